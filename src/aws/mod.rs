@@ -1,0 +1,1 @@
+//! Adapters of the ports on the AWS SDK.

@@ -1,0 +1,1 @@
+//! Commands and what people see: the only room that prints.

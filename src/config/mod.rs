@@ -1,0 +1,1 @@
+//! YAML files to a [`crate::domain::fleet::Fleet`], with every mistake reported at once.

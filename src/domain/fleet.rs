@@ -1,0 +1,132 @@
+//! The fleet: what the configuration says, resolved. One [`Target`] is one function in one region.
+
+use std::time::Duration;
+
+use super::calendar::Window;
+use super::cost::Download;
+use super::function::{Identity, Region};
+use super::protocol::Protocol;
+
+/// Everything that the configuration files say, resolved and checked.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// The targets, in the order of files and entries.
+    pub targets: Vec<Target>,
+    /// Limits of the whole fleet.
+    pub limits: Limits,
+    /// Where and how finely metrics are sent.
+    pub metrics: MetricsSettings,
+    /// A stable hash of the configuration's content: the tick object's `config`.
+    pub hash: String,
+}
+
+/// Limits of the whole fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most pings in flight at once, 1 to 100,000. A round is never cut: rounds are packed into waves.
+    pub max_in_flight: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_in_flight: 500 }
+    }
+}
+
+/// Where and how finely metrics are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// The CloudWatch namespace.
+    pub namespace: String,
+    /// Fleet totals only, or per target too.
+    pub detail: Detail,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { namespace: "warmd".to_owned(), detail: Detail::Fleet }
+    }
+}
+
+/// How finely metrics are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Ten fleet-wide metrics: the free ones.
+    #[default]
+    Fleet,
+    /// Five more per target, each a custom metric that CloudWatch bills.
+    Function,
+}
+
+/// One function in one region, with its schedule.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Which function.
+    pub id: Identity,
+    /// As it was configured: `name[:qualifier]` or the ARN. What people see and metrics carry.
+    pub label: String,
+    /// Free text, carried into every record.
+    pub owner: Option<String>,
+    /// What a ping says.
+    pub protocol: Protocol,
+    /// How long a ping asks the handler to hold.
+    pub hold: Hold,
+    /// The target's own timeout, when configured; 900 s is assumed otherwise.
+    pub timeout: Option<Duration>,
+    /// Memory in MB of 1,048,576 bytes, when configured; otherwise read from the REPORT line.
+    pub memory_mb: Option<u32>,
+    /// Instruction set: it decides the price of a GB-second.
+    pub architecture: Architecture,
+    /// What a cold start, or every ping, downloads.
+    pub downloads: Vec<Download>,
+    /// Minutes between two rounds of an open window, at least 1.
+    pub interval_minutes: u32,
+    /// Minutes added to the epoch minute before the interval is looked at; 0 unless `stagger` spreads the fleet.
+    pub phase_minutes: u32,
+    /// Environments added to every target above zero.
+    pub spare: u32,
+    /// When to keep how many warm. Only enabled windows that serve this region.
+    pub windows: Vec<Window>,
+}
+
+impl Target {
+    /// The region the target is in.
+    pub fn region(&self) -> Region {
+        self.id.region
+    }
+
+    /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.
+    pub fn timeout_or_max(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(900))
+    }
+}
+
+/// How long a ping asks the handler to keep its environment busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hold {
+    /// Learned from the skew that was measured; 100 ms before anything is known.
+    #[default]
+    Auto,
+    /// Always this long.
+    Fixed(Duration),
+}
+
+/// A function's instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub enum Architecture {
+    /// `x86_64`, Lambda's default.
+    #[default]
+    X86_64,
+    /// `arm64` (Graviton).
+    Arm64,
+}
+
+impl Architecture {
+    /// As Lambda writes it: `x86_64` or `arm64`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}

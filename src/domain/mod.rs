@@ -1,0 +1,15 @@
+//! The ground floor: names, calendars, rounds, reports and cost.
+//!
+//! Nothing here does I/O, reads a clock, knows the SDK or YAML, or is async. Everything that decides is a
+//! pure function of (configuration, now, what was observed).
+
+pub mod calendar;
+pub mod cost;
+pub mod fleet;
+pub mod function;
+pub mod metrics;
+pub mod protocol;
+pub mod report;
+pub mod round;
+pub mod schedule;
+pub mod tick;

@@ -1,0 +1,1 @@
+//! What is due at a tick, and why.

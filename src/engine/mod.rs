@@ -1,0 +1,4 @@
+//! Ports, the round runner, waves, ticks and the daemon's loop.
+
+pub mod ports;
+pub mod release;

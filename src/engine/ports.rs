@@ -1,0 +1,58 @@
+//! The narrow ports through which the engine touches the world.
+
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::release::Ticket;
+use crate::domain::function::Identity;
+use crate::domain::metrics::Batch;
+use crate::domain::round::Exchange;
+
+/// One ping, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Ping {
+    /// The function.
+    pub function: Identity,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// `X-Amz-Client-Context`, already base64.
+    pub client_context: Option<String>,
+    /// How long to wait for the answer, from the release. Above the target's own timeout.
+    pub timeout: Duration,
+}
+
+/// Lambda, as the engine needs it.
+pub trait Lambda: Send + Sync + 'static {
+    /// Makes the request of `ping` ready (serialised, signed, its connection open), waits for the release at
+    /// `ticket`, sends it once (never again, whatever happens), and tells what came back.
+    ///
+    /// Never fails: what went wrong is the [`Exchange`]'s answer. Synchronous invocation, with log tail.
+    fn invoke(&self, ping: Ping, ticket: Ticket) -> impl Future<Output = Exchange> + Send;
+}
+
+/// CloudWatch, as the engine needs it.
+pub trait Metrics: Send + Sync + 'static {
+    /// Sends a batch, within the API's limits.
+    ///
+    /// # Errors
+    /// What was refused or could not be sent, for the fallback to write.
+    fn put(&self, batch: &Batch) -> impl Future<Output = Result<(), LostMetrics>> + Send;
+}
+
+/// Metrics that CloudWatch did not take.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("CloudWatch did not take {} of the metrics: {reason}", lost.data.len())]
+pub struct LostMetrics {
+    /// What was not taken.
+    pub lost: Batch,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// The wall clock. Read once a tick; everything downstream is handed that `now`.
+pub trait Clock: Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> DateTime<Utc>;
+}
