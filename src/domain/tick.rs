@@ -137,6 +137,8 @@ pub enum Verdict {
 pub enum Skipped {
     /// The target's earlier round is still in flight.
     InFlight,
+    /// It was asked what would be sent, not to send it.
+    DryRun,
 }
 
 /// A target that was due and was not served.
