@@ -165,7 +165,7 @@ Examples:
   warmd warm nlp-inference:live --concurrency 10 --region eu-west-2
   warmd warm my-site-server --concurrency 5 --protocol opennext --hold 75ms
   warmd warm reports --concurrency 3 --protocol custom \\
-      --payload '{\"ping\":true,\"n\":\"{index}\"}'
+      --payload '{\"ping\":true,\"n\":\"{{index}}\"}'
   warmd warm anything --concurrency 10 --local
 
 One round now, with its top-ups. It sends no metrics to CloudWatch: what it did is what it prints. The region is
@@ -178,9 +178,9 @@ pub struct WarmArgs {
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// How the function's handler knows a ping.
-    #[arg(long, value_name = "PROTOCOL", default_value = "warmd")]
-    pub protocol: Preset,
-    /// The payload of `--protocol custom`: JSON with the placeholders {index}, {concurrency}, {hold} (ms), {round}.
+    #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = values::protocols())]
+    pub protocol: String,
+    /// The payload of `--protocol custom`: JSON with the placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}.
     #[arg(long, value_name = "JSON", value_parser = values::json, required_if_eq("protocol", "custom"))]
     pub payload: Option<serde_json::Value>,
     /// How long each ping asks its handler to hold, so that all overlap: auto, or a duration such as 75ms.
@@ -195,29 +195,6 @@ pub struct WarmArgs {
     /// Print the tick object as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// The protocols by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
-    /// warmd's own: holds as asked, answers with its environment's id (`warmd handler`).
-    Warmd,
-    /// serverless-plugin-warmup.
-    ServerlessPluginWarmup,
-    /// lambda-warmer (npm).
-    LambdaWarmer,
-    /// lambda-warmer-py.
-    LambdaWarmerPy,
-    /// OpenNext and SST.
-    Opennext,
-    /// Bref.
-    Bref,
-    /// Laravel Vapor.
-    Vapor,
-    /// Thundra.
-    Thundra,
-    /// The JSON of --payload.
-    Custom,
 }
 
 /// `warmd check`.

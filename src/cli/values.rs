@@ -4,11 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::builder::PossibleValuesParser;
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::calendar::text::parse_zone;
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
+use crate::domain::protocol::Protocol;
 
 /// Units of a duration, longest name first so that `ms` is not read as `m`.
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -69,6 +71,11 @@ pub fn region(text: &str) -> Result<Region, String> {
 /// Which part is wrong.
 pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
+}
+
+/// The names of the protocols.
+pub fn protocols() -> PossibleValuesParser {
+    PossibleValuesParser::new(Protocol::NAMES.iter().copied().chain(["custom"]))
 }
 
 /// A schedule of the `cron` crate, seconds first.
