@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use super::handler::Language;
 use super::values;
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
@@ -340,17 +341,6 @@ pub struct HandlerArgs {
     /// The handler's language.
     #[arg(value_name = "LANGUAGE")]
     pub language: Language,
-}
-
-/// A handler's language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Language {
-    /// Python.
-    Python,
-    /// Node.js.
-    Node,
-    /// Rust.
-    Rust,
 }
 
 /// `warmd emulate`.

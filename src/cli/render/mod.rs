@@ -1,8 +1,15 @@
 //! What people see. Pure: data in, text out; `cli` prints it.
 
+pub mod check;
+pub mod diff;
+pub mod dry_run;
+pub mod explain;
+mod heat;
+pub mod plan;
 mod table;
 mod text;
 pub mod tick;
+mod zoned;
 
 /// How wide what is shown may be, columns: it fits a terminal, a log viewer and a code block in a chat.
 pub const WIDTH: usize = 100;
