@@ -23,10 +23,17 @@ Exit codes:
 /// Keeps AWS Lambda functions warm: N pings at once, so that they reach N distinct environments; proof of how many
 /// were reached; and what it cost.
 #[derive(Debug, Parser)]
-#[command(name = "warmd", version, after_help = EXIT_CODES, max_term_width = 100, propagate_version = true)]
+#[command(name = "warmd", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// Log format on stderr. Data goes to stdout.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "text|json",
+        default_value = "text",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub log_format: LogFormat,
     /// What to log: error, warn, info, debug, trace, or directives such as `info,warmd=debug`.
     /// [default: info for the daemon, warn otherwise]
@@ -34,7 +41,14 @@ pub struct Cli {
         value_parser = values::log_filter, help_heading = "Output")]
     pub log_level: Option<String>,
     /// Colour: auto is on for a terminal, unless NO_COLOR is set.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "auto|always|never",
+        default_value = "auto",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub color: Color,
     /// What to do.
     #[command(subcommand)]
@@ -109,7 +123,8 @@ impl Configs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Only {
     /// Serve targets in these regions only, separated by commas.
-    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", value_delimiter = ',', value_parser = values::region)]
+    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true,
+        value_delimiter = ',', value_parser = values::region)]
     pub regions: Vec<Region>,
 }
 
@@ -117,17 +132,18 @@ pub struct Only {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  warmd run --once --local              one tick against the embedded emulator: no AWS account needed
+  warmd run --once --local              one tick against the embedded emulator: needs no AWS account
   warmd run --once --dry-run            what would be sent now; sends nothing
   warmd run --once --json | jq .rounds  one tick, as an object
   warmd run                             the daemon: a tick every minute until SIGTERM or SIGINT
 
---once serves every target whose window is open at that minute. The daemon serves what has been due since its
-previous tick. On SIGTERM or SIGINT the rounds in flight are finished and recorded; a second signal ends at once.
-SIGHUP reloads the configuration; changed files are noticed at the next tick anyway.
+--once serves every target whose window is open at that minute. The daemon serves what has been
+due since its previous tick. On SIGTERM or SIGINT the rounds in flight are finished and recorded;
+a second signal ends at once. SIGHUP reloads the configuration; changed files are noticed at the
+next tick anyway.
 
-Metrics go to CloudWatch in the region of AWS_REGION or the profile. Metrics that CloudWatch does not take are
-written to stderr as embedded-metric lines.")]
+Metrics go to CloudWatch in the region of AWS_REGION or the profile. What CloudWatch does not take
+is written to stderr as embedded-metric lines.")]
 pub struct RunArgs {
     /// One tick, then end.
     #[arg(long)]
@@ -169,8 +185,9 @@ Examples:
       --payload '{\"ping\":true,\"n\":\"{{index}}\"}'
   warmd warm anything --concurrency 10 --local
 
-One round now, with its top-ups. It sends no metrics to CloudWatch: what it did is what it prints. The region is
-that of an ARN, else --region, AWS_REGION or the profile; --local falls back to us-east-1.")]
+One round now, with its top-ups. It sends no metrics to CloudWatch: what it did is what it prints.
+The region is that of an ARN, else --region, AWS_REGION or the profile; --local falls back to
+us-east-1.")]
 pub struct WarmArgs {
     /// The function: NAME[:QUALIFIER] or its ARN.
     #[arg(value_name = "FUNCTION", value_parser = values::function)]
@@ -208,7 +225,7 @@ Examples:
 Exits 2 when there is a mistake. Warnings do not change the exit code.")]
 pub struct CheckArgs {
     /// text for people, json for programs, github for workflow annotations.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "text|json|github", default_value = "text", hide_possible_values = true)]
     pub format: CheckFormat,
     /// Which part of the fleet.
     #[command(flatten)]
@@ -309,8 +326,8 @@ pub struct DiffArgs {
     /// How much time is compared, such as 7d.
     #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = values::duration)]
     pub for_: Duration,
-    /// How to show it.
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    /// table for people, json for programs, markdown for a pull-request comment.
+    #[arg(long, value_name = "table|json|markdown", default_value = "table", hide_possible_values = true)]
     pub format: DiffFormat,
     /// Exit with 4 when anything changes.
     #[arg(long)]

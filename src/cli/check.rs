@@ -12,7 +12,7 @@ use super::render::{self, Style};
 use crate::config::{Loaded, Problem};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
-use crate::domain::schedule::{Advice, Minute, advise, has_passed};
+use crate::domain::schedule::{Advice, Minute, advise};
 use crate::engine::ports::Clock;
 
 #[derive(Serialize)]
@@ -54,7 +54,9 @@ pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Ex
             let warnings = warnings(&loaded, now);
             match args.format {
                 CheckFormat::Text => {
-                    warnings.iter().for_each(|warning| complain(&format!("{}\n", warning.render_text(color_on_stderr))));
+                    warnings
+                        .iter()
+                        .for_each(|warning| complain(&format!("{}\n", warning.render_text(color_on_stderr))));
                     let paths: Vec<_> = loaded.paths().collect();
                     print(&render::check::summary(&loaded.fleet, &paths, warnings.len(), style))?;
                 }
@@ -104,17 +106,27 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
         for advice in advise(target, now) {
             let window = |index: usize| target.windows.get(index).map_or("", |window| window.label.as_str());
             let (mark, message, hint) = match advice {
-                Advice::NeverOpens { window } => {
-                    (marks.windows.get(window).copied(), "the window does not open in the next year".to_owned(), None)
-                }
+                Advice::NeverOpens { window } => (
+                    marks.windows.get(window).copied(),
+                    "the window does not open in the next year".to_owned(),
+                    None,
+                ),
                 Advice::SameTarget { window: earlier, other, at } => (
                     marks.windows.get(other).copied(),
-                    format!("the window is open together with `{}` and wants the same number", window(earlier)),
-                    Some(format!("first on {}; the highest counts, they do not add up", at.format("%Y-%m-%d at %H:%M UTC"))),
+                    format!(
+                        "the window is open together with `{}` and wants the same number",
+                        window(earlier)
+                    ),
+                    Some(format!(
+                        "first on {}; the highest counts, they do not add up",
+                        at.format("%Y-%m-%d at %H:%M UTC")
+                    )),
                 ),
                 Advice::LongInterval { minutes } => (
                     marks.interval,
-                    format!("{minutes} minutes between two rounds are longer than idle environments have been seen to live"),
+                    format!(
+                        "{minutes} minutes between two rounds are longer than idle environments have been seen to live"
+                    ),
                     Some("5m or less".to_owned()),
                 ),
             };
@@ -125,13 +137,13 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
-        let passed = loaded.fleet.targets.iter().flat_map(|target| &target.windows).any(|window| {
-            let named = window.only.iter().chain(&window.except).any(|set| set.name == calendar.set.name);
-            named && has_passed(&calendar.set, window, now)
-        });
-        if passed {
+        if calendar.set.has_passed(now.instant().date_naive()) {
             let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
-            warnings.push(loaded.warning(calendar.mark, message, Some("add the dates of the coming year".to_owned())));
+            warnings.push(loaded.warning(
+                calendar.mark,
+                message,
+                Some("add the dates of the coming year".to_owned()),
+            ));
         }
     }
     warnings.sort_by(|one, other| one.place.cmp(&other.place));

@@ -41,7 +41,9 @@ impl Origin {
         let mut files = Vec::new();
         for path in self.paths.iter().chain(attachments) {
             match fs::read_dir(path) {
-                Ok(entries) => files.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path()))),
+                Ok(entries) => {
+                    files.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path())))
+                }
                 Err(_) => files.push(Stamp::of(path)),
             }
         }

@@ -54,6 +54,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         style,
         state: Mutex::new(State::new(loaded, fingerprint)),
     });
+    let daemon = Arc::new(Shared(Arc::clone(&service)));
     let (stopper, stop) = stop();
     let reloading = async {
         while hangup.recv().await.is_some() {
@@ -62,7 +63,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         future::pending().await
     };
     tokio::select! {
-        () = daemon::run(Arc::clone(&engine), Arc::clone(&service), Arc::new(SystemClock), &args.cron, stop) => {
+        () = daemon::run(Arc::clone(&engine), daemon, Arc::new(SystemClock), &args.cron, stop) => {
             info!("stopped");
             Ok(Exit::Success)
         }
@@ -81,6 +82,9 @@ struct Service {
     style: Style,
     state: Mutex<State>,
 }
+
+/// The service, shared between the loop and SIGHUP.
+struct Shared(Arc<Service>);
 
 /// The configuration in force, and what was last seen of its files.
 struct State {
@@ -170,34 +174,39 @@ fn say(problems: &Problems) {
             None => error!("{}: {}", problem.place, problem.message),
         }
     }
-    error!(problems = problems.list.len() + problems.omitted, "the new configuration is refused; the old one stays in force");
+    error!(
+        problems = problems.list.len() + problems.omitted,
+        "the new configuration is refused; the old one stays in force"
+    );
 }
 
-impl Daemon for Arc<Service> {
+impl Daemon for Shared {
     async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Vec<Due>) {
-        Arc::clone(self).reload(Asked::ByTick).await;
-        let fleet = Arc::clone(&self.state().fleet);
+        Arc::clone(&self.0).reload(Asked::ByTick).await;
+        let fleet = Arc::clone(&self.0.state().fleet);
         let due = due(&fleet, now, Mode::DueSince(Minute::of(previous)));
         (Some(fleet.hash.clone()), due)
     }
 
     async fn ticked(&self, report: TickReport) {
-        let shown = if self.json {
+        let shown = if self.0.json {
             print_json(&report)
         } else if report.rounds.is_empty() && report.unfinished.is_empty() {
             debug!(tick = %report.tick, "nothing was due");
             Ok(())
         } else {
-            print(&render::tick::tick_line(&report, self.style))
+            print(&render::tick::tick_line(&report, self.0.style))
         };
         if let Err(error) = shown {
             error!(%error, "the tick could not be shown on standard output");
         }
-        let settings = self.state().fleet.metrics.clone();
-        match self.recorder.record(&report, &settings).await {
+        let settings = self.0.state().fleet.metrics.clone();
+        match self.0.recorder.record(&report, &settings).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
-            Recorded::FellBack | Recorded::Lost => warn!(tick = %report.tick, "CloudWatch misses metrics of this tick"),
+            Recorded::FellBack | Recorded::Lost => {
+                warn!(tick = %report.tick, "CloudWatch misses metrics of this tick")
+            }
         }
     }
 }

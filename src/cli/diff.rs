@@ -100,7 +100,8 @@ pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
 
 /// Every target that is not the same: those of `new` in their order, then those that are gone.
 pub fn changes<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Vec<Change<'f>> {
-    let known: std::collections::HashMap<_, _> = old.targets.iter().map(|target| (&target.id, target)).collect();
+    let known: std::collections::HashMap<_, _> =
+        old.targets.iter().map(|target| (&target.id, target)).collect();
     let kept: std::collections::HashSet<_> = new.targets.iter().map(|target| &target.id).collect();
     let plan = |target| TargetPlan::new(target, period);
     let new = new.targets.iter().map(|after| {
@@ -117,7 +118,8 @@ pub fn changes<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Vec<Change
 }
 
 fn differs(change: &Change<'_>) -> bool {
-    let [before, after] = [&change.before, &change.after].map(|plan| plan.as_ref().map(|plan| &plan.segments));
+    let [before, after] =
+        [&change.before, &change.after].map(|plan| plan.as_ref().map(|plan| &plan.segments));
     before != after || !change.settings.is_empty()
 }
 

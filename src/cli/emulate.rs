@@ -18,7 +18,7 @@ use crate::emulator::{self, Emulator, Scenario, Tls};
 /// Files that cannot be used, and an address that cannot be listened on.
 pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
     let scenario = match &args.functions {
-        Some(path) => scenario(path)?,
+        Some(path) => emulator::functions::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => Scenario::default(),
     };
     let tls = match (&args.tls_cert, &args.tls_key) {
@@ -41,11 +41,6 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
     };
     Emulator::new(scenario).serve(listener, tls, ended).await;
     Ok(Exit::Success)
-}
-
-fn scenario(path: &Path) -> Result<Scenario, Failure> {
-    let text = String::from_utf8(read(path)?).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    emulator::functions::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -52,7 +52,10 @@ pub async fn main() -> Result<(), Error> {
     logging::start(LogFormat::Json, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()), false);
     let warmer = Warmer::start().await.map_err(|failure| Error::from(failure.to_string()))?;
     let warmer = &warmer;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move { warmer.serve(event.payload).await })).await
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<Value>| async move { warmer.serve(event.payload).await },
+    ))
+    .await
 }
 
 impl Warmer {
@@ -60,7 +63,8 @@ impl Warmer {
         if let Err(error) = descriptors::raise() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
-        let path = std::env::var_os("WARMD_CONFIGS").map_or_else(|| PathBuf::from("warm-configs"), PathBuf::from);
+        let path =
+            std::env::var_os("WARMD_CONFIGS").map_or_else(|| PathBuf::from("warm-configs"), PathBuf::from);
         let regions = std::env::var("WARMD_REGIONS").unwrap_or_default();
         let regions = regions.split(',').filter(|name| !name.is_empty()).map(values::region);
         let only = Only { regions: regions.collect::<Result<_, _>>().map_err(Failure::Usage)? };

@@ -15,6 +15,8 @@ pub fn start(format: LogFormat, filter: &str, color: bool) {
     // A logger that somebody else has set is as good.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(color).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        }
     };
 }

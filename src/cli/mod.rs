@@ -67,9 +67,17 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::plan(args, style),
         Command::Explain(args) => explain::explain(args, style),
         Command::Diff(args) => diff::diff(args, style),
-        Command::Schema => Ok(print(&config::schema()).map(|()| Exit::Success)?),
+        Command::Schema => schema(),
         Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }
+}
+
+/// `warmd schema`: as the copy in `warm-configs/schema.json`, which is made with it.
+fn schema() -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&config::schema());
+    let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
+    print(&format!("{schema}\n"))?;
+    Ok(Exit::Success)
 }
 
 /// Runs a command that waits for the network.

@@ -77,7 +77,7 @@ pub fn show(report: &TickReport, json: bool, style: Style) -> io::Result<()> {
 
 /// Says what the second signal has cut off.
 pub fn interrupted<L: Lambda>(engine: &Engine<L>) -> Exit {
-    let cut: Vec<String> = engine.in_flight().iter().map(ToString::to_string).collect();
+    let cut: Vec<String> = engine.still_in_flight().iter().map(ToString::to_string).collect();
     if cut.is_empty() {
         complain("ended at once; nothing was in flight");
     } else {
@@ -86,9 +86,16 @@ pub fn interrupted<L: Lambda>(engine: &Engine<L>) -> Exit {
     Exit::Failed
 }
 
-fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], json: bool, style: Style) -> Result<Exit, Failure> {
+fn dry_run(
+    fleet: &Fleet,
+    now: DateTime<Utc>,
+    due: &[Due],
+    json: bool,
+    style: Style,
+) -> Result<Exit, Failure> {
     if json {
-        let rounds = due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::DryRun));
+        let rounds =
+            due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::DryRun));
         print_json(&TickReport {
             tick: now,
             config: Some(fleet.hash.clone()),

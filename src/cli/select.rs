@@ -29,15 +29,20 @@ pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f T
 ///
 /// # Errors
 /// When there is none, or several and `region` does not say which.
-pub fn target<'f>(fleet: &'f Fleet, function: &FunctionRef, region: Option<Region>) -> Result<&'f Target, Failure> {
+pub fn target<'f>(
+    fleet: &'f Fleet,
+    function: &FunctionRef,
+    region: Option<Region>,
+) -> Result<&'f Target, Failure> {
     let all = targets(fleet, function)?;
     let regions = || all.iter().map(|target| target.region().as_str()).collect::<Vec<_>>().join(", ");
     let mut meant = all.iter().filter(|target| region.is_none_or(|region| region == target.region()));
     match (meant.next(), meant.next()) {
         (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("`{function}` is configured in {}: say which with --region", regions())))
-        }
+        (Some(_), Some(_)) => Err(Failure::Usage(format!(
+            "`{function}` is configured in {}: say which with --region",
+            regions()
+        ))),
         (None, _) => {
             let region = region.map_or("", Region::as_str);
             Err(Failure::Usage(format!("`{function}` is not configured in {region}, only in {}", regions())))

@@ -50,7 +50,9 @@ pub fn downloads(downloads: &[Download]) -> String {
     if downloads.is_empty() {
         return "none".to_owned();
     }
-    let all = downloads.iter().map(|download| format!("{} by {}", bytes(download.size_bytes), download.route.name()));
+    let all = downloads
+        .iter()
+        .map(|download| format!("{} by {}", bytes(download.size_bytes), download.route.name()));
     all.collect::<Vec<_>>().join(" + ")
 }
 
@@ -63,13 +65,16 @@ fn sign(kind: Kind) -> Sign {
 }
 
 fn cells(change: &Change<'_>) -> [String; 5] {
-    let (function, region) =
-        change.target().map_or_else(Default::default, |target| (target.label.clone(), target.region().to_string()));
+    let (function, region) = change
+        .target()
+        .map_or_else(Default::default, |target| (target.label.clone(), target.region().to_string()));
     let mut other: Vec<_> =
         change.settings.iter().map(|(name, before, after)| format!("{name} {before} → {after}")).collect();
-    let highest = both(change, |plan| u64::from(plan.segments.iter().map(|segment| segment.target).max().unwrap_or(0)));
-    let pings = both(change, TargetPlan::pings);
-    if other.is_empty() && change.kind() == Kind::Changed && !highest.contains('→') && !pings.contains('→') {
+    let highest =
+        both(change, |plan| u64::from(plan.segments.iter().map(|segment| segment.target).max().unwrap_or(0)));
+    let pings = both(change, |plan| plan.pings());
+    if other.is_empty() && change.kind() == Kind::Changed && !highest.contains('→') && !pings.contains('→')
+    {
         other.push("other hours".to_owned());
     }
     [function, region, highest, pings, other.join(", ")]

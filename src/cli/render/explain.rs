@@ -20,7 +20,8 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
     let now = minute.instant();
     let year = now.with_timezone(&zone).year();
     let local = zoned::instant(now, zone, 0);
-    let mut out = format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
+    let mut out =
+        format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
     let _ = writeln!(out, "target {}: {}", explanation.target, due(target, explanation));
     if explanation.windows.is_empty() {
         out.push_str("it has no window that is enabled in this region\n");
@@ -64,7 +65,9 @@ fn due(target: &Target, explanation: &Explanation<'_>) -> String {
     match explanation.due {
         Some(Why::Rise) => "a round is due in this minute, because the target has risen".to_owned(),
         Some(Why::Interval | Why::Open) => format!("a round is due in this minute, as every {every}"),
-        None if explanation.target > 0 => format!("no round is due in this minute; there is one every {every}"),
+        None if explanation.target > 0 => {
+            format!("no round is due in this minute; there is one every {every}")
+        }
         None => "nothing to keep warm".to_owned(),
     }
 }

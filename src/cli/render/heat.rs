@@ -31,7 +31,12 @@ pub fn week(segments: &[Segment], from: Minute, until: Minute, zone: Tz, style: 
     for (date, hours) in days {
         let strip: String = hours.iter().map(|value| cell(*value, most).repeat(2)).collect();
         let strip = strip.trim_end();
-        let _ = writeln!(out, "  {:<10}  {}", date.format("%a %-d %b").to_string(), style.paint(Tone::Good, strip));
+        let _ = writeln!(
+            out,
+            "  {:<10}  {}",
+            date.format("%a %-d %b").to_string(),
+            style.paint(Tone::Good, strip)
+        );
     }
     out
 }
@@ -61,7 +66,8 @@ fn days(segments: &[Segment], from: Minute, until: Minute, zone: Tz) -> Vec<Day>
             break;
         }
         while segments.next_if(|segment| segment.until <= start).is_some() {}
-        let value = segments.clone().take_while(|segment| segment.from < end).map(|segment| segment.target).max();
+        let value =
+            segments.clone().take_while(|segment| segment.from < end).map(|segment| segment.target).max();
         if days.last().is_none_or(|(date, _)| *date != wall.date()) {
             days.push((wall.date(), [None; 24]));
         }

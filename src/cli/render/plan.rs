@@ -65,7 +65,7 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
             let (from, until) = (segment.from.instant(), segment.until.instant());
             let cells = vec![
                 zoned::stretch(from, until, zone, year),
-                zoned::stretch(from, until, Tz::UTC, year).trim_end_matches(" UTC").to_owned(),
+                zoned::utc_stretch(from, until),
                 segment.target.to_string(),
                 grouped(segment.rounds),
                 grouped(segment.pings()),

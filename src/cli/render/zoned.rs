@@ -48,7 +48,22 @@ pub fn stretch(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz, year: i32) -
     } else {
         format!("{} {}", day(last, year), clock(last))
     };
-    if before == after { format!("{opening} – {closing} {after}") } else { format!("{opening} {before} – {closing} {after}") }
+    if before == after {
+        format!("{opening} – {closing} {after}")
+    } else {
+        format!("{opening} {before} – {closing} {after}")
+    }
+}
+
+/// The same in UTC, without weekdays, year and zone, which stand beside it: `24 Oct 07:00 – 17:00`.
+pub fn utc_stretch(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
+    let day = |at: DateTime<Utc>| at.format("%-d %b").to_string();
+    let [opening, closing] = [from, until].map(|at| clock(at.naive_utc()));
+    if from.date_naive() == until.date_naive() {
+        format!("{} {opening} – {closing}", day(from))
+    } else {
+        format!("{} {opening} – {} {closing}", day(from), day(until))
+    }
 }
 
 /// A clock change.
@@ -115,21 +130,34 @@ mod tests {
     #[test]
     fn clock_changes_are_found_and_told() {
         let year = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
-        assert_eq!(all(Tz::Europe__London, year.0, year.1), [
-            "clocks go forward 1h on Sun 29 Mar: 01:00 GMT becomes 02:00 BST",
-            "clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT",
-        ]);
-        assert_eq!(all(Tz::Australia__Lord_Howe, year.0, year.1), [
-            "clocks go back 30m on Sun 5 Apr: 02:00 +11 becomes 01:30 +1030",
-            "clocks go forward 30m on Sun 4 Oct: 02:00 +1030 becomes 02:30 +11",
-        ]);
-        assert_eq!(all(Tz::Pacific__Apia, "2011-12-29T00:00:00Z", "2012-01-01T00:00:00Z"), [
-            "clocks go forward 1d on Fri 30 Dec 2011: 00:00 -10 becomes Sat 31 Dec 2011 00:00 +14"
-        ]);
+        assert_eq!(
+            all(Tz::Europe__London, year.0, year.1),
+            [
+                "clocks go forward 1h on Sun 29 Mar: 01:00 GMT becomes 02:00 BST",
+                "clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT",
+            ]
+        );
+        assert_eq!(
+            all(Tz::Australia__Lord_Howe, year.0, year.1),
+            [
+                "clocks go back 30m on Sun 5 Apr: 02:00 +11 becomes 01:30 +1030",
+                "clocks go forward 30m on Sun 4 Oct: 02:00 +1030 becomes 02:30 +11",
+            ]
+        );
+        assert_eq!(
+            all(Tz::Pacific__Apia, "2011-12-29T00:00:00Z", "2012-01-01T00:00:00Z"),
+            ["clocks go forward 1d on Fri 30 Dec 2011: 00:00 -10 becomes Sat 31 Dec 2011 00:00 +14"]
+        );
         assert_eq!(all(Tz::Asia__Kolkata, year.0, year.1), Vec::<String>::new());
         // The end is exclusive, and a change before the beginning is none.
-        assert_eq!(all(Tz::Europe__London, "2026-10-25T01:00:00Z", "2026-10-26T00:00:00Z"), Vec::<String>::new());
-        assert_eq!(all(Tz::Europe__London, "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"), Vec::<String>::new());
+        assert_eq!(
+            all(Tz::Europe__London, "2026-10-25T01:00:00Z", "2026-10-26T00:00:00Z"),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            all(Tz::Europe__London, "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -141,7 +169,10 @@ mod tests {
             "Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT"
         );
         assert_eq!(of("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"), "Fri 20 Nov 00:00 – 24:00 GMT");
-        assert_eq!(of("2026-12-31T22:00:00Z", "2027-01-01T06:00:00Z"), "Thu 31 Dec 22:00 – Fri 1 Jan 2027 06:00 GMT");
+        assert_eq!(
+            of("2026-12-31T22:00:00Z", "2027-01-01T06:00:00Z"),
+            "Thu 31 Dec 22:00 – Fri 1 Jan 2027 06:00 GMT"
+        );
         // Inside the fold the wall clock may not move at all.
         assert_eq!(
             of("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"),
