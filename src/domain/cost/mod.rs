@@ -3,15 +3,20 @@
 //! A billed GB is 2^30 bytes on every route. GB-seconds are seconds times memory in units of 1,024 MB.
 
 use std::fmt;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 
 use super::function::Region;
 
+pub mod calculator;
+
+mod bill;
 mod book;
 mod item;
 mod round;
 
+pub use bill::{Bill, BillLine};
 pub use book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, Source, Tier};
 pub use item::Item;
 pub use round::{Flow, RoundQuantities, S3Quantities, billed_requests, round_cost, s3_quantities};
@@ -114,4 +119,12 @@ fn gb(bytes: u64) -> Decimal {
 fn gb_seconds(ms: Decimal, memory_mb: u32) -> Decimal {
     // 1,024 MB times 1,000 ms. A product too large for a decimal would be more than all of AWS.
     ms.saturating_mul(Decimal::from(memory_mb)) / Decimal::from(1_024_000_u32)
+}
+
+fn seconds(duration: Duration) -> Decimal {
+    Decimal::from(duration.as_secs()) + Decimal::new(i64::from(duration.subsec_nanos()), 9)
+}
+
+fn milliseconds(duration: Duration) -> Decimal {
+    seconds(duration).saturating_mul(Decimal::ONE_THOUSAND)
 }
