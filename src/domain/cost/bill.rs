@@ -27,6 +27,8 @@ pub struct BillLine {
     pub unit: &'static str,
     /// US dollars for one unit; `None` when the price book does not know.
     pub unit_price: Option<Decimal>,
+    /// What the price book has it under, and the name without its tier; `None` for a price from elsewhere.
+    listed: Option<(Item, String)>,
 }
 
 impl BillLine {
@@ -69,27 +71,41 @@ impl Bill {
         unknown.map(|line| format!("{} in {}", line.item, line.region))
     }
 
-    /// Several bills as one: lines for the same thing at the same price become one, named with their region.
-    /// Quantities are added before amounts are rounded, so the total may differ by cents from the sum of totals.
-    pub fn merged<'a>(bills: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut merged = Self::default();
+    /// Several bills as one, as AWS would bill them to one account: quantities of the same thing in the same region are
+    /// added, and then meet the tiers. So the total may be lower than the sum of totals. Lines name their region.
+    pub fn merged<'a>(book: &PriceBook, bills: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sums: Vec<BillLine> = Vec::new();
         for line in bills.into_iter().flat_map(|bill| &bill.lines) {
-            let same = merged.lines.iter_mut().find(|known| {
-                (&known.item, known.region, known.unit, known.unit_price)
-                    == (&line.item, line.region, line.unit, line.unit_price)
+            let same = sums.iter_mut().find(|known| match (&known.listed, &line.listed) {
+                (Some(known_as), Some(listed)) => known_as == listed && known.region == line.region,
+                (None, None) => {
+                    (&known.item, known.region, known.unit_price)
+                        == (&line.item, line.region, line.unit_price)
+                }
+                _ => false,
             });
             match same {
                 Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
-                None => merged.lines.push(line.clone()),
+                None => sums.push(line.clone()),
             }
         }
-        for line in &mut merged.lines {
-            line.item = format!("{}, {}", line.item, line.region);
+        let mut merged = Self::default();
+        for line in sums {
+            match line.listed {
+                Some((item, name)) => {
+                    let name = format!("{name}, {}", line.region);
+                    merged.add(book, name, (&item, line.region), line.quantity, Decimal::ZERO);
+                }
+                None => {
+                    let item = format!("{}, {}", line.item, line.region);
+                    merged.lines.push(BillLine { item, ..line });
+                }
+            }
         }
         merged
     }
 
-    /// Adds a line at a given price; nothing when the quantity is zero.
+    /// Adds a line at a price that is not a figure of the book; nothing when the quantity is zero.
     pub(super) fn add_at(
         &mut self,
         item: impl Into<String>,
@@ -98,8 +114,8 @@ impl Bill {
         unit_price: Option<Decimal>,
     ) {
         if !quantity.is_zero() {
-            let quantity = quantity.normalize();
-            self.lines.push(BillLine { item: item.into(), region, quantity, unit, unit_price });
+            let (item, quantity) = (item.into(), quantity.normalize());
+            self.lines.push(BillLine { item, region, quantity, unit, unit_price, listed: None });
         }
     }
 
@@ -113,26 +129,36 @@ impl Bill {
         quantity: Decimal,
         free: Decimal,
     ) {
+        if quantity.is_zero() {
+            return;
+        }
         let name = name.into();
+        let mut push = |tier: Option<String>, quantity: Decimal, unit_price| {
+            let listed = Some((item.clone(), name.clone()));
+            let item_name = tier.map_or_else(|| name.clone(), |tier| format!("{name}, {tier}"));
+            let quantity = quantity.normalize();
+            self.lines.push(BillLine {
+                item: item_name,
+                region,
+                quantity,
+                unit: item.unit(),
+                unit_price,
+                listed,
+            });
+        };
         let billed = (quantity - free).max(Decimal::ZERO);
         let Some(figure) = book.lookup(item, region) else {
-            return self.add_at(name, region, (billed, item.unit()), None);
+            return push(None, billed, None);
         };
-        if billed.is_zero() && !quantity.is_zero() {
-            let unit_price = Some(figure.first_price());
-            let line = BillLine { item: name, region, quantity: billed, unit: item.unit(), unit_price };
-            return self.lines.push(line);
+        if billed.is_zero() {
+            return push(None, billed, Some(figure.first_price()));
         }
         let mut from = Decimal::ZERO;
         for tier in &figure.tiers {
             let to = tier.up_to.unwrap_or(Decimal::MAX);
             let part = quantity.min(to) - free.max(from);
             if part > Decimal::ZERO {
-                let name = match tier_name(from, tier, item.unit()) {
-                    Some(tier) => format!("{name}, {tier}"),
-                    None => name.clone(),
-                };
-                self.add_at(name, region, (part, item.unit()), Some(tier.price));
+                push(tier_name(from, tier, item.unit()), part, Some(tier.price));
             }
             from = to;
         }
@@ -210,6 +236,7 @@ mod tests {
             quantity: quantity.parse().unwrap(),
             unit: "GB",
             unit_price: Some(price.parse().unwrap()),
+            listed: None,
         };
         let bill = Bill { lines: vec![line("1", "0.005"), line("1", "0.0049"), line("3", "0.015")] };
         assert_eq!(
@@ -252,12 +279,27 @@ mod tests {
 
     #[test]
     fn merged_bills_name_regions_and_add_quantities_before_rounding() {
+        let book = PriceBook::embedded();
         let bill = egress("0.05".parse().unwrap(), Decimal::ZERO);
         assert_eq!(bill.total().unwrap().to_string(), "0.00");
-        let merged = Bill::merged([&bill, &bill, &bill]);
+        let merged = Bill::merged(&book, [&bill, &bill, &bill]);
         assert_eq!(merged.lines.len(), 1);
-        assert_eq!(merged.lines[0].item, "egress, first 10 TB, us-east-1");
+        assert_eq!(merged.lines[0].item, "egress, us-east-1, first 10 TB");
         assert_eq!(merged.total().unwrap().to_string(), "0.01");
+    }
+
+    #[test]
+    fn merged_bills_meet_the_tiers_together() {
+        let book = PriceBook::embedded();
+        let six_tb = egress(Decimal::from(6 * 1_024), Decimal::ZERO);
+        assert_eq!(six_tb.lines.len(), 1);
+        let merged = Bill::merged(&book, [&six_tb, &six_tb]);
+        assert_eq!(merged.total(), egress(Decimal::from(12 * 1_024), Decimal::ZERO).total());
+        let mut own = Bill::default();
+        own.add_at("EC2 m7g.xlarge", region("us-east-1"), (Decimal::TEN, "hour"), Some(Decimal::ONE));
+        let merged = Bill::merged(&book, [&own, &six_tb, &own]);
+        let shown: Vec<String> = merged.lines.iter().map(|l| format!("{} {}", l.item, l.quantity)).collect();
+        assert_eq!(shown, ["EC2 m7g.xlarge, us-east-1 20", "egress, us-east-1, first 10 TB 6144"]);
     }
 
     /// Every tiered item of every region.

@@ -9,7 +9,7 @@ use super::super::function::Region;
 use super::bill::Bill;
 use super::book::PriceBook;
 use super::item::Item;
-use super::{Route, gb, gb_seconds, milliseconds, seconds};
+use super::{Route, gb, gb_seconds, milliseconds, months};
 
 /// `/tmp` that every function has without charge, MB. Source: AWS Lambda pricing.
 const FREE_EPHEMERAL_MB: u32 = 512;
@@ -255,7 +255,7 @@ pub struct CloudWatchUse {
 /// The bill of CloudWatch metrics, dashboards, alarms and logs.
 pub fn cloudwatch(book: &PriceBook, region: Region, used: &CloudWatchUse) -> Bill {
     let mut bill = Bill::default();
-    let months = seconds(used.held) / Decimal::from(730 * 3_600);
+    let months = months(used.held);
     let free = |item: Item| match used.free_tier {
         FreeTier::Ignored => Decimal::ZERO,
         FreeTier::Used => book.price(&item, region).unwrap_or(Decimal::ZERO),

@@ -9,17 +9,23 @@ use rust_decimal::Decimal;
 
 use super::function::Region;
 
+pub mod assume;
 pub mod calculator;
+pub mod compare;
+pub mod coverage;
 
 mod bill;
 mod book;
+mod instance;
 mod item;
 mod round;
+mod traffic;
 
 pub use bill::{Bill, BillLine};
 pub use book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, Source, Tier};
 pub use item::Item;
 pub use round::{Flow, RoundQuantities, S3Quantities, billed_requests, round_cost, s3_quantities};
+pub use traffic::cold_starts_per_second;
 
 /// Something that a cold start, or every ping, downloads from S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,4 +133,9 @@ fn seconds(duration: Duration) -> Decimal {
 
 fn milliseconds(duration: Duration) -> Decimal {
     seconds(duration).saturating_mul(Decimal::ONE_THOUSAND)
+}
+
+/// A stretch of time in months of 730 hours, as AWS reckons them.
+fn months(duration: Duration) -> Decimal {
+    seconds(duration) / Decimal::from(730 * 3_600)
 }
