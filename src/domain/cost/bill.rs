@@ -184,8 +184,21 @@ fn size(quantity: Decimal, unit: &str) -> String {
     } else if quantity >= billion {
         format!("{} billion {unit}", (quantity / billion).normalize())
     } else {
-        format!("{} {unit}", quantity.normalize())
+        format!("{} {unit}s", thousands(quantity))
     }
+}
+
+/// A whole number with a comma between thousands.
+fn thousands(quantity: Decimal) -> String {
+    let digits = quantity.trunc().normalize().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl Serialize for BillLine {

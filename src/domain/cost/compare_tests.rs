@@ -61,8 +61,8 @@ fn every_way_for_ten_environments_in_office_hours() {
     pings: 7.49, cold starts 800 ()
     provisioned-windows: 26.64, cold starts 0 (800 environments made ahead of requests)
     provisioned-always: 111.88, cold starts 0 (3360 environments made ahead of requests)
-    managed-instances: 336.17, cold starts 0 (3 × c7g.xlarge)
-    ec2: 292.32, cold starts 0 (3 × c7g.xlarge)
+    managed-instances: 168.08, cold starts 0 (3 × c7g.large)
+    ec2: 146.16, cold starts 0 (3 × c7g.large)
     nothing: 6.06, cold starts 648 (648 users would wait for a cold start)
     cheapest nothing, break-even Some(0.60)
     ");

@@ -152,7 +152,7 @@ fn what_warmd_itself_costs_in_a_month() {
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
     warmd itself: Lambda requests: 43800 request 0.01
     warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 5034.73984375 GB-s 0.07
-    warmd itself: CloudWatch metrics: 10 metric-month 3.00
+    warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
     warmd itself: PutMetricData requests: 43800 request 0.44
     warmd itself: CloudWatch Logs: 0.025831162929534912109375 GB 0.01
     warmd itself: EventBridge events: 43800 event 0.04
@@ -198,7 +198,7 @@ proptest! {
             stretches.push(stretch(at + pause, at + pause + length, target));
             at += pause + length;
         }
-        // Recycling counts from the start of a joined stretch, pauses included; without it the two are one.
+        // Without recycling: that counts from the start of a joined stretch, pauses included, and the model does not.
         let never = 1_000_000;
         prop_assert_eq!(
             environments_made(&stretches, MINUTE * idle as u32, MINUTE * never as u32),
