@@ -4,11 +4,15 @@
 //! Openings and closings are instants: a wall time inside a spring gap means the first instant after the gap;
 //! in an autumn fold an opening is the earlier and a closing the later occurrence.
 
+pub mod text;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
+
+pub use self::text::{TextError, parse_cron, parse_zone};
 
 /// A stretch of local time with a number of environments to keep warm in it.
 #[derive(Debug, Clone)]
@@ -81,6 +85,12 @@ impl DaySet {
         self.0 & (1 << day.num_days_from_monday()) != 0
     }
 
+    /// The days of either set.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether no day is in the set.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -102,5 +112,10 @@ impl DateSet {
     /// Whether `date` is in the set.
     pub fn contains(&self, date: NaiveDate) -> bool {
         self.dates.contains(&date) || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&date))
+    }
+
+    /// The last date in the set; `None` when it is empty.
+    pub fn last(&self) -> Option<NaiveDate> {
+        self.dates.last().copied().into_iter().chain(self.ranges.iter().map(|(_, last)| *last)).max()
     }
 }

@@ -1,0 +1,157 @@
+//! Time zones: the names of the embedded IANA database, and nothing else.
+
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+use super::{Part, TextError, nearest, quoted};
+
+/// Abbreviations and habits of speech that are not IANA names, and the zones people mean by them.
+///
+/// Abbreviations that are IANA names themselves (`UTC GMT CET EET WET MET EST MST HST`) are accepted and not here.
+const MEANT: &[(&str, &[&str])] = &[
+    ("ACDT", &["Australia/Adelaide"]),
+    ("ACST", &["Australia/Adelaide", "Australia/Darwin"]),
+    ("ADT", &["America/Halifax"]),
+    ("AEDT", &["Australia/Sydney"]),
+    ("AEST", &["Australia/Sydney", "Australia/Brisbane"]),
+    ("AKDT", &["America/Anchorage"]),
+    ("AKST", &["America/Anchorage"]),
+    ("ART", &["America/Argentina/Buenos_Aires"]),
+    ("AST", &["America/Halifax", "America/Puerto_Rico", "Asia/Riyadh"]),
+    ("AWST", &["Australia/Perth"]),
+    ("BRT", &["America/Sao_Paulo"]),
+    ("BST", &["Europe/London", "Asia/Dhaka", "Pacific/Bougainville"]),
+    ("CAT", &["Africa/Maputo"]),
+    ("CDT", &["America/Chicago", "America/Havana"]),
+    ("CEST", &["Europe/Paris", "Europe/Berlin"]),
+    ("CLT", &["America/Santiago"]),
+    ("COT", &["America/Bogota"]),
+    ("CST", &["America/Chicago", "Asia/Shanghai", "America/Havana"]),
+    ("CT", &["America/Chicago"]),
+    ("EAT", &["Africa/Nairobi"]),
+    ("EDT", &["America/New_York"]),
+    ("EEST", &["Europe/Athens", "Europe/Kyiv"]),
+    ("ET", &["America/New_York"]),
+    ("GST", &["Asia/Dubai"]),
+    ("HKT", &["Asia/Hong_Kong"]),
+    ("ICT", &["Asia/Bangkok"]),
+    ("IDT", &["Asia/Jerusalem"]),
+    ("IST", &["Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"]),
+    ("JST", &["Asia/Tokyo"]),
+    ("KST", &["Asia/Seoul"]),
+    ("MDT", &["America/Denver"]),
+    ("MSK", &["Europe/Moscow"]),
+    ("MT", &["America/Denver", "America/Phoenix"]),
+    ("NPT", &["Asia/Kathmandu"]),
+    ("NST", &["America/St_Johns"]),
+    ("NZDT", &["Pacific/Auckland"]),
+    ("NZST", &["Pacific/Auckland"]),
+    ("PDT", &["America/Los_Angeles"]),
+    ("PHT", &["Asia/Manila"]),
+    ("PKT", &["Asia/Karachi"]),
+    ("PST", &["America/Los_Angeles", "Asia/Manila"]),
+    ("PT", &["America/Los_Angeles"]),
+    ("SAST", &["Africa/Johannesburg"]),
+    ("SGT", &["Asia/Singapore"]),
+    ("SST", &["Pacific/Pago_Pago", "Asia/Singapore"]),
+    ("WAT", &["Africa/Lagos"]),
+    ("WEST", &["Europe/Lisbon"]),
+    ("WIB", &["Asia/Jakarta"]),
+    ("Z", &["UTC"]),
+    // Cities that the database files under another one.
+    ("Bangalore", &["Asia/Kolkata"]),
+    ("Beijing", &["Asia/Shanghai"]),
+    ("Bengaluru", &["Asia/Kolkata"]),
+    ("Boston", &["America/New_York"]),
+    ("Dallas", &["America/Chicago"]),
+    ("Delhi", &["Asia/Kolkata"]),
+    ("Frankfurt", &["Europe/Berlin"]),
+    ("Hyderabad", &["Asia/Kolkata"]),
+    ("Milan", &["Europe/Rome"]),
+    ("Montreal", &["America/Toronto"]),
+    ("Mumbai", &["Asia/Kolkata"]),
+    ("Osaka", &["Asia/Tokyo"]),
+    ("San_Francisco", &["America/Los_Angeles"]),
+    ("Seattle", &["America/Los_Angeles"]),
+    ("Washington", &["America/New_York"]),
+];
+
+/// The zone of that name in the embedded IANA database. Names are taken exactly.
+///
+/// # Errors
+/// Any other text: abbreviations and offsets are not zones. The hint names what was probably meant.
+pub fn parse_zone(text: &str) -> Result<Tz, TextError> {
+    let part = Part::of(text).trim();
+    part.text.parse().map_err(|_| unknown(part))
+}
+
+fn unknown(part: Part<'_>) -> TextError {
+    let error = |message| TextError::new(part.at(), message);
+    if part.text.is_empty() {
+        return error("a time zone is missing".to_owned()).hint("write an IANA name such as `Europe/London`");
+    }
+    let plain = format!("{} is not a time zone of the IANA database", quoted(part.text));
+    let key = part.text.replace(' ', "_");
+    if let Some((name, zones)) = MEANT.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key)) {
+        return match zones {
+            [only] => error(plain).hint(format!("write `{only}`")),
+            several => error(format!("`{name}` is ambiguous and not a time zone of the IANA database"))
+                .hint(format!("it may be {}", one_of(several))),
+        };
+    }
+    if let Some(hint) = offset_hint(part.text) {
+        return error(plain).hint(hint);
+    }
+    let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
+    let city = |name: &&str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&key));
+    let near = names()
+        .find(|name| name.eq_ignore_ascii_case(&key))
+        .or_else(|| names().find(city))
+        .or_else(|| nearest(&key, names()))
+        .or_else(|| nearest_city(&key));
+    match near {
+        Some(name) => error(plain).hint(format!("did you mean `{name}`?")),
+        None => error(plain).hint("write an IANA name such as `Europe/London` or `America/New_York`"),
+    }
+}
+
+/// The zone whose city is nearest to `given`: `Lodnon` is `Europe/London`.
+fn nearest_city(given: &str) -> Option<&'static str> {
+    let cities = TZ_VARIANTS.iter().filter_map(|zone| zone.name().rsplit_once('/').map(|(_, city)| city));
+    let city = nearest(given, cities)?;
+    TZ_VARIANTS
+        .iter()
+        .map(|zone| zone.name())
+        .find(|name| name.rsplit_once('/').is_some_and(|(_, c)| c == city))
+}
+
+fn one_of(zones: &[&str]) -> String {
+    let quoted: Vec<String> = zones.iter().map(|zone| format!("`{zone}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// For `+01:00`, `UTC+1`, `GMT-05:30` and the like.
+fn offset_hint(text: &str) -> Option<String> {
+    let upper = text.to_uppercase();
+    let rest = upper.strip_prefix("UTC").or_else(|| upper.strip_prefix("GMT")).unwrap_or(&upper).trim();
+    let (sign, digits) = match rest.strip_prefix('+') {
+        // The Etc zones count westwards, so their signs are turned round.
+        Some(digits) => ('-', digits),
+        None => ('+', rest.strip_prefix(['-', '−'])?),
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(both) => both,
+        None if digits.is_ascii() && digits.len() == 4 => digits.split_at(2),
+        None => (digits, "0"),
+    };
+    let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?);
+    let name = format!("Etc/GMT{sign}{hours}");
+    Some(match name.parse::<Tz>() {
+        Ok(_) if minutes == 0 => {
+            format!("write the place, such as `Europe/Paris`: its clock changes are then right; or `{name}`")
+        }
+        _ => "write the place, such as `Asia/Kolkata`".to_owned(),
+    })
+}
