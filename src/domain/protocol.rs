@@ -288,7 +288,7 @@ fn check(template: &Value, mistakes: &mut Vec<String>, mentions_hold: &mut bool)
         Value::Object(fields) => {
             for (key, value) in fields {
                 if key.contains("{{") {
-                    mistakes.push(format!("the key `{key}` holds a placeholder; only values may"));
+                    mistakes.push(format!("the key `{key}` holds a placeholder, but only values may"));
                 }
                 check(value, mistakes, mentions_hold);
             }
@@ -406,7 +406,8 @@ mod tests {
     fn only_serverless_plugin_warmup_has_a_client_context() {
         for name in Protocol::NAMES {
             let context = Protocol::parse(name).unwrap().client_context();
-            let decoded = context.map(|context| String::from_utf8(STANDARD.decode(context).unwrap()).unwrap());
+            let decoded =
+                context.map(|context| String::from_utf8(STANDARD.decode(context).unwrap()).unwrap());
             let expected = (*name == "serverless-plugin-warmup")
                 .then(|| r#"{"custom":{"source":"serverless-plugin-warmup"}}"#.to_owned());
             assert_eq!(decoded, expected, "{name}");
@@ -464,7 +465,7 @@ mod tests {
             @r"
         unknown placeholder `{{indx}}`, did you mean `{{index}}`?
         unknown placeholder `{{user}}`: there are index, concurrency, hold_ms, round
-        the key `{{round}}` holds a placeholder; only values may
+        the key `{{round}}` holds a placeholder, but only values may
         `{{hold_ms` has `{{` without `}}`
         "
         );

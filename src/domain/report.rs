@@ -254,7 +254,10 @@ mod tests {
         let report = Report::parse(&format!("{{\"message\":\"mine\"}}\n{JSON}\n")).unwrap();
         assert_eq!(report.request_id.as_deref(), Some("a"));
         assert_eq!((report.duration_ms, report.billed_ms, report.init_ms), (1233.96, 1698, Some(463.512)));
-        assert_eq!((report.memory_mb, report.max_memory_used_mb, report.status), (Some(256), Some(123), None));
+        assert_eq!(
+            (report.memory_mb, report.max_memory_used_mb, report.status),
+            (Some(256), Some(123), None)
+        );
 
         let failed = JSON.replace("\"success\"", "\"error\",\"errorType\":\"Runtime.ExitError\"");
         let report = Report::parse(&failed).unwrap();
@@ -310,7 +313,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn no_text_panics(text in any::<String>(), prefix in "(REPORT|\\{\"type\":\"platform.report\",)?") {

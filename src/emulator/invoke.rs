@@ -8,11 +8,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::execution::{Draws, Ending, Execution};
+use super::fault::{FaultKind, When};
 use super::handler::{self, Ping};
 use super::log;
 use super::observe::{Invocation, Occupied};
 use super::pool::{Key, Limit, Placement, Refusal};
-use super::profile::{FaultKind, Hold, LogFormat, Profile, When};
+use super::profile::{Hold, LogFormat, Profile};
 use super::reference::{Reference, Refused};
 use super::wire::{Answer, Call, Cut, answer};
 use super::{Counted, Emulator, World};
@@ -165,25 +166,29 @@ fn fate(emulator: &Emulator, reference: &Reference, profile: &Profile, kind: Kin
     let key = format!("{}/{}/{}", reference.account, reference.region, reference.name);
     let mut world = emulator.world();
     let seed = emulator.scenario().seed;
-    let Counted { count, chance } =
-        world.functions.entry(key).or_insert_with_key(|key| Counted::new(seed, key));
+    let counted = world.functions.entry(key).or_insert_with_key(|key| Counted::new(seed, key));
+    let chance = &mut counted.chance;
     let version = reference.version(profile, chance.uniform())?;
     let (out, back) = (chance.trip(profile.network), chance.trip(profile.network));
     let request_id = chance.uuid();
-    let mut faults = Vec::new();
-    if kind == Kind::DryRun {
-        // Not counted, so that a test's "the first three" means invocations; a function that refuses all refuses it.
-        let always = profile.faults.iter().filter(|fault| fault.when == When::Always);
-        faults.extend(always.map(|fault| fault.kind.clone()));
-    } else {
-        *count += 1;
-        for fault in &profile.faults {
-            if fault.when.strikes(*count, chance) {
-                faults.push(fault.kind.clone());
-            }
-        }
-    }
-    Ok(Fate { request_id, version, count: *count, out, back, faults })
+    let faults: Vec<&FaultKind> = match kind {
+        // Not counted, so that "the first three" means invocations; a function that refuses all refuses it too.
+        Kind::DryRun => profile
+            .faults
+            .iter()
+            .filter(|fault| fault.when == When::Always)
+            .map(|fault| &fault.kind)
+            .collect(),
+        Kind::RequestResponse | Kind::Event => counted.struck(&profile.faults),
+    };
+    Ok(Fate {
+        request_id,
+        version,
+        count: counted.count,
+        out,
+        back,
+        faults: faults.into_iter().cloned().collect(),
+    })
 }
 
 /// The payload and the client context, when Lambda would take them.

@@ -4,7 +4,11 @@
 //! All waiting is tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
 
 mod chance;
+mod cloudwatch;
+mod events;
 mod execution;
+pub mod fault;
+pub mod functions;
 mod handler;
 mod invoke;
 mod log;
@@ -28,8 +32,9 @@ use chance::Chance;
 use pool::Pool;
 
 pub use execution::Start;
+pub use fault::{Fault, FaultKind};
 pub use observe::{Event, Invocation, Metric, Observations, Occupied, Round, overlap};
-pub use profile::{Fault, FaultKind, Profile, Scenario};
+pub use profile::{Profile, Scenario};
 pub use server::{BadTls, Tls, listen};
 
 /// An emulated AWS account, served over HTTP. Clones are the same emulator.
@@ -51,6 +56,12 @@ struct Shared {
 struct World {
     pool: Pool,
     functions: HashMap<String, Counted>,
+    /// Calls of PutMetricData.
+    metrics: Counted,
+    /// Calls of PutEvents.
+    events: Counted,
+    /// Entries of PutEvents.
+    entries: Counted,
     seen: Observations,
 }
 
@@ -65,18 +76,33 @@ impl Counted {
     fn new(seed: u64, name: &str) -> Self {
         Self { count: 0, chance: Chance::of(seed, name) }
     }
+
+    /// Counts once more, and tells which of the faults strike.
+    fn struck<'a>(&mut self, faults: &'a [Fault]) -> Vec<&'a FaultKind> {
+        self.count += 1;
+        let Self { count, chance } = self;
+        // Each fault draws, whether an earlier one struck or not: what strikes must not depend on the others.
+        faults.iter().filter(|fault| fault.when.strikes(*count, chance)).map(|fault| &fault.kind).collect()
+    }
 }
 
 impl World {
-    fn new() -> Self {
-        Self { pool: Pool::default(), functions: HashMap::new(), seen: Observations::default() }
+    fn new(seed: u64) -> Self {
+        Self {
+            pool: Pool::default(),
+            functions: HashMap::new(),
+            metrics: Counted::new(seed, "metrics"),
+            events: Counted::new(seed, "events"),
+            entries: Counted::new(seed, "entries"),
+            seen: Observations::default(),
+        }
     }
 }
 
 impl Emulator {
     /// An emulator of `scenario`, in which no environment exists yet. Its time begins now.
     pub fn new(scenario: Scenario) -> Self {
-        let world = Mutex::new(World::new());
+        let world = Mutex::new(World::new(scenario.seed));
         let shared = Shared { scenario, origin: Instant::now(), connections: AtomicU64::new(0), world };
         Self { shared: Arc::new(shared) }
     }

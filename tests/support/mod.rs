@@ -20,6 +20,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use warmd::emulator::Emulator;
 
+/// The time that the SDKs sign for: 2026-11-20T09:00:00Z.
+pub const NOW: u64 = 1_795_165_200;
+
 /// Where requests go.
 #[derive(Clone)]
 pub enum Road {
@@ -110,7 +113,7 @@ pub fn sdk(road: Road, region: &'static str) -> SdkConfig {
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
             aws_smithy_async::rt::sleep::TokioSleep::new(),
         ))
-        .time_source(aws_smithy_async::time::SystemTimeSource::new())
+        .time_source(aws_smithy_async::time::StaticTimeSource::from_secs(NOW))
         .http_client(road)
         .build()
 }

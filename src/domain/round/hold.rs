@@ -83,12 +83,7 @@ impl SkewHistory {
 /// what the last attempts would have needed and half as much again, the second two and a half times as much. Both at
 /// least double. In a simulation with 15 ms of network either way (lognormal, σ .6), fewer than 1 in 10,000 rounds of
 /// 100 were left unproven. No top-up holds longer than 1 s, or than twice a fixed hold.
-pub fn top_up(
-    concurrency: u32,
-    attempts: &[Attempt],
-    protocol: &Protocol,
-    hold: Hold,
-) -> Option<Duration> {
+pub fn top_up(concurrency: u32, attempts: &[Attempt], protocol: &Protocol, hold: Hold) -> Option<Duration> {
     let last = attempts.last()?;
     let held = last.hold.filter(|_| protocol.honours_hold())?;
     let failed = attempts.iter().flat_map(|attempt| &attempt.pings).any(|ping| ping.outcome.is_failure());

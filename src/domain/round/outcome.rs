@@ -202,11 +202,8 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
 
 /// One line, of at most [`LONGEST_MESSAGE`] characters.
 fn cut(message: &str) -> String {
-    let mut line: String = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_MESSAGE)
-        .collect();
+    let mut line: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect();
     if message.chars().nth(LONGEST_MESSAGE).is_some() {
         line.push('…');
     }
@@ -315,7 +312,8 @@ mod tests {
         assert_eq!(responded(Some("Unhandled"), Some(&log), payload).outcome, Outcome::TimedOut);
         assert_eq!(responded(None, Some(&log), "").outcome, Outcome::TimedOut);
         assert_eq!(responded(Some("Unhandled"), None, payload).outcome, Outcome::TimedOut);
-        let sandbox = r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: q1 Error: Task timed out"}"#;
+        let sandbox =
+            r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: q1 Error: Task timed out"}"#;
         assert_eq!(responded(Some("Unhandled"), None, sandbox).outcome, Outcome::TimedOut);
         // An error of the function's own that only speaks of one.
         let own = r#"{"errorType":"DbError","errorMessage":"Task timed out after 1 s"}"#;

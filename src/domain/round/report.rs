@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Attempt, Outcome, PingResult, proven, skew};
+use crate::domain::cost::{RoundQuantities, s3_quantities};
+use crate::domain::fleet::Target;
 use crate::domain::tick::{Evidence, Verdict};
 
 /// So many different messages are kept; a broken round may have one for each ping.
@@ -79,8 +81,8 @@ pub struct RoundReport {
     pub billed_ms: Option<u64>,
     /// Memory, MB, as the REPORT lines tell it; the largest, should versions differ.
     pub memory_mb: Option<u32>,
-    /// New environments: cold starts and restores.
-    pub cold_starts: u32,
+    /// New environments, made by pings of whatever outcome; none when a ping that started the function did not tell.
+    pub cold_starts: Option<u32>,
     /// What went wrong, for people: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
@@ -110,14 +112,27 @@ impl RoundReport {
             requests: count(pings().filter(|ping| ping.outcome.is_billed()).count()),
             billed_ms: reports().map(|report| report.billed_ms).reduce(u64::saturating_add),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),
-            cold_starts: counts.cold + counts.restored,
+            cold_starts: cold_starts(pings()),
             messages: messages(pings()),
+        }
+    }
+
+    /// What the round used at `target`, as far as it is known: what its cost is made of. Configured memory goes
+    /// before what the REPORT lines say.
+    pub fn quantities(&self, target: &Target) -> RoundQuantities {
+        let requests = u64::from(self.requests);
+        RoundQuantities {
+            requests,
+            billed_ms: self.billed_ms,
+            memory_mb: target.memory_mb.or(self.memory_mb),
+            s3: s3_quantities(&target.downloads, requests, self.cold_starts.map(u64::from)),
         }
     }
 }
 
 /// Short when a ping failed, or when every ping told its environment and they are too few. A mere lower bound that is
-/// too low proves nothing of the kind.
+/// too low proves nothing of the kind; and ids that a better proof contradicts (a handler that made its id before the
+/// snapshot) prove nothing either.
 fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.outcome.is_failure()) {
@@ -132,6 +147,15 @@ fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
         Some(ids) if !ids.is_empty() && count(ids.len()) < concurrency => Verdict::Short,
         _ => Verdict::Unproven,
     }
+}
+
+/// A function that failed or ran out of time may have begun with a cold start too, and downloaded what that downloads.
+fn cold_starts<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Option<u32> {
+    let mut started = pings.filter(|ping| ping.outcome.is_billed());
+    started.try_fold(0, |cold_starts, ping| {
+        let report = ping.report.as_ref()?;
+        Some(cold_starts + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()))
+    })
 }
 
 fn versions<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
@@ -150,10 +174,11 @@ fn messages<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
     let mut kinds: Vec<(String, u32)> = Vec::new();
     let mut others = 0_u32;
     for text in pings.filter_map(describe) {
+        let full = kinds.len() == MOST_MESSAGES;
         match kinds.iter_mut().find(|(known, _)| *known == text) {
             Some((_, pings)) => *pings += 1,
-            None if kinds.len() < MOST_MESSAGES => kinds.push((text, 1)),
-            None => others += 1,
+            None if full => others += 1,
+            None => kinds.push((text, 1)),
         }
     }
     let mut lines: Vec<String> = kinds.into_iter().map(|(text, n)| format!("{} {text}", plural(n))).collect();
@@ -213,7 +238,10 @@ mod tests {
     #[test]
     fn reached_when_as_many_are_proven_as_wanted() {
         let report = report(2, vec![warm(Some("a")), warm(Some("b"))]);
-        assert_eq!((report.verdict, report.reached, report.evidence), (Verdict::Reached, Some(2), Evidence::Ids));
+        assert_eq!(
+            (report.verdict, report.reached, report.evidence),
+            (Verdict::Reached, Some(2), Evidence::Ids)
+        );
     }
 
     #[test]
@@ -222,7 +250,8 @@ mod tests {
         let short = report(2, pings.clone());
         assert_eq!((short.verdict, short.reached), (Verdict::Short, Some(1)));
         // A top-up may find the missing one: ids are united.
-        let topped = RoundReport::new(2, &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])], true);
+        let topped =
+            RoundReport::new(2, &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])], true);
         assert_eq!((topped.verdict, topped.reached, topped.top_ups), (Verdict::Reached, Some(2), 1));
         assert_eq!((topped.pings, topped.counts.warm), (4, 4));
     }
@@ -265,7 +294,8 @@ mod tests {
         for (i, version) in ["10", "7", "7", "$LATEST"].iter().enumerate() {
             first.pings[i].version = Some((*version).to_owned());
         }
-        let mut second = attempt([ping(Outcome::Warm, 0.0, 60.0, 50.2), ping(Outcome::Warm, 4.0, 64.0, 50.2)]);
+        let mut second =
+            attempt([ping(Outcome::Warm, 0.0, 60.0, 50.2), ping(Outcome::Warm, 4.0, 64.0, 50.2)]);
         second.hold = Some(Duration::from_millis(50));
 
         let report = RoundReport::new(5, &[first.clone(), second.clone()], true);
@@ -279,13 +309,26 @@ mod tests {
             ..OutcomeCounts::default()
         };
         assert_eq!(report.counts, counts);
-        assert_eq!((report.pings, report.requests, report.cold_starts, report.top_ups), (7, 6, 2, 1));
+        assert_eq!((report.pings, report.requests, report.top_ups), (7, 6, 1));
         // Billed: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second.
         assert_eq!((report.billed_ms, report.memory_mb), (Some(152), Some(128)));
         assert_eq!(report.versions, ["7", "10", "$LATEST"]);
         assert_eq!(report.hold, Some(Duration::from_millis(50)));
         assert_eq!(report.skew, Some(Duration::from_millis(4)));
         assert_eq!(RoundReport::new(5, &[first, second], false).hold, None);
+    }
+
+    #[test]
+    fn new_environments_are_counted_whatever_became_of_the_ping() {
+        let cold = ping(Outcome::Cold, 0.0, 900.0, 25.0);
+        let crashed = PingResult { outcome: Outcome::FunctionError { kind: "E".to_owned() }, ..cold.clone() };
+        let restored = ping(Outcome::Restored, 0.0, 900.0, 25.0);
+        let denied = ping(Outcome::Denied, 0.0, 1.0, 0.0);
+        let known = vec![cold, crashed, restored, warm(None), denied];
+        assert_eq!(report(4, known.clone()).cold_starts, Some(3));
+
+        let silent = ping(Outcome::Unclassified, 0.0, 1.0, 0.0);
+        assert_eq!(report(4, known.into_iter().chain([silent]).collect()).cold_starts, None);
     }
 
     #[test]
