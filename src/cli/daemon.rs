@@ -91,12 +91,14 @@ struct State {
     fleet: Arc<Fleet>,
     attachments: Vec<PathBuf>,
     fingerprint: Fingerprint,
+    /// What the files say now, when that is refused.
+    refused: Option<Problems>,
 }
 
 impl State {
     fn new(loaded: Loaded, fingerprint: Fingerprint) -> Self {
-        let attachments = loaded.attachments().map(PathBuf::from).collect();
-        Self { fleet: Arc::new(loaded.fleet), attachments, fingerprint }
+        let attachments = loaded.attachments().to_vec();
+        Self { fleet: Arc::new(loaded.fleet), attachments, fingerprint, refused: None }
     }
 }
 
@@ -123,20 +125,26 @@ impl Service {
 
     /// Takes what has changed into force. What is not sound is reported, and the old configuration stays.
     fn reload_now(&self, asked: Asked) {
-        let (attachments, before) = {
+        let (fingerprint, unchanged) = {
             let state = self.state();
-            (state.attachments.clone(), state.fingerprint.clone())
+            let fingerprint = self.origin.fingerprint(&state.attachments);
+            // What is refused may be mended by a file that is not known yet, so it is looked at each time.
+            let unchanged = fingerprint == state.fingerprint && state.refused.is_none();
+            (fingerprint, unchanged)
         };
-        let fingerprint = self.origin.fingerprint(&attachments);
-        if asked == Asked::ByTick && fingerprint == before {
+        if unchanged && asked == Asked::ByTick {
             return;
         }
         match self.origin.load() {
             Ok(loaded) => self.put_in_force(loaded, fingerprint, asked),
             Err(problems) => {
-                say(&problems);
-                // Not looked at again until it changes again: once is enough to be told.
-                self.state().fingerprint = fingerprint;
+                let mut state = self.state();
+                // Told once, and again when somebody asks.
+                if asked == Asked::Expressly || state.refused.as_ref() != Some(&problems) {
+                    say(&problems);
+                }
+                state.fingerprint = fingerprint;
+                state.refused = Some(problems);
             }
         }
     }

@@ -117,8 +117,8 @@ mod tests {
             "resources": [], "detail": {},
         });
         assert_eq!(scheduled(event).unwrap().to_rfc3339(), "2026-11-20T09:00:00+00:00");
-        insta::assert_snapshot!(scheduled(json!({"hello": 1})).unwrap_err(), @"");
+        insta::assert_snapshot!(scheduled(json!({"hello": 1})).unwrap_err(), @"this event is not served, and nothing was sent: it is not a scheduled event of EventBridge (missing field `source`)");
         let other = json!({"detail-type": "Warm Request", "source": "shop", "time": "2026-11-20T09:00:00Z"});
-        insta::assert_snapshot!(scheduled(other).unwrap_err(), @"");
+        insta::assert_snapshot!(scheduled(other).unwrap_err(), @"this event is not served, and nothing was sent: `Warm Request` from `shop` is unknown");
     }
 }

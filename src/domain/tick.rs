@@ -90,6 +90,12 @@ pub struct RoundRecord {
     pub routes: BTreeMap<&'static str, u64>,
     /// Cost, US dollars.
     pub cost_usd: RoundCost,
+    /// What went wrong with pings, for people. Not a key of the object.
+    #[serde(skip)]
+    pub problems: Vec<String>,
+    /// Why a part of the cost is unknown, for people. Not a key of the object.
+    #[serde(skip)]
+    pub cost_unknown: Vec<String>,
 }
 
 impl TickReport {
@@ -140,6 +146,7 @@ impl RoundRecord {
             s3_egress_bytes: used.s3.as_ref().map(|s3| s3.bytes()),
             routes: used.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default(),
             cost_usd,
+            problems: report.messages.clone(),
             ..Self::untouched(target, report.concurrency)
         }
     }
@@ -193,6 +200,8 @@ impl RoundRecord {
             s3_egress_bytes: None,
             routes: BTreeMap::new(),
             cost_usd: RoundCost::default(),
+            problems: Vec::new(),
+            cost_unknown: Vec::new(),
         }
     }
 }

@@ -66,6 +66,13 @@ impl<L: Lambda> Engine<L> {
         }
     }
 
+    /// Which targets have a round in flight, in order.
+    pub fn still_in_flight(&self) -> Vec<Identity> {
+        let mut ids: Vec<Identity> = lock(&self.in_flight).iter().cloned().collect();
+        ids.sort();
+        ids
+    }
+
     /// Changes the in-flight cap, after a reload.
     pub fn set_max_in_flight(&self, limit: usize) {
         self.admission.set_limit(limit);
@@ -146,11 +153,12 @@ impl<L: Lambda> Engine<L> {
             ),
         };
         let (cost, unknown) = round_cost(&self.prices, target.region(), target.architecture, &used);
-        let record = RoundRecord::new(target, &report, &used, cost);
+        let mut record = RoundRecord::new(target, &report, &used, cost);
         say(target, &round, &record, &report);
-        for reason in unknown {
+        for reason in &unknown {
             warn!(function = %target.label, region = %target.region(), round, %reason, "the round's cost is unknown");
         }
+        record.cost_unknown = unknown;
         Ok(record)
     }
 

@@ -105,7 +105,12 @@ mod tests {
             segment("2026-10-26T08:05:00Z", "2026-10-26T08:06:00Z", 1),
         ];
         let (from, until) = (minute("2026-10-24T00:00:00+01:00"), minute("2026-10-26T12:00:00Z"));
-        insta::assert_snapshot!(week(&segments, from, until, Tz::Europe__London, Style::default()), @"");
+        insta::assert_snapshot!(week(&segments, from, until, Tz::Europe__London, Style::default()), @r"
+                    00    03    06    09    12    15    18    21
+        Sat 24 Oct  ················▄▄▄▄▄▄▄▄████················▁▁▁▁
+        Sun 25 Oct  ▁▁▁▁▁▁▁▁▁▁▁▁····································
+        Mon 26 Oct  ················▁▁······
+        ");
     }
 
     #[test]

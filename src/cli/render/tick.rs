@@ -218,17 +218,10 @@ fn skew_and_hold(round: &RoundRecord) -> String {
     }
 }
 
-/// What went wrong with how many pings.
-fn bad(round: &RoundRecord) -> Vec<(u32, &'static str)> {
-    let all = [
-        (round.throttled, "throttled"),
-        (round.function_errors, "with a function error"),
-        (round.timed_out, "timed out"),
-        (round.denied, "denied"),
-        (round.not_found, "not found"),
-        (round.failed, "failed"),
-    ];
-    all.into_iter().filter(|(count, _)| *count > 0).collect()
+/// Pings that failed.
+fn bad(round: &RoundRecord) -> u32 {
+    let RoundRecord { throttled, function_errors, timed_out, denied, not_found, failed, .. } = round;
+    throttled + function_errors + timed_out + denied + not_found + failed
 }
 
 /// Targets, pings and cost, each in a line of its own.
@@ -251,7 +244,7 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
         outcome("warm", |round| round.warm),
         outcome("cold", |round| round.cold),
         outcome("restored", |round| round.restored),
-        outcome("failed", |round| bad(round).iter().map(|(count, _)| count).sum()),
+        outcome("failed", bad),
         outcome("unclassified", |round| round.unclassified),
     ];
     let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
@@ -336,7 +329,7 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         &mut notes,
         warning,
         style,
-        unknown.map(|round| format!("{} cost unknown: {}", place(round), cost_unknown(round))),
+        unknown.map(|round| format!("{} cost unknown: {}", place(round), round.cost_unknown.join("; "))),
     );
     notes
 }
@@ -367,36 +360,17 @@ fn place(round: &RoundRecord) -> String {
     format!("{} ({})", label(&round.function, round.qualifier.as_deref()), round.region)
 }
 
+/// What went wrong; ids that prove too few environments when nothing did.
 fn short_note(round: &RoundRecord) -> String {
-    let bad: Vec<_> = bad(round).into_iter().map(|(count, what)| format!("{count} {what}")).collect();
-    if bad.is_empty() {
-        let reached = round.reached.unwrap_or(0);
-        return format!(
-            "{} short: ids prove {reached} of {} environments: the pings did not overlap; a longer hold helps",
-            place(round),
-            round.target
-        );
+    if bad(round) > 0 {
+        return format!("{} short: {}", place(round), round.problems.join("; "));
     }
-    format!("{} short: of {}, {}", place(round), count(u64::from(round.pings), "ping"), bad.join(", "))
-}
-
-fn cost_unknown(round: &RoundRecord) -> String {
-    let cost = &round.cost_usd;
-    let mut reasons = Vec::new();
-    if cost.requests.is_none()
-        || (cost.compute.is_none() && round.billed_ms.is_some() && round.memory_mb.is_some())
-    {
-        reasons.push(format!("no prices for {}", round.region));
-    }
-    if cost.compute.is_none() && round.billed_ms.is_none() {
-        reasons.push("no readable REPORT line".to_owned());
-    } else if cost.compute.is_none() && round.memory_mb.is_none() {
-        reasons.push("memory is unknown; say `memory:`".to_owned());
-    }
-    if reasons.is_empty() && (cost.s3_requests.is_none() || cost.s3_egress.is_none()) {
-        reasons.push(format!("no price for a download's route in {}", round.region));
-    }
-    reasons.join(", ")
+    let reached = round.reached.unwrap_or(0);
+    format!(
+        "{} short: ids prove {reached} of {}: the pings did not overlap; a longer hold helps",
+        place(round),
+        count(u64::from(round.target), "environment")
+    )
 }
 
 #[cfg(test)]

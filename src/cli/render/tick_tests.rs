@@ -35,6 +35,8 @@ fn round(function: &str, target: u32) -> RoundRecord {
         s3_egress_bytes: Some(0),
         routes: BTreeMap::new(),
         cost_usd: cost_of("0.0000065", "0"),
+        problems: vec![],
+        cost_unknown: vec![],
     }
 }
 
@@ -80,6 +82,10 @@ fn mixed() -> TickReport {
         warm: 7,
         throttled: 2,
         function_errors: 1,
+        problems: vec![
+            "2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded".to_owned(),
+            "1 ping ended in a function error: KeyError: 'user'".to_owned(),
+        ],
         ..round("billing", 10)
     };
     let unproven = RoundRecord {
@@ -102,6 +108,7 @@ fn mixed() -> TickReport {
         billed_ms: None,
         memory_mb: None,
         cost_usd: RoundCost { requests: Some("0.0000006".parse().unwrap()), ..RoundCost::default() },
+        cost_unknown: vec!["no ping told its billed duration".to_owned()],
         ..round("silent", 3)
     };
     let skipped = RoundRecord {
@@ -160,13 +167,15 @@ fn what_is_not_fine_is_named_with_its_remedy() {
     33 pings: 17 warm, 10 cold, 3 failed, 3 unclassified
     cost at least $0.104132: requests $0.000007, compute $0.001680, S3 egress $0.102446 (2.20 GB by
       nat-gateway)
-    ✗ billing:live (eu-west-2) short: of 10 pings, 2 throttled, 1 with a function error
+    ✗ billing:live (eu-west-2) short: 2 pings throttled:
+      ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError:
+      'user'
     ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     - slow:live (eu-west-2) skipped: its earlier round is still in flight
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    ! silent:live (eu-west-2) cost unknown: no readable REPORT line
+    ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
     ");
 }
 
@@ -174,12 +183,12 @@ fn what_is_not_fine_is_named_with_its_remedy() {
 fn the_daemon_shows_a_line_and_what_is_not_fine() {
     insta::assert_snapshot!(tick_line(&mixed(), Style::default()), @r"
     2026-11-20T09:00:00Z 6 targets: ✓ 1 reached, ? 2 unproven, ✗ 1 short, - 1 skipped, ✗ 1 not sent; 33 pings: 17 warm, 10 cold, 3 failed, 3 unclassified; cost at least $0.104132: requests $0.000007, compute $0.001680, S3 egress $0.102446 (2.20 GB by nat-gateway)
-    2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: of 10 pings, 2 throttled, 1 with a function error
+    2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError: 'user'
     2026-11-20T09:00:00Z ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: no readable REPORT line
+    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
     ");
 }
 
@@ -206,10 +215,15 @@ fn a_large_fleet_shows_what_is_not_fine_first() {
 
 #[test]
 fn many_short_rounds_do_not_flood() {
-    let short =
-        |index| RoundRecord { verdict: Verdict::Short, warm: 0, denied: 2, ..round(&format!("f{index}"), 2) };
+    let short = |index| RoundRecord {
+        verdict: Verdict::Short,
+        warm: 0,
+        denied: 2,
+        problems: vec!["2 pings denied".to_owned()],
+        ..round(&format!("f{index}"), 2)
+    };
     let shown = tick(&report((0..50).map(short).collect()), Style::default());
-    assert_eq!(shown.matches("2 denied").count(), NOTES);
+    assert_eq!(shown.matches("2 pings denied").count(), NOTES);
     assert!(shown.contains("✗ … and 40 more targets like that, see --json"), "{shown}");
 }
 
