@@ -8,3 +8,6 @@ pub mod release;
 mod runner;
 pub mod stop;
 pub mod tick;
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::admission::Admission;
 use super::ports::Lambda;
 use super::runner::{self, NotStarted};
 use super::stop::Stop;
-use crate::domain::cost::{PriceBook, RoundQuantities, round_cost, s3_quantities};
+use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target};
 use crate::domain::function::Identity;
 use crate::domain::round::{Attempt, RoundReport, SkewHistory, skew};
@@ -142,16 +142,7 @@ impl<L: Lambda> Engine<L> {
             };
         self.learn(target, &attempts);
         let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
-        let used = RoundQuantities {
-            requests: u64::from(report.requests),
-            billed_ms: report.billed_ms,
-            memory_mb: target.memory_mb.or(report.memory_mb),
-            s3: s3_quantities(
-                &target.downloads,
-                u64::from(report.requests),
-                report.cold_starts.map(u64::from),
-            ),
-        };
+        let used = report.quantities(target);
         let (cost, unknown) = round_cost(&self.prices, target.region(), target.architecture, &used);
         let mut record = RoundRecord::new(target, &report, &used, cost);
         say(target, &round, &record, &report);
