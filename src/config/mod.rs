@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use self::problem::{MOST_PROBLEMS, Place, Problem, Problems, Severity};
 pub use self::resolve::{Mark, ReadFile, resolve};
-pub use self::schema::schema;
+pub use self::schema::{schema, schema_text};
 use self::source::Source;
 pub use self::source::SourceFile;
 use crate::domain::calendar::DateSet;

@@ -13,6 +13,11 @@ pub fn schema() -> serde_json::Value {
     schema.to_value()
 }
 
+/// [`schema`] as the text of a file: what `warmd schema` prints and `warm-configs/schema.json` holds.
+pub fn schema_text() -> String {
+    format!("{:#}\n", schema())
+}
+
 /// The schema of a map with known keys: for each its name, what it means, and what it holds.
 pub(super) fn object(doc: &str, required: &[&str], properties: Vec<(&str, &str, Schema)>) -> Schema {
     let properties: serde_json::Map<String, serde_json::Value> = properties

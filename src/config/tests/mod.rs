@@ -1,7 +1,11 @@
 //! What people see of the configuration: what is taken, and what every mistake looks like.
 
 mod accepted;
+mod examples;
+mod hostile;
 mod mistakes;
+mod reading;
+mod schema;
 
 use super::*;
 
