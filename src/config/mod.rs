@@ -17,7 +17,6 @@ mod quantity;
 mod reader;
 mod resolve;
 mod schema;
-mod shim;
 mod source;
 mod values;
 mod wire;
