@@ -209,6 +209,16 @@ impl Problems {
         }
     }
 
+    /// Whether further problems are only counted, so that their texts need not be made.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_PROBLEMS
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.list.len() + self.omitted
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

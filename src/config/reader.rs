@@ -176,6 +176,10 @@ impl<'a> Reader<'a> {
     }
 
     pub fn unknown_key(&mut self, key: &str, span: Span, known: &[&str]) {
+        if self.problems.is_full() {
+            // No hint, which takes time: a file may have a million of them.
+            return self.report(self.error(span, ""));
+        }
         let hint = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here are {}", known.join(", ")),

@@ -11,7 +11,7 @@ use super::super::source::Span;
 use super::super::values::{Json, List, ProtocolName, Row, Way};
 use super::super::wire::{Defaults, DownloadKeys, FunctionKeys};
 use super::windows::Resolved;
-use super::{Mark, Problem, Resolver};
+use super::{Mark, Problem, Resolver, weight};
 use crate::domain::cost::{Download, Route};
 use crate::domain::fleet::{Architecture, Hold, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
@@ -77,10 +77,17 @@ impl<'a> Resolver<'a, '_> {
             return;
         };
         let name = Mark { file, span: row.name.span };
-        let before = self.problems.list.len() + self.problems.omitted;
+        let before = self.problems.count();
         let regions =
             reference.as_ref().and_then(|reference| self.function_regions(name, reference, keys, defaults));
         let regions = regions.unwrap_or_default();
+        let payload =
+            keys.payload.as_ref().or(defaults.keys.payload.as_ref()).map_or(0, |at| at.value.weight);
+        let downloads = keys.downloads.as_ref().map_or(0, |at| at.value.0.len());
+        let each = weight::TARGET + payload + 1_200 * downloads;
+        if !self.bear(name, regions.len().saturating_mul(each)) {
+            return;
+        }
         if let Some(reference) = &reference {
             self.claim(name, reference, &regions);
         }
@@ -99,7 +106,7 @@ impl<'a> Resolver<'a, '_> {
         let (Some(reference), Some(protocol)) = (reference, protocol) else {
             return;
         };
-        if keys.flawed || self.problems.list.len() + self.problems.omitted > before {
+        if keys.flawed || self.problems.count() > before {
             return;
         }
         let interval = keys.interval.as_ref().or(base.interval.as_ref());
@@ -229,8 +236,8 @@ impl<'a> Resolver<'a, '_> {
         let named = keys.protocol.as_ref().or(base.protocol.as_ref());
         let payload = keys.payload.as_ref().or(base.payload.as_ref());
         match (named.map(|at| &at.value), payload) {
-            (Some(ProtocolName::Custom), Some(At { value: Json(payload), span })) => {
-                match CustomPayload::parse(payload.clone()) {
+            (Some(ProtocolName::Custom), Some(At { value: Json { value, .. }, span })) => {
+                match CustomPayload::parse(value.clone()) {
                     Ok(payload) => Some(Protocol::Custom(payload)),
                     Err(reason) => {
                         let problem = self.error(Mark { file, span: *span }, reason);

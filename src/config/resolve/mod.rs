@@ -2,6 +2,7 @@
 
 mod calendars;
 mod functions;
+mod weight;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +60,7 @@ struct Resolver<'a, 'r> {
     windows: NamedWindows<'a>,
     identities: HashMap<Identity, Mark>,
     demands: Vec<Demand>,
+    weight: usize,
     targets: Vec<(Target, TargetMarks)>,
 }
 
@@ -192,6 +194,7 @@ fn put_together<'a>(
         windows: BTreeMap::new(),
         identities: HashMap::new(),
         demands: Vec::new(),
+        weight: 0,
         targets: Vec::new(),
     };
     let files =

@@ -13,7 +13,7 @@ use super::super::reader::{At, quoted};
 use super::super::values::{List, Name};
 use super::super::wire::{LoadKeys, MOST_CONCURRENCY, WindowKeys};
 use super::functions::Context;
-use super::{Demand, Mark, Resolver};
+use super::{Demand, Mark, Resolver, weight};
 use crate::domain::calendar::{DateSet, Opening, Window};
 use crate::domain::function::{Region, nearest};
 
@@ -148,7 +148,9 @@ impl<'a> Resolver<'a, '_> {
         mark: Mark,
         known: impl Iterator<Item = &'n str>,
     ) -> super::Problem {
-        let known: Vec<&str> = known.collect();
+        // Enough to guess from, and to be quick with any number of names.
+        const CONSIDERED: usize = 1_000;
+        let known: Vec<&str> = known.take(CONSIDERED).collect();
         let hint = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("define it under `{what}s`"),
@@ -175,6 +177,10 @@ impl<'a> Resolver<'a, '_> {
             }
         };
         let layers = Layers { own: (context.file, own), named };
+        let weight = weight::of_window(own, named.map(|(_, keys)| keys));
+        if !self.bear(mark, weight.saturating_mul(context.regions.len())) {
+            return None;
+        }
         let opening = self.opening(&layers, mark, own.flawed);
         let concurrency = self.concurrency(&layers, mark, own.flawed);
         let regions = self.window_regions(&layers, mark, context);
@@ -274,7 +280,7 @@ impl<'a> Resolver<'a, '_> {
                 );
             };
             let open_for = TimeDelta::minutes(i64::from(open_for.minutes()));
-            return Some(Opening::Cron(Box::new(cron.0.clone()), open_for));
+            return Some(Opening::Cron(cron.0.clone(), open_for));
         }
         if days.is_none() && dates.is_none() {
             let (message, hint) = match (hours, open_for) {

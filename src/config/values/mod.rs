@@ -193,7 +193,8 @@ impl<T: Wire> Wire for List<T> {
             return None;
         }
         let before = reader.reported();
-        let read: Vec<At<T>> = items.iter().filter_map(|item| Wire::read(item, reader)).collect();
+        let mut read = Vec::with_capacity(items.len());
+        read.extend(items.iter().filter_map(|item| At::<T>::read(item, reader)));
         (reader.reported() == before || read.len() == items.len()).then_some(Self(read))
     }
 }
@@ -212,6 +213,9 @@ impl<T: JsonSchema> JsonSchema for List<T> {
     }
 }
 
+/// The longest name of anything; the longest function ARN has about 270 characters.
+const LONGEST_NAME: usize = 300;
+
 /// A map from names of the user's to one kind of thing.
 #[derive(Debug)]
 pub(super) struct Table<T>(pub Vec<Row<T>>);
@@ -228,8 +232,10 @@ impl<T: Wire> Wire for Table<T> {
         let entries = reader.entries(node)?;
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
-            if entry.key.is_empty() || entry.key.chars().any(char::is_control) {
-                let problem = reader.error(entry.span, "a name is missing here");
+            let fits = (1..=LONGEST_NAME).contains(&entry.key.len());
+            if !fits || entry.key.chars().any(char::is_control) {
+                let message = format!("this is not a name of 1 to {LONGEST_NAME} bytes");
+                let problem = reader.error(entry.span, message);
                 reader.report(problem);
                 continue;
             }

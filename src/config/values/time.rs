@@ -100,12 +100,12 @@ schema!(
 
 /// A cron expression.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct Cron(pub cron::Schedule);
+pub(in crate::config) struct Cron(pub Box<cron::Schedule>);
 
 impl Wire for Cron {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node, "a cron expression such as \"30 7 * * mon-fri\"")?;
-        reader.parsed(node, text, parse_cron(text)).map(Self)
+        reader.parsed(node, text, parse_cron(text)).map(|schedule| Self(Box::new(schedule)))
     }
 }
 

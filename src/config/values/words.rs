@@ -169,19 +169,37 @@ schema!(
 
 /// Any JSON: what a ping of the `custom` protocol says.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct Json(pub serde_json::Value);
+pub(in crate::config) struct Json {
+    pub value: serde_json::Value,
+    /// Roughly how many bytes of memory it takes.
+    pub weight: usize,
+}
+
+/// A ping is small: Lambda takes 6 MB, but the fleet holds a copy for each target.
+const HEAVIEST: usize = 64 << 10;
 
 impl Wire for Json {
     fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        to_json(node, reader).map(Self)
+        let mut weight = 0;
+        let value = to_json(node, reader, &mut weight)?;
+        if weight <= HEAVIEST {
+            return Some(Self { value, weight });
+        }
+        let problem = reader.error(reader.head(node), "the payload is too large").hint("64 KB is the most");
+        reader.report(problem);
+        None
     }
 }
 
-fn to_json(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<serde_json::Value> {
+fn to_json(node: &Node<'_>, reader: &mut Reader<'_>, weight: &mut usize) -> Option<serde_json::Value> {
+    *weight += 100;
     Some(match &node.value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(flag) => (*flag).into(),
-        Value::Text(text) => text.as_ref().into(),
+        Value::Text(text) => {
+            *weight += text.len();
+            text.as_ref().into()
+        }
         Value::Number => {
             let raw = reader.raw(node);
             match raw.parse::<serde_json::Number>() {
@@ -198,14 +216,15 @@ fn to_json(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<serde_json::Value
         Value::List(items) => {
             let mut list = Vec::with_capacity(items.len());
             for item in items {
-                list.push(to_json(item, reader)?);
+                list.push(to_json(item, reader, weight)?);
             }
             list.into()
         }
         Value::Map(_) => {
             let mut map = serde_json::Map::new();
             for entry in reader.entries(node)? {
-                map.insert(entry.key.to_owned(), to_json(entry.node, reader)?);
+                *weight += entry.key.len();
+                map.insert(entry.key.to_owned(), to_json(entry.node, reader, weight)?);
             }
             map.into()
         }
