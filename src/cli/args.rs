@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::handler::Language;
-use super::values;
+use super::values::{self, Regions};
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
 
@@ -122,10 +122,10 @@ impl Configs {
 /// Which part of the fleet.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Only {
-    /// Serve targets in these regions only, separated by commas.
-    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true,
-        value_delimiter = ',', value_parser = values::region)]
-    pub regions: Vec<Region>,
+    /// Serve targets in these regions only, separated by commas; `all` for all.
+    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true, default_value = "all",
+        hide_default_value = true, value_parser = values::regions)]
+    pub regions: Regions,
 }
 
 /// `warmd run`.

@@ -66,8 +66,7 @@ impl Warmer {
         let path =
             std::env::var_os("WARMD_CONFIGS").map_or_else(|| PathBuf::from("warm-configs"), PathBuf::from);
         let regions = std::env::var("WARMD_REGIONS").unwrap_or_default();
-        let regions = regions.split(',').filter(|name| !name.is_empty()).map(values::region);
-        let only = Only { regions: regions.collect::<Result<_, _>>().map_err(Failure::Usage)? };
+        let only = Only { regions: values::regions(&regions).map_err(Failure::Usage)? };
         let fleet = Origin::of_path(&path, &only).load()?.fleet;
         let world = World::aws().await;
         let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
