@@ -1,0 +1,1 @@
+//! Whatever stands in a file: no panic, no hang.

@@ -1,0 +1,298 @@
+//! What one round cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::super::fleet::Architecture;
+use super::super::function::Region;
+use super::super::tick::{RoundCost, RoundRecord};
+use super::book::PriceBook;
+use super::item::Item;
+use super::{Download, Per, Route, gb, gb_seconds};
+
+/// What a round used, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoundQuantities {
+    /// Billed invocations, see [`billed_requests`].
+    pub requests: u64,
+    /// Billed duration, ms, summed over the round's pings.
+    pub billed_ms: Option<u64>,
+    /// Memory in MB of 1,048,576 bytes.
+    pub memory_mb: Option<u32>,
+    /// What was downloaded from S3; `None` when the number of cold starts is unknown and matters.
+    pub s3: Option<S3Quantities>,
+}
+
+/// What came from S3.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3Quantities {
+    flows: BTreeMap<Route, Flow>,
+}
+
+/// What came by one route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes.
+    pub bytes: u64,
+    /// GET requests: one per object and download, however many parts it was read in.
+    pub gets: u64,
+}
+
+impl S3Quantities {
+    /// Bytes by all routes.
+    pub fn bytes(&self) -> u64 {
+        self.flows.values().fold(0, |sum, flow| sum.saturating_add(flow.bytes))
+    }
+
+    /// GET requests by all routes.
+    pub fn gets(&self) -> u64 {
+        self.flows.values().fold(0, |sum, flow| sum.saturating_add(flow.gets))
+    }
+
+    /// Bytes by the route's name, as in the tick object.
+    pub fn routes(&self) -> BTreeMap<&'static str, u64> {
+        let mut routes = BTreeMap::new();
+        for (route, flow) in &self.flows {
+            let bytes: &mut u64 = routes.entry(route.name()).or_default();
+            *bytes = bytes.saturating_add(flow.bytes);
+        }
+        routes
+    }
+
+    /// Bytes and requests by route.
+    pub fn flows(&self) -> impl Iterator<Item = (Route, Flow)> {
+        self.flows.iter().map(|(route, flow)| (*route, *flow))
+    }
+}
+
+/// What `pings` pings of which `cold_starts` made a new environment downloaded.
+///
+/// `pings` are those on which the function ran. `None` when something is downloaded per cold start and it is unknown
+/// how many there were.
+pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64>) -> Option<S3Quantities> {
+    let mut flows: BTreeMap<Route, Flow> = BTreeMap::new();
+    for download in downloads {
+        let times = match download.per {
+            Per::ColdStart => cold_starts?,
+            Per::Ping => pings,
+        };
+        if times > 0 {
+            let flow = flows.entry(download.route).or_default();
+            flow.bytes = flow.bytes.saturating_add(download.size_bytes.saturating_mul(times));
+            flow.gets = flow.gets.saturating_add(times);
+        }
+    }
+    Some(S3Quantities { flows })
+}
+
+/// How many of a round's pings Lambda bills as requests: those on which the function was started, whatever became of
+/// it. Not throttles (429), refusals (403, 404) and failures of network or service.
+pub fn billed_requests(round: &RoundRecord) -> u64 {
+    [round.warm, round.cold, round.restored, round.function_errors, round.timed_out, round.unclassified]
+        .into_iter()
+        .map(u64::from)
+        .sum()
+}
+
+/// What a round of a function in `region` cost, and in words why a figure is unknown (each reason once).
+///
+/// Prices are those of the first tier: what one round costs does not depend on the rest of the month. Nothing used
+/// costs nothing, even where the price is unknown.
+pub fn round_cost(
+    book: &PriceBook,
+    region: Region,
+    architecture: Architecture,
+    used: &RoundQuantities,
+) -> (RoundCost, Vec<String>) {
+    let mut bill = RoundBill { book, reasons: Vec::new(), missing: BTreeMap::new() };
+    let requests = bill.price(&Item::Requests, region, Decimal::from(used.requests));
+    let compute = bill.compute(region, architecture, used);
+    let (s3_requests, s3_egress) = match &used.s3 {
+        Some(s3) => {
+            let gets = s3.flows().map(|(route, flow)| {
+                bill.price(&Item::S3Get, route.bucket_region(region), Decimal::from(flow.gets))
+            });
+            let gets = sum(gets.collect());
+            let bytes = s3.flows().map(|(route, flow)| bill.egress(route, region, flow.bytes));
+            let bytes = sum(bytes.collect());
+            (gets, bytes)
+        }
+        None => {
+            bill.reasons.push("the number of cold starts is unknown, and so is what they downloaded");
+            (None, None)
+        }
+    };
+    let total = sum(vec![requests, compute, s3_requests, s3_egress]);
+    let cost = RoundCost {
+        requests: requests.map(shown),
+        compute: compute.map(shown),
+        s3_requests: s3_requests.map(shown),
+        s3_egress: s3_egress.map(shown),
+        total: total.map(shown),
+    };
+    let missing = bill.missing.into_iter().map(|(region, items)| {
+        let items: Vec<String> = items.iter().map(Item::to_string).collect();
+        format!("the price book has no {} for {region}", items.join(", "))
+    });
+    (cost, bill.reasons.into_iter().map(str::to_owned).chain(missing).collect())
+}
+
+struct RoundBill<'a> {
+    book: &'a PriceBook,
+    reasons: Vec<&'static str>,
+    missing: BTreeMap<Region, BTreeSet<Item>>,
+}
+
+impl RoundBill<'_> {
+    fn price(&mut self, item: &Item, region: Region, quantity: Decimal) -> Option<Decimal> {
+        if quantity.is_zero() {
+            return Some(Decimal::ZERO);
+        }
+        let price = self.book.price(item, region);
+        if price.is_none() {
+            self.missing.entry(region).or_default().insert(item.clone());
+        }
+        price?.checked_mul(quantity)
+    }
+
+    fn compute(
+        &mut self,
+        region: Region,
+        architecture: Architecture,
+        used: &RoundQuantities,
+    ) -> Option<Decimal> {
+        if used.requests == 0 {
+            return Some(Decimal::ZERO);
+        }
+        if used.billed_ms.is_none() {
+            self.reasons.push("no ping told its billed duration");
+        }
+        if used.memory_mb.is_none() {
+            self.reasons.push("the function's memory is unknown");
+        }
+        let quantity = gb_seconds(Decimal::from(used.billed_ms?), used.memory_mb?);
+        self.price(&Item::Duration(architecture), region, quantity)
+    }
+
+    fn egress(&mut self, route: Route, region: Region, bytes: u64) -> Option<Decimal> {
+        let (item, place) = route.priced_as(self.book, region);
+        self.price(&item, place, gb(bytes))
+    }
+}
+
+fn sum(parts: Vec<Option<Decimal>>) -> Option<Decimal> {
+    parts.into_iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part?))
+}
+
+/// Seven to fifteen decimals: enough for one request ($0.0000002), and no endless tail from dividing by 2^30.
+fn shown(amount: Decimal) -> Decimal {
+    let mut amount = amount.round_dp_with_strategy(15, RoundingStrategy::MidpointAwayFromZero).normalize();
+    if amount.scale() < 7 {
+        amount.rescale(7);
+    }
+    amount
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(name: &str) -> Region {
+        Region::parse(name).unwrap()
+    }
+
+    fn download(size_bytes: u64, route: Route, per: Per) -> Download {
+        Download { object: "s3://models/nlp-v7.bin".to_owned(), size_bytes, route, per }
+    }
+
+    fn used() -> RoundQuantities {
+        RoundQuantities {
+            requests: 10,
+            billed_ms: Some(12_345),
+            memory_mb: Some(1024),
+            s3: s3_quantities(&[download(220_000_000, Route::NatGateway, Per::ColdStart)], 10, Some(10)),
+        }
+    }
+
+    fn cost(place: &str, used: &RoundQuantities) -> (RoundCost, Vec<String>) {
+        round_cost(&PriceBook::embedded(), region(place), Architecture::Arm64, used)
+    }
+
+    fn lines(cost: &RoundCost) -> String {
+        let show = |amount: Option<Decimal>| amount.map_or("null".to_owned(), |amount| amount.to_string());
+        format!(
+            "requests {} compute {} s3_requests {} s3_egress {} total {}",
+            show(cost.requests),
+            show(cost.compute),
+            show(cost.s3_requests),
+            show(cost.s3_egress),
+            show(cost.total)
+        )
+    }
+
+    #[test]
+    fn a_round_in_london_to_the_last_digit() {
+        let (cost, reasons) = cost("eu-west-2", &used());
+        insta::assert_snapshot!(lines(&cost), @"requests 0.0000020 compute 0.000164600823 s3_requests 0.0000042 s3_egress 0.102445483207703 total 0.102616284030703");
+        assert!(reasons.is_empty());
+    }
+
+    #[test]
+    fn downloads_are_counted_by_cold_start_or_by_ping_and_by_route() {
+        let virginia = Route::InterRegion { bucket_region: region("us-east-1") };
+        let downloads = [
+            download(100, Route::SameRegion, Per::ColdStart),
+            download(10, virginia, Per::ColdStart),
+            download(1, virginia, Per::Ping),
+        ];
+        let s3 = s3_quantities(&downloads, 8, Some(3)).unwrap();
+        assert_eq!((s3.bytes(), s3.gets()), (338, 14));
+        assert_eq!(s3.routes(), BTreeMap::from([("same-region", 300), ("inter-region", 38)]));
+        assert_eq!(s3_quantities(&downloads, 8, None), None);
+        assert_eq!(s3_quantities(&downloads[2..], 8, None).unwrap().bytes(), 8);
+        assert_eq!(s3_quantities(&downloads, 0, Some(0)).unwrap(), S3Quantities::default());
+    }
+
+    #[test]
+    fn bytes_from_another_region_have_that_regions_price() {
+        let tokyo = Route::InterRegion { bucket_region: region("ap-northeast-1") };
+        let s3 = s3_quantities(&[download(1 << 30, tokyo, Per::Ping)], 1, None);
+        let (cost, _) = cost("us-east-1", &RoundQuantities { s3, ..used() });
+        assert_eq!(cost.s3_egress.unwrap().to_string(), "0.0900000");
+        assert_eq!(cost.s3_requests.unwrap().to_string(), "0.00000037");
+    }
+
+    #[test]
+    fn a_pair_of_regions_may_have_a_price_of_its_own() {
+        let ohio = Route::InterRegion { bucket_region: region("us-east-2") };
+        let s3 = s3_quantities(&[download(1 << 30, ohio, Per::Ping)], 1, None);
+        let near = cost("us-east-1", &RoundQuantities { s3: s3.clone(), ..used() }).0;
+        let far = cost("eu-west-1", &RoundQuantities { s3, ..used() }).0;
+        assert_eq!(near.s3_egress.unwrap().to_string(), "0.0100000");
+        assert_eq!(far.s3_egress.unwrap().to_string(), "0.0200000");
+    }
+
+    #[test]
+    fn what_is_unknown_is_null_and_said_once() {
+        let (no_memory, reasons) = cost("eu-west-2", &RoundQuantities { memory_mb: None, ..used() });
+        insta::assert_snapshot!(lines(&no_memory), @"requests 0.0000020 compute null s3_requests 0.0000042 s3_egress 0.102445483207703 total null");
+        assert_eq!(reasons, ["the function's memory is unknown"]);
+
+        let (no_s3, reasons) = cost("eu-west-2", &RoundQuantities { s3: None, ..used() });
+        assert_eq!((no_s3.s3_requests, no_s3.s3_egress, no_s3.total), (None, None, None));
+        assert_eq!(reasons, ["the number of cold starts is unknown, and so is what they downloaded"]);
+
+        let (nowhere, reasons) = cost("me-south-1", &used());
+        assert_eq!(nowhere, RoundCost::default());
+        insta::assert_snapshot!(reasons.join("\n"), @"the price book has no lambda.requests, lambda.duration.arm64, s3.get, nat-gateway.gb for me-south-1");
+    }
+
+    #[test]
+    fn nothing_used_costs_nothing_even_where_prices_are_unknown() {
+        let throttled = RoundQuantities { s3: s3_quantities(&[], 0, Some(0)), ..RoundQuantities::default() };
+        let (cost, reasons) = cost("me-south-1", &throttled);
+        assert_eq!(cost.total, Some(Decimal::ZERO));
+        assert!(reasons.is_empty());
+    }
+}
