@@ -17,7 +17,6 @@ mod quantity;
 mod reader;
 mod resolve;
 mod schema;
-mod shim;
 mod source;
 mod values;
 mod wire;
@@ -47,6 +46,8 @@ pub struct Loaded {
     pub marks: Vec<TargetMarks>,
     /// The files, for [`Loaded::warning`].
     files: Vec<SourceFile>,
+    /// The files that calendars name.
+    attachments: Vec<PathBuf>,
 }
 
 /// A calendar, and where it is defined.
@@ -86,6 +87,11 @@ impl Loaded {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.path.as_str())
     }
+
+    /// The files that calendars name: who watches the configuration watches them too.
+    pub fn attachments(&self) -> &[PathBuf] {
+        &self.attachments
+    }
 }
 
 /// Reads configurations from directories (their `*.yaml` and `*.yml`, sorted by name, not those of directories
@@ -97,7 +103,13 @@ impl Loaded {
 /// Everything that is wrong with any of the files.
 pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Problems> {
     let files = files::read(sources)?;
-    resolve(files, &mut files::read_attachment, filter)
+    let mut attachments = Vec::new();
+    let mut read = |path: &str| {
+        attachments.push(PathBuf::from(path));
+        files::read_attachment(path)
+    };
+    let loaded = resolve(files, &mut read, filter)?;
+    Ok(Loaded { attachments, ..loaded })
 }
 
 #[cfg(test)]

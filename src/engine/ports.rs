@@ -51,6 +51,37 @@ pub struct LostMetrics {
     pub reason: String,
 }
 
+/// An event for a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The bus's name or ARN; none means the account's default bus.
+    pub bus: Option<String>,
+    /// `source`, such as `warmd`.
+    pub source: String,
+    /// `detail-type`, such as `Warm Request`.
+    pub detail_type: String,
+    /// `detail`: a JSON object.
+    pub detail: String,
+}
+
+/// EventBridge, as the engine needs it.
+pub trait Events: Send + Sync + 'static {
+    /// Puts events on their buses, within the API's limits. Those that are refused are offered again a few times,
+    /// those that were taken are not.
+    ///
+    /// # Errors
+    /// What was not taken in the end.
+    fn put(&self, events: &[Event]) -> impl Future<Output = Result<(), LostEvents>> + Send;
+}
+
+/// Events that EventBridge did not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("EventBridge did not take {} of the events: {}", lost.len(), lost.first().map_or("", |(_, reason)| reason.as_str()))]
+pub struct LostEvents {
+    /// Each event that was not taken, and why.
+    pub lost: Vec<(Event, String)>,
+}
+
 /// The wall clock. Read once a tick; everything downstream is handed that `now`.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.

@@ -7,7 +7,6 @@ use chrono_tz::Tz;
 
 use super::super::TargetMarks;
 use super::super::reader::{At, quoted};
-use super::super::shim::ParsePayload as _;
 use super::super::source::Span;
 use super::super::values::{Json, List, ProtocolName, Row, Way};
 use super::super::wire::{Defaults, DownloadKeys, FunctionKeys};

@@ -92,7 +92,7 @@ pub fn resolve(
         return Err(problems);
     }
     let Outcome { fleet, calendars, marks, warnings } = outcome;
-    Ok(Loaded { fleet, warnings, calendars, marks, files })
+    Ok(Loaded { fleet, warnings, calendars, marks, files, attachments: Vec::new() })
 }
 
 /// The keys of each file; none where it could not be read, or is the file of a calendar.

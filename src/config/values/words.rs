@@ -6,7 +6,6 @@ use super::schema;
 use crate::config::node::{Node, Value};
 use crate::config::quantity::HoldTime;
 use crate::config::reader::{Reader, Wire, quoted};
-use crate::config::shim::ParseProtocol as _;
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Architecture, Detail, Hold};
 use crate::domain::protocol::Protocol;

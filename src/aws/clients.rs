@@ -1,0 +1,152 @@
+//! The SDK's clients: one configuration, one connector, one Lambda client per region.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider, StalledStreamProtectionConfig};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+
+use super::cloudwatch::CloudWatch;
+use super::connector::Connector;
+use super::credentials::Remembering;
+use super::events::EventBridge;
+use crate::domain::function::Region;
+
+/// Goes into every request's user agent as `app/warmd`.
+const APP_NAME: &str = "warmd";
+/// What the SDK calls a region when it talks to the emulator; the emulator does not care.
+const LOCAL_REGION: &str = "eu-west-2";
+/// A CloudWatch or EventBridge call with all its repetitions: the tick waits for it.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// One attempt of such a call.
+const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The SDK's clients.
+#[derive(Debug)]
+pub struct Clients {
+    config: SdkConfig,
+    /// The connector as pings use it.
+    gated: SharedHttpClient,
+    lambda: Mutex<HashMap<Region, aws_sdk_lambda::Client>>,
+}
+
+/// The SDK found no region for what belongs to the warmer itself (its metrics, its events).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no AWS region is configured for the warmer's own metrics and events: set AWS_REGION, or `region` in the profile"
+)]
+pub struct NoRegion;
+
+impl Clients {
+    /// Clients configured as the SDK does it: environment, profiles, container and instance credentials.
+    pub async fn load() -> Self {
+        Self::load_through(Connector::default()).await
+    }
+
+    /// The same over a given connector.
+    pub async fn load_through(connector: Connector) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connector.clone());
+        if let Ok(name) = aws_config::AppName::new(APP_NAME) {
+            loader = loader.app_name(name);
+        }
+        let config = loader.load().await;
+        let config = match config.credentials_provider() {
+            None => config,
+            Some(provider) => {
+                let provider = SharedCredentialsProvider::new(Remembering::new(provider));
+                config.to_builder().credentials_provider(provider).build()
+            }
+        };
+        Self::over(config, connector)
+    }
+
+    /// Clients of the emulator at `endpoint` (`http://127.0.0.1:9001`), with made-up credentials. Reads neither the
+    /// environment nor a profile.
+    pub fn local(endpoint: &str) -> Self {
+        Self::local_through(endpoint, Connector::default())
+    }
+
+    /// The same over a given connector.
+    pub fn local_through(endpoint: &str, connector: Connector) -> Self {
+        let credentials = Credentials::new("warmd-local", "warmd-local", None, None, "warmd --local");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(aws_config::Region::new(LOCAL_REGION))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .identity_cache(aws_config::identity::IdentityCache::lazy().build())
+            .http_client(connector.clone())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new());
+        let config = match aws_config::AppName::new(APP_NAME) {
+            Ok(name) => config.app_name(name),
+            Err(_) => config,
+        };
+        Self::over(config.build(), connector)
+    }
+
+    fn over(config: SdkConfig, connector: Connector) -> Self {
+        Self { config, gated: SharedHttpClient::new(connector.gated()), lambda: Mutex::default() }
+    }
+
+    /// The Lambda client of a region. Its requests are sent once and never repeated, and the SDK does not time
+    /// them: what counts is the ping's own timeout, from the release on.
+    pub fn lambda(&self, region: Region) -> aws_sdk_lambda::Client {
+        let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(region).or_insert_with(|| {
+            let config = aws_sdk_lambda::config::Builder::from(&self.config)
+                .region(aws_config::Region::from_static(region.as_str()))
+                .http_client(self.gated.clone())
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(TimeoutConfig::disabled())
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            aws_sdk_lambda::Client::from_conf(config.build())
+        });
+        client.clone()
+    }
+
+    /// CloudWatch in the warmer's own region.
+    ///
+    /// # Errors
+    /// [`NoRegion`].
+    pub fn cloudwatch(&self) -> Result<CloudWatch, NoRegion> {
+        self.own_region()?;
+        let config = aws_sdk_cloudwatch::config::Builder::from(&self.config)
+            .retry_config(RetryConfig::standard())
+            .timeout_config(control_timeouts());
+        Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::from_conf(config.build())))
+    }
+
+    /// EventBridge in the warmer's own region.
+    ///
+    /// # Errors
+    /// [`NoRegion`].
+    pub fn events(&self) -> Result<EventBridge, NoRegion> {
+        self.own_region()?;
+        let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
+            .retry_config(RetryConfig::standard())
+            .timeout_config(control_timeouts());
+        Ok(EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build())))
+    }
+
+    /// The warmer's own region: the one the SDK is configured for.
+    ///
+    /// # Errors
+    /// [`NoRegion`].
+    pub fn own_region(&self) -> Result<&str, NoRegion> {
+        self.config.region().map(AsRef::as_ref).ok_or(NoRegion)
+    }
+}
+
+fn control_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_timeout(CONTROL_TIMEOUT)
+        .operation_attempt_timeout(CONTROL_ATTEMPT_TIMEOUT)
+        .build()
+}

@@ -1,0 +1,101 @@
+//! Credentials that could not be had are not asked for again at once.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::time::Instant;
+
+use super::connector::reasons;
+
+/// How long a failure is remembered. Longer than a round needs to fail, shorter than a tick.
+const FAILURE_LIVES: Duration = Duration::from_secs(5);
+
+/// A provider that remembers a failure for a while.
+///
+/// The SDK's identity cache loads credentials once for all who wait, but when that fails, each of those who wait
+/// tries again, one after the other: a thousand pings without credentials would ask a thousand times, for a second or
+/// more each.
+#[derive(Debug)]
+pub(super) struct Remembering {
+    inner: SharedCredentialsProvider,
+    failure: Mutex<Option<(Instant, Unavailable)>>,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Unavailable(String);
+
+impl Remembering {
+    pub(super) fn new(inner: SharedCredentialsProvider) -> Self {
+        Self { inner, failure: Mutex::new(None) }
+    }
+
+    fn remembered(&self) -> Option<Unavailable> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, reason) = failure.as_ref()?;
+        (at.elapsed() < FAILURE_LIVES).then(|| reason.clone())
+    }
+
+    async fn load(&self) -> Result<Credentials, CredentialsError> {
+        if let Some(reason) = self.remembered() {
+            return Err(CredentialsError::provider_error(reason));
+        }
+        self.inner.provide_credentials().await.map_err(|error| {
+            let reason = Unavailable(reasons(&error));
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            *failure = Some((Instant::now(), reason.clone()));
+            CredentialsError::provider_error(reason)
+        })
+    }
+}
+
+impl ProvideCredentials for Remembering {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.load())
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.inner.fallback_on_interrupt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Broken(Arc<AtomicUsize>);
+
+    impl ProvideCredentials for Broken {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no role is attached")))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_remembered_for_a_while_with_its_reason() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let provider = Remembering::new(SharedCredentialsProvider::new(Broken(Arc::clone(&asked))));
+        for _ in 0..1_000 {
+            let error = provider.load().await.unwrap_err();
+            assert!(reasons(&error).contains("no role is attached"), "{error:?}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        tokio::time::advance(FAILURE_LIVES).await;
+        provider.load().await.unwrap_err();
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+}

@@ -1,0 +1,157 @@
+//! The Lambda port on the SDK.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
+use aws_sdk_lambda::types::{InvocationType, LogType};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::Blob;
+use tokio::time::Instant;
+
+use super::clients::Clients;
+use super::connector::{Failure, Passage, reasons};
+use crate::domain::round::{Answer, Exchange};
+use crate::engine::ports::{Lambda, Ping};
+use crate::engine::release::Ticket;
+
+/// As much of an unreadable answer's body as is shown.
+const EXCERPT: usize = 200;
+
+/// Lambda, through the SDK.
+#[derive(Debug, Clone)]
+pub struct AwsLambda {
+    clients: Arc<Clients>,
+}
+
+impl AwsLambda {
+    /// Lambda, through these clients.
+    pub fn new(clients: Arc<Clients>) -> Self {
+        Self { clients }
+    }
+}
+
+impl Lambda for AwsLambda {
+    async fn invoke(&self, ping: Ping, ticket: Ticket) -> Exchange {
+        let passage = Passage::new(ticket, ping.timeout);
+        let request = self
+            .clients
+            .lambda(ping.function.region)
+            .invoke()
+            .function_name(ping.function.unqualified())
+            .set_qualifier(ping.function.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned()))
+            .invocation_type(InvocationType::RequestResponse)
+            .log_type(LogType::Tail)
+            .set_client_context(ping.client_context)
+            .payload(Blob::new(ping.payload));
+        let result = passage.scope(request.send()).await;
+        let times = passage.finish();
+        let ended = times.received.unwrap_or_else(Instant::now);
+        // A ping that never came to the release has no times.
+        let released = times.released.unwrap_or(ended);
+        let sent = times.sent.unwrap_or(ended);
+        Exchange {
+            sent: sent.saturating_duration_since(released),
+            received: ended.saturating_duration_since(released),
+            answer: match result {
+                Ok(output) => responded(output),
+                Err(error) => refused_or_broken(error),
+            },
+        }
+    }
+}
+
+fn responded(output: InvokeOutput) -> Answer {
+    match u16::try_from(output.status_code) {
+        Ok(200) => Answer::Responded {
+            function_error: output.function_error,
+            log_result: output.log_result,
+            payload: output.payload.map(Blob::into_inner).unwrap_or_default(),
+            executed_version: output.executed_version,
+        },
+        // 202 and 204 answer other kinds of invocation.
+        Ok(status) => Answer::Refused { status, code: None, reason: None, message: None },
+        Err(_) => Answer::Broken { message: format!("{} is not an HTTP status", output.status_code) },
+    }
+}
+
+fn refused_or_broken(error: SdkError<InvokeError, HttpResponse>) -> Answer {
+    match &error {
+        // The function ran, but the SDK cannot read what came back.
+        SdkError::ServiceError(odd) if odd.raw().status().is_success() => unusable(&error),
+        SdkError::ResponseError(odd) if odd.raw().status().is_success() => unusable(&error),
+        SdkError::ServiceError(refusal) => {
+            let error = refusal.err();
+            let reason = match error {
+                InvokeError::TooManyRequestsException(throttle) => throttle.reason(),
+                _ => None,
+            };
+            Answer::Refused {
+                status: refusal.raw().status().as_u16(),
+                code: error.code().map(str::to_owned),
+                reason: reason.map(|reason| reason.as_str().to_owned()),
+                message: error.message().map(str::to_owned).or_else(|| excerpt(refusal.raw())),
+            }
+        }
+        SdkError::ResponseError(unreadable) => Answer::Refused {
+            status: unreadable.raw().status().as_u16(),
+            code: None,
+            reason: None,
+            message: excerpt(unreadable.raw()),
+        },
+        _ => match failure(&error) {
+            Some(Failure::NoAnswer { .. }) => Answer::TimedOut,
+            Some(failure) => Answer::Broken { message: failure.to_string() },
+            None => Answer::Broken { message: chain(&error) },
+        },
+    }
+}
+
+fn unusable(error: &SdkError<InvokeError, HttpResponse>) -> Answer {
+    Answer::Broken { message: format!("the answer is not usable: {}", chain(error)) }
+}
+
+/// The connector's failure among the causes of an error.
+fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(failure) = error.downcast_ref() {
+            return Some(failure);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What the SDK puts in front of the cause.
+const NOISE: [&str; 6] = [
+    "dispatch failure",
+    "service error",
+    "failed to construct request",
+    "failed to parse response",
+    "unhandled error",
+    "other",
+];
+
+/// What went wrong, without the SDK's own "dispatch failure: other" in front.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(failure) = failure(error) {
+        return failure.to_string();
+    }
+    let told = reasons(error);
+    let mut plain = told.as_str();
+    for noise in NOISE {
+        if let Some(cause) = plain.strip_prefix(noise).and_then(|rest| rest.strip_prefix(": ")) {
+            plain = cause;
+        }
+    }
+    plain.to_owned()
+}
+
+/// The beginning of a body that is not Lambda's: a proxy's page, say.
+fn excerpt(answer: &HttpResponse) -> Option<String> {
+    let text = String::from_utf8_lossy(answer.body().bytes()?);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then(|| text.chars().take(EXCERPT).collect())
+}
