@@ -53,7 +53,9 @@ fn part(arguments: &[&str]) -> Child {
 
 fn compare() {
     println!("{ROUNDS} rounds a process; a {FUNCTION_MS} ms function; plain HTTP on loopback");
-    println!("       N  client  answered  wall ms (first, best)  arrivals ms (first, best)  CPU us/ping  peak MB");
+    println!(
+        "       N  client  answered  wall ms (first, best)  arrivals ms (first, best)  CPU us/ping  peak MB"
+    );
     for n in ["10", "100", "1000"] {
         for client in ["warmd", "bare"] {
             let mut server = part(&["serve"]);

@@ -148,6 +148,10 @@ impl<'a> Resolver<'a, '_> {
         mark: Mark,
         known: impl Iterator<Item = &'n str>,
     ) -> super::Problem {
+        if self.problems.is_full() {
+            // No hint, which takes time: a file may name a hundred thousand.
+            return self.error(mark, "");
+        }
         // Enough to guess from, and to be quick with any number of names.
         const CONSIDERED: usize = 1_000;
         let known: Vec<&str> = known.take(CONSIDERED).collect();
