@@ -19,7 +19,7 @@ use crate::domain::schedule::{Minute, Mode, next_change, plan_tick};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::Recorder;
-use crate::engine::stop::stop;
+use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::{Due, Engine};
 
 /// One tick.
@@ -56,7 +56,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     };
     tokio::select! {
         exit = served => exit,
-        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+        exit = insisted(termination, stopper, &engine) => Ok(exit),
     }
 }
 
@@ -97,8 +97,10 @@ pub fn show(report: &TickReport, json: bool, style: Style) -> io::Result<()> {
     if json { print_json(report) } else { print(&render::tick::tick(report, style)) }
 }
 
-/// Says what the second signal has cut off.
-pub fn interrupted<L: Lambda>(engine: &Engine<L>) -> Exit {
+/// Waits for the second signal and says what it cuts off. The others of a `select!` are dropped, and their rounds with
+/// them, as soon as this has ended: so it is said here.
+pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, engine: &Engine<L>) -> Exit {
+    termination.twice(stopper).await;
     let cut: Vec<String> = engine.still_in_flight().iter().map(ToString::to_string).collect();
     if cut.is_empty() {
         complain("ended at once; nothing was in flight");

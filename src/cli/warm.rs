@@ -7,7 +7,7 @@ use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::render::Style;
-use super::run::{interrupted, show};
+use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::domain::fleet::{Architecture, Hold, Target};
@@ -38,7 +38,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
             show(&report, args.json, style)?;
             Ok(Exit::of_tick(&report, None))
         }
-        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+        exit = insisted(termination, stopper, &engine) => Ok(exit),
     }
 }
 
