@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod cost;
+pub mod events;
 pub mod fleet;
 pub mod function;
 pub mod metrics;
@@ -12,4 +13,5 @@ pub mod protocol;
 pub mod report;
 pub mod round;
 pub mod schedule;
+pub mod shard;
 pub mod tick;
