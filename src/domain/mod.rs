@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod cost;
+pub mod dashboard;
 pub mod events;
 pub mod fleet;
 pub mod function;
@@ -15,3 +16,4 @@ pub mod round;
 pub mod schedule;
 pub mod shard;
 pub mod tick;
+pub mod tick_line;
