@@ -189,7 +189,7 @@ One round now, with its top-ups. It sends no metrics to CloudWatch: what it did 
 The region is that of an ARN, else --region, AWS_REGION or the profile; --local falls back to
 us-east-1.")]
 pub struct WarmArgs {
-    /// The function: `NAME[:QUALIFIER]` or its ARN.
+    /// The function: NAME, NAME:QUALIFIER or the ARN.
     #[arg(value_name = "FUNCTION", value_parser = values::function)]
     pub function: FunctionRef,
     /// How many environments to warm: that many pings at once.
@@ -265,7 +265,7 @@ pub struct PlanArgs {
     /// Where it ends, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
-    /// Only this function: `NAME[:QUALIFIER]` or its ARN, as configured.
+    /// Only this function: NAME, NAME:QUALIFIER or the ARN, as configured.
     #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
     pub function: Option<FunctionRef>,
     /// Zone of dates and of the picture. [default: the zone of the target's first window; UTC for dates]
@@ -289,7 +289,7 @@ Examples:
   warmd explain nlp-inference:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
 pub struct ExplainArgs {
-    /// The function: `NAME[:QUALIFIER]` or its ARN, as configured.
+    /// The function: NAME, NAME:QUALIFIER or the ARN, as configured.
     #[arg(value_name = "FUNCTION", value_parser = values::function)]
     pub function: FunctionRef,
     /// Its region, when it is configured in several.
