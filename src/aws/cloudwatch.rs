@@ -8,11 +8,8 @@ use aws_smithy_types::DateTime;
 use tokio::task::JoinSet;
 
 use super::lambda::chain;
-use crate::domain::metrics::{Batch, Datum, Unit};
+use crate::domain::metrics::{self, Batch, Datum, Unit};
 use crate::engine::ports::{LostMetrics, Metrics};
-
-/// Metrics in one PutMetricData request: the API's limit.
-const PER_REQUEST: usize = 1_000;
 
 /// CloudWatch, through the SDK. Requests may be repeated by the SDK, within ten seconds altogether.
 #[derive(Debug, Clone)]
@@ -29,7 +26,7 @@ impl CloudWatch {
 impl Metrics for CloudWatch {
     async fn put(&self, batch: &Batch) -> Result<(), LostMetrics> {
         let at = DateTime::from(SystemTime::from(batch.at));
-        let chunks: Vec<&[Datum]> = batch.data.chunks(PER_REQUEST).collect();
+        let chunks = metrics::requests(batch);
         let mut requests = JoinSet::new();
         for (index, chunk) in chunks.iter().enumerate() {
             let request = self
@@ -51,7 +48,7 @@ impl Metrics for CloudWatch {
         }
         let Some(reason) = why else { return Ok(()) };
         let lost = chunks.iter().zip(&taken).filter(|(_, taken)| !**taken);
-        let data = lost.flat_map(|(chunk, _)| chunk.iter().cloned()).collect();
+        let data = lost.flat_map(|(chunk, _)| chunk.iter().copied().cloned()).collect();
         Err(LostMetrics { lost: Batch { data, ..batch.clone() }, reason })
     }
 }

@@ -42,7 +42,15 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let served = async {
         let report = engine.tick(now, Some(fleet.hash.clone()), due, &stop).await;
         show(&report, args.json, style)?;
-        let recorded = recorder.record(&report, &fleet.metrics).await;
+        // `--at` decides what is due, but the pings were real and were now.
+        let recorded = match args.at {
+            None => recorder.record(&report, &fleet.metrics).await,
+            Some(_) => {
+                recorder
+                    .record(&TickReport { tick: SystemClock.now(), ..report.clone() }, &fleet.metrics)
+                    .await
+            }
+        };
         Ok(Exit::of_tick(&report, Some(recorded)))
     };
     tokio::select! {

@@ -42,14 +42,6 @@ impl Kind {
             }
         }
     }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestResponse => "RequestResponse",
-            Self::Event => "Event",
-            Self::DryRun => "DryRun",
-        }
-    }
 }
 
 /// What is decided about a request before it reaches an environment.
@@ -74,7 +66,7 @@ pub(super) async fn invoke(emulator: &Emulator, call: &Call, name: &str, body: B
         function: reference.name.clone(),
         qualifier: reference.qualifier.clone(),
         version: None,
-        kind: String::new(),
+        kind: call.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned(),
         connection: call.connection,
         arrived: call.arrived,
         answered: call.arrived,
@@ -99,7 +91,6 @@ pub(super) async fn invoke(emulator: &Emulator, call: &Call, name: &str, body: B
             return Ok(refused.answer("-"));
         }
     };
-    kind.as_str().clone_into(&mut seen.kind);
     seen.version = Some(fate.version.clone());
     if !fate.out.is_zero() {
         emulator.until(call.arrived + fate.out).await;

@@ -16,6 +16,9 @@ use crate::domain::tick::TickReport;
 /// noticed within it.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Longer than any interval.
+const LONG_AGO: TimeDelta = TimeDelta::days(366);
+
 /// What the daemon does beside pinging.
 pub trait Daemon: Send + Sync + 'static {
     /// Before each tick: reloads what changed, and says what is due. `previous` is the instant of the firing
@@ -32,7 +35,7 @@ pub trait Daemon: Send + Sync + 'static {
 
 /// Serves every firing of `cron` (in UTC) until `stop` speaks; then waits for the rounds in flight and their records.
 ///
-/// `now` is read once a tick. Firings missed while the machine slept are not made up: the targets in force are
+/// `now` is read once a tick. The first tick is at once, and serves every target in force. Firings missed while the machine slept are not made up: the targets in force are
 /// served once, and the log says how many were missed.
 pub async fn run<L: Lambda, D: Daemon>(
     engine: Arc<Engine<L>>,
@@ -42,15 +45,9 @@ pub async fn run<L: Lambda, D: Daemon>(
     mut stop: Stop,
 ) {
     let mut ticks = JoinSet::new();
-    let mut previous = clock.now();
-    let Some(mut next) = cron.after(&previous).next() else {
-        warn!("the cron expression never fires again");
-        return;
-    };
-    // The firing before the first one seen, so that the first tick serves what a running daemon's would have.
-    if let Some(after) = cron.after(&next).next() {
-        previous = next - (after - next);
-    }
+    // A daemon that has just started does not know when targets were last served: all that are in force are due.
+    let mut next = clock.now();
+    let mut previous = next - LONG_AGO;
     loop {
         if !wait_until(next, clock.as_ref(), &mut ticks, &mut stop).await {
             break;
@@ -69,7 +66,10 @@ pub async fn run<L: Lambda, D: Daemon>(
         previous = now;
         match cron.after(&now).next() {
             Some(firing) => next = firing,
-            None => break,
+            None => {
+                warn!("the cron expression never fires again");
+                break;
+            }
         }
     }
     while ticks.join_next().await.is_some() {}

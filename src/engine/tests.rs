@@ -306,9 +306,9 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
         .iter()
         .map(|(previous, now)| format!("{} {}", previous.format("%T"), now.format("%T")))
         .collect();
-    assert_eq!(firings, ["09:00:00 09:01:00", "09:01:00 10:00:05", "10:00:05 10:01:00"]);
+    assert_eq!(firings, ["09:00:30 09:00:30", "09:00:30 09:01:00", "09:01:00 10:00:05", "10:00:05 10:01:00"]);
     let reports = diary.reports.lock().unwrap();
-    assert_eq!(reports.len(), 3);
+    assert_eq!(reports.len(), 4);
     assert!(reports.iter().all(|report| report.rounds[0].verdict == Verdict::Reached), "{reports:#?}");
 }
 

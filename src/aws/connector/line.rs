@@ -16,7 +16,11 @@ use super::dial::Transport;
 ///
 /// hyper's connection future runs inside the request's own task, not in one of its own: a released ping is written
 /// in the same poll in which it learns of the release, and a task and two wake-ups per ping are saved.
-pub(super) struct Line {
+///
+/// Boxed: it is handed from future to future, and each of a thousand would have room for it.
+pub(super) struct Line(Box<Ends>);
+
+struct Ends {
     sender: SendRequest<SdkBody>,
     connection: Connection<TokioIo<Box<dyn Transport>>, SdkBody>,
     open: bool,
@@ -44,12 +48,12 @@ impl Line {
     /// Speaks HTTP/1.1 on `transport`. Nothing is written yet.
     pub(super) async fn open(transport: Box<dyn Transport>) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(transport)).await?;
-        Ok(Self { sender, connection, open: true })
+        Ok(Self(Box::new(Ends { sender, connection, open: true })))
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if self.open && Pin::new(&mut self.connection).poll(cx).is_ready() {
-            self.open = false;
+        if self.0.open && Pin::new(&mut self.0.connection).poll(cx).is_ready() {
+            self.0.open = false;
         }
     }
 
@@ -57,7 +61,7 @@ impl Line {
     pub(super) async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
-            Poll::Ready(self.open && self.sender.is_ready())
+            Poll::Ready(self.0.open && self.0.sender.is_ready())
         })
         .await
     }
@@ -81,7 +85,7 @@ impl Line {
         request: http::Request<SdkBody>,
         wanted: Wanted,
     ) -> Result<http::Response<SdkBody>, Cut> {
-        let mut answer = pin!(self.sender.send_request(request));
+        let mut answer = pin!(self.0.sender.send_request(request));
         let answer = poll_fn(|cx| {
             self.drive(cx);
             answer.as_mut().poll(cx)
@@ -143,6 +147,6 @@ impl Line {
 
 impl std::fmt::Debug for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Line").field("open", &self.open).finish_non_exhaustive()
+        f.debug_struct("Line").field("open", &self.0.open).finish_non_exhaustive()
     }
 }

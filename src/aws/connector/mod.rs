@@ -130,23 +130,22 @@ impl HttpConnector for Bound {
             Gate::Ignored => None,
         };
         let (connect_timeout, read_timeout) = (self.connect_timeout, self.read_timeout);
+        // The futures below are awaited where they are made: each layer that held one in a variable would double its
+        // size, and a round holds a thousand.
         HttpConnectorFuture::new(async move {
-            let answered = async {
-                let (place, request) = on_the_wire(request)?;
-                let server = shared.server(place);
-                match passage {
-                    Some(passage) => ping(&server, request, connect_timeout, &passage).await,
-                    None => call(&server, request, connect_timeout, read_timeout).await,
-                }
-            };
-            Ok(answered.await?)
+            let (place, request) = on_the_wire(request)?;
+            let server = shared.server(place);
+            match passage {
+                Some(passage) => Ok(ping(server, request, connect_timeout, passage).await?),
+                None => Ok(call(server, request, connect_timeout, read_timeout).await?),
+            }
         })
     }
 }
 
 /// An ordinary request. The SDK may repeat it.
 async fn call(
-    server: &Arc<Server>,
+    server: Arc<Server>,
     request: http::Request<SdkBody>,
     connect_timeout: Duration,
     read_timeout: Option<Duration>,
@@ -161,15 +160,15 @@ async fn call(
     };
     let answer = answer.map_err(|cut| Failure::cut(server.place(), cut))?;
     server.keep(line).await;
-    sdk_response(server, answer)
+    sdk_response(&server, answer)
 }
 
 /// A ping: connects, waits for the release, sends once.
 async fn ping(
-    server: &Arc<Server>,
+    server: Arc<Server>,
     request: http::Request<SdkBody>,
     connect_timeout: Duration,
-    passage: &Passage,
+    passage: Arc<Passage>,
 ) -> Result<HttpResponse, Failure> {
     let mut ticket = passage.take_ticket().ok_or(Failure::SentBefore)?;
     let mut line = server.line(connect_timeout).await?;
@@ -181,14 +180,13 @@ async fn ping(
     }
     let patience = passage.timeout();
     passage.sending();
-    let exchange = line.exchange(request, Wanted::First(KEPT_OF_A_PING));
-    let answer = timeout_at(released + patience, exchange)
+    let answer = timeout_at(released + patience, line.exchange(request, Wanted::First(KEPT_OF_A_PING)))
         .await
         .map_err(|_| Failure::NoAnswer { place: server.place().clone(), patience })?
         .map_err(|cut| Failure::cut(server.place(), cut))?;
     passage.received();
     server.keep(line).await;
-    sdk_response(server, answer)
+    sdk_response(&server, answer)
 }
 
 fn sdk_response(server: &Server, answer: http::Response<SdkBody>) -> Result<HttpResponse, Failure> {

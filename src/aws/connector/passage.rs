@@ -45,8 +45,9 @@ impl Passage {
     }
 
     /// Runs `future`; a request that it makes through a gated connector goes by this passage.
-    pub(in crate::aws) async fn scope<F: Future>(self: &Arc<Self>, future: F) -> F::Output {
-        PASSAGE.scope(Arc::clone(self), future).await
+    pub(in crate::aws) fn scope<F: Future>(self: &Arc<Self>, future: F) -> impl Future<Output = F::Output> {
+        // Not an `async fn`: that would keep the SDK's 5 KB twice in each of a thousand tasks.
+        PASSAGE.scope(Arc::clone(self), future)
     }
 
     /// The passage of the running task.

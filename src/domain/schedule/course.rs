@@ -69,9 +69,9 @@ struct WindowCourse<'w> {
     horizon: Minute,
     /// When the latest occurrence that has begun closes.
     closes: Option<i64>,
-    /// When the earliest occurrence that has not begun does, lead included. Not looked up while the window is
-    /// open: it cannot matter before the closing.
-    begins: Option<i64>,
+    /// When the earliest occurrence that has not begun does, lead included, and when it closes. Not looked up
+    /// while the window is open: it cannot matter before the closing.
+    next: Option<(i64, i64)>,
     value: u32,
     holds_until: Option<Minute>,
 }
@@ -86,7 +86,7 @@ impl<'w> WindowCourse<'w> {
             down: seconds(window.ramp_down),
             horizon,
             closes: None,
-            begins: None,
+            next: None,
             value: 0,
             holds_until: None,
         };
@@ -95,11 +95,17 @@ impl<'w> WindowCourse<'w> {
         course
     }
 
+    /// Goes on to `minute`, which is not before the end of what holds.
     fn seek(&mut self, minute: Minute) {
         let now = minute.seconds();
-        let open_before = self.value == self.window.concurrency;
-        if open_before || self.begins.is_some_and(|begins| begins <= now) {
-            self.look_up(now);
+        match self.next {
+            // Others may have begun as well. They matter when this one closes, and are found then.
+            Some((begins, closes)) if begins <= now && now < closes => {
+                self.closes = Some(closes);
+                self.next = None;
+            }
+            Some((begins, _)) if now < begins => {}
+            _ => self.look_up(now),
         }
         self.settle(now);
     }
@@ -110,11 +116,12 @@ impl<'w> WindowCourse<'w> {
         let longest = self.window.longest().num_seconds().clamp(0, LONGEST_STRETCH);
         let since = day_near(now - self.down - longest, -2);
         self.closes = self.window.latest_opening(bound, since).map(|latest| latest.closes.timestamp());
-        self.begins = if self.closes.is_some_and(|closes| now < closes) {
+        self.next = if self.closes.is_some_and(|closes| now < closes) {
             None
         } else {
             let through = day_near(self.horizon.seconds() + self.lead + self.up, 2);
-            self.window.next_opening(bound, through).map(|next| next.opens.timestamp() - self.lead)
+            let next = self.window.next_opening(bound, through);
+            next.map(|next| (next.opens.timestamp() - self.lead, next.closes.timestamp()))
         };
     }
 
@@ -132,7 +139,7 @@ impl<'w> WindowCourse<'w> {
                 until = closes + self.down - (value - 1) * self.down / n;
             }
         }
-        if let Some(begins) = self.begins {
+        if let Some((begins, _)) = self.next {
             let passed = now - (begins - self.up);
             if passed < 0 {
                 until = until.min(begins - self.up);
