@@ -1373,6 +1373,13 @@ fn protocols() {
       |
       = hint: the other protocols say what they have to say
     "#);
+    assert_snapshot!(wrong_function("protocol: custom\n    payload: { n: \"{{indx}}\" }"), @r#"
+    error: unknown placeholder `{{indx}}`, did you mean `{{index}}`?
+     --> fleet.yaml:7:14
+      |
+    7 |     payload: { n: "{{indx}}" }
+      |              ^
+    "#);
     assert_snapshot!(wrong_function("protocol: custom\n    payload: { n: .inf }"), @r#"
     error: `.inf` is not a number of JSON
      --> fleet.yaml:7:19
