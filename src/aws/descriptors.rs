@@ -32,6 +32,11 @@ pub fn capacity(descriptors_per_ping: u32) -> usize {
     usize::try_from(pings).unwrap_or(usize::MAX)
 }
 
+/// How many descriptors the process needs for so many pings at once, each taking `descriptors_per_ping`.
+pub fn needed(pings: u32, descriptors_per_ping: u32) -> u64 {
+    u64::from(pings) * u64::from(descriptors_per_ping.max(1)) + RESERVED
+}
+
 fn in_force() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
@@ -48,5 +53,9 @@ mod tests {
         let alone = capacity(1);
         assert_eq!(u64::try_from(alone).unwrap(), limit - RESERVED);
         assert_eq!(capacity(2), alone / 2);
+        assert_eq!(
+            needed(u32::try_from(alone.min(1_000_000)).unwrap(), 1),
+            alone.min(1_000_000) as u64 + RESERVED
+        );
     }
 }

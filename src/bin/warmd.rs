@@ -1,2 +1,5 @@
-//! warmd
-fn main() {}
+//! The command line and the daemon.
+
+fn main() -> std::process::ExitCode {
+    warmd::cli::main()
+}

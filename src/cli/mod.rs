@@ -1,1 +1,94 @@
 //! Commands and what people see: the only room that prints.
+
+pub mod args;
+mod check;
+pub mod clock;
+mod configuration;
+mod daemon;
+mod diff;
+mod emulate;
+mod error;
+mod exit;
+mod explain;
+pub mod handler;
+pub mod lambda;
+mod logging;
+mod output;
+mod plan;
+mod render;
+mod run;
+mod select;
+mod signals;
+mod values;
+mod warm;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime;
+
+use self::args::{Cli, Command};
+use self::error::Failure;
+use self::exit::Exit;
+use self::output::{complain, print};
+use crate::aws::descriptors;
+use crate::config;
+
+/// The command line, from its arguments to the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let color = output::color_on_stderr(cli.color);
+    let level = cli.log_level.as_deref().unwrap_or_else(|| default_level(&cli.command));
+    logging::start(cli.log_format, level, color);
+    let exit = command(&cli).unwrap_or_else(|failure| {
+        complain(&failure.message(color));
+        failure.exit()
+    });
+    exit.into()
+}
+
+/// A daemon tells what it does; a command says what it has to say on standard output.
+fn default_level(command: &Command) -> &'static str {
+    match command {
+        Command::Run(args) if !args.once => "info",
+        _ => "warn",
+    }
+}
+
+fn command(cli: &Cli) -> Result<Exit, Failure> {
+    let style = output::style(cli.color);
+    match &cli.command {
+        Command::Run(args) if args.once => block_on(run::once(args, style)),
+        Command::Run(args) => block_on(daemon::run(args, style)),
+        Command::Warm(args) => block_on(warm::warm(args, style)),
+        Command::Emulate(args) => block_on(emulate::emulate(args)),
+        Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
+        Command::Plan(args) => plan::plan(args, style),
+        Command::Explain(args) => explain::explain(args, style),
+        Command::Diff(args) => diff::diff(args, style),
+        Command::Schema => schema(),
+        Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
+    }
+}
+
+/// `warmd schema`: as the copy in `warm-configs/schema.json`, which is made with it.
+fn schema() -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&config::schema());
+    let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
+    print(&format!("{schema}\n"))?;
+    Ok(Exit::Success)
+}
+
+/// Runs a command that waits for the network.
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start threads: {error}")))?;
+    let exit = runtime.block_on(command);
+    // What is still running is not waited for: whatever had to end has ended, or was given up by a second signal.
+    runtime.shutdown_background();
+    exit
+}

@@ -1,1 +1,116 @@
-//! YAML files to a [`crate::domain::fleet::Fleet`], with every mistake reported at once.
+//! YAML files to a [`Fleet`], with every mistake reported at once.
+//!
+//! ```text
+//! files ──▶ node ──▶ reader + wire ──▶ resolve ──▶ Fleet
+//! (I/O)     (YAML)   (keys, values)    (names, defaults, rules across keys and files)
+//!                         └──▶ schema (JSON Schema for editors)
+//! ```
+//!
+//! Only [`load`] touches the world; [`resolve`] is given texts, so that tests, fuzzing and other sources of
+//! configurations go the same way.
+
+mod files;
+mod ics;
+mod node;
+mod problem;
+mod quantity;
+mod reader;
+mod resolve;
+mod schema;
+mod source;
+mod values;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::problem::{MOST_PROBLEMS, Place, Problem, Problems, Severity};
+pub use self::resolve::{Mark, ReadFile, resolve};
+pub use self::schema::{schema, schema_text};
+use self::source::Source;
+pub use self::source::SourceFile;
+use crate::domain::calendar::DateSet;
+use crate::domain::fleet::Fleet;
+use crate::domain::function::Region;
+
+/// A configuration that is sound.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub fleet: Fleet,
+    /// What is probably not meant: calendars and windows that nothing uses.
+    pub warnings: Vec<Problem>,
+    /// The calendars, by name.
+    pub calendars: Vec<Calendar>,
+    /// Where the targets were written, in the order of [`Fleet::targets`].
+    pub marks: Vec<TargetMarks>,
+    /// The files, for [`Loaded::warning`].
+    files: Vec<SourceFile>,
+    /// The files that calendars name.
+    attachments: Vec<PathBuf>,
+}
+
+/// A calendar, and where it is defined.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    /// Its dates.
+    pub set: Arc<DateSet>,
+    /// Where its name is.
+    pub mark: Mark,
+    /// Whether a window names it.
+    pub used: bool,
+}
+
+/// Where a target was written.
+#[derive(Debug, Clone)]
+pub struct TargetMarks {
+    /// The function's key.
+    pub function: Mark,
+    /// Its interval, or that of the defaults; none when neither is given.
+    pub interval: Option<Mark>,
+    /// Its windows, in the order of [`crate::domain::fleet::Target::windows`].
+    pub windows: Vec<Mark>,
+}
+
+impl Loaded {
+    /// A warning at a place of the configuration, for checks that need more than the files (such as the date).
+    pub fn warning(&self, mark: Mark, message: impl Into<String>, hint: Option<String>) -> Problem {
+        match self.files.get(mark.file) {
+            Some(file) => Problem::error(&Source::new(file), mark.span, message),
+            None => Problem::of_file("", message),
+        }
+        .into_warning()
+        .maybe_hint(hint)
+    }
+
+    /// The paths of the files, in the order in which they were read.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+
+    /// The files that calendars name: who watches the configuration watches them too.
+    pub fn attachments(&self) -> &[PathBuf] {
+        &self.attachments
+    }
+}
+
+/// Reads configurations from directories (their `*.yaml` and `*.yml`, sorted by name, not those of directories
+/// inside) and files.
+///
+/// With `filter`, only targets in those regions are kept; everything is checked all the same.
+///
+/// # Errors
+/// Everything that is wrong with any of the files.
+pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Problems> {
+    let files = files::read(sources)?;
+    let mut attachments = Vec::new();
+    let mut read = |path: &str| {
+        attachments.push(PathBuf::from(path));
+        files::read_attachment(path)
+    };
+    let loaded = resolve(files, &mut read, filter)?;
+    Ok(Loaded { attachments, ..loaded })
+}
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,7 @@ pub enum Hold {
     /// Learned from the skew that was measured; 100 ms before anything is known.
     #[default]
     Auto,
-    /// Always this long.
+    /// This long to begin with; a round that is not proven is topped up with a longer one.
     Fixed(Duration),
 }
 

@@ -114,6 +114,10 @@ pub struct UnknownRegion {
 
 /// The candidate nearest to `given`, when near enough that a typo is likely (case does not count).
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any name there is, and the comparison takes time with the square of the length.
+    if given.len() > 64 {
+        return None;
+    }
     let given = given.to_lowercase();
     let limit = (given.chars().count() / 3).clamp(1, 4);
     candidates

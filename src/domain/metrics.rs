@@ -422,6 +422,8 @@ mod tests {
                 s3_egress: cost("0.03"),
                 total: cost("0.0310026"),
             },
+            problems: Vec::new(),
+            cost_unknown: Vec::new(),
         }
     }
 

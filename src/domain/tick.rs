@@ -1,12 +1,16 @@
 //! The tick object: what one wake-up of the schedule did. Its keys are a contract that other people's scripts use.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
+use super::cost::RoundQuantities;
+use super::fleet::Target;
 use super::function::Region;
+use super::round::{OutcomeCounts, RoundReport};
 
 /// What one tick did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -86,6 +90,120 @@ pub struct RoundRecord {
     pub routes: BTreeMap<&'static str, u64>,
     /// Cost, US dollars.
     pub cost_usd: RoundCost,
+    /// What went wrong with pings, for people. Not a key of the object.
+    #[serde(skip)]
+    pub problems: Vec<String>,
+    /// Why a part of the cost is unknown, for people. Not a key of the object.
+    #[serde(skip)]
+    pub cost_unknown: Vec<String>,
+}
+
+impl TickReport {
+    /// Whether a round was short: exit code 3.
+    pub fn any_short(&self) -> bool {
+        self.rounds.iter().any(|round| round.verdict == Verdict::Short)
+    }
+}
+
+impl RoundRecord {
+    /// The record of a round at `target`: what was reported, what it used and what that cost.
+    pub fn new(target: &Target, report: &RoundReport, used: &RoundQuantities, cost_usd: RoundCost) -> Self {
+        let OutcomeCounts {
+            warm,
+            cold,
+            restored,
+            throttled,
+            function_errors,
+            timed_out,
+            denied,
+            not_found,
+            failed,
+            unclassified,
+        } = report.counts;
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            pings: report.pings,
+            reached: report.reached,
+            evidence: Some(report.evidence),
+            verdict: report.verdict,
+            warm,
+            cold,
+            restored,
+            throttled,
+            function_errors,
+            timed_out,
+            denied,
+            not_found,
+            failed,
+            unclassified,
+            versions: report.versions.clone(),
+            hold_ms: report.hold.map(ms),
+            skew_ms: report.skew.map(|skew| skew.as_secs_f64() * 1e3),
+            top_ups: report.top_ups,
+            skipped: None,
+            billed_ms: report.billed_ms,
+            memory_mb: used.memory_mb,
+            s3_egress_bytes: used.s3.as_ref().map(|s3| s3.bytes()),
+            routes: used.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default(),
+            cost_usd,
+            problems: report.messages.clone(),
+            ..Self::untouched(target, report.concurrency)
+        }
+    }
+
+    /// The record of a round for `concurrency` environments that was not sent. It cost nothing, which is known.
+    pub fn skipped(target: &Target, concurrency: u32, why: Skipped) -> Self {
+        let nothing = Some(Decimal::ZERO);
+        Self {
+            skipped: Some(why),
+            s3_egress_bytes: Some(0),
+            cost_usd: RoundCost {
+                requests: nothing,
+                compute: nothing,
+                s3_requests: nothing,
+                s3_egress: nothing,
+                total: nothing,
+            },
+            ..Self::untouched(target, concurrency)
+        }
+    }
+
+    /// The target's own keys, and nothing sent.
+    fn untouched(target: &Target, concurrency: u32) -> Self {
+        Self {
+            function: target.id.unqualified(),
+            qualifier: target.id.qualifier.as_ref().map(ToString::to_string),
+            region: target.region(),
+            owner: target.owner.clone(),
+            target: concurrency,
+            pings: 0,
+            reached: None,
+            evidence: None,
+            verdict: Verdict::Skipped,
+            warm: 0,
+            cold: 0,
+            restored: 0,
+            throttled: 0,
+            function_errors: 0,
+            timed_out: 0,
+            denied: 0,
+            not_found: 0,
+            failed: 0,
+            unclassified: 0,
+            versions: Vec::new(),
+            hold_ms: None,
+            skew_ms: None,
+            top_ups: 0,
+            skipped: None,
+            billed_ms: None,
+            memory_mb: target.memory_mb,
+            s3_egress_bytes: None,
+            routes: BTreeMap::new(),
+            cost_usd: RoundCost::default(),
+            problems: Vec::new(),
+            cost_unknown: Vec::new(),
+        }
+    }
 }
 
 /// What a round cost, US dollars; null where unknown.
@@ -137,6 +255,8 @@ pub enum Verdict {
 pub enum Skipped {
     /// The target's earlier round is still in flight.
     InFlight,
+    /// It was asked what would be sent, not to send it.
+    DryRun,
 }
 
 /// A target that was due and was not served.
@@ -154,6 +274,19 @@ pub struct Unfinished {
     pub reason: UnfinishedReason,
 }
 
+impl Unfinished {
+    /// `target`, due with `concurrency` environments, was not served.
+    pub fn new(target: &Target, concurrency: u32, reason: UnfinishedReason) -> Self {
+        Self {
+            function: target.id.unqualified(),
+            qualifier: target.id.qualifier.as_ref().map(ToString::to_string),
+            region: target.region(),
+            target: concurrency,
+            reason,
+        }
+    }
+}
+
 /// Why a target was not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -168,4 +301,134 @@ fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok
 
 fn tenths<S: Serializer>(ms: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     ms.map(|ms| (ms * 10.0).round() / 10.0).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::cost::{Download, Per, Route};
+    use crate::domain::fleet::{Architecture, Hold};
+    use crate::domain::function::FunctionRef;
+    use crate::domain::protocol::Protocol;
+    use crate::domain::report::Report;
+    use crate::domain::round::{Attempt, Outcome, PingResult};
+
+    fn target(function: &str) -> Target {
+        let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
+        Target {
+            label: id.label(),
+            id,
+            owner: Some("payments".to_owned()),
+            protocol: Protocol::Warmd,
+            hold: Hold::Auto,
+            timeout: None,
+            memory_mb: None,
+            architecture: Architecture::Arm64,
+            downloads: vec![Download {
+                object: "s3://models/nlp-v7.bin".to_owned(),
+                size_bytes: 220_000_000,
+                route: Route::NatGateway,
+                per: Per::ColdStart,
+            }],
+            interval_minutes: 5,
+            phase_minutes: 0,
+            spare: 0,
+            windows: Vec::new(),
+        }
+    }
+
+    fn cold(index: u32) -> PingResult {
+        PingResult {
+            outcome: Outcome::Cold,
+            sent: Duration::ZERO,
+            received: Duration::from_millis(900),
+            report: Some(Report {
+                duration_ms: 25.5,
+                billed_ms: 106,
+                memory_mb: Some(1024),
+                init_ms: Some(80.0),
+                ..Report::default()
+            }),
+            environment: Some(index.to_string()),
+            version: Some("7".to_owned()),
+            message: None,
+        }
+    }
+
+    fn report(pings: Vec<PingResult>) -> RoundReport {
+        RoundReport::new(2, &[Attempt { hold: Some(Duration::from_millis(25)), pings }], true)
+    }
+
+    fn record(target: &Target, report: &RoundReport) -> RoundRecord {
+        let cost = RoundCost { requests: Some(Decimal::new(4, 7)), ..RoundCost::default() };
+        RoundRecord::new(target, report, &report.quantities(target), cost)
+    }
+
+    /// The keys and their order are a contract.
+    #[test]
+    fn the_tick_object() {
+        let target = target("nlp-inference:live");
+        let tick = TickReport {
+            tick: DateTime::from_timestamp(1_795_165_200, 0).unwrap(),
+            config: Some("3f2a".to_owned()),
+            duration_ms: 912,
+            rounds: vec![
+                record(&target, &report(vec![cold(0), cold(1)])),
+                RoundRecord::skipped(&target, 2, Skipped::InFlight),
+            ],
+            unfinished: vec![Unfinished::new(&target, 3, UnfinishedReason::Deadline)],
+        };
+        assert!(!tick.any_short());
+        assert_snapshot!(serde_json::to_string(&tick).unwrap().replace("{\"function", "\n{\"function"), @r#"
+        {"tick":"2026-11-20T09:00:00Z","config":"3f2a","duration_ms":912,"rounds":[
+        {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","owner":"payments","target":2,"pings":2,"reached":2,"evidence":"ids","verdict":"reached","warm":0,"cold":2,"restored":0,"throttled":0,"function_errors":0,"timed_out":0,"denied":0,"not_found":0,"failed":0,"unclassified":0,"versions":["7"],"hold_ms":25,"skew_ms":null,"top_ups":0,"skipped":null,"billed_ms":212,"memory_mb":1024,"s3_egress_bytes":440000000,"routes":{"nat-gateway":440000000},"cost_usd":{"requests":"0.0000004","compute":null,"s3_requests":null,"s3_egress":null,"total":null}},
+        {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","owner":"payments","target":2,"pings":0,"reached":null,"evidence":null,"verdict":"skipped","warm":0,"cold":0,"restored":0,"throttled":0,"function_errors":0,"timed_out":0,"denied":0,"not_found":0,"failed":0,"unclassified":0,"versions":[],"hold_ms":null,"skew_ms":null,"top_ups":0,"skipped":"in-flight","billed_ms":null,"memory_mb":null,"s3_egress_bytes":0,"routes":{},"cost_usd":{"requests":"0","compute":"0","s3_requests":"0","s3_egress":"0","total":"0"}}],"unfinished":[
+        {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","target":3,"reason":"deadline"}]}
+        "#);
+    }
+
+    #[test]
+    fn a_function_configured_by_arn_is_recorded_by_arn() {
+        let arn = "arn:aws:lambda:us-east-1:123456789012:function:nlp";
+        let record = RoundRecord::skipped(&target(&format!("{arn}:7")), 1, Skipped::InFlight);
+        assert_eq!(record.function, arn);
+        assert_eq!(record.qualifier.as_deref(), Some("7"));
+        assert_eq!(record.region.as_str(), "us-east-1");
+    }
+
+    #[test]
+    fn configured_memory_goes_before_the_reported() {
+        let mut target = target("nlp");
+        let report = report(vec![cold(0)]);
+        assert_eq!(record(&target, &report).memory_mb, Some(1024));
+        target.memory_mb = Some(512);
+        assert_eq!(record(&target, &report).memory_mb, Some(512));
+    }
+
+    #[test]
+    fn downloads_are_unknown_when_cold_starts_are() {
+        let silent = PingResult { outcome: Outcome::Unclassified, report: None, ..cold(0) };
+        let record = record(&target("nlp"), &report(vec![silent]));
+        assert_eq!((record.s3_egress_bytes, record.routes.len()), (None, 0));
+        assert_eq!((record.reached, record.evidence), (None, Some(Evidence::Unknown)));
+    }
+
+    #[test]
+    fn one_short_round_makes_the_tick_short() {
+        let target = target("nlp");
+        let denied = PingResult { outcome: Outcome::Denied, report: None, environment: None, ..cold(0) };
+        let tick = TickReport {
+            tick: DateTime::UNIX_EPOCH,
+            config: None,
+            duration_ms: 1,
+            rounds: vec![
+                record(&target, &report(vec![cold(0), cold(1)])),
+                record(&target, &report(vec![denied])),
+            ],
+            unfinished: Vec::new(),
+        };
+        assert!(tick.any_short());
+    }
 }

@@ -1,4 +1,13 @@
 //! Ports, the round runner, waves, ticks and the daemon's loop.
 
+pub mod admission;
+pub mod daemon;
 pub mod ports;
+pub mod record;
 pub mod release;
+mod runner;
+pub mod stop;
+pub mod tick;
+
+#[cfg(test)]
+mod tests;

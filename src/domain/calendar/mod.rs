@@ -4,7 +4,9 @@
 //! Openings and closings are instants: a wall time inside a spring gap means the first instant after the gap;
 //! in an autumn fold an opening is the earlier and a closing the later occurrence.
 
+mod occurrence;
 pub mod text;
+mod wall;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 
+pub use self::occurrence::{DayState, Occurrence};
 pub use self::text::{TextError, parse_cron, parse_zone};
+pub use self::wall::{closing_instant, opening_instant, wall_time};
 
 /// A stretch of local time with a number of environments to keep warm in it.
 #[derive(Debug, Clone)]
@@ -112,6 +116,11 @@ impl DateSet {
     /// Whether `date` is in the set.
     pub fn contains(&self, date: NaiveDate) -> bool {
         self.dates.contains(&date) || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&date))
+    }
+
+    /// Whether every date of the set is before `today`, so that it needs new ones. Not when it is empty.
+    pub fn has_passed(&self, today: NaiveDate) -> bool {
+        self.last().is_some_and(|last| last < today)
     }
 
     /// The last date in the set; `None` when it is empty.

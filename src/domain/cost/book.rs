@@ -265,24 +265,43 @@ mod tests {
         for (item, _, figure) in book.iter() {
             assert!(figure.source.url.as_ref().unwrap().starts_with("https://"), "{item}");
             assert!(!figure.source.name.is_empty(), "{item}");
-            assert!((day("2024-01-01")..=day("2026-11-20")).contains(&figure.date), "{item}");
+            assert!((day("2021-03-31")..=day("2026-11-20")).contains(&figure.date), "{item}");
             assert!(!item.unit().is_empty(), "{item}");
             assert!(well_formed(&figure.tiers), "{item}");
         }
     }
 
     #[test]
-    fn the_regions_that_matter_have_what_a_round_needs() {
-        for name in ["us-east-1", "eu-west-1", "eu-west-2", "ap-southeast-1", "ap-northeast-1"] {
+    fn eleven_regions_have_what_a_round_on_any_route_needs() {
+        use crate::domain::fleet::Architecture::{Arm64, X86_64};
+        for name in [
+            "us-east-1",
+            "us-east-2",
+            "us-west-2",
+            "eu-west-1",
+            "eu-west-2",
+            "eu-central-1",
+            "ap-south-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-northeast-1",
+            "sa-east-1",
+        ] {
             for item in [
                 Item::Requests,
-                Item::Duration(crate::domain::fleet::Architecture::X86_64),
-                Item::Duration(crate::domain::fleet::Architecture::Arm64),
+                Item::Duration(X86_64),
+                Item::Duration(Arm64),
+                Item::ProvisionedIdle(X86_64),
+                Item::ProvisionedDuration(X86_64),
+                Item::Ephemeral,
                 Item::S3Get,
                 Item::SameRegionGb,
                 Item::InternetGb,
                 Item::InterRegionGb,
                 Item::NatGb,
+                Item::EndpointGb,
+                Item::Metrics,
+                Item::Events,
             ] {
                 assert!(PriceBook::embedded().lookup(&item, region(name)).is_some(), "{item} in {name}");
             }

@@ -1,6 +1,23 @@
 //! A round: outcomes of its pings, evidence of distinct environments, and the report of it all.
+//!
+//! The way of the data: every ping gives an [`Exchange`]; [`conclude`] makes a [`PingResult`] of it; the results of
+//! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
+//! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
+
+mod evidence;
+mod hold;
+#[cfg(test)]
+mod model;
+mod outcome;
+mod report;
+mod run;
 
 use std::time::Duration;
+
+pub use evidence::{Proof, proven};
+pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
+pub use outcome::{Outcome, PingResult, conclude};
+pub use report::{OutcomeCounts, RoundReport};
 
 /// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
 #[derive(Debug, Clone)]
@@ -45,4 +62,13 @@ pub enum Answer {
         /// What went wrong, for people.
         message: String,
     },
+}
+
+/// Pings that were released together. A round is one attempt, or several when it was topped up.
+#[derive(Debug, Clone, Default)]
+pub struct Attempt {
+    /// The hold that was asked for; none when the protocol cannot ask.
+    pub hold: Option<Duration>,
+    /// What became of each ping. Times are offsets from this attempt's own release.
+    pub pings: Vec<PingResult>,
 }

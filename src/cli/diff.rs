@@ -1,0 +1,192 @@
+//! `warmd diff`: what a change of configuration will change.
+
+use std::path::Path;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::args::{DiffArgs, DiffFormat};
+use super::clock::SystemClock;
+use super::configuration::Origin;
+use super::error::Failure;
+use super::exit::Exit;
+use super::output::{print, print_json};
+use super::plan::{Period, TargetPlan};
+use super::render::{self, Style};
+use crate::domain::fleet::{Fleet, Hold, Target};
+use crate::domain::function::Region;
+use crate::domain::schedule::Minute;
+use crate::engine::ports::Clock;
+
+/// One target that is not the same before and after.
+#[derive(Debug, Clone)]
+pub struct Change<'f> {
+    /// The plan before; none when the target is new.
+    pub before: Option<TargetPlan<'f>>,
+    /// The plan after; none when the target is gone.
+    pub after: Option<TargetPlan<'f>>,
+    /// Settings that differ: name, before, after.
+    pub settings: Vec<(&'static str, String, String)>,
+}
+
+/// What became of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It is there before and after.
+    Changed,
+}
+
+impl<'f> Change<'f> {
+    /// What became of it.
+    pub fn kind(&self) -> Kind {
+        match (&self.before, &self.after) {
+            (None, _) => Kind::Added,
+            (_, None) => Kind::Removed,
+            (Some(_), Some(_)) => Kind::Changed,
+        }
+    }
+
+    /// The target, as it is afterwards if it still is.
+    pub fn target(&self) -> Option<&'f Target> {
+        self.after.as_ref().or(self.before.as_ref()).map(|plan| plan.target)
+    }
+}
+
+#[derive(Serialize)]
+struct DiffObject<'c> {
+    changes: Vec<ChangeObject<'c>>,
+}
+
+#[derive(Serialize)]
+struct ChangeObject<'c> {
+    function: &'c str,
+    region: Region,
+    change: Kind,
+    before: Option<Amounts>,
+    after: Option<Amounts>,
+}
+
+#[derive(Serialize)]
+struct Amounts {
+    pings: u64,
+}
+
+/// Prints the difference.
+///
+/// # Errors
+/// When one of the configurations is refused.
+pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
+    let load = |path: &Path| Origin::of_path(path, &args.only).load();
+    let (old, new) = (load(&args.old)?.fleet, load(&args.new)?.fleet);
+    let from = Minute::of(args.from.unwrap_or_else(|| SystemClock.now()));
+    let minutes = TimeDelta::from_std(args.for_).map_or(i64::MAX, |long| long.num_minutes());
+    if !(1..=render::diff::MOST_MINUTES).contains(&minutes) {
+        return Err(Failure::Usage("--for is from a minute to ten years".to_owned()));
+    }
+    let period = Period { from, until: from.plus(minutes) };
+    let changes = changes(&old, &new, period);
+    match args.format {
+        DiffFormat::Table => print(&render::diff::table(&changes, period, style))?,
+        DiffFormat::Markdown => print(&render::diff::markdown(&changes, period))?,
+        DiffFormat::Json => print_json(&object(&changes))?,
+    }
+    Ok(if args.exit_code && !changes.is_empty() { Exit::Changed } else { Exit::Success })
+}
+
+/// Every target that is not the same: those of `new` in their order, then those that are gone.
+pub fn changes<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Vec<Change<'f>> {
+    let known: std::collections::HashMap<_, _> =
+        old.targets.iter().map(|target| (&target.id, target)).collect();
+    let kept: std::collections::HashSet<_> = new.targets.iter().map(|target| &target.id).collect();
+    let plan = |target| TargetPlan::new(target, period);
+    let new = new.targets.iter().map(|after| {
+        let before = known.get(&after.id).copied();
+        Change {
+            settings: before.map(|before| settings(before, after)).unwrap_or_default(),
+            before: before.map(plan),
+            after: Some(plan(after)),
+        }
+    });
+    let gone = old.targets.iter().filter(|target| !kept.contains(&target.id));
+    let gone = gone.map(|target| Change { before: Some(plan(target)), after: None, settings: Vec::new() });
+    new.filter(|change| differs(change)).chain(gone).collect()
+}
+
+fn differs(change: &Change<'_>) -> bool {
+    let [before, after] =
+        [&change.before, &change.after].map(|plan| plan.as_ref().map(|plan| &plan.segments));
+    before != after || !change.settings.is_empty()
+}
+
+/// The settings, other than the schedule, that differ.
+fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, String)> {
+    let Target {
+        id: _,
+        label: _,
+        owner,
+        protocol,
+        hold,
+        timeout,
+        memory_mb,
+        architecture,
+        downloads,
+        interval_minutes,
+        phase_minutes: _,
+        spare: _,
+        windows: _,
+    } = before;
+    let mut settings = Vec::new();
+    let mut compare = |name, before: String, after: String| {
+        if before != after {
+            settings.push((name, before, after));
+        }
+    };
+    let none = || "none".to_owned();
+    let minutes = |minutes: u32| format!("{minutes}m");
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(none);
+    let seconds = |timeout: &Option<std::time::Duration>| {
+        timeout.map_or_else(none, |timeout| format!("{}s", timeout.as_secs()))
+    };
+    let memory = |memory: Option<u32>| memory.map_or_else(none, |memory| format!("{memory} MB"));
+    compare("interval", minutes(*interval_minutes), minutes(after.interval_minutes));
+    compare("protocol", protocol.name().to_owned(), after.protocol.name().to_owned());
+    if protocol != &after.protocol && protocol.name() == after.protocol.name() {
+        compare("payload", "old".to_owned(), "new".to_owned());
+    }
+    compare("hold", held(*hold), held(after.hold));
+    compare("timeout", seconds(timeout), seconds(&after.timeout));
+    compare("memory", memory(*memory_mb), memory(after.memory_mb));
+    compare("architecture", architecture.as_str().to_owned(), after.architecture.as_str().to_owned());
+    compare("owner", text(owner), text(&after.owner));
+    if downloads != &after.downloads {
+        compare("downloads", render::diff::downloads(downloads), render::diff::downloads(&after.downloads));
+    }
+    settings
+}
+
+fn held(hold: Hold) -> String {
+    match hold {
+        Hold::Auto => "auto".to_owned(),
+        Hold::Fixed(hold) => format!("{}ms", hold.as_millis()),
+    }
+}
+
+fn object<'c>(changes: &'c [Change<'_>]) -> DiffObject<'c> {
+    let amounts = |plan: &Option<TargetPlan<'_>>| plan.as_ref().map(|plan| Amounts { pings: plan.pings() });
+    let changes = changes.iter().filter_map(|change| {
+        let target = change.target()?;
+        Some(ChangeObject {
+            function: &target.label,
+            region: target.region(),
+            change: change.kind(),
+            before: amounts(&change.before),
+            after: amounts(&change.after),
+        })
+    });
+    DiffObject { changes: changes.collect() }
+}

@@ -1,0 +1,53 @@
+//! Exit codes, decided in one place.
+
+use std::process::ExitCode;
+
+use crate::domain::tick::{TickReport, Verdict};
+use crate::engine::record::Recorded;
+
+/// How the process ends. The codes are a contract that other people's scripts use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, nothing short.
+    Success,
+    /// 1: something of ours failed (metrics lost, a round not run, anything unexpected).
+    Failed,
+    /// 2: bad usage or configuration; nothing was sent.
+    Usage,
+    /// 3: at least one round is short.
+    Short,
+    /// 4: `diff --exit-code` found changes.
+    Changed,
+}
+
+impl Exit {
+    /// The code of a single tick. A short round matters more than a loss of ours: it is what the caller asked about.
+    pub fn of_tick(report: &TickReport, recorded: Option<Recorded>) -> Self {
+        if report.rounds.iter().any(|round| round.verdict == Verdict::Short) {
+            return Self::Short;
+        }
+        let recorded = match recorded {
+            None | Some(Recorded::Sent) => true,
+            // The data was saved, but CloudWatch did not take it: somebody should look.
+            Some(Recorded::FellBack | Recorded::Lost) => false,
+        };
+        if recorded && report.unfinished.is_empty() { Self::Success } else { Self::Failed }
+    }
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Short => 3,
+            Self::Changed => 4,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,43 @@
+"""Answers warmd's pings and leaves every other event to your handler. No dependencies.
+
+    from warmd_handler import warmd
+
+    @warmd
+    def handler(event, context):
+        ...
+"""
+
+import functools
+import time
+import uuid
+
+# Made on the environment's first invocation, not here: environments that are restored from one
+# snapshot would share what is made while the module is loaded.
+_environment = None
+
+
+def _hold_ms(event):
+    """The hold of a ping, in ms; None when the event is not a ping."""
+    ping = event.get("warmd") if isinstance(event, dict) else None
+    if not isinstance(ping, dict) or ping.get("version") != 1:
+        return None
+    hold = ping.get("hold_ms")
+    is_number = isinstance(hold, (int, float)) and not isinstance(hold, bool)
+    return hold if is_number and 0 <= hold <= 900_000 else None
+
+
+def warmd(handler):
+    """Decorates a Lambda handler so that it knows warmd's pings."""
+
+    @functools.wraps(handler)
+    def wrapper(event, context):
+        global _environment
+        if _environment is None:
+            _environment = uuid.uuid4().hex
+        hold_ms = _hold_ms(event)
+        if hold_ms is None:
+            return handler(event, context)
+        time.sleep(hold_ms / 1000)  # keeps this environment busy, so that the next ping meets another
+        return {"warmd": {"environment": _environment}}
+
+    return wrapper

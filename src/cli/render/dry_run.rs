@@ -1,0 +1,88 @@
+//! What a tick would send.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+
+use super::table::{Column, figures, lines, words};
+use super::text::{count, millis, shortened};
+use super::{Style, Tone, WIDTH};
+use crate::domain::fleet::{Fleet, Hold, Target};
+use crate::domain::protocol::PingContext;
+use crate::domain::round::SkewHistory;
+use crate::engine::tick::Due;
+
+/// The most rows of a table: a screen.
+const ROWS: usize = 20;
+
+const COLUMNS: [Column; 5] =
+    [words("FUNCTION"), words("REGION"), figures("TARGET"), words("PROTOCOL"), figures("HOLD")];
+
+/// What a tick at `now` would send: targets, sums, and an example of each payload. Ends with a line feed.
+pub fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], style: Style) -> String {
+    let now = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let hash = fleet.hash.get(..8).unwrap_or(&fleet.hash);
+    let mut out = format!("dry run of tick {now}, configuration {hash}: nothing is sent\n");
+    if due.is_empty() {
+        out.push_str("nothing to do: no target is above zero in this minute\n");
+        return out;
+    }
+    let rows: Vec<_> = due
+        .iter()
+        .take(ROWS)
+        .map(|due| {
+            let target = &due.target;
+            let cells = vec![
+                target.label.clone(),
+                target.region().to_string(),
+                due.concurrency.to_string(),
+                target.protocol.name().to_owned(),
+                hold(target),
+            ];
+            (('·', Tone::Quiet), cells)
+        })
+        .collect();
+    out.push('\n');
+    for line in lines(&COLUMNS, 0, &rows, style) {
+        let _ = writeln!(out, "{line}");
+    }
+    if due.len() > ROWS {
+        let _ = writeln!(out, "  … and {}, see --json", count((due.len() - ROWS) as u64, "more target"));
+    }
+    let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+    let _ = writeln!(
+        out,
+        "\n{}: {}, at most {} in flight at once",
+        count(due.len() as u64, "target"),
+        count(pings, "ping"),
+        fleet.limits.max_in_flight
+    );
+    let mut protocols = BTreeMap::new();
+    for due in due {
+        protocols.entry(due.target.protocol.name()).or_insert(due);
+    }
+    for (name, due) in protocols {
+        let line = format!("{name} ping: {}", payload(due));
+        let _ = writeln!(out, "{}", shortened(&line, WIDTH));
+    }
+    out
+}
+
+fn hold(target: &Target) -> String {
+    match target.hold {
+        _ if !target.protocol.honours_hold() => String::new(),
+        Hold::Auto => "auto".to_owned(),
+        Hold::Fixed(hold) => millis(hold.as_secs_f64() * 1_000.0),
+    }
+}
+
+fn payload(due: &Due) -> String {
+    let hold = match due.target.hold {
+        Hold::Auto => SkewHistory::default().auto_hold(),
+        Hold::Fixed(hold) => hold,
+    };
+    let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+    let context = PingContext { round: "…", index: 0, concurrency: due.concurrency, hold_ms };
+    String::from_utf8_lossy(&due.target.protocol.payload(&context)).into_owned()
+}

@@ -1,0 +1,95 @@
+//! Why a target is what it is.
+
+use std::fmt::Write as _;
+
+use chrono::Datelike;
+
+use super::plan::own_zone;
+use super::table::{Column, Sign, figures, lines, words};
+use super::text::count;
+use super::{Style, Tone, zoned};
+use crate::domain::fleet::Target;
+use crate::domain::schedule::{Explanation, Minute, Why, WindowState, WindowView};
+
+const COLUMNS: [Column; 5] =
+    [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("TARGET")];
+
+/// The explanation of a target at a minute: times in each window's own zone. Ends with a line feed.
+pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, style: Style) -> String {
+    let zone = own_zone(target);
+    let now = minute.instant();
+    let year = now.with_timezone(&zone).year();
+    let local = zoned::instant(now, zone, 0);
+    let mut out =
+        format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
+    let _ = writeln!(out, "target {}: {}", explanation.target, due(target, explanation));
+    if explanation.windows.is_empty() {
+        out.push_str("it has no window that is enabled in this region\n");
+        return out;
+    }
+    let rows: Vec<(Sign, Vec<String>)> = target
+        .windows
+        .iter()
+        .zip(&explanation.windows)
+        .map(|(window, view)| {
+            let at = |at| zoned::instant(at, window.zone, year);
+            let cells = vec![
+                view.label.to_owned(),
+                state(view).to_owned(),
+                view.opens.map(at).unwrap_or_default(),
+                view.closes.map(at).unwrap_or_default(),
+                view.target.to_string(),
+            ];
+            (sign(view), cells)
+        })
+        .collect();
+    out.push('\n');
+    for line in lines(&COLUMNS, 0, &rows, style) {
+        let _ = writeln!(out, "{line}");
+    }
+    if explanation.target > 0 && target.spare > 0 {
+        let _ = writeln!(out, "  the highest of them, and {} to spare", target.spare);
+    }
+    out.push('\n');
+    let _ = match explanation.next_change {
+        Some((at, target)) => {
+            writeln!(out, "next change: to {target} at {}", zoned::instant(at.instant(), zone, year))
+        }
+        None => writeln!(out, "next change: none in the next year"),
+    };
+    out
+}
+
+fn due(target: &Target, explanation: &Explanation<'_>) -> String {
+    let every = count(u64::from(target.interval_minutes), "minute");
+    match explanation.due {
+        Some(Why::Rise) => "a round is due in this minute, because the target has risen".to_owned(),
+        Some(Why::Interval | Why::Open) => format!("a round is due in this minute, as every {every}"),
+        None if explanation.target > 0 => {
+            format!("no round is due in this minute; there is one every {every}")
+        }
+        None => "nothing to keep warm".to_owned(),
+    }
+}
+
+fn sign(view: &WindowView<'_>) -> Sign {
+    match view.state {
+        WindowState::Open => ('✓', Tone::Good),
+        WindowState::Leading | WindowState::RampingUp => ('↗', Tone::Good),
+        WindowState::RampingDown => ('↘', Tone::Good),
+        WindowState::Closed | WindowState::Excepted => ('-', Tone::Quiet),
+        WindowState::Empty => ('!', Tone::Warning),
+    }
+}
+
+fn state(view: &WindowView<'_>) -> &'static str {
+    match view.state {
+        WindowState::Excepted => "excepted today",
+        WindowState::Empty => "empty today: a clock change leaves nothing of it",
+        WindowState::Open
+        | WindowState::Leading
+        | WindowState::RampingUp
+        | WindowState::RampingDown
+        | WindowState::Closed => view.state.as_str(),
+    }
+}

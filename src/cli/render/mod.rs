@@ -1,0 +1,47 @@
+//! What people see. Pure: data in, text out; `cli` prints it.
+
+pub mod check;
+pub mod diff;
+pub mod dry_run;
+pub mod explain;
+mod heat;
+pub mod plan;
+mod table;
+mod text;
+pub mod tick;
+mod zoned;
+
+/// How wide what is shown may be, columns: it fits a terminal, a log viewer and a code block in a chat.
+pub const WIDTH: usize = 100;
+
+/// How text is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// With ANSI colours. Without them nothing is lost: signs carry the same.
+    pub color: bool,
+}
+
+/// A colour with a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Warning,
+    Bad,
+    Quiet,
+}
+
+impl Style {
+    /// `text` in the colour of `tone`.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.color || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Warning => "33",
+            Tone::Bad => "1;31",
+            Tone::Quiet => "2",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}

@@ -1,0 +1,152 @@
+//! What flags take beyond plain text, each with a message that says what was expected.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::builder::PossibleValuesParser;
+use tracing_subscriber::EnvFilter;
+
+use crate::domain::calendar::text::parse_zone;
+use crate::domain::fleet::Hold;
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::protocol::Protocol;
+
+/// Units of a duration, longest name first so that `ms` is not read as `m`.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// An instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
+///
+/// # Errors
+/// What was expected.
+pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
+        format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
+    })
+}
+
+/// A duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
+///
+/// # Errors
+/// What was expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a whole number and a unit, such as 75ms, 90s, 5m, 2h or 7d".to_owned();
+    let (number, factor) = UNITS
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
+        .ok_or_else(expected)?;
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    number.checked_mul(*factor).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
+}
+
+/// A hold: `auto`, or a duration of at most 900 s, the longest that Lambda lets an invocation run.
+///
+/// # Errors
+/// What was expected.
+pub fn hold(text: &str) -> Result<Hold, String> {
+    if text == "auto" {
+        return Ok(Hold::Auto);
+    }
+    let hold = duration(text).map_err(|expected| format!("{expected}, or `auto`"))?;
+    if hold > Duration::from_secs(900) {
+        return Err("a hold above 900s outlives Lambda's longest timeout".to_owned());
+    }
+    Ok(Hold::Fixed(hold))
+}
+
+/// A region of the known list.
+///
+/// # Errors
+/// Which name is unknown, and the nearest known one.
+pub fn region(text: &str) -> Result<Region, String> {
+    Region::parse(text).map_err(|error| match error.nearest {
+        Some(nearest) => format!("{error}; did you mean `{nearest}`?"),
+        None => format!("{error}; expected a name such as eu-west-2"),
+    })
+}
+
+/// A function: `name[:qualifier]` or an ARN.
+///
+/// # Errors
+/// Which part is wrong.
+pub fn function(text: &str) -> Result<FunctionRef, String> {
+    FunctionRef::parse(text).map_err(|error| error.to_string())
+}
+
+/// The names of the protocols.
+pub fn protocols() -> PossibleValuesParser {
+    PossibleValuesParser::new(Protocol::NAMES.iter().copied().chain(["custom"]))
+}
+
+/// A schedule of the `cron` crate, seconds first.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn cron(text: &str) -> Result<cron::Schedule, String> {
+    cron::Schedule::from_str(text).map_err(|error| {
+        format!("{error}; expected six fields, seconds first, in UTC: \"0 * * * * *\" is every minute")
+    })
+}
+
+/// A zone of the embedded IANA database.
+///
+/// # Errors
+/// Which name is unknown, and what was probably meant.
+pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    parse_zone(text).map_err(|error| match &error.hint {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
+}
+
+/// A JSON text.
+///
+/// # Errors
+/// Where it is malformed.
+pub fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// A log filter: a level, or directives such as `info,warmd=debug`. Kept as text: the filter itself cannot be cloned.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| {
+        format!("{error}; expected error, warn, info, debug, trace, or directives such as info,warmd=debug")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_one_unit_and_a_whole_number() {
+        assert_eq!(duration("75ms"), Ok(Duration::from_millis(75)));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for bad in ["", "5", "m", "-5m", "1.5h", "5 m", "5w", "99999999999999999999d", "9999999999999999d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hold_is_auto_or_no_longer_than_an_invocation() {
+        assert_eq!(hold("auto"), Ok(Hold::Auto));
+        assert_eq!(hold("75ms"), Ok(Hold::Fixed(Duration::from_millis(75))));
+        assert!(hold("901s").is_err());
+        assert!(hold("Auto").unwrap_err().contains("`auto`"));
+    }
+
+    #[test]
+    fn messages_say_what_was_expected() {
+        insta::assert_snapshot!(instant("yesterday").unwrap_err(), @"premature end of input; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00");
+        insta::assert_snapshot!(region("eu-wset-2").unwrap_err(), @"unknown region `eu-wset-2`; did you mean `eu-west-2`?");
+        insta::assert_snapshot!(region("london").unwrap_err(), @"unknown region `london`; expected a name such as eu-west-2");
+        assert!(cron("* * * * *").unwrap_err().contains("seconds first"));
+        assert!(json("{").unwrap_err().contains("line 1 column 1"));
+        assert!(log_filter("warmd=loud").is_err());
+    }
+}

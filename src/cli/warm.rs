@@ -1,0 +1,93 @@
+//! `warmd warm`: one round now.
+
+use std::sync::Arc;
+
+use super::args::WarmArgs;
+use super::clock::SystemClock;
+use super::error::Failure;
+use super::exit::Exit;
+use super::render::Style;
+use super::run::{interrupted, show};
+use super::signals::Termination;
+use super::wiring::World;
+use crate::domain::fleet::{Architecture, Target};
+use crate::domain::function::Region;
+use crate::domain::protocol::{CustomPayload, Protocol};
+use crate::engine::ports::Clock;
+use crate::engine::stop::stop;
+use crate::engine::tick::Due;
+
+/// Where the emulator's functions are when nobody says where.
+const LOCAL_REGION: &str = "us-east-1";
+
+/// One round.
+///
+/// # Errors
+/// Whatever keeps it from beginning; nothing was sent then.
+pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
+    let protocol = protocol(args)?;
+    let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let world = World::of(args.local, &[]).await?;
+    let target = target(args, protocol, region(args, &world)?);
+    let engine = world.engine(args.concurrency, args.concurrency)?;
+    let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
+    let (stopper, stop) = stop();
+    tokio::select! {
+        report = engine.tick(SystemClock.now(), None, due, &stop) => {
+            show(&report, args.json, style)?;
+            Ok(Exit::of_tick(&report, None))
+        }
+        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+    }
+}
+
+fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
+    match (Protocol::parse(&args.protocol), &args.payload) {
+        (Some(protocol), None) => Ok(protocol),
+        (Some(_), Some(_)) => Err(Failure::Usage("--payload goes with `--protocol custom` only".to_owned())),
+        // The parser lets no other name through, and asks for a payload.
+        (None, payload) => CustomPayload::parse(payload.clone().unwrap_or_default())
+            .map(Protocol::Custom)
+            .map_err(|mistakes| Failure::Usage(format!("--payload: {mistakes}"))),
+    }
+}
+
+/// The region of the ARN, or of the flag, or of the SDK's configuration.
+fn region(args: &WarmArgs, world: &World) -> Result<Region, Failure> {
+    let own = args.function.place.as_ref().map(|(_, region)| *region);
+    match (own, args.region) {
+        (Some(own), Some(other)) if own != other => {
+            Err(Failure::Usage(format!("the ARN is in {own}, --region says {other}")))
+        }
+        (Some(region), _) | (None, Some(region)) => Ok(region),
+        (None, None) if args.local => parse(LOCAL_REGION),
+        (None, None) => match world.clients().own_region() {
+            Ok(name) => parse(name),
+            Err(_) => Err(Failure::Usage(
+                "no region: say --region, set AWS_REGION, or `region` in the profile".to_owned(),
+            )),
+        },
+    }
+}
+
+fn parse(region: &str) -> Result<Region, Failure> {
+    super::values::region(region).map_err(Failure::Usage)
+}
+
+fn target(args: &WarmArgs, protocol: Protocol, region: Region) -> Target {
+    Target {
+        id: args.function.identity(region),
+        label: args.function.to_string(),
+        owner: None,
+        protocol,
+        hold: args.hold,
+        timeout: None,
+        memory_mb: None,
+        architecture: Architecture::default(),
+        downloads: Vec::new(),
+        interval_minutes: 1,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+    }
+}

@@ -1,0 +1,109 @@
+//! Ports and adapters put together: AWS, or the emulator inside this process.
+
+use std::future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::error::Failure;
+use crate::aws::{AwsLambda, Clients, CloudWatch, descriptors};
+use crate::domain::cost::PriceBook;
+use crate::domain::fleet::Target;
+use crate::emulator::{self, Emulator, Profile, Scenario};
+use crate::engine::tick::Engine;
+
+/// The world that pings go to.
+#[derive(Debug, Clone)]
+pub struct World {
+    clients: Arc<Clients>,
+    descriptors_per_ping: u32,
+}
+
+impl World {
+    /// AWS, as the SDK is configured: environment, profiles, endpoints.
+    pub async fn aws() -> Self {
+        Self { clients: Arc::new(Clients::load().await), descriptors_per_ping: 1 }
+    }
+
+    /// The emulator, started inside this process on loopback. It knows every function; those of `targets` have the
+    /// memory that is configured for them.
+    ///
+    /// # Errors
+    /// When loopback cannot be listened on.
+    pub fn local(targets: &[Target]) -> Result<Self, Failure> {
+        let failed = |error| Failure::Unexpected(format!("cannot start the emulator on loopback: {error}"));
+        let listener = emulator::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(failed)?;
+        let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let emulator = Emulator::new(scenario(targets));
+        tokio::spawn(async move { emulator.serve(listener, None, future::pending()).await });
+        // Both ends of every connection are in this process.
+        Ok(Self { clients: Arc::new(Clients::local(&endpoint)), descriptors_per_ping: 2 })
+    }
+
+    /// The world that `local` asks for.
+    ///
+    /// # Errors
+    /// As [`World::local`].
+    pub async fn of(local: bool, targets: &[Target]) -> Result<Self, Failure> {
+        if local { Self::local(targets) } else { Ok(Self::aws().await) }
+    }
+
+    /// The SDK's clients.
+    pub fn clients(&self) -> &Arc<Clients> {
+        &self.clients
+    }
+
+    /// CloudWatch in the warmer's own region.
+    ///
+    /// # Errors
+    /// When no region is configured.
+    pub fn cloudwatch(&self) -> Result<CloudWatch, Failure> {
+        self.clients.cloudwatch().map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// An engine that pings this world, at most `max_in_flight` at once, and fewer when that many connections do not
+    /// fit into the process.
+    ///
+    /// # Errors
+    /// When `largest`, the pings of the largest round, do not fit: a round is never cut.
+    pub fn engine(&self, max_in_flight: u32, largest: u32) -> Result<Arc<Engine<AwsLambda>>, Failure> {
+        let cap = self.cap(max_in_flight, largest)?;
+        let lambda = AwsLambda::new(Arc::clone(&self.clients));
+        Ok(Arc::new(Engine::new(lambda, PriceBook::embedded(), cap)))
+    }
+
+    /// How many pings may be in flight.
+    ///
+    /// # Errors
+    /// As [`World::engine`].
+    pub fn cap(&self, max_in_flight: u32, largest: u32) -> Result<usize, Failure> {
+        let capacity = descriptors::capacity(self.descriptors_per_ping);
+        let wanted = usize::try_from(max_in_flight).unwrap_or(usize::MAX);
+        if u64::from(largest) > capacity as u64 {
+            let needed = descriptors::needed(largest, self.descriptors_per_ping);
+            return Err(Failure::Usage(format!(
+                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} connections\n\
+                 hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
+                 environments at once"
+            )));
+        }
+        if wanted > capacity {
+            warn!(
+                max_in_flight,
+                capacity, "the limit of open files allows fewer pings in flight than limits.max_in_flight"
+            );
+        }
+        Ok(wanted.min(capacity))
+    }
+}
+
+/// What the emulator should know about the fleet, so that a first run looks like the real thing.
+fn scenario(targets: &[Target]) -> Scenario {
+    targets.iter().fold(Scenario::default(), |scenario, target| match target.memory_mb {
+        Some(memory_mb) => {
+            scenario.with(target.id.name.as_str(), Profile { memory_mb, ..Profile::default() })
+        }
+        None => scenario,
+    })
+}

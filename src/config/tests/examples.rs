@@ -1,0 +1,45 @@
+//! The examples: they load together, and editors can help with them.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use super::*;
+
+pub(super) fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("warm-configs")
+}
+
+#[test]
+fn the_examples_are_one_fleet() {
+    let loaded = load(&[directory()], None).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let line = |target: &crate::domain::fleet::Target| {
+        let labels: Vec<String> =
+            target.windows.iter().map(|window| format!("{} ×{}", window.label, window.concurrency)).collect();
+        format!("{} {}: {}\n", target.label, target.region(), labels.join(", "))
+    };
+    let lines: String = loaded.fleet.targets.iter().map(line).collect();
+    assert_snapshot!(lines, @r#"
+    checkout-api:live eu-west-2: windows[0] ×2
+    nlp-inference:live eu-west-2: london-office ×10
+    nlp-inference:live us-east-1: windows[1] ×4, windows[2] ×2
+    storefront-ssr:live eu-west-1: windows[0] ×5, windows[1] ×15, windows[2] ×25, windows[3] ×8
+    thumbnails eu-west-1: london-office ×10
+    month-end-report eu-west-1: windows[0] ×3
+    arn:aws:lambda:eu-central-1:123456789012:function:partner-quotes:live eu-central-1:
+    "#);
+}
+
+#[test]
+fn every_example_tells_editors_where_the_schema_is() {
+    for entry in fs::read_dir(directory()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(&path).unwrap();
+            let first = text.lines().next();
+            assert_eq!(first, Some("# yaml-language-server: $schema=schema.json"), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The JSON Schema: current, and of one mind with the parser.
+
+use std::fs;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::examples::directory;
+use super::*;
+
+fn validator() -> Validator {
+    jsonschema::draft7::new(&schema()).unwrap()
+}
+
+fn json(text: &str) -> Value {
+    // As editors read it: `yes` is a text in YAML 1.2.
+    serde_yaml::from_str_with_options(text, serde_yaml::options! { strict_booleans: true }).unwrap()
+}
+
+#[test]
+fn the_copy_beside_the_examples_is_current() {
+    let path = directory().join("schema.json");
+    if std::env::var_os("WARMD_UPDATE_SCHEMA").is_some() {
+        fs::write(&path, schema_text()).unwrap();
+    }
+    let copy = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    assert!(
+        copy == schema_text(),
+        "warm-configs/schema.json is out of date: run `cargo run -- schema > warm-configs/schema.json` \
+         (or this test with WARMD_UPDATE_SCHEMA=1)"
+    );
+}
+
+#[test]
+fn every_map_is_closed_and_every_key_is_explained() {
+    fn walk(value: &Value, maps: &mut usize) {
+        if let Some(properties) = value.get("properties").and_then(Value::as_object) {
+            *maps += 1;
+            assert_eq!(value.get("additionalProperties"), Some(&Value::Bool(false)), "{value:#}");
+            for (key, property) in properties {
+                assert!(property.get("description").is_some(), "{key} is not explained");
+            }
+        }
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| walk(item, maps)),
+            Value::Object(map) => map.values().for_each(|item| walk(item, maps)),
+            _ => {}
+        }
+    }
+    let mut maps = 0;
+    walk(&schema(), &mut maps);
+    assert_eq!(maps, 10);
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let validator = validator();
+    for entry in fs::read_dir(directory()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let document = json(&fs::read_to_string(&path).unwrap());
+            let errors: Vec<String> =
+                validator.iter_errors(&document).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+        }
+    }
+}
+
+/// A file with one function that is sound but for `keys`.
+fn function(keys: &str) -> String {
+    format!(
+        "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n    {keys}\n"
+    )
+}
+
+fn window(keys: &str) -> String {
+    format!(
+        "version: 1\ncalendars: {{ c: {{ dates: [2026-12-25] }} }}\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{{ {keys} }}]\n"
+    )
+}
+
+#[test]
+fn schema_and_parser_take_the_same() {
+    let validator = validator();
+    let good = [
+        "version: 1\n".to_owned(),
+        "version: 1\nlimits: { max_in_flight: 1 }\nmetrics: { namespace: a/b, detail: function }\n".to_owned(),
+        "version: 1\ncalendars: { a: { from: 2026-01-01, through: 2026-01-02 } }\n".to_owned(),
+        "version: 1\nwindows: { w: { days: daily, lead: 5m } }\n".to_owned(),
+        "version: 1\ndefaults: { regions: [eu-west-2], timezone: Asia/Kolkata, interval: 5m, protocol: bref, hold: auto, owner: 5, lead: 0s, spare: 0, stagger: true, architecture: arm64, memory: 128MB, timeout: 15m }\n".to_owned(),
+        function("hold: 75ms\n    interval: 24h"),
+        function("protocol: custom\n    payload: [1, { a: null }]"),
+        function("downloads: [{ object: \"s3://abc/d\", size: 1.5 GiB, route: inter-region, bucket_region: eu-west-1 }]"),
+        window("days: MON-Fri, hours: \"22:00-06:00\", concurrency: 1"),
+        window("days: \"sat - mon, wednesday,daily\", hours: \"00:00-24:00\", concurrency: 1"),
+        window("days: [tue, thurs-sat], hours: All-Day, concurrency: 1, only: [c], except: [c]"),
+        window("dates: [2026-11-27], hours: all-day, load: { requests_per_second: 0.5, duration: 250ms }"),
+        window("cron: \"30 7 * * mon-fri\", for: 2h, load: { requests_per_second: 5, per_environment: 2 }, ramp_up: 1m, ramp_down: 1m, from: 2026-01-01, enabled: false"),
+    ];
+    for text in good {
+        sound(&text);
+        let document = json(&text);
+        assert!(validator.is_valid(&document), "{text}{:?}", validator.iter_errors(&document).next());
+    }
+    let bad = [
+        "limits: {}\n".to_owned(),
+        "version: 2\n".to_owned(),
+        "version: \"1\"\n".to_owned(),
+        "version: 1\nprices: {}\n".to_owned(),
+        "version: 1\nfunctions: []\n".to_owned(),
+        "version: 1\nfunctions: { f: }\n".to_owned(),
+        "version: 1\nlimits: { max_in_flight: 0 }\n".to_owned(),
+        "version: 1\nlimits: { max_in_flight: 1.5 }\n".to_owned(),
+        "version: 1\nmetrics: { namespace: AWS/Lambda }\n".to_owned(),
+        "version: 1\nmetrics: { detail: all }\n".to_owned(),
+        "version: 1\ncalendars: { a: { dates: [] } }\n".to_owned(),
+        "version: 1\ncalendars: { a: { dates: [12-25] } }\n".to_owned(),
+        "version: 1\ncalendars: { a: { file: a.csv } }\n".to_owned(),
+        "version: 1\nwindows: { w: { use: x } }\n".to_owned(),
+        "version: 1\ndefaults: { windows: [] }\n".to_owned(),
+        "version: 1\ndefaults: { timezone: IST }\n".to_owned(),
+        "version: 1\ndefaults: { region: [eu-west-2] }\n".to_owned(),
+        "version: 1\ndefaults: { region: london }\n".to_owned(),
+        "version: 1\ndefaults: { stagger: yes }\n".to_owned(),
+        "version: 1\ndefaults: { owner: [a] }\n".to_owned(),
+        function("hold: automatic"),
+        function("interval: 5"),
+        function("interval: 1d"),
+        function("memory: 1024"),
+        function("memory: 1GB"),
+        function("architecture: arm"),
+        function("protocol: nothing"),
+        function("spare: -1"),
+        function("enabled: 1"),
+        function("downloads: [{ object: \"s3://abc/d\", size: 1MB }]"),
+        function("downloads: [{ object: abc/d, size: 1MB, route: internet }]"),
+        function("downloads: [{ object: \"s3://abc/d\", size: 1 mb, route: internet }]"),
+        function("downloads: [{ object: \"s3://abc/d\", size: 1MB, route: vpn }]"),
+        function("downloads: [{ object: \"s3://abc/d\", size: 1MB, route: internet, per: hour }]"),
+        window("days: dayly, hours: all-day, concurrency: 1"),
+        window("days: [], hours: all-day, concurrency: 1"),
+        window("days: daily, hours: \"08:00-25:00\", concurrency: 1"),
+        window("days: daily, hours: \"08:00\", concurrency: 1"),
+        window("days: daily, hours: \"24:00-06:00\", concurrency: 1"),
+        window("days: daily, hours: all-day, concurrency: 0"),
+        window("days: daily, hours: all-day, concurrency: \"1\""),
+        window("days: daily, hours: all-day, concurrency: 1, except: c"),
+        window("days: daily, hours: all-day, load: { duration: 1s }"),
+        window("days: daily, hours: all-day, load: { requests_per_second: 0, duration: 1s }"),
+        window("cron: 5, for: 2h, concurrency: 1"),
+    ];
+    for text in bad {
+        wrong(&text);
+        assert!(!validator.is_valid(&json(&text)), "the schema takes {text}");
+    }
+}

@@ -1,0 +1,367 @@
+//! Bills: quantities, prices, and amounts rounded the way AWS rounds them.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::super::function::Region;
+use super::book::{PriceBook, Tier};
+use super::item::Item;
+
+/// What something costs, line by line. AWS rounds each line half up to cents, and then adds up; so do we.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// The lines, in the order in which they were added.
+    pub lines: Vec<BillLine>,
+}
+
+/// One line: so many units at a price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BillLine {
+    /// What it is for, for people. A tier is named here.
+    pub item: String,
+    /// The region whose price it is.
+    pub region: Region,
+    /// How much, exactly.
+    pub quantity: Decimal,
+    /// Of what.
+    pub unit: &'static str,
+    /// US dollars for one unit; `None` when the price book does not know.
+    pub unit_price: Option<Decimal>,
+    /// What the price book has it under, and the name without its tier; `None` for a price from elsewhere.
+    listed: Option<(Item, String)>,
+}
+
+impl BillLine {
+    /// Quantity times price, not rounded; zero when there is nothing to pay for; `None` when unknown.
+    pub fn exact(&self) -> Option<Decimal> {
+        if self.quantity.is_zero() {
+            return Some(Decimal::ZERO);
+        }
+        self.quantity.checked_mul(self.unit_price?)
+    }
+
+    /// The amount in dollars, rounded half up to cents; `None` when unknown.
+    pub fn amount(&self) -> Option<Decimal> {
+        self.exact().map(cents)
+    }
+}
+
+/// Rounds half up to cents, always with two decimals.
+fn cents(amount: Decimal) -> Decimal {
+    let mut amount = amount.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    amount.rescale(2);
+    amount
+}
+
+impl Bill {
+    /// The sum of the rounded lines; `None` when any line is unknown.
+    pub fn total(&self) -> Option<Decimal> {
+        let zero = Decimal::new(0, 2);
+        self.lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
+    }
+
+    /// The sum before rounding; `None` when any line is unknown.
+    pub fn exact_total(&self) -> Option<Decimal> {
+        self.lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.exact()?))
+    }
+
+    /// The lines of which the price is unknown, as `item in region`.
+    pub fn unknown(&self) -> impl Iterator<Item = String> {
+        let unknown = self.lines.iter().filter(|line| line.amount().is_none());
+        unknown.map(|line| format!("{} in {}", line.item, line.region))
+    }
+
+    /// Several bills as one, as AWS would bill them to one account: quantities of the same thing in the same region are
+    /// added, and then meet the tiers. So the total may be lower than the sum of totals. Lines name their region.
+    pub fn merged<'a>(book: &PriceBook, bills: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sums: Vec<BillLine> = Vec::new();
+        for line in bills.into_iter().flat_map(|bill| &bill.lines) {
+            let same = sums.iter_mut().find(|known| match (&known.listed, &line.listed) {
+                (Some(known_as), Some(listed)) => known_as == listed && known.region == line.region,
+                (None, None) => {
+                    (&known.item, known.region, known.unit_price)
+                        == (&line.item, line.region, line.unit_price)
+                }
+                _ => false,
+            });
+            match same {
+                Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
+                None => sums.push(line.clone()),
+            }
+        }
+        let mut merged = Self::default();
+        for line in sums {
+            match line.listed {
+                Some((item, name)) => {
+                    let name = format!("{name}, {}", line.region);
+                    merged.add(book, name, (&item, line.region), line.quantity, Decimal::ZERO);
+                }
+                None => {
+                    let item = format!("{}, {}", line.item, line.region);
+                    merged.lines.push(BillLine { item, ..line });
+                }
+            }
+        }
+        merged
+    }
+
+    /// Adds a line at a price that is not a figure of the book; nothing when the quantity is zero.
+    pub(super) fn add_at(
+        &mut self,
+        item: impl Into<String>,
+        region: Region,
+        (quantity, unit): (Decimal, &'static str),
+        unit_price: Option<Decimal>,
+    ) {
+        if !quantity.is_zero() {
+            let (item, quantity) = (item.into(), quantity.normalize());
+            self.lines.push(BillLine { item, region, quantity, unit, unit_price, listed: None });
+        }
+    }
+
+    /// Adds a line for each tier that `quantity` of `item` reaches. The first `free` units are not billed and do
+    /// count towards the tiers. Nothing when the quantity is zero; a line of zero when all of it is free.
+    pub(super) fn add(
+        &mut self,
+        book: &PriceBook,
+        name: impl Into<String>,
+        (item, region): (&Item, Region),
+        quantity: Decimal,
+        free: Decimal,
+    ) {
+        if quantity.is_zero() {
+            return;
+        }
+        let name = name.into();
+        let mut push = |tier: Option<String>, quantity: Decimal, unit_price| {
+            let listed = Some((item.clone(), name.clone()));
+            let item_name = tier.map_or_else(|| name.clone(), |tier| format!("{name}, {tier}"));
+            let quantity = quantity.normalize();
+            self.lines.push(BillLine {
+                item: item_name,
+                region,
+                quantity,
+                unit: item.unit(),
+                unit_price,
+                listed,
+            });
+        };
+        let billed = (quantity - free).max(Decimal::ZERO);
+        let Some(figure) = book.lookup(item, region) else {
+            return push(None, billed, None);
+        };
+        if billed.is_zero() {
+            return push(None, billed, Some(figure.first_price()));
+        }
+        let mut from = Decimal::ZERO;
+        for tier in &figure.tiers {
+            let to = tier.up_to.unwrap_or(Decimal::MAX);
+            let part = quantity.min(to) - free.max(from);
+            if part > Decimal::ZERO {
+                push(tier_name(from, tier, item.unit()), part, Some(tier.price));
+            }
+            from = to;
+        }
+    }
+}
+
+/// `first 10 TB`, `next 40 TB`, `over 150 TB`; `None` when the price has no tiers.
+fn tier_name(from: Decimal, tier: &Tier, unit: &str) -> Option<String> {
+    match tier.up_to {
+        Some(to) if from.is_zero() => Some(format!("first {}", size(to, unit))),
+        Some(to) => Some(format!("next {}", size(to - from, unit))),
+        None if from.is_zero() => None,
+        None => Some(format!("over {}", size(from, unit))),
+    }
+}
+
+/// A tier's size as price lists write it: TB of 1,024 GB, billions.
+fn size(quantity: Decimal, unit: &str) -> String {
+    let tb = Decimal::from(1_024);
+    let billion = Decimal::from(1_000_000_000);
+    if unit == "GB" && (quantity % tb).is_zero() {
+        format!("{} TB", (quantity / tb).normalize())
+    } else if quantity >= billion {
+        format!("{} billion {unit}", (quantity / billion).normalize())
+    } else {
+        format!("{} {unit}s", thousands(quantity))
+    }
+}
+
+/// A whole number with a comma between thousands.
+fn thousands(quantity: Decimal) -> String {
+    let digits = quantity.trunc().normalize().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl Serialize for BillLine {
+    /// `item`, `quantity` (exact), `unit`, `unit_price`, `amount` (rounded to cents); decimals as strings, null when
+    /// unknown.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_struct("BillLine", 5)?;
+        line.serialize_field("item", &self.item)?;
+        line.serialize_field("quantity", &self.quantity)?;
+        line.serialize_field("unit", self.unit)?;
+        line.serialize_field("unit_price", &self.unit_price)?;
+        line.serialize_field("amount", &self.amount())?;
+        line.end()
+    }
+}
+
+impl Serialize for Bill {
+    /// `lines` and `total`; the total is null when any line is unknown.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bill = serializer.serialize_struct("Bill", 2)?;
+        bill.serialize_field("lines", &self.lines)?;
+        bill.serialize_field("total", &self.total())?;
+        bill.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn region(name: &str) -> Region {
+        Region::parse(name).unwrap()
+    }
+
+    fn egress(gb: Decimal, free: Decimal) -> Bill {
+        let mut bill = Bill::default();
+        bill.add(&PriceBook::embedded(), "egress", (&Item::InternetGb, region("us-east-1")), gb, free);
+        bill
+    }
+
+    #[test]
+    fn lines_round_half_up_and_then_add_up() {
+        let line = |quantity: &str, price: &str| BillLine {
+            item: "x".to_owned(),
+            region: region("us-east-1"),
+            quantity: quantity.parse().unwrap(),
+            unit: "GB",
+            unit_price: Some(price.parse().unwrap()),
+            listed: None,
+        };
+        let bill = Bill { lines: vec![line("1", "0.005"), line("1", "0.0049"), line("3", "0.015")] };
+        assert_eq!(
+            serde_json::to_string(&bill).unwrap(),
+            r#"{"lines":[{"item":"x","quantity":"1","unit":"GB","unit_price":"0.005","amount":"0.01"},{"item":"x","quantity":"1","unit":"GB","unit_price":"0.0049","amount":"0.00"},{"item":"x","quantity":"3","unit":"GB","unit_price":"0.015","amount":"0.05"}],"total":"0.06"}"#
+        );
+        assert_eq!(serde_json::to_string(&Bill::default()).unwrap(), r#"{"lines":[],"total":"0.00"}"#);
+    }
+
+    #[test]
+    fn an_unknown_price_is_null_and_so_is_the_total() {
+        let mut bill = egress(Decimal::ONE, Decimal::ZERO);
+        let nowhere = (&Item::NatGb, region("me-south-1"));
+        bill.add(&PriceBook::embedded(), "NAT gateway", nowhere, Decimal::TEN, Decimal::ZERO);
+        assert_eq!(bill.total(), None);
+        assert_eq!(bill.unknown().collect::<Vec<_>>(), ["NAT gateway in me-south-1"]);
+        let json = serde_json::to_value(&bill).unwrap();
+        assert_eq!(json["lines"][1]["amount"], serde_json::Value::Null);
+        assert_eq!(json["lines"][1]["quantity"], "10");
+    }
+
+    #[test]
+    fn tiers_are_named() {
+        let names: Vec<String> =
+            egress(Decimal::from(200_000), Decimal::ZERO).lines.into_iter().map(|line| line.item).collect();
+        assert_eq!(
+            names,
+            ["egress, first 10 TB", "egress, next 40 TB", "egress, next 100 TB", "egress, over 150 TB"]
+        );
+    }
+
+    #[test]
+    fn what_is_free_counts_towards_the_tiers_and_may_be_all() {
+        let bill = egress(Decimal::from(10_241), Decimal::from(10_240));
+        assert_eq!(bill.lines.len(), 1);
+        assert_eq!(bill.lines[0].item, "egress, next 40 TB");
+        let free = egress(Decimal::TEN, Decimal::from(100));
+        assert_eq!((free.lines[0].quantity, free.total()), (Decimal::ZERO, Some(Decimal::new(0, 2))));
+    }
+
+    #[test]
+    fn merged_bills_name_regions_and_add_quantities_before_rounding() {
+        let book = PriceBook::embedded();
+        let bill = egress("0.05".parse().unwrap(), Decimal::ZERO);
+        assert_eq!(bill.total().unwrap().to_string(), "0.00");
+        let merged = Bill::merged(&book, [&bill, &bill, &bill]);
+        assert_eq!(merged.lines.len(), 1);
+        assert_eq!(merged.lines[0].item, "egress, us-east-1, first 10 TB");
+        assert_eq!(merged.total().unwrap().to_string(), "0.01");
+    }
+
+    #[test]
+    fn merged_bills_meet_the_tiers_together() {
+        let book = PriceBook::embedded();
+        let six_tb = egress(Decimal::from(6 * 1_024), Decimal::ZERO);
+        assert_eq!(six_tb.lines.len(), 1);
+        let merged = Bill::merged(&book, [&six_tb, &six_tb]);
+        assert_eq!(merged.total(), egress(Decimal::from(12 * 1_024), Decimal::ZERO).total());
+        let mut own = Bill::default();
+        own.add_at("EC2 m7g.xlarge", region("us-east-1"), (Decimal::TEN, "hour"), Some(Decimal::ONE));
+        let merged = Bill::merged(&book, [&own, &six_tb, &own]);
+        let shown: Vec<String> = merged.lines.iter().map(|l| format!("{} {}", l.item, l.quantity)).collect();
+        assert_eq!(shown, ["EC2 m7g.xlarge, us-east-1 20", "egress, us-east-1, first 10 TB 6144"]);
+    }
+
+    /// Every tiered item of every region.
+    fn tiered() -> Vec<(Item, Region)> {
+        let book = PriceBook::embedded();
+        let mut tiered = Vec::new();
+        for (item, place, figure) in book.iter() {
+            if let Some(region) = place.filter(|_| figure.tiers.len() > 1) {
+                tiered.push((item.clone(), region));
+            }
+        }
+        tiered
+    }
+
+    fn cost(item: &(Item, Region), quantity: Decimal) -> Decimal {
+        let mut bill = Bill::default();
+        bill.add(&PriceBook::embedded(), "x", (&item.0, item.1), quantity, Decimal::ZERO);
+        bill.exact_total().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn tiers_are_monotone_and_continuous(which in 0_usize..1000, tier in 0_usize..4, offset in -1_000_i64..1_000) {
+            let tiered = tiered();
+            let item = &tiered[which % tiered.len()];
+            let book = PriceBook::embedded();
+            let figure = book.lookup(&item.0, item.1).unwrap();
+            let edge = figure.tiers[tier % figure.tiers.len()].up_to.unwrap_or(Decimal::from(1_000_000_000_000_u64));
+            let quantity = edge + Decimal::new(offset, 2);
+            let step = Decimal::new(1, 2);
+            let more = cost(item, quantity + step) - cost(item, quantity);
+            // Never cheaper to use more, and never a jump: a step costs at most the dearest price.
+            prop_assert!(more > Decimal::ZERO);
+            prop_assert!(more <= step * figure.first_price());
+        }
+
+        #[test]
+        fn the_parts_add_up_to_the_whole(which in 0_usize..1000, quantity in 0_u64..100_000_000_000, free in 0_u64..1_000_000) {
+            let tiered = tiered();
+            let item = &tiered[which % tiered.len()];
+            let (quantity, free) = (Decimal::from(quantity), Decimal::from(free));
+            let mut bill = Bill::default();
+            bill.add(&PriceBook::embedded(), "x", (&item.0, item.1), quantity, free);
+            let parts: Decimal = bill.lines.iter().map(|line| line.quantity).sum();
+            prop_assert_eq!(parts, (quantity - free).max(Decimal::ZERO));
+            // The free units are those of the lowest tiers.
+            prop_assert_eq!(bill.exact_total().unwrap(), (cost(item, quantity) - cost(item, free)).max(Decimal::ZERO));
+        }
+    }
+}

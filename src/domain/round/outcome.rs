@@ -1,0 +1,358 @@
+//! What became of one ping.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::{Answer, Exchange};
+use crate::domain::protocol::Protocol;
+use crate::domain::report::Report;
+
+/// Longer messages of functions and services are cut, at this many characters.
+const LONGEST_MESSAGE: usize = 300;
+
+/// What became of one ping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// An environment that was there before answered.
+    Warm,
+    /// A new environment answered: the REPORT line has an Init Duration.
+    Cold,
+    /// A new environment made from a snapshot answered: the REPORT line has a Restore Duration.
+    Restored,
+    /// Lambda refused for want of concurrency or rate.
+    Throttled {
+        /// Lambda's `Reason`, such as `ReservedFunctionConcurrentInvocationLimitExceeded`.
+        reason: Option<String>,
+    },
+    /// The function failed.
+    FunctionError {
+        /// The error's type, such as `Runtime.ExitError`; else what the header said (`Unhandled`).
+        kind: String,
+    },
+    /// The client stopped waiting, or the function's own timeout ended the invocation.
+    TimedOut,
+    /// The caller may not invoke the function.
+    Denied,
+    /// There is no such function or qualifier.
+    NotFound,
+    /// Network, service or a malformed answer.
+    Failed {
+        /// What happened, for people.
+        detail: String,
+    },
+    /// The function answered well, but there is no readable REPORT line.
+    Unclassified,
+}
+
+impl Outcome {
+    /// Whether the ping tells something about environments: warm, cold and restored do.
+    pub fn is_evidence(&self) -> bool {
+        matches!(self, Self::Warm | Self::Cold | Self::Restored)
+    }
+
+    /// Whether the ping made a new environment, from scratch or from a snapshot.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::Cold | Self::Restored)
+    }
+
+    /// Whether the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified have not.
+    pub fn is_failure(&self) -> bool {
+        !(self.is_evidence() || *self == Self::Unclassified)
+    }
+
+    /// Whether Lambda bills a request for the ping: whenever the function was started. When the client stopped
+    /// waiting it almost surely was.
+    pub fn is_billed(&self) -> bool {
+        match self {
+            Self::Warm
+            | Self::Cold
+            | Self::Restored
+            | Self::FunctionError { .. }
+            | Self::TimedOut
+            | Self::Unclassified => true,
+            Self::Throttled { .. } | Self::Denied | Self::NotFound | Self::Failed { .. } => false,
+        }
+    }
+}
+
+/// What became of one ping, and what it told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PingResult {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Just before the request was written to the wire, from the attempt's release.
+    pub sent: Duration,
+    /// When the answer had been read, from the attempt's release.
+    pub received: Duration,
+    /// The REPORT line.
+    pub report: Option<Report>,
+    /// The environment's id, when the handler told it.
+    pub environment: Option<String>,
+    /// The version that executed.
+    pub version: Option<String>,
+    /// What the service or the function said about a failure.
+    pub message: Option<String>,
+}
+
+/// Concludes from what came back what became of the ping.
+pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
+    let Exchange { sent, received, answer } = exchange;
+    let failed = |outcome, message| PingResult {
+        outcome,
+        sent,
+        received,
+        report: None,
+        environment: None,
+        version: None,
+        message,
+    };
+    match answer {
+        Answer::Responded { function_error, log_result, payload, executed_version } => {
+            let report = log_result.as_deref().and_then(report_of);
+            let (outcome, message) = responded(function_error, report.as_ref(), &payload);
+            let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
+            let environment = environment.filter(|id| !is_request_id(id, &outcome, report.as_ref()));
+            PingResult { outcome, sent, received, report, environment, version: executed_version, message }
+        }
+        Answer::Refused { status, code, reason, message } => {
+            let outcome = refused(status, code.as_deref(), reason, message.as_deref());
+            failed(outcome, message.map(|message| cut(&message)))
+        }
+        Answer::TimedOut => failed(Outcome::TimedOut, Some("no answer in time".to_owned())),
+        Answer::Broken { message } => failed(Outcome::Failed { detail: cut(&message) }, None),
+    }
+}
+
+fn report_of(log_result: &str) -> Option<Report> {
+    let tail = STANDARD.decode(log_result.trim()).ok()?;
+    Report::parse(&String::from_utf8_lossy(&tail))
+}
+
+/// Some handlers answer the request's id where the environment's belongs; it would make every ping look distinct.
+/// Only a new environment may be named after the request: its first.
+fn is_request_id(id: &str, outcome: &Outcome, report: Option<&Report>) -> bool {
+    !outcome.is_new() && report.and_then(|report| report.request_id.as_deref()) == Some(id)
+}
+
+/// The error object that Lambda answers in place of the function.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct FunctionFailure {
+    error_type: Option<String>,
+    error_message: Option<String>,
+}
+
+fn responded(
+    function_error: Option<String>,
+    report: Option<&Report>,
+    payload: &[u8],
+) -> (Outcome, Option<String>) {
+    let status = report.and_then(|report| report.status.as_deref());
+    if function_error.is_none() && status.is_none() {
+        let outcome = match report {
+            None => Outcome::Unclassified,
+            Some(Report { restore_ms: Some(_), .. }) => Outcome::Restored,
+            Some(Report { init_ms: Some(_), .. }) => Outcome::Cold,
+            Some(_) => Outcome::Warm,
+        };
+        return (outcome, None);
+    }
+    // A timeout comes as a function error too; the REPORT line, or without one the error object, tells them apart.
+    let failure: FunctionFailure = serde_json::from_slice(payload).unwrap_or_default();
+    let message = failure.error_message.as_deref().map(cut);
+    let said_timeout = match failure.error_type.as_deref() {
+        Some(kind) => kind == "Sandbox.Timedout",
+        None => message.as_deref().is_some_and(|message| message.contains("Task timed out after")),
+    };
+    if report.is_some_and(Report::timed_out) || (function_error.is_some() && said_timeout) {
+        return (Outcome::TimedOut, message);
+    }
+    let kind = failure
+        .error_type
+        .or_else(|| report.and_then(|report| report.error_type.clone()))
+        .or(function_error)
+        .or_else(|| status.map(str::to_owned))
+        .unwrap_or_default();
+    (Outcome::FunctionError { kind: cut(&kind) }, message)
+}
+
+/// By the table of Invoke's exceptions. The status decides, because proxies and emulators leave the code out; a code
+/// that tells of the function's file system or keys means that Lambda let us in and could not start the function.
+fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Option<&str>) -> Outcome {
+    let code = code.unwrap_or_default();
+    match status {
+        429 => Outcome::Throttled { reason },
+        404 => Outcome::NotFound,
+        401 | 403 if !code.starts_with("EFS") && !code.starts_with("KMS") => Outcome::Denied,
+        _ => {
+            let mut detail = format!("HTTP {status}");
+            for part in [code, message.unwrap_or_default()] {
+                if !part.is_empty() {
+                    detail.push_str(if detail.ends_with(code) && !code.is_empty() { ": " } else { " " });
+                    detail.push_str(part);
+                }
+            }
+            Outcome::Failed { detail: cut(&detail) }
+        }
+    }
+}
+
+/// One line, of at most [`LONGEST_MESSAGE`] characters.
+fn cut(message: &str) -> String {
+    let mut line: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect();
+    if message.chars().nth(LONGEST_MESSAGE).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WARM: &str = "REPORT RequestId: q1\tDuration: 25.16 ms\tBilled Duration: 26 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB";
+
+    fn responded(function_error: Option<&str>, log: Option<&str>, payload: &str) -> PingResult {
+        let answer = Answer::Responded {
+            function_error: function_error.map(str::to_owned),
+            log_result: log.map(|log| STANDARD.encode(log)),
+            payload: payload.as_bytes().to_vec(),
+            executed_version: Some("7".to_owned()),
+        };
+        ping(answer)
+    }
+
+    fn ping(answer: Answer) -> PingResult {
+        let exchange =
+            Exchange { sent: Duration::from_millis(1), received: Duration::from_millis(40), answer };
+        conclude(&Protocol::Warmd, exchange)
+    }
+
+    fn refused(status: u16, code: &str, reason: Option<&str>) -> Outcome {
+        ping(Answer::Refused {
+            status,
+            code: (!code.is_empty()).then(|| code.to_owned()),
+            reason: reason.map(str::to_owned),
+            message: Some("said so".to_owned()),
+        })
+        .outcome
+    }
+
+    #[test]
+    fn warm_cold_and_restored_are_told_apart_by_the_report() {
+        let answer = r#"{"warmd":{"environment":"e1"}}"#;
+        let warm = responded(None, Some(WARM), answer);
+        assert_eq!(warm.outcome, Outcome::Warm);
+        assert_eq!(warm.environment.as_deref(), Some("e1"));
+        assert_eq!(warm.version.as_deref(), Some("7"));
+        assert_eq!(warm.report.unwrap().billed_ms, 26);
+        assert_eq!((warm.sent, warm.received), (Duration::from_millis(1), Duration::from_millis(40)));
+
+        let cold = format!("{WARM}\tInit Duration: 80.00 ms");
+        assert_eq!(responded(None, Some(&cold), answer).outcome, Outcome::Cold);
+        let restored = format!("{WARM}\tRestore Duration: 80.00 ms\tBilled Restore Duration: 3 ms");
+        assert_eq!(responded(None, Some(&restored), answer).outcome, Outcome::Restored);
+    }
+
+    #[test]
+    fn an_answer_without_a_readable_report_is_unclassified() {
+        let answer = r#"{"warmd":{"environment":"e1"}}"#;
+        for log in [None, Some(""), Some("hello\nworld"), Some("REPORT RequestId: q1")] {
+            let ping = responded(None, log, answer);
+            assert_eq!(ping.outcome, Outcome::Unclassified);
+            assert_eq!(ping.environment.as_deref(), Some("e1"));
+        }
+        let garbage = Answer::Responded {
+            function_error: None,
+            log_result: Some("*** not base64 ***".to_owned()),
+            payload: vec![0xff, 0xfe],
+            executed_version: None,
+        };
+        assert_eq!(ping(garbage).outcome, Outcome::Unclassified);
+    }
+
+    #[test]
+    fn the_requests_own_id_is_no_environment() {
+        let answer = r#"{"warmd":{"environment":"q1"}}"#;
+        assert_eq!(responded(None, Some(WARM), answer).environment, None);
+        // A new environment may be named after its first request.
+        let cold = format!("{WARM}\tInit Duration: 80.00 ms");
+        assert_eq!(responded(None, Some(&cold), answer).environment.as_deref(), Some("q1"));
+    }
+
+    #[test]
+    fn function_errors_carry_their_type() {
+        let kind = |ping: PingResult| match ping.outcome {
+            Outcome::FunctionError { kind } => (kind, ping.message),
+            other => panic!("{other:?}"),
+        };
+        let payload = r#"{"errorMessage":"no\nsuch key","errorType":"KeyError","trace":[]}"#;
+        assert_eq!(
+            kind(responded(Some("Unhandled"), Some(WARM), payload)),
+            ("KeyError".to_owned(), Some("no such key".to_owned()))
+        );
+        let crash = format!("{WARM}\tStatus: error\tError Type: Runtime.ExitError");
+        assert_eq!(kind(responded(Some("Unhandled"), Some(&crash), "")).0, "Runtime.ExitError");
+        assert_eq!(kind(responded(None, Some(&crash), "")).0, "Runtime.ExitError");
+        assert_eq!(kind(responded(Some("Handled"), None, "[]")).0, "Handled");
+        // A failed invocation names no environment, and its REPORT still counts for the bill.
+        let ping = responded(Some("Unhandled"), Some(WARM), r#"{"warmd":{"environment":"e"}}"#);
+        assert_eq!(ping.environment, None);
+        assert_eq!(ping.report.unwrap().billed_ms, 26);
+    }
+
+    #[test]
+    fn timeouts_of_the_function_and_of_the_client() {
+        let log = format!("{WARM}\tStatus: timeout");
+        let payload = r#"{"errorMessage":"2026-11-20T09:00:00Z q1 Task timed out after 3.00 seconds"}"#;
+        assert_eq!(responded(Some("Unhandled"), Some(&log), payload).outcome, Outcome::TimedOut);
+        assert_eq!(responded(None, Some(&log), "").outcome, Outcome::TimedOut);
+        assert_eq!(responded(Some("Unhandled"), None, payload).outcome, Outcome::TimedOut);
+        let sandbox =
+            r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: q1 Error: Task timed out"}"#;
+        assert_eq!(responded(Some("Unhandled"), None, sandbox).outcome, Outcome::TimedOut);
+        // An error of the function's own that only speaks of one.
+        let own = r#"{"errorType":"DbError","errorMessage":"Task timed out after 1 s"}"#;
+        assert!(matches!(responded(Some("Unhandled"), None, own).outcome, Outcome::FunctionError { .. }));
+        assert_eq!(ping(Answer::TimedOut).outcome, Outcome::TimedOut);
+    }
+
+    #[test]
+    fn every_refusal() {
+        let reason = Some("CallerRateLimitExceeded");
+        assert_eq!(
+            refused(429, "TooManyRequestsException", reason),
+            Outcome::Throttled { reason: reason.map(str::to_owned) }
+        );
+        assert_eq!(refused(429, "", None), Outcome::Throttled { reason: None });
+        assert_eq!(refused(403, "AccessDeniedException", None), Outcome::Denied);
+        assert_eq!(refused(403, "", None), Outcome::Denied);
+        assert_eq!(refused(404, "ResourceNotFoundException", None), Outcome::NotFound);
+        for (status, code, detail) in [
+            (400, "InvalidRequestContentException", "HTTP 400 InvalidRequestContentException: said so"),
+            (403, "EFSMountFailureException", "HTTP 403 EFSMountFailureException: said so"),
+            (408, "SnapStartTimeoutException", "HTTP 408 SnapStartTimeoutException: said so"),
+            (409, "ResourceConflictException", "HTTP 409 ResourceConflictException: said so"),
+            (413, "", "HTTP 413 said so"),
+            (500, "ServiceException", "HTTP 500 ServiceException: said so"),
+            (502, "EC2ThrottledException", "HTTP 502 EC2ThrottledException: said so"),
+            (502, "KMSAccessDeniedException", "HTTP 502 KMSAccessDeniedException: said so"),
+            (799, "Tomorrow", "HTTP 799 Tomorrow: said so"),
+        ] {
+            assert_eq!(refused(status, code, None), Outcome::Failed { detail: detail.to_owned() });
+        }
+        let broken = ping(Answer::Broken { message: "connection reset".to_owned() });
+        assert_eq!(broken.outcome, Outcome::Failed { detail: "connection reset".to_owned() });
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let ping = ping(Answer::Broken { message: "é".repeat(1000) });
+        let Outcome::Failed { detail } = ping.outcome else { panic!() };
+        assert_eq!(detail.chars().count(), LONGEST_MESSAGE + 1);
+    }
+}

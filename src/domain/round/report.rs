@@ -1,0 +1,370 @@
+//! What is said about a round.
+
+use std::time::Duration;
+
+use super::{Attempt, Outcome, PingResult, proven, skew};
+use crate::domain::cost::{RoundQuantities, s3_quantities};
+use crate::domain::fleet::Target;
+use crate::domain::tick::{Evidence, Verdict};
+
+/// So many different messages are kept; a broken round may have one for each ping.
+const MOST_MESSAGES: usize = 8;
+
+/// Pings by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutcomeCounts {
+    /// [`Outcome::Warm`].
+    pub warm: u32,
+    /// [`Outcome::Cold`].
+    pub cold: u32,
+    /// [`Outcome::Restored`].
+    pub restored: u32,
+    /// [`Outcome::Throttled`].
+    pub throttled: u32,
+    /// [`Outcome::FunctionError`].
+    pub function_errors: u32,
+    /// [`Outcome::TimedOut`].
+    pub timed_out: u32,
+    /// [`Outcome::Denied`].
+    pub denied: u32,
+    /// [`Outcome::NotFound`].
+    pub not_found: u32,
+    /// [`Outcome::Failed`].
+    pub failed: u32,
+    /// [`Outcome::Unclassified`].
+    pub unclassified: u32,
+}
+
+impl OutcomeCounts {
+    fn add(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Warm => &mut self.warm,
+            Outcome::Cold => &mut self.cold,
+            Outcome::Restored => &mut self.restored,
+            Outcome::Throttled { .. } => &mut self.throttled,
+            Outcome::FunctionError { .. } => &mut self.function_errors,
+            Outcome::TimedOut => &mut self.timed_out,
+            Outcome::Denied => &mut self.denied,
+            Outcome::NotFound => &mut self.not_found,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Unclassified => &mut self.unclassified,
+        } += 1;
+    }
+}
+
+/// What is said about a round, its top-ups included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundReport {
+    /// Environments wanted.
+    pub concurrency: u32,
+    /// Pings sent.
+    pub pings: u32,
+    /// What became of them.
+    pub counts: OutcomeCounts,
+    /// Environments proven, none when unknown. Never above the truth.
+    pub reached: Option<u32>,
+    /// What proves it.
+    pub evidence: Evidence,
+    /// What is concluded: reached, unproven or short.
+    pub verdict: Verdict,
+    /// The versions that executed, in order. More than one is worth a warning.
+    pub versions: Vec<String>,
+    /// The hold of the last attempt; none when the protocol does not carry one.
+    pub hold: Option<Duration>,
+    /// The largest skew of an attempt; none when unknown.
+    pub skew: Option<Duration>,
+    /// Attempts after the first, 0 to 2.
+    pub top_ups: u32,
+    /// Requests that Lambda bills: pings that started the function, whatever became of them there.
+    pub requests: u32,
+    /// Billed duration, ms, summed over the pings that told it; none when not one did.
+    pub billed_ms: Option<u64>,
+    /// Memory, MB, as the REPORT lines tell it; the largest, should versions differ.
+    pub memory_mb: Option<u32>,
+    /// New environments, made by pings of whatever outcome; none when a ping that started the function did not tell.
+    pub cold_starts: Option<u32>,
+    /// What went wrong, for people: different messages, each with the number of its pings.
+    pub messages: Vec<String>,
+}
+
+impl RoundReport {
+    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold.
+    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool) -> Self {
+        let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
+        let reports = || pings().filter_map(|ping| ping.report.as_ref());
+
+        let mut counts = OutcomeCounts::default();
+        pings().for_each(|ping| counts.add(&ping.outcome));
+        let proof = proven(attempts);
+        let last_hold = attempts.last().and_then(|attempt| attempt.hold);
+
+        Self {
+            concurrency,
+            pings: count(pings().count()),
+            counts,
+            reached: proof.reached(),
+            evidence: proof.evidence,
+            verdict: verdict(concurrency, attempts, proof.environments),
+            versions: versions(pings()),
+            hold: last_hold.filter(|_| honours_hold),
+            skew: attempts.iter().filter_map(skew).max(),
+            top_ups: count(attempts.len().saturating_sub(1)),
+            requests: count(pings().filter(|ping| ping.outcome.is_billed()).count()),
+            billed_ms: reports().map(|report| report.billed_ms).reduce(u64::saturating_add),
+            memory_mb: reports().filter_map(|report| report.memory_mb).max(),
+            cold_starts: cold_starts(pings()),
+            messages: messages(pings()),
+        }
+    }
+
+    /// What the round used at `target`, as far as it is known: what its cost is made of. Configured memory goes
+    /// before what the REPORT lines say.
+    pub fn quantities(&self, target: &Target) -> RoundQuantities {
+        let requests = u64::from(self.requests);
+        RoundQuantities {
+            requests,
+            billed_ms: self.billed_ms,
+            memory_mb: target.memory_mb.or(self.memory_mb),
+            s3: s3_quantities(&target.downloads, requests, self.cold_starts.map(u64::from)),
+        }
+    }
+}
+
+/// Short when a ping failed, or when every ping told its environment and they are too few. A mere lower bound that is
+/// too low proves nothing of the kind; and ids that a better proof contradicts (a handler that made its id before the
+/// snapshot) prove nothing either.
+fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
+    let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
+    if pings().any(|ping| ping.outcome.is_failure()) {
+        return Verdict::Short;
+    }
+    if proven >= concurrency {
+        return Verdict::Reached;
+    }
+    let ids: Option<std::collections::HashSet<&str>> =
+        pings().map(|ping| ping.environment.as_deref()).collect();
+    match ids {
+        Some(ids) if !ids.is_empty() && count(ids.len()) < concurrency => Verdict::Short,
+        _ => Verdict::Unproven,
+    }
+}
+
+/// A function that failed or ran out of time may have begun with a cold start too, and downloaded what that downloads.
+fn cold_starts<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Option<u32> {
+    let mut started = pings.filter(|ping| ping.outcome.is_billed());
+    started.try_fold(0, |cold_starts, ping| {
+        let report = ping.report.as_ref()?;
+        Some(cold_starts + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()))
+    })
+}
+
+fn versions<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
+    let mut versions: Vec<&String> = Vec::new();
+    for version in pings.filter_map(|ping| ping.version.as_ref()) {
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    // Shorter first: 7 before 10, and `$LATEST` last.
+    versions.sort_by_key(|version| (version.len(), *version));
+    versions.into_iter().cloned().collect()
+}
+
+fn messages<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
+    let mut kinds: Vec<(String, u32)> = Vec::new();
+    let mut others = 0_u32;
+    for text in pings.filter_map(describe) {
+        let full = kinds.len() == MOST_MESSAGES;
+        match kinds.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, pings)) => *pings += 1,
+            None if full => others += 1,
+            None => kinds.push((text, 1)),
+        }
+    }
+    let mut lines: Vec<String> = kinds.into_iter().map(|(text, n)| format!("{} {text}", plural(n))).collect();
+    if others > 0 {
+        lines.push(format!("{} with other messages", plural(others)));
+    }
+    lines
+}
+
+fn plural(pings: u32) -> String {
+    if pings == 1 { "1 ping".to_owned() } else { format!("{pings} pings") }
+}
+
+fn describe(ping: &PingResult) -> Option<String> {
+    let (what, detail) = match &ping.outcome {
+        Outcome::Warm | Outcome::Cold | Outcome::Restored => return None,
+        Outcome::Throttled { reason } => ("throttled", reason.as_deref().or(ping.message.as_deref())),
+        Outcome::FunctionError { kind } => {
+            return Some(match &ping.message {
+                Some(message) => format!("ended in a function error: {kind}: {message}"),
+                None => format!("ended in a function error: {kind}"),
+            });
+        }
+        Outcome::TimedOut => ("timed out", ping.message.as_deref()),
+        Outcome::Denied => ("denied", ping.message.as_deref()),
+        Outcome::NotFound => ("not found", ping.message.as_deref()),
+        Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
+        Outcome::Unclassified => ("unclassified", Some("no readable REPORT line in the log tail")),
+    };
+    Some(match detail {
+        Some(detail) => format!("{what}: {detail}"),
+        None => what.to_owned(),
+    })
+}
+
+fn count(pings: usize) -> u32 {
+    u32::try_from(pings).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::round::model::{attempt, ping};
+
+    fn warm(id: Option<&str>) -> PingResult {
+        let mut ping = ping(Outcome::Warm, 0.0, 60.0, 1.0);
+        ping.environment = id.map(str::to_owned);
+        ping
+    }
+
+    fn report(concurrency: u32, pings: Vec<PingResult>) -> RoundReport {
+        RoundReport::new(concurrency, &[attempt(pings)], true)
+    }
+
+    #[test]
+    fn reached_when_as_many_are_proven_as_wanted() {
+        let report = report(2, vec![warm(Some("a")), warm(Some("b"))]);
+        assert_eq!(
+            (report.verdict, report.reached, report.evidence),
+            (Verdict::Reached, Some(2), Evidence::Ids)
+        );
+    }
+
+    #[test]
+    fn ids_by_every_ping_that_are_too_few_are_short() {
+        let pings = vec![warm(Some("a")), warm(Some("a"))];
+        let short = report(2, pings.clone());
+        assert_eq!((short.verdict, short.reached), (Verdict::Short, Some(1)));
+        // A top-up may find the missing one: ids are united.
+        let topped =
+            RoundReport::new(2, &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])], true);
+        assert_eq!((topped.verdict, topped.reached, topped.top_ups), (Verdict::Reached, Some(2), 1));
+        assert_eq!((topped.pings, topped.counts.warm), (4, 4));
+    }
+
+    #[test]
+    fn a_lower_bound_that_is_too_low_is_unproven() {
+        let some = report(3, vec![warm(Some("a")), warm(Some("b")), warm(None)]);
+        assert_eq!((some.verdict, some.reached), (Verdict::Unproven, Some(2)));
+        let unknown = report(1, vec![ping(Outcome::Unclassified, 0.0, 1.0, 0.0)]);
+        assert_eq!((unknown.verdict, unknown.reached), (Verdict::Unproven, None));
+        assert_eq!(unknown.evidence, Evidence::Unknown);
+        assert_eq!(RoundReport::new(1, &[], true).verdict, Verdict::Unproven);
+    }
+
+    #[test]
+    fn one_failed_ping_makes_a_round_short() {
+        for outcome in [
+            Outcome::Throttled { reason: None },
+            Outcome::FunctionError { kind: "E".to_owned() },
+            Outcome::TimedOut,
+            Outcome::Denied,
+            Outcome::NotFound,
+            Outcome::Failed { detail: "reset".to_owned() },
+        ] {
+            let report = report(2, vec![warm(Some("a")), warm(Some("b")), ping(outcome, 0.0, 1.0, 0.0)]);
+            assert_eq!((report.verdict, report.reached), (Verdict::Short, Some(2)));
+        }
+    }
+
+    #[test]
+    fn counts_money_and_time_add_up_over_attempts() {
+        let mut first = attempt([
+            ping(Outcome::Cold, 0.0, 900.0, 25.0),
+            ping(Outcome::Restored, 0.0, 900.0, 25.0),
+            ping(Outcome::Throttled { reason: None }, 0.0, 5.0, 0.0),
+            ping(Outcome::TimedOut, 0.0, 5.0, 0.0),
+            ping(Outcome::Unclassified, 0.0, 5.0, 0.0),
+        ]);
+        first.hold = Some(Duration::from_millis(25));
+        for (i, version) in ["10", "7", "7", "$LATEST"].iter().enumerate() {
+            first.pings[i].version = Some((*version).to_owned());
+        }
+        let mut second =
+            attempt([ping(Outcome::Warm, 0.0, 60.0, 50.2), ping(Outcome::Warm, 4.0, 64.0, 50.2)]);
+        second.hold = Some(Duration::from_millis(50));
+
+        let report = RoundReport::new(5, &[first.clone(), second.clone()], true);
+        let counts = OutcomeCounts {
+            warm: 2,
+            cold: 1,
+            restored: 1,
+            throttled: 1,
+            timed_out: 1,
+            unclassified: 1,
+            ..OutcomeCounts::default()
+        };
+        assert_eq!(report.counts, counts);
+        assert_eq!((report.pings, report.requests, report.top_ups), (7, 6, 1));
+        // Billed: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second.
+        assert_eq!((report.billed_ms, report.memory_mb), (Some(152), Some(128)));
+        assert_eq!(report.versions, ["7", "10", "$LATEST"]);
+        assert_eq!(report.hold, Some(Duration::from_millis(50)));
+        assert_eq!(report.skew, Some(Duration::from_millis(4)));
+        assert_eq!(RoundReport::new(5, &[first, second], false).hold, None);
+    }
+
+    #[test]
+    fn new_environments_are_counted_whatever_became_of_the_ping() {
+        let cold = ping(Outcome::Cold, 0.0, 900.0, 25.0);
+        let crashed = PingResult { outcome: Outcome::FunctionError { kind: "E".to_owned() }, ..cold.clone() };
+        let restored = ping(Outcome::Restored, 0.0, 900.0, 25.0);
+        let denied = ping(Outcome::Denied, 0.0, 1.0, 0.0);
+        let known = vec![cold, crashed, restored, warm(None), denied];
+        assert_eq!(report(4, known.clone()).cold_starts, Some(3));
+
+        let silent = ping(Outcome::Unclassified, 0.0, 1.0, 0.0);
+        assert_eq!(report(4, known.into_iter().chain([silent]).collect()).cold_starts, None);
+    }
+
+    #[test]
+    fn nothing_told_is_unknown_and_not_zero() {
+        let report = report(1, vec![ping(Outcome::Denied, 0.0, 1.0, 0.0)]);
+        assert_eq!((report.billed_ms, report.memory_mb, report.skew), (None, None, None));
+        assert_eq!(report.requests, 0);
+    }
+
+    #[test]
+    fn messages_are_told_once_with_their_number() {
+        let said = |outcome, message: &str| {
+            let mut ping = ping(outcome, 0.0, 1.0, 0.0);
+            ping.message = Some(message.to_owned());
+            ping
+        };
+        let throttle = || Outcome::Throttled { reason: Some("CallerRateLimitExceeded".to_owned()) };
+        let pings = vec![
+            said(throttle(), "Rate Exceeded."),
+            warm(None),
+            said(throttle(), "Rate Exceeded."),
+            said(Outcome::FunctionError { kind: "KeyError".to_owned() }, "'user'"),
+            said(Outcome::Denied, "not authorized to perform lambda:InvokeFunction"),
+            ping(Outcome::TimedOut, 0.0, 1.0, 0.0),
+            ping(Outcome::Unclassified, 0.0, 1.0, 0.0),
+        ];
+        assert_snapshot!(report(7, pings).messages.join("\n"), @r"
+        2 pings throttled: CallerRateLimitExceeded
+        1 ping ended in a function error: KeyError: 'user'
+        1 ping denied: not authorized to perform lambda:InvokeFunction
+        1 ping timed out
+        1 ping unclassified: no readable REPORT line in the log tail
+        ");
+        let many = (0..20).map(|i| ping(Outcome::Failed { detail: i.to_string() }, 0.0, 1.0, 0.0)).collect();
+        let messages = report(20, many).messages;
+        assert_eq!(messages.len(), MOST_MESSAGES + 1);
+        assert_eq!(messages[MOST_MESSAGES], "12 pings with other messages");
+    }
+}

@@ -1,1 +1,0 @@
-//! What is due at a tick, and why.

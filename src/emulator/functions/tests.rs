@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use super::super::fault::{Fault, FaultKind, When};
+use super::super::profile::{Handler, Hold, LogFormat, Preset, Profile, Span};
+use super::*;
+
+fn mistake(text: &str) -> String {
+    parse("functions.yaml", text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_word_means_something() {
+    let scenario = parse(
+        "functions.yaml",
+        r#"
+account: { id: "210987654321", concurrency: 100 }
+seed: 7
+speed: 60
+max_concurrent_streams: 100
+default: { profile: rust }
+profiles:
+  slow: { profile: python, init: 3s..4s, memory: 1024MB }
+functions:
+  ocr: { profile: container-image, reserved: 20, aliases: { live: 7, blue: { 7: 0.9, 8: 0.1 } } }
+  flaky:
+    profile: slow
+    memory: 2048
+    package: image
+    fetch: 1.5s
+    init_limit: 10s
+    restore: 400ms
+    duration: 1s
+    ping: 2ms
+    handler: opennext
+    hold: 40ms
+    timeout: 3s
+    idle_life: 5m
+    recycle_after: 2h
+    code_life: 1h
+    network: { median: 15ms, sigma: 0.6 }
+    log: json
+    xray: true
+    chatter: 5000
+    configuration: { DurableConfig: { ExecutionTimeout: 60 } }
+    faults:
+      - { fault: throttle, first: 3, reason: CallerRateLimitExceeded }
+      - { fault: slow, by: 2s, every: 10 }
+      - { fault: function-error, type: Runtime.ExitError, probability: 0.01 }
+      - { fault: refuse, status: 502, code: ENILimitReachedException }
+metrics: { faults: [{ fault: service-error, first: 1 }] }
+events: { faults: [{ fault: fail-entry, every: 2 }] }
+"#,
+    )
+    .unwrap();
+    assert_eq!((scenario.account.id.as_str(), scenario.account.concurrency), ("210987654321", 100));
+    assert_eq!((scenario.seed, scenario.speed, scenario.max_concurrent_streams), (7, 60.0, 100));
+    assert_eq!(scenario.default.as_ref().map(|profile| profile.memory_mb), Some(128));
+    assert_eq!(scenario.unreserved(), 80);
+    let ocr = &scenario.functions["ocr"];
+    assert_eq!(ocr.fetch, Profile::container_image().fetch);
+    assert_eq!(ocr.aliases["live"][0].version, "7");
+    assert_eq!(ocr.aliases["blue"].iter().map(|route| route.weight).collect::<Vec<_>>(), [0.9, 0.1]);
+
+    let flaky = &scenario.functions["flaky"];
+    assert_eq!(flaky.init, Span::between(Duration::from_secs(3), Duration::from_secs(4)));
+    assert_eq!((flaky.memory_mb, flaky.fetch), (2048, Span::millis(1500)));
+    assert_eq!((flaky.handler, flaky.log), (Handler::Only(Preset::OpenNext), LogFormat::Json));
+    assert_eq!(flaky.hold, Hold::Fixed(Duration::from_millis(40)));
+    assert_eq!(flaky.network.median, Duration::from_millis(15));
+    assert_eq!(flaky.configuration["DurableConfig"]["ExecutionTimeout"], 60);
+    let crash = FaultKind::FunctionError { error_type: "Runtime.ExitError".to_owned() };
+    assert_eq!(flaky.faults[1], Fault::every(10, FaultKind::Slow { by: Duration::from_secs(2) }));
+    assert_eq!(flaky.faults[2], Fault { kind: crash, when: When::Probability(0.01) });
+    assert!(
+        matches!(&flaky.faults[3].kind, FaultKind::Refuse { status: 502, code, .. } if code == "ENILimitReachedException")
+    );
+    assert_eq!((scenario.metrics.len(), scenario.events.len()), (1, 1));
+}
+
+#[test]
+fn without_a_default_other_functions_do_not_exist() {
+    assert!(parse("f", "functions: { a: {} }").unwrap().profile("b").is_none());
+    assert!(parse("f", "functions: { a: {} }\ndefault: {}").unwrap().profile("b").is_some());
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, timeout, idle_life, recycle_after, code_life, network, reserved, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(mistake("functions:\n  a:\n    profile: pyhton"), @"functions.yaml:3:14: no profile `pyhton` (there are: python, node, rust, java, java-snapstart, container-image, model-download, model-serving)");
+    insta::assert_snapshot!(mistake("functions:\n  a:\n    init: 5 parsecs"), @"functions.yaml:3:11: `5 parsecs` is not a duration such as 250ms, 1.5s, 5m or 2h");
+    insta::assert_snapshot!(mistake("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` needs `by`, a duration");
+    insta::assert_snapshot!(mistake("functions:\n  a:\n    handler: nobody"), @"functions.yaml:3:14: `nobody` is not a handler: any, none, warmd, serverless-plugin-warmup, lambda-warmer, lambda-warmer-py, opennext, bref, vapor or thundra");
+    insta::assert_snapshot!(mistake("speed: 0"), @"functions.yaml:1:8: speed is 0; it must be above 0");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for text in [
+        "functions: { a: { memory: 64 } }",
+        "functions: { a: { init: 4s..3s } }",
+        "functions: { a: { faults: [{ fault: throttle, first: 1, every: 2 }] } }",
+        "functions: { a: { faults: [{ fault: throttle, by: 2s }] } }",
+        "functions: { a: { faults: [{ fault: throttle, every: 0 }] } }",
+        "functions: { a: { faults: [{ fault: throttle, probability: 1.5 }] } }",
+        "functions: { a: { faults: [{ fault: refuse }] } }",
+        "functions: { a: { faults: [{ fault: refuse, status: 200 }] } }",
+        "functions: { a: {}, a: {} }",
+        "speed: .inf",
+    ] {
+        assert!(parse("f", text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Connections: TCP or anything else that reads and writes, with or without TLS.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+
+use super::{Emulator, routes};
+
+/// Waiting connections that the kernel keeps for us: a thousand clients connect at once.
+const BACKLOG: u32 = 4096;
+
+/// A listener at `address` that a thousand clients may connect to at once.
+///
+/// # Errors
+/// The operating system's.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The server's side of TLS.
+#[derive(Clone)]
+pub struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTls {
+    /// The certificates are not PEM, or there is none.
+    #[error("the certificate file has no readable PEM certificate")]
+    Certificates,
+    /// The key is not PEM.
+    #[error("the key file has no readable PEM private key")]
+    Key,
+    /// Certificate and key do not make a pair that TLS can use.
+    #[error("certificate and key cannot be used: {0}")]
+    Pair(#[from] tokio_rustls::rustls::Error),
+}
+
+impl Tls {
+    /// TLS 1.2 and 1.3 with these PEM files, offering HTTP/2 and HTTP/1.1 in that order, as Lambda does.
+    ///
+    /// # Errors
+    /// [`BadTls`].
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, BadTls> {
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<_, _>>()
+            .map_err(|_| BadTls::Certificates)?;
+        if certificates.is_empty() {
+            return Err(BadTls::Certificates);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadTls::Key)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+impl Emulator {
+    /// Serves connections of `listener` until `shutdown`, then drops those that are open.
+    pub async fn serve(&self, listener: TcpListener, tls: Option<Tls>, shutdown: impl Future<Output = ()>) {
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        // Answers are one small write: waiting to fill a packet would show as network time.
+                        let _ = stream.set_nodelay(true);
+                        let (emulator, tls) = (self.clone(), tls.clone());
+                        connections.spawn(async move {
+                            match tls {
+                                None => emulator.serve_io(stream).await,
+                                Some(Tls(acceptor)) => match acceptor.accept(stream).await {
+                                    Ok(stream) => emulator.serve_io(stream).await,
+                                    Err(error) => tracing::debug!(%error, "TLS handshake failed"),
+                                },
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        // Out of descriptors, most likely: those that end make room.
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Serves one connection until it ends: HTTP/1.1, or HTTP/2 when the client begins so.
+    pub async fn serve_io<I>(&self, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = self.shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http2().max_concurrent_streams(self.scenario().max_concurrent_streams);
+        let service = service_fn(|request| {
+            let emulator = self.clone();
+            async move { routes::route(&emulator, connection, request).await }
+        });
+        if let Err(error) = builder.serve_connection(TokioIo::new(io), service).await {
+            tracing::debug!(%error, connection, "connection ended");
+        }
+    }
+}

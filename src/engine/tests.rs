@@ -1,0 +1,354 @@
+//! The engine on a scripted Lambda and paused time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::daemon::{self, Daemon};
+use super::ports::{Clock, Lambda, LostMetrics, Metrics, Ping};
+use super::record::{Recorded, Recorder};
+use super::release::{Release, Ticket};
+use super::stop::stop;
+use super::tick::{Due, Engine};
+use crate::domain::cost::PriceBook;
+use crate::domain::fleet::{Architecture, Hold, MetricsSettings, Target};
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::metrics::Batch;
+use crate::domain::protocol::Protocol;
+use crate::domain::round::{Answer, Exchange};
+use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
+
+/// What the scripted Lambda does with the pings of one function.
+#[derive(Debug, Clone, Copy)]
+enum Script {
+    /// Each ping is a warm environment of its own that runs as long as it is asked to hold, and this long at least.
+    Runs(Duration),
+    /// As `Runs`, but the first ping is never ready for the release.
+    OneNeverReady,
+    /// Every ping is throttled.
+    Throttles,
+    /// The ping's task panics.
+    Panics,
+}
+
+#[derive(Debug, Default)]
+struct Scripted {
+    scripts: HashMap<&'static str, Script>,
+    sent: Mutex<Vec<(String, Instant)>>,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+impl Scripted {
+    fn new(scripts: &[(&'static str, Script)]) -> Self {
+        Self { scripts: scripts.iter().copied().collect(), ..Self::default() }
+    }
+}
+
+/// The scripted Lambda, shared so that a test can look at it after the engine has taken it.
+#[derive(Debug, Clone)]
+struct Shared(Arc<Scripted>);
+
+impl Lambda for Shared {
+    async fn invoke(&self, ping: Ping, mut ticket: Ticket) -> Exchange {
+        let name = ping.function.name.as_str();
+        let payload: serde_json::Value = serde_json::from_slice(&ping.payload).unwrap();
+        let script = self.0.scripts[name];
+        if matches!(script, Script::OneNeverReady) && payload["warmd"]["index"] == 0 {
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+        }
+        let released = ticket.ready().await;
+        let sent = released.elapsed();
+        self.0.sent.lock().unwrap().push((name.to_owned(), Instant::now()));
+        let now = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most_in_flight.fetch_max(now, Ordering::SeqCst);
+        let hold = Duration::from_millis(payload["warmd"]["hold_ms"].as_u64().unwrap());
+        let answer = match script {
+            Script::Throttles => Answer::Refused {
+                status: 429,
+                code: Some("TooManyRequestsException".to_owned()),
+                reason: Some("ReservedFunctionConcurrentInvocationLimitExceeded".to_owned()),
+                message: None,
+            },
+            Script::Panics => panic!("scripted"),
+            Script::Runs(least) => {
+                tokio::time::sleep(hold.max(least)).await;
+                responded(hold.max(least))
+            }
+            Script::OneNeverReady => {
+                tokio::time::sleep(hold).await;
+                responded(hold)
+            }
+        };
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        Exchange { sent, received: released.elapsed(), answer }
+    }
+}
+
+fn responded(ran: Duration) -> Answer {
+    let ms = ran.as_millis();
+    let line = format!(
+        "REPORT RequestId: 93bcbe8c-0000-0000-0000-000000000000\tDuration: {ms}.00 ms\tBilled Duration: {ms} ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB\t\n"
+    );
+    Answer::Responded {
+        function_error: None,
+        log_result: Some(STANDARD.encode(line)),
+        payload: b"null".to_vec(),
+        executed_version: Some("7".to_owned()),
+    }
+}
+
+fn due(name: &str, concurrency: u32) -> Due {
+    let region = Region::parse("eu-west-2").unwrap();
+    let target = Target {
+        id: FunctionRef::parse(name).unwrap().identity(region),
+        label: name.to_owned(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
+        timeout: None,
+        memory_mb: None,
+        architecture: Architecture::Arm64,
+        downloads: Vec::new(),
+        interval_minutes: 5,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+    };
+    Due { target: Arc::new(target), concurrency }
+}
+
+fn engine(scripts: &[(&'static str, Script)], cap: usize) -> (Arc<Engine<Shared>>, Arc<Scripted>) {
+    let scripted = Arc::new(Scripted::new(scripts));
+    (Arc::new(Engine::new(Shared(Arc::clone(&scripted)), PriceBook::embedded(), cap)), scripted)
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_is_proven_by_the_overlap_of_its_holds_and_priced() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::ZERO))], 500);
+    let (_stopper, stop) = stop();
+    let report =
+        engine.tick(at("2026-11-20T09:00:00Z"), Some("abc".to_owned()), vec![due("f", 10)], &stop).await;
+    let [round] = &report.rounds[..] else { panic!("{report:?}") };
+    assert_eq!((round.reached, round.verdict, round.top_ups), (Some(10), Verdict::Reached, 0));
+    assert_eq!((round.pings, round.warm, round.billed_ms, round.hold_ms), (10, 10, Some(1_000), Some(100)));
+    // 10 × $0.20/M; 1 s × 128/1,024 GB × $0.0000133334 on arm64.
+    assert_eq!(round.cost_usd.total.unwrap().round_dp(10).to_string(), "0.0000036667");
+
+    // The first round taught the skew: the second holds no longer than it must.
+    let report = engine.tick(at("2026-11-20T09:05:00Z"), None, vec![due("f", 10)], &stop).await;
+    assert_eq!(report.rounds[0].hold_ms, Some(10));
+    assert_eq!(report.rounds[0].reached, Some(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_slow_function_delays_no_other() {
+    let slow = Script::Runs(Duration::from_secs(90));
+    let (engine, scripted) = engine(&[("slow", slow), ("quick", Script::Runs(Duration::ZERO))], 10);
+    let (_stopper, stop) = stop();
+    let began = Instant::now();
+    let rounds = vec![due("slow", 6), due("quick:a", 4), due("quick:b", 4), due("quick:c", 4)];
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, rounds, &stop).await;
+    assert!(report.rounds.iter().all(|round| round.verdict == Verdict::Reached));
+    assert_eq!(scripted.most_in_flight.load(Ordering::SeqCst), 10, "the cap is used and kept");
+    let last_quick =
+        scripted.sent.lock().unwrap().iter().filter(|(name, _)| name == "quick").map(|(_, at)| *at).max();
+    assert!(last_quick.unwrap() - began < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_ping_that_is_never_ready_does_not_hold_back_the_others() {
+    let (engine, scripted) = engine(&[("f", Script::OneNeverReady)], 10);
+    let (_stopper, stop) = stop();
+    let began = Instant::now();
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 5)], &stop).await;
+    let sent: Vec<Duration> = scripted.sent.lock().unwrap().iter().map(|(_, at)| *at - began).collect();
+    assert!(sent[..4].iter().all(|sent| *sent <= Duration::from_secs(5)), "{sent:?}");
+    assert!(report.rounds[0].reached < Some(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttles_are_told_by_name_and_not_topped_up() {
+    let (engine, _) = engine(&[("f", Script::Throttles)], 10);
+    let (_stopper, stop) = stop();
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 3)], &stop).await;
+    let round = &report.rounds[0];
+    assert_eq!((round.throttled, round.pings, round.top_ups), (3, 3, 0));
+    assert_eq!((round.verdict, round.reached), (Verdict::Short, None));
+    assert_eq!(round.cost_usd.total.unwrap().normalize().to_string(), "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_panics_is_a_failed_ping() {
+    let (engine, _) = engine(&[("f", Script::Panics)], 10);
+    let (_stopper, stop) = stop();
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 2)], &stop).await;
+    assert_eq!((report.rounds[0].failed, report.rounds[0].verdict), (2, Verdict::Short));
+    // Its slots came back: the cap is free for a whole round again.
+    let report = engine.tick(at("2026-11-20T09:05:00Z"), None, vec![due("f", 10)], &stop).await;
+    assert_eq!(report.rounds[0].failed, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_in_flight_is_skipped_and_free_again_after() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(90)))], 10);
+    let (_stopper, stop) = stop();
+    let first = tokio::spawn({
+        let (engine, stop) = (Arc::clone(&engine), stop.clone());
+        async move { engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 2)], &stop).await }
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let second = engine.tick(at("2026-11-20T09:01:00Z"), None, vec![due("f:$LATEST", 2)], &stop).await;
+    assert_eq!((second.rounds[0].skipped, second.rounds[0].pings), (Some(Skipped::InFlight), 0));
+    assert_eq!(first.await.unwrap().rounds[0].verdict, Verdict::Reached);
+    let third = engine.tick(at("2026-11-20T09:02:00Z"), None, vec![due("f", 2)], &stop).await;
+    assert_eq!(third.rounds[0].skipped, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(30)))], 4);
+    let (stopper, stop) = stop();
+    let tick = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        let rounds = vec![due("f:a", 4), due("f:b", 4)];
+        async move { engine.tick(at("2026-11-20T09:00:00Z"), None, rounds, &stop).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stopper.stop();
+    let report = tick.await.unwrap();
+    let [done] = &report.rounds[..] else { panic!("{report:?}") };
+    assert_eq!((done.reached, done.verdict), (Some(4), Verdict::Reached));
+    let [left] = &report.unfinished[..] else { panic!("{report:?}") };
+    assert_eq!((left.target, left.reason), (4, UnfinishedReason::Deadline));
+    assert_ne!(done.qualifier, left.qualifier);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_opens_when_all_have_arrived_or_given_up() {
+    let mut release = Release::new(3, Duration::from_secs(60));
+    let (mut first, mut second, third) = (release.ticket(), release.ticket(), release.ticket());
+    let began = Instant::now();
+    let waiting = tokio::spawn(async move { tokio::join!(first.ready(), second.ready()) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished());
+    drop(third);
+    let (one, other) = waiting.await.unwrap();
+    assert_eq!((one - began, one), (Duration::from_secs(1), other));
+    assert_eq!(release.watch().await, one);
+}
+
+/// A wall clock that moves with tokio's, and may be set ahead.
+struct Wall {
+    start: DateTime<Utc>,
+    began: Instant,
+    ahead: AtomicI64,
+}
+
+impl Clock for Wall {
+    fn now(&self) -> DateTime<Utc> {
+        let elapsed = TimeDelta::from_std(self.began.elapsed()).unwrap();
+        self.start + elapsed + TimeDelta::seconds(self.ahead.load(Ordering::SeqCst))
+    }
+}
+
+#[derive(Default)]
+struct Diary {
+    firings: Mutex<Vec<(DateTime<Utc>, DateTime<Utc>)>>,
+    reports: Mutex<Vec<TickReport>>,
+}
+
+impl Daemon for Diary {
+    async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Vec<Due>) {
+        self.firings.lock().unwrap().push((previous, now));
+        (Some("hash".to_owned()), vec![due("f", 2)])
+    }
+
+    async fn ticked(&self, report: TickReport) {
+        self.reports.lock().unwrap().push(report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(4)))], 4);
+    let (stopper, stop) = stop();
+    let start = at("2026-11-20T09:00:30Z");
+    let clock = Arc::new(Wall { start, began: Instant::now(), ahead: AtomicI64::new(0) });
+    let diary = Arc::new(Diary::default());
+    let daemon = tokio::spawn({
+        let (diary, clock) = (Arc::clone(&diary), Arc::clone(&clock));
+        let cron = "0 * * * * *".parse::<cron::Schedule>().unwrap();
+        async move { daemon::run(engine, diary, clock, &cron, stop).await }
+    });
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    // The machine sleeps through 09:02 … 10:00: one tick, not fifty-nine.
+    clock.ahead.store(59 * 60, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // The 10:01 tick is in flight when the stop comes: it is finished and reported.
+    tokio::time::sleep(Duration::from_secs(41)).await;
+    stopper.stop();
+    daemon.await.unwrap();
+    let firings: Vec<String> = diary
+        .firings
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(previous, now)| format!("{} {}", previous.format("%T"), now.format("%T")))
+        .collect();
+    assert_eq!(firings, ["09:00:30 09:00:30", "09:00:30 09:01:00", "09:01:00 10:00:05", "10:00:05 10:01:00"]);
+    let reports = diary.reports.lock().unwrap();
+    assert_eq!(reports.len(), 4);
+    assert!(reports.iter().all(|report| report.rounds[0].verdict == Verdict::Reached), "{reports:#?}");
+}
+
+struct Refusing;
+
+impl Metrics for Refusing {
+    async fn put(&self, batch: &Batch) -> Result<(), LostMetrics> {
+        Err(LostMetrics { lost: batch.clone(), reason: "AccessDenied".to_owned() })
+    }
+}
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn metrics_that_are_refused_are_written_as_lines() {
+    let page = Page::default();
+    let recorder = Recorder::new(Refusing, Box::new(page.clone()));
+    let report = TickReport {
+        tick: at("2026-11-20T09:00:00Z"),
+        config: None,
+        duration_ms: 5,
+        rounds: Vec::new(),
+        unfinished: Vec::new(),
+    };
+    assert_eq!(recorder.record(&report, &MetricsSettings::default()).await, Recorded::FellBack);
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["TickDuration"], 5.0);
+    assert_eq!(lines[0]["Pings"], 0.0);
+}

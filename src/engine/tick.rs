@@ -1,0 +1,191 @@
+//! A tick: every due target's round, side by side, and the record of them all.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::admission::Admission;
+use super::ports::Lambda;
+use super::runner::{self, NotStarted};
+use super::stop::Stop;
+use crate::domain::cost::{PriceBook, round_cost};
+use crate::domain::fleet::{Hold, Target};
+use crate::domain::function::Identity;
+use crate::domain::round::{Attempt, RoundReport, SkewHistory, skew};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
+
+/// A target that is due, and how many environments it is to have.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Environments wanted, at least 1.
+    pub concurrency: u32,
+}
+
+/// Runs ticks. One for the life of the process: it knows what is in flight and the skews seen so far.
+#[derive(Debug)]
+pub struct Engine<L> {
+    lambda: Arc<L>,
+    prices: PriceBook,
+    admission: Admission,
+    in_flight: Mutex<HashSet<Identity>>,
+    skews: Mutex<HashMap<Identity, SkewHistory>>,
+}
+
+/// Marks a target as in flight until it is dropped.
+struct InFlight<'a> {
+    set: &'a Mutex<HashSet<Identity>>,
+    id: Identity,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        lock(self.set).remove(&self.id);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<L: Lambda> Engine<L> {
+    /// An engine that pings through `lambda`, at most `max_in_flight` at once.
+    pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
+        Self {
+            lambda: Arc::new(lambda),
+            prices,
+            admission: Admission::new(max_in_flight),
+            in_flight: Mutex::default(),
+            skews: Mutex::default(),
+        }
+    }
+
+    /// Which targets have a round in flight, in order.
+    pub fn still_in_flight(&self) -> Vec<Identity> {
+        let mut ids: Vec<Identity> = lock(&self.in_flight).iter().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// Changes the in-flight cap, after a reload.
+    pub fn set_max_in_flight(&self, limit: usize) {
+        self.admission.set_limit(limit);
+    }
+
+    /// Serves every due target and reports on each. Rounds that were not released when `stop` spoke, are reported
+    /// as unfinished. `now` is the tick's instant, `config` the configuration's hash.
+    pub async fn tick(
+        self: &Arc<Self>,
+        now: DateTime<Utc>,
+        config: Option<String>,
+        due: Vec<Due>,
+        stop: &Stop,
+    ) -> TickReport {
+        let started = Instant::now();
+        let mut order: Vec<usize> = (0..due.len()).collect();
+        // The largest first: small rounds fill what room they leave, the other way round they would not.
+        order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
+        let mut rounds = JoinSet::new();
+        for index in order {
+            let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
+            rounds.spawn(async move { (index, engine.round(&due, now, stop).await) });
+        }
+        let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
+        while let Some(joined) = rounds.join_next().await {
+            match joined {
+                Ok(record) => records.push(record),
+                Err(error) => tracing::error!(%error, "a round's task ended unexpectedly"),
+            }
+        }
+        records.sort_by_key(|(index, _)| *index);
+        let mut report = TickReport {
+            tick: now,
+            config,
+            duration_ms: 0,
+            rounds: Vec::with_capacity(records.len()),
+            unfinished: Vec::new(),
+        };
+        for (_, record) in records {
+            match record {
+                Ok(record) => report.rounds.push(record),
+                Err(unfinished) => report.unfinished.push(unfinished),
+            }
+        }
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        report
+    }
+
+    async fn round(&self, due: &Due, now: DateTime<Utc>, mut stop: Stop) -> Result<RoundRecord, Unfinished> {
+        let Due { target, concurrency } = due;
+        // Check and reserve in one step: two ticks must not both find the target free.
+        if !lock(&self.in_flight).insert(target.id.clone()) {
+            warn!(function = %target.label, region = %target.region(), "skipped: its earlier round is still in flight");
+            return Ok(RoundRecord::skipped(target, *concurrency, Skipped::InFlight));
+        }
+        let _in_flight = InFlight { set: &self.in_flight, id: target.id.clone() };
+        let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
+        let hold = self.hold(target);
+        let lambda = &self.lambda;
+        let attempts =
+            match runner::run(lambda, &self.admission, target, *concurrency, &round, hold, &mut stop).await {
+                Ok(attempts) => attempts,
+                Err(reason @ (NotStarted::Stopped | NotStarted::TooLarge(_))) => {
+                    warn!(function = %target.label, region = %target.region(), %reason, "not served");
+                    return Err(Unfinished::new(target, *concurrency, UnfinishedReason::Deadline));
+                }
+            };
+        self.learn(target, &attempts);
+        let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
+        let used = report.quantities(target);
+        let (cost, unknown) = round_cost(&self.prices, target.region(), target.architecture, &used);
+        let mut record = RoundRecord::new(target, &report, &used, cost);
+        say(target, &round, &record, &report);
+        for reason in &unknown {
+            warn!(function = %target.label, region = %target.region(), round, %reason, "the round's cost is unknown");
+        }
+        record.cost_unknown = unknown;
+        Ok(record)
+    }
+
+    fn hold(&self, target: &Target) -> Duration {
+        match target.hold {
+            Hold::Fixed(hold) => hold,
+            Hold::Auto => lock(&self.skews)
+                .get(&target.id)
+                .map_or(SkewHistory::default().auto_hold(), SkewHistory::auto_hold),
+        }
+    }
+
+    fn learn(&self, target: &Target, attempts: &[Attempt]) {
+        let seen: Vec<Duration> = attempts.iter().filter_map(skew).collect();
+        if !seen.is_empty() {
+            let mut skews = lock(&self.skews);
+            let history = skews.entry(target.id.clone()).or_default();
+            seen.into_iter().for_each(|skew| history.record(skew));
+        }
+    }
+}
+
+/// One log line a round, louder when something is wrong.
+fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport) {
+    let (function, region, reached) = (&target.label, target.region(), record.reached);
+    let wanted = record.target;
+    match record.verdict {
+        Verdict::Short => {
+            warn!(%function, %region, round, wanted, ?reached, problems = %report.messages.join("; "), "round is short");
+        }
+        Verdict::Reached | Verdict::Unproven | Verdict::Skipped => {
+            info!(%function, %region, round, wanted, ?reached, verdict = ?record.verdict, "round done");
+        }
+    }
+    if record.versions.len() > 1 {
+        warn!(%function, %region, round, versions = %record.versions.join(", "),
+            "several versions executed in one round: a weighted alias, or a deployment under way");
+    }
+}

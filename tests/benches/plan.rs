@@ -1,0 +1,177 @@
+//! How long deciding takes: a tick of a whole fleet, and a year of plan; and how each grows with size.
+//!
+//! `cargo bench --bench plan`. One line per measurement: the median and the best of several runs, one thread.
+
+// The clock that tests pause is of no use to a stopwatch.
+#![allow(clippy::disallowed_methods)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
+use warmd::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
+use warmd::domain::function::{FunctionRef, Region};
+use warmd::domain::protocol::Protocol;
+use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
+
+/// Runs of each measurement.
+const RUNS: usize = 15;
+const YEAR_MINUTES: i64 = 365 * 24 * 60;
+const ZONES: [Tz; 6] = [
+    Tz::Europe__London,
+    Tz::America__New_York,
+    Tz::Asia__Kolkata,
+    Tz::Australia__Sydney,
+    Tz::America__Sao_Paulo,
+    Tz::Africa__Casablanca,
+];
+
+fn main() {
+    let now = minute("2026-11-20T09:00:00Z");
+    let [name, size, median, best, each] = ["measured", "size", "median", "best", "per item"];
+    println!("{name:<44} {size:>8} {median:>11} {best:>11} {each:>13}  target");
+    for size in [100, 1_000, 10_000] {
+        let fleet = fleet(size);
+        let (target, mode) = (if size == 10_000 { "<= 10 ms" } else { "" }, Mode::DueSince(now.plus(-1)));
+        line("tick, due since the minute before", size, target, || plan_tick(&fleet, now, mode).len());
+        line("tick, between two beats", size, target, || plan_tick(&fleet, now.plus(2), Mode::DueOnly).len());
+        line("tick, every target above zero", size, target, || plan_tick(&fleet, now, Mode::Open).len());
+        line("tick after an hour asleep", size, "", || {
+            plan_tick(&fleet, now, Mode::DueSince(now.plus(-60))).len()
+        });
+    }
+    for size in [10, 100, 1_000] {
+        let fleet = fleet(size);
+        let target = if size == 100 { "<= 100 ms" } else { "" };
+        line("a year of plan", size, target, || year(&fleet, now));
+    }
+    let fleet = dense(10);
+    line("a year of plan, cron every five minutes", 10, "", || year(&fleet, now));
+}
+
+fn year(fleet: &Fleet, now: Minute) -> usize {
+    let plan = |target| segments(target, now, now.plus(YEAR_MINUTES)).iter().map(Segment::pings).sum::<u64>();
+    usize::try_from(fleet.targets.iter().map(plan).sum::<u64>()).unwrap_or(usize::MAX)
+}
+
+fn line(name: &str, size: usize, target: &str, mut work: impl FnMut() -> usize) {
+    let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        black_box(work());
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let median = times[RUNS / 2];
+    let each = median / u32::try_from(size).unwrap_or(1);
+    println!("{name:<44} {size:>8} {:>11} {:>11} {:>13}  {target}", ms(median), ms(times[0]), us(each));
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
+
+fn us(time: Duration) -> String {
+    format!("{:.3} us", time.as_secs_f64() * 1e6)
+}
+
+fn minute(text: &str) -> Minute {
+    Minute::of(DateTime::parse_from_rfc3339(text).expect("an instant of this file").to_utc())
+}
+
+/// A fleet such as an ops team writes: working hours with a peak that ramps, nights, batch windows by cron,
+/// single dates, holidays; six zones; intervals of 4 to 6 minutes.
+fn fleet(size: usize) -> Fleet {
+    let date = |text: &str| text.parse::<NaiveDate>().expect("a date of this file");
+    let holidays = Arc::new(DateSet {
+        name: "holidays".to_owned(),
+        dates: ["2026-12-25", "2026-12-28", "2027-01-01", "2027-03-26"].map(date).into(),
+        ranges: vec![(date("2026-12-18"), date("2027-01-04"))],
+    });
+    let target = |index: usize| {
+        let zone = ZONES[index % ZONES.len()];
+        let weekly = |days: &str, hours: &str, n: u32| {
+            let opening = Opening::Weekly(
+                DaySet::parse(days).expect("days of this file"),
+                Hours::parse(hours).expect("hours of this file"),
+            );
+            window(zone, opening, n)
+        };
+        let windows = match index % 4 {
+            0 => vec![
+                Window { lead: TimeDelta::minutes(2), ..weekly("mon-fri", "08:00-18:00", 10) },
+                Window {
+                    ramp_up: TimeDelta::minutes(10),
+                    ramp_down: TimeDelta::minutes(30),
+                    ..weekly("mon-fri", "12:00-14:00", 25)
+                },
+            ],
+            1 => vec![
+                Window { except: vec![Arc::clone(&holidays)], ..weekly("mon-fri", "07:30-19:00", 4) },
+                weekly("sat-sun", "22:00-06:00", 2),
+            ],
+            2 => vec![
+                cron(zone, "30 7 * * mon-fri", 120, 3),
+                window(zone, Opening::Dates(holidays.dates.clone(), Hours::AllDay), 40),
+            ],
+            _ => vec![weekly("daily", "all-day", 1)],
+        };
+        new_target(index, windows)
+    };
+    whole((0..size).map(target).collect())
+}
+
+/// Functions whose windows open every five minutes for two minutes.
+fn dense(size: usize) -> Fleet {
+    whole((0..size).map(|index| new_target(index, vec![cron(ZONES[0], "*/5 * * * *", 2, 3)])).collect())
+}
+
+fn cron(zone: Tz, text: &str, minutes: i64, concurrency: u32) -> Window {
+    let schedule = Box::new(parse_cron(text).expect("a cron expression of this file"));
+    window(zone, Opening::Cron(schedule, TimeDelta::minutes(minutes)), concurrency)
+}
+
+fn window(zone: Tz, opening: Opening, concurrency: u32) -> Window {
+    Window {
+        label: "windows[0]".to_owned(),
+        zone,
+        opening,
+        only: Vec::new(),
+        except: Vec::new(),
+        from: None,
+        through: None,
+        concurrency,
+        lead: TimeDelta::zero(),
+        ramp_up: TimeDelta::zero(),
+        ramp_down: TimeDelta::zero(),
+    }
+}
+
+fn new_target(index: usize, windows: Vec<Window>) -> Target {
+    let name = FunctionRef::parse(&format!("function-{index}:live")).expect("a function of this file");
+    let id = name.identity(Region::parse("eu-west-2").expect("a known region"));
+    let interval_minutes = 4 + u32::try_from(index % 3).unwrap_or(0);
+    let phase_minutes = phase(&id, interval_minutes);
+    Target {
+        id,
+        label: name.to_string(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
+        timeout: None,
+        memory_mb: None,
+        architecture: Architecture::Arm64,
+        downloads: Vec::new(),
+        interval_minutes,
+        phase_minutes,
+        spare: 0,
+        windows,
+    }
+}
+
+fn whole(targets: Vec<Target>) -> Fleet {
+    Fleet { targets, limits: Limits::default(), metrics: MetricsSettings::default(), hash: String::new() }
+}

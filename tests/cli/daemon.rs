@@ -1,0 +1,124 @@
+//! The daemon: drain, insistence, reload.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Emulate, Holding, Running, run, warmd, with_aws, write};
+
+const ONE: &str = "
+version: 1
+defaults: { region: eu-west-2 }
+functions:
+  f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+";
+
+/// A daemon whose first tick is at once, and whose next is an hour away.
+fn daemon(configs: &str, more: &[&str], endpoint: &str) -> Command {
+    let args = ["run", "--cron", "0 0 * * * *", "--configs", configs];
+    with_aws(warmd(&[&args, more].concat()), endpoint)
+}
+
+#[test]
+fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let lambda = Holding::new();
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let mut command = daemon(configs.to_str().unwrap(), &["--json"], &emulate.endpoint);
+    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
+    let running = Running::start(command);
+    let ping = lambda.ping();
+    running.signal("TERM");
+    running.await_stderr("finishing the rounds in flight");
+    ping.answer();
+    let (status, stdout, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    let tick: Value =
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
+    let round = &tick["rounds"][0];
+    assert_eq!(
+        [&round["function"], &round["warm"], &round["verdict"]],
+        [&json!("f"), &json!(1), &json!("reached")]
+    );
+    // Its metrics went out as well.
+    assert!(!stderr.contains("CloudWatch"), "{stderr}");
+    assert!(stderr.contains("stopped"), "{stderr}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let lambda = Holding::new();
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let mut command = daemon(configs.to_str().unwrap(), &[], &emulate.endpoint);
+    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
+    let running = Running::start(command);
+    let _never_answered = lambda.ping();
+    running.signal("TERM");
+    running.await_stderr("finishing the rounds in flight");
+    running.signal("TERM");
+    let (status, stdout, stderr) = running.end();
+    assert_eq!((status.code(), stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("ended at once; still in flight, and not reported: f (eu-west-2)"), "{stderr}");
+}
+
+#[test]
+fn a_start_serves_what_is_open_and_shows_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let running = Running::start(daemon(configs.to_str().unwrap(), &[], &emulate.endpoint));
+    let line = running.await_stdout("1 target: ✓ 1 reached; 1 ping: 1 cold; cost ");
+    assert!(line.starts_with("20") && line[..20].ends_with('Z'), "a line begins with its instant: {line}");
+    running.signal("INT");
+    let (status, _, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let running = Running::start(daemon(configs.to_str().unwrap(), &[], &emulate.endpoint));
+    running.await_stderr("started");
+    running.await_stdout("1 ping");
+    running.signal("HUP");
+    running.await_stderr("the configuration has not changed");
+    write(folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
+    running.signal("HUP");
+    let mistake = running.await_stderr("one.yaml:5:");
+    assert!(mistake.contains("dayly"), "{mistake}");
+    running.await_stderr("the new configuration is refused; the old one stays in force");
+    write(folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));
+    running.signal("HUP");
+    running.await_stderr("a new configuration is in force");
+    running.signal("TERM");
+    let (status, _, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn the_daemon_refuses_to_start_on_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let configs = write(folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
+    let done = run(&["run", "--local", configs.to_str().unwrap()]);
+    assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
+}
+
+#[test]
+fn logs_can_be_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let mut running =
+        Running::start(warmd(&["run", "--local", "--log-format", "json", configs.to_str().unwrap()]));
+    let line: Value = serde_json::from_str(&running.await_stderr("started")).unwrap();
+    assert_eq!([&line["level"], &line["targets"]], [&json!("INFO"), &json!(1)]);
+    running.await_stdout("1 ping");
+    running.signal("TERM");
+    let (status, _, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{stderr}");
+}

@@ -1,0 +1,212 @@
+//! `plan`, `explain` and `diff`.
+
+use serde_json::{Value, json};
+
+use crate::support::{run, write};
+
+const OFFICE: &str = "
+version: 1
+defaults: { region: eu-west-2, timezone: Europe/London, interval: 30m }
+functions:
+  nlp-inference:live:
+    regions: [eu-west-2, us-east-1]
+    windows:
+      - { days: daily, hours: \"08:00-10:00\", concurrency: 10, lead: 1h }
+      - { days: sat, hours: \"22:00-06:00\", concurrency: 2, regions: [us-east-1] }
+";
+
+fn office() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "office.yaml", OFFICE);
+    (folder, path.to_str().unwrap().to_owned())
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_plan_over_the_autumn_change() {
+    let (_folder, path) = office();
+    let done =
+        run(&["plan", &path, "--from", "2026-10-24", "--until", "2026-10-27", "--zone", "Europe/London"]);
+    insta::assert_snapshot!(done.shown(), @r"
+    exit 0
+    --- stdout
+    plan from 2026-10-23 23:00 UTC until 2026-10-27 00:00 UTC
+
+    nlp-inference:live (eu-west-2), every 30 minutes, times in Europe/London: 18 rounds, 180 pings
+      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST  24 Oct 06:00 – 09:00      10       6     60
+    ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
+      Sun 25 Oct 07:00 – 10:00 GMT  25 Oct 07:00 – 10:00      10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT  26 Oct 07:00 – 10:00      10       6     60
+                  00    03    06    09    12    15    18    21
+      Sat 24 Oct  ··············██████····························
+      Sun 25 Oct  ··············██████····························
+      Mon 26 Oct  ··············██████····························
+
+    nlp-inference:live (us-east-1), every 30 minutes, times in Europe/London: 36 rounds, 216 pings
+      LOCAL TIME                                   UTC                          TARGET  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST                 24 Oct 06:00 – 09:00             10       6     60
+      Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT  24 Oct 21:00 – 25 Oct 06:00       2      18     36
+    ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
+      Sun 25 Oct 07:00 – 10:00 GMT                 25 Oct 07:00 – 10:00             10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT                 26 Oct 07:00 – 10:00             10       6     60
+                  00    03    06    09    12    15    18    21
+      Sat 24 Oct  ··············██████························▂▂▂▂
+      Sun 25 Oct  ▂▂▂▂▂▂▂▂▂▂▂▂··██████····························
+      Mon 26 Oct  ··············██████····························
+
+    2 targets: 54 rounds, 396 pings
+    --- stderr
+    ");
+}
+
+#[test]
+fn the_plan_object_is_exact() {
+    let (_folder, path) = office();
+    let done =
+        run(&["plan", &path, "--json", "--from", "2026-11-20", "--for", "1d", "--regions", "eu-west-2"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert_eq!(
+        done.stdout.trim_end(),
+        r#"{"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60}]}"#
+    );
+}
+
+#[test]
+fn a_rise_at_the_beginning_counts_only_if_it_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.yaml", &OFFICE.replace("08:00", "08:10"));
+    let rounds = |from: &str| {
+        let args = [
+            "plan",
+            path.to_str().unwrap(),
+            "--json",
+            "--from",
+            from,
+            "--for",
+            "20m",
+            "--regions",
+            "eu-west-2",
+        ];
+        run(&args).json()["functions"][0]["rounds"].clone()
+    };
+    // 07:10 is no half hour: the round there is due to the rise, the next to the interval.
+    assert_eq!(rounds("2026-11-20T07:10:00Z"), 1);
+    assert_eq!(rounds("2026-11-20T07:11:00Z"), 1, "07:30 lies in it");
+    assert_eq!(rounds("2026-11-20T07:09:30Z"), 1, "the first whole minute is 07:10");
+    assert_eq!(rounds("2026-11-20T07:31:00Z"), 0);
+}
+
+#[test]
+fn a_date_is_midnight_in_the_zone() {
+    let (_folder, path) = office();
+    let from = |zone: &[&str]| {
+        run(&[&["plan", &path, "--json", "--from", "2026-07-01"], zone].concat()).json()["from"].clone()
+    };
+    assert_eq!(from(&[]), "2026-07-01T00:00:00Z");
+    assert_eq!(from(&["--zone", "Europe/London"]), "2026-06-30T23:00:00Z");
+    for (args, part) in [
+        (&["--from", "tomorrow"][..], "or a date such as"),
+        (&["--from", "2026-07-02", "--until", "2026-07-01"], "before it begins"),
+        (&["--for", "99999d"], "ten years"),
+        (&["--function", "nlp-inferense:live"], "did you mean `nlp-inference:live`?"),
+    ] {
+        let done = run(&[&["plan", &path], args].concat());
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(done.stderr.contains(part), "{args:?}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn an_explanation_names_every_window() {
+    let (_folder, path) = office();
+    let args =
+        ["explain", "nlp-inference:live", &path, "--region", "us-east-1", "--at", "2026-11-21T07:30:00Z"];
+    insta::assert_snapshot!(run(&args).shown(), @r"
+    exit 0
+    --- stdout
+    nlp-inference:live (us-east-1) at Sat 21 Nov 2026 07:30 GMT (07:30 UTC)
+    target 10: a round is due in this minute, as every 30 minutes
+
+      WINDOW      STATE    OPENS                 CLOSES                TARGET
+    ↗ windows[0]  leading  Sat 21 Nov 08:00 GMT  Sat 21 Nov 10:00 GMT      10
+    - windows[1]  closed   Sat 21 Nov 22:00 GMT  Sun 22 Nov 06:00 GMT       0
+
+    next change: to 0 at Sat 21 Nov 10:00 GMT
+    --- stderr
+    ");
+    let object = run(&[&args[..], &["--json"]].concat()).json();
+    assert_eq!(
+        keys(&object),
+        ["function", "region", "at", "local", "zone", "target", "due", "windows", "next_change"]
+    );
+    assert_eq!(keys(&object["windows"][0]), ["window", "state", "opens", "closes", "target"]);
+    assert_eq!(
+        object["windows"][0],
+        json!({"window": "windows[0]", "state": "leading", "opens": "2026-11-21T08:00:00Z", "closes": "2026-11-21T10:00:00Z", "target": 10})
+    );
+    assert_eq!(object["next_change"], json!({"at": "2026-11-21T10:00:00Z", "target": 0}));
+    assert_eq!(object["due"], true);
+}
+
+#[test]
+fn an_explanation_asks_which_region_is_meant() {
+    let (_folder, path) = office();
+    let done = run(&["explain", "nlp-inference:live", &path]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("eu-west-2, us-east-1"), "{}", done.stderr);
+    let done = run(&["explain", "nlp-inference", &path]);
+    assert!(done.stderr.contains("did you mean `nlp-inference:live`?"), "{}", done.stderr);
+}
+
+#[test]
+fn a_difference_is_a_line_per_target() {
+    let (folder, old) = office();
+    let new = OFFICE
+        .replace("concurrency: 10", "concurrency: 12")
+        .replace("regions: [eu-west-2, us-east-1]", "regions: [eu-west-2, eu-west-1]")
+        .replace("regions: [us-east-1]", "regions: [eu-west-1]")
+        .replace("interval: 30m", "interval: 30m, owner: search");
+    let new = write(folder.path(), "new.yml", &new);
+    let new = new.to_str().unwrap();
+    let from = ["--from", "2026-11-20T00:00:00Z"];
+    let diff = |more: &[&str]| run(&[&["diff", &old, new], &from[..], more].concat());
+    insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
+    exit 4
+    --- stdout
+      FUNCTION            REGION     HIGHEST TARGET      PINGS  OTHER
+    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  owner none → search
+    + nlp-inference:live  eu-west-1              12        536
+    - nlp-inference:live  us-east-1              10        452
+
+    3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
+    --- stderr
+    ");
+    insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
+    exit 0
+    --- stdout
+    **warmd**: 3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
+
+    | | function | region | highest target | pings | other |
+    |---|---|---|---:|---:|---|
+    | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | owner none → search |
+    | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 |  |
+    | `-` | `nlp-inference:live` | us-east-1 | 10 | 452 |  |
+    --- stderr
+    ");
+    let object = diff(&["--format", "json"]).json();
+    assert_eq!(
+        object["changes"][0],
+        json!({"function": "nlp-inference:live", "region": "eu-west-2", "change": "changed", "before": {"pings": 420}, "after": {"pings": 504}})
+    );
+    assert_eq!(
+        [&object["changes"][1]["before"], &object["changes"][2]["after"]],
+        [&Value::Null, &Value::Null]
+    );
+    let same = run(&["diff", &old, &old, "--exit-code"]);
+    assert_eq!(same.code, 0);
+    assert!(same.stdout.starts_with("nothing changes"), "{}", same.stdout);
+}

@@ -1,0 +1,284 @@
+//! `run --once` and `warm`.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Emulate, Holding, Running, done, run, steady, warmd, with_aws, write};
+
+const MORNING: &str = "2026-11-20T09:00:00Z";
+
+const ROUND_KEYS: &str = "function qualifier region owner target pings reached evidence verdict warm cold restored \
+                          throttled function_errors timed_out denied not_found failed unclassified versions hold_ms \
+                          skew_ms top_ups skipped billed_ms memory_mb s3_egress_bytes routes cost_usd";
+
+fn keys(object: &Value) -> String {
+    object.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+const TWO: &str = "
+version: 1
+defaults: { region: eu-west-2 }
+functions:
+  good: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  bad: { windows: [{ days: daily, hours: all-day, concurrency: 3 }] }
+";
+
+#[test]
+fn a_first_run_needs_nothing_and_says_everything() {
+    let done = run(&["run", "--once", "--local", "--at", MORNING]);
+    insta::assert_snapshot!(done.shown(), @r"
+    exit 0
+    --- stdout
+    tick 2026-11-20T09:00:00Z, configuration 7e6abbf6, took …
+
+      FUNCTION             REGION     REACHED    WARM  COLD  SKEW/HOLD  S3 EGRESS       COST
+    ✓ checkout-api:live    eu-west-2  2/2 ids       0     2   -/100 ms             $0.000005
+    ✓ nlp-inference:live   eu-west-2  10/10 ids     0    10   -/100 ms    2.20 GB  $0.102498
+    ✓ storefront-ssr:live  eu-west-1  6/6 ids       0     6   -/100 ms             $0.000062
+    ✓ thumbnails           eu-west-1  10/10 ids     0    10   -/100 ms             $0.000061
+
+    4 targets: ✓ 4 reached
+    28 pings: 28 cold
+    cost $0.102626: requests $0.000006, compute $0.000171, S3 requests $0.000004, S3 egress $0.102445
+      (2.20 GB by nat-gateway)
+    --- stderr
+    ");
+}
+
+#[test]
+fn at_any_hour_the_examples_show_something() {
+    let done = run(&["run", "--once", "--local", "--json", "--at", "2026-11-22T03:00:00Z"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(!done.json()["rounds"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_tick_object_has_exactly_these_keys_in_this_order() {
+    let done = run(&["run", "--once", "--local", "--json", "--at", MORNING]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert_eq!(done.stdout.lines().count(), 1);
+    let tick = done.json();
+    assert_eq!(keys(&tick), "tick config duration_ms rounds unfinished");
+    assert_eq!(tick["tick"], MORNING);
+    for round in tick["rounds"].as_array().unwrap() {
+        assert_eq!(keys(round), ROUND_KEYS);
+        assert_eq!(keys(&round["cost_usd"]), "requests compute s3_requests s3_egress total");
+        assert!(round["cost_usd"]["total"].is_string(), "money is a decimal string");
+    }
+}
+
+#[test]
+fn a_dry_run_sends_nothing() {
+    // There is no AWS to be found: a ping, or metrics, would fail.
+    let text = run(&["run", "--once", "--dry-run", "--at", MORNING]);
+    insta::assert_snapshot!(text.shown(), @r#"
+    exit 0
+    --- stdout
+    dry run of tick 2026-11-20T09:00:00Z, configuration 7e6abbf6: nothing is sent
+
+      FUNCTION             REGION     TARGET  PROTOCOL  HOLD
+    · checkout-api:live    eu-west-2       2  warmd     auto
+    · nlp-inference:live   eu-west-2      10  warmd     auto
+    · storefront-ssr:live  eu-west-1       6  opennext  auto
+    · thumbnails           eu-west-1      10  warmd     auto
+
+    4 targets: 28 pings, at most 200 in flight at once
+    opennext ping: {"type":"warmer","warmerId":"…","index":0,"concurrency":6,"delay":100}
+    warmd ping: {"warmd":{"version":1,"round":"…","index":0,"concurrency":2,"hold_ms":100}}
+    --- stderr
+    "#);
+    let object = run(&["run", "--once", "--dry-run", "--json", "--at", MORNING]);
+    assert_eq!((object.code, object.stderr.as_str()), (0, ""));
+    let tick = object.json();
+    let round = &tick["rounds"][0];
+    assert_eq!(keys(round), ROUND_KEYS);
+    assert_eq!(
+        [&round["pings"], &round["verdict"], &round["skipped"]],
+        [&json!(0), &json!("skipped"), &json!("dry-run")]
+    );
+}
+
+#[test]
+fn bad_usage_is_refused_with_a_hint() {
+    for (args, part) in [
+        (&["run", "--at", MORNING][..], "--once"),
+        (&["run", "--once", "--at", "nine"], "expected RFC 3339"),
+        (&["run", "--once", "--regions", "eu-wset-2"], "did you mean `eu-west-2`?"),
+        (&["run", "--cron", "* * * * *"], "seconds first"),
+        (
+            &["warm", "f", "-n", "2", "--local", "--protocol", "custom", "--payload", "{\"a\":\"{{indx}}\"}"],
+            "{{index}}",
+        ),
+        (&["warm", "f", "-n", "2", "--local", "--payload", "1"], "--protocol custom"),
+        (&["warm", "f", "-n", "2", "--local", "--hold", "1000s"], "900s"),
+        (
+            &["warm", "arn:aws:lambda:eu-west-1:123456789012:function:f", "-n", "1", "--region", "eu-west-2"],
+            "eu-west-1",
+        ),
+        (&["run", "--once", "no-such-folder"], "no-such-folder"),
+    ] {
+        let done = run(args);
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}: {}", done.stderr);
+        assert!(done.stderr.contains(part), "{args:?}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "a.yaml",
+        "version: 1\nfunctions:\n  f:\n    regoin: eu-west-2\n    windows: [{ days: mon-fry, hours: all-day, concurrency: 0 }]\n",
+    );
+    let done = run(&["run", "--once", "--local", folder.path().to_str().unwrap()]);
+    assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
+    for part in ["a.yaml:4:5", "regoin", "mon-fry", "concurrency"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_region_is_needed_before_anything_is_sent() {
+    let done = run(&["run", "--once", "--at", MORNING]);
+    assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
+    assert!(done.stderr.contains("AWS_REGION"), "{}", done.stderr);
+    let done = run(&["warm", "f", "-n", "1"]);
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("--region"), "{}", done.stderr);
+}
+
+#[test]
+fn a_short_round_is_exit_3_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(
+        folder.path(),
+        "functions:\n  good: { profile: rust }\n  bad: { profile: rust, reserved: 1 }\n",
+    );
+    let configs = write(folder.path(), "two.yaml", TWO);
+    let configs = configs.to_str().unwrap();
+    let done = done(with_aws(warmd(&["run", "--once", "--at", MORNING, configs]), &emulate.endpoint));
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(done.stdout.contains("✓ good"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains(
+            "✗ bad (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded"
+        ),
+        "{}",
+        done.stdout
+    );
+    assert!(done.stdout.contains("2 targets: ✓ 1 reached, ✗ 1 short"), "{}", done.stdout);
+}
+
+#[test]
+fn a_function_that_is_not_there_is_short_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "functions:\n  other: { profile: rust }\n");
+    let done = done(with_aws(warmd(&["warm", "missing", "-n", "2", "--json"]), &emulate.endpoint));
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    let tick = done.json();
+    assert_eq!([&tick["config"], &tick["rounds"][0]["not_found"]], [&Value::Null, &json!(2)]);
+    // The SDK's region is the function's when nothing else is said.
+    assert_eq!(tick["rounds"][0]["region"], "eu-west-2");
+}
+
+#[test]
+fn metrics_that_cloudwatch_refuses_are_lines_on_stderr_and_exit_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(
+        folder.path(),
+        "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n",
+    );
+    let configs = write(folder.path(), "two.yaml", TWO);
+    let configs = configs.to_str().unwrap();
+    let done = done(with_aws(warmd(&["run", "--once", "--at", MORNING, configs]), &emulate.endpoint));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stdout.contains("2 targets: ✓ 2 reached"), "{}", done.stdout);
+    let lines: Vec<Value> = done.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(lines.len(), 1, "one line, and nothing else on it: {}", done.stderr);
+    assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "warmd");
+    assert_eq!(lines[0]["Pings"], 5.0);
+}
+
+#[test]
+fn regions_can_be_picked_by_flag_and_by_environment() {
+    let regions = |command| {
+        let tick = done(command).json();
+        let regions = tick["rounds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|round| round["region"].as_str().unwrap().to_owned());
+        regions.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    let args = &["run", "--once", "--dry-run", "--json", "--at", MORNING];
+    assert_eq!(regions(warmd(args)), ["eu-west-1", "eu-west-2"]);
+    assert_eq!(regions(warmd(&[args, &["--regions", "eu-west-1,us-east-1"][..]].concat())), ["eu-west-1"]);
+    let mut command = warmd(args);
+    command.env("WARMD_REGIONS", "eu-west-2");
+    assert_eq!(regions(command), ["eu-west-2"]);
+}
+
+#[test]
+fn one_function_is_warmed_without_a_configuration() {
+    let done = run(&["warm", "my-function:live", "--concurrency", "4", "--local"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(steady(&done.stdout.replacen(&done.stdout[5..25], "2026-11-20T09:00:00Z", 1)), @r"
+    tick 2026-11-20T09:00:00Z, took …
+
+      FUNCTION          REGION     REACHED  WARM  COLD  SKEW/HOLD       COST
+    ✓ my-function:live  us-east-1  4/4 ids     0     4   -/100 ms  $0.000013
+
+    1 target: ✓ 1 reached
+    4 pings: 4 cold
+    cost $0.000013: requests <$0.000001, compute $0.000012
+    ");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut command = warmd(&["plan", "--from", "2026-01-01", "--for", "300d"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_round_larger_than_the_open_files_allow_is_refused_before_anything_is_sent() {
+    let program = env!("CARGO_BIN_EXE_warmd");
+    let line = format!("ulimit -n 128 && exec {program} warm f -n 100 --region eu-west-2");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &line]).env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+    let done = done(command);
+    insta::assert_snapshot!(done.shown(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: a round of 100 pings does not fit: the limit of open files leaves room for 64 connections
+    hint: raise it with `ulimit -n 164` (`LimitNOFILE=164` in a systemd unit), or warm fewer environments at once
+    ");
+}
+
+#[test]
+fn a_signal_during_once_finishes_the_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let lambda = Holding::new();
+    let mut command =
+        with_aws(warmd(&["warm", "f", "-n", "1", "--json", "--log-level", "info"]), &emulate.endpoint);
+    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
+    let running = Running::start(command);
+    let ping = lambda.ping();
+    running.signal("INT");
+    running.await_stderr("finishing the rounds in flight");
+    ping.answer();
+    let (status, stdout, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    let tick: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!([&tick["rounds"][0]["warm"], &tick["unfinished"]], [&json!(1), &json!([])]);
+}

@@ -1,0 +1,259 @@
+//! The built binary, its emulator, and a Lambda that answers when the test wants.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `warmd`, run in the repository, with none of this machine's AWS settings.
+pub fn warmd(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmd"));
+    command.args(args).current_dir(root()).env_clear().stdin(Stdio::null());
+    // Neither a profile nor instance credentials: what is not given here is not found elsewhere.
+    command.env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// The settings of a machine whose AWS is at `endpoint`.
+pub fn with_aws(mut command: Command, endpoint: &str) -> Command {
+    command
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_REGION", "eu-west-2")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    command
+}
+
+/// What a command did.
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let code = output.status.code().expect("ended by a signal");
+        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The tick object, or whatever JSON was printed.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+
+    /// All three, for a snapshot.
+    pub fn shown(&self) -> String {
+        format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, steady(&self.stdout), self.stderr)
+    }
+}
+
+/// Runs a command to its end.
+pub fn done(mut command: Command) -> Done {
+    Done::of(command.output().unwrap())
+}
+
+/// Runs `warmd` to its end.
+pub fn run(args: &[&str]) -> Done {
+    done(warmd(args))
+}
+
+/// What is measured, blanked: how long a tick took.
+pub fn steady(text: &str) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        if line.starts_with("tick ")
+            && let Some((before, _)) = line.split_once("took ")
+        {
+            *line = format!("{before}took …");
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running process. Killed when it is dropped.
+pub struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, stdout: lines(stdout), stderr: lines(stderr) }
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for a line on standard error that contains `part`, and returns it.
+    pub fn await_stderr(&self, part: &str) -> String {
+        await_line(&self.stderr, part)
+    }
+
+    /// Waits for a line on standard output that contains `part`, and returns it.
+    pub fn await_stdout(&self, part: &str) -> String {
+        await_line(&self.stdout, part)
+    }
+
+    /// Waits for the end; the rest of both streams and the status.
+    pub fn end(mut self) -> (ExitStatus, String, String) {
+        let [stdout, stderr] = [&self.stdout, &self.stderr].map(|stream| {
+            let mut rest = String::new();
+            loop {
+                match stream.recv_timeout(PATIENCE) {
+                    Ok(line) => rest.push_str(&line),
+                    Err(RecvTimeoutError::Disconnected) => return rest,
+                    Err(RecvTimeoutError::Timeout) => panic!("it does not end; said:\n{rest}"),
+                }
+            }
+        });
+        (self.child.wait().unwrap(), stdout, stderr)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a stream, each with its end.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).unwrap_or(0) == 0 || sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn await_line(stream: &Receiver<String>, part: &str) -> String {
+    let mut seen = String::new();
+    loop {
+        match stream.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(part) => return line,
+            Ok(line) => seen.push_str(&line),
+            Err(why) => panic!("no `{part}` ({why}); said:\n{seen}"),
+        }
+    }
+}
+
+/// `warmd emulate` as a process of its own.
+pub struct Emulate {
+    pub endpoint: String,
+    _process: Running,
+}
+
+impl Emulate {
+    /// With a functions file of this text.
+    pub fn start(folder: &Path, functions: &str) -> Self {
+        let file = write(folder, "functions.yaml", functions);
+        let file = file.to_str().unwrap();
+        let process = Running::start(warmd(&["emulate", "--listen", "127.0.0.1:0", "--functions", file]));
+        let line = process.await_stdout("listening on ");
+        let endpoint = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { endpoint, _process: process }
+    }
+}
+
+/// Writes a file and returns its path.
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A Lambda that holds a ping until the test lets it go.
+pub struct Holding {
+    listener: TcpListener,
+}
+
+/// A ping that is in flight.
+pub struct HeldPing {
+    stream: TcpStream,
+}
+
+impl Holding {
+    pub fn new() -> Self {
+        Self { listener: TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap() }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.listener.local_addr().unwrap())
+    }
+
+    /// Waits for a ping.
+    pub fn ping(&self) -> HeldPing {
+        loop {
+            let (mut stream, _) = self.listener.accept().unwrap();
+            if read_request(&mut stream).is_some() {
+                return HeldPing { stream };
+            }
+        }
+    }
+}
+
+impl HeldPing {
+    /// Answers as a warm environment does.
+    pub fn answer(mut self) {
+        use base64::Engine as _;
+        let report = "REPORT RequestId: r\tDuration: 25.00 ms\tBilled Duration: 25 ms\tMemory Size: 128 MB\t\
+                      Max Memory Used: 17 MB\t\n";
+        let log = base64::engine::general_purpose::STANDARD.encode(report);
+        let body = r#"{"warmd":{"environment":"e"}}"#;
+        let length = body.len();
+        write!(
+            self.stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nx-amz-log-result: {log}\r\n\
+             x-amz-executed-version: 1\r\n\r\n{body}"
+        )
+        .unwrap();
+    }
+}
+
+/// Reads a request to the end of its body; `None` when the connection closes first.
+fn read_request(stream: &mut TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    Some(())
+}

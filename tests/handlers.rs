@@ -1,0 +1,244 @@
+//! The handler snippets, run: each in its own language, asked the same things.
+
+use std::io::ErrorKind;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use warmd::cli::handler::{Language, snippet};
+use warmd::domain::protocol::{PingContext, Protocol};
+
+#[path = "../src/cli/handlers/rust.rs"]
+mod rust;
+
+/// What a driver prints: one line of JSON.
+#[derive(serde::Deserialize)]
+struct Said {
+    /// The environment's id after the module was loaded, and nothing invoked.
+    at_load: Value,
+    /// The answers to two pings of 60 ms, and how long the first took, ms.
+    first: Value,
+    second: Value,
+    took_ms: f64,
+    /// Each event that is no ping, as the user's handler saw it.
+    passed: Vec<Value>,
+    /// How the user's own failure came out.
+    raised: String,
+}
+
+/// The bytes that the protocol really sends.
+fn ping() -> Value {
+    let context = PingContext { round: "r", index: 0, concurrency: 2, hold_ms: 60 };
+    serde_json::from_slice(&Protocol::Warmd.payload(&context)).unwrap()
+}
+
+/// Events that look like pings, and are none.
+fn others() -> Vec<Value> {
+    vec![
+        json!(null),
+        json!("warmd"),
+        json!(7),
+        json!([]),
+        json!({}),
+        json!({"order": {"id": 1}, "warm": true}),
+        json!({"warmd": null}),
+        json!({"warmd": "ping"}),
+        json!({"warmd": []}),
+        json!({"warmd": {}}),
+        json!({"warmd": {"run": {"at": "2026-11-20T09:00:00Z"}}}),
+        json!({"warmd": {"version": 1}}),
+        json!({"warmd": {"version": 2, "hold_ms": 1}}),
+        json!({"warmd": {"version": 1, "hold_ms": "1"}}),
+        json!({"warmd": {"version": 1, "hold_ms": true}}),
+        json!({"warmd": {"version": 1, "hold_ms": null}}),
+        json!({"warmd": {"version": 1, "hold_ms": -1}}),
+        json!({"warmd": {"version": 1, "hold_ms": 1_000_000_000_000_u64}}),
+    ]
+}
+
+/// Writes the snippet as `file` beside `driver`, and runs `program driver`. None where the program is not installed;
+/// continuous integration has them all.
+fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> Option<Said> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(file), snippet(language)).unwrap();
+    std::fs::write(dir.path().join(driver.0), driver.1).unwrap();
+    let input = json!({"ping": ping(), "others": others()}).to_string();
+    let output = match Command::new(program).arg(driver.0).arg(input).current_dir(dir.path()).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            eprintln!("{program} is not installed: its snippet was not run");
+            return None;
+        }
+        Err(error) => panic!("{program}: {error}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn environment(answer: &Value) -> String {
+    let id = Protocol::Warmd.environment_id(answer.to_string().as_bytes()).expect("an id in the answer");
+    assert!(id.len() >= 32, "128 random bits: {id}");
+    assert_eq!(*answer, json!({"warmd": {"environment": id}}), "and nothing else");
+    id
+}
+
+fn check(said: &Said) -> String {
+    assert_eq!(said.at_load, Value::Null, "the id is made on the first invocation");
+    let id = environment(&said.first);
+    assert_eq!(environment(&said.second), id, "one environment, one id");
+    // Timers may fire a millisecond early; a loaded machine answers late.
+    assert!((59.0..5_000.0).contains(&said.took_ms), "held for {} ms", said.took_ms);
+    assert_eq!(said.passed, others(), "what is no ping is the user's, untouched");
+    assert_eq!(said.raised, "mine");
+    id
+}
+
+const PYTHON: &str = r#"
+import json, sys, time
+import warmd_handler
+from warmd_handler import warmd
+
+given = json.loads(sys.argv[1])
+at_load = warmd_handler._environment
+
+@warmd
+def handler(event, context):
+    "The user's."
+    assert context == "context"
+    if event == "fail":
+        raise ValueError("mine")
+    return {"saw": event}
+
+assert handler.__name__ == "handler" and handler.__doc__ == "The user's."
+began = time.monotonic()
+first = handler(given["ping"], "context")
+took_ms = (time.monotonic() - began) * 1000
+second = handler(given["ping"], "context")
+passed = [handler(event, "context")["saw"] for event in given["others"]]
+try:
+    handler("fail", "context")
+except ValueError as error:
+    raised = str(error)
+print(json.dumps(dict(at_load=at_load, first=first, second=second, took_ms=took_ms, passed=passed, raised=raised)))
+"#;
+
+const NODE: &str = r#"
+import { warmd } from "./warmd-handler.mjs";
+import assert from "node:assert";
+
+const given = JSON.parse(process.argv[2]);
+const handler = warmd(async (event, context) => {
+  assert.equal(context, "context");
+  if (event === "fail") throw new Error("mine");
+  return { saw: event };
+});
+const began = performance.now();
+const first = await handler(given.ping, "context");
+const took_ms = performance.now() - began;
+const second = await handler(given.ping, "context");
+const passed = [];
+for (const event of given.others) passed.push((await handler(event, "context")).saw);
+const raised = await handler("fail", "context").catch((error) => error.message);
+
+// A handler with a callback: it is called with it, and nothing comes back that would end the invocation early.
+const withCallback = warmd((event, context, callback) => {
+  setImmediate(callback, null, event);
+});
+let called;
+const back = withCallback({ order: 1 }, "context", (error, result) => (called = result));
+assert.equal(back, undefined);
+await new Promise((resolve) => setTimeout(resolve, 20));
+assert.deepEqual(called, { order: 1 });
+// The runtime takes a handler of three parameters for one with a callback.
+assert.equal(handler.length, 2);
+
+console.log(JSON.stringify({ at_load: null, first, second, took_ms, passed, raised }));
+"#;
+
+/// What the id is made from counts its calls: none while the module is loaded.
+const NODE_LOAD: &str = r#"
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
+
+let calls = 0;
+const real = crypto.randomUUID;
+crypto.randomUUID = (...options) => (calls++, real(...options));
+syncBuiltinESMExports();
+const { warmd } = await import("./warmd-handler.mjs");
+const handler = warmd(() => "mine");
+const atLoad = calls;
+handler({});
+handler({});
+console.log(JSON.stringify([atLoad, calls]));
+"#;
+
+#[test]
+fn python() {
+    let run = || run("python3", Language::Python, "warmd_handler.py", ("driver.py", PYTHON));
+    let (Some(one), Some(other)) = (run(), run()) else { return };
+    assert_ne!(check(&one), check(&other), "two environments, two ids");
+}
+
+#[test]
+fn node() {
+    let run = || run("node", Language::Node, "warmd-handler.mjs", ("driver.mjs", NODE));
+    let (Some(one), Some(other)) = (run(), run()) else { return };
+    assert_ne!(check(&one), check(&other), "two environments, two ids");
+}
+
+#[test]
+fn node_makes_the_id_on_the_first_invocation() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("warmd-handler.mjs"), snippet(Language::Node)).unwrap();
+    std::fs::write(dir.path().join("driver.mjs"), NODE_LOAD).unwrap();
+    let Ok(output) = Command::new("node").arg("driver.mjs").current_dir(dir.path()).output() else { return };
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[0,1]");
+}
+
+/// As its comment says to use it in CommonJS.
+#[test]
+fn node_as_common_js() {
+    let import = r#"import { randomUUID } from "node:crypto";"#;
+    let source = snippet(Language::Node);
+    assert!(source.contains(import));
+    let source = source
+        .replace(import, r#"const { randomUUID } = require("node:crypto");"#)
+        .replace("export function", "function");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("warmd-handler.cjs"),
+        format!("{source}\nmodule.exports = {{ warmd }};\n"),
+    )
+    .unwrap();
+    let driver = r#"require("./warmd-handler.cjs").warmd(() => 0)({ warmd: { version: 1, hold_ms: 0 } }).then((a) => console.log(JSON.stringify(a)));"#;
+    let Ok(output) = Command::new("node").args(["-e", driver]).current_dir(dir.path()).output() else {
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    environment(&serde_json::from_slice(&output.stdout).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rust() {
+    let began = tokio::time::Instant::now();
+    let first = rust::answer(&ping()).await.expect("an answer to a ping");
+    assert_eq!(began.elapsed(), Duration::from_millis(60));
+    let second = rust::answer(&ping()).await.expect("an answer to a ping");
+    assert_eq!(environment(&first), environment(&second));
+    for event in others() {
+        assert_eq!(rust::answer(&event).await, None, "{event}");
+    }
+}
+
+#[test]
+fn snippets_are_short_and_say_how_to_use_them() {
+    for (language, call) in [
+        (Language::Python, "@warmd"),
+        (Language::Node, "warmd(async"),
+        (Language::Rust, "answer(&event.payload)"),
+    ] {
+        let source = snippet(language);
+        assert!(source.contains(call));
+        assert!(source.lines().count() <= 50 && source.ends_with('\n'));
+    }
+}
