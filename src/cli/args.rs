@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::handler::Language;
-use super::values;
+use super::values::{self, Regions};
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
 
@@ -122,10 +122,10 @@ impl Configs {
 /// Which part of the fleet.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Only {
-    /// Serve targets in these regions only, separated by commas.
-    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true,
-        value_delimiter = ',', value_parser = values::region)]
-    pub regions: Vec<Region>,
+    /// Serve targets in these regions only, separated by commas; `all` for all.
+    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true, default_value = "all",
+        hide_default_value = true, value_parser = values::regions)]
+    pub regions: Regions,
 }
 
 /// `warmd run`.
@@ -189,7 +189,7 @@ One round now, with its top-ups. It sends no metrics to CloudWatch: what it did 
 The region is that of an ARN, else --region, AWS_REGION or the profile; --local falls back to
 us-east-1.")]
 pub struct WarmArgs {
-    /// The function: NAME[:QUALIFIER] or its ARN.
+    /// The function: NAME, NAME:QUALIFIER or the ARN.
     #[arg(value_name = "FUNCTION", value_parser = values::function)]
     pub function: FunctionRef,
     /// How many environments to warm: that many pings at once.
@@ -265,7 +265,7 @@ pub struct PlanArgs {
     /// Where it ends, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
-    /// Only this function: NAME[:QUALIFIER] or its ARN, as configured.
+    /// Only this function: NAME, NAME:QUALIFIER or the ARN, as configured.
     #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
     pub function: Option<FunctionRef>,
     /// Zone of dates and of the picture. [default: the zone of the target's first window; UTC for dates]
@@ -289,7 +289,7 @@ Examples:
   warmd explain nlp-inference:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
 pub struct ExplainArgs {
-    /// The function: NAME[:QUALIFIER] or its ARN, as configured.
+    /// The function: NAME, NAME:QUALIFIER or the ARN, as configured.
     #[arg(value_name = "FUNCTION", value_parser = values::function)]
     pub function: FunctionRef,
     /// Its region, when it is configured in several.

@@ -130,10 +130,7 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
                     Some("5m or less".to_owned()),
                 ),
             };
-            let warning = loaded.warning(mark.unwrap_or(marks.function), message, hint);
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
+            warnings.push(loaded.warning(mark.unwrap_or(marks.function), message, hint));
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
@@ -146,6 +143,7 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
             ));
         }
     }
-    warnings.sort_by(|one, other| one.place.cmp(&other.place));
+    warnings.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
+    warnings.dedup();
     warnings
 }

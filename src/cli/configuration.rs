@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::args::{Configs, Only};
 use super::error::Failure;
+use super::values::Regions;
 use crate::config::{self, Loaded, Problems};
 use crate::domain::fleet::{Fleet, Target};
 
@@ -32,8 +33,11 @@ impl Origin {
     /// # Errors
     /// Every mistake in every file.
     pub fn load(&self) -> Result<Loaded, Problems> {
-        let regions = &self.only.regions;
-        config::load(&self.paths, (!regions.is_empty()).then_some(regions.as_slice()))
+        let filter = match &self.only.regions {
+            Regions::All => None,
+            Regions::Only(regions) => Some(regions.as_slice()),
+        };
+        config::load(&self.paths, filter)
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.

@@ -16,7 +16,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use super::run::{due, interrupted};
+use super::run::{due, insisted};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
@@ -67,7 +67,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
             info!("stopped");
             Ok(Exit::Success)
         }
-        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+        exit = insisted(termination, stopper, &engine) => Ok(exit),
         () = reloading => Ok(Exit::Failed),
     }
 }

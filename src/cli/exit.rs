@@ -51,3 +51,45 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::cli::warm::bare_target;
+    use crate::domain::function::{FunctionRef, Region};
+    use crate::domain::tick::{RoundRecord, Skipped, Unfinished, UnfinishedReason};
+
+    fn report(verdicts: &[Verdict], unfinished: bool) -> TickReport {
+        let region = Region::parse("eu-west-2").unwrap();
+        let target = bare_target(&FunctionRef::parse("f").unwrap(), region);
+        let rounds = verdicts.iter().map(|verdict| {
+            let round = RoundRecord::skipped(&target, 1, Skipped::InFlight);
+            RoundRecord { verdict: *verdict, ..round }
+        });
+        TickReport {
+            tick: DateTime::UNIX_EPOCH,
+            config: None,
+            duration_ms: 1,
+            rounds: rounds.collect(),
+            unfinished: unfinished
+                .then(|| Unfinished::new(&target, 1, UnfinishedReason::Deadline))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_short_round_outranks_our_own_losses_and_anything_else_of_ours_is_1() {
+        let of = |verdicts: &[Verdict], unfinished, recorded| {
+            Exit::of_tick(&report(verdicts, unfinished), recorded).code()
+        };
+        assert_eq!(of(&[], false, Some(Recorded::Sent)), 0);
+        assert_eq!(of(&[Verdict::Reached, Verdict::Unproven, Verdict::Skipped], false, None), 0);
+        assert_eq!(of(&[Verdict::Reached, Verdict::Short], true, Some(Recorded::Lost)), 3);
+        assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::FellBack)), 1);
+        assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::Lost)), 1);
+        assert_eq!(of(&[Verdict::Reached], true, None), 1);
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
@@ -66,8 +66,7 @@ impl Warmer {
         let path =
             std::env::var_os("WARMD_CONFIGS").map_or_else(|| PathBuf::from("warm-configs"), PathBuf::from);
         let regions = std::env::var("WARMD_REGIONS").unwrap_or_default();
-        let regions = regions.split(',').filter(|name| !name.is_empty()).map(values::region);
-        let only = Only { regions: regions.collect::<Result<_, _>>().map_err(Failure::Usage)? };
+        let only = Only { regions: values::regions(&regions).map_err(Failure::Usage)? };
         let fleet = Origin::of_path(&path, &only).load()?.fleet;
         let world = World::aws().await;
         let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
@@ -77,7 +76,7 @@ impl Warmer {
     }
 
     /// One tick at the event's own time, so that a repeated delivery acts on its own minute.
-    async fn serve(&self, event: Value) -> Result<TickReport, Error> {
+    async fn serve(&self, event: Value) -> Result<TickReport, Diagnostic> {
         let at = scheduled(event)?;
         let mode = Mode::DueSince(Minute::of(at).plus(-PERIOD_MINUTES));
         let due = due(&self.fleet, at, mode);
@@ -93,8 +92,11 @@ impl Warmer {
 }
 
 /// The time of a scheduled event. Any other event is refused, and nothing is sent.
-fn scheduled(event: Value) -> Result<DateTime<Utc>, Error> {
-    let refused = |why: String| Error::from(format!("this event is not served, and nothing was sent: {why}"));
+fn scheduled(event: Value) -> Result<DateTime<Utc>, Diagnostic> {
+    let refused = |why: String| Diagnostic {
+        error_type: "EventRefused".to_owned(),
+        error_message: format!("this event is not served, and nothing was sent: {why}"),
+    };
     let event: Scheduled = serde_json::from_value(event)
         .map_err(|error| refused(format!("it is not a scheduled event of EventBridge ({error})")))?;
     match (event.source.as_str(), event.detail_type.as_str()) {
@@ -117,8 +119,8 @@ mod tests {
             "resources": [], "detail": {},
         });
         assert_eq!(scheduled(event).unwrap().to_rfc3339(), "2026-11-20T09:00:00+00:00");
-        insta::assert_snapshot!(scheduled(json!({"hello": 1})).unwrap_err(), @"this event is not served, and nothing was sent: it is not a scheduled event of EventBridge (missing field `source`)");
+        insta::assert_snapshot!(scheduled(json!({"hello": 1})).unwrap_err().error_message, @"this event is not served, and nothing was sent: it is not a scheduled event of EventBridge (missing field `source`)");
         let other = json!({"detail-type": "Warm Request", "source": "shop", "time": "2026-11-20T09:00:00Z"});
-        insta::assert_snapshot!(scheduled(other).unwrap_err(), @"this event is not served, and nothing was sent: `Warm Request` from `shop` is unknown");
+        insta::assert_snapshot!(scheduled(other).unwrap_err().error_message, @"this event is not served, and nothing was sent: `Warm Request` from `shop` is unknown");
     }
 }

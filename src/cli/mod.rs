@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::runtime;
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, RunArgs, WarmArgs};
 use self::error::Failure;
 use self::exit::Exit;
 use self::output::{complain, print};
@@ -48,10 +48,14 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// A daemon tells what it does; a command says what it has to say on standard output.
+/// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
+/// same twice; an object for programs does not.
 fn default_level(command: &Command) -> &'static str {
     match command {
         Command::Run(args) if !args.once => "info",
+        Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
+            "warn,warmd::engine=error"
+        }
         _ => "warn",
     }
 }

@@ -15,11 +15,11 @@ use super::render::{self, Style};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
-use crate::domain::schedule::{Minute, Mode, plan_tick};
+use crate::domain::schedule::{Minute, Mode, next_change, plan_tick};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::Recorder;
-use crate::engine::stop::stop;
+use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::{Due, Engine};
 
 /// One tick.
@@ -41,7 +41,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let (stopper, stop) = stop();
     let served = async {
         let report = engine.tick(now, Some(fleet.hash.clone()), due, &stop).await;
-        show(&report, args.json, style)?;
+        let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args.json));
         // `--at` decides what is due, but the pings were real and were now.
         let recorded = match args.at {
             None => recorder.record(&report, &fleet.metrics).await,
@@ -51,11 +51,25 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
                     .await
             }
         };
+        shown?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };
     tokio::select! {
         exit = served => exit,
-        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+        exit = insisted(termination, stopper, &engine) => Ok(exit),
+    }
+}
+
+/// When nothing was to be done: what comes next.
+fn hint(fleet: &Fleet, report: &TickReport, json: bool) -> io::Result<()> {
+    if json || !report.rounds.is_empty() || !report.unfinished.is_empty() {
+        return Ok(());
+    }
+    let now = Minute::of(report.tick);
+    let changes = fleet.targets.iter().filter_map(|target| Some((target, next_change(target, now)?)));
+    match changes.min_by_key(|(_, (at, _))| *at) {
+        Some((target, (at, number))) => print(&render::explain::next(target, at, number)),
+        None => Ok(()),
     }
 }
 
@@ -83,8 +97,10 @@ pub fn show(report: &TickReport, json: bool, style: Style) -> io::Result<()> {
     if json { print_json(report) } else { print(&render::tick::tick(report, style)) }
 }
 
-/// Says what the second signal has cut off.
-pub fn interrupted<L: Lambda>(engine: &Engine<L>) -> Exit {
+/// Waits for the second signal and says what it cuts off. The others of a `select!` are dropped, and their rounds with
+/// them, as soon as this has ended: so it is said here.
+pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, engine: &Engine<L>) -> Exit {
+    termination.twice(stopper).await;
     let cut: Vec<String> = engine.still_in_flight().iter().map(ToString::to_string).collect();
     if cut.is_empty() {
         complain("ended at once; nothing was in flight");

@@ -65,6 +65,28 @@ pub fn region(text: &str) -> Result<Region, String> {
     })
 }
 
+/// Regions that are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Regions {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<Region>),
+}
+
+/// Regions separated by commas, or `all`. Nothing, as an empty environment variable has it, is all.
+///
+/// # Errors
+/// Which name is unknown, and the nearest known one.
+pub fn regions(text: &str) -> Result<Regions, String> {
+    let mut names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
+    if text.trim() == "all" || names.peek().is_none() {
+        return Ok(Regions::All);
+    }
+    names.map(region).collect::<Result<_, _>>().map(Regions::Only)
+}
+
 /// A function: `name[:qualifier]` or an ARN.
 ///
 /// # Errors
@@ -145,6 +167,11 @@ mod tests {
         insta::assert_snapshot!(instant("yesterday").unwrap_err(), @"premature end of input; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00");
         insta::assert_snapshot!(region("eu-wset-2").unwrap_err(), @"unknown region `eu-wset-2`; did you mean `eu-west-2`?");
         insta::assert_snapshot!(region("london").unwrap_err(), @"unknown region `london`; expected a name such as eu-west-2");
+        assert_eq!(regions(" all "), Ok(Regions::All));
+        assert_eq!(regions(""), Ok(Regions::All));
+        let two = ["eu-west-1", "us-east-1"].map(|name| Region::parse(name).unwrap());
+        assert_eq!(regions("eu-west-1, us-east-1,"), Ok(Regions::Only(two.to_vec())));
+        assert!(regions("eu-west-1,all").is_err());
         assert!(cron("* * * * *").unwrap_err().contains("seconds first"));
         assert!(json("{").unwrap_err().contains("line 1 column 1"));
         assert!(log_filter("warmd=loud").is_err());

@@ -7,11 +7,11 @@ use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::render::Style;
-use super::run::{interrupted, show};
+use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
-use crate::domain::fleet::{Architecture, Target};
-use crate::domain::function::Region;
+use crate::domain::fleet::{Architecture, Hold, Target};
+use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::Clock;
 use crate::engine::stop::stop;
@@ -28,7 +28,8 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &[]).await?;
-    let target = target(args, protocol, region(args, &world)?);
+    let bare = bare_target(&args.function, region(args, &world)?);
+    let target = Target { protocol, hold: args.hold, ..bare };
     let engine = world.engine(args.concurrency, args.concurrency)?;
     let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
     let (stopper, stop) = stop();
@@ -37,7 +38,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
             show(&report, args.json, style)?;
             Ok(Exit::of_tick(&report, None))
         }
-        () = termination.twice(stopper) => Ok(interrupted(&engine)),
+        exit = insisted(termination, stopper, &engine) => Ok(exit),
     }
 }
 
@@ -74,13 +75,14 @@ fn parse(region: &str) -> Result<Region, Failure> {
     super::values::region(region).map_err(Failure::Usage)
 }
 
-fn target(args: &WarmArgs, protocol: Protocol, region: Region) -> Target {
+/// A target without a schedule, and nothing else known of it.
+pub fn bare_target(function: &FunctionRef, region: Region) -> Target {
     Target {
-        id: args.function.identity(region),
-        label: args.function.to_string(),
+        id: function.identity(region),
+        label: function.to_string(),
         owner: None,
-        protocol,
-        hold: args.hold,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
         timeout: None,
         memory_mb: None,
         architecture: Architecture::default(),

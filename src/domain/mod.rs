@@ -5,11 +5,16 @@
 
 pub mod calendar;
 pub mod cost;
+pub mod dashboard;
+pub mod events;
 pub mod fleet;
 pub mod function;
+pub mod iam;
 pub mod metrics;
 pub mod protocol;
 pub mod report;
 pub mod round;
 pub mod schedule;
+pub mod shard;
 pub mod tick;
+pub mod tick_line;

@@ -16,7 +16,7 @@ pub struct Scenario {
     pub functions: BTreeMap<String, Profile>,
     /// What goes wrong with CloudWatch's PutMetricData. Only faults that refuse or cut the call apply.
     pub metrics: Vec<Fault>,
-    /// What goes wrong with EventBridge's PutEvents. Faults count calls, [`FaultKind::FailEntry`] counts entries.
+    /// What goes wrong with EventBridge's PutEvents. Faults count calls, [`FaultKind::FailEntry`](super::FaultKind::FailEntry) counts entries.
     pub events: Vec<Fault>,
     /// The seed of everything that is left to chance.
     pub seed: u64,

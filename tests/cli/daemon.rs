@@ -1,5 +1,6 @@
 //! The daemon: drain, insistence, reload.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -101,6 +102,27 @@ fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
 }
 
 #[test]
+fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let configs = write(folder.path(), "one.yaml", ONE);
+    let args = ["run", "--json", "--cron", "* * * * * *", configs.to_str().unwrap()];
+    let running = Running::start(with_aws(warmd(&args), &emulate.endpoint));
+    // Ticks may end in another order than they began; a minute's first has a round, its others have none.
+    let mut minutes = BTreeMap::<String, Vec<usize>>::new();
+    while !minutes.values().any(|rounds| rounds.len() >= 2 && rounds.contains(&1)) {
+        let tick: Value = serde_json::from_str(&running.await_stdout("tick")).unwrap();
+        let minute = tick["tick"].as_str().unwrap()[..16].to_owned();
+        minutes.entry(minute).or_default().push(tick["rounds"].as_array().unwrap().len());
+    }
+    assert!(minutes.values().all(|rounds| rounds.iter().sum::<usize>() <= 1), "{minutes:?}");
+    write(folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 22"));
+    running.await_stderr("a new configuration is in force");
+    running.signal("TERM");
+    assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
 fn the_daemon_refuses_to_start_on_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let configs = write(folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
@@ -112,7 +134,7 @@ fn the_daemon_refuses_to_start_on_a_mistake() {
 fn logs_can_be_json() {
     let folder = tempfile::tempdir().unwrap();
     let configs = write(folder.path(), "one.yaml", ONE);
-    let mut running =
+    let running =
         Running::start(warmd(&["run", "--local", "--log-format", "json", configs.to_str().unwrap()]));
     let line: Value = serde_json::from_str(&running.await_stderr("started")).unwrap();
     assert_eq!([&line["level"], &line["targets"]], [&json!("INFO"), &json!(1)]);

@@ -31,7 +31,7 @@ fn a_first_run_needs_nothing_and_says_everything() {
     insta::assert_snapshot!(done.shown(), @r"
     exit 0
     --- stdout
-    tick 2026-11-20T09:00:00Z, configuration 7e6abbf6, took …
+    tick 2026-11-20T09:00:00Z, configuration …, took …
 
       FUNCTION             REGION     REACHED    WARM  COLD  SKEW/HOLD  S3 EGRESS       COST
     ✓ checkout-api:live    eu-west-2  2/2 ids       0     2   -/100 ms             $0.000005
@@ -76,7 +76,7 @@ fn a_dry_run_sends_nothing() {
     insta::assert_snapshot!(text.shown(), @r#"
     exit 0
     --- stdout
-    dry run of tick 2026-11-20T09:00:00Z, configuration 7e6abbf6: nothing is sent
+    dry run of tick 2026-11-20T09:00:00Z, configuration …: nothing is sent
 
       FUNCTION             REGION     TARGET  PROTOCOL  HOLD
     · checkout-api:live    eu-west-2       2  warmd     auto
@@ -98,6 +98,32 @@ fn a_dry_run_sends_nothing() {
         [&round["pings"], &round["verdict"], &round["skipped"]],
         [&json!(0), &json!("skipped"), &json!("dry-run")]
     );
+}
+
+#[test]
+fn a_tick_with_nothing_to_do_says_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        TWO.replace("all-day", "\"08:00-18:00\"").replace("eu-west-2", "eu-west-2, timezone: Europe/London");
+    let configs = write(folder.path(), "two.yaml", &text);
+    let once = |at: &str, more: &[&str]| {
+        let args = ["run", "--once", "--local", "--at", at, configs.to_str().unwrap()];
+        run(&[&args, more].concat())
+    };
+    insta::assert_snapshot!(once("2026-07-20T06:30:00Z", &[]).shown(), @r"
+    exit 0
+    --- stdout
+    tick 2026-07-20T06:30:00Z, configuration …, took …
+    nothing to do in this minute
+    next: good (eu-west-2) to 2 at Mon 20 Jul 2026 08:00 BST
+    --- stderr
+    ");
+    let pings = |at, more: &[&str]| {
+        once(at, &[&["--json"], more].concat()).json()["rounds"].as_array().unwrap().len()
+    };
+    assert_eq!(pings("2026-07-20T07:01:00Z", &[]), 2, "every target that is open");
+    assert_eq!(pings("2026-07-20T07:01:00Z", &["--due-only"]), 0);
+    assert_eq!(pings("2026-07-20T07:00:00Z", &["--due-only"]), 2);
 }
 
 #[test]

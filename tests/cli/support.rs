@@ -67,7 +67,7 @@ pub fn run(args: &[&str]) -> Done {
     done(warmd(args))
 }
 
-/// What is measured, blanked: how long a tick took.
+/// What is measured, or changes with every word of the examples, blanked.
 pub fn steady(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for line in &mut lines {
@@ -75,6 +75,9 @@ pub fn steady(text: &str) -> String {
             && let Some((before, _)) = line.split_once("took ")
         {
             *line = format!("{before}took …");
+        }
+        if let Some((before, after)) = line.split_once(", configuration ") {
+            *line = format!("{before}, configuration …{}", &after[8..]);
         }
     }
     lines.iter().map(|line| format!("{line}\n")).collect()

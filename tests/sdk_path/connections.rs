@@ -49,10 +49,7 @@ async fn a_thousand_pings_are_in_flight_together_past_the_stream_limit_of_tls() 
     assert_eq!(server.seen.most_in_flight(), N);
     assert_eq!(server.seen.count(), N);
     assert_eq!(server.seen.http2.load(Ordering::SeqCst), 0);
-    let last = exchanges.iter().map(|exchange| exchange.sent).max().unwrap();
-    let first = exchanges.iter().map(|exchange| exchange.sent).min().unwrap();
-    // Handshakes alone take seconds here; the release only has to write.
-    assert!(last - first < Duration::from_millis(500), "spread {:?}", last - first);
+    assert_eq!(server.seen.connections_before.get(), Some(&N), "all connected before the first was sent");
 }
 
 #[tokio::test(start_paused = true)]

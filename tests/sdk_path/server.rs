@@ -30,6 +30,8 @@ type Script = dyn Fn(Request<Bytes>) -> Pin<Box<dyn Future<Output = Answer> + Se
 pub struct Seen {
     pub requests: Mutex<Vec<Request<Bytes>>>,
     pub connections: AtomicUsize,
+    /// Connections there were when the first request came.
+    pub connections_before: std::sync::OnceLock<usize>,
     pub resumed: AtomicUsize,
     pub http2: AtomicUsize,
     /// Requests that are being served now.
@@ -83,6 +85,10 @@ impl Server {
     /// Serves one connection.
     pub async fn connection(self, stream: impl Transport + 'static) {
         self.seen.connections.fetch_add(1, Ordering::SeqCst);
+        self.speak(stream).await;
+    }
+
+    async fn speak(self, stream: impl Transport + 'static) {
         let keep = self.keep;
         let service = service_fn(move |request: Request<Incoming>| {
             let server = self.clone();
@@ -104,6 +110,7 @@ impl Server {
         }
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, body.collect().await.unwrap().to_bytes());
+        self.seen.connections_before.get_or_init(|| self.seen.connections());
         self.seen.requests.lock().unwrap().push(request.clone());
         let now = self.seen.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.seen.most_in_flight.send_if_modified(|most| {
@@ -118,11 +125,13 @@ impl Server {
 
     /// Serves one connection with TLS.
     pub async fn secure_connection(self, tls: TlsAcceptor, stream: impl Transport + 'static) {
+        // Counted before the handshake: the client has done with it a little earlier than the server.
+        self.seen.connections.fetch_add(1, Ordering::SeqCst);
         let Ok(stream) = tls.accept(stream).await else { return };
         if stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
             self.seen.resumed.fetch_add(1, Ordering::SeqCst);
         }
-        self.connection(stream).await;
+        self.speak(stream).await;
     }
 
     /// Listens on loopback; with TLS if given. Returns the address.

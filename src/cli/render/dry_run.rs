@@ -25,7 +25,7 @@ pub fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], style: Style) -> 
     let hash = fleet.hash.get(..8).unwrap_or(&fleet.hash);
     let mut out = format!("dry run of tick {now}, configuration {hash}: nothing is sent\n");
     if due.is_empty() {
-        out.push_str("nothing to do: no target is above zero in this minute\n");
+        out.push_str("nothing to do in this minute\n");
         return out;
     }
     let rows: Vec<_> = due

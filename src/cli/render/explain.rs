@@ -60,6 +60,12 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
     out
 }
 
+/// What comes next for a target, when now there is nothing. Ends with a line feed.
+pub fn next(target: &Target, at: Minute, number: u32) -> String {
+    let at = zoned::instant(at.instant(), own_zone(target), 0);
+    format!("next: {} ({}) to {number} at {at}\n", target.label, target.region())
+}
+
 fn due(target: &Target, explanation: &Explanation<'_>) -> String {
     let every = count(u64::from(target.interval_minutes), "minute");
     match explanation.due {

@@ -117,7 +117,7 @@ pub fn tick(report: &TickReport, style: Style) -> String {
     let items = items(report);
     let mut out = heading(report);
     if items.is_empty() {
-        out.push_str("nothing to do: no target is above zero in this minute\n");
+        out.push_str("nothing to do in this minute\n");
         return out;
     }
     out.push('\n');

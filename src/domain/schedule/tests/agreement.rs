@@ -258,7 +258,7 @@ proptest! {
     #[test]
     fn an_explanation_agrees_with_the_definitions((target_, from) in a_target(), probes in prop::collection::vec(0..7 * DAY, 8)) {
         for (index, window) in target_.windows.iter().enumerate() {
-            let spans = model::spans(window, from, from + 7 * DAY, |minute| model::offset(window.zone, minute));
+            let spans = model::spans(window, from, from + 10 * DAY, |minute| model::offset(window.zone, minute));
             let (lead, up, down) =
                 (window.lead.num_minutes(), window.ramp_up.num_minutes(), window.ramp_down.num_minutes());
             for at in probes.iter().map(|probe| from + probe) {
@@ -287,6 +287,8 @@ proptest! {
                 }
                 if matches!(state, WindowState::Closed | WindowState::Excepted | WindowState::Empty)
                     && let Some(next) = real.find(|span| span.opens > at)
+                    // The model's clock ends two days later, and with it the occurrences that reach so far.
+                    && next.opens < from + 9 * DAY
                 {
                     prop_assert_eq!(view.opens, Some(Minute::from_epoch(next.opens).instant()));
                     prop_assert_eq!(view.closes, Some(Minute::from_epoch(next.closes).instant()));

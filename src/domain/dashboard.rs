@@ -1,0 +1,298 @@
+//! The CloudWatch dashboard: one body, printed by `warmd dashboard --print` and deployed by `template.yaml`, whose copy
+//! a test keeps equal.
+//!
+//! Fleet totals are metrics. What is told per function comes from the tick lines in the log (see
+//! [`super::tick_line`]): a metric per function and kind would often cost more than the warming.
+
+use serde_json::{Map, Value, json};
+
+use super::metrics::Metric;
+use super::tick_line;
+
+/// The width of a dashboard, in its own units. Source: the dashboard body reference of CloudWatch.
+const WIDTH: u32 = 24;
+/// Seconds in five minutes: the period of the graphs. The widest default interval between two rounds.
+const PERIOD: u32 = 300;
+/// Seconds in a day. A day's datum starts at midnight UTC, so months can be told apart.
+const DAY: u32 = 86_400;
+/// Bytes in a billed GB.
+const GB: u64 = 1 << 30;
+
+/// The dashboard's body for the metrics in `namespace` and the Lambda's log group, both in `region`.
+pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
+    let on = Source { namespace, log_group, region };
+    let rows: [(u32, Vec<Value>); 5] = [
+        (4, vec![on.month_to_date()]),
+        (6, vec![on.target_and_reached(), on.trouble()]),
+        (6, vec![on.cold_starts(), on.egress(), on.cost()]),
+        (8, vec![on.top_ten()]),
+        (8, vec![on.short_rounds(), on.ticks()]),
+    ];
+    let mut widgets = Vec::new();
+    let mut y = 0;
+    for (height, row) in rows {
+        let width = WIDTH / u32::try_from(row.len().max(1)).unwrap_or(1);
+        for (mut widget, x) in row.into_iter().zip((0..).step_by(width as usize)) {
+            for (key, value) in [("x", x), ("y", y), ("width", width), ("height", height)] {
+                widget[key] = json!(value);
+            }
+            widgets.push(widget);
+        }
+        y += height;
+    }
+    // The period of each graph holds, whatever stretch of time is looked at: sums would mean something else.
+    json!({ "start": "-PT12H", "periodOverride": "inherit", "widgets": widgets })
+}
+
+/// Where the data are.
+struct Source<'a> {
+    namespace: &'a str,
+    log_group: &'a str,
+    region: &'a str,
+}
+
+impl Source<'_> {
+    /// Costs and bytes since the month began (UTC), which no time range of a dashboard says.
+    ///
+    /// Of the last 31 days, the days in the month of the latest datum are added up.
+    fn month_to_date(&self) -> Value {
+        let sum = |id: &str, of: &str, label: &str| {
+            let month = format!("YEAR({id}) * 12 + MONTH({id})");
+            let this_month = format!("IF({month} == MAX({month}), {of}, 0)");
+            expression(&format!("RUNNING_SUM({this_month})"), label)
+        };
+        let hidden = |metric, id: &str| self.metric(metric, json!({ "id": id, "visible": false }));
+        let metrics = vec![
+            hidden(Metric::WarmingCost, "cost"),
+            hidden(Metric::S3EgressCost, "egress"),
+            hidden(Metric::S3EgressBytes, "bytes"),
+            hidden(Metric::Pings, "pings"),
+            sum("cost", "cost", "Warming cost (USD)"),
+            sum("egress", "egress", "of which S3 egress (USD)"),
+            sum("bytes", &format!("bytes / {GB}"), "S3 egress (GB)"),
+            sum("pings", "pings", "Pings"),
+        ];
+        let more = json!({ "start": "-P31D", "period": DAY, "view": "singleValue" });
+        self.graph("Month to date (UTC)", metrics, more)
+    }
+
+    fn target_and_reached(&self) -> Value {
+        self.log(
+            "Target and reached (proven) environments, by five minutes",
+            "timeSeries",
+            &[
+                "fields item.verdict as verdict, item.target as wanted, item.reached as proven",
+                "filter verdict != \"skipped\"",
+                "stats sum(wanted) as target, sum(proven) as reached by bin(5m)",
+            ],
+        )
+    }
+
+    fn trouble(&self) -> Value {
+        let metrics = [Metric::RoundsShort, Metric::Errors, Metric::Throttles];
+        self.sums("Short rounds, errors, throttles", metrics.map(|metric| self.metric(metric, json!({}))))
+    }
+
+    fn cold_starts(&self) -> Value {
+        let metrics = [
+            self.metric(Metric::ColdStarts, json!({})),
+            self.metric(Metric::Pings, json!({ "yAxis": "right" })),
+        ];
+        self.sums("Cold starts; pings (right)", metrics)
+    }
+
+    fn egress(&self) -> Value {
+        let metrics = [
+            self.metric(Metric::S3EgressBytes, json!({ "id": "bytes", "visible": false })),
+            expression(&format!("bytes / {GB}"), "S3 egress (GB)"),
+            self.metric(Metric::S3EgressCost, json!({ "label": "S3 egress (USD)", "yAxis": "right" })),
+        ];
+        self.sums("S3 egress (GB); its cost (USD, right)", metrics)
+    }
+
+    fn cost(&self) -> Value {
+        let metrics = [
+            self.metric(Metric::WarmingCost, json!({ "label": "Warming cost (USD)" })),
+            self.metric(Metric::CostUnknown, json!({ "label": "Rounds of unknown cost", "yAxis": "right" })),
+        ];
+        self.sums("Warming cost (USD)", metrics)
+    }
+
+    fn top_ten(&self) -> Value {
+        self.log(
+            "Top ten by cost",
+            "table",
+            &[
+                "fields item.function as function, item.qualifier as qualifier, item.region as region, \
+                 item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, \
+                 toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress",
+                &format!(
+                    "stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / {GB} as s3_egress_gb, \
+                     sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner"
+                ),
+                "sort cost_usd desc",
+                "limit 10",
+            ],
+        )
+    }
+
+    fn short_rounds(&self) -> Value {
+        self.log(
+            "Rounds that were short or unproven",
+            "table",
+            &[
+                "fields item.function as function, item.qualifier as qualifier, item.region as region, \
+                 item.verdict as verdict, item.target as wanted, item.reached as proven",
+                "filter verdict in [\"short\", \"unproven\"]",
+                "stats count(*) as rounds, max(wanted) as target, min(proven) as least_reached \
+                 by function, qualifier, region, verdict",
+                "sort rounds desc",
+                "limit 20",
+            ],
+        )
+    }
+
+    fn ticks(&self) -> Value {
+        let duration =
+            |stat, label: &str| self.metric(Metric::TickDuration, json!({ "stat": stat, "label": label }));
+        let metrics = [
+            duration("p50", "Tick duration, median (ms)"),
+            duration("Maximum", "Tick duration, longest (ms)"),
+            self.metric(
+                Metric::TickDuration,
+                json!({ "stat": "SampleCount", "label": "Ticks and shards", "yAxis": "right" }),
+            ),
+        ];
+        self.sums("Ticks", metrics)
+    }
+
+    /// A metric of a graph, with rendering properties.
+    fn metric(&self, metric: Metric, rendering: Value) -> Value {
+        match rendering.as_object().is_some_and(Map::is_empty) {
+            true => json!([self.namespace, metric.name()]),
+            false => json!([self.namespace, metric.name(), rendering]),
+        }
+    }
+
+    /// A graph of sums over five minutes.
+    fn sums(&self, title: &str, metrics: impl Into<Vec<Value>>) -> Value {
+        let more = json!({ "period": PERIOD, "view": "timeSeries", "yAxis": { "left": { "min": 0 } } });
+        self.graph(title, metrics.into(), more)
+    }
+
+    fn graph(&self, title: &str, metrics: Vec<Value>, more: Value) -> Value {
+        let mut properties =
+            json!({ "title": title, "region": self.region, "stat": "Sum", "metrics": metrics });
+        if let Value::Object(more) = more {
+            more.into_iter().for_each(|(key, value)| properties[key] = value);
+        }
+        widget("metric", properties)
+    }
+
+    /// A query over the rounds in the tick lines, each an `item`.
+    fn log(&self, title: &str, view: &str, commands: &[&str]) -> Value {
+        let (message, key) = (tick_line::MESSAGE, tick_line::KEY);
+        let rounds = [
+            format!("filter message = \"{message}\""),
+            "fields jsonParse(@message) as line".to_owned(),
+            format!("unnest line.{key}.rounds into item"),
+        ];
+        let commands = rounds.iter().map(String::as_str).chain(commands.iter().copied());
+        let query = commands
+            .fold(format!("SOURCE '{}'", self.log_group), |query, command| format!("{query}\n| {command}"));
+        widget("log", json!({ "title": title, "region": self.region, "view": view, "query": query }))
+    }
+}
+
+fn expression(expression: &str, label: &str) -> Value {
+    json!([{ "expression": expression, "label": label }])
+}
+
+/// A widget whose place and size are still to be told.
+fn widget(kind: &str, properties: Value) -> Value {
+    json!({ "type": kind, "x": 0, "y": 0, "width": 0, "height": 0, "properties": properties })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::metrics::Scope;
+
+    fn widgets() -> Vec<Value> {
+        body("warmd", "/aws/lambda/warmd", "eu-west-2")["widgets"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn widgets_fill_the_width_without_overlap() {
+        let mut taken = HashSet::new();
+        for widget in widgets() {
+            let of = |key: &str| widget[key].as_u64().unwrap();
+            for x in of("x")..of("x") + of("width") {
+                for y in of("y")..of("y") + of("height") {
+                    assert!(x < u64::from(WIDTH) && taken.insert((x, y)), "{widget}");
+                }
+            }
+        }
+        let bottom = taken.iter().map(|(_, y)| y + 1).max().unwrap();
+        assert_eq!(taken.len() as u64, u64::from(WIDTH) * bottom);
+    }
+
+    #[test]
+    fn every_metric_shown_is_one_that_is_sent_for_the_fleet() {
+        let sent: HashSet<&str> = Metric::ALL
+            .into_iter()
+            .filter(|metric| metric.scope() != Scope::Target)
+            .map(Metric::name)
+            .collect();
+        let mut shown = HashSet::new();
+        for widget in widgets().iter().filter(|widget| widget["type"] == "metric") {
+            let mut ids: HashSet<&str> = HashSet::new();
+            for metric in widget["properties"]["metrics"].as_array().unwrap() {
+                if let Some(name) = metric[1].as_str() {
+                    assert_eq!(metric[0], "warmd");
+                    shown.insert(name.to_owned());
+                    ids.extend(metric[2]["id"].as_str());
+                } else {
+                    let expression = metric[0]["expression"].as_str().unwrap();
+                    let words = expression.split(|c: char| !c.is_alphanumeric());
+                    let used = words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
+                    used.for_each(|id| assert!(ids.contains(id), "{id} in {expression}"));
+                }
+            }
+        }
+        let shown: HashSet<&str> = shown.iter().map(String::as_str).collect();
+        assert_eq!(sent.difference(&shown).collect::<Vec<_>>(), [&Metric::Functions.name()]);
+        assert_eq!(shown.difference(&sent).count(), 0);
+    }
+
+    #[test]
+    fn the_query_of_the_top_ten() {
+        let widgets = widgets();
+        let top = widgets.iter().find(|widget| widget["properties"]["title"] == "Top ten by cost").unwrap();
+        insta::assert_snapshot!(top["properties"]["query"].as_str().unwrap(), @r#"
+        SOURCE '/aws/lambda/warmd'
+        | filter message = "tick"
+        | fields jsonParse(@message) as line
+        | unnest line.tick.rounds into item
+        | fields item.function as function, item.qualifier as qualifier, item.region as region, item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress
+        | stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / 1073741824 as s3_egress_gb, sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner
+        | sort cost_usd desc
+        | limit 10
+        "#);
+    }
+
+    #[test]
+    fn the_month_to_date_adds_up_the_days_of_the_latest_month() {
+        let widgets = widgets();
+        let metrics = widgets[0]["properties"]["metrics"].as_array().unwrap();
+        let expressions = metrics.iter().filter_map(|metric| metric[0]["expression"].as_str());
+        insta::assert_snapshot!(expressions.collect::<Vec<_>>().join("\n"), @r"
+        RUNNING_SUM(IF(YEAR(cost) * 12 + MONTH(cost) == MAX(YEAR(cost) * 12 + MONTH(cost)), cost, 0))
+        RUNNING_SUM(IF(YEAR(egress) * 12 + MONTH(egress) == MAX(YEAR(egress) * 12 + MONTH(egress)), egress, 0))
+        RUNNING_SUM(IF(YEAR(bytes) * 12 + MONTH(bytes) == MAX(YEAR(bytes) * 12 + MONTH(bytes)), bytes / 1073741824, 0))
+        RUNNING_SUM(IF(YEAR(pings) * 12 + MONTH(pings) == MAX(YEAR(pings) * 12 + MONTH(pings)), pings, 0))
+        ");
+    }
+}

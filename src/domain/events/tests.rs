@@ -1,0 +1,163 @@
+use serde_json::json;
+
+use super::*;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn function(text: &str) -> FunctionRef {
+    FunctionRef::parse(text).unwrap()
+}
+
+fn refused(event: Value) -> String {
+    LambdaEvent::parse(&event).unwrap_err().to_string()
+}
+
+#[test]
+fn every_sample_is_an_event_of_its_kind() {
+    for kind in EventKind::ALL {
+        assert_eq!(EventKind::parse(kind.name()), Some(kind));
+        let event = LambdaEvent::parse(&sample(kind)).unwrap();
+        match kind {
+            EventKind::Scheduled => {
+                assert_eq!(event, LambdaEvent::Scheduled { at: at("2026-11-20T09:00:00Z") });
+            }
+            EventKind::WarmRequest => assert_eq!(
+                event,
+                LambdaEvent::Request(WarmRequest {
+                    id: Some("53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa".to_owned()),
+                    at: Some(at("2026-11-20T09:00:00Z")),
+                    function: function("nlp-inference:live"),
+                    region: None,
+                    concurrency: 5,
+                    keep_for: Some(Duration::from_secs(600)),
+                    reason: Some("token issued".to_owned()),
+                })
+            ),
+            EventKind::Shard => {
+                let LambdaEvent::Shard(shard) = event else { panic!("{event:?}") };
+                assert_eq!((shard.attempt, shard.rounds.len()), (1, 2));
+                assert_eq!(shard.detail(), sample(kind)["detail"], "nothing of it was lost");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_needs_no_more_than_a_function_and_a_number() {
+    let event = json!({
+        "source": "shop", "detail-type": "Warm Request", "detail": { "function": "nlp", "concurrency": 1 },
+    });
+    assert_eq!(
+        LambdaEvent::parse(&event),
+        Ok(LambdaEvent::Request(WarmRequest {
+            id: None,
+            at: None,
+            function: function("nlp"),
+            region: None,
+            concurrency: 1,
+            keep_for: None,
+            reason: None,
+        }))
+    );
+}
+
+#[test]
+fn operators_invoke_directly() {
+    let run = |event| LambdaEvent::parse(&event).unwrap();
+    assert_eq!(run(json!({ "warmd": { "run": {} } })), LambdaEvent::Run { at: None });
+    assert_eq!(
+        run(json!({ "warmd": { "run": { "at": "2026-11-20T10:00:00+01:00" } } })),
+        LambdaEvent::Run { at: Some(at("2026-11-20T09:00:00Z")) }
+    );
+    assert_eq!(
+        run(json!({ "warmd": { "warm": {
+            "function": "nlp:live", "region": "us-east-1", "concurrency": 3, "protocol": "bref", "hold": "75ms",
+        } } })),
+        LambdaEvent::Warm(DirectWarm {
+            function: function("nlp:live"),
+            region: Some(Region::parse("us-east-1").unwrap()),
+            concurrency: 3,
+            protocol: Some(Protocol::Bref),
+            hold: Some(Hold::Fixed(Duration::from_millis(75))),
+        })
+    );
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_its_reason() {
+    let event = |source, kind| json!({ "source": source, "detail-type": kind, "detail": {} });
+    let said: Vec<String> = [
+        json!([1]),
+        json!({}),
+        json!({ "Records": [] }),
+        event("aws.s3", "Object Created"),
+        event("shop", "Scheduled Event"),
+        event("shop", "Warm Shard"),
+        json!({ "warmd": true }),
+        json!({ "warmd": {} }),
+        json!({ "warmd": { "run": {}, "warm": {} } }),
+        json!({ "warmd": { "run": { "At": "2026-11-20T09:00:00Z" } } }),
+        json!({ "warmd": { "run": {} }, "extra": 1 }),
+    ]
+    .into_iter()
+    .map(|event| refused(event).replace("this event is not served, and nothing was sent: ", ""))
+    .collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    unknown event: expected a JSON object, got a list
+    unknown event: it has neither `source` and `detail-type`, as events of EventBridge do, nor `warmd`
+    unknown event: it has neither `source` and `detail-type`, as events of EventBridge do, nor `warmd`
+    unknown event: `Object Created` from `aws.s3` is not known
+    unknown event: `Scheduled Event` from `shop` is not known
+    unknown event: `Warm Shard` from `shop` is not known
+    direct invocation: `warmd` must be an object, not a boolean
+    direct invocation: expected either `run` or `warm`
+    direct invocation: expected either `run` or `warm`
+    direct invocation: `At` is not known: did you mean `at`?
+    direct invocation: `extra` is not known
+    ");
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let request = json!({ "source": "shop", "detail-type": "Warm Request", "detail": {
+        "function": "a b", "concurency": 5, "for": "10 minutes", "reason": 7, "region": "eu-wset-2",
+    } });
+    insta::assert_snapshot!(refused(request), @"this event is not served, and nothing was sent: Warm Request: `function`: `a b` is not a function name (1 to 64 of A-Z a-z 0-9 _ -); `region`: unknown region `eu-wset-2`: did you mean `eu-west-2`?; `concurrency` is missing; `for`: `10 minutes` is not a duration such as 90s, 10m or 2h; `reason`: must be a text, not a number; `concurency` is not known: did you mean `concurrency`?");
+    let scheduled = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+    insta::assert_snapshot!(refused(scheduled), @"this event is not served, and nothing was sent: scheduled event: `time` is missing");
+    let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+        "version": 2, "tick": "noon", "attempt": 4,
+        "rounds": [{ "function": "f", "concurrency": 1 }, { "function": "f", "region": "eu-west-2", "concurrency": 0 }],
+    } });
+    insta::assert_snapshot!(refused(shard), @"this event is not served, and nothing was sent: Warm Shard: `version` must be a whole number from 1 to 1, not 2; `tick`: `noon` is not an instant such as 2026-11-20T09:00:00Z; `attempt` must be a whole number from 1 to 3, not 4; `rounds[0]`: `region` is missing; `rounds[1]`: `concurrency` must be a whole number from 1 to 100000, not 0");
+    let warm = json!({ "warmd": { "warm": { "function": "f", "concurrency": 1, "protocol": "warmed", "hold": "901s" } } });
+    insta::assert_snapshot!(refused(warm), @"this event is not served, and nothing was sent: direct invocation: `protocol`: `warmed` is not a protocol: did you mean `warmd`?; `hold`: above 900s, the longest that Lambda lets an invocation run");
+}
+
+#[test]
+fn a_payload_of_ones_own_cannot_be_asked_for_in_an_event() {
+    let event = |protocol| json!({ "warmd": { "warm": { "function": "f", "concurrency": 1, "protocol": protocol, "hold": "auto" } } });
+    assert!(LambdaEvent::parse(&event("warmd")).is_ok());
+    assert!(refused(event("custom")).contains("`custom` is not one of warmd, "));
+}
+
+#[test]
+fn durations_are_whole_numbers_with_one_unit() {
+    let ms = |text| fields::duration(text).map(|duration| duration.as_millis());
+    assert_eq!(ms("250ms"), Ok(250));
+    assert_eq!(ms("90s"), Ok(90_000));
+    assert_eq!(ms("10m"), Ok(600_000));
+    assert_eq!(ms("2h"), Ok(7_200_000));
+    assert_eq!(ms("1d"), Ok(86_400_000));
+    for text in ["", "m", "0s", "-1s", "+1s", "1.5h", "1h30m", "5", "99999999999999999d"] {
+        assert!(ms(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_event_when_done_has_its_four_keys() {
+    let detail = environments_warm("nlp:live", Some(5), Some(Evidence::Ids), Duration::from_millis(8_120));
+    insta::assert_snapshot!(detail, @r#"{"function":"nlp:live","reached":5,"evidence":"ids","took_ms":8120}"#);
+}

@@ -1,0 +1,261 @@
+//! The IAM policies that a warmer needs for one configuration: exact, and cut into documents that IAM takes.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::fleet::Fleet;
+use super::function::{AccountId, Identity, Region};
+
+/// The most characters of a managed policy, white space not counted. Source: IAM quotas.
+pub const MAX_CHARS: usize = 6_144;
+/// How many managed policies a role may have unless its quota is raised. Source: IAM quotas. A configuration that
+/// needs more is better served by the tag condition of the template.
+pub const POLICIES_PER_ROLE: usize = 10;
+
+/// What the policies are for.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs<'a> {
+    /// The configuration: its functions and its metric namespace.
+    pub fleet: &'a Fleet,
+    /// The warmer's account, for functions that are not configured by ARN; none leaves it open (`*`).
+    pub account: Option<&'a AccountId>,
+    /// The warmer's own region: its bus is there.
+    pub region: Region,
+    /// Where the configuration is, when it is in S3.
+    pub configs: Option<&'a S3Prefix>,
+    /// Where the state is, when it is in S3.
+    pub state: Option<&'a S3Prefix>,
+    /// The bus for shards and reports, a name or an ARN; none means none is used.
+    pub bus: Option<&'a str>,
+    /// Roles that are assumed to reach functions of other accounts.
+    pub roles: &'a [String],
+}
+
+/// `s3://bucket/prefix`, fit to stand in a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Prefix {
+    bucket: String,
+    prefix: String,
+}
+
+impl S3Prefix {
+    /// Parses `s3://bucket[/prefix]`.
+    ///
+    /// # Errors
+    /// What is wrong with it. `*`, `?` and `$` would mean something else in a policy.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let place =
+            text.strip_prefix("s3://").ok_or_else(|| format!("`{text}` is not s3://bucket/prefix"))?;
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(named) {
+            return Err(format!("`{bucket}` is not a bucket's name (3 to 63 of a-z 0-9 . -)"));
+        }
+        if prefix.contains(['*', '?', '$']) {
+            return Err(format!(
+                "the prefix `{prefix}` has one of * ? $, which mean something else in a policy"
+            ));
+        }
+        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
+    }
+
+    fn bucket_arn(&self, partition: &str) -> String {
+        format!("arn:{partition}:s3:::{}", self.bucket)
+    }
+
+    /// Every object under the prefix.
+    fn objects_arn(&self, partition: &str) -> String {
+        match self.prefix.as_str() {
+            "" => format!("{}/*", self.bucket_arn(partition)),
+            prefix => format!("{}/{prefix}/*", self.bucket_arn(partition)),
+        }
+    }
+
+    /// Keys under the prefix, as a pattern.
+    fn keys(&self) -> Vec<String> {
+        match self.prefix.as_str() {
+            "" => vec!["*".to_owned()],
+            prefix => vec![prefix.to_owned(), format!("{prefix}/*")],
+        }
+    }
+}
+
+/// One statement, allowing.
+#[derive(Debug, Clone)]
+struct Statement {
+    sid: &'static str,
+    actions: &'static [&'static str],
+    resources: Vec<String>,
+    condition: Option<Value>,
+}
+
+impl Statement {
+    fn new(sid: &'static str, actions: &'static [&'static str], resource: impl Into<String>) -> Self {
+        Self { sid, actions, resources: vec![resource.into()], condition: None }
+    }
+
+    fn json(&self) -> Value {
+        let mut json = json!({ "Sid": self.sid, "Effect": "Allow", "Action": self.actions });
+        json["Resource"] = json!(self.resources);
+        if let Some(condition) = &self.condition {
+            json["Condition"] = condition.clone();
+        }
+        json
+    }
+}
+
+/// The policy documents, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
+pub fn policies(needs: &Needs<'_>) -> Vec<Value> {
+    let mut packer = Packer::default();
+    common(needs).into_iter().for_each(|statement| packer.add(statement));
+    for (sid, actions, arns) in functions(needs) {
+        let empty = Statement { sid, actions, resources: Vec::new(), condition: None };
+        packer.add_list(&empty, arns);
+    }
+    packer.finish()
+}
+
+/// The size of a policy document as IAM counts it: characters that are no white space.
+pub fn size(document: &Value) -> usize {
+    document.to_string().chars().filter(|c| !c.is_whitespace()).count()
+}
+
+/// What does not depend on the functions.
+fn common(needs: &Needs<'_>) -> Vec<Statement> {
+    let partition = needs.region.partition();
+    let mut statements = vec![
+        Statement {
+            condition: Some(
+                json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } }),
+            ),
+            ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
+        },
+        Statement::new("Account", &["lambda:GetAccountSettings"], "*"),
+    ];
+    if let Some(configs) = needs.configs {
+        statements.push(Statement::new("Configs", &["s3:GetObject"], configs.objects_arn(partition)));
+    }
+    if let Some(state) = needs.state {
+        const ACTIONS: &[&str] = &["s3:GetObject", "s3:PutObject"];
+        statements.push(Statement::new("State", ACTIONS, state.objects_arn(partition)));
+    }
+    let listed: Vec<&S3Prefix> = needs.configs.into_iter().chain(needs.state).collect();
+    for (index, (place, sid)) in listed.iter().zip(["List", "ListState"]).enumerate() {
+        if listed[..index].iter().any(|earlier| earlier.bucket == place.bucket) {
+            continue;
+        }
+        let same = listed.iter().filter(|other| other.bucket == place.bucket);
+        let keys: Vec<String> = same.flat_map(|place| place.keys()).collect();
+        // Without the right to list, S3 answers 403 for an object that is not there. That question has no prefix.
+        statements.push(Statement {
+            condition: Some(json!({ "StringLikeIfExists": { "s3:prefix": keys } })),
+            ..Statement::new(sid, &["s3:ListBucket"], place.bucket_arn(partition))
+        });
+    }
+    if let Some(bus) = needs.bus {
+        let arn = match bus.starts_with("arn:") {
+            true => bus.to_owned(),
+            false => {
+                let account = needs.account.map_or("*", AccountId::as_str);
+                format!("arn:{partition}:events:{}:{account}:event-bus/{bus}", needs.region)
+            }
+        };
+        statements.push(Statement::new("Bus", &["events:PutEvents"], arn));
+    }
+    if !needs.roles.is_empty() {
+        let mut seen = HashSet::new();
+        let resources = needs.roles.iter().filter(|role| seen.insert(*role)).cloned().collect();
+        statements.push(Statement { resources, ..Statement::new("Roles", &["sts:AssumeRole"], "") });
+    }
+    statements
+}
+
+/// Statements about functions: what is done to them, and the ARNs in the order of the configuration.
+fn functions(needs: &Needs<'_>) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
+    // Invoke and the reads that take a qualifier are authorised on the qualified ARN when there is one.
+    const PING: &[&str] = &[
+        "lambda:InvokeFunction",
+        "lambda:GetFunctionConfiguration",
+        "lambda:GetProvisionedConcurrencyConfig",
+    ];
+    // Reserved concurrency belongs to the function, whatever the qualifier.
+    const RESERVED: &[&str] = &["lambda:GetFunctionConcurrency"];
+    let arns = |of: fn(&Identity) -> Identity| {
+        let mut seen = HashSet::new();
+        let arns = needs.fleet.targets.iter().map(|target| arn(&of(&target.id), needs.account));
+        arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
+    };
+    let unqualified = |id: &Identity| Identity { qualifier: None, ..id.clone() };
+    vec![("Ping", PING, arns(Identity::clone)), ("Reserved", RESERVED, arns(unqualified))]
+}
+
+fn arn(id: &Identity, own: Option<&AccountId>) -> String {
+    let account = id.account.as_ref().or(own).map_or("*", AccountId::as_str);
+    let (partition, region, name) = (id.region.partition(), id.region, &id.name);
+    let function = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
+    match &id.qualifier {
+        Some(qualifier) => format!("{function}:{qualifier}"),
+        None => function,
+    }
+}
+
+/// Fills documents one after the other.
+#[derive(Debug, Default)]
+struct Packer {
+    full: Vec<Vec<Statement>>,
+    open: Vec<Statement>,
+}
+
+impl Packer {
+    /// Adds a statement that stays whole.
+    fn add(&mut self, statement: Statement) {
+        let mut tried = self.open.clone();
+        tried.push(statement.clone());
+        if size(&document(&tried)) > MAX_CHARS && !self.open.is_empty() {
+            self.full.push(std::mem::take(&mut self.open));
+        }
+        self.open.push(statement);
+    }
+
+    /// Adds `statement` about `resources`, repeated in as many documents as they need.
+    fn add_list(&mut self, statement: &Statement, resources: Vec<String>) {
+        let mut room = 0;
+        let mut first = true;
+        for resource in resources {
+            // The ARN in quotes, with a comma: names hold nothing that JSON escapes, and no white space.
+            let chars = resource.chars().count() + 3;
+            if first || chars > room {
+                let mut tried = self.open.clone();
+                tried.push(statement.clone());
+                let mut used = size(&document(&tried));
+                if !first || used + chars > MAX_CHARS {
+                    self.full.extend((!self.open.is_empty()).then(|| std::mem::take(&mut self.open)));
+                    used = size(&document(std::slice::from_ref(statement)));
+                }
+                self.open.push(statement.clone());
+                room = MAX_CHARS.saturating_sub(used);
+                first = false;
+            }
+            room = room.saturating_sub(chars);
+            if let Some(last) = self.open.last_mut() {
+                last.resources.push(resource);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<Value> {
+        self.full.extend((!self.open.is_empty()).then_some(self.open));
+        self.full.iter().map(|statements| document(statements)).collect()
+    }
+}
+
+fn document(statements: &[Statement]) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": statements.iter().map(Statement::json).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use super::*;
+use crate::domain::fleet::{Architecture, Hold, Limits, MetricsSettings, Target};
+use crate::domain::function::FunctionRef;
+use crate::domain::protocol::Protocol;
+
+fn region(name: &str) -> Region {
+    Region::parse(name).unwrap()
+}
+
+fn target(label: &str, at: &str) -> Target {
+    Target {
+        id: FunctionRef::parse(label).unwrap().identity(region(at)),
+        label: label.to_owned(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
+        timeout: None,
+        memory_mb: None,
+        architecture: Architecture::X86_64,
+        downloads: Vec::new(),
+        interval_minutes: 5,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+    }
+}
+
+fn fleet(targets: Vec<Target>) -> Fleet {
+    let metrics = MetricsSettings { namespace: "my warmd".to_owned(), ..MetricsSettings::default() };
+    Fleet { targets, limits: Limits::default(), metrics, hash: String::new() }
+}
+
+fn needs(fleet: &Fleet) -> Needs<'_> {
+    Needs {
+        fleet,
+        account: None,
+        region: region("eu-west-2"),
+        configs: None,
+        state: None,
+        bus: None,
+        roles: &[],
+    }
+}
+
+/// Every allowed pair of action and resource, and how often it stands.
+fn allowed(documents: &[Value]) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for document in documents {
+        for statement in document["Statement"].as_array().unwrap() {
+            for action in statement["Action"].as_array().unwrap() {
+                for resource in statement["Resource"].as_array().unwrap() {
+                    pairs.push((action.as_str().unwrap().to_owned(), resource.as_str().unwrap().to_owned()));
+                }
+            }
+        }
+    }
+    pairs
+}
+
+#[test]
+fn a_small_configuration_is_one_document() {
+    let account = AccountId::parse("123456789012").unwrap();
+    let fleet = fleet(vec![
+        target("nlp:live", "eu-west-2"),
+        target("nlp:live", "us-east-1"),
+        target("thumbnails", "eu-west-2"),
+        target("arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST", "eu-west-1"),
+    ]);
+    let place = |text| S3Prefix::parse(text).unwrap();
+    let (configs, state) = (place("s3://warmd-config/configs/"), place("s3://warmd-config/state"));
+    let roles = ["arn:aws:iam::999999999999:role/warmed".to_owned()];
+    let needs = Needs {
+        account: Some(&account),
+        configs: Some(&configs),
+        state: Some(&state),
+        bus: Some("default"),
+        roles: &roles,
+        ..needs(&fleet)
+    };
+    let documents = policies(&needs);
+    assert_eq!(documents.len(), 1);
+    let lines: Vec<String> =
+        documents[0]["Statement"].as_array().unwrap().iter().map(Value::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    {"Sid":"Metrics","Effect":"Allow","Action":["cloudwatch:PutMetricData"],"Resource":["*"],"Condition":{"StringEquals":{"cloudwatch:namespace":"my warmd"}}}
+    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
+    {"Sid":"Configs","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::warmd-config/configs/*"]}
+    {"Sid":"State","Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::warmd-config/state/*"]}
+    {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["configs","configs/*","state","state/*"]}}}
+    {"Sid":"Bus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws:events:eu-west-2:123456789012:event-bus/default"]}
+    {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::999999999999:role/warmed"]}
+    {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
+    {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp","arn:aws:lambda:us-east-1:123456789012:function:nlp","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared"]}
+    "#);
+}
+
+#[test]
+fn nothing_is_allowed_that_is_not_asked_for() {
+    let fleet = fleet(vec![target("f", "cn-north-1")]);
+    let pairs = allowed(&policies(&Needs { region: region("cn-north-1"), ..needs(&fleet) }));
+    let own = "arn:aws-cn:lambda:cn-north-1:*:function:f";
+    let expected = [
+        ("cloudwatch:PutMetricData", "*"),
+        ("lambda:GetAccountSettings", "*"),
+        ("lambda:InvokeFunction", own),
+        ("lambda:GetFunctionConfiguration", own),
+        ("lambda:GetProvisionedConcurrencyConfig", own),
+        ("lambda:GetFunctionConcurrency", own),
+    ];
+    assert_eq!(pairs, expected.map(|(action, resource)| (action.to_owned(), resource.to_owned())));
+}
+
+#[test]
+fn buckets_apart_are_listed_apart() {
+    let fleet = fleet(Vec::new());
+    let (configs, state) =
+        (S3Prefix::parse("s3://first").unwrap(), S3Prefix::parse("s3://second/a/b").unwrap());
+    let documents = policies(&Needs { configs: Some(&configs), state: Some(&state), ..needs(&fleet) });
+    let statements = documents[0]["Statement"].as_array().unwrap();
+    let lists: Vec<String> = statements
+        .iter()
+        .filter(|statement| statement["Action"][0] == "s3:ListBucket")
+        .map(|statement| format!("{} {}", statement["Resource"][0], statement["Condition"]))
+        .collect();
+    assert_eq!(
+        lists,
+        [
+            r#""arn:aws:s3:::first" {"StringLikeIfExists":{"s3:prefix":["*"]}}"#,
+            r#""arn:aws:s3:::second" {"StringLikeIfExists":{"s3:prefix":["a/b","a/b/*"]}}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_bus_may_be_an_arn() {
+    let fleet = fleet(Vec::new());
+    let arn = "arn:aws:events:us-east-1:999999999999:event-bus/theirs";
+    let pairs = allowed(&policies(&Needs { bus: Some(arn), ..needs(&fleet) }));
+    assert!(pairs.contains(&("events:PutEvents".to_owned(), arn.to_owned())));
+}
+
+#[test]
+fn a_thousand_targets_are_packed_into_full_documents() {
+    let label = |index| format!("payments-inference-service-{index:04}:live");
+    let fleet = fleet((0..1_000).map(|index| target(&label(index), "eu-west-2")).collect());
+    let documents = policies(&needs(&fleet));
+    let sizes: Vec<usize> = documents.iter().map(size).collect();
+    assert!(sizes.iter().all(|size| *size <= MAX_CHARS), "{sizes:?}");
+    let (_, all_but_last) = sizes.split_last().unwrap();
+    assert!(all_but_last.iter().all(|size| *size > MAX_CHARS - 110), "no room is wasted: {sizes:?}");
+    // A second thousand resources, unqualified, for the reserved concurrency.
+    assert_eq!(documents.len(), 25);
+    let pairs = allowed(&documents);
+    let invoked: Vec<&str> = pairs
+        .iter()
+        .filter(|(action, _)| action == "lambda:InvokeFunction")
+        .map(|(_, arn)| arn.as_str())
+        .collect();
+    let expected: Vec<String> =
+        (0..1_000).map(|index| format!("arn:aws:lambda:eu-west-2:*:function:{}", label(index))).collect();
+    assert_eq!(invoked, expected);
+    assert_eq!(pairs.len(), 2 + 3 * 1_000 + 1_000);
+}
+
+#[test]
+fn white_space_does_not_count() {
+    let document = json!({ "Sid": "a b", "x": [1, 2] });
+    assert_eq!(size(&document), r#"{"Sid":"ab","x":[1,2]}"#.len());
+}
+
+#[test]
+fn places_in_s3_are_checked() {
+    for text in ["bucket/prefix", "s3://", "s3://UP/x", "s3://ab", "s3://bucket/a*", "s3://bucket/${x}"] {
+        assert!(S3Prefix::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(S3Prefix::parse("s3://bucket/a/"), S3Prefix::parse("s3://bucket/a"));
+}

@@ -1,0 +1,258 @@
+//! `template.yaml` says what the code says: the dashboard, the events, the metrics, the rights.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use warmd::config::{SourceFile, resolve};
+use warmd::domain::dashboard;
+use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
+use warmd::domain::fleet::{Fleet, MetricsSettings};
+use warmd::domain::function::Region;
+use warmd::domain::iam::{Needs, S3Prefix, policies};
+use warmd::domain::metrics::{Metric, Scope};
+use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
+use warmd::domain::tick_line;
+
+/// The template, its tags (`!Ref`, `!Sub`, …) left out: what they are about stays.
+fn template() -> Value {
+    let text = include_str!("../../template.yaml");
+    serde_yaml::from_str(text).unwrap()
+}
+
+fn properties<'a>(template: &'a Value, resource: &str) -> &'a Value {
+    let properties = &template["Resources"][resource]["Properties"];
+    assert!(properties.is_object(), "{resource} is in the template");
+    properties
+}
+
+/// Every object in `value`, at any depth.
+fn objects(value: &Value) -> Vec<&Value> {
+    let inner: Vec<&Value> = match value {
+        Value::Object(object) => object.values().collect(),
+        Value::Array(list) => list.iter().collect(),
+        _ => Vec::new(),
+    };
+    let own = value.is_object().then_some(value);
+    own.into_iter().chain(inner.into_iter().flat_map(objects)).collect()
+}
+
+fn texts(value: &Value) -> BTreeSet<&str> {
+    match value {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect(),
+    }
+}
+
+/// One function of a configuration.
+fn fleet() -> Fleet {
+    let text = "
+version: 1
+functions:
+  nlp:live:
+    region: eu-west-2
+    timezone: Europe/London
+    windows: [{ days: daily, hours: all-day, concurrency: 2 }]
+";
+    let file = SourceFile { path: "nlp.yaml".to_owned(), text: text.to_owned() };
+    resolve(vec![file], &mut |_| unreachable!("it names no file"), None).unwrap().fleet
+}
+
+#[test]
+fn the_queries_of_the_dashboard_name_what_the_log_has() {
+    let fleet = fleet();
+    let report = TickReport {
+        tick: "2026-11-20T09:00:00Z".parse().unwrap(),
+        config: None,
+        duration_ms: 0,
+        rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, Skipped::InFlight)],
+        unfinished: Vec::new(),
+    };
+    let line = tick_line::lines(&report, report.tick, "r-1").remove(0);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let body = dashboard::body("warmd", "/aws/lambda/warmd", "eu-west-2");
+    let queries: Vec<&str> =
+        objects(&body).into_iter().filter_map(|object| object["query"].as_str()).collect();
+    assert_eq!(queries.len(), 3);
+    for query in queries {
+        assert!(query.contains(&format!("filter message = {}\n", line["message"])), "{query}");
+        assert!(query.contains("unnest line.tick.rounds into item"), "{query}");
+        for path in query.split("item.").skip(1) {
+            let path = path.split([',', ' ', ')', '\n']).next().unwrap();
+            let round = &line["tick"]["rounds"][0];
+            let known = round.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
+            assert!(known, "{path} in {query}");
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_the_one_that_is_printed() {
+    let template = template();
+    let deployed = properties(&template, "Dashboard")["DashboardBody"].as_str().unwrap();
+    let deployed: Value = serde_json::from_str(deployed).unwrap();
+    // The same names in both: `!Sub` puts the stack's own in their place.
+    let printed = dashboard::body("${MetricNamespace}", "${LogGroup}", "${AWS::Region}");
+    assert_eq!(
+        deployed,
+        printed,
+        "replace the template's DashboardBody by:\n{}",
+        serde_json::to_string_pretty(&printed).unwrap()
+    );
+}
+
+#[test]
+fn the_printed_default_is_that_of_a_stack_named_warmd() {
+    let template = template();
+    assert_eq!(properties(&template, "LogGroup")["LogGroupName"], "/aws/lambda/${AWS::StackName}");
+    let namespace = &template["Parameters"]["MetricNamespace"]["Default"];
+    assert_eq!(*namespace, json!(MetricsSettings::default().namespace));
+}
+
+/// Whether EventBridge would take `event` for `pattern`, as far as lists of texts go.
+fn matches(pattern: &Value, event: &Value) -> bool {
+    let mut conditions = pattern.as_object().unwrap().iter();
+    conditions.all(|(key, allowed)| {
+        let value = event[key].as_str().unwrap();
+        let allowed = texts(allowed);
+        let own_account = key == "account" && allowed.contains("AWS::AccountId");
+        assert!(!allowed.is_empty(), "{key}: only lists of texts are understood here");
+        own_account || allowed.contains(value)
+    })
+}
+
+#[test]
+fn each_event_reaches_the_function_by_its_own_rule() {
+    let template = template();
+    let rules = ["RequestRule", "ShardRule"];
+    let taken = |event: &Value| {
+        let takes = |rule: &&str| matches(&properties(&template, rule)["EventPattern"], event);
+        rules.into_iter().filter(takes).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&sample(EventKind::WarmRequest)), ["RequestRule"]);
+    assert_eq!(taken(&sample(EventKind::Shard)), ["ShardRule"]);
+    assert_eq!(taken(&sample(EventKind::Scheduled)), [""; 0]);
+    assert!(properties(&template, "TickRule")["ScheduleExpression"].is_string());
+
+    let mut forged = sample(EventKind::Shard);
+    forged["source"] = json!("shop");
+    assert_eq!(taken(&forged), [""; 0]);
+    let mut done = sample(EventKind::WarmRequest);
+    (done["source"], done["detail-type"]) = (json!(SOURCE), json!(ENVIRONMENTS_WARM));
+    assert_eq!(taken(&done), [""; 0], "what the function says does not call it again");
+}
+
+#[test]
+fn nothing_late_is_delivered() {
+    let template = template();
+    let function = properties(&template, "Function");
+    assert_eq!(function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], 120);
+    assert_eq!(function["EventInvokeConfig"]["MaximumRetryAttempts"], 0);
+    for rule in ["TickRule", "RequestRule", "ShardRule"] {
+        let targets = properties(&template, rule)["Targets"].as_array().unwrap();
+        assert_eq!(targets.len(), 1);
+        assert_eq!(targets[0]["RetryPolicy"]["MaximumEventAgeInSeconds"], 120, "{rule}");
+        assert_eq!(targets[0]["DeadLetterConfig"]["Arn"], "DeadLetters.Arn", "{rule}");
+    }
+}
+
+#[test]
+fn the_function_is_what_cargo_lambda_builds() {
+    let template = template();
+    let metadata = &template["Resources"]["Function"]["Metadata"];
+    assert_eq!(
+        *metadata,
+        json!({ "BuildMethod": "rust-cargolambda", "BuildProperties": { "Binary": "bootstrap" } })
+    );
+    let function = properties(&template, "Function");
+    assert_eq!(function["Architectures"], json!(["arm64"]));
+    assert_eq!(function["Runtime"], "provided.al2023");
+    assert_eq!(function["Timeout"], 900);
+    let parameter = |name: &str, key: &str| template["Parameters"][name][key].clone();
+    assert_eq!(parameter("MemorySize", "Default"), 1769);
+    assert_eq!(parameter("ReservedConcurrency", "MinValue"), 5);
+    let variables: Vec<&str> =
+        function["Environment"]["Variables"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        variables,
+        [
+            "WARMD_CONFIGS",
+            "WARMD_STATE",
+            "WARMD_REGIONS",
+            "WARMD_TICK",
+            "WARMD_MAX_TICK_AGE",
+            "WARMD_ALLOW_CUSTOM_PAYLOAD",
+            "WARMD_BUS",
+        ]
+    );
+}
+
+#[test]
+fn alarms_watch_metrics_that_are_sent() {
+    let template = template();
+    let sent: BTreeSet<&str> = Metric::ALL
+        .into_iter()
+        .filter(|metric| matches!(metric.scope(), Scope::Fleet | Scope::FleetAndTarget))
+        .map(Metric::name)
+        .collect();
+    for alarm in ["NoTickAlarm", "RoundsShortAlarm"] {
+        let alarm = properties(&template, alarm);
+        assert_eq!(alarm["Namespace"], "MetricNamespace");
+        assert!(sent.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");
+        assert!(alarm.get("Dimensions").is_none(), "fleet metrics have none");
+    }
+    let no_tick = properties(&template, "NoTickAlarm");
+    let minutes = no_tick["Period"].as_u64().unwrap() * no_tick["EvaluationPeriods"].as_u64().unwrap() / 60;
+    assert_eq!((minutes, no_tick["TreatMissingData"].as_str()), (5, Some("breaching")));
+}
+
+#[test]
+fn every_parameter_is_described_and_has_its_place_and_a_default() {
+    let template = template();
+    let groups =
+        template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
+    let mut placed: Vec<&str> = groups.iter().flat_map(|group| texts(&group["Parameters"])).collect();
+    let parameters = template["Parameters"].as_object().unwrap();
+    let mut named: Vec<&str> = parameters.keys().map(String::as_str).collect();
+    placed.sort_unstable();
+    named.sort_unstable();
+    assert_eq!(placed, named);
+    for (name, parameter) in parameters {
+        assert!(parameter["Description"].as_str().is_some_and(|text| text.len() > 20), "{name}");
+        assert!(parameter.get("Default").is_some(), "{name}: `sam deploy` asks nothing");
+    }
+}
+
+#[test]
+fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
+    let fleet = fleet();
+    let (configs, state) =
+        (S3Prefix::parse("s3://b-1/configs").unwrap(), S3Prefix::parse("s3://b-1/state").unwrap());
+    let needs = Needs {
+        fleet: &fleet,
+        account: None,
+        region: Region::parse("eu-west-2").unwrap(),
+        configs: Some(&configs),
+        state: Some(&state),
+        bus: Some("default"),
+        roles: &["arn:aws:iam::999999999999:role/warmed".to_owned()],
+    };
+    let actions = |value: &Value| {
+        let actions = objects(value).into_iter().flat_map(|object| texts(&object["Action"]));
+        actions.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let template = template();
+    let mut role = actions(&properties(&template, "Role")["Policies"]);
+    // What every Lambda needs for its own log and dead letters.
+    for own in ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"] {
+        assert!(role.remove(own), "{own}");
+    }
+    assert_eq!(role, actions(&json!(policies(&needs))));
+
+    let statements = objects(&properties(&template, "Role")["Policies"]);
+    let broad: BTreeSet<&str> = statements
+        .into_iter()
+        .filter(|object| object["Resource"] == "*" && object.get("Condition").is_none())
+        .flat_map(|object| texts(&object["Action"]))
+        .collect();
+    assert_eq!(broad, BTreeSet::from(["lambda:GetAccountSettings"]));
+}
