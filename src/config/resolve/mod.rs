@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::ics::EventDays;
 use super::node::{self, MOST_BYTES, Node, Value};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{MOST_PROBLEMS, Place, Problem, Problems};
 use super::reader::{At, Reader, Wire, quoted};
 use super::source::{Source, SourceFile, Span};
 use super::values::Row;
@@ -56,6 +57,8 @@ struct Resolver<'a, 'r> {
     problems: &'r mut Problems,
     read: &'r mut ReadFile<'r>,
     attachments: Vec<SourceFile>,
+    /// The days of the files that calendars name, by path; none where a file is wrong.
+    event_days: BTreeMap<String, Option<Arc<EventDays>>>,
     calendars: BTreeMap<&'a str, Named<Arc<DateSet>>>,
     windows: NamedWindows<'a>,
     identities: HashMap<Identity, Mark>,
@@ -190,6 +193,7 @@ fn put_together<'a>(
         problems,
         read,
         attachments: Vec::new(),
+        event_days: BTreeMap::new(),
         calendars: BTreeMap::new(),
         windows: BTreeMap::new(),
         identities: HashMap::new(),
@@ -245,6 +249,9 @@ impl<'a> Resolver<'a, '_> {
     }
 
     fn error(&self, mark: Mark, message: impl Into<String>) -> Problem {
+        if self.problems.is_full() {
+            return Problem::counted();
+        }
         Problem::error(self.source(mark), mark.span, message)
     }
 
@@ -344,6 +351,7 @@ impl<'a> Resolver<'a, '_> {
         unused.sort_by_key(|(_, _, mark, _)| (mark.file, mark.span.start()));
         unused
             .into_iter()
+            .take(MOST_PROBLEMS)
             .map(|(what, name, mark, _)| {
                 self.error(mark, format!("the {what} {} is not used", quoted(name))).into_warning()
             })

@@ -796,7 +796,7 @@ fn calendars_and_dates() {
       |
       = hint: a calendar is read from an .ics file with all-day events, or from YAML with `dates`
 
-    error: the calendar's file `none.ics` cannot be read: no such file
+    error: the calendar's file `none.ics`: no such file
      --> fleet.yaml:9:14
       |
     9 |   g: { file: none.ics }
