@@ -249,6 +249,18 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Its name, as in the tick object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Unproven => "unproven",
+            Self::Short => "short",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Why a round was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -293,6 +305,8 @@ impl Unfinished {
 pub enum UnfinishedReason {
     /// The time of the tick ran out, or the process was told to stop.
     Deadline,
+    /// The round is larger than the cap of pings in flight: it would wait for ever, and is never cut.
+    TooLarge,
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

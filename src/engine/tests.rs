@@ -235,6 +235,18 @@ async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_round_above_the_cap_is_not_cut_and_says_why() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 4);
+    let (_stopper, stop) = stop();
+    let report =
+        engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:a", 5), due("f:b", 4)], &stop).await;
+    assert_eq!(report.rounds.len(), 1);
+    let [left] = &report.unfinished[..] else { panic!("{report:?}") };
+    assert_eq!((left.target, left.reason), (5, UnfinishedReason::TooLarge));
+    assert_eq!(serde_json::to_value(left.reason).unwrap(), "too-large");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_gate_opens_when_all_have_arrived_or_given_up() {
     let mut release = Release::new(3, Duration::from_secs(60));
     let (mut first, mut second, third) = (release.ticket(), release.ticket(), release.ticket());

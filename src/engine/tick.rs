@@ -135,9 +135,13 @@ impl<L: Lambda> Engine<L> {
         let attempts =
             match runner::run(lambda, &self.admission, target, *concurrency, &round, hold, &mut stop).await {
                 Ok(attempts) => attempts,
-                Err(reason @ (NotStarted::Stopped | NotStarted::TooLarge(_))) => {
-                    warn!(function = %target.label, region = %target.region(), %reason, "not served");
-                    return Err(Unfinished::new(target, *concurrency, UnfinishedReason::Deadline));
+                Err(why) => {
+                    warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
+                    let reason = match why {
+                        NotStarted::Stopped => UnfinishedReason::Deadline,
+                        NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
+                    };
+                    return Err(Unfinished::new(target, *concurrency, reason));
                 }
             };
         self.learn(target, &attempts);
@@ -178,10 +182,11 @@ fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport)
     let wanted = record.target;
     match record.verdict {
         Verdict::Short => {
-            warn!(%function, %region, round, wanted, ?reached, problems = %report.messages.join("; "), "round is short");
+            warn!(%function, %region, round, wanted, reached, problems = %report.messages.join("; "), "round is short");
         }
         Verdict::Reached | Verdict::Unproven | Verdict::Skipped => {
-            info!(%function, %region, round, wanted, ?reached, verdict = ?record.verdict, "round done");
+            let verdict = record.verdict.name();
+            info!(%function, %region, round, wanted, reached, verdict, "round done");
         }
     }
     if record.versions.len() > 1 {

@@ -295,6 +295,9 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let undone = report.unfinished.iter().map(|unfinished| {
         let why = match unfinished.reason {
             UnfinishedReason::Deadline => "not sent: warmd was told to stop, or the tick ran out of time",
+            UnfinishedReason::TooLarge => {
+                "not sent: the round is larger than the cap of pings in flight, and a round is never cut"
+            }
         };
         format!(
             "{} ({}) {why}",
