@@ -108,7 +108,7 @@ fn mixed() -> TickReport {
         billed_ms: None,
         memory_mb: None,
         cost_usd: RoundCost { requests: Some("0.0000006".parse().unwrap()), ..RoundCost::default() },
-        cost_unknown: vec!["no ping told its billed duration".to_owned()],
+        cost_unknown: vec!["not every ping told its billed duration".to_owned()],
         ..round("silent", 3)
     };
     let skipped = RoundRecord {
@@ -175,7 +175,7 @@ fn what_is_not_fine_is_named_with_its_remedy() {
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
+    ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
     ");
 }
 
@@ -188,7 +188,7 @@ fn the_daemon_shows_a_line_and_what_is_not_fine() {
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
+    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
     ");
 }
 
