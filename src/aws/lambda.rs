@@ -124,8 +124,13 @@ fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     None
 }
 
+/// The commonest mistake of a first run.
+const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY, or give the machine a role; --local needs none";
+
 /// What the SDK puts in front of the cause.
-const NOISE: [&str; 6] = [
+const NOISE: [&str; 7] = [
+    "an error occurred while loading credentials",
     "dispatch failure",
     "service error",
     "failed to construct request",
@@ -134,19 +139,37 @@ const NOISE: [&str; 6] = [
     "other",
 ];
 
-/// What went wrong, without the SDK's own "dispatch failure: other" in front.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+/// What the service said when it refused a call, else what went wrong on the way.
+pub(super) fn refusal<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error.as_service_error().and_then(|said| said.code().map(|code| (code, said.message()))) {
+        Some((code, Some(message))) => format!("{code}: {message}"),
+        Some((code, None)) => code.to_owned(),
+        None => chain(error),
+    }
+}
+
+/// What went wrong, in one line, without the SDK's own "dispatch failure: other" in front.
+fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(failure) = failure(error) {
         return failure.to_string();
     }
     let told = reasons(error);
+    // The SDK lists every place where it looked.
+    if told.contains("no credentials found in chain") {
+        return NO_CREDENTIALS.to_owned();
+    }
     let mut plain = told.as_str();
     for noise in NOISE {
         if let Some(cause) = plain.strip_prefix(noise).and_then(|rest| rest.strip_prefix(": ")) {
             plain = cause;
         }
     }
-    plain.to_owned()
+    // What follows is the whole request, payload and all.
+    let plain = plain.split(" to request `Request {").next().unwrap_or(plain);
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The beginning of a body that is not Lambda's: a proxy's page, say.
