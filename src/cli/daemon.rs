@@ -16,7 +16,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use super::run::{due, insisted};
+use super::run::{due, insisted, no_targets};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
@@ -44,6 +44,9 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let world = World::of(args.local, &loaded.fleet.targets).await?;
     let engine = world.engine(loaded.fleet.limits.max_in_flight, largest(&loaded.fleet))?;
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
+    if loaded.fleet.targets.is_empty() {
+        warn!("{}", no_targets(&args.only));
+    }
     info!(targets = loaded.fleet.targets.len(), config = %loaded.fleet.hash, cron = %args.cron, "started");
     let service = Arc::new(Service {
         origin,
@@ -212,9 +215,7 @@ impl Daemon for Shared {
         match self.0.recorder.record(&report, &settings).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
-            Recorded::FellBack | Recorded::Lost => {
-                warn!(tick = %report.tick, "CloudWatch misses metrics of this tick")
-            }
+            Recorded::FellBack | Recorded::Lost => {}
         }
     }
 }

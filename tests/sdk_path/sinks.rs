@@ -90,7 +90,8 @@ async fn what_cloudwatch_does_not_take_is_given_back() {
 async fn a_refusal_is_told_in_the_services_own_words() {
     let server = Server::new(|_| async {
         let mut body = Vec::new();
-        let said = [("__type", "AccessDeniedException"), ("message", "not allowed: cloudwatch:PutMetricData")];
+        let said =
+            [("__type", "AccessDeniedException"), ("message", "not allowed: cloudwatch:PutMetricData")];
         let said = said.map(|(key, value)| (Value::from(key), Value::from(value)));
         ciborium::into_writer(&Value::Map(said.to_vec()), &mut body).unwrap();
         let mut answer = answer(403, body);
