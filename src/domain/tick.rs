@@ -307,6 +307,8 @@ pub enum UnfinishedReason {
     Deadline,
     /// The round is larger than the cap of pings in flight: it would wait for ever, and is never cut.
     TooLarge,
+    /// Something unexpected ended it: pings may have been sent, and what became of them is not known.
+    Unexpected,
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

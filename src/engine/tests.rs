@@ -235,6 +235,21 @@ async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_round_that_ends_unexpectedly_is_not_lost() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 8);
+    let (_stopper, stop) = stop();
+    let sound = due("f:a", 2);
+    // No configuration has such a timeout: to add to it panics.
+    let broken = Target { timeout: Some(Duration::MAX), ..Target::clone(&due("f:b", 3).target) };
+    let broken = Due { target: Arc::new(broken), concurrency: 3 };
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![broken, sound], &stop).await;
+    assert_eq!(report.rounds[0].verdict, Verdict::Reached);
+    let [left] = &report.unfinished[..] else { panic!("{report:?}") };
+    assert_eq!((left.qualifier.as_deref(), left.reason), (Some("b"), UnfinishedReason::Unexpected));
+    assert_eq!(engine.still_in_flight(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_round_above_the_cap_is_not_cut_and_says_why() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 4);
     let (_stopper, stop) = stop();

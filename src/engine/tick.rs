@@ -92,16 +92,28 @@ impl<L: Lambda> Engine<L> {
         // The largest first: small rounds fill what room they leave, the other way round they would not.
         order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
         let mut rounds = JoinSet::new();
+        let mut tasks = HashMap::with_capacity(due.len());
         for index in order {
             let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            rounds.spawn(async move { (index, engine.round(&due, now, stop).await) });
+            let task = rounds.spawn(async move { engine.round(&due, now, stop).await });
+            tasks.insert(task.id(), index);
         }
         let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        while let Some(joined) = rounds.join_next().await {
-            match joined {
-                Ok(record) => records.push(record),
-                Err(error) => tracing::error!(%error, "a round's task ended unexpectedly"),
-            }
+        while let Some(joined) = rounds.join_next_with_id().await {
+            let (task, record) = match joined {
+                Ok((task, record)) => (task, Some(record)),
+                Err(error) => {
+                    tracing::error!(%error, "a round's task ended unexpectedly");
+                    (error.id(), None)
+                }
+            };
+            let Some((index, Due { target, concurrency })) =
+                tasks.get(&task).and_then(|index| Some((*index, due.get(*index)?)))
+            else {
+                continue;
+            };
+            let lost = || Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected));
+            records.push((index, record.unwrap_or_else(lost)));
         }
         records.sort_by_key(|(index, _)| *index);
         let mut report = TickReport {

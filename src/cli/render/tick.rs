@@ -297,6 +297,9 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let undone = report.unfinished.iter().map(|unfinished| {
         let why = match unfinished.reason {
             UnfinishedReason::Deadline => "not sent: warmd was told to stop, or the tick ran out of time",
+            UnfinishedReason::Unexpected => {
+                "not reported: something unexpected ended its round, see the log; please report it"
+            }
             UnfinishedReason::TooLarge => {
                 "not sent: the round is larger than the cap of pings in flight, and a round is never cut"
             }
