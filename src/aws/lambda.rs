@@ -162,10 +162,8 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         return NO_CREDENTIALS.to_owned();
     }
     let mut plain = told.as_str();
-    for noise in NOISE {
-        if let Some(cause) = plain.strip_prefix(noise).and_then(|rest| rest.strip_prefix(": ")) {
-            plain = cause;
-        }
+    while let Some(cause) = NOISE.iter().find_map(|noise| plain.strip_prefix(noise)?.strip_prefix(": ")) {
+        plain = cause;
     }
     // What follows is the whole request, payload and all.
     let plain = plain.split(" to request `Request {").next().unwrap_or(plain);
@@ -177,4 +175,24 @@ fn excerpt(answer: &HttpResponse) -> Option<String> {
     let text = String::from_utf8_lossy(answer.body().bytes()?);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then(|| text.chars().take(EXCERPT).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        chain(&std::io::Error::other(text.to_owned()))
+    }
+
+    #[test]
+    fn what_went_wrong_is_one_line_without_the_sdks_preambles() {
+        let twice = "an error occurred while loading credentials: an error occurred while loading credentials: \
+                     Error retrieving credentials: external process exited.\nStderr: none";
+        assert_eq!(told(twice), "Error retrieving credentials: external process exited. Stderr: none");
+        let endpoint = "failed to apply endpoint `foo` to request `Request { body: SdkBody { inner: … } }`";
+        assert_eq!(told(&format!("other: {endpoint}")), "failed to apply endpoint `foo`");
+        let nowhere = "the credential provider was not enabled: no credentials found in chain. Attempted:\n  Environment";
+        assert!(told(nowhere).starts_with("no AWS credentials were found: set AWS_PROFILE"));
+    }
 }
