@@ -209,6 +209,7 @@ fn target(function: &str, hold: Hold) -> Arc<Target> {
         memory_mb: None,
         architecture: Architecture::X86_64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes: 5,
         phase_minutes: 0,
         spare: 0,
