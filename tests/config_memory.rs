@@ -49,6 +49,14 @@ fn no_file_takes_more_than_256_mb() {
                 "version: 1\ndefaults: {{ region: eu-west-2 }}\nfunctions: {{ f: {{ windows: [{windows}] }} }}\n"
             )
         }),
+        ("prices of everything", {
+            let prices = lines(1_900, &|n| format!("  ec2.m7g.{n}xlarge: *p\n"));
+            let many = "{ price: 1, regions: [eu-west-2, us-east-1], source: \"x\" },".repeat(95);
+            format!("version: 1\nprices:\n  ec2.m7g.large: &p [{many}]\n{prices}")
+        }),
+        ("too many prices", {
+            format!("version: 1\nprices:\n{}", lines(290_000, &|n| format!("  ec2.m7g.{n}xlarge: 1\n")))
+        }),
         ("unknown names", {
             let names = lines(30_000, &|n| format!("x{n},"));
             let calendars = lines(50_000, &|n| format!("  calendar{n}: {{ dates: [2026-12-25] }}\n"));

@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 pub mod clock;
+mod compare;
 mod configuration;
 mod daemon;
 mod diff;
@@ -15,6 +16,7 @@ pub mod lambda;
 mod logging;
 mod output;
 mod plan;
+mod price;
 mod render;
 mod run;
 mod select;
@@ -72,6 +74,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::plan(args, style),
         Command::Explain(args) => explain::explain(args, style),
         Command::Diff(args) => diff::diff(args, style),
+        Command::Price(args) => price::price(args, style),
+        Command::Compare(args) => compare::compare(args, style),
         Command::Schema => schema(),
         Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }

@@ -1,9 +1,11 @@
 //! How well N pings go out together: warmd beside the bare SDK with its default client, each in a process of its own,
-//! against the emulator in a third, with a function that takes 100 ms.
+//! against the emulator in a third, with a function that takes 100 ms. Then what hold and top-ups make of a quick
+//! handler and of a slow network, and how soon after its start the command has its first ping on the wire.
 //!
 //! `cargo bench --bench fanout`
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +16,24 @@ use aws_sdk_lambda::types::{InvocationType, LogType};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::{AwsLambda, Clients, descriptors};
+use warmd::domain::cost::PriceBook;
+use warmd::domain::fleet::{Architecture, Hold, Target};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::round::Answer;
-use warmd::emulator::profile::Span;
+use warmd::domain::protocol::Protocol;
+use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::emulator::profile::{Network, Span};
 use warmd::emulator::{Emulator, Profile, Round, Scenario, listen};
-use warmd::engine::ports::{Lambda, Ping};
-use warmd::engine::release::Release;
+use warmd::engine::stop::{Stop, Stopper, stop};
+use warmd::engine::tick::{Due, Engine};
 
 /// What the function takes, ms.
 const FUNCTION_MS: u64 = 100;
 /// Rounds of one process. The first opens the connections.
 const ROUNDS: usize = 5;
+/// Rounds of a scene of hold and top-ups.
+const SCENE_ROUNDS: usize = 20;
+/// Starts of the command.
+const STARTS: usize = 15;
 
 #[tokio::main]
 async fn main() {
@@ -33,7 +42,12 @@ async fn main() {
         ["serve"] => serve().await,
         ["warmd", endpoint, n] => warmd(endpoint, n.parse().unwrap()).await,
         ["bare", endpoint, n] => bare(endpoint, n.parse().unwrap()).await,
-        _ => compare(),
+        ["scene", endpoint, function, n] => scene(endpoint, function, n.parse().unwrap()).await,
+        _ => {
+            compare();
+            scenes();
+            first_ping();
+        }
     }
 }
 
@@ -49,20 +63,84 @@ fn compare() {
     println!("    N  client  distinct   first    best      first    best    CPU us/ping  peak MB");
     for n in ["10", "100", "1000"] {
         for client in ["warmd", "bare"] {
-            let mut server = part(&["serve"]);
-            let mut seen = BufReader::new(server.stdout.take().unwrap());
-            let mut endpoint = String::new();
-            seen.read_line(&mut endpoint).unwrap();
-            let out = part(&[client, endpoint.trim(), n]).wait_with_output().unwrap();
-            // The end of its input is the server's sign to tell what it saw.
-            drop(server.stdin.take());
-            let mut rounds = String::new();
-            seen.read_to_string(&mut rounds).unwrap();
-            server.wait().unwrap();
-            let rounds: Vec<Round> = serde_json::from_str(&rounds).unwrap();
-            line(n, client, &serde_json::from_slice(&out.stdout).unwrap(), &rounds);
+            let (out, rounds) = served(|endpoint| vec![client.into(), endpoint, n.into()]);
+            line(n, client, &serde_json::from_str(&out).unwrap(), &rounds);
         }
     }
+}
+
+/// Runs a part against an emulator of its own: what it printed, and what the emulator saw.
+fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<Round>) {
+    let mut server = part(&["serve"]);
+    let mut seen = BufReader::new(server.stdout.take().unwrap());
+    let mut endpoint = String::new();
+    seen.read_line(&mut endpoint).unwrap();
+    let arguments = arguments(endpoint.trim().to_owned());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let out = part(&arguments).wait_with_output().unwrap();
+    assert!(out.status.success());
+    // The end of its input is the server's sign to tell what it saw.
+    drop(server.stdin.take());
+    let mut rounds = String::new();
+    seen.read_to_string(&mut rounds).unwrap();
+    server.wait().unwrap();
+    (String::from_utf8(out.stdout).unwrap(), serde_json::from_str(&rounds).unwrap())
+}
+
+/// What hold and top-ups make of a handler that answers at once, and of a slow network.
+fn scenes() {
+    println!(
+        "\n{SCENE_ROUNDS} rounds, hold: auto, top-ups included; distinct as the emulator saw it, proven as warmd says"
+    );
+    println!(
+        "  handler and network                  N  distinct, worst  proven, worst  top-ups  hold ms: first, last"
+    );
+    for (function, what, n) in [
+        ("quick", "2 ms, loopback", "100"),
+        ("far", "2 ms, 15 ms each way, sigma .6", "50"),
+        ("far", "2 ms, 15 ms each way, sigma .6", "100"),
+    ] {
+        let (out, rounds) = served(|endpoint| vec!["scene".into(), endpoint, function.into(), n.into()]);
+        let own: Scene = serde_json::from_str(&out).unwrap();
+        let distinct = rounds.iter().map(|round| round.environments).min().unwrap_or_default();
+        println!(
+            "  {what:<34} {n:>3}  {distinct:>15}  {:>13}  {:>7}  {:>12}, {:>4}",
+            own.proven, own.top_ups, own.first_hold, own.last_hold
+        );
+    }
+}
+
+/// How soon after the start of the command its first ping arrives. Measured from before the process is made.
+fn first_ping() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut times: Vec<f64> = (0..STARTS)
+        .map(|_| {
+            let began = Instant::now();
+            let mut child = Command::new(env!("CARGO_BIN_EXE_warmd"))
+                .args(["warm", "f", "--concurrency", "1", "--region", "eu-west-2"])
+                .envs([("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")])
+                .envs([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 4]).unwrap();
+            let arrived = began.elapsed();
+            stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                .unwrap();
+            child.wait().unwrap();
+            arrived.as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!(
+        "\nfirst ping on the wire after process start, ms ({STARTS} starts): fastest {:.1}, median {:.1}",
+        times[0],
+        times[STARTS / 2]
+    );
 }
 
 /// Prints a line of the table. Distinct environments are those of the worst round.
@@ -112,29 +190,74 @@ fn payload(round: usize, index: usize, n: usize) -> Vec<u8> {
     serde_json::json!({ "warmd": warmd }).to_string().into_bytes()
 }
 
-async fn warmd(endpoint: &str, n: usize) {
+/// The engine as the command has it, on the emulator at `endpoint`.
+fn engine(endpoint: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
     descriptors::raise().unwrap();
     let lambda = AwsLambda::new(Arc::new(Clients::local(endpoint)));
-    let function = FunctionRef::parse("f").unwrap().identity(Region::parse("eu-west-2").unwrap());
-    measure(n, async |round| {
-        let mut release = Release::new(n, Duration::from_secs(5));
-        let mut tasks = JoinSet::new();
-        for index in 0..n {
-            let (lambda, ticket) = (lambda.clone(), release.ticket());
-            let ping = Ping {
-                function: function.clone(),
-                payload: payload(round, index, n),
-                client_context: None,
-                timeout: Duration::from_secs(60),
-            };
-            tasks.spawn(async move { lambda.invoke(ping, ticket).await });
-        }
-        release.watch().await;
-        while let Some(exchange) = tasks.join_next().await {
-            assert!(matches!(exchange.unwrap().answer, Answer::Responded { .. }));
-        }
+    let (stopper, stop) = stop();
+    (Arc::new(Engine::new(lambda, PriceBook::embedded(), n)), stopper, stop)
+}
+
+fn target(function: &str, hold: Hold) -> Arc<Target> {
+    Arc::new(Target {
+        id: FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap()),
+        label: function.to_owned(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold,
+        timeout: Some(Duration::from_secs(60)),
+        memory_mb: None,
+        architecture: Architecture::X86_64,
+        downloads: Vec::new(),
+        assume: Default::default(),
+        interval_minutes: 5,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+    })
+}
+
+/// One round of the engine, evidence and cost included.
+async fn round(engine: &Arc<Engine<AwsLambda>>, target: &Arc<Target>, n: usize, stop: &Stop) -> RoundRecord {
+    let due = Due { target: Arc::clone(target), concurrency: n as u32 };
+    let mut report = engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, vec![due], stop).await;
+    report.rounds.remove(0)
+}
+
+async fn warmd(endpoint: &str, n: usize) {
+    let (engine, _stopper, stop) = engine(endpoint, n);
+    let target = target("f", Hold::Fixed(Duration::ZERO));
+    measure(n, async |_| {
+        let record = round(&engine, &target, n, &stop).await;
+        assert_eq!((record.verdict, record.pings as usize), (Verdict::Reached, n));
     })
     .await;
+}
+
+/// What a scene came to.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Scene {
+    proven: u32,
+    top_ups: u32,
+    first_hold: u64,
+    last_hold: u64,
+}
+
+async fn scene(endpoint: &str, function: &str, n: usize) {
+    let (engine, _stopper, stop) = engine(endpoint, n);
+    let target = target(function, Hold::Auto);
+    let mut records = Vec::new();
+    for _ in 0..SCENE_ROUNDS {
+        records.push(round(&engine, &target, n, &stop).await);
+    }
+    let hold = |record: Option<&RoundRecord>| record.and_then(|record| record.hold_ms).unwrap_or_default();
+    let scene = Scene {
+        proven: records.iter().map(|record| record.reached.unwrap_or_default()).min().unwrap_or_default(),
+        top_ups: records.iter().map(|record| record.top_ups).sum(),
+        first_hold: hold(records.first()),
+        last_hold: hold(records.last()),
+    };
+    println!("{}", serde_json::to_string(&scene).unwrap());
 }
 
 async fn bare(endpoint: &str, n: usize) {
@@ -196,7 +319,16 @@ async fn serve() {
         ping: Span::millis(FUNCTION_MS),
         ..Profile::default()
     };
-    let emulator = Emulator::new(Scenario::default().with("f", profile));
+    let quick = Profile {
+        fetch: Span::millis(0),
+        init: Span::millis(0),
+        ping: Span::millis(2),
+        ..Profile::default()
+    };
+    let network = Network { median: Duration::from_millis(15), sigma: 0.6 };
+    let far = Profile { network, ..quick.clone() };
+    let functions = Scenario::default().with("f", profile).with("quick", quick).with("far", far);
+    let emulator = Emulator::new(functions);
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     let input_ends = async {
