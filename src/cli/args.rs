@@ -338,9 +338,9 @@ pub struct DiffArgs {
     /// The configuration after: a file or a directory.
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
-    /// Where the comparison begins, RFC 3339. [default: now]
-    #[arg(long, value_name = "RFC3339", value_parser = values::instant)]
-    pub from: Option<DateTime<Utc>>,
+    /// Where the comparison begins: RFC 3339 or a DATE, its midnight in UTC. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
     /// How much time is compared, such as 7d.
     #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = values::duration)]
     pub for_: Duration,

@@ -1,9 +1,10 @@
 //! `warmd diff`: what a change of configuration will change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
-use super::plan::{Period, Scope, TargetPlan, fleet_cost};
+use super::plan::{Period, Scope, TargetPlan, fleet_cost, instant_or_date};
 use super::render::{self, Style};
 use crate::domain::cost::FleetCost;
 use crate::domain::fleet::{Fleet, Hold, Target};
@@ -69,6 +70,10 @@ pub struct Difference<'f> {
     pub before: FleetCost,
     /// What everything costs after.
     pub after: FleetCost,
+    /// Owners whose cost before rests on what nobody configured; nobody under the empty name.
+    pub assumed_before: BTreeSet<&'f str>,
+    /// The same after.
+    pub assumed_after: BTreeSet<&'f str>,
 }
 
 #[derive(Serialize)]
@@ -102,7 +107,11 @@ struct Amounts {
 pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
     let load = |path: &Path| Origin::of_path(path, &args.only).with_prices(&args.prices).load();
     let (old, new) = (load(&args.old)?.fleet, load(&args.new)?.fleet);
-    let from = Minute::of(args.from.unwrap_or_else(|| SystemClock.now()));
+    let from = match &args.from {
+        None => SystemClock.now(),
+        Some(text) => instant_or_date("--from", text, Tz::UTC)?,
+    };
+    let from = Minute::of(from);
     let minutes = TimeDelta::from_std(args.for_).map_or(i64::MAX, |long| long.num_minutes());
     if !(1..=render::diff::MOST_MINUTES).contains(&minutes) {
         return Err(Failure::Usage("--for is from a minute to ten years".to_owned()));
@@ -125,6 +134,10 @@ pub fn difference<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Differe
     let (before, after) = (plans(old), plans(new));
     let [cost_before, cost_after] =
         [(old, &before), (new, &after)].map(|(fleet, plans)| fleet_cost(fleet, plans, period, Scope::Fleet));
+    let [assumed_before, assumed_after] = [&before, &after].map(|plans| {
+        let resting = plans.iter().filter(|plan| !plan.cost.assumed.is_empty());
+        resting.map(|plan| plan.target.owner.as_deref().unwrap_or_default()).collect()
+    });
     let mut known: HashMap<_, _> =
         before.into_iter().enumerate().map(|(index, plan)| (&plan.target.id, (index, plan))).collect();
     let mut changes = Vec::new();
@@ -142,7 +155,7 @@ pub fn difference<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Differe
     let gone =
         gone.into_iter().map(|(_, plan)| Change { before: Some(plan), after: None, settings: Vec::new() });
     changes.extend(gone);
-    Difference { changes, before: cost_before, after: cost_after }
+    Difference { changes, before: cost_before, after: cost_after, assumed_before, assumed_after }
 }
 
 fn differs(change: &Change<'_>) -> bool {

@@ -284,7 +284,11 @@ fn first_minute_from(at: DateTime<Utc>) -> Minute {
     Minute::of(at).plus(i64::from(up))
 }
 
-fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>, Failure> {
+/// An instant as a flag gives it: RFC 3339, or a date, which is its midnight in `zone`.
+///
+/// # Errors
+/// When it is neither.
+pub fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>, Failure> {
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         // A midnight that the clocks skip is the first instant of that day.
         return Ok(opening_instant(date.and_time(NaiveTime::MIN), zone));

@@ -461,20 +461,22 @@ fn a_difference_tells_what_it_costs() {
     insta::assert_snapshot!(diff(&[]).shown(), @r"
     exit 0
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET          PINGS            COST  OTHER
-    ~ search:live  eu-west-2         10 → 12  6,000 → 7,200  $2.59 → $73.79  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ search:live  us-east-1         10 → 12  6,000 → 7,200  $2.34 → $66.41  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ checkout     eu-west-2               2          4,032   $0.00 → $0.07  init_duration 1s → 1m
-    + thumbnails   eu-west-2               1              6           $0.00
-    - report       eu-west-2               1              6           $0.00
+      FUNCTION     REGION     HIGHEST TARGET          PINGS              COST  OTHER
+    ~ search:live  eu-west-2         10 → 12  6,000 → 7,200  $2.59* → $73.79*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ search:live  us-east-1         10 → 12  6,000 → 7,200  $2.34* → $66.41*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ checkout     eu-west-2               2          4,032     $0.00 → $0.07  init_duration 1s → 1m
+    + thumbnails   eu-west-2               1              6            $0.00*
+    - report       eu-west-2               1              6            $0.00*
 
     5 targets: 1 added, 3 changed, 1 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 16,038 → 18,438
 
       OWNER         COST BEFORE  COST AFTER
       payments            $0.00       $0.07
-      search              $4.93     $140.20
-      warmd itself        $1.63       $1.78
-      total               $6.56     $142.05
+      search             $4.93*    $140.20*
+      warmd itself       $1.63*      $1.78*
+      total              $6.56*    $142.05*
+
+      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
     ");
     insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
@@ -484,21 +486,25 @@ fn a_difference_tells_what_it_costs() {
 
     | | function | region | highest target | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
-    | `~` | `search:live` | eu-west-2 | 10 → 12 | 6,000 → 7,200 | $2.59 → $73.79 | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
-    | `~` | `search:live` | us-east-1 | 10 → 12 | 6,000 → 7,200 | $2.34 → $66.41 | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
+    | `~` | `search:live` | eu-west-2 | 10 → 12 | 6,000 → 7,200 | $2.59\* → $73.79\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
+    | `~` | `search:live` | us-east-1 | 10 → 12 | 6,000 → 7,200 | $2.34\* → $66.41\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
     | `~` | `checkout` | eu-west-2 | 2 | 4,032 | $0.00 → $0.07 | init_duration 1s → 1m |
-    | `+` | `thumbnails` | eu-west-2 | 1 | 6 | $0.00 |  |
-    | `-` | `report` | eu-west-2 | 1 | 6 | $0.00 |  |
+    | `+` | `thumbnails` | eu-west-2 | 1 | 6 | $0.00\* |  |
+    | `-` | `report` | eu-west-2 | 1 | 6 | $0.00\* |  |
 
     | owner | cost before | cost after |
     |---|---:|---:|
     | payments | $0.00 | $0.07 |
-    | search | $4.93 | $140.20 |
-    | warmd itself | $1.63 | $1.78 |
-    | total | $6.56 | $142.05 |
+    | search | $4.93\* | $140.20\* |
+    | warmd itself | $1.63\* | $1.78\* |
+    | total | $6.56\* | $142.05\* |
+
+    estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
     --- stderr
     ");
     let object = diff(&["--format", "json"]).json();
+    let date = ["diff", &old, new, "--format", "json", "--for", "7d", "--from", "2026-11-16"];
+    assert_eq!(run(&date).json(), object);
     assert_eq!(keys(&object), ["changes", "before_total", "after_total"]);
     assert_eq!(
         object["changes"][0]["before"],
@@ -517,15 +523,17 @@ fn prices_alone_may_be_the_difference() {
     insta::assert_snapshot!(done.shown(), @r"
     exit 4
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET  PINGS             COST
-    ~ search:live  eu-west-2              10  6,000  $2.59 → $256.14
-    ~ search:live  us-east-1              10  6,000  $2.34 → $256.14
+      FUNCTION     REGION     HIGHEST TARGET  PINGS               COST
+    ~ search:live  eu-west-2              10  6,000  $2.59* → $256.14*
+    ~ search:live  us-east-1              10  6,000  $2.34* → $256.14*
 
     2 targets: 0 added, 2 changed, 0 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 12,000 → 12,000
 
       OWNER   COST BEFORE  COST AFTER
-      search        $4.93     $512.28
-      total         $6.56     $513.91
+      search       $4.93*    $512.28*
+      total        $6.56*    $513.91*
+
+      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
     ");
 }

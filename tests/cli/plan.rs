@@ -218,17 +218,19 @@ fn a_difference_is_a_line_per_target() {
     insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
     exit 4
     --- stdout
-      FUNCTION            REGION     HIGHEST TARGET      PINGS   COST  OTHER
-    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  $0.01  owner none → search
-    + nlp-inference:live  eu-west-1              12        536  $0.01
-    - nlp-inference:live  us-east-1              10        452  $0.01
+      FUNCTION            REGION     HIGHEST TARGET      PINGS    COST  OTHER
+    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  $0.01*  owner none → search
+    + nlp-inference:live  eu-west-1              12        536  $0.01*
+    - nlp-inference:live  us-east-1              10        452  $0.01*
 
     3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
       OWNER   COST BEFORE  COST AFTER
-      nobody        $0.02
-      search                    $0.02
-      total         $1.62       $1.62
+      nobody       $0.02*
+      search                   $0.02*
+      total        $1.62*      $1.62*
+
+      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
     ");
     insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
@@ -238,15 +240,17 @@ fn a_difference_is_a_line_per_target() {
 
     | | function | region | highest target | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
-    | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | $0.01 | owner none → search |
-    | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 | $0.01 |  |
-    | `-` | `nlp-inference:live` | us-east-1 | 10 | 452 | $0.01 |  |
+    | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | $0.01\* | owner none → search |
+    | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 | $0.01\* |  |
+    | `-` | `nlp-inference:live` | us-east-1 | 10 | 452 | $0.01\* |  |
 
     | owner | cost before | cost after |
     |---|---:|---:|
-    | nobody | $0.02 |  |
-    | search |  | $0.02 |
-    | total | $1.62 | $1.62 |
+    | nobody | $0.02\* |  |
+    | search |  | $0.02\* |
+    | total | $1.62\* | $1.62\* |
+
+    estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
     --- stderr
     ");
     let object = diff(&["--format", "json"]).json();

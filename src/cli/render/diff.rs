@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::cost::dollars;
+use super::cost::{STAR, dollars};
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, elapsed, grouped};
 use super::{Style, Tone};
 use crate::cli::diff::{Change, Difference, Kind};
 use crate::cli::plan::{Period, TargetPlan};
-use crate::domain::cost::{Bill, Download, FleetCost, Per};
+use crate::domain::cost::{Download, FleetCost, Per};
 
 /// Ten years.
 pub const MOST_MINUTES: i64 = 3_660 * 24 * 60;
@@ -24,6 +24,10 @@ const COLUMNS: [Column; 6] = [
 ];
 
 const OWNERS: [Column; 3] = [words("OWNER"), figures("COST BEFORE"), figures("COST AFTER")];
+
+/// Below the sums: what the figures are. warmd's own cost always rests on what is assumed, and so does the total.
+const NOTE: &str =
+    "estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what";
 
 /// The changes as a table, one `~ + -` line per target, then what they mean in money. Ends with a line feed.
 pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> String {
@@ -47,6 +51,9 @@ pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> Strin
             let _ = writeln!(out, "{line}");
         }
     }
+    if !changes.is_empty() {
+        let _ = writeln!(out, "\n  {NOTE}");
+    }
     out
 }
 
@@ -59,7 +66,7 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
         out.push_str("|---|---|---|---:|---:|---:|---|\n");
     }
     for change in changes {
-        let cells = cells(change).map(|cell| cell.replace('|', "\\|"));
+        let cells = cells(change).map(escaped);
         let [function, region, highest, pings, cost, other] = cells;
         let (sign, _) = sign(change.kind());
         let _ =
@@ -70,35 +77,54 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
         out.push_str("\n| owner | cost before | cost after |\n|---|---:|---:|\n");
     }
     for cells in owners {
-        let [owner, before, after] = cells.map(|cell| cell.replace('|', "\\|"));
+        let [owner, before, after] = cells.map(escaped);
         let _ = writeln!(out, "| {owner} | {before} | {after} |");
     }
+    if !changes.is_empty() {
+        let _ = writeln!(out, "\n{}", escaped(NOTE.to_owned()));
+    }
     out
+}
+
+/// A text without what Markdown would read as a cell's end or as emphasis.
+fn escaped(text: String) -> String {
+    text.replace('|', "\\|").replace('*', "\\*")
 }
 
 /// A row for each owner whose cost is another one afterwards, for warmd itself if its own is, and the total; none when
 /// no cost differs.
 fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
-    let Difference { before, after, changes: _ } = difference;
+    let Difference { before, after, assumed_before, assumed_after, changes: _ } = difference;
     let names: BTreeSet<&String> = before.by_owner.keys().chain(after.by_owner.keys()).collect();
     let mut rows = Vec::new();
-    let mut row = |name: &str, of: &dyn Fn(&FleetCost) -> Option<Bill>, always: bool| {
-        let [before, after] =
-            [before, after].map(|cost| of(cost).map_or_else(String::new, |bill| dollars(bill.total())));
+    let sides = [(before, assumed_before), (after, assumed_after)];
+    let mut row = |name: &str, of: &dyn Fn(&FleetCost, &BTreeSet<&str>) -> Option<String>, always: bool| {
+        let [before, after] = sides.map(|(cost, assumed)| of(cost, assumed).unwrap_or_default());
         if before != after || always {
             rows.push([name.to_owned(), before, after]);
         }
     };
     for name in names {
         let shown = if name.is_empty() { "nobody" } else { name };
-        row(shown, &|cost| cost.by_owner.get(name).cloned(), false);
+        let of = |cost: &FleetCost, assumed: &BTreeSet<&str>| {
+            Some(starred(dollars(cost.by_owner.get(name)?.total()), assumed.contains(name.as_str())))
+        };
+        row(shown, &of, false);
     }
-    row("warmd itself", &|cost| cost.own.clone(), false);
+    row("warmd itself", &|cost, _| Some(starred(dollars(cost.own.as_ref()?.total()), true)), false);
     let something = before.bill != after.bill;
     if something {
-        row("total", &|cost| Some(cost.bill.clone()), true);
+        let all = |cost: &FleetCost, assumed: &BTreeSet<&str>| {
+            Some(starred(dollars(cost.bill.total()), cost.own.is_some() || !assumed.is_empty()))
+        };
+        row("total", &all, true);
     }
     rows
+}
+
+/// An amount with a star when it rests on what is assumed.
+fn starred(amount: String, assumed: bool) -> String {
+    if assumed { amount + STAR } else { amount }
 }
 
 /// Downloads in a few words.
@@ -132,7 +158,7 @@ fn cells(change: &Change<'_>) -> [String; 6] {
         change.settings.iter().map(|(name, before, after)| format!("{name} {before} → {after}")).collect();
     let highest = both(change, |plan| grouped(u64::from(plan.highest())));
     let pings = both(change, |plan| grouped(plan.pings()));
-    let cost = both(change, |plan| dollars(plan.cost.bill.total()));
+    let cost = both(change, |plan| starred(dollars(plan.cost.bill.total()), !plan.cost.assumed.is_empty()));
     let segments = |plan: &Option<TargetPlan<'_>>| plan.as_ref().map(|plan| plan.segments.clone());
     let hours = segments(&change.before) != segments(&change.after);
     if hours

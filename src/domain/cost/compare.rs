@@ -204,8 +204,15 @@ fn on_instances(book: &PriceBook, coverage: &Coverage, way: Way, bill: impl Fn(&
             Offer { way, bill: Some(bill(instance, count)), cold_starts: Some(0), note }
         }
         None => {
-            let architecture = coverage.assume.architecture.value().as_str();
-            let note = format!("no {architecture} instance with a price holds it");
+            let Coverage { region, assume, .. } = *coverage;
+            let architecture = assume.architecture.value();
+            let alike = |name| instance::shape(name).is_some_and(|shape| shape.architecture == architecture);
+            let architecture = architecture.as_str();
+            let note = if book.instances(region).any(|(name, _)| alike(name)) {
+                format!("no {architecture} instance with a price holds it")
+            } else {
+                format!("no {architecture} instance has a price in {region}; give one under `prices`")
+            };
             Offer { way, bill: None, cold_starts: Some(0), note: Some(note) }
         }
     }

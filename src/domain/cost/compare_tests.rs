@@ -74,11 +74,20 @@ fn what_cannot_be_told_is_unknown_with_its_reason() {
     pings: unknown, cold starts 800 ()
     provisioned-windows: unknown, cold starts 0 (800 environments made ahead)
     provisioned-always: unknown, cold starts 0 (3,360 environments made ahead)
-    managed-instances: unknown, cold starts 0 (no arm64 instance with a price holds it)
-    ec2: unknown, cold starts 0 (no arm64 instance with a price holds it)
+    managed-instances: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; give one under `prices`)
+    ec2: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; give one under `prices`)
     nothing: unknown, cold starts unknown (needs assume: { requests_per_second, duration })
     cheapest none, break-even None
     ");
+}
+
+#[test]
+fn a_function_too_large_for_every_instance_with_a_price() {
+    use crate::domain::fleet::Architecture::X86_64;
+    let large =
+        Assumptions { memory_mb: Assumed::Given(10_240), architecture: Assumed::Given(X86_64), ..assume() };
+    let compared = compared("us-east-1", &large, &stretches());
+    assert_eq!(compared.options[3].note.as_deref(), Some("no x86_64 instance with a price holds it"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub enum Route {
     NatGateway,
     /// Through an interface endpoint: its price per GB.
     InterfaceEndpoint,
-    /// From a bucket in another region.
+    /// From a bucket in another region: that region's price per GB. In the bucket's own region it is free of charge.
     InterRegion {
         /// The bucket's region, whose price it is.
         bucket_region: Region,
@@ -111,6 +111,8 @@ impl Route {
             Self::NatGateway => (Item::NatGb, region),
             Self::InterfaceEndpoint => (Item::EndpointGb, region),
             Self::Internet => (Item::InternetGb, region),
+            // A function configured for several regions may be in the bucket's own: nothing leaves that region then.
+            Self::InterRegion { bucket_region } if bucket_region == region => (Item::SameRegionGb, region),
             Self::InterRegion { bucket_region } => {
                 let pair = Item::InterRegionGbTo(region);
                 let item =
@@ -202,6 +204,18 @@ mod tests {
             let nearest = Some("nat-gateway");
             assert_eq!(Route::parse(text), Err(BadRoute::Unknown { given: text.to_owned(), nearest }));
         }
+    }
+
+    #[test]
+    fn nothing_leaves_the_buckets_own_region() {
+        let [virginia, london] = ["us-east-1", "eu-west-2"].map(|name| Region::parse(name).unwrap());
+        let book = PriceBook::embedded();
+        let route = Route::InterRegion { bucket_region: virginia };
+        let price = |reader| {
+            let (item, place) = route.priced_as(&book, reader);
+            book.price(&item, place).unwrap().to_string()
+        };
+        assert_eq!((price(london).as_str(), price(virginia).as_str()), ("0.02", "0"));
     }
 
     #[test]
