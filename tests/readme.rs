@@ -5,8 +5,13 @@ use warmd::domain::metrics;
 #[test]
 fn the_metric_table_is_that_of_the_code() {
     let readme = include_str!("../README.md");
-    let table = readme.split("<!-- metrics -->\n").nth(1).and_then(|rest| rest.split("<!-- /metrics -->").next());
-    assert_eq!(table, Some(metrics::markdown_table().as_str()), "the table between the two marks of README.md");
+    let table =
+        readme.split("<!-- metrics -->\n").nth(1).and_then(|rest| rest.split("<!-- /metrics -->").next());
+    assert_eq!(
+        table,
+        Some(metrics::markdown_table().as_str()),
+        "the table between the two marks of README.md"
+    );
 }
 
 #[test]

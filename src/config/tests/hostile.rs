@@ -188,3 +188,17 @@ fn a_small_file_cannot_ask_for_a_huge_fleet() {
     let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
     insta::assert_snapshot!(problems.list[0].message, @"the payload is too large");
 }
+
+/// Each mistake is told with its place; in one line of half a megabyte, counting from its beginning each time would
+/// take minutes.
+#[test]
+fn many_mistakes_in_one_long_line_are_told_quickly() {
+    let windows = "{},".repeat(150_000);
+    let text = format!(
+        "version: 1\ndefaults: {{ region: eu-west-2 }}\nfunctions: {{ f: {{ windows: [{windows}] }} }}\n"
+    );
+    let started = tokio::time::Instant::now();
+    let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+    assert_eq!((problems.list.len(), problems.count()), (200, 300_000));
+}
