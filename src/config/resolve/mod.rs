@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::files::TOO_LARGE;
 use super::node::{self, MOST_BYTES, Node, Value};
 use super::problem::{Place, Problem, Problems};
 use super::reader::{At, Reader, Wire, quoted};
@@ -116,7 +117,7 @@ fn read_files<'a>(sources: &'a [Source<'a>], problems: &mut Problems) -> Vec<Opt
 
 fn parse_file<'a>(source: &Source<'a>, problems: &mut Problems) -> Option<Node<'a>> {
     if source.text.len() > MOST_BYTES {
-        problems.push(Problem::of_file(source.path, "the file is larger than 8 MB").hint("split it"));
+        problems.push(Problem::of_file(source.path, "the file is larger than 8 MB").hint(TOO_LARGE));
         return None;
     }
     match node::parse(source) {
