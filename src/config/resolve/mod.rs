@@ -23,7 +23,7 @@ use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{Identity, Region};
 
-/// A place in the configuration: [`Loaded::warning`] makes a problem of it.
+/// A place in the configuration: [`super::Places::warning`] makes a problem of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Index of the file.

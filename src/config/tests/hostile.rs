@@ -202,3 +202,19 @@ fn many_mistakes_in_one_long_line_are_told_quickly() {
     assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
     assert_eq!((problems.list.len(), problems.count()), (200, 300_000));
 }
+
+#[test]
+fn ten_thousand_warnings_are_told_quickly() {
+    let functions: String = (0..10_000).map(|n| format!("  f{n}: *f\n")).collect();
+    let comment = "#".repeat(1 << 20);
+    let loaded = sound(&format!(
+        "version: 1\n{comment}\ndefaults: {{ region: eu-west-2 }}\nfunctions:\n  f: &f {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n{functions}"
+    ));
+    let started = tokio::time::Instant::now();
+    let places = loaded.places();
+    for marks in &loaded.marks {
+        let warning = places.warning(marks.function, "", None);
+        assert!(warning.place.line > 4);
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+}

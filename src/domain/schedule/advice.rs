@@ -96,7 +96,10 @@ fn overlaps(target: &Target, alike: &[usize], from: DateTime<Utc>, until: DateTi
     // What closes last of all that has opened, and what closes last of the other windows.
     let mut last: [Option<(Closes, usize)>; 2] = [None; 2];
     let mut found: BTreeMap<usize, Advice> = BTreeMap::new();
-    while let Some(Reverse((opens, closes, place))) = coming.pop() {
+    // The first window has no earlier one.
+    while found.len() + 1 < alike.len()
+        && let Some(Reverse((opens, closes, place))) = coming.pop()
+    {
         let other = last.iter().flatten().find(|(_, other)| *other != place);
         if let Some((_, other)) = other.filter(|(closes, _)| opens < *closes) {
             let both = [place.min(*other), place.max(*other)]
