@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::TOO_LARGE;
 use super::node::{self, MOST_BYTES, Node, Value};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{MOST_PROBLEMS, Place, Problem, Problems};
 use super::reader::{At, Reader, Wire, quoted};
 use super::source::{Source, SourceFile, Span};
 use super::values::Row;
@@ -343,12 +343,17 @@ impl<'a> Resolver<'a, '_> {
         let windows = self.windows.iter().map(|(name, named)| ("window", name, named.mark, named.used));
         let mut unused: Vec<_> = calendars.chain(windows).filter(|(.., used)| !used).collect();
         unused.sort_by_key(|(_, _, mark, _)| (mark.file, mark.span.start()));
-        unused
-            .into_iter()
-            .map(|(what, name, mark, _)| {
-                self.error(mark, format!("the {what} {} is not used", quoted(name))).into_warning()
-            })
-            .collect()
+        let warning = |mark, message: String| self.error(mark, message).into_warning();
+        let mut warnings: Vec<_> = unused
+            .iter()
+            .take(MOST_PROBLEMS)
+            .map(|(what, name, mark, _)| warning(*mark, format!("the {what} {} is not used", quoted(name))))
+            .collect();
+        if let Some((.., mark, _)) = unused.get(MOST_PROBLEMS) {
+            let more = unused.len() - MOST_PROBLEMS;
+            warnings.push(warning(*mark, format!("from here on {more} more are not used")));
+        }
+        warnings
     }
 }
 

@@ -218,3 +218,12 @@ fn ten_thousand_warnings_are_told_quickly() {
     }
     assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
 }
+
+#[test]
+fn warnings_of_unused_names_have_an_end() {
+    let windows: String = (0..1_000).map(|n| format!("  w{n}: {{}}\n")).collect();
+    let loaded = sound(&format!("version: 1\nwindows:\n{windows}"));
+    assert_eq!(loaded.warnings.len(), 201);
+    let last = &loaded.warnings[200];
+    assert_eq!((last.place.line, last.message.as_str()), (203, "from here on 800 more are not used"));
+}
