@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::args::{Configs, Only};
+use super::args::{Configs, Only, Prices};
 use super::error::Failure;
 use super::values::Regions;
 use crate::config::{self, Loaded, Problems};
@@ -15,17 +15,24 @@ use crate::domain::fleet::{Fleet, Target};
 pub struct Origin {
     paths: Vec<PathBuf>,
     only: Only,
+    prices: Prices,
 }
 
 impl Origin {
     /// As the command line says.
     pub fn new(configs: &Configs, only: &Only) -> Self {
-        Self { paths: configs.paths(), only: only.clone() }
+        Self { paths: configs.paths(), only: only.clone(), prices: Prices::default() }
     }
 
     /// A single path.
     pub fn of_path(path: &Path, only: &Only) -> Self {
-        Self { paths: vec![path.to_owned()], only: only.clone() }
+        Self { paths: vec![path.to_owned()], only: only.clone(), prices: Prices::default() }
+    }
+
+    /// The same, with prices of a file of their own before those of the configuration.
+    #[must_use]
+    pub fn with_prices(self, prices: &Prices) -> Self {
+        Self { prices: prices.clone(), ..self }
     }
 
     /// Reads and checks it.
@@ -37,13 +44,15 @@ impl Origin {
             Regions::All => None,
             Regions::Only(regions) => Some(regions.as_slice()),
         };
-        config::load(&self.paths, filter)
+        let mut loaded = config::load(&self.paths, filter)?;
+        loaded.fleet.prices = self.prices.over(loaded.fleet.prices)?;
+        Ok(loaded)
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.
     pub fn fingerprint(&self, attachments: &[PathBuf]) -> Fingerprint {
         let mut files = Vec::new();
-        for path in self.paths.iter().chain(attachments) {
+        for path in self.paths.iter().chain(attachments).chain(&self.prices.prices) {
             match fs::read_dir(path) {
                 Ok(entries) => {
                     files.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path())))

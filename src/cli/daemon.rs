@@ -16,7 +16,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use super::run::{due, insisted};
+use super::run::{due, insisted, no_targets};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
@@ -34,7 +34,7 @@ use crate::engine::tick::{Due, Engine};
 /// # Errors
 /// Whatever keeps it from beginning.
 pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
-    let origin = Origin::new(&args.configs, &args.only);
+    let origin = Origin::new(&args.configs, &args.only).with_prices(&args.prices);
     // Before the files are read: a change in between is then seen as one.
     let fingerprint = origin.fingerprint(&[]);
     let loaded = origin.load()?;
@@ -43,7 +43,11 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
     let world = World::of(args.local, &loaded.fleet.targets).await?;
     let engine = world.engine(loaded.fleet.limits.max_in_flight, largest(&loaded.fleet))?;
+    engine.set_prices(loaded.fleet.prices.clone());
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
+    if loaded.fleet.targets.is_empty() {
+        warn!("{}", no_targets(&args.only));
+    }
     info!(targets = loaded.fleet.targets.len(), config = %loaded.fleet.hash, cron = %args.cron, "started");
     let service = Arc::new(Service {
         origin,
@@ -154,6 +158,8 @@ impl Service {
         // difference and loads once more, which is better than to miss a change.
         let new = State::new(loaded, fingerprint);
         if new.fleet.hash == self.state().fleet.hash {
+            // The file of --prices is not part of the hash.
+            self.engine.set_prices(new.fleet.prices.clone());
             if asked == Asked::Expressly {
                 info!(config = %new.fleet.hash, "the configuration has not changed");
             }
@@ -163,6 +169,7 @@ impl Service {
         match self.world.cap(new.fleet.limits.max_in_flight, largest(&new.fleet)) {
             Ok(cap) => {
                 self.engine.set_max_in_flight(cap);
+                self.engine.set_prices(new.fleet.prices.clone());
                 info!(config = %new.fleet.hash, targets = new.fleet.targets.len(), "a new configuration is in force");
                 *self.state() = new;
             }
@@ -212,9 +219,7 @@ impl Daemon for Shared {
         match self.0.recorder.record(&report, &settings).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
-            Recorded::FellBack | Recorded::Lost => {
-                warn!(tick = %report.tick, "CloudWatch misses metrics of this tick")
-            }
+            Recorded::FellBack | Recorded::Lost => {}
         }
     }
 }

@@ -70,6 +70,7 @@ impl Warmer {
         let fleet = Origin::of_path(&path, &only).load()?.fleet;
         let world = World::aws().await;
         let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+        engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
         Ok(Self { fleet, engine, recorder })

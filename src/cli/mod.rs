@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 pub mod clock;
+mod compare;
 mod configuration;
 mod daemon;
 mod diff;
@@ -15,6 +16,7 @@ pub mod lambda;
 mod logging;
 mod output;
 mod plan;
+mod price;
 mod render;
 mod run;
 mod select;
@@ -49,14 +51,15 @@ pub fn main() -> ExitCode {
 }
 
 /// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
-/// same twice; an object for programs does not.
+/// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
+/// end. That there is no region is told by warmd itself, in one line.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Run(args) if !args.once => "info",
+        Command::Run(args) if !args.once => "info,aws_config::imds::region=error",
         Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            "warn,warmd::engine=error"
+            "warn,aws_config::imds::region=error,warmd::cli::signals=info,warmd::engine=error"
         }
-        _ => "warn",
+        _ => "warn,aws_config::imds::region=error,warmd::cli::signals=info",
     }
 }
 
@@ -71,6 +74,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::plan(args, style),
         Command::Explain(args) => explain::explain(args, style),
         Command::Diff(args) => diff::diff(args, style),
+        Command::Price(args) => price::price(args, style),
+        Command::Compare(args) => compare::compare(args, style),
         Command::Schema => schema(),
         Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }

@@ -10,8 +10,8 @@ use super::node::MOST_BYTES;
 use super::problem::{Problem, Problems};
 use super::source::SourceFile;
 
-/// Reads the files of all sources, each once.
-pub(super) fn read(sources: &[PathBuf]) -> Result<Vec<SourceFile>, Problems> {
+/// Reads the files of all sources, each once. What cannot be read does not hide what is wrong with the others.
+pub(super) fn read(sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
     let mut problems = Problems::default();
     let mut files = Vec::new();
     let mut seen = BTreeSet::new();
@@ -35,7 +35,7 @@ pub(super) fn read(sources: &[PathBuf]) -> Result<Vec<SourceFile>, Problems> {
             }
         }
     }
-    if problems.is_empty() { Ok(files) } else { Err(problems) }
+    (files, problems)
 }
 
 /// The configuration files of a directory, or the file itself.
@@ -70,10 +70,10 @@ pub(super) fn read_attachment(path: &str) -> Result<String, String> {
 }
 
 /// Why a file cannot be used, and what to do about it.
-type Unusable = (String, Option<&'static str>);
+pub(super) type Unusable = (String, Option<&'static str>);
 
 /// A file's text. A larger file than is taken is not read to its end.
-fn read_text(path: &Path) -> Result<String, Unusable> {
+pub(super) fn read_text(path: &Path) -> Result<String, Unusable> {
     let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();

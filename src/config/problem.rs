@@ -121,6 +121,12 @@ impl Problem {
         }
     }
 
+    /// Stands in for a problem that is counted, not kept. Finding its place and words would take time, and a file
+    /// may have a million of them.
+    pub(super) fn counted() -> Self {
+        Self::of_file("", "")
+    }
+
     /// The same as a warning.
     #[must_use]
     pub(super) fn into_warning(mut self) -> Self {
@@ -206,6 +212,13 @@ impl Problems {
         } else {
             self.omitted += 1;
         }
+    }
+
+    /// Puts `others` after these.
+    pub(super) fn append(&mut self, others: Self) {
+        let Self { list, omitted } = others;
+        list.into_iter().for_each(|problem| self.push(problem));
+        self.omitted += omitted;
     }
 
     /// Whether further problems are only counted, so that their texts need not be made.

@@ -249,6 +249,18 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Its name, as in the tick object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Unproven => "unproven",
+            Self::Short => "short",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Why a round was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -293,6 +305,10 @@ impl Unfinished {
 pub enum UnfinishedReason {
     /// The time of the tick ran out, or the process was told to stop.
     Deadline,
+    /// The round is larger than the cap of pings in flight: it would wait for ever, and is never cut.
+    TooLarge,
+    /// Something unexpected ended it: pings may have been sent, and what became of them is not known.
+    Unexpected,
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -309,34 +325,19 @@ mod tests {
 
     use super::*;
     use crate::domain::cost::{Download, Per, Route};
-    use crate::domain::fleet::{Architecture, Hold};
     use crate::domain::function::FunctionRef;
-    use crate::domain::protocol::Protocol;
     use crate::domain::report::Report;
     use crate::domain::round::{Attempt, Outcome, PingResult};
 
     fn target(function: &str) -> Target {
         let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
-        Target {
-            label: id.label(),
-            id,
-            owner: Some("payments".to_owned()),
-            protocol: Protocol::Warmd,
-            hold: Hold::Auto,
-            timeout: None,
-            memory_mb: None,
-            architecture: Architecture::Arm64,
-            downloads: vec![Download {
-                object: "s3://models/nlp-v7.bin".to_owned(),
-                size_bytes: 220_000_000,
-                route: Route::NatGateway,
-                per: Per::ColdStart,
-            }],
-            interval_minutes: 5,
-            phase_minutes: 0,
-            spare: 0,
-            windows: Vec::new(),
-        }
+        let download = Download {
+            object: "s3://models/nlp-v7.bin".to_owned(),
+            size_bytes: 220_000_000,
+            route: Route::NatGateway,
+            per: Per::ColdStart,
+        };
+        Target { label: id.label(), id, ..Target::example("nlp-inference", "eu-west-2", vec![download]) }
     }
 
     fn cold(index: u32) -> PingResult {

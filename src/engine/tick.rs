@@ -32,7 +32,7 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Engine<L> {
     lambda: Arc<L>,
-    prices: PriceBook,
+    prices: Mutex<PriceBook>,
     admission: Admission,
     in_flight: Mutex<HashSet<Identity>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
@@ -59,7 +59,7 @@ impl<L: Lambda> Engine<L> {
     pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
         Self {
             lambda: Arc::new(lambda),
-            prices,
+            prices: Mutex::new(prices),
             admission: Admission::new(max_in_flight),
             in_flight: Mutex::default(),
             skews: Mutex::default(),
@@ -78,6 +78,11 @@ impl<L: Lambda> Engine<L> {
         self.admission.set_limit(limit);
     }
 
+    /// Changes the prices that rounds are reckoned with, after a configuration was read.
+    pub fn set_prices(&self, prices: PriceBook) {
+        *lock(&self.prices) = prices;
+    }
+
     /// Serves every due target and reports on each. Rounds that were not released when `stop` spoke, are reported
     /// as unfinished. `now` is the tick's instant, `config` the configuration's hash.
     pub async fn tick(
@@ -92,16 +97,28 @@ impl<L: Lambda> Engine<L> {
         // The largest first: small rounds fill what room they leave, the other way round they would not.
         order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
         let mut rounds = JoinSet::new();
+        let mut tasks = HashMap::with_capacity(due.len());
         for index in order {
             let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            rounds.spawn(async move { (index, engine.round(&due, now, stop).await) });
+            let task = rounds.spawn(async move { engine.round(&due, now, stop).await });
+            tasks.insert(task.id(), index);
         }
         let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        while let Some(joined) = rounds.join_next().await {
-            match joined {
-                Ok(record) => records.push(record),
-                Err(error) => tracing::error!(%error, "a round's task ended unexpectedly"),
-            }
+        while let Some(joined) = rounds.join_next_with_id().await {
+            let (task, record) = match joined {
+                Ok((task, record)) => (task, Some(record)),
+                Err(error) => {
+                    tracing::error!(%error, "a round's task ended unexpectedly");
+                    (error.id(), None)
+                }
+            };
+            let Some((index, Due { target, concurrency })) =
+                tasks.get(&task).and_then(|index| Some((*index, due.get(*index)?)))
+            else {
+                continue;
+            };
+            let lost = || Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected));
+            records.push((index, record.unwrap_or_else(lost)));
         }
         records.sort_by_key(|(index, _)| *index);
         let mut report = TickReport {
@@ -135,15 +152,20 @@ impl<L: Lambda> Engine<L> {
         let attempts =
             match runner::run(lambda, &self.admission, target, *concurrency, &round, hold, &mut stop).await {
                 Ok(attempts) => attempts,
-                Err(reason @ (NotStarted::Stopped | NotStarted::TooLarge(_))) => {
-                    warn!(function = %target.label, region = %target.region(), %reason, "not served");
-                    return Err(Unfinished::new(target, *concurrency, UnfinishedReason::Deadline));
+                Err(why) => {
+                    warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
+                    let reason = match why {
+                        NotStarted::Stopped => UnfinishedReason::Deadline,
+                        NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
+                    };
+                    return Err(Unfinished::new(target, *concurrency, reason));
                 }
             };
         self.learn(target, &attempts);
         let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
         let used = report.quantities(target);
-        let (cost, unknown) = round_cost(&self.prices, target.region(), target.architecture, &used);
+        let prices = lock(&self.prices).clone();
+        let (cost, unknown) = round_cost(&prices, target.region(), target.architecture, &used);
         let mut record = RoundRecord::new(target, &report, &used, cost);
         say(target, &round, &record, &report);
         for reason in &unknown {
@@ -178,10 +200,11 @@ fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport)
     let wanted = record.target;
     match record.verdict {
         Verdict::Short => {
-            warn!(%function, %region, round, wanted, ?reached, problems = %report.messages.join("; "), "round is short");
+            warn!(%function, %region, round, wanted, reached, problems = %report.messages.join("; "), "round is short");
         }
         Verdict::Reached | Verdict::Unproven | Verdict::Skipped => {
-            info!(%function, %region, round, wanted, ?reached, verdict = ?record.verdict, "round done");
+            let verdict = record.verdict.name();
+            info!(%function, %region, round, wanted, reached, verdict, "round done");
         }
     }
     if record.versions.len() > 1 {
