@@ -102,6 +102,7 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
 /// told once.
 fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
+    let places = loaded.places();
     for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
         for advice in advise(target, now) {
             let window = |index: usize| target.windows.get(index).map_or("", |window| window.label.as_str());
@@ -130,13 +131,13 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
                     Some("5m or less".to_owned()),
                 ),
             };
-            warnings.push(loaded.warning(mark.unwrap_or(marks.function), message, hint));
+            warnings.push(places.warning(mark.unwrap_or(marks.function), message, hint));
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
         if calendar.set.has_passed(now.instant().date_naive()) {
             let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
-            warnings.push(loaded.warning(
+            warnings.push(places.warning(
                 calendar.mark,
                 message,
                 Some("add the dates of the coming year".to_owned()),

@@ -184,7 +184,7 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
         downloads,
         assume,
         interval_minutes,
-        phase_minutes: _,
+        phase_minutes,
         spare: _,
         windows: _,
     } = before;
@@ -202,6 +202,7 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
     };
     let memory = |memory: Option<u32>| memory.map_or_else(none, |memory| format!("{memory} MB"));
     compare("interval", minutes(*interval_minutes), minutes(after.interval_minutes));
+    compare("stagger", minutes(*phase_minutes), minutes(after.phase_minutes));
     compare("protocol", protocol.name().to_owned(), after.protocol.name().to_owned());
     if protocol != &after.protocol && protocol.name() == after.protocol.name() {
         compare("payload", "old".to_owned(), "new".to_owned());

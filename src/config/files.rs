@@ -29,7 +29,9 @@ pub(super) fn read(sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
             }
             match read_text(&path) {
                 Ok(text) => files.push(SourceFile { path: path.to_string_lossy().into_owned(), text }),
-                Err(reason) => problems.push(Problem::of_file(path.to_string_lossy(), reason)),
+                Err((reason, hint)) => {
+                    problems.push(Problem::of_file(path.to_string_lossy(), reason).maybe_hint(hint))
+                }
             }
         }
     }
@@ -59,25 +61,30 @@ fn paths_of(source: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
     Ok(paths)
 }
 
+/// What to do about a configuration file that is too large.
+pub(super) const TOO_LARGE: &str = "split it: all the files of a directory are one configuration";
+
 /// Reads a file that a calendar names.
 pub(super) fn read_attachment(path: &str) -> Result<String, String> {
-    read_text(Path::new(path))
+    read_text(Path::new(path)).map_err(|(reason, _)| reason)
 }
 
+/// Why a file cannot be used, and what to do about it.
+pub(super) type Unusable = (String, Option<&'static str>);
+
 /// A file's text. A larger file than is taken is not read to its end.
-pub(super) fn read_text(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| format!("cannot be read: {}", plain(&error)))?;
+pub(super) fn read_text(path: &Path) -> Result<String, Unusable> {
+    let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
+    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot be read: {}", plain(&error)))?;
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > MOST_BYTES {
-        return Err("the file is larger than 8 MB".to_owned());
+        return Err(("the file is larger than 8 MB".to_owned(), Some(TOO_LARGE)));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-        format!("the file is not UTF-8 text (line {line})")
+        (format!("the file is not UTF-8 text (line {line})"), Some("save it as UTF-8"))
     })
 }
 

@@ -47,7 +47,7 @@ pub struct Loaded {
     pub calendars: Vec<Calendar>,
     /// Where the targets were written, in the order of [`Fleet::targets`].
     pub marks: Vec<TargetMarks>,
-    /// The files, for [`Loaded::warning`].
+    /// The files, for [`Loaded::places`].
     files: Vec<SourceFile>,
     /// The files that calendars name.
     attachments: Vec<PathBuf>,
@@ -76,14 +76,9 @@ pub struct TargetMarks {
 }
 
 impl Loaded {
-    /// A warning at a place of the configuration, for checks that need more than the files (such as the date).
-    pub fn warning(&self, mark: Mark, message: impl Into<String>, hint: Option<String>) -> Problem {
-        match self.files.get(mark.file) {
-            Some(file) => Problem::error(&Source::new(file), mark.span, message),
-            None => Problem::of_file("", message),
-        }
-        .into_warning()
-        .maybe_hint(hint)
+    /// What makes warnings at places of the configuration, for checks that need more than the files (such as the date).
+    pub fn places(&self) -> Places<'_> {
+        Places(self.files.iter().map(Source::new).collect())
     }
 
     /// The paths of the files, in the order in which they were read.
@@ -94,6 +89,22 @@ impl Loaded {
     /// The files that calendars name: who watches the configuration watches them too.
     pub fn attachments(&self) -> &[PathBuf] {
         &self.attachments
+    }
+}
+
+/// The files of a configuration, for warnings at places in them. It indexes each file once: warnings may be thousands.
+#[derive(Debug)]
+pub struct Places<'l>(Vec<Source<'l>>);
+
+impl Places<'_> {
+    /// A warning at a place.
+    pub fn warning(&self, mark: Mark, message: impl Into<String>, hint: Option<String>) -> Problem {
+        match self.0.get(mark.file) {
+            Some(source) => Problem::error(source, mark.span, message),
+            None => Problem::of_file("", message),
+        }
+        .into_warning()
+        .maybe_hint(hint)
     }
 }
 

@@ -204,7 +204,7 @@ impl JsonSchema for Prices {
 /// Everything that is wrong with the file.
 pub fn load_prices(path: &Path, book: &PriceBook) -> Result<PriceBook, Problems> {
     let shown = path.to_string_lossy().into_owned();
-    let text = files::read_text(path).map_err(|reason| Problem::of_file(shown.as_str(), reason))?;
+    let text = files::read_text(path).map_err(|(reason, _)| Problem::of_file(shown.as_str(), reason))?;
     read_prices(&SourceFile { path: shown, text }, book)
 }
 

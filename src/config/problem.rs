@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-use super::source::{Source, Span, floor_char_boundary, saturate};
+use super::source::{Source, Span, floor_char_boundary};
 
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,11 +97,10 @@ impl Problem {
     /// A mistake at `span` of `source`.
     pub(super) fn error(source: &Source<'_>, span: Span, message: impl Into<String>) -> Self {
         let located = source.locate(span);
-        let characters = located.text.get(located.covered.clone()).unwrap_or_default().chars().count();
         Self {
             severity: Severity::Error,
             place: Place { path: source.path.to_owned(), line: located.line, column: located.column },
-            end_column: located.column.saturating_add(saturate(characters.max(1))),
+            end_column: located.column.saturating_add(located.characters.max(1)),
             message: message.into(),
             hint: None,
             related: None,

@@ -148,7 +148,12 @@ impl<'a> Reader<'a> {
     /// The entries of a map. Keys that are no text or stand there twice are reported, and left out.
     pub fn entries<'n, 'v>(&mut self, node: &'n Node<'v>) -> Option<Vec<Entry<'n, 'v>>> {
         let Value::Map(map) = &node.value else {
-            return self.wrong_kind(node, "a map (`key: value`)", None);
+            let hint = match &node.value {
+                Value::List(_) => "leave out the `-` or `[]`: every entry is `name: value`",
+                Value::Null => "put its keys below it, indented, or leave it out",
+                _ => "put its keys below it, indented, or in braces: `{ key: value }`",
+            };
+            return self.wrong_kind(node, "a map (`key: value`)", Some(hint.to_owned()));
         };
         let mut entries = Vec::with_capacity(map.len());
         // Nearly all maps are small, and quicker searched than hashed.

@@ -44,7 +44,43 @@ pub(super) struct Source<'a> {
     pub path: &'a str,
     /// The text, without a byte-order mark.
     pub text: &'a str,
-    line_starts: OnceCell<Vec<usize>>,
+    index: OnceCell<Index>,
+}
+
+/// What makes places cheap to tell, in a line of 8 MB too: a file that is wrong in many places asks for each of them.
+#[derive(Debug)]
+struct Index {
+    /// The byte at which each line begins.
+    lines: Vec<usize>,
+    /// How many characters begin before each multiple of [`STRIDE`] bytes.
+    characters: Vec<usize>,
+}
+
+/// Bytes between two counts of characters.
+const STRIDE: usize = 1_024;
+
+impl Index {
+    fn new(text: &str) -> Self {
+        let mut count = 0;
+        let characters = text.as_bytes().chunks(STRIDE).map(|chunk| {
+            let before = count;
+            count += beginnings(chunk);
+            before
+        });
+        Self { characters: characters.collect(), lines: line_starts(text) }
+    }
+
+    /// How many characters of `text` begin before byte `at`.
+    fn characters_before(&self, text: &str, at: usize) -> usize {
+        let stride = (at / STRIDE).min(self.characters.len().saturating_sub(1));
+        let counted = self.characters.get(stride).copied().unwrap_or_default();
+        counted + beginnings(text.as_bytes().get(stride * STRIDE..at).unwrap_or_default())
+    }
+}
+
+/// How many characters begin in these bytes of UTF-8: all but continuations, which are `10xxxxxx`.
+fn beginnings(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
 }
 
 /// A line of a file, and what of it a span covers.
@@ -53,6 +89,8 @@ pub(super) struct Located<'a> {
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
+    /// How many characters of the line the span covers.
+    pub characters: u32,
     /// The line's text, without its end.
     pub text: &'a str,
     /// The bytes of `text` that the span covers.
@@ -62,7 +100,7 @@ pub(super) struct Located<'a> {
 impl<'a> Source<'a> {
     pub fn new(file: &'a SourceFile) -> Self {
         let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
-        Self { path: &file.path, text, line_starts: OnceCell::new() }
+        Self { path: &file.path, text, index: OnceCell::new() }
     }
 
     /// The text that `span` covers; empty when it lies outside.
@@ -72,7 +110,7 @@ impl<'a> Source<'a> {
 
     /// The character at a line and column, both from 1, the column in characters.
     pub fn span_at(&self, line: u64, column: u64) -> Span {
-        let starts = self.line_starts.get_or_init(|| line_starts(self.text));
+        let starts = &self.index().lines;
         let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         let Some(begin) = starts.get(index(line)).copied() else {
             return Span::new(self.text.len()..self.text.len());
@@ -93,20 +131,26 @@ impl<'a> Source<'a> {
 
     /// Where `span` stands. A span over several lines is cut at the end of its first one.
     pub fn locate(&self, span: Span) -> Located<'a> {
-        let starts = self.line_starts.get_or_init(|| line_starts(self.text));
+        let index = self.index();
         let start = floor_char_boundary(self.text, span.start());
-        let index = starts.partition_point(|begin| *begin <= start).saturating_sub(1);
-        let begin = starts.get(index).copied().unwrap_or_default();
-        let next = starts.get(index + 1).copied().unwrap_or(self.text.len());
-        let text = self.text.get(begin..next).unwrap_or_default().trim_end_matches(['\n', '\r']);
+        let line = index.lines.partition_point(|begin| *begin <= start).saturating_sub(1);
+        let begin = index.lines.get(line).copied().unwrap_or_default();
+        let end = index.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        let text = self.text.get(begin..end).unwrap_or_default().trim_end_matches(['\n', '\r']);
         let from = (start - begin).min(text.len());
         let to = floor_char_boundary(text, span.end().saturating_sub(begin)).max(from);
+        let before = |at: usize| index.characters_before(self.text, begin + at);
         Located {
-            line: saturate(index + 1),
-            column: saturate(text.get(..from).unwrap_or_default().chars().count() + 1),
+            line: saturate(line + 1),
+            column: saturate(before(from) - before(0) + 1),
+            characters: saturate(before(to) - before(from)),
             text,
             covered: from..to,
         }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(self.text))
     }
 }
 
@@ -158,5 +202,21 @@ mod tests {
         assert_eq!(at("x]\rc"), (2, 9, "x]".into()));
         let end = source.locate(Span::new(source.text.len()..source.text.len()));
         assert_eq!((end.line, end.column, end.covered), (4, 1, 0..0));
+    }
+
+    #[test]
+    fn places_in_a_long_line_are_exact() {
+        let file =
+            SourceFile { path: "f".into(), text: format!("é\n{}\n日", "aé日b\u{1f980}".repeat(1_000)) };
+        let source = Source::new(&file);
+        let line = source.text.lines().nth(1).unwrap();
+        for (column, (at, character)) in line.char_indices().enumerate() {
+            let begin = "é\n".len() + at;
+            let located = source.locate(Span::new(begin..begin + character.len_utf8()));
+            assert_eq!((located.line, located.column as usize, located.characters), (2, column + 1, 1));
+            assert_eq!(located.covered, at..at + character.len_utf8());
+        }
+        let last = source.locate(Span::new(source.text.len() - "日".len()..source.text.len()));
+        assert_eq!((last.line, last.column, last.characters, last.text), (3, 1, 1, "日"));
     }
 }

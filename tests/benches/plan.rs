@@ -1,4 +1,5 @@
-//! How long deciding takes: a tick of a whole fleet, and a year of plan; and how each grows with size.
+//! How long loading and deciding take: a configuration file, a tick of a whole fleet, a year of plan; and how each
+//! grows with size.
 //!
 //! `cargo bench --bench plan`. One line per measurement: the median and the best of several runs, one thread.
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
+use warmd::config::{SourceFile, resolve};
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
@@ -35,6 +37,11 @@ fn main() {
     let [name, size, median, best, each] = ["measured", "size", "median", "best", "per item"];
     println!("{name:<44} {size:>8} {median:>11} {best:>11} {each:>13}  target");
     for size in [100, 1_000, 10_000] {
+        let text = written(size);
+        let target = if size == 10_000 { "<= 500 ms" } else { "" };
+        line("loading a file of functions", size, target, || load(&text));
+    }
+    for size in [100, 1_000, 10_000] {
         let fleet = fleet(size);
         let (target, mode) = (if size == 10_000 { "<= 10 ms" } else { "" }, Mode::DueSince(now.plus(-1)));
         line("tick, due since the minute before", size, target, || plan_tick(&fleet, now, mode).len());
@@ -51,6 +58,57 @@ fn main() {
     }
     let fleet = dense(10);
     line("a year of plan, cron every five minutes", 10, "", || year(&fleet, now));
+}
+
+/// Parses and resolves the text of a file, as every command does after reading it.
+fn load(text: &str) -> usize {
+    let file = SourceFile { path: "fleet.yaml".to_owned(), text: text.to_owned() };
+    let loaded = resolve(vec![file], &mut |_| Err("no file is named".to_owned()), None);
+    loaded.expect("the file of this bench is sound").fleet.targets.len()
+}
+
+/// [`fleet`], as it is written in YAML.
+fn written(size: usize) -> String {
+    let mut text = "version: 1
+calendars:
+  holidays: { dates: [2026-12-25, 2026-12-28, 2027-01-01, 2027-03-26] }
+defaults: { region: eu-west-2, timezone: Europe/London, interval: 5m, stagger: true, owner: payments }
+functions:
+"
+    .to_owned();
+    for index in 0..size {
+        let (zone, interval) = (ZONES[index % ZONES.len()], 4 + index % 3);
+        let windows = match index % 4 {
+            0 => {
+                "
+      - { days: mon-fri, hours: \"08:00-18:00\", concurrency: 10, lead: 2m }
+      - { days: mon-fri, hours: \"12:00-14:00\", concurrency: 25, ramp_up: 10m, ramp_down: 30m }"
+            }
+            1 => {
+                "
+      - { days: mon-fri, hours: \"07:30-19:00\", concurrency: 4, except: [holidays] }
+      - { days: sat-sun, hours: \"22:00-06:00\", concurrency: 2 }"
+            }
+            2 => {
+                "
+      - { cron: \"30 7 * * mon-fri\", for: 2h, concurrency: 3 }
+      - { dates: [2026-12-25, 2026-12-28, 2027-01-01, 2027-03-26], hours: all-day, concurrency: 40 }"
+            }
+            _ => {
+                "
+      - { days: daily, hours: all-day, concurrency: 1 }"
+            }
+        };
+        text += &format!(
+            "  function-{index}:live:
+    timezone: {zone}
+    interval: {interval}m
+    memory: 1024MB
+    windows:{windows}
+"
+        );
+    }
+    text
 }
 
 fn year(fleet: &Fleet, now: Minute) -> usize {

@@ -266,3 +266,17 @@ fn a_difference_is_a_line_per_target() {
     assert_eq!(same.code, 0);
     assert!(same.stdout.starts_with("nothing changes"), "{}", same.stdout);
 }
+
+#[test]
+fn staggering_is_a_change_though_the_pings_are_as_many() {
+    let text = "version: 1
+defaults: { region: eu-west-2 }
+functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] } }
+";
+    let folder = tempfile::tempdir().unwrap();
+    let old = write(folder.path(), "old.yml", text);
+    let new = write(folder.path(), "new.yml", &text.replace("eu-west-2 }", "eu-west-2, stagger: true }"));
+    let done = run(&["diff", old.to_str().unwrap(), new.to_str().unwrap(), "--exit-code"]);
+    assert_eq!(done.code, 4, "{}", done.stdout);
+    assert!(done.stdout.contains("stagger 0m → "), "{}", done.stdout);
+}

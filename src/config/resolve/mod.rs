@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::files::TOO_LARGE;
 use super::ics::EventDays;
 use super::node::{self, MOST_BYTES, Node, Value};
 use super::problem::{MOST_PROBLEMS, Place, Problem, Problems};
@@ -24,7 +25,7 @@ use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{Identity, Region};
 
-/// A place in the configuration: [`Loaded::warning`] makes a problem of it.
+/// A place in the configuration: [`super::Places::warning`] makes a problem of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Index of the file.
@@ -120,7 +121,7 @@ fn read_files<'a>(sources: &'a [Source<'a>], problems: &mut Problems) -> Vec<Opt
 
 fn parse_file<'a>(source: &Source<'a>, problems: &mut Problems) -> Option<Node<'a>> {
     if source.text.len() > MOST_BYTES {
-        problems.push(Problem::of_file(source.path, "the file is larger than 8 MB").hint("split it"));
+        problems.push(Problem::of_file(source.path, "the file is larger than 8 MB").hint(TOO_LARGE));
         return None;
     }
     match node::parse(source) {
@@ -352,13 +353,17 @@ impl<'a> Resolver<'a, '_> {
         let windows = self.windows.iter().map(|(name, named)| ("window", name, named.mark, named.used));
         let mut unused: Vec<_> = calendars.chain(windows).filter(|(.., used)| !used).collect();
         unused.sort_by_key(|(_, _, mark, _)| (mark.file, mark.span.start()));
-        unused
-            .into_iter()
+        let warning = |mark, message: String| self.error(mark, message).into_warning();
+        let mut warnings: Vec<_> = unused
+            .iter()
             .take(MOST_PROBLEMS)
-            .map(|(what, name, mark, _)| {
-                self.error(mark, format!("the {what} {} is not used", quoted(name))).into_warning()
-            })
-            .collect()
+            .map(|(what, name, mark, _)| warning(*mark, format!("the {what} {} is not used", quoted(name))))
+            .collect();
+        if let Some((.., mark, _)) = unused.get(MOST_PROBLEMS) {
+            let more = unused.len() - MOST_PROBLEMS;
+            warnings.push(warning(*mark, format!("from here on {more} more are not used")));
+        }
+        warnings
     }
 }
 

@@ -301,7 +301,7 @@ fn what_nothing_uses_is_a_warning() {
       |            ^^^^
     "#);
     let at = loaded.calendars[1].mark;
-    let warning = loaded.warning(at, "its last date has passed", None);
+    let warning = loaded.places().warning(at, "its last date has passed", None);
     assert_eq!(
         (warning.severity, warning.place.to_string()),
         (Severity::Warning, "fleet.yaml:2:47".to_owned())

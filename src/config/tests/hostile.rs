@@ -188,3 +188,42 @@ fn a_small_file_cannot_ask_for_a_huge_fleet() {
     let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
     insta::assert_snapshot!(problems.list[0].message, @"the payload is too large");
 }
+
+/// Each mistake is told with its place; in one line of half a megabyte, counting from its beginning each time would
+/// take minutes.
+#[test]
+fn many_mistakes_in_one_long_line_are_told_quickly() {
+    let windows = "{},".repeat(150_000);
+    let text = format!(
+        "version: 1\ndefaults: {{ region: eu-west-2 }}\nfunctions: {{ f: {{ windows: [{windows}] }} }}\n"
+    );
+    let started = tokio::time::Instant::now();
+    let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+    assert_eq!((problems.list.len(), problems.count()), (200, 300_000));
+}
+
+#[test]
+fn ten_thousand_warnings_are_told_quickly() {
+    let functions: String = (0..10_000).map(|n| format!("  f{n}: *f\n")).collect();
+    let comment = "#".repeat(1 << 20);
+    let loaded = sound(&format!(
+        "version: 1\n{comment}\ndefaults: {{ region: eu-west-2 }}\nfunctions:\n  f: &f {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n{functions}"
+    ));
+    let started = tokio::time::Instant::now();
+    let places = loaded.places();
+    for marks in &loaded.marks {
+        let warning = places.warning(marks.function, "", None);
+        assert!(warning.place.line > 4);
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn warnings_of_unused_names_have_an_end() {
+    let windows: String = (0..1_000).map(|n| format!("  w{n}: {{}}\n")).collect();
+    let loaded = sound(&format!("version: 1\nwindows:\n{windows}"));
+    assert_eq!(loaded.warnings.len(), 201);
+    let last = &loaded.warnings[200];
+    assert_eq!((last.place.line, last.message.as_str()), (203, "from here on 800 more are not used"));
+}

@@ -57,6 +57,8 @@ fn a_file_that_is_empty_or_says_nothing() {
       |
     1 | - version: 1
       | ^
+      |
+      = hint: leave out the `-` or `[]`: every entry is `name: value`
     "#);
     assert_snapshot!(wrong("verison: 1\n"), @r#"
     error: unknown key `verison`
@@ -214,7 +216,7 @@ fn files_that_grow_too_large() {
     assert_snapshot!(wrong(&large), @r#"
     error: the file is larger than 8 MB
     --> fleet.yaml
-     = hint: split it
+     = hint: split it: all the files of a directory are one configuration
     "#);
 }
 
@@ -262,6 +264,8 @@ fn keys() {
       |
     3 |   - name: f
       |   ^
+      |
+      = hint: leave out the `-` or `[]`: every entry is `name: value`
     "#);
     assert_snapshot!(wrong("version: 1\ndefaults:\nlimits: 5\n"), @r#"
     error: a map (`key: value`) belongs here, not nothing
@@ -269,12 +273,16 @@ fn keys() {
       |
     2 | defaults:
       |         ^
+      |
+      = hint: put its keys below it, indented, or leave it out
 
     error: a map (`key: value`) belongs here, not a number
      --> fleet.yaml:3:9
       |
     3 | limits: 5
       |         ^
+      |
+      = hint: put its keys below it, indented, or in braces: `{ key: value }`
     "#);
     assert_snapshot!(wrong_function("intervall: 5m\n    Owner: x"), @r#"
     error: unknown key `intervall`
@@ -1129,6 +1137,8 @@ fn functions_and_regions() {
       |
     5 |   h:
       |    ^
+      |
+      = hint: put its keys below it, indented, or leave it out
     "#);
     assert_snapshot!(wrong_window("{ days: daily, hours: all-day, concurrency: 1, regions: [us-east-1] }"), @r#"
     error: the window is for us-east-1, which the function is not in

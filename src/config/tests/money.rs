@@ -310,6 +310,8 @@ fn mistakes_in_assumptions() {
       |
     6 |     assume: 5m
       |             ^^
+      |
+      = hint: put its keys below it, indented, or in braces: `{ key: value }`
     ");
     // Told once, however many functions there are.
     assert_snapshot!(wrong(&format!("version: 1\ndefaults: {{ assume: {{ duration: 1s }} }}\n{FUNCTION}  g:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n")), @r"

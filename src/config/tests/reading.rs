@@ -61,9 +61,11 @@ fn what_cannot_be_read_is_told_all_at_once() {
 
     error: the file is larger than 8 MB
     --> large.yaml
+     = hint: split it: all the files of a directory are one configuration
 
     error: the file is not UTF-8 text (line 2)
     --> latin.yaml
+     = hint: save it as UTF-8
 
     error: this version is not known
      --> old.yaml:1:10

@@ -276,6 +276,11 @@ fn advice_on_schedules_that_are_probably_not_meant() {
     let apart =
         function(5, vec![weekly(LONDON, "mon", "08:00-18:00", 1), weekly(LONDON, "tue", "08:00-18:00", 1)]);
     assert_eq!(advise(&apart, now), []);
+    // Each window is told once, not each pair.
+    let same = function(5, vec![weekly(LONDON, "mon-fri", "08:00-18:00", 1); 300]);
+    let told = advise(&same, now);
+    assert_eq!(told.len(), 299);
+    assert_eq!(told[0], Advice::SameTarget { window: 0, other: 1, at: now.instant() });
 }
 
 #[test]
