@@ -257,6 +257,12 @@ pub enum Skipped {
     InFlight,
     /// It was asked what would be sent, not to send it.
     DryRun,
+    /// Somebody has paused it.
+    Paused,
+    /// A request that came shortly before has had it warmed.
+    Coalesced,
+    /// Its payload is the configuration's own, which the Lambda sends only when it is allowed to.
+    CustomPayload,
 }
 
 /// A target that was due and was not served.
@@ -293,6 +299,10 @@ impl Unfinished {
 pub enum UnfinishedReason {
     /// The time of the tick ran out, or the process was told to stop.
     Deadline,
+    /// Its pings were sent, and the time of the tick ran out before their answers came.
+    InFlight,
+    /// It was put on the bus, for another instance of the Lambda.
+    HandedOn,
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -336,6 +346,8 @@ mod tests {
             phase_minutes: 0,
             spare: 0,
             windows: Vec::new(),
+            on_request: None,
+            role: None,
         }
     }
 

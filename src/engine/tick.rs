@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::admission::Admission;
 use super::ports::Lambda;
@@ -54,6 +54,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The next round that ends; none when all have, or the time is over.
+async fn next_until<T: 'static>(
+    rounds: &mut JoinSet<T>,
+    cutoff: Option<Instant>,
+) -> Option<Result<T, JoinError>> {
+    match cutoff {
+        None => rounds.join_next().await,
+        Some(cutoff) => tokio::time::timeout_at(cutoff, rounds.join_next()).await.unwrap_or(None),
+    }
+}
+
 impl<L: Lambda> Engine<L> {
     /// An engine that pings through `lambda`, at most `max_in_flight` at once.
     pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
@@ -87,6 +98,18 @@ impl<L: Lambda> Engine<L> {
         due: Vec<Due>,
         stop: &Stop,
     ) -> TickReport {
+        self.tick_until(now, config, due, stop, None).await
+    }
+
+    /// The same, but rounds that have not ended at `cutoff` are not waited for: they are reported as in flight.
+    pub async fn tick_until(
+        self: &Arc<Self>,
+        now: DateTime<Utc>,
+        config: Option<String>,
+        due: Vec<Due>,
+        stop: &Stop,
+        cutoff: Option<Instant>,
+    ) -> TickReport {
         let started = Instant::now();
         let mut order: Vec<usize> = (0..due.len()).collect();
         // The largest first: small rounds fill what room they leave, the other way round they would not.
@@ -94,13 +117,28 @@ impl<L: Lambda> Engine<L> {
         let mut rounds = JoinSet::new();
         for index in order {
             let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            rounds.spawn(async move { (index, engine.round(&due, now, stop).await) });
+            let round = async move { (index, engine.round(&due, now, stop).await) };
+            // The span tells which invocation a log line belongs to.
+            rounds.spawn(round.in_current_span());
         }
         let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        while let Some(joined) = rounds.join_next().await {
+        let mut open: HashSet<usize> = (0..due.len()).collect();
+        while let Some(joined) = next_until(&mut rounds, cutoff).await {
             match joined {
-                Ok(record) => records.push(record),
+                Ok(record) => {
+                    open.remove(&record.0);
+                    records.push(record);
+                }
                 Err(error) => tracing::error!(%error, "a round's task ended unexpectedly"),
+            }
+        }
+        if !rounds.is_empty() {
+            // They go on: their targets are in flight until they have ended, in this process at least.
+            rounds.detach_all();
+            for index in open {
+                let Due { target, concurrency } = &due[index];
+                let unfinished = Unfinished::new(target, *concurrency, UnfinishedReason::InFlight);
+                records.push((index, Err(unfinished)));
             }
         }
         records.sort_by_key(|(index, _)| *index);

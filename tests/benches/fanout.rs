@@ -115,6 +115,7 @@ async fn warmd(endpoint: &str, n: usize) {
             let (lambda, ticket) = (lambda.clone(), release.ticket());
             let ping = Ping {
                 function: function.clone(),
+                role: None,
                 payload: PAYLOAD.to_vec(),
                 client_context: None,
                 timeout: Duration::from_secs(60),

@@ -4,4 +4,5 @@ mod check;
 mod daemon;
 mod plan;
 mod run;
+mod state;
 mod support;

@@ -5,6 +5,7 @@ mod examples;
 mod hostile;
 mod mistakes;
 mod reading;
+mod requests;
 mod schema;
 
 use super::*;
