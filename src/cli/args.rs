@@ -1,5 +1,7 @@
 //! The command line: every command, every flag.
 
+mod money;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+pub use self::money::{
+    CompareArgs, Ec2Args, EgressArgs, LambdaArgs, ManagedArgs, PriceArgs, PriceCommand, Prices,
+};
 use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
 use super::handler::Language;
 use super::pause::{PauseArgs, ResumeArgs, StateArgs, StatusArgs};
@@ -107,6 +112,10 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Print the IAM policies that a configuration needs.
     Iam(IamArgs),
+    /// Reckon prices: the price book, and what a month of Lambda, S3 egress or instances costs.
+    Price(PriceArgs),
+    /// Compare what else would keep the same environments ready, in money.
+    Compare(CompareArgs),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print the handler snippet that knows warmd's pings.
@@ -187,6 +196,9 @@ pub struct RunArgs {
     /// Print one JSON object per tick.
     #[arg(long)]
     pub json: bool,
+    /// Prices of the user's own.
+    #[command(flatten)]
+    pub prices: Prices,
     /// Which part of the fleet.
     #[command(flatten)]
     pub only: Only,
@@ -287,7 +299,10 @@ Examples:
   warmd plan --zone Europe/London --from 2026-10-24 --for 3d
   warmd plan --function nlp-inference:live --json
 
-A DATE is midnight in --zone, in UTC without it. --until is exclusive.")]
+A DATE is midnight in --zone, in UTC without it. --until is exclusive.
+
+Costs are estimates at list prices without free tiers. What they assume is marked with * and can be
+said in the configuration under `assume`. Hours of a NAT gateway are not counted: it is there anyway.")]
 pub struct PlanArgs {
     /// Where the plan begins: RFC 3339 or a DATE. [default: now]
     #[arg(long, value_name = "RFC3339|DATE")]
@@ -307,6 +322,9 @@ pub struct PlanArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Prices of the user's own.
+    #[command(flatten)]
+    pub prices: Prices,
     /// Which part of the fleet.
     #[command(flatten)]
     pub only: Only,
@@ -368,6 +386,9 @@ pub struct DiffArgs {
     /// Exit with 4 when anything changes.
     #[arg(long)]
     pub exit_code: bool,
+    /// Prices of the user's own.
+    #[command(flatten)]
+    pub prices: Prices,
     /// Which part of the fleet.
     #[command(flatten)]
     pub only: Only,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::args::{Configs, Only};
+use super::args::{Configs, Only, Prices};
 use super::error::Failure;
 use super::place::S3Place;
 use super::remote::{self, Remote};
@@ -18,6 +18,7 @@ use crate::domain::fleet::{Fleet, Target};
 pub struct Origin {
     source: Source,
     only: Only,
+    prices: Prices,
 }
 
 #[derive(Debug, Clone)]
@@ -50,17 +51,23 @@ impl Source {
 impl Origin {
     /// As the command line says.
     pub fn new(configs: &Configs, only: &Only) -> Self {
-        Self { source: Source::of(configs.paths()), only: only.clone() }
+        Self { source: Source::of(configs.paths()), only: only.clone(), prices: Prices::default() }
     }
 
     /// Several paths.
     pub fn of_paths(paths: Vec<PathBuf>, only: &Only) -> Self {
-        Self { source: Source::of(paths), only: only.clone() }
+        Self { source: Source::of(paths), only: only.clone(), prices: Prices::default() }
     }
 
     /// A single path.
     pub fn of_path(path: &Path, only: &Only) -> Self {
-        Self { source: Source::of(vec![path.to_owned()]), only: only.clone() }
+        Self { source: Source::of(vec![path.to_owned()]), only: only.clone(), prices: Prices::default() }
+    }
+
+    /// The same, with prices of a file of their own before those of the configuration.
+    #[must_use]
+    pub fn with_prices(self, prices: &Prices) -> Self {
+        Self { prices: prices.clone(), ..self }
     }
 
     /// Reads and checks it.
@@ -72,11 +79,13 @@ impl Origin {
             Regions::All => None,
             Regions::Only(regions) => Some(regions.as_slice()),
         };
-        match &self.source {
-            Source::Files(paths) => config::load(paths, filter),
-            Source::S3(remote) => remote.refresh().and_then(|_| remote.load(filter)),
-            Source::Wrong(problems) => Err(problems.clone()),
-        }
+        let mut loaded = match &self.source {
+            Source::Files(paths) => config::load(paths, filter)?,
+            Source::S3(remote) => remote.refresh().and_then(|_| remote.load(filter))?,
+            Source::Wrong(problems) => return Err(problems.clone()),
+        };
+        loaded.fleet.prices = self.prices.over(loaded.fleet.prices)?;
+        Ok(loaded)
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.
@@ -90,7 +99,7 @@ impl Origin {
             Source::Wrong(problems) => return Err(problems.clone()),
         };
         let mut files = Vec::new();
-        for path in paths.iter().chain(attachments) {
+        for path in paths.iter().chain(attachments).chain(&self.prices.prices) {
             match fs::read_dir(path) {
                 Ok(entries) => {
                     files.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path())))

@@ -36,7 +36,7 @@ use crate::engine::tick::Engine;
 /// # Errors
 /// Whatever keeps it from beginning.
 pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
-    let origin = Origin::new(&args.configs, &args.only);
+    let origin = Origin::new(&args.configs, &args.only).with_prices(&args.prices);
     let in_force = InForce::begin(origin)?;
     let fleet = in_force.fleet();
     let unexpected = |error: io::Error| Failure::Unexpected(error.to_string());
@@ -44,6 +44,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
     let world = World::of(args.local, &fleet.targets).await?;
     let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+    engine.set_prices(fleet.prices.clone());
     let store = Store::at(args.state.state.as_deref(), world.clients())?;
     let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));

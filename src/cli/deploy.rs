@@ -1,9 +1,11 @@
 //! What a deployment needs, printed: sample events, the dashboard, IAM policies.
 
+use chrono::SecondsFormat;
 use clap::Args;
 use serde_json::Value;
 
 use super::args::{Configs, Only};
+use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -13,6 +15,7 @@ use crate::domain::dashboard;
 use crate::domain::events::{EventKind, sample};
 use crate::domain::function::{AccountId, Region};
 use crate::domain::iam::{Needs, POLICIES_PER_ROLE, S3Prefix, policies};
+use crate::engine::ports::Clock;
 
 /// `warmd lambda-event`.
 #[derive(Debug, Args)]
@@ -91,7 +94,14 @@ fn account(text: &str) -> Result<AccountId, String> {
 /// # Errors
 /// When standard output cannot be written.
 pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
-    pretty(&sample(args.kind))
+    let mut event = sample(args.kind);
+    // Of now: one of long ago would be too late to be served.
+    let now = SystemClock.now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    if args.kind == EventKind::Shard {
+        event["detail"]["tick"] = Value::from(now.clone());
+    }
+    event["time"] = Value::from(now);
+    pretty(&event)
 }
 
 /// Prints the dashboard.

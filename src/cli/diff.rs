@@ -1,8 +1,10 @@
 //! `warmd diff`: what a change of configuration will change.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use chrono::TimeDelta;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::args::{DiffArgs, DiffFormat};
@@ -11,8 +13,9 @@ use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
-use super::plan::{Period, TargetPlan};
+use super::plan::{Period, Scope, TargetPlan, fleet_cost};
 use super::render::{self, Style};
+use crate::domain::cost::FleetCost;
 use crate::domain::fleet::{Fleet, Hold, OnRequest, Role, Target};
 use crate::domain::function::Region;
 use crate::domain::schedule::Minute;
@@ -57,9 +60,22 @@ impl<'f> Change<'f> {
     }
 }
 
+/// What differs between two configurations.
+#[derive(Debug)]
+pub struct Difference<'f> {
+    /// Every target that is not the same.
+    pub changes: Vec<Change<'f>>,
+    /// What everything cost before, warmd itself included.
+    pub before: FleetCost,
+    /// What everything costs after.
+    pub after: FleetCost,
+}
+
 #[derive(Serialize)]
 struct DiffObject<'c> {
     changes: Vec<ChangeObject<'c>>,
+    before_total: Option<Decimal>,
+    after_total: Option<Decimal>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +90,9 @@ struct ChangeObject<'c> {
 #[derive(Serialize)]
 struct Amounts {
     pings: u64,
+    cold_starts: u64,
+    s3_egress_bytes: u64,
+    total: Option<Decimal>,
 }
 
 /// Prints the difference.
@@ -81,7 +100,7 @@ struct Amounts {
 /// # Errors
 /// When one of the configurations is refused.
 pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
-    let load = |path: &Path| Origin::of_path(path, &args.only).load();
+    let load = |path: &Path| Origin::of_path(path, &args.only).with_prices(&args.prices).load();
     let (old, new) = (load(&args.old)?.fleet, load(&args.new)?.fleet);
     let from = Minute::of(args.from.unwrap_or_else(|| SystemClock.now()));
     let minutes = TimeDelta::from_std(args.for_).map_or(i64::MAX, |long| long.num_minutes());
@@ -89,38 +108,53 @@ pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
         return Err(Failure::Usage("--for is from a minute to ten years".to_owned()));
     }
     let period = Period { from, until: from.plus(minutes) };
-    let changes = changes(&old, &new, period);
+    let difference = difference(&old, &new, period);
     match args.format {
-        DiffFormat::Table => print(&render::diff::table(&changes, period, style))?,
-        DiffFormat::Markdown => print(&render::diff::markdown(&changes, period))?,
-        DiffFormat::Json => print_json(&object(&changes))?,
+        DiffFormat::Table => print(&render::diff::table(&difference, period, style))?,
+        DiffFormat::Markdown => print(&render::diff::markdown(&difference, period))?,
+        DiffFormat::Json => print_json(&object(&difference))?,
     }
-    Ok(if args.exit_code && !changes.is_empty() { Exit::Changed } else { Exit::Success })
+    Ok(if args.exit_code && !difference.changes.is_empty() { Exit::Changed } else { Exit::Success })
 }
 
-/// Every target that is not the same: those of `new` in their order, then those that are gone.
-pub fn changes<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Vec<Change<'f>> {
-    let known: std::collections::HashMap<_, _> =
-        old.targets.iter().map(|target| (&target.id, target)).collect();
-    let kept: std::collections::HashSet<_> = new.targets.iter().map(|target| &target.id).collect();
-    let plan = |target| TargetPlan::new(target, period);
-    let new = new.targets.iter().map(|after| {
-        let before = known.get(&after.id).copied();
-        Change {
-            settings: before.map(|before| settings(before, after)).unwrap_or_default(),
-            before: before.map(plan),
-            after: Some(plan(after)),
+/// What differs: targets of `new` in their order, then those that are gone.
+pub fn difference<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Difference<'f> {
+    let plans = |fleet: &'f Fleet| -> Vec<TargetPlan<'f>> {
+        fleet.targets.iter().map(|target| TargetPlan::new(target, period, &fleet.prices)).collect()
+    };
+    let (before, after) = (plans(old), plans(new));
+    let [cost_before, cost_after] =
+        [(old, &before), (new, &after)].map(|(fleet, plans)| fleet_cost(fleet, plans, period, Scope::Fleet));
+    let mut known: HashMap<_, _> =
+        before.into_iter().enumerate().map(|(index, plan)| (&plan.target.id, (index, plan))).collect();
+    let mut changes = Vec::new();
+    for after in after {
+        let before = known.remove(&after.target.id).map(|(_, plan)| plan);
+        let settings =
+            before.as_ref().map(|before| settings(before.target, after.target)).unwrap_or_default();
+        let change = Change { before, after: Some(after), settings };
+        if differs(&change) {
+            changes.push(change);
         }
-    });
-    let gone = old.targets.iter().filter(|target| !kept.contains(&target.id));
-    let gone = gone.map(|target| Change { before: Some(plan(target)), after: None, settings: Vec::new() });
-    new.filter(|change| differs(change)).chain(gone).collect()
+    }
+    let mut gone: Vec<_> = known.into_values().collect();
+    gone.sort_by_key(|(index, _)| *index);
+    let gone =
+        gone.into_iter().map(|(_, plan)| Change { before: Some(plan), after: None, settings: Vec::new() });
+    changes.extend(gone);
+    Difference { changes, before: cost_before, after: cost_after }
 }
 
 fn differs(change: &Change<'_>) -> bool {
-    let [before, after] =
-        [&change.before, &change.after].map(|plan| plan.as_ref().map(|plan| &plan.segments));
-    before != after || !change.settings.is_empty()
+    let same = |before: &TargetPlan<'_>, after: &TargetPlan<'_>| {
+        // Other prices change the cost alone.
+        let cost = |plan: &TargetPlan<'_>| (plan.cost.cold_starts, plan.cost.bill.clone());
+        before.segments == after.segments && cost(before) == cost(after)
+    };
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => !same(before, after) || !change.settings.is_empty(),
+        _ => true,
+    }
 }
 
 /// The settings, other than the schedule, that differ.
@@ -135,6 +169,7 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
         memory_mb,
         architecture,
         downloads,
+        assume,
         interval_minutes,
         phase_minutes: _,
         spare: _,
@@ -165,6 +200,11 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
     compare("memory", memory(*memory_mb), memory(after.memory_mb));
     compare("architecture", architecture.as_str().to_owned(), after.architecture.as_str().to_owned());
     compare("owner", text(owner), text(&after.owner));
+    for name in
+        ["idle_life", "recycle_after", "ping_duration", "init_duration", "log_bytes_per_ping", "traffic"]
+    {
+        compare(name, render::cost::value(name, assume), render::cost::value(name, &after.assume));
+    }
     compare("on_request", requests(on_request.as_ref()), requests(after.on_request.as_ref()));
     let arn = |role: &Option<std::sync::Arc<Role>>| role.as_ref().map_or_else(none, |role| role.arn.clone());
     compare("role_arn", arn(role), arn(&after.role));
@@ -196,9 +236,16 @@ fn held(hold: Hold) -> String {
     }
 }
 
-fn object<'c>(changes: &'c [Change<'_>]) -> DiffObject<'c> {
-    let amounts = |plan: &Option<TargetPlan<'_>>| plan.as_ref().map(|plan| Amounts { pings: plan.pings() });
-    let changes = changes.iter().filter_map(|change| {
+fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
+    let amounts = |plan: &Option<TargetPlan<'_>>| {
+        plan.as_ref().map(|plan| Amounts {
+            pings: plan.cost.pings,
+            cold_starts: plan.cost.cold_starts,
+            s3_egress_bytes: plan.cost.s3.bytes(),
+            total: plan.cost.bill.total(),
+        })
+    };
+    let changes = difference.changes.iter().filter_map(|change| {
         let target = change.target()?;
         Some(ChangeObject {
             function: &target.label,
@@ -208,5 +255,9 @@ fn object<'c>(changes: &'c [Change<'_>]) -> DiffObject<'c> {
             after: amounts(&change.after),
         })
     });
-    DiffObject { changes: changes.collect() }
+    DiffObject {
+        changes: changes.collect(),
+        before_total: difference.before.total(),
+        after_total: difference.after.total(),
+    }
 }

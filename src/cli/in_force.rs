@@ -130,6 +130,8 @@ impl InForce {
         // difference and loads once more, which is better than to miss a change.
         let new = State::new(loaded, fingerprint);
         if new.fleet.hash == self.state().fleet.hash {
+            // The file of --prices is not part of the hash.
+            engine.set_prices(new.fleet.prices.clone());
             if asked == Asked::Expressly {
                 info!(config = %new.fleet.hash, "the configuration has not changed");
             }
@@ -139,6 +141,7 @@ impl InForce {
         match world.cap(new.fleet.limits.max_in_flight, largest(&new.fleet)) {
             Ok(cap) => {
                 engine.set_max_in_flight(cap);
+                engine.set_prices(new.fleet.prices.clone());
                 info!(config = %new.fleet.hash, targets = new.fleet.targets.len(), "a new configuration is in force");
                 *self.state() = new;
             }

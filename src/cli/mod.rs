@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 pub mod clock;
+mod compare;
 mod configuration;
 mod daemon;
 mod deploy;
@@ -19,6 +20,7 @@ mod output;
 mod pause;
 mod place;
 mod plan;
+mod price;
 mod publish;
 mod remote;
 mod render;
@@ -85,6 +87,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => deploy::dashboard(args),
         Command::Iam(args) => deploy::iam(args),
+        Command::Price(args) => price::price(args, style),
+        Command::Compare(args) => compare::compare(args, style),
         Command::Schema => schema(),
         Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }

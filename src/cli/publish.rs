@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::args::Only;
 use super::clock::SystemClock;
 use super::configuration::Origin;
-use super::diff::changes;
+use super::diff::difference;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print};
@@ -171,7 +171,7 @@ fn show_difference(place: &S3Place, published: bool, new: &Fleet, style: Style) 
     let from = Minute::of(SystemClock.now());
     let period = Period { from, until: from.plus(COMPARED.num_minutes()) };
     match Origin::of_path(Path::new(&place.to_string()), &Only::default()).load() {
-        Ok(live) => print(&render::diff::table(&changes(&live.fleet, new, period), period, style))?,
+        Ok(live) => print(&render::diff::table(&difference(&live.fleet, new, period), period, style))?,
         Err(problems) if published => {
             complain(&problems.render_text(false));
             complain("what is live is broken, so there is nothing to compare with");

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::RunArgs;
 use super::clock::SystemClock;
-use super::configuration;
+use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print, print_json};
@@ -27,7 +27,7 @@ use crate::engine::tick::{Due, Engine};
 /// # Errors
 /// Whatever keeps it from beginning; nothing was sent then.
 pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = configuration::load(&args.configs, &args.only)?;
+    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
     let now = args.at.unwrap_or_else(|| SystemClock.now());
     let due = due(&fleet, now, if args.due_only { Mode::DueOnly } else { Mode::Open });
     if args.dry_run {
@@ -37,6 +37,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &fleet.targets).await?;
     let engine = world.engine(fleet.limits.max_in_flight, largest(&due))?;
+    engine.set_prices(fleet.prices.clone());
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
     let (stopper, stop) = stop();
     let served = async {

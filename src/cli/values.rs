@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
+use rust_decimal::Decimal;
 use tracing_subscriber::EnvFilter;
 
-use crate::domain::calendar::text::parse_zone;
-use crate::domain::fleet::Hold;
+use crate::config;
+use crate::domain::calendar::text::{TextError, parse_zone};
+use crate::domain::cost::{BadRoute, Item, Route};
+use crate::domain::fleet::{Architecture, Hold};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::Protocol;
 
@@ -121,6 +124,89 @@ pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
     })
 }
 
+/// An instruction set: `x86_64` or `arm64`.
+///
+/// # Errors
+/// What was expected.
+pub fn architecture(text: &str) -> Result<Architecture, String> {
+    [Architecture::X86_64, Architecture::Arm64]
+        .into_iter()
+        .find(|architecture| architecture.as_str() == text)
+        .ok_or_else(|| "expected x86_64 or arm64".to_owned())
+}
+
+/// A function's memory, as the configuration writes it: `1024MB`.
+///
+/// # Errors
+/// What was expected.
+pub fn memory(text: &str) -> Result<u32, String> {
+    config::parse_memory(text).map_err(told)
+}
+
+/// Ephemeral storage in the same form, 512 MB to 10,240 MB.
+///
+/// # Errors
+/// What was expected.
+pub fn ephemeral(text: &str) -> Result<u32, String> {
+    match config::parse_memory(text) {
+        Ok(mb @ 512..) => Ok(mb),
+        _ => Err("ephemeral storage is 512MB to 10240MB".to_owned()),
+    }
+}
+
+/// A size, as the configuration writes it: `220MB` or `210MiB`.
+///
+/// # Errors
+/// What was expected.
+pub fn size(text: &str) -> Result<u64, String> {
+    config::parse_size(text).map_err(told)
+}
+
+fn told(error: TextError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// The way of bytes from S3; `inter-region` with the bucket's region after a colon.
+///
+/// # Errors
+/// What was expected.
+pub fn route(text: &str) -> Result<Route, String> {
+    Route::parse(text).map_err(|error| match &error {
+        BadRoute::Unknown { nearest: Some(nearest), .. } => format!("{error}; did you mean `{nearest}`?"),
+        BadRoute::Unknown { nearest: None, .. } => {
+            format!(
+                "{error}; expected one of {}",
+                Route::NAMES.join(", ").replace("inter-region", "inter-region:REGION")
+            )
+        }
+        BadRoute::NoRegion | BadRoute::Region(_) => error.to_string(),
+    })
+}
+
+/// An EC2 instance type, such as `m7g.xlarge`.
+///
+/// # Errors
+/// What was expected.
+pub fn instance(text: &str) -> Result<String, String> {
+    match Item::parse(&format!("ec2.{text}")) {
+        Some(Item::Instance(name)) => Ok(name),
+        _ => Err("expected an instance type such as m7g.xlarge".to_owned()),
+    }
+}
+
+/// An exact number from 0 to 10^12.
+///
+/// # Errors
+/// What was expected.
+pub fn amount(text: &str) -> Result<Decimal, String> {
+    let fits = |number: &Decimal| (Decimal::ZERO..=Decimal::from(1_000_000_000_000_u64)).contains(number);
+    let number = Decimal::from_str_exact(text).ok().filter(fits);
+    number.ok_or_else(|| "expected a number from 0 on, in plain digits such as 2000 or 0.0457".to_owned())
+}
+
 /// A JSON text.
 ///
 /// # Errors
@@ -160,6 +246,21 @@ mod tests {
         assert_eq!(hold("75ms"), Ok(Hold::Fixed(Duration::from_millis(75))));
         assert!(hold("901s").is_err());
         assert!(hold("Auto").unwrap_err().contains("`auto`"));
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_configuration() {
+        assert_eq!(size("63488GiB"), Ok(63_488 << 30));
+        assert_eq!(size("0B"), Ok(0));
+        assert_eq!(memory("1536MB"), Ok(1_536));
+        assert_eq!(ephemeral("2048MB"), Ok(2_048));
+        assert!(ephemeral("256MB").is_err());
+        insta::assert_snapshot!(size("220mb").unwrap_err(), @"`220mb` is not a size; write `220MB`");
+        insta::assert_snapshot!(memory("1536").unwrap_err(), @"`1536` has no unit; write `1536MB`");
+        insta::assert_snapshot!(route("inter-region").unwrap_err(), @"`inter-region` needs the bucket's region, as in `inter-region:us-east-1`");
+        insta::assert_snapshot!(route("nat").unwrap_err(), @"unknown route `nat`; expected one of same-region, nat-gateway, interface-endpoint, inter-region:REGION, internet");
+        assert!(amount("-1").is_err() && amount("1e9").is_err() && amount("0.0457").is_ok());
+        assert!(instance("m7g").is_err());
     }
 
     #[test]

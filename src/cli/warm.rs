@@ -13,6 +13,7 @@ use super::render::Style;
 use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
+use crate::domain::cost::assume::Assumptions;
 use crate::domain::events::{SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Architecture, Hold, Target};
 use crate::domain::function::{FunctionRef, Region};
@@ -118,6 +119,7 @@ pub fn bare_target(function: &FunctionRef, region: Region) -> Target {
         memory_mb: None,
         architecture: Architecture::default(),
         downloads: Vec::new(),
+        assume: Assumptions::default(),
         interval_minutes: 1,
         phase_minutes: 0,
         spare: 0,

@@ -65,7 +65,7 @@ pub(super) fn read_attachment(path: &str) -> Result<String, String> {
 }
 
 /// A file's text. A larger file than is taken is not read to its end.
-fn read_text(path: &Path) -> Result<String, String> {
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| format!("cannot be read: {}", plain(&error)))?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES as u64 + 1)

@@ -12,6 +12,7 @@
 mod files;
 mod ics;
 mod node;
+mod prices;
 mod problem;
 mod quantity;
 mod reader;
@@ -24,12 +25,14 @@ mod wire;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::prices::{load_prices, read_prices};
 pub use self::problem::{MOST_PROBLEMS, Place, Problem, Problems, Severity};
 pub use self::resolve::{Mark, ReadFile, resolve};
 pub use self::schema::{schema, schema_text};
 use self::source::Source;
 pub use self::source::SourceFile;
 use crate::domain::calendar::DateSet;
+use crate::domain::calendar::text::TextError;
 use crate::domain::fleet::Fleet;
 use crate::domain::function::Region;
 
@@ -115,6 +118,22 @@ pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Pr
     };
     let loaded = resolve(files, &mut read, filter)?;
     Ok(Loaded { attachments, ..loaded })
+}
+
+/// A size as the configuration writes it, such as `220MB` or `210MiB`, in bytes; zero is taken too.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_size(text: &str) -> Result<u64, TextError> {
+    quantity::Size::bytes(text)
+}
+
+/// A function's memory as the configuration writes it, such as `1024MB`, in MB.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_memory(text: &str) -> Result<u32, TextError> {
+    quantity::Memory::parse(text).map(|memory| memory.0)
 }
 
 #[cfg(test)]

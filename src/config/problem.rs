@@ -122,6 +122,12 @@ impl Problem {
         }
     }
 
+    /// Stands in for a problem that is counted, not kept. Finding its place and words would take time, and a file
+    /// may have a million of them.
+    pub(super) fn counted() -> Self {
+        Self::of_file("", "")
+    }
+
     /// The same as a warning.
     #[must_use]
     pub(super) fn into_warning(mut self) -> Self {

@@ -127,6 +127,10 @@ pub(super) type KeptFor = Lasting<MINUTE, { 7 * 24 * HOUR }, MINUTE>;
 pub(super) type Apart = Lasting<0, HOUR, SECOND>;
 /// How long an environment is held: at most a function's longest timeout.
 pub(super) type HoldTime = Lasting<0, { 15 * MINUTE }, 1>;
+/// How long an idle environment is kept: at most a day.
+pub(super) type IdleLife = Lasting<SECOND, { 24 * HOUR }, SECOND>;
+/// How long an environment is used at all: whole minutes, at most two weeks.
+pub(super) type Lifetime = Lasting<MINUTE, { 14 * 24 * HOUR }, MINUTE>;
 /// How long a request takes: at most a function's longest timeout.
 pub(super) type RequestTime = Lasting<1, { 15 * MINUTE }, 1>;
 
@@ -237,12 +241,22 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 
 impl Size {
     fn parse(text: &str) -> Result<Self, TextError> {
-        const FORM: &str = "sizes are a number and a unit: 220MB (10^6 bytes) or 210MiB (2^20 bytes)";
+        let bytes = Self::bytes(text)?;
+        if (1..=LARGEST_OBJECT).contains(&bytes) {
+            return Ok(Self(bytes));
+        }
+        Err(wrong(text, format!("{} is outside of 1B to 50TB", quoted(text)), Self::FORM))
+    }
+
+    const FORM: &str = "sizes are a number and a unit: 220MB (10^6 bytes) or 210MiB (2^20 bytes)";
+
+    /// A size of any number of bytes.
+    pub fn bytes(text: &str) -> Result<u64, TextError> {
         let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
         let (number, unit) = text.split_at(digits);
-        let not = || wrong(text, format!("{} is not a size", quoted(text)), FORM);
+        let not = || wrong(text, format!("{} is not a size", quoted(text)), Self::FORM);
         if unit.is_empty() && !number.is_empty() {
-            return Err(wrong(text, format!("{} has no unit", quoted(text)), FORM));
+            return Err(wrong(text, format!("{} has no unit", quoted(text)), Self::FORM));
         }
         let unit = unit.trim_start();
         let Some((_, length)) = SIZE_UNITS.iter().find(|(name, _)| *name == unit) else {
@@ -255,11 +269,9 @@ impl Size {
         };
         let bytes = Decimal::from_str_exact(number).map_err(|_| not())?.checked_mul(Decimal::from(*length));
         let whole = bytes.filter(Decimal::is_integer).and_then(|bytes| u64::try_from(bytes).ok());
-        match whole {
-            Some(bytes) if (1..=LARGEST_OBJECT).contains(&bytes) => Ok(Self(bytes)),
-            Some(_) => Err(wrong(text, format!("{} is outside of 1B to 50TB", quoted(text)), FORM)),
-            None => Err(wrong(text, format!("{} is not a whole number of bytes", quoted(text)), FORM)),
-        }
+        whole.ok_or_else(|| {
+            wrong(text, format!("{} is not a whole number of bytes", quoted(text)), Self::FORM)
+        })
     }
 }
 
@@ -293,7 +305,7 @@ impl JsonSchema for Size {
 pub(super) struct Memory(pub u32);
 
 impl Memory {
-    fn parse(text: &str) -> Result<Self, TextError> {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
         const FORM: &str = "memory is written in Lambda's MB, such as `1024MB`, from 128MB to 10240MB";
         let number = text.strip_suffix("MB").or_else(|| text.strip_suffix("MiB")).map(str::trim_end);
         match number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit())).map(str::parse) {

@@ -80,11 +80,14 @@ impl<'a> Reader<'a> {
 
     /// An error at `span`, to be given a hint and reported.
     pub fn error(&self, span: Span, message: impl Into<String>) -> Problem {
+        if self.problems.is_full() {
+            return Problem::counted();
+        }
         Problem::error(self.source, span, message)
     }
 
     pub fn place(&self, span: Span) -> Place {
-        Problem::error(self.source, span, "").place
+        self.error(span, "").place
     }
 
     /// Reports that `node` is of the wrong kind. `wanted` says what belongs there, such as "a list of regions".
@@ -177,8 +180,7 @@ impl<'a> Reader<'a> {
 
     pub fn unknown_key(&mut self, key: &str, span: Span, known: &[&str]) {
         if self.problems.is_full() {
-            // No hint, which takes time: a file may have a million of them.
-            return self.report(self.error(span, ""));
+            return self.report(Problem::counted());
         }
         let hint = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -97,8 +97,8 @@ impl<'a> Source<'a> {
         let start = floor_char_boundary(self.text, span.start());
         let index = starts.partition_point(|begin| *begin <= start).saturating_sub(1);
         let begin = starts.get(index).copied().unwrap_or_default();
-        let rest = self.text.get(begin..).unwrap_or_default();
-        let text = rest.split(['\n', '\r']).next().unwrap_or_default();
+        let next = starts.get(index + 1).copied().unwrap_or(self.text.len());
+        let text = self.text.get(begin..next).unwrap_or_default().trim_end_matches(['\n', '\r']);
         let from = (start - begin).min(text.len());
         let to = floor_char_boundary(text, span.end().saturating_sub(begin)).max(from);
         Located {

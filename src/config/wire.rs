@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::node::Node;
+use super::prices::Prices;
 use super::quantity::{
-    Apart, Interval, KeptFor, Lead, Memory, OpenFor, Positive, RequestTime, Size, Timeout, Whole,
+    Apart, HoldTime, IdleLife, Interval, KeptFor, Lead, Lifetime, Memory, OpenFor, Positive, RequestTime,
+    Size, Timeout, Whole,
 };
 use super::reader::{Reader, Wire, wire};
 use super::values::{
@@ -30,6 +32,8 @@ wire! {
         limits: LimitKeys,
         /// Where and how finely metrics are sent. In one file only.
         metrics: MetricKeys,
+        /// Prices of your own in place of those that come with warmd, or a file of them. In one file only.
+        prices: Prices,
         /// Named sets of dates, such as public holidays, for `only` and `except` of windows. Known to all files.
         calendars: Table<CalendarKeys>,
         /// Named windows, to be taken up with `use`. Known to all files.
@@ -74,6 +78,8 @@ wire! {
         role_arn: RoleArn,
         /// The external id that the role's trust policy asks for.
         external_id: ExternalId,
+        /// What estimates of cost rest on.
+        assume: AssumeKeys,
     }
 }
 
@@ -161,6 +167,8 @@ wire! {
         role_arn: RoleArn,
         /// The external id that the role's trust policy asks for.
         external_id: ExternalId,
+        /// What estimates of its cost rest on.
+        assume: AssumeKeys,
     }
 }
 
@@ -276,5 +284,28 @@ wire! {
         bucket_region: Region,
         /// `cold-start` (the default) or `ping`.
         per: HowOften,
+    }
+}
+
+/// More than a ping ever writes.
+const MOST_LOG_BYTES: u32 = 100_000_000;
+
+wire! {
+    /// What estimates of cost rest on. What is not given is assumed, and marked where it is used.
+    struct AssumeKeys [] {
+        /// How long an idle environment is kept. 5m when none is given.
+        idle_life: IdleLife,
+        /// After how long Lambda makes an environment anew, however busy. 2h when none is given.
+        recycle_after: Lifetime,
+        /// The billed duration of a ping to a warm environment. 5ms when none is given.
+        ping_duration: RequestTime,
+        /// The billed duration of making an environment, downloads included. 10s when none is given.
+        init_duration: HoldTime,
+        /// What a ping writes to CloudWatch Logs, in bytes. 400 when none is given.
+        log_bytes_per_ping: Whole<0, MOST_LOG_BYTES>,
+        /// What users send while a window is open: for what doing nothing would mean. With `duration`.
+        requests_per_second: Positive,
+        /// How long a user's request runs. With `requests_per_second`.
+        duration: RequestTime,
     }
 }

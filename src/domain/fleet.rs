@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::Window;
-use super::cost::Download;
+use super::cost::assume::Assumptions;
+use super::cost::{Download, PriceBook};
 use super::function::{Identity, Region};
 use super::protocol::Protocol;
 
@@ -17,6 +18,8 @@ pub struct Fleet {
     pub limits: Limits,
     /// Where and how finely metrics are sent.
     pub metrics: MetricsSettings,
+    /// Prices: those that come with warmd, with the configuration's own in their place.
+    pub prices: PriceBook,
     /// A stable hash of the configuration's content: the tick object's `config`.
     pub hash: String,
 }
@@ -92,6 +95,8 @@ pub struct Target {
     pub architecture: Architecture,
     /// What a cold start, or every ping, downloads.
     pub downloads: Vec<Download>,
+    /// What estimates of its cost rest on.
+    pub assume: Assumptions,
     /// Minutes between two rounds of an open window, at least 1.
     pub interval_minutes: u32,
     /// Minutes added to the epoch minute before the interval is looked at; 0 unless `stagger` spreads the fleet.
@@ -130,6 +135,31 @@ impl Target {
     /// The region the target is in.
     pub fn region(&self) -> Region {
         self.id.region
+    }
+
+    /// A target for tests: `arm64`, an interval of five minutes, no windows.
+    #[cfg(test)]
+    pub(crate) fn example(function: &str, region: &str, downloads: Vec<Download>) -> Self {
+        let region = Region::parse(region).unwrap();
+        let function = super::function::FunctionRef::parse(function).unwrap();
+        Self {
+            label: function.to_string(),
+            id: function.identity(region),
+            owner: Some("payments".to_owned()),
+            protocol: Protocol::Warmd,
+            hold: Hold::Auto,
+            timeout: None,
+            memory_mb: None,
+            architecture: Architecture::Arm64,
+            downloads,
+            assume: Assumptions::default(),
+            interval_minutes: 5,
+            phase_minutes: 0,
+            spare: 0,
+            windows: Vec::new(),
+            on_request: None,
+            role: None,
+        }
     }
 
     /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.

@@ -319,36 +319,19 @@ mod tests {
 
     use super::*;
     use crate::domain::cost::{Download, Per, Route};
-    use crate::domain::fleet::{Architecture, Hold};
     use crate::domain::function::FunctionRef;
-    use crate::domain::protocol::Protocol;
     use crate::domain::report::Report;
     use crate::domain::round::{Attempt, Outcome, PingResult};
 
     fn target(function: &str) -> Target {
         let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
-        Target {
-            label: id.label(),
-            id,
-            owner: Some("payments".to_owned()),
-            protocol: Protocol::Warmd,
-            hold: Hold::Auto,
-            timeout: None,
-            memory_mb: None,
-            architecture: Architecture::Arm64,
-            downloads: vec![Download {
-                object: "s3://models/nlp-v7.bin".to_owned(),
-                size_bytes: 220_000_000,
-                route: Route::NatGateway,
-                per: Per::ColdStart,
-            }],
-            interval_minutes: 5,
-            phase_minutes: 0,
-            spare: 0,
-            windows: Vec::new(),
-            on_request: None,
-            role: None,
-        }
+        let download = Download {
+            object: "s3://models/nlp-v7.bin".to_owned(),
+            size_bytes: 220_000_000,
+            route: Route::NatGateway,
+            per: Per::ColdStart,
+        };
+        Target { label: id.label(), id, ..Target::example("nlp-inference", "eu-west-2", vec![download]) }
     }
 
     fn cold(index: u32) -> PingResult {

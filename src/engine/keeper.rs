@@ -235,11 +235,15 @@ impl<S: State> Keeper<S> {
         let minute = Minute::of(report.tick);
         if !undone.is_empty() || !busy.is_empty() {
             let correct = |served: &mut Served| {
-                for (key, before) in plan.claimed.iter().filter(|(key, _)| undone.contains(*key)) {
-                    match before {
-                        Some(before) => served.targets.insert(key.clone(), *before),
-                        None => served.targets.remove(key),
-                    };
+                for due in sent {
+                    let key = ledger::key(&due.target);
+                    if !undone.contains(&key) {
+                        continue;
+                    }
+                    // An interval ago, when nothing is known: there is a due minute in every interval.
+                    let before = plan.claimed.get(&key).copied().flatten();
+                    let before = before.unwrap_or(minute.epoch() - i64::from(due.target.interval_minutes));
+                    served.targets.insert(key, before);
                 }
                 served.note(minute, [], busy.iter().copied());
             };
@@ -315,3 +319,6 @@ fn is_of(
 fn say(unavailable: &Unavailable, so: &str) {
     error!("{unavailable}; {so}");
 }
+
+#[cfg(test)]
+mod tests;

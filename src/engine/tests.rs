@@ -117,6 +117,7 @@ fn due(name: &str, concurrency: u32) -> Due {
         memory_mb: None,
         architecture: Architecture::Arm64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes: 5,
         phase_minutes: 0,
         spare: 0,

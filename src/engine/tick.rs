@@ -32,7 +32,7 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Engine<L> {
     lambda: Arc<L>,
-    prices: PriceBook,
+    prices: Mutex<PriceBook>,
     admission: Admission,
     in_flight: Mutex<HashSet<Identity>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
@@ -70,7 +70,7 @@ impl<L: Lambda> Engine<L> {
     pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
         Self {
             lambda: Arc::new(lambda),
-            prices,
+            prices: Mutex::new(prices),
             admission: Admission::new(max_in_flight),
             in_flight: Mutex::default(),
             skews: Mutex::default(),
@@ -87,6 +87,11 @@ impl<L: Lambda> Engine<L> {
     /// Changes the in-flight cap, after a reload.
     pub fn set_max_in_flight(&self, limit: usize) {
         self.admission.set_limit(limit);
+    }
+
+    /// Changes the prices that rounds are reckoned with, after a configuration was read.
+    pub fn set_prices(&self, prices: PriceBook) {
+        *lock(&self.prices) = prices;
     }
 
     /// Serves every due target and reports on each. Rounds that were not released when `stop` spoke, are reported
@@ -181,7 +186,8 @@ impl<L: Lambda> Engine<L> {
         self.learn(target, &attempts);
         let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
         let used = report.quantities(target);
-        let (cost, unknown) = round_cost(&self.prices, target.region(), target.architecture, &used);
+        let prices = lock(&self.prices).clone();
+        let (cost, unknown) = round_cost(&prices, target.region(), target.architecture, &used);
         let mut record = RoundRecord::new(target, &report, &used, cost);
         say(target, &round, &record, &report);
         for reason in &unknown {

@@ -1,38 +1,39 @@
 //! How well N pings go out together: warmd beside the bare SDK with its default client, each in a process of its own,
-//! against a server in a third that takes 100 ms for an answer.
+//! against the emulator in a third, with a function that takes 100 ms. Then what hold and top-ups make of a quick
+//! handler and of a slow network, and how soon after its start the command has its first ping on the wire.
 //!
 //! `cargo bench --bench fanout`
 
-use std::convert::Infallible;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region as SdkRegion, retry::RetryConfig};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::{AwsLambda, Clients, descriptors};
+use warmd::domain::cost::PriceBook;
+use warmd::domain::fleet::{Architecture, Hold, Target};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::round::Answer;
-use warmd::engine::ports::{Lambda, Ping};
-use warmd::engine::release::Release;
+use warmd::domain::protocol::Protocol;
+use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::emulator::profile::{Network, Span};
+use warmd::emulator::{Emulator, Profile, Round, Scenario, listen};
+use warmd::engine::stop::{Stop, Stopper, stop};
+use warmd::engine::tick::{Due, Engine};
 
 /// What the function takes, ms.
 const FUNCTION_MS: u64 = 100;
 /// Rounds of one process. The first opens the connections.
 const ROUNDS: usize = 5;
-const PAYLOAD: &[u8] =
-    br#"{"warmd":{"version":1,"round":"01JD0000000000000000000000","index":7,"concurrency":1000,"hold_ms":25}}"#;
+/// Rounds of a scene of hold and top-ups.
+const SCENE_ROUNDS: usize = 20;
+/// Starts of the command.
+const STARTS: usize = 15;
 
 #[tokio::main]
 async fn main() {
@@ -41,96 +42,224 @@ async fn main() {
         ["serve"] => serve().await,
         ["warmd", endpoint, n] => warmd(endpoint, n.parse().unwrap()).await,
         ["bare", endpoint, n] => bare(endpoint, n.parse().unwrap()).await,
-        _ => compare(),
+        ["scene", endpoint, function, n] => scene(endpoint, function, n.parse().unwrap()).await,
+        _ => {
+            compare();
+            scenes();
+            first_ping();
+        }
     }
 }
 
 /// A part of the benchmark in a process of its own.
 fn part(arguments: &[&str]) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(arguments).stdout(Stdio::piped()).spawn().unwrap()
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 fn compare() {
-    println!("{ROUNDS} rounds a process; a {FUNCTION_MS} ms function; plain HTTP on loopback");
-    println!(
-        "       N  client  answered  wall ms (first, best)  arrivals ms (first, best)  CPU us/ping  peak MB"
-    );
+    println!("{ROUNDS} rounds a process; a {FUNCTION_MS} ms function; plain HTTP on loopback; times in ms");
+    println!("                             wall            arrival spread");
+    println!("    N  client  distinct   first    best      first    best    CPU us/ping  peak MB");
     for n in ["10", "100", "1000"] {
         for client in ["warmd", "bare"] {
-            let mut server = part(&["serve"]);
-            let mut endpoint = String::new();
-            BufReader::new(server.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
-            let out = part(&[client, endpoint.trim(), n]).wait_with_output().unwrap();
-            print!("{n:>8}  {client:<6}  {}", String::from_utf8_lossy(&out.stdout));
-            server.kill().unwrap();
-            server.wait().unwrap();
+            let (out, rounds) = served(|endpoint| vec![client.into(), endpoint, n.into()]);
+            line(n, client, &serde_json::from_str(&out).unwrap(), &rounds);
         }
     }
 }
 
-/// One client's rounds, measured.
-#[derive(Default)]
-struct Figures {
-    answered: usize,
-    walls: Vec<Duration>,
-    spreads: Vec<Duration>,
-    cpu: Duration,
+/// Runs a part against an emulator of its own: what it printed, and what the emulator saw.
+fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<Round>) {
+    let mut server = part(&["serve"]);
+    let mut seen = BufReader::new(server.stdout.take().unwrap());
+    let mut endpoint = String::new();
+    seen.read_line(&mut endpoint).unwrap();
+    let arguments = arguments(endpoint.trim().to_owned());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let out = part(&arguments).wait_with_output().unwrap();
+    assert!(out.status.success());
+    // The end of its input is the server's sign to tell what it saw.
+    drop(server.stdin.take());
+    let mut rounds = String::new();
+    seen.read_to_string(&mut rounds).unwrap();
+    server.wait().unwrap();
+    (String::from_utf8(out.stdout).unwrap(), serde_json::from_str(&rounds).unwrap())
 }
 
-impl Figures {
-    async fn round(&mut self, endpoint: &str, wall: Duration, cpu: Duration, answered: usize) {
-        self.walls.push(wall);
-        self.cpu += cpu;
-        self.answered += answered;
-        self.spreads.push(arrivals(endpoint).await);
-    }
-
-    fn print(&self, n: usize) {
-        let best = |times: &[Duration]| times.iter().min().unwrap().as_secs_f64() * 1e3;
-        let first = |times: &[Duration]| times[0].as_secs_f64() * 1e3;
+/// What hold and top-ups make of a handler that answers at once, and of a slow network.
+fn scenes() {
+    println!(
+        "\n{SCENE_ROUNDS} rounds, hold: auto, top-ups included; distinct as the emulator saw it, proven as warmd says"
+    );
+    println!(
+        "  handler and network                  N  distinct, worst  proven, worst  top-ups  hold ms: first, last"
+    );
+    for (function, what, n) in [
+        ("quick", "2 ms, loopback", "100"),
+        ("far", "2 ms, 15 ms each way, sigma .6", "50"),
+        ("far", "2 ms, 15 ms each way, sigma .6", "100"),
+    ] {
+        let (out, rounds) = served(|endpoint| vec!["scene".into(), endpoint, function.into(), n.into()]);
+        let own: Scene = serde_json::from_str(&out).unwrap();
+        let distinct = rounds.iter().map(|round| round.environments).min().unwrap_or_default();
         println!(
-            "{:>8}  {:>10.1} {:>10.1}  {:>13.2} {:>11.2}  {:>11.0}  {:>7.1}",
-            self.answered,
-            first(&self.walls),
-            best(&self.walls),
-            first(&self.spreads),
-            best(&self.spreads),
-            self.cpu.as_secs_f64() * 1e6 / (n * ROUNDS) as f64,
-            peak_mb(),
+            "  {what:<34} {n:>3}  {distinct:>15}  {:>13}  {:>7}  {:>12}, {:>4}",
+            own.proven, own.top_ups, own.first_hold, own.last_hold
         );
     }
 }
 
-async fn warmd(endpoint: &str, n: usize) {
+/// How soon after the start of the command its first ping arrives. Measured from before the process is made.
+fn first_ping() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut times: Vec<f64> = (0..STARTS)
+        .map(|_| {
+            let began = Instant::now();
+            let mut child = Command::new(env!("CARGO_BIN_EXE_warmd"))
+                .args(["warm", "f", "--concurrency", "1", "--region", "eu-west-2"])
+                .envs([("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")])
+                .envs([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 4]).unwrap();
+            let arrived = began.elapsed();
+            stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                .unwrap();
+            child.wait().unwrap();
+            arrived.as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!(
+        "\nfirst ping on the wire after process start, ms ({STARTS} starts): fastest {:.1}, median {:.1}",
+        times[0],
+        times[STARTS / 2]
+    );
+}
+
+/// Prints a line of the table. Distinct environments are those of the worst round.
+fn line(n: &str, client: &str, own: &Figures, rounds: &[Round]) {
+    let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+    let spreads: Vec<f64> = rounds.iter().map(|round| round.arrival_spread.as_secs_f64() * 1e3).collect();
+    println!(
+        "{n:>5}  {client:<6} {:>9} {:>7.1} {:>7.1}    {:>7.2} {:>7.2}    {:>11.0}  {:>7.1}",
+        rounds.iter().map(|round| round.environments).min().unwrap_or_default(),
+        own.walls.first().unwrap(),
+        best(&own.walls),
+        spreads.first().unwrap(),
+        best(&spreads),
+        own.cpu_us,
+        own.peak_mb,
+    );
+}
+
+/// What a client measured of itself.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Figures {
+    /// Of each round, from the first task to the last answer, ms.
+    walls: Vec<f64>,
+    /// CPU time per ping, microseconds.
+    cpu_us: f64,
+    /// Peak resident memory, MB.
+    peak_mb: f64,
+}
+
+/// Runs the rounds of `n` pings that `round` makes (of a round's number), and prints the figures.
+async fn measure(n: usize, round: impl AsyncFn(usize)) {
+    let before = cpu();
+    let mut walls = Vec::new();
+    for number in 0..ROUNDS {
+        let began = Instant::now();
+        round(number).await;
+        walls.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let cpu_us = (cpu() - before).as_secs_f64() * 1e6 / (n * ROUNDS) as f64;
+    println!("{}", serde_json::to_string(&Figures { walls, cpu_us, peak_mb: peak_mb() }).unwrap());
+}
+
+fn payload(round: usize, index: usize, n: usize) -> Vec<u8> {
+    let warmd = serde_json::json!({
+        "version": 1, "round": round.to_string(), "index": index, "concurrency": n, "hold_ms": 0
+    });
+    serde_json::json!({ "warmd": warmd }).to_string().into_bytes()
+}
+
+/// The engine as the command has it, on the emulator at `endpoint`.
+fn engine(endpoint: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
     descriptors::raise().unwrap();
     let lambda = AwsLambda::new(Arc::new(Clients::local(endpoint)));
-    let function = FunctionRef::parse("f:live").unwrap().identity(Region::parse("eu-west-2").unwrap());
-    let mut figures = Figures::default();
-    for _ in 0..ROUNDS {
-        let (began, cpu) = (Instant::now(), cpu());
-        let mut release = Release::new(n, Duration::from_secs(5));
-        let mut tasks = JoinSet::new();
-        for _ in 0..n {
-            let (lambda, ticket) = (lambda.clone(), release.ticket());
-            let ping = Ping {
-                function: function.clone(),
-                role: None,
-                payload: PAYLOAD.to_vec(),
-                client_context: None,
-                timeout: Duration::from_secs(60),
-            };
-            tasks.spawn(async move { lambda.invoke(ping, ticket).await });
-        }
-        release.watch().await;
-        let mut answered = 0;
-        while let Some(exchange) = tasks.join_next().await {
-            answered += usize::from(matches!(exchange.unwrap().answer, Answer::Responded { .. }));
-        }
-        let (wall, cpu) = (began.elapsed(), self::cpu() - cpu);
-        figures.round(endpoint, wall, cpu, answered).await;
+    let (stopper, stop) = stop();
+    (Arc::new(Engine::new(lambda, PriceBook::embedded(), n)), stopper, stop)
+}
+
+fn target(function: &str, hold: Hold) -> Arc<Target> {
+    Arc::new(Target {
+        id: FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap()),
+        label: function.to_owned(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold,
+        timeout: Some(Duration::from_secs(60)),
+        memory_mb: None,
+        architecture: Architecture::X86_64,
+        downloads: Vec::new(),
+        assume: Default::default(),
+        interval_minutes: 5,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+        on_request: None,
+        role: None,
+    })
+}
+
+/// One round of the engine, evidence and cost included.
+async fn round(engine: &Arc<Engine<AwsLambda>>, target: &Arc<Target>, n: usize, stop: &Stop) -> RoundRecord {
+    let due = Due { target: Arc::clone(target), concurrency: n as u32 };
+    let mut report = engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, vec![due], stop).await;
+    report.rounds.remove(0)
+}
+
+async fn warmd(endpoint: &str, n: usize) {
+    let (engine, _stopper, stop) = engine(endpoint, n);
+    let target = target("f", Hold::Fixed(Duration::ZERO));
+    measure(n, async |_| {
+        let record = round(&engine, &target, n, &stop).await;
+        assert_eq!((record.verdict, record.pings as usize), (Verdict::Reached, n));
+    })
+    .await;
+}
+
+/// What a scene came to.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Scene {
+    proven: u32,
+    top_ups: u32,
+    first_hold: u64,
+    last_hold: u64,
+}
+
+async fn scene(endpoint: &str, function: &str, n: usize) {
+    let (engine, _stopper, stop) = engine(endpoint, n);
+    let target = target(function, Hold::Auto);
+    let mut records = Vec::new();
+    for _ in 0..SCENE_ROUNDS {
+        records.push(round(&engine, &target, n, &stop).await);
     }
-    figures.print(n);
+    let hold = |record: Option<&RoundRecord>| record.and_then(|record| record.hold_ms).unwrap_or_default();
+    let scene = Scene {
+        proven: records.iter().map(|record| record.reached.unwrap_or_default()).min().unwrap_or_default(),
+        top_ups: records.iter().map(|record| record.top_ups).sum(),
+        first_hold: hold(records.first()),
+        last_hold: hold(records.last()),
+    };
+    println!("{}", serde_json::to_string(&scene).unwrap());
 }
 
 async fn bare(endpoint: &str, n: usize) {
@@ -144,31 +273,26 @@ async fn bare(endpoint: &str, n: usize) {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     let client = aws_sdk_lambda::Client::from_conf(config);
-    let mut figures = Figures::default();
-    for _ in 0..ROUNDS {
-        let (began, cpu) = (Instant::now(), cpu());
+    measure(n, async |round| {
         let mut tasks = JoinSet::new();
-        for _ in 0..n {
+        for index in 0..n {
             let client = client.clone();
+            let payload = payload(round, index, n);
             tasks.spawn(async move {
                 let request = client
                     .invoke()
                     .function_name("f")
-                    .qualifier("live")
                     .invocation_type(InvocationType::RequestResponse)
                     .log_type(LogType::Tail)
-                    .payload(Blob::new(PAYLOAD));
-                request.send().await.is_ok()
+                    .payload(Blob::new(payload));
+                request.send().await.unwrap()
             });
         }
-        let mut answered = 0;
-        while let Some(ok) = tasks.join_next().await {
-            answered += usize::from(ok.unwrap());
+        while let Some(answer) = tasks.join_next().await {
+            answer.unwrap();
         }
-        let (wall, cpu) = (began.elapsed(), self::cpu() - cpu);
-        figures.round(endpoint, wall, cpu, answered).await;
-    }
-    figures.print(n);
+    })
+    .await;
 }
 
 /// CPU time of all threads of this process.
@@ -187,51 +311,32 @@ fn peak_mb() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// Asks the server how far apart the pings of the last round arrived.
-async fn arrivals(endpoint: &str) -> Duration {
-    let mut stream = tokio::net::TcpStream::connect(endpoint.trim_start_matches("http://")).await.unwrap();
-    stream.write_all(b"GET /arrivals HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    Duration::from_micros(text.rsplit("\r\n").next().unwrap().parse().unwrap())
-}
-
+/// The emulator, until its input ends.
 async fn serve() {
     descriptors::raise().unwrap();
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(4096).unwrap();
+    let profile = Profile {
+        fetch: Span::millis(0),
+        init: Span::millis(0),
+        duration: Span::millis(FUNCTION_MS),
+        ping: Span::millis(FUNCTION_MS),
+        ..Profile::default()
+    };
+    let quick = Profile {
+        fetch: Span::millis(0),
+        init: Span::millis(0),
+        ping: Span::millis(2),
+        ..Profile::default()
+    };
+    let network = Network { median: Duration::from_millis(15), sigma: 0.6 };
+    let far = Profile { network, ..quick.clone() };
+    let functions = Scenario::default().with("f", profile).with("quick", quick).with("far", far);
+    let emulator = Emulator::new(functions);
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     println!("http://{}", listener.local_addr().unwrap());
-    let arrived = Arc::new(Mutex::new(Vec::<Instant>::new()));
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let arrived = Arc::clone(&arrived);
-        tokio::spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let arrived = Arc::clone(&arrived);
-                async move { Ok::<_, Infallible>(answer(request, &arrived).await) }
-            });
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn answer(request: Request<Incoming>, arrived: &Mutex<Vec<Instant>>) -> Response<Full<Bytes>> {
-    let at = Instant::now();
-    if request.uri().path() == "/arrivals" {
-        let arrived = std::mem::take(&mut *arrived.lock().unwrap());
-        let spread = *arrived.iter().max().unwrap() - *arrived.iter().min().unwrap();
-        return Response::new(Full::from(spread.as_micros().to_string()));
-    }
-    arrived.lock().unwrap().push(at);
-    request.into_body().collect().await.unwrap();
-    tokio::time::sleep_until(at + Duration::from_millis(FUNCTION_MS)).await;
-    Response::builder()
-        .header("X-Amz-Executed-Version", "7")
-        .header("X-Amz-Log-Result", "UkVQT1JUIFJlcXVlc3RJZDogeAlEdXJhdGlvbjogMTAwLjAwIG1zCUJpbGxlZCBEdXJhdGlvbjogMTAwIG1zCU1lbW9yeSBTaXplOiAxMjggTUIJTWF4IE1lbW9yeSBVc2VkOiAxNyBNQgkK")
-        .body(Full::from(r#"{"warmd":{"environment":"01JD0000000000000000000000"}}"#))
-        .unwrap()
+    let input_ends = async {
+        let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        waiting.await.unwrap().unwrap();
+    };
+    emulator.serve(listener, None, input_ends).await;
+    println!("{}", serde_json::to_string(&emulator.observe().rounds()).unwrap());
 }

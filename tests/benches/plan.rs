@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
+use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::protocol::Protocol;
@@ -165,6 +166,7 @@ fn new_target(index: usize, windows: Vec<Window>) -> Target {
         memory_mb: None,
         architecture: Architecture::Arm64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes,
         phase_minutes,
         spare: 0,
@@ -175,5 +177,11 @@ fn new_target(index: usize, windows: Vec<Window>) -> Target {
 }
 
 fn whole(targets: Vec<Target>) -> Fleet {
-    Fleet { targets, limits: Limits::default(), metrics: MetricsSettings::default(), hash: String::new() }
+    Fleet {
+        targets,
+        limits: Limits::default(),
+        metrics: MetricsSettings::default(),
+        prices: PriceBook::embedded(),
+        hash: String::new(),
+    }
 }

@@ -27,6 +27,7 @@ fn the_examples_are_sound() {
     --- stdout
       FUNCTION                          REGION        UP TO  EVERY  PROTOCOL  S3 PER COLD START  WINDOWS
       checkout-api:live                 eu-west-2         2     5m  warmd                              1
+      nlp-by-ping                       us-east-1        10    12m  warmd                              1
       nlp-inference:live                eu-west-2        10     5m  warmd                220 MB        1
       nlp-inference:live                us-east-1         4     5m  warmd                220 MB        2
       storefront-ssr:live               eu-west-1        26     5m  opennext                           4
@@ -34,8 +35,15 @@ fn the_examples_are_sound() {
       month-end-report                  eu-west-1         3     5m  warmd                              1
       arn:aws:lambda:e…ner-quotes:live  eu-central-1      0     5m  custom                             0
 
-    7 targets of 6 functions in 4 files: sound, 0 warnings
+    8 targets of 7 functions in 5 files: sound, 1 warning
     --- stderr
+    warning: 12 minutes between two rounds are longer than idle environments have been seen to live
+      --> warm-configs/nlp-by-ping.yaml:21:15
+       |
+    21 |     interval: 12m
+       |               ^^^
+       |
+       = hint: 5m or less
     ");
 }
 
@@ -146,6 +154,9 @@ fn help_tells_the_commands_and_the_exit_codes() {
       lambda-event  Print a sample of an event that the Lambda takes
       dashboard     Print the CloudWatch dashboard
       iam           Print the IAM policies that a configuration needs
+      price         Reckon prices: the price book, and what a month of Lambda, S3 egress or instances
+                    costs
+      compare       Compare what else would keep the same environments ready, in money
       schema        Print the JSON Schema of the configuration
       handler       Print the handler snippet that knows warmd's pings
       emulate       Serve the embedded emulator of Lambda, CloudWatch and EventBridge
@@ -171,7 +182,9 @@ fn help_tells_the_commands_and_the_exit_codes() {
       4  `diff --exit-code` found changes
     --- stderr
     ");
-    for command in ["run", "warm", "check", "plan", "explain", "diff", "schema", "handler", "emulate"] {
+    for command in [
+        "run", "warm", "check", "plan", "explain", "diff", "price", "compare", "schema", "handler", "emulate",
+    ] {
         let done = run(&[command, "--help"]);
         assert_eq!(done.code, 0);
         let wide: Vec<_> = done.stdout.lines().filter(|line| line.chars().count() > 100).collect();

@@ -1,6 +1,7 @@
 //! The built binary, end to end: exit codes, both streams, JSON keys, signals. No sleeps: tests wait for lines.
 
 mod check;
+mod cost;
 mod daemon;
 mod plan;
 mod run;

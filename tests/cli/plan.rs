@@ -45,6 +45,13 @@ fn a_plan_over_the_autumn_change() {
       Sat 24 Oct  ··············██████····························
       Sun 25 Oct  ··············██████····························
       Mon 26 Oct  ··············██████····························
+      cost $0.00*: 180 cold starts, 0 B from S3
+        ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
+        Lambda requests                                    180  request     $0.0000002   $0.00
+        Lambda compute x86_64, first 6 billion GB-s      225.1  GB-s     $0.0000166667   $0.00
+        CloudWatch Logs of pings                     0.0000671  GB             $0.5985   $0.00
+      * assumed: idle_life 5m, ping_duration 5ms, init_duration 10s, log_bytes_per_ping 400, memory
+        128MB, architecture x86_64
 
     nlp-inference:live (us-east-1), every 30 minutes, times in Europe/London: 36 rounds, 216 pings
       LOCAL TIME                                   UTC                          TARGET  ROUNDS  PINGS
@@ -57,8 +64,36 @@ fn a_plan_over_the_autumn_change() {
       Sat 24 Oct  ··············██████························▂▂▂▂
       Sun 25 Oct  ▂▂▂▂▂▂▂▂▂▂▂▂··██████····························
       Mon 26 Oct  ··············██████····························
+      cost $0.00*: 216 cold starts, 0 B from S3
+        ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
+        Lambda requests                                    216  request     $0.0000002   $0.00
+        Lambda compute x86_64, first 6 billion GB-s      270.1  GB-s     $0.0000166667   $0.00
+        CloudWatch Logs of pings                     0.0000805  GB                $0.5   $0.00
+      * assumed: idle_life 5m, ping_duration 5ms, init_duration 10s, log_bytes_per_ping 400, memory
+        128MB, architecture x86_64
 
     2 targets: 54 rounds, 396 pings
+      OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
+      nobody                            2    396          396      0 B  $0.00*
+      warmd itself, in eu-west-2                                        $0.68*
+      total                                                             $0.68*
+
+      ITEM                                                             QUANTITY  UNIT             AMOUNT
+      Lambda requests, eu-west-2                                            180  request           $0.00
+      Lambda compute x86_64, eu-west-2, first 6 billion GB-s              225.1  GB-s              $0.00
+      CloudWatch Logs of pings, eu-west-2                             0.0000671  GB                $0.00
+      Lambda requests, us-east-1                                            216  request           $0.00
+      Lambda compute x86_64, us-east-1, first 6 billion GB-s              270.1  GB-s              $0.00
+      CloudWatch Logs of pings, us-east-1                             0.0000805  GB                $0.00
+      warmd itself: Lambda requests, eu-west-2                            4,380  request           $0.00
+      warmd itself: Lambda compute ar…west-2, first 7.5 billion GB-s    1,088.0  GB-s              $0.01
+      warmd itself: CloudWatch metric…-2, first 10,000 metric-months          1  metric-month      $0.30
+      warmd itself: CloudWatch dashboards, eu-west-2                        0.1  dashboard-month   $0.30
+      warmd itself: CloudWatch alarms, eu-west-2                            0.3  alarm-month       $0.03
+      warmd itself: PutMetricData requests, eu-west-2                     4,380  request           $0.04
+      warmd itself: CloudWatch Logs, eu-west-2                          0.00412  GB                $0.00
+      warmd itself: EventBridge events, eu-west-2                         4,380  event             $0.00
+      estimates at list prices, without free tiers; * rests on what is assumed
     --- stderr
     ");
 }
@@ -69,9 +104,15 @@ fn the_plan_object_is_exact() {
     let done =
         run(&["plan", &path, "--json", "--from", "2026-11-20", "--for", "1d", "--regions", "eu-west-2"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let mut object = done.json();
+    assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
+    assert_eq!(keys(&object["functions"][0]), ["function", "region", "segments", "rounds", "pings", "cost"]);
+    // The cost has tests of its own.
+    object["functions"][0]["cost"] = Value::Null;
+    object["cost"] = Value::Null;
     assert_eq!(
-        done.stdout.trim_end(),
-        r#"{"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60}]}"#
+        object,
+        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
     );
 }
 
@@ -177,12 +218,17 @@ fn a_difference_is_a_line_per_target() {
     insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
     exit 4
     --- stdout
-      FUNCTION            REGION     HIGHEST TARGET      PINGS  OTHER
-    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  owner none → search
-    + nlp-inference:live  eu-west-1              12        536
-    - nlp-inference:live  us-east-1              10        452
+      FUNCTION            REGION     HIGHEST TARGET      PINGS   COST  OTHER
+    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  $0.01  owner none → search
+    + nlp-inference:live  eu-west-1              12        536  $0.01
+    - nlp-inference:live  us-east-1              10        452  $0.01
 
     3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
+
+      OWNER   COST BEFORE  COST AFTER
+      nobody        $0.02
+      search                    $0.02
+      total         $1.62       $1.62
     --- stderr
     ");
     insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
@@ -190,17 +236,23 @@ fn a_difference_is_a_line_per_target() {
     --- stdout
     **warmd**: 3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
-    | | function | region | highest target | pings | other |
-    |---|---|---|---:|---:|---|
-    | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | owner none → search |
-    | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 |  |
-    | `-` | `nlp-inference:live` | us-east-1 | 10 | 452 |  |
+    | | function | region | highest target | pings | cost | other |
+    |---|---|---|---:|---:|---:|---|
+    | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | $0.01 | owner none → search |
+    | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 | $0.01 |  |
+    | `-` | `nlp-inference:live` | us-east-1 | 10 | 452 | $0.01 |  |
+
+    | owner | cost before | cost after |
+    |---|---:|---:|
+    | nobody | $0.02 |  |
+    | search |  | $0.02 |
+    | total | $1.62 | $1.62 |
     --- stderr
     ");
     let object = diff(&["--format", "json"]).json();
     assert_eq!(
         object["changes"][0],
-        json!({"function": "nlp-inference:live", "region": "eu-west-2", "change": "changed", "before": {"pings": 420}, "after": {"pings": 504}})
+        json!({"function": "nlp-inference:live", "region": "eu-west-2", "change": "changed", "before": {"pings": 420, "cold_starts": 420, "s3_egress_bytes": 0, "total": "0.01"}, "after": {"pings": 504, "cold_starts": 504, "s3_egress_bytes": 0, "total": "0.01"}})
     );
     assert_eq!(
         [&object["changes"][1]["before"], &object["changes"][2]["after"]],

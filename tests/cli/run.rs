@@ -35,14 +35,15 @@ fn a_first_run_needs_nothing_and_says_everything() {
 
       FUNCTION             REGION     REACHED    WARM  COLD  SKEW/HOLD  S3 EGRESS       COST
     ✓ checkout-api:live    eu-west-2  2/2 ids       0     2   -/100 ms             $0.000005
+    ✓ nlp-by-ping          us-east-1  10/10 ids     0    10   -/100 ms    2.20 GB  $0.092265
     ✓ nlp-inference:live   eu-west-2  10/10 ids     0    10   -/100 ms    2.20 GB  $0.102498
     ✓ storefront-ssr:live  eu-west-1  6/6 ids       0     6   -/100 ms             $0.000062
     ✓ thumbnails           eu-west-1  10/10 ids     0    10   -/100 ms             $0.000061
 
-    4 targets: ✓ 4 reached
-    28 pings: 28 cold
-    cost $0.102626: requests $0.000006, compute $0.000171, S3 requests $0.000004, S3 egress $0.102445
-      (2.20 GB by nat-gateway)
+    5 targets: ✓ 5 reached
+    38 pings: 38 cold
+    cost $0.194891: requests $0.000008, compute $0.000229, S3 requests $0.000008, S3 egress $0.194646
+      (4.40 GB by nat-gateway)
     --- stderr
     ");
 }
@@ -80,11 +81,12 @@ fn a_dry_run_sends_nothing() {
 
       FUNCTION             REGION     TARGET  PROTOCOL  HOLD
     · checkout-api:live    eu-west-2       2  warmd     auto
+    · nlp-by-ping          us-east-1      10  warmd     auto
     · nlp-inference:live   eu-west-2      10  warmd     auto
     · storefront-ssr:live  eu-west-1       6  opennext  auto
     · thumbnails           eu-west-1      10  warmd     auto
 
-    4 targets: 28 pings, at most 200 in flight at once
+    5 targets: 38 pings, at most 200 in flight at once
     opennext ping: {"type":"warmer","warmerId":"…","index":0,"concurrency":6,"delay":100}
     warmd ping: {"warmd":{"version":1,"round":"…","index":0,"concurrency":2,"hold_ms":100}}
     --- stderr
@@ -240,8 +242,8 @@ fn regions_can_be_picked_by_flag_and_by_environment() {
         regions.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     let args = &["run", "--once", "--dry-run", "--json", "--at", MORNING];
-    assert_eq!(regions(warmd(args)), ["eu-west-1", "eu-west-2"]);
-    assert_eq!(regions(warmd(&[args, &["--regions", "eu-west-1,us-east-1"][..]].concat())), ["eu-west-1"]);
+    assert_eq!(regions(warmd(args)), ["eu-west-1", "eu-west-2", "us-east-1"]);
+    assert_eq!(regions(warmd(&[args, &["--regions", "eu-west-1,ap-south-1"][..]].concat())), ["eu-west-1"]);
     let mut command = warmd(args);
     command.env("WARMD_REGIONS", "eu-west-2");
     assert_eq!(regions(command), ["eu-west-2"]);

@@ -23,6 +23,7 @@ use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
+use crate::domain::cost::assume::Assumptions;
 use crate::domain::events::{
     DirectWarm, ENVIRONMENTS_WARM, LambdaEvent, SOURCE, WARM_SHARD, WarmRequest, environments_warm,
 };
@@ -77,6 +78,7 @@ impl Warmer {
         let fleet = in_force.fleet();
         let world = World::aws().await;
         let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+        engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
         let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
@@ -491,6 +493,7 @@ fn unconfigured(function: &FunctionRef, region: Region) -> Target {
         memory_mb: None,
         architecture: Architecture::default(),
         downloads: Vec::new(),
+        assume: Assumptions::default(),
         interval_minutes: 1,
         phase_minutes: 0,
         spare: 0,

@@ -1,48 +1,104 @@
 //! What a change of configuration will change: for a terminal, and for a pull request.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::cost::dollars;
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, elapsed, grouped};
 use super::{Style, Tone};
-use crate::cli::diff::{Change, Kind};
+use crate::cli::diff::{Change, Difference, Kind};
 use crate::cli::plan::{Period, TargetPlan};
-use crate::domain::cost::Download;
+use crate::domain::cost::{Bill, Download, FleetCost, Per};
 
 /// Ten years.
 pub const MOST_MINUTES: i64 = 3_660 * 24 * 60;
 
-const COLUMNS: [Column; 5] =
-    [words("FUNCTION"), words("REGION"), figures("HIGHEST TARGET"), figures("PINGS"), words("OTHER")];
+const COLUMNS: [Column; 6] = [
+    words("FUNCTION"),
+    words("REGION"),
+    figures("HIGHEST TARGET"),
+    figures("PINGS"),
+    figures("COST"),
+    words("OTHER"),
+];
 
-/// The changes as a table, one `~ + -` line per target. Ends with a line feed.
-pub fn table(changes: &[Change<'_>], period: Period, style: Style) -> String {
-    if changes.is_empty() {
-        return format!("nothing changes in {}\n", span(period));
-    }
-    let rows: Vec<(Sign, Vec<String>)> =
-        changes.iter().map(|change| (sign(change.kind()), cells(change).to_vec())).collect();
+const OWNERS: [Column; 3] = [words("OWNER"), figures("COST BEFORE"), figures("COST AFTER")];
+
+/// The changes as a table, one `~ + -` line per target, then what they mean in money. Ends with a line feed.
+pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> String {
+    let changes = &difference.changes;
     let mut out = String::new();
-    for line in lines(&COLUMNS, 0, &rows, style) {
-        let _ = writeln!(out, "{line}");
+    if !changes.is_empty() {
+        let rows: Vec<(Sign, Vec<String>)> =
+            changes.iter().map(|change| (sign(change.kind()), cells(change).to_vec())).collect();
+        for line in lines(&COLUMNS, 0, &rows, style) {
+            let _ = writeln!(out, "{line}");
+        }
+        out.push('\n');
     }
-    let _ = writeln!(out, "\n{}", sums(changes, period));
+    let _ = writeln!(out, "{}", sums(changes, period));
+    let owners = owners(difference);
+    if !owners.is_empty() {
+        let rows: Vec<(Sign, Vec<String>)> =
+            owners.into_iter().map(|cells| ((' ', Tone::Quiet), cells.to_vec())).collect();
+        out.push('\n');
+        for line in lines(&OWNERS, 0, &rows, style) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
     out
 }
 
 /// The changes as Markdown, for a comment. Ends with a line feed.
-pub fn markdown(changes: &[Change<'_>], period: Period) -> String {
-    if changes.is_empty() {
-        return format!("**warmd**: nothing changes in {}.\n", span(period));
+pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
+    let changes = &difference.changes;
+    let mut out = format!("**warmd**: {}\n", sums(changes, period));
+    if !changes.is_empty() {
+        out.push_str("\n| | function | region | highest target | pings | cost | other |\n");
+        out.push_str("|---|---|---|---:|---:|---:|---|\n");
     }
-    let mut out = format!("**warmd**: {}\n\n", sums(changes, period));
-    out.push_str("| | function | region | highest target | pings | other |\n|---|---|---|---:|---:|---|\n");
     for change in changes {
-        let [function, region, highest, pings, other] = cells(change).map(|cell| cell.replace('|', "\\|"));
+        let cells = cells(change).map(|cell| cell.replace('|', "\\|"));
+        let [function, region, highest, pings, cost, other] = cells;
         let (sign, _) = sign(change.kind());
-        let _ = writeln!(out, "| `{sign}` | `{function}` | {region} | {highest} | {pings} | {other} |");
+        let _ =
+            writeln!(out, "| `{sign}` | `{function}` | {region} | {highest} | {pings} | {cost} | {other} |");
+    }
+    let owners = owners(difference);
+    if !owners.is_empty() {
+        out.push_str("\n| owner | cost before | cost after |\n|---|---:|---:|\n");
+    }
+    for cells in owners {
+        let [owner, before, after] = cells.map(|cell| cell.replace('|', "\\|"));
+        let _ = writeln!(out, "| {owner} | {before} | {after} |");
     }
     out
+}
+
+/// A row for each owner whose cost is another one afterwards, for warmd itself if its own is, and the total; none when
+/// no cost differs.
+fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
+    let Difference { before, after, changes: _ } = difference;
+    let names: BTreeSet<&String> = before.by_owner.keys().chain(after.by_owner.keys()).collect();
+    let mut rows = Vec::new();
+    let mut row = |name: &str, of: &dyn Fn(&FleetCost) -> Option<Bill>, always: bool| {
+        let [before, after] =
+            [before, after].map(|cost| of(cost).map_or_else(String::new, |bill| dollars(bill.total())));
+        if before != after || always {
+            rows.push([name.to_owned(), before, after]);
+        }
+    };
+    for name in names {
+        let shown = if name.is_empty() { "nobody" } else { name };
+        row(shown, &|cost| cost.by_owner.get(name).cloned(), false);
+    }
+    row("warmd itself", &|cost| cost.own.clone(), false);
+    let something = before.bill != after.bill;
+    if something {
+        row("total", &|cost| Some(cost.bill.clone()), true);
+    }
+    rows
 }
 
 /// Downloads in a few words.
@@ -50,9 +106,13 @@ pub fn downloads(downloads: &[Download]) -> String {
     if downloads.is_empty() {
         return "none".to_owned();
     }
-    let all = downloads
-        .iter()
-        .map(|download| format!("{} by {}", bytes(download.size_bytes), download.route.name()));
+    let per = |per| match per {
+        Per::ColdStart => "",
+        Per::Ping => " per ping",
+    };
+    let all = downloads.iter().map(|download| {
+        format!("{} by {}{}", bytes(download.size_bytes), download.route.name(), per(download.per))
+    });
     all.collect::<Vec<_>>().join(" + ")
 }
 
@@ -64,32 +124,40 @@ fn sign(kind: Kind) -> Sign {
     }
 }
 
-fn cells(change: &Change<'_>) -> [String; 5] {
+fn cells(change: &Change<'_>) -> [String; 6] {
     let (function, region) = change
         .target()
         .map_or_else(Default::default, |target| (target.label.clone(), target.region().to_string()));
     let mut other: Vec<_> =
         change.settings.iter().map(|(name, before, after)| format!("{name} {before} → {after}")).collect();
-    let highest =
-        both(change, |plan| u64::from(plan.segments.iter().map(|segment| segment.target).max().unwrap_or(0)));
-    let pings = both(change, |plan| plan.pings());
-    if other.is_empty() && change.kind() == Kind::Changed && !highest.contains('→') && !pings.contains('→')
+    let highest = both(change, |plan| grouped(u64::from(plan.highest())));
+    let pings = both(change, |plan| grouped(plan.pings()));
+    let cost = both(change, |plan| dollars(plan.cost.bill.total()));
+    let segments = |plan: &Option<TargetPlan<'_>>| plan.as_ref().map(|plan| plan.segments.clone());
+    let hours = segments(&change.before) != segments(&change.after);
+    if hours
+        && other.is_empty()
+        && change.kind() == Kind::Changed
+        && ![&highest, &pings].iter().any(|cell| cell.contains('→'))
     {
         other.push("other hours".to_owned());
     }
-    [function, region, highest, pings, other.join(", ")]
+    [function, region, highest, pings, cost, other.join(", ")]
 }
 
 /// `10`, or `10 → 12` when it is another one afterwards.
-fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> u64) -> String {
+fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> String) -> String {
     match [&change.before, &change.after].map(|plan| plan.as_ref().map(&of)) {
-        [Some(before), Some(after)] if before != after => format!("{} → {}", grouped(before), grouped(after)),
-        [_, Some(number)] | [Some(number), None] => grouped(number),
+        [Some(before), Some(after)] if before != after => format!("{before} → {after}"),
+        [_, Some(figure)] | [Some(figure), None] => figure,
         [None, None] => String::new(),
     }
 }
 
 fn sums(changes: &[Change<'_>], period: Period) -> String {
+    if changes.is_empty() {
+        return format!("nothing changes in {}", span(period));
+    }
     let number = |kind| changes.iter().filter(|change| change.kind() == kind).count();
     let (added, changed, removed) = (number(Kind::Added), number(Kind::Changed), number(Kind::Removed));
     let pings = |of: fn(&Change<'_>) -> u64| changes.iter().map(of).sum::<u64>();

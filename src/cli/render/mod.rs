@@ -1,11 +1,14 @@
 //! What people see. Pure: data in, text out; `cli` prints it.
 
 pub mod check;
+pub mod compare;
+pub mod cost;
 pub mod diff;
 pub mod dry_run;
 pub mod explain;
 mod heat;
 pub mod plan;
+pub mod price;
 mod table;
 mod text;
 pub mod tick;

@@ -67,7 +67,11 @@ impl Resolver<'_, '_> {
         }
         if let Some(path) = path {
             let days = self.calendar_file(mark(path.span), &path.value.0)?;
-            (set.dates, set.ranges) = (days.dates, days.ranges);
+            if !self.bear(mark(path.span), 40 * (days.dates.len() + days.ranges.len())) {
+                return None;
+            }
+            set.dates.clone_from(&days.dates);
+            set.ranges.clone_from(&days.ranges);
         }
         (!flawed).then(|| Arc::new(set))
     }
@@ -83,25 +87,35 @@ impl Resolver<'_, '_> {
         None
     }
 
-    /// Reads the file that a calendar names, relative to the calendar's own.
-    fn calendar_file(&mut self, mark: Mark, path: &str) -> Option<EventDays> {
+    /// The days of the file that a calendar names, relative to the calendar's own. A file is read once, however many
+    /// calendars name it.
+    fn calendar_file(&mut self, mark: Mark, path: &str) -> Option<Arc<EventDays>> {
         let own = Path::new(self.source(mark).path);
         let path = own.parent().unwrap_or(Path::new("")).join(path).to_string_lossy().into_owned();
-        let text = match (self.read)(&path) {
-            Ok(text) if text.len() > MOST_BYTES => Err("it is larger than 8 MB".to_owned()),
+        if let Some(known) = self.event_days.get(&path) {
+            return known.clone();
+        }
+        let days = self.read_calendar_file(mark, &path).map(Arc::new);
+        self.event_days.insert(path, days.clone());
+        days
+    }
+
+    fn read_calendar_file(&mut self, mark: Mark, path: &str) -> Option<EventDays> {
+        let text = match (self.read)(path) {
+            Ok(text) if text.len() > MOST_BYTES => Err("the file is larger than 8 MB".to_owned()),
             read => read,
         };
         let text = match text {
             Ok(text) => text,
             Err(reason) => {
                 let problem = self
-                    .error(mark, format!("the calendar's file {} cannot be read: {reason}", quoted(&path)))
+                    .error(mark, format!("the calendar's file {}: {reason}", quoted(path)))
                     .hint("the path is relative to this file");
                 self.problems.push(problem);
                 return None;
             }
         };
-        let file = SourceFile { path, text };
+        let file = SourceFile { path: path.to_owned(), text };
         let source = Source::new(&file);
         let days = if file.path.to_ascii_lowercase().ends_with(".ics") {
             ics::parse(&source, self.problems)

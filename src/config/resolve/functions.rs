@@ -11,10 +11,12 @@ use super::super::reader::{At, quoted};
 use super::super::source::Span;
 use super::super::values::{ExternalId, Json, List, ProtocolName, RoleArn, Row, Way};
 use super::super::wire::{Defaults, DownloadKeys, FunctionKeys, OnRequestKeys};
+use super::assume::assumptions;
 use super::windows::Resolved;
 use super::{Demand, Mark, Problem, Resolver, weight};
+use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
-use crate::domain::fleet::{Architecture, Hold, OnRequest, Role, Target};
+use crate::domain::fleet::{Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
 
@@ -29,6 +31,7 @@ const LONGEST_REFERENCE: usize = 300;
 pub(super) struct FileDefaults<'k> {
     keys: &'k Defaults,
     regions: Option<Vec<Region>>,
+    traffic: Option<Traffic>,
 }
 
 /// What the windows of a function need to know of it.
@@ -45,7 +48,8 @@ pub(super) struct Context<'c> {
 impl<'a> Resolver<'a, '_> {
     pub(super) fn defaults<'k>(&mut self, file: usize, keys: &'k Defaults) -> FileDefaults<'k> {
         let regions = self.regions(file, keys.region.as_ref(), keys.regions.as_ref());
-        FileDefaults { keys, regions }
+        let traffic = self.traffic(file, keys.assume.as_ref());
+        FileDefaults { keys, regions, traffic }
     }
 
     /// The regions of `region` or `regions`; none when neither is given or both are.
@@ -108,6 +112,7 @@ impl<'a> Resolver<'a, '_> {
         let on_request = self.on_request(file, keys, spare);
         let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
+        let traffic = self.traffic(file, keys.assume.as_ref()).or(defaults.traffic);
         let (Some(reference), Some(protocol)) = (reference, protocol) else {
             return;
         };
@@ -117,6 +122,10 @@ impl<'a> Resolver<'a, '_> {
         let interval = keys.interval.as_ref().or(base.interval.as_ref());
         let interval_minutes = interval.map_or(DEFAULT_INTERVAL, |at| at.value.minutes());
         let enabled = keys.enabled.as_ref().is_none_or(|flag| flag.value.0);
+        let memory_mb = keys.memory.as_ref().or(base.memory.as_ref()).map(|at| at.value.0);
+        let architecture = keys.architecture.as_ref().or(base.architecture.as_ref()).map(|at| at.value.0);
+        let [own, usual] = [&keys.assume, &base.assume].map(|keys| keys.as_ref().map(|at| &at.value));
+        let assume = assumptions(own, usual, traffic, memory_mb, architecture);
         let stagger = base.stagger.as_ref().is_some_and(|at| at.value.0);
         for region in regions {
             let id = reference.identity(region);
@@ -129,13 +138,10 @@ impl<'a> Resolver<'a, '_> {
                 protocol: protocol.clone(),
                 hold: keys.hold.as_ref().or(base.hold.as_ref()).map_or(Hold::Auto, |at| at.value.0),
                 timeout: keys.timeout.as_ref().or(base.timeout.as_ref()).map(|at| -> Duration { at.value.0 }),
-                memory_mb: keys.memory.as_ref().or(base.memory.as_ref()).map(|at| at.value.0),
-                architecture: keys
-                    .architecture
-                    .as_ref()
-                    .or(base.architecture.as_ref())
-                    .map_or(Architecture::X86_64, |at| at.value.0),
+                memory_mb,
+                architecture: architecture.unwrap_or_default(),
                 downloads: downloads.clone(),
+                assume,
                 interval_minutes,
                 phase_minutes: if stagger { phase(&id, interval_minutes) } else { 0 },
                 spare,

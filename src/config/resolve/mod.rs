@@ -1,5 +1,6 @@
 //! What the files say together: names looked up, defaults filled in, every rule across keys and files checked.
 
+mod assume;
 mod calendars;
 mod functions;
 mod weight;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::ics::EventDays;
 use super::node::{self, MOST_BYTES, Node, Value};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{MOST_PROBLEMS, Place, Problem, Problems};
 use super::reader::{At, Reader, Wire, quoted};
 use super::source::{Source, SourceFile, Span};
 use super::values::Row;
@@ -56,6 +58,8 @@ struct Resolver<'a, 'r> {
     problems: &'r mut Problems,
     read: &'r mut ReadFile<'r>,
     attachments: Vec<SourceFile>,
+    /// The days of the files that calendars name, by path; none where a file is wrong.
+    event_days: BTreeMap<String, Option<Arc<EventDays>>>,
     calendars: BTreeMap<&'a str, Named<Arc<DateSet>>>,
     windows: NamedWindows<'a>,
     identities: HashMap<Identity, Mark>,
@@ -95,19 +99,19 @@ pub fn resolve(
     Ok(Loaded { fleet, warnings, calendars, marks, files, attachments: Vec::new() })
 }
 
-/// The keys of each file; none where it could not be read, or is the file of a calendar.
+/// The keys of each file; none where it could not be read, or is a file of dates or prices that another one names.
 fn read_files<'a>(sources: &'a [Source<'a>], problems: &mut Problems) -> Vec<Option<FileKeys>> {
     let nodes: Vec<Option<Node<'_>>> = sources.iter().map(|source| parse_file(source, problems)).collect();
-    let of_calendars: Vec<PathBuf> = sources
+    let named: Vec<PathBuf> = sources
         .iter()
         .zip(&nodes)
-        .flat_map(|(source, node)| node.iter().flat_map(|node| calendar_files(source, node)))
+        .flat_map(|(source, node)| node.iter().flat_map(|node| named_files(source, node)))
         .collect();
     sources
         .iter()
         .zip(nodes)
         .map(|(source, node)| match node {
-            Some(_) if of_calendars.contains(&normal(Path::new(source.path))) => None,
+            Some(_) if named.contains(&normal(Path::new(source.path))) => None,
             Some(node) => FileKeys::read(&node, &mut Reader::new(source, problems)),
             None => None,
         })
@@ -133,18 +137,19 @@ fn parse_file<'a>(source: &Source<'a>, problems: &mut Problems) -> Option<Node<'
     }
 }
 
-/// The files that the calendars of a file name.
-fn calendar_files(source: &Source<'_>, node: &Node<'_>) -> Vec<PathBuf> {
+/// The files that the calendars and prices of a file name.
+fn named_files(source: &Source<'_>, node: &Node<'_>) -> Vec<PathBuf> {
     let parent = Path::new(source.path).parent().unwrap_or(Path::new(""));
-    let calendars = entry(node, "calendars");
-    let Some(Node { value: Value::Map(calendars), .. }) = calendars else {
-        return Vec::new();
-    };
-    let file = |node| match entry(node, "file") {
+    let path = |node: Option<&Node<'_>>| match node {
         Some(Node { value: Value::Text(path), .. }) => Some(normal(&parent.join(path.as_ref()))),
         _ => None,
     };
-    calendars.iter().filter_map(|(_, calendar)| file(calendar)).collect()
+    let calendars = match entry(node, "calendars") {
+        Some(Node { value: Value::Map(calendars), .. }) => calendars.as_slice(),
+        _ => &[],
+    };
+    let of_calendars = calendars.iter().filter_map(|(_, calendar)| path(entry(calendar, "file")));
+    of_calendars.chain(path(entry(node, "prices"))).collect()
 }
 
 fn entry<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
@@ -190,6 +195,7 @@ fn put_together<'a>(
         problems,
         read,
         attachments: Vec::new(),
+        event_days: BTreeMap::new(),
         calendars: BTreeMap::new(),
         windows: BTreeMap::new(),
         identities: HashMap::new(),
@@ -201,6 +207,7 @@ fn put_together<'a>(
         || parsed.iter().enumerate().filter_map(|(file, keys)| keys.as_ref().map(|keys| (file, keys)));
     let limits = resolver.limits(files().filter_map(|(file, keys)| Some((file, keys.limits.as_ref()?))));
     let metrics = resolver.metrics(files().filter_map(|(file, keys)| Some((file, keys.metrics.as_ref()?))));
+    let prices = resolver.prices(files().filter_map(|(file, keys)| Some((file, keys.prices.as_ref()?))));
     for (file, keys) in files() {
         for Row { name, value } in keys.calendars.iter().flat_map(|table| &table.value.0) {
             let set = value.as_ref().and_then(|keys| resolver.calendar(file, name, keys));
@@ -236,7 +243,7 @@ fn put_together<'a>(
         .into_values()
         .filter_map(|named| Some(Calendar { set: named.value?, mark: named.mark, used: named.used }))
         .collect();
-    Outcome { fleet: Fleet { targets, limits, metrics, hash }, calendars, marks, warnings }
+    Outcome { fleet: Fleet { targets, limits, metrics, prices, hash }, calendars, marks, warnings }
 }
 
 impl<'a> Resolver<'a, '_> {
@@ -245,6 +252,9 @@ impl<'a> Resolver<'a, '_> {
     }
 
     fn error(&self, mark: Mark, message: impl Into<String>) -> Problem {
+        if self.problems.is_full() {
+            return Problem::counted();
+        }
         Problem::error(self.source(mark), mark.span, message)
     }
 
@@ -349,6 +359,7 @@ impl<'a> Resolver<'a, '_> {
         unused.sort_by_key(|(_, _, mark, _)| (mark.file, mark.span.start()));
         unused
             .into_iter()
+            .take(MOST_PROBLEMS)
             .map(|(what, name, mark, _)| {
                 self.error(mark, format!("the {what} {} is not used", quoted(name))).into_warning()
             })

@@ -149,8 +149,7 @@ impl<'a> Resolver<'a, '_> {
         known: impl Iterator<Item = &'n str>,
     ) -> super::Problem {
         if self.problems.is_full() {
-            // No hint, which takes time: a file may name a hundred thousand.
-            return self.error(mark, "");
+            return super::Problem::counted();
         }
         // Enough to guess from, and to be quick with any number of names.
         const CONSIDERED: usize = 1_000;

@@ -220,7 +220,7 @@ fn files_that_grow_too_large() {
 
 #[test]
 fn keys() {
-    assert_snapshot!(wrong("version: 1\nfunktions: {}\nprices: x\n"), @r#"
+    assert_snapshot!(wrong("version: 1\nfunktions: {}\nprices: x\n"), @r"
     error: unknown key `funktions`
      --> fleet.yaml:2:1
       |
@@ -229,14 +229,14 @@ fn keys() {
       |
       = hint: did you mean `functions`?
 
-    error: unknown key `prices`
-     --> fleet.yaml:3:1
+    error: `x` is not a .yaml file
+     --> fleet.yaml:3:9
       |
     3 | prices: x
-      | ^^^^^^
+      |         ^
       |
-      = hint: the keys here are version, defaults, limits, metrics, calendars, windows, functions
-    "#);
+      = hint: prices stand here as a map, or in a YAML file of their own
+    ");
     assert_snapshot!(wrong("version: 1\nversion: 1\nlimits: {}\nlimits: {}\n"), @r#"
     error: the key `version` stands twice
      --> fleet.yaml:2:1
@@ -293,15 +293,15 @@ fn keys() {
       |
       = hint: did you mean `owner`?
     "#);
-    assert_snapshot!(wrong("version: 1\ndefaults: { enabled: true }\n"), @r#"
+    assert_snapshot!(wrong("version: 1\ndefaults: { enabled: true }\n"), @r"
     error: unknown key `enabled`
      --> fleet.yaml:2:13
       |
     2 | defaults: { enabled: true }
       |             ^^^^^^^
       |
-      = hint: the keys here are region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, stagger, architecture, memory, timeout, role_arn, external_id
-    "#);
+      = hint: the keys here are region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, stagger, architecture, memory, timeout, role_arn, external_id, assume
+    ");
 }
 
 #[test]
@@ -796,7 +796,7 @@ fn calendars_and_dates() {
       |
       = hint: a calendar is read from an .ics file with all-day events, or from YAML with `dates`
 
-    error: the calendar's file `none.ics` cannot be read: no such file
+    error: the calendar's file `none.ics`: no such file
      --> fleet.yaml:9:14
       |
     9 |   g: { file: none.ics }

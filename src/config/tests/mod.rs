@@ -4,6 +4,7 @@ mod accepted;
 mod examples;
 mod hostile;
 mod mistakes;
+mod money;
 mod reading;
 mod requests;
 mod schema;

@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_is_explained() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 11);
+    assert_eq!(maps, 14);
 }
 
 #[test]
@@ -88,6 +88,8 @@ fn schema_and_parser_take_the_same() {
         "version: 1\ncalendars: { a: { from: 2026-01-01, through: 2026-01-02 } }\n".to_owned(),
         "version: 1\nwindows: { w: { days: daily, lead: 5m } }\n".to_owned(),
         "version: 1\ndefaults: { regions: [eu-west-2], timezone: Asia/Kolkata, interval: 5m, protocol: bref, hold: auto, owner: 5, lead: 0s, spare: 0, stagger: true, architecture: arm64, memory: 128MB, timeout: 15m }\n".to_owned(),
+        "version: 1\nprices: { nat-gateway.gb: 0.03, lambda.requests: \"0.0000002\", ec2.m7g.xlarge: { price: 0.1, region: us-east-1, date: 2026-10-01, source: contract }, transfer.internet: [{ regions: [us-east-1], tiers: [{ up_to: 10240, price: 0.08 }, { price: 0.07 }] }] }\n".to_owned(),
+        function("assume: { idle_life: 5m, recycle_after: 2h, ping_duration: 5ms, init_duration: 0s, log_bytes_per_ping: 0, requests_per_second: 0.5, duration: 2s }"),
         function("hold: 75ms\n    interval: 24h"),
         function("protocol: custom\n    payload: [1, { a: null }]"),
         function("downloads: [{ object: \"s3://abc/d\", size: 1.5 GiB, route: inter-region, bucket_region: eu-west-1 }]"),
@@ -106,7 +108,15 @@ fn schema_and_parser_take_the_same() {
         "limits: {}\n".to_owned(),
         "version: 2\n".to_owned(),
         "version: \"1\"\n".to_owned(),
-        "version: 1\nprices: {}\n".to_owned(),
+        "version: 1\npricing: {}\n".to_owned(),
+        "version: 1\nprices: [1]\n".to_owned(),
+        "version: 1\nprices: { nat-gateway.bg: 0.03 }\n".to_owned(),
+        "version: 1\nprices: { nat-gateway.gb: -1 }\n".to_owned(),
+        "version: 1\nprices: { nat-gateway.gb: cheap }\n".to_owned(),
+        "version: 1\nprices: { nat-gateway.gb: { price: 1, regoin: eu-west-2 } }\n".to_owned(),
+        function("assume: { idle_life: 5 }"),
+        function("assume: { log_bytes_per_ping: -1 }"),
+        function("assume: { memory: 128MB }"),
         "version: 1\nfunctions: []\n".to_owned(),
         "version: 1\nfunctions: { f: }\n".to_owned(),
         "version: 1\nlimits: { max_in_flight: 0 }\n".to_owned(),

@@ -32,6 +32,11 @@ pub struct BillLine {
 }
 
 impl BillLine {
+    /// What the price book has the price under; `None` for a price from elsewhere.
+    pub fn listed(&self) -> Option<&Item> {
+        self.listed.as_ref().map(|(item, _)| item)
+    }
+
     /// Quantity times price, not rounded; zero when there is nothing to pay for; `None` when unknown.
     pub fn exact(&self) -> Option<Decimal> {
         if self.quantity.is_zero() {
@@ -189,7 +194,7 @@ fn size(quantity: Decimal, unit: &str) -> String {
 }
 
 /// A whole number with a comma between thousands.
-fn thousands(quantity: Decimal) -> String {
+pub(super) fn thousands(quantity: Decimal) -> String {
     let digits = quantity.trunc().normalize().to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -27,8 +27,8 @@ pub struct Figure {
     pub tiers: Vec<Tier>,
     /// Where it was published, or who gave it.
     pub source: Source,
-    /// The day it was looked up.
-    pub date: NaiveDate,
+    /// The day it was looked up; `None` for a figure that the user gave without one.
+    pub date: Option<NaiveDate>,
 }
 
 /// The price of a stretch of the quantity used in a month.
@@ -55,9 +55,11 @@ impl Figure {
         self.tiers.first().map_or(Decimal::ZERO, |tier| tier.price)
     }
 
-    /// Whether the figure is more than [`OLD_AFTER_DAYS`] old on the day `today`.
+    /// Whether the figure is more than [`OLD_AFTER_DAYS`] old on the day `today`. One without a date is not: who gave it
+    /// answers for it.
     pub fn is_old(&self, today: NaiveDate) -> bool {
-        self.date.checked_add_days(Days::new(OLD_AFTER_DAYS)).is_some_and(|limit| limit < today)
+        let limit = self.date.and_then(|date| date.checked_add_days(Days::new(OLD_AFTER_DAYS)));
+        limit.is_some_and(|limit| limit < today)
     }
 
     /// Whether the user gave it.
@@ -110,7 +112,7 @@ impl PriceBook {
                         name => Some(Region::parse(name).map_err(|error| error.to_string())?),
                     };
                     let source = Source { name: source.name.clone(), url: Some(source.url.clone()) };
-                    let figure = Figure { tiers: tiers.clone(), source, date: entry.date };
+                    let figure = Figure { tiers: tiers.clone(), source, date: Some(entry.date) };
                     if figures.insert((item.clone(), place), figure).is_some() {
                         return Err(format!("{item} in {region} stands there twice"));
                     }
@@ -130,21 +132,21 @@ impl PriceBook {
         self.lookup(item, region).map(Figure::first_price)
     }
 
-    /// The same book with one figure of the user's own.
+    /// Puts a figure of the user's own in the place of the book's.
     ///
     /// `region` `None` replaces the figure that holds everywhere, and every regional one: it is meant for all.
-    /// `date` is the day the user says it was looked up; the last tier has no end.
+    /// `date` is the day the user says it was looked up, if any; the last tier has no end.
     ///
     /// # Errors
-    /// [`BadOverride`], when no item is called `name`, or the tiers make no sense.
-    pub fn with_override(
-        &self,
+    /// [`BadOverride`], when no item is called `name`, or the tiers make no sense. The book stays as it was then.
+    pub fn set(
+        &mut self,
         name: &str,
         region: Option<Region>,
         tiers: Vec<Tier>,
         source: &str,
-        date: NaiveDate,
-    ) -> Result<Self, BadOverride> {
+        date: Option<NaiveDate>,
+    ) -> Result<(), BadOverride> {
         let item = Item::parse(name).ok_or_else(|| BadOverride::UnknownItem {
             given: name.to_owned(),
             nearest: nearest(name, Item::names()),
@@ -152,13 +154,18 @@ impl PriceBook {
         if !well_formed(&tiers) {
             return Err(BadOverride::Tiers { item: name.to_owned() });
         }
-        let mut figures = BTreeMap::clone(&self.figures);
+        // Copied only while somebody else has the same book.
+        let figures = Arc::make_mut(&mut self.figures);
         if region.is_none() {
-            figures.retain(|(known, _), _| *known != item);
+            let regional = figures.range((item.clone(), None)..).map(|(key, _)| key);
+            let regional: Vec<_> = regional.take_while(|(known, _)| *known == item).cloned().collect();
+            for key in regional {
+                figures.remove(&key);
+            }
         }
         let source = Source { name: source.into(), url: None };
         figures.insert((item, region), Figure { tiers, source, date });
-        Ok(Self { figures: Arc::new(figures) })
+        Ok(())
     }
 
     /// Every figure, by item and then region; region `None` holds everywhere.
@@ -168,10 +175,13 @@ impl PriceBook {
 
     /// The EC2 instance types with a price in `region`, and that price per hour.
     pub fn instances(&self, region: Region) -> impl Iterator<Item = (&str, Decimal)> {
-        self.iter().filter_map(move |(item, place, figure)| match item {
-            Item::Instance(name) if place.is_none_or(|place| place == region) => {
+        // A price of the region's own takes the place of the one that holds everywhere.
+        let own = move |item: &Item| self.figures.contains_key(&(item.clone(), Some(region)));
+        self.iter().filter_map(move |(item, place, figure)| match (item, place) {
+            (Item::Instance(name), Some(place)) if place == region => {
                 Some((name.as_str(), figure.first_price()))
             }
+            (Item::Instance(name), None) if !own(item) => Some((name.as_str(), figure.first_price())),
             _ => None,
         })
     }
@@ -265,7 +275,7 @@ mod tests {
         for (item, _, figure) in book.iter() {
             assert!(figure.source.url.as_ref().unwrap().starts_with("https://"), "{item}");
             assert!(!figure.source.name.is_empty(), "{item}");
-            assert!((day("2021-03-31")..=day("2026-11-20")).contains(&figure.date), "{item}");
+            assert!((day("2021-03-31")..=day("2026-11-20")).contains(&figure.date.unwrap()), "{item}");
             assert!(!item.unit().is_empty(), "{item}");
             assert!(well_formed(&figure.tiers), "{item}");
         }
@@ -317,9 +327,8 @@ mod tests {
     fn an_override_wins_and_the_original_book_stays() {
         let book = PriceBook::embedded();
         let london = region("eu-west-2");
-        let own =
-            book.with_override("nat-gateway.gb", Some(london), flat("0.03"), "contract", day("2026-11-01"));
-        let own = own.unwrap();
+        let mut own = book.clone();
+        own.set("nat-gateway.gb", Some(london), flat("0.03"), "contract", Some(day("2026-11-01"))).unwrap();
         assert_eq!(own.price(&Item::NatGb, london), Some("0.03".parse().unwrap()));
         assert!(own.lookup(&Item::NatGb, london).unwrap().is_override());
         assert_eq!(
@@ -328,21 +337,35 @@ mod tests {
         );
         assert_eq!(book.price(&Item::NatGb, london), Some("0.05".parse().unwrap()));
 
-        let everywhere =
-            book.with_override("nat-gateway.gb", None, flat("0.02"), "contract", day("2026-11-01"));
-        let everywhere = everywhere.unwrap();
+        let mut everywhere = own.clone();
+        everywhere.set("nat-gateway.gb", None, flat("0.02"), "contract", None).unwrap();
+        assert_eq!(everywhere.iter().filter(|(item, ..)| **item == Item::NatGb).count(), 1);
         for place in [london, region("me-south-1")] {
             assert_eq!(everywhere.price(&Item::NatGb, place), Some("0.02".parse().unwrap()));
         }
     }
 
     #[test]
+    fn an_instance_has_one_price_in_a_region() {
+        let virginia = region("us-east-1");
+        let mut book = PriceBook::embedded();
+        book.set("ec2.m7g.xlarge", None, flat("0.10"), "contract", None).unwrap();
+        book.set("ec2.m7g.xlarge", Some(virginia), flat("0.12"), "contract", None).unwrap();
+        let prices = |place| -> Vec<String> {
+            let own = book.instances(place).filter(|(name, _)| *name == "m7g.xlarge");
+            own.map(|(_, price)| price.to_string()).collect()
+        };
+        assert_eq!(prices(virginia), ["0.12"]);
+        assert_eq!(prices(region("me-south-1")), ["0.10"]);
+    }
+
+    #[test]
     fn a_senseless_override_is_refused() {
-        let book = PriceBook::embedded();
+        let mut book = PriceBook::embedded();
         let tier =
             |up_to: Option<u32>, price: i32| Tier { up_to: up_to.map(Decimal::from), price: price.into() };
         assert_eq!(
-            book.with_override("nat-gateway.bg", None, flat("1"), "x", day("2026-11-01")).unwrap_err(),
+            book.set("nat-gateway.bg", None, flat("1"), "x", None).unwrap_err(),
             BadOverride::UnknownItem { given: "nat-gateway.bg".to_owned(), nearest: Some("nat-gateway.gb") }
         );
         for tiers in [
@@ -352,19 +375,17 @@ mod tests {
             vec![tier(None, 1), tier(None, 1)],
             vec![tier(Some(5), 1), tier(Some(5), 1), tier(None, 1)],
         ] {
-            assert!(book.with_override("nat-gateway.gb", None, tiers, "x", day("2026-11-01")).is_err());
+            assert!(book.set("nat-gateway.gb", None, tiers, "x", None).is_err());
         }
     }
 
     #[test]
     fn a_figure_is_old_from_its_181st_day() {
-        let figure = PriceBook::embedded()
-            .with_override("s3.get", None, flat("1"), "x", day("2026-01-01"))
-            .unwrap()
-            .lookup(&Item::S3Get, region("us-east-1"))
-            .unwrap()
-            .clone();
+        let mut book = PriceBook::embedded();
+        book.set("s3.get", None, flat("1"), "x", Some(day("2026-01-01"))).unwrap();
+        let figure = book.lookup(&Item::S3Get, region("us-east-1")).unwrap().clone();
         assert!(!figure.is_old(day("2026-06-30")));
         assert!(figure.is_old(day("2026-07-01")));
+        assert!(!Figure { date: None, ..figure }.is_old(day("2099-01-01")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::super::fleet::Architecture;
 use super::super::function::Region;
@@ -197,7 +197,10 @@ pub fn managed(book: &PriceBook, region: Region, used: &ManagedUse) -> Bill {
     let share = book.price(&Item::ManagedFee, region);
     let fee = on_demand.zip(share).and_then(|(price, share)| price.checked_mul(share));
     let hours = (used.hours, "hour");
-    bill.add_at(format!("EC2 {}", used.instance), region, hours, used.hourly.or(on_demand));
+    match used.hourly {
+        Some(own) => bill.add_at(format!("EC2 {}", used.instance), region, hours, Some(own)),
+        None => add_instance(&mut bill, book, region, &used.instance, used.hours),
+    }
     bill.add_at("Managed instances fee", region, hours, fee.map(|fee| fee.normalize()));
     let requests = Decimal::from(used.requests);
     bill.add(book, "Managed instances requests", (&Item::ManagedRequests, region), requests, Decimal::ZERO);
@@ -207,10 +210,14 @@ pub fn managed(book: &PriceBook, region: Region, used: &ManagedUse) -> Bill {
 /// The bill of `count` EC2 instances on demand, for `hours` each.
 pub fn ec2(book: &PriceBook, region: Region, instance: &str, count: u64, hours: Decimal) -> Bill {
     let mut bill = Bill::default();
-    let price = book.price(&Item::Instance(instance.to_owned()), region);
     let hours = Decimal::from(count).saturating_mul(hours);
-    bill.add_at(format!("EC2 {instance}"), region, (hours, "hour"), price);
+    add_instance(&mut bill, book, region, instance, hours);
     bill
+}
+
+fn add_instance(bill: &mut Bill, book: &PriceBook, region: Region, instance: &str, hours: Decimal) {
+    let item = Item::Instance(instance.to_owned());
+    bill.add(book, format!("EC2 {instance}"), (&item, region), hours, Decimal::ZERO);
 }
 
 /// The share of the time that provisioned environments must run for provisioned concurrency to cost what run time on
@@ -228,7 +235,8 @@ pub fn break_even_utilisation(
     if saved <= Decimal::ZERO {
         return None;
     }
-    let mut share = idle.checked_div(saved)?.round_dp(2);
+    let share = idle.checked_div(saved)?;
+    let mut share = share.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     share.rescale(2);
     Some(share)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::assume::Traffic;
-use super::bill::Bill;
+use super::bill::{Bill, thousands};
 use super::book::PriceBook;
 use super::calculator::{self, ManagedUse, break_even_utilisation};
 use super::coverage::{
@@ -153,7 +153,7 @@ fn provisioned(book: &PriceBook, coverage: &Coverage, way: Way, held: u64, made:
     let init = gb_seconds(init_ms(assume, made), memory);
     bill.add(book, "Provisioned initialisation", run, init, Decimal::ZERO);
     add_each_environments_downloads(&mut bill, book, coverage, made);
-    let note = format!("{made} environments made ahead of requests");
+    let note = format!("{} environments made ahead", thousands(made.into()));
     Offer { way, bill: Some(bill), cold_starts: Some(0), note: Some(note) }
 }
 
@@ -204,11 +204,8 @@ fn on_instances(book: &PriceBook, coverage: &Coverage, way: Way, bill: impl Fn(&
             Offer { way, bill: Some(bill(instance, count)), cold_starts: Some(0), note }
         }
         None => {
-            let note = format!(
-                "the price book has no {} instance for {} that holds the function",
-                coverage.assume.architecture.value().as_str(),
-                coverage.region
-            );
+            let architecture = coverage.assume.architecture.value().as_str();
+            let note = format!("no {architecture} instance with a price holds it");
             Offer { way, bill: None, cold_starts: Some(0), note: Some(note) }
         }
     }
@@ -217,7 +214,7 @@ fn on_instances(book: &PriceBook, coverage: &Coverage, way: Way, bill: impl Fn(&
 fn nothing(book: &PriceBook, coverage: &Coverage) -> Offer {
     let Coverage { region, assume, .. } = *coverage;
     let Some(Traffic { requests_per_second, duration }) = assume.traffic else {
-        let note = "needs `assume: { requests_per_second, duration }`".to_owned();
+        let note = "needs assume: { requests_per_second, duration }".to_owned();
         return Offer { way: Way::Nothing, bill: None, cold_starts: None, note: Some(note) };
     };
     // The windows' time, in which users are expected.
@@ -231,7 +228,7 @@ fn nothing(book: &PriceBook, coverage: &Coverage) -> Offer {
     let init = gb_seconds(init_ms(assume, cold), assume.memory_mb.value());
     bill.add(book, "Cold starts of users", (&Item::Duration(architecture), region), init, Decimal::ZERO);
     add_each_environments_downloads(&mut bill, book, coverage, cold);
-    let note = format!("{cold} users would wait for a cold start");
+    let note = format!("{} users would wait for a cold start", thousands(cold.into()));
     Offer { way: Way::Nothing, bill: Some(bill), cold_starts: Some(cold), note: Some(note) }
 }
 

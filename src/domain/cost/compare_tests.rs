@@ -59,8 +59,8 @@ fn every_way_for_ten_environments_in_office_hours() {
     };
     insta::assert_snapshot!(shown(&compared("us-east-1", &assume, &stretches())), @r"
     pings: 7.49, cold starts 800 ()
-    provisioned-windows: 26.64, cold starts 0 (800 environments made ahead of requests)
-    provisioned-always: 111.88, cold starts 0 (3360 environments made ahead of requests)
+    provisioned-windows: 26.64, cold starts 0 (800 environments made ahead)
+    provisioned-always: 111.88, cold starts 0 (3,360 environments made ahead)
     managed-instances: 168.08, cold starts 0 (3 × c7g.large)
     ec2: 146.16, cold starts 0 (3 × c7g.large)
     nothing: 6.06, cold starts 648 (648 users would wait for a cold start)
@@ -72,11 +72,11 @@ fn every_way_for_ten_environments_in_office_hours() {
 fn what_cannot_be_told_is_unknown_with_its_reason() {
     insta::assert_snapshot!(shown(&compared("eu-north-1", &assume(), &stretches())), @r"
     pings: unknown, cold starts 800 ()
-    provisioned-windows: unknown, cold starts 0 (800 environments made ahead of requests)
-    provisioned-always: unknown, cold starts 0 (3360 environments made ahead of requests)
-    managed-instances: unknown, cold starts 0 (the price book has no arm64 instance for eu-north-1 that holds the function)
-    ec2: unknown, cold starts 0 (the price book has no arm64 instance for eu-north-1 that holds the function)
-    nothing: unknown, cold starts unknown (needs `assume: { requests_per_second, duration }`)
+    provisioned-windows: unknown, cold starts 0 (800 environments made ahead)
+    provisioned-always: unknown, cold starts 0 (3,360 environments made ahead)
+    managed-instances: unknown, cold starts 0 (no arm64 instance with a price holds it)
+    ec2: unknown, cold starts 0 (no arm64 instance with a price holds it)
+    nothing: unknown, cold starts unknown (needs assume: { requests_per_second, duration })
     cheapest none, break-even None
     ");
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::super::fleet::{Architecture, Detail};
 use super::super::function::Region;
 use super::assume::Assumptions;
 use super::bill::Bill;
@@ -14,7 +13,7 @@ use super::book::PriceBook;
 use super::calculator::add_egress;
 use super::item::Item;
 use super::round::s3_quantities;
-use super::{Download, S3Quantities, gb, gb_seconds, milliseconds, months};
+use super::{Download, S3Quantities, gb, gb_seconds, milliseconds};
 
 /// A stretch of time with the same target: a segment of the plan. Minutes since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +57,13 @@ pub struct CoverageCost {
     pub pings: u64,
     /// New environments among them.
     pub cold_starts: u64,
+    /// About how many rounds have new environments among their pings: those of a round are made together.
+    pub cold_rounds: u64,
     /// What they download.
     pub s3: S3Quantities,
     /// Requests, compute, S3 requests, S3 egress by route, logs of the pings.
     pub bill: Bill,
-    /// The assumptions that nobody configured, by their names in the configuration.
+    /// The assumptions that the estimate uses and nobody configured, by their names in the configuration.
     pub assumed: Vec<&'static str>,
 }
 
@@ -106,9 +107,12 @@ pub fn coverage_cost(book: &PriceBook, coverage: &Coverage) -> CoverageCost {
     add_downloads(&mut bill, book, region, &s3);
     let logs = gb(pings.saturating_mul(assume.log_bytes_per_ping.value()));
     bill.add(book, "CloudWatch Logs of pings", (&Item::LogGb, region), logs, Decimal::ZERO);
+    let highest = coverage.stretches.iter().map(|stretch| u64::from(stretch.target)).max().unwrap_or(0);
+    let cold_rounds = cold_starts.div_ceil(highest.max(1));
     let mut assumed = assume.assumed();
-    assumed.retain(|name| !(all_cold && *name == "recycle_after"));
-    CoverageCost { pings, cold_starts, s3, bill, assumed }
+    // Where nothing is pinged nothing is assumed, and where every ping is cold nobody waits for a recycling.
+    assumed.retain(|name| pings > 0 && !(all_cold && *name == "recycle_after"));
+    CoverageCost { pings, cold_starts, cold_rounds, s3, bill, assumed }
 }
 
 /// Billed milliseconds of making `environments`.
@@ -178,63 +182,6 @@ fn unbroken(stretches: &[Stretch], level: u32, idle_life: Duration) -> Vec<u64> 
         }
     }
     joined.iter().map(Stretch::seconds).collect()
-}
-
-/// What warmd itself does over the plan's time, when it runs as the Lambda of its template.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnUse {
-    /// Where warmd runs.
-    pub region: Region,
-    /// The plan's length.
-    pub horizon: Duration,
-    /// Rounds in it, of all targets.
-    pub rounds: u64,
-    /// Targets.
-    pub targets: u64,
-    /// Whether each target has metrics of its own.
-    pub detail: Detail,
-}
-
-/// Memory of warmd's Lambda, MB: one core, the template's default.
-const OWN_MEMORY_MB: u32 = 1_769;
-/// A tick in which nothing is due.
-const QUIET_TICK: Duration = Duration::from_millis(20);
-/// A tick with rounds: the wait for the slowest of them.
-const BUSY_TICK: Duration = Duration::from_secs(1);
-/// Bytes of a tick's log: the tick object without rounds, and Lambda's START, END and REPORT.
-const LOG_BYTES_PER_TICK: u64 = 600;
-/// Bytes of one round in the tick object.
-const LOG_BYTES_PER_ROUND: u64 = 700;
-
-/// What warmd's own Lambda, metrics, logs and schedule cost, from our measurements of a tick. No free tier: an account
-/// has it once. Ticks are counted as custom events, which is the most they can cost.
-pub fn own_cost(book: &PriceBook, own: &OwnUse) -> Bill {
-    let region = own.region;
-    let ticks = own.horizon.as_secs() / 60;
-    let busy = own.rounds.min(ticks);
-    let ran = |ticks: u64, each| Decimal::from(ticks).saturating_mul(milliseconds(each));
-    let ran = ran(busy, BUSY_TICK).saturating_add(ran(ticks - busy, QUIET_TICK));
-    let mut bill = Bill::default();
-    let mut add = |name: &str, item: Item, quantity| {
-        bill.add(book, format!("warmd itself: {name}"), (&item, region), quantity, Decimal::ZERO);
-    };
-    add("Lambda requests", Item::Requests, Decimal::from(ticks));
-    add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, OWN_MEMORY_MB));
-
-    let (per_target, data_per_tick) = match own.detail {
-        Detail::Fleet => (0, 0),
-        Detail::Function => (5, own.rounds.saturating_mul(5).checked_div(ticks).unwrap_or(0)),
-    };
-    let metrics = Decimal::from(own.targets.saturating_mul(per_target).saturating_add(10));
-    add("CloudWatch metrics", Item::Metrics, metrics.saturating_mul(months(own.horizon)));
-    let puts = ticks.saturating_mul(1 + data_per_tick / 1_000);
-    add("PutMetricData requests", Item::PutRequests, Decimal::from(puts));
-    let log_bytes = ticks
-        .saturating_mul(LOG_BYTES_PER_TICK)
-        .saturating_add(own.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
-    add("CloudWatch Logs", Item::LogGb, gb(log_bytes));
-    add("EventBridge events", Item::Events, Decimal::from(ticks));
-    bill
 }
 
 #[cfg(test)]

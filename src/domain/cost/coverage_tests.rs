@@ -135,36 +135,6 @@ fn with_a_short_interval_only_new_environments_download() {
     assert_eq!(cost.s3.bytes(), 1_000 * 220_000_000);
 }
 
-#[test]
-fn what_warmd_itself_costs_in_a_month() {
-    let own = OwnUse {
-        region: region("us-east-1"),
-        horizon: 730 * HOUR,
-        rounds: 2_080,
-        targets: 1,
-        detail: Detail::Fleet,
-    };
-    let bill = own_cost(&PriceBook::embedded(), &own);
-    let lines = bill
-        .lines
-        .iter()
-        .map(|line| format!("{}: {} {} {}", line.item, line.quantity, line.unit, line.amount().unwrap()));
-    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
-    warmd itself: Lambda requests: 43800 request 0.01
-    warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 5034.73984375 GB-s 0.07
-    warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
-    warmd itself: PutMetricData requests: 43800 request 0.44
-    warmd itself: CloudWatch Logs: 0.025831162929534912109375 GB 0.01
-    warmd itself: EventBridge events: 43800 event 0.04
-    ");
-    let detailed =
-        own_cost(&PriceBook::embedded(), &OwnUse { detail: Detail::Function, targets: 200, ..own });
-    let metrics = detailed.lines.iter().find(|line| line.item.contains("metrics")).unwrap();
-    assert_eq!(metrics.amount().unwrap().to_string(), "303.00");
-    let nothing = own_cost(&PriceBook::embedded(), &OwnUse { horizon: Duration::ZERO, rounds: 0, ..own });
-    assert_eq!(nothing.total().unwrap().to_string(), "0.00");
-}
-
 /// Minute by minute: the k-th environment is made when it is wanted and not there, and when it is too old.
 fn model(stretches: &[Stretch], idle_minutes: i64, recycle_minutes: i64) -> u64 {
     let highest = stretches.iter().map(|stretch| stretch.target).max().unwrap_or(0);

@@ -13,9 +13,11 @@ pub mod assume;
 pub mod calculator;
 pub mod compare;
 pub mod coverage;
+pub mod own;
 
 mod bill;
 mod book;
+mod fleet;
 mod instance;
 mod item;
 mod round;
@@ -23,6 +25,7 @@ mod traffic;
 
 pub use bill::{Bill, BillLine};
 pub use book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, Source, Tier};
+pub use fleet::FleetCost;
 pub use item::Item;
 pub use round::{Flow, RoundQuantities, S3Quantities, billed_requests, round_cost, s3_quantities};
 pub use traffic::cold_starts_per_second;

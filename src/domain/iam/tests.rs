@@ -18,6 +18,7 @@ fn target(label: &str, at: &str) -> Target {
         memory_mb: None,
         architecture: Architecture::X86_64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes: 5,
         phase_minutes: 0,
         spare: 0,
@@ -29,7 +30,8 @@ fn target(label: &str, at: &str) -> Target {
 
 fn fleet(targets: Vec<Target>) -> Fleet {
     let metrics = MetricsSettings { namespace: "my warmd".to_owned(), ..MetricsSettings::default() };
-    Fleet { targets, limits: Limits::default(), metrics, hash: String::new() }
+    let prices = crate::domain::cost::PriceBook::embedded();
+    Fleet { targets, limits: Limits::default(), metrics, prices, hash: String::new() }
 }
 
 fn needs(fleet: &Fleet) -> Needs<'_> {

@@ -41,6 +41,7 @@ fn target(name: &str, hours: Option<&str>) -> Target {
         memory_mb: None,
         architecture: Architecture::Arm64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes: 5,
         phase_minutes: 0,
         spare: 0,
@@ -54,7 +55,13 @@ const RULE: OnRequest =
     OnRequest { max_concurrency: 10, max_for: Duration::from_secs(1_800), coalesce: Duration::from_secs(60) };
 
 fn fleet(targets: Vec<Target>) -> Fleet {
-    Fleet { targets, limits: Limits::default(), metrics: MetricsSettings::default(), hash: "cafe".to_owned() }
+    Fleet {
+        targets,
+        limits: Limits::default(),
+        metrics: MetricsSettings::default(),
+        hash: "cafe".to_owned(),
+        prices: crate::domain::cost::PriceBook::embedded(),
+    }
 }
 
 fn asked(time: &str, concurrency: u32, minutes: u64) -> Asked {

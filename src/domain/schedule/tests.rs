@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 
 use super::Minute;
 use crate::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
+use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::Protocol;
@@ -86,6 +87,7 @@ fn function(interval_minutes: u32, windows: Vec<Window>) -> Target {
         memory_mb: None,
         architecture: Architecture::Arm64,
         downloads: Vec::new(),
+        assume: Default::default(),
         interval_minutes,
         phase_minutes: 0,
         spare: 0,
@@ -96,5 +98,11 @@ fn function(interval_minutes: u32, windows: Vec<Window>) -> Target {
 }
 
 fn fleet(targets: Vec<Target>) -> Fleet {
-    Fleet { targets, limits: Limits::default(), metrics: MetricsSettings::default(), hash: String::new() }
+    Fleet {
+        targets,
+        limits: Limits::default(),
+        metrics: MetricsSettings::default(),
+        prices: PriceBook::embedded(),
+        hash: String::new(),
+    }
 }

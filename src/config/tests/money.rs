@@ -1,0 +1,324 @@
+//! Prices of the user's own, and what estimates assume.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::config::read_prices;
+use crate::domain::cost::assume::{Assumed, Traffic};
+use crate::domain::cost::{Item, PriceBook};
+
+fn region(name: &str) -> Region {
+    Region::parse(name).unwrap()
+}
+
+fn dollars(text: &str) -> Option<Decimal> {
+    Some(text.parse().unwrap())
+}
+
+const FUNCTION: &str = "functions:\n  f:\n    region: eu-west-2\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n";
+
+/// The prices of a file with a function, in London and in Virginia.
+fn nat(prices: &str) -> [Option<Decimal>; 2] {
+    let loaded = sound(&format!("version: 1\n{prices}\n{FUNCTION}"));
+    ["eu-west-2", "us-east-1"].map(|place| loaded.fleet.prices.price(&Item::NatGb, region(place)))
+}
+
+#[test]
+fn prices_of_ones_own_take_the_place_of_the_books() {
+    assert_eq!(nat(""), [dollars("0.05"), dollars("0.045")]);
+    assert_eq!(nat("prices: {}"), [dollars("0.05"), dollars("0.045")]);
+    assert_eq!(nat("prices: { nat-gateway.gb: 0.03 }"), [dollars("0.03"); 2]);
+    assert_eq!(nat("prices: { nat-gateway.gb: \"0.03\" }"), [dollars("0.03"); 2]);
+    assert_eq!(
+        nat("prices: { nat-gateway.gb: { price: 0.03, region: us-east-1 } }"),
+        [dollars("0.05"), dollars("0.03")]
+    );
+    // Whatever the order, a region's own price goes before that for all.
+    assert_eq!(
+        nat("prices: { nat-gateway.gb: [{ price: 0.03, regions: [us-east-1] }, { price: 0.01 }] }"),
+        [dollars("0.01"), dollars("0.03")]
+    );
+}
+
+#[test]
+fn a_price_may_have_tiers_a_date_and_a_source() {
+    let loaded = sound(&format!(
+        "version: 1\nprices:\n  transfer.internet:\n    region: eu-west-2\n    source: our contract\n    date: 2026-10-01\n    tiers: [{{ up_to: 10240, price: 0.08 }}, {{ price: 0.07 }}]\n{FUNCTION}"
+    ));
+    let figure = loaded.fleet.prices.lookup(&Item::InternetGb, region("eu-west-2")).unwrap();
+    let tiers: Vec<_> = figure.tiers.iter().map(|tier| (tier.up_to, tier.price.to_string())).collect();
+    assert_eq!(tiers, [(dollars("10240"), "0.08".to_owned()), (None, "0.07".to_owned())]);
+    assert_eq!((&*figure.source.name, figure.date), ("our contract", Some("2026-10-01".parse().unwrap())));
+    assert!(figure.is_override());
+}
+
+#[test]
+fn prices_may_stand_in_a_file_of_their_own() {
+    let fleet = format!("version: 1\nprices: attached/prices.yaml\n{FUNCTION}");
+    let load =
+        |prices| resolve_all(&[("fleet.yaml", fleet.as_str()), ("attached/prices.yaml", prices)]).unwrap();
+    let loaded = load("nat-gateway.gb: 0.03\n");
+    assert_eq!(loaded.fleet.prices.price(&Item::NatGb, region("eu-west-2")), dollars("0.03"));
+    // Other prices are another configuration.
+    assert_ne!(loaded.fleet.hash, load("nat-gateway.gb: 0.04\n").fleet.hash);
+}
+
+#[test]
+fn a_file_of_prices_beside_the_others_is_not_read_as_a_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("fleet.yaml", &format!("version: 1\nprices: prices.yaml\n{FUNCTION}"));
+    write("prices.yaml", "nat-gateway.gb: 0.03\n");
+    let loaded = load(&[directory.path().to_owned()], None).unwrap();
+    assert_eq!(loaded.fleet.prices.price(&Item::NatGb, region("us-east-1")), dollars("0.03"));
+    assert_eq!(loaded.attachments(), [directory.path().join("prices.yaml")]);
+}
+
+#[test]
+fn what_the_price_book_prints_as_json_can_be_read_in_figures() {
+    // JSON is YAML: a price may come from a program that writes it so.
+    let file = SourceFile {
+        path: "p.json".into(),
+        text: r#"{"s3.get": {"price": "0.0000003", "region": "eu-west-2"}}"#.into(),
+    };
+    let book = read_prices(&file, &PriceBook::embedded()).unwrap();
+    assert_eq!(book.price(&Item::S3Get, region("eu-west-2")), dollars("0.0000003"));
+}
+
+#[test]
+fn mistakes_in_prices() {
+    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  nat-gateway.bg: 0.03\n  lambda.requests: -1\n  lambda.duration: 1\n{FUNCTION}")), @r"
+    error: `nat-gateway.bg` is not an item of the price book
+     --> fleet.yaml:3:3
+      |
+    3 |   nat-gateway.bg: 0.03
+      |   ^^^^^^^^^^^^^^
+      |
+      = hint: did you mean `nat-gateway.gb`?
+
+    error: `-1` is not a number from 0 on
+     --> fleet.yaml:4:20
+      |
+    4 |   lambda.requests: -1
+      |                    ^^
+      |
+      = hint: write plain digits, such as 0.045; prices are in US dollars
+
+    error: `lambda.duration` is not an item of the price book
+     --> fleet.yaml:5:3
+      |
+    5 |   lambda.duration: 1
+      |   ^^^^^^^^^^^^^^^
+      |
+      = hint: `warmd price book` lists the items
+    ");
+    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  s3.get: {{ region: eu-west-2 }}\n  s3.put: {{ price: 1, tiers: [{{ price: 1 }}] }}\n  s3.delete: {{ price: 1, region: eu-west-2, regions: [eu-west-1] }}\n{FUNCTION}")), @r"
+    error: the price is missing
+     --> fleet.yaml:3:11
+      |
+    3 |   s3.get: { region: eu-west-2 }
+      |           ^
+      |
+      = hint: give `price`, or `tiers`
+
+    error: `price` and `tiers` exclude each other
+     --> fleet.yaml:4:30
+      |
+    4 |   s3.put: { price: 1, tiers: [{ price: 1 }] }
+      |                              ^
+      |
+      = hint: a price without tiers is `price`
+
+    error: `region` and `regions` exclude each other
+     --> fleet.yaml:5:54
+      |
+    5 |   s3.delete: { price: 1, region: eu-west-2, regions: [eu-west-1] }
+      |                                                      ^
+      |
+      = hint: `region: x` is the short form of `regions: [x]`
+    ");
+    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
+    error: the tiers of `transfer.internet` must rise, only the last without an end, and no price below zero
+     --> fleet.yaml:3:31
+      |
+    3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }
+      |                               ^
+      |
+      = hint: such as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`
+
+    error: a second price for every region
+     --> fleet.yaml:4:34
+      |
+    4 |   nat-gateway.gb: [{ price: 1 }, { price: 2 }]
+      |                                  ^
+      |
+      = hint: keep one of the two
+    ");
+    assert_snapshot!(wrong(&format!("version: 1\nprices: prices.txt\n{FUNCTION}")), @r"
+    error: `prices.txt` is not a .yaml file
+     --> fleet.yaml:2:9
+      |
+    2 | prices: prices.txt
+      |         ^^^^^^^^^^
+      |
+      = hint: prices stand here as a map, or in a YAML file of their own
+    ");
+    assert_snapshot!(wrong(&format!("version: 1\nprices: nowhere.yaml\n{FUNCTION}")), @r"
+    error: the file of prices `nowhere.yaml` cannot be read: no such file
+     --> fleet.yaml:2:9
+      |
+    2 | prices: nowhere.yaml
+      |         ^^^^^^^^^^^^
+      |
+      = hint: the path is relative to this file
+    ");
+    assert_snapshot!(wrong(&format!("version: 1\nprices: 5\n{FUNCTION}")), @r"
+    error: a map of prices, or the path of a file of them, belongs here, not a number
+     --> fleet.yaml:2:9
+      |
+    2 | prices: 5
+      |         ^
+    ");
+    assert_snapshot!(mistakes(&[("a.yaml", "version: 1\nprices: { s3.get: 1 }\n"), ("b.yaml", "version: 1\nprices: { s3.get: 1 }\n")]), @r"
+    error: `prices` stands in a second file
+     --> b.yaml:2:9
+      |
+    2 | prices: { s3.get: 1 }
+      |         ^
+      |
+      = hint: it holds for the whole fleet, so it stands in one file only
+      = note: the other place is a.yaml:2:9
+    ");
+    assert_snapshot!(mistakes(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "version: 1\n")]), @r"
+    error: `version` is not an item of the price book
+     --> attached/p.yaml:1:1
+      |
+    1 | version: 1
+      | ^^^^^^^
+      |
+      = hint: `warmd price book` lists the items
+    ");
+    assert_snapshot!(mistakes(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "# nothing\n")]), @r"
+    error: the file is empty
+     --> attached/p.yaml:2:1
+      |
+    2 |
+      | ^
+      |
+      = hint: a line is an item and its price, such as `nat-gateway.gb: 0.03`
+    ");
+}
+
+#[test]
+fn there_are_not_that_many_prices() {
+    let many: String = (0..2_001).map(|size| format!("  ec2.m7g.{size}xlarge: 1\n")).collect();
+    assert_snapshot!(wrong(&format!("version: 1\nprices:\n{many}")), @r"
+    error: 2001 prices are more than the 2000 that are taken here
+     --> fleet.yaml:3:3
+      |
+    3 |   ec2.m7g.0xlarge: 1
+      |   ^^^^^^^^^^^^^^^
+    ");
+}
+
+#[test]
+fn assumptions_come_key_by_key_from_the_function_and_the_defaults() {
+    let loaded = sound(
+        "version: 1\ndefaults:\n  region: eu-west-2\n  architecture: arm64\n  assume: { idle_life: 6m, init_duration: 3s, requests_per_second: 5, duration: 1s }\nfunctions:\n  f:\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { init_duration: 8s, recycle_after: 90m, log_bytes_per_ping: 250 }\n  g:\n    memory: 512MB\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { requests_per_second: 0.5, duration: 250ms }\n",
+    );
+    let [f, g] = [0, 1].map(|index| loaded.fleet.targets[index].assume);
+    let seconds = |seconds| Assumed::Given(Duration::from_secs(seconds));
+    assert_eq!((f.idle_life, f.init_duration, f.recycle_after), (seconds(360), seconds(8), seconds(5_400)));
+    assert_eq!(
+        (f.ping_duration, f.log_bytes_per_ping),
+        (Assumed::Assumed(Duration::from_millis(5)), Assumed::Given(250))
+    );
+    assert_eq!(f.assumed(), ["ping_duration", "memory"]);
+    assert_eq!(g.assumed(), ["recycle_after", "ping_duration", "log_bytes_per_ping"]);
+    let traffic = |rate: &str, ms| {
+        Some(Traffic { requests_per_second: rate.parse().unwrap(), duration: Duration::from_millis(ms) })
+    };
+    assert_eq!((f.traffic, g.traffic), (traffic("5", 1_000), traffic("0.5", 250)));
+}
+
+#[test]
+fn mistakes_in_assumptions() {
+    assert_snapshot!(wrong_function("assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }"), @r"
+    error: unknown key `idle_lief`
+     --> fleet.yaml:6:15
+      |
+    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
+      |               ^^^^^^^^^
+      |
+      = hint: did you mean `idle_life`?
+
+    error: `5` has no unit
+     --> fleet.yaml:6:45
+      |
+    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
+      |                                             ^
+      |
+      = hint: write `5ms`?
+
+    error: `1.5` is not a whole number from 0 to 100000000
+     --> fleet.yaml:6:68
+      |
+    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
+      |                                                                    ^^^
+
+    error: `90s` is not a whole number of minutes
+     --> fleet.yaml:6:88
+      |
+    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
+      |                                                                                        ^^^
+      |
+      = hint: write `1m` or `2m`
+    ");
+    assert_snapshot!(wrong_function("assume: { requests_per_second: 5 }"), @r"
+    error: the key `duration` is missing
+     --> fleet.yaml:6:36
+      |
+    6 |     assume: { requests_per_second: 5 }
+      |                                    ^
+      |
+      = hint: `requests_per_second` and `duration` go together: how long does a user's request run?
+    ");
+    assert_snapshot!(wrong_function("assume: { duration: 5s }"), @r"
+    error: the key `requests_per_second` is missing
+     --> fleet.yaml:6:25
+      |
+    6 |     assume: { duration: 5s }
+      |                         ^^
+      |
+      = hint: `requests_per_second` and `duration` go together; a ping's is `ping_duration`
+    ");
+    assert_snapshot!(wrong_function("assume: { requests_per_second: 1000000, duration: 1s }"), @r"
+    error: this keeps more than 100000 environments busy
+     --> fleet.yaml:6:36
+      |
+    6 |     assume: { requests_per_second: 1000000, duration: 1s }
+      |                                    ^^^^^^^
+      |
+      = hint: check the units of the rate and of `duration`
+    ");
+    assert_snapshot!(wrong_function("assume: 5m"), @r"
+    error: a map (`key: value`) belongs here, not a text
+     --> fleet.yaml:6:13
+      |
+    6 |     assume: 5m
+      |             ^^
+    ");
+    // Told once, however many functions there are.
+    assert_snapshot!(wrong(&format!("version: 1\ndefaults: {{ assume: {{ duration: 1s }} }}\n{FUNCTION}  g:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n")), @r"
+    error: the key `requests_per_second` is missing
+     --> fleet.yaml:2:33
+      |
+    2 | defaults: { assume: { duration: 1s } }
+      |                                 ^^
+      |
+      = hint: `requests_per_second` and `duration` go together; a ping's is `ping_duration`
+    ");
+}
