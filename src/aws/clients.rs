@@ -11,7 +11,7 @@ use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation}
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 
 use super::cloudwatch::CloudWatch;
 use super::connector::Connector;
@@ -109,7 +109,7 @@ impl Clients {
             let config = aws_sdk_lambda::config::Builder::from(&self.config)
                 .region(aws_config::Region::from_static(region.as_str()))
                 .http_client(self.gated.clone())
-                .retry_config(RetryConfig::disabled())
+                .retry_config(keeping(RetryConfig::disabled()))
                 .timeout_config(TimeoutConfig::disabled())
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
             let config = match role {
@@ -131,7 +131,7 @@ impl Clients {
     pub fn cloudwatch(&self) -> Result<CloudWatch, NoRegion> {
         self.own_region()?;
         let config = aws_sdk_cloudwatch::config::Builder::from(&self.config)
-            .retry_config(RetryConfig::standard())
+            .retry_config(keeping(RetryConfig::standard()))
             .timeout_config(control_timeouts());
         Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::from_conf(config.build())))
     }
@@ -143,7 +143,7 @@ impl Clients {
     pub fn events(&self) -> Result<EventBridge, NoRegion> {
         self.own_region()?;
         let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
-            .retry_config(RetryConfig::standard())
+            .retry_config(keeping(RetryConfig::standard()))
             .timeout_config(control_timeouts());
         Ok(EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build())))
     }
@@ -169,8 +169,14 @@ impl Clients {
     /// # Errors
     /// [`NoRegion`].
     pub fn own_region(&self) -> Result<&str, NoRegion> {
-        self.config.region().map(AsRef::as_ref).ok_or(NoRegion)
+        self.config.region().map(AsRef::as_ref).filter(|name: &&str| !name.is_empty()).ok_or(NoRegion)
     }
+}
+
+/// The connector itself leaves a connection on which something went wrong. The SDK would ask it to, and log an error
+/// for each ping that it cannot.
+fn keeping(retries: RetryConfig) -> RetryConfig {
+    retries.with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 fn control_timeouts() -> TimeoutConfig {

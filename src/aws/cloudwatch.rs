@@ -7,7 +7,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use aws_smithy_types::DateTime;
 use tokio::task::JoinSet;
 
-use super::lambda::chain;
+use super::lambda::refusal;
 use crate::domain::metrics::{self, Batch, Datum, Unit};
 use crate::engine::ports::{LostMetrics, Metrics};
 
@@ -34,7 +34,7 @@ impl Metrics for CloudWatch {
                 .put_metric_data()
                 .namespace(&batch.namespace)
                 .set_metric_data(Some(chunk.iter().map(|datum| wire(datum, at)).collect()));
-            requests.spawn(async move { (index, request.send().await.map_err(|error| chain(&error))) });
+            requests.spawn(async move { (index, request.send().await.map_err(|error| refusal(&error))) });
         }
         // Whatever is not acknowledged is lost.
         let mut taken = vec![false; chunks.len()];

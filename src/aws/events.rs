@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
-use super::lambda::chain;
+use super::lambda::refusal;
 use crate::engine::ports::{Event, Events, LostEvents};
 
 /// Entries in one PutEvents request: the API's limit.
@@ -35,7 +35,7 @@ impl EventBridge {
     async fn offer(&self, events: &[&Event]) -> Result<Vec<(usize, String)>, String> {
         let entries = events.iter().map(|event| wire(event)).collect();
         let request = self.client.put_events().set_entries(Some(entries));
-        let answer = request.send().await.map_err(|error| chain(&error))?;
+        let answer = request.send().await.map_err(|error| refusal(&error))?;
         if answer.failed_entry_count == 0 {
             return Ok(Vec::new());
         }

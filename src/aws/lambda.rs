@@ -124,8 +124,13 @@ fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     None
 }
 
+/// The commonest mistake of a first run.
+const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY, or give the machine a role; --local needs none";
+
 /// What the SDK puts in front of the cause.
-const NOISE: [&str; 6] = [
+const NOISE: [&str; 7] = [
+    "an error occurred while loading credentials",
     "dispatch failure",
     "service error",
     "failed to construct request",
@@ -134,19 +139,35 @@ const NOISE: [&str; 6] = [
     "other",
 ];
 
-/// What went wrong, without the SDK's own "dispatch failure: other" in front.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+/// What the service said when it refused a call, else what went wrong on the way.
+pub(super) fn refusal<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error.as_service_error().and_then(|said| said.code().map(|code| (code, said.message()))) {
+        Some((code, Some(message))) => format!("{code}: {message}"),
+        Some((code, None)) => code.to_owned(),
+        None => chain(error),
+    }
+}
+
+/// What went wrong, in one line, without the SDK's own "dispatch failure: other" in front.
+fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(failure) = failure(error) {
         return failure.to_string();
     }
     let told = reasons(error);
-    let mut plain = told.as_str();
-    for noise in NOISE {
-        if let Some(cause) = plain.strip_prefix(noise).and_then(|rest| rest.strip_prefix(": ")) {
-            plain = cause;
-        }
+    // The SDK lists every place where it looked.
+    if told.contains("no credentials found in chain") {
+        return NO_CREDENTIALS.to_owned();
     }
-    plain.to_owned()
+    let mut plain = told.as_str();
+    while let Some(cause) = NOISE.iter().find_map(|noise| plain.strip_prefix(noise)?.strip_prefix(": ")) {
+        plain = cause;
+    }
+    // What follows is the whole request, payload and all.
+    let plain = plain.split(" to request `Request {").next().unwrap_or(plain);
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The beginning of a body that is not Lambda's: a proxy's page, say.
@@ -154,4 +175,24 @@ fn excerpt(answer: &HttpResponse) -> Option<String> {
     let text = String::from_utf8_lossy(answer.body().bytes()?);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then(|| text.chars().take(EXCERPT).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        chain(&std::io::Error::other(text.to_owned()))
+    }
+
+    #[test]
+    fn what_went_wrong_is_one_line_without_the_sdks_preambles() {
+        let twice = "an error occurred while loading credentials: an error occurred while loading credentials: \
+                     Error retrieving credentials: external process exited.\nStderr: none";
+        assert_eq!(told(twice), "Error retrieving credentials: external process exited. Stderr: none");
+        let endpoint = "failed to apply endpoint `foo` to request `Request { body: SdkBody { inner: … } }`";
+        assert_eq!(told(&format!("other: {endpoint}")), "failed to apply endpoint `foo`");
+        let nowhere = "the credential provider was not enabled: no credentials found in chain. Attempted:\n  Environment";
+        assert!(told(nowhere).starts_with("no AWS credentials were found: set AWS_PROFILE"));
+    }
 }

@@ -5,7 +5,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::lambda::chain;
+use super::connector::reasons;
+use super::lambda::refusal;
 use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 
@@ -36,12 +37,7 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let reason = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.to_owned(),
-            _ => chain(error),
-        };
-        ObjectsFailed(format!("s3://{}/{}: {reason}", self.bucket, self.key(key)))
+        ObjectsFailed(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
     }
 }
 
@@ -66,7 +62,7 @@ impl Objects for Bucket {
         };
         let version = Version(answer.e_tag.unwrap_or_default());
         let body = answer.body.collect().await;
-        let bytes = body.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), chain(&error))))?;
+        let bytes = body.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
         Ok(Fetched::Object { bytes: bytes.into_bytes().to_vec(), version })
     }
 

@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::in_force::{Asked, InForce};
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use super::run::insisted;
+use super::run::{insisted, no_targets};
 use super::signals::Termination;
 use super::store::Store;
 use super::wiring::World;
@@ -48,6 +48,9 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let store = Store::at(args.state.state.as_deref(), world.clients())?;
     let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
+    if fleet.targets.is_empty() {
+        warn!("{}", no_targets(&args.only));
+    }
     info!(targets = fleet.targets.len(), config = %fleet.hash, cron = %args.cron, "started");
     let service = Arc::new(Service {
         in_force: Arc::new(in_force),
@@ -125,9 +128,7 @@ impl Daemon for Shared {
         match self.0.recorder.record_with(&report, &settings, circumstances).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
-            Recorded::FellBack | Recorded::Lost => {
-                warn!(tick = %report.tick, "CloudWatch misses metrics of this tick")
-            }
+            Recorded::FellBack | Recorded::Lost => {}
         }
     }
 }

@@ -58,14 +58,15 @@ pub fn main() -> ExitCode {
 }
 
 /// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
-/// same twice; an object for programs does not.
+/// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
+/// end. That there is no region is told by warmd itself, in one line.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Run(args) if !args.once => "info",
+        Command::Run(args) if !args.once => "info,aws_config::imds::region=error",
         Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            "warn,warmd::engine=error"
+            "warn,aws_config::imds::region=error,warmd::cli::signals=info,warmd::engine=error"
         }
-        _ => "warn",
+        _ => "warn,aws_config::imds::region=error,warmd::cli::signals=info",
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::args::RunArgs;
+use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
+use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
 use crate::domain::schedule::{Minute, Mode, next_change, plan_tick};
@@ -42,7 +43,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let (stopper, stop) = stop();
     let served = async {
         let report = engine.tick(now, Some(fleet.hash.clone()), due, &stop).await;
-        let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args.json));
+        let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.
         let recorded = match args.at {
             None => recorder.record(&report, &fleet.metrics).await,
@@ -62,8 +63,13 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
 }
 
 /// When nothing was to be done: what comes next.
-fn hint(fleet: &Fleet, report: &TickReport, json: bool) -> io::Result<()> {
-    if json || !report.rounds.is_empty() || !report.unfinished.is_empty() {
+fn hint(fleet: &Fleet, report: &TickReport, args: &RunArgs) -> io::Result<()> {
+    if fleet.targets.is_empty() {
+        // With --json as well: a pipeline that warms nothing should not look like one that works.
+        complain(&no_targets(&args.only));
+        return Ok(());
+    }
+    if args.json || !report.rounds.is_empty() || !report.unfinished.is_empty() {
         return Ok(());
     }
     let now = Minute::of(report.tick);
@@ -71,6 +77,17 @@ fn hint(fleet: &Fleet, report: &TickReport, json: bool) -> io::Result<()> {
     match changes.min_by_key(|(_, (at, _))| *at) {
         Some((target, (at, number))) => print(&render::explain::next(target, at, number)),
         None => Ok(()),
+    }
+}
+
+/// Why a configuration that is sound serves nothing.
+pub fn no_targets(only: &Only) -> String {
+    match &only.regions {
+        Regions::All => "the configuration has no targets".to_owned(),
+        Regions::Only(regions) => {
+            let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+            format!("the configuration has no targets in {} (--regions, WARMD_REGIONS)", regions.join(", "))
+        }
     }
 }
 

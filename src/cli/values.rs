@@ -108,8 +108,17 @@ pub fn protocols() -> PossibleValuesParser {
 /// # Errors
 /// What is wrong with it.
 pub fn cron(text: &str) -> Result<cron::Schedule, String> {
+    let expected = "expected six fields, seconds first, in UTC: \"0 * * * * *\" is every minute";
     cron::Schedule::from_str(text).map_err(|error| {
-        format!("{error}; expected six fields, seconds first, in UTC: \"0 * * * * *\" is every minute")
+        let fields = text.split_whitespace().count();
+        if fields < 6 {
+            return format!("found {fields} {}; {expected}", if fields == 1 { "field" } else { "fields" });
+        }
+        // The parser draws the text with a caret, and gives its reason, if any, in the last line.
+        match error.to_string().lines().last().map(str::trim) {
+            Some(reason) if !reason.is_empty() && !reason.contains('^') => format!("{reason} {expected}"),
+            _ => expected.to_owned(),
+        }
     })
 }
 
@@ -246,6 +255,14 @@ mod tests {
         assert_eq!(hold("75ms"), Ok(Hold::Fixed(Duration::from_millis(75))));
         assert!(hold("901s").is_err());
         assert!(hold("Auto").unwrap_err().contains("`auto`"));
+    }
+
+    #[test]
+    fn a_cron_expression_that_is_none_is_told_in_one_line() {
+        insta::assert_snapshot!(cron("* * * * *").unwrap_err(), @r#"found 5 fields; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
+        insta::assert_snapshot!(cron("hourly").unwrap_err(), @r#"found 1 field; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
+        insta::assert_snapshot!(cron("0 61 * * * *").unwrap_err(), @r#"Minutes must be less than 59. ('61' specified.) expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
+        assert!(cron("0 */5 8-17 * * Mon-Fri").is_ok());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::node::MOST_BYTES;
 use super::problem::{Problem, Problems};
 use super::source::SourceFile;
 
-/// Reads the files of all sources, each once.
-pub(super) fn read(sources: &[PathBuf]) -> Result<Vec<SourceFile>, Problems> {
+/// Reads the files of all sources, each once. What cannot be read does not hide what is wrong with the others.
+pub(super) fn read(sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
     let mut problems = Problems::default();
     let mut files = Vec::new();
     let mut seen = BTreeSet::new();
@@ -33,7 +33,7 @@ pub(super) fn read(sources: &[PathBuf]) -> Result<Vec<SourceFile>, Problems> {
             }
         }
     }
-    if problems.is_empty() { Ok(files) } else { Err(problems) }
+    (files, problems)
 }
 
 /// The configuration files of a directory, or the file itself.

@@ -110,14 +110,20 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong with any of the files.
 pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Problems> {
-    let files = files::read(sources)?;
+    let (files, mut problems) = files::read(sources);
     let mut attachments = Vec::new();
     let mut read = |path: &str| {
         attachments.push(PathBuf::from(path));
         files::read_attachment(path)
     };
-    let loaded = resolve(files, &mut read, filter)?;
-    Ok(Loaded { attachments, ..loaded })
+    match resolve(files, &mut read, filter) {
+        Ok(loaded) if problems.is_empty() => Ok(Loaded { attachments, ..loaded }),
+        Ok(_) => Err(problems),
+        Err(others) => {
+            problems.append(others);
+            Err(problems)
+        }
+    }
 }
 
 /// A size as the configuration writes it, such as `220MB` or `210MiB`, in bytes; zero is taken too.

@@ -215,6 +215,13 @@ impl Problems {
         }
     }
 
+    /// Puts `others` after these.
+    pub(super) fn append(&mut self, others: Self) {
+        let Self { list, omitted } = others;
+        list.into_iter().for_each(|problem| self.push(problem));
+        self.omitted += omitted;
+    }
+
     /// Whether further problems are only counted, so that their texts need not be made.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= MOST_PROBLEMS

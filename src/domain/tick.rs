@@ -249,6 +249,18 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Its name, as in the tick object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Unproven => "unproven",
+            Self::Short => "short",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Why a round was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -303,6 +315,10 @@ pub enum UnfinishedReason {
     InFlight,
     /// It was put on the bus, for another instance of the Lambda.
     HandedOn,
+    /// The round is larger than the cap of pings in flight: it would wait for ever, and is never cut.
+    TooLarge,
+    /// Something unexpected ended it: pings may have been sent, and what became of them is not known.
+    Unexpected,
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -74,7 +74,7 @@ impl FaultKind {
     pub fn refuse(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("InvalidParameterValueException", "The parameter is not valid."),
-            403 => ("AccessDeniedException", "User is not authorized to perform: lambda:InvokeFunction"),
+            403 => ("AccessDeniedException", "The caller is not authorized to perform this operation."),
             404 => ("ResourceNotFoundException", "Function not found"),
             408 => ("SnapStartTimeoutException", "The restore timed out."),
             409 => ("ResourceConflictException", "The operation cannot be performed at this time."),

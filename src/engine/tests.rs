@@ -239,6 +239,33 @@ async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_round_that_ends_unexpectedly_is_not_lost() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 8);
+    let (_stopper, stop) = stop();
+    let sound = due("f:a", 2);
+    // No configuration has such a timeout: to add to it panics.
+    let broken = Target { timeout: Some(Duration::MAX), ..Target::clone(&due("f:b", 3).target) };
+    let broken = Due { target: Arc::new(broken), concurrency: 3 };
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![broken, sound], &stop).await;
+    assert_eq!(report.rounds[0].verdict, Verdict::Reached);
+    let [left] = &report.unfinished[..] else { panic!("{report:?}") };
+    assert_eq!((left.qualifier.as_deref(), left.reason), (Some("b"), UnfinishedReason::Unexpected));
+    assert_eq!(engine.still_in_flight(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_above_the_cap_is_not_cut_and_says_why() {
+    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 4);
+    let (_stopper, stop) = stop();
+    let report =
+        engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:a", 5), due("f:b", 4)], &stop).await;
+    assert_eq!(report.rounds.len(), 1);
+    let [left] = &report.unfinished[..] else { panic!("{report:?}") };
+    assert_eq!((left.target, left.reason), (5, UnfinishedReason::TooLarge));
+    assert_eq!(serde_json::to_value(left.reason).unwrap(), "too-large");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_gate_opens_when_all_have_arrived_or_given_up() {
     let mut release = Release::new(3, Duration::from_secs(60));
     let (mut first, mut second, third) = (release.ticket(), release.ticket(), release.ticket());

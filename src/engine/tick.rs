@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, info, warn};
 
@@ -58,10 +58,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn next_until<T: 'static>(
     rounds: &mut JoinSet<T>,
     cutoff: Option<Instant>,
-) -> Option<Result<T, JoinError>> {
+) -> Option<Result<(Id, T), JoinError>> {
     match cutoff {
-        None => rounds.join_next().await,
-        Some(cutoff) => tokio::time::timeout_at(cutoff, rounds.join_next()).await.unwrap_or(None),
+        None => rounds.join_next_with_id().await,
+        Some(cutoff) => tokio::time::timeout_at(cutoff, rounds.join_next_with_id()).await.unwrap_or(None),
     }
 }
 
@@ -120,28 +120,36 @@ impl<L: Lambda> Engine<L> {
         // The largest first: small rounds fill what room they leave, the other way round they would not.
         order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
         let mut rounds = JoinSet::new();
+        let mut tasks = HashMap::with_capacity(due.len());
         for index in order {
             let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            let round = async move { (index, engine.round(&due, now, stop).await) };
             // The span tells which invocation a log line belongs to.
-            rounds.spawn(round.in_current_span());
+            let round = async move { engine.round(&due, now, stop).await }.in_current_span();
+            let task = rounds.spawn(round);
+            tasks.insert(task.id(), index);
         }
         let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        let mut open: HashSet<usize> = (0..due.len()).collect();
         while let Some(joined) = next_until(&mut rounds, cutoff).await {
-            match joined {
-                Ok(record) => {
-                    open.remove(&record.0);
-                    records.push(record);
+            let (task, record) = match joined {
+                Ok((task, record)) => (task, Some(record)),
+                Err(error) => {
+                    tracing::error!(%error, "a round's task ended unexpectedly");
+                    (error.id(), None)
                 }
-                Err(error) => tracing::error!(%error, "a round's task ended unexpectedly"),
-            }
+            };
+            let Some((index, Due { target, concurrency })) =
+                tasks.remove(&task).and_then(|index| Some((index, due.get(index)?)))
+            else {
+                continue;
+            };
+            let lost = || Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected));
+            records.push((index, record.unwrap_or_else(lost)));
         }
         if !rounds.is_empty() {
             // They go on: their targets are in flight until they have ended, in this process at least.
             rounds.detach_all();
-            for index in open {
-                let Due { target, concurrency } = &due[index];
+            for index in tasks.into_values() {
+                let Some(Due { target, concurrency }) = due.get(index) else { continue };
                 let unfinished = Unfinished::new(target, *concurrency, UnfinishedReason::InFlight);
                 records.push((index, Err(unfinished)));
             }
@@ -178,9 +186,13 @@ impl<L: Lambda> Engine<L> {
         let attempts =
             match runner::run(lambda, &self.admission, target, *concurrency, &round, hold, &mut stop).await {
                 Ok(attempts) => attempts,
-                Err(reason @ (NotStarted::Stopped | NotStarted::TooLarge(_))) => {
-                    warn!(function = %target.label, region = %target.region(), %reason, "not served");
-                    return Err(Unfinished::new(target, *concurrency, UnfinishedReason::Deadline));
+                Err(why) => {
+                    warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
+                    let reason = match why {
+                        NotStarted::Stopped => UnfinishedReason::Deadline,
+                        NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
+                    };
+                    return Err(Unfinished::new(target, *concurrency, reason));
                 }
             };
         self.learn(target, &attempts);
@@ -222,10 +234,11 @@ fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport)
     let wanted = record.target;
     match record.verdict {
         Verdict::Short => {
-            warn!(%function, %region, round, wanted, ?reached, problems = %report.messages.join("; "), "round is short");
+            warn!(%function, %region, round, wanted, reached, problems = %report.messages.join("; "), "round is short");
         }
         Verdict::Reached | Verdict::Unproven | Verdict::Skipped => {
-            info!(%function, %region, round, wanted, ?reached, verdict = ?record.verdict, "round done");
+            let verdict = record.verdict.name();
+            info!(%function, %region, round, wanted, reached, verdict, "round done");
         }
     }
     if record.versions.len() > 1 {

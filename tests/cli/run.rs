@@ -129,6 +129,29 @@ fn a_tick_with_nothing_to_do_says_what_comes_next() {
 }
 
 #[test]
+fn regions_without_a_target_are_told() {
+    let done = run(&["run", "--once", "--local", "--json", "--regions", "ap-south-1", "--at", MORNING]);
+    assert_eq!((done.code, done.json()["rounds"].as_array().unwrap().len()), (0, 0));
+    assert_eq!(done.stderr, "the configuration has no targets in ap-south-1 (--regions, WARMD_REGIONS)\n");
+}
+
+#[test]
+fn a_signal_is_answered_and_the_round_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let lambda = Holding::new();
+    let mut command = with_aws(warmd(&["warm", "f", "-n", "1", "--json"]), &emulate.endpoint);
+    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
+    let running = Running::start(command);
+    let ping = lambda.ping();
+    running.signal("INT");
+    running.await_stderr("finishing the rounds in flight");
+    ping.answer();
+    let (status, stdout, stderr) = running.end();
+    assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
+}
+
+#[test]
 fn bad_usage_is_refused_with_a_hint() {
     for (args, part) in [
         (&["run", "--at", MORNING][..], "--once"),

@@ -205,6 +205,17 @@ async fn a_connection_is_used_again_unless_it_was_idle_for_more_than_five_second
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_is_not_used_again_after_a_server_error() {
+    let server = Server::new(|_| async { answer(503, "{}") });
+    let lambda = lambda_through(server.dialer());
+    for connections in 1..=2 {
+        let exchange = one(&lambda, ping("f")).await;
+        assert!(matches!(exchange.answer, Answer::Refused { status: 503, .. }), "{exchange:?}");
+        assert_eq!(server.seen.connections(), connections);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_ping_s_timeout_runs_from_the_release() {
     let server = Server::new(|_| async { std::future::pending().await });
     let dialer = server.dialer();

@@ -87,6 +87,23 @@ async fn what_cloudwatch_does_not_take_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_in_the_services_own_words() {
+    let server = Server::new(|_| async {
+        let mut body = Vec::new();
+        let said =
+            [("__type", "AccessDeniedException"), ("message", "not allowed: cloudwatch:PutMetricData")];
+        let said = said.map(|(key, value)| (Value::from(key), Value::from(value)));
+        ciborium::into_writer(&Value::Map(said.to_vec()), &mut body).unwrap();
+        let mut answer = answer(403, body);
+        answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor".parse().unwrap());
+        answer.headers_mut().insert("content-type", "application/cbor".parse().unwrap());
+        answer
+    });
+    let lost = clients(&server).cloudwatch().unwrap().put(&batch(3)).await.unwrap_err();
+    assert_eq!(lost.reason, "AccessDeniedException: not allowed: cloudwatch:PutMetricData");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_cloudwatch_costs_ten_seconds_and_no_metric() {
     let server = Server::new(|_| async { std::future::pending().await });
     let began = tokio::time::Instant::now();

@@ -34,7 +34,7 @@ pub(super) use passage::Passage;
 pub use server::Place;
 pub use tls::Roots;
 
-use line::Wanted;
+use line::{Line, Wanted};
 use server::Server;
 use tls::Tls;
 
@@ -159,7 +159,7 @@ async fn call(
             .map_err(|_| Failure::NoAnswer { place: server.place().clone(), patience })?,
     };
     let answer = answer.map_err(|cut| Failure::cut(server.place(), cut))?;
-    server.keep(line).await;
+    keep(&server, line, &answer).await;
     sdk_response(&server, answer)
 }
 
@@ -185,8 +185,15 @@ async fn ping(
         .map_err(|_| Failure::NoAnswer { place: server.place().clone(), patience })?
         .map_err(|cut| Failure::cut(server.place(), cut))?;
     passage.received();
-    server.keep(line).await;
+    keep(&server, line, &answer).await;
     sdk_response(&server, answer)
+}
+
+/// Keeps a connection for the next request, unless the server behind it is in trouble: another may be better.
+async fn keep(server: &Arc<Server>, line: Line, answer: &http::Response<SdkBody>) {
+    if !answer.status().is_server_error() {
+        server.keep(line).await;
+    }
 }
 
 fn sdk_response(server: &Server, answer: http::Response<SdkBody>) -> Result<HttpResponse, Failure> {

@@ -248,7 +248,9 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
         outcome("unclassified", |round| round.unclassified),
     ];
     let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-    vec![targets, format!("{}: {}", count(pings, "ping"), outcomes.join(", ")), cost(report)]
+    let top_ups: u64 = report.rounds.iter().map(|round| u64::from(round.top_ups)).sum();
+    let topped = if top_ups > 0 { format!(" with {}", count(top_ups, "top-up")) } else { String::new() };
+    vec![targets, format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", ")), cost(report)]
 }
 
 fn cost(report: &TickReport) -> String {
@@ -297,6 +299,12 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
             UnfinishedReason::Deadline => "not sent: warmd was told to stop, or the tick ran out of time",
             UnfinishedReason::InFlight => "still in flight when the tick ran out of time",
             UnfinishedReason::HandedOn => "put on the bus, for another instance of the Lambda",
+            UnfinishedReason::Unexpected => {
+                "not reported: something unexpected ended its round, see the log; please report it"
+            }
+            UnfinishedReason::TooLarge => {
+                "not sent: the round is larger than the cap of pings in flight, and a round is never cut"
+            }
         };
         format!(
             "{} ({}) {why}",
@@ -316,7 +324,18 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         Some(format!("{} {why}", place(round)))
     });
     push(&mut notes, State::Skipped.sign(), style, skipped);
-    if report.rounds.iter().any(|round| round.verdict == Verdict::Unproven) {
+    let unproven = || report.rounds.iter().filter(|round| round.verdict == Verdict::Unproven);
+    let silent = unproven().filter(|round| round.unclassified > 0).map(|round| {
+        format!(
+            "{} unproven: {} of {} without a readable REPORT line; a function that logs JSON sends it at the \
+             system log level INFO only",
+            place(round),
+            round.unclassified,
+            count(u64::from(round.pings), "answer"),
+        )
+    });
+    push(&mut notes, State::Unproven.sign(), style, silent);
+    if unproven().any(|round| round.unclassified == 0) {
         notes.push(format!(
             "{} unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer \
              with an id (`warmd handler`), or a longer hold, prove more",

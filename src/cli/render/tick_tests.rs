@@ -108,7 +108,7 @@ fn mixed() -> TickReport {
         billed_ms: None,
         memory_mb: None,
         cost_usd: RoundCost { requests: Some("0.0000006".parse().unwrap()), ..RoundCost::default() },
-        cost_unknown: vec!["no ping told its billed duration".to_owned()],
+        cost_unknown: vec!["not every ping told its billed duration".to_owned()],
         ..round("silent", 3)
     };
     let skipped = RoundRecord {
@@ -172,10 +172,12 @@ fn what_is_not_fine_is_named_with_its_remedy() {
       'user'
     ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     - slow:live (eu-west-2) skipped: its earlier round is still in flight
+    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that
+      logs JSON sends it at the system log level INFO only
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
+    ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
     ");
 }
 
@@ -186,10 +188,18 @@ fn the_daemon_shows_a_line_and_what_is_not_fine() {
     2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError: 'user'
     2026-11-20T09:00:00Z ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight
+    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that logs JSON sends it at the system log level INFO only
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: no ping told its billed duration
+    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
     ");
+}
+
+#[test]
+fn top_ups_are_told() {
+    let topped = RoundRecord { pings: 20, warm: 20, top_ups: 1, ..round("f", 10) };
+    let shown = tick(&report(vec![topped]), Style::default());
+    assert!(shown.contains("20 pings with 1 top-up: 20 warm"), "{shown}");
 }
 
 #[test]

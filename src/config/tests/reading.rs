@@ -47,7 +47,8 @@ fn what_cannot_be_read_is_told_all_at_once() {
     fs::create_dir(path("empty")).unwrap();
     fs::write(path("large.yaml"), vec![b'#'; 9 << 20]).unwrap();
     fs::write(path("latin.yaml"), b"version: 1\n# caf\xe9\n").unwrap();
-    let sources = [path("empty"), path("none.yaml"), path("large.yaml"), path("latin.yaml")];
+    fs::write(path("old.yaml"), "version: 0\n").unwrap();
+    let sources = ["empty", "none.yaml", "large.yaml", "old.yaml", "latin.yaml"].map(path);
     let problems = load(&sources, None).unwrap_err().to_string();
     let shown = problems.replace(&format!("{}/", dir.path().display()), "");
     insta::assert_snapshot!(shown, @r#"
@@ -63,5 +64,13 @@ fn what_cannot_be_read_is_told_all_at_once() {
 
     error: the file is not UTF-8 text (line 2)
     --> latin.yaml
+
+    error: this version is not known
+     --> old.yaml:1:10
+      |
+    1 | version: 0
+      |          ^
+      |
+      = hint: write `version: 1`
     "#);
 }

@@ -166,7 +166,7 @@ impl RoundBill<'_> {
             return Some(Decimal::ZERO);
         }
         if used.billed_ms.is_none() {
-            self.reasons.push("no ping told its billed duration");
+            self.reasons.push("not every ping told its billed duration");
         }
         if used.memory_mb.is_none() {
             self.reasons.push("the function's memory is unknown");

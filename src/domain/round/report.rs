@@ -77,7 +77,7 @@ pub struct RoundReport {
     pub top_ups: u32,
     /// Requests that Lambda bills: pings that started the function, whatever became of them there.
     pub requests: u32,
-    /// Billed duration, ms, summed over the pings that told it; none when not one did.
+    /// Billed duration, ms, summed over the pings; none when a ping that started the function did not tell it.
     pub billed_ms: Option<u64>,
     /// Memory, MB, as the REPORT lines tell it; the largest, should versions differ.
     pub memory_mb: Option<u32>,
@@ -110,7 +110,7 @@ impl RoundReport {
             skew: attempts.iter().filter_map(skew).max(),
             top_ups: count(attempts.len().saturating_sub(1)),
             requests: count(pings().filter(|ping| ping.outcome.is_billed()).count()),
-            billed_ms: reports().map(|report| report.billed_ms).reduce(u64::saturating_add),
+            billed_ms: billed_ms(pings()),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),
             cold_starts: cold_starts(pings()),
             messages: messages(pings()),
@@ -147,6 +147,13 @@ fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
         Some(ids) if !ids.is_empty() && count(ids.len()) < concurrency => Verdict::Short,
         _ => Verdict::Unproven,
     }
+}
+
+/// The sum of some pings would pass for the whole: a ping without an answer may have been billed for 900 s.
+fn billed_ms<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Option<u64> {
+    let mut started = pings.filter(|ping| ping.outcome.is_billed()).peekable();
+    started.peek()?;
+    started.try_fold(0_u64, |sum, ping| Some(sum.saturating_add(ping.report.as_ref()?.billed_ms)))
 }
 
 /// A function that failed or ran out of time may have begun with a cold start too, and downloaded what that downloads.
@@ -193,18 +200,19 @@ fn plural(pings: u32) -> String {
 }
 
 fn describe(ping: &PingResult) -> Option<String> {
+    let message = ping.message.as_deref().map(without_request_id);
     let (what, detail) = match &ping.outcome {
         Outcome::Warm | Outcome::Cold | Outcome::Restored => return None,
-        Outcome::Throttled { reason } => ("throttled", reason.as_deref().or(ping.message.as_deref())),
+        Outcome::Throttled { reason } => ("throttled", reason.as_deref().or(message.as_deref())),
         Outcome::FunctionError { kind } => {
-            return Some(match &ping.message {
+            return Some(match message {
                 Some(message) => format!("ended in a function error: {kind}: {message}"),
                 None => format!("ended in a function error: {kind}"),
             });
         }
-        Outcome::TimedOut => ("timed out", ping.message.as_deref()),
-        Outcome::Denied => ("denied", ping.message.as_deref()),
-        Outcome::NotFound => ("not found", ping.message.as_deref()),
+        Outcome::TimedOut => ("timed out", message.as_deref()),
+        Outcome::Denied => ("denied", message.as_deref()),
+        Outcome::NotFound => ("not found", message.as_deref()),
         Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
         Outcome::Unclassified => ("unclassified", Some("no readable REPORT line in the log tail")),
     };
@@ -212,6 +220,24 @@ fn describe(ping: &PingResult) -> Option<String> {
         Some(detail) => format!("{what}: {detail}"),
         None => what.to_owned(),
     })
+}
+
+/// Lambda begins its own messages with the request's id, sometimes with the time before it. Without them the same
+/// mishap of a hundred pings is one message.
+fn without_request_id(message: &str) -> String {
+    let is_id = |word: &str| {
+        word.len() == 36 && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) && word.contains('-')
+    };
+    let is_time = |word: &str| word.ends_with('Z') && word.contains('T') && word.starts_with("20");
+    let mut words: Vec<&str> = message.split(' ').collect();
+    let Some(id) = words.iter().take(3).position(|word| is_id(word)) else { return message.to_owned() };
+    if words.iter().take(id).all(|word| *word == "RequestId:" || is_time(word)) {
+        words.drain(..=id);
+        if words.first() == Some(&"Error:") {
+            words.remove(0);
+        }
+    }
+    words.join(" ")
 }
 
 fn count(pings: usize) -> u32 {
@@ -310,12 +336,15 @@ mod tests {
         };
         assert_eq!(report.counts, counts);
         assert_eq!((report.pings, report.requests, report.top_ups), (7, 6, 1));
-        // Billed: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second.
-        assert_eq!((report.billed_ms, report.memory_mb), (Some(152), Some(128)));
+        assert_eq!(report.memory_mb, Some(128));
+        assert_eq!(report.billed_ms, None, "two pings that ran did not tell theirs");
         assert_eq!(report.versions, ["7", "10", "$LATEST"]);
         assert_eq!(report.hold, Some(Duration::from_millis(50)));
         assert_eq!(report.skew, Some(Duration::from_millis(4)));
-        assert_eq!(RoundReport::new(5, &[first, second], false).hold, None);
+        assert_eq!(RoundReport::new(5, &[first.clone(), second.clone()], false).hold, None);
+        // Without those two: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second. A throttle bills nothing.
+        first.pings.truncate(3);
+        assert_eq!(RoundReport::new(5, &[first, second], true).billed_ms, Some(152));
     }
 
     #[test]
@@ -336,6 +365,26 @@ mod tests {
         let report = report(1, vec![ping(Outcome::Denied, 0.0, 1.0, 0.0)]);
         assert_eq!((report.billed_ms, report.memory_mb, report.skew), (None, None, None));
         assert_eq!(report.requests, 0);
+    }
+
+    #[test]
+    fn the_requests_id_does_not_make_messages_different() {
+        let id = "5ddcba94-5de2-421b-b4b0-086e1d345233";
+        let said = |message: String| {
+            let mut ping = ping(Outcome::TimedOut, 0.0, 1.0, 0.0);
+            ping.message = Some(message);
+            ping
+        };
+        let pings = vec![
+            said(format!("RequestId: {id} Error: Task timed out after 1.00 seconds")),
+            said(format!("2026-11-20T09:00:01.117Z {id} Task timed out after 1.00 seconds")),
+            said("Task timed out after 1.00 seconds".to_owned()),
+            said(format!("order {id} is unknown")),
+        ];
+        assert_snapshot!(report(4, pings).messages.join("\n"), @r"
+        3 pings timed out: Task timed out after 1.00 seconds
+        1 ping timed out: order 5ddcba94-5de2-421b-b4b0-086e1d345233 is unknown
+        ");
     }
 
     #[test]
