@@ -102,7 +102,7 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
     // The environment lives on, and so do its pings: their target is left alone.
     let next = stage.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
     let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
-    assert!(skipped, "{}", next.body);
+    assert!(skipped, "{}\n{}", next.body, stage.stderr());
 
     let mut last = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
     let answer = last.invoke_within(shard(3), 6_000).await;

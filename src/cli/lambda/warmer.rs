@@ -309,6 +309,16 @@ impl Warmer {
 
     /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
     async fn spread(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+        // Another instance would not know that they are in flight. The engine skips them.
+        let in_flight = self.engine.still_in_flight();
+        let (busy, due): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
+        let (mut own, handed_on) = self.spread_free(fleet, at, due).await;
+        own.extend(busy);
+        (own, handed_on)
+    }
+
+    async fn spread_free(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
         let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
         let cap = fleet.limits.max_in_flight;
         if pings <= u64::from(cap) || self.settings.bus.is_none() {
