@@ -21,6 +21,7 @@ const NOT_IN_DOMAIN: &[&str] = &[
     "aws_sdk_cloudwatch",
     "aws_sdk_eventbridge",
     "aws_sdk_lambda",
+    "aws_sdk_s3",
     "clap",
     "hyper",
     "lambda_runtime",

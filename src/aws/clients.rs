@@ -1,12 +1,13 @@
 //! The SDK's clients: one configuration, one connector, one Lambda client per region.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -14,8 +15,10 @@ use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 
 use super::cloudwatch::CloudWatch;
 use super::connector::Connector;
-use super::credentials::Remembering;
+use super::credentials::{Assumed, Remembering};
 use super::events::EventBridge;
+use super::s3::Bucket;
+use crate::domain::fleet::Role;
 use crate::domain::function::Region;
 
 /// Goes into every request's user agent as `app/warmd`.
@@ -27,13 +30,16 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// One attempt of such a call.
 const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// One client for each region and role.
+type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lambda::Client>;
+
 /// The SDK's clients.
 #[derive(Debug)]
 pub struct Clients {
     config: SdkConfig,
     /// The connector as pings use it.
     gated: SharedHttpClient,
-    lambda: Mutex<HashMap<Region, aws_sdk_lambda::Client>>,
+    lambda: Mutex<LambdaClients>,
 }
 
 /// The SDK found no region for what belongs to the warmer itself (its metrics, its events).
@@ -95,17 +101,24 @@ impl Clients {
         Self { config, gated: SharedHttpClient::new(connector.gated()), lambda: Mutex::default() }
     }
 
-    /// The Lambda client of a region. Its requests are sent once and never repeated, and the SDK does not time
+    /// The Lambda client of a region, with the warmer's own credentials or those of a role that it assumes. Its requests are sent once and never repeated, and the SDK does not time
     /// them: what counts is the ping's own timeout, from the release on.
-    pub fn lambda(&self, region: Region) -> aws_sdk_lambda::Client {
+    pub fn lambda(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(region).or_insert_with(|| {
+        let client = clients.entry((region, role.cloned())).or_insert_with(|| {
             let config = aws_sdk_lambda::config::Builder::from(&self.config)
                 .region(aws_config::Region::from_static(region.as_str()))
                 .http_client(self.gated.clone())
                 .retry_config(keeping(RetryConfig::disabled()))
                 .timeout_config(TimeoutConfig::disabled())
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            let config = match role {
+                None => config,
+                Some(role) => {
+                    let assumed = Remembering::new(Assumed::provider(Arc::clone(role), region, &self.config));
+                    config.credentials_provider(SharedCredentialsProvider::new(assumed))
+                }
+            };
             aws_sdk_lambda::Client::from_conf(config.build())
         });
         client.clone()
@@ -133,6 +146,22 @@ impl Clients {
             .retry_config(keeping(RetryConfig::standard()))
             .timeout_config(control_timeouts());
         Ok(EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build())))
+    }
+
+    /// A prefix of a bucket in the warmer's own region.
+    ///
+    /// # Errors
+    /// [`NoRegion`].
+    pub fn bucket(&self, bucket: &str, prefix: &str) -> Result<Bucket, NoRegion> {
+        self.own_region()?;
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            // Another server than S3 (the emulator, say) need not be found under a name for each bucket.
+            .force_path_style(self.config.endpoint_url().is_some())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .retry_config(RetryConfig::standard())
+            .timeout_config(control_timeouts());
+        Ok(Bucket::new(aws_sdk_s3::Client::from_conf(config.build()), bucket, prefix))
     }
 
     /// The warmer's own region: the one the SDK is configured for.

@@ -71,6 +71,7 @@ fn unit(unit: Unit) -> StandardUnit {
         Unit::Count => StandardUnit::Count,
         Unit::Bytes => StandardUnit::Bytes,
         Unit::Milliseconds => StandardUnit::Milliseconds,
+        Unit::Seconds => StandardUnit::Seconds,
         Unit::None => StandardUnit::None,
     }
 }

@@ -1,14 +1,22 @@
 //! Credentials that could not be had are not asked for again at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::connector::reasons;
+use crate::domain::fleet::Role;
+use crate::domain::function::Region;
+
+/// How sessions of assumed roles are called: it stands in the other account's audit trail.
+const SESSION: &str = "warmd";
 
 /// How long a failure is remembered. Longer than a round needs to fail, shorter than a tick.
 const FAILURE_LIVES: Duration = Duration::from_secs(5);
@@ -65,9 +73,48 @@ impl ProvideCredentials for Remembering {
     }
 }
 
+/// Credentials of a role. Assumed when they are first asked for; the SDK's identity cache keeps them.
+#[derive(Debug)]
+pub(super) struct Assumed {
+    role: Arc<Role>,
+    region: Region,
+    config: SdkConfig,
+    provider: OnceCell<AssumeRoleProvider>,
+}
+
+impl Assumed {
+    /// The role's credentials, from STS in `region`, with those of `config`.
+    pub(super) fn provider(role: Arc<Role>, region: Region, config: &SdkConfig) -> SharedCredentialsProvider {
+        let assumed = Self { role, region, config: config.clone(), provider: OnceCell::new() };
+        SharedCredentialsProvider::new(assumed)
+    }
+
+    async fn load(&self) -> Result<Credentials, CredentialsError> {
+        let build = || {
+            let builder = AssumeRoleProvider::builder(&self.role.arn)
+                .configure(&self.config)
+                .region(aws_config::Region::from_static(self.region.as_str()))
+                .session_name(SESSION);
+            match &self.role.external_id {
+                None => builder.build(),
+                Some(id) => builder.external_id(id).build(),
+            }
+        };
+        self.provider.get_or_init(build).await.provide_credentials().await
+    }
+}
+
+impl ProvideCredentials for Assumed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.load())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;

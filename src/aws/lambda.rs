@@ -37,7 +37,7 @@ impl Lambda for AwsLambda {
         let passage = Passage::new(ticket, ping.timeout);
         let request = self
             .clients
-            .lambda(ping.function.region)
+            .lambda(ping.function.region, ping.role.as_ref())
             .invoke()
             .function_name(ping.function.unqualified())
             .set_qualifier(ping.function.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned()))

@@ -12,7 +12,10 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 pub use self::money::{
     CompareArgs, Ec2Args, EgressArgs, LambdaArgs, ManagedArgs, PriceArgs, PriceCommand, Prices,
 };
+use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
 use super::handler::Language;
+use super::pause::{PauseArgs, ResumeArgs, StateArgs, StatusArgs};
+use super::publish::PublishArgs;
 use super::values::{self, Regions};
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
@@ -95,6 +98,20 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a change of configuration will change.
     Diff(DiffArgs),
+    /// Make a configuration in S3 live, all of it at once, or go back to the one before.
+    Publish(PublishArgs),
+    /// Keep a function, or everything, from being warmed for a while.
+    Pause(PauseArgs),
+    /// End a pause.
+    Resume(ResumeArgs),
+    /// Show how the last tick went, and what is paused or asked for.
+    Status(StatusArgs),
+    /// Print a sample of an event that the Lambda takes.
+    LambdaEvent(LambdaEventArgs),
+    /// Print the CloudWatch dashboard.
+    Dashboard(DashboardArgs),
+    /// Print the IAM policies that a configuration needs.
+    Iam(IamArgs),
     /// Reckon prices: the price book, and what a month of Lambda, S3 egress or instances costs.
     Price(PriceArgs),
     /// Compare what else would keep the same environments ready, in money.
@@ -170,6 +187,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = values::cron,
         conflicts_with = "once")]
     pub cron: cron::Schedule,
+    /// Remembers requests, pauses and when targets were last served.
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Ping the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
     pub local: bool,
@@ -196,6 +216,7 @@ Examples:
   warmd warm reports --concurrency 3 --protocol custom \\
       --payload '{\"ping\":true,\"n\":\"{{index}}\"}'
   warmd warm anything --concurrency 10 --local
+  warmd warm nlp-inference:live --concurrency 5 --for 10m --via-bus
 
 One round now, with its top-ups. It sends no metrics to CloudWatch: what it did is what it prints.
 The region is that of an ARN, else --region, AWS_REGION or the profile; --local falls back to
@@ -219,6 +240,18 @@ pub struct WarmArgs {
     /// The function's region.
     #[arg(long, value_name = "REGION", value_parser = values::region)]
     pub region: Option<Region>,
+    /// Ask the deployed Lambda for it, with a Warm Request on the bus, instead of pinging from here.
+    #[arg(long, conflicts_with_all = ["local", "payload", "json"])]
+    pub via_bus: bool,
+    /// How long the Lambda is to keep them warm.
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration, requires = "via_bus")]
+    pub for_: Option<Duration>,
+    /// The bus: its name or ARN. [default: the account's default bus]
+    #[arg(long, value_name = "NAME", env = "WARMD_BUS", hide_env_values = true)]
+    pub bus: Option<String>,
+    /// Why, for people: it stands in the Lambda's records.
+    #[arg(long, value_name = "TEXT", requires = "via_bus")]
+    pub reason: Option<String>,
     /// Ping the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
     pub local: bool,
@@ -316,6 +349,9 @@ pub struct ExplainArgs {
     /// The minute to explain, RFC 3339. [default: now]
     #[arg(long, value_name = "RFC3339", value_parser = values::instant)]
     pub at: Option<DateTime<Utc>>,
+    /// Take requests in force and pauses into account.
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::args::{Configs, Only, Prices};
 use super::error::Failure;
+use super::place::S3Place;
+use super::remote::{self, Remote};
 use super::values::Regions;
 use crate::config::{self, Loaded, Problems};
 use crate::domain::fleet::{Fleet, Target};
@@ -13,20 +16,52 @@ use crate::domain::fleet::{Fleet, Target};
 /// Where a configuration comes from, and which part of it is meant.
 #[derive(Debug, Clone)]
 pub struct Origin {
-    paths: Vec<PathBuf>,
+    source: Source,
     only: Only,
     prices: Prices,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// Files and directories.
+    Files(Vec<PathBuf>),
+    /// A prefix of a bucket.
+    S3(Arc<Remote>),
+    /// Nothing that can be read, and why.
+    Wrong(Problems),
+}
+
+impl Source {
+    fn of(paths: Vec<PathBuf>) -> Self {
+        let remote = paths.iter().find_map(|path| Some((path, S3Place::of_path(path)?)));
+        let Some((path, place)) = remote else {
+            return Self::Files(paths);
+        };
+        let wrong = |reason| Self::Wrong(remote::problem(&path.to_string_lossy(), reason));
+        if paths.len() > 1 {
+            return wrong("a configuration in S3 stands alone, without other paths".to_owned());
+        }
+        match place.and_then(Remote::new) {
+            Ok(remote) => Self::S3(Arc::new(remote)),
+            Err(reason) => wrong(reason),
+        }
+    }
 }
 
 impl Origin {
     /// As the command line says.
     pub fn new(configs: &Configs, only: &Only) -> Self {
-        Self { paths: configs.paths(), only: only.clone(), prices: Prices::default() }
+        Self { source: Source::of(configs.paths()), only: only.clone(), prices: Prices::default() }
+    }
+
+    /// Several paths.
+    pub fn of_paths(paths: Vec<PathBuf>, only: &Only) -> Self {
+        Self { source: Source::of(paths), only: only.clone(), prices: Prices::default() }
     }
 
     /// A single path.
     pub fn of_path(path: &Path, only: &Only) -> Self {
-        Self { paths: vec![path.to_owned()], only: only.clone(), prices: Prices::default() }
+        Self { source: Source::of(vec![path.to_owned()]), only: only.clone(), prices: Prices::default() }
     }
 
     /// The same, with prices of a file of their own before those of the configuration.
@@ -44,15 +79,27 @@ impl Origin {
             Regions::All => None,
             Regions::Only(regions) => Some(regions.as_slice()),
         };
-        let mut loaded = config::load(&self.paths, filter)?;
+        let mut loaded = match &self.source {
+            Source::Files(paths) => config::load(paths, filter)?,
+            Source::S3(remote) => remote.refresh().and_then(|_| remote.load(filter))?,
+            Source::Wrong(problems) => return Err(problems.clone()),
+        };
         loaded.fleet.prices = self.prices.over(loaded.fleet.prices)?;
         Ok(loaded)
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.
-    pub fn fingerprint(&self, attachments: &[PathBuf]) -> Fingerprint {
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub fn fingerprint(&self, attachments: &[PathBuf]) -> Result<Fingerprint, Problems> {
+        let paths = match &self.source {
+            Source::Files(paths) => paths,
+            Source::S3(remote) => return Ok(Fingerprint::Objects(remote.refresh()?)),
+            Source::Wrong(problems) => return Err(problems.clone()),
+        };
         let mut files = Vec::new();
-        for path in self.paths.iter().chain(attachments).chain(&self.prices.prices) {
+        for path in paths.iter().chain(attachments).chain(&self.prices.prices) {
             match fs::read_dir(path) {
                 Ok(entries) => {
                     files.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path())))
@@ -61,16 +108,22 @@ impl Origin {
             }
         }
         files.sort();
-        Fingerprint(files)
+        Ok(Fingerprint::Files(files))
     }
 }
 
 /// What tells whether files have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(Vec<Stamp>);
+pub enum Fingerprint {
+    /// Of files.
+    Files(Vec<Stamp>),
+    /// Of objects: path and version of each.
+    Objects(Vec<(String, String)>),
+}
 
+/// What tells whether a file has changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Stamp {
+pub struct Stamp {
     path: PathBuf,
     modified: Option<SystemTime>,
     length: Option<u64>,
@@ -99,7 +152,8 @@ pub fn load(configs: &Configs, only: &Only) -> Result<Fleet, Failure> {
 /// The most environments that the target ever wants: the pings of its largest round.
 pub fn highest(target: &Target) -> u32 {
     let windows = target.windows.iter().map(|window| window.concurrency);
-    windows.max().map_or(0, |highest| highest.saturating_add(target.spare))
+    let windows = windows.max().map_or(0, |highest| highest.saturating_add(target.spare));
+    windows.max(target.on_request.map_or(0, |rule| rule.max_concurrency))
 }
 
 /// The pings of the largest round that the fleet ever needs.

@@ -17,7 +17,7 @@ use super::output::{print, print_json};
 use super::plan::{Period, Scope, TargetPlan, fleet_cost, instant_or_date};
 use super::render::{self, Style};
 use crate::domain::cost::FleetCost;
-use crate::domain::fleet::{Fleet, Hold, Target};
+use crate::domain::fleet::{Fleet, Hold, OnRequest, Role, Target};
 use crate::domain::function::Region;
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
@@ -187,6 +187,8 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
         phase_minutes,
         spare: _,
         windows: _,
+        on_request,
+        role,
     } = before;
     let mut settings = Vec::new();
     let mut compare = |name, before: String, after: String| {
@@ -217,10 +219,28 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
     {
         compare(name, render::cost::value(name, assume), render::cost::value(name, &after.assume));
     }
+    compare("on_request", requests(on_request.as_ref()), requests(after.on_request.as_ref()));
+    let arn = |role: &Option<std::sync::Arc<Role>>| role.as_ref().map_or_else(none, |role| role.arn.clone());
+    compare("role_arn", arn(role), arn(&after.role));
+    let external = |role: &Option<std::sync::Arc<Role>>| {
+        role.as_ref().and_then(|role| role.external_id.clone()).unwrap_or_else(none)
+    };
+    compare("external_id", external(role), external(&after.role));
     if downloads != &after.downloads {
         compare("downloads", render::diff::downloads(downloads), render::diff::downloads(&after.downloads));
     }
     settings
+}
+
+fn requests(rule: Option<&OnRequest>) -> String {
+    match rule {
+        None => "none".to_owned(),
+        Some(OnRequest { max_concurrency, max_for, coalesce }) => format!(
+            "up to {max_concurrency} for {}s, coalesced within {}s",
+            max_for.as_secs(),
+            coalesce.as_secs()
+        ),
+    }
 }
 
 fn held(hold: Hold) -> String {

@@ -14,6 +14,7 @@ use super::render::{self, Style};
 use super::select;
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
+use crate::domain::ledger::{Pause, with_requests};
 use crate::domain::schedule::{Explanation, Minute, explain as explanation};
 use crate::engine::ports::Clock;
 
@@ -28,6 +29,8 @@ struct ExplainObject<'e> {
     due: bool,
     windows: Vec<WindowObject<'e>>,
     next_change: Option<ChangeObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'e Pause>,
 }
 
 #[derive(Serialize)]
@@ -49,15 +52,22 @@ struct ChangeObject {
 ///
 /// # Errors
 /// A refused configuration, an unknown function, or a region that is not said.
-pub fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
+pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default())?;
+    let at = args.at.unwrap_or_else(|| SystemClock.now());
+    let minute = Minute::of(at);
+    let (requests, pauses) = args.state.known().await?;
+    let fleet = with_requests(&fleet, &requests, at);
     let target = select::target(&fleet, &args.function, args.region)?;
-    let minute = Minute::of(args.at.unwrap_or_else(|| SystemClock.now()));
+    let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
     if args.json {
-        print_json(&object(target, minute, &explanation))?;
+        print_json(&ExplainObject { paused: pause, ..object(target, minute, &explanation) })?;
     } else {
         print(&render::explain::explain(target, minute, &explanation, style))?;
+        if let Some(pause) = pause {
+            print(&format!("{pause}\n"))?;
+        }
     }
     Ok(Exit::Success)
 }
@@ -85,5 +95,6 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
             })
             .collect(),
         next_change: explanation.next_change.map(|(at, target)| ChangeObject { at: text(at), target }),
+        paused: None,
     }
 }

@@ -20,3 +20,11 @@ pub fn start(format: LogFormat, filter: &str, color: bool) {
         }
     };
 }
+
+/// Starts logging in a Lambda: JSON lines that carry the request id of the invocation in `span.requestId`.
+pub fn start_in_lambda(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A logger that somebody else has set is as good.
+    let _ = builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init();
+}

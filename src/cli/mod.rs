@@ -6,21 +6,28 @@ pub mod clock;
 mod compare;
 mod configuration;
 mod daemon;
+mod deploy;
 mod diff;
 mod emulate;
 mod error;
 mod exit;
 mod explain;
 pub mod handler;
+mod in_force;
 pub mod lambda;
 mod logging;
 mod output;
+mod pause;
+mod place;
 mod plan;
 mod price;
+mod publish;
+mod remote;
 mod render;
 mod run;
 mod select;
 mod signals;
+mod store;
 mod values;
 mod warm;
 mod wiring;
@@ -72,8 +79,15 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Emulate(args) => block_on(emulate::emulate(args)),
         Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
         Command::Plan(args) => plan::plan(args, style),
-        Command::Explain(args) => explain::explain(args, style),
+        Command::Explain(args) => block_on(explain::explain(args, style)),
         Command::Diff(args) => diff::diff(args, style),
+        Command::Publish(args) => block_on(publish::publish(args, style)),
+        Command::Pause(args) => block_on(pause::pause(args)),
+        Command::Resume(args) => block_on(pause::resume(args)),
+        Command::Status(args) => block_on(pause::status(args)),
+        Command::LambdaEvent(args) => deploy::lambda_event(args),
+        Command::Dashboard(args) => deploy::dashboard(args),
+        Command::Iam(args) => deploy::iam(args),
         Command::Price(args) => price::price(args, style),
         Command::Compare(args) => compare::compare(args, style),
         Command::Schema => schema(),

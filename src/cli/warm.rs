@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::args::WarmArgs;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
+use super::output::print;
 use super::render::Style;
 use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::domain::cost::assume::Assumptions;
+use crate::domain::events::{SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Architecture, Hold, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
-use crate::engine::ports::Clock;
+use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::stop::stop;
 use crate::engine::tick::Due;
 
@@ -26,6 +30,9 @@ const LOCAL_REGION: &str = "us-east-1";
 /// # Errors
 /// Whatever keeps it from beginning; nothing was sent then.
 pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
+    if args.via_bus {
+        return via_bus(args).await;
+    }
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &[]).await?;
@@ -41,6 +48,30 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
         }
         exit = insisted(termination, stopper, &engine) => Ok(exit),
     }
+}
+
+/// Asks the Lambda, on the bus.
+async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
+    let events = World::aws().await.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut detail = json!({ "function": args.function.to_string(), "concurrency": args.concurrency });
+    if let Some(region) = args.region {
+        detail["region"] = json!(region);
+    }
+    if let Some(keep) = args.for_ {
+        detail["for"] = json!(format!("{}ms", keep.as_millis()));
+    }
+    if let Some(reason) = &args.reason {
+        detail["reason"] = json!(reason);
+    }
+    let event = Event {
+        bus: args.bus.clone().filter(|bus| !bus.is_empty()),
+        source: SOURCE.to_owned(),
+        detail_type: WARM_REQUEST.to_owned(),
+        detail: detail.to_string(),
+    };
+    events.put(&[event]).await.map_err(|lost| Failure::Unexpected(lost.to_string()))?;
+    print(&format!("asked for {} environments of {} on the bus\n", args.concurrency, args.function))?;
+    Ok(Exit::Success)
 }
 
 fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
@@ -93,5 +124,7 @@ pub fn bare_target(function: &FunctionRef, region: Region) -> Target {
         phase_minutes: 0,
         spare: 0,
         windows: Vec::new(),
+        on_request: None,
+        role: None,
     }
 }

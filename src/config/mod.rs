@@ -86,6 +86,11 @@ impl Loaded {
         self.files.iter().map(|file| file.path.as_str())
     }
 
+    /// The files, in the order in which they were read.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
     /// The files that calendars name: who watches the configuration watches them too.
     pub fn attachments(&self) -> &[PathBuf] {
         &self.attachments

@@ -109,7 +109,7 @@ impl Problem {
     }
 
     /// A mistake of a whole file or directory.
-    pub(super) fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             place: Place { path: path.into(), line: 0, column: 0 },

@@ -121,6 +121,10 @@ pub(super) type Lead = Lasting<0, { 24 * HOUR }, MINUTE>;
 pub(super) type OpenFor = Lasting<MINUTE, { 7 * 24 * HOUR }, MINUTE>;
 /// A function's own timeout: whole seconds, at most the 15 minutes that Lambda allows.
 pub(super) type Timeout = Lasting<SECOND, { 15 * MINUTE }, SECOND>;
+/// How long a request keeps environments: whole minutes, at most a week.
+pub(super) type KeptFor = Lasting<MINUTE, { 7 * 24 * HOUR }, MINUTE>;
+/// How far apart requests are at least, to be two: whole seconds, at most an hour.
+pub(super) type Apart = Lasting<0, HOUR, SECOND>;
 /// How long an environment is held: at most a function's longest timeout.
 pub(super) type HoldTime = Lasting<0, { 15 * MINUTE }, 1>;
 /// How long an idle environment is kept: at most a day.

@@ -7,13 +7,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::node::Node;
 use super::prices::Prices;
 use super::quantity::{
-    HoldTime, IdleLife, Interval, Lead, Lifetime, Memory, OpenFor, Positive, RequestTime, Size, Timeout,
-    Whole,
+    Apart, HoldTime, IdleLife, Interval, KeptFor, Lead, Lifetime, Memory, OpenFor, Positive, RequestTime,
+    Size, Timeout, Whole,
 };
 use super::reader::{Reader, Wire, wire};
 use super::values::{
-    Cron, Date, DayHours, Days, FilePath, Flag, FreeText, Holding, HowOften, InstructionSet, Json, List,
-    MetricsDetail, Name, Namespace, ProtocolName, RouteName, S3Object, Table, Version, Zone,
+    Cron, Date, DayHours, Days, ExternalId, FilePath, Flag, FreeText, Holding, HowOften, InstructionSet,
+    Json, List, MetricsDetail, Name, Namespace, PrepareBy, ProtocolName, RoleArn, RouteName, S3Object, Table,
+    Version, Zone,
 };
 use crate::domain::function::Region;
 
@@ -73,6 +74,10 @@ wire! {
         memory: Memory,
         /// The functions' own timeout. 15m is assumed when none is given.
         timeout: Timeout,
+        /// The role to assume to reach the functions, in another account, say. The warmer's own when none is given.
+        role_arn: RoleArn,
+        /// The external id that the role's trust policy asks for.
+        external_id: ExternalId,
         /// What estimates of cost rest on.
         assume: AssumeKeys,
     }
@@ -83,6 +88,9 @@ wire! {
     struct LimitKeys [] {
         /// The most pings in flight at once. 500 when none is given.
         max_in_flight: Whole<1, MOST_CONCURRENCY>,
+        /// How connections are made ready before a release. Both words mean the same: every ping's connection is
+        /// opened beforehand, without a request.
+        prepare: PrepareBy,
     }
 }
 
@@ -153,8 +161,26 @@ wire! {
         windows: List<WindowKeys>,
         /// What a cold start, or every ping, downloads from S3: for the cost.
         downloads: List<DownloadKeys>,
+        /// What Warm Requests may ask for. Without it they may not.
+        on_request: OnRequestKeys,
+        /// The role to assume to reach the function, in another account, say.
+        role_arn: RoleArn,
+        /// The external id that the role's trust policy asks for.
+        external_id: ExternalId,
         /// What estimates of its cost rest on.
         assume: AssumeKeys,
+    }
+}
+
+wire! {
+    /// What Warm Requests may ask for.
+    struct OnRequestKeys ["max_concurrency", "max_for"] {
+        /// The most environments.
+        max_concurrency: Whole<1, MOST_CONCURRENCY>,
+        /// The longest that they are kept warm.
+        max_for: KeptFor,
+        /// Requests that are less than this apart are one. 60s when none is given.
+        coalesce: Apart,
     }
 }
 

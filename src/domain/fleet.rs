@@ -1,5 +1,6 @@
 //! The fleet: what the configuration says, resolved. One [`Target`] is one function in one region.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::Window;
@@ -28,11 +29,23 @@ pub struct Fleet {
 pub struct Limits {
     /// The most pings in flight at once, 1 to 100,000. A round is never cut: rounds are packed into waves.
     pub max_in_flight: u32,
+    /// How the connections of a round are made ready.
+    pub prepare: Prepare,
+}
+
+/// How the connections of a round are made ready before its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prepare {
+    /// Each ping's own connection is opened, and its TLS session made, before the release.
+    #[default]
+    Off,
+    /// The same: connections are opened without a request, so a DryRun invoke would add nothing but its own cost.
+    DryRun,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_in_flight: 500 }
+        Self { max_in_flight: 500, prepare: Prepare::Off }
     }
 }
 
@@ -92,6 +105,30 @@ pub struct Target {
     pub spare: u32,
     /// When to keep how many warm. Only enabled windows that serve this region.
     pub windows: Vec<Window>,
+    /// What Warm Requests may ask for; none means that they may not.
+    pub on_request: Option<OnRequest>,
+    /// The role to assume to reach the function; none means the warmer's own.
+    pub role: Option<Arc<Role>>,
+}
+
+/// What Warm Requests may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnRequest {
+    /// The most environments, at least 1.
+    pub max_concurrency: u32,
+    /// The longest that they are kept.
+    pub max_for: Duration,
+    /// Requests that are less than this apart are one.
+    pub coalesce: Duration,
+}
+
+/// A role to assume.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
 }
 
 impl Target {
@@ -120,6 +157,8 @@ impl Target {
             phase_minutes: 0,
             spare: 0,
             windows: Vec::new(),
+            on_request: None,
+            role: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Metric::ALL`] is the one table; the data, the embedded-metric lines and the documentation come from it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -28,6 +29,8 @@ pub enum Unit {
     Bytes,
     /// `Milliseconds`.
     Milliseconds,
+    /// `Seconds`.
+    Seconds,
     /// `None`: US dollars have no unit of their own.
     None,
 }
@@ -39,6 +42,7 @@ impl Unit {
             Self::Count => "Count",
             Self::Bytes => "Bytes",
             Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
             Self::None => "None",
         }
     }
@@ -82,6 +86,10 @@ pub enum Metric {
     Functions,
     /// Rounds of unknown cost.
     CostUnknown,
+    /// Scheduled events that came too late.
+    TicksStale,
+    /// How long the configuration in force has been the last good one.
+    ConfigAge,
     /// Environments wanted.
     Target,
     /// Environments proven.
@@ -90,7 +98,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order in which they are sent and documented.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Pings,
         Self::ColdStarts,
         Self::Throttles,
@@ -102,6 +110,8 @@ impl Metric {
         Self::TickDuration,
         Self::Functions,
         Self::CostUnknown,
+        Self::TicksStale,
+        Self::ConfigAge,
         Self::Target,
         Self::Reached,
     ];
@@ -128,7 +138,7 @@ impl Metric {
 
     fn row(self) -> (&'static str, Unit, Scope, &'static str) {
         use Scope::{Fleet, FleetAndTarget, FleetNotZero, Target};
-        use Unit::{Bytes, Count, Milliseconds, None};
+        use Unit::{Bytes, Count, Milliseconds, None, Seconds};
         match self {
             Self::Pings => ("Pings", Count, Fleet, "pings sent, top-ups included"),
             Self::ColdStarts => (
@@ -162,6 +172,18 @@ impl Metric {
             Self::CostUnknown => {
                 ("CostUnknown", Count, FleetNotZero, "rounds of which the cost is not fully known")
             }
+            Self::TicksStale => (
+                "TicksStale",
+                Count,
+                FleetNotZero,
+                "scheduled events that came too late to be served; nothing was sent for them",
+            ),
+            Self::ConfigAge => (
+                "ConfigAge",
+                Seconds,
+                FleetNotZero,
+                "how long the configuration in force has not been what its source says, because that is refused or cannot be read",
+            ),
             Self::Target => ("Target", Count, Target, "environments wanted"),
             Self::Reached => ("Reached", Count, Target, "environments proven; not sent when unknown"),
         }
@@ -218,6 +240,25 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings) -> Batch {
     Batch { namespace: settings.namespace.clone(), at: report.tick, data }
 }
 
+/// What there is to tell of a moment beside its tick.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Scheduled events that came too late.
+    pub ticks_stale: u32,
+    /// How long the configuration in force has been the last good one; none when it is what its source says.
+    pub config_age: Option<Duration>,
+}
+
+impl Circumstances {
+    /// The data: of what is not zero.
+    pub fn data(self) -> Vec<Datum> {
+        let stale = (self.ticks_stale > 0)
+            .then(|| datum(Metric::TicksStale, Vec::new(), f64::from(self.ticks_stale)));
+        let age = self.config_age.map(|age| datum(Metric::ConfigAge, Vec::new(), age.as_secs_f64().round()));
+        stale.into_iter().chain(age).collect()
+    }
+}
+
 /// The function as it was configured: `name[:qualifier]`, or the ARN.
 fn label(round: &RoundRecord) -> String {
     match &round.qualifier {
@@ -255,6 +296,8 @@ fn fleet_value(metric: Metric, report: &TickReport) -> Option<f64> {
             let unknown = number(|round| round.verdict != Verdict::Skipped && round.cost_usd.total.is_none());
             return (unknown > 0.0).then_some(unknown);
         }
+        // Told by circumstances, not by the tick.
+        Metric::TicksStale | Metric::ConfigAge => return None,
         Metric::Target | Metric::Reached => return None,
     })
 }
@@ -273,7 +316,9 @@ fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
         | Metric::S3EgressBytes
         | Metric::TickDuration
         | Metric::Functions
-        | Metric::CostUnknown => None,
+        | Metric::CostUnknown
+        | Metric::TicksStale
+        | Metric::ConfigAge => None,
     }
 }
 
@@ -518,7 +563,9 @@ mod tests {
 
     #[test]
     fn what_is_sent_agrees_with_the_table() {
-        let batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function));
+        let mut batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function));
+        let circumstances = Circumstances { ticks_stale: 2, config_age: Some(Duration::from_millis(90_400)) };
+        batch.data.extend(circumstances.data());
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
                 batch
@@ -533,6 +580,15 @@ mod tests {
             };
             assert_eq!((sent(true), sent(false)), expected, "{}", metric.name());
         }
+    }
+
+    #[test]
+    fn circumstances_are_told_when_there_are_any() {
+        assert_eq!(Circumstances::default().data(), []);
+        let circumstances = Circumstances { ticks_stale: 2, config_age: Some(Duration::from_millis(90_400)) };
+        let data = circumstances.data();
+        let told: Vec<_> = data.iter().map(|datum| (datum.name, datum.value)).collect();
+        assert_eq!(told, [("TicksStale", 2.0), ("ConfigAge", 90.0)]);
     }
 
     #[test]
@@ -597,6 +653,8 @@ mod tests {
         | `TickDuration` | Milliseconds | fleet | how long the tick took |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
+        | `TicksStale` | Count | fleet, when not 0 | scheduled events that came too late to be served; nothing was sent for them |
+        | `ConfigAge` | Seconds | fleet, when not 0 | how long the configuration in force has not been what its source says, because that is refused or cannot be read |
         | `Target` | Count | target | environments wanted |
         | `Reached` | Count | target | environments proven; not sent when unknown |
         ");

@@ -10,6 +10,7 @@ pub mod events;
 pub mod fleet;
 pub mod function;
 pub mod iam;
+pub mod ledger;
 pub mod metrics;
 pub mod protocol;
 pub mod report;

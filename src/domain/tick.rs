@@ -269,6 +269,12 @@ pub enum Skipped {
     InFlight,
     /// It was asked what would be sent, not to send it.
     DryRun,
+    /// Somebody has paused it.
+    Paused,
+    /// A request that came shortly before has had it warmed.
+    Coalesced,
+    /// Its payload is the configuration's own, which the Lambda sends only when it is allowed to.
+    CustomPayload,
 }
 
 /// A target that was due and was not served.
@@ -305,6 +311,10 @@ impl Unfinished {
 pub enum UnfinishedReason {
     /// The time of the tick ran out, or the process was told to stop.
     Deadline,
+    /// Its pings were sent, and the time of the tick ran out before their answers came.
+    InFlight,
+    /// It was put on the bus, for another instance of the Lambda.
+    HandedOn,
     /// The round is larger than the cap of pings in flight: it would wait for ever, and is never cut.
     TooLarge,
     /// Something unexpected ended it: pings may have been sent, and what became of them is not known.

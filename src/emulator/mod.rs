@@ -1,4 +1,4 @@
-//! The embedded emulator: Lambda, CloudWatch and EventBridge over HTTP. It speaks the wire, not our types, so that
+//! The embedded emulator: Lambda, CloudWatch, EventBridge and a little S3 over HTTP. It speaks the wire, not our types, so that
 //! what runs against it is the real SDK path, and so that it is a second opinion of Lambda and not an echo of ours.
 //!
 //! All waiting is tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
@@ -18,6 +18,7 @@ pub mod profile;
 mod reads;
 mod reference;
 mod routes;
+mod s3;
 mod server;
 mod wire;
 
@@ -62,6 +63,8 @@ struct World {
     events: Counted,
     /// Entries of PutEvents.
     entries: Counted,
+    /// The objects of S3.
+    buckets: s3::Buckets,
     seen: Observations,
 }
 
@@ -94,6 +97,7 @@ impl World {
             metrics: Counted::new(seed, "metrics"),
             events: Counted::new(seed, "events"),
             entries: Counted::new(seed, "entries"),
+            buckets: s3::Buckets::new(),
             seen: Observations::default(),
         }
     }

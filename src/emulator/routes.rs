@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::wire::{Answer, Call, Cut, decoded, json};
-use super::{Emulator, cloudwatch, events, invoke, reads};
+use super::{Emulator, cloudwatch, events, invoke, reads, s3};
 
 /// Answers one request.
 pub(super) async fn route(
@@ -29,6 +29,10 @@ pub(super) async fn route(
 }
 
 async fn answered(emulator: &Emulator, call: &Call, body: Bytes) -> Result<Answer, Cut> {
+    // Its paths are the user's own, so it must be told apart before they are looked at.
+    if call.service() == Some("s3") {
+        return Ok(s3::serve(emulator, call, body));
+    }
     let path = call.parts.uri.path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let target = call.header("x-amz-target");

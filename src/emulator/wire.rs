@@ -45,9 +45,19 @@ impl Call {
 
     /// The region the caller signed for.
     pub(super) fn region(&self) -> &str {
+        self.scope(2).unwrap_or(UNSIGNED_REGION)
+    }
+
+    /// The service the caller signed for; none when it did not sign.
+    pub(super) fn service(&self) -> Option<&str> {
+        self.scope(3)
+    }
+
+    /// A part of the signature's scope.
+    fn scope(&self, part: usize) -> Option<&str> {
         // AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …
         let scope = self.header("authorization").and_then(|value| value.split_once("Credential="));
-        scope.and_then(|(_, scope)| scope.split('/').nth(2)).unwrap_or(UNSIGNED_REGION)
+        scope.and_then(|(_, scope)| scope.split('/').nth(part))
     }
 
     /// The time the caller signed for: the emulator reads no wall clock of its own.

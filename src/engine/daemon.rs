@@ -7,9 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::keeper::Plan;
 use super::ports::{Clock, Lambda};
 use super::stop::Stop;
-use super::tick::{Due, Engine};
+use super::tick::Engine;
 use crate::domain::tick::TickReport;
 
 /// The longest the daemon sleeps without looking at the clock: a machine that slept, or whose clock was set, is
@@ -27,10 +28,10 @@ pub trait Daemon: Send + Sync + 'static {
         &self,
         previous: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = (Option<String>, Vec<Due>)> + Send;
+    ) -> impl Future<Output = (Option<String>, Plan)> + Send;
 
     /// After each tick: shows and records it. Ticks may overlap, and end in another order than they began.
-    fn ticked(&self, report: TickReport) -> impl Future<Output = ()> + Send;
+    fn ticked(&self, plan: Plan, report: TickReport) -> impl Future<Output = ()> + Send;
 }
 
 /// Serves every firing of `cron` (in UTC) until `stop` speaks; then waits for the rounds in flight and their records.
@@ -57,11 +58,12 @@ pub async fn run<L: Lambda, D: Daemon>(
         if missed > 0 {
             warn!(missed, "ticks were missed; the targets in force are served once");
         }
-        let (config, due) = daemon.due(previous, now).await;
+        let (config, plan) = daemon.due(previous, now).await;
         let (engine, daemon, stop) = (Arc::clone(&engine), Arc::clone(&daemon), stop.clone());
         ticks.spawn(async move {
-            let report = engine.tick(now, config, due, &stop).await;
-            daemon.ticked(report).await;
+            let mut report = engine.tick(now, config, plan.due.clone(), &stop).await;
+            report.rounds.extend(plan.skipped.iter().cloned());
+            daemon.ticked(plan, report).await;
         });
         previous = now;
         match cron.after(&now).next() {

@@ -2,10 +2,12 @@
 
 pub mod admission;
 pub mod daemon;
+pub mod keeper;
 pub mod ports;
 pub mod record;
 pub mod release;
 mod runner;
+pub mod state;
 pub mod stop;
 pub mod tick;
 

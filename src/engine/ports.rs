@@ -1,11 +1,14 @@
 //! The narrow ports through which the engine touches the world.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::release::Ticket;
+use super::state::Version;
+use crate::domain::fleet::Role;
 use crate::domain::function::Identity;
 use crate::domain::metrics::Batch;
 use crate::domain::round::Exchange;
@@ -15,6 +18,8 @@ use crate::domain::round::Exchange;
 pub struct Ping {
     /// The function.
     pub function: Identity,
+    /// The role to assume for it; none means the warmer's own.
+    pub role: Option<Arc<Role>>,
     /// The payload.
     pub payload: Vec<u8>,
     /// `X-Amz-Client-Context`, already base64.
@@ -80,6 +85,79 @@ pub trait Events: Send + Sync + 'static {
 pub struct LostEvents {
     /// Each event that was not taken, and why.
     pub lost: Vec<(Event, String)>,
+}
+
+/// What came of asking for an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is still at the version that was known.
+    Unchanged,
+    /// It is new, or has changed.
+    Object {
+        /// Its content.
+        bytes: Vec<u8>,
+        /// Its version.
+        version: Version,
+    },
+    /// There is none.
+    Missing,
+}
+
+/// On what condition an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'v> {
+    /// None.
+    Always,
+    /// That there is none yet.
+    New,
+    /// That it is still at this version.
+    Replaces(&'v Version),
+}
+
+/// The object store cannot be read or written; for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ObjectsFailed(pub String);
+
+/// Why an object was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// The condition was not met.
+    #[error("the object has changed meanwhile")]
+    Conflict,
+    /// It could not be written.
+    #[error(transparent)]
+    Failed(#[from] ObjectsFailed),
+}
+
+/// An object store under one prefix, as the engine needs it. Keys are relative to the prefix.
+pub trait Objects: Send + Sync + 'static {
+    /// Reads an object, unless it is still at the version that is `known`.
+    ///
+    /// # Errors
+    /// [`ObjectsFailed`].
+    fn get(
+        &self,
+        key: &str,
+        known: Option<&Version>,
+    ) -> impl Future<Output = Result<Fetched, ObjectsFailed>> + Send;
+
+    /// Writes an object, if `condition` is met.
+    ///
+    /// # Errors
+    /// [`NotStored`].
+    fn put(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        condition: Condition<'_>,
+    ) -> impl Future<Output = Result<Version, NotStored>> + Send;
+
+    /// The keys of all objects and their versions, in the order of keys.
+    ///
+    /// # Errors
+    /// [`ObjectsFailed`].
+    fn list(&self) -> impl Future<Output = Result<Vec<(String, Version)>, ObjectsFailed>> + Send;
 }
 
 /// The wall clock. Read once a tick; everything downstream is handed that `now`.

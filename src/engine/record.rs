@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::ports::Metrics;
 use crate::domain::fleet::MetricsSettings;
-use crate::domain::metrics;
+use crate::domain::metrics::{self, Batch, Circumstances};
 use crate::domain::tick::TickReport;
 
 /// Records ticks: CloudWatch first, embedded-metric lines on `fallback` for what it does not take.
@@ -37,8 +37,24 @@ impl<M: Metrics> Recorder<M> {
 
     /// Sends the tick's metrics; writes what CloudWatch does not take.
     pub async fn record(&self, report: &TickReport, settings: &MetricsSettings) -> Recorded {
-        let batch = metrics::batch(report, settings);
-        let Err(lost) = self.metrics.put(&batch).await else {
+        self.put(&metrics::batch(report, settings)).await
+    }
+
+    /// The same, with what else there is to tell of the moment.
+    pub async fn record_with(
+        &self,
+        report: &TickReport,
+        settings: &MetricsSettings,
+        circumstances: Circumstances,
+    ) -> Recorded {
+        let mut batch = metrics::batch(report, settings);
+        batch.data.extend(circumstances.data());
+        self.put(&batch).await
+    }
+
+    /// Sends a batch; writes what CloudWatch does not take.
+    pub async fn put(&self, batch: &Batch) -> Recorded {
+        let Err(lost) = self.metrics.put(batch).await else {
             return Recorded::Sent;
         };
         error!(reason = %lost.reason, metrics = lost.lost.data.len(), "CloudWatch did not take the metrics: writing them as embedded-metric lines");

@@ -78,6 +78,7 @@ async fn attempt<L: Lambda>(
         let context = PingContext { round, index, concurrency, hold_ms };
         let ping = Ping {
             function: target.id.clone(),
+            role: target.role.clone(),
             payload: target.protocol.payload(&context),
             client_context: client_context.clone(),
             timeout: target.timeout_or_max() + TIMEOUT_MARGIN,

@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::daemon::{self, Daemon};
+use super::keeper::Plan;
 use super::ports::{Clock, Lambda, LostMetrics, Metrics, Ping};
 use super::record::{Recorded, Recorder};
 use super::release::{Release, Ticket};
@@ -121,6 +122,8 @@ fn due(name: &str, concurrency: u32) -> Due {
         phase_minutes: 0,
         spare: 0,
         windows: Vec::new(),
+        on_request: None,
+        role: None,
     };
     Due { target: Arc::new(target), concurrency }
 }
@@ -297,12 +300,12 @@ struct Diary {
 }
 
 impl Daemon for Diary {
-    async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Vec<Due>) {
+    async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Plan) {
         self.firings.lock().unwrap().push((previous, now));
-        (Some("hash".to_owned()), vec![due("f", 2)])
+        (Some("hash".to_owned()), Plan::of(vec![due("f", 2)]))
     }
 
-    async fn ticked(&self, report: TickReport) {
+    async fn ticked(&self, _: Plan, report: TickReport) {
         self.reports.lock().unwrap().push(report);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::admission::Admission;
 use super::ports::Lambda;
@@ -54,6 +54,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The next round that ends; none when all have, or the time is over.
+async fn next_until<T: 'static>(
+    rounds: &mut JoinSet<T>,
+    cutoff: Option<Instant>,
+) -> Option<Result<(Id, T), JoinError>> {
+    match cutoff {
+        None => rounds.join_next_with_id().await,
+        Some(cutoff) => tokio::time::timeout_at(cutoff, rounds.join_next_with_id()).await.unwrap_or(None),
+    }
+}
+
 impl<L: Lambda> Engine<L> {
     /// An engine that pings through `lambda`, at most `max_in_flight` at once.
     pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
@@ -92,6 +103,18 @@ impl<L: Lambda> Engine<L> {
         due: Vec<Due>,
         stop: &Stop,
     ) -> TickReport {
+        self.tick_until(now, config, due, stop, None).await
+    }
+
+    /// The same, but rounds that have not ended at `cutoff` are not waited for: they are reported as in flight.
+    pub async fn tick_until(
+        self: &Arc<Self>,
+        now: DateTime<Utc>,
+        config: Option<String>,
+        due: Vec<Due>,
+        stop: &Stop,
+        cutoff: Option<Instant>,
+    ) -> TickReport {
         let started = Instant::now();
         let mut order: Vec<usize> = (0..due.len()).collect();
         // The largest first: small rounds fill what room they leave, the other way round they would not.
@@ -100,11 +123,13 @@ impl<L: Lambda> Engine<L> {
         let mut tasks = HashMap::with_capacity(due.len());
         for index in order {
             let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            let task = rounds.spawn(async move { engine.round(&due, now, stop).await });
+            // The span tells which invocation a log line belongs to.
+            let round = async move { engine.round(&due, now, stop).await }.in_current_span();
+            let task = rounds.spawn(round);
             tasks.insert(task.id(), index);
         }
         let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        while let Some(joined) = rounds.join_next_with_id().await {
+        while let Some(joined) = next_until(&mut rounds, cutoff).await {
             let (task, record) = match joined {
                 Ok((task, record)) => (task, Some(record)),
                 Err(error) => {
@@ -113,12 +138,21 @@ impl<L: Lambda> Engine<L> {
                 }
             };
             let Some((index, Due { target, concurrency })) =
-                tasks.get(&task).and_then(|index| Some((*index, due.get(*index)?)))
+                tasks.remove(&task).and_then(|index| Some((index, due.get(index)?)))
             else {
                 continue;
             };
             let lost = || Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected));
             records.push((index, record.unwrap_or_else(lost)));
+        }
+        if !rounds.is_empty() {
+            // They go on: their targets are in flight until they have ended, in this process at least.
+            rounds.detach_all();
+            for index in tasks.into_values() {
+                let Some(Due { target, concurrency }) = due.get(index) else { continue };
+                let unfinished = Unfinished::new(target, *concurrency, UnfinishedReason::InFlight);
+                records.push((index, Err(unfinished)));
+            }
         }
         records.sort_by_key(|(index, _)| *index);
         let mut report = TickReport {

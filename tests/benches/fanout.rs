@@ -221,6 +221,8 @@ fn target(function: &str, hold: Hold) -> Arc<Target> {
         phase_minutes: 0,
         spare: 0,
         windows: Vec::new(),
+        on_request: None,
+        role: None,
     })
 }
 

@@ -228,6 +228,8 @@ fn new_target(index: usize, windows: Vec<Window>) -> Target {
         interval_minutes,
         phase_minutes,
         spare: 0,
+        on_request: None,
+        role: None,
         windows,
     }
 }

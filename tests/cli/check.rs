@@ -140,18 +140,27 @@ fn help_tells_the_commands_and_the_exit_codes() {
     Usage: warmd [OPTIONS] <COMMAND>
 
     Commands:
-      run      Keep the fleet warm: as a daemon, or one tick with --once
-      warm     Warm one function now: one round, no configuration needed
-      check    Validate the configuration: every mistake at once, then one line per target
-      plan     Show what will happen: targets over time, in local time and UTC
-      explain  Say why a function's target is what it is, window by window, and when it changes next
-      diff     Show what a change of configuration will change
-      price    Reckon prices: the price book, and what a month of Lambda, S3 egress or instances costs
-      compare  Compare what else would keep the same environments ready, in money
-      schema   Print the JSON Schema of the configuration
-      handler  Print the handler snippet that knows warmd's pings
-      emulate  Serve the embedded emulator of Lambda, CloudWatch and EventBridge
-      help     Print this message or the help of the given subcommand(s)
+      run           Keep the fleet warm: as a daemon, or one tick with --once
+      warm          Warm one function now: one round, no configuration needed
+      check         Validate the configuration: every mistake at once, then one line per target
+      plan          Show what will happen: targets over time, in local time and UTC
+      explain       Say why a function's target is what it is, window by window, and when it changes
+                    next
+      diff          Show what a change of configuration will change
+      publish       Make a configuration in S3 live, all of it at once, or go back to the one before
+      pause         Keep a function, or everything, from being warmed for a while
+      resume        End a pause
+      status        Show how the last tick went, and what is paused or asked for
+      lambda-event  Print a sample of an event that the Lambda takes
+      dashboard     Print the CloudWatch dashboard
+      iam           Print the IAM policies that a configuration needs
+      price         Reckon prices: the price book, and what a month of Lambda, S3 egress or instances
+                    costs
+      compare       Compare what else would keep the same environments ready, in money
+      schema        Print the JSON Schema of the configuration
+      handler       Print the handler snippet that knows warmd's pings
+      emulate       Serve the embedded emulator of Lambda, CloudWatch and EventBridge
+      help          Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

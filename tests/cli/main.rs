@@ -5,4 +5,5 @@ mod cost;
 mod daemon;
 mod plan;
 mod run;
+mod state;
 mod support;

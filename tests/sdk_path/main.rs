@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod environment;
+mod roles;
 mod server;
 mod sinks;
 
@@ -25,6 +26,7 @@ fn ping(function: &str) -> Ping {
     let region = Region::parse("eu-west-2").unwrap();
     Ping {
         function: FunctionRef::parse(function).unwrap().identity(region),
+        role: None,
         payload: b"{}".to_vec(),
         client_context: None,
         timeout: Duration::from_secs(30),

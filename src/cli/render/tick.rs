@@ -297,6 +297,8 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let undone = report.unfinished.iter().map(|unfinished| {
         let why = match unfinished.reason {
             UnfinishedReason::Deadline => "not sent: warmd was told to stop, or the tick ran out of time",
+            UnfinishedReason::InFlight => "still in flight when the tick ran out of time",
+            UnfinishedReason::HandedOn => "put on the bus, for another instance of the Lambda",
             UnfinishedReason::Unexpected => {
                 "not reported: something unexpected ended its round, see the log; please report it"
             }
@@ -315,6 +317,9 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         let why = match round.skipped? {
             Skipped::InFlight => "skipped: its earlier round is still in flight",
             Skipped::DryRun => return None,
+            Skipped::Paused => "skipped: it is paused",
+            Skipped::Coalesced => "skipped: a request shortly before has had it warmed",
+            Skipped::CustomPayload => "skipped: custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true",
         };
         Some(format!("{} {why}", place(round)))
     });

@@ -1,6 +1,7 @@
 //! Functions: their regions, their settings over the file's defaults, their targets.
 
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -8,19 +9,21 @@ use chrono_tz::Tz;
 use super::super::TargetMarks;
 use super::super::reader::{At, quoted};
 use super::super::source::Span;
-use super::super::values::{Json, List, ProtocolName, Row, Way};
-use super::super::wire::{Defaults, DownloadKeys, FunctionKeys};
+use super::super::values::{ExternalId, Json, List, ProtocolName, RoleArn, Row, Way};
+use super::super::wire::{Defaults, DownloadKeys, FunctionKeys, OnRequestKeys};
 use super::assume::assumptions;
 use super::windows::Resolved;
-use super::{Mark, Problem, Resolver, weight};
+use super::{Demand, Mark, Problem, Resolver, weight};
 use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
-use crate::domain::fleet::{Hold, Target};
+use crate::domain::fleet::{Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
 
 /// Minutes between two rounds when nothing else is said: below the idle lives that were measured.
 const DEFAULT_INTERVAL: u32 = 5;
+/// How far apart requests are at least, to be two, when nothing else is said.
+const COALESCE: Duration = Duration::from_secs(60);
 /// Longer keys are no function reference; the longest ARN has about 270 characters.
 const LONGEST_REFERENCE: usize = 300;
 
@@ -106,6 +109,8 @@ impl<'a> Resolver<'a, '_> {
         };
         let protocol = self.protocol(file, name, keys, base);
         let windows = self.function_windows(&context, name, keys);
+        let on_request = self.on_request(file, keys, spare);
+        let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
         let traffic = self.traffic(file, keys.assume.as_ref()).or(defaults.traffic);
         let (Some(reference), Some(protocol)) = (reference, protocol) else {
@@ -116,6 +121,7 @@ impl<'a> Resolver<'a, '_> {
         }
         let interval = keys.interval.as_ref().or(base.interval.as_ref());
         let interval_minutes = interval.map_or(DEFAULT_INTERVAL, |at| at.value.minutes());
+        let enabled = keys.enabled.as_ref().is_none_or(|flag| flag.value.0);
         let memory_mb = keys.memory.as_ref().or(base.memory.as_ref()).map(|at| at.value.0);
         let architecture = keys.architecture.as_ref().or(base.architecture.as_ref()).map(|at| at.value.0);
         let [own, usual] = [&keys.assume, &base.assume].map(|keys| keys.as_ref().map(|at| &at.value));
@@ -140,6 +146,8 @@ impl<'a> Resolver<'a, '_> {
                 phase_minutes: if stagger { phase(&id, interval_minutes) } else { 0 },
                 spare,
                 windows: served().map(|resolved| resolved.window.clone()).collect(),
+                on_request: on_request.filter(|_| enabled),
+                role: role.clone(),
                 id,
             };
             let marks = TargetMarks {
@@ -149,6 +157,44 @@ impl<'a> Resolver<'a, '_> {
             };
             self.targets.push((target, marks));
         }
+    }
+
+    /// What requests may ask for. Its rounds count as demands, like those of windows.
+    fn on_request(&mut self, file: usize, keys: &FunctionKeys, spare: u32) -> Option<OnRequest> {
+        let OnRequestKeys { max_concurrency, max_for, coalesce, flawed: _ } =
+            &keys.on_request.as_ref()?.value;
+        let (most, longest) = (max_concurrency.as_ref()?, max_for.as_ref()?);
+        if most.value.0 <= spare {
+            let mark = Mark { file, span: most.span };
+            let message = format!("`max_concurrency` must be above the {spare} environments that are spare");
+            self.problems
+                .push(self.error(mark, message).hint("spare ones are part of what a request is given"));
+        }
+        self.demands.push(Demand {
+            mark: Mark { file, span: most.span },
+            concurrency: most.value.0,
+            spare: 0,
+        });
+        Some(OnRequest {
+            max_concurrency: most.value.0,
+            max_for: longest.value.0,
+            coalesce: coalesce.as_ref().map_or(COALESCE, |at| at.value.0),
+        })
+    }
+
+    /// The role to assume: the function's own, or that of the defaults, each with its own external id.
+    fn role(&mut self, file: usize, keys: &FunctionKeys, base: &Defaults) -> Option<Arc<Role>> {
+        let layer = |arn: &Option<At<RoleArn>>, id: &Option<At<ExternalId>>| {
+            let arn = arn.as_ref()?.value.0.clone();
+            Some(Arc::new(Role { arn, external_id: id.as_ref().map(|at| at.value.0.clone()) }))
+        };
+        if let (Some(id), None, false) = (&keys.external_id, &keys.role_arn, keys.flawed) {
+            let problem = self
+                .error(Mark { file, span: id.span }, "`external_id` goes with a `role_arn`")
+                .hint("give both here, or both under `defaults`");
+            self.problems.push(problem);
+        }
+        layer(&keys.role_arn, &keys.external_id).or_else(|| layer(&base.role_arn, &base.external_id))
     }
 
     /// The function that a key names.
@@ -290,7 +336,7 @@ impl<'a> Resolver<'a, '_> {
     ) -> Vec<Resolved> {
         let enabled = keys.enabled.as_ref().is_none_or(|flag| flag.value.0);
         let Some(At { value: List(windows), .. }) = &keys.windows else {
-            if enabled && !keys.flawed {
+            if enabled && !keys.flawed && keys.on_request.is_none() {
                 let problem = self
                     .error(name, "the function has no windows")
                     .hint("without `windows` it is never warm; `enabled: false` says so");

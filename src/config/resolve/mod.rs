@@ -308,8 +308,13 @@ impl<'a> Resolver<'a, '_> {
 
     fn limits<'k>(&mut self, given: impl Iterator<Item = (usize, &'k At<super::wire::LimitKeys>)>) -> Limits {
         let mut limits = Limits::default();
-        if let Some(max) = self.only_once("limits", given).and_then(|keys| keys.max_in_flight.as_ref()) {
-            limits.max_in_flight = max.value.0;
+        if let Some(keys) = self.only_once("limits", given) {
+            if let Some(max) = &keys.max_in_flight {
+                limits.max_in_flight = max.value.0;
+            }
+            if let Some(prepare) = &keys.prepare {
+                limits.prepare = prepare.value.0;
+            }
         }
         limits
     }

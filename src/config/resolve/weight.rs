@@ -11,7 +11,7 @@ use super::{Mark, Resolver};
 const MOST: usize = 96 << 20;
 
 /// A target, with its places and its texts, measured generously.
-pub(super) const TARGET: usize = 1_000;
+pub(super) const TARGET: usize = 1_100;
 
 /// A window with these keys, laid over the ones of a named window.
 pub(super) fn of_window(own: &WindowKeys, named: Option<&WindowKeys>) -> usize {

@@ -6,6 +6,7 @@ mod hostile;
 mod mistakes;
 mod money;
 mod reading;
+mod requests;
 mod schema;
 
 use super::*;

@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_is_explained() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 13);
+    assert_eq!(maps, 14);
 }
 
 #[test]

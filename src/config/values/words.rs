@@ -7,7 +7,8 @@ use crate::config::node::{Node, Value};
 use crate::config::quantity::HoldTime;
 use crate::config::reader::{Reader, Wire, quoted};
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Architecture, Detail, Hold};
+use crate::domain::fleet::{Architecture, Detail, Hold, Prepare};
+use crate::domain::function::AccountId;
 use crate::domain::protocol::Protocol;
 
 /// How long a ping holds: `auto`, or a duration.
@@ -68,6 +69,76 @@ words!(
 words!(
     /// How finely metrics are sent.
     MetricsDetail(Detail), "`fleet` or `function`", [("fleet", Detail::Fleet), ("function", Detail::Function)]
+);
+
+words!(
+    /// How connections are made ready.
+    PrepareBy(Prepare), "`off` or `dry-run`", [("off", Prepare::Off), ("dry-run", Prepare::DryRun)]
+);
+
+/// The ARN of a role.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct RoleArn(pub String);
+
+impl Wire for RoleArn {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(node, "the ARN of a role")?;
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let sound = match parts.as_slice() {
+            ["arn", partition, "iam", "", account, resource] => {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&byte);
+                partition.starts_with("aws")
+                    && AccountId::parse(account).is_some()
+                    && resource.strip_prefix("role/").is_some_and(|name| {
+                        !name.is_empty() && name.len() <= 576 && name.bytes().all(allowed)
+                    })
+            }
+            _ => false,
+        };
+        if sound {
+            return Some(Self(text.to_owned()));
+        }
+        let problem = reader
+            .error(node.span, format!("{} is not the ARN of a role", quoted(text)))
+            .hint("it looks like arn:aws:iam::123456789012:role/warmd");
+        reader.report(problem);
+        None
+    }
+}
+
+schema!(
+    RoleArn,
+    inline,
+    json_schema!({
+        "type": "string",
+        "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$",
+        "examples": ["arn:aws:iam::123456789012:role/warmd"],
+    })
+);
+
+/// An external id: 2 to 1,224 of the characters that STS takes.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct ExternalId(pub String);
+
+impl Wire for ExternalId {
+    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(node, "an external id")?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+        if (2..=1_224).contains(&text.len()) && text.bytes().all(allowed) {
+            return Some(Self(text.to_owned()));
+        }
+        let problem = reader
+            .error(node.span, format!("{} is not an external id", quoted(text)))
+            .hint("it has 2 to 1,224 of A-Z a-z 0-9 and _+=,.@:/-");
+        reader.report(problem);
+        None
+    }
+}
+
+schema!(
+    ExternalId,
+    inline,
+    json_schema!({ "type": "string", "minLength": 2, "maxLength": 1224, "pattern": "^[A-Za-z0-9_+=,.@:/-]+$" })
 );
 
 /// What a ping says: a preset, or the user's own payload.

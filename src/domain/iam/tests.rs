@@ -23,6 +23,8 @@ fn target(label: &str, at: &str) -> Target {
         phase_minutes: 0,
         spare: 0,
         windows: Vec::new(),
+        on_request: None,
+        role: None,
     }
 }
 

@@ -91,6 +91,8 @@ fn function(interval_minutes: u32, windows: Vec<Window>) -> Target {
         interval_minutes,
         phase_minutes: 0,
         spare: 0,
+        on_request: None,
+        role: None,
         windows,
     }
 }

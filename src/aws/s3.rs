@@ -1,0 +1,108 @@
+//! The Objects port on the SDK: S3, with its conditional reads and writes.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::connector::reasons;
+use super::lambda::refusal;
+use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
+use crate::engine::state::Version;
+
+/// A prefix of a bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    bucket: String,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+}
+
+impl Bucket {
+    pub(super) fn new(client: Client, bucket: &str, prefix: &str) -> Self {
+        let prefix = match prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        Self { client, bucket: bucket.to_owned(), prefix }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// What went wrong, with the object that it is about.
+    fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectsFailed
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        ObjectsFailed(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
+    }
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+impl Objects for Bucket {
+    async fn get(&self, key: &str, known: Option<&Version>) -> Result<Fetched, ObjectsFailed> {
+        let request = self.client.get_object().bucket(&self.bucket).key(self.key(key));
+        let answer = request.set_if_none_match(known.map(|version| version.0.clone())).send().await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match (status(&error), error.code()) {
+                    (Some(304), _) => Ok(Fetched::Unchanged),
+                    // Not a bucket that is missing: that is somebody's mistake.
+                    (Some(404), Some("NoSuchKey") | None) => Ok(Fetched::Missing),
+                    _ => Err(self.failed(key, &error)),
+                };
+            }
+        };
+        let version = Version(answer.e_tag.unwrap_or_default());
+        let body = answer.body.collect().await;
+        let bytes = body.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
+        Ok(Fetched::Object { bytes: bytes.into_bytes().to_vec(), version })
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, NotStored> {
+        let request = self.client.put_object().bucket(&self.bucket).key(self.key(key));
+        let request = match condition {
+            Condition::Always => request,
+            Condition::New => request.if_none_match("*"),
+            Condition::Replaces(version) => request.if_match(&version.0),
+        };
+        match request.body(ByteStream::from(bytes)).send().await {
+            Ok(answer) => Ok(Version(answer.e_tag.unwrap_or_default())),
+            Err(error) => Err(match (status(&error), condition) {
+                // 412: another version. 409: another write at this moment. 404: gone meanwhile.
+                (Some(409 | 412), _) => NotStored::Conflict,
+                (Some(404), Condition::Replaces(_)) if error.code() == Some("NoSuchKey") => {
+                    NotStored::Conflict
+                }
+                _ => NotStored::Failed(self.failed(key, &error)),
+            }),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<(String, Version)>, ObjectsFailed> {
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
+            let answer = request.set_continuation_token(next).send().await;
+            let answer = answer.map_err(|error| self.failed("", &error))?;
+            for object in answer.contents.unwrap_or_default() {
+                let key = object.key.as_deref().and_then(|key| key.strip_prefix(&self.prefix));
+                found.extend(
+                    key.map(|key| (key.to_owned(), Version(object.e_tag.clone().unwrap_or_default()))),
+                );
+            }
+            next = answer.next_continuation_token;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a deployment needs, printed: sample events, the dashboard, IAM policies.
+
+use chrono::SecondsFormat;
+use clap::Args;
+use serde_json::Value;
+
+use super::args::{Configs, Only};
+use super::clock::SystemClock;
+use super::configuration;
+use super::error::Failure;
+use super::exit::Exit;
+use super::output::print;
+use super::values;
+use crate::domain::dashboard;
+use crate::domain::events::{EventKind, sample};
+use crate::domain::function::{AccountId, Region};
+use crate::domain::iam::{Needs, POLICIES_PER_ROLE, S3Prefix, policies};
+use crate::engine::ports::Clock;
+
+/// `warmd lambda-event`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  aws lambda invoke --function-name warmd --cli-binary-format raw-in-base64-out \\
+      --payload \"$(warmd lambda-event warm-request)\" answer.json")]
+pub struct LambdaEventArgs {
+    /// scheduled, warm-request or shard.
+    #[arg(value_name = "KIND", value_parser = kind)]
+    pub kind: EventKind,
+}
+
+/// `warmd dashboard`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  warmd dashboard --print > dashboard.json
+  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json")]
+pub struct DashboardArgs {
+    /// Print the dashboard's body.
+    #[arg(long, required = true)]
+    pub print: bool,
+    /// The Lambda's region.
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1",
+        value_parser = values::region)]
+    pub region: Region,
+    /// The namespace of its metrics.
+    #[arg(long, value_name = "NAME", default_value = "warmd")]
+    pub namespace: String,
+    /// Its log group.
+    #[arg(long, value_name = "NAME", default_value = "/aws/lambda/warmd")]
+    pub log_group: String,
+}
+
+/// `warmd iam`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd iam --account 123456789012 --region eu-west-2 --bus default
+  warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
+
+One policy document a line, each small enough for a managed policy.")]
+pub struct IamArgs {
+    /// The warmer's own account; without it policies leave it open.
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub account: Option<AccountId>,
+    /// The warmer's own region.
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1",
+        value_parser = values::region)]
+    pub region: Region,
+    /// Where state is kept, when that is S3.
+    #[arg(long, value_name = "s3://…", env = "WARMD_STATE", hide_env_values = true)]
+    pub state: Option<String>,
+    /// The bus of shards and requests: its name or ARN.
+    #[arg(long, value_name = "NAME", env = "WARMD_BUS", hide_env_values = true)]
+    pub bus: Option<String>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
+
+fn kind(text: &str) -> Result<EventKind, String> {
+    EventKind::parse(text).ok_or_else(|| {
+        let names = EventKind::ALL.map(EventKind::name).join(", ");
+        format!("expected one of {names}")
+    })
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).ok_or_else(|| "expected the twelve digits of an account".to_owned())
+}
+
+/// Prints a sample event.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
+    let mut event = sample(args.kind);
+    // Of now: one of long ago would be too late to be served.
+    let now = SystemClock.now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    if args.kind == EventKind::Shard {
+        event["detail"]["tick"] = Value::from(now.clone());
+    }
+    event["time"] = Value::from(now);
+    pretty(&event)
+}
+
+/// Prints the dashboard.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
+    pretty(&dashboard::body(&args.namespace, &args.log_group, args.region.as_str()))
+}
+
+/// Prints the policies.
+///
+/// # Errors
+/// A refused configuration, or a place that is none.
+pub fn iam(args: &IamArgs) -> Result<Exit, Failure> {
+    let fleet = configuration::load(&args.configs, &Only::default())?;
+    let place = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
+    let paths = args.configs.paths();
+    let remote = paths.iter().filter_map(|path| path.to_str()).find(|path| path.starts_with("s3://"));
+    let configs = remote.map(place).transpose()?;
+    let state = args.state.as_deref().filter(|state| state.starts_with("s3://")).map(place).transpose()?;
+    let mut roles: Vec<String> =
+        fleet.targets.iter().filter_map(|target| target.role.as_ref().map(|role| role.arn.clone())).collect();
+    roles.sort();
+    roles.dedup();
+    let documents = policies(&Needs {
+        fleet: &fleet,
+        account: args.account.as_ref(),
+        region: args.region,
+        configs: configs.as_ref(),
+        state: state.as_ref(),
+        bus: args.bus.as_deref(),
+        roles: &roles,
+    });
+    if documents.len() > POLICIES_PER_ROLE {
+        tracing::warn!(
+            policies = documents.len(),
+            "a role takes {POLICIES_PER_ROLE} managed policies: tag the functions instead, as the template does"
+        );
+    }
+    let lines: String = documents.iter().map(|document| format!("{document}\n")).collect();
+    print(&lines)?;
+    Ok(Exit::Success)
+}
+
+fn pretty(value: &Value) -> Result<Exit, Failure> {
+    print(&format!("{value:#}\n"))?;
+    Ok(Exit::Success)
+}

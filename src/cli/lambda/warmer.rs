@@ -1,0 +1,514 @@
+//! Serving events.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent as Invocation};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::deadline::divide;
+use super::refused;
+use super::settings::{CustomPayload, Settings};
+use crate::aws::{AwsLambda, CloudWatch, EventBridge, descriptors};
+use crate::cli::args::Only;
+use crate::cli::clock::SystemClock;
+use crate::cli::configuration::{Origin, highest, largest};
+use crate::cli::error::Failure;
+use crate::cli::in_force::{Asked as LookedAt, InForce};
+use crate::cli::store::Store;
+use crate::cli::wiring::World;
+use crate::domain::cost::assume::Assumptions;
+use crate::domain::events::{
+    DirectWarm, ENVIRONMENTS_WARM, LambdaEvent, SOURCE, WARM_SHARD, WarmRequest, environments_warm,
+};
+use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::ledger::Asked;
+use crate::domain::metrics::{Batch, Circumstances};
+use crate::domain::protocol::Protocol;
+use crate::domain::schedule::Minute;
+use crate::domain::shard::{MAX_ATTEMPTS, Shard, ShardRound, pack};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick_line;
+use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::record::{Recorded, Recorder};
+use crate::engine::stop::stop;
+use crate::engine::tick::{Due, Engine};
+
+/// How many minutes are remembered as served.
+const REMEMBERED_MINUTES: usize = 64;
+
+/// Everything that lives on between invocations.
+pub struct Warmer {
+    settings: Settings,
+    world: World,
+    in_force: Arc<InForce>,
+    engine: Arc<Engine<AwsLambda>>,
+    recorder: Recorder<CloudWatch>,
+    events: EventBridge,
+    keeper: Keeper<Store>,
+    served: Mutex<VecDeque<Minute>>,
+}
+
+/// What one invocation is about.
+struct Invoked<'i> {
+    request_id: &'i str,
+    release: Instant,
+    wait: Instant,
+}
+
+impl Warmer {
+    /// Makes everything that can be made before the first event.
+    ///
+    /// # Errors
+    /// A configuration that is refused, or one that does not fit.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        if let Err(error) = descriptors::raise() {
+            warn!(%error, "the limit of open files stays as it is");
+        }
+        let only = Only { regions: settings.regions.clone() };
+        let in_force = InForce::begin(Origin::of_path(Path::new(&settings.configs), &only))?;
+        let fleet = in_force.fleet();
+        let world = World::aws().await;
+        let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+        engine.set_prices(fleet.prices.clone());
+        // CloudWatch reads embedded-metric lines from a Lambda's standard output.
+        let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
+        let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+        let store = Store::at(settings.state.as_deref(), world.clients())?;
+        let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
+        Ok(Self {
+            settings,
+            world,
+            in_force: Arc::new(in_force),
+            engine,
+            recorder,
+            events,
+            keeper: Keeper::new(store, lasting),
+            served: Mutex::default(),
+        })
+    }
+
+    /// Serves one event. The answer is the tick object.
+    ///
+    /// # Errors
+    /// An event that is refused, or that should be delivered again; nothing was sent for it.
+    pub async fn serve(&self, invocation: Invocation<Value>) -> Result<TickReport, Diagnostic> {
+        let Invocation { payload, context } = invocation;
+        let event = LambdaEvent::parse(&payload).map_err(|error| {
+            error!("{error}");
+            refused(error)
+        })?;
+        let invoked = invoked(&context, SystemClock.now());
+        match event {
+            LambdaEvent::Scheduled { at } => Ok(self.scheduled(at, &invoked).await),
+            LambdaEvent::Run { at } => Ok(self.run(at, &invoked).await),
+            LambdaEvent::Shard(shard) => Ok(self.shard(shard, &invoked).await),
+            LambdaEvent::Request(request) => self.request(request, &invoked).await,
+            LambdaEvent::Warm(warm) => self.warm(warm, &invoked).await,
+        }
+    }
+
+    async fn fleet(&self) -> Arc<Fleet> {
+        self.in_force.clone().reload(LookedAt::ByTick, &self.world, &self.engine).await;
+        self.in_force.fleet()
+    }
+
+    /// A tick at the event's own time.
+    async fn scheduled(&self, at: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
+        let fleet = self.fleet().await;
+        let age = SystemClock.now().signed_duration_since(at);
+        let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
+        if most.is_some_and(|most| age > most) {
+            warn!(tick = %at, age_seconds = age.num_seconds(), "too late: nothing is sent for this tick");
+            let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances() };
+            let batch = Batch {
+                namespace: fleet.metrics.namespace.clone(),
+                at: SystemClock.now(),
+                data: circumstances.data(),
+            };
+            note(self.recorder.put(&batch).await);
+            return nothing(at, &fleet);
+        }
+        let minute = Minute::of(at);
+        if !self.claim(minute) {
+            info!(tick = %at, "this minute has been served by this environment: nothing is sent again");
+            return nothing(at, &fleet);
+        }
+        let plan = self.keeper.plan(&fleet, at, minute.plus(-self.settings.tick_minutes)).await;
+        self.tick(&fleet, at, plan, invoked).await
+    }
+
+    /// Whether this environment sees the minute for the first time.
+    fn claim(&self, minute: Minute) -> bool {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.contains(&minute) {
+            return false;
+        }
+        served.push_back(minute);
+        if served.len() > REMEMBERED_MINUTES {
+            served.pop_front();
+        }
+        true
+    }
+
+    /// An operator's tick: every target that is above zero, as `warmd run --once` does it.
+    async fn run(&self, at: Option<DateTime<Utc>>, invoked: &Invoked<'_>) -> TickReport {
+        let fleet = self.fleet().await;
+        let at = at.unwrap_or_else(|| SystemClock.now());
+        let plan = self.keeper.plan_open(&fleet, at).await;
+        self.tick(&fleet, at, plan, invoked).await
+    }
+
+    /// Serves a plan: what does not fit in flight together goes on the bus.
+    async fn tick(
+        &self,
+        fleet: &Fleet,
+        at: DateTime<Utc>,
+        mut plan: Plan,
+        invoked: &Invoked<'_>,
+    ) -> TickReport {
+        let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
+        let (own, handed_on) = self.spread(fleet, at, due).await;
+        let shard = Shard { tick: at, config: Some(fleet.hash.clone()), attempt: 1, rounds: Vec::new() };
+        let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
+        let mut report = self.rounds(fleet, &shard, own, invoked).await;
+        report.rounds.append(&mut plan.skipped);
+        report.unfinished.extend(
+            handed_on
+                .iter()
+                .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
+        );
+        self.keeper.note(&plan, &sent, &report, self.in_force.behind_since()).await;
+        self.record(fleet, &report, invoked).await;
+        report
+    }
+
+    /// A part of a tick that another instance was too small for.
+    async fn shard(&self, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
+        let fleet = self.fleet().await;
+        if shard.config.as_deref() != Some(fleet.hash.as_str()) {
+            warn!(config = ?shard.config, own = %fleet.hash, "the shard was planned on another configuration");
+        }
+        let mut skipped = Vec::new();
+        let due = shard.rounds.iter().filter_map(|round| {
+            let id = round.function.identity(round.region);
+            let Some(target) = fleet.targets.iter().find(|target| target.id == id) else {
+                warn!(function = %round.function, region = %round.region, "not in the configuration: not served");
+                return None;
+            };
+            // Whoever puts it on the bus cannot have more warmed than the configuration does.
+            let concurrency = round.concurrency.min(highest(target));
+            (concurrency > 0).then(|| Due { target: Arc::new(target.clone()), concurrency })
+        });
+        let due = self.allowed(&mut skipped, due.collect());
+        let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
+        report.rounds.append(&mut skipped);
+        self.keeper.note(&Plan::default(), &due, &report, self.in_force.behind_since()).await;
+        self.record(&fleet, &report, invoked).await;
+        report
+    }
+
+    /// An application asks for warmth.
+    async fn request(&self, request: WarmRequest, invoked: &Invoked<'_>) -> Result<TickReport, Diagnostic> {
+        let started = Instant::now();
+        let fleet = self.fleet().await;
+        let refuse = |reason: String| {
+            let reason = format!("the Warm Request is refused, and nothing was sent: {reason}");
+            error!(function = %request.function, "{reason}");
+            Err(refused(reason))
+        };
+        let targets: Vec<&Target> = fleet
+            .targets
+            .iter()
+            .filter(|target| target.id == request.function.identity(target.region()))
+            .filter(|target| request.region.is_none_or(|region| region == target.region()))
+            .collect();
+        if targets.is_empty() {
+            return refuse(format!("`{}` is not in the configuration of this region", request.function));
+        }
+        let targets: Vec<&Target> =
+            targets.into_iter().filter(|target| target.on_request.is_some()).collect();
+        if targets.is_empty() {
+            return refuse(format!("`{}` has no `on_request` in the configuration", request.function));
+        }
+        if request.keep_for.is_some() && self.keeper.lasting() == Lasting::No {
+            return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
+        }
+        let at = request.at.unwrap_or_else(|| SystemClock.now());
+        let asked = Asked {
+            at,
+            concurrency: request.concurrency,
+            keep_for: request.keep_for,
+            reason: request.reason.clone(),
+        };
+        info!(function = %request.function, concurrency = request.concurrency, reason = request.reason, "asked for warmth");
+        let mut plan = match self.keeper.request(&targets, &asked).await {
+            Ok(plan) => plan,
+            Err(unavailable) => return refuse(unavailable.to_string()),
+        };
+        let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
+        let shard = Shard { tick: at, config: Some(fleet.hash.clone()), attempt: 1, rounds: Vec::new() };
+        let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
+        // Told before anything else is written: somebody may wait for it.
+        self.tell(&report, started.elapsed()).await;
+        report.rounds.append(&mut plan.skipped);
+        self.keeper.note_request(&fleet, &due, &report).await;
+        self.record(&fleet, &report, invoked).await;
+        Ok(report)
+    }
+
+    /// An operator's round.
+    async fn warm(&self, warm: DirectWarm, invoked: &Invoked<'_>) -> Result<TickReport, Diagnostic> {
+        let fleet = self.fleet().await;
+        let own = self.world.clients().own_region().ok().and_then(|region| Region::parse(region).ok());
+        let place = warm.function.place.as_ref().map(|(_, region)| *region);
+        let Some(region) = place.or(warm.region).or(own) else {
+            return Err(refused("nothing was sent: the function's region is not known"));
+        };
+        let id = warm.function.identity(region);
+        let configured = fleet.targets.iter().find(|target| target.id == id).cloned();
+        let mut target = configured.unwrap_or_else(|| unconfigured(&warm.function, region));
+        target.protocol = warm.protocol.unwrap_or(target.protocol);
+        target.hold = warm.hold.unwrap_or(target.hold);
+        let at = SystemClock.now();
+        if let Err(failure) = self.world.cap(warm.concurrency, warm.concurrency) {
+            return Err(refused(format!("nothing was sent: {failure}")));
+        }
+        let mut skipped = Vec::new();
+        let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
+        let due = self.allowed(&mut skipped, due);
+        let shard =
+            Shard { tick: at, config: Some(fleet.hash.clone()), attempt: MAX_ATTEMPTS, rounds: Vec::new() };
+        let mut report = self.rounds(&fleet, &shard, due, invoked).await;
+        report.rounds.append(&mut skipped);
+        self.record(&fleet, &report, invoked).await;
+        Ok(report)
+    }
+
+    /// Takes out rounds whose payload is the configuration's own, unless that is allowed.
+    fn allowed(&self, skipped: &mut Vec<RoundRecord>, due: Vec<Due>) -> Vec<Due> {
+        let (refused, allowed): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| {
+            self.settings.custom_payload == CustomPayload::Refused
+                && matches!(due.target.protocol, Protocol::Custom(_))
+        });
+        for due in refused {
+            error!(function = %due.target.label, region = %due.target.region(),
+                "not sent: its payload is `custom`, which needs WARMD_ALLOW_CUSTOM_PAYLOAD=true");
+            skipped.push(RoundRecord::skipped(&due.target, due.concurrency, Skipped::CustomPayload));
+        }
+        allowed
+    }
+
+    /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
+    async fn spread(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+        // Another instance would not know that they are in flight. The engine skips them.
+        let in_flight = self.engine.still_in_flight();
+        let (busy, due): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
+        let (mut own, handed_on) = self.spread_free(fleet, at, due).await;
+        own.extend(busy);
+        (own, handed_on)
+    }
+
+    async fn spread_free(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+        let cap = fleet.limits.max_in_flight;
+        if pings <= u64::from(cap) || self.settings.bus.is_none() {
+            return (due, Vec::new());
+        }
+        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
+        let shards = pack(&rounds, cap, at, Some(&fleet.hash));
+        // The first is as full as any: this instance serves it itself.
+        let lost = self.put(shards.get(1..).unwrap_or_default()).await;
+        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
+        let mut mine: Vec<&ShardRound> = first.chain(&lost).collect();
+        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
+        due.into_iter().partition(|due| {
+            let round = shard_round(due);
+            let found = mine.iter().position(|own| **own == round);
+            found.map(|index| mine.swap_remove(index)).is_some()
+        })
+    }
+
+    /// Puts shards on the bus. Returns the rounds that the bus did not take.
+    async fn put(&self, shards: &[Shard]) -> Vec<ShardRound> {
+        let event = |shard: &Shard| Event {
+            bus: self.settings.bus.clone(),
+            source: SOURCE.to_owned(),
+            detail_type: WARM_SHARD.to_owned(),
+            detail: shard.detail().to_string(),
+        };
+        let events: Vec<Event> = shards.iter().map(event).collect();
+        let Err(lost) = self.events.put(&events).await else {
+            return Vec::new();
+        };
+        error!("{lost}");
+        let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+        let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
+        let pairs = events.iter().zip(shards).filter(is_lost);
+        pairs.flat_map(|(_, shard)| shard.rounds.clone()).collect()
+    }
+
+    /// Runs rounds within the invocation's time. Those that were not released are handed on, as often as they may be.
+    async fn rounds(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>, invoked: &Invoked<'_>) -> TickReport {
+        let (stopper, stop) = stop();
+        let ticking = self.engine.tick_until(
+            shard.tick,
+            Some(fleet.hash.clone()),
+            due.clone(),
+            &stop,
+            Some(invoked.wait),
+        );
+        let stopping = async {
+            tokio::time::sleep_until(invoked.release).await;
+            stopper.stop();
+            std::future::pending::<()>().await
+        };
+        let mut report = tokio::select! {
+            report = ticking => report,
+            () = stopping => nothing(shard.tick, fleet),
+        };
+        if self.settings.bus.is_some() {
+            self.hand_on(fleet, shard, &due, &mut report).await;
+        }
+        report
+    }
+
+    async fn hand_on(&self, fleet: &Fleet, shard: &Shard, due: &[Due], report: &mut TickReport) {
+        let is_left = |due: &&Due| {
+            let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
+            report.unfinished.contains(&as_left)
+        };
+        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
+        let Some(retry) = shard.retry(left) else {
+            return;
+        };
+        let shards: Vec<Shard> =
+            pack(&retry.rounds, fleet.limits.max_in_flight, retry.tick, retry.config.as_deref())
+                .into_iter()
+                .map(|part| Shard { attempt: retry.attempt, ..part })
+                .collect();
+        let lost = self.put(&shards).await;
+        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
+            let is_lost = lost.iter().any(|round| {
+                round.region == left.region
+                    && round.function.identity(round.region).unqualified() == left.function
+                    && round.function.qualifier.as_ref().map(|own| own.as_str()) == left.qualifier.as_deref()
+            });
+            if !is_lost {
+                left.reason = UnfinishedReason::HandedOn;
+            }
+        }
+    }
+
+    /// Says on the bus that a request's environments are warm.
+    async fn tell(&self, report: &TickReport, took: Duration) {
+        if self.settings.bus.is_none() {
+            return;
+        }
+        let event = |round: &RoundRecord| {
+            let qualifier = round.qualifier.as_ref().map(|own| format!(":{own}")).unwrap_or_default();
+            let function = format!("{}{qualifier}", round.function);
+            Event {
+                bus: self.settings.bus.clone(),
+                source: SOURCE.to_owned(),
+                detail_type: ENVIRONMENTS_WARM.to_owned(),
+                detail: environments_warm(&function, round.reached, round.evidence, took).to_string(),
+            }
+        };
+        let rounds = report.rounds.iter().filter(|round| round.skipped.is_none());
+        let events: Vec<Event> = rounds.map(event).collect();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(lost) = self.events.put(&events).await {
+            error!("{lost}");
+        }
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        let age = self.in_force.behind_since().map(|since| SystemClock.now().signed_duration_since(since));
+        Circumstances { ticks_stale: 0, config_age: age.map(|age| age.to_std().unwrap_or_default()) }
+    }
+
+    /// Writes the tick down: in the log, and in CloudWatch.
+    async fn record(&self, fleet: &Fleet, report: &TickReport, invoked: &Invoked<'_>) {
+        let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
+        lines.push('\n');
+        let written = {
+            let mut out = io::stdout().lock();
+            out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+        };
+        if let Err(error) = written {
+            error!(%error, "the tick could not be written to standard output");
+        }
+        // The metrics are of now, also when an operator asked for another minute.
+        let now = SystemClock.now();
+        let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
+        let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
+        note(self.recorder.record_with(&shown, &fleet.metrics, self.circumstances()).await);
+    }
+}
+
+/// The recorder has said what went wrong.
+fn note(recorded: Recorded) {
+    match recorded {
+        Recorded::Sent => {}
+        Recorded::FellBack | Recorded::Lost => warn!("CloudWatch misses metrics of this tick"),
+    }
+}
+
+fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
+    let deadline = i64::try_from(context.deadline).ok().and_then(DateTime::from_timestamp_millis);
+    let left = deadline.and_then(|deadline| deadline.signed_duration_since(now).to_std().ok());
+    let share = divide(left.unwrap_or_default());
+    let start = Instant::now();
+    Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
+}
+
+fn nothing(tick: DateTime<Utc>, fleet: &Fleet) -> TickReport {
+    TickReport {
+        tick,
+        config: Some(fleet.hash.clone()),
+        duration_ms: 0,
+        rounds: Vec::new(),
+        unfinished: Vec::new(),
+    }
+}
+
+fn shard_round(due: &Due) -> ShardRound {
+    let id = &due.target.id;
+    let place = id.account.clone().map(|account| (account, id.region));
+    let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
+    ShardRound { function, region: id.region, concurrency: due.concurrency }
+}
+
+/// A function that is not configured, as `warmd warm` takes it.
+fn unconfigured(function: &FunctionRef, region: Region) -> Target {
+    Target {
+        id: function.identity(region),
+        label: function.to_string(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
+        timeout: None,
+        memory_mb: None,
+        architecture: Architecture::default(),
+        downloads: Vec::new(),
+        assume: Assumptions::default(),
+        interval_minutes: 1,
+        phase_minutes: 0,
+        spare: 0,
+        windows: Vec::new(),
+        on_request: None,
+        role: None,
+    }
+}

@@ -1,0 +1,233 @@
+//! `warmd publish`: makes a configuration live, all of it at once, or goes back to the one before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use chrono::{SecondsFormat, TimeDelta};
+use clap::Args;
+use sha2::{Digest, Sha256};
+
+use super::args::Only;
+use super::clock::SystemClock;
+use super::configuration::Origin;
+use super::diff::difference;
+use super::error::Failure;
+use super::exit::Exit;
+use super::output::{complain, print};
+use super::place::S3Place;
+use super::plan::Period;
+use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile};
+use super::render::{self, Style};
+use super::wiring::World;
+use crate::aws::Bucket;
+use crate::config::Loaded;
+use crate::domain::fleet::Fleet;
+use crate::domain::schedule::Minute;
+use crate::engine::ports::{Clock, Condition, Fetched, NotStored, Objects};
+use crate::engine::state::Version;
+
+/// How many earlier versions a manifest remembers.
+const REMEMBERED: usize = 10;
+/// How much time the difference is shown for.
+const COMPARED: TimeDelta = TimeDelta::days(7);
+
+/// `warmd publish`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd publish warm-configs s3://my-warmd/configs
+  warmd publish --rollback s3://my-warmd/configs
+
+Validates, shows the difference to what is live over the next 7 days, uploads every file under a
+name made of its content, and then switches one object, the manifest: who reads sees the old
+configuration or the new one, never a mixture. When somebody else publishes at the same moment,
+one of the two is refused.")]
+pub struct PublishArgs {
+    /// Files or directories, and last the place: s3://bucket/prefix.
+    #[arg(value_name = "PATH… s3://BUCKET/PREFIX", required = true, num_args = 1..)]
+    pub places: Vec<String>,
+    /// Go back to the configuration that was live before.
+    #[arg(long)]
+    pub rollback: bool,
+}
+
+/// Publishes.
+///
+/// # Errors
+/// A configuration that is refused, a place that cannot be written, or somebody who was faster.
+pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> {
+    let (last, paths) =
+        args.places.split_last().ok_or_else(|| Failure::Usage("no place is given".to_owned()))?;
+    let place = match S3Place::parse(last) {
+        Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
+        None => {
+            let message = format!("`{last}` is not a place to publish to: give s3://bucket/prefix last");
+            return Err(Failure::Usage(message));
+        }
+    };
+    match (args.rollback, paths) {
+        (true, []) => rollback(&place).await,
+        (true, _) => Err(Failure::Usage("--rollback takes the place only".to_owned())),
+        (false, []) => Err(Failure::Usage("say what to publish: PATH… before the place".to_owned())),
+        (false, paths) => upload(paths, &place, style).await,
+    }
+}
+
+async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit, Failure> {
+    let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+    let loaded = Origin::of_paths(paths, &Only::default()).load()?;
+    let files = files(&loaded)?;
+    let bucket = bucket(place).await?;
+    // Read before anything is written: what is switched is what was compared with.
+    let live = live(&bucket).await?;
+    show_difference(place, live.is_some(), &loaded.fleet, style)?;
+    if live.as_ref().is_some_and(|(_, manifest)| manifest.config == loaded.fleet.hash) {
+        print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
+        return Ok(Exit::Success);
+    }
+    for (file, text) in &files {
+        match bucket.put(&file.key, text.clone().into_bytes(), Condition::New).await {
+            // It is there: its name is its content.
+            Ok(_) | Err(NotStored::Conflict) => {}
+            Err(NotStored::Failed(error)) => return Err(Failure::Unexpected(error.to_string())),
+        }
+    }
+    let before = live.as_ref().map(|(_, manifest)| earlier(manifest)).unwrap_or_default();
+    let manifest = Manifest {
+        config: loaded.fleet.hash.clone(),
+        files: files.into_iter().map(|(file, _)| file).collect(),
+        published: now(),
+        before,
+    };
+    switch(&bucket, &manifest, live.as_ref().map(|(version, _)| version)).await?;
+    print(&format!("{} is live at {place}\n", manifest.config))?;
+    Ok(Exit::Success)
+}
+
+async fn rollback(place: &S3Place) -> Result<Exit, Failure> {
+    let bucket = bucket(place).await?;
+    let live = live(&bucket).await?;
+    let Some((version, manifest)) = live else {
+        return Err(Failure::Usage(format!("nothing has been published at {place}")));
+    };
+    let Some((previous, older)) = manifest.before.split_first() else {
+        return Err(Failure::Usage(format!("nothing was live at {place} before {}", manifest.config)));
+    };
+    let restored = Manifest {
+        config: previous.config.clone(),
+        files: previous.files.clone(),
+        published: now(),
+        before: older.to_vec(),
+    };
+    switch(&bucket, &restored, Some(&version)).await?;
+    print(&format!("{} is live at {place} again, instead of {}\n", restored.config, manifest.config))?;
+    Ok(Exit::Success)
+}
+
+async fn bucket(place: &S3Place) -> Result<Bucket, Failure> {
+    let world = World::aws().await;
+    let bucket = world.clients().bucket(&place.bucket, &place.prefix);
+    bucket.map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The live manifest and its version; none when nothing has been published.
+async fn live(bucket: &Bucket) -> Result<Option<(Version, Manifest)>, Failure> {
+    match bucket.get(MANIFEST, None).await.map_err(|error| Failure::Unexpected(error.to_string()))? {
+        Fetched::Object { bytes, version } => {
+            let manifest = serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::Usage(format!("the manifest that is live cannot be read: {error}"))
+            })?;
+            Ok(Some((version, manifest)))
+        }
+        Fetched::Missing | Fetched::Unchanged => Ok(None),
+    }
+}
+
+/// Writes the manifest, unless somebody else has.
+async fn switch(bucket: &Bucket, manifest: &Manifest, replaces: Option<&Version>) -> Result<(), Failure> {
+    let bytes =
+        serde_json::to_vec_pretty(manifest).map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let condition = replaces.map_or(Condition::New, Condition::Replaces);
+    bucket.put(MANIFEST, bytes, condition).await.map(drop).map_err(|error| match error {
+        NotStored::Conflict => Failure::Usage(
+            "somebody else has published meanwhile: nothing was changed\nhint: look at what is live now, and try again"
+                .to_owned(),
+        ),
+        NotStored::Failed(error) => Failure::Unexpected(error.to_string()),
+    })
+}
+
+fn earlier(manifest: &Manifest) -> Vec<EarlierVersion> {
+    let Manifest { config, files, published, before } = manifest.clone();
+    let mut all = vec![EarlierVersion { config, files, published }];
+    all.extend(before);
+    all.truncate(REMEMBERED);
+    all
+}
+
+/// Shows what will change against what is live.
+fn show_difference(place: &S3Place, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
+    let from = Minute::of(SystemClock.now());
+    let period = Period { from, until: from.plus(COMPARED.num_minutes()) };
+    match Origin::of_path(Path::new(&place.to_string()), &Only::default()).load() {
+        Ok(live) => print(&render::diff::table(&difference(&live.fleet, new, period), period, style))?,
+        Err(problems) if published => {
+            complain(&problems.render_text(false));
+            complain("what is live is broken, so there is nothing to compare with");
+        }
+        Err(_) => complain(&format!("nothing is live at {place} yet")),
+    }
+    Ok(())
+}
+
+/// Every file that the configuration consists of, with its text, as it will be in the bucket.
+fn files(loaded: &Loaded) -> Result<Vec<(ManifestFile, String)>, Failure> {
+    let mut texts: BTreeMap<PathBuf, (bool, String)> = BTreeMap::new();
+    for path in loaded.attachments() {
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", path.display())))?;
+        texts.insert(plain(path)?, (false, text));
+    }
+    for file in loaded.files() {
+        texts.insert(plain(Path::new(&file.path))?, (true, file.text.clone()));
+    }
+    let root = common(texts.keys().map(PathBuf::as_path));
+    let files = texts.into_iter().map(|(path, (configuration, text))| {
+        let inside = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
+        let digest = Sha256::digest(text.as_bytes());
+        let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        (ManifestFile { path: inside, key: format!("objects/{digest}/{name}"), configuration }, text)
+    });
+    Ok(files.collect())
+}
+
+/// An absolute path without `.` and `..`, as far as the text tells.
+fn plain(path: &Path) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let mut out = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    Ok(out)
+}
+
+/// The deepest folder that all the files are in.
+fn common<'p>(mut paths: impl Iterator<Item = &'p Path>) -> PathBuf {
+    let first = paths.next().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
+    paths.fold(first, |root, path| {
+        let shared = root.ancestors().find(|folder| path.starts_with(folder));
+        shared.map(Path::to_owned).unwrap_or_default()
+    })
+}
+
+fn now() -> String {
+    SystemClock.now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,276 @@
+//! A configuration in S3: either what is published there under a manifest, or the YAML objects that lie there.
+//!
+//! Objects are read again only when they have changed. A manifest names every object of its version, and objects
+//! of a version are never written again: a reader sees the old configuration or the new one, never a mixture.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{self, Runtime};
+
+use super::place::S3Place;
+use crate::aws::{Bucket, Clients};
+use crate::config::{self, Loaded, Problem, Problems, SourceFile};
+use crate::domain::function::Region;
+use crate::engine::ports::{Fetched, Objects, ObjectsFailed};
+use crate::engine::state::Version;
+
+/// The object that says which version is live.
+pub const MANIFEST: &str = "manifest.json";
+/// The most objects that are read without a manifest.
+const MOST_OBJECTS: usize = 1_000;
+/// The most bytes of an object: what the configuration takes of a file.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Which version is live, and which were before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The live configuration's hash: the tick object's `config`.
+    pub config: String,
+    /// Its files.
+    pub files: Vec<ManifestFile>,
+    /// When it was published.
+    pub published: String,
+    /// What was live before, the latest first: `publish --rollback` goes back to it.
+    #[serde(default)]
+    pub before: Vec<EarlierVersion>,
+}
+
+/// A version that was live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierVersion {
+    /// Its hash.
+    pub config: String,
+    /// Its files.
+    pub files: Vec<ManifestFile>,
+    /// When it was published.
+    pub published: String,
+}
+
+/// A file of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Its path, relative to the configuration: what other files name it by.
+    pub path: String,
+    /// Its object, relative to the prefix. Named by its content, so it never changes.
+    pub key: String,
+    /// Whether it is a configuration, not just a file that one names.
+    pub configuration: bool,
+}
+
+/// A configuration in S3.
+pub struct Remote {
+    place: S3Place,
+    /// None only while it is being dropped.
+    runtime: Option<Runtime>,
+    bucket: Mutex<Option<Bucket>>,
+    seen: Mutex<Seen>,
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // To wait for it, as its own drop does, is not allowed where this may happen.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Remote({})", self.place)
+    }
+}
+
+/// What was read last.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    manifest: Option<(Version, Manifest)>,
+    /// By path relative to the configuration.
+    files: BTreeMap<String, SeenFile>,
+}
+
+#[derive(Debug, Clone)]
+struct SeenFile {
+    key: String,
+    version: Version,
+    configuration: bool,
+    text: Arc<Result<String, String>>,
+}
+
+impl Remote {
+    /// The configuration at a place. Nothing is read yet.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn new(place: S3Place) -> Result<Self, String> {
+        // A runtime of its own: commands that are not async read configurations too, and a reader that blocks must
+        // not wait for threads that wait for it.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("cannot read from S3: {error}"))?;
+        Ok(Self { place, runtime: Some(runtime), bucket: Mutex::default(), seen: Mutex::default() })
+    }
+
+    /// Looks at what is there now. Returns the version of each object.
+    ///
+    /// # Errors
+    /// When S3 cannot be read.
+    pub fn refresh(&self) -> Result<Vec<(String, String)>, Problems> {
+        let look = || match &self.runtime {
+            Some(runtime) => runtime.block_on(self.look()),
+            None => Err(ObjectsFailed("the process is ending".to_owned())),
+        };
+        // A thread that runs a runtime cannot block on another one; a thread of its own can.
+        let looked = std::thread::scope(|scope| scope.spawn(look).join());
+        let looked =
+            looked.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())));
+        match looked {
+            Ok(seen) => {
+                let stamps =
+                    seen.files.iter().map(|(path, file)| (path.clone(), file.version.0.clone())).collect();
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+                Ok(stamps)
+            }
+            Err(error) => Err(problem(&self.place.to_string(), format!("cannot be read: {error}"))),
+        }
+    }
+
+    /// Checks what [`Remote::refresh`] saw last.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn load(&self, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let root = self.place.to_string();
+        let mut files = Vec::new();
+        for (path, file) in seen.files.iter().filter(|(_, file)| file.configuration) {
+            let path = format!("{root}/{path}");
+            match file.text.as_ref() {
+                Ok(text) => files.push(SourceFile { path, text: text.clone() }),
+                Err(reason) => return Err(problem(&path, reason.clone())),
+            }
+        }
+        if files.is_empty() {
+            return Err(problem(&root, "there is no .yaml object under this prefix".to_owned()));
+        }
+        let mut read = |path: &str| {
+            let wanted = relative(path.strip_prefix(&root).unwrap_or(path));
+            let file = seen.files.get(&wanted);
+            let text = file.ok_or_else(|| "there is no such object".to_owned())?;
+            text.text.as_ref().clone()
+        };
+        let mut loaded = config::resolve(files, &mut read, filter)?;
+        if let Some((_, manifest)) = &seen.manifest {
+            // The name under which it was published, wherever its files lay then.
+            loaded.fleet.hash.clone_from(&manifest.config);
+        }
+        Ok(loaded)
+    }
+
+    async fn look(&self) -> Result<Seen, ObjectsFailed> {
+        let bucket = self.bucket().await?;
+        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = before.manifest.as_ref().map(|(version, _)| version);
+        match bucket.get(MANIFEST, known).await? {
+            Fetched::Unchanged => Ok(before),
+            Fetched::Object { bytes, version } => {
+                let manifest: Manifest = serde_json::from_slice(&bytes)
+                    .map_err(|error| ObjectsFailed(format!("{MANIFEST} cannot be read: {error}")))?;
+                self.published(&bucket, &before, version, manifest).await
+            }
+            Fetched::Missing => self.lying(&bucket, &before).await,
+        }
+    }
+
+    async fn bucket(&self) -> Result<Bucket, ObjectsFailed> {
+        let known = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(bucket) = known {
+            return Ok(bucket);
+        }
+        let bucket = Clients::load().await.bucket(&self.place.bucket, &self.place.prefix);
+        let bucket = bucket.map_err(|error| ObjectsFailed(error.to_string()))?;
+        *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = Some(bucket.clone());
+        Ok(bucket)
+    }
+
+    /// What a manifest names.
+    async fn published(
+        &self,
+        bucket: &Bucket,
+        before: &Seen,
+        version: Version,
+        manifest: Manifest,
+    ) -> Result<Seen, ObjectsFailed> {
+        let mut files = BTreeMap::new();
+        for file in &manifest.files {
+            let known = before.files.values().find(|seen| seen.key == file.key && seen.version.0 == file.key);
+            let text = match known {
+                Some(known) => Arc::clone(&known.text),
+                None => match bucket.get(&file.key, None).await? {
+                    Fetched::Object { bytes, .. } => Arc::new(text(bytes)),
+                    Fetched::Missing | Fetched::Unchanged => {
+                        Arc::new(Err(format!("its object {} is missing", file.key)))
+                    }
+                },
+            };
+            // Named by its content: the key is the version.
+            let (key, version) = (file.key.clone(), Version(file.key.clone()));
+            let seen = SeenFile { key, version, configuration: file.configuration, text };
+            files.insert(relative(&file.path), seen);
+        }
+        Ok(Seen { manifest: Some((version, manifest)), files })
+    }
+
+    /// The YAML objects that lie under the prefix, and the calendars that they may name.
+    async fn lying(&self, bucket: &Bucket, before: &Seen) -> Result<Seen, ObjectsFailed> {
+        let mut files = BTreeMap::new();
+        let listed = bucket.list().await?;
+        let wanted = listed.into_iter().filter(|(key, _)| {
+            let extension = key.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+            matches!(extension.as_deref(), Some("yaml" | "yml" | "ics"))
+        });
+        for (key, version) in wanted.take(MOST_OBJECTS) {
+            let known = before.files.get(&key).filter(|seen| seen.version == version);
+            let (text, version) = match known {
+                Some(known) => (Arc::clone(&known.text), version),
+                None => match bucket.get(&key, None).await? {
+                    Fetched::Object { bytes, version } => (Arc::new(text(bytes)), version),
+                    // Gone between the list and now.
+                    Fetched::Missing | Fetched::Unchanged => continue,
+                },
+            };
+            // As in a directory: those in deeper ones are for calendars to name.
+            let configuration = !key.contains('/') && !key.to_ascii_lowercase().ends_with(".ics");
+            files.insert(key.clone(), SeenFile { key, version, configuration, text });
+        }
+        Ok(Seen { manifest: None, files })
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.len() > MOST_BYTES {
+        return Err("the object is larger than 8 MB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "the object is not UTF-8 text".to_owned())
+}
+
+/// A path without `.`, `..` and empty parts.
+pub fn relative(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// A mistake of a whole source.
+pub fn problem(path: &str, message: String) -> Problems {
+    Problem::of_file(path, message).into()
+}

@@ -1,0 +1,106 @@
+//! Where state is kept: a directory, S3, or nowhere beyond this process.
+
+use std::path::PathBuf;
+
+use super::error::Failure;
+use super::place::S3Place;
+use crate::aws::{Bucket, Clients};
+use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};
+
+/// A state store.
+#[derive(Debug)]
+pub enum Store {
+    /// Ends with the process.
+    Memory(Memory),
+    /// A directory.
+    Directory(Directory),
+    /// A prefix of a bucket.
+    S3(ObjectState<Bucket>),
+}
+
+impl Store {
+    /// The store at a place: a directory or `s3://bucket/prefix`; memory when none is given.
+    ///
+    /// # Errors
+    /// A place that is none, or no region for S3.
+    pub fn at(place: Option<&str>, clients: &Clients) -> Result<Self, Failure> {
+        let Some(text) = place.filter(|place| !place.is_empty()) else {
+            return Ok(Self::Memory(Memory::default()));
+        };
+        match S3Place::parse(text) {
+            None => Ok(Self::Directory(Directory::new(PathBuf::from(text)))),
+            Some(Err(wrong)) => Err(Failure::Usage(format!("{text}: {wrong}"))),
+            Some(Ok(S3Place { bucket, prefix })) => {
+                let bucket = clients.bucket(&bucket, &prefix);
+                let bucket = bucket.map_err(|error| Failure::Usage(error.to_string()))?;
+                Ok(Self::S3(ObjectState(bucket)))
+            }
+        }
+    }
+
+    /// Whether it outlives the process.
+    pub fn lasts(&self) -> bool {
+        !matches!(self, Self::Memory(_))
+    }
+}
+
+impl State for Store {
+    async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
+        match self {
+            Self::Memory(store) => store.get(name).await,
+            Self::Directory(store) => store.get(name).await,
+            Self::S3(store) => store.get(name).await,
+        }
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>, replaces: Option<&Version>) -> Result<Version, NotPut> {
+        match self {
+            Self::Memory(store) => store.put(name, bytes, replaces).await,
+            Self::Directory(store) => store.put(name, bytes, replaces).await,
+            Self::S3(store) => store.put(name, bytes, replaces).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::wiring::World;
+    use crate::engine::ports::{Condition, Fetched, Objects};
+    use crate::engine::state::contract;
+
+    #[tokio::test]
+    async fn s3_keeps_the_contract_of_stores() {
+        let world = World::local(&[]).unwrap();
+        contract::holds(Store::at(Some("s3://warmd-state/live"), world.clients()).unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn objects_are_read_again_only_when_they_have_changed() {
+        let world = World::local(&[]).unwrap();
+        let bucket = world.clients().bucket("warmd-config", "a/b").unwrap();
+        assert_eq!(bucket.get("x.yaml", None).await.unwrap(), Fetched::Missing);
+        let version = bucket.put("x.yaml", b"1".to_vec(), Condition::Always).await.unwrap();
+        bucket.put("deep/é &<.ics", b"2".to_vec(), Condition::New).await.unwrap();
+        assert_eq!(bucket.get("x.yaml", Some(&version)).await.unwrap(), Fetched::Unchanged);
+        let changed = bucket.put("x.yaml", b"3".to_vec(), Condition::Always).await.unwrap();
+        let fetched = bucket.get("x.yaml", Some(&version)).await.unwrap();
+        assert_eq!(fetched, Fetched::Object { bytes: b"3".to_vec(), version: changed.clone() });
+        let other = world.clients().bucket("warmd-config", "a").unwrap();
+        other.put("c.yaml", b"4".to_vec(), Condition::Always).await.unwrap();
+        let listed = bucket.list().await.unwrap();
+        let keys: Vec<_> = listed.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["deep/é &<.ics", "x.yaml"]);
+        assert_eq!(listed[1].1, changed);
+    }
+
+    #[tokio::test]
+    async fn long_lists_come_whole() {
+        let world = World::local(&[]).unwrap();
+        let bucket = world.clients().bucket("warmd-config", "many").unwrap();
+        for index in 0..1_001 {
+            bucket.put(&format!("{index:04}"), Vec::new(), Condition::Always).await.unwrap();
+        }
+        assert_eq!(bucket.list().await.unwrap().len(), 1_001);
+    }
+}

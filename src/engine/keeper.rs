@@ -1,0 +1,324 @@
+//! Planning with what outlives the process, and noting what came of it.
+//!
+//! When the store cannot be read, the schedule alone decides: a fleet that is pinged once too often is better off
+//! than one that goes cold. Pauses that were read before stay in force.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::error;
+
+use super::state::{State, Unavailable, read, update};
+use super::tick::Due;
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::ledger::{
+    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Status,
+};
+use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
+
+/// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
+const BUSY_MARGIN: TimeDelta = TimeDelta::seconds(20);
+
+/// Whether documents outlive the process. Those that do not tell nothing of what other processes have served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// They do.
+    Yes,
+    /// They do not.
+    No,
+}
+
+/// Plans ticks with a state store.
+#[derive(Debug)]
+pub struct Keeper<S> {
+    state: S,
+    lasting: Lasting,
+    pauses: Mutex<Pauses>,
+}
+
+/// What a tick is to do.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The rounds.
+    pub due: Vec<Due>,
+    /// Rounds that are due and not to be sent.
+    pub skipped: Vec<RoundRecord>,
+    /// What was noted as served, by [`ledger::key`], and what was noted before.
+    claimed: BTreeMap<String, Option<i64>>,
+}
+
+impl Plan {
+    /// A plan of these rounds, of which nothing is noted.
+    pub fn of(due: Vec<Due>) -> Self {
+        Self { due, ..Self::default() }
+    }
+}
+
+impl<S: State> Keeper<S> {
+    /// A keeper of what is in `state`.
+    pub fn new(state: S, lasting: Lasting) -> Self {
+        Self { state, lasting, pauses: Mutex::default() }
+    }
+
+    /// The store.
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// Whether the store outlives the process.
+    pub fn lasting(&self) -> Lasting {
+        self.lasting
+    }
+
+    /// What a tick at `now` serves; `previous` is the schedule's firing before. What it serves is noted at once: of
+    /// two deliveries of the same minute, one finds that the other has it.
+    pub async fn plan(&self, fleet: &Fleet, now: DateTime<Utc>, previous: Minute) -> Plan {
+        let minute = Minute::of(now);
+        let fleet = &*self.with_requests(fleet, now).await;
+        let mut claimed = BTreeMap::new();
+        let due = match self.lasting {
+            Lasting::No => schedule::plan_tick(fleet, minute, Mode::DueSince(previous)),
+            Lasting::Yes => {
+                let pauses = self.pauses().await;
+                let claim = |served: &mut Served| {
+                    let due = served.plan(fleet, minute, previous);
+                    let targets = due.iter().filter_map(|due| fleet.targets.get(due.index));
+                    let free: Vec<&Target> = targets
+                        .filter(|target| pauses.of(target, now).is_none() && !served.is_busy(target, now))
+                        .collect();
+                    let before = |target: &&Target| {
+                        let key = ledger::key(target);
+                        let before = served.targets.get(&key).copied();
+                        (key, before)
+                    };
+                    let claimed: BTreeMap<_, _> = free.iter().map(before).collect();
+                    served.note(minute, free, []);
+                    (due, claimed)
+                };
+                match update(&self.state, SERVED, claim).await {
+                    Ok((due, noted)) => {
+                        claimed = noted;
+                        due
+                    }
+                    Err(unavailable) => {
+                        say(&unavailable, "what was served before is not known");
+                        schedule::plan_tick(fleet, minute, Mode::DueSince(previous))
+                    }
+                }
+            }
+        };
+        Plan { claimed, ..self.sift(fleet, now, &due).await }
+    }
+
+    /// What is above zero at `now`, due or not.
+    pub async fn plan_open(&self, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
+        let fleet = &*self.with_requests(fleet, now).await;
+        self.sift(fleet, now, &schedule::plan_tick(fleet, Minute::of(now), Mode::Open)).await
+    }
+
+    /// What is to be done about a request for these targets, each of which allows it.
+    ///
+    /// # Errors
+    /// When the request cannot be kept: whoever delivers it should try again.
+    pub async fn request(&self, targets: &[&Target], asked: &Asked) -> Result<Plan, Unavailable> {
+        let ask = |requests: &mut Requests| -> Vec<Option<Answered>> {
+            let ask = |target: &&Target| {
+                Some(requests.ask(&ledger::key(target), asked, target.on_request.as_ref()?))
+            };
+            targets.iter().map(ask).collect()
+        };
+        let answers = update(&self.state, REQUESTS, ask).await?;
+        let pauses = self.pauses().await;
+        let mut plan = Plan::default();
+        for (target, answer) in targets.iter().zip(answers) {
+            match answer {
+                None => {}
+                Some(Answered::Round(wanted) | Answered::Coalesced(wanted))
+                    if pauses.of(target, asked.at).is_some() =>
+                {
+                    plan.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Paused));
+                }
+                Some(Answered::Round(concurrency)) => {
+                    plan.due.push(Due { target: Arc::new((*target).clone()), concurrency });
+                }
+                Some(Answered::Coalesced(wanted)) => {
+                    plan.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Coalesced));
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The fleet with the requests in force, each as a window of its target.
+    pub async fn with_requests<'f>(
+        &self,
+        fleet: &'f Fleet,
+        now: DateTime<Utc>,
+    ) -> std::borrow::Cow<'f, Fleet> {
+        let requests = if fleet.targets.iter().any(|target| target.on_request.is_some()) {
+            read::<Requests>(&self.state, REQUESTS).await.unwrap_or_else(|unavailable| {
+                say(&unavailable, "requests in force are not known");
+                Requests::default()
+            })
+        } else {
+            Requests::default()
+        };
+        ledger::with_requests(fleet, &requests, now)
+    }
+
+    /// The pauses in force, as they were last known when they cannot be read.
+    async fn pauses(&self) -> Pauses {
+        match read::<Pauses>(&self.state, PAUSES).await {
+            Ok(pauses) => {
+                self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&pauses);
+                pauses
+            }
+            Err(unavailable) => {
+                say(&unavailable, "pauses are as they were last known");
+                self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
+        }
+    }
+
+    /// Tells what is sent from what is skipped.
+    async fn sift(&self, fleet: &Fleet, now: DateTime<Utc>, due: &[schedule::Due]) -> Plan {
+        let pauses = self.pauses().await;
+        let busy = match self.lasting {
+            Lasting::Yes => read::<Served>(&self.state, SERVED).await.unwrap_or_default(),
+            Lasting::No => Served::default(),
+        };
+        let mut plan = Plan::default();
+        for due in due {
+            let Some(target) = fleet.targets.get(due.index) else { continue };
+            if let Some(pause) = pauses.of(target, now) {
+                tracing::info!(function = %target.label, region = %target.region(), "{pause}");
+                plan.skipped.push(RoundRecord::skipped(target, due.target, Skipped::Paused));
+            } else if busy.is_busy(target, now) {
+                plan.skipped.push(RoundRecord::skipped(target, due.target, Skipped::InFlight));
+            } else {
+                plan.due.push(Due { target: Arc::new(target.clone()), concurrency: due.target });
+            }
+        }
+        plan
+    }
+
+    /// Notes how a tick went: what was not served after all is late at the next one, what is still in flight is left
+    /// alone until it must have ended, and people can ask how it went.
+    ///
+    /// `sent` are the rounds that the tick was given; `behind_since` is for [`Status::config_behind_since`].
+    pub async fn note(
+        &self,
+        plan: &Plan,
+        sent: &[Due],
+        report: &TickReport,
+        behind_since: Option<DateTime<Utc>>,
+    ) {
+        if self.lasting == Lasting::No {
+            return;
+        }
+        let undone: HashSet<String> = left_undone(sent, report);
+        let busy: Vec<(&Target, DateTime<Utc>)> = sent
+            .iter()
+            .filter(|due| {
+                report.unfinished.iter().any(|left| {
+                    left.reason == UnfinishedReason::InFlight
+                        && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
+                })
+            })
+            .map(|due| {
+                let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
+                (due.target.as_ref(), report.tick + timeout + BUSY_MARGIN)
+            })
+            .collect();
+        let minute = Minute::of(report.tick);
+        if !undone.is_empty() || !busy.is_empty() {
+            let correct = |served: &mut Served| {
+                for due in sent {
+                    let key = ledger::key(&due.target);
+                    if !undone.contains(&key) {
+                        continue;
+                    }
+                    // An interval ago, when nothing is known: there is a due minute in every interval.
+                    let before = plan.claimed.get(&key).copied().flatten();
+                    let before = before.unwrap_or(minute.epoch() - i64::from(due.target.interval_minutes));
+                    served.targets.insert(key, before);
+                }
+                served.note(minute, [], busy.iter().copied());
+            };
+            if let Err(unavailable) = update(&self.state, SERVED, correct).await {
+                say(&unavailable, "what was left undone is not noted");
+            }
+        }
+        let status = |status: &mut Status| status.note(report, behind_since);
+        if let Err(unavailable) = update(&self.state, STATUS, status).await {
+            say(&unavailable, "how the tick went is not noted");
+        }
+    }
+
+    /// Notes that a request's rounds have served their targets at this minute, as far as they have as many as the
+    /// schedule wants.
+    pub async fn note_request(&self, fleet: &Fleet, sent: &[Due], report: &TickReport) {
+        if self.lasting == Lasting::No || sent.is_empty() {
+            return;
+        }
+        let minute = Minute::of(report.tick);
+        let undone = left_undone(sent, report);
+        let fleet = &*self.with_requests(fleet, report.tick).await;
+        let enough = |due: &&Due| {
+            let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
+            scheduled.is_some_and(|target| schedule::target(target, minute) <= due.concurrency)
+                && !undone.contains(&ledger::key(&due.target))
+        };
+        let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();
+        // Only what is noted of the targets: the tick of this minute may still come.
+        let note = |served: &mut Served| {
+            let ticked = served.ticked;
+            served.note(minute, targets.iter().copied(), []);
+            served.ticked = ticked;
+        };
+        if let Err(unavailable) = update(&self.state, SERVED, note).await {
+            say(&unavailable, "the request's rounds are not noted");
+        }
+        let status = |status: &mut Status| {
+            let config_behind_since = status.config_behind_since;
+            status.note(report, config_behind_since);
+        };
+        if let Err(unavailable) = update(&self.state, STATUS, status).await {
+            say(&unavailable, "how the request went is not noted");
+        }
+    }
+}
+
+/// Keys of targets whose rounds were neither sent nor handed on.
+fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
+    let undone = |target: &Target| {
+        report.unfinished.iter().any(|left| {
+            left.reason == UnfinishedReason::Deadline
+                && is_of(target, left.region, &left.function, left.qualifier.as_deref())
+        }) || report.rounds.iter().any(|round| {
+            round.skipped == Some(Skipped::InFlight)
+                && is_of(target, round.region, &round.function, round.qualifier.as_deref())
+        })
+    };
+    sent.iter().filter(|due| undone(&due.target)).map(|due| ledger::key(&due.target)).collect()
+}
+
+fn is_of(
+    target: &Target,
+    region: crate::domain::function::Region,
+    function: &str,
+    qualifier: Option<&str>,
+) -> bool {
+    target.region() == region
+        && target.id.qualifier.as_ref().map(|own| own.as_str()) == qualifier
+        && target.id.unqualified() == function
+}
+
+fn say(unavailable: &Unavailable, so: &str) {
+    error!("{unavailable}; {so}");
+}
+
+#[cfg(test)]
+mod tests;

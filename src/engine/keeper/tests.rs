@@ -1,0 +1,173 @@
+//! Plans with a store that lasts, with one that does not, and with one that fails.
+
+use std::time::Duration;
+
+use super::*;
+use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::fleet::{Architecture, Hold, Limits, MetricsSettings, OnRequest};
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::ledger::Pause;
+use crate::domain::protocol::Protocol;
+use crate::domain::tick::Unfinished;
+use crate::engine::state::{Document, Memory, NotPut, Version};
+
+fn at(time: &str) -> DateTime<Utc> {
+    format!("2026-11-20T{time}Z").parse().unwrap()
+}
+
+fn fleet() -> Fleet {
+    let target = |name: &str| Target {
+        id: FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap()),
+        label: name.to_owned(),
+        owner: None,
+        protocol: Protocol::Warmd,
+        hold: Hold::Auto,
+        timeout: Some(Duration::from_secs(30)),
+        memory_mb: None,
+        architecture: Architecture::Arm64,
+        downloads: Vec::new(),
+        assume: Default::default(),
+        interval_minutes: 5,
+        phase_minutes: 0,
+        spare: 0,
+        windows: vec![Window {
+            label: "always".to_owned(),
+            zone: chrono_tz::UTC,
+            opening: Opening::Weekly(DaySet::DAILY, Hours::AllDay),
+            only: Vec::new(),
+            except: Vec::new(),
+            from: None,
+            through: None,
+            concurrency: 2,
+            lead: TimeDelta::zero(),
+            ramp_up: TimeDelta::zero(),
+            ramp_down: TimeDelta::zero(),
+        }],
+        on_request: Some(OnRequest {
+            max_concurrency: 9,
+            max_for: Duration::from_secs(3_600),
+            coalesce: Duration::from_secs(60),
+        }),
+        role: None,
+    };
+    Fleet {
+        targets: vec![target("a"), target("b")],
+        limits: Limits::default(),
+        metrics: MetricsSettings::default(),
+        hash: "cafe".to_owned(),
+        prices: crate::domain::cost::PriceBook::embedded(),
+    }
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.due.iter().map(|due| due.target.label.as_str()).collect()
+}
+
+async fn plan<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
+    keeper.plan(&fleet(), at(time), Minute::of(at(time)).plus(-1)).await
+}
+
+fn report(time: &str, unfinished: Vec<Unfinished>) -> TickReport {
+    TickReport { tick: at(time), config: None, duration_ms: 1, rounds: Vec::new(), unfinished }
+}
+
+#[tokio::test]
+async fn a_minute_is_claimed_and_what_was_left_undone_is_late() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let first = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&first), ["a", "b"]);
+    assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery of the same minute");
+    let left = |index: usize, reason| Unfinished::new(&first.due[index].target, 2, reason);
+    let unfinished = vec![left(0, UnfinishedReason::Deadline), left(1, UnfinishedReason::InFlight)];
+    keeper.note(&first, &first.due, &report("09:00:00", unfinished), None).await;
+    let second = plan(&keeper, "09:01:00").await;
+    assert_eq!(names(&second), ["a"], "it is late; the other one is in flight, and was served");
+    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let first = plan(&keeper, "09:04:50").await;
+    assert_eq!(names(&first), [""; 0]);
+    let first = plan(&keeper, "09:05:00").await;
+    let unfinished = vec![Unfinished::new(&first.due[1].target, 2, UnfinishedReason::InFlight)];
+    keeper.note(&first, &first.due, &report("09:09:40", unfinished), None).await;
+    let busy = plan(&keeper, "09:10:00").await;
+    assert_eq!((names(&busy), busy.skipped[0].skipped), (vec!["a"], Some(Skipped::InFlight)));
+    assert_eq!(names(&plan(&keeper, "09:11:00").await), ["b"], "and made up for then");
+}
+
+#[tokio::test]
+async fn what_a_shard_leaves_undone_is_late_too() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let tick = plan(&keeper, "09:00:00").await;
+    let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
+    keeper.note(&Plan::default(), &tick.due, &report("09:00:00", undone), None).await;
+    assert_eq!(names(&plan(&keeper, "09:02:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn paused_targets_are_skipped_and_served_at_once_when_resumed() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    plan(&keeper, "09:00:00").await;
+    let pause = Pause { until: at("09:07:00"), reason: "migration".to_owned() };
+    let change = |pauses: &mut Pauses| {
+        pauses.functions.insert("a".to_owned(), pause.clone());
+    };
+    update(keeper.state(), PAUSES, change).await.unwrap();
+    let paused = plan(&keeper, "09:05:00").await;
+    assert_eq!((names(&paused), paused.skipped[0].skipped), (vec!["b"], Some(Skipped::Paused)));
+    let targets = fleet();
+    let asked = Asked { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
+    let request = keeper.request(&[&targets.targets[0]], &asked).await.unwrap();
+    assert_eq!((request.due.len(), request.skipped[0].skipped), (0, Some(Skipped::Paused)));
+    assert_eq!(names(&plan(&keeper, "09:07:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    plan(&keeper, "09:00:00").await;
+    let fleet = fleet();
+    for (index, concurrency) in [(0, 1), (1, 2)] {
+        let asked = Asked { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
+        let request = keeper.request(&[&fleet.targets[index]], &asked).await.unwrap();
+        assert_eq!(request.due.len(), 1);
+        keeper.note_request(&fleet, &request.due, &report("09:05:01", Vec::new())).await;
+    }
+    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a"], "b has as many as the schedule wants");
+}
+
+#[tokio::test]
+async fn without_a_lasting_store_the_schedule_alone_decides() {
+    let keeper = Keeper::new(Memory::default(), Lasting::No);
+    for _ in 0..2 {
+        assert_eq!(names(&plan(&keeper, "09:00:00").await), ["a", "b"]);
+    }
+    assert_eq!(names(&plan(&keeper, "09:01:00").await), [""; 0]);
+}
+
+/// A store that is away.
+struct Away;
+
+impl State for Away {
+    async fn get(&self, _: &str) -> Result<Option<Document>, Unavailable> {
+        Err(Unavailable("away".to_owned()))
+    }
+
+    async fn put(&self, _: &str, _: Vec<u8>, _: Option<&Version>) -> Result<Version, NotPut> {
+        Err(NotPut::Unavailable(Unavailable("away".to_owned())))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
+    let keeper = Keeper::new(Away, Lasting::Yes);
+    let tick = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&tick), ["a", "b"]);
+    keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), None).await;
+    let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
+    let fleet = fleet();
+    assert!(keeper.request(&[&fleet.targets[0]], &asked).await.is_err(), "it could not be kept or coalesced");
+}

@@ -1,0 +1,211 @@
+//! Every event that the Lambda takes, and those that it refuses.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use warmd::emulator::Scenario;
+
+use crate::support::{Setting, Stage, now, request, scheduled};
+
+const FLEET: &str = r#"
+version: 1
+defaults: { region: eu-west-2, interval: 1m }
+functions:
+  checkout:
+    windows: [{ days: daily, hours: all-day, concurrency: 3 }]
+  nlp-inference:live:
+    on_request: { max_concurrency: 5, max_for: 30m }
+  custom:
+    protocol: custom
+    payload: { ping: true }
+    windows: [{ days: daily, hours: all-day, concurrency: 1 }]
+  elsewhere:
+    region: us-east-1
+    windows: [{ days: daily, hours: all-day, concurrency: 1 }]
+"#;
+
+async fn stage(variables: &[(&str, &str)]) -> Stage {
+    Stage::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
+}
+
+/// What became of each round.
+fn rounds(tick: &Value) -> Vec<String> {
+    let rounds = tick["rounds"].as_array().unwrap();
+    let shown = |round: &Value| {
+        let what = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
+        format!("{} {} {what}", round["function"].as_str().unwrap(), round["target"])
+    };
+    rounds.iter().map(shown).collect()
+}
+
+#[tokio::test]
+async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
+    let mut stage = stage(&[]).await;
+    let at = now();
+    let tick = stage.tick(scheduled(at)).await;
+    assert_eq!(rounds(&tick), ["checkout 3 reached", "custom 1 custom-payload"], "not another region's");
+    assert_eq!(stage.pings().get("checkout"), Some(&3));
+    assert_eq!(tick["tick"], at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    assert_eq!(stage.metric("Pings"), Some(3.0));
+    let again = stage.tick(scheduled(at)).await;
+    assert_eq!(rounds(&again), [""; 0], "delivered twice, served once");
+    let next = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    assert_eq!(rounds(&next).len(), 2);
+
+    let line = stage.stdout().lines().next().unwrap().to_owned();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((line["message"].as_str(), line["requestId"].as_str()), (Some("tick"), Some("request-1")));
+    assert_eq!(line["tick"], tick, "the log has what the caller is answered");
+    let logged = stage.stderr();
+    let done = logged.lines().find(|line| line.contains("round done")).unwrap();
+    let done: Value = serde_json::from_str(done).unwrap();
+    assert_eq!(done["span"]["requestId"], "request-1");
+}
+
+#[tokio::test]
+async fn events_that_come_too_late_send_nothing_and_are_counted() {
+    let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
+    let tick = stage.tick(scheduled(now() - TimeDelta::seconds(95))).await;
+    assert_eq!(rounds(&tick), [""; 0]);
+    assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None));
+    assert!(stage.pings().is_empty());
+}
+
+#[tokio::test]
+async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed() {
+    let variables =
+        [("WARMD_MAX_TICK_AGE", "0"), ("WARMD_ALLOW_CUSTOM_PAYLOAD", "true"), ("WARMD_REGIONS", "all")];
+    let mut stage = stage(&variables).await;
+    let tick = stage.tick(scheduled(now() - TimeDelta::days(2))).await;
+    let rounds = rounds(&tick);
+    assert!(rounds.contains(&"elsewhere 1 reached".to_owned()), "{rounds:?}");
+    assert_eq!((rounds.len(), stage.pings().get("custom")), (3, Some(&1)));
+}
+
+#[tokio::test]
+async fn unknown_events_are_refused_with_the_reason() {
+    let mut stage = stage(&[]).await;
+    for (event, reason) in [
+        (json!({ "hello": 1 }), "neither `source` and `detail-type`"),
+        (json!({ "warmd": { "warm": { "function": "f" } } }), "`concurrency` is missing"),
+        (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "is not known"),
+    ] {
+        let answer = stage.invoke(event).await;
+        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(answer.error && told.contains("nothing was sent") && told.contains(reason), "{told}");
+        assert_eq!(answer.body["errorType"], "EventRefused");
+    }
+    assert!(stage.pings().is_empty());
+}
+
+#[tokio::test]
+async fn operators_ask_for_ticks_and_rounds() {
+    let mut stage = stage(&[]).await;
+    let tick = stage.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:30Z" } } })).await;
+    assert_eq!(tick["tick"], "2026-11-20T09:00:30Z");
+    assert_eq!(rounds(&tick)[0], "checkout 3 reached");
+    let round =
+        stage.tick(json!({ "warmd": { "warm": { "function": "unheard-of", "concurrency": 2 } } })).await;
+    assert_eq!(rounds(&round), ["unheard-of 2 reached"]);
+    let custom = stage.tick(json!({ "warmd": { "warm": { "function": "custom", "concurrency": 1 } } })).await;
+    assert_eq!(rounds(&custom), ["custom 1 custom-payload"]);
+}
+
+#[tokio::test]
+async fn a_request_is_warmed_kept_and_told() {
+    let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
+    let detail =
+        json!({ "function": "nlp-inference:live", "concurrency": 9, "for": "10m", "reason": "token issued" });
+    let answer = stage.tick(request(detail.clone())).await;
+    assert_eq!(rounds(&answer), ["nlp-inference 5 reached"], "at most what the configuration allows");
+    let again = stage.tick(request(detail)).await;
+    assert_eq!(rounds(&again), ["nlp-inference 5 coalesced"]);
+    assert_eq!(stage.pings().get("nlp-inference"), Some(&5));
+
+    let events = stage.emulator.observe().events;
+    let event = events.front().unwrap();
+    assert_eq!((event.bus.as_str(), event.detail_type.as_str()), ("warm-bus", "Environments Warm"));
+    assert_eq!(
+        (&event.detail["function"], &event.detail["reached"]),
+        (&json!("nlp-inference:live"), &json!(5))
+    );
+    assert!(event.detail["took_ms"].is_u64() && event.detail["evidence"].is_string(), "{}", event.detail);
+    assert_eq!(events.len(), 1, "nothing is told of a request that led to nothing");
+
+    // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
+    let emulator = stage.emulator.clone();
+    emulator.reset();
+    let mut other = Stage::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
+    let tick = other.tick(scheduled(now() + TimeDelta::minutes(2))).await;
+    assert!(rounds(&tick).contains(&"nlp-inference 5 reached".to_owned()), "{:?}", rounds(&tick));
+    let late = other.tick(scheduled(now() + TimeDelta::minutes(12))).await;
+    assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "it has passed");
+}
+
+#[tokio::test]
+async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
+    let mut stage = stage(&[]).await;
+    for (detail, reason) in [
+        (json!({ "function": "nowhere", "concurrency": 1 }), "`nowhere` is not in the configuration"),
+        (json!({ "function": "checkout", "concurrency": 1 }), "`checkout` has no `on_request`"),
+        (
+            json!({ "function": "nlp-inference:live", "concurrency": 1, "for": "10m" }),
+            "needs a state store (WARMD_STATE)",
+        ),
+    ] {
+        let answer = stage.invoke(request(detail)).await;
+        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(answer.error && told.contains(reason), "{told}");
+    }
+    assert!(stage.pings().is_empty());
+    let once = stage.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
+    assert_eq!(rounds(&once), ["nlp-inference 2 reached"], "a single round needs no store");
+}
+
+#[tokio::test]
+async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_for_lost_ones() {
+    let variables = [("WARMD_STATE", "{folder}/../warmd-shared"), ("WARMD_MAX_TICK_AGE", "0")];
+    let shared = tempfile::tempdir().unwrap();
+    let state = shared.path().join("state").to_string_lossy().into_owned();
+    let variables = [("WARMD_STATE", state.as_str()), variables[1]];
+    let fleet = "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    interval: 10m\n    windows: [{ days: daily, hours: all-day, concurrency: 2 }]\n";
+    let mut one =
+        Stage::set(Setting { scenario: Scenario::default(), config: fleet, variables: &variables }).await;
+    let mut two = Stage::beside(one.emulator.clone(), fleet, &variables).await;
+    let at = |text: &str| scheduled(text.parse().unwrap());
+    assert_eq!(rounds(&one.tick(at("2026-11-20T09:00:00Z")).await), ["f 2 reached"]);
+    assert_eq!(rounds(&two.tick(at("2026-11-20T09:00:00Z")).await), [""; 0]);
+    assert_eq!(rounds(&one.tick(at("2026-11-20T09:01:00Z")).await), [""; 0], "not due");
+    // The tick of 09:10 is lost.
+    assert_eq!(rounds(&two.tick(at("2026-11-20T09:13:00Z")).await), ["f 2 reached"], "late");
+    assert_eq!(rounds(&one.tick(at("2026-11-20T09:14:00Z")).await), [""; 0], "made up once");
+    assert_eq!(rounds(&one.tick(at("2026-11-20T09:20:00Z")).await), ["f 2 reached"], "the beat stays");
+}
+
+#[tokio::test]
+async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not() {
+    use warmd::engine::ports::{Condition, Objects};
+    let mut stage = {
+        // The account first: the configuration has to lie there when the Lambda starts.
+        let account =
+            Stage::set(Setting { scenario: Scenario::default(), config: FLEET, variables: &[] }).await;
+        let bucket = account.clients().bucket("warmd-config", "live").unwrap();
+        bucket.put("fleet.yaml", FLEET.as_bytes().to_vec(), Condition::Always).await.unwrap();
+        Stage::beside(account.emulator.clone(), FLEET, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await
+    };
+    let bucket = stage.clients().bucket("warmd-config", "live").unwrap();
+    let at = now();
+    let first = stage.tick(scheduled(at)).await;
+    assert_eq!(rounds(&first)[0], "checkout 3 reached");
+    bucket.put("fleet.yaml", b"version: 2\n".to_vec(), Condition::Always).await.unwrap();
+    let second = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    assert_eq!((rounds(&second)[0].as_str(), &second["config"]), ("checkout 3 reached", &first["config"]));
+    assert!(stage.metric("ConfigAge").is_some(), "somebody can be woken");
+    assert!(stage.stderr().contains("this version is not known"));
+    stage.emulator.reset();
+    let new = FLEET.replace("concurrency: 3", "concurrency: 4");
+    bucket.put("fleet.yaml", new.into_bytes(), Condition::Always).await.unwrap();
+    let third = stage.tick(scheduled(at + TimeDelta::minutes(2))).await;
+    assert_eq!(rounds(&third)[0], "checkout 4 reached");
+    assert_ne!(third["config"], first["config"]);
+    assert_eq!(stage.metric("ConfigAge"), None);
+}

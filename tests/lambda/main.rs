@@ -1,0 +1,6 @@
+//! The real `bootstrap` binary, driven through Lambda's runtime interface, against the embedded emulator.
+
+mod events;
+mod init;
+mod scale;
+mod support;

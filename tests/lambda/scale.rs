@@ -1,0 +1,133 @@
+//! Ticks that are too large or too long for one invocation.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use warmd::emulator::{Profile, Scenario};
+
+use crate::support::{Setting, Stage, now, scheduled};
+
+const SLOW: Duration = Duration::from_secs(30);
+const BUS: [(&str, &str); 1] = [("WARMD_BUS", "default")];
+
+fn fleet(functions: u32, cap: u32) -> String {
+    let entry = |index: u32| {
+        format!(
+            "  f{index}: {{ region: eu-west-2, windows: [{{ days: daily, hours: all-day, concurrency: 5 }}] }}\n"
+        )
+    };
+    let entries: String = (0..functions).map(entry).collect();
+    format!(
+        "version: 1\nlimits: {{ max_in_flight: {cap} }}\ndefaults: {{ interval: 1m }}\nfunctions:\n{entries}"
+    )
+}
+
+/// The events of a kind on the bus, as EventBridge would deliver them.
+fn shards(stage: &Stage) -> Vec<Value> {
+    let events = stage.emulator.observe().events;
+    let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
+    shards
+        .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
+    let config = fleet(10, 10);
+    let mut stage =
+        Stage::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
+    let tick = stage.tick(scheduled(now())).await;
+    assert_eq!(tick["rounds"].as_array().unwrap().len(), 2, "its own share");
+    let left = tick["unfinished"].as_array().unwrap().clone();
+    assert!(left.len() == 8 && left.iter().all(|left| left["reason"] == "handed-on"), "{left:?}");
+    let shards = shards(&stage);
+    assert_eq!(shards.len(), 4);
+    for shard in shards {
+        let tick = stage.tick(shard).await;
+        assert_eq!(
+            (tick["rounds"].as_array().unwrap().len(), tick["unfinished"].as_array().unwrap().len()),
+            (2, 0)
+        );
+    }
+    let pings = stage.pings();
+    assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
+}
+
+#[tokio::test]
+async fn a_shard_cannot_ask_for_more_than_the_configuration() {
+    let config = fleet(1, 10);
+    let mut stage =
+        Stage::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
+    let round = |function: &str| json!({ "function": function, "region": "eu-west-2", "concurrency": 9_000 });
+    let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+        "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
+        "rounds": [round("f0"), round("payments")],
+    } });
+    let tick = stage.tick(shard).await;
+    assert_eq!((tick["rounds"].as_array().unwrap().len(), &tick["rounds"][0]["target"]), (1, &json!(5)));
+    assert!(stage.stderr().contains("not in the configuration"));
+}
+
+#[tokio::test]
+async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
+    // Room for one round at a time, and each takes longer than the invocation has.
+    let slow = Profile { ping: SLOW.into(), duration: SLOW.into(), ..Profile::default() };
+    let scenario =
+        ["f0", "f1", "f2"].iter().fold(Scenario::default(), |all, name| all.with(name, slow.clone()));
+    let config = fleet(3, 5);
+    let shard = |attempt: u32| {
+        let round =
+            |index: u32| json!({ "function": format!("f{index}"), "region": "eu-west-2", "concurrency": 5 });
+        json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+            "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": attempt,
+            "rounds": [round(0), round(1), round(2)],
+        } })
+    };
+    let mut stage =
+        Stage::set(Setting { scenario: scenario.clone(), config: &config, variables: &BUS }).await;
+    let answer = stage.invoke_within(shard(2), 6_000).await;
+    let reasons = |tick: &Value| {
+        let left = tick["unfinished"].as_array().unwrap();
+        let mut reasons: Vec<_> =
+            left.iter().map(|left| left["reason"].as_str().unwrap().to_owned()).collect();
+        reasons.sort();
+        reasons
+    };
+    assert_eq!(reasons(&answer.body), ["handed-on", "handed-on", "in-flight"]);
+    let retried = shards(&stage);
+    let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
+    assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
+    assert_eq!(stage.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
+    // The environment lives on, and so do its pings: their target is left alone.
+    let next = stage.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
+    let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
+    assert!(skipped, "{}\n{}", next.body, stage.stderr());
+
+    let mut last = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let answer = last.invoke_within(shard(3), 6_000).await;
+    assert_eq!(reasons(&answer.body), ["deadline", "deadline", "in-flight"], "three attempts are all");
+    assert!(shards(&last).is_empty());
+}
+
+/// Run with `cargo test --release --test lambda -- --ignored --nocapture ten_thousand`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "a measurement: a minute of work"]
+async fn ten_thousand_functions_of_five() {
+    let config = fleet(10_000, 500);
+    let scenario = Scenario { remembered: 200_000, ..Scenario::default() };
+    let mut stage = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let tick = stage.invoke_within(scheduled(now()), 900_000).await.body;
+    let shards = shards(&stage);
+    println!("planning, 99 other shards on the bus and its own of 500 pings: {} ms", tick["duration_ms"]);
+    let mut longest = 0;
+    for shard in shards.iter().take(20) {
+        let tick = stage.invoke_within(shard.clone(), 900_000).await.body;
+        assert_eq!(tick["rounds"].as_array().unwrap().len(), 100);
+        longest = longest.max(tick["duration_ms"].as_u64().unwrap());
+    }
+    println!("{} shards; the longest of 20 took {longest} ms", shards.len() + 1);
+    let pings = stage.pings();
+    assert_eq!((shards.len(), pings.len()), (99, 21 * 100));
+    assert!(pings.values().all(|pings| pings.is_multiple_of(5)), "whole rounds, topped up or not");
+}
