@@ -57,13 +57,12 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::cli::warm::bare_target;
     use crate::domain::function::{FunctionRef, Region};
     use crate::domain::tick::{RoundRecord, Skipped, Unfinished, UnfinishedReason};
 
     fn report(verdicts: &[Verdict], unfinished: bool) -> TickReport {
         let region = Region::parse("eu-west-2").unwrap();
-        let target = bare_target(&FunctionRef::parse("f").unwrap(), region);
+        let target = crate::domain::fleet::Target::bare(&FunctionRef::parse("f").unwrap(), region);
         let rounds = verdicts.iter().map(|verdict| {
             let round = RoundRecord::skipped(&target, 1, Skipped::InFlight);
             RoundRecord { verdict: *verdict, ..round }

@@ -13,10 +13,9 @@ use super::render::Style;
 use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
-use crate::domain::cost::assume::Assumptions;
 use crate::domain::events::{SOURCE, WARM_REQUEST};
-use crate::domain::fleet::{Architecture, Hold, Target};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::fleet::Target;
+use crate::domain::function::Region;
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::stop::stop;
@@ -36,7 +35,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &[]).await?;
-    let bare = bare_target(&args.function, region(args, &world)?);
+    let bare = Target::bare(&args.function, region(args, &world)?);
     let target = Target { protocol, hold: args.hold, ..bare };
     let engine = world.engine(args.concurrency, args.concurrency)?;
     let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
@@ -105,26 +104,4 @@ fn region(args: &WarmArgs, world: &World) -> Result<Region, Failure> {
 
 fn parse(region: &str) -> Result<Region, Failure> {
     super::values::region(region).map_err(Failure::Usage)
-}
-
-/// A target without a schedule, and nothing else known of it.
-pub fn bare_target(function: &FunctionRef, region: Region) -> Target {
-    Target {
-        id: function.identity(region),
-        label: function.to_string(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
-        architecture: Architecture::default(),
-        downloads: Vec::new(),
-        assume: Assumptions::default(),
-        interval_minutes: 1,
-        phase_minutes: 0,
-        spare: 0,
-        windows: Vec::new(),
-        on_request: None,
-        role: None,
-    }
 }

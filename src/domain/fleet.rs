@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
-use super::function::{Identity, Region};
+use super::function::{FunctionRef, Identity, Region};
 use super::protocol::Protocol;
 
 /// Everything that the configuration files say, resolved and checked.
@@ -137,28 +137,40 @@ impl Target {
         self.id.region
     }
 
-    /// A target for tests: `arm64`, an interval of five minutes, no windows.
-    #[cfg(test)]
-    pub(crate) fn example(function: &str, region: &str, downloads: Vec<Download>) -> Self {
-        let region = Region::parse(region).unwrap();
-        let function = super::function::FunctionRef::parse(function).unwrap();
+    /// A target of `function` of which nothing more is known: warmd's own protocol, automatic hold, no schedule. The
+    /// region is that of an ARN, else `region`.
+    pub fn bare(function: &FunctionRef, region: Region) -> Self {
         Self {
-            label: function.to_string(),
             id: function.identity(region),
-            owner: Some("payments".to_owned()),
+            label: function.to_string(),
+            owner: None,
             protocol: Protocol::Warmd,
             hold: Hold::Auto,
             timeout: None,
             memory_mb: None,
-            architecture: Architecture::Arm64,
-            downloads,
+            architecture: Architecture::default(),
+            downloads: Vec::new(),
             assume: Assumptions::default(),
-            interval_minutes: 5,
+            interval_minutes: 1,
             phase_minutes: 0,
             spare: 0,
             windows: Vec::new(),
             on_request: None,
             role: None,
+        }
+    }
+
+    /// A target for tests: `arm64`, an interval of five minutes, no windows.
+    #[cfg(test)]
+    pub(crate) fn example(function: &str, region: &str, downloads: Vec<Download>) -> Self {
+        let region = Region::parse(region).unwrap();
+        let function = FunctionRef::parse(function).unwrap();
+        Self {
+            owner: Some("payments".to_owned()),
+            architecture: Architecture::Arm64,
+            downloads,
+            interval_minutes: 5,
+            ..Self::bare(&function, region)
         }
     }
 

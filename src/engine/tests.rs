@@ -18,10 +18,9 @@ use super::release::{Release, Ticket};
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{Architecture, Hold, MetricsSettings, Target};
+use crate::domain::fleet::{Architecture, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metrics::Batch;
-use crate::domain::protocol::Protocol;
 use crate::domain::round::{Answer, Exchange};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
@@ -108,22 +107,9 @@ fn responded(ran: Duration) -> Answer {
 fn due(name: &str, concurrency: u32) -> Due {
     let region = Region::parse("eu-west-2").unwrap();
     let target = Target {
-        id: FunctionRef::parse(name).unwrap().identity(region),
-        label: name.to_owned(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
         architecture: Architecture::Arm64,
-        downloads: Vec::new(),
-        assume: Default::default(),
         interval_minutes: 5,
-        phase_minutes: 0,
-        spare: 0,
-        windows: Vec::new(),
-        on_request: None,
-        role: None,
+        ..Target::bare(&FunctionRef::parse(name).unwrap(), region)
     };
     Due { target: Arc::new(target), concurrency }
 }

@@ -17,9 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::{AwsLambda, Clients, descriptors};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::fleet::{Architecture, Hold, Target};
+use warmd::domain::fleet::{Hold, Target};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::protocol::Protocol;
 use warmd::domain::tick::{RoundRecord, Verdict};
 use warmd::emulator::profile::{Network, Span};
 use warmd::emulator::{Emulator, Profile, Round, Scenario, listen};
@@ -206,24 +205,9 @@ fn engine(endpoint: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
 }
 
 fn target(function: &str, hold: Hold) -> Arc<Target> {
-    Arc::new(Target {
-        id: FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap()),
-        label: function.to_owned(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold,
-        timeout: Some(Duration::from_secs(60)),
-        memory_mb: None,
-        architecture: Architecture::X86_64,
-        downloads: Vec::new(),
-        assume: Default::default(),
-        interval_minutes: 5,
-        phase_minutes: 0,
-        spare: 0,
-        windows: Vec::new(),
-        on_request: None,
-        role: None,
-    })
+    let region = Region::parse("eu-west-2").unwrap();
+    let bare = Target::bare(&FunctionRef::parse(function).unwrap(), region);
+    Arc::new(Target { hold, timeout: Some(Duration::from_secs(60)), ..bare })
 }
 
 /// One round of the engine, evidence and cost included.

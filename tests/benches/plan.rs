@@ -15,9 +15,8 @@ use chrono_tz::Tz;
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
+use warmd::domain::fleet::{Architecture, Fleet, Limits, MetricsSettings, Target};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::protocol::Protocol;
 use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
 
 /// Runs of each measurement.
@@ -214,24 +213,8 @@ fn new_target(index: usize, windows: Vec<Window>) -> Target {
     let id = name.identity(Region::parse("eu-west-2").expect("a known region"));
     let interval_minutes = 4 + u32::try_from(index % 3).unwrap_or(0);
     let phase_minutes = phase(&id, interval_minutes);
-    Target {
-        id,
-        label: name.to_string(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
-        architecture: Architecture::Arm64,
-        downloads: Vec::new(),
-        assume: Default::default(),
-        interval_minutes,
-        phase_minutes,
-        spare: 0,
-        on_request: None,
-        role: None,
-        windows,
-    }
+    let bare = Target::bare(&name, id.region);
+    Target { architecture: Architecture::Arm64, interval_minutes, phase_minutes, windows, ..bare }
 }
 
 fn whole(targets: Vec<Target>) -> Fleet {

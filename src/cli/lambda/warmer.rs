@@ -23,11 +23,10 @@ use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
-use crate::domain::cost::assume::Assumptions;
 use crate::domain::events::{
     DirectWarm, ENVIRONMENTS_WARM, LambdaEvent, SOURCE, WARM_SHARD, WarmRequest, environments_warm,
 };
-use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Asked;
 use crate::domain::metrics::{Batch, Circumstances};
@@ -275,7 +274,7 @@ impl Warmer {
         };
         let id = warm.function.identity(region);
         let configured = fleet.targets.iter().find(|target| target.id == id).cloned();
-        let mut target = configured.unwrap_or_else(|| unconfigured(&warm.function, region));
+        let mut target = configured.unwrap_or_else(|| Target::bare(&warm.function, region));
         target.protocol = warm.protocol.unwrap_or(target.protocol);
         target.hold = warm.hold.unwrap_or(target.hold);
         let at = SystemClock.now();
@@ -489,26 +488,4 @@ fn shard_round(due: &Due) -> ShardRound {
     let place = id.account.clone().map(|account| (account, id.region));
     let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
     ShardRound { function, region: id.region, concurrency: due.concurrency }
-}
-
-/// A function that is not configured, as `warmd warm` takes it.
-fn unconfigured(function: &FunctionRef, region: Region) -> Target {
-    Target {
-        id: function.identity(region),
-        label: function.to_string(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
-        architecture: Architecture::default(),
-        downloads: Vec::new(),
-        assume: Assumptions::default(),
-        interval_minutes: 1,
-        phase_minutes: 0,
-        spare: 0,
-        windows: Vec::new(),
-        on_request: None,
-        role: None,
-    }
 }

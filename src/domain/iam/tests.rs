@@ -1,31 +1,13 @@
 use super::*;
-use crate::domain::fleet::{Architecture, Hold, Limits, MetricsSettings, Target};
+use crate::domain::fleet::{Limits, MetricsSettings, Target};
 use crate::domain::function::FunctionRef;
-use crate::domain::protocol::Protocol;
 
 fn region(name: &str) -> Region {
     Region::parse(name).unwrap()
 }
 
 fn target(label: &str, at: &str) -> Target {
-    Target {
-        id: FunctionRef::parse(label).unwrap().identity(region(at)),
-        label: label.to_owned(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
-        architecture: Architecture::X86_64,
-        downloads: Vec::new(),
-        assume: Default::default(),
-        interval_minutes: 5,
-        phase_minutes: 0,
-        spare: 0,
-        windows: Vec::new(),
-        on_request: None,
-        role: None,
-    }
+    Target { interval_minutes: 5, ..Target::bare(&FunctionRef::parse(label).unwrap(), region(at)) }
 }
 
 fn fleet(targets: Vec<Target>) -> Fleet {

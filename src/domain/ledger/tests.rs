@@ -4,9 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
-use crate::domain::fleet::{Architecture, Hold, Limits, MetricsSettings};
+use crate::domain::fleet::{Architecture, Limits, MetricsSettings};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Why, explain};
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -32,22 +31,11 @@ fn target(name: &str, hours: Option<&str>) -> Target {
         ramp_down: TimeDelta::zero(),
     };
     Target {
-        id: FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap()),
-        label: name.to_owned(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
         architecture: Architecture::Arm64,
-        downloads: Vec::new(),
-        assume: Default::default(),
         interval_minutes: 5,
-        phase_minutes: 0,
-        spare: 0,
         windows: hours.map(window).into_iter().collect(),
         on_request: Some(RULE),
-        role: None,
+        ..Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap())
     }
 }
 

@@ -13,9 +13,8 @@ use chrono_tz::Tz;
 use super::Minute;
 use crate::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{Architecture, Fleet, Hold, Limits, MetricsSettings, Target};
+use crate::domain::fleet::{Architecture, Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::protocol::Protocol;
 
 fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -78,22 +77,10 @@ fn ramped(window: Window, lead: i64, up: i64, down: i64) -> Window {
 fn function(interval_minutes: u32, windows: Vec<Window>) -> Target {
     let name = FunctionRef::parse("nlp-inference:live").unwrap();
     Target {
-        id: name.identity(Region::parse("eu-west-2").unwrap()),
-        label: name.to_string(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
-        timeout: None,
-        memory_mb: None,
         architecture: Architecture::Arm64,
-        downloads: Vec::new(),
-        assume: Default::default(),
         interval_minutes,
-        phase_minutes: 0,
-        spare: 0,
-        on_request: None,
-        role: None,
         windows,
+        ..Target::bare(&name, Region::parse("eu-west-2").unwrap())
     }
 }
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::{Architecture, Hold, Limits, MetricsSettings, OnRequest};
+use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Pause;
-use crate::domain::protocol::Protocol;
 use crate::domain::tick::Unfinished;
 use crate::engine::state::{Document, Memory, NotPut, Version};
 
@@ -17,19 +16,9 @@ fn at(time: &str) -> DateTime<Utc> {
 
 fn fleet() -> Fleet {
     let target = |name: &str| Target {
-        id: FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap()),
-        label: name.to_owned(),
-        owner: None,
-        protocol: Protocol::Warmd,
-        hold: Hold::Auto,
         timeout: Some(Duration::from_secs(30)),
-        memory_mb: None,
         architecture: Architecture::Arm64,
-        downloads: Vec::new(),
-        assume: Default::default(),
         interval_minutes: 5,
-        phase_minutes: 0,
-        spare: 0,
         windows: vec![Window {
             label: "always".to_owned(),
             zone: chrono_tz::UTC,
@@ -48,7 +37,7 @@ fn fleet() -> Fleet {
             max_for: Duration::from_secs(3_600),
             coalesce: Duration::from_secs(60),
         }),
-        role: None,
+        ..Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap())
     };
     Fleet {
         targets: vec![target("a"), target("b")],
