@@ -80,7 +80,7 @@ pub struct RoundRecord {
     pub top_ups: u32,
     /// Why the round was skipped; null when it was not.
     pub skipped: Option<Skipped>,
-    /// Billed duration, ms, summed over pings; null when not one ping told it.
+    /// Billed duration, ms, summed over pings; null unless every ping that ran told it.
     pub billed_ms: Option<u64>,
     /// Memory in MB, configured or read from REPORT.
     pub memory_mb: Option<u32>,
