@@ -59,14 +59,14 @@ pub fn main() -> ExitCode {
 
 /// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
 /// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
-/// end. That there is no region is told by warmd itself, in one line.
+/// end. That there is no region or are no credentials is told by warmd itself, in one line.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Run(args) if !args.once => "info,aws_config::imds::region=error",
+        Command::Run(args) if !args.once => "info,aws_config=error",
         Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            "warn,aws_config::imds::region=error,warmd::cli::signals=info,warmd::engine=error"
+            "warn,aws_config=error,warmd::cli::signals=info,warmd::engine=error"
         }
-        _ => "warn,aws_config::imds::region=error,warmd::cli::signals=info",
+        _ => "warn,aws_config=error,warmd::cli::signals=info",
     }
 }
 
