@@ -270,10 +270,15 @@ pub fn period(bounds: Bounds<'_>, usual: TimeDelta, now: DateTime<Utc>) -> Resul
             .ok_or_else(|| Failure::Usage("--for is too long".to_owned()))?,
     };
     if until <= from {
-        return Err(Failure::Usage(format!("the plan ends at {until}, before it begins at {from}")));
+        let at = |instant: DateTime<Utc>| instant.format("%F %R UTC");
+        return Err(Failure::Usage(format!(
+            "nothing lies between {} and {}: the end must be later than the beginning",
+            at(from),
+            at(until)
+        )));
     }
     if until - from > LONGEST {
-        return Err(Failure::Usage("a plan is at most ten years long".to_owned()));
+        return Err(Failure::Usage("ten years are the most that can be looked at".to_owned()));
     }
     Ok(Period { from: first_minute_from(from), until: first_minute_from(until) })
 }

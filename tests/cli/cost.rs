@@ -591,6 +591,8 @@ fn mistakes_of_usage_are_told() {
         ("price ec2 --region us-east-1 --instance large --hours 1", "m7g.xlarge"),
         ("price book --prices /nowhere.yaml", "cannot be read"),
         ("compare --function nothing", "is not in the configuration"),
+        ("compare --from 2026-02-02 --for 0d", "nothing lies between 2026-02-02 00:00 UTC and"),
+        ("plan --from 2026-02-02 --until 2026-02-01", "the end must be later than the beginning"),
     ] {
         let done = run(&command.split_whitespace().collect::<Vec<_>>());
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{command}");

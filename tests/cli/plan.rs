@@ -151,7 +151,10 @@ fn a_date_is_midnight_in_the_zone() {
     assert_eq!(from(&["--zone", "Europe/London"]), "2026-06-30T23:00:00Z");
     for (args, part) in [
         (&["--from", "tomorrow"][..], "or a date such as"),
-        (&["--from", "2026-07-02", "--until", "2026-07-01"], "before it begins"),
+        (
+            &["--from", "2026-07-02", "--until", "2026-07-01"],
+            "between 2026-07-02 00:00 UTC and 2026-07-01 00:00 UTC",
+        ),
         (&["--for", "99999d"], "ten years"),
         (&["--function", "nlp-inferense:live"], "did you mean `nlp-inference:live`?"),
     ] {
