@@ -1,12 +1,15 @@
 //! `template.yaml` says what the code says: the dashboard, the events, the metrics, the rights.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
+use warmd::domain::cost::PriceBook;
+use warmd::domain::cost::own::{OwnUse, own_cost};
 use warmd::domain::dashboard;
 use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
-use warmd::domain::fleet::{Fleet, MetricsSettings};
+use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
 use warmd::domain::function::Region;
 use warmd::domain::iam::{Needs, S3Prefix, policies};
 use warmd::domain::metrics::{Metric, Scope};
@@ -189,12 +192,9 @@ fn the_function_is_what_cargo_lambda_builds() {
 #[test]
 fn alarms_watch_metrics_that_are_sent() {
     let template = template();
-    let sent: BTreeSet<&str> = Metric::ALL
-        .into_iter()
-        .filter(|metric| matches!(metric.scope(), Scope::Fleet | Scope::FleetAndTarget))
-        .map(Metric::name)
-        .collect();
-    for alarm in ["NoTickAlarm", "RoundsShortAlarm"] {
+    let sent: BTreeSet<&str> =
+        Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
+    for alarm in ["NoTickAlarm", "RoundsShortAlarm", "ConfigBehindAlarm"] {
         let alarm = properties(&template, alarm);
         assert_eq!(alarm["Namespace"], "MetricNamespace");
         assert!(sent.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");
@@ -203,6 +203,44 @@ fn alarms_watch_metrics_that_are_sent() {
     let no_tick = properties(&template, "NoTickAlarm");
     let minutes = no_tick["Period"].as_u64().unwrap() * no_tick["EvaluationPeriods"].as_u64().unwrap() / 60;
     assert_eq!((minutes, no_tick["TreatMissingData"].as_str()), (5, Some("breaching")));
+    // Sent only while there is something to tell.
+    for alarm in ["RoundsShortAlarm", "ErrorsAlarm", "ConfigBehindAlarm"] {
+        assert_eq!(properties(&template, alarm)["TreatMissingData"], "notBreaching", "{alarm}");
+    }
+}
+
+#[test]
+fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() {
+    let template = template();
+    let deployed = |kind: &str| -> Vec<&Value> {
+        let resources = template["Resources"].as_object().unwrap().values();
+        resources
+            .filter(|resource| resource["Type"] == kind)
+            .map(|resource| &resource["Properties"])
+            .collect()
+    };
+    let metrics = |alarm: &Value| match &alarm["Metrics"] {
+        Value::Array(queries) => queries.iter().filter(|query| query.get("MetricStat").is_some()).count(),
+        _ => 1,
+    };
+    let dashboards = deployed("AWS::CloudWatch::Dashboard").len();
+    let alarm_metrics: usize = deployed("AWS::CloudWatch::Alarm").into_iter().map(metrics).sum();
+    let bill = own_cost(
+        &PriceBook::embedded(),
+        &OwnUse {
+            region: Region::parse("eu-west-2").unwrap(),
+            // A month, as CloudWatch bills it.
+            horizon: Duration::from_secs(730 * 3_600),
+            rounds: 0,
+            cold_rounds: 0,
+            init: Duration::ZERO,
+            targets: 1,
+            detail: Detail::Fleet,
+        },
+    );
+    let billed = |unit: &str| bill.lines.iter().find(|line| line.unit == unit).unwrap().quantity.to_string();
+    assert_eq!(billed("dashboard-month"), dashboards.to_string());
+    assert_eq!(billed("alarm-month"), alarm_metrics.to_string());
 }
 
 #[test]
