@@ -289,8 +289,6 @@ fn nothing_is_cut_where_there_is_no_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let function = format!("{}:{}", "f".repeat(64), "a".repeat(40));
     let text = OFFICE.replace("nlp-inference:live", &function);
-    let text =
-        text + "prices: { nat-gateway.gb: { price: 0.03, source: \"" + &"contract ".repeat(20) + "\" } }\n";
     let path = write(folder.path(), "office.yaml", &text);
     let (path, empty) = (path.to_str().unwrap(), write(folder.path(), "empty.yaml", "version: 1\n"));
     for command in [

@@ -159,6 +159,31 @@ fn nothing_late_is_delivered() {
 }
 
 #[test]
+fn the_bucket_is_kept_versioned_encrypted_and_tls_only() {
+    let template = template();
+    for kept in ["OwnBucket", "OwnBucketPolicy"] {
+        assert_eq!(template["Resources"][kept]["DeletionPolicy"], "Retain", "{kept}");
+    }
+    let bucket = properties(&template, "OwnBucket");
+    assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled");
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+    let policy = properties(&template, "OwnBucketPolicy");
+    assert_eq!(policy["Bucket"], "OwnBucket");
+    let statement = &policy["PolicyDocument"]["Statement"][0];
+    assert_eq!(
+        (&statement["Effect"], &statement["Principal"], &statement["Action"]),
+        (&json!("Deny"), &json!("*"), &json!("s3:*"))
+    );
+    assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"], "false");
+    assert_eq!(statement["Resource"], json!(["OwnBucket.Arn", "${OwnBucket.Arn}/*"]));
+    // Its old versions are many and soon worth nothing.
+    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let state = rules.iter().find(|rule| rule["Prefix"] == "${StatePrefix}/").unwrap();
+    assert_eq!(state["NoncurrentVersionExpiration"]["NoncurrentDays"], 1);
+}
+
+#[test]
 fn the_function_is_what_cargo_lambda_builds() {
     let template = template();
     let metadata = &template["Resources"]["Function"]["Metadata"];
