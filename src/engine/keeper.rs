@@ -4,7 +4,7 @@
 //! than one that goes cold. Pauses that were read before stay in force.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::error;
@@ -13,7 +13,7 @@ use super::state::{State, Unavailable, read, update};
 use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::ledger::{
-    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Status,
+    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
@@ -36,6 +36,16 @@ pub struct Keeper<S> {
     state: S,
     lasting: Lasting,
     pauses: Mutex<Pauses>,
+    /// Those of this process: what there is to go by when the store does not last, or cannot be read.
+    shards: Mutex<Shards>,
+}
+
+/// A shard that has been taken on.
+#[derive(Debug)]
+#[must_use]
+pub struct TakenShard {
+    id: String,
+    by: u32,
 }
 
 /// What a tick is to do.
@@ -59,7 +69,7 @@ impl Plan {
 impl<S: State> Keeper<S> {
     /// A keeper of what is in `state`.
     pub fn new(state: S, lasting: Lasting) -> Self {
-        Self { state, lasting, pauses: Mutex::default() }
+        Self { state, lasting, pauses: Mutex::default(), shards: Mutex::default() }
     }
 
     /// The store.
@@ -149,6 +159,41 @@ impl<S: State> Keeper<S> {
             }
         }
         Ok(plan)
+    }
+
+    /// Takes a shard on, by its id: none when another delivery of it has been taken on before.
+    pub async fn take_shard(&self, id: &str, now: DateTime<Utc>) -> Option<TakenShard> {
+        let by = rand::random();
+        if !self.shards().take(id, by, now) {
+            return None;
+        }
+        let first = match self.lasting {
+            Lasting::No => true,
+            Lasting::Yes => {
+                let take = |shards: &mut Shards| shards.take(id, by, now);
+                update(&self.state, &Shards::document(id), take).await.unwrap_or_else(|unavailable| {
+                    say(&unavailable, "whether the shard was served before is not known");
+                    true
+                })
+            }
+        };
+        first.then(|| TakenShard { id: id.to_owned(), by })
+    }
+
+    /// Gives back a shard of which nothing was sent: another delivery may serve it.
+    pub async fn give_back(&self, TakenShard { id, by }: TakenShard) {
+        self.shards().give_back(&id, by);
+        if self.lasting == Lasting::No {
+            return;
+        }
+        let give_back = |shards: &mut Shards| shards.give_back(&id, by);
+        if let Err(unavailable) = update(&self.state, &Shards::document(&id), give_back).await {
+            say(&unavailable, "the shard passes for served");
+        }
+    }
+
+    fn shards(&self) -> MutexGuard<'_, Shards> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The fleet with the requests in force, each as a window of its target.

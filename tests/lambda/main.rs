@@ -4,3 +4,4 @@ mod events;
 mod init;
 mod scale;
 mod support;
+mod twice;

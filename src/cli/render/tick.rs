@@ -320,6 +320,7 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
             Skipped::Paused => "skipped: it is paused",
             Skipped::Coalesced => "skipped: a request shortly before has had it warmed",
             Skipped::CustomPayload => "skipped: custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true",
+            Skipped::Served => "skipped: its shard was delivered before, and has been served",
         };
         Some(format!("{} {why}", place(round)))
     });
