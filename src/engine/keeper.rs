@@ -122,10 +122,22 @@ impl<S: State> Keeper<S> {
         Plan { claimed, ..self.sift(fleet, now, &due).await }
     }
 
-    /// What is above zero at `now`, due or not.
-    pub async fn plan_open(&self, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
-        let fleet = &*self.with_requests(fleet, now).await;
-        self.sift(fleet, now, &schedule::plan_tick(fleet, Minute::of(now), Mode::Open)).await
+    /// What a tick would serve; nothing is noted. `at` decides what is due, and with [`Mode::DueSince`] what was
+    /// served before does so too. The pings would be sent `now`, so pauses and pings in flight are those of now.
+    pub async fn look(&self, fleet: &Fleet, mode: Mode, at: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
+        let minute = Minute::of(at);
+        let fleet = &*self.with_requests(fleet, at).await;
+        let due = match (mode, self.lasting) {
+            (Mode::DueSince(previous), Lasting::Yes) => match read::<Served>(&self.state, SERVED).await {
+                Ok(served) => served.plan(fleet, minute, previous),
+                Err(unavailable) => {
+                    say(&unavailable, "what was served before is not known");
+                    schedule::plan_tick(fleet, minute, mode)
+                }
+            },
+            _ => schedule::plan_tick(fleet, minute, mode),
+        };
+        self.sift(fleet, now, &due).await
     }
 
     /// What is to be done about a request for these targets, each of which allows it.
@@ -264,6 +276,7 @@ impl<S: State> Keeper<S> {
             return;
         }
         let undone: HashSet<String> = left_undone(sent, report);
+        let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
         let busy: Vec<(&Target, DateTime<Utc>)> = sent
             .iter()
             .filter(|due| {
@@ -274,7 +287,8 @@ impl<S: State> Keeper<S> {
             })
             .map(|due| {
                 let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
-                (due.target.as_ref(), report.tick + timeout + BUSY_MARGIN)
+                // They may have been released in the last moment.
+                (due.target.as_ref(), report.tick + took + timeout + BUSY_MARGIN)
             })
             .collect();
         let minute = Minute::of(report.tick);

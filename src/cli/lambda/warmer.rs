@@ -31,7 +31,7 @@ use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Asked;
 use crate::domain::metrics::{Batch, Circumstances};
 use crate::domain::protocol::Protocol;
-use crate::domain::schedule::Minute;
+use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
@@ -81,8 +81,7 @@ impl Warmer {
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
         let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-        let store = Store::at(settings.state.as_deref(), world.clients())?;
-        let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
+        let keeper = Store::at(settings.state.as_deref(), world.clients())?.keeper();
         Ok(Self {
             settings,
             world,
@@ -90,7 +89,7 @@ impl Warmer {
             engine,
             recorder,
             events,
-            keeper: Keeper::new(store, lasting),
+            keeper,
             served: Mutex::default(),
         })
     }
@@ -161,8 +160,9 @@ impl Warmer {
     /// An operator's tick: every target that is above zero, as `warmd run --once` does it.
     async fn run(&self, at: Option<DateTime<Utc>>, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
-        let at = at.unwrap_or_else(|| SystemClock.now());
-        let plan = self.keeper.plan_open(&fleet, at).await;
+        let now = SystemClock.now();
+        let at = at.unwrap_or(now);
+        let plan = self.keeper.look(&fleet, Mode::Open, at, now).await;
         self.tick(&fleet, at, Some(invoked.request_id.to_owned()), plan, invoked).await
     }
 
@@ -186,7 +186,7 @@ impl Warmer {
                 .iter()
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
-        self.keeper.note(&plan, &sent, &report, self.in_force.behind_since()).await;
+        self.keeper.note(&plan, &sent, &noted(&shard, &report), self.in_force.behind_since()).await;
         self.record(fleet, &report, invoked).await;
         report
     }
@@ -224,7 +224,8 @@ impl Warmer {
             self.keeper.give_back(taken).await;
         }
         report.rounds.append(&mut skipped);
-        self.keeper.note(&Plan::default(), &due, &report, self.in_force.behind_since()).await;
+        let nothing_planned = Plan::default();
+        self.keeper.note(&nothing_planned, &due, &noted(&shard, &report), self.in_force.behind_since()).await;
         self.record(&fleet, &report, invoked).await;
         report
     }
@@ -479,6 +480,19 @@ fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
     let share = divide(left.unwrap_or_default());
     let start = Instant::now();
     Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
+}
+
+/// The report as the state store is to have it. An operator's tick is one of the present: whatever minute was asked
+/// for, its pings were sent now.
+fn noted(shard: &Shard, report: &TickReport) -> TickReport {
+    let tick = match shard.run {
+        None => report.tick,
+        Some(_) => {
+            let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
+            SystemClock.now() - took
+        }
+    };
+    TickReport { tick, ..report.clone() }
 }
 
 /// What rounds of a tick belong to when they are tried for the first time.

@@ -88,6 +88,38 @@ async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
 }
 
 #[tokio::test]
+async fn a_ping_released_at_the_end_of_a_long_tick_may_run_for_as_long() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let first = plan(&keeper, "09:00:00").await;
+    let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
+    let long = TickReport { duration_ms: 855_000, ..report("09:00:00", unfinished) };
+    keeper.note(&first, &first.due, &long, None).await;
+    assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
+    assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn looking_notes_nothing_and_pauses_are_those_of_now() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    plan(&keeper, "09:00:00").await;
+    let pause = Pause { until: at("09:10:00"), reason: "migration".to_owned() };
+    let change = |pauses: &mut Pauses| {
+        pauses.functions.insert("a".to_owned(), pause.clone());
+    };
+    update(keeper.state(), PAUSES, change).await.unwrap();
+    let look = async |mode, time: &str| {
+        let looked = keeper.look(&fleet(), mode, at(time), at("09:07:00")).await;
+        (names(&looked).join(" "), looked.skipped.len())
+    };
+    let late = Mode::DueSince(Minute::of(at("09:06:00")));
+    for _ in 0..2 {
+        assert_eq!(look(late, "09:07:00").await, ("b".to_owned(), 1), "due at 09:05, and not served since");
+    }
+    assert_eq!(look(Mode::DueOnly, "09:07:00").await, (String::new(), 0));
+    assert_eq!(look(Mode::Open, "17:03:00").await, ("b".to_owned(), 1), "the pings would be sent now");
+}
+
+#[tokio::test]
 async fn what_a_shard_leaves_undone_is_late_too() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let tick = plan(&keeper, "09:00:00").await;
