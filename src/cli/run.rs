@@ -49,7 +49,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
             (plan.due.iter().map(|due| due.concurrency).max().unwrap_or(0), Some(plan))
         }
     };
-    let engine = world.engine(fleet.limits.max_in_flight, largest)?;
+    let engine = world.engine(fleet.limits, largest)?;
     engine.set_prices(fleet.prices.clone());
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
     let (stopper, stop) = stop();

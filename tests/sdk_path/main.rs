@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod environment;
+mod prepare;
 mod roles;
 mod server;
 mod sinks;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::connector::{Connector, Dialer, Roots};
 use warmd::aws::{AwsLambda, Clients};
+use warmd::domain::fleet::Prepare;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::round::Exchange;
 use warmd::engine::ports::{Lambda, Ping};
@@ -29,6 +31,7 @@ fn ping(function: &str) -> Ping {
         role: None,
         payload: b"{}".to_vec(),
         client_context: None,
+        prepare: Prepare::Off,
         timeout: Duration::from_secs(30),
     }
 }
