@@ -163,9 +163,18 @@ Examples:
   warmd run --once --dry-run            what would be sent now; sends nothing
   warmd run --once --json | jq .rounds  one tick, as an object
   warmd run                             the daemon: a tick every minute until SIGTERM or SIGINT
+  warmd run --once --due-only --state s3://my-warmd/state
+                                        what is due, for a cron job of every minute
 
 --once serves every target whose window is open at that minute. The daemon serves what has been
-due since its previous tick. On SIGTERM or SIGINT the rounds in flight are finished and recorded;
+due since its previous tick.
+
+With --state pauses are honoured, requests are kept in force, and `warmd status` shows how the tick
+went. The daemon, and --once with --due-only, also note what they serve: of several with one store
+only one serves a minute, and what a lost tick has left is served at the next one. --at and
+--dry-run note nothing; pauses are those of now.
+
+On SIGTERM or SIGINT the rounds in flight are finished and recorded;
 a second signal ends at once. SIGHUP reloads the configuration; changed files are noticed at the
 next tick anyway.
 

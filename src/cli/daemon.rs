@@ -25,7 +25,7 @@ use crate::domain::metrics::Circumstances;
 use crate::domain::schedule::Minute;
 use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
-use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::keeper::{Keeper, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
 use crate::engine::stop::stop;
@@ -45,8 +45,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let world = World::of(args.local, &fleet.targets).await?;
     let engine = world.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
-    let store = Store::at(args.state.state.as_deref(), world.clients())?;
-    let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
+    let keeper = Store::at(args.state.place(), world.clients())?.keeper();
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));
@@ -57,7 +56,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         world,
         engine: Arc::clone(&engine),
         recorder,
-        keeper: Keeper::new(store, lasting),
+        keeper,
         json: args.json,
         style,
     });

@@ -28,16 +28,21 @@ pub struct StateArgs {
 }
 
 impl StateArgs {
+    /// Where it is, when one is given.
+    pub fn place(&self) -> Option<&str> {
+        self.state.as_deref().filter(|place| !place.is_empty())
+    }
+
     /// The store.
     ///
     /// # Errors
     /// When none is given.
     async fn open(&self) -> Result<Store, Failure> {
-        if self.state.as_deref().is_none_or(str::is_empty) {
+        if self.place().is_none() {
             let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Store::at(self.state.as_deref(), World::aws().await.clients())
+        Store::at(self.place(), World::aws().await.clients())
     }
 }
 
@@ -47,7 +52,7 @@ impl StateArgs {
     /// # Errors
     /// When it cannot be read.
     pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
-        if self.state.as_deref().is_none_or(str::is_empty) {
+        if self.place().is_none() {
             return Ok(Default::default());
         }
         let store = self.open().await?;

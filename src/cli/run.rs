@@ -1,27 +1,29 @@
 //! `warmd run --once`, and what one tick needs.
 
 use std::io;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration::{Origin, largest};
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
+use super::store::Store;
 use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
-use crate::domain::schedule::{Minute, Mode, next_change, plan_tick};
+use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
+use crate::engine::keeper::{Keeper, Lasting, Plan};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::Recorder;
+use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
-use crate::engine::tick::{Due, Engine};
+use crate::engine::tick::Engine;
 
 /// One tick.
 ///
@@ -29,20 +31,40 @@ use crate::engine::tick::{Due, Engine};
 /// Whatever keeps it from beginning; nothing was sent then.
 pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
-    let now = args.at.unwrap_or_else(|| SystemClock.now());
-    let due = due(&fleet, now, if args.due_only { Mode::DueOnly } else { Mode::Open });
+    let now = SystemClock.now();
+    let at = args.at.unwrap_or(now);
     if args.dry_run {
-        return dry_run(&fleet, now, &due, args.json, style);
+        let plan = look(&dry_keeper(args, &fleet).await?, args, &fleet, now).await;
+        return dry_run(&fleet, at, plan, args.json, style);
     }
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &fleet.targets).await?;
-    let engine = world.engine(fleet.limits, largest(&due))?;
+    let keeper = Store::at(args.state.place(), world.clients())?.keeper();
+    // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
+    let (largest, planned) = match keeper.lasting() {
+        Lasting::Yes => (largest(&fleet), None),
+        Lasting::No => {
+            let plan = look(&keeper, args, &fleet, now).await;
+            (plan.due.iter().map(|due| due.concurrency).max().unwrap_or(0), Some(plan))
+        }
+    };
+    let engine = world.engine(fleet.limits, largest)?;
     engine.set_prices(fleet.prices.clone());
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
     let (stopper, stop) = stop();
     let served = async {
-        let report = engine.tick(now, Some(fleet.hash.clone()), due, &stop).await;
+        let plan = match planned {
+            Some(plan) => plan,
+            None if args.due_only && args.at.is_none() => keeper.plan(&fleet, now, before(now)).await,
+            None => look(&keeper, args, &fleet, now).await,
+        };
+        let mut report = engine.tick(at, Some(fleet.hash.clone()), plan.due.clone(), &stop).await;
+        report.rounds.extend(plan.skipped.iter().cloned());
+        // Another minute than the present is nothing that later ticks should go by.
+        if args.at.is_none() {
+            keeper.note(&plan, &plan.due, &report, None).await;
+        }
         let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.
         let recorded = match args.at {
@@ -91,20 +113,29 @@ pub fn no_targets(only: &Only) -> String {
     }
 }
 
-/// What is to be served at `now`.
-pub fn due(fleet: &Fleet, now: DateTime<Utc>, mode: Mode) -> Vec<Due> {
-    plan_tick(fleet, Minute::of(now), mode)
-        .into_iter()
-        .filter_map(|due| {
-            let target = Arc::new(fleet.targets.get(due.index)?.clone());
-            Some(Due { target, concurrency: due.target })
-        })
-        .collect()
+/// What the tick would serve; nothing is noted.
+async fn look(keeper: &Keeper<Store>, args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
+    let (mode, at) = match (args.due_only, args.at) {
+        (false, at) => (Mode::Open, at.unwrap_or(now)),
+        // What was served by now says nothing about another minute.
+        (true, Some(at)) => (Mode::DueOnly, at),
+        (true, None) => (Mode::DueSince(before(now)), now),
+    };
+    keeper.look(fleet, mode, at, now).await
 }
 
-/// The pings of the largest round.
-pub fn largest(due: &[Due]) -> u32 {
-    due.iter().map(|due| due.concurrency).max().unwrap_or(0)
+/// The firing before that is taken for granted when nothing is known of earlier ticks: so this minute alone counts.
+fn before(now: DateTime<Utc>) -> Minute {
+    Minute::of(now).plus(-1)
+}
+
+/// The keeper of a dry run, which needs no AWS unless the state is there.
+async fn dry_keeper(args: &RunArgs, fleet: &Fleet) -> Result<Keeper<Store>, Failure> {
+    let store = match args.state.place() {
+        None => Store::Memory(Memory::default()),
+        place => Store::at(place, World::of(args.local, &fleet.targets).await?.clients())?,
+    };
+    Ok(store.keeper())
 }
 
 /// Prints a tick: an object, or a table.
@@ -128,25 +159,19 @@ pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, eng
     Exit::Failed
 }
 
-fn dry_run(
-    fleet: &Fleet,
-    now: DateTime<Utc>,
-    due: &[Due],
-    json: bool,
-    style: Style,
-) -> Result<Exit, Failure> {
+fn dry_run(fleet: &Fleet, at: DateTime<Utc>, plan: Plan, json: bool, style: Style) -> Result<Exit, Failure> {
     if json {
-        let rounds =
-            due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::DryRun));
+        let due =
+            plan.due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::DryRun));
         print_json(&TickReport {
-            tick: now,
+            tick: at,
             config: Some(fleet.hash.clone()),
             duration_ms: 0,
-            rounds: rounds.collect(),
+            rounds: due.chain(plan.skipped).collect(),
             unfinished: Vec::new(),
         })?;
     } else {
-        print(&render::dry_run::dry_run(fleet, now, due, style))?;
+        print(&render::dry_run::dry_run(fleet, at, &plan.due, &plan.skipped, style))?;
     }
     Ok(Exit::Success)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::error::Failure;
 use super::place::S3Place;
 use crate::aws::{Bucket, Clients};
+use crate::engine::keeper::{Keeper, Lasting};
 use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};
 
 /// A state store.
@@ -38,9 +39,13 @@ impl Store {
         }
     }
 
-    /// Whether it outlives the process.
-    pub fn lasts(&self) -> bool {
-        !matches!(self, Self::Memory(_))
+    /// Plans and notes with it.
+    pub fn keeper(self) -> Keeper<Self> {
+        let lasting = match self {
+            Self::Memory(_) => Lasting::No,
+            Self::Directory(_) | Self::S3(_) => Lasting::Yes,
+        };
+        Keeper::new(self, lasting)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::events::{EventError, Fields, WARM_SHARD, place};
 use super::function::{FunctionRef, Region};
@@ -26,6 +27,9 @@ pub struct Shard {
     pub config: Option<String>,
     /// Which attempt at these rounds this is, 1 to [`MAX_ATTEMPTS`].
     pub attempt: u32,
+    /// The request id of the invocation by which an operator asked for the tick: the same minute may be asked for
+    /// again. None for the schedule's own ticks.
+    pub run: Option<String>,
     /// The rounds, at least one.
     pub rounds: Vec<ShardRound>,
 }
@@ -59,13 +63,30 @@ impl ShardRound {
 impl Shard {
     /// The `detail` of the event that carries the shard.
     pub fn detail(&self) -> Value {
-        json!({
+        let mut detail = json!({
             "version": VERSION,
             "tick": self.tick.to_rfc3339_opts(SecondsFormat::Secs, true),
             "config": self.config,
             "attempt": self.attempt,
             "rounds": self.rounds.iter().map(ShardRound::json).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(run) = &self.run {
+            detail["run"] = json!(run);
+        }
+        detail
+    }
+
+    /// What the shard is known by: the same in every delivery, and another for every other shard and attempt. The
+    /// first 128 bits of the SHA-256 of its `detail`, in hexadecimal.
+    pub fn id(&self) -> String {
+        let digest = Sha256::digest(self.detail().to_string().as_bytes());
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The shards that `rounds` of the same tick and attempt are packed into, see [`pack`].
+    pub fn parts(&self, rounds: &[ShardRound], max_in_flight: u32) -> Vec<Self> {
+        let parts = pack(rounds, max_in_flight, self.tick, self.config.as_deref());
+        parts.into_iter().map(|part| Self { rounds: part.rounds, ..self.clone() }).collect()
     }
 
     /// The shard that hands on those of this one's rounds that were not released; none when they have been tried
@@ -83,6 +104,7 @@ impl Shard {
         let config = fields.text("config");
         let attempt = fields.number("attempt", 1, MAX_ATTEMPTS);
         let attempt = fields.required("attempt", attempt);
+        let run = fields.text("run");
         let mut rounds = Vec::new();
         match fields.value("rounds").and_then(Value::as_array) {
             Some(given) if !given.is_empty() => {
@@ -98,7 +120,7 @@ impl Shard {
             _ => fields.problem("`rounds` must be a list of at least one round"),
         }
         let (tick, attempt) = fields.finish(tick.zip(attempt))?;
-        Ok(Self { tick, config, attempt, rounds })
+        Ok(Self { tick, config, attempt, run, rounds })
     }
 }
 
@@ -150,7 +172,7 @@ pub fn pack(
             }),
         }
     }
-    let shard = |rounds| Shard { tick, config: config.map(str::to_owned), attempt: 1, rounds };
+    let shard = |rounds| Shard { tick, config: config.map(str::to_owned), attempt: 1, run: None, rounds };
     bins.into_iter().map(|bin| shard(bin.rounds)).collect()
 }
 
@@ -219,8 +241,38 @@ mod tests {
     #[test]
     fn the_event_tells_the_same_shard() {
         let shard = pack(&[round("nlp:live", 10), round("nlp:$LATEST", 2)], 500, TICK, Some("abc")).remove(0);
-        let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
-        assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard(shard)));
+        for shard in [shard.clone(), Shard { run: Some("request-1".to_owned()), ..shard }] {
+            let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
+            assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard(shard)));
+        }
+    }
+
+    #[test]
+    fn only_another_delivery_has_the_same_id() {
+        let shard = pack(&rounds(&[3, 2]), 10, TICK, Some("abc")).remove(0);
+        assert_eq!(shard.id(), shard.clone().id());
+        assert_eq!(shard.id().len(), 32);
+        let run = |id: &str| Shard { run: Some(id.to_owned()), ..shard.clone() };
+        let others = [
+            shard.clone(),
+            shard.retry(shard.rounds.clone()).unwrap(),
+            Shard { tick: TICK + chrono::TimeDelta::minutes(1), ..shard.clone() },
+            Shard { rounds: vec![shard.rounds[0].clone()], ..shard.clone() },
+            run("request-1"),
+            run("request-2"),
+        ];
+        let ids: std::collections::BTreeSet<String> = others.iter().map(Shard::id).collect();
+        assert_eq!(ids.len(), others.len());
+    }
+
+    #[test]
+    fn parts_are_of_the_same_tick_attempt_and_run() {
+        let whole =
+            Shard { run: Some("request-1".to_owned()), ..pack(&rounds(&[3, 2]), 10, TICK, None).remove(0) };
+        let retry = whole.retry(whole.rounds.clone()).unwrap();
+        let parts = retry.parts(&retry.rounds, 3);
+        assert_eq!(sizes(&parts), [vec![3], vec![2]]);
+        assert!(parts.iter().all(|part| (part.attempt, part.run.as_deref()) == (2, Some("request-1"))));
     }
 
     proptest! {

@@ -99,6 +99,16 @@ pub struct RoundRecord {
 }
 
 impl TickReport {
+    /// Whether it is known that no ping was sent, and that nobody else was asked to send any.
+    pub fn sent_nothing(&self) -> bool {
+        let unsent = |unfinished: &Unfinished| match unfinished.reason {
+            UnfinishedReason::Deadline | UnfinishedReason::TooLarge => true,
+            UnfinishedReason::InFlight | UnfinishedReason::HandedOn | UnfinishedReason::Unexpected => false,
+        };
+        self.rounds.iter().all(|round| round.verdict == Verdict::Skipped)
+            && self.unfinished.iter().all(unsent)
+    }
+
     /// Whether a round was short: exit code 3.
     pub fn any_short(&self) -> bool {
         self.rounds.iter().any(|round| round.verdict == Verdict::Short)
@@ -275,6 +285,8 @@ pub enum Skipped {
     Coalesced,
     /// Its payload is the configuration's own, which the Lambda sends only when it is allowed to.
     CustomPayload,
+    /// The shard that it is in was delivered before, and has been served.
+    Served,
 }
 
 /// A target that was due and was not served.
@@ -424,6 +436,25 @@ mod tests {
         let record = record(&target("nlp"), &report(vec![silent]));
         assert_eq!((record.s3_egress_bytes, record.routes.len()), (None, 0));
         assert_eq!((record.reached, record.evidence), (None, Some(Evidence::Unknown)));
+    }
+
+    #[test]
+    fn whether_anything_was_sent_is_known() {
+        let target = target("nlp");
+        let tick = |rounds, unfinished| TickReport {
+            tick: DateTime::UNIX_EPOCH,
+            config: None,
+            duration_ms: 1,
+            rounds,
+            unfinished,
+        };
+        let left = |reason| tick(Vec::new(), vec![Unfinished::new(&target, 1, reason)]).sent_nothing();
+        assert!(left(UnfinishedReason::Deadline) && left(UnfinishedReason::TooLarge));
+        assert!(!left(UnfinishedReason::InFlight) && !left(UnfinishedReason::HandedOn));
+        assert!(!left(UnfinishedReason::Unexpected), "it may have been");
+        let skipped = RoundRecord::skipped(&target, 1, Skipped::InFlight);
+        assert!(tick(vec![skipped.clone()], Vec::new()).sent_nothing());
+        assert!(!tick(vec![skipped, record(&target, &report(vec![cold(0)]))], Vec::new()).sent_nothing());
     }
 
     #[test]

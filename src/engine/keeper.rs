@@ -4,7 +4,7 @@
 //! than one that goes cold. Pauses that were read before stay in force.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::error;
@@ -13,7 +13,7 @@ use super::state::{State, Unavailable, read, update};
 use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::ledger::{
-    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Status,
+    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
@@ -36,6 +36,16 @@ pub struct Keeper<S> {
     state: S,
     lasting: Lasting,
     pauses: Mutex<Pauses>,
+    /// Those of this process: what there is to go by when the store does not last, or cannot be read.
+    shards: Mutex<Shards>,
+}
+
+/// A shard that has been taken on.
+#[derive(Debug)]
+#[must_use]
+pub struct TakenShard {
+    id: String,
+    by: u32,
 }
 
 /// What a tick is to do.
@@ -59,7 +69,7 @@ impl Plan {
 impl<S: State> Keeper<S> {
     /// A keeper of what is in `state`.
     pub fn new(state: S, lasting: Lasting) -> Self {
-        Self { state, lasting, pauses: Mutex::default() }
+        Self { state, lasting, pauses: Mutex::default(), shards: Mutex::default() }
     }
 
     /// The store.
@@ -112,10 +122,22 @@ impl<S: State> Keeper<S> {
         Plan { claimed, ..self.sift(fleet, now, &due).await }
     }
 
-    /// What is above zero at `now`, due or not.
-    pub async fn plan_open(&self, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
-        let fleet = &*self.with_requests(fleet, now).await;
-        self.sift(fleet, now, &schedule::plan_tick(fleet, Minute::of(now), Mode::Open)).await
+    /// What a tick would serve; nothing is noted. `at` decides what is due, and with [`Mode::DueSince`] what was
+    /// served before does so too. The pings would be sent `now`, so pauses and pings in flight are those of now.
+    pub async fn look(&self, fleet: &Fleet, mode: Mode, at: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
+        let minute = Minute::of(at);
+        let fleet = &*self.with_requests(fleet, at).await;
+        let due = match (mode, self.lasting) {
+            (Mode::DueSince(previous), Lasting::Yes) => match read::<Served>(&self.state, SERVED).await {
+                Ok(served) => served.plan(fleet, minute, previous),
+                Err(unavailable) => {
+                    say(&unavailable, "what was served before is not known");
+                    schedule::plan_tick(fleet, minute, mode)
+                }
+            },
+            _ => schedule::plan_tick(fleet, minute, mode),
+        };
+        self.sift(fleet, now, &due).await
     }
 
     /// What is to be done about a request for these targets, each of which allows it.
@@ -149,6 +171,41 @@ impl<S: State> Keeper<S> {
             }
         }
         Ok(plan)
+    }
+
+    /// Takes a shard on, by its id: none when another delivery of it has been taken on before.
+    pub async fn take_shard(&self, id: &str, now: DateTime<Utc>) -> Option<TakenShard> {
+        let by = rand::random();
+        if !self.shards().take(id, by, now) {
+            return None;
+        }
+        let first = match self.lasting {
+            Lasting::No => true,
+            Lasting::Yes => {
+                let take = |shards: &mut Shards| shards.take(id, by, now);
+                update(&self.state, &Shards::document(id), take).await.unwrap_or_else(|unavailable| {
+                    say(&unavailable, "whether the shard was served before is not known");
+                    true
+                })
+            }
+        };
+        first.then(|| TakenShard { id: id.to_owned(), by })
+    }
+
+    /// Gives back a shard of which nothing was sent: another delivery may serve it.
+    pub async fn give_back(&self, TakenShard { id, by }: TakenShard) {
+        self.shards().give_back(&id, by);
+        if self.lasting == Lasting::No {
+            return;
+        }
+        let give_back = |shards: &mut Shards| shards.give_back(&id, by);
+        if let Err(unavailable) = update(&self.state, &Shards::document(&id), give_back).await {
+            say(&unavailable, "the shard passes for served");
+        }
+    }
+
+    fn shards(&self) -> MutexGuard<'_, Shards> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The fleet with the requests in force, each as a window of its target.
@@ -219,6 +276,7 @@ impl<S: State> Keeper<S> {
             return;
         }
         let undone: HashSet<String> = left_undone(sent, report);
+        let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
         let busy: Vec<(&Target, DateTime<Utc>)> = sent
             .iter()
             .filter(|due| {
@@ -229,7 +287,8 @@ impl<S: State> Keeper<S> {
             })
             .map(|due| {
                 let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
-                (due.target.as_ref(), report.tick + timeout + BUSY_MARGIN)
+                // They may have been released in the last moment.
+                (due.target.as_ref(), report.tick + took + timeout + BUSY_MARGIN)
             })
             .collect();
         let minute = Minute::of(report.tick);

@@ -177,6 +177,125 @@ fn the_daemon_keeps_state_and_status_tells_it() {
     assert!(shown.stdout.contains("checkout eu-west-2: target 3, reached 3, reached"), "{}", shown.stdout);
 }
 
+/// What became of each round.
+fn rounds(tick: &Value) -> Vec<String> {
+    let rounds = tick["rounds"].as_array().unwrap();
+    let shown = |round: &Value| {
+        let what = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
+        format!("{} {} {what}", round["function"].as_str().unwrap(), round["target"])
+    };
+    rounds.iter().map(shown).collect()
+}
+
+/// What the local clock says, so many minutes later, in whole seconds.
+#[allow(clippy::disallowed_methods, reason = "the binary compares with the machine's clock")]
+fn minutes_from_now(minutes: i64) -> chrono::DateTime<chrono::Utc> {
+    use chrono::SubsecRound;
+    chrono::Utc::now().trunc_subsecs(0) + chrono::TimeDelta::minutes(minutes)
+}
+
+#[test]
+fn a_single_tick_honours_pauses_and_is_noted() {
+    let account = Account::new();
+    account.write(
+        "fleet.yaml",
+        &FLEET.replace(
+            "  checkout",
+            "  other: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n  checkout",
+        ),
+    );
+    let (configs, state) =
+        (account.configs(), account.folder.path().join("state").to_string_lossy().into_owned());
+    let once = |more: &[&str]| account.run(&[&["run", "--once", "--json"], more, &[&configs]].concat());
+    for state in [state.as_str(), "s3://warmd-state/live"] {
+        let pause = ["pause", "checkout", "--for", "1h", "--reason", "migration", "--state", state];
+        assert_eq!(account.run(&pause).code, 0);
+        let tick = once(&["--state", state]);
+        assert_eq!(
+            (tick.code, rounds(&tick.json())),
+            (0, vec!["other 2 reached".to_owned(), "checkout 3 paused".to_owned()])
+        );
+        let status = account.run(&["status", "--json", "--state", state]).json();
+        let second = tick.json()["tick"].as_str().unwrap().trim_end_matches('Z').to_owned();
+        assert!(status["status"]["tick"].as_str().unwrap().starts_with(&second), "{status}");
+        assert_eq!(status["status"]["targets"]["other eu-west-2"]["reached"], 2);
+        let dry = once(&["--dry-run", "--state", state]);
+        assert_eq!(rounds(&dry.json()), ["other 2 dry-run", "checkout 3 paused"]);
+        let dry = account.run(&["run", "--once", "--dry-run", "--state", state, &configs]);
+        assert!(dry.stdout.ends_with("- checkout (eu-west-2) skipped: it is paused\n"), "{}", dry.stdout);
+        assert_eq!(account.run(&["resume", "checkout", "--state", state]).code, 0);
+        // All that is open, also what was served in this minute.
+        assert_eq!(rounds(&once(&["--state", state]).json()), ["other 2 reached", "checkout 3 reached"]);
+    }
+    assert_eq!(rounds(&once(&[]).json()).len(), 2, "without a store there is nothing to honour");
+}
+
+#[test]
+fn a_single_tick_keeps_requests_in_force() {
+    let account = Account::new();
+    account.write("fleet.yaml", "version: 1\nfunctions:\n  nlp: { region: eu-west-2, on_request: { max_concurrency: 5, max_for: 1h } }\n");
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    let request = json!({ "concurrency": 4, "asked": minutes_from_now(-5), "since": minutes_from_now(-5),
+        "until": minutes_from_now(30), "reason": "token issued" });
+    let requests = json!({ "targets": { "nlp eu-west-2": request } });
+    write(&state, "requests.1.json", &requests.to_string());
+    let tick = account.run(&["run", "--once", "--json", "--state", state.to_str().unwrap(), &configs]);
+    assert_eq!(rounds(&tick.json()), ["nlp 4 reached"], "{}", tick.stderr);
+    let later = minutes_from_now(31).to_rfc3339();
+    let args = ["run", "--once", "--json", "--at", &later, "--state", state.to_str().unwrap(), &configs];
+    assert!(rounds(&account.run(&args).json()).is_empty(), "it has passed by then");
+}
+
+#[test]
+fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
+    let account = Account::new();
+    account.write("fleet.yaml", "version: 1\ndefaults: { region: eu-west-2, interval: 24h }\nfunctions:\n  f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
+    let (configs, folder) = (account.configs(), account.folder.path().join("state"));
+    let state = folder.to_str().unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let a_day_ago = minutes_from_now(-1_441).timestamp() / 60;
+    let served = json!({ "ticked": a_day_ago, "targets": { "f eu-west-2": a_day_ago }, "busy": {} });
+    write(&folder, "served.1.json", &served.to_string());
+    let due = ["run", "--once", "--due-only", "--json", "--state", state, &configs];
+    let dry = account.run(&[&due[..], &["--dry-run"]].concat());
+    assert_eq!(rounds(&dry.json()), ["f 2 dry-run"], "late, and still so after a dry run");
+    assert_eq!(rounds(&account.run(&due).json()), ["f 2 reached"], "and after this");
+    assert!(rounds(&account.run(&due).json()).is_empty(), "it is not, wherever else it runs");
+}
+
+#[test]
+fn another_minute_than_the_present_is_not_noted() {
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    let state = state.to_str().unwrap();
+    let tomorrow = minutes_from_now(24 * 60).to_rfc3339();
+    for more in [&[][..], &["--due-only"]] {
+        let args = ["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs];
+        assert_eq!(account.run(&[&args[..], more].concat()).code, 0);
+    }
+    assert!(!std::path::Path::new(state).exists(), "nothing was written");
+    account.run(&["pause", "--all", "--for", "1h", "--reason", "freeze", "--state", state]);
+    let paused = account.run(&["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs]);
+    assert_eq!(rounds(&paused.json()), ["checkout 3 paused"], "the pings would be of now");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_stops_no_tick() {
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    for document in ["pauses", "served", "status"] {
+        write(&state, &format!("{document}.1.json"), "not json");
+    }
+    let state = state.to_str().unwrap();
+    let tick = account.run(&["run", "--once", "--json", "--state", state, &configs]);
+    assert_eq!(rounds(&tick.json()), ["checkout 3 reached"]);
+    assert!(tick.stderr.contains("`pauses` cannot be read"), "{}", tick.stderr);
+    let wrong = account.run(&["run", "--once", "--state", "s3://", &configs]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{}", wrong.stderr);
+}
+
 #[test]
 fn a_request_goes_over_the_bus() {
     let account = Account::new();

@@ -111,6 +111,22 @@ async fn operators_ask_for_ticks_and_rounds() {
 }
 
 #[tokio::test]
+async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
+    use warmd::engine::ports::{Fetched, Objects};
+    let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
+    let later = now() + TimeDelta::days(30);
+    let tick = stage.tick(json!({ "warmd": { "run": { "at": later.to_rfc3339() } } })).await;
+    assert_eq!(rounds(&tick)[0], "checkout 3 reached");
+    let bucket = stage.clients().bucket("warmd-state", "live").unwrap();
+    let Fetched::Object { bytes, .. } = bucket.get("status.json", None).await.unwrap() else {
+        panic!("no status")
+    };
+    let status: Value = serde_json::from_slice(&bytes).unwrap();
+    let noted: chrono::DateTime<chrono::Utc> = status["tick"].as_str().unwrap().parse().unwrap();
+    assert!(noted <= now(), "ticks to come would pass for older: {noted}");
+}
+
+#[tokio::test]
 async fn a_request_is_warmed_kept_and_told() {
     let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =

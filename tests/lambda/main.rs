@@ -2,5 +2,7 @@
 
 mod events;
 mod init;
+mod metrics;
 mod scale;
 mod support;
+mod twice;

@@ -204,6 +204,28 @@ async fn a_connection_is_used_again_unless_it_was_idle_for_more_than_five_second
     assert_eq!(server.seen.count(), 4);
 }
 
+/// As when Lambda freezes the process: time has passed, and no timer has run.
+fn freeze(by: Duration) {
+    let mut advance = std::pin::pin!(tokio::time::advance(by));
+    // Its first step moves the clock; in the next it would let timers run.
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(advance.as_mut().poll(&mut context).is_pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_idle_while_the_process_was_frozen_is_not_used_again() {
+    let server = Server::new(|_| async { answer(200, "null") });
+    let lambda = lambda_through(server.dialer());
+    let (_, exchanges) = round(&lambda, vec![ping("f"); 3], PATIENCE).await;
+    assert!(exchanges.iter().all(responded));
+    for (frozen, connections) in [(4_900, 3), (5_100, 4), (55_000, 5)] {
+        freeze(Duration::from_millis(frozen));
+        assert!(responded(&one(&lambda, ping("f")).await));
+        assert_eq!(server.seen.connections(), connections, "after {frozen} ms");
+    }
+    assert_eq!(server.seen.count(), 6);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_not_used_again_after_a_server_error() {
     let server = Server::new(|_| async { answer(503, "{}") });

@@ -31,8 +31,8 @@ use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Asked;
 use crate::domain::metrics::{Batch, Circumstances};
 use crate::domain::protocol::Protocol;
-use crate::domain::schedule::Minute;
-use crate::domain::shard::{MAX_ATTEMPTS, Shard, ShardRound, pack};
+use crate::domain::schedule::{Minute, Mode};
+use crate::domain::shard::{MAX_ATTEMPTS, Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
 use crate::engine::keeper::{Keeper, Lasting, Plan};
@@ -81,8 +81,7 @@ impl Warmer {
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
         let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-        let store = Store::at(settings.state.as_deref(), world.clients())?;
-        let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };
+        let keeper = Store::at(settings.state.as_deref(), world.clients())?.keeper();
         Ok(Self {
             settings,
             world,
@@ -90,7 +89,7 @@ impl Warmer {
             engine,
             recorder,
             events,
-            keeper: Keeper::new(store, lasting),
+            keeper,
             served: Mutex::default(),
         })
     }
@@ -142,7 +141,7 @@ impl Warmer {
             return nothing(at, &fleet);
         }
         let plan = self.keeper.plan(&fleet, at, minute.plus(-self.settings.tick_minutes)).await;
-        self.tick(&fleet, at, plan, invoked).await
+        self.tick(&fleet, at, None, plan, invoked).await
     }
 
     /// Whether this environment sees the minute for the first time.
@@ -161,9 +160,10 @@ impl Warmer {
     /// An operator's tick: every target that is above zero, as `warmd run --once` does it.
     async fn run(&self, at: Option<DateTime<Utc>>, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
-        let at = at.unwrap_or_else(|| SystemClock.now());
-        let plan = self.keeper.plan_open(&fleet, at).await;
-        self.tick(&fleet, at, plan, invoked).await
+        let now = SystemClock.now();
+        let at = at.unwrap_or(now);
+        let plan = self.keeper.look(&fleet, Mode::Open, at, now).await;
+        self.tick(&fleet, at, Some(invoked.request_id.to_owned()), plan, invoked).await
     }
 
     /// Serves a plan: what does not fit in flight together goes on the bus.
@@ -171,12 +171,13 @@ impl Warmer {
         &self,
         fleet: &Fleet,
         at: DateTime<Utc>,
+        run: Option<String>,
         mut plan: Plan,
         invoked: &Invoked<'_>,
     ) -> TickReport {
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
-        let (own, handed_on) = self.spread(fleet, at, due).await;
-        let shard = Shard { tick: at, config: Some(fleet.hash.clone()), attempt: 1, rounds: Vec::new() };
+        let shard = Shard { run, ..first_shard(at, fleet) };
+        let (own, handed_on) = self.spread(fleet, &shard, due).await;
         let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
         let mut report = self.rounds(fleet, &shard, own, invoked).await;
         report.rounds.append(&mut plan.skipped);
@@ -185,7 +186,7 @@ impl Warmer {
                 .iter()
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
-        self.keeper.note(&plan, &sent, &report, self.in_force.behind_since()).await;
+        self.keeper.note(&plan, &sent, &noted(&shard, &report), self.in_force.behind_since()).await;
         self.record(fleet, &report, invoked).await;
         report
     }
@@ -208,9 +209,23 @@ impl Warmer {
             (concurrency > 0).then(|| Due { target: Arc::new(target.clone()), concurrency })
         });
         let due = self.allowed(&mut skipped, due.collect());
+        // EventBridge and Lambda both deliver at least once.
+        let Some(taken) = self.keeper.take_shard(&shard.id(), SystemClock.now()).await else {
+            info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
+            let served =
+                due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::Served));
+            let rounds = served.chain(skipped).collect();
+            let report = TickReport { rounds, ..nothing(shard.tick, &fleet) };
+            self.record(&fleet, &report, invoked).await;
+            return report;
+        };
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
+        if report.sent_nothing() {
+            self.keeper.give_back(taken).await;
+        }
         report.rounds.append(&mut skipped);
-        self.keeper.note(&Plan::default(), &due, &report, self.in_force.behind_since()).await;
+        let nothing_planned = Plan::default();
+        self.keeper.note(&nothing_planned, &due, &noted(&shard, &report), self.in_force.behind_since()).await;
         self.record(&fleet, &report, invoked).await;
         report
     }
@@ -254,7 +269,7 @@ impl Warmer {
             Err(unavailable) => return refuse(unavailable.to_string()),
         };
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
-        let shard = Shard { tick: at, config: Some(fleet.hash.clone()), attempt: 1, rounds: Vec::new() };
+        let shard = first_shard(at, &fleet);
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started.elapsed()).await;
@@ -284,8 +299,7 @@ impl Warmer {
         let mut skipped = Vec::new();
         let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
         let due = self.allowed(&mut skipped, due);
-        let shard =
-            Shard { tick: at, config: Some(fleet.hash.clone()), attempt: MAX_ATTEMPTS, rounds: Vec::new() };
+        let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
         let mut report = self.rounds(&fleet, &shard, due, invoked).await;
         report.rounds.append(&mut skipped);
         self.record(&fleet, &report, invoked).await;
@@ -307,24 +321,24 @@ impl Warmer {
     }
 
     /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
-    async fn spread(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+    async fn spread(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
         // Another instance would not know that they are in flight. The engine skips them.
         let in_flight = self.engine.still_in_flight();
         let (busy, due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let (mut own, handed_on) = self.spread_free(fleet, at, due).await;
+        let (mut own, handed_on) = self.spread_free(fleet, shard, due).await;
         own.extend(busy);
         (own, handed_on)
     }
 
-    async fn spread_free(&self, fleet: &Fleet, at: DateTime<Utc>, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+    async fn spread_free(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
         let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
         let cap = fleet.limits.max_in_flight;
         if pings <= u64::from(cap) || self.settings.bus.is_none() {
             return (due, Vec::new());
         }
         let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
-        let shards = pack(&rounds, cap, at, Some(&fleet.hash));
+        let shards = shard.parts(&rounds, cap);
         // The first is as full as any: this instance serves it itself.
         let lost = self.put(shards.get(1..).unwrap_or_default()).await;
         let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
@@ -390,12 +404,7 @@ impl Warmer {
         let Some(retry) = shard.retry(left) else {
             return;
         };
-        let shards: Vec<Shard> =
-            pack(&retry.rounds, fleet.limits.max_in_flight, retry.tick, retry.config.as_deref())
-                .into_iter()
-                .map(|part| Shard { attempt: retry.attempt, ..part })
-                .collect();
-        let lost = self.put(&shards).await;
+        let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight)).await;
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
             let is_lost = lost.iter().any(|round| {
                 round.region == left.region
@@ -471,6 +480,24 @@ fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
     let share = divide(left.unwrap_or_default());
     let start = Instant::now();
     Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
+}
+
+/// The report as the state store is to have it. An operator's tick is one of the present: whatever minute was asked
+/// for, its pings were sent now.
+fn noted(shard: &Shard, report: &TickReport) -> TickReport {
+    let tick = match shard.run {
+        None => report.tick,
+        Some(_) => {
+            let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
+            SystemClock.now() - took
+        }
+    };
+    TickReport { tick, ..report.clone() }
+}
+
+/// What rounds of a tick belong to when they are tried for the first time.
+fn first_shard(tick: DateTime<Utc>, fleet: &Fleet) -> Shard {
+    Shard { tick, config: Some(fleet.hash.clone()), attempt: 1, run: None, rounds: Vec::new() }
 }
 
 fn nothing(tick: DateTime<Utc>, fleet: &Fleet) -> TickReport {

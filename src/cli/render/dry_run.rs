@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Column, figures, lines, words};
 use super::text::{count, millis, shortened};
-use super::{Fit, Style, Tone, WIDTH};
+use super::{Fit, Style, Tone, WIDTH, tick};
 use crate::domain::fleet::{Fleet, Hold, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::SkewHistory;
+use crate::domain::tick::RoundRecord;
 use crate::engine::tick::Due;
 
 /// The most rows of a table: a screen.
@@ -19,15 +20,30 @@ const ROWS: usize = 20;
 const COLUMNS: [Column; 5] =
     [words("FUNCTION"), words("REGION"), figures("TARGET"), words("PROTOCOL"), figures("HOLD")];
 
-/// What a tick at `now` would send: targets, sums, and an example of each payload. Ends with a line feed.
-pub fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], style: Style) -> String {
+/// What a tick at `now` would send: targets, sums, an example of each payload, and what is skipped. Ends with a line
+/// feed.
+pub fn dry_run(
+    fleet: &Fleet,
+    now: DateTime<Utc>,
+    due: &[Due],
+    skipped: &[RoundRecord],
+    style: Style,
+) -> String {
     let now = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let hash = fleet.hash.get(..8).unwrap_or(&fleet.hash);
     let mut out = format!("dry run of tick {now}, configuration {hash}: nothing is sent\n");
     if due.is_empty() {
         out.push_str("nothing to do in this minute\n");
-        return out;
+    } else {
+        out.push_str(&sends(fleet, due, style));
     }
+    for line in tick::skipped(skipped, style) {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
     let rows: Vec<_> = due
         .iter()
         .take(ROWS)
@@ -43,7 +59,7 @@ pub fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], style: Style) -> 
             (('·', Tone::Quiet), cells)
         })
         .collect();
-    out.push('\n');
+    let mut out = "\n".to_owned();
     for line in lines(&COLUMNS, 0, &rows, style) {
         let _ = writeln!(out, "{line}");
     }

@@ -313,17 +313,7 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         )
     });
     push(&mut notes, State::Unfinished.sign(), style, undone);
-    let skipped = report.rounds.iter().filter_map(|round| {
-        let why = match round.skipped? {
-            Skipped::InFlight => "skipped: its earlier round is still in flight",
-            Skipped::DryRun => return None,
-            Skipped::Paused => "skipped: it is paused",
-            Skipped::Coalesced => "skipped: a request shortly before has had it warmed",
-            Skipped::CustomPayload => "skipped: custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true",
-        };
-        Some(format!("{} {why}", place(round)))
-    });
-    push(&mut notes, State::Skipped.sign(), style, skipped);
+    notes.extend(skipped(&report.rounds, style));
     let unproven = || report.rounds.iter().filter(|round| round.verdict == Verdict::Unproven);
     let silent = unproven().filter(|round| round.unclassified > 0).map(|round| {
         format!(
@@ -355,6 +345,24 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         style,
         unknown.map(|round| format!("{} cost unknown: {}", place(round), round.cost_unknown.join("; "))),
     );
+    notes
+}
+
+/// Which rounds were skipped, and why.
+pub(super) fn skipped(rounds: &[RoundRecord], style: Style) -> Vec<String> {
+    let mut notes = Vec::new();
+    let skipped = rounds.iter().filter_map(|round| {
+        let why = match round.skipped? {
+            Skipped::InFlight => "skipped: its earlier round is still in flight",
+            Skipped::DryRun => return None,
+            Skipped::Paused => "skipped: it is paused",
+            Skipped::Coalesced => "skipped: a request shortly before has had it warmed",
+            Skipped::CustomPayload => "skipped: custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true",
+            Skipped::Served => "skipped: its shard was delivered before, and has been served",
+        };
+        Some(format!("{} {why}", place(round)))
+    });
+    push(&mut notes, State::Skipped.sign(), style, skipped);
     notes
 }
 

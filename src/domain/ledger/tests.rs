@@ -171,3 +171,32 @@ fn the_longer_pause_holds() {
     assert_eq!((pauses.all.is_none(), pauses.functions.len()), (true, 1));
     assert_eq!(pauses.of(&target, at("11:00:00")), None);
 }
+
+#[test]
+fn a_shard_is_taken_on_once_and_forgotten_in_time() {
+    let mut shards = Shards::default();
+    assert!(shards.take("a1", 1, at("09:00:00")));
+    assert!(!shards.take("a1", 2, at("09:03:00")), "another delivery");
+    assert!(shards.take("a1", 1, at("09:03:00")), "the write's answer was lost");
+    assert!(shards.take("a2", 2, at("09:03:00")));
+    shards.give_back("a1", 2);
+    assert!(!shards.take("a1", 3, at("09:04:00")), "only its own");
+    shards.give_back("a1", 1);
+    assert!(shards.take("a1", 3, at("09:05:00")));
+    assert!(shards.take("a3", 4, at("10:04:00")));
+    assert_eq!(shards.taken.keys().collect::<Vec<_>>(), ["a1", "a3"], "after an hour");
+    assert_eq!(Shards::document("a3"), "shards-a");
+}
+
+#[test]
+fn a_flood_of_shards_does_not_fill_the_store() {
+    let mut shards = Shards::default();
+    for index in 0..2_000 {
+        assert!(shards.take(&index.to_string(), 1, at("09:00:00") + TimeDelta::seconds(index)));
+    }
+    assert_eq!(shards.taken.len(), MOST_SHARDS);
+    assert!(
+        !shards.take("1999", 2, at("09:40:00")) && !shards.take("1000", 2, at("09:40:00")),
+        "the oldest go"
+    );
+}

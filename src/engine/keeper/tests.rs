@@ -8,7 +8,7 @@ use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Pause;
 use crate::domain::tick::Unfinished;
-use crate::engine::state::{Document, Memory, NotPut, Version};
+use crate::engine::state::{Directory, Document, Memory, NotPut, Version};
 
 fn at(time: &str) -> DateTime<Utc> {
     format!("2026-11-20T{time}Z").parse().unwrap()
@@ -88,6 +88,38 @@ async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
 }
 
 #[tokio::test]
+async fn a_ping_released_at_the_end_of_a_long_tick_may_run_for_as_long() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let first = plan(&keeper, "09:00:00").await;
+    let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
+    let long = TickReport { duration_ms: 855_000, ..report("09:00:00", unfinished) };
+    keeper.note(&first, &first.due, &long, None).await;
+    assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
+    assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn looking_notes_nothing_and_pauses_are_those_of_now() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    plan(&keeper, "09:00:00").await;
+    let pause = Pause { until: at("09:10:00"), reason: "migration".to_owned() };
+    let change = |pauses: &mut Pauses| {
+        pauses.functions.insert("a".to_owned(), pause.clone());
+    };
+    update(keeper.state(), PAUSES, change).await.unwrap();
+    let look = async |mode, time: &str| {
+        let looked = keeper.look(&fleet(), mode, at(time), at("09:07:00")).await;
+        (names(&looked).join(" "), looked.skipped.len())
+    };
+    let late = Mode::DueSince(Minute::of(at("09:06:00")));
+    for _ in 0..2 {
+        assert_eq!(look(late, "09:07:00").await, ("b".to_owned(), 1), "due at 09:05, and not served since");
+    }
+    assert_eq!(look(Mode::DueOnly, "09:07:00").await, (String::new(), 0));
+    assert_eq!(look(Mode::Open, "17:03:00").await, ("b".to_owned(), 1), "the pings would be sent now");
+}
+
+#[tokio::test]
 async fn what_a_shard_leaves_undone_is_late_too() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let tick = plan(&keeper, "09:00:00").await;
@@ -156,7 +188,34 @@ async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
     let tick = plan(&keeper, "09:00:00").await;
     assert_eq!(names(&tick), ["a", "b"]);
     keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), None).await;
+    assert!(keeper.take_shard("a1", at("09:00:00")).await.is_some(), "a shard is served");
+    assert!(keeper.take_shard("a1", at("09:00:01")).await.is_none(), "and not twice by the same environment");
     let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
     let fleet = fleet();
     assert!(keeper.request(&[&fleet.targets[0]], &asked).await.is_err(), "it could not be kept or coalesced");
+}
+
+#[tokio::test]
+async fn a_shard_is_taken_on_once_by_all_environments_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let (one, two) = (environment(), environment());
+    let (first, second) =
+        tokio::join!(one.take_shard("a1", at("09:00:00")), two.take_shard("a1", at("09:00:00")));
+    assert_eq!([&first, &second].into_iter().flatten().count(), 1);
+    for taken in [first, second].into_iter().flatten() {
+        one.give_back(taken).await;
+    }
+    let third = environment();
+    assert!(third.take_shard("a1", at("09:01:00")).await.is_some(), "nothing was sent of it");
+    assert!(environment().take_shard("a1", at("09:02:00")).await.is_none());
+}
+
+#[tokio::test]
+async fn without_a_store_an_environment_knows_its_own_shards() {
+    let keeper = Keeper::new(Memory::default(), Lasting::No);
+    let taken = keeper.take_shard("a1", at("09:00:00")).await.unwrap();
+    assert!(keeper.take_shard("a1", at("09:00:01")).await.is_none());
+    keeper.give_back(taken).await;
+    assert!(keeper.take_shard("a1", at("09:00:02")).await.is_some());
 }

@@ -50,7 +50,7 @@ pub enum NotPut {
     Unavailable(#[from] Unavailable),
 }
 
-/// A store of small documents, as the engine needs it. Names are of `[a-z-]`.
+/// A store of small documents, as the engine needs it. Names are of `[a-z0-9-]`.
 pub trait State: Send + Sync + 'static {
     /// The document of that name; none when there is none yet.
     ///

@@ -1,0 +1,109 @@
+//! Metrics that CloudWatch does not take are lines on standard output, where it finds them by itself.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use warmd::emulator::{Fault, FaultKind, Scenario};
+
+use crate::support::{Setting, Stage, now, scheduled};
+
+const FLEET: &str = "
+version: 1
+metrics: { namespace: warming, detail: function }
+defaults: { region: eu-west-2, interval: 1m }
+functions:
+  f: { windows: [{ days: daily, hours: all-day, concurrency: 3 }] }
+  nlp:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+";
+
+async fn stage(fault: Fault) -> Stage {
+    let scenario = Scenario { metrics: vec![fault], ..Scenario::default() };
+    Stage::set(Setting { scenario, config: FLEET, variables: &[] }).await
+}
+
+/// The lines in CloudWatch's embedded metric format. Everything else on standard output is a tick.
+fn embedded(stage: &Stage) -> Vec<Value> {
+    let stdout = stage.stdout();
+    let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (embedded, ticks): (Vec<_>, Vec<_>) = lines.partition(|line| line["_aws"].is_object());
+    assert!(ticks.iter().all(|line| line["message"] == "tick"), "{stdout}");
+    embedded
+}
+
+/// Name, function and value of each metric, as CloudWatch takes it from such a line.
+fn extracted(line: &Value) -> Vec<(String, Option<String>, f64)> {
+    assert!(line["_aws"]["Timestamp"].as_i64().unwrap().abs_diff(now().timestamp_millis()) < 3_600_000);
+    let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else {
+        panic!("{line}")
+    };
+    assert_eq!(directive["Namespace"], "warming");
+    let [dimensions] = directive["Dimensions"].as_array().unwrap().as_slice() else { panic!("{line}") };
+    let dimensions = dimensions.as_array().unwrap();
+    assert!(dimensions.is_empty() || *dimensions == [json!("Function"), json!("Region")], "{line}");
+    assert!(dimensions.iter().all(|name| line[name.as_str().unwrap()].is_string()), "each has its value");
+    let function = (!dimensions.is_empty()).then(|| line["Function"].as_str().unwrap().to_owned());
+    let metrics = directive["Metrics"].as_array().unwrap();
+    let metric = |metric: &Value| {
+        assert!(metric["Unit"].is_string(), "{line}");
+        let name = metric["Name"].as_str().unwrap().to_owned();
+        let value = line[&name].as_f64().unwrap();
+        (name, function.clone(), value)
+    };
+    metrics.iter().map(metric).collect()
+}
+
+#[tokio::test]
+async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick() {
+    let mut stage = stage(Fault::first(1, FaultKind::refuse(403))).await;
+    let at = now();
+    let tick = stage.tick(scheduled(at)).await;
+    let rounds = tick["rounds"].as_array().unwrap();
+    assert!(rounds.len() == 2 && rounds.iter().all(|round| round["verdict"] == "reached"), "{tick}");
+    let lines = embedded(&stage);
+    assert_eq!((lines.len(), stage.metric("Pings")), (3, None), "the fleet's, and one for each target");
+    let metrics: Vec<_> = lines.iter().flat_map(extracted).collect();
+    let value = |name: &str, function: Option<&str>| {
+        let found = metrics.iter().find(|(own, of, _)| own == name && of.as_deref() == function);
+        found.unwrap_or_else(|| panic!("no {name} of {function:?}")).2
+    };
+    let number = |of: &dyn Fn(&Value) -> f64| rounds.iter().map(of).sum::<f64>();
+    let dollars = |round: &Value| round["cost_usd"]["total"].as_str().unwrap().parse::<f64>().unwrap();
+    assert_eq!((value("Pings", None), value("ColdStarts", None), value("Functions", None)), (5.0, 5.0, 2.0));
+    assert_eq!(value("TickDuration", None), tick["duration_ms"].as_f64().unwrap());
+    let cost = number(&dollars);
+    assert!(cost > 0.0 && (value("WarmingCost", None) - cost).abs() < 1e-9, "{cost}");
+    for (round, label) in rounds.iter().zip(["f", "nlp:live"]) {
+        assert_eq!(value("Target", Some(label)), round["target"].as_f64().unwrap());
+        assert_eq!(value("Reached", Some(label)), round["reached"].as_f64().unwrap());
+        assert!((value("WarmingCost", Some(label)) - dollars(round)).abs() < 1e-9);
+    }
+
+    // The next one is taken: the same metrics, and no further line.
+    stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    assert_eq!(embedded(&stage).len(), 3);
+    let taken: BTreeSet<_> = stage
+        .emulator
+        .observe()
+        .metrics
+        .iter()
+        .map(|metric| {
+            let function = metric.dimensions.iter().find(|(name, _)| *name == "Function");
+            (metric.name.clone(), function.map(|(_, value)| value.clone()))
+        })
+        .collect();
+    assert_eq!(
+        metrics.into_iter().map(|(name, function, _)| (name, function)).collect::<BTreeSet<_>>(),
+        taken
+    );
+}
+
+#[tokio::test]
+async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
+    let mut stage = stage(Fault::always(FaultKind::refuse(503))).await;
+    let tick = stage.tick(scheduled(now())).await;
+    let verdicts: Vec<_> = tick["rounds"].as_array().unwrap().iter().map(|round| &round["verdict"]).collect();
+    assert_eq!(verdicts, ["reached", "reached"]);
+    let metrics: Vec<_> = embedded(&stage).iter().flat_map(extracted).collect();
+    assert!(metrics.contains(&("Pings".to_owned(), None, 5.0)), "{metrics:?}");
+}
