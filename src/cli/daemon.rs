@@ -124,7 +124,7 @@ impl Daemon for Shared {
         let age =
             behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
         let circumstances = Circumstances { config_age: age, ..Circumstances::default() };
-        match self.0.recorder.record_with(&report, &settings, circumstances).await {
+        match self.0.recorder.record(&report, &settings, circumstances).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
             Recorded::FellBack | Recorded::Lost => {}

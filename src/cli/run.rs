@@ -16,6 +16,7 @@ use super::store::Store;
 use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
+use crate::domain::metrics::Circumstances;
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::keeper::{Keeper, Lasting, Plan};
@@ -67,14 +68,9 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         }
         let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.
-        let recorded = match args.at {
-            None => recorder.record(&report, &fleet.metrics).await,
-            Some(_) => {
-                recorder
-                    .record(&TickReport { tick: SystemClock.now(), ..report.clone() }, &fleet.metrics)
-                    .await
-            }
-        };
+        let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
+        let recorded = TickReport { tick: at, ..report.clone() };
+        let recorded = recorder.record(&recorded, &fleet.metrics, Circumstances::default()).await;
         shown?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };

@@ -164,7 +164,7 @@ impl Source<'_> {
             duration("Maximum", "Tick duration, longest (ms)"),
             self.metric(
                 Metric::TickDuration,
-                json!({ "stat": "SampleCount", "label": "Ticks and shards", "yAxis": "right" }),
+                json!({ "stat": "SampleCount", "label": "Ticks", "yAxis": "right" }),
             ),
         ];
         self.sums("Ticks", metrics)

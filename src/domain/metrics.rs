@@ -167,7 +167,12 @@ impl Metric {
                 FleetAndTarget,
                 "US dollars for requests, compute, S3 requests and S3 egress, as far as known",
             ),
-            Self::TickDuration => ("TickDuration", Milliseconds, Fleet, "how long the tick took"),
+            Self::TickDuration => (
+                "TickDuration",
+                Milliseconds,
+                Fleet,
+                "how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds",
+            ),
             Self::Functions => ("Functions", Count, Fleet, "targets that were due, skipped rounds included"),
             Self::CostUnknown => {
                 ("CostUnknown", Count, FleetNotZero, "rounds of which the cost is not fully known")
@@ -224,9 +229,13 @@ pub struct Batch {
 
 /// The data of one tick: the fleet's ten, zeros included; `CostUnknown` when there is any; and each target's five when
 /// the settings ask for them, less those that are unknown.
-pub fn batch(report: &TickReport, settings: &MetricsSettings) -> Batch {
+///
+/// A share of a tick tells no duration: its count tells whether the schedule runs.
+pub fn batch(report: &TickReport, settings: &MetricsSettings, circumstances: Circumstances) -> Batch {
+    let told = |metric: &Metric| *metric != Metric::TickDuration || circumstances.share == Share::Whole;
     let mut data: Vec<Datum> = Metric::ALL
         .into_iter()
+        .filter(told)
         .filter_map(|metric| fleet_value(metric, report).map(|value| datum(metric, Vec::new(), value)))
         .collect();
     if settings.detail == Detail::Function {
@@ -237,12 +246,25 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings) -> Batch {
             }));
         }
     }
+    data.extend(circumstances.data());
     Batch { namespace: settings.namespace.clone(), at: report.tick, data }
+}
+
+/// How much of a scheduled tick a report tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Share {
+    /// A tick of the schedule.
+    #[default]
+    Whole,
+    /// A part that was handed on, or rounds outside the schedule: a request's, an operator's.
+    Part,
 }
 
 /// What there is to tell of a moment beside its tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Circumstances {
+    /// How much of a tick is told.
+    pub share: Share,
     /// Scheduled events that came too late.
     pub ticks_stale: u32,
     /// How long the configuration in force has been the last good one; none when it is what its source says.
@@ -508,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_quiet_tick_still_tells_all_ten() {
-        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function))), @r"
+        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function), Circumstances::default())), @r"
         Pings 0 Count
         ColdStarts 0 Count
         Throttles 0 Count
@@ -524,7 +546,8 @@ mod tests {
 
     #[test]
     fn the_fleet_adds_up_and_each_target_tells_its_own() {
-        let batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function));
+        let batch =
+            batch(&report(vec![round(), unknown()]), &settings(Detail::Function), Circumstances::default());
         insta::assert_snapshot!(shown(&batch), @r"
         Pings 24 Count
         ColdStarts 6 Count
@@ -549,7 +572,7 @@ mod tests {
 
     #[test]
     fn the_fleet_alone_has_no_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet));
+        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), Circumstances::default());
         assert_eq!(batch.data.len(), 10);
         assert!(batch.data.iter().all(|datum| datum.dimensions.is_empty()));
     }
@@ -557,15 +580,15 @@ mod tests {
     #[test]
     fn a_skipped_round_cost_nothing_that_is_unknown() {
         let skipped = RoundRecord { verdict: Verdict::Skipped, ..unknown() };
-        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet));
+        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet), Circumstances::default());
         assert!(batch.data.iter().all(|datum| datum.name != "CostUnknown"));
     }
 
     #[test]
     fn what_is_sent_agrees_with_the_table() {
-        let mut batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function));
-        let circumstances = Circumstances { ticks_stale: 2, config_age: Some(Duration::from_millis(90_400)) };
-        batch.data.extend(circumstances.data());
+        let age = Some(Duration::from_millis(90_400));
+        let circumstances = Circumstances { ticks_stale: 2, config_age: age, ..Circumstances::default() };
+        let batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function), circumstances);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
                 batch
@@ -585,10 +608,23 @@ mod tests {
     #[test]
     fn circumstances_are_told_when_there_are_any() {
         assert_eq!(Circumstances::default().data(), []);
-        let circumstances = Circumstances { ticks_stale: 2, config_age: Some(Duration::from_millis(90_400)) };
+        let age = Some(Duration::from_millis(90_400));
+        let circumstances = Circumstances { ticks_stale: 2, config_age: age, ..Circumstances::default() };
         let data = circumstances.data();
         let told: Vec<_> = data.iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(told, [("TicksStale", 2.0), ("ConfigAge", 90.0)]);
+    }
+
+    #[test]
+    fn only_a_tick_of_the_schedule_counts_as_one() {
+        let names = |share| {
+            let circumstances = Circumstances { share, ..Circumstances::default() };
+            let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), circumstances);
+            batch.data.iter().map(|datum| datum.name).collect::<Vec<_>>()
+        };
+        let (whole, mut part) = (names(Share::Whole), names(Share::Part));
+        part.insert(whole.iter().position(|name| *name == "TickDuration").unwrap(), "TickDuration");
+        assert_eq!(part, whole);
     }
 
     #[test]
@@ -614,7 +650,7 @@ mod tests {
 
     #[test]
     fn embedded_metric_lines_are_events_of_one_set_of_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Function));
+        let batch = batch(&report(vec![round()]), &settings(Detail::Function), Circumstances::default());
         let lines = emf_lines(&batch);
         assert_eq!(lines.len(), 2);
         insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"ColdStarts","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
@@ -650,7 +686,7 @@ mod tests {
         | `S3EgressBytes` | Bytes | fleet | bytes that the pings made functions read from S3 |
         | `S3EgressCost` | None | fleet, target | US dollars for those bytes, as far as known |
         | `WarmingCost` | None | fleet, target | US dollars for requests, compute, S3 requests and S3 egress, as far as known |
-        | `TickDuration` | Milliseconds | fleet | how long the tick took |
+        | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
         | `TicksStale` | Count | fleet, when not 0 | scheduled events that came too late to be served; nothing was sent for them |

@@ -36,20 +36,13 @@ impl<M: Metrics> Recorder<M> {
     }
 
     /// Sends the tick's metrics; writes what CloudWatch does not take.
-    pub async fn record(&self, report: &TickReport, settings: &MetricsSettings) -> Recorded {
-        self.put(&metrics::batch(report, settings)).await
-    }
-
-    /// The same, with what else there is to tell of the moment.
-    pub async fn record_with(
+    pub async fn record(
         &self,
         report: &TickReport,
         settings: &MetricsSettings,
         circumstances: Circumstances,
     ) -> Recorded {
-        let mut batch = metrics::batch(report, settings);
-        batch.data.extend(circumstances.data());
-        self.put(&batch).await
+        self.put(&metrics::batch(report, settings, circumstances)).await
     }
 
     /// Sends a batch; writes what CloudWatch does not take.

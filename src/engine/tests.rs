@@ -20,7 +20,7 @@ use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Architecture, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::metrics::Batch;
+use crate::domain::metrics::{Batch, Circumstances};
 use crate::domain::round::{Answer, Exchange};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
@@ -361,7 +361,10 @@ async fn metrics_that_are_refused_are_written_as_lines() {
         rounds: Vec::new(),
         unfinished: Vec::new(),
     };
-    assert_eq!(recorder.record(&report, &MetricsSettings::default()).await, Recorded::FellBack);
+    assert_eq!(
+        recorder.record(&report, &MetricsSettings::default(), Circumstances::default()).await,
+        Recorded::FellBack
+    );
     let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -1,10 +1,11 @@
 //! Serving events.
 
+mod bus;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent as Invocation};
@@ -23,20 +24,18 @@ use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
-use crate::domain::events::{
-    DirectWarm, ENVIRONMENTS_WARM, LambdaEvent, SOURCE, WARM_SHARD, WarmRequest, environments_warm,
-};
+use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::Region;
 use crate::domain::ledger::Asked;
-use crate::domain::metrics::{Batch, Circumstances};
+use crate::domain::metrics::{Batch, Circumstances, Share};
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode};
-use crate::domain::shard::{MAX_ATTEMPTS, Shard, ShardRound};
+use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
 use crate::engine::keeper::{Keeper, Lasting, Plan};
-use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
 use crate::engine::stop::stop;
 use crate::engine::tick::{Due, Engine};
@@ -126,7 +125,7 @@ impl Warmer {
         let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
         if most.is_some_and(|most| age > most) {
             warn!(tick = %at, age_seconds = age.num_seconds(), "too late: nothing is sent for this tick");
-            let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances() };
+            let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Whole) };
             let batch = Batch {
                 namespace: fleet.metrics.namespace.clone(),
                 at: SystemClock.now(),
@@ -187,7 +186,9 @@ impl Warmer {
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
         self.keeper.note(&plan, &sent, &noted(&shard, &report), self.in_force.behind_since()).await;
-        self.record(fleet, &report, invoked).await;
+        // An operator's tick is none of the schedule's.
+        let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
+        self.record(fleet, &report, share, invoked).await;
         report
     }
 
@@ -216,7 +217,7 @@ impl Warmer {
                 due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::Served));
             let rounds = served.chain(skipped).collect();
             let report = TickReport { rounds, ..nothing(shard.tick, &fleet) };
-            self.record(&fleet, &report, invoked).await;
+            self.record(&fleet, &report, Share::Part, invoked).await;
             return report;
         };
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
@@ -226,7 +227,7 @@ impl Warmer {
         report.rounds.append(&mut skipped);
         let nothing_planned = Plan::default();
         self.keeper.note(&nothing_planned, &due, &noted(&shard, &report), self.in_force.behind_since()).await;
-        self.record(&fleet, &report, invoked).await;
+        self.record(&fleet, &report, Share::Part, invoked).await;
         report
     }
 
@@ -275,7 +276,7 @@ impl Warmer {
         self.tell(&report, started.elapsed()).await;
         report.rounds.append(&mut plan.skipped);
         self.keeper.note_request(&fleet, &due, &report).await;
-        self.record(&fleet, &report, invoked).await;
+        self.record(&fleet, &report, Share::Part, invoked).await;
         Ok(report)
     }
 
@@ -302,7 +303,7 @@ impl Warmer {
         let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
         let mut report = self.rounds(&fleet, &shard, due, invoked).await;
         report.rounds.append(&mut skipped);
-        self.record(&fleet, &report, invoked).await;
+        self.record(&fleet, &report, Share::Part, invoked).await;
         Ok(report)
     }
 
@@ -318,56 +319,6 @@ impl Warmer {
             skipped.push(RoundRecord::skipped(&due.target, due.concurrency, Skipped::CustomPayload));
         }
         allowed
-    }
-
-    /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
-    async fn spread(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
-        // Another instance would not know that they are in flight. The engine skips them.
-        let in_flight = self.engine.still_in_flight();
-        let (busy, due): (Vec<Due>, Vec<Due>) =
-            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let (mut own, handed_on) = self.spread_free(fleet, shard, due).await;
-        own.extend(busy);
-        (own, handed_on)
-    }
-
-    async fn spread_free(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
-        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
-        let cap = fleet.limits.max_in_flight;
-        if pings <= u64::from(cap) || self.settings.bus.is_none() {
-            return (due, Vec::new());
-        }
-        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
-        let shards = shard.parts(&rounds, cap);
-        // The first is as full as any: this instance serves it itself.
-        let lost = self.put(shards.get(1..).unwrap_or_default()).await;
-        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
-        let mut mine: Vec<&ShardRound> = first.chain(&lost).collect();
-        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
-        due.into_iter().partition(|due| {
-            let round = shard_round(due);
-            let found = mine.iter().position(|own| **own == round);
-            found.map(|index| mine.swap_remove(index)).is_some()
-        })
-    }
-
-    /// Puts shards on the bus. Returns the rounds that the bus did not take.
-    async fn put(&self, shards: &[Shard]) -> Vec<ShardRound> {
-        let event = |shard: &Shard| Event {
-            bus: self.settings.bus.clone(),
-            source: SOURCE.to_owned(),
-            detail_type: WARM_SHARD.to_owned(),
-            detail: shard.detail().to_string(),
-        };
-        let events: Vec<Event> = shards.iter().map(event).collect();
-        let Err(lost) = self.events.put(&events).await else {
-            return Vec::new();
-        };
-        error!("{lost}");
-        let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
-        let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
-        let pairs = events.iter().zip(shards).filter(is_lost);
-        pairs.flat_map(|(_, shard)| shard.rounds.clone()).collect()
     }
 
     /// Runs rounds within the invocation's time. Those that were not released are handed on, as often as they may be.
@@ -395,60 +346,14 @@ impl Warmer {
         report
     }
 
-    async fn hand_on(&self, fleet: &Fleet, shard: &Shard, due: &[Due], report: &mut TickReport) {
-        let is_left = |due: &&Due| {
-            let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
-            report.unfinished.contains(&as_left)
-        };
-        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
-        let Some(retry) = shard.retry(left) else {
-            return;
-        };
-        let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight)).await;
-        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
-            let is_lost = lost.iter().any(|round| {
-                round.region == left.region
-                    && round.function.identity(round.region).unqualified() == left.function
-                    && round.function.qualifier.as_ref().map(|own| own.as_str()) == left.qualifier.as_deref()
-            });
-            if !is_lost {
-                left.reason = UnfinishedReason::HandedOn;
-            }
-        }
-    }
-
-    /// Says on the bus that a request's environments are warm.
-    async fn tell(&self, report: &TickReport, took: Duration) {
-        if self.settings.bus.is_none() {
-            return;
-        }
-        let event = |round: &RoundRecord| {
-            let qualifier = round.qualifier.as_ref().map(|own| format!(":{own}")).unwrap_or_default();
-            let function = format!("{}{qualifier}", round.function);
-            Event {
-                bus: self.settings.bus.clone(),
-                source: SOURCE.to_owned(),
-                detail_type: ENVIRONMENTS_WARM.to_owned(),
-                detail: environments_warm(&function, round.reached, round.evidence, took).to_string(),
-            }
-        };
-        let rounds = report.rounds.iter().filter(|round| round.skipped.is_none());
-        let events: Vec<Event> = rounds.map(event).collect();
-        if events.is_empty() {
-            return;
-        }
-        if let Err(lost) = self.events.put(&events).await {
-            error!("{lost}");
-        }
-    }
-
-    fn circumstances(&self) -> Circumstances {
+    fn circumstances(&self, share: Share) -> Circumstances {
         let age = self.in_force.behind_since().map(|since| SystemClock.now().signed_duration_since(since));
-        Circumstances { ticks_stale: 0, config_age: age.map(|age| age.to_std().unwrap_or_default()) }
+        let config_age = age.map(|age| age.to_std().unwrap_or_default());
+        Circumstances { share, ticks_stale: 0, config_age }
     }
 
     /// Writes the tick down: in the log, and in CloudWatch.
-    async fn record(&self, fleet: &Fleet, report: &TickReport, invoked: &Invoked<'_>) {
+    async fn record(&self, fleet: &Fleet, report: &TickReport, share: Share, invoked: &Invoked<'_>) {
         let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
         lines.push('\n');
         let written = {
@@ -462,7 +367,7 @@ impl Warmer {
         let now = SystemClock.now();
         let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
-        note(self.recorder.record_with(&shown, &fleet.metrics, self.circumstances()).await);
+        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share)).await);
     }
 }
 
@@ -508,11 +413,4 @@ fn nothing(tick: DateTime<Utc>, fleet: &Fleet) -> TickReport {
         rounds: Vec::new(),
         unfinished: Vec::new(),
     }
-}
-
-fn shard_round(due: &Due) -> ShardRound {
-    let id = &due.target.id;
-    let place = id.account.clone().map(|account| (account, id.region));
-    let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
-    ShardRound { function, region: id.region, concurrency: due.concurrency }
 }

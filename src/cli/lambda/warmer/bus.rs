@@ -1,0 +1,121 @@
+//! What goes on the bus: shards of a tick that is too large for one instance or too long, and news for who asked.
+
+use std::time::Duration;
+
+use tracing::{error, info};
+
+use super::Warmer;
+use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
+use crate::domain::fleet::Fleet;
+use crate::domain::function::FunctionRef;
+use crate::domain::shard::{Shard, ShardRound};
+use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
+use crate::engine::ports::{Event, Events};
+use crate::engine::tick::Due;
+
+impl Warmer {
+    /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
+    pub(super) async fn spread(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+        // Another instance would not know that they are in flight. The engine skips them.
+        let in_flight = self.engine.still_in_flight();
+        let (busy, due): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
+        let (mut own, handed_on) = self.spread_free(fleet, shard, due).await;
+        own.extend(busy);
+        (own, handed_on)
+    }
+
+    async fn spread_free(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+        let cap = fleet.limits.max_in_flight;
+        if pings <= u64::from(cap) || self.settings.bus.is_none() {
+            return (due, Vec::new());
+        }
+        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
+        let shards = shard.parts(&rounds, cap);
+        // The first is as full as any: this instance serves it itself.
+        let lost = self.put(shards.get(1..).unwrap_or_default()).await;
+        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
+        let mut mine: Vec<&ShardRound> = first.chain(&lost).collect();
+        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
+        due.into_iter().partition(|due| {
+            let round = shard_round(due);
+            let found = mine.iter().position(|own| **own == round);
+            found.map(|index| mine.swap_remove(index)).is_some()
+        })
+    }
+
+    /// Puts shards on the bus. Returns the rounds that the bus did not take.
+    async fn put(&self, shards: &[Shard]) -> Vec<ShardRound> {
+        let event = |shard: &Shard| Event {
+            bus: self.settings.bus.clone(),
+            source: SOURCE.to_owned(),
+            detail_type: WARM_SHARD.to_owned(),
+            detail: shard.detail().to_string(),
+        };
+        let events: Vec<Event> = shards.iter().map(event).collect();
+        let Err(lost) = self.events.put(&events).await else {
+            return Vec::new();
+        };
+        error!("{lost}");
+        let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+        let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
+        let pairs = events.iter().zip(shards).filter(is_lost);
+        pairs.flat_map(|(_, shard)| shard.rounds.clone()).collect()
+    }
+
+    /// Puts the rounds that were not released on the bus, for another attempt, and says so in the report.
+    pub(super) async fn hand_on(&self, fleet: &Fleet, shard: &Shard, due: &[Due], report: &mut TickReport) {
+        let is_left = |due: &&Due| {
+            let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
+            report.unfinished.contains(&as_left)
+        };
+        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
+        let Some(retry) = shard.retry(left) else {
+            return;
+        };
+        let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight)).await;
+        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
+            let is_lost = lost.iter().any(|round| {
+                round.region == left.region
+                    && round.function.identity(round.region).unqualified() == left.function
+                    && round.function.qualifier.as_ref().map(|own| own.as_str()) == left.qualifier.as_deref()
+            });
+            if !is_lost {
+                left.reason = UnfinishedReason::HandedOn;
+            }
+        }
+    }
+
+    /// Says on the bus that a request's environments are warm.
+    pub(super) async fn tell(&self, report: &TickReport, took: Duration) {
+        if self.settings.bus.is_none() {
+            return;
+        }
+        let event = |round: &RoundRecord| {
+            let qualifier = round.qualifier.as_ref().map(|own| format!(":{own}")).unwrap_or_default();
+            let function = format!("{}{qualifier}", round.function);
+            Event {
+                bus: self.settings.bus.clone(),
+                source: SOURCE.to_owned(),
+                detail_type: ENVIRONMENTS_WARM.to_owned(),
+                detail: environments_warm(&function, round.reached, round.evidence, took).to_string(),
+            }
+        };
+        let rounds = report.rounds.iter().filter(|round| round.skipped.is_none());
+        let events: Vec<Event> = rounds.map(event).collect();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(lost) = self.events.put(&events).await {
+            error!("{lost}");
+        }
+    }
+}
+
+fn shard_round(due: &Due) -> ShardRound {
+    let id = &due.target.id;
+    let place = id.account.clone().map(|account| (account, id.region));
+    let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
+    ShardRound { function, region: id.region, concurrency: due.concurrency }
+}
