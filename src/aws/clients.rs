@@ -12,6 +12,7 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
+use aws_types::service_config::ServiceConfigKey;
 
 use super::cloudwatch::CloudWatch;
 use super::connector::Connector;
@@ -171,12 +172,20 @@ impl Clients {
         self.own_region()?;
         let config = aws_sdk_s3::config::Builder::from(&self.config)
             // Another server than S3 (the emulator, say) need not be found under a name for each bucket.
-            .force_path_style(self.config.endpoint_url().is_some())
+            .force_path_style(self.config.endpoint_url().is_some() || self.s3_has_an_endpoint())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .retry_config(RetryConfig::standard())
             .timeout_config(control_timeouts());
         Ok(Bucket::new(aws_sdk_s3::Client::from_conf(config.build()), bucket, prefix))
+    }
+
+    /// Whether the environment or the profile names an endpoint for S3 alone, as the SDK looks for it.
+    fn s3_has_an_endpoint(&self) -> bool {
+        let key =
+            ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let own = self.config.service_config().zip(key.build().ok());
+        own.and_then(|(config, key)| config.load_config(key)).is_some()
     }
 
     /// The warmer's own region: the one the SDK is configured for.

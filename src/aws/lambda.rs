@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::invoke::builders::InvokeFluentBuilder;
 use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -11,7 +12,8 @@ use aws_smithy_types::Blob;
 use tokio::time::Instant;
 
 use super::clients::Clients;
-use super::connector::{Failure, Passage, reasons};
+use super::connector::{Failure, Passage, Preparation, reasons};
+use crate::domain::fleet::Prepare;
 use crate::domain::round::{Answer, Exchange};
 use crate::engine::ports::{Lambda, Ping};
 use crate::engine::release::Ticket;
@@ -34,17 +36,20 @@ impl AwsLambda {
 
 impl Lambda for AwsLambda {
     async fn invoke(&self, ping: Ping, ticket: Ticket) -> Exchange {
-        let passage = Passage::new(ticket, ping.timeout);
-        let request = self
+        let invoke = self
             .clients
             .lambda(ping.function.region, ping.role.as_ref())
             .invoke()
             .function_name(ping.function.unqualified())
             .set_qualifier(ping.function.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned()))
-            .invocation_type(InvocationType::RequestResponse)
-            .log_type(LogType::Tail)
             .set_client_context(ping.client_context)
             .payload(Blob::new(ping.payload));
+        let preparation = match ping.prepare {
+            Prepare::Off => None,
+            Prepare::DryRun => Some(dry_run(invoke.clone())),
+        };
+        let passage = Passage::new(ticket, ping.timeout, preparation);
+        let request = invoke.invocation_type(InvocationType::RequestResponse).log_type(LogType::Tail);
         let result = passage.scope(request.send()).await;
         let times = passage.finish();
         let ended = times.received.unwrap_or_else(Instant::now);
@@ -60,6 +65,16 @@ impl Lambda for AwsLambda {
             },
         }
     }
+}
+
+/// The ping itself, but not to be run: with its payload, so that a server which runs it all the same has a ping.
+fn dry_run(invoke: InvokeFluentBuilder) -> Preparation {
+    Box::new(|| {
+        Box::pin(async {
+            // What came of it is the connector's business, and the ping will tell what is wrong.
+            drop(invoke.invocation_type(InvocationType::DryRun).send().await);
+        })
+    })
 }
 
 fn responded(output: InvokeOutput) -> Answer {

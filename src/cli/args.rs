@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
 
 pub use self::money::{
     CompareArgs, Ec2Args, EgressArgs, LambdaArgs, ManagedArgs, PriceArgs, PriceCommand, Prices,
@@ -47,7 +48,7 @@ pub struct Cli {
     /// [default: info for the daemon, warn otherwise]
     #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true,
         value_parser = values::log_filter, help_heading = "Output")]
-    pub log_level: Option<String>,
+    pub log_level: Option<Targets>,
     /// Colour: auto is on for a terminal, unless NO_COLOR is set.
     #[arg(
         long,

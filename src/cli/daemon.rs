@@ -43,7 +43,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let termination = Termination::listen().map_err(unexpected)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
     let world = World::of(args.local, &fleet.targets).await?;
-    let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+    let engine = world.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
     let store = Store::at(args.state.state.as_deref(), world.clients())?;
     let lasting = if store.lasts() { Lasting::Yes } else { Lasting::No };

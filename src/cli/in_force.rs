@@ -141,6 +141,7 @@ impl InForce {
         match world.cap(new.fleet.limits.max_in_flight, largest(&new.fleet)) {
             Ok(cap) => {
                 engine.set_max_in_flight(cap);
+                engine.set_prepare(new.fleet.limits.prepare);
                 engine.set_prices(new.fleet.prices.clone());
                 info!(config = %new.fleet.hash, targets = new.fleet.targets.len(), "a new configuration is in force");
                 *self.state() = new;

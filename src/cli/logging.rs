@@ -2,29 +2,30 @@
 
 use std::io;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{fmt, registry};
 
 use super::args::LogFormat;
 
 /// Starts logging to standard error. Later calls do nothing.
-///
-/// `filter` has been checked when it was parsed; text that is none after all logs warnings and errors.
-pub fn start(format: LogFormat, filter: &str, color: bool) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+pub fn start(format: LogFormat, filter: Targets, color: bool) {
+    let lines = fmt::layer().with_writer(io::stderr);
+    let started = registry().with(filter);
     // A logger that somebody else has set is as good.
     let _ = match format {
-        LogFormat::Text => builder.with_ansi(color).try_init(),
+        LogFormat::Text => started.with(lines.with_ansi(color)).try_init(),
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            started.with(lines).try_init()
         }
     };
 }
 
 /// Starts logging in a Lambda: JSON lines that carry the request id of the invocation in `span.requestId`.
-pub fn start_in_lambda(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+pub fn start_in_lambda(filter: Targets) {
+    let lines = fmt::layer().with_writer(io::stderr).json();
+    let lines = lines.flatten_event(true).with_current_span(true).with_span_list(false);
     // A logger that somebody else has set is as good.
-    let _ = builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init();
+    let _ = registry().with(filter).with(lines).try_init();
 }

@@ -37,6 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::runtime;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use self::args::{Cli, Command, RunArgs, WarmArgs};
 use self::error::Failure;
@@ -49,7 +50,7 @@ use crate::config;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let color = output::color_on_stderr(cli.color);
-    let level = cli.log_level.as_deref().unwrap_or_else(|| default_level(&cli.command));
+    let level = cli.log_level.clone().unwrap_or_else(|| default_level(&cli.command));
     logging::start(cli.log_format, level, color);
     let exit = command(&cli).unwrap_or_else(|failure| {
         complain(&failure.message(color));
@@ -61,14 +62,19 @@ pub fn main() -> ExitCode {
 /// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
 /// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
 /// end. That there is no region or are no credentials is told by warmd itself, in one line.
-fn default_level(command: &Command) -> &'static str {
-    match command {
-        Command::Run(args) if !args.once => "info,aws_config=error",
+fn default_level(command: &Command) -> Targets {
+    let (own, more) = match command {
+        Command::Run(args) if !args.once => (LevelFilter::INFO, None),
         Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            "warn,aws_config=error,warmd::cli::signals=info,warmd::engine=error"
+            (LevelFilter::WARN, Some(("warmd::engine", LevelFilter::ERROR)))
         }
-        _ => "warn,aws_config=error,warmd::cli::signals=info",
-    }
+        _ => (LevelFilter::WARN, None),
+    };
+    Targets::new()
+        .with_default(own)
+        .with_target("aws_config", LevelFilter::ERROR)
+        .with_target("warmd::cli::signals", LevelFilter::INFO)
+        .with_targets(more)
 }
 
 fn command(cli: &Cli) -> Result<Exit, Failure> {

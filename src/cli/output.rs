@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::args::Color;
-use super::render::Style;
+use super::render::{Fit, Style};
 
 /// How the text of a command is styled on standard output.
 pub fn style(color: Color) -> Style {
-    Style { color: colored(color, io::stdout().is_terminal()) }
+    let terminal = io::stdout().is_terminal();
+    Style { color: colored(color, terminal), fit: if terminal { Fit::Terminal } else { Fit::Whole } }
 }
 
 /// Whether what goes to standard error is coloured.

@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::output::{complain, print};
 use super::place::S3Place;
 use super::plan::Period;
-use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile};
+use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, version};
 use super::render::{self, Style};
 use super::wiring::World;
 use crate::aws::Bucket;
@@ -42,7 +42,7 @@ Examples:
 Validates, shows the difference to what is live over the next 7 days, uploads every file under a
 name made of its content, and then switches one object, the manifest: who reads sees the old
 configuration or the new one, never a mixture. When somebody else publishes at the same moment,
-one of the two is refused.")]
+one of the two is refused. --rollback shows the difference too.")]
 pub struct PublishArgs {
     /// Files or directories, and last the place: s3://bucket/prefix.
     #[arg(value_name = "PATH… s3://BUCKET/PREFIX", required = true, num_args = 1..)]
@@ -67,7 +67,7 @@ pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> 
         }
     };
     match (args.rollback, paths) {
-        (true, []) => rollback(&place).await,
+        (true, []) => rollback(&place, style).await,
         (true, _) => Err(Failure::Usage("--rollback takes the place only".to_owned())),
         (false, []) => Err(Failure::Usage("say what to publish: PATH… before the place".to_owned())),
         (false, paths) => upload(paths, &place, style).await,
@@ -82,16 +82,17 @@ async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit,
     // Read before anything is written: what is switched is what was compared with.
     let live = live(&bucket).await?;
     show_difference(place, live.is_some(), &loaded.fleet, style)?;
-    if live.as_ref().is_some_and(|(_, manifest)| manifest.config == loaded.fleet.hash) {
-        print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
-        return Ok(Exit::Success);
-    }
+    // Also when they are live already: one that somebody has deleted is there again.
     for (file, text) in &files {
         match bucket.put(&file.key, text.clone().into_bytes(), Condition::New).await {
             // It is there: its name is its content.
             Ok(_) | Err(NotStored::Conflict) => {}
             Err(NotStored::Failed(error)) => return Err(Failure::Unexpected(error.to_string())),
         }
+    }
+    if live.as_ref().is_some_and(|(_, manifest)| manifest.config == loaded.fleet.hash) {
+        print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
+        return Ok(Exit::Success);
     }
     let before = live.as_ref().map(|(_, manifest)| earlier(manifest)).unwrap_or_default();
     let manifest = Manifest {
@@ -100,15 +101,17 @@ async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit,
         published: now(),
         before,
     };
+    // What was checked are the files here; what counts is what is there.
+    version(&bucket, place, &manifest).await?;
     switch(&bucket, &manifest, live.as_ref().map(|(version, _)| version)).await?;
     print(&format!("{} is live at {place}\n", manifest.config))?;
     Ok(Exit::Success)
 }
 
-async fn rollback(place: &S3Place) -> Result<Exit, Failure> {
+async fn rollback(place: &S3Place, style: Style) -> Result<Exit, Failure> {
     let bucket = bucket(place).await?;
     let live = live(&bucket).await?;
-    let Some((version, manifest)) = live else {
+    let Some((replaced, manifest)) = live else {
         return Err(Failure::Usage(format!("nothing has been published at {place}")));
     };
     let Some((previous, older)) = manifest.before.split_first() else {
@@ -120,7 +123,9 @@ async fn rollback(place: &S3Place) -> Result<Exit, Failure> {
         published: now(),
         before: older.to_vec(),
     };
-    switch(&bucket, &restored, Some(&version)).await?;
+    let loaded = version(&bucket, place, &restored).await?;
+    show_difference(place, true, &loaded.fleet, style)?;
+    switch(&bucket, &restored, Some(&replaced)).await?;
     print(&format!("{} is live at {place} again, instead of {}\n", restored.config, manifest.config))?;
     Ok(Exit::Success)
 }

@@ -99,6 +99,36 @@ struct SeenFile {
     text: Arc<Result<String, String>>,
 }
 
+impl Seen {
+    /// Checks it.
+    fn load(&self, place: &S3Place, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
+        let root = place.to_string();
+        let mut files = Vec::new();
+        for (path, file) in self.files.iter().filter(|(_, file)| file.configuration) {
+            let path = format!("{root}/{path}");
+            match file.text.as_ref() {
+                Ok(text) => files.push(SourceFile { path, text: text.clone() }),
+                Err(reason) => return Err(problem(&path, reason.clone())),
+            }
+        }
+        if files.is_empty() {
+            return Err(problem(&root, "there is no .yaml object under this prefix".to_owned()));
+        }
+        let mut read = |path: &str| {
+            let wanted = relative(path.strip_prefix(&root).unwrap_or(path));
+            let file = self.files.get(&wanted);
+            let text = file.ok_or_else(|| "there is no such object".to_owned())?;
+            text.text.as_ref().clone()
+        };
+        let mut loaded = config::resolve(files, &mut read, filter)?;
+        if let Some((_, manifest)) = &self.manifest {
+            // The name under which it was published, wherever its files lay then.
+            loaded.fleet.hash.clone_from(&manifest.config);
+        }
+        Ok(loaded)
+    }
+}
+
 impl Remote {
     /// The configuration at a place. Nothing is read yet.
     ///
@@ -142,30 +172,7 @@ impl Remote {
     /// Every mistake in it.
     pub fn load(&self, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let root = self.place.to_string();
-        let mut files = Vec::new();
-        for (path, file) in seen.files.iter().filter(|(_, file)| file.configuration) {
-            let path = format!("{root}/{path}");
-            match file.text.as_ref() {
-                Ok(text) => files.push(SourceFile { path, text: text.clone() }),
-                Err(reason) => return Err(problem(&path, reason.clone())),
-            }
-        }
-        if files.is_empty() {
-            return Err(problem(&root, "there is no .yaml object under this prefix".to_owned()));
-        }
-        let mut read = |path: &str| {
-            let wanted = relative(path.strip_prefix(&root).unwrap_or(path));
-            let file = seen.files.get(&wanted);
-            let text = file.ok_or_else(|| "there is no such object".to_owned())?;
-            text.text.as_ref().clone()
-        };
-        let mut loaded = config::resolve(files, &mut read, filter)?;
-        if let Some((_, manifest)) = &seen.manifest {
-            // The name under which it was published, wherever its files lay then.
-            loaded.fleet.hash.clone_from(&manifest.config);
-        }
-        Ok(loaded)
+        seen.load(&self.place, filter)
     }
 
     async fn look(&self) -> Result<Seen, ObjectsFailed> {
@@ -177,7 +184,7 @@ impl Remote {
             Fetched::Object { bytes, version } => {
                 let manifest: Manifest = serde_json::from_slice(&bytes)
                     .map_err(|error| ObjectsFailed(format!("{MANIFEST} cannot be read: {error}")))?;
-                self.published(&bucket, &before, version, manifest).await
+                published(&bucket, &before, version, manifest).await
             }
             Fetched::Missing => self.lying(&bucket, &before).await,
         }
@@ -192,34 +199,6 @@ impl Remote {
         let bucket = bucket.map_err(|error| ObjectsFailed(error.to_string()))?;
         *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = Some(bucket.clone());
         Ok(bucket)
-    }
-
-    /// What a manifest names.
-    async fn published(
-        &self,
-        bucket: &Bucket,
-        before: &Seen,
-        version: Version,
-        manifest: Manifest,
-    ) -> Result<Seen, ObjectsFailed> {
-        let mut files = BTreeMap::new();
-        for file in &manifest.files {
-            let known = before.files.values().find(|seen| seen.key == file.key && seen.version.0 == file.key);
-            let text = match known {
-                Some(known) => Arc::clone(&known.text),
-                None => match bucket.get(&file.key, None).await? {
-                    Fetched::Object { bytes, .. } => Arc::new(text(bytes)),
-                    Fetched::Missing | Fetched::Unchanged => {
-                        Arc::new(Err(format!("its object {} is missing", file.key)))
-                    }
-                },
-            };
-            // Named by its content: the key is the version.
-            let (key, version) = (file.key.clone(), Version(file.key.clone()));
-            let seen = SeenFile { key, version, configuration: file.configuration, text };
-            files.insert(relative(&file.path), seen);
-        }
-        Ok(Seen { manifest: Some((version, manifest)), files })
     }
 
     /// The YAML objects that lie under the prefix, and the calendars that they may name.
@@ -246,6 +225,42 @@ impl Remote {
         }
         Ok(Seen { manifest: None, files })
     }
+}
+
+/// What a manifest names.
+async fn published(
+    bucket: &Bucket,
+    before: &Seen,
+    version: Version,
+    manifest: Manifest,
+) -> Result<Seen, ObjectsFailed> {
+    let mut files = BTreeMap::new();
+    for file in &manifest.files {
+        let known = before.files.values().find(|seen| seen.key == file.key && seen.version.0 == file.key);
+        let text = match known {
+            Some(known) => Arc::clone(&known.text),
+            None => match bucket.get(&file.key, None).await? {
+                Fetched::Object { bytes, .. } => Arc::new(text(bytes)),
+                Fetched::Missing | Fetched::Unchanged => {
+                    Arc::new(Err(format!("its object {} is missing", file.key)))
+                }
+            },
+        };
+        // Named by its content: the key is the version.
+        let (key, version) = (file.key.clone(), Version(file.key.clone()));
+        let seen = SeenFile { key, version, configuration: file.configuration, text };
+        files.insert(relative(&file.path), seen);
+    }
+    Ok(Seen { manifest: Some((version, manifest)), files })
+}
+
+/// A version as who reads it at `place` will understand it.
+///
+/// # Errors
+/// Every mistake in it, and what cannot be read.
+pub async fn version(bucket: &Bucket, place: &S3Place, manifest: &Manifest) -> Result<Loaded, Problems> {
+    let seen = published(bucket, &Seen::default(), Version(String::new()), manifest.clone()).await;
+    seen.map_err(|error| problem(&place.to_string(), format!("cannot be read: {error}")))?.load(place, None)
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {

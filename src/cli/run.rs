@@ -37,7 +37,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &fleet.targets).await?;
-    let engine = world.engine(fleet.limits.max_in_flight, largest(&due))?;
+    let engine = world.engine(fleet.limits, largest(&due))?;
     engine.set_prices(fleet.prices.clone());
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
     let (stopper, stop) = stop();

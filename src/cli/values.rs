@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
 use rust_decimal::Decimal;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::config;
 use crate::domain::calendar::text::{TextError, parse_zone};
@@ -224,12 +224,13 @@ pub fn json(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
 }
 
-/// A log filter: a level, or directives such as `info,warmd=debug`. Kept as text: the filter itself cannot be cloned.
+/// A log filter: a level, or directives such as `info,warmd=debug`. Not an `EnvFilter`: its filters by field bring two
+/// regex engines, and nobody needs them here.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| {
+pub fn log_filter(text: &str) -> Result<Targets, String> {
+    text.parse().map_err(|error| {
         format!("{error}; expected error, warn, info, debug, trace, or directives such as info,warmd=debug")
     })
 }

@@ -14,7 +14,7 @@ use super::run::{insisted, show};
 use super::signals::Termination;
 use super::wiring::World;
 use crate::domain::events::{SOURCE, WARM_REQUEST};
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Limits, Target};
 use crate::domain::function::Region;
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Clock, Event, Events};
@@ -37,7 +37,8 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     let world = World::of(args.local, &[]).await?;
     let bare = Target::bare(&args.function, region(args, &world)?);
     let target = Target { protocol, hold: args.hold, ..bare };
-    let engine = world.engine(args.concurrency, args.concurrency)?;
+    let limits = Limits { max_in_flight: args.concurrency, ..Limits::default() };
+    let engine = world.engine(limits, args.concurrency)?;
     let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
     let (stopper, stop) = stop();
     tokio::select! {

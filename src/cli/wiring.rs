@@ -10,7 +10,7 @@ use tracing::warn;
 use super::error::Failure;
 use crate::aws::{AwsLambda, Clients, CloudWatch, descriptors};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Limits, Target};
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::tick::Engine;
 
@@ -63,15 +63,17 @@ impl World {
         self.clients.cloudwatch().map_err(|error| Failure::Usage(error.to_string()))
     }
 
-    /// An engine that pings this world, at most `max_in_flight` at once, and fewer when that many connections do not
+    /// An engine that pings this world within `limits`, with fewer pings in flight when that many connections do not
     /// fit into the process.
     ///
     /// # Errors
     /// When `largest`, the pings of the largest round, do not fit: a round is never cut.
-    pub fn engine(&self, max_in_flight: u32, largest: u32) -> Result<Arc<Engine<AwsLambda>>, Failure> {
-        let cap = self.cap(max_in_flight, largest)?;
+    pub fn engine(&self, limits: Limits, largest: u32) -> Result<Arc<Engine<AwsLambda>>, Failure> {
+        let cap = self.cap(limits.max_in_flight, largest)?;
         let lambda = AwsLambda::new(Arc::clone(&self.clients));
-        Ok(Arc::new(Engine::new(lambda, PriceBook::embedded(), cap)))
+        let engine = Engine::new(lambda, PriceBook::embedded(), cap);
+        engine.set_prepare(limits.prepare);
+        Ok(Arc::new(engine))
     }
 
     /// How many pings may be in flight.

@@ -41,7 +41,7 @@ use crate::domain::function::Region;
 pub struct Loaded {
     /// What it says.
     pub fleet: Fleet,
-    /// What is probably not meant: calendars and windows that nothing uses.
+    /// What is probably not meant: calendars and windows that nothing uses, functions that may be pinged twice.
     pub warnings: Vec<Problem>,
     /// The calendars, by name.
     pub calendars: Vec<Calendar>,

@@ -88,8 +88,8 @@ wire! {
     struct LimitKeys [] {
         /// The most pings in flight at once. 500 when none is given.
         max_in_flight: Whole<1, MOST_CONCURRENCY>,
-        /// How connections are made ready before a release. Both words mean the same: every ping's connection is
-        /// opened beforehand, without a request.
+        /// How connections are made ready before a release. They are opened and their TLS sessions made in any case;
+        /// `dry-run` also sends a DryRun invoke on each new one, which runs nothing and costs nothing. Default: off.
         prepare: PrepareBy,
     }
 }

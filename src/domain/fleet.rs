@@ -39,7 +39,8 @@ pub enum Prepare {
     /// Each ping's own connection is opened, and its TLS session made, before the release.
     #[default]
     Off,
-    /// The same: connections are opened without a request, so a DryRun invoke would add nothing but its own cost.
+    /// And a DryRun invoke is sent on it: Lambda checks the permission, runs nothing and bills nothing. A server that
+    /// refuses it is not asked again for a quarter of an hour.
     DryRun,
 }
 

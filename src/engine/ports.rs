@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::release::Ticket;
 use super::state::Version;
-use crate::domain::fleet::Role;
+use crate::domain::fleet::{Prepare, Role};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metrics::Batch;
 use crate::domain::preflight::{AccountLimits, Deployed, Seen};
@@ -25,6 +25,8 @@ pub struct Ping {
     pub payload: Vec<u8>,
     /// `X-Amz-Client-Context`, already base64.
     pub client_context: Option<String>,
+    /// How a connection that has to be opened for it is made ready.
+    pub prepare: Prepare,
     /// How long to wait for the answer, from the release. Above the target's own timeout.
     pub timeout: Duration,
 }

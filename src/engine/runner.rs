@@ -9,7 +9,7 @@ use super::admission::{Admission, Slots, TooLarge};
 use super::ports::{Lambda, Ping};
 use super::release::Release;
 use super::stop::Stop;
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Prepare, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, Attempt, Exchange, conclude, top_up};
 
@@ -30,16 +30,28 @@ pub(super) enum NotStarted {
     TooLarge(#[from] TooLarge),
 }
 
-/// Runs a round of `concurrency` pings with its top-ups. Waits for room under the cap before each attempt.
+/// A round to be run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round<'r> {
+    /// What is pinged.
+    pub target: &'r Target,
+    /// With how many pings.
+    pub concurrency: u32,
+    /// The round's id.
+    pub id: &'r str,
+    /// How new connections are made ready.
+    pub prepare: Prepare,
+}
+
+/// Runs a round with its top-ups. Waits for room under the cap before each attempt.
 pub(super) async fn run<L: Lambda>(
     lambda: &Arc<L>,
     admission: &Admission,
-    target: &Target,
-    concurrency: u32,
-    round: &str,
+    round: Round<'_>,
     hold: Duration,
     stop: &mut Stop,
 ) -> Result<Vec<Attempt>, NotStarted> {
+    let Round { target, concurrency, .. } = round;
     let mut attempts = Vec::with_capacity(1);
     let mut hold = hold;
     loop {
@@ -54,7 +66,7 @@ pub(super) async fn run<L: Lambda>(
             Err(_) if !attempts.is_empty() => return Ok(attempts),
             Err(reason) => return Err(reason),
         };
-        attempts.push(attempt(lambda, slots, target, concurrency, round, hold).await);
+        attempts.push(attempt(lambda, slots, round, hold).await);
         match top_up(concurrency, &attempts, &target.protocol, target.hold) {
             Some(longer) => hold = longer,
             None => return Ok(attempts),
@@ -62,25 +74,20 @@ pub(super) async fn run<L: Lambda>(
     }
 }
 
-async fn attempt<L: Lambda>(
-    lambda: &Arc<L>,
-    mut slots: Slots,
-    target: &Target,
-    concurrency: u32,
-    round: &str,
-    hold: Duration,
-) -> Attempt {
+async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>, hold: Duration) -> Attempt {
+    let Round { target, concurrency, id, prepare } = round;
     let mut release = Release::new(concurrency as usize, PATIENCE);
     let mut pings = JoinSet::new();
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
     let client_context = target.protocol.client_context();
     for index in 0..concurrency {
-        let context = PingContext { round, index, concurrency, hold_ms };
+        let context = PingContext { round: id, index, concurrency, hold_ms };
         let ping = Ping {
             function: target.id.clone(),
             role: target.role.clone(),
             payload: target.protocol.payload(&context),
             client_context: client_context.clone(),
+            prepare,
             timeout: target.timeout_or_max() + TIMEOUT_MARGIN,
         };
         let (lambda, ticket, slot) = (Arc::clone(lambda), release.ticket(), slots.take());

@@ -14,7 +14,7 @@ use super::ports::Lambda;
 use super::runner::{self, NotStarted};
 use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
-use crate::domain::fleet::{Hold, Target};
+use crate::domain::fleet::{Hold, Prepare, Target};
 use crate::domain::function::Identity;
 use crate::domain::round::{Attempt, RoundReport, SkewHistory, skew};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
@@ -33,6 +33,7 @@ pub struct Due {
 pub struct Engine<L> {
     lambda: Arc<L>,
     prices: Mutex<PriceBook>,
+    prepare: Mutex<Prepare>,
     admission: Admission,
     in_flight: Mutex<HashSet<Identity>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
@@ -71,6 +72,7 @@ impl<L: Lambda> Engine<L> {
         Self {
             lambda: Arc::new(lambda),
             prices: Mutex::new(prices),
+            prepare: Mutex::default(),
             admission: Admission::new(max_in_flight),
             in_flight: Mutex::default(),
             skews: Mutex::default(),
@@ -87,6 +89,11 @@ impl<L: Lambda> Engine<L> {
     /// Changes the in-flight cap, after a reload.
     pub fn set_max_in_flight(&self, limit: usize) {
         self.admission.set_limit(limit);
+    }
+
+    /// Changes how new connections are made ready.
+    pub fn set_prepare(&self, prepare: Prepare) {
+        *lock(&self.prepare) = prepare;
     }
 
     /// Changes the prices that rounds are reckoned with, after a configuration was read.
@@ -181,20 +188,20 @@ impl<L: Lambda> Engine<L> {
         }
         let _in_flight = InFlight { set: &self.in_flight, id: target.id.clone() };
         let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
-        let hold = self.hold(target);
-        let lambda = &self.lambda;
-        let attempts =
-            match runner::run(lambda, &self.admission, target, *concurrency, &round, hold, &mut stop).await {
-                Ok(attempts) => attempts,
-                Err(why) => {
-                    warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
-                    let reason = match why {
-                        NotStarted::Stopped => UnfinishedReason::Deadline,
-                        NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
-                    };
-                    return Err(Unfinished::new(target, *concurrency, reason));
-                }
-            };
+        let prepare = *lock(&self.prepare);
+        let wanted = runner::Round { target, concurrency: *concurrency, id: &round, prepare };
+        let ran = runner::run(&self.lambda, &self.admission, wanted, self.hold(target), &mut stop).await;
+        let attempts = match ran {
+            Ok(attempts) => attempts,
+            Err(why) => {
+                warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
+                let reason = match why {
+                    NotStarted::Stopped => UnfinishedReason::Deadline,
+                    NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
+                };
+                return Err(Unfinished::new(target, *concurrency, reason));
+            }
+        };
         self.learn(target, &attempts);
         let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
         let used = report.quantities(target);

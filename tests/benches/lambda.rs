@@ -1,168 +1,249 @@
-//! The Lambda's own weight: `cargo bench --bench lambda`.
+//! The Lambda itself: `cargo bench --bench lambda`.
 //!
-//! Process start → first GET next, resident memory then and after a tick of 1,000 pings, and the binary's size. The
-//! targets are 15 ms, 20 MB, 70 MB and 12 MB.
+//! Its weight: process start → first GET next, resident memory then and after a tick of 1,000 pings, the binary's
+//! size. What `prepare: dry-run` makes of a round over TLS, with a core and with a seventh of one. And a fleet of
+//! 10,000 functions of five environments, spread over its instances.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+#[path = "../lambda/support.rs"]
+mod support;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use serde_json::{Value, json};
+use support::{Housing, Setting, Stage, now, scheduled};
+use warmd::emulator::profile::Span;
+use warmd::emulator::{Emulator, Profile, Scenario, Tls};
 
-use warmd::emulator::{self, Emulator, Scenario};
+/// Starts of the process.
+const STARTS: usize = 21;
+/// Processes for each line about `prepare`.
+const PROCESSES: usize = 7;
+/// Pings of a round about `prepare`.
+const ROUND: u32 = 100;
+/// Longer than a connection is trusted for.
+const PAUSE: Duration = Duration::from_secs(6);
+/// The CPU that Lambda gives 256 MB: a core has 1,769 MB. In periods of 20 ms.
+const PERIOD_US: u32 = 20_000;
+const QUOTA_US: u32 = PERIOD_US * 256 / 1_769;
 
-const RUNS: usize = 21;
-const FUNCTIONS: u32 = 10;
-const EACH: u32 = 100;
+const QUIET: [(&str, &str); 1] = [("RUST_LOG", "error")];
+const BUS: [(&str, &str); 2] = [("RUST_LOG", "error"), ("WARMD_BUS", "default")];
 
-/// The runtime interface: one request at a time, as one environment makes them.
-struct Runtime {
-    listener: TcpListener,
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() {
+    warmd::aws::descriptors::raise().unwrap();
+    weight().await;
+    prepare().await;
+    scale().await;
 }
 
-impl Runtime {
-    fn new() -> Self {
-        Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
-    }
-
-    /// Waits for the next request on any connection: its first line, its body, and where to answer.
-    fn request(&self, open: &mut Option<TcpStream>) -> (String, String) {
-        loop {
-            let stream = match open.take() {
-                Some(stream) => stream,
-                None => self.listener.accept().unwrap().0,
-            };
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut head = String::new();
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                continue;
-            }
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                if line == "\r\n" {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            *open = Some(stream);
-            return (head, String::from_utf8(body).unwrap());
-        }
-    }
+fn fleet(functions: u32, each: u32, limits: &str) -> String {
+    let entry = |index: u32| {
+        format!(
+            "  f{index}: {{ region: eu-west-2, windows: [{{ days: daily, hours: all-day, concurrency: {each} }}] }}\n"
+        )
+    };
+    let entries: String = (0..functions).map(entry).collect();
+    format!("version: 1\nlimits: {{ {limits} }}\ndefaults: {{ interval: 1m }}\nfunctions:\n{entries}")
 }
 
-fn bootstrap(runtime: &Runtime, endpoint: &str, config: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_bootstrap"))
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("RUST_LOG", "error")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_LAMBDA_RUNTIME_API", runtime.listener.local_addr().unwrap().to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "warmd")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/warmd")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .env("AWS_REGION", "eu-west-2")
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("WARMD_CONFIGS", config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> T {
+    let mut values: Vec<T> = values.into_iter().collect();
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values[values.len() / 2]
 }
+
+fn ms(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e3
+}
+
+// ----------------------------------------------------------------------------------------------------- weight
 
 /// Resident memory, MB.
-fn resident(child: &Child) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+fn resident(stage: &Stage) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.process())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1_024.0
 }
 
-fn end(mut child: Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
+async fn weight() {
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_bootstrap")).unwrap();
+    let mut package = DeflateEncoder::new(Vec::new(), Compression::default());
+    package.write_all(&binary).unwrap();
+    let package = package.finish().unwrap();
+    println!("binary: {:.1} MB; package: {:.1} MB", binary.len() as f64 / 1e6, package.len() as f64 / 1e6);
+    let config = fleet(10, 100, "max_in_flight: 1000");
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let setting = Setting { scenario: Scenario::default(), config: &config, variables: &QUIET };
+        starts.push(ms(Stage::set(setting).await.ready().await));
+    }
+    let fastest = starts.iter().copied().fold(f64::MAX, f64::min);
+    println!("process start to first GET next: median {:.1} ms, fastest {fastest:.1} ms", median(starts));
 
-fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("fleet.yaml");
-    let entry = |index: u32| {
-        format!(
-            "  f{index}: {{ region: eu-west-2, windows: [{{ days: daily, hours: all-day, concurrency: {EACH} }}] }}\n"
-        )
-    };
-    let entries: String = (0..FUNCTIONS).map(entry).collect();
-    let text =
-        format!("version: 1\nlimits: {{ max_in_flight: {} }}\nfunctions:\n{entries}", FUNCTIONS * EACH);
-    std::fs::write(&config, text).unwrap();
-
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let listener =
-        tokio.block_on(async { emulator::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap() });
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let emulator = Emulator::new(Scenario::default());
-    tokio.spawn(async move { emulator.serve(listener, None, std::future::pending()).await });
-
-    let size = std::fs::metadata(env!("CARGO_BIN_EXE_bootstrap")).unwrap().len() as f64 / 1e6;
-    println!("binary: {size:.1} MB");
-
-    let mut starts: Vec<Duration> = (0..RUNS)
-        .map(|_| {
-            let runtime = Runtime::new();
-            let begun = Instant::now();
-            let child = bootstrap(&runtime, &endpoint, &config);
-            let (head, _) = runtime.request(&mut None);
-            let took = begun.elapsed();
-            assert!(head.starts_with("GET /2018-06-01/runtime/invocation/next"), "{head}");
-            end(child);
-            took
-        })
-        .collect();
-    starts.sort();
-    let ms = |took: Duration| took.as_secs_f64() * 1e3;
+    let setting = Setting { scenario: Scenario::default(), config: &config, variables: &QUIET };
+    let mut stage = Stage::set(setting).await;
+    stage.ready().await;
+    println!("resident at the first GET next: {:.1} MB", resident(&stage));
+    let tick = stage.tick(json!({ "warmd": { "run": {} } })).await;
     println!(
-        "process start to first GET next: median {:.1} ms, fastest {:.1} ms",
-        ms(starts[RUNS / 2]),
-        ms(starts[0])
-    );
-
-    let runtime = Runtime::new();
-    let child = bootstrap(&runtime, &endpoint, &config);
-    let mut open = None;
-    runtime.request(&mut open);
-    println!("resident at the first GET next: {:.1} MB", resident(&child));
-    let event = r#"{"warmd":{"run":{}}}"#;
-    let mut stream = open.take().unwrap();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r\r\nlambda-runtime-deadline-ms: 9999999999999\r\n\
-         lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-west-2:123456789012:function:warmd\r\n\
-         content-length: {}\r\n\r\n{event}",
-        event.len()
-    )
-    .unwrap();
-    let mut open = None;
-    // The answer may come on the same connection or on another one.
-    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-    open.replace(stream);
-    let (head, body) = runtime.request(&mut open);
-    assert!(head.contains("/response"), "{head}{body}");
-    let tick: serde_json::Value = serde_json::from_str(&body).unwrap();
-    println!(
-        "resident after a tick of {} pings: {:.1} MB; the tick took {} ms",
-        FUNCTIONS * EACH,
-        resident(&child),
+        "resident after a tick of 1000 pings: {:.1} MB; the tick took {} ms",
+        resident(&stage),
         tick["duration_ms"]
     );
-    end(child);
+}
+
+// ---------------------------------------------------------------------------------------------------- prepare
+
+/// A cgroup with a CPU quota; removed when dropped.
+struct Quota(PathBuf);
+
+impl Quota {
+    /// None where that is not allowed.
+    fn new() -> Option<Self> {
+        let name = format!("warmd-bench-{}", std::process::id());
+        let unified = Path::new("/sys/fs/cgroup").join(&name);
+        let legacy = Path::new("/sys/fs/cgroup/cpu").join(&name);
+        let v2 = |cgroup: &Path| std::fs::write(cgroup.join("cpu.max"), format!("{QUOTA_US} {PERIOD_US}"));
+        let v1 = |cgroup: &Path| {
+            std::fs::write(cgroup.join("cpu.cfs_period_us"), PERIOD_US.to_string())?;
+            std::fs::write(cgroup.join("cpu.cfs_quota_us"), QUOTA_US.to_string())
+        };
+        let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let cgroup = if is_v2 { unified } else { legacy };
+        std::fs::create_dir(&cgroup).ok()?;
+        let quota = Self(cgroup);
+        let limited = if is_v2 { v2(&quota.0) } else { v1(&quota.0) };
+        limited.ok().map(|()| quota)
+    }
+}
+
+impl Drop for Quota {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// What is measured of a round.
+struct Measured {
+    spread: f64,
+    tick: f64,
+    hold: f64,
+    distinct: usize,
+}
+
+async fn prepare() {
+    println!("\n{ROUND} pings over TLS to a handler that takes 2 ms; medians of {PROCESSES} processes; ms");
+    println!("  CPU            prepare   round          spread    tick    hold  distinct, worst");
+    let quota = Quota::new();
+    if quota.is_none() {
+        println!("  (this machine allows no CPU quota: the lines of a seventh of a core are left out)");
+    }
+    let small = quota.as_ref().map(|quota| Some(quota.0.as_path()));
+    for (cpu, cgroup) in [("two cores", Some(None)), ("1/7 of a core", small)] {
+        let Some(cgroup) = cgroup else { continue };
+        for word in ["off", "dry-run"] {
+            let mut processes = Vec::new();
+            for _ in 0..PROCESSES {
+                processes.push(rounds(word, cgroup).await);
+            }
+            for (index, which) in ["first", "next at once", "after 6 s"].iter().enumerate() {
+                let of =
+                    |pick: fn(&Measured) -> f64| median(processes.iter().map(|rounds| pick(&rounds[index])));
+                let worst = processes.iter().map(|rounds| rounds[index].distinct).min().unwrap();
+                println!(
+                    "  {cpu:<14} {word:<9} {which:<13} {:>7.1} {:>7.0} {:>7.0}  {worst:>15}",
+                    of(|round| round.spread),
+                    of(|round| round.tick),
+                    of(|round| round.hold),
+                );
+            }
+        }
+    }
+}
+
+/// Three rounds of one process: the first, another at once, and one when its connections are no longer trusted.
+async fn rounds(prepare: &str, cgroup: Option<&Path>) -> Vec<Measured> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trusted.pem");
+    std::fs::write(&file, certificate).unwrap();
+    let quick = Profile {
+        fetch: Span::millis(0),
+        init: Span::millis(0),
+        ping: Span::millis(2),
+        ..Profile::default()
+    };
+    let emulator = Emulator::new(Scenario::default().with("f0", quick));
+    let config = fleet(1, ROUND, &format!("prepare: {prepare}"));
+    let variables = [("RUST_LOG", "error"), ("SSL_CERT_FILE", file.to_str().unwrap())];
+    let housing = Housing { tls: Some(tls), cgroup };
+    let mut stage = Stage::housed(emulator, &config, &variables, housing).await;
+    stage.ready().await;
+    let mut measured = Vec::new();
+    for pause in [None, None, Some(PAUSE)] {
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+        stage.emulator.reset();
+        let tick = stage.tick(json!({ "warmd": { "run": {} } })).await;
+        let seen = stage.emulator.observe().rounds().remove(0);
+        measured.push(Measured {
+            spread: ms(seen.arrival_spread),
+            tick: tick["duration_ms"].as_f64().unwrap(),
+            hold: tick["rounds"][0]["hold_ms"].as_f64().unwrap(),
+            distinct: seen.environments,
+        });
+    }
+    measured
+}
+
+// ------------------------------------------------------------------------------------------------------ scale
+
+async fn scale() {
+    const FUNCTIONS: u32 = 10_000;
+    println!("\n{FUNCTIONS} functions of 5 environments, max_in_flight 500; one instance after the other");
+    let config = fleet(FUNCTIONS, 5, "max_in_flight: 500");
+    let scenario = Scenario { remembered: 200_000, ..Scenario::default() };
+    let mut stage = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let start = stage.ready().await;
+    println!("start with that configuration: {:.0} ms; {:.1} MB", ms(start), resident(&stage));
+    let planner = stage.invoke_within(scheduled(now()), 900_000).await.body;
+    let events = stage.emulator.observe().events;
+    let shards: Vec<Value> = events
+        .iter()
+        .filter(|event| event.detail_type == "Warm Shard")
+        .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
+        .collect();
+    println!(
+        "planned, {} shards on the bus, its own share served: {} ms",
+        shards.len(),
+        planner["duration_ms"]
+    );
+    let mut took = vec![planner["duration_ms"].as_u64().unwrap()];
+    let mut reports = vec![planner];
+    for shard in shards {
+        let tick = stage.invoke_within(shard, 900_000).await.body;
+        took.push(tick["duration_ms"].as_u64().unwrap());
+        reports.push(tick);
+    }
+    let rounds: Vec<&Value> = reports.iter().flat_map(|tick| tick["rounds"].as_array().unwrap()).collect();
+    let sum = |key: &str| rounds.iter().filter_map(|round| round[key].as_u64()).sum::<u64>();
+    println!(
+        "{} invocations served {} rounds: median {} ms, longest {} ms; {} of {} environments proven; {:.1} MB in the end",
+        took.len(),
+        rounds.len(),
+        median(took.iter().copied()),
+        took.iter().max().unwrap(),
+        sum("reached"),
+        sum("target"),
+        resident(&stage),
+    );
+    assert_eq!(rounds.len(), FUNCTIONS as usize);
 }

@@ -25,15 +25,15 @@ fn the_examples_are_sound() {
     insta::assert_snapshot!(done.shown(), @r"
     exit 0
     --- stdout
-      FUNCTION                          REGION        UP TO  EVERY  PROTOCOL  S3 PER COLD START  WINDOWS
-      checkout-api:live                 eu-west-2         2     5m  warmd                              1
-      nlp-by-ping                       us-east-1        10    12m  warmd                              1
-      nlp-inference:live                eu-west-2        10     5m  warmd                220 MB        1
-      nlp-inference:live                us-east-1         4     5m  warmd                220 MB        2
-      storefront-ssr:live               eu-west-1        26     5m  opennext                           4
-      thumbnails                        eu-west-1        10     5m  warmd                              1
-      month-end-report                  eu-west-1         3     5m  warmd                              1
-      arn:aws:lambda:e…ner-quotes:live  eu-central-1      0     5m  custom                             0
+      FUNCTION                                                               REGION        UP TO  EVERY  PROTOCOL  S3 PER COLD START  WINDOWS
+      checkout-api:live                                                      eu-west-2         2     5m  warmd                              1
+      nlp-by-ping                                                            us-east-1        10    12m  warmd                              1
+      nlp-inference:live                                                     eu-west-2        10     5m  warmd                220 MB        1
+      nlp-inference:live                                                     us-east-1         4     5m  warmd                220 MB        2
+      storefront-ssr:live                                                    eu-west-1        26     5m  opennext                           4
+      thumbnails                                                             eu-west-1        10     5m  warmd                              1
+      month-end-report                                                       eu-west-1         3     5m  warmd                              1
+      arn:aws:lambda:eu-central-1:123456789012:function:partner-quotes:live  eu-central-1      0     5m  custom                             0
 
     8 targets of 7 functions in 5 files: sound, 1 warning
     --- stderr

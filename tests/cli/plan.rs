@@ -75,24 +75,24 @@ fn a_plan_over_the_autumn_change() {
     2 targets: 54 rounds, 396 pings
       OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
       nobody                            2    396          396      0 B  $0.00*
-      warmd itself, in eu-west-2                                        $0.68*
-      total                                                             $0.68*
+      warmd itself, in eu-west-2                                        $0.70*
+      total                                                             $0.70*
 
-      ITEM                                                             QUANTITY  UNIT             AMOUNT
-      Lambda requests, eu-west-2                                            180  request           $0.00
-      Lambda compute x86_64, eu-west-2, first 6 billion GB-s              225.1  GB-s              $0.00
-      CloudWatch Logs of pings, eu-west-2                             0.0000671  GB                $0.00
-      Lambda requests, us-east-1                                            216  request           $0.00
-      Lambda compute x86_64, us-east-1, first 6 billion GB-s              270.1  GB-s              $0.00
-      CloudWatch Logs of pings, us-east-1                             0.0000805  GB                $0.00
-      warmd itself: Lambda requests, eu-west-2                            4,380  request           $0.00
-      warmd itself: Lambda compute ar…west-2, first 7.5 billion GB-s    1,088.0  GB-s              $0.01
-      warmd itself: CloudWatch metric…-2, first 10,000 metric-months          1  metric-month      $0.30
-      warmd itself: CloudWatch dashboards, eu-west-2                        0.1  dashboard-month   $0.30
-      warmd itself: CloudWatch alarms, eu-west-2                            0.3  alarm-month       $0.03
-      warmd itself: PutMetricData requests, eu-west-2                     4,380  request           $0.04
-      warmd itself: CloudWatch Logs, eu-west-2                          0.00412  GB                $0.00
-      warmd itself: EventBridge events, eu-west-2                         4,380  event             $0.00
+      ITEM                                                                      QUANTITY  UNIT             AMOUNT
+      Lambda requests, eu-west-2                                                     180  request           $0.00
+      Lambda compute x86_64, eu-west-2, first 6 billion GB-s                       225.1  GB-s              $0.00
+      CloudWatch Logs of pings, eu-west-2                                      0.0000671  GB                $0.00
+      Lambda requests, us-east-1                                                     216  request           $0.00
+      Lambda compute x86_64, us-east-1, first 6 billion GB-s                       270.1  GB-s              $0.00
+      CloudWatch Logs of pings, us-east-1                                      0.0000805  GB                $0.00
+      warmd itself: Lambda requests, eu-west-2                                     4,380  request           $0.00
+      warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s      1,088.0  GB-s              $0.01
+      warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months          1  metric-month      $0.30
+      warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
+      warmd itself: CloudWatch alarms, eu-west-2                                     0.5  alarm-month       $0.05
+      warmd itself: PutMetricData requests, eu-west-2                              4,380  request           $0.04
+      warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GB                $0.00
+      warmd itself: EventBridge events, eu-west-2                                  4,380  event             $0.00
       estimates at list prices, without free tiers; * rests on what is assumed
     --- stderr
     ");
@@ -231,7 +231,7 @@ fn a_difference_is_a_line_per_target() {
       OWNER   COST BEFORE  COST AFTER
       nobody       $0.02*
       search                   $0.02*
-      total        $1.62*      $1.62*
+      total        $1.67*      $1.67*
 
       estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
@@ -251,7 +251,7 @@ fn a_difference_is_a_line_per_target() {
     |---|---:|---:|
     | nobody | $0.02\* |  |
     | search |  | $0.02\* |
-    | total | $1.62\* | $1.62\* |
+    | total | $1.67\* | $1.67\* |
 
     estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
     --- stderr
@@ -282,4 +282,28 @@ functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1
     let done = run(&["diff", old.to_str().unwrap(), new.to_str().unwrap(), "--exit-code"]);
     assert_eq!(done.code, 4, "{}", done.stdout);
     assert!(done.stdout.contains("stagger 0m → "), "{}", done.stdout);
+}
+
+#[test]
+fn nothing_is_cut_where_there_is_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = format!("{}:{}", "f".repeat(64), "a".repeat(40));
+    let text = OFFICE.replace("nlp-inference:live", &function);
+    let path = write(folder.path(), "office.yaml", &text);
+    let (path, empty) = (path.to_str().unwrap(), write(folder.path(), "empty.yaml", "version: 1\n"));
+    for command in [
+        &["check", path][..],
+        &["plan", path, "--for", "1d"],
+        &["compare", path, "--for", "1d"],
+        &["explain", &function, "--region", "us-east-1", path],
+        &["diff", empty.to_str().unwrap(), path],
+        &["run", "--once", "--dry-run", "--at", "2026-10-24T08:00:00Z", path],
+        &["price", "book"],
+    ] {
+        let shown = run(command);
+        assert_eq!(shown.code, 0, "{command:?}: {}", shown.stderr);
+        let stdout = shown.stdout.replace("\"round\":\"…\"", "");
+        assert!(!stdout.contains('…'), "{command:?}: {stdout}");
+        assert!(command[0] == "price" || stdout.contains(&function), "{command:?}: {stdout}");
+    }
 }

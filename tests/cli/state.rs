@@ -1,6 +1,10 @@
 //! S3 as the place of configuration and state: publish, pause, resume, status, explain, and the bus.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::{Done, Emulate, done, run, warmd, with_aws, write};
 
@@ -76,11 +80,9 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
     let again = account.run(&["publish", &configs, PLACE]);
     assert!(again.stdout.contains("is live at s3://warmd-config/live already"), "{}", again.stdout);
     let back = account.run(&["publish", "--rollback", PLACE]);
-    assert!(
-        back.stdout.starts_with(&format!("{hash} is live at s3://warmd-config/live again")),
-        "{}",
-        back.stdout
-    );
+    let (difference, switched) = back.stdout.trim_end().rsplit_once('\n').unwrap();
+    assert!(difference.contains("~ checkout") && difference.contains("4 → 3"), "{difference}");
+    assert!(switched.starts_with(&format!("{hash} is live at s3://warmd-config/live again")), "{switched}");
     assert_eq!(target(), 3);
     let further = account.run(&["publish", "--rollback", PLACE]);
     assert_eq!((further.code, further.stderr.contains("nothing was live")), (2, true));
@@ -102,6 +104,38 @@ fn what_is_refused_is_not_published() {
     ] {
         assert_eq!(account.run(wrong).code, 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn what_nobody_could_read_there_is_not_made_live() {
+    let account = Account::new();
+    let configs = account.configs();
+    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    // Sound here. In the bucket there is no such place.
+    let absolute = format!("{configs}/holidays/uk.yaml");
+    account.write("fleet.yaml", &FLEET.replace("holidays/uk.yaml", &absolute));
+    assert_eq!(account.run(&["check", &configs]).code, 0);
+    let refused = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((refused.code, refused.stderr.contains("there is no such object")), (2, true));
+    assert_eq!(account.run(&["check", PLACE]).code, 0);
+}
+
+#[test]
+fn an_object_that_somebody_deleted_is_published_again() {
+    let account = Account::new();
+    let configs = account.configs();
+    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    let digest: String = Sha256::digest(FLEET).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
+    let object = format!("/warmd-config/live/objects/{digest}/fleet.yaml");
+    let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
+    write!(stream, "DELETE {object} HTTP/1.1\r\nhost: s3\r\n{signed}\r\nconnection: close\r\n\r\n").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let broken = account.run(&["check", PLACE]);
+    assert_eq!((broken.code, broken.stderr.contains("is missing")), (2, true), "{}", broken.stderr);
+    let again = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((again.code, again.stdout.contains("already")), (0, true), "{}", again.stderr);
+    assert_eq!(account.run(&["check", PLACE]).code, 0);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `template.yaml` says what the code says: the dashboard, the events, the metrics, the rights.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
+use warmd::domain::cost::PriceBook;
+use warmd::domain::cost::own::{OwnUse, own_cost};
 use warmd::domain::dashboard;
 use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
-use warmd::domain::fleet::{Fleet, MetricsSettings};
+use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
 use warmd::domain::function::Region;
 use warmd::domain::iam::{Needs, S3Prefix, policies};
 use warmd::domain::metrics::{Metric, Scope};
@@ -156,6 +159,31 @@ fn nothing_late_is_delivered() {
 }
 
 #[test]
+fn the_bucket_is_kept_versioned_encrypted_and_tls_only() {
+    let template = template();
+    for kept in ["OwnBucket", "OwnBucketPolicy"] {
+        assert_eq!(template["Resources"][kept]["DeletionPolicy"], "Retain", "{kept}");
+    }
+    let bucket = properties(&template, "OwnBucket");
+    assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled");
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+    let policy = properties(&template, "OwnBucketPolicy");
+    assert_eq!(policy["Bucket"], "OwnBucket");
+    let statement = &policy["PolicyDocument"]["Statement"][0];
+    assert_eq!(
+        (&statement["Effect"], &statement["Principal"], &statement["Action"]),
+        (&json!("Deny"), &json!("*"), &json!("s3:*"))
+    );
+    assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"], "false");
+    assert_eq!(statement["Resource"], json!(["OwnBucket.Arn", "${OwnBucket.Arn}/*"]));
+    // Its old versions are many and soon worth nothing.
+    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let state = rules.iter().find(|rule| rule["Prefix"] == "${StatePrefix}/").unwrap();
+    assert_eq!(state["NoncurrentVersionExpiration"]["NoncurrentDays"], 1);
+}
+
+#[test]
 fn the_function_is_what_cargo_lambda_builds() {
     let template = template();
     let metadata = &template["Resources"]["Function"]["Metadata"];
@@ -189,12 +217,9 @@ fn the_function_is_what_cargo_lambda_builds() {
 #[test]
 fn alarms_watch_metrics_that_are_sent() {
     let template = template();
-    let sent: BTreeSet<&str> = Metric::ALL
-        .into_iter()
-        .filter(|metric| matches!(metric.scope(), Scope::Fleet | Scope::FleetAndTarget))
-        .map(Metric::name)
-        .collect();
-    for alarm in ["NoTickAlarm", "RoundsShortAlarm"] {
+    let sent: BTreeSet<&str> =
+        Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
+    for alarm in ["NoTickAlarm", "RoundsShortAlarm", "ConfigBehindAlarm"] {
         let alarm = properties(&template, alarm);
         assert_eq!(alarm["Namespace"], "MetricNamespace");
         assert!(sent.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");
@@ -203,6 +228,44 @@ fn alarms_watch_metrics_that_are_sent() {
     let no_tick = properties(&template, "NoTickAlarm");
     let minutes = no_tick["Period"].as_u64().unwrap() * no_tick["EvaluationPeriods"].as_u64().unwrap() / 60;
     assert_eq!((minutes, no_tick["TreatMissingData"].as_str()), (5, Some("breaching")));
+    // Sent only while there is something to tell.
+    for alarm in ["RoundsShortAlarm", "ErrorsAlarm", "ConfigBehindAlarm"] {
+        assert_eq!(properties(&template, alarm)["TreatMissingData"], "notBreaching", "{alarm}");
+    }
+}
+
+#[test]
+fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() {
+    let template = template();
+    let deployed = |kind: &str| -> Vec<&Value> {
+        let resources = template["Resources"].as_object().unwrap().values();
+        resources
+            .filter(|resource| resource["Type"] == kind)
+            .map(|resource| &resource["Properties"])
+            .collect()
+    };
+    let metrics = |alarm: &Value| match &alarm["Metrics"] {
+        Value::Array(queries) => queries.iter().filter(|query| query.get("MetricStat").is_some()).count(),
+        _ => 1,
+    };
+    let dashboards = deployed("AWS::CloudWatch::Dashboard").len();
+    let alarm_metrics: usize = deployed("AWS::CloudWatch::Alarm").into_iter().map(metrics).sum();
+    let bill = own_cost(
+        &PriceBook::embedded(),
+        &OwnUse {
+            region: Region::parse("eu-west-2").unwrap(),
+            // A month, as CloudWatch bills it.
+            horizon: Duration::from_secs(730 * 3_600),
+            rounds: 0,
+            cold_rounds: 0,
+            init: Duration::ZERO,
+            targets: 1,
+            detail: Detail::Fleet,
+        },
+    );
+    let billed = |unit: &str| bill.lines.iter().find(|line| line.unit == unit).unwrap().quantity.to_string();
+    assert_eq!(billed("dashboard-month"), dashboards.to_string());
+    assert_eq!(billed("alarm-month"), alarm_metrics.to_string());
 }
 
 #[test]

@@ -109,25 +109,3 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
     assert_eq!(reasons(&answer.body), ["deadline", "deadline", "in-flight"], "three attempts are all");
     assert!(shards(&last).is_empty());
 }
-
-/// Run with `cargo test --release --test lambda -- --ignored --nocapture ten_thousand`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-#[ignore = "a measurement: a minute of work"]
-async fn ten_thousand_functions_of_five() {
-    let config = fleet(10_000, 500);
-    let scenario = Scenario { remembered: 200_000, ..Scenario::default() };
-    let mut stage = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
-    let tick = stage.invoke_within(scheduled(now()), 900_000).await.body;
-    let shards = shards(&stage);
-    println!("planning, 99 other shards on the bus and its own of 500 pings: {} ms", tick["duration_ms"]);
-    let mut longest = 0;
-    for shard in shards.iter().take(20) {
-        let tick = stage.invoke_within(shard.clone(), 900_000).await.body;
-        assert_eq!(tick["rounds"].as_array().unwrap().len(), 100);
-        longest = longest.max(tick["duration_ms"].as_u64().unwrap());
-    }
-    println!("{} shards; the longest of 20 took {longest} ms", shards.len() + 1);
-    let pings = stage.pings();
-    assert_eq!((shards.len(), pings.len()), (99, 21 * 100));
-    assert!(pings.values().all(|pings| pings.is_multiple_of(5)), "whole rounds, topped up or not");
-}

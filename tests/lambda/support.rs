@@ -1,7 +1,10 @@
 //! Lambda's side: the runtime interface, served to one environment.
 
+#![allow(dead_code)] // tests and a benchmark use their parts
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,8 +20,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use warmd::aws::Clients;
-use warmd::emulator::{self, Emulator, Scenario};
+use warmd::emulator::{self, Emulator, Scenario, Tls};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +41,15 @@ struct Invocation {
     answer: oneshot::Sender<Answer>,
 }
 
+/// How the binary is housed.
+#[derive(Default)]
+pub struct Housing<'h> {
+    /// TLS, for the emulator.
+    pub tls: Option<Tls>,
+    /// A cgroup that the binary runs in.
+    pub cgroup: Option<&'h Path>,
+}
+
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Answer>>>>;
 
 /// An AWS account with one execution environment of the Lambda in it.
@@ -45,6 +58,8 @@ pub struct Stage {
     pub endpoint: String,
     invocations: mpsc::UnboundedSender<Invocation>,
     init_error: mpsc::UnboundedReceiver<Value>,
+    asked: mpsc::UnboundedReceiver<Instant>,
+    begun: Instant,
     child: Child,
     pub folder: tempfile::TempDir,
     count: u32,
@@ -67,17 +82,29 @@ impl Stage {
 
     /// The same in an account that exists already.
     pub async fn beside(emulator: Emulator, config: &str, variables: &[(&str, &str)]) -> Self {
+        Self::housed(emulator, config, variables, Housing::default()).await
+    }
+
+    /// The same in a house of its own.
+    pub async fn housed(
+        emulator: Emulator,
+        config: &str,
+        variables: &[(&str, &str)],
+        housing: Housing<'_>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("fleet.yaml"), config).unwrap();
         let listener = emulator::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if housing.tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let serving = emulator.clone();
-        tokio::spawn(async move { serving.serve(listener, None, std::future::pending()).await });
+        tokio::spawn(async move { serving.serve(listener, housing.tls, std::future::pending()).await });
 
         let (invocations, queue) = mpsc::unbounded_channel();
         let (failed, init_error) = mpsc::unbounded_channel();
-        let api = serve_runtime(queue, failed).await;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let (asks, asked) = mpsc::unbounded_channel();
+        let api = serve_runtime(queue, failed, asks).await;
+        let mut command = command(housing.cgroup);
         command
             .env_clear()
             .env("HOME", "/nonexistent")
@@ -106,8 +133,22 @@ impl Stage {
                 command.stderr(file)
             };
         }
+        let begun = Instant::now();
         let child = command.spawn().unwrap();
-        Self { emulator, endpoint, invocations, init_error, child, folder, count: 0 }
+        Self { emulator, endpoint, invocations, init_error, asked, begun, child, folder, count: 0 }
+    }
+
+    /// Waits until the binary asks for its first event. How long after its start that was.
+    pub async fn ready(&mut self) -> Duration {
+        match tokio::time::timeout(PATIENCE, self.asked.recv()).await {
+            Ok(Some(at)) => at - self.begun,
+            other => panic!("it does not ask for events ({other:?})\n{}", self.stderr()),
+        }
+    }
+
+    /// The binary's process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Invokes the Lambda with `event` and the 60 seconds that a small function has.
@@ -203,9 +244,23 @@ pub fn request(detail: Value) -> Value {
     })
 }
 
+/// The binary, in a cgroup or not.
+fn command(cgroup: Option<&Path>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_bootstrap");
+    match cgroup {
+        None => Command::new(binary),
+        Some(cgroup) => {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "echo $$ > \"$0\"/cgroup.procs && exec \"$1\""]).arg(cgroup).arg(binary);
+            command
+        }
+    }
+}
+
 async fn serve_runtime(
     queue: mpsc::UnboundedReceiver<Invocation>,
     failed: mpsc::UnboundedSender<Value>,
+    asks: mpsc::UnboundedSender<Instant>,
 ) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -214,7 +269,12 @@ async fn serve_runtime(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (queue, waiting, failed) = (Arc::clone(&queue), Arc::clone(&waiting), failed.clone());
+            let asks = asks.clone();
             let service = service_fn(move |request: Request<Incoming>| {
+                if request.method() == Method::GET {
+                    // Nobody may want to know.
+                    let _ = asks.send(Instant::now());
+                }
                 let (queue, waiting, failed) = (Arc::clone(&queue), Arc::clone(&waiting), failed.clone());
                 async move { Ok::<_, hyper::Error>(serve(request, &queue, &waiting, &failed).await) }
             });

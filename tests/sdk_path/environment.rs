@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::round::Answer;
+use warmd::engine::ports::{Fetched, Objects};
 
 use crate::server::{Server, answer, trust};
 use crate::{PATIENCE, one, ping, round};
@@ -58,6 +59,25 @@ async fn the_common_endpoint_of_the_environment_is_honoured() {
     variables.push(("AWS_ENDPOINT_URL", format!("http://{address}")));
     succeeded(&child("environment::child_sends_one_ping", variables).await);
     assert_eq!(server.seen.count(), 1);
+}
+
+#[tokio::test]
+#[ignore = "run by other tests, in a process of its own"]
+async fn child_reads_an_object() {
+    let bucket = Clients::load().await.bucket("models", "live").unwrap();
+    assert!(matches!(bucket.get("x.yaml", None).await, Ok(Fetched::Object { .. })));
+}
+
+#[tokio::test]
+async fn a_server_named_for_s3_alone_is_asked_under_its_own_name() {
+    let server = Server::new(|_| async { answer(200, "") });
+    let address = server.listen(None).await;
+    let mut variables = keys();
+    variables.push(("AWS_REGION", "eu-west-2".to_owned()));
+    // By a name: at an address, buckets are never put in front.
+    variables.push(("AWS_ENDPOINT_URL_S3", format!("http://localhost:{}", address.port())));
+    succeeded(&child("environment::child_reads_an_object", variables).await);
+    assert_eq!(server.seen.last().uri().path(), "/models/live/x.yaml");
 }
 
 #[tokio::test]

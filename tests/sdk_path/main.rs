@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod control;
 mod environment;
+mod prepare;
 mod roles;
 mod server;
 mod sinks;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::connector::{Connector, Dialer, Roots};
 use warmd::aws::{AwsLambda, Clients};
+use warmd::domain::fleet::Prepare;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::round::Exchange;
 use warmd::engine::ports::{Lambda, Ping};
@@ -30,6 +32,7 @@ fn ping(function: &str) -> Ping {
         role: None,
         payload: b"{}".to_vec(),
         client_context: None,
+        prepare: Prepare::Off,
         timeout: Duration::from_secs(30),
     }
 }

@@ -7,6 +7,7 @@
 //! Proxies (`HTTPS_PROXY`) are not spoken to.
 
 mod dial;
+mod errand;
 mod failure;
 mod line;
 mod passage;
@@ -30,11 +31,12 @@ use tokio::time::{timeout, timeout_at};
 pub use dial::{Dialer, Dialing, Transport};
 pub(super) use failure::reasons;
 pub use failure::{Failure, OpenCause};
-pub(super) use passage::Passage;
+pub(super) use passage::{Passage, Preparation};
 pub use server::Place;
 pub use tls::Roots;
 
 use line::{Line, Wanted};
+use passage::Way;
 use server::Server;
 use tls::Tls;
 
@@ -125,8 +127,8 @@ struct Bound {
 impl HttpConnector for Bound {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let shared = Arc::clone(&self.connector.shared);
-        let passage = match self.connector.gate {
-            Gate::Heeded => Passage::current(),
+        let way = match self.connector.gate {
+            Gate::Heeded => Way::current(),
             Gate::Ignored => None,
         };
         let (connect_timeout, read_timeout) = (self.connect_timeout, self.read_timeout);
@@ -135,8 +137,12 @@ impl HttpConnector for Bound {
         HttpConnectorFuture::new(async move {
             let (place, request) = on_the_wire(request)?;
             let server = shared.server(place);
-            match passage {
-                Some(passage) => Ok(ping(server, request, connect_timeout, passage).await?),
+            match way {
+                Some(Way::Ping(passage)) => Ok(ping(server, request, connect_timeout, passage).await?),
+                Some(Way::Errand(errand)) => {
+                    let answer = errand.send(&server, request).await?;
+                    Ok(sdk_response(&server, answer)?)
+                }
                 None => Ok(call(server, request, connect_timeout, read_timeout).await?),
             }
         })
@@ -171,7 +177,10 @@ async fn ping(
     passage: Arc<Passage>,
 ) -> Result<HttpResponse, Failure> {
     let mut ticket = passage.take_ticket().ok_or(Failure::SentBefore)?;
-    let mut line = server.line(connect_timeout).await?;
+    let mut line = match server.idle_line().await {
+        Some(line) => line,
+        None => ready(&server, connect_timeout, &passage).await?,
+    };
     let released = line.meanwhile(ticket.ready()).await;
     passage.released(released);
     if !line.is_usable().await {
@@ -187,6 +196,17 @@ async fn ping(
     passage.received();
     keep(&server, line, &answer).await;
     sdk_response(&server, answer)
+}
+
+/// A new connection, made ready if the ping wants that.
+async fn ready(server: &Server, connect_timeout: Duration, passage: &Passage) -> Result<Line, Failure> {
+    let line = server.open(connect_timeout).await?;
+    let Some(preparation) = passage.take_preparation() else { return Ok(line) };
+    // Boxed: pings that want none should not have room for it.
+    match Box::pin(errand::run(server, line, preparation)).await {
+        Some(line) => Ok(line),
+        None => server.open(connect_timeout).await,
+    }
 }
 
 /// Keeps a connection for the next request, unless the server behind it is in trouble: another may be better.

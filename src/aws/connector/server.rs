@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::dial::{Addresses, Dialer, Transport, tcp};
+use super::errand::Manners;
 use super::line::Line;
 use super::tls::Tls;
 use super::{Failure, OpenCause};
@@ -46,6 +47,7 @@ pub(super) struct Server {
     tls: Arc<Tls>,
     addresses: Addresses,
     opening: Semaphore,
+    manners: Manners,
     idle: Mutex<Idle>,
 }
 
@@ -65,6 +67,7 @@ impl Server {
             tls,
             addresses: Addresses::default(),
             opening: Semaphore::new(OPENING),
+            manners: Manners::default(),
             idle: Mutex::default(),
         }
     }
@@ -73,18 +76,30 @@ impl Server {
         &self.place
     }
 
+    pub(super) fn manners(&self) -> &Manners {
+        &self.manners
+    }
+
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection that nobody else uses: the one that became idle last, or a new one.
     pub(super) async fn line(&self, patience: Duration) -> Result<Line, Failure> {
+        match self.idle_line().await {
+            Some(line) => Ok(line),
+            None => self.open(patience).await,
+        }
+    }
+
+    /// The connection that became idle last, if there is one that can be trusted.
+    pub(super) async fn idle_line(&self) -> Option<Line> {
         while let Some(mut line) = self.newest_idle() {
             if line.is_usable().await {
-                return Ok(line);
+                return Some(line);
             }
         }
-        self.open(patience).await
+        None
     }
 
     fn newest_idle(&self) -> Option<Line> {

@@ -8,11 +8,13 @@ use std::pin::Pin;
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use self::settings::Settings;
 use self::warmer::Warmer;
 use super::error::Failure;
 use super::logging;
+use super::values::log_filter;
 use crate::domain::tick::TickReport;
 
 /// What becomes of an event.
@@ -23,7 +25,12 @@ type Served<'w> = Pin<Box<dyn Future<Output = Result<TickReport, Diagnostic>> + 
 /// # Errors
 /// When the settings or the configuration are refused, or Lambda's runtime interface cannot be reached.
 pub async fn main() -> Result<(), Error> {
-    logging::start_in_lambda(&std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
+    let wanted = std::env::var("RUST_LOG").map(|text| log_filter(&text).map_err(|wrong| (text, wrong)));
+    let filter = wanted.clone().ok().and_then(Result::ok);
+    logging::start_in_lambda(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)));
+    if let Ok(Err((text, wrong))) = wanted {
+        tracing::warn!("RUST_LOG is `{text}`, which is no filter: {wrong}; what is logged is `info`");
+    }
     let started = match Settings::read(|name| std::env::var(name).ok()) {
         Ok(settings) => Warmer::start(settings).await,
         Err(mistakes) => Err(Failure::Usage(mistakes)),

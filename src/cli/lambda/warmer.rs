@@ -76,7 +76,7 @@ impl Warmer {
         let in_force = InForce::begin(Origin::of_path(Path::new(&settings.configs), &only))?;
         let fleet = in_force.fleet();
         let world = World::aws().await;
-        let engine = world.engine(fleet.limits.max_in_flight, largest(&fleet))?;
+        let engine = world.engine(fleet.limits, largest(&fleet))?;
         engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));

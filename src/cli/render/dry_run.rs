@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Column, figures, lines, words};
 use super::text::{count, millis, shortened};
-use super::{Style, Tone, WIDTH};
+use super::{Fit, Style, Tone, WIDTH};
 use crate::domain::fleet::{Fleet, Hold, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::SkewHistory;
@@ -64,7 +64,10 @@ pub fn dry_run(fleet: &Fleet, now: DateTime<Utc>, due: &[Due], style: Style) -> 
     }
     for (name, due) in protocols {
         let line = format!("{name} ping: {}", payload(due));
-        let _ = writeln!(out, "{}", shortened(&line, WIDTH));
+        let _ = match style.fit {
+            Fit::Whole => writeln!(out, "{line}"),
+            Fit::Terminal => writeln!(out, "{}", shortened(&line, WIDTH)),
+        };
     }
     out
 }

@@ -15,7 +15,8 @@ mod text;
 pub mod tick;
 mod zoned;
 
-/// How wide what is shown may be, columns: it fits a terminal, a log viewer and a code block in a chat.
+/// How wide what is shown on a terminal may be, columns: it fits a code block in a chat too. Prose is broken there
+/// anywhere.
 pub const WIDTH: usize = 100;
 
 /// How text is shown.
@@ -23,6 +24,18 @@ pub const WIDTH: usize = 100;
 pub struct Style {
     /// With ANSI colours. Without them nothing is lost: signs carry the same.
     pub color: bool,
+    /// Whether it has to fit a terminal.
+    pub fit: Fit,
+}
+
+/// How names and payloads that are too long for [`WIDTH`] are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fit {
+    /// In full: a file or a pipe has no width, and a name that was cut finds nothing.
+    #[default]
+    Whole,
+    /// Shortened.
+    Terminal,
 }
 
 /// A colour with a meaning.

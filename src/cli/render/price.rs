@@ -126,8 +126,11 @@ mod tests {
 
     use super::*;
     use crate::cli::price::figures;
+    use crate::cli::render::Fit;
     use crate::domain::cost::calculator::{EgressUse, egress};
     use crate::domain::cost::{Route, Tier};
+
+    const TERMINAL: Style = Style { color: false, fit: Fit::Terminal };
 
     fn today() -> NaiveDate {
         "2026-11-20".parse().unwrap()
@@ -137,7 +140,7 @@ mod tests {
     fn the_book_of_a_region_has_every_figure_with_source_and_date() {
         let book_of = PriceBook::embedded();
         let region = Region::parse("ap-southeast-2").unwrap();
-        let text = book(&figures(&book_of, Some(region)), today(), Style::default());
+        let text = book(&figures(&book_of, Some(region)), today(), TERMINAL);
         assert_snapshot!(text, @r"
           REGION                  PRICE  UP TO           DATE            SOURCE
         lambda.requests, per request
@@ -232,7 +235,7 @@ mod tests {
         let book_of = PriceBook::embedded();
         let all = figures(&book_of, None);
         assert_eq!(all.len(), book_of.iter().count());
-        let text = book(&all, today(), Style::default());
+        let text = book(&all, today(), TERMINAL);
         for line in text.lines().take_while(|line| *line != "sources") {
             assert!(line.chars().count() <= 100, "{line}");
         }

@@ -1,9 +1,9 @@
-//! Plain tables: two spaces between columns, no lines, never wider than [`WIDTH`].
+//! Plain tables: two spaces between columns, no lines, on a terminal never wider than [`WIDTH`].
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table};
 
-use super::{Style, Tone, WIDTH};
+use super::{Fit, Style, Tone, WIDTH};
 use crate::cli::render::text;
 
 /// The least that is left of a shortened name.
@@ -29,7 +29,7 @@ pub const fn figures(heading: &'static str) -> Column {
 /// A sign in front of a row, and its tone.
 pub type Sign = (char, Tone);
 
-/// The lines of a table; the first is the heading. `name` is the column that is shortened when the table is too wide.
+/// The lines of a table; the first is the heading. `name` is the column that is shortened when a terminal is too narrow.
 /// Columns without a single filled cell are left out.
 pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], style: Style) -> Vec<String> {
     let shown: Vec<usize> = (0..columns.len())
@@ -41,7 +41,10 @@ pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], styl
     };
     let others: usize =
         shown.iter().filter(|&&column| column != name).map(|&column| width_of(column) + 2).sum();
-    let room = WIDTH.saturating_sub(others + 2).max(NARROWEST);
+    let room = match style.fit {
+        Fit::Whole => usize::MAX,
+        Fit::Terminal => WIDTH.saturating_sub(others + 2).max(NARROWEST),
+    };
 
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);

@@ -1,6 +1,7 @@
 use chrono::{TimeZone, Utc};
 
 use super::*;
+use crate::cli::render::Fit;
 use crate::domain::function::Region;
 use crate::domain::tick::RoundCost;
 
@@ -238,7 +239,7 @@ fn many_short_rounds_do_not_flood() {
 }
 
 #[test]
-fn nothing_is_wider_than_a_hundred_columns() {
+fn nothing_on_a_terminal_is_wider_than_a_hundred_columns_and_nothing_elsewhere_is_cut() {
     let mut long =
         round("arn:aws:lambda:ap-southeast-1:123456789012:function:a-rather-long-function-name", 10_000);
     long.region = Region::parse("ap-southeast-1").unwrap();
@@ -248,18 +249,22 @@ fn nothing_is_wider_than_a_hundred_columns() {
     long.throttled = 10_000;
     long.s3_egress_bytes = Some(2_200_000_000);
     long.cost_usd = cost_of("99.5", "0.2");
-    let shown = tick(&report(vec![long, cold()]), Style::default());
+    let name = format!("{}:live", long.function);
+    let report = report(vec![long, cold()]);
+    let shown = tick(&report, Style { fit: Fit::Terminal, ..Style::default() });
     let table = shown.lines().skip(2).take(3);
     for line in table {
         assert!(line.chars().count() <= WIDTH, "{line}");
     }
     assert!(shown.contains("n-name:live"), "the end of a long name is what tells it apart: {shown}");
+    let piped = tick(&report, Style::default());
+    assert!(piped.lines().nth(3).unwrap().contains(&name), "{piped}");
 }
 
 #[test]
 fn colour_changes_nothing_else() {
-    let plain = tick(&mixed(), Style { color: false });
-    let coloured = tick(&mixed(), Style { color: true });
+    let plain = tick(&mixed(), Style::default());
+    let coloured = tick(&mixed(), Style { color: true, ..Style::default() });
     assert_ne!(plain, coloured);
     let mut stripped = String::new();
     let mut rest = coloured.as_str();

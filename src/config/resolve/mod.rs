@@ -3,6 +3,7 @@
 mod assume;
 mod calendars;
 mod functions;
+mod twice;
 mod weight;
 mod windows;
 
@@ -235,7 +236,8 @@ fn put_together<'a>(
         }
     }
     resolver.check_demands(limits);
-    let warnings = resolver.unused();
+    let mut warnings = resolver.unused();
+    warnings.extend(resolver.named_twice());
     let hash = hash(sources, &resolver.attachments);
     let kept = |target: &Target| filter.is_none_or(|regions| regions.contains(&target.region()));
     let (targets, marks) = resolver.targets.into_iter().filter(|(target, _)| kept(target)).unzip();

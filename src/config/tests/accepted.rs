@@ -309,6 +309,45 @@ fn what_nothing_uses_is_a_warning() {
 }
 
 #[test]
+fn a_function_by_its_name_and_by_its_arn_is_a_warning() {
+    let fleet = |name: &str, arn: &str| {
+        let window = "windows: [{ days: daily, hours: all-day, concurrency: 1 }]";
+        let arn_key = "arn:aws:lambda:eu-west-2:123456789012:function";
+        format!(
+            "version: 1\nfunctions:\n  {arn_key}:nlp:live: {{ {window}{arn} }}\n  nlp:live: {{ regions: [eu-west-1, eu-west-2], {window}{name} }}\n  nlp: {{ region: eu-west-2, {window} }}\n"
+        )
+    };
+    let shown = |name: &str, arn: &str| {
+        let warnings = sound(&fleet(name, arn)).warnings;
+        warnings.iter().map(|warning| warning.render_text(false)).collect::<Vec<_>>().join("\n\n")
+    };
+    assert_snapshot!(shown("", ""), @r"
+    warning: nlp:live (eu-west-2) is pinged twice if warmd runs in the account 123456789012
+     --> fleet.yaml:4:3
+      |
+    4 |   nlp:live: { regions: [eu-west-1, eu-west-2], windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+      |   ^^^^^^^^
+      |
+      = hint: it stands here by its name and by its ARN: keep one of the two, or name both by their ARNs
+      = note: the other place is fleet.yaml:3:3
+    ");
+    // It is not pinged, or it is in another account.
+    assert_eq!(shown(", enabled: false", ""), "");
+    assert_eq!(shown("", ", enabled: false"), "");
+    assert_eq!(shown(", role_arn: \"arn:aws:iam::999999999999:role/warmed\"", ""), "");
+    assert_snapshot!(wrong(&fleet(", role_arn: \"arn:aws:iam::123456789012:role/warmed\"", "")), @r#"
+    error: nlp:live (eu-west-2) is configured twice: by its name, and by its ARN
+     --> fleet.yaml:4:3
+      |
+    4 |   nlp:live: { regions: [eu-west-1, eu-west-2], windows: [{ days: daily, hours: all-day, concurrency: 1 }], role_arn: "arn:aws:iam::12...
+      |   ^^^^^^^^
+      |
+      = hint: keep one of the two; several windows can stand under one function
+      = note: the other place is fleet.yaml:3:3
+    "#);
+}
+
+#[test]
 fn the_hash_is_of_the_content_alone() {
     let hash = |files: &[(&str, &str)]| resolve_all(files).unwrap().fleet.hash;
     let (a, b) = ("version: 1\nlimits: {}\n", "version: 1\nmetrics: {}\n");

@@ -38,9 +38,11 @@ const FLEET_METRICS: u64 = 10;
 const TARGET_METRICS: u64 = 5;
 /// Data that one PutMetricData request takes. Source: the service's quota.
 const DATA_PER_REQUEST: u64 = 1_000;
-/// Dashboards and alarms of `template.yaml`.
+/// Dashboards of `template.yaml`. A test counts them, and the next, there.
 const DASHBOARDS: u64 = 1;
-const ALARMS: u64 = 3;
+/// Metrics that the alarms of `template.yaml` watch: an alarm on an expression is billed once for each metric in it.
+/// Source: Amazon CloudWatch pricing, which is per alarm metric.
+const ALARM_METRICS: u64 = 5;
 
 /// Assumed: a tick in which nothing is due reads a cached configuration and sends one PutMetricData request, which
 /// takes tens of milliseconds from within the region.
@@ -85,7 +87,7 @@ pub fn own_cost(book: &PriceBook, own: &OwnUse) -> Bill {
     let held = |count: u64| Decimal::from(count).saturating_mul(months(own.horizon));
     add("CloudWatch metrics", Item::Metrics, held(metrics));
     add("CloudWatch dashboards", Item::Dashboards, held(DASHBOARDS));
-    add("CloudWatch alarms", Item::Alarms, held(ALARMS));
+    add("CloudWatch alarms", Item::Alarms, held(ALARM_METRICS));
     let puts = ticks.saturating_mul(data_per_tick.div_ceil(DATA_PER_REQUEST));
     add("PutMetricData requests", Item::PutRequests, Decimal::from(puts));
     let log_bytes = ticks
@@ -129,7 +131,7 @@ mod tests {
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 6229.505859375 GB-s 0.08
         warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
-        warmd itself: CloudWatch alarms: 3 alarm-month 0.30
+        warmd itself: CloudWatch alarms: 5 alarm-month 0.50
         warmd itself: PutMetricData requests: 43800 request 0.44
         warmd itself: CloudWatch Logs: 0.042535364627838134765625 GB 0.02
         warmd itself: EventBridge events: 43800 event 0.04
