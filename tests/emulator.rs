@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use support::{NOW, Road, sdk};
 use tokio::time::Instant;
 use warmd::emulator::profile::{Hold, LogFormat, Network, Route, Span};
-use warmd::emulator::{Emulator, Fault, FaultKind, Observations, Profile, Scenario, Start};
+use warmd::emulator::{Emulator, Fault, FaultKind, Observations, Operation, Profile, Scenario, Start};
 
 type Lambda = aws_sdk_lambda::Client;
 
@@ -405,6 +405,30 @@ async fn reads_tell_what_a_warmer_must_know() {
         client.get_provisioned_concurrency_config().function_name("ocr").qualifier("7").send().await;
     let code = provisioned.unwrap_err().into_service_error().code().unwrap().to_owned();
     assert_eq!(code, "ProvisionedConcurrencyConfigNotFoundException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_remembered_and_may_be_denied() {
+    let profile = Profile { provisioned: Some(4), ..Profile::default() };
+    let denied = vec![Operation::GetFunctionConcurrency];
+    let (emulator, client) = over_pipes(Scenario { denied, ..Scenario::default().with("kept", profile) });
+    let provisioned = client.get_provisioned_concurrency_config().function_name("kept").qualifier("live");
+    assert_eq!(provisioned.send().await.unwrap().requested_provisioned_concurrent_executions(), Some(4));
+    let refused = client.get_function_concurrency().function_name("kept").send().await.unwrap_err();
+    let refused = refused.into_service_error();
+    assert_eq!(refused.code(), Some("AccessDeniedException"));
+    let said = refused.message().unwrap();
+    assert!(
+        said.contains("not authorized to perform: lambda:GetFunctionConcurrency on resource: arn:"),
+        "{said}"
+    );
+    let reads: Vec<_> =
+        emulator.observe().reads.into_iter().map(|read| (read.operation, read.function.unwrap())).collect();
+    let asked = [
+        (Operation::GetProvisionedConcurrencyConfig, "kept:live".to_owned()),
+        (Operation::GetFunctionConcurrency, "kept".to_owned()),
+    ];
+    assert_eq!(reads, asked);
 }
 
 mod cloudwatch {

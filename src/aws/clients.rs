@@ -32,7 +32,7 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// One client for each region and role.
-type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lambda::Client>;
+pub(super) type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lambda::Client>;
 
 /// The SDK's clients.
 #[derive(Debug)]
@@ -107,22 +107,37 @@ impl Clients {
     pub fn lambda(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry((region, role.cloned())).or_insert_with(|| {
-            let config = aws_sdk_lambda::config::Builder::from(&self.config)
-                .region(aws_config::Region::from_static(region.as_str()))
+            let config = self
+                .lambda_of(region, role)
                 .http_client(self.gated.clone())
                 .retry_config(keeping(RetryConfig::disabled()))
                 .timeout_config(TimeoutConfig::disabled())
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-            let config = match role {
-                None => config,
-                Some(role) => {
-                    let assumed = Remembering::new(Assumed::provider(Arc::clone(role), region, &self.config));
-                    config.credentials_provider(SharedCredentialsProvider::new(assumed))
-                }
-            };
             aws_sdk_lambda::Client::from_conf(config.build())
         });
         client.clone()
+    }
+
+    /// A client of the same for what is only read: the SDK may repeat it. It is made anew each time, with credentials
+    /// of its own, so ask for one once.
+    pub fn control(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
+        let config = self
+            .lambda_of(region, role)
+            .retry_config(keeping(RetryConfig::standard()))
+            .timeout_config(control_timeouts());
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
+    fn lambda_of(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::config::Builder {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .region(aws_config::Region::from_static(region.as_str()));
+        match role {
+            None => config,
+            Some(role) => {
+                let assumed = Remembering::new(Assumed::provider(Arc::clone(role), region, &self.config));
+                config.credentials_provider(SharedCredentialsProvider::new(assumed))
+            }
+        }
     }
 
     /// CloudWatch in the warmer's own region.

@@ -3,6 +3,7 @@
 mod clients;
 mod cloudwatch;
 pub mod connector;
+mod control;
 mod credentials;
 pub mod descriptors;
 mod events;
@@ -11,6 +12,7 @@ mod s3;
 
 pub use clients::{Clients, NoRegion};
 pub use cloudwatch::CloudWatch;
+pub use control::AwsControl;
 pub use events::EventBridge;
 pub use lambda::AwsLambda;
 pub use s3::Bucket;

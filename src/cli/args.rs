@@ -276,9 +276,24 @@ pub struct WarmArgs {
 Examples:
   warmd check                       the files in warm-configs/
   warmd check --format github       annotations for a GitHub Actions run
+  warmd check --live                the same, and what is deployed
+  warmd check --live --local        how that looks: needs no AWS account
 
-Exits 2 when there is a mistake. Warnings do not change the exit code.")]
+Exits 2 when there is a mistake. Warnings do not change the exit code.
+
+--live asks Lambda about every target: may it be invoked (a dry run: no handler runs), is it there
+and active, do memory, timeout and architecture fit the configuration, is there room for its rounds
+in reserved and account concurrency, is there need for them. It asks with the credentials it is
+given: those of the warmer tell what the warmer may do. Reads go out at most 10 a second for each
+region and role. What may not be read is said, and is no mistake. Exits 1 when targets were not
+reached.")]
 pub struct CheckArgs {
+    /// Compare every target with what is deployed, too. No function runs.
+    #[arg(long)]
+    pub live: bool,
+    /// Compare with the embedded emulator, started for this run, instead of AWS.
+    #[arg(long, requires = "live")]
+    pub local: bool,
     /// text for people, json for programs, github for workflow annotations.
     #[arg(long, value_name = "text|json|github", default_value = "text", hide_possible_values = true)]
     pub format: CheckFormat,

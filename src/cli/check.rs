@@ -1,5 +1,7 @@
 //! `warmd check`: what is wrong, what is probably not meant, and what there is.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};
@@ -7,18 +9,23 @@ use super::clock::SystemClock;
 use super::configuration::{Origin, highest};
 use super::error::Failure;
 use super::exit::Exit;
+use super::live::LiveObject;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
-use crate::config::{Loaded, Problem};
+use crate::config::{Loaded, Problem, Problems};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::schedule::{Advice, Minute, advise};
 use crate::engine::ports::Clock;
 
+/// What `--format json` prints.
 #[derive(Serialize)]
-struct CheckObject<'c> {
+pub(super) struct CheckObject<'c> {
     problems: Vec<ProblemObject<'c>>,
     targets: Vec<TargetObject<'c>>,
+    /// What `--live` adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveObject>,
 }
 
 #[derive(Serialize)]
@@ -53,30 +60,55 @@ pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Ex
         Ok(loaded) => {
             let warnings = warnings(&loaded, now);
             match args.format {
-                CheckFormat::Text => {
-                    warnings
-                        .iter()
-                        .for_each(|warning| complain(&format!("{}\n", warning.render_text(color_on_stderr))));
-                    let paths: Vec<_> = loaded.paths().collect();
-                    print(&render::check::summary(&loaded.fleet, &paths, warnings.len(), style))?;
-                }
+                CheckFormat::Text => tell(&loaded, &warnings, style, color_on_stderr)?,
                 CheckFormat::Json => print_json(&object(&warnings, &loaded.fleet.targets))?,
                 CheckFormat::Github => print(&render::check::github(&warnings))?,
             }
             Ok(Exit::Success)
         }
-        Err(problems) => {
-            match args.format {
-                CheckFormat::Text => complain(&problems.render_text(color_on_stderr)),
-                CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
-                CheckFormat::Github => print(&render::check::github(&problems.list))?,
-            }
-            Ok(Exit::Usage)
-        }
+        Err(problems) => refused(&problems, args.format, color_on_stderr),
     }
 }
 
-fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
+/// Shows a sound configuration to people, and what in it is probably not meant.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(super) fn tell(
+    loaded: &Loaded,
+    warnings: &[Problem],
+    style: Style,
+    color_on_stderr: bool,
+) -> io::Result<()> {
+    complain_of(warnings, color_on_stderr);
+    let paths: Vec<_> = loaded.paths().collect();
+    print(&render::check::summary(&loaded.fleet, &paths, warnings.len(), style))
+}
+
+/// Problems for people, on standard error.
+pub(super) fn complain_of(problems: &[Problem], color: bool) {
+    problems.iter().for_each(|problem| complain(&format!("{}\n", problem.render_text(color))));
+}
+
+/// Shows what is wrong with a configuration.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(super) fn refused(
+    problems: &Problems,
+    format: CheckFormat,
+    color_on_stderr: bool,
+) -> Result<Exit, Failure> {
+    match format {
+        CheckFormat::Text => complain(&problems.render_text(color_on_stderr)),
+        CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
+        CheckFormat::Github => print(&render::check::github(&problems.list))?,
+    }
+    Ok(Exit::Usage)
+}
+
+/// What `--format json` prints.
+pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
         path: &problem.place.path,
@@ -95,12 +127,12 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
         highest: highest(target),
         windows: target.windows.iter().map(|window| window.label.as_str()).collect(),
     });
-    CheckObject { problems: problems.collect(), targets: targets.collect() }
+    CheckObject { problems: problems.collect(), targets: targets.collect(), live: None }
 }
 
 /// Everything that is probably not meant, in the order of the files. What holds for several targets of one entry is
 /// told once.
-fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
+pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
     let places = loaded.places();
     for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
@@ -144,7 +176,12 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
             ));
         }
     }
-    warnings.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
-    warnings.dedup();
+    in_order(&mut warnings);
     warnings
+}
+
+/// Puts problems into the order of the files, each told once.
+pub(super) fn in_order(problems: &mut Vec<Problem>) {
+    problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
+    problems.dedup();
 }

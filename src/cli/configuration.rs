@@ -151,9 +151,7 @@ pub fn load(configs: &Configs, only: &Only) -> Result<Fleet, Failure> {
 
 /// The most environments that the target ever wants: the pings of its largest round.
 pub fn highest(target: &Target) -> u32 {
-    let windows = target.windows.iter().map(|window| window.concurrency);
-    let windows = windows.max().map_or(0, |highest| highest.saturating_add(target.spare));
-    windows.max(target.on_request.map_or(0, |rule| rule.max_concurrency))
+    target.highest()
 }
 
 /// The pings of the largest round that the fleet ever needs.

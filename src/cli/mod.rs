@@ -15,6 +15,7 @@ mod explain;
 pub mod handler;
 mod in_force;
 pub mod lambda;
+mod live;
 mod logging;
 mod output;
 mod pause;
@@ -83,6 +84,9 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Run(args) => block_on(daemon::run(args, style)),
         Command::Warm(args) => block_on(warm::warm(args, style)),
         Command::Emulate(args) => block_on(emulate::emulate(args)),
+        Command::Check(args) if args.live => {
+            block_on(live::check(args, style, output::color_on_stderr(cli.color)))
+        }
         Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
         Command::Plan(args) => plan::plan(args, style),
         Command::Explain(args) => block_on(explain::explain(args, style)),

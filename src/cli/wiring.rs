@@ -4,6 +4,7 @@ use std::future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use serde_json::json;
 use tracing::warn;
 
 use super::error::Failure;
@@ -27,7 +28,7 @@ impl World {
     }
 
     /// The emulator, started inside this process on loopback. It knows every function; those of `targets` have the
-    /// memory that is configured for them.
+    /// memory, timeout and architecture that are configured for them.
     ///
     /// # Errors
     /// When loopback cannot be listened on.
@@ -102,10 +103,15 @@ impl World {
 
 /// What the emulator should know about the fleet, so that a first run looks like the real thing.
 fn scenario(targets: &[Target]) -> Scenario {
-    targets.iter().fold(Scenario::default(), |scenario, target| match target.memory_mb {
-        Some(memory_mb) => {
-            scenario.with(target.id.name.as_str(), Profile { memory_mb, ..Profile::default() })
-        }
-        None => scenario,
+    targets.iter().fold(Scenario::default(), |scenario, target| {
+        let usual = Profile::default();
+        let architecture = ("Architectures".to_owned(), json!([target.architecture.as_str()]));
+        let profile = Profile {
+            memory_mb: target.memory_mb.unwrap_or(usual.memory_mb),
+            timeout: target.timeout.unwrap_or(usual.timeout),
+            configuration: [architecture].into_iter().collect(),
+            ..usual
+        };
+        scenario.with(target.id.name.as_str(), profile)
     })
 }

@@ -76,7 +76,7 @@ pub struct TargetMarks {
 }
 
 impl Loaded {
-    /// What makes warnings at places of the configuration, for checks that need more than the files (such as the date).
+    /// What makes problems at places of the configuration, for checks that need more than the files (such as the date).
     pub fn places(&self) -> Places<'_> {
         Places(self.files.iter().map(Source::new).collect())
     }
@@ -97,18 +97,22 @@ impl Loaded {
     }
 }
 
-/// The files of a configuration, for warnings at places in them. It indexes each file once: warnings may be thousands.
+/// The files of a configuration, for problems at places in them. It indexes each file once: there may be thousands.
 #[derive(Debug)]
 pub struct Places<'l>(Vec<Source<'l>>);
 
 impl Places<'_> {
     /// A warning at a place.
     pub fn warning(&self, mark: Mark, message: impl Into<String>, hint: Option<String>) -> Problem {
+        self.error(mark, message, hint).into_warning()
+    }
+
+    /// A mistake at a place.
+    pub fn error(&self, mark: Mark, message: impl Into<String>, hint: Option<String>) -> Problem {
         match self.0.get(mark.file) {
             Some(source) => Problem::error(source, mark.span, message),
             None => Problem::of_file("", message),
         }
-        .into_warning()
         .maybe_hint(hint)
     }
 }

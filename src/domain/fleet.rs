@@ -175,6 +175,13 @@ impl Target {
         }
     }
 
+    /// The most environments that the target ever wants: the pings of its largest round.
+    pub fn highest(&self) -> u32 {
+        let windows = self.windows.iter().map(|window| window.concurrency);
+        let windows = windows.max().map_or(0, |highest| highest.saturating_add(self.spare));
+        windows.max(self.on_request.map_or(0, |rule| rule.max_concurrency))
+    }
+
     /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.
     pub fn timeout_or_max(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(900))

@@ -12,6 +12,7 @@ pub mod function;
 pub mod iam;
 pub mod ledger;
 pub mod metrics;
+pub mod preflight;
 pub mod protocol;
 pub mod report;
 pub mod round;

@@ -34,8 +34,8 @@ use pool::Pool;
 
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
-pub use observe::{Event, Invocation, Metric, Observations, Occupied, Round, overlap};
-pub use profile::{Profile, Scenario};
+pub use observe::{Event, Invocation, Metric, Observations, Occupied, Read, Round, overlap};
+pub use profile::{Operation, Profile, Scenario};
 pub use server::{BadTls, Tls, listen};
 
 /// An emulated AWS account, served over HTTP. Clones are the same emulator.

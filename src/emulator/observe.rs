@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::execution::Start;
-use super::profile::Preset;
+use super::profile::{Operation, Preset};
 
 /// What the emulator saw since it started, or since it was last reset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Observations {
     pub connections: u64,
     /// Invocations in the order in which they reached Lambda, DryRun included.
     pub invocations: VecDeque<Invocation>,
+    /// Reads of Lambda's control plane, refused ones included.
+    pub reads: VecDeque<Read>,
     /// PutMetricData calls, refused ones included.
     pub metric_calls: u64,
     /// Metrics taken.
@@ -67,6 +69,17 @@ pub struct Invocation {
     pub index: Option<u64>,
     /// A real handler would have invoked itself, or others.
     pub fans_out: bool,
+}
+
+/// One read of Lambda's control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// The region it was sent to.
+    pub region: String,
+    /// What was asked.
+    pub operation: Operation,
+    /// The function and qualifier as they were asked for; none when it was about the account.
+    pub function: Option<String>,
 }
 
 /// A stretch of time, from the emulator's origin.

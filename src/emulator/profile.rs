@@ -14,6 +14,8 @@ pub struct Scenario {
     pub default: Option<Profile>,
     /// Functions by name. They exist in every region.
     pub functions: BTreeMap<String, Profile>,
+    /// Reads for which the caller has no permission, whatever they are about.
+    pub denied: Vec<Operation>,
     /// What goes wrong with CloudWatch's PutMetricData. Only faults that refuse or cut the call apply.
     pub metrics: Vec<Fault>,
     /// What goes wrong with EventBridge's PutEvents. Faults count calls, [`FaultKind::FailEntry`](super::FaultKind::FailEntry) counts entries.
@@ -35,6 +37,7 @@ impl Default for Scenario {
             account: Account::default(),
             default: Some(Profile::default()),
             functions: BTreeMap::new(),
+            denied: Vec::new(),
             metrics: Vec::new(),
             events: Vec::new(),
             seed: 1,
@@ -63,6 +66,21 @@ impl Scenario {
         let reserved: u32 = self.functions.values().filter_map(|profile| profile.reserved).sum();
         self.account.concurrency.saturating_sub(reserved)
     }
+}
+
+/// A read of Lambda's control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Operation {
+    /// Configuration, code and reserved concurrency.
+    GetFunction,
+    /// The configuration alone.
+    GetFunctionConfiguration,
+    /// Reserved concurrency.
+    GetFunctionConcurrency,
+    /// Provisioned concurrency.
+    GetProvisionedConcurrencyConfig,
+    /// The account's limits.
+    GetAccountSettings,
 }
 
 /// The emulated account.
@@ -116,6 +134,8 @@ pub struct Profile {
     pub network: Network,
     /// Reserved concurrency.
     pub reserved: Option<u32>,
+    /// Provisioned concurrency, of every version and alias. It is told when asked for, and does nothing.
+    pub provisioned: Option<u32>,
     /// Aliases and the versions they point at. Empty: every alias exists and points at version 1.
     pub aliases: BTreeMap<String, Vec<Route>>,
     /// The log's format.
@@ -184,6 +204,7 @@ impl Profile {
             code_life: Duration::from_secs(2 * 3600),
             network: Network::default(),
             reserved: None,
+            provisioned: None,
             aliases: BTreeMap::new(),
             log: LogFormat::Text,
             xray: false,

@@ -3,73 +3,37 @@
 use serde_json::{Value, json};
 
 use super::Emulator;
-use super::profile::{Package, Profile};
+use super::observe::Read;
+use super::profile::{Operation, Package, Profile};
 use super::reference::{Reference, Refused};
-use super::wire::{Answer, Call, Cut, json as answer};
+use super::wire::{Answer, Call, json as answer};
 
-/// A function that a request names, found.
-fn found<'a>(
-    emulator: &'a Emulator,
-    call: &Call,
-    name: &str,
-) -> Result<(Reference, &'a Profile, String), Refused> {
-    let reference = Reference::parse(name, call, emulator.scenario())?;
-    let profile = reference.profile(emulator.scenario())?;
-    let version = reference.version(profile, 0.0)?;
-    Ok((reference, profile, version))
-}
-
-/// GetFunctionConfiguration.
-pub(super) fn configuration(emulator: &Emulator, call: &Call, name: &str) -> Result<Answer, Cut> {
-    Ok(match found(emulator, call, name) {
-        Ok((reference, profile, version)) => answer(200, &described(&reference, profile, &version), &[]),
-        Err(refused) => refused.answer("-"),
-    })
-}
-
-/// GetFunction.
-pub(super) fn function(emulator: &Emulator, call: &Call, name: &str) -> Result<Answer, Cut> {
-    Ok(match found(emulator, call, name) {
-        Ok((reference, profile, version)) => {
-            let mut body = json!({
-                "Configuration": described(&reference, profile, &version),
-                "Code": { "RepositoryType": "S3" },
-            });
-            if let Some(reserved) = profile.reserved {
-                body["Concurrency"] = json!({ "ReservedConcurrentExecutions": reserved });
-            }
-            answer(200, &body, &[])
-        }
-        Err(refused) => refused.answer("-"),
-    })
-}
-
-/// GetFunctionConcurrency.
-pub(super) fn concurrency(emulator: &Emulator, call: &Call, name: &str) -> Result<Answer, Cut> {
-    Ok(match found(emulator, call, name) {
-        Ok((_, profile, _)) => match profile.reserved {
-            Some(reserved) => answer(200, &json!({ "ReservedConcurrentExecutions": reserved }), &[]),
-            None => answer(200, &json!({}), &[]),
-        },
-        Err(refused) => refused.answer("-"),
-    })
-}
-
-/// GetProvisionedConcurrencyConfig: nothing here has any.
-pub(super) fn provisioned_concurrency(emulator: &Emulator, call: &Call, name: &str) -> Result<Answer, Cut> {
-    let refused = match found(emulator, call, name) {
-        Ok(_) => Refused::new(
-            404,
-            "ProvisionedConcurrencyConfigNotFoundException",
-            "No Provisioned Concurrency Config found for this function",
-        ),
-        Err(refused) => refused,
+/// A read about a function.
+pub(super) fn read(emulator: &Emulator, call: &Call, operation: Operation, name: &str) -> Answer {
+    let asked = match call.query("Qualifier") {
+        Some(qualifier) => format!("{name}:{qualifier}"),
+        None => name.to_owned(),
     };
-    Ok(refused.answer("-"))
+    note(emulator, call, operation, Some(asked));
+    let scenario = emulator.scenario();
+    let body = Reference::parse(name, call, scenario).and_then(|reference| {
+        allowed(emulator, operation, &reference.arn())?;
+        let profile = reference.profile(scenario)?;
+        let version = reference.version(profile, 0.0)?;
+        told(operation, &reference, profile, &version)
+    });
+    match body {
+        Ok(body) => answer(200, &body, &[]),
+        Err(refused) => refused.answer("-"),
+    }
 }
 
 /// GetAccountSettings.
-pub(super) fn account_settings(emulator: &Emulator) -> Answer {
+pub(super) fn account_settings(emulator: &Emulator, call: &Call) -> Answer {
+    note(emulator, call, Operation::GetAccountSettings, None);
+    if let Err(refused) = allowed(emulator, Operation::GetAccountSettings, "*") {
+        return refused.answer("-");
+    }
     let scenario = emulator.scenario();
     let body = json!({
         "AccountLimit": {
@@ -82,6 +46,69 @@ pub(super) fn account_settings(emulator: &Emulator) -> Answer {
         "AccountUsage": { "TotalCodeSize": 0, "FunctionCount": scenario.functions.len() },
     });
     answer(200, &body, &[])
+}
+
+fn note(emulator: &Emulator, call: &Call, operation: Operation, function: Option<String>) {
+    let reads = &mut emulator.world().seen.reads;
+    reads.push_back(Read { region: call.region().to_owned(), operation, function });
+    while reads.len() > emulator.scenario().remembered {
+        reads.pop_front();
+    }
+}
+
+/// Whether the caller has the permission.
+fn allowed(emulator: &Emulator, operation: Operation, resource: &str) -> Result<(), Refused> {
+    let scenario = emulator.scenario();
+    if !scenario.denied.contains(&operation) {
+        return Ok(());
+    }
+    let message = format!(
+        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: lambda:{operation:?} on resource: {resource} \
+         because no identity-based policy allows the lambda:{operation:?} action",
+        scenario.account.id
+    );
+    Err(Refused::new(403, "AccessDeniedException", &message))
+}
+
+/// What is told of a function.
+fn told(
+    operation: Operation,
+    reference: &Reference,
+    profile: &Profile,
+    version: &str,
+) -> Result<Value, Refused> {
+    let reserved = profile.reserved.map(|reserved| json!({ "ReservedConcurrentExecutions": reserved }));
+    Ok(match operation {
+        Operation::GetFunction => {
+            let mut body = json!({
+                "Configuration": described(reference, profile, version),
+                "Code": { "RepositoryType": "S3" },
+            });
+            if let Some(reserved) = reserved {
+                body["Concurrency"] = reserved;
+            }
+            body
+        }
+        Operation::GetFunctionConfiguration => described(reference, profile, version),
+        Operation::GetFunctionConcurrency => reserved.unwrap_or_else(|| json!({})),
+        Operation::GetProvisionedConcurrencyConfig => {
+            let Some(provisioned) = profile.provisioned.filter(|_| !version.starts_with('$')) else {
+                return Err(Refused::new(
+                    404,
+                    "ProvisionedConcurrencyConfigNotFoundException",
+                    "No Provisioned Concurrency Config found for this function",
+                ));
+            };
+            json!({
+                "RequestedProvisionedConcurrentExecutions": provisioned,
+                "AvailableProvisionedConcurrentExecutions": provisioned,
+                "AllocatedProvisionedConcurrentExecutions": provisioned,
+                "Status": "READY",
+                "LastModified": "2026-01-01T00:00:00+0000",
+            })
+        }
+        Operation::GetAccountSettings => json!({}),
+    })
 }
 
 fn described(reference: &Reference, profile: &Profile, version: &str) -> Value {

@@ -5,6 +5,7 @@ use http::{HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use super::profile::Operation;
 use super::wire::{Answer, Call, Cut, decoded, json};
 use super::{Emulator, cloudwatch, events, invoke, reads, s3};
 
@@ -40,17 +41,19 @@ async fn answered(emulator: &Emulator, call: &Call, body: Bytes) -> Result<Answe
         (&Method::POST, ["2015-03-31", "functions", name, "invocations"]) => {
             invoke::invoke(emulator, call, &decoded(name), body).await
         }
-        (&Method::GET, ["2015-03-31", "functions", name]) => reads::function(emulator, call, &decoded(name)),
+        (&Method::GET, ["2015-03-31", "functions", name]) => {
+            Ok(reads::read(emulator, call, Operation::GetFunction, &decoded(name)))
+        }
         (&Method::GET, ["2015-03-31", "functions", name, "configuration"]) => {
-            reads::configuration(emulator, call, &decoded(name))
+            Ok(reads::read(emulator, call, Operation::GetFunctionConfiguration, &decoded(name)))
         }
         (&Method::GET, ["2019-09-30", "functions", name, "concurrency"]) => {
-            reads::concurrency(emulator, call, &decoded(name))
+            Ok(reads::read(emulator, call, Operation::GetFunctionConcurrency, &decoded(name)))
         }
         (&Method::GET, ["2019-09-30", "functions", name, "provisioned-concurrency"]) => {
-            reads::provisioned_concurrency(emulator, call, &decoded(name))
+            Ok(reads::read(emulator, call, Operation::GetProvisionedConcurrencyConfig, &decoded(name)))
         }
-        (&Method::GET, ["2016-08-19", "account-settings"]) => Ok(reads::account_settings(emulator)),
+        (&Method::GET, ["2016-08-19", "account-settings"]) => Ok(reads::account_settings(emulator, call)),
         (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "PutMetricData"]) => {
             cloudwatch::put_metric_data(emulator, call, &body).await
         }

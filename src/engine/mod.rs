@@ -4,6 +4,7 @@ pub mod admission;
 pub mod daemon;
 pub mod keeper;
 pub mod ports;
+pub mod preflight;
 pub mod record;
 pub mod release;
 mod runner;

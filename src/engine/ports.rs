@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use super::release::Ticket;
 use super::state::Version;
 use crate::domain::fleet::{Prepare, Role};
-use crate::domain::function::Identity;
+use crate::domain::function::{Identity, Region};
 use crate::domain::metrics::Batch;
+use crate::domain::preflight::{AccountLimits, Deployed, Seen};
 use crate::domain::round::Exchange;
 
 /// One ping, ready to be sent.
@@ -37,6 +38,41 @@ pub trait Lambda: Send + Sync + 'static {
     ///
     /// Never fails: what went wrong is the [`Exchange`]'s answer. Synchronous invocation, with log tail.
     fn invoke(&self, ping: Ping, ticket: Ticket) -> impl Future<Output = Exchange> + Send;
+}
+
+/// What can be read of functions without running them, one method for each
+/// [`Read`](crate::domain::preflight::Read). `role` is the role to assume; none means the caller's own credentials.
+pub trait Control: Send + Sync + 'static {
+    /// Asks whether the function may be invoked, without invoking it.
+    fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>) -> impl Future<Output = Seen<()>> + Send;
+
+    /// What is deployed.
+    fn configuration(
+        &self,
+        of: &Identity,
+        role: Option<&Arc<Role>>,
+    ) -> impl Future<Output = Seen<Deployed>> + Send;
+
+    /// The environments provisioned for the qualifier.
+    fn provisioned(
+        &self,
+        of: &Identity,
+        role: Option<&Arc<Role>>,
+    ) -> impl Future<Output = Seen<Option<u32>>> + Send;
+
+    /// The concurrency reserved for the function, whatever the qualifier.
+    fn reserved(
+        &self,
+        of: &Identity,
+        role: Option<&Arc<Role>>,
+    ) -> impl Future<Output = Seen<Option<u32>>> + Send;
+
+    /// The account's limits in a region.
+    fn account(
+        &self,
+        region: Region,
+        role: Option<&Arc<Role>>,
+    ) -> impl Future<Output = Seen<AccountLimits>> + Send;
 }
 
 /// CloudWatch, as the engine needs it.

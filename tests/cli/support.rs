@@ -181,6 +181,16 @@ impl Emulate {
         let endpoint = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         Self { endpoint, _process: process }
     }
+
+    /// What it saw so far.
+    pub fn observations(&self) -> serde_json::Value {
+        let mut stream = TcpStream::connect(self.endpoint.strip_prefix("http://").unwrap()).unwrap();
+        write!(stream, "GET /_emulator/observations HTTP/1.1\r\nhost: e\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
 }
 
 /// Writes a file and returns its path.

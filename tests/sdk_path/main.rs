@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod control;
 mod environment;
 mod prepare;
 mod roles;

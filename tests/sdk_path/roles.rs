@@ -13,7 +13,7 @@ use crate::server::{Server, answer};
 use crate::{PATIENCE, lambda_through, one, ping, round};
 
 /// STS, which names the key it gives after the role's account; and Lambda.
-fn account() -> Server {
+pub fn account() -> Server {
     Server::new(|request: Request<Bytes>| async move {
         if request.method() == "POST" && request.uri().path() == "/" {
             let body = String::from_utf8(request.body().to_vec()).unwrap();
@@ -47,7 +47,7 @@ fn through(account: &str, external_id: Option<&str>, function: &str) -> Ping {
 }
 
 /// The bodies of the requests to STS, and the keys that signed those to Lambda.
-fn seen(server: &Server) -> (Vec<String>, Vec<String>) {
+pub fn seen(server: &Server) -> (Vec<String>, Vec<String>) {
     let requests = server.seen.requests.lock().unwrap();
     let (sts, lambda): (Vec<_>, Vec<_>) = requests.iter().partition(|request| request.uri().path() == "/");
     let key = |request: &&Request<Bytes>| {

@@ -81,7 +81,7 @@ pub fn github(problems: &[Problem]) -> String {
 }
 
 /// A command's message: percent signs and line ends are escaped.
-fn data(text: &str) -> String {
+pub(super) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod dry_run;
 pub mod explain;
 mod heat;
+pub mod live;
 pub mod plan;
 pub mod price;
 mod table;

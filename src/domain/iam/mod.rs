@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::fleet::Fleet;
 use super::function::{AccountId, Identity, Region};
+use super::preflight::Read;
 
 /// The most characters of a managed policy, white space not counted. Source: IAM quotas.
 pub const MAX_CHARS: usize = 6_144;
@@ -131,7 +132,7 @@ fn common(needs: &Needs<'_>) -> Vec<Statement> {
             ),
             ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
         },
-        Statement::new("Account", &["lambda:GetAccountSettings"], "*"),
+        Statement::new("Account", const { &[Read::Account.action()] }, "*"),
     ];
     if let Some(configs) = needs.configs {
         statements.push(Statement::new("Configs", &["s3:GetObject"], configs.objects_arn(partition)));
@@ -174,13 +175,9 @@ fn common(needs: &Needs<'_>) -> Vec<Statement> {
 /// Statements about functions: what is done to them, and the ARNs in the order of the configuration.
 fn functions(needs: &Needs<'_>) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
     // Invoke and the reads that take a qualifier are authorised on the qualified ARN when there is one.
-    const PING: &[&str] = &[
-        "lambda:InvokeFunction",
-        "lambda:GetFunctionConfiguration",
-        "lambda:GetProvisionedConcurrencyConfig",
-    ];
+    const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
     // Reserved concurrency belongs to the function, whatever the qualifier.
-    const RESERVED: &[&str] = &["lambda:GetFunctionConcurrency"];
+    const RESERVED: &[&str] = &[Read::Reserved.action()];
     let arns = |of: fn(&Identity) -> Identity| {
         let mut seen = HashSet::new();
         let arns = needs.fleet.targets.iter().map(|target| arn(&of(&target.id), needs.account));
@@ -190,7 +187,8 @@ fn functions(needs: &Needs<'_>) -> Vec<(&'static str, &'static [&'static str], V
     vec![("Ping", PING, arns(Identity::clone)), ("Reserved", RESERVED, arns(unqualified))]
 }
 
-fn arn(id: &Identity, own: Option<&AccountId>) -> String {
+/// The ARN that Lambda authorises against; `*` for an account that nobody named.
+pub fn arn(id: &Identity, own: Option<&AccountId>) -> String {
     let account = id.account.as_ref().or(own).map_or("*", AccountId::as_str);
     let (partition, region, name) = (id.region.partition(), id.region, &id.name);
     let function = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");

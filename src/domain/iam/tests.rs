@@ -97,6 +97,19 @@ fn nothing_is_allowed_that_is_not_asked_for() {
 }
 
 #[test]
+fn every_question_is_granted() {
+    let fleet = fleet(vec![target("f", "eu-west-2")]);
+    let pairs = allowed(&policies(&needs(&fleet)));
+    let granted: Vec<&str> = pairs
+        .iter()
+        .map(|(action, _)| action.as_str())
+        .filter(|action| action.starts_with("lambda:"))
+        .collect();
+    assert_eq!(granted.len(), Read::ALL.len());
+    assert!(Read::ALL.iter().all(|read| granted.contains(&read.action())), "{granted:?}");
+}
+
+#[test]
 fn buckets_apart_are_listed_apart() {
     let fleet = fleet(Vec::new());
     let (configs, state) =

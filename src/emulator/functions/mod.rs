@@ -2,6 +2,7 @@
 //!
 //! ```yaml
 //! account: { concurrency: 1000 }
+//! denied: [GetFunctionConcurrency]      # reads for which there is no permission
 //! seed: 7
 //! default: { profile: python }          # without it, functions that are not listed do not exist
 //! profiles:

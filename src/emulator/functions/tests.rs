@@ -85,7 +85,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn mistakes_are_told_with_their_place() {
-    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, timeout, idle_life, recycle_after, code_life, network, reserved, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    profile: pyhton"), @"functions.yaml:3:14: no profile `pyhton` (there are: python, node, rust, java, java-snapstart, container-image, model-download, model-serving)");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    init: 5 parsecs"), @"functions.yaml:3:11: `5 parsecs` is not a duration such as 250ms, 1.5s, 5m or 2h");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` needs `by`, a duration");

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
-use super::super::profile::{Account, Handler, Hold, LogFormat, Network, Package, Profile, Scenario, Span};
+use super::super::profile::{
+    Account, Handler, Hold, LogFormat, Network, Operation, Package, Profile, Scenario, Span,
+};
 use super::words::{Aliased, Megabytes, Time};
 
 #[derive(Debug, Deserialize)]
@@ -21,6 +23,8 @@ pub(super) struct File {
     profiles: BTreeMap<String, ProfileEntry>,
     #[serde(default)]
     functions: BTreeMap<String, ProfileEntry>,
+    #[serde(default)]
+    denied: Vec<Operation>,
     metrics: Option<Faults>,
     events: Option<Faults>,
 }
@@ -58,6 +62,7 @@ struct ProfileEntry {
     code_life: Option<Time>,
     network: Option<NetworkEntry>,
     reserved: Option<u32>,
+    provisioned: Option<u32>,
     aliases: Option<BTreeMap<String, Aliased>>,
     log: Option<LogFormat>,
     xray: Option<bool>,
@@ -95,6 +100,7 @@ impl File {
             default,
             profiles,
             functions,
+            denied,
             metrics,
             events,
         } = self;
@@ -124,6 +130,7 @@ impl File {
             },
             default: default.map(|entry| entry.resolve(&own)).transpose()?,
             functions,
+            denied,
             metrics: metrics.map_or(Vec::new(), |metrics| metrics.faults),
             events: events.map_or(Vec::new(), |events| events.faults),
             seed: seed.unwrap_or(plain.seed),
@@ -155,6 +162,7 @@ impl ProfileEntry {
             code_life,
             network,
             reserved,
+            provisioned,
             aliases,
             log,
             xray,
@@ -198,6 +206,7 @@ impl ProfileEntry {
                 sigma,
             }),
             reserved: reserved.or(base.reserved),
+            provisioned: provisioned.or(base.provisioned),
             aliases: aliases.unwrap_or(base.aliases),
             log: log.unwrap_or(base.log),
             xray: xray.unwrap_or(base.xray),

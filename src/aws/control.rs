@@ -1,0 +1,189 @@
+//! The Control port on the SDK: what can be read of functions without running them.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types::{
+    Architecture as SdkArchitecture, InvocationType, LastUpdateStatus, SnapStartOptimizationStatus,
+    State as SdkState, TenantIsolationMode,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::clients::{Clients, LambdaClients};
+use super::lambda::refusal;
+use crate::domain::fleet::{Architecture, Role};
+use crate::domain::function::{Identity, Region};
+use crate::domain::preflight::{AccountLimits, Deployed, Model, Seen, State, Update};
+use crate::engine::ports::Control;
+
+/// The status of a dry run that Lambda would have let through.
+const WOULD_INVOKE: i32 = 204;
+
+/// Reads of functions, through the SDK, which may repeat them.
+#[derive(Debug)]
+pub struct AwsControl {
+    clients: Arc<Clients>,
+    made: Mutex<LambdaClients>,
+}
+
+impl AwsControl {
+    /// Reads through these clients.
+    pub fn new(clients: Arc<Clients>) -> Self {
+        Self { clients, made: Mutex::default() }
+    }
+
+    fn client(&self, region: Region, role: Option<&Arc<Role>>) -> Client {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry((region, role.cloned())).or_insert_with(|| self.clients.control(region, role)).clone()
+    }
+}
+
+impl Control for AwsControl {
+    async fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<()> {
+        let request = self
+            .client(of.region, role)
+            .invoke()
+            .function_name(of.unqualified())
+            .set_qualifier(qualifier(of))
+            .invocation_type(InvocationType::DryRun);
+        match request.send().await {
+            Ok(output) if output.status_code == WOULD_INVOKE => Seen::Known(()),
+            Ok(output) => Seen::Failed(format!("a dry run was answered with status {}", output.status_code)),
+            Err(error) => unseen(&error),
+        }
+    }
+
+    async fn configuration(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Deployed> {
+        let request = self
+            .client(of.region, role)
+            .get_function_configuration()
+            .function_name(of.unqualified())
+            .set_qualifier(qualifier(of));
+        match request.send().await {
+            Ok(output) => Seen::Known(deployed(output)),
+            Err(error) => unseen(&error),
+        }
+    }
+
+    async fn provisioned(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Option<u32>> {
+        let request = self
+            .client(of.region, role)
+            .get_provisioned_concurrency_config()
+            .function_name(of.unqualified())
+            .set_qualifier(qualifier(of));
+        match request.send().await {
+            Ok(output) => Seen::Known(output.requested_provisioned_concurrent_executions.and_then(number)),
+            Err(SdkError::ServiceError(said))
+                if said.err().is_provisioned_concurrency_config_not_found_exception() =>
+            {
+                Seen::Known(None)
+            }
+            Err(error) => unseen(&error),
+        }
+    }
+
+    async fn reserved(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Option<u32>> {
+        let request = self.client(of.region, role).get_function_concurrency().function_name(of.unqualified());
+        match request.send().await {
+            Ok(output) => Seen::Known(output.reserved_concurrent_executions.and_then(number)),
+            Err(error) => unseen(&error),
+        }
+    }
+
+    async fn account(&self, region: Region, role: Option<&Arc<Role>>) -> Seen<AccountLimits> {
+        let limits = match self.client(region, role).get_account_settings().send().await {
+            Ok(output) => output.account_limit,
+            Err(error) => return unseen(&error),
+        };
+        let read = limits.and_then(|limits| {
+            let concurrent = number(limits.concurrent_executions)?;
+            let unreserved = limits.unreserved_concurrent_executions.and_then(number).unwrap_or(concurrent);
+            Some(AccountLimits { concurrent, unreserved })
+        });
+        read.map_or_else(|| Seen::Failed("the answer names no limits".to_owned()), Seen::Known)
+    }
+}
+
+fn qualifier(of: &Identity) -> Option<String> {
+    of.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned())
+}
+
+fn number(number: i32) -> Option<u32> {
+    u32::try_from(number).ok()
+}
+
+fn deployed(output: GetFunctionConfigurationOutput) -> Deployed {
+    let snapshots = output.snap_start.and_then(|snap_start| snap_start.optimization_status);
+    let tenants = output.tenancy_config.map(|tenancy| tenancy.tenant_isolation_mode);
+    let model = if output.durable_config.is_some() {
+        Model::Durable
+    } else if output.capacity_provider_config.is_some() {
+        Model::Managed
+    } else if tenants == Some(TenantIsolationMode::PerTenant) {
+        Model::PerTenant
+    } else if snapshots == Some(SnapStartOptimizationStatus::On) {
+        Model::SnapStart
+    } else {
+        Model::OnDemand
+    };
+    let architecture = output.architectures.and_then(|all| match all.first() {
+        Some(SdkArchitecture::Arm64) => Some(Architecture::Arm64),
+        Some(SdkArchitecture::X8664) => Some(Architecture::X86_64),
+        Some(_) | None => None,
+    });
+    Deployed {
+        arn: output.function_arn,
+        state: output.state.map_or(State::Active, state),
+        state_reason: output.state_reason,
+        update: match output.last_update_status {
+            Some(LastUpdateStatus::InProgress) => Update::InProgress,
+            Some(LastUpdateStatus::Failed) => Update::Failed,
+            Some(_) | None => Update::Successful,
+        },
+        update_reason: output.last_update_status_reason,
+        memory_mb: output.memory_size.and_then(number),
+        timeout: output.timeout.and_then(number).map(|seconds| Duration::from_secs(seconds.into())),
+        architecture,
+        model,
+    }
+}
+
+fn state(state: SdkState) -> State {
+    match state {
+        SdkState::Pending => State::Pending,
+        SdkState::Inactive => State::Inactive,
+        SdkState::Failed => State::Failed,
+        SdkState::ActiveNonInvocable
+        | SdkState::Deactivated
+        | SdkState::Deactivating
+        | SdkState::Deleting => State::Off,
+        // A state that came after this was written is not known to be in the way.
+        _ => State::Active,
+    }
+}
+
+/// What a refusal, or no answer at all, means.
+fn unseen<T, E>(error: &SdkError<E, HttpResponse>) -> Seen<T>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let SdkError::ServiceError(refused) = error else {
+        return match error {
+            // A proxy's page, say.
+            SdkError::ResponseError(_) => Seen::Failed(refusal(error)),
+            _ => Seen::Unreachable(refusal(error)),
+        };
+    };
+    let message = || refused.err().message().map_or_else(|| refusal(error), str::to_owned);
+    match (refused.raw().status().as_u16(), refused.err().code()) {
+        (_, Some("AccessDeniedException" | "AccessDenied")) => Seen::Denied(message()),
+        (_, Some("ResourceNotFoundException")) => Seen::Missing,
+        // What is left of these is about who asks: a key that is not known, a token that has expired.
+        (401 | 403, Some(_)) => Seen::Unreachable(refusal(error)),
+        _ => Seen::Failed(refusal(error)),
+    }
+}

@@ -1,0 +1,357 @@
+//! What follows from what was seen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::peak::{Peak, peak};
+use super::{
+    AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update, is_warmed,
+};
+use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
+use crate::domain::function::AccountId;
+use crate::domain::schedule::Minute;
+
+/// Lambda takes ten requests a second for each concurrent execution. Source: Lambda quotas.
+const REQUESTS_PER_EXECUTION: u64 = 10;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Warming fails, or does harm.
+    Error,
+    /// Warming works; it gains little, or something that is said about it is wrong.
+    Warning,
+}
+
+/// Something about a target that does not fit what is deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The target's place in the fleet.
+    pub target: usize,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The caller may not invoke it; what Lambda said.
+    MayNotInvoke {
+        /// What Lambda said.
+        said: String,
+        /// The ARN, when it is known.
+        arn: Option<String>,
+    },
+    /// It is not there.
+    NoFunction,
+    /// The function is there, the version or alias is not.
+    NoQualifier,
+    /// It is not active.
+    State {
+        /// Its state, never [`State::Active`].
+        state: State,
+        /// Lambda's reason.
+        reason: Option<String>,
+    },
+    /// The last update is not done.
+    Update {
+        /// Where it is, never [`Update::Successful`].
+        update: Update,
+        /// Lambda's reason.
+        reason: Option<String>,
+    },
+    /// It is not run on demand.
+    Model(Model),
+    /// Each ping holds the handler until the function times out.
+    HoldOutlasts {
+        /// The configured hold.
+        hold: Duration,
+        /// The deployed timeout.
+        timeout: Duration,
+    },
+    /// Its reserved concurrency does not leave room for its largest round.
+    Reserved {
+        /// What is reserved; 0 means that the function is switched off.
+        reserved: u32,
+        /// The pings of the largest round.
+        wanted: u32,
+    },
+    /// Its largest round takes all of its reserved concurrency: users are throttled while it lasts.
+    ReservedAll {
+        /// What is reserved.
+        reserved: u32,
+    },
+    /// Its largest round is larger than what the account has.
+    Account {
+        /// The account's concurrent executions that no function has reserved.
+        unreserved: u32,
+        /// The pings of the largest round.
+        wanted: u32,
+    },
+    /// Provisioned environments take its pings.
+    Provisioned {
+        /// How many there are.
+        provisioned: u32,
+        /// The pings of the largest round.
+        wanted: u32,
+    },
+    /// The configured memory is not what is deployed.
+    Memory {
+        /// What is deployed, MB.
+        deployed: u32,
+        /// What is configured, MB.
+        configured: u32,
+    },
+    /// The configured timeout is not what is deployed.
+    Timeout {
+        /// What is deployed.
+        deployed: Duration,
+        /// What is configured.
+        configured: Duration,
+    },
+    /// The configured instruction set, or the one that is taken when none is, is not what is deployed.
+    Architecture {
+        /// What is deployed.
+        deployed: Architecture,
+        /// What is configured.
+        configured: Architecture,
+    },
+    /// All that is due in one minute is more than what the account has. Told of the target with the most pings.
+    Crowd {
+        /// What is due.
+        peak: Peak,
+        /// What the account has.
+        limits: AccountLimits,
+        /// Whether the pings, sent within a second, are also more than the requests that Lambda takes in one.
+        rate: Rate,
+        /// `limits.max_in_flight`.
+        max_in_flight: u32,
+    },
+}
+
+/// Whether requests keep to the rate that Lambda takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// They do.
+    Kept,
+    /// They are more than that many a second.
+    Above(u64),
+}
+
+impl Kind {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::MayNotInvoke { .. }
+            | Self::NoFunction
+            | Self::NoQualifier
+            | Self::HoldOutlasts { .. }
+            | Self::Reserved { .. }
+            | Self::Account { .. }
+            | Self::Model(Model::Durable | Model::PerTenant)
+            | Self::State { state: State::Inactive | State::Failed | State::Off, .. } => Severity::Error,
+            Self::State { state: State::Pending | State::Active, .. }
+            | Self::Update { .. }
+            | Self::Model(Model::Managed | Model::SnapStart | Model::OnDemand)
+            | Self::ReservedAll { .. }
+            | Self::Provisioned { .. }
+            | Self::Memory { .. }
+            | Self::Timeout { .. }
+            | Self::Architecture { .. }
+            | Self::Crowd { .. } => Severity::Warning,
+        }
+    }
+}
+
+/// What does not fit, target by target in the order of the fleet. Targets that are never pinged are left out.
+pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
+    let accounts: Vec<Account<'_>> =
+        seen.accounts.iter().map(|account| Account::of(account, fleet, seen)).collect();
+    let mut found = Vec::new();
+    for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
+        if is_warmed(target) {
+            let account = accounts.iter().find(|account| account.has(target));
+            let kinds = of_target(target, observed, account.and_then(|account| account.seen.limits.known()));
+            found.extend(kinds.into_iter().map(|kind| Finding { target: index, kind }));
+        }
+    }
+    found.extend(accounts.iter().filter_map(|account| account.crowd(fleet, seen, now)));
+    found.sort_by_key(|finding| finding.target);
+    found
+}
+
+fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) -> Vec<Kind> {
+    if seen.invoke == Seen::Missing || seen.configuration == Seen::Missing {
+        // Reserved concurrency is the function's, whatever the qualifier: who has it is there.
+        let there = target.id.qualifier.is_some() && seen.reserved.known().is_some();
+        return vec![if there { Kind::NoQualifier } else { Kind::NoFunction }];
+    }
+    let mut kinds = Vec::new();
+    let deployed = seen.configuration.known();
+    if let Seen::Denied(said) = &seen.invoke {
+        let arn = deployed.and_then(|deployed| deployed.arn.clone());
+        kinds.push(Kind::MayNotInvoke { said: said.clone(), arn });
+    }
+    let wanted = target.highest();
+    if let Some(deployed) = deployed {
+        if deployed.state != State::Active {
+            kinds.push(Kind::State { state: deployed.state, reason: deployed.state_reason.clone() });
+        }
+        if deployed.update != Update::Successful {
+            kinds.push(Kind::Update { update: deployed.update, reason: deployed.update_reason.clone() });
+        }
+        if deployed.model != Model::OnDemand {
+            kinds.push(Kind::Model(deployed.model));
+        }
+        if let (Hold::Fixed(hold), Some(timeout)) = (target.hold, deployed.timeout)
+            && hold >= timeout
+        {
+            kinds.push(Kind::HoldOutlasts { hold, timeout });
+        }
+    }
+    match seen.reserved.known() {
+        Some(Some(reserved)) if *reserved < wanted => {
+            kinds.push(Kind::Reserved { reserved: *reserved, wanted })
+        }
+        Some(Some(reserved)) if *reserved == wanted => kinds.push(Kind::ReservedAll { reserved: *reserved }),
+        Some(None) => {
+            let unreserved =
+                account.map(|limits| limits.unreserved).filter(|unreserved| *unreserved < wanted);
+            kinds.extend(unreserved.map(|unreserved| Kind::Account { unreserved, wanted }));
+        }
+        Some(Some(_)) | None => {}
+    }
+    if let Some(Some(provisioned)) = seen.provisioned.known() {
+        kinds.push(Kind::Provisioned { provisioned: *provisioned, wanted });
+    }
+    if let Some(deployed) = deployed {
+        if let (Some(deployed), Some(configured)) = (deployed.memory_mb, target.memory_mb)
+            && deployed != configured
+        {
+            kinds.push(Kind::Memory { deployed, configured });
+        }
+        if let (Some(deployed), Some(configured)) = (deployed.timeout, target.timeout)
+            && deployed != configured
+        {
+            kinds.push(Kind::Timeout { deployed, configured });
+        }
+        if let Some(deployed) = deployed.architecture
+            && deployed != target.architecture
+        {
+            kinds.push(Kind::Architecture { deployed, configured: target.architecture });
+        }
+    }
+    kinds
+}
+
+/// An account in a region.
+struct Account<'s> {
+    seen: &'s AccountSeen,
+    /// Its id, as far as anything tells it.
+    id: Option<&'s str>,
+}
+
+impl<'s> Account<'s> {
+    fn of(account: &'s AccountSeen, fleet: &Fleet, seen: &'s Observations) -> Self {
+        let id = match &account.role {
+            Some(role) => account_of(&role.arn),
+            // It stands in the ARN of whatever is called by its name.
+            None => fleet.targets.iter().zip(&seen.targets).find_map(|(target, observed)| {
+                let own = target.role.is_none() && target.id.account.is_none();
+                account_of(observed.configuration.known().filter(|_| own)?.arn.as_deref()?)
+            }),
+        };
+        Self { seen: account, id }
+    }
+
+    /// Whether the target runs in it: one that is configured by ARN may be in another.
+    fn has(&self, target: &Target) -> bool {
+        let named = target.id.account.as_ref().map(AccountId::as_str);
+        self.seen.region == target.region()
+            && self.seen.role == target.role
+            && (named.is_none() || self.id.is_none() || named == self.id)
+    }
+
+    /// Whether more is due at once than it has.
+    fn crowd(&self, fleet: &Fleet, seen: &Observations, now: Minute) -> Option<Finding> {
+        let limits = *self.seen.limits.known()?;
+        let pairs = fleet.targets.iter().zip(&seen.targets).enumerate();
+        let members: Vec<(usize, &Target)> = pairs
+            // What is reserved is not taken from the others.
+            .filter(|(_, (_, observed))| !matches!(observed.reserved, Seen::Known(Some(_))))
+            .filter(|(_, (target, _))| self.has(target))
+            .map(|(index, (target, _))| (index, target))
+            .collect();
+        let peak = peak(&members, now)?;
+        // A single round that is too large is told as such.
+        if peak.pings <= u64::from(limits.unreserved) || peak.targets < 2 {
+            return None;
+        }
+        let most = u64::from(limits.concurrent).saturating_mul(REQUESTS_PER_EXECUTION);
+        let rate = if peak.pings > most { Rate::Above(most) } else { Rate::Kept };
+        let kind = Kind::Crowd { peak, limits, rate, max_in_flight: fleet.limits.max_in_flight };
+        Some(Finding { target: peak.largest, kind })
+    }
+}
+
+/// The account in an ARN.
+fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchecked {
+    /// What was asked.
+    pub read: Read,
+    /// Why there is no answer.
+    pub why: Why,
+    /// The first reason that was given, for people.
+    pub reason: String,
+    /// Of how many targets; of how many accounts and regions, for [`Read::Account`].
+    pub count: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// The target was not reached at all.
+    Unreachable,
+    /// The caller has no permission to read it.
+    Denied,
+    /// The service could not answer.
+    Failed,
+}
+
+/// What could not be read, each told once.
+pub fn unchecked(fleet: &Fleet, seen: &Observations) -> Vec<Unchecked> {
+    let mut found: BTreeMap<(Why, Read), (String, usize)> = BTreeMap::new();
+    let mut note = |read: Read, why: Option<(Why, &str)>| {
+        if let Some((why, reason)) = why {
+            found.entry((why, read)).or_insert_with(|| (reason.to_owned(), 0)).1 += 1;
+        }
+    };
+    for (target, observed) in fleet.targets.iter().zip(&seen.targets) {
+        if !is_warmed(target) {
+            continue;
+        }
+        // That it may not be invoked is a finding of its own.
+        note(Read::Invoke, why(&observed.invoke).filter(|(why, _)| *why != Why::Denied));
+        note(Read::Configuration, why(&observed.configuration));
+        note(Read::Reserved, why(&observed.reserved));
+        note(Read::Provisioned, why(&observed.provisioned));
+    }
+    for account in &seen.accounts {
+        note(Read::Account, why(&account.limits));
+    }
+    found.into_iter().map(|((why, read), (reason, count))| Unchecked { read, why, reason, count }).collect()
+}
+
+fn why<T>(seen: &Seen<T>) -> Option<(Why, &str)> {
+    match seen {
+        Seen::NotAsked | Seen::Known(_) | Seen::Missing => None,
+        Seen::Denied(reason) => Some((Why::Denied, reason)),
+        Seen::Failed(reason) => Some((Why::Failed, reason)),
+        Seen::Unreachable(reason) => Some((Why::Unreachable, reason)),
+    }
+}

@@ -1,0 +1,197 @@
+//! Reads what is deployed, for `check --live`: each thing once, and no faster than the account can bear.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::error;
+
+use super::ports::Control;
+use crate::domain::fleet::{Role, Target};
+use crate::domain::function::{Identity, Region};
+use crate::domain::preflight::{AccountSeen, Observations, Observed, Seen, is_warmed, may_be_provisioned};
+
+/// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
+/// together (Lambda quotas), and deployments need some too.
+const PACE: Duration = Duration::from_millis(100);
+/// Functions that are looked at side by side: enough to keep the pace when an answer takes half a second.
+const SIDE_BY_SIDE: usize = 8;
+
+/// What is to be read, and in which order.
+#[derive(Debug)]
+pub struct Preflight {
+    targets: usize,
+    lanes: Vec<Lane>,
+}
+
+/// An account in a region: its reads wait for each other.
+#[derive(Debug)]
+struct Lane {
+    region: Region,
+    role: Option<Arc<Role>>,
+    functions: Vec<Function>,
+}
+
+/// What is called differently and is one function.
+type Function = Vec<Name>;
+
+/// A function's name with one qualifier, and the places of the targets that have it.
+#[derive(Debug)]
+struct Name {
+    id: Identity,
+    places: Vec<usize>,
+}
+
+impl Preflight {
+    /// Of the targets that are ever pinged.
+    pub fn of(targets: &[Target]) -> Self {
+        let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Vec<usize>>>> = BTreeMap::new();
+        for (place, target) in targets.iter().enumerate().filter(|(_, target)| is_warmed(target)) {
+            let role = target.role.as_ref().map(|role| (role.arn.clone(), role.external_id.clone()));
+            let function = Identity { qualifier: None, ..target.id.clone() };
+            let lane = lanes.entry((target.region(), role)).or_default();
+            lane.entry(function).or_default().entry(target.id.clone()).or_default().push(place);
+        }
+        let name = |(id, places)| Name { id, places };
+        let lanes = lanes.into_iter().map(|((region, role), functions)| Lane {
+            region,
+            role: role.map(|(arn, external_id)| Arc::new(Role { arn, external_id })),
+            functions: functions.into_values().map(|names| names.into_iter().map(name).collect()).collect(),
+        });
+        Self { targets: targets.len(), lanes: lanes.collect() }
+    }
+
+    /// How many questions are asked of accounts at [`PACE`]. Dry runs are invocations, which have limits of their own.
+    pub fn reads(&self) -> usize {
+        self.lanes.iter().map(Lane::reads).sum()
+    }
+
+    /// How long that takes at least.
+    pub fn takes(&self) -> Duration {
+        let longest = self.lanes.iter().map(Lane::reads).max().unwrap_or(0);
+        PACE.saturating_mul(u32::try_from(longest.saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+
+    /// Reads it all. Never fails: what could not be read says so.
+    pub async fn observe<C: Control>(self, control: C) -> Observations {
+        let control = Arc::new(control);
+        let lost = Observed::unreachable("the reading of it ended unexpectedly".to_owned());
+        let mut seen = Observations { targets: vec![lost; self.targets], accounts: Vec::new() };
+        let mut lanes = JoinSet::new();
+        for lane in self.lanes {
+            lanes.spawn(lane.observe(Arc::clone(&control)));
+        }
+        while let Some(lane) = lanes.join_next().await {
+            match lane {
+                Ok((account, observed)) => {
+                    seen.accounts.push(account);
+                    for (place, observed) in observed {
+                        if let Some(target) = seen.targets.get_mut(place) {
+                            *target = observed;
+                        }
+                    }
+                }
+                Err(panicked) => error!(%panicked, "reading an account ended unexpectedly"),
+            }
+        }
+        seen.accounts.sort_by_key(|account| account.region);
+        seen
+    }
+}
+
+impl Lane {
+    fn reads(&self) -> usize {
+        let names = |function: &Function| {
+            function.iter().map(|name| 1 + usize::from(may_be_provisioned(&name.id))).sum::<usize>()
+        };
+        // The account's own settings, and each function's reserved concurrency.
+        1 + self.functions.iter().map(|function| 1 + names(function)).sum::<usize>()
+    }
+
+    async fn observe<C: Control>(self, control: Arc<C>) -> (AccountSeen, Vec<(usize, Observed)>) {
+        let mut pace = interval(PACE);
+        // A slow answer must not be made up for by a burst.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let paced = Arc::new(Paced { control, role: self.role.clone(), pace: Mutex::new(pace) });
+        let mut observed = Vec::new();
+        // Asked first: when nobody answers that, or the credentials are not taken, the rest would take hours to fail.
+        let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
+        let limits = match limits {
+            Seen::Unreachable(reason) => {
+                let places = self.functions.iter().flatten().flat_map(|name| &name.places);
+                observed.extend(places.map(|place| (*place, Observed::unreachable(reason.clone()))));
+                Seen::NotAsked
+            }
+            limits => {
+                observed.extend(paced.functions(self.functions).await);
+                limits
+            }
+        };
+        (AccountSeen { region: self.region, role: self.role, limits }, observed)
+    }
+}
+
+/// An account's reads, one after the other.
+struct Paced<C> {
+    control: Arc<C>,
+    role: Option<Arc<Role>>,
+    pace: Mutex<Interval>,
+}
+
+impl<C: Control> Paced<C> {
+    /// Waits until the next read may go out.
+    async fn turn(&self) -> &C {
+        self.pace.lock().await.tick().await;
+        &self.control
+    }
+
+    async fn functions(self: Arc<Self>, functions: Vec<Function>) -> Vec<(usize, Observed)> {
+        let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+        let mut running = JoinSet::new();
+        for function in functions {
+            let (paced, places) = (Arc::clone(&self), Arc::clone(&places));
+            running.spawn(async move {
+                // Never closed.
+                let _place = places.acquire().await;
+                paced.function(&function).await
+            });
+        }
+        let mut observed = Vec::new();
+        while let Some(function) = running.join_next().await {
+            match function {
+                Ok(seen) => observed.extend(seen),
+                Err(panicked) => error!(%panicked, "reading a function ended unexpectedly"),
+            }
+        }
+        observed
+    }
+
+    async fn function(&self, names: &[Name]) -> Vec<(usize, Observed)> {
+        let mut observed = Vec::new();
+        let role = self.role.as_ref();
+        let Some(first) = names.first() else { return observed };
+        let reserved = self.turn().await.reserved(&first.id, role).await;
+        for Name { id, places } in names {
+            let mut seen = Observed {
+                invoke: self.control.invoke(id, role).await,
+                configuration: Seen::NotAsked,
+                reserved: reserved.clone(),
+                provisioned: Seen::NotAsked,
+            };
+            if seen.invoke != Seen::Missing {
+                seen.configuration = self.turn().await.configuration(id, role).await;
+                if may_be_provisioned(id) && seen.configuration != Seen::Missing {
+                    seen.provisioned = self.turn().await.provisioned(id, role).await;
+                }
+            }
+            observed.extend(places.iter().map(|place| (*place, seen.clone())));
+        }
+        observed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! `check --live`: the built binary, asking an emulator of its own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Done, Emulate, done, root, run, warmd, with_aws, write};
+
+const FLEET: &str = "version: 1
+defaults: { region: eu-west-2, interval: 5m, memory: 512MB }
+functions:
+  denied:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  gone: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  no-alias:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  crowded: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  off: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  asleep: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  kept:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  small:
+    { timeout: 30s, hold: 3s, windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  sound:live:
+    { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+  resting: { enabled: false }
+";
+
+const FUNCTIONS: &str = "
+functions:
+  denied: { faults: [{ fault: denied }] }
+  no-alias: { aliases: { blue: 1 } }
+  crowded: { reserved: 5 }
+  off: { reserved: 0 }
+  asleep: { configuration: { State: Inactive, StateReasonCode: Idle } }
+  kept: { provisioned: 10 }
+  small: { memory: 1024MB, timeout: 3s, configuration: { Architectures: [arm64] } }
+  sound: {}
+";
+
+/// `check --live` on one file, and what Lambda saw of it.
+fn compared(fleet: &str, functions: &str, flags: &[&str]) -> (Done, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let emulate = Emulate::start(folder.path(), functions);
+    write(folder.path(), "fleet.yaml", fleet);
+    let mut command = warmd(&[&["check", "fleet.yaml", "--live"], flags].concat());
+    command.current_dir(folder.path());
+    (done(with_aws(command, &emulate.endpoint)), emulate.observations())
+}
+
+#[test]
+fn what_would_hurt_is_told_by_name_before_it_does() {
+    let (done, seen) = compared(FLEET, FUNCTIONS, &[]);
+    insta::assert_snapshot!(done.shown(), @r#"
+    exit 2
+    --- stdout
+      FUNCTION       REGION     UP TO  EVERY  PROTOCOL  WINDOWS
+      denied:live    eu-west-2     10     5m  warmd           1
+      gone           eu-west-2     10     5m  warmd           1
+      no-alias:live  eu-west-2     10     5m  warmd           1
+      crowded        eu-west-2     10     5m  warmd           1
+      off            eu-west-2     10     5m  warmd           1
+      asleep         eu-west-2     10     5m  warmd           1
+      kept:live      eu-west-2     10     5m  warmd           1
+      small          eu-west-2     10     5m  warmd           1
+      sound:live     eu-west-2     10     5m  warmd           1
+      sound:live     us-east-1     10     5m  warmd           1
+      resting        eu-west-2      0     5m  warmd           0
+
+    11 targets of 10 functions in 1 file: sound, 0 warnings
+    left out: 1 target, never pinged
+    10 targets in 2 regions compared with what is deployed: 7 errors, 4 warnings
+    --- stderr
+    error: no permission to invoke `denied:live` in eu-west-2
+     --> fleet.yaml:4:3
+      |
+    4 |   denied:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |   ^^^^^^^^^^^
+      |
+      = hint: allow lambda:InvokeFunction on arn:aws:lambda:eu-west-2:123456789012:function:denied:live; `warmd iam` prints the policies
+              Lambda said: The caller is not authorized to perform this operation.
+
+    error: `gone` in eu-west-2 is not there: Lambda knows no such function
+     --> fleet.yaml:5:3
+      |
+    5 |   gone: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |   ^^^^
+
+    error: `no-alias` in eu-west-2 has no version or alias `live`
+     --> fleet.yaml:6:3
+      |
+    6 |   no-alias:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |   ^^^^^^^^^^^^^
+
+    error: `crowded` in eu-west-2 has a reserved concurrency of 5, and its largest round is 10 pings: 5 would be throttled
+     --> fleet.yaml:7:24
+      |
+    7 |   crowded: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |                        ^
+      |
+      = hint: reserve more than 10, so that users find room beside a round
+
+    error: `off` in eu-west-2 is switched off: its reserved concurrency is 0, so every invocation is throttled
+     --> fleet.yaml:8:3
+      |
+    8 |   off: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |   ^^^
+
+    error: `asleep` in eu-west-2 is inactive: its next invocation fails
+     --> fleet.yaml:9:3
+      |
+    9 |   asleep: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+      |   ^^^^^^
+      |
+      = hint: nobody has called it for weeks; that invocation wakes it up
+
+    warning: `kept:live` in eu-west-2 has 10 provisioned environments, and 10 are to be kept warm: warming gains nothing
+      --> fleet.yaml:10:3
+       |
+    10 |   kept:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
+       |   ^^^^^^^^^
+       |
+       = hint: leave it out of the configuration
+
+    warning: `small` in eu-west-2 has 1,024 MB, the configuration says 512 MB: its cost is reckoned wrong
+      --> fleet.yaml:11:3
+       |
+    11 |   small:
+       |   ^^^^^
+       |
+       = hint: memory: 1024MB
+
+    warning: `small` in eu-west-2 is arm64, and reckoned as x86_64: its cost is reckoned wrong
+      --> fleet.yaml:11:3
+       |
+    11 |   small:
+       |   ^^^^^
+       |
+       = hint: architecture: arm64
+
+    warning: `small` in eu-west-2 times out after 3s, the configuration says 30s
+      --> fleet.yaml:11:3
+       |
+    11 |   small:
+       |   ^^^^^
+       |
+       = hint: timeout: 3s
+
+    error: a hold of 3s outlasts the timeout of `small` in eu-west-2, 3s: every ping times out
+      --> fleet.yaml:11:3
+       |
+    11 |   small:
+       |   ^^^^^
+    "#);
+    // Nobody was pinged, and everything was asked once.
+    let kinds: BTreeSet<&str> =
+        seen["invocations"].as_array().unwrap().iter().map(|seen| seen["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, BTreeSet::from(["DryRun"]));
+    let reads: Vec<String> = seen["reads"].as_array().unwrap().iter().map(Value::to_string).collect();
+    assert_eq!(reads.len(), reads.iter().collect::<BTreeSet<_>>().len(), "{reads:#?}");
+}
+
+#[test]
+fn a_new_accounts_limit_is_held_against_the_rounds() {
+    let fleet = "version: 1
+defaults: { region: eu-west-2, interval: 5m }
+functions:
+  many: { windows: [{ days: daily, hours: all-day, concurrency: 12 }] }
+  some: { windows: [{ days: daily, hours: all-day, concurrency: 6 }] }
+";
+    let account = "account: { concurrency: 10 }\ndefault: {}\n";
+    let (done, _) = compared(fleet, account, &["--format", "json"]);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    let problems = done.json()["problems"].as_array().unwrap().clone();
+    let said = |problem: &Value| {
+        format!("{}: {}", problem["severity"].as_str().unwrap(), problem["message"].as_str().unwrap())
+    };
+    let mut said: Vec<String> = problems.iter().map(said).collect();
+    // When it is depends on now.
+    for message in &mut said {
+        if let Some((before, after)) = message.clone().split_once(" at 20") {
+            *message = format!("{before} at …{}", &after[18..]);
+        }
+    }
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    warning: 18 pings to 2 targets fall due together in eu-west-2 at …, the largest round to `many`; the account has 10 concurrent executions there unreserved
+    error: a round of 12 pings to `many` in eu-west-2 is more than the 10 concurrent executions that the account has there unreserved
+    "#);
+}
+
+#[test]
+fn what_may_not_be_read_is_told_once_and_is_no_mistake() {
+    let fleet = "version: 1
+defaults: { region: eu-west-2, interval: 5m, memory: 512MB }
+functions:
+  one:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  two:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+";
+    let denied = "
+denied: [GetFunctionConfiguration, GetFunctionConcurrency, GetProvisionedConcurrencyConfig, GetAccountSettings]
+functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImplemented }] } }
+";
+    let (done, _) = compared(fleet, denied, &[]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let live = done.stdout.split_once("0 warnings\n").unwrap().1;
+    insta::assert_snapshot!(live, @r#"
+    not checked: the configuration of 2 targets: no permission for lambda:GetFunctionConfiguration (`warmd iam`)
+    not checked: the provisioned concurrency of 2 targets: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam`)
+    not checked: the reserved concurrency of 2 targets: no permission for lambda:GetFunctionConcurrency (`warmd iam`)
+    not checked: the account's limits in 1 region: no permission for lambda:GetAccountSettings (`warmd iam`)
+    not checked: the permission to invoke 1 target: NotImplemented: An error occurred and the request cannot be processed.
+    2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
+    "#);
+    let (object, _) = compared(fleet, denied, &["--format", "json"]);
+    let live = &object.json()["live"];
+    assert_eq!([&live["targets"], &live["compared"], &live["regions"]], [&json!(2), &json!(2), &json!(1)]);
+    let denied = live["not_checked"].as_array().unwrap().iter().filter(|lost| lost["why"] == "denied");
+    let actions: Vec<&str> = denied.map(|lost| lost["action"].as_str().unwrap()).collect();
+    assert_eq!(
+        actions,
+        [
+            "lambda:GetFunctionConfiguration",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:GetFunctionConcurrency",
+            "lambda:GetAccountSettings"
+        ]
+    );
+}
+
+#[test]
+fn a_region_that_nobody_answers_from_is_exit_1() {
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let done = done(with_aws(warmd(&["check", "--live", "--format", "github"]), &nobody));
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    let line = done.stdout.lines().last().unwrap();
+    assert!(line.starts_with("::error title=warmd::not compared: 7 targets: "), "{line}");
+    // No credentials at all.
+    let done = run(&["check", "--live"]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stdout.contains("not compared: 7 targets: no AWS credentials were found"),
+        "{}",
+        done.stdout
+    );
+    assert!(done.stdout.contains("\n0 of 7 targets in 3 regions compared "), "{}", done.stdout);
+}
+
+#[test]
+fn the_examples_fit_the_embedded_emulator() {
+    let done = run(&["check", "--live", "--local"]);
+    let last: Vec<&str> = done.stdout.lines().rev().take(2).collect();
+    assert_eq!(
+        (done.code, last),
+        (
+            0,
+            vec![
+                "7 targets in 3 regions compared with what is deployed: 0 errors, 0 warnings",
+                "left out: 1 target, never pinged"
+            ]
+        )
+    );
+    let one = run(&["check", "--live", "--local", "--regions", "us-east-1"]);
+    assert!(one.stdout.contains("\n2 targets in 1 region compared "), "{}", one.stdout);
+    assert_eq!(run(&["check", "--local"]).code, 2, "--local is about --live");
+}
+
+/// What is granted is what is asked, no more and no less.
+#[test]
+fn every_question_is_granted_and_every_grant_is_asked() {
+    let fleet = "version: 1
+functions:
+  f:live: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+";
+    let (done, seen) = compared(fleet, "default: {}\n", &[]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let reads = seen["reads"].as_array().unwrap().iter();
+    let mut asked: BTreeSet<String> =
+        reads.map(|read| format!("lambda:{}", read["operation"].as_str().unwrap())).collect();
+    assert_eq!(seen["invocations"][0]["kind"], "DryRun");
+    asked.insert("lambda:InvokeFunction".to_owned());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "fleet.yaml", fleet);
+    let printed = run(&["iam", file.to_str().unwrap()]);
+    let granted: BTreeSet<String> = actions(&printed.json()).filter(|it| it.starts_with("lambda:")).collect();
+    assert_eq!(asked, granted);
+    let template = std::fs::read_to_string(Path::new(root()).join("template.yaml")).unwrap();
+    assert!(asked.iter().all(|action| template.contains(action)), "{asked:?}");
+}
+
+fn actions(policy: &Value) -> impl Iterator<Item = String> + '_ {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let all = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    all.map(|action| action.as_str().unwrap().to_owned())
+}

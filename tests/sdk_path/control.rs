@@ -1,0 +1,113 @@
+//! What is read of functions without running them: what each answer means, and whose credentials ask.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use warmd::aws::connector::{Connector, Dialer, Roots};
+use warmd::aws::{AwsControl, Clients};
+use warmd::domain::fleet::Role;
+use warmd::domain::function::{FunctionRef, Identity, Region};
+use warmd::domain::preflight::{AccountLimits, Model, Seen, State, Update};
+use warmd::engine::ports::Control;
+
+use crate::roles;
+use crate::server::{Answer, Server, answer};
+
+fn control_through(dialer: Dialer) -> AwsControl {
+    let connector = Connector::new(dialer, Roots::Native);
+    AwsControl::new(Arc::new(Clients::local_through("http://lambda.test", connector)))
+}
+
+fn region() -> Region {
+    Region::parse("eu-west-2").unwrap()
+}
+
+fn function() -> Identity {
+    FunctionRef::parse("f:live").unwrap().identity(region())
+}
+
+fn refusal(status: u16, code: &str) -> Answer {
+    let body = Full::new(Bytes::from(format!("{{\"Message\":\"{code}, in words\"}}")));
+    Response::builder().status(status).header("x-amzn-errortype", code).body(body).unwrap()
+}
+
+/// What a server that always answers like that makes of a dry run.
+async fn dry_run(script: fn() -> Answer) -> (Seen<()>, usize) {
+    let server = Server::new(move |_| async move { script() });
+    let seen = control_through(server.dialer()).invoke(&function(), None).await;
+    let request = server.seen.last();
+    assert_eq!(request.headers()["x-amz-invocation-type"], "DryRun");
+    assert_eq!(request.uri().query(), Some("Qualifier=live"));
+    (seen, server.seen.count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_tells_permission_absence_and_what_is_neither() {
+    assert_eq!(dry_run(|| answer(204, "")).await, (Seen::Known(()), 1));
+    let denied = Seen::Denied("AccessDeniedException, in words".to_owned());
+    assert_eq!(dry_run(|| refusal(403, "AccessDeniedException")).await, (denied, 1));
+    assert_eq!(dry_run(|| refusal(404, "ResourceNotFoundException")).await, (Seen::Missing, 1));
+    // The credentials, not the permission.
+    let (seen, _) = dry_run(|| refusal(403, "UnrecognizedClientException")).await;
+    let Seen::Unreachable(reason) = seen else { panic!("{seen:?}") };
+    assert!(reason.starts_with("UnrecognizedClientException: "), "{reason}");
+    // A proxy's page, a server that runs it all the same, one that does not know it.
+    for odd in [|| answer(403, "<html>"), || answer(200, "{}"), || refusal(501, "NotImplemented")] {
+        let (seen, _) = dry_run(odd).await;
+        assert!(matches!(seen, Seen::Failed(_)), "{seen:?}");
+    }
+    // What may pass is repeated: nothing runs twice.
+    let (seen, requests) = dry_run(|| refusal(500, "ServiceException")).await;
+    assert!(matches!(seen, Seen::Failed(_)) && requests == 3, "{seen:?} {requests}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_read_and_absence_is_an_answer_too() {
+    let server = Server::new(|request: Request<Bytes>| async move {
+        match request.uri().path().rsplit('/').next().unwrap() {
+            "configuration" => answer(
+                200,
+                r#"{"FunctionArn":"arn:aws:lambda:eu-west-2:123456789012:function:f:live","State":"Inactive",
+                    "StateReason":"idle","LastUpdateStatus":"InProgress","MemorySize":1769,"Timeout":30,
+                    "Architectures":["arm64"],"SnapStart":{"ApplyOn":"PublishedVersions","OptimizationStatus":"On"}}"#,
+            ),
+            "concurrency" => answer(200, "{}"),
+            "provisioned-concurrency" => refusal(404, "ProvisionedConcurrencyConfigNotFoundException"),
+            _ => answer(
+                200,
+                r#"{"AccountLimit":{"ConcurrentExecutions":1000,"UnreservedConcurrentExecutions":900}}"#,
+            ),
+        }
+    });
+    let control = control_through(server.dialer());
+    let Seen::Known(deployed) = control.configuration(&function(), None).await else { panic!() };
+    assert_eq!((deployed.state, deployed.state_reason.as_deref()), (State::Inactive, Some("idle")));
+    assert_eq!((deployed.update, deployed.model), (Update::InProgress, Model::SnapStart));
+    assert_eq!((deployed.memory_mb, deployed.timeout.unwrap().as_secs()), (Some(1769), 30));
+    assert_eq!(deployed.architecture.unwrap().as_str(), "arm64");
+    assert_eq!(control.reserved(&function(), None).await, Seen::Known(None));
+    assert_eq!(control.provisioned(&function(), None).await, Seen::Known(None));
+    let limits = AccountLimits { concurrent: 1000, unreserved: 900 };
+    assert_eq!(control.account(region(), None).await, Seen::Known(limits));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_is_assumed_once_for_all_reads() {
+    let server = roles::account();
+    let control = control_through(server.dialer());
+    let role = |account: &str| {
+        Arc::new(Role { arn: format!("arn:aws:iam::{account}:role/warmd"), external_id: None })
+    };
+    for _ in 0..3 {
+        control.reserved(&function(), Some(&role("111111111111"))).await;
+    }
+    control.reserved(&function(), None).await;
+    let (sts, keys) = roles::seen(&server);
+    assert_eq!(sts.len(), 1);
+    assert_eq!(keys, ["ASIA111111111111", "ASIA111111111111", "ASIA111111111111", "warmd-local"]);
+    // A role that may not be assumed: nothing is sent, and nothing more need be asked.
+    let seen = control.account(region(), Some(&role("333333333333"))).await;
+    assert!(matches!(&seen, Seen::Unreachable(reason) if reason.contains("sts:AssumeRole")), "{seen:?}");
+}
