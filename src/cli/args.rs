@@ -284,9 +284,9 @@ Exits 2 when there is a mistake. Warnings do not change the exit code.
 --live asks Lambda about every target: may it be invoked (a dry run: no handler runs), is it there
 and active, do memory, timeout and architecture fit the configuration, is there room for its rounds
 in reserved and account concurrency, is there need for them. It asks with the credentials it is
-given: those of the warmer tell what the warmer may do. Reads go out at most 10 a second for each
-region and role. What may not be read is said, and is no mistake. Exits 1 when targets were not
-reached.")]
+given: those of the warmer tell what the warmer may do. At most 10 questions a second go out for
+each region and role. What may not be read is said, and is no mistake. Exits 1 when targets could
+not be compared for another reason: nobody answered, or not as Lambda does.")]
 pub struct CheckArgs {
     /// Compare every target with what is deployed, too. No function runs.
     #[arg(long)]

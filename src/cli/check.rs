@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};
 use super::clock::SystemClock;
-use super::configuration::{Origin, highest};
+use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
 use super::live::LiveObject;
@@ -124,7 +124,7 @@ pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> Chec
         owner: target.owner.as_deref(),
         protocol: target.protocol.name(),
         interval_minutes: target.interval_minutes,
-        highest: highest(target),
+        highest: target.highest(),
         windows: target.windows.iter().map(|window| window.label.as_str()).collect(),
     });
     CheckObject { problems: problems.collect(), targets: targets.collect(), live: None }

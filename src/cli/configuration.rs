@@ -149,12 +149,7 @@ pub fn load(configs: &Configs, only: &Only) -> Result<Fleet, Failure> {
     Ok(Origin::new(configs, only).load()?.fleet)
 }
 
-/// The most environments that the target ever wants: the pings of its largest round.
-pub fn highest(target: &Target) -> u32 {
-    target.highest()
-}
-
 /// The pings of the largest round that the fleet ever needs.
 pub fn largest(fleet: &Fleet) -> u32 {
-    fleet.targets.iter().map(highest).max().unwrap_or(0)
+    fleet.targets.iter().map(Target::highest).max().unwrap_or(0)
 }

@@ -18,9 +18,7 @@ use super::wiring::World;
 use crate::aws::AwsControl;
 use crate::config::{Loaded, Mark, Problem};
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::preflight::{
-    Finding, Kind, Observations, Severity, Unchecked, Why, findings, is_warmed, unchecked,
-};
+use crate::domain::preflight::{Finding, Kind, Observations, Severity, Unchecked, Why, findings, unchecked};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::engine::preflight::Preflight;
@@ -51,11 +49,11 @@ struct UncheckedObject {
 
 impl LiveObject {
     fn of(fleet: &Fleet, seen: &Observations, unchecked: &[Unchecked]) -> Self {
-        let warmed = || fleet.targets.iter().filter(|target| is_warmed(target));
+        let warmed = || fleet.targets.iter().filter(|target| target.is_warmed());
         let pairs = fleet.targets.iter().zip(&seen.targets);
         Self {
             targets: warmed().count(),
-            compared: pairs.filter(|(target, seen)| is_warmed(target) && seen.was_reached()).count(),
+            compared: pairs.filter(|(target, seen)| target.is_warmed() && seen.was_compared()).count(),
             regions: warmed().map(Target::region).collect::<BTreeSet<_>>().len(),
             not_checked: unchecked.iter().map(UncheckedObject::of).collect(),
         }
@@ -125,7 +123,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     }
     Ok(if errors > 0 {
         Exit::Usage
-    } else if unchecked.iter().any(|lost| lost.why == Why::Unreachable) {
+    } else if unchecked.iter().any(Unchecked::is_failure) {
         Exit::Failed
     } else {
         Exit::Success

@@ -182,6 +182,11 @@ impl Target {
         windows.max(self.on_request.map_or(0, |rule| rule.max_concurrency))
     }
 
+    /// Whether it is ever pinged: not when it is disabled, or wants nothing.
+    pub fn is_warmed(&self) -> bool {
+        self.highest() > 0
+    }
+
     /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.
     pub fn timeout_or_max(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(900))

@@ -144,6 +144,11 @@ impl AccountId {
     }
 }
 
+/// The account in an ARN.
+pub fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
+}
+
 /// Why a text is not a function reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFunction {

@@ -12,7 +12,7 @@ use tracing::error;
 use super::ports::Control;
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{Identity, Region};
-use crate::domain::preflight::{AccountSeen, Observations, Observed, Seen, is_warmed, may_be_provisioned};
+use crate::domain::preflight::{AccountSeen, Observations, Observed, Seen, may_be_provisioned};
 
 /// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
 /// together (Lambda quotas), and deployments need some too.
@@ -49,7 +49,7 @@ impl Preflight {
     /// Of the targets that are ever pinged.
     pub fn of(targets: &[Target]) -> Self {
         let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Vec<usize>>>> = BTreeMap::new();
-        for (place, target) in targets.iter().enumerate().filter(|(_, target)| is_warmed(target)) {
+        for (place, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
             let role = target.role.as_ref().map(|role| (role.arn.clone(), role.external_id.clone()));
             let function = Identity { qualifier: None, ..target.id.clone() };
             let lane = lanes.entry((target.region(), role)).or_default();

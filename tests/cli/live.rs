@@ -1,7 +1,10 @@
 //! `check --live`: the built binary, asking an emulator of its own.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -207,11 +210,11 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     not checked: the reserved concurrency of 2 targets: no permission for lambda:GetFunctionConcurrency (`warmd iam`)
     not checked: the account's limits in 1 region: no permission for lambda:GetAccountSettings (`warmd iam`)
     not checked: the permission to invoke 1 target: NotImplemented: An error occurred and the request cannot be processed.
-    2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
+    0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
     "#);
     let (object, _) = compared(fleet, denied, &["--format", "json"]);
     let live = &object.json()["live"];
-    assert_eq!([&live["targets"], &live["compared"], &live["regions"]], [&json!(2), &json!(2), &json!(1)]);
+    assert_eq!([&live["targets"], &live["compared"], &live["regions"]], [&json!(2), &json!(0), &json!(1)]);
     let denied = live["not_checked"].as_array().unwrap().iter().filter(|lost| lost["why"] == "denied");
     let actions: Vec<&str> = denied.map(|lost| lost["action"].as_str().unwrap()).collect();
     assert_eq!(
@@ -223,6 +226,65 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
             "lambda:GetAccountSettings"
         ]
     );
+}
+
+/// A server that answers every request with what `answer` makes of its head: a status and a body. Its endpoint, and
+/// what it was sent, head and body.
+fn scripted(answer: fn(&str) -> (&'static str, &'static str)) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, noted) = (stream.unwrap(), Arc::clone(&noted));
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut request = String::new();
+                while !request.ends_with("\r\n\r\n") {
+                    if reader.read_line(&mut request).unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let length = request.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+                reader.read_exact(&mut body).unwrap();
+                let (status, answer) = answer(&request);
+                noted.lock().unwrap().push(request + std::str::from_utf8(&body).unwrap());
+                let length = answer.len();
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
+                let _ = write!(stream, "{head}\r\n\r\n{answer}");
+            });
+        }
+    });
+    (endpoint, seen)
+}
+
+const TWO: &str = "version: 1
+defaults: { region: eu-west-2, interval: 5m }
+functions:
+  one:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  two: { protocol: bref, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+";
+
+/// `check --live` of [`TWO`] at an endpoint.
+fn two_at(endpoint: &str, flags: &[&str]) -> Done {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "fleet.yaml", TWO);
+    let mut command = warmd(&[&["check", "fleet.yaml", "--live"], flags].concat());
+    command.current_dir(folder.path());
+    done(with_aws(command, endpoint))
+}
+
+#[test]
+fn where_no_question_is_answered_nothing_is_compared_and_that_is_exit_1() {
+    let (proxy, _) = scripted(|_| ("403 Forbidden", "<html>no</html>"));
+    let done = two_at(&proxy, &[]);
+    assert_eq!((done.code, done.stderr.as_str()), (1, ""));
+    let last = done.stdout.lines().last().unwrap();
+    assert_eq!(last, "0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings");
+    let github = two_at(&proxy, &["--format", "github"]).stdout;
+    assert!(github.contains("::error title=warmd::not checked: the configuration of 2 targets"), "{github}");
 }
 
 #[test]

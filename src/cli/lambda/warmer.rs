@@ -19,7 +19,7 @@ use super::settings::{CustomPayload, Settings};
 use crate::aws::{AwsLambda, CloudWatch, EventBridge, descriptors};
 use crate::cli::args::Only;
 use crate::cli::clock::SystemClock;
-use crate::cli::configuration::{Origin, highest, largest};
+use crate::cli::configuration::{Origin, largest};
 use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::store::Store;
@@ -206,7 +206,7 @@ impl Warmer {
                 return None;
             };
             // Whoever puts it on the bus cannot have more warmed than the configuration does.
-            let concurrency = round.concurrency.min(highest(target));
+            let concurrency = round.concurrency.min(target.highest());
             (concurrency > 0).then(|| Due { target: Arc::new(target.clone()), concurrency })
         });
         let due = self.allowed(&mut skipped, due.collect());

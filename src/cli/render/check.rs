@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count};
 use super::{Style, Tone};
-use crate::cli::configuration::highest;
 use crate::config::{Problem, Severity};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Fleet, Target};
@@ -50,7 +49,7 @@ fn cells(target: &Target) -> Vec<String> {
     vec![
         target.label.clone(),
         target.region().to_string(),
-        highest(target).to_string(),
+        target.highest().to_string(),
         format!("{}m", target.interval_minutes),
         target.protocol.name().to_owned(),
         if size == 0 { String::new() } else { bytes(size) },

@@ -209,10 +209,7 @@ pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], probl
 pub fn github(unchecked: &[Unchecked]) -> String {
     let mut out = String::new();
     for lost in unchecked {
-        let command = match lost.why {
-            Why::Unreachable => "error",
-            Why::Denied | Why::Failed => "notice",
-        };
+        let command = if lost.is_failure() { "error" } else { "notice" };
         let _ = writeln!(out, "::{command} title=warmd::{}", super::check::data(&not_checked(lost)));
     }
     out

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{MOST_PROBLEMS, Mark, Problem, Resolver};
 use crate::domain::fleet::Target;
-use crate::domain::function::Identity;
+use crate::domain::function::{Identity, account_of};
 
 impl Resolver<'_, '_> {
     /// Looks for functions that stand both as `name` and by their ARN. Where the account that `name` is in is known, by
@@ -26,13 +26,13 @@ impl Resolver<'_, '_> {
                 (one, other) if place(one) <= place(other) => (one, other),
                 (one, other) => (other, one),
             };
-            match named.role.as_ref().and_then(|role| role.arn.split(':').nth(4)) {
+            match named.role.as_ref().and_then(|role| account_of(&role.arn)) {
                 Some(known) if known == account.as_str() => {
                     let message = format!("{} is configured twice: by its name, and by its ARN", named.id);
                     certain.push((earlier_and_later, message));
                 }
                 Some(_) => {}
-                None if pings(target) && pings(named) => {
+                None if target.is_warmed() && named.is_warmed() => {
                     let account = account.as_str();
                     let message =
                         format!("{} is pinged twice if warmd runs in the account {account}", named.id);
@@ -68,9 +68,4 @@ impl Resolver<'_, '_> {
 
 fn place(mark: Mark) -> (usize, usize) {
     (mark.file, mark.span.start())
-}
-
-/// Whether it is ever pinged: not when it is disabled.
-fn pings(target: &Target) -> bool {
-    !target.windows.is_empty() || target.on_request.is_some()
 }

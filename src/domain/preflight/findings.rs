@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::peak::{Peak, peak};
-use super::{
-    AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update, is_warmed,
-};
+use super::{AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update};
 use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
-use crate::domain::function::AccountId;
+use crate::domain::function::{AccountId, account_of};
 use crate::domain::schedule::Minute;
 
 /// Lambda takes ten requests a second for each concurrent execution. Source: Lambda quotas.
@@ -169,7 +167,7 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
         seen.accounts.iter().map(|account| Account::of(account, fleet, seen)).collect();
     let mut found = Vec::new();
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
-        if is_warmed(target) {
+        if target.is_warmed() {
             let account = accounts.iter().find(|account| account.has(target));
             let kinds = of_target(target, observed, account.and_then(|account| account.seen.limits.known()));
             found.extend(kinds.into_iter().map(|kind| Finding { target: index, kind }));
@@ -294,11 +292,6 @@ impl<'s> Account<'s> {
     }
 }
 
-/// The account in an ARN.
-fn account_of(arn: &str) -> Option<&str> {
-    arn.split(':').nth(4)
-}
-
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unchecked {
@@ -323,6 +316,18 @@ pub enum Why {
     Failed,
 }
 
+impl Unchecked {
+    /// Whether it keeps targets from being compared at all, through no decision of anybody's: permissions that are not
+    /// granted are one.
+    pub fn is_failure(&self) -> bool {
+        match self.why {
+            Why::Unreachable => true,
+            Why::Failed => self.read == Read::Configuration,
+            Why::Denied => false,
+        }
+    }
+}
+
 /// What could not be read, each told once.
 pub fn unchecked(fleet: &Fleet, seen: &Observations) -> Vec<Unchecked> {
     let mut found: BTreeMap<(Why, Read), (String, usize)> = BTreeMap::new();
@@ -332,7 +337,7 @@ pub fn unchecked(fleet: &Fleet, seen: &Observations) -> Vec<Unchecked> {
         }
     };
     for (target, observed) in fleet.targets.iter().zip(&seen.targets) {
-        if !is_warmed(target) {
+        if !target.is_warmed() {
             continue;
         }
         // That it may not be invoked is a finding of its own.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use self::findings::{Finding, Kind, Rate, Severity, Unchecked, Why, findings, unchecked};
 pub use self::peak::{Peak, peak};
-use super::fleet::{Architecture, Role, Target};
+use super::fleet::{Architecture, Role};
 use super::function::{Identity, Qualifier, Region};
 
 /// A question to Lambda. Policies grant what stands here, and nothing else is asked.
@@ -164,9 +164,9 @@ impl Observed {
         }
     }
 
-    /// Whether somebody answered.
-    pub fn was_reached(&self) -> bool {
-        !matches!(self.invoke, Seen::Unreachable(_)) && !matches!(self.configuration, Seen::Unreachable(_))
+    /// Whether it could be compared: it is known what is deployed, or that nothing is.
+    pub fn was_compared(&self) -> bool {
+        self.invoke == Seen::Missing || matches!(self.configuration, Seen::Known(_) | Seen::Missing)
     }
 }
 
@@ -202,11 +202,6 @@ pub struct Observations {
 /// Whether a function can have provisioned concurrency under this name: `$LATEST` cannot.
 pub fn may_be_provisioned(id: &Identity) -> bool {
     id.qualifier.as_ref().is_some_and(|qualifier| !Qualifier::is_latest(qualifier))
-}
-
-/// Whether the target is ever pinged: what is not, need not be compared.
-pub fn is_warmed(target: &Target) -> bool {
-    target.highest() > 0
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings, OnRequest};
+use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings, OnRequest, Target};
 use crate::domain::function::FunctionRef;
 use crate::domain::schedule::{Minute, Mode, plan_tick};
 
