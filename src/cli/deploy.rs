@@ -1,5 +1,7 @@
 //! What a deployment needs, printed: sample events, the dashboard, IAM policies.
 
+use std::fmt::Write as _;
+
 use chrono::SecondsFormat;
 use clap::Args;
 use serde_json::Value;
@@ -11,18 +13,21 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::print;
 use super::values;
+use super::wiring::World;
 use crate::domain::dashboard;
 use crate::domain::events::{EventKind, sample};
 use crate::domain::function::{AccountId, Region};
-use crate::domain::iam::{Needs, POLICIES_PER_ROLE, S3Prefix, policies};
+use crate::domain::iam::{Needs, POLICIES_PER_ROLE, S3Prefix, assumed, policies};
 use crate::engine::ports::Clock;
 
 /// `warmd lambda-event`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  aws lambda invoke --function-name warmd --cli-binary-format raw-in-base64-out \\
-      --payload \"$(warmd lambda-event warm-request)\" answer.json")]
+  aws lambda invoke --function-name NAME --cli-binary-format raw-in-base64-out \\
+      --payload \"$(warmd lambda-event warm-request)\" answer.json
+
+NAME is the output `FunctionName` of the stack.")]
 pub struct LambdaEventArgs {
     /// scheduled, warm-request or shard.
     #[arg(value_name = "KIND", value_parser = kind)]
@@ -39,10 +44,10 @@ pub struct DashboardArgs {
     /// Print the dashboard's body.
     #[arg(long, required = true)]
     pub print: bool,
-    /// The Lambda's region.
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1",
+    /// The Lambda's region. [default: the profile's]
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
         value_parser = values::region)]
-    pub region: Region,
+    pub region: Option<Region>,
     /// The namespace of its metrics.
     #[arg(long, value_name = "NAME", default_value = "warmd")]
     pub namespace: String,
@@ -58,15 +63,16 @@ Examples:
   warmd iam --account 123456789012 --region eu-west-2 --bus default
   warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
 
-One policy document a line, each small enough for a managed policy.")]
+One policy document a line, each small enough for a managed policy. What is never pinged is left out.
+Where the configuration has roles to assume, lines that begin with # say whose documents follow.")]
 pub struct IamArgs {
     /// The warmer's own account; without it policies leave it open.
     #[arg(long, value_name = "ID", value_parser = account)]
     pub account: Option<AccountId>,
-    /// The warmer's own region.
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1",
+    /// The warmer's own region. [default: the profile's]
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
         value_parser = values::region)]
-    pub region: Region,
+    pub region: Option<Region>,
     /// Where state is kept, when that is S3.
     #[arg(long, value_name = "s3://…", env = "WARMD_STATE", hide_env_values = true)]
     pub state: Option<String>,
@@ -107,44 +113,66 @@ pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
 /// Prints the dashboard.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
-    pretty(&dashboard::body(&args.namespace, &args.log_group, args.region.as_str()))
+/// When no region is known, or standard output cannot be written.
+pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
+    let region = region(args.region).await?;
+    pretty(&dashboard::body(&args.namespace, &args.log_group, region.as_str()))
+}
+
+/// The region that was given, else that of the profile.
+async fn region(given: Option<Region>) -> Result<Region, Failure> {
+    match given {
+        Some(region) => Ok(region),
+        None => World::aws().await.own_region(),
+    }
 }
 
 /// Prints the policies.
 ///
 /// # Errors
-/// A refused configuration, or a place that is none.
-pub fn iam(args: &IamArgs) -> Result<Exit, Failure> {
+/// A refused configuration, no region, or a place that is none.
+pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default())?;
     let place = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
     let paths = args.configs.paths();
     let remote = paths.iter().filter_map(|path| path.to_str()).find(|path| path.starts_with("s3://"));
     let configs = remote.map(place).transpose()?;
     let state = args.state.as_deref().filter(|state| state.starts_with("s3://")).map(place).transpose()?;
-    let mut roles: Vec<String> =
-        fleet.targets.iter().filter_map(|target| target.role.as_ref().map(|role| role.arn.clone())).collect();
-    roles.sort();
-    roles.dedup();
-    let documents = policies(&Needs {
+    let needs = Needs {
         fleet: &fleet,
         account: args.account.as_ref(),
-        region: args.region,
+        region: region(args.region).await?,
         configs: configs.as_ref(),
         state: state.as_ref(),
         bus: args.bus.as_deref(),
-        roles: &roles,
-    });
+    };
+    let (own, roles) = (policies(&needs), assumed(&needs));
+    let mut out = String::new();
+    if !roles.is_empty() {
+        out.push_str("# the warmer's own role\n");
+    }
+    tell(&mut out, &own);
+    for role in &roles {
+        let _ = writeln!(out, "# {}", role.arn);
+        tell(&mut out, &role.policies);
+        match &role.trust {
+            Some(trust) => _ = writeln!(out, "# its trust policy, unless it has one: {trust}"),
+            None => out.push_str("# its trust policy: with --account\n"),
+        }
+    }
+    print(&out)?;
+    Ok(Exit::Success)
+}
+
+/// The documents of one role, one a line.
+fn tell(out: &mut String, documents: &[Value]) {
     if documents.len() > POLICIES_PER_ROLE {
         tracing::warn!(
             policies = documents.len(),
             "a role takes {POLICIES_PER_ROLE} managed policies: tag the functions instead, as the template does"
         );
     }
-    let lines: String = documents.iter().map(|document| format!("{document}\n")).collect();
-    print(&lines)?;
-    Ok(Exit::Success)
+    documents.iter().for_each(|document| _ = writeln!(out, "{document}"));
 }
 
 fn pretty(value: &Value) -> Result<Exit, Failure> {

@@ -94,12 +94,7 @@ fn region(args: &WarmArgs, world: &World) -> Result<Region, Failure> {
         }
         (Some(region), _) | (None, Some(region)) => Ok(region),
         (None, None) if args.local => parse(LOCAL_REGION),
-        (None, None) => match world.clients().own_region() {
-            Ok(name) => parse(name),
-            Err(_) => Err(Failure::Usage(
-                "no region: say --region, set AWS_REGION, or `region` in the profile".to_owned(),
-            )),
-        },
+        (None, None) => world.own_region(),
     }
 }
 

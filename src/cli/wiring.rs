@@ -8,9 +8,11 @@ use serde_json::json;
 use tracing::warn;
 
 use super::error::Failure;
+use super::values;
 use crate::aws::{AwsLambda, Clients, CloudWatch, descriptors};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Limits, Target};
+use crate::domain::function::Region;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::tick::Engine;
 
@@ -53,6 +55,16 @@ impl World {
     /// The SDK's clients.
     pub fn clients(&self) -> &Arc<Clients> {
         &self.clients
+    }
+
+    /// The warmer's own region.
+    ///
+    /// # Errors
+    /// When none is configured, or one that is not known.
+    pub fn own_region(&self) -> Result<Region, Failure> {
+        let none = "no region: say --region, set AWS_REGION, or `region` in the profile";
+        let name = self.clients.own_region().map_err(|_| Failure::Usage(none.to_owned()))?;
+        values::region(name).map_err(Failure::Usage)
     }
 
     /// CloudWatch in the warmer's own region.

@@ -344,7 +344,7 @@ functions:
 
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "fleet.yaml", fleet);
-    let printed = run(&["iam", file.to_str().unwrap()]);
+    let printed = run(&["iam", file.to_str().unwrap(), "--region", "eu-west-2"]);
     let granted: BTreeSet<String> = actions(&printed.json()).filter(|it| it.starts_with("lambda:")).collect();
     assert_eq!(asked, granted);
     let template = std::fs::read_to_string(Path::new(root()).join("template.yaml")).unwrap();

@@ -3,6 +3,7 @@
 mod check;
 mod cost;
 mod daemon;
+mod deploy;
 mod live;
 mod plan;
 mod run;

@@ -46,7 +46,7 @@ fn texts(value: &Value) -> BTreeSet<&str> {
     }
 }
 
-/// One function of a configuration.
+/// A configuration of two functions, the second in another account.
 fn fleet() -> Fleet {
     let text = "
 version: 1
@@ -54,6 +54,10 @@ functions:
   nlp:live:
     region: eu-west-2
     timezone: Europe/London
+    windows: [{ days: daily, hours: all-day, concurrency: 2 }]
+  far:
+    region: eu-west-2
+    role_arn: arn:aws:iam::999999999999:role/warmed
     windows: [{ days: daily, hours: all-day, concurrency: 2 }]
 ";
     let file = SourceFile { path: "nlp.yaml".to_owned(), text: text.to_owned() };
@@ -297,7 +301,6 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
         configs: Some(&configs),
         state: Some(&state),
         bus: Some("default"),
-        roles: &["arn:aws:iam::999999999999:role/warmed".to_owned()],
     };
     let actions = |value: &Value| {
         let actions = objects(value).into_iter().flat_map(|object| texts(&object["Action"]));

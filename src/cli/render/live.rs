@@ -26,7 +26,7 @@ pub fn words(kind: &Kind, target: &Target) -> (String, Option<String>) {
     let hinted = |message: String, hint: &str| (message, Some(hint.to_owned()));
     match kind {
         Kind::MayNotInvoke { said, arn } => {
-            let arn = arn.clone().unwrap_or_else(|| iam::arn(&target.id, None));
+            let arn = arn.clone().unwrap_or_else(|| iam::arn(target, None));
             let action = Read::Invoke.action();
             let hint =
                 format!("allow {action} on {arn}; `warmd iam` prints the policies\nLambda said: {said}");

@@ -1,11 +1,12 @@
-//! The IAM policies that a warmer needs for one configuration: exact, and cut into documents that IAM takes.
+//! The IAM policies that a warmer needs for one configuration, and the roles that it assumes: exact, and cut into
+//! documents that IAM takes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::fleet::Fleet;
-use super::function::{AccountId, Identity, Region};
+use super::fleet::{Fleet, Target};
+use super::function::{AccountId, Region, account_of};
 use super::preflight::Read;
 
 /// The most characters of a managed policy, white space not counted. Source: IAM quotas.
@@ -29,8 +30,17 @@ pub struct Needs<'a> {
     pub state: Option<&'a S3Prefix>,
     /// The bus for shards and reports, a name or an ARN; none means none is used.
     pub bus: Option<&'a str>,
-    /// Roles that are assumed to reach functions of other accounts.
-    pub roles: &'a [String],
+}
+
+/// What a role needs that the warmer assumes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleNeeds {
+    /// The role.
+    pub arn: String,
+    /// Its policy documents, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
+    pub policies: Vec<Value>,
+    /// A trust policy that lets the warmer's account assume it; none when nobody named that account.
+    pub trust: Option<Value>,
 }
 
 /// `s3://bucket/prefix`, fit to stand in a policy.
@@ -106,11 +116,55 @@ impl Statement {
     }
 }
 
-/// The policy documents, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
+/// The documents of the warmer's own role, each of at most [`MAX_CHARS`] characters as [`size`] counts them. What a
+/// role is assumed for is not in them, nor what is never pinged.
 pub fn policies(needs: &Needs<'_>) -> Vec<Value> {
+    let own: Vec<&Target> = warmed(needs).filter(|target| target.role.is_none()).collect();
+    packed(common(needs), &own, needs.account)
+}
+
+/// The documents of the roles that are assumed, in the order of their ARNs.
+pub fn assumed(needs: &Needs<'_>) -> Vec<RoleNeeds> {
+    let mut roles: BTreeMap<&str, (Vec<&Target>, BTreeSet<Option<&str>>)> = BTreeMap::new();
+    for target in warmed(needs) {
+        if let Some(role) = &target.role {
+            let (targets, ids) = roles.entry(&role.arn).or_default();
+            targets.push(target);
+            ids.insert(role.external_id.as_deref());
+        }
+    }
+    let roles = roles.into_iter().map(|(arn, (targets, ids))| RoleNeeds {
+        arn: arn.to_owned(),
+        policies: packed(Vec::new(), &targets, None),
+        trust: needs.account.map(|account| trust(needs.region.partition(), account, &ids)),
+    });
+    roles.collect()
+}
+
+fn warmed<'a>(needs: &Needs<'a>) -> impl Iterator<Item = &'a Target> {
+    needs.fleet.targets.iter().filter(|target| target.is_warmed())
+}
+
+/// Lets an account assume a role. An external id is asked for when every target gives one.
+fn trust(partition: &str, account: &AccountId, ids: &BTreeSet<Option<&str>>) -> Value {
+    let mut statement = json!({
+        "Effect": "Allow",
+        "Principal": { "AWS": format!("arn:{partition}:iam::{}:root", account.as_str()) },
+        "Action": "sts:AssumeRole",
+    });
+    if !ids.contains(&None) {
+        statement["Condition"] = json!({ "StringEquals": { "sts:ExternalId": ids } });
+    }
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
+fn packed(common: Vec<Statement>, targets: &[&Target], own: Option<&AccountId>) -> Vec<Value> {
     let mut packer = Packer::default();
-    common(needs).into_iter().for_each(|statement| packer.add(statement));
-    for (sid, actions, arns) in functions(needs) {
+    common.into_iter().for_each(|statement| packer.add(statement));
+    if !targets.is_empty() {
+        packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
+    }
+    for (sid, actions, arns) in functions(targets, own) {
         let empty = Statement { sid, actions, resources: Vec::new(), condition: None };
         packer.add_list(&empty, arns);
     }
@@ -125,15 +179,10 @@ pub fn size(document: &Value) -> usize {
 /// What does not depend on the functions.
 fn common(needs: &Needs<'_>) -> Vec<Statement> {
     let partition = needs.region.partition();
-    let mut statements = vec![
-        Statement {
-            condition: Some(
-                json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } }),
-            ),
-            ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
-        },
-        Statement::new("Account", const { &[Read::Account.action()] }, "*"),
-    ];
+    let mut statements = vec![Statement {
+        condition: Some(json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } })),
+        ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
+    }];
     if let Some(configs) = needs.configs {
         statements.push(Statement::new("Configs", &["s3:GetObject"], configs.objects_arn(partition)));
     }
@@ -164,35 +213,46 @@ fn common(needs: &Needs<'_>) -> Vec<Statement> {
         };
         statements.push(Statement::new("Bus", &["events:PutEvents"], arn));
     }
-    if !needs.roles.is_empty() {
-        let mut seen = HashSet::new();
-        let resources = needs.roles.iter().filter(|role| seen.insert(*role)).cloned().collect();
+    let roles: BTreeSet<&str> =
+        warmed(needs).filter_map(|target| target.role.as_ref()).map(|role| role.arn.as_str()).collect();
+    if !roles.is_empty() {
+        let resources = roles.into_iter().map(str::to_owned).collect();
         statements.push(Statement { resources, ..Statement::new("Roles", &["sts:AssumeRole"], "") });
     }
     statements
 }
 
 /// Statements about functions: what is done to them, and the ARNs in the order of the configuration.
-fn functions(needs: &Needs<'_>) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
+fn functions(
+    targets: &[&Target],
+    own: Option<&AccountId>,
+) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
     // Invoke and the reads that take a qualifier are authorised on the qualified ARN when there is one.
     const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
     // Reserved concurrency belongs to the function, whatever the qualifier.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
-    let arns = |of: fn(&Identity) -> Identity| {
+    let arns = |of: fn(&Target, Option<&AccountId>) -> String| {
         let mut seen = HashSet::new();
-        let arns = needs.fleet.targets.iter().map(|target| arn(&of(&target.id), needs.account));
+        let arns = targets.iter().map(|target| of(target, own));
         arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
     };
-    let unqualified = |id: &Identity| Identity { qualifier: None, ..id.clone() };
-    vec![("Ping", PING, arns(Identity::clone)), ("Reserved", RESERVED, arns(unqualified))]
+    vec![("Ping", PING, arns(arn)), ("Reserved", RESERVED, arns(unqualified))]
 }
 
-/// The ARN that Lambda authorises against; `*` for an account that nobody named.
-pub fn arn(id: &Identity, own: Option<&AccountId>) -> String {
-    let account = id.account.as_ref().or(own).map_or("*", AccountId::as_str);
-    let (partition, region, name) = (id.region.partition(), id.region, &id.name);
-    let function = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
-    match &id.qualifier {
+/// The ARN of the function, whatever the qualifier: in the account that its own ARN names, else in that of its role,
+/// else in `own`; `*` for one that nobody named.
+fn unqualified(target: &Target, own: Option<&AccountId>) -> String {
+    let id = &target.id;
+    let named = id.account.as_ref().map(AccountId::as_str);
+    let role = || target.role.as_ref().and_then(|role| account_of(&role.arn));
+    let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
+    format!("arn:{}:lambda:{}:{account}:function:{}", id.region.partition(), id.region, id.name)
+}
+
+/// The ARN that Lambda authorises against.
+pub fn arn(target: &Target, own: Option<&AccountId>) -> String {
+    let function = unqualified(target, own);
+    match &target.id.qualifier {
         Some(qualifier) => format!("{function}:{qualifier}"),
         None => function,
     }

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
-use crate::domain::fleet::{Limits, MetricsSettings, Target};
+use crate::domain::fleet::{Limits, MetricsSettings, OnRequest, Role};
 use crate::domain::function::FunctionRef;
 
 fn region(name: &str) -> Region {
@@ -7,7 +10,15 @@ fn region(name: &str) -> Region {
 }
 
 fn target(label: &str, at: &str) -> Target {
-    Target { interval_minutes: 5, ..Target::bare(&FunctionRef::parse(label).unwrap(), region(at)) }
+    let minute = Duration::from_secs(60);
+    let on_request = OnRequest { max_concurrency: 5, max_for: minute, coalesce: minute };
+    Target { on_request: Some(on_request), ..Target::bare(&FunctionRef::parse(label).unwrap(), region(at)) }
+}
+
+/// The same, reached by a role.
+fn reached_by(target: Target, arn: &str, external_id: Option<&str>) -> Target {
+    let role = Role { arn: arn.to_owned(), external_id: external_id.map(str::to_owned) };
+    Target { role: Some(Arc::new(role)), ..target }
 }
 
 fn fleet(targets: Vec<Target>) -> Fleet {
@@ -17,15 +28,7 @@ fn fleet(targets: Vec<Target>) -> Fleet {
 }
 
 fn needs(fleet: &Fleet) -> Needs<'_> {
-    Needs {
-        fleet,
-        account: None,
-        region: region("eu-west-2"),
-        configs: None,
-        state: None,
-        bus: None,
-        roles: &[],
-    }
+    Needs { fleet, account: None, region: region("eu-west-2"), configs: None, state: None, bus: None }
 }
 
 /// Every allowed pair of action and resource, and how often it stands.
@@ -51,16 +54,15 @@ fn a_small_configuration_is_one_document() {
         target("nlp:live", "us-east-1"),
         target("thumbnails", "eu-west-2"),
         target("arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST", "eu-west-1"),
+        reached_by(target("far", "eu-west-2"), "arn:aws:iam::999999999999:role/warmed", None),
     ]);
     let place = |text| S3Prefix::parse(text).unwrap();
     let (configs, state) = (place("s3://warmd-config/configs/"), place("s3://warmd-config/state"));
-    let roles = ["arn:aws:iam::999999999999:role/warmed".to_owned()];
     let needs = Needs {
         account: Some(&account),
         configs: Some(&configs),
         state: Some(&state),
         bus: Some("default"),
-        roles: &roles,
         ..needs(&fleet)
     };
     let documents = policies(&needs);
@@ -69,12 +71,12 @@ fn a_small_configuration_is_one_document() {
         documents[0]["Statement"].as_array().unwrap().iter().map(Value::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {"Sid":"Metrics","Effect":"Allow","Action":["cloudwatch:PutMetricData"],"Resource":["*"],"Condition":{"StringEquals":{"cloudwatch:namespace":"my warmd"}}}
-    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
     {"Sid":"Configs","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::warmd-config/configs/*"]}
     {"Sid":"State","Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::warmd-config/state/*"]}
     {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["configs","configs/*","state","state/*"]}}}
     {"Sid":"Bus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws:events:eu-west-2:123456789012:event-bus/default"]}
     {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::999999999999:role/warmed"]}
+    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
     {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
     {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp","arn:aws:lambda:us-east-1:123456789012:function:nlp","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared"]}
     "#);
@@ -94,6 +96,55 @@ fn nothing_is_allowed_that_is_not_asked_for() {
         ("lambda:GetFunctionConcurrency", own),
     ];
     assert_eq!(pairs, expected.map(|(action, resource)| (action.to_owned(), resource.to_owned())));
+}
+
+#[test]
+fn what_is_never_pinged_is_granted_to_nobody() {
+    let resting = Target { on_request: None, ..target("resting", "eu-west-2") };
+    let role = "arn:aws:iam::210987654321:role/warmed";
+    let fleet = fleet(vec![reached_by(resting.clone(), role, None), resting]);
+    let documents = policies(&needs(&fleet));
+    assert_eq!(allowed(&documents), [("cloudwatch:PutMetricData".to_owned(), "*".to_owned())]);
+    assert_eq!(assumed(&needs(&fleet)), []);
+}
+
+#[test]
+fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
+    let (first, second) = ("arn:aws:iam::210987654321:role/a", "arn:aws:iam::210987654321:role/b");
+    let elsewhere = "arn:aws:lambda:eu-west-2:999999999999:function:shared:live";
+    let fleet = fleet(vec![
+        target("own", "eu-west-2"),
+        reached_by(target("f:live", "eu-west-2"), second, Some("s3cret")),
+        reached_by(target("f:live", "us-east-1"), second, Some("s3cret")),
+        reached_by(target("g", "eu-west-2"), first, None),
+        reached_by(target(elsewhere, "eu-west-2"), first, Some("unused")),
+    ]);
+    let account = AccountId::parse("111122223333").unwrap();
+    let needs = Needs { account: Some(&account), ..needs(&fleet) };
+    let own = allowed(&policies(&needs));
+    let on = |pairs: &[(String, String)]| {
+        let lambda = pairs.iter().filter(|(action, _)| action == "lambda:InvokeFunction");
+        lambda.map(|(_, arn)| arn.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(on(&own), ["arn:aws:lambda:eu-west-2:111122223333:function:own"]);
+    for role in [first, second] {
+        assert!(own.contains(&("sts:AssumeRole".to_owned(), role.to_owned())), "{own:?}");
+    }
+    let mut told = String::new();
+    for role in assumed(&needs) {
+        let documents: Vec<String> = role.policies.iter().map(Value::to_string).collect();
+        told += &format!("{}\n{}\n{}\n", role.arn, documents.join("\n"), role.trust.unwrap());
+    }
+    insta::assert_snapshot!(told, @r#"
+    arn:aws:iam::210987654321:role/a
+    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared"]}]}
+    {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}]}
+    arn:aws:iam::210987654321:role/b
+    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f","arn:aws:lambda:us-east-1:210987654321:function:f"]}]}
+    {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":["s3cret"]}}}]}
+    "#);
+    let open = assumed(&Needs { account: None, ..needs });
+    assert!(open.iter().all(|role| role.trust.is_none()), "nobody is trusted by guess");
 }
 
 #[test]
