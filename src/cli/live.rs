@@ -18,6 +18,7 @@ use super::wiring::World;
 use crate::aws::AwsControl;
 use crate::config::{Loaded, Mark, Problem};
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Region;
 use crate::domain::preflight::{Finding, Kind, Observations, Severity, Unchecked, Why, findings, unchecked};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
@@ -44,6 +45,7 @@ struct UncheckedObject {
     action: &'static str,
     why: &'static str,
     reason: String,
+    regions: Vec<Region>,
     count: usize,
 }
 
@@ -70,6 +72,7 @@ impl UncheckedObject {
                 Why::Failed => "failed",
             },
             reason: unchecked.reason.clone(),
+            regions: unchecked.regions.clone(),
             count: unchecked.count,
         }
     }

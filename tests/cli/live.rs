@@ -70,7 +70,7 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
 
     11 targets of 10 functions in 1 file: sound, 0 warnings
     left out: 1 target, never pinged
-    10 targets in 2 regions compared with what is deployed: 7 errors, 4 warnings
+    10 targets in 2 regions compared with what is deployed: 6 errors, 5 warnings
     --- stderr
     error: no permission to invoke `denied:live` in eu-west-2
      --> fleet.yaml:4:3
@@ -107,7 +107,7 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
     8 |   off: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |   ^^^
 
-    error: `asleep` in eu-west-2 is inactive: its next invocation fails
+    warning: `asleep` in eu-west-2 is inactive: its next invocation fails
      --> fleet.yaml:9:3
       |
     9 |   asleep: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
@@ -205,11 +205,11 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let live = done.stdout.split_once("0 warnings\n").unwrap().1;
     insta::assert_snapshot!(live, @r#"
-    not checked: the configuration of 2 targets: no permission for lambda:GetFunctionConfiguration (`warmd iam`)
-    not checked: the provisioned concurrency of 2 targets: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam`)
-    not checked: the reserved concurrency of 2 targets: no permission for lambda:GetFunctionConcurrency (`warmd iam`)
-    not checked: the account's limits in 1 region: no permission for lambda:GetAccountSettings (`warmd iam`)
-    not checked: the permission to invoke 1 target: NotImplemented: An error occurred and the request cannot be processed.
+    not checked: the configuration of 2 targets in eu-west-2: no permission for lambda:GetFunctionConfiguration (`warmd iam`)
+    not checked: the provisioned concurrency of 2 targets in eu-west-2: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam`)
+    not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam`)
+    not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam`)
+    not checked: the permission to invoke 1 target in eu-west-2: NotImplemented: An error occurred and the request cannot be processed.
     0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
     "#);
     let (object, _) = compared(fleet, denied, &["--format", "json"]);
@@ -296,12 +296,17 @@ fn a_region_that_nobody_answers_from_is_exit_1() {
     let done = done(with_aws(warmd(&["check", "--live", "--format", "github"]), &nobody));
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     let line = done.stdout.lines().last().unwrap();
-    assert!(line.starts_with("::error title=warmd::not compared: 7 targets: "), "{line}");
+    assert!(
+        line.starts_with("::error title=warmd::not compared: 7 targets in eu-west-1, eu-west-2, us-east-1: "),
+        "{line}"
+    );
     // No credentials at all.
     let done = run(&["check", "--live"]);
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     assert!(
-        done.stdout.contains("not compared: 7 targets: no AWS credentials were found"),
+        done.stdout.contains(
+            "not compared: 7 targets in eu-west-1, eu-west-2, us-east-1: no AWS credentials were found"
+        ),
         "{}",
         done.stdout
     );

@@ -1,6 +1,6 @@
 //! What `check --live` says.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::text::{count, elapsed, grouped};
@@ -8,7 +8,7 @@ use crate::cli::live::LiveObject;
 use crate::config::{Problem, Severity};
 use crate::domain::fleet::Target;
 use crate::domain::iam;
-use crate::domain::preflight::{Kind, Model, Rate, Read, State, Unchecked, Update, Why};
+use crate::domain::preflight::{Kind, Model, Peak, Rate, Read, State, Unchecked, Update, Why};
 
 /// That reading takes a while.
 pub fn announced(reads: usize, takes: Duration) -> String {
@@ -104,6 +104,24 @@ pub fn words(kind: &Kind, target: &Target) -> (String, Option<String>) {
             ),
             "reserve more, or keep fewer warm",
         ),
+        Kind::ReservedTogether { reserved, peak } => {
+            let short = peak.pings.saturating_sub((*reserved).into());
+            let outcome = match short {
+                0 => "users are throttled while they last".to_owned(),
+                short => format!("{} would be throttled", grouped(short)),
+            };
+            let message = format!(
+                "{} to {} of `{}` fall due together in {region} at {}, the largest round to `{}`; the function has a \
+                 reserved concurrency of {}: {outcome}",
+                count(peak.pings, "ping"),
+                count(peak.targets as u64, "target"),
+                target.id.name,
+                minute(peak),
+                target.label,
+                number(*reserved),
+            );
+            hinted(message, "reserve more, or spread the rounds with `stagger: true`")
+        }
         Kind::Account { unreserved, wanted } => hinted(
             format!(
                 "a round of {} to {it} is more than the {} that the account has there unreserved",
@@ -154,7 +172,7 @@ pub fn words(kind: &Kind, target: &Target) -> (String, Option<String>) {
                 "{} to {} fall due together in {region} at {}, the largest round to `{}`; the account has {} there unreserved",
                 count(peak.pings, "ping"),
                 count(peak.targets as u64, "target"),
-                peak.minute.instant().format("%Y-%m-%d %H:%M UTC"),
+                minute(peak),
                 target.label,
                 count(limits.unreserved.into(), "concurrent execution"),
             );
@@ -176,6 +194,10 @@ pub fn words(kind: &Kind, target: &Target) -> (String, Option<String>) {
             (message, Some(hint))
         }
     }
+}
+
+fn minute(peak: &Peak) -> impl fmt::Display {
+    peak.minute.instant().format("%Y-%m-%d %H:%M UTC")
 }
 
 /// What could not be read, and the sums. `targets` are all there are. Ends with a line feed.
@@ -216,14 +238,16 @@ pub fn github(unchecked: &[Unchecked]) -> String {
 }
 
 fn not_checked(lost: &Unchecked) -> String {
-    let Unchecked { read, why, reason, count: number } = lost;
-    let targets = count(*number as u64, "target");
+    let Unchecked { read, why, reason, regions, count: number } = lost;
+    let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+    let regions = regions.join(", ");
+    let targets = format!("{} in {regions}", count(*number as u64, "target"));
     let what = match read {
         Read::Invoke => format!("the permission to invoke {targets}"),
         Read::Configuration => format!("the configuration of {targets}"),
         Read::Provisioned => format!("the provisioned concurrency of {targets}"),
         Read::Reserved => format!("the reserved concurrency of {targets}"),
-        Read::Account => format!("the account's limits in {}", count(*number as u64, "region")),
+        Read::Account => format!("the account's limits in {regions}"),
     };
     match why {
         Why::Unreachable if *read == Read::Invoke => format!("not compared: {targets}: {reason}"),
@@ -235,7 +259,7 @@ fn not_checked(lost: &Unchecked) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::preflight::{AccountLimits, Peak};
+    use crate::domain::preflight::AccountLimits;
     use crate::domain::schedule::Minute;
 
     /// Those that the tests of the command do not show.
@@ -244,13 +268,10 @@ mod tests {
         let target = Target::example("f:live", "eu-west-2", Vec::new());
         let state = |state| Kind::State { state, reason: None };
         let update = |update| Kind::Update { update, reason: Some("Out of space.".to_owned()) };
+        let minute = Minute::of("2026-11-30T08:00:00Z".parse().unwrap());
+        let peak = move |pings| Peak { minute, pings, targets: 90, largest: 0 };
         let crowd = |pings, max_in_flight, rate| Kind::Crowd {
-            peak: Peak {
-                minute: Minute::of("2026-11-30T08:00:00Z".parse().unwrap()),
-                pings,
-                targets: 90,
-                largest: 0,
-            },
+            peak: peak(pings),
             limits: AccountLimits { concurrent: 1000, unreserved: 900 },
             rate,
             max_in_flight,
@@ -267,6 +288,8 @@ mod tests {
             Kind::Model(Model::Managed),
             Kind::Model(Model::SnapStart),
             Kind::ReservedAll { reserved: 10 },
+            Kind::ReservedTogether { reserved: 12, peak: peak(12) },
+            Kind::ReservedTogether { reserved: 10, peak: peak(12) },
             Kind::Account { unreserved: 9, wanted: 10 },
             Kind::Provisioned { provisioned: 1, wanted: 1 },
             Kind::Provisioned { provisioned: 4, wanted: 10 },
@@ -299,6 +322,10 @@ mod tests {
         `f:live` in eu-west-2 is restored from a snapshot (SnapStart): its cold starts are short already, and warming gains less
         a round of 10 pings takes all the reserved concurrency of `f:live` in eu-west-2: users are throttled while it lasts
           reserve more, or keep fewer warm
+        12 pings to 90 targets of `f` fall due together in eu-west-2 at 2026-11-30 08:00 UTC, the largest round to `f:live`; the function has a reserved concurrency of 12: users are throttled while they last
+          reserve more, or spread the rounds with `stagger: true`
+        12 pings to 90 targets of `f` fall due together in eu-west-2 at 2026-11-30 08:00 UTC, the largest round to `f:live`; the function has a reserved concurrency of 10: 2 would be throttled
+          reserve more, or spread the rounds with `stagger: true`
         a round of 10 pings to `f:live` in eu-west-2 is more than the 9 concurrent executions that the account has there unreserved
           have the quota raised, or keep fewer warm
         `f:live` in eu-west-2 has 1 provisioned environment, and 1 is to be kept warm: warming gains nothing

@@ -1,12 +1,12 @@
 //! What follows from what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::peak::{Peak, peak};
 use super::{AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update};
-use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
-use crate::domain::function::{AccountId, account_of};
+use crate::domain::fleet::{Architecture, Fleet, Hold, Role, Target};
+use crate::domain::function::{AccountId, Identity, Region, account_of};
 use crate::domain::schedule::Minute;
 
 /// Lambda takes ten requests a second for each concurrent execution. Source: Lambda quotas.
@@ -86,6 +86,14 @@ pub enum Kind {
         /// The pings of the largest round.
         wanted: u32,
     },
+    /// The rounds of several of its qualifiers that fall due together do not fit into the reserved concurrency that
+    /// they share, or take all of it. Told of the target with the most pings.
+    ReservedTogether {
+        /// What is reserved.
+        reserved: u32,
+        /// What is due.
+        peak: Peak,
+    },
     /// Provisioned environments take its pings.
     Provisioned {
         /// How many there are.
@@ -140,6 +148,7 @@ impl Kind {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
+            Self::ReservedTogether { reserved, peak } if peak.pings > u64::from(*reserved) => Severity::Error,
             Self::MayNotInvoke { .. }
             | Self::NoFunction
             | Self::NoQualifier
@@ -147,11 +156,12 @@ impl Kind {
             | Self::Reserved { .. }
             | Self::Account { .. }
             | Self::Model(Model::Durable | Model::PerTenant)
-            | Self::State { state: State::Inactive | State::Failed | State::Off, .. } => Severity::Error,
-            Self::State { state: State::Pending | State::Active, .. }
+            | Self::State { state: State::Failed | State::Off, .. } => Severity::Error,
+            Self::State { state: State::Inactive | State::Pending | State::Active, .. }
             | Self::Update { .. }
             | Self::Model(Model::Managed | Model::SnapStart | Model::OnDemand)
             | Self::ReservedAll { .. }
+            | Self::ReservedTogether { .. }
             | Self::Provisioned { .. }
             | Self::Memory { .. }
             | Self::Timeout { .. }
@@ -173,6 +183,7 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
             found.extend(kinds.into_iter().map(|kind| Finding { target: index, kind }));
         }
     }
+    found.extend(shared(fleet, seen, now));
     found.extend(accounts.iter().filter_map(|account| account.crowd(fleet, seen, now)));
     found.sort_by_key(|finding| finding.target);
     found
@@ -203,6 +214,7 @@ fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) 
         }
         if let (Hold::Fixed(hold), Some(timeout)) = (target.hold, deployed.timeout)
             && hold >= timeout
+            && target.protocol.honours_hold()
         {
             kinds.push(Kind::HoldOutlasts { hold, timeout });
         }
@@ -240,6 +252,27 @@ fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) 
         }
     }
     kinds
+}
+
+/// Functions whose qualifiers together are due for all of their reserved concurrency, or more.
+fn shared(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
+    let mut functions: HashMap<(Identity, Option<&Role>), (u32, Vec<(usize, &Target)>)> = HashMap::new();
+    for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
+        if let Some(Some(reserved @ 1..)) = observed.reserved.known() {
+            let function = Identity { qualifier: None, ..target.id.clone() };
+            let known = functions.entry((function, target.role.as_deref()));
+            known.or_insert_with(|| (*reserved, Vec::new())).1.push((index, target));
+        }
+    }
+    let functions = functions.into_values().filter(|(_, targets)| targets.len() > 1);
+    let peaks = functions.filter_map(|(reserved, targets)| Some((reserved, peak(&targets, now)?)));
+    // One round alone is told as such.
+    let tight = peaks.filter(|(reserved, peak)| peak.pings >= u64::from(*reserved) && peak.targets > 1);
+    let told = tight.map(|(reserved, peak)| Finding {
+        target: peak.largest,
+        kind: Kind::ReservedTogether { reserved, peak },
+    });
+    told.collect()
 }
 
 /// An account in a region.
@@ -299,8 +332,10 @@ pub struct Unchecked {
     pub read: Read,
     /// Why there is no answer.
     pub why: Why,
-    /// The first reason that was given, for people.
+    /// The reason that was given, for people; of [`Why::Denied`] the first, since each names its own function.
     pub reason: String,
+    /// The regions in which it could not be read, in alphabetical order.
+    pub regions: Vec<Region>,
     /// Of how many targets; of how many accounts and regions, for [`Read::Account`].
     pub count: usize,
 }
@@ -328,28 +363,36 @@ impl Unchecked {
     }
 }
 
-/// What could not be read, each told once.
-pub fn unchecked(fleet: &Fleet, seen: &Observations) -> Vec<Unchecked> {
-    let mut found: BTreeMap<(Why, Read), (String, usize)> = BTreeMap::new();
-    let mut note = |read: Read, why: Option<(Why, &str)>| {
-        if let Some((why, reason)) = why {
-            found.entry((why, read)).or_insert_with(|| (reason.to_owned(), 0)).1 += 1;
+/// What could not be read, each told once for every reason.
+pub fn unchecked<'s>(fleet: &Fleet, seen: &'s Observations) -> Vec<Unchecked> {
+    let mut found: BTreeMap<(Why, Read, &str), Unchecked> = BTreeMap::new();
+    let mut note = |read: Read, region: Region, why: Option<(Why, &'s str)>| {
+        let Some((why, reason)) = why else { return };
+        let apart = if why == Why::Denied { "" } else { reason };
+        let lost = found.entry((why, read, apart)).or_insert_with(|| {
+            let reason = reason.to_owned();
+            Unchecked { read, why, reason, regions: Vec::new(), count: 0 }
+        });
+        lost.count += 1;
+        if let Err(place) = lost.regions.binary_search(&region) {
+            lost.regions.insert(place, region);
         }
     };
     for (target, observed) in fleet.targets.iter().zip(&seen.targets) {
         if !target.is_warmed() {
             continue;
         }
+        let region = target.region();
         // That it may not be invoked is a finding of its own.
-        note(Read::Invoke, why(&observed.invoke).filter(|(why, _)| *why != Why::Denied));
-        note(Read::Configuration, why(&observed.configuration));
-        note(Read::Reserved, why(&observed.reserved));
-        note(Read::Provisioned, why(&observed.provisioned));
+        note(Read::Invoke, region, why(&observed.invoke).filter(|(why, _)| *why != Why::Denied));
+        note(Read::Configuration, region, why(&observed.configuration));
+        note(Read::Reserved, region, why(&observed.reserved));
+        note(Read::Provisioned, region, why(&observed.provisioned));
     }
     for account in &seen.accounts {
-        note(Read::Account, why(&account.limits));
+        note(Read::Account, account.region, why(&account.limits));
     }
-    found.into_iter().map(|((why, read), (reason, count))| Unchecked { read, why, reason, count }).collect()
+    found.into_values().collect()
 }
 
 fn why<T>(seen: &Seen<T>) -> Option<(Why, &str)> {

@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings, OnRequest, Target};
 use crate::domain::function::FunctionRef;
+use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode, plan_tick};
 
 fn region() -> Region {
@@ -112,7 +113,7 @@ fn what_may_not_be_invoked_or_is_not_there_is_an_error() {
 fn states_and_models_that_are_in_the_way_are_errors_and_the_others_warnings() {
     use Severity::{Error, Warning};
     let states =
-        [(State::Pending, Warning), (State::Inactive, Error), (State::Failed, Error), (State::Off, Error)];
+        [(State::Pending, Warning), (State::Inactive, Warning), (State::Failed, Error), (State::Off, Error)];
     for (state, severity) in states {
         let kind = Kind::State { state, reason: Some("why".to_owned()) };
         let deployed = Deployed { state, state_reason: Some("why".to_owned()), ..deployed() };
@@ -155,6 +156,11 @@ fn what_is_configured_is_held_against_what_is_deployed() {
     let kind = Kind::HoldOutlasts { hold: seconds(60), timeout: seconds(60) };
     assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(60))), [(Error, kind)]);
     assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(59))), []);
+    // A ping that carries no hold holds nothing.
+    let bref = |target: &mut Target| {
+        (target.hold, target.protocol) = (Hold::Fixed(Duration::from_secs(60)), Protocol::Bref)
+    };
+    assert_eq!(with(bref), []);
 }
 
 #[test]
@@ -206,19 +212,30 @@ fn what_could_not_be_read_is_told_once_for_each_reason() {
         reserved: Seen::Denied("no".to_owned()),
         provisioned: Seen::NotAsked,
     };
-    let lost = Observed { invoke: Seen::Failed("501".to_owned()), ..blind() };
+    let lost = |reason: &str| Observed { invoke: Seen::Failed(reason.to_owned()), ..blind() };
     let far = Observed::unreachable("no route".to_owned());
-    let seen = Observations { targets: vec![blind(), lost, far], accounts: vec![account(1000)] };
-    let told = unchecked(&fleet(vec![target("f"), target("g"), target("h")]), &seen);
-    let told: Vec<_> =
-        told.iter().map(|lost| (lost.why, lost.read, lost.count, lost.reason.as_str())).collect();
+    let observed = vec![blind(), lost("501"), lost("501"), lost("502"), far];
+    let seen = Observations { targets: observed, accounts: vec![account(1000)] };
+    let us = |name| Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("us-east-1").unwrap());
+    let second = Target { on_request: target("g").on_request, ..us("g") };
+    let fleet = fleet(vec![target("f"), target("g"), second, target("h"), target("i")]);
+    let told = unchecked(&fleet, &seen);
+    let told: Vec<_> = told
+        .iter()
+        .map(|lost| {
+            let regions: Vec<&str> = lost.regions.iter().map(|region| region.as_str()).collect();
+            (lost.why, lost.read, lost.count, lost.reason.as_str(), regions.join(" "))
+        })
+        .collect();
+    let (one, both) = ("eu-west-2".to_owned(), "eu-west-2 us-east-1".to_owned());
     assert_eq!(
         told,
         [
-            (Why::Unreachable, Read::Invoke, 1, "no route"),
-            (Why::Denied, Read::Configuration, 2, "no"),
-            (Why::Denied, Read::Reserved, 2, "no"),
-            (Why::Failed, Read::Invoke, 1, "501"),
+            (Why::Unreachable, Read::Invoke, 1, "no route", one.clone()),
+            (Why::Denied, Read::Configuration, 4, "no", both.clone()),
+            (Why::Denied, Read::Reserved, 4, "no", both.clone()),
+            (Why::Failed, Read::Invoke, 2, "501", both),
+            (Why::Failed, Read::Invoke, 1, "502", one),
         ]
     );
 }
@@ -288,4 +305,28 @@ fn a_crowd_is_told_of_the_largest_and_leaves_out_what_has_concurrency_of_its_own
     let tiny = AccountLimits { concurrent: 1, unreserved: 9 };
     let found = crowd(None, tiny);
     assert!(matches!(found[0].kind, Kind::Crowd { rate: Rate::Above(10), .. }), "{found:?}");
+}
+
+#[test]
+fn qualifiers_share_what_is_reserved_for_their_function() {
+    use Severity::{Error, Warning};
+    let live = windowed("f:live", "all-day", 6, 5, 0);
+    let canary = |hours, phase_minutes| Target { phase_minutes, ..windowed("f:canary", hours, 7, 5, 0) };
+    let found = |canary: Target, reserved| {
+        let seen = Observed { reserved: Seen::Known(Some(reserved)), ..sound() };
+        let seen = Observations { targets: vec![seen.clone(), seen], accounts: vec![account(0)] };
+        let found = findings(&fleet(vec![live.clone(), canary]), &seen, now());
+        found.into_iter().map(|it| (it.target, it.kind.severity(), it.kind)).collect::<Vec<_>>()
+    };
+    let peak = Peak { minute: now(), pings: 13, targets: 2, largest: 1 };
+    let together = |reserved| Kind::ReservedTogether { reserved, peak };
+    assert_eq!(found(canary("all-day", 0), 12), [(1, Error, together(12))]);
+    assert_eq!(found(canary("all-day", 0), 13), [(1, Warning, together(13))]);
+    assert_eq!(found(canary("all-day", 0), 14), []);
+    // Spread, they are never due together.
+    assert_eq!(found(canary("all-day", 1), 12), []);
+    // Another function, or the same name in another account.
+    assert_eq!(found(windowed("g", "all-day", 7, 5, 0), 12), []);
+    let role = Some(Arc::new(Role { arn: "arn:aws:iam::999999999999:role/r".to_owned(), external_id: None }));
+    assert_eq!(found(Target { role, ..canary("all-day", 0) }, 12), []);
 }
