@@ -12,16 +12,17 @@ use aws_sdk_lambda::types::{
     State as SdkState, TenantIsolationMode,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::Blob;
 
 use super::clients::{Clients, LambdaClients};
 use super::lambda::refusal;
 use crate::domain::fleet::{Architecture, Role};
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{AccountLimits, Deployed, Model, Seen, State, Update};
-use crate::engine::ports::Control;
+use crate::engine::ports::{Control, DryRun, Trial};
 
 /// The status of a dry run that Lambda would have let through.
-const WOULD_INVOKE: i32 = 204;
+const WOULD_INVOKE: u16 = 204;
 
 /// Reads of functions, through the SDK, which may repeat them.
 #[derive(Debug)]
@@ -43,17 +44,28 @@ impl AwsControl {
 }
 
 impl Control for AwsControl {
-    async fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<()> {
+    async fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>, dry_run: &DryRun) -> Seen<Trial> {
         let request = self
             .client(of.region, role)
             .invoke()
             .function_name(of.unqualified())
             .set_qualifier(qualifier(of))
+            .set_client_context(dry_run.client_context.clone())
+            .payload(Blob::new(dry_run.payload.clone()))
             .invocation_type(InvocationType::DryRun);
-        match request.send().await {
-            Ok(output) if output.status_code == WOULD_INVOKE => Seen::Known(()),
-            Ok(output) => Seen::Failed(format!("a dry run was answered with status {}", output.status_code)),
-            Err(error) => unseen(&error),
+        let answer = request.send().await;
+        let status = match &answer {
+            Ok(output) => u16::try_from(output.status_code).ok(),
+            // What a handler answers need not be readable.
+            Err(error) => {
+                error.raw_response().map(|raw| raw.status()).filter(|it| it.is_success()).map(u16::from)
+            }
+        };
+        match (answer, status) {
+            (Ok(_), Some(WOULD_INVOKE)) => Seen::Known(Trial::Dry),
+            (_, Some(status)) => Seen::Known(Trial::Ran(status)),
+            (Ok(_), None) => Seen::Failed("a dry run was answered with no HTTP status".to_owned()),
+            (Err(error), None) => unseen(&error),
         }
     }
 

@@ -40,11 +40,34 @@ pub trait Lambda: Send + Sync + 'static {
     fn invoke(&self, ping: Ping, ticket: Ticket) -> impl Future<Output = Exchange> + Send;
 }
 
+/// What a dry run says: what a ping would, so that a server which runs it all the same has a ping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DryRun {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// `X-Amz-Client-Context`, already base64.
+    pub client_context: Option<String>,
+}
+
+/// What a dry run was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// A dry run: the function may be invoked.
+    Dry,
+    /// An invocation, answered with this HTTP status: the server does not know dry runs.
+    Ran(u16),
+}
+
 /// What can be read of functions without running them, one method for each
 /// [`Read`](crate::domain::preflight::Read). `role` is the role to assume; none means the caller's own credentials.
 pub trait Control: Send + Sync + 'static {
     /// Asks whether the function may be invoked, without invoking it.
-    fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>) -> impl Future<Output = Seen<()>> + Send;
+    fn invoke(
+        &self,
+        of: &Identity,
+        role: Option<&Arc<Role>>,
+        dry_run: &DryRun,
+    ) -> impl Future<Output = Seen<Trial>> + Send;
 
     /// What is deployed.
     fn configuration(

@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
-use super::ports::Control;
+use super::ports::{Control, DryRun, Trial};
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{AccountSeen, Observations, Observed, Seen, may_be_provisioned};
+use crate::domain::protocol::PingContext;
 
 /// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
 /// together (Lambda quotas), and deployments need some too.
@@ -42,24 +43,33 @@ type Function = Vec<Name>;
 #[derive(Debug)]
 struct Name {
     id: Identity,
+    dry_run: DryRun,
     places: Vec<usize>,
+}
+
+impl Name {
+    fn of(target: &Target) -> Self {
+        let ping = PingContext { round: "check", index: 0, concurrency: 1, hold_ms: 0 };
+        let (payload, client_context) = (target.protocol.payload(&ping), target.protocol.client_context());
+        Self { id: target.id.clone(), dry_run: DryRun { payload, client_context }, places: Vec::new() }
+    }
 }
 
 impl Preflight {
     /// Of the targets that are ever pinged.
     pub fn of(targets: &[Target]) -> Self {
-        let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Vec<usize>>>> = BTreeMap::new();
+        let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Name>>> = BTreeMap::new();
         for (place, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
             let role = target.role.as_ref().map(|role| (role.arn.clone(), role.external_id.clone()));
             let function = Identity { qualifier: None, ..target.id.clone() };
             let lane = lanes.entry((target.region(), role)).or_default();
-            lane.entry(function).or_default().entry(target.id.clone()).or_default().push(place);
+            let name = lane.entry(function).or_default().entry(target.id.clone());
+            name.or_insert_with(|| Name::of(target)).places.push(place);
         }
-        let name = |(id, places)| Name { id, places };
         let lanes = lanes.into_iter().map(|((region, role), functions)| Lane {
             region,
             role: role.map(|(arn, external_id)| Arc::new(Role { arn, external_id })),
-            functions: functions.into_values().map(|names| names.into_iter().map(name).collect()).collect(),
+            functions: functions.into_values().map(|names| names.into_values().collect()).collect(),
         });
         Self { targets: targets.len(), lanes: lanes.collect() }
     }
@@ -115,7 +125,8 @@ impl Lane {
         let mut pace = interval(PACE);
         // A slow answer must not be made up for by a burst.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let paced = Arc::new(Paced { control, role: self.role.clone(), pace: Mutex::new(pace) });
+        let role = self.role.clone();
+        let paced = Arc::new(Paced { control, role, pace: Mutex::new(pace), dry_runs: Mutex::default() });
         let mut observed = Vec::new();
         // Asked first: when nobody answers that, or the credentials are not taken, the rest would take hours to fail.
         let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
@@ -139,6 +150,19 @@ struct Paced<C> {
     control: Arc<C>,
     role: Option<Arc<Role>>,
     pace: Mutex<Interval>,
+    dry_runs: Mutex<DryRuns>,
+}
+
+/// What becomes of dry runs.
+#[derive(Debug, Default)]
+enum DryRuns {
+    /// None was answered yet.
+    #[default]
+    Unknown,
+    /// They are dry.
+    Dry,
+    /// They are run, so none is sent any more; for people.
+    Run(String),
 }
 
 impl<C: Control> Paced<C> {
@@ -146,6 +170,38 @@ impl<C: Control> Paced<C> {
     async fn turn(&self) -> &C {
         self.pace.lock().await.tick().await;
         &self.control
+    }
+
+    /// Asks whether a function may be invoked, unless that was found to run functions.
+    async fn dry_run(&self, of: &Name) -> Seen<()> {
+        let known = self.dry_runs.lock().await;
+        // Until one is known to be dry, each waits for the one before.
+        let turn = match &*known {
+            DryRuns::Run(reason) => return Seen::Failed(reason.clone()),
+            DryRuns::Unknown => Some(known),
+            DryRuns::Dry => {
+                drop(known);
+                None
+            }
+        };
+        let answer = self.control.invoke(&of.id, self.role.as_ref(), &of.dry_run).await;
+        let mut known = match turn {
+            Some(known) => known,
+            None => self.dry_runs.lock().await,
+        };
+        answer.then(|trial| match trial {
+            Trial::Dry => {
+                *known = DryRuns::Dry;
+                Seen::Known(())
+            }
+            Trial::Ran(status) => {
+                let reason = format!(
+                    "a dry run was answered with status {status}, as if it had been run: no more are sent"
+                );
+                *known = DryRuns::Run(reason.clone());
+                Seen::Failed(reason)
+            }
+        })
     }
 
     async fn functions(self: Arc<Self>, functions: Vec<Function>) -> Vec<(usize, Observed)> {
@@ -174,9 +230,10 @@ impl<C: Control> Paced<C> {
         let role = self.role.as_ref();
         let Some(first) = names.first() else { return observed };
         let reserved = self.turn().await.reserved(&first.id, role).await;
-        for Name { id, places } in names {
+        for name in names {
+            let Name { id, places, .. } = name;
             let mut seen = Observed {
-                invoke: self.control.invoke(id, role).await,
+                invoke: self.dry_run(name).await,
                 configuration: Seen::NotAsked,
                 reserved: reserved.clone(),
                 provisioned: Seen::NotAsked,

@@ -287,6 +287,24 @@ fn where_no_question_is_answered_nothing_is_compared_and_that_is_exit_1() {
     assert!(github.contains("::error title=warmd::not checked: the configuration of 2 targets"), "{github}");
 }
 
+/// Emulators of Lambda that do not know dry runs.
+#[test]
+fn a_server_that_runs_dry_runs_is_sent_one_and_that_is_a_ping() {
+    let (server, seen) = scripted(|request| match request.contains("/invocations") {
+        true => ("200 OK", "{}"),
+        false => ("501 Not Implemented", ""),
+    });
+    let done = two_at(&server, &[]);
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    let seen = seen.lock().unwrap();
+    let invoked: Vec<&String> = seen.iter().filter(|request| request.contains("/invocations")).collect();
+    let [invoked] = invoked[..] else { panic!("{invoked:#?}") };
+    let ping = invoked.split_once("\r\n\r\n").unwrap().1;
+    assert!(ping.starts_with(r#"{"warmd":"#) || ping == r#"{"warmer":true}"#, "{ping}");
+    let said = "not checked: the permission to invoke 2 targets in eu-west-2: a dry run was answered with status 200";
+    assert!(done.stdout.contains(said), "{}", done.stdout);
+}
+
 #[test]
 fn a_region_that_nobody_answers_from_is_exit_1() {
     let nobody = {

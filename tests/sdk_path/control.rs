@@ -10,7 +10,7 @@ use warmd::aws::{AwsControl, Clients};
 use warmd::domain::fleet::Role;
 use warmd::domain::function::{FunctionRef, Identity, Region};
 use warmd::domain::preflight::{AccountLimits, Model, Seen, State, Update};
-use warmd::engine::ports::Control;
+use warmd::engine::ports::{Control, DryRun, Trial};
 
 use crate::roles;
 use crate::server::{Answer, Server, answer};
@@ -34,10 +34,13 @@ fn refusal(status: u16, code: &str) -> Answer {
 }
 
 /// What a server that always answers like that makes of a dry run.
-async fn dry_run(script: fn() -> Answer) -> (Seen<()>, usize) {
+async fn dry_run(script: fn() -> Answer) -> (Seen<Trial>, usize) {
     let server = Server::new(move |_| async move { script() });
-    let seen = control_through(server.dialer()).invoke(&function(), None).await;
+    let ping = DryRun { payload: b"{}".to_vec(), client_context: Some("e30=".to_owned()) };
+    let seen = control_through(server.dialer()).invoke(&function(), None, &ping).await;
     let request = server.seen.last();
+    assert_eq!(request.body().as_ref(), b"{}");
+    assert_eq!(request.headers()["x-amz-client-context"], "e30=");
     assert_eq!(request.headers()["x-amz-invocation-type"], "DryRun");
     assert_eq!(request.uri().query(), Some("Qualifier=live"));
     (seen, server.seen.count())
@@ -45,7 +48,7 @@ async fn dry_run(script: fn() -> Answer) -> (Seen<()>, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_tells_permission_absence_and_what_is_neither() {
-    assert_eq!(dry_run(|| answer(204, "")).await, (Seen::Known(()), 1));
+    assert_eq!(dry_run(|| answer(204, "")).await, (Seen::Known(Trial::Dry), 1));
     let denied = Seen::Denied("AccessDeniedException, in words".to_owned());
     assert_eq!(dry_run(|| refusal(403, "AccessDeniedException")).await, (denied, 1));
     assert_eq!(dry_run(|| refusal(404, "ResourceNotFoundException")).await, (Seen::Missing, 1));
@@ -53,8 +56,11 @@ async fn a_dry_run_tells_permission_absence_and_what_is_neither() {
     let (seen, _) = dry_run(|| refusal(403, "UnrecognizedClientException")).await;
     let Seen::Unreachable(reason) = seen else { panic!("{seen:?}") };
     assert!(reason.starts_with("UnrecognizedClientException: "), "{reason}");
-    // A proxy's page, a server that runs it all the same, one that does not know it.
-    for odd in [|| answer(403, "<html>"), || answer(200, "{}"), || refusal(501, "NotImplemented")] {
+    // A server that runs it all the same.
+    assert_eq!(dry_run(|| answer(200, "{}")).await, (Seen::Known(Trial::Ran(200)), 1));
+    assert_eq!(dry_run(|| answer(202, "")).await, (Seen::Known(Trial::Ran(202)), 1));
+    // A proxy's page, a server that does not know it.
+    for odd in [|| answer(403, "<html>"), || refusal(501, "NotImplemented")] {
         let (seen, _) = dry_run(odd).await;
         assert!(matches!(seen, Seen::Failed(_)), "{seen:?}");
     }

@@ -71,6 +71,18 @@ impl<T> Seen<T> {
             Self::NotAsked | Self::Missing | Self::Denied(_) | Self::Failed(_) | Self::Unreachable(_) => None,
         }
     }
+
+    /// The same with what `of` makes of the answer.
+    pub fn then<U>(self, of: impl FnOnce(T) -> Seen<U>) -> Seen<U> {
+        match self {
+            Self::NotAsked => Seen::NotAsked,
+            Self::Known(answer) => of(answer),
+            Self::Missing => Seen::Missing,
+            Self::Denied(reason) => Seen::Denied(reason),
+            Self::Failed(reason) => Seen::Failed(reason),
+            Self::Unreachable(reason) => Seen::Unreachable(reason),
+        }
+    }
 }
 
 /// A deployed function, as far as warming is concerned.

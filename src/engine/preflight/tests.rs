@@ -31,8 +31,12 @@ impl Noting {
 }
 
 impl Control for Noting {
-    async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>) -> Seen<()> {
-        let answer = if of.name.as_str() == "gone" { Seen::Missing } else { Seen::Known(()) };
+    async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>, _: &DryRun) -> Seen<Trial> {
+        let answer = match of.name.as_str() {
+            "gone" => Seen::Missing,
+            name if name.starts_with("run") => Seen::Known(Trial::Ran(200)),
+            _ => Seen::Known(Trial::Dry),
+        };
         self.answer("invoke", &of.label(), answer).await
     }
 
@@ -115,4 +119,24 @@ async fn where_nobody_answers_nothing_more_is_asked() {
     let seen = Preflight::of(&targets).observe(control).await;
     assert_eq!(asked.lock().unwrap().len(), 1);
     assert_eq!(seen.targets, vec![Observed::unreachable("no route".to_owned()); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_runs_dry_runs_is_sent_one_in_each_region() {
+    let mut targets: Vec<Target> = (0..20).map(|index| target(&format!("run{index}"), "eu-west-2")).collect();
+    targets.push(target("run", "us-east-1"));
+    targets.push(target("dry", "us-east-2"));
+    let control = Noting::default();
+    let asked = Arc::clone(&control.asked);
+    let seen = Preflight::of(&targets).observe(control).await;
+    let count =
+        |what: &str| asked.lock().unwrap().iter().filter(|(_, asked)| asked.starts_with(what)).count();
+    assert_eq!((count("invoke"), count("configuration")), (3, 22));
+    let said = |place: usize| match &seen.targets[place].invoke {
+        Seen::Failed(reason) => reason.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(said(0).contains("status 200") && said(0).contains("no more"), "{}", said(0));
+    assert!((1..21).all(|place| said(place) == said(0)));
+    assert_eq!(seen.targets[21].invoke, Seen::Known(()));
 }
