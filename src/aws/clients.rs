@@ -43,11 +43,9 @@ pub struct Clients {
     lambda: Mutex<LambdaClients>,
 }
 
-/// The SDK found no region for what belongs to the warmer itself (its metrics, its events).
+/// The SDK found no region for what belongs to the warmer itself (its metrics, its events, its buckets).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no AWS region is configured for the warmer's own metrics and events: set AWS_REGION, or `region` in the profile"
-)]
+#[error("no AWS region is configured: set AWS_REGION, or `region` in the profile")]
 pub struct NoRegion;
 
 impl Clients {

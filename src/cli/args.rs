@@ -121,14 +121,14 @@ pub enum Command {
     Schema,
     /// Print the handler snippet that knows warmd's pings.
     Handler(HandlerArgs),
-    /// Serve the embedded emulator of Lambda, CloudWatch and EventBridge.
+    /// Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3.
     Emulate(EmulateArgs),
 }
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Configs {
-    /// Configuration: YAML files, or directories of *.yaml. [default: warm-configs]
+    /// Configuration: YAML files, directories of *.yaml, or s3://bucket/prefix. [default: warm-configs]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The same as PATH.
@@ -251,16 +251,17 @@ pub struct WarmArgs {
     #[arg(long, value_name = "REGION", value_parser = values::region)]
     pub region: Option<Region>,
     /// Ask the deployed Lambda for it, with a Warm Request on the bus, instead of pinging from here.
-    #[arg(long, conflicts_with_all = ["local", "payload", "json"])]
+    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
     pub via_bus: bool,
     /// How long the Lambda is to keep them warm.
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration, requires = "via_bus")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::some_time)]
     pub for_: Option<Duration>,
-    /// The bus: its name or ARN. [default: the account's default bus]
-    #[arg(long, value_name = "NAME", env = "WARMD_BUS", hide_env_values = true)]
+    /// The bus: its name or ARN. [env: WARMD_BUS] [default: the account's default bus]
+    // Not the parser's `env`: a bus in the environment is no reason to refuse pings from here.
+    #[arg(long, value_name = "NAME")]
     pub bus: Option<String>,
     /// Why, for people: it stands in the Lambda's records.
-    #[arg(long, value_name = "TEXT", requires = "via_bus")]
+    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Ping the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
@@ -362,7 +363,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  warmd explain nlp-inference:live
+  warmd explain storefront-ssr:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
 pub struct ExplainArgs {
     /// The function: NAME, NAME:QUALIFIER or the ARN, as configured.
@@ -393,10 +394,10 @@ Examples:
   warmd diff OLD NEW --for 30d --format markdown      for a pull-request comment
   warmd diff OLD NEW --exit-code                      4 when anything changes")]
 pub struct DiffArgs {
-    /// The configuration before: a file or a directory.
+    /// The configuration before: a file, a directory, or s3://bucket/prefix.
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
-    /// The configuration after: a file or a directory.
+    /// The configuration after: a file, a directory, or s3://bucket/prefix.
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// Where the comparison begins: RFC 3339 or a DATE, its midnight in UTC. [default: now]

@@ -104,7 +104,7 @@ pub(super) fn refused(
         CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
         CheckFormat::Github => print(&render::check::github(&problems.list))?,
     }
-    Ok(Exit::Usage)
+    Ok(if problems.unreached { Exit::Failed } else { Exit::Usage })
 }
 
 /// What `--format json` prints.

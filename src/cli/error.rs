@@ -26,6 +26,7 @@ impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Configuration(problems) if problems.unreached => Exit::Failed,
             Self::Configuration(_) | Self::Usage(_) => Exit::Usage,
             Self::Unexpected(_) | Self::Output(_) => Exit::Failed,
         }

@@ -32,7 +32,13 @@ impl S3Place {
     /// # Errors
     /// As [`S3Place::parse`].
     pub fn of_path(path: &Path) -> Option<Result<Self, String>> {
-        Self::parse(path.to_str()?)
+        let text = path.to_str()?;
+        // Otherwise these would be files that are not there.
+        let meant = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("s3:/"));
+        match Self::parse(text) {
+            None if meant => Some(Err("a place in S3 is written s3://bucket/prefix".to_owned())),
+            place => place,
+        }
     }
 }
 

@@ -162,7 +162,12 @@ impl Remote {
                 *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
                 Ok(stamps)
             }
-            Err(error) => Err(problem(&self.place.to_string(), format!("cannot be read: {error}"))),
+            Err(error) => {
+                let lost = problem(&self.place.to_string(), format!("cannot be read: {error}"));
+                // Without a region there is no bucket to ask.
+                let asked = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                Err(Problems { unreached: asked, ..lost })
+            }
         }
     }
 

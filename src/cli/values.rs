@@ -42,6 +42,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(*factor).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
 }
 
+/// A duration as [`duration`] takes it, above zero.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("expected more than 0".to_owned()) } else { Ok(time) }
+}
+
 /// A hold: `auto`, or a duration of at most 900 s, the longest that Lambda lets an invocation run.
 ///
 /// # Errors

@@ -32,6 +32,12 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     if args.via_bus {
         return via_bus(args).await;
     }
+    // The parser's `requires` would let them pass beside whatever conflicts with --via-bus.
+    let for_the_lambda =
+        [("--for", args.for_.is_some()), ("--bus", args.bus.is_some()), ("--reason", args.reason.is_some())];
+    if let Some((flag, _)) = for_the_lambda.iter().find(|(_, given)| *given) {
+        return Err(Failure::Usage(format!("{flag} goes with --via-bus only")));
+    }
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &[]).await?;
@@ -52,7 +58,10 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
 
 /// Asks the Lambda, on the bus.
 async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
-    let events = World::aws().await.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+    let world = World::aws().await;
+    let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+    let own_region = world.clients().own_region().map_err(|error| Failure::Usage(error.to_string()))?;
+    let bus = args.bus.clone().or_else(|| std::env::var("WARMD_BUS").ok()).filter(|bus| !bus.is_empty());
     let mut detail = json!({ "function": args.function.to_string(), "concurrency": args.concurrency });
     if let Some(region) = args.region {
         detail["region"] = json!(region);
@@ -64,13 +73,17 @@ async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
         detail["reason"] = json!(reason);
     }
     let event = Event {
-        bus: args.bus.clone().filter(|bus| !bus.is_empty()),
+        bus: bus.clone(),
         source: SOURCE.to_owned(),
         detail_type: WARM_REQUEST.to_owned(),
         detail: detail.to_string(),
     };
     events.put(&[event]).await.map_err(|lost| Failure::Unexpected(lost.to_string()))?;
-    print(&format!("asked for {} environments of {} on the bus\n", args.concurrency, args.function))?;
+    let bus = bus.as_deref().unwrap_or("default");
+    print(&format!(
+        "asked for {} environments of {} on the bus {bus} in {own_region}\n",
+        args.concurrency, args.function
+    ))?;
     Ok(Exit::Success)
 }
 

@@ -203,6 +203,8 @@ pub struct Problems {
     pub list: Vec<Problem>,
     /// How many more there are.
     pub omitted: usize,
+    /// Whether there is nothing wrong with the configuration that is known: where it is could not be reached.
+    pub unreached: bool,
 }
 
 impl Problems {
@@ -216,7 +218,8 @@ impl Problems {
 
     /// Puts `others` after these.
     pub(super) fn append(&mut self, others: Self) {
-        let Self { list, omitted } = others;
+        let Self { list, omitted, unreached } = others;
+        self.unreached |= unreached;
         list.into_iter().for_each(|problem| self.push(problem));
         self.omitted += omitted;
     }
@@ -253,6 +256,6 @@ impl fmt::Display for Problems {
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self { list: vec![problem], omitted: 0 }
+        Self { list: vec![problem], ..Self::default() }
     }
 }

@@ -99,7 +99,7 @@ wire! {
     struct MetricKeys [] {
         /// The CloudWatch namespace. `warmd` when none is given.
         namespace: Namespace,
-        /// `fleet`: ten metrics of the whole fleet, which are free. `function`: five more for each target, billed.
+        /// `fleet`: ten metrics of the whole fleet, within CloudWatch's free tier where there is room. `function`: five more for each target, billed.
         detail: MetricsDetail,
     }
 }

@@ -68,7 +68,7 @@ impl Default for MetricsSettings {
 /// How finely metrics are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
-    /// Ten fleet-wide metrics: the free ones.
+    /// Ten fleet-wide metrics, as many as CloudWatch's free tier has.
     #[default]
     Fleet,
     /// Five more per target, each a custom metric that CloudWatch bills.

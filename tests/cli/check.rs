@@ -159,7 +159,7 @@ fn help_tells_the_commands_and_the_exit_codes() {
       compare       Compare what else would keep the same environments ready, in money
       schema        Print the JSON Schema of the configuration
       handler       Print the handler snippet that knows warmd's pings
-      emulate       Serve the embedded emulator of Lambda, CloudWatch and EventBridge
+      emulate       Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3
       help          Print this message or the help of the given subcommand(s)
 
     Options:

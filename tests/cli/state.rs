@@ -312,7 +312,11 @@ fn a_request_goes_over_the_bus() {
         "--reason",
         "token issued",
     ]);
-    assert_eq!(asked.stdout, "asked for 5 environments of nlp:live on the bus\n", "{}", asked.stderr);
+    assert_eq!(
+        asked.stdout, "asked for 5 environments of nlp:live on the bus warm-bus in eu-west-2\n",
+        "{}",
+        asked.stderr
+    );
     let lonely = account.run(&["warm", "nlp:live", "-n", "5", "--for", "10m"]);
     assert_eq!((lonely.code, lonely.stderr.contains("--via-bus")), (2, true));
 }
