@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::peak::{Peak, peak};
 use super::{AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update};
-use crate::domain::fleet::{Architecture, Fleet, Hold, Role, Target};
+use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
 use crate::domain::function::{AccountId, Identity, Region, account_of};
 use crate::domain::schedule::Minute;
 
@@ -256,7 +256,7 @@ fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) 
 
 /// Functions whose qualifiers together are due for all of their reserved concurrency, or more.
 fn shared(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
-    let mut functions: HashMap<(Identity, Option<&Role>), (u32, Vec<(usize, &Target)>)> = HashMap::new();
+    let mut functions: HashMap<_, (u32, Vec<(usize, &Target)>)> = HashMap::new();
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
         if let Some(Some(reserved @ 1..)) = observed.reserved.known() {
             let function = Identity { qualifier: None, ..target.id.clone() };
