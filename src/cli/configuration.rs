@@ -12,6 +12,7 @@ use super::remote::{self, Remote};
 use super::values::Regions;
 use crate::config::{self, Loaded, Problems};
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Region;
 
 /// Where a configuration comes from, and which part of it is meant.
 #[derive(Debug, Clone)]
@@ -75,10 +76,7 @@ impl Origin {
     /// # Errors
     /// Every mistake in every file.
     pub fn load(&self) -> Result<Loaded, Problems> {
-        let filter = match &self.only.regions {
-            Regions::All => None,
-            Regions::Only(regions) => Some(regions.as_slice()),
-        };
+        let filter = self.filter();
         let mut loaded = match &self.source {
             Source::Files(paths) => config::load(paths, filter)?,
             Source::S3(remote) => remote.refresh().and_then(|_| remote.load(filter))?,
@@ -86,6 +84,22 @@ impl Origin {
         };
         loaded.fleet.prices = self.prices.over(loaded.fleet.prices)?;
         Ok(loaded)
+    }
+
+    /// The newest published version before the one that [`Origin::load`] saw which is sound and `accepted`, and when
+    /// it was replaced, as its manifest says. Of files there is none.
+    pub fn earlier(&self, accepted: &dyn Fn(&Loaded) -> bool) -> Option<(Loaded, String)> {
+        let Source::S3(remote) = &self.source else { return None };
+        let (mut loaded, replaced) = remote.earlier(self.filter(), accepted)?;
+        loaded.fleet.prices = self.prices.over(loaded.fleet.prices).ok()?;
+        Some((loaded, replaced))
+    }
+
+    fn filter(&self) -> Option<&[Region]> {
+        match &self.only.regions {
+            Regions::All => None,
+            Regions::Only(regions) => Some(regions),
+        }
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.

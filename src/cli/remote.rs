@@ -147,15 +147,7 @@ impl Remote {
     /// # Errors
     /// When S3 cannot be read.
     pub fn refresh(&self) -> Result<Vec<(String, String)>, Problems> {
-        let look = || match &self.runtime {
-            Some(runtime) => runtime.block_on(self.look()),
-            None => Err(ObjectsFailed("the process is ending".to_owned())),
-        };
-        // A thread that runs a runtime cannot block on another one; a thread of its own can.
-        let looked = std::thread::scope(|scope| scope.spawn(look).join());
-        let looked =
-            looked.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())));
-        match looked {
+        match self.wait(self.look()) {
             Ok(seen) => {
                 let stamps =
                     seen.files.iter().map(|(path, file)| (path.clone(), file.version.0.clone())).collect();
@@ -173,6 +165,43 @@ impl Remote {
     pub fn load(&self, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         seen.load(&self.place, filter)
+    }
+
+    /// The newest of the versions that were live before which is sound and `accepted`, and when it was replaced. None
+    /// when there is none, nothing was published, or S3 cannot be read.
+    pub fn earlier(
+        &self,
+        filter: Option<&[Region]>,
+        accepted: &dyn Fn(&Loaded) -> bool,
+    ) -> Option<(Loaded, String)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (_, Manifest { mut published, before, .. }) = seen.manifest?;
+        for EarlierVersion { config, files, published: live_from } in before {
+            let manifest = Manifest { config, files, published: live_from.clone(), before: Vec::new() };
+            let read = async {
+                let bucket = self.bucket().await?;
+                self::published(&bucket, &Seen::default(), Version(String::new()), manifest).await
+            };
+            match self.wait(read).ok()?.load(&self.place, filter) {
+                Ok(loaded) if accepted(&loaded) => return Some((loaded, published)),
+                Ok(_) | Err(_) => published = live_from,
+            }
+        }
+        None
+    }
+
+    /// Waits for what is read.
+    fn wait<T: Send>(
+        &self,
+        reading: impl Future<Output = Result<T, ObjectsFailed>> + Send,
+    ) -> Result<T, ObjectsFailed> {
+        let wait = || match &self.runtime {
+            Some(runtime) => runtime.block_on(reading),
+            None => Err(ObjectsFailed("the process is ending".to_owned())),
+        };
+        // A thread that runs a runtime cannot block on another one; a thread of its own can.
+        let waited = std::thread::scope(|scope| scope.spawn(wait).join());
+        waited.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())))
     }
 
     async fn look(&self) -> Result<Seen, ObjectsFailed> {

@@ -72,9 +72,11 @@ impl Warmer {
             warn!(%error, "the limit of open files stays as it is");
         }
         let only = Only { regions: settings.regions.clone() };
-        let in_force = InForce::begin(Origin::of_path(Path::new(&settings.configs), &only))?;
-        let fleet = in_force.fleet();
         let world = World::aws().await;
+        let fits = |fleet: &Fleet| world.room(largest(fleet)).map(drop);
+        let origin = Origin::of_path(Path::new(&settings.configs), &only);
+        let in_force = InForce::begin_or_earlier(origin, fits)?;
+        let fleet = in_force.fleet();
         let engine = world.engine(fleet.limits, largest(&fleet))?;
         engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
