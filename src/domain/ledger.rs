@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};
 use super::schedule::{self, Minute, Mode};
-use super::tick::{RoundRecord, TickReport, Verdict};
+use super::tick::{Evidence, RoundRecord, TickReport, Verdict};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -365,6 +365,9 @@ pub struct LastRound {
     pub target: u32,
     /// Environments proven; none when unknown.
     pub reached: Option<u32>,
+    /// What proves them; none when it is not known.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
     /// What was concluded: `reached`, `unproven`, `short` or `skipped`.
     pub verdict: String,
 }
@@ -390,6 +393,7 @@ impl Status {
                 tick: report.tick,
                 target: round.target,
                 reached: round.reached,
+                evidence: round.evidence,
                 verdict: verdict.to_owned(),
             };
             self.targets.insert(key_of(round), last);

@@ -145,7 +145,10 @@ async fn a_request_is_warmed_kept_and_told() {
         (&json!("nlp-inference:live"), &json!(5))
     );
     assert!(event.detail["took_ms"].is_u64() && event.detail["evidence"].is_string(), "{}", event.detail);
-    assert_eq!(events.len(), 1, "nothing is told of a request that led to nothing");
+    assert_eq!(events.len(), 2, "who asked again waits for it too");
+    for key in ["function", "reached", "evidence"] {
+        assert_eq!(events[1].detail[key], event.detail[key], "{}", events[1].detail);
+    }
 
     // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
     let emulator = stage.emulator.clone();
@@ -155,6 +158,57 @@ async fn a_request_is_warmed_kept_and_told() {
     assert!(rounds(&tick).contains(&"nlp-inference 5 reached".to_owned()), "{:?}", rounds(&tick));
     let late = other.tick(scheduled(now() + TimeDelta::minutes(12))).await;
     assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "it has passed");
+}
+
+/// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
+fn told(stage: &Stage) -> Vec<Value> {
+    let events = stage.emulator.observe().events;
+    let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
+    warm.map(|event| {
+        let detail = event.detail.as_object().unwrap();
+        assert_eq!(detail.keys().collect::<Vec<_>>(), ["function", "reached", "evidence", "took_ms"]);
+        json!([detail["function"], detail["reached"], detail["evidence"]])
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
+    use std::time::Duration;
+    use warmd::emulator::Profile;
+    use warmd::engine::ports::{Condition, Objects};
+    const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
+    const BUS: (&str, &str) = ("WARMD_BUS", "default");
+    let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
+    let warm = json!(["nlp-inference:live", 2, "ids"]);
+    let unknown = json!(["nlp-inference:live", null, null]);
+
+    let mut alone = stage(&[BUS]).await;
+    for _ in 0..2 {
+        alone.tick(ask()).await;
+    }
+    assert_eq!(told(&alone), [warm.clone(), warm.clone()], "without a store as well");
+
+    let mut one = stage(&[STATE, BUS]).await;
+    one.tick(ask()).await;
+    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(told(&one), [warm.clone(), warm], "in another environment");
+    let bucket = one.clients().bucket("warmd-state", "live").unwrap();
+    let until = now() + TimeDelta::hours(1);
+    let pauses = json!({ "all": { "until": until, "reason": "migration" }, "functions": {} });
+    bucket.put("pauses.json", pauses.to_string().into_bytes(), Condition::Always).await.unwrap();
+    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 paused"]);
+    assert_eq!(told(&one).last(), Some(&unknown));
+
+    let slow = Duration::from_secs(60);
+    let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
+    let scenario = Scenario::default().with("nlp-inference", slow);
+    let mut slow = Stage::set(Setting { scenario, config: FLEET, variables: &[STATE, BUS] }).await;
+    slow.invoke_within(ask(), 4_000).await;
+    let mut other = Stage::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(told(&slow), [unknown.clone(), unknown], "its round has not ended");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
-use crate::domain::ledger::Asked;
+use crate::domain::ledger::{Asked, STATUS, Status};
 use crate::domain::metrics::{Batch, Circumstances, Share};
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode};
@@ -37,6 +37,7 @@ use crate::domain::tick_line;
 use crate::engine::keeper::{Keeper, Lasting, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
+use crate::engine::state::update;
 use crate::engine::stop::stop;
 use crate::engine::tick::{Due, Engine};
 
@@ -274,10 +275,15 @@ impl Warmer {
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
-        // Told before anything else is written: somebody may wait for it.
-        self.tell(&report, started.elapsed()).await;
         report.rounds.append(&mut plan.skipped);
+        // Told before anything else is written: somebody may wait for it.
+        self.tell(&report, started).await;
         self.keeper.note_request(&fleet, &due, &report).await;
+        if self.keeper.lasting() == Lasting::No && !due.is_empty() {
+            // For requests that are one with it.
+            let note = |status: &mut Status| status.note(&report, None);
+            let _ = update(self.keeper.state(), STATUS, note).await;
+        }
         self.record(&fleet, &report, Share::Part, invoked).await;
         Ok(report)
     }
