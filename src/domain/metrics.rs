@@ -86,7 +86,7 @@ pub enum Metric {
     Functions,
     /// Rounds of unknown cost.
     CostUnknown,
-    /// Scheduled events that came too late.
+    /// Events that came too late.
     TicksStale,
     /// How long the configuration in force has been the last good one.
     ConfigAge,
@@ -181,7 +181,7 @@ impl Metric {
                 "TicksStale",
                 Count,
                 FleetNotZero,
-                "scheduled events that came too late to be served; nothing was sent for them",
+                "events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them",
             ),
             Self::ConfigAge => (
                 "ConfigAge",
@@ -265,7 +265,7 @@ pub enum Share {
 pub struct Circumstances {
     /// How much of a tick is told.
     pub share: Share,
-    /// Scheduled events that came too late.
+    /// Events that came too late.
     pub ticks_stale: u32,
     /// How long the configuration in force has been the last good one; none when it is what its source says.
     pub config_age: Option<Duration>,
@@ -689,7 +689,7 @@ mod tests {
         | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
-        | `TicksStale` | Count | fleet, when not 0 | scheduled events that came too late to be served; nothing was sent for them |
+        | `TicksStale` | Count | fleet, when not 0 | events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them |
         | `ConfigAge` | Seconds | fleet, when not 0 | how long the configuration in force has not been what its source says, because that is refused or cannot be read |
         | `Target` | Count | target | environments wanted |
         | `Reached` | Count | target | environments proven; not sent when unknown |

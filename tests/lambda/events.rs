@@ -48,6 +48,8 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     assert_eq!(stage.metric("Pings"), Some(3.0));
     let again = stage.tick(scheduled(at)).await;
     assert_eq!(rounds(&again), [""; 0], "delivered twice, served once");
+    let line: Value = serde_json::from_str(stage.stdout().lines().last().unwrap()).unwrap();
+    assert_eq!((&line["requestId"], &line["tick"]), (&json!("request-2"), &again), "and logged");
     let next = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!(rounds(&next).len(), 2);
 
@@ -63,11 +65,29 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
 
 #[tokio::test]
 async fn events_that_come_too_late_send_nothing_and_are_counted() {
+    let late = now() - TimeDelta::seconds(95);
+    let mut redriven = request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
+    redriven["time"] = json!(late.to_rfc3339());
+    for (event, of) in [(scheduled(late), "tick"), (shard(late, 1), "shard"), (redriven, "request")] {
+        let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
+        let tick = stage.tick(event).await;
+        assert_eq!(rounds(&tick), [""; 0], "{of}");
+        assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None), "{of}");
+        assert!(stage.pings().is_empty() && stage.stderr().contains("comes too late"), "{of}");
+        let line: Value = serde_json::from_str(stage.stdout().lines().next().unwrap()).unwrap();
+        assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
+    }
     let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
-    let tick = stage.tick(scheduled(now() - TimeDelta::seconds(95))).await;
-    assert_eq!(rounds(&tick), [""; 0]);
-    assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None));
-    assert!(stage.pings().is_empty());
+    let tick = stage.tick(shard(now(), 3)).await;
+    assert_eq!(rounds(&tick), ["checkout 3 reached"], "put on the bus just now, long after its tick");
+}
+
+/// A shard that was put on the bus at that time, of a tick half an hour before.
+fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
+    json!({ "source": "warmd", "detail-type": "Warm Shard", "time": time.to_rfc3339(), "detail": {
+        "version": 1, "tick": (time - TimeDelta::minutes(30)).to_rfc3339(), "attempt": attempt,
+        "rounds": [{ "function": "checkout", "region": "eu-west-2", "concurrency": 3 }],
+    } })
 }
 
 #[tokio::test]

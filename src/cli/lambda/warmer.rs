@@ -110,7 +110,7 @@ impl Warmer {
         match event {
             LambdaEvent::Scheduled { at } => Ok(self.scheduled(at, &invoked).await),
             LambdaEvent::Run { at } => Ok(self.run(at, &invoked).await),
-            LambdaEvent::Shard(shard) => Ok(self.shard(shard, &invoked).await),
+            LambdaEvent::Shard { at, shard } => Ok(self.shard(at, shard, &invoked).await),
             LambdaEvent::Request(request) => self.request(request, &invoked).await,
             LambdaEvent::Warm(warm) => self.warm(warm, &invoked).await,
         }
@@ -124,26 +124,43 @@ impl Warmer {
     /// A tick at the event's own time.
     async fn scheduled(&self, at: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
-        let age = SystemClock.now().signed_duration_since(at);
-        let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
-        if most.is_some_and(|most| age > most) {
-            warn!(tick = %at, age_seconds = age.num_seconds(), "too late: nothing is sent for this tick");
-            let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Whole) };
-            let batch = Batch {
-                namespace: fleet.metrics.namespace.clone(),
-                at: SystemClock.now(),
-                data: circumstances.data(),
-            };
-            note(self.recorder.put(&batch).await);
-            return nothing(at, &fleet);
+        if self.is_late(at) {
+            return self.late(&fleet, at, invoked).await;
         }
         let minute = Minute::of(at);
         if !self.claim(minute) {
             info!(tick = %at, "this minute has been served by this environment: nothing is sent again");
-            return nothing(at, &fleet);
+            let report = nothing(at, &fleet);
+            log(&report, invoked);
+            return report;
         }
         let plan = self.keeper.plan(&fleet, at, minute.plus(-self.settings.tick_minutes)).await;
         self.tick(&fleet, at, None, plan, invoked).await
+    }
+
+    /// Whether an event that was put on the bus at `at` comes too late.
+    fn is_late(&self, at: DateTime<Utc>) -> bool {
+        let age = SystemClock.now().signed_duration_since(at);
+        let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
+        let late = most.is_some_and(|most| age > most);
+        if late {
+            warn!(time = %at, age_seconds = age.num_seconds(), "this event comes too late: nothing is sent for it");
+        }
+        late
+    }
+
+    /// Notes an event that comes too late.
+    async fn late(&self, fleet: &Fleet, tick: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
+        let report = nothing(tick, fleet);
+        log(&report, invoked);
+        let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Part) };
+        let batch = Batch {
+            namespace: fleet.metrics.namespace.clone(),
+            at: SystemClock.now(),
+            data: circumstances.data(),
+        };
+        note(self.recorder.put(&batch).await);
+        report
     }
 
     /// Whether this environment sees the minute for the first time.
@@ -196,8 +213,12 @@ impl Warmer {
     }
 
     /// A part of a tick that another instance was too small for.
-    async fn shard(&self, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
+    async fn shard(&self, at: Option<DateTime<Utc>>, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
+        // Not by its tick: a later attempt at it comes a quarter of an hour after.
+        if at.is_some_and(|at| self.is_late(at)) {
+            return self.late(&fleet, shard.tick, invoked).await;
+        }
         if shard.config.as_deref() != Some(fleet.hash.as_str()) {
             warn!(config = ?shard.config, own = %fleet.hash, "the shard was planned on another configuration");
         }
@@ -261,6 +282,9 @@ impl Warmer {
             return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
         }
         let at = request.at.unwrap_or_else(|| SystemClock.now());
+        if self.is_late(at) {
+            return Ok(self.late(&fleet, at, invoked).await);
+        }
         let asked = Asked {
             at,
             concurrency: request.concurrency,
@@ -362,20 +386,25 @@ impl Warmer {
 
     /// Writes the tick down: in the log, and in CloudWatch.
     async fn record(&self, fleet: &Fleet, report: &TickReport, share: Share, invoked: &Invoked<'_>) {
-        let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
-        lines.push('\n');
-        let written = {
-            let mut out = io::stdout().lock();
-            out.write_all(lines.as_bytes()).and_then(|()| out.flush())
-        };
-        if let Err(error) = written {
-            error!(%error, "the tick could not be written to standard output");
-        }
+        log(report, invoked);
         // The metrics are of now, also when an operator asked for another minute.
         let now = SystemClock.now();
         let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share)).await);
+    }
+}
+
+/// Writes the tick down in the log.
+fn log(report: &TickReport, invoked: &Invoked<'_>) {
+    let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
+    lines.push('\n');
+    let written = {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+    };
+    if let Err(error) = written {
+        error!(%error, "the tick could not be written to standard output");
     }
 }
 
