@@ -60,7 +60,7 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     let logged = stage.stderr();
     let done = logged.lines().find(|line| line.contains("round done")).unwrap();
     let done: Value = serde_json::from_str(done).unwrap();
-    assert_eq!(done["span"]["requestId"], "request-1");
+    assert_eq!(done["requestId"], "request-1");
 }
 
 #[tokio::test]
@@ -115,6 +115,43 @@ async fn unknown_events_are_refused_with_the_reason() {
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
     assert!(stage.pings().is_empty());
+    let logged = lines(&stage);
+    assert_eq!(logged.len(), 3, "one line for each: {logged:?}");
+    for (line, id) in logged.iter().zip(["request-1", "request-2", "request-3"]) {
+        assert_eq!((&line["level"], &line["requestId"]), (&json!("ERROR"), &json!(id)), "{line}");
+        assert!(line["message"].as_str().unwrap().contains("nothing was sent"));
+    }
+}
+
+/// The lines on standard error: JSON, all of them.
+fn lines(stage: &Stage) -> Vec<Value> {
+    stage.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
+    for filter in ["warn", "debug", ""] {
+        let mut stage = stage(&[("RUST_LOG", filter)]).await;
+        stage.ready().await;
+        let before = lines(&stage).len();
+        // Not in the configuration, and planned on another one: two warnings.
+        stage
+            .tick(json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+            "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
+            "rounds": [{ "function": "payments", "region": "eu-west-2", "concurrency": 3 }],
+        } }))
+            .await;
+        let logged = lines(&stage);
+        let logged = logged.get(before..).unwrap();
+        let warned = logged.iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>();
+        assert_eq!(warned.len(), 2, "{filter}: {logged:?}");
+        assert_eq!(warned[0]["config"], "cafe");
+        assert!(warned.iter().all(|line| line["requestId"] == "request-1"), "{filter}: {logged:?}");
+        let lacks = |line: &&Value| {
+            line["requestId"].is_null() && line["target"].as_str().unwrap().starts_with("warmd")
+        };
+        assert_eq!(logged.iter().find(lacks), None, "{filter}");
+    }
 }
 
 #[tokio::test]
@@ -235,8 +272,19 @@ async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
 async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
     let mut stage = stage(&[]).await;
     for (detail, reason) in [
-        (json!({ "function": "nowhere", "concurrency": 1 }), "`nowhere` is not in the configuration"),
-        (json!({ "function": "checkout", "concurrency": 1 }), "`checkout` has no `on_request`"),
+        (
+            json!({ "function": "nowhere", "concurrency": 1 }),
+            "for `nowhere` is refused, and nothing was sent: it is not in the configuration of this region",
+        ),
+        (json!({ "function": "nlp-inference", "concurrency": 1 }), "; did you mean `nlp-inference:live`?"),
+        (
+            json!({ "function": "nlp-infrence:live", "concurrency": 1 }),
+            "; did you mean `nlp-inference:live`?",
+        ),
+        (
+            json!({ "function": "checkout", "concurrency": 1 }),
+            "for `checkout` is refused, and nothing was sent: it has no `on_request`",
+        ),
         (
             json!({ "function": "nlp-inference:live", "concurrency": 1, "for": "10m" }),
             "needs a state store (WARMD_STATE)",

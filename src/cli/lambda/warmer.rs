@@ -22,11 +22,12 @@ use crate::cli::clock::SystemClock;
 use crate::cli::configuration::{Origin, highest, largest};
 use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
+use crate::cli::logging;
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::Region;
+use crate::domain::function::{FunctionRef, Region, nearest};
 use crate::domain::ledger::{Asked, STATUS, Status};
 use crate::domain::metrics::{Batch, Circumstances, Share};
 use crate::domain::protocol::Protocol;
@@ -102,10 +103,8 @@ impl Warmer {
     /// An event that is refused, or that should be delivered again; nothing was sent for it.
     pub async fn serve(&self, invocation: Invocation<Value>) -> Result<TickReport, Diagnostic> {
         let Invocation { payload, context } = invocation;
-        let event = LambdaEvent::parse(&payload).map_err(|error| {
-            error!("{error}");
-            refused(error)
-        })?;
+        logging::invocation(&context.request_id);
+        let event = LambdaEvent::parse(&payload).map_err(refused)?;
         let invoked = invoked(&context, SystemClock.now());
         match event {
             LambdaEvent::Scheduled { at } => Ok(self.scheduled(at, &invoked).await),
@@ -220,7 +219,7 @@ impl Warmer {
             return self.late(&fleet, shard.tick, invoked).await;
         }
         if shard.config.as_deref() != Some(fleet.hash.as_str()) {
-            warn!(config = ?shard.config, own = %fleet.hash, "the shard was planned on another configuration");
+            warn!(config = shard.config, own = %fleet.hash, "the shard was planned on another configuration");
         }
         let mut skipped = Vec::new();
         let due = shard.rounds.iter().filter_map(|round| {
@@ -260,9 +259,10 @@ impl Warmer {
         let started = Instant::now();
         let fleet = self.fleet().await;
         let refuse = |reason: String| {
-            let reason = format!("the Warm Request is refused, and nothing was sent: {reason}");
-            error!(function = %request.function, "{reason}");
-            Err(refused(reason))
+            let function = &request.function;
+            Err(refused(format!(
+                "the Warm Request for `{function}` is refused, and nothing was sent: {reason}"
+            )))
         };
         let targets: Vec<&Target> = fleet
             .targets
@@ -271,12 +271,14 @@ impl Warmer {
             .filter(|target| request.region.is_none_or(|region| region == target.region()))
             .collect();
         if targets.is_empty() {
-            return refuse(format!("`{}` is not in the configuration of this region", request.function));
+            let hint = meant(&fleet, &request.function);
+            let hint = hint.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            return refuse(format!("it is not in the configuration of this region{hint}"));
         }
         let targets: Vec<&Target> =
             targets.into_iter().filter(|target| target.on_request.is_some()).collect();
         if targets.is_empty() {
-            return refuse(format!("`{}` has no `on_request` in the configuration", request.function));
+            return refuse("it has no `on_request` in the configuration".to_owned());
         }
         if request.keep_for.is_some() && self.keeper.lasting() == Lasting::No {
             return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
@@ -406,6 +408,18 @@ fn log(report: &TickReport, invoked: &Invoked<'_>) {
     if let Err(error) = written {
         error!(%error, "the tick could not be written to standard output");
     }
+}
+
+/// The target that was probably meant: the same function by another qualifier, or one of almost that name. Those that
+/// may be asked for come first.
+fn meant<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Option<&'f str> {
+    let written = function.to_string();
+    let others = || fleet.targets.iter().filter(|target| target.label != written);
+    let same = others().filter(|target| target.id.name == function.name);
+    let same = same.min_by_key(|target| target.on_request.is_none()).map(|target| target.label.as_str());
+    let allowed = || others().filter(|target| target.on_request.is_some());
+    same.or_else(|| nearest(&written, allowed().map(|target| target.label.as_str())))
+        .or_else(|| nearest(&written, others().map(|target| target.label.as_str())))
 }
 
 /// The recorder has said what went wrong.
