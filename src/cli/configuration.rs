@@ -1,16 +1,16 @@
 //! The configuration that a command was given, and whether its files have changed since.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::args::{Configs, Only, Prices};
 use super::error::Failure;
 use super::place::S3Place;
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, Text};
 use super::values::Regions;
-use crate::config::{self, Loaded, Problems};
+use crate::config::{self, Loaded, Problems, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
 
@@ -95,6 +95,26 @@ impl Origin {
         Some((loaded, replaced))
     }
 
+    /// The texts that make what [`Origin::load`] has loaded.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn texts(&self, loaded: &Loaded) -> Result<Vec<Text>, Failure> {
+        if let Source::S3(remote) = &self.source {
+            return Ok(remote.texts()?);
+        }
+        let named = |path: &PathBuf| {
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", path.display())))?;
+            Ok(Text { path: plain(path)?, configuration: false, text })
+        };
+        let file = |file: &SourceFile| {
+            let path = plain(Path::new(&file.path))?;
+            Ok(Text { path, configuration: true, text: file.text.clone() })
+        };
+        loaded.attachments().iter().map(named).chain(loaded.files().iter().map(file)).collect()
+    }
+
     fn filter(&self) -> Option<&[Region]> {
         match &self.only.regions {
             Regions::All => None,
@@ -124,6 +144,22 @@ impl Origin {
         files.sort();
         Ok(Fingerprint::Files(files))
     }
+}
+
+/// An absolute path without `.` and `..`, as far as the text tells.
+fn plain(path: &Path) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let mut out = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    Ok(out)
 }
 
 /// What tells whether files have changed.

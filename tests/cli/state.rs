@@ -120,17 +120,81 @@ fn what_nobody_could_read_there_is_not_made_live() {
     assert_eq!(account.run(&["check", PLACE]).code, 0);
 }
 
+/// Asks S3, and returns the answer's body.
+fn s3(account: &Account, method: &str, key: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
+    let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
+    let length = body.len();
+    write!(
+        stream,
+        "{method} /warmd-config/{key} HTTP/1.1\r\nhost: s3\r\n{signed}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// The object of the configuration.
+fn object() -> String {
+    let digest: String = Sha256::digest(FLEET).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("live/objects/{digest}/fleet.yaml")
+}
+
+#[test]
+fn what_is_live_but_cannot_be_read_there_is_no_success() {
+    let account = Account::new();
+    let configs = account.configs();
+    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    let manifest = s3(&account, "GET", "live/manifest.json", "");
+    // A manifest of the same name that names another object.
+    s3(&account, "PUT", "live/manifest.json", &manifest.replace("fleet.yaml\",", "fleet.yml\","));
+    assert_eq!(account.run(&["check", PLACE]).code, 2);
+    let again = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((again.code, again.stdout.contains("already")), (0, false), "{}", again.stderr);
+    assert_eq!(account.run(&["check", PLACE]).code, 0);
+    let back = account.run(&["publish", "--rollback", PLACE]);
+    assert_eq!((back.code, back.stderr.contains("nothing was live")), (2, true), "{}", back.stderr);
+    // An object that is not what its name says.
+    s3(&account, "PUT", &object(), "version: 2\n");
+    let refused = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((refused.code, refused.stdout.contains("already")), (2, false), "{}", refused.stdout);
+    // A manifest that is none.
+    s3(&account, "PUT", "live/manifest.json", "{");
+    for args in [&["publish", &configs, PLACE][..], &["publish", "--rollback", PLACE]] {
+        let refused = account.run(args);
+        let hint = "hint: delete manifest.json, or restore its earlier version";
+        assert_eq!((refused.code, refused.stderr.contains(hint)), (2, true), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
+    let account = Account::new();
+    let lying = "s3://warmd-config/lying";
+    s3(&account, "PUT", "lying/fleet.yaml", FLEET);
+    s3(&account, "PUT", "lying/holidays/uk.yaml", "dates: [2027-12-25]\n");
+    s3(&account, "PUT", "lying/elsewhere/unused.yaml", "dates: [2027-12-26]\n");
+    for (from, to) in [(lying, PLACE), (PLACE, "s3://warmd-config/other"), (lying, lying)] {
+        let published = account.run(&["publish", from, to]);
+        assert_eq!(published.code, 0, "{from} {to}: {}", published.stderr);
+        assert_eq!(account.run(&["check", to]).code, 0);
+        let key = format!("{}/manifest.json", to.trim_start_matches("s3://warmd-config/"));
+        let manifest = s3(&account, "GET", &key, "");
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let paths: Vec<_> =
+            manifest["files"].as_array().unwrap().iter().map(|file| file["path"].as_str()).collect();
+        assert_eq!(paths, [Some("fleet.yaml"), Some("holidays/uk.yaml")]);
+    }
+}
+
 #[test]
 fn an_object_that_somebody_deleted_is_published_again() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
-    let digest: String = Sha256::digest(FLEET).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
-    let object = format!("/warmd-config/live/objects/{digest}/fleet.yaml");
-    let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
-    write!(stream, "DELETE {object} HTTP/1.1\r\nhost: s3\r\n{signed}\r\nconnection: close\r\n\r\n").unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
+    s3(&account, "DELETE", &object(), "");
     let broken = account.run(&["check", PLACE]);
     assert_eq!((broken.code, broken.stderr.contains("is missing")), (2, true), "{}", broken.stderr);
     let again = account.run(&["publish", &configs, PLACE]);
