@@ -50,7 +50,11 @@ use crate::config;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let color = output::color_on_stderr(cli.color);
-    let level = cli.log_level.clone().unwrap_or_else(|| default_level(&cli.command));
+    let level = cli
+        .log_level
+        .clone()
+        .filter(|level| *level != Targets::new())
+        .unwrap_or_else(|| default_level(&cli.command));
     logging::start(cli.log_format, level, color);
     let exit = command(&cli).unwrap_or_else(|failure| {
         complain(&failure.message(color));

@@ -16,7 +16,7 @@ use super::store::Store;
 use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
-use crate::domain::metrics::Circumstances;
+use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::keeper::{Keeper, Lasting, Plan};
@@ -70,7 +70,10 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         // `--at` decides what is due, but the pings were real and were now.
         let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
         let recorded = TickReport { tick: at, ..report.clone() };
-        let recorded = recorder.record(&recorded, &fleet.metrics, Circumstances::default()).await;
+        // One by hand would tell whoever watches for missing ticks that the schedule runs.
+        let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
+        let circumstances = Circumstances { share, ..Circumstances::default() };
+        let recorded = recorder.record(&recorded, &fleet.metrics, circumstances).await;
         shown?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };

@@ -171,7 +171,7 @@ impl Metric {
                 "TickDuration",
                 Milliseconds,
                 Fleet,
-                "how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds",
+                "how long the tick took; of scheduled ticks only (from cron: `run --once --due-only`), not of shards, requests and operators' rounds",
             ),
             Self::Functions => ("Functions", Count, Fleet, "targets that were due, skipped rounds included"),
             Self::CostUnknown => {
@@ -686,7 +686,7 @@ mod tests {
         | `S3EgressBytes` | Bytes | fleet | bytes that the pings made functions read from S3 |
         | `S3EgressCost` | None | fleet, target | US dollars for those bytes, as far as known |
         | `WarmingCost` | None | fleet, target | US dollars for requests, compute, S3 requests and S3 egress, as far as known |
-        | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds |
+        | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only (from cron: `run --once --due-only`), not of shards, requests and operators' rounds |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
         | `TicksStale` | Count | fleet, when not 0 | events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them |

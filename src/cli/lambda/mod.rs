@@ -25,12 +25,11 @@ type Served<'w> = Pin<Box<dyn Future<Output = Result<TickReport, Diagnostic>> + 
 /// # Errors
 /// When the settings or the configuration are refused, or Lambda's runtime interface cannot be reached.
 pub async fn main() -> Result<(), Error> {
+    let wanted = std::env::var("RUST_LOG").map(|text| log_filter(&text).map_err(|wrong| (text, wrong)));
     // An empty variable is as good as none.
-    let given = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
-    let wanted = given.map(|text| log_filter(&text).map_err(|wrong| (text, wrong)));
-    let filter = wanted.clone().and_then(Result::ok);
+    let filter = wanted.clone().ok().and_then(Result::ok).filter(|filter| *filter != Targets::new());
     logging::start_in_lambda(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)));
-    if let Some(Err((text, wrong))) = wanted {
+    if let Ok(Err((text, wrong))) = wanted {
         tracing::warn!("RUST_LOG is `{text}`, which is no filter: {wrong}; what is logged is `info`");
     }
     let started = match Settings::read(|name| std::env::var(name).ok()) {
