@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};
-use super::schedule::{self, Minute, Mode};
+use super::schedule::{self, Minute};
 use super::tick::{RoundRecord, TickReport, Verdict};
 
 /// The name of the document [`Requests`].
@@ -249,17 +249,14 @@ impl Served {
     ///
     /// Whatever has been due for a target since it was last served: so what a lost tick has left is made up at the
     /// next one, and what has been served in this minute is not served again. Targets of which nothing is known
-    /// have been due since the latest tick, or since the firing before when there was none.
+    /// have been due since the firing before, or since the latest tick when that is longer ago. A tick in this very
+    /// minute says nothing about them: it may be that of another process, which has other targets.
     pub fn plan(&self, fleet: &Fleet, now: Minute, previous: Minute) -> Vec<schedule::Due> {
-        let ticked = self.ticked.map(Minute::from_epoch);
-        if self.targets.is_empty() && ticked.is_none() {
-            return schedule::plan_tick(fleet, now, Mode::DueSince(previous));
-        }
+        let unknown = self.ticked.map_or(previous, |ticked| Minute::from_epoch(ticked).min(previous));
         let targets = fleet.targets.iter().enumerate();
         let due = targets.filter_map(|(index, target)| {
             let served = self.targets.get(&key(target)).map(|minute| Minute::from_epoch(*minute));
-            let since = served.or(ticked).unwrap_or(previous);
-            let why = schedule::due_since(target, since, now)?;
+            let why = schedule::due_since(target, served.unwrap_or(unknown), now)?;
             Some(schedule::Due { index, target: schedule::target(target, now), why })
         });
         due.collect()

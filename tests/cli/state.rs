@@ -265,6 +265,18 @@ fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
 }
 
 #[test]
+fn one_store_serves_two_readers_of_different_regions() {
+    let account = Account::new();
+    account.write("fleet.yaml", "version: 1\ndefaults: { interval: 1m }\nfunctions:\n  f: { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    for region in ["eu-west-2", "us-east-1"] {
+        let tick = ["run", "--once", "--due-only", "--json", "--state", state.to_str().unwrap()];
+        let tick = account.run(&[&tick[..], &["--regions", region, &configs]].concat());
+        assert_eq!(rounds(&tick.json()), ["f 2 reached"], "{region}: {}", tick.stderr);
+    }
+}
+
+#[test]
 fn another_minute_than_the_present_is_not_noted() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));

@@ -152,6 +152,21 @@ fn what_a_lost_tick_has_left_is_served_at_the_next_one() {
 }
 
 #[test]
+fn processes_with_different_targets_share_a_store() {
+    let fleets = ["f", "g"].map(|name| fleet(vec![target(name, Some("09:00-17:00"))]));
+    let mut served = Served::default();
+    for time in ["09:00:00", "09:05:00", "09:10:00"] {
+        // The second one comes in the same minute, and finds that somebody's tick has been there.
+        for fleet in &fleets {
+            for due in [1, 0] {
+                assert_eq!(served.plan(fleet, minute(time), minute(time).plus(-1)).len(), due, "{time}");
+                served.note(minute(time), &fleet.targets, []);
+            }
+        }
+    }
+}
+
+#[test]
 fn busy_targets_are_left_alone_until_their_pings_have_ended() {
     let target = target("f", None);
     let mut served = Served::default();
