@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};
 use super::schedule::{self, Minute};
-use super::tick::{RoundRecord, TickReport, Verdict};
+use super::tick::{RoundRecord, TickReport, UnfinishedReason, Verdict};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -267,25 +267,32 @@ impl Served {
         self.busy.get(&key(target)).is_some_and(|until| now < *until)
     }
 
-    /// Notes what a tick at `minute` has served: `targets`, and `busy` with how long their pings may run.
-    pub fn note<'t>(
-        &mut self,
-        minute: Minute,
-        targets: impl IntoIterator<Item = &'t Target>,
-        busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>,
-    ) {
+    /// Notes what a tick at `minute` has served.
+    pub fn note<'t>(&mut self, minute: Minute, targets: impl IntoIterator<Item = &'t Target>) {
         // Deliveries may overtake each other: what is known stays when it is newer.
         self.ticked = self.ticked.max(Some(minute.epoch()));
         for target in targets {
             let served = self.targets.entry(key(target)).or_insert(i64::MIN);
             *served = (*served).max(minute.epoch());
         }
-        for (target, until) in busy {
-            self.busy.insert(key(target), until);
-        }
         let forgotten = minute.epoch() - FORGOTTEN_AFTER.num_minutes();
         self.targets.retain(|_, served| *served > forgotten);
         self.busy.retain(|_, until| *until > minute.instant());
+    }
+
+    /// Takes back that a tick at `minute` has served the target of that [`key`]: it was served at `before`. Nothing
+    /// is taken back of what another tick has noted.
+    pub fn take_back(&mut self, key: &str, minute: Minute, before: Minute) {
+        if let Some(served) = self.targets.get_mut(key).filter(|served| **served == minute.epoch()) {
+            *served = before.epoch();
+        }
+    }
+
+    /// Notes until when the pings of targets may run that nobody has waited for to the end.
+    pub fn note_busy<'t>(&mut self, busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>) {
+        for (target, until) in busy {
+            self.busy.insert(key(target), until);
+        }
     }
 }
 
@@ -339,7 +346,7 @@ impl Shards {
 /// How the last tick went, and how each target's last round did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The latest tick.
+    /// The latest tick of the schedule.
     pub tick: Option<DateTime<Utc>>,
     /// The configuration's hash.
     pub config: Option<String>,
@@ -347,13 +354,13 @@ pub struct Status {
     pub config_behind_since: Option<DateTime<Utc>>,
     /// How long the latest tick took, ms.
     pub duration_ms: u64,
-    /// Targets that were due in the latest tick and not served.
+    /// Targets that were due in the latest tick and neither served nor handed on.
     pub unfinished: usize,
     /// The last round of each target, by [`key`].
     pub targets: BTreeMap<String, LastRound>,
 }
 
-/// A target's last round.
+/// A target's last round that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRound {
     /// The tick of the round.
@@ -362,36 +369,76 @@ pub struct LastRound {
     pub target: u32,
     /// Environments proven; none when unknown.
     pub reached: Option<u32>,
-    /// What was concluded: `reached`, `unproven`, `short` or `skipped`.
+    /// What was concluded: `reached`, `unproven` or `short`; `skipped` when no round is known that was sent.
     pub verdict: String,
+    /// That rounds have been skipped since: the last of them.
+    #[serde(default)]
+    pub skipped: Option<Skip>,
+}
+
+/// A round that was skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The tick of the round.
+    pub tick: DateTime<Utc>,
+    /// Why, as in the tick object: `paused`, for instance.
+    pub why: String,
 }
 
 impl Status {
-    /// Takes a tick in.
-    pub fn note(&mut self, report: &TickReport, config_behind_since: Option<DateTime<Utc>>) {
+    /// Takes a tick of the schedule in.
+    pub fn note_tick(&mut self, report: &TickReport, config_behind_since: Option<DateTime<Utc>>) {
         if self.tick.is_none_or(|tick| tick <= report.tick) {
             self.tick = Some(report.tick);
             self.config.clone_from(&report.config);
             self.config_behind_since = config_behind_since;
             self.duration_ms = report.duration_ms;
-            self.unfinished = report.unfinished.len();
+            let left = report.unfinished.iter().filter(|left| left.reason != UnfinishedReason::HandedOn);
+            self.unfinished = left.count();
         }
-        for round in &report.rounds {
-            let verdict = match round.verdict {
-                Verdict::Reached => "reached",
-                Verdict::Unproven => "unproven",
-                Verdict::Short => "short",
-                Verdict::Skipped => "skipped",
+        self.note_rounds(&report.rounds, report.tick);
+    }
+
+    /// Takes rounds of the time `at` in, whoever asked for them. What is known stays when it is newer.
+    pub fn note_rounds(&mut self, rounds: &[RoundRecord], at: DateTime<Utc>) {
+        for round in rounds {
+            let key = key_of(round);
+            let before = self.targets.get(&key);
+            let newer = before.filter(|before| before.latest() > at);
+            let sent = before.filter(|before| before.was_sent());
+            let noted = match round.skipped {
+                Some(_) if newer.is_some() => continue,
+                // It stays to be seen what the last round that was sent has reached.
+                Some(why) => LastRound {
+                    skipped: Some(Skip { tick: at, why: why.name().to_owned() }),
+                    ..sent.cloned().unwrap_or_else(|| LastRound::of(round, at))
+                },
+                None if sent.is_some_and(|sent| sent.tick > at) => continue,
+                None => LastRound {
+                    skipped: newer.and_then(|newer| newer.skipped.clone()),
+                    ..LastRound::of(round, at)
+                },
             };
-            let last = LastRound {
-                tick: report.tick,
-                target: round.target,
-                reached: round.reached,
-                verdict: verdict.to_owned(),
-            };
-            self.targets.insert(key_of(round), last);
+            self.targets.insert(key, noted);
         }
-        self.targets.retain(|_, last| last.tick + FORGOTTEN_AFTER > report.tick);
+        self.targets.retain(|_, last| last.latest() + FORGOTTEN_AFTER > at);
+    }
+}
+
+impl LastRound {
+    fn of(round: &RoundRecord, tick: DateTime<Utc>) -> Self {
+        let verdict = round.verdict.name().to_owned();
+        Self { tick, target: round.target, reached: round.reached, verdict, skipped: None }
+    }
+
+    /// Whether it is a round that was sent, and not one that was skipped for want of any.
+    pub fn was_sent(&self) -> bool {
+        self.verdict != Verdict::Skipped.name()
+    }
+
+    /// The tick in which a round was last sent or skipped.
+    fn latest(&self) -> DateTime<Utc> {
+        self.skipped.as_ref().map_or(self.tick, |skip| skip.tick.max(self.tick))
     }
 }
 
