@@ -242,6 +242,8 @@ pub struct Served {
     pub targets: BTreeMap<String, i64>,
     /// Targets with pings that nobody has waited for to the end, and until when they may run.
     pub busy: BTreeMap<String, DateTime<Utc>>,
+    /// A number drawn for the latest delivery that has taken targets on, as in [`Taken::by`].
+    pub claimed_by: Option<u32>,
 }
 
 impl Served {

@@ -106,7 +106,13 @@ impl<S: State> Keeper<S> {
             Lasting::No => schedule::plan_tick(fleet, minute, Mode::DueSince(previous)),
             Lasting::Yes => {
                 let pauses = self.pauses().await;
+                // A write of which the answer was lost is run again, and has to be known as one's own.
+                let by = rand::random();
+                let mut mine = None;
                 let claim = |served: &mut Served| {
+                    if let Some(mine) = mine.take_if(|_| served.claimed_by == Some(by)) {
+                        return mine;
+                    }
                     let due = served.plan(fleet, minute, previous);
                     let targets = due.iter().filter_map(|due| fleet.targets.get(due.index));
                     let free: Vec<&Target> = targets
@@ -118,7 +124,9 @@ impl<S: State> Keeper<S> {
                         (key, before)
                     };
                     let claimed: BTreeMap<_, _> = free.iter().map(before).collect();
+                    served.claimed_by = if free.is_empty() { served.claimed_by } else { Some(by) };
                     served.note(minute, free);
+                    mine = Some((due.clone(), claimed.clone()));
                     (due, claimed)
                 };
                 match update(&self.state, SERVED, claim).await {

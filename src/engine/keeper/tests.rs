@@ -227,6 +227,33 @@ async fn without_a_lasting_store_the_schedule_alone_decides() {
     assert_eq!(names(&plan(&keeper, "09:01:00").await), [""; 0]);
 }
 
+/// A store whose first answer to a write is lost: the client sends it again, and is told that it has changed.
+#[derive(Default)]
+struct Forgetful(Memory, std::sync::atomic::AtomicBool);
+
+impl State for Forgetful {
+    async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
+        self.0.get(name).await
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>, replaces: Option<&Version>) -> Result<Version, NotPut> {
+        let put = self.0.put(name, bytes, replaces).await;
+        let again = self.1.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if again { put } else { Err(NotPut::Conflict) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_the_answer_was_lost_is_one_s_own() {
+    let keeper = Keeper::new(Forgetful::default(), Lasting::Yes);
+    let tick = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&tick), ["a", "b"]);
+    assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery");
+    let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
+    keeper.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
+    assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"]);
+}
+
 /// A store that is away.
 struct Away;
 
