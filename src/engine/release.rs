@@ -91,6 +91,11 @@ impl Ticket {
         let _ = open.wait_for(|open| *open).await;
         *self.gate.opened_at.get_or_init(Instant::now)
     }
+
+    /// Whether the others have gone already.
+    pub fn is_late(&self) -> bool {
+        *self.gate.open.borrow()
+    }
 }
 
 impl Drop for Ticket {

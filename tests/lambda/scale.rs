@@ -50,7 +50,11 @@ async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
             (2, 0)
         );
     }
-    assert_eq!(stage.emulator.observe().values("TickDuration").len(), 1, "shards are no ticks of the schedule");
+    assert_eq!(
+        stage.emulator.observe().values("TickDuration").len(),
+        1,
+        "shards are no ticks of the schedule"
+    );
     let pings = stage.pings();
     assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
 }
