@@ -7,7 +7,7 @@ use crate::domain::calendar::{DaySet, Hours};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::schedule::{Why, explain};
-use crate::domain::tick::Skipped;
+use crate::domain::tick::{RoundRecord, Skipped, Verdict};
 
 fn at(text: &str) -> DateTime<Utc> {
     format!("2026-11-20T{text}Z").parse().unwrap()
