@@ -172,6 +172,7 @@ fn busy_targets_are_left_alone_until_their_pings_have_ended() {
     let target = target("f", None);
     let mut served = Served::default();
     served.note_busy([(&target, at("09:15:00"))]);
+    served.note_busy([(&target, at("09:10:00"))]);
     assert!(served.is_busy(&target, at("09:14:59")));
     assert!(!served.is_busy(&target, at("09:15:00")));
 }
