@@ -28,6 +28,7 @@ mod render;
 mod run;
 mod select;
 mod signals;
+mod status;
 mod store;
 mod values;
 mod warm;
@@ -98,7 +99,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Publish(args) => block_on(publish::publish(args, style)),
         Command::Pause(args) => block_on(pause::pause(args)),
         Command::Resume(args) => block_on(pause::resume(args)),
-        Command::Status(args) => block_on(pause::status(args)),
+        Command::Status(args) => block_on(status::status(args)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => deploy::dashboard(args),
         Command::Iam(args) => deploy::iam(args),

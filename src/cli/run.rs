@@ -19,7 +19,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
-use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::Recorder;
 use crate::engine::state::Memory;
@@ -64,7 +64,10 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         report.rounds.extend(plan.skipped.iter().cloned());
         // Another minute than the present is nothing that later ticks should go by.
         if args.at.is_none() {
-            keeper.note(&plan, &plan.due, &report, None).await;
+            // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
+            let cause =
+                if args.due_only { Cause::Schedule { config_behind_since: None } } else { Cause::Asked };
+            keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
         }
         let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.

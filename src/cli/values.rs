@@ -98,6 +98,17 @@ pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
 }
 
+/// A reason, for people: not blank.
+///
+/// # Errors
+/// What was expected.
+pub fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is for whoever finds the fleet cold: say why, such as 'change freeze'".to_owned()),
+        reason => Ok(reason.to_owned()),
+    }
+}
+
 /// The names of the protocols.
 pub fn protocols() -> PossibleValuesParser {
     PossibleValuesParser::new(Protocol::NAMES.iter().copied().chain(["custom"]))

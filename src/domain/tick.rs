@@ -289,6 +289,20 @@ pub enum Skipped {
     Served,
 }
 
+impl Skipped {
+    /// Its name, as in the tick object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in-flight",
+            Self::DryRun => "dry-run",
+            Self::Paused => "paused",
+            Self::Coalesced => "coalesced",
+            Self::CustomPayload => "custom-payload",
+            Self::Served => "served",
+        }
+    }
+}
+
 /// A target that was due and was not served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unfinished {

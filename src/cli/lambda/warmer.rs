@@ -35,7 +35,7 @@ use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
-use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
 use crate::engine::state::update;
@@ -204,9 +204,12 @@ impl Warmer {
                 .iter()
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
-        self.keeper.note(&plan, &sent, &noted(&shard, &report), self.in_force.behind_since()).await;
         // An operator's tick is none of the schedule's.
-        let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
+        let (cause, share) = match shard.run {
+            None => (Cause::Schedule { config_behind_since: self.in_force.behind_since() }, Share::Whole),
+            Some(_) => (Cause::Asked, Share::Part),
+        };
+        self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
         self.record(fleet, &report, share, invoked).await;
         report
     }
@@ -249,7 +252,8 @@ impl Warmer {
         }
         report.rounds.append(&mut skipped);
         let nothing_planned = Plan::default();
-        self.keeper.note(&nothing_planned, &due, &noted(&shard, &report), self.in_force.behind_since()).await;
+        let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
+        self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
         self.record(&fleet, &report, Share::Part, invoked).await;
         report
     }
@@ -307,7 +311,7 @@ impl Warmer {
         self.keeper.note_request(&fleet, &due, &report).await;
         if self.keeper.lasting() == Lasting::No && !due.is_empty() {
             // For requests that are one with it.
-            let note = |status: &mut Status| status.note(&report, None);
+            let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick);
             let _ = update(self.keeper.state(), STATUS, note).await;
         }
         self.record(&fleet, &report, Share::Part, invoked).await;
@@ -436,19 +440,6 @@ fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
     let share = divide(left.unwrap_or_default());
     let start = Instant::now();
     Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
-}
-
-/// The report as the state store is to have it. An operator's tick is one of the present: whatever minute was asked
-/// for, its pings were sent now.
-fn noted(shard: &Shard, report: &TickReport) -> TickReport {
-    let tick = match shard.run {
-        None => report.tick,
-        Some(_) => {
-            let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
-            SystemClock.now() - took
-        }
-    };
-    TickReport { tick, ..report.clone() }
 }
 
 /// What rounds of a tick belong to when they are tried for the first time.
