@@ -15,8 +15,9 @@ pub use self::money::{
 };
 use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
 use super::handler::Language;
-use super::pause::{PauseArgs, ResumeArgs, StateArgs, StatusArgs};
+use super::pause::{PauseArgs, ResumeArgs, StateArgs};
 use super::publish::PublishArgs;
+use super::status::StatusArgs;
 use super::values::{self, Regions};
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};

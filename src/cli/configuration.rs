@@ -1,17 +1,18 @@
 //! The configuration that a command was given, and whether its files have changed since.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::args::{Configs, Only, Prices};
 use super::error::Failure;
 use super::place::S3Place;
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, Text};
 use super::values::Regions;
-use crate::config::{self, Loaded, Problems};
+use crate::config::{self, Loaded, Problems, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Region;
 
 /// Where a configuration comes from, and which part of it is meant.
 #[derive(Debug, Clone)]
@@ -75,10 +76,7 @@ impl Origin {
     /// # Errors
     /// Every mistake in every file.
     pub fn load(&self) -> Result<Loaded, Problems> {
-        let filter = match &self.only.regions {
-            Regions::All => None,
-            Regions::Only(regions) => Some(regions.as_slice()),
-        };
+        let filter = self.filter();
         let mut loaded = match &self.source {
             Source::Files(paths) => config::load(paths, filter)?,
             Source::S3(remote) => remote.refresh().and_then(|_| remote.load(filter))?,
@@ -86,6 +84,42 @@ impl Origin {
         };
         loaded.fleet.prices = self.prices.over(loaded.fleet.prices)?;
         Ok(loaded)
+    }
+
+    /// The newest published version before the one that [`Origin::load`] saw which is sound and `accepted`, and when
+    /// it was replaced, as its manifest says. Of files there is none.
+    pub fn earlier(&self, accepted: &dyn Fn(&Loaded) -> bool) -> Option<(Loaded, String)> {
+        let Source::S3(remote) = &self.source else { return None };
+        let (mut loaded, replaced) = remote.earlier(self.filter(), accepted)?;
+        loaded.fleet.prices = self.prices.over(loaded.fleet.prices).ok()?;
+        Some((loaded, replaced))
+    }
+
+    /// The texts that make what [`Origin::load`] has loaded.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn texts(&self, loaded: &Loaded) -> Result<Vec<Text>, Failure> {
+        if let Source::S3(remote) = &self.source {
+            return Ok(remote.texts()?);
+        }
+        let named = |path: &PathBuf| {
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", path.display())))?;
+            Ok(Text { path: plain(path)?, configuration: false, text })
+        };
+        let file = |file: &SourceFile| {
+            let path = plain(Path::new(&file.path))?;
+            Ok(Text { path, configuration: true, text: file.text.clone() })
+        };
+        loaded.attachments().iter().map(named).chain(loaded.files().iter().map(file)).collect()
+    }
+
+    fn filter(&self) -> Option<&[Region]> {
+        match &self.only.regions {
+            Regions::All => None,
+            Regions::Only(regions) => Some(regions),
+        }
     }
 
     /// What tells whether a file has changed, come or gone. `attachments` are files that the configuration names.
@@ -110,6 +144,22 @@ impl Origin {
         files.sort();
         Ok(Fingerprint::Files(files))
     }
+}
+
+/// An absolute path without `.` and `..`, as far as the text tells.
+fn plain(path: &Path) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let mut out = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    Ok(out)
 }
 
 /// What tells whether files have changed.

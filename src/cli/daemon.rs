@@ -25,7 +25,7 @@ use crate::domain::metrics::Circumstances;
 use crate::domain::schedule::Minute;
 use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
-use crate::engine::keeper::{Keeper, Plan};
+use crate::engine::keeper::{Cause, Keeper, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
 use crate::engine::stop::stop;
@@ -107,7 +107,8 @@ impl Daemon for Shared {
     }
 
     async fn ticked(&self, plan: Plan, report: TickReport) {
-        self.0.keeper.note(&plan, &plan.due, &report, self.0.in_force.behind_since()).await;
+        let cause = Cause::Schedule { config_behind_since: self.0.in_force.behind_since() };
+        self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
         let shown = if self.0.json {
             print_json(&report)
         } else if report.rounds.is_empty() && report.unfinished.is_empty() {

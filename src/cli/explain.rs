@@ -12,9 +12,10 @@ use super::output::{print, print_json};
 use super::plan::text;
 use super::render::{self, Style};
 use super::select;
+use super::status::PauseObject;
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
-use crate::domain::ledger::{Pause, with_requests};
+use crate::domain::ledger::with_requests;
 use crate::domain::schedule::{Explanation, Minute, explain as explanation};
 use crate::engine::ports::Clock;
 
@@ -30,7 +31,7 @@ struct ExplainObject<'e> {
     windows: Vec<WindowObject<'e>>,
     next_change: Option<ChangeObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paused: Option<&'e Pause>,
+    paused: Option<PauseObject<'e>>,
 }
 
 #[derive(Serialize)]
@@ -62,12 +63,14 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
     if args.json {
-        print_json(&ExplainObject { paused: pause, ..object(target, minute, &explanation) })?;
+        let paused = pause.map(PauseObject::new);
+        print_json(&ExplainObject { paused, ..object(target, minute, &explanation) })?;
     } else {
-        print(&render::explain::explain(target, minute, &explanation, style))?;
+        // First: whatever the schedule says, nothing is sent.
         if let Some(pause) = pause {
-            print(&format!("{pause}\n"))?;
+            print(&format!("{} ({}) is {pause}\n", target.label, target.region()))?;
         }
+        print(&render::explain::explain(target, minute, &explanation, style))?;
     }
     Ok(Exit::Success)
 }

@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use super::clock::SystemClock;
 use super::configuration::{Fingerprint, Origin, largest};
+use super::error::Failure;
 use super::wiring::World;
 use crate::aws::AwsLambda;
 use crate::config::{Loaded, Problems};
@@ -63,6 +64,43 @@ impl InForce {
         Ok(Self { origin, state: Mutex::new(State::new(loaded, fingerprint)) })
     }
 
+    /// The same for what has to start whatever the configuration: when what is live is refused or does not fit, what
+    /// was live before is put in force, as if this had been running when it was replaced. That can be known of
+    /// published configurations only.
+    ///
+    /// # Errors
+    /// Why what is live is refused, when nothing else is to be had.
+    pub fn begin_or_earlier(
+        origin: Origin,
+        fits: impl Fn(&Fleet) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let fingerprint = origin.fingerprint(&[]).ok();
+        let failure = match origin.load().map_err(Failure::from) {
+            Ok(loaded) => match fits(&loaded.fleet) {
+                Ok(()) => return Ok(Self { origin, state: Mutex::new(State::new(loaded, fingerprint)) }),
+                Err(failure) => failure,
+            },
+            Err(failure) => failure,
+        };
+        let Some((loaded, replaced)) = origin.earlier(&|loaded| fits(&loaded.fleet).is_ok()) else {
+            return Err(failure);
+        };
+        let mut state = State::new(loaded, fingerprint);
+        let now = SystemClock.now();
+        let replaced = DateTime::parse_from_rfc3339(&replaced).map_or(now, |at| at.to_utc());
+        state.behind_since = Some(replaced.min(now));
+        match failure {
+            Failure::Configuration(problems) => {
+                say(&problems);
+                state.refused = Some(problems);
+            }
+            failure => error!("{failure}"),
+        }
+        error!(config = %state.fleet.hash, since = %replaced,
+            "the configuration that is live is refused; one that was live before is in force");
+        Ok(Self { origin, state: Mutex::new(state) })
+    }
+
     /// What is in force.
     pub fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(&self.state().fleet)
@@ -112,6 +150,10 @@ impl InForce {
         // Told once, and again when somebody asks.
         if asked == Asked::Expressly || state.refused.as_ref() != Some(&problems) {
             say(&problems);
+            error!(
+                problems = problems.list.len() + problems.omitted,
+                "the new configuration is refused; the old one stays in force"
+            );
         }
         state.fingerprint = fingerprint;
         state.refused = Some(problems);
@@ -166,8 +208,4 @@ fn say(problems: &Problems) {
             None => error!("{}: {}", problem.place, problem.message),
         }
     }
-    error!(
-        problems = problems.list.len() + problems.omitted,
-        "the new configuration is refused; the old one stays in force"
-    );
 }

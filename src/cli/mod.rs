@@ -28,6 +28,7 @@ mod render;
 mod run;
 mod select;
 mod signals;
+mod status;
 mod store;
 mod values;
 mod warm;
@@ -50,7 +51,11 @@ use crate::config;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let color = output::color_on_stderr(cli.color);
-    let level = cli.log_level.clone().unwrap_or_else(|| default_level(&cli.command));
+    let level = cli
+        .log_level
+        .clone()
+        .filter(|level| *level != Targets::new())
+        .unwrap_or_else(|| default_level(&cli.command));
     logging::start(cli.log_format, level, color);
     let exit = command(&cli).unwrap_or_else(|failure| {
         complain(&failure.message(color));
@@ -94,7 +99,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Publish(args) => block_on(publish::publish(args, style)),
         Command::Pause(args) => block_on(pause::pause(args)),
         Command::Resume(args) => block_on(pause::resume(args)),
-        Command::Status(args) => block_on(pause::status(args)),
+        Command::Status(args) => block_on(status::status(args)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),
         Command::Iam(args) => block_on(deploy::iam(args)),

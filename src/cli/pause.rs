@@ -1,16 +1,16 @@
-//! `warmd pause`, `warmd resume` and `warmd status`: what is in the state store.
+//! `warmd pause` and `warmd resume`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::TimeDelta;
 use clap::Args;
-use serde_json::json;
 
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
-use super::output::{print, print_json};
+use super::output::{complain, print};
+use super::select::near;
+use super::status::labels;
 use super::store::Store;
 use super::values;
 use super::wiring::World;
@@ -37,7 +37,7 @@ impl StateArgs {
     ///
     /// # Errors
     /// When none is given.
-    async fn open(&self) -> Result<Store, Failure> {
+    pub async fn open(&self) -> Result<Store, Failure> {
         if self.place().is_none() {
             let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
@@ -81,7 +81,7 @@ pub struct PauseArgs {
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub for_: Duration,
     /// Why, for people.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
     pub reason: String,
     /// The state store.
     #[command(flatten)]
@@ -102,20 +102,6 @@ pub struct ResumeArgs {
     pub state: StateArgs,
 }
 
-/// `warmd status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Only this function, as it is configured.
-    #[arg(value_name = "FUNCTION", value_parser = values::function)]
-    pub function: Option<FunctionRef>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// The state store.
-    #[command(flatten)]
-    pub state: StateArgs,
-}
-
 /// Pauses.
 ///
 /// # Errors
@@ -131,15 +117,43 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let change = |pauses: &mut Pauses| {
         pauses.prune(now);
         match &args.function {
-            Some(function) => {
-                pauses.functions.insert(function.to_string(), pause.clone());
-            }
-            None => pauses.all = Some(pause.clone()),
+            Some(function) => pauses.functions.insert(function.to_string(), pause.clone()),
+            None => pauses.all.replace(pause.clone()),
         }
     };
-    update(&store, PAUSES, change).await.map_err(unavailable)?;
+    let before = update(&store, PAUSES, change).await.map_err(unavailable)?;
     print(&format!("{} {pause}\n", name(args.function.as_ref())))?;
+    if let Some(before) = before {
+        let which = if before.until > until { ", longer" } else { "" };
+        print(&format!("this replaces a pause that held before{which}: {before}\n"))?;
+    }
+    // The pause holds whatever is known: its function may be served for the first time tomorrow.
+    match read::<Status>(&store, STATUS).await {
+        Ok(status) => warn(&status, args),
+        Err(error) => complain(&format!("warning: whether anything here is served is not known: {error}")),
+    }
     Ok(Exit::Success)
+}
+
+/// Says when it looks as if the pause stops nothing.
+fn warn(status: &Status, args: &PauseArgs) {
+    let place = args.state.place().unwrap_or_default();
+    if status.tick.is_none() && status.targets.is_empty() {
+        complain(&format!(
+            "warning: no tick has been noted at {place}: is it where the schedule keeps its state?"
+        ));
+        return;
+    }
+    let Some(function) = args.function.as_ref().map(ToString::to_string) else { return };
+    let known = labels(status.targets.keys());
+    if known.contains(function.as_str()) {
+        return;
+    }
+    let known = match near(&function, || known.iter().copied()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => format!("; known: {}", few(known.iter().copied())),
+    };
+    complain(&format!("warning: no tick at {place} has served `{function}` in the last two days{known}"));
 }
 
 /// Resumes.
@@ -165,89 +179,20 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Shows how the last tick went, and what is paused or asked for.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
-    let store = args.state.open().await?;
-    let now = SystemClock.now();
-    let mut status: Status = read(&store, STATUS).await.map_err(unavailable)?;
-    let mut pauses: Pauses = read(&store, PAUSES).await.map_err(unavailable)?;
-    let mut requests: Requests = read(&store, REQUESTS).await.map_err(unavailable)?;
-    pauses.prune(now);
-    requests.targets.retain(|_, request| now < request.until);
-    if let Some(function) = &args.function {
-        let label = function.to_string();
-        let of = |key: &String| key.rsplit_once(' ').is_some_and(|(known, _)| known == label);
-        status.targets.retain(|key, _| of(key));
-        requests.targets.retain(|key, _| of(key));
-        pauses.functions.retain(|known, _| *known == label);
-    }
-    if args.json {
-        print_json(&json!({ "status": status, "pauses": pauses, "requests": requests }))?;
-    } else {
-        print(&shown(&status, &pauses, &requests, now))?;
-    }
-    Ok(Exit::Success)
-}
-
-fn shown(status: &Status, pauses: &Pauses, requests: &Requests, now: DateTime<Utc>) -> String {
-    let mut out = String::new();
-    let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let ago = |at: DateTime<Utc>| {
-        let seconds = now.signed_duration_since(at).num_seconds().max(0);
-        if seconds < 120 { format!("{seconds} s ago") } else { format!("{} min ago", seconds / 60) }
-    };
-    let _ = match status.tick {
-        None => writeln!(out, "no tick has been noted here"),
-        Some(tick) => {
-            let left = match status.unfinished {
-                0 => String::new(),
-                left => format!(", {left} unfinished"),
-            };
-            writeln!(out, "last tick {} ({}), took {} ms{left}", time(tick), ago(tick), status.duration_ms)
-        }
-    };
-    if let Some(config) = &status.config {
-        let behind = match status.config_behind_since {
-            None => "as its source says".to_owned(),
-            Some(since) => format!("the last good one since {} ({})", time(since), ago(since)),
-        };
-        let _ = writeln!(out, "configuration {config}: {behind}");
-    }
-    for (key, last) in &status.targets {
-        let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let _ = writeln!(
-            out,
-            "  {key}: target {}, reached {reached}, {} ({})",
-            last.target,
-            last.verdict,
-            ago(last.tick)
-        );
-    }
-    if let Some(pause) = &pauses.all {
-        let _ = writeln!(out, "everything is {pause}");
-    }
-    for (function, pause) in &pauses.functions {
-        let _ = writeln!(out, "{function} is {pause}");
-    }
-    for (key, request) in &requests.targets {
-        let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{key} is asked for until {}, {} environments{reason}",
-            time(request.until),
-            request.concurrency
-        );
-    }
-    out
-}
-
 fn name(function: Option<&FunctionRef>) -> String {
     function.map_or_else(|| "everything".to_owned(), ToString::to_string)
 }
 
-fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
+/// The first of these names.
+fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const FEW: usize = 5;
+    let more = names.len().saturating_sub(FEW);
+    let names: Vec<String> = names.take(FEW).map(|name| format!("`{name}`")).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
+
+/// A store that cannot be read or written.
+pub fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
     Failure::Unexpected(error.to_string())
 }

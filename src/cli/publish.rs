@@ -1,8 +1,7 @@
 //! `warmd publish`: makes a configuration live, all of it at once, or goes back to the one before.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, TimeDelta};
 use clap::Args;
@@ -17,11 +16,10 @@ use super::exit::Exit;
 use super::output::{complain, print};
 use super::place::S3Place;
 use super::plan::Period;
-use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, version};
+use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, version};
 use super::render::{self, Style};
 use super::wiring::World;
 use crate::aws::Bucket;
-use crate::config::Loaded;
 use crate::domain::fleet::Fleet;
 use crate::domain::schedule::Minute;
 use crate::engine::ports::{Clock, Condition, Fetched, NotStored, Objects};
@@ -76,8 +74,9 @@ pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> 
 
 async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit, Failure> {
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-    let loaded = Origin::of_paths(paths, &Only::default()).load()?;
-    let files = files(&loaded)?;
+    let origin = Origin::of_paths(paths, &Only::default());
+    let loaded = origin.load()?;
+    let files = files(origin.texts(&loaded)?);
     let bucket = bucket(place).await?;
     // Read before anything is written: what is switched is what was compared with.
     let live = live(&bucket).await?;
@@ -90,19 +89,28 @@ async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit,
             Err(NotStored::Failed(error)) => return Err(Failure::Unexpected(error.to_string())),
         }
     }
-    if live.as_ref().is_some_and(|(_, manifest)| manifest.config == loaded.fleet.hash) {
-        print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
-        return Ok(Exit::Success);
-    }
-    let before = live.as_ref().map(|(_, manifest)| earlier(manifest)).unwrap_or_default();
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         config: loaded.fleet.hash.clone(),
         files: files.into_iter().map(|(file, _)| file).collect(),
         published: now(),
-        before,
+        before: live.as_ref().map(|(_, manifest)| earlier(manifest)).unwrap_or_default(),
     };
     // What was checked are the files here; what counts is what is there.
     version(&bucket, place, &manifest).await?;
+    if let Some((_, live)) = live.as_ref().filter(|(_, live)| live.config == manifest.config) {
+        let sound = live.files == manifest.files
+            || match version(&bucket, place, live).await {
+                Ok(_) => true,
+                // The same by name, but not what is there: it is replaced, and nobody is to go back to it.
+                Err(Failure::Configuration(_)) => false,
+                Err(failure) => return Err(failure),
+            };
+        if sound {
+            print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
+            return Ok(Exit::Success);
+        }
+        manifest.before.clone_from(&live.before);
+    }
     switch(&bucket, &manifest, live.as_ref().map(|(version, _)| version)).await?;
     print(&format!("{} is live at {place}\n", manifest.config))?;
     Ok(Exit::Success)
@@ -141,7 +149,10 @@ async fn live(bucket: &Bucket) -> Result<Option<(Version, Manifest)>, Failure> {
     match bucket.get(MANIFEST, None).await.map_err(|error| Failure::Unexpected(error.to_string()))? {
         Fetched::Object { bytes, version } => {
             let manifest = serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::Usage(format!("the manifest that is live cannot be read: {error}"))
+                Failure::Usage(format!(
+                    "the manifest that is live cannot be read: {error}\nhint: delete {MANIFEST}, or restore its earlier \
+                     version"
+                ))
             })?;
             Ok(Some((version, manifest)))
         }
@@ -187,16 +198,9 @@ fn show_difference(place: &S3Place, published: bool, new: &Fleet, style: Style) 
 }
 
 /// Every file that the configuration consists of, with its text, as it will be in the bucket.
-fn files(loaded: &Loaded) -> Result<Vec<(ManifestFile, String)>, Failure> {
-    let mut texts: BTreeMap<PathBuf, (bool, String)> = BTreeMap::new();
-    for path in loaded.attachments() {
-        let text = fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", path.display())))?;
-        texts.insert(plain(path)?, (false, text));
-    }
-    for file in loaded.files() {
-        texts.insert(plain(Path::new(&file.path))?, (true, file.text.clone()));
-    }
+fn files(texts: Vec<Text>) -> Vec<(ManifestFile, String)> {
+    let texts: BTreeMap<PathBuf, (bool, String)> =
+        texts.into_iter().map(|Text { path, configuration, text }| (path, (configuration, text))).collect();
     let root = common(texts.keys().map(PathBuf::as_path));
     let files = texts.into_iter().map(|(path, (configuration, text))| {
         let inside = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
@@ -205,23 +209,7 @@ fn files(loaded: &Loaded) -> Result<Vec<(ManifestFile, String)>, Failure> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         (ManifestFile { path: inside, key: format!("objects/{digest}/{name}"), configuration }, text)
     });
-    Ok(files.collect())
-}
-
-/// An absolute path without `.` and `..`, as far as the text tells.
-fn plain(path: &Path) -> Result<PathBuf, Failure> {
-    let absolute = std::path::absolute(path).map_err(|error| Failure::Unexpected(error.to_string()))?;
-    let mut out = PathBuf::new();
-    for component in absolute.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    Ok(out)
+    files.collect()
 }
 
 /// The deepest folder that all the files are in.

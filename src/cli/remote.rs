@@ -3,12 +3,14 @@
 //! Objects are read again only when they have changed. A manifest names every object of its version, and objects
 //! of a version are never written again: a reader sees the old configuration or the new one, never a mixture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{self, Runtime};
 
+use super::error::Failure;
 use super::place::S3Place;
 use crate::aws::{Bucket, Clients};
 use crate::config::{self, Loaded, Problem, Problems, SourceFile};
@@ -59,6 +61,17 @@ pub struct ManifestFile {
     pub configuration: bool,
 }
 
+/// A file's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Its path: absolute, or relative to a configuration in S3.
+    pub path: PathBuf,
+    /// Whether it is a configuration, not just a file that one names.
+    pub configuration: bool,
+    /// What it says.
+    pub text: String,
+}
+
 /// A configuration in S3.
 pub struct Remote {
     place: S3Place,
@@ -102,6 +115,16 @@ struct SeenFile {
 impl Seen {
     /// Checks it.
     fn load(&self, place: &S3Place, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
+        self.load_noting(place, filter, &mut BTreeSet::new())
+    }
+
+    /// The same, noting which files it names.
+    fn load_noting(
+        &self,
+        place: &S3Place,
+        filter: Option<&[Region]>,
+        named: &mut BTreeSet<String>,
+    ) -> Result<Loaded, Problems> {
         let root = place.to_string();
         let mut files = Vec::new();
         for (path, file) in self.files.iter().filter(|(_, file)| file.configuration) {
@@ -118,6 +141,7 @@ impl Seen {
             let wanted = relative(path.strip_prefix(&root).unwrap_or(path));
             let file = self.files.get(&wanted);
             let text = file.ok_or_else(|| "there is no such object".to_owned())?;
+            named.insert(wanted);
             text.text.as_ref().clone()
         };
         let mut loaded = config::resolve(files, &mut read, filter)?;
@@ -147,15 +171,7 @@ impl Remote {
     /// # Errors
     /// When S3 cannot be read.
     pub fn refresh(&self) -> Result<Vec<(String, String)>, Problems> {
-        let look = || match &self.runtime {
-            Some(runtime) => runtime.block_on(self.look()),
-            None => Err(ObjectsFailed("the process is ending".to_owned())),
-        };
-        // A thread that runs a runtime cannot block on another one; a thread of its own can.
-        let looked = std::thread::scope(|scope| scope.spawn(look).join());
-        let looked =
-            looked.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())));
-        match looked {
+        match self.wait(self.look()) {
             Ok(seen) => {
                 let stamps =
                     seen.files.iter().map(|(path, file)| (path.clone(), file.version.0.clone())).collect();
@@ -178,6 +194,59 @@ impl Remote {
     pub fn load(&self, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         seen.load(&self.place, filter)
+    }
+
+    /// What [`Remote::refresh`] saw last, as far as it is of the configuration.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn texts(&self) -> Result<Vec<Text>, Problems> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut named = BTreeSet::new();
+        seen.load_noting(&self.place, None, &mut named)?;
+        let texts = seen.files.into_iter().filter(|(path, file)| file.configuration || named.contains(path));
+        let text = |(path, file): (String, SeenFile)| match file.text.as_ref() {
+            Ok(text) => Ok(Text { path: path.into(), configuration: file.configuration, text: text.clone() }),
+            Err(reason) => Err(problem(&format!("{}/{path}", self.place), reason.clone())),
+        };
+        texts.map(text).collect()
+    }
+
+    /// The newest of the versions that were live before which is sound and `accepted`, and when it was replaced. None
+    /// when there is none, nothing was published, or S3 cannot be read.
+    pub fn earlier(
+        &self,
+        filter: Option<&[Region]>,
+        accepted: &dyn Fn(&Loaded) -> bool,
+    ) -> Option<(Loaded, String)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (_, Manifest { mut published, before, .. }) = seen.manifest?;
+        for EarlierVersion { config, files, published: live_from } in before {
+            let manifest = Manifest { config, files, published: live_from.clone(), before: Vec::new() };
+            let read = async {
+                let bucket = self.bucket().await?;
+                self::published(&bucket, &Seen::default(), Version(String::new()), manifest).await
+            };
+            match self.wait(read).ok()?.load(&self.place, filter) {
+                Ok(loaded) if accepted(&loaded) => return Some((loaded, published)),
+                Ok(_) | Err(_) => published = live_from,
+            }
+        }
+        None
+    }
+
+    /// Waits for what is read.
+    fn wait<T: Send>(
+        &self,
+        reading: impl Future<Output = Result<T, ObjectsFailed>> + Send,
+    ) -> Result<T, ObjectsFailed> {
+        let wait = || match &self.runtime {
+            Some(runtime) => runtime.block_on(reading),
+            None => Err(ObjectsFailed("the process is ending".to_owned())),
+        };
+        // A thread that runs a runtime cannot block on another one; a thread of its own can.
+        let waited = std::thread::scope(|scope| scope.spawn(wait).join());
+        waited.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())))
     }
 
     async fn look(&self) -> Result<Seen, ObjectsFailed> {
@@ -262,10 +331,11 @@ async fn published(
 /// A version as who reads it at `place` will understand it.
 ///
 /// # Errors
-/// Every mistake in it, and what cannot be read.
-pub async fn version(bucket: &Bucket, place: &S3Place, manifest: &Manifest) -> Result<Loaded, Problems> {
+/// Every mistake in it, or that S3 cannot be read.
+pub async fn version(bucket: &Bucket, place: &S3Place, manifest: &Manifest) -> Result<Loaded, Failure> {
     let seen = published(bucket, &Seen::default(), Version(String::new()), manifest.clone()).await;
-    seen.map_err(|error| problem(&place.to_string(), format!("cannot be read: {error}")))?.load(place, None)
+    let seen = seen.map_err(|error| Failure::Unexpected(format!("{place} cannot be read: {error}")))?;
+    Ok(seen.load(place, None)?)
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
@@ -293,4 +363,22 @@ pub fn relative(path: &str) -> String {
 /// A mistake of a whole source.
 pub fn problem(path: &str, message: String) -> Problems {
     Problem::of_file(path, message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Exit;
+
+    #[tokio::test]
+    async fn that_s3_cannot_be_read_is_no_mistake_of_the_configuration() {
+        // Nobody listens there.
+        let bucket = Clients::local("http://127.0.0.1:1").bucket("warmd-config", "live").unwrap();
+        let place = S3Place { bucket: "warmd-config".to_owned(), prefix: "live".to_owned() };
+        let file =
+            ManifestFile { path: "a.yaml".to_owned(), key: "objects/a".to_owned(), configuration: true };
+        let manifest = Manifest { files: vec![file], ..Manifest::default() };
+        let failure = version(&bucket, &place, &manifest).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Failed, "{failure}");
+    }
 }

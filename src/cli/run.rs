@@ -16,10 +16,10 @@ use super::store::Store;
 use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
-use crate::domain::metrics::Circumstances;
+use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
-use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::Recorder;
 use crate::engine::state::Memory;
@@ -64,13 +64,19 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         report.rounds.extend(plan.skipped.iter().cloned());
         // Another minute than the present is nothing that later ticks should go by.
         if args.at.is_none() {
-            keeper.note(&plan, &plan.due, &report, None).await;
+            // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
+            let cause =
+                if args.due_only { Cause::Schedule { config_behind_since: None } } else { Cause::Asked };
+            keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
         }
         let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.
         let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
         let recorded = TickReport { tick: at, ..report.clone() };
-        let recorded = recorder.record(&recorded, &fleet.metrics, Circumstances::default()).await;
+        // One by hand would tell whoever watches for missing ticks that the schedule runs.
+        let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
+        let circumstances = Circumstances { share, ..Circumstances::default() };
+        let recorded = recorder.record(&recorded, &fleet.metrics, circumstances).await;
         shown?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };

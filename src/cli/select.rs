@@ -16,13 +16,18 @@ pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f T
     }
     let written = function.to_string();
     let labels = || fleet.targets.iter().map(|target| target.label.as_str());
-    // The name alone, of a function that is configured with a qualifier, is the likeliest slip.
-    let qualified = labels().find(|label| label.split_once(':').is_some_and(|(name, _)| name == written));
-    let hint = match qualified.or_else(|| nearest(&written, labels())) {
+    let hint = match near(&written, labels) {
         Some(label) => format!("\nhint: did you mean `{label}`?"),
         None => String::new(),
     };
     Err(Failure::Usage(format!("`{written}` is not in the configuration{hint}")))
+}
+
+/// What was probably meant by a function that is not among `labels`.
+pub fn near<'l, L: Iterator<Item = &'l str>>(written: &str, labels: impl Fn() -> L) -> Option<&'l str> {
+    // The name alone, of a function that is configured with a qualifier, is the likeliest slip.
+    let qualified = labels().find(|label| label.split_once(':').is_some_and(|(name, _)| name == written));
+    qualified.or_else(|| nearest(written, labels()))
 }
 
 /// The one target of `function` that is meant.

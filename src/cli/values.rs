@@ -107,6 +107,17 @@ pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
 }
 
+/// A reason, for people: not blank.
+///
+/// # Errors
+/// What was expected.
+pub fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is for whoever finds the fleet cold: say why, such as 'change freeze'".to_owned()),
+        reason => Ok(reason.to_owned()),
+    }
+}
+
 /// The names of the protocols.
 pub fn protocols() -> PossibleValuesParser {
     PossibleValuesParser::new(Protocol::NAMES.iter().copied().chain(["custom"]))
@@ -234,14 +245,21 @@ pub fn json(text: &str) -> Result<serde_json::Value, String> {
 }
 
 /// A log filter: a level, or directives such as `info,warmd=debug`. Not an `EnvFilter`: its filters by field bring two
-/// regex engines, and nobody needs them here.
+/// regex engines, and nobody needs them here. Nothing, as an empty environment variable has it, is no directive.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn log_filter(text: &str) -> Result<Targets, String> {
-    text.parse().map_err(|error| {
-        format!("{error}; expected error, warn, info, debug, trace, or directives such as info,warmd=debug")
-    })
+    let expected = "expected error, warn, info, debug, trace, or directives such as info,warmd=debug";
+    // The parser takes nothing for `error`, and all else for the name of a target, which nothing then has.
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
+        return Err(format!("`{wrong}` is no directive; {expected}"));
+    }
+    if parts.is_empty() {
+        return Ok(Targets::new());
+    }
+    parts.join(",").parse().map_err(|error| format!("{error}; {expected}"))
 }
 
 #[cfg(test)]
@@ -303,5 +321,21 @@ mod tests {
         assert!(cron("* * * * *").unwrap_err().contains("seconds first"));
         assert!(json("{").unwrap_err().contains("line 1 column 1"));
         assert!(log_filter("warmd=loud").is_err());
+    }
+
+    #[test]
+    fn a_log_filter_is_what_it_looks_like() {
+        let shown = |text: &str| log_filter(text).map(|filter| filter.to_string());
+        for same in ["info", " info", "info,", ",info ,,"] {
+            assert_eq!(shown(same), Ok("info".to_owned()), "{same}");
+        }
+        assert_eq!(log_filter("warn, warmd=debug"), log_filter("warn,warmd=debug"));
+        insta::assert_snapshot!(shown("warn,warmd[tick]=debug").unwrap_err(), @"`warmd[tick]=debug` is no directive; expected error, warn, info, debug, trace, or directives such as info,warmd=debug");
+        for none in ["", " , "] {
+            assert_eq!(log_filter(none), Ok(Targets::new()));
+        }
+        for wrong in ["warmd = debug", "info warn"] {
+            assert!(shown(wrong).unwrap_err().contains("expected error, warn"), "{wrong}");
+        }
     }
 }

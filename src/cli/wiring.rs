@@ -93,8 +93,23 @@ impl World {
     /// # Errors
     /// As [`World::engine`].
     pub fn cap(&self, max_in_flight: u32, largest: u32) -> Result<usize, Failure> {
-        let capacity = descriptors::capacity(self.descriptors_per_ping);
+        let capacity = self.room(largest)?;
         let wanted = usize::try_from(max_in_flight).unwrap_or(usize::MAX);
+        if wanted > capacity {
+            warn!(
+                max_in_flight,
+                capacity, "the limit of open files allows fewer pings in flight than limits.max_in_flight"
+            );
+        }
+        Ok(wanted.min(capacity))
+    }
+
+    /// For how many pings at once there is room.
+    ///
+    /// # Errors
+    /// As [`World::engine`].
+    pub fn room(&self, largest: u32) -> Result<usize, Failure> {
+        let capacity = descriptors::capacity(self.descriptors_per_ping);
         if u64::from(largest) > capacity as u64 {
             let needed = descriptors::needed(largest, self.descriptors_per_ping);
             return Err(Failure::Usage(format!(
@@ -103,13 +118,7 @@ impl World {
                  environments at once"
             )));
         }
-        if wanted > capacity {
-            warn!(
-                max_in_flight,
-                capacity, "the limit of open files allows fewer pings in flight than limits.max_in_flight"
-            );
-        }
-        Ok(wanted.min(capacity))
+        Ok(capacity)
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Plain documents and pure functions on them. Where they are kept is not their business.
 
+mod status;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};
-use super::schedule::{self, Minute, Mode};
-use super::tick::{RoundRecord, TickReport, Verdict};
+use super::schedule::{self, Minute};
+
+pub use self::status::{LastRound, Skip, Status};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -38,12 +41,6 @@ const REQUESTS_LIVE: TimeDelta = TimeDelta::hours(1);
 /// What a target is known by in the documents: its label and its region.
 pub fn key(target: &Target) -> String {
     format!("{} {}", target.label, target.region())
-}
-
-/// The same, from a round's record.
-fn key_of(round: &RoundRecord) -> String {
-    let qualifier = round.qualifier.as_ref().map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
-    format!("{}{qualifier} {}", round.function, round.region)
 }
 
 // ---------------------------------------------------------------------------------------------------- requests
@@ -242,6 +239,8 @@ pub struct Served {
     pub targets: BTreeMap<String, i64>,
     /// Targets with pings that nobody has waited for to the end, and until when they may run.
     pub busy: BTreeMap<String, DateTime<Utc>>,
+    /// A number drawn for the latest delivery that has taken targets on, as in [`Taken::by`].
+    pub claimed_by: Option<u32>,
 }
 
 impl Served {
@@ -249,17 +248,14 @@ impl Served {
     ///
     /// Whatever has been due for a target since it was last served: so what a lost tick has left is made up at the
     /// next one, and what has been served in this minute is not served again. Targets of which nothing is known
-    /// have been due since the latest tick, or since the firing before when there was none.
+    /// have been due since the firing before, or since the latest tick when that is longer ago. A tick in this very
+    /// minute says nothing about them: it may be that of another process, which has other targets.
     pub fn plan(&self, fleet: &Fleet, now: Minute, previous: Minute) -> Vec<schedule::Due> {
-        let ticked = self.ticked.map(Minute::from_epoch);
-        if self.targets.is_empty() && ticked.is_none() {
-            return schedule::plan_tick(fleet, now, Mode::DueSince(previous));
-        }
+        let unknown = self.ticked.map_or(previous, |ticked| Minute::from_epoch(ticked).min(previous));
         let targets = fleet.targets.iter().enumerate();
         let due = targets.filter_map(|(index, target)| {
             let served = self.targets.get(&key(target)).map(|minute| Minute::from_epoch(*minute));
-            let since = served.or(ticked).unwrap_or(previous);
-            let why = schedule::due_since(target, since, now)?;
+            let why = schedule::due_since(target, served.unwrap_or(unknown), now)?;
             Some(schedule::Due { index, target: schedule::target(target, now), why })
         });
         due.collect()
@@ -270,25 +266,33 @@ impl Served {
         self.busy.get(&key(target)).is_some_and(|until| now < *until)
     }
 
-    /// Notes what a tick at `minute` has served: `targets`, and `busy` with how long their pings may run.
-    pub fn note<'t>(
-        &mut self,
-        minute: Minute,
-        targets: impl IntoIterator<Item = &'t Target>,
-        busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>,
-    ) {
+    /// Notes what a tick at `minute` has served.
+    pub fn note<'t>(&mut self, minute: Minute, targets: impl IntoIterator<Item = &'t Target>) {
         // Deliveries may overtake each other: what is known stays when it is newer.
         self.ticked = self.ticked.max(Some(minute.epoch()));
         for target in targets {
             let served = self.targets.entry(key(target)).or_insert(i64::MIN);
             *served = (*served).max(minute.epoch());
         }
-        for (target, until) in busy {
-            self.busy.insert(key(target), until);
-        }
         let forgotten = minute.epoch() - FORGOTTEN_AFTER.num_minutes();
         self.targets.retain(|_, served| *served > forgotten);
         self.busy.retain(|_, until| *until > minute.instant());
+    }
+
+    /// Takes back that a tick at `minute` has served the target of that [`key`]: it was served at `before`. Nothing
+    /// is taken back of what another tick has noted.
+    pub fn take_back(&mut self, key: &str, minute: Minute, before: Minute) {
+        if let Some(served) = self.targets.get_mut(key).filter(|served| **served == minute.epoch()) {
+            *served = before.epoch();
+        }
+    }
+
+    /// Notes until when the pings of targets may run that nobody has waited for to the end.
+    pub fn note_busy<'t>(&mut self, busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>) {
+        for (target, until) in busy {
+            let known = self.busy.entry(key(target)).or_insert(until);
+            *known = until.max(*known);
+        }
     }
 }
 
@@ -334,67 +338,6 @@ impl Shards {
     /// Gives back what the delivery `by` has taken on and not served.
     pub fn give_back(&mut self, id: &str, by: u32) {
         self.taken.retain(|known, taken| known != id || taken.by != by);
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------- status
-
-/// How the last tick went, and how each target's last round did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The latest tick.
-    pub tick: Option<DateTime<Utc>>,
-    /// The configuration's hash.
-    pub config: Option<String>,
-    /// Since when the configuration in force is not what its source says; none when it is.
-    pub config_behind_since: Option<DateTime<Utc>>,
-    /// How long the latest tick took, ms.
-    pub duration_ms: u64,
-    /// Targets that were due in the latest tick and not served.
-    pub unfinished: usize,
-    /// The last round of each target, by [`key`].
-    pub targets: BTreeMap<String, LastRound>,
-}
-
-/// A target's last round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastRound {
-    /// The tick of the round.
-    pub tick: DateTime<Utc>,
-    /// Environments wanted.
-    pub target: u32,
-    /// Environments proven; none when unknown.
-    pub reached: Option<u32>,
-    /// What was concluded: `reached`, `unproven`, `short` or `skipped`.
-    pub verdict: String,
-}
-
-impl Status {
-    /// Takes a tick in.
-    pub fn note(&mut self, report: &TickReport, config_behind_since: Option<DateTime<Utc>>) {
-        if self.tick.is_none_or(|tick| tick <= report.tick) {
-            self.tick = Some(report.tick);
-            self.config.clone_from(&report.config);
-            self.config_behind_since = config_behind_since;
-            self.duration_ms = report.duration_ms;
-            self.unfinished = report.unfinished.len();
-        }
-        for round in &report.rounds {
-            let verdict = match round.verdict {
-                Verdict::Reached => "reached",
-                Verdict::Unproven => "unproven",
-                Verdict::Short => "short",
-                Verdict::Skipped => "skipped",
-            };
-            let last = LastRound {
-                tick: report.tick,
-                target: round.target,
-                reached: round.reached,
-                verdict: verdict.to_owned(),
-            };
-            self.targets.insert(key_of(round), last);
-        }
-        self.targets.retain(|_, last| last.tick + FORGOTTEN_AFTER > report.tick);
     }
 }
 

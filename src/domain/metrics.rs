@@ -86,7 +86,7 @@ pub enum Metric {
     Functions,
     /// Rounds of unknown cost.
     CostUnknown,
-    /// Scheduled events that came too late.
+    /// Events that came too late.
     TicksStale,
     /// How long the configuration in force has been the last good one.
     ConfigAge,
@@ -171,7 +171,7 @@ impl Metric {
                 "TickDuration",
                 Milliseconds,
                 Fleet,
-                "how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds",
+                "how long the tick took; of scheduled ticks only (from cron: `run --once --due-only`), not of shards, requests and operators' rounds",
             ),
             Self::Functions => ("Functions", Count, Fleet, "targets that were due, skipped rounds included"),
             Self::CostUnknown => {
@@ -181,7 +181,7 @@ impl Metric {
                 "TicksStale",
                 Count,
                 FleetNotZero,
-                "scheduled events that came too late to be served; nothing was sent for them",
+                "events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them",
             ),
             Self::ConfigAge => (
                 "ConfigAge",
@@ -265,7 +265,7 @@ pub enum Share {
 pub struct Circumstances {
     /// How much of a tick is told.
     pub share: Share,
-    /// Scheduled events that came too late.
+    /// Events that came too late.
     pub ticks_stale: u32,
     /// How long the configuration in force has been the last good one; none when it is what its source says.
     pub config_age: Option<Duration>,
@@ -686,10 +686,10 @@ mod tests {
         | `S3EgressBytes` | Bytes | fleet | bytes that the pings made functions read from S3 |
         | `S3EgressCost` | None | fleet, target | US dollars for those bytes, as far as known |
         | `WarmingCost` | None | fleet, target | US dollars for requests, compute, S3 requests and S3 egress, as far as known |
-        | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only, not of shards, requests and operators' rounds |
+        | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only (from cron: `run --once --due-only`), not of shards, requests and operators' rounds |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
-        | `TicksStale` | Count | fleet, when not 0 | scheduled events that came too late to be served; nothing was sent for them |
+        | `TicksStale` | Count | fleet, when not 0 | events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them |
         | `ConfigAge` | Seconds | fleet, when not 0 | how long the configuration in force has not been what its source says, because that is refused or cannot be read |
         | `Target` | Count | target | environments wanted |
         | `Reached` | Count | target | environments proven; not sent when unknown |

@@ -243,7 +243,7 @@ mod tests {
         let shard = pack(&[round("nlp:live", 10), round("nlp:$LATEST", 2)], 500, TICK, Some("abc")).remove(0);
         for shard in [shard.clone(), Shard { run: Some("request-1".to_owned()), ..shard }] {
             let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
-            assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard(shard)));
+            assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard { at: None, shard }));
         }
     }
 

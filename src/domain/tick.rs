@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::cost::RoundQuantities;
 use super::fleet::Target;
@@ -232,7 +232,7 @@ pub struct RoundCost {
 }
 
 /// What proves the number of environments reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// Distinct ids that the handlers answered.
@@ -287,6 +287,20 @@ pub enum Skipped {
     CustomPayload,
     /// The shard that it is in was delivered before, and has been served.
     Served,
+}
+
+impl Skipped {
+    /// Its name, as in the tick object.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in-flight",
+            Self::DryRun => "dry-run",
+            Self::Paused => "paused",
+            Self::Coalesced => "coalesced",
+            Self::CustomPayload => "custom-payload",
+            Self::Served => "served",
+        }
+    }
 }
 
 /// A target that was due and was not served.

@@ -30,6 +30,20 @@ pub enum Lasting {
     No,
 }
 
+/// Where rounds come from that are noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A tick of the schedule.
+    Schedule {
+        /// See [`Status::config_behind_since`].
+        config_behind_since: Option<DateTime<Utc>>,
+    },
+    /// A part of such a tick that was handed on.
+    Shard,
+    /// Somebody asked for them: an operator.
+    Asked,
+}
+
 /// Plans ticks with a state store.
 #[derive(Debug)]
 pub struct Keeper<S> {
@@ -92,7 +106,13 @@ impl<S: State> Keeper<S> {
             Lasting::No => schedule::plan_tick(fleet, minute, Mode::DueSince(previous)),
             Lasting::Yes => {
                 let pauses = self.pauses().await;
+                // A write of which the answer was lost is run again, and has to be known as one's own.
+                let by = rand::random();
+                let mut mine = None;
                 let claim = |served: &mut Served| {
+                    if let Some(mine) = mine.take_if(|_| served.claimed_by == Some(by)) {
+                        return mine;
+                    }
                     let due = served.plan(fleet, minute, previous);
                     let targets = due.iter().filter_map(|due| fleet.targets.get(due.index));
                     let free: Vec<&Target> = targets
@@ -104,7 +124,9 @@ impl<S: State> Keeper<S> {
                         (key, before)
                     };
                     let claimed: BTreeMap<_, _> = free.iter().map(before).collect();
-                    served.note(minute, free, []);
+                    served.claimed_by = if free.is_empty() { served.claimed_by } else { Some(by) };
+                    served.note(minute, free);
+                    mine = Some((due.clone(), claimed.clone()));
                     (due, claimed)
                 };
                 match update(&self.state, SERVED, claim).await {
@@ -261,56 +283,70 @@ impl<S: State> Keeper<S> {
         plan
     }
 
-    /// Notes how a tick went: what was not served after all is late at the next one, what is still in flight is left
-    /// alone until it must have ended, and people can ask how it went.
+    /// Notes how rounds went, when they have ended at `now`: what was not served after all is late at the next tick,
+    /// what is still in flight is left alone until it must have ended, and people can ask how it went.
     ///
-    /// `sent` are the rounds that the tick was given; `behind_since` is for [`Status::config_behind_since`].
+    /// `sent` are the rounds that were given out.
     pub async fn note(
         &self,
         plan: &Plan,
         sent: &[Due],
         report: &TickReport,
-        behind_since: Option<DateTime<Utc>>,
+        cause: Cause,
+        now: DateTime<Utc>,
     ) {
         if self.lasting == Lasting::No {
             return;
         }
-        let undone: HashSet<String> = left_undone(sent, report);
-        let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
-        let busy: Vec<(&Target, DateTime<Utc>)> = sent
-            .iter()
-            .filter(|due| {
-                report.unfinished.iter().any(|left| {
-                    left.reason == UnfinishedReason::InFlight
-                        && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
-                })
-            })
-            .map(|due| {
-                let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
-                // They may have been released in the last moment.
-                (due.target.as_ref(), report.tick + took + timeout + BUSY_MARGIN)
-            })
-            .collect();
         let minute = Minute::of(report.tick);
+        // Which minute each target goes back to.
+        let undone: Vec<(String, Minute)> = match cause {
+            Cause::Schedule { .. } | Cause::Shard => {
+                let undone = left_undone(sent, report);
+                let undone = sent
+                    .iter()
+                    .map(|due| (ledger::key(&due.target), due))
+                    .filter(|(key, _)| undone.contains(key));
+                let before = |(key, due): (String, &Due)| {
+                    // An interval ago, when nothing is known: there is a due minute in every interval.
+                    let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
+                    let before = plan.claimed.get(&key).copied().flatten().map(Minute::from_epoch);
+                    (key, before.unwrap_or(interval_ago))
+                };
+                undone.map(before).collect()
+            }
+            // It was never noted that these were served.
+            Cause::Asked => Vec::new(),
+        };
+        let in_flight = |due: &&Due| {
+            report.unfinished.iter().any(|left| {
+                left.reason == UnfinishedReason::InFlight
+                    && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
+            })
+        };
+        let busy = sent.iter().filter(in_flight).map(|due| {
+            let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
+            // They may have been released in the last moment, however long ago the tick's own time is.
+            (due.target.as_ref(), now + timeout + BUSY_MARGIN)
+        });
+        let busy: Vec<(&Target, DateTime<Utc>)> = busy.collect();
         if !undone.is_empty() || !busy.is_empty() {
             let correct = |served: &mut Served| {
-                for due in sent {
-                    let key = ledger::key(&due.target);
-                    if !undone.contains(&key) {
-                        continue;
-                    }
-                    // An interval ago, when nothing is known: there is a due minute in every interval.
-                    let before = plan.claimed.get(&key).copied().flatten();
-                    let before = before.unwrap_or(minute.epoch() - i64::from(due.target.interval_minutes));
-                    served.targets.insert(key, before);
+                for (key, before) in &undone {
+                    served.take_back(key, minute, *before);
                 }
-                served.note(minute, [], busy.iter().copied());
+                served.note_busy(busy.iter().copied());
             };
             if let Err(unavailable) = update(&self.state, SERVED, correct).await {
                 say(&unavailable, "what was left undone is not noted");
             }
         }
-        let status = |status: &mut Status| status.note(report, behind_since);
+        let status = |status: &mut Status| match cause {
+            Cause::Schedule { config_behind_since } => status.note_tick(report, config_behind_since),
+            Cause::Shard => status.note_rounds(&report.rounds, report.tick),
+            // Whatever minute was asked for, the pings were sent now.
+            Cause::Asked => status.note_rounds(&report.rounds, now),
+        };
         if let Err(unavailable) = update(&self.state, STATUS, status).await {
             say(&unavailable, "how the tick went is not noted");
         }
@@ -334,16 +370,13 @@ impl<S: State> Keeper<S> {
         // Only what is noted of the targets: the tick of this minute may still come.
         let note = |served: &mut Served| {
             let ticked = served.ticked;
-            served.note(minute, targets.iter().copied(), []);
+            served.note(minute, targets.iter().copied());
             served.ticked = ticked;
         };
         if let Err(unavailable) = update(&self.state, SERVED, note).await {
             say(&unavailable, "the request's rounds are not noted");
         }
-        let status = |status: &mut Status| {
-            let config_behind_since = status.config_behind_since;
-            status.note(report, config_behind_since);
-        };
+        let status = |status: &mut Status| status.note_rounds(&report.rounds, report.tick);
         if let Err(unavailable) = update(&self.state, STATUS, status).await {
             say(&unavailable, "how the request went is not noted");
         }

@@ -1,19 +1,22 @@
 //! The release: a gate that lets all pings of a round go together.
 //!
 //! Every ping of a round holds a [`Ticket`]. It makes its request ready (serialised, signed, on an open connection) and
-//! then waits at the gate. The gate opens when every ticket has arrived or has been given up, or when the patience
-//! is over: one slow connection must not hold back the others.
+//! then waits at the gate. The gate opens when every ticket has arrived or has been given up, or when no other has come
+//! for as long as the patience lasts: one slow connection must not hold back the others, while a thousand handshakes
+//! on a small part of a core may take their time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 #[derive(Debug)]
 struct Gate {
     missing: AtomicUsize,
+    /// When the last ticket came or was given up; at first, when the release was made.
+    latest: Mutex<Instant>,
     open: watch::Sender<bool>,
     opened_at: OnceLock<Instant>,
 }
@@ -24,7 +27,12 @@ impl Gate {
         self.open.send_replace(true);
     }
 
+    fn latest(&self) -> MutexGuard<'_, Instant> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn arrive(&self) {
+        *self.latest() = Instant::now();
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.open();
         }
@@ -47,10 +55,12 @@ pub struct Ticket {
 }
 
 impl Release {
-    /// A release for `pings` pings that opens at the latest when `patience` has passed since [`Release::watch`].
+    /// A release for `pings` pings that opens at the latest when `patience` has passed since the last of those that
+    /// have come.
     pub fn new(pings: usize, patience: Duration) -> Self {
         let gate = Gate {
             missing: AtomicUsize::new(pings),
+            latest: Mutex::new(Instant::now()),
             open: watch::Sender::new(pings == 0),
             opened_at: OnceLock::new(),
         };
@@ -63,11 +73,18 @@ impl Release {
         Ticket { gate: Arc::clone(&self.gate), arrived: false }
     }
 
-    /// Waits until the gate is open and tells when that was; opens it when the patience is over.
+    /// Waits until the gate is open and tells when that was; opens it when nobody has come for too long.
     pub async fn watch(&self) -> Instant {
         let mut open = self.gate.open.subscribe();
-        if tokio::time::timeout(self.patience, open.wait_for(|open| *open)).await.is_err() {
-            self.gate.open();
+        loop {
+            let until = *self.gate.latest() + self.patience;
+            if timeout_at(until, open.wait_for(|open| *open)).await.is_ok() {
+                break;
+            }
+            if *self.gate.latest() + self.patience <= until {
+                self.gate.open();
+                break;
+            }
         }
         self.opened_at()
     }
@@ -90,6 +107,11 @@ impl Ticket {
         // The sender lives in the gate that this ticket holds, so waiting cannot fail.
         let _ = open.wait_for(|open| *open).await;
         *self.gate.opened_at.get_or_init(Instant::now)
+    }
+
+    /// Whether the others have gone already.
+    pub fn is_late(&self) -> bool {
+        *self.gate.open.borrow()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::fleet::{Prepare, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, Attempt, Exchange, conclude, top_up};
 
-/// How long the release waits for the slowest ping to be ready. Above the SDK's connect timeout of 3.1 s, so that
+/// How long the release waits for the next ping to be ready. Above the SDK's connect timeout of 3.1 s, so that
 /// a ping whose connection fails does not delay the others longer than it takes to know that.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -265,6 +265,28 @@ async fn the_gate_opens_when_all_have_arrived_or_given_up() {
     assert_eq!(release.watch().await, one);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_gate_waits_while_pings_keep_coming_and_not_for_one_alone() {
+    const APART: Duration = Duration::from_secs(4);
+    let mut release = Release::new(4, Duration::from_secs(5));
+    let mut tickets: Vec<_> = (0..4).map(|_| release.ticket()).collect();
+    let mut last = tickets.pop().unwrap();
+    let began = Instant::now();
+    for (number, mut ticket) in (1..).zip(tickets) {
+        tokio::spawn(async move {
+            tokio::time::sleep(number * APART).await;
+            ticket.ready().await;
+        });
+    }
+    assert_eq!(release.watch().await - began, 3 * APART + Duration::from_secs(5));
+    assert!(last.is_late());
+    assert_eq!(
+        last.ready().await - began,
+        3 * APART + Duration::from_secs(5),
+        "it goes with the same origin"
+    );
+}
+
 /// A wall clock that moves with tokio's, and may be set ahead.
 struct Wall {
     start: DateTime<Utc>,

@@ -144,7 +144,7 @@ async fn prepare() {
         println!("  (this machine allows no CPU quota: the lines of a seventh of a core are left out)");
     }
     let small = quota.as_ref().map(|quota| Some(quota.0.as_path()));
-    for (cpu, cgroup) in [("two cores", Some(None)), ("1/7 of a core", small)] {
+    for (cpu, cgroup) in [("the machine's", Some(None)), ("1/7 of a core", small)] {
         let Some(cgroup) = cgroup else { continue };
         for word in ["off", "dry-run"] {
             let mut processes = Vec::new();

@@ -254,6 +254,25 @@ fn metrics_that_cloudwatch_refuses_are_lines_on_stderr_and_exit_1() {
 }
 
 #[test]
+fn only_what_a_schedule_runs_counts_as_a_tick_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n";
+    let emulate = Emulate::start(folder.path(), faults);
+    let configs = write(folder.path(), "two.yaml", TWO);
+    let duration = |more: &[&str]| {
+        let args = [&["run", "--once"], more, &[configs.to_str().unwrap()]].concat();
+        let done = done(with_aws(warmd(&args), &emulate.endpoint));
+        let mut lines = done.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.next().unwrap()["TickDuration"].is_number()
+    };
+    assert!(duration(&["--due-only"]), "from cron");
+    assert!(
+        !duration(&[]) && !duration(&["--at", MORNING]) && !duration(&["--due-only", "--at", MORNING]),
+        "by hand"
+    );
+}
+
+#[test]
 fn regions_can_be_picked_by_flag_and_by_environment() {
     let regions = |command| {
         let tick = done(command).json();

@@ -120,17 +120,96 @@ fn what_nobody_could_read_there_is_not_made_live() {
     assert_eq!(account.run(&["check", PLACE]).code, 0);
 }
 
+/// Asks S3, and returns the answer's body.
+fn s3(account: &Account, method: &str, key: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
+    let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
+    let length = body.len();
+    write!(
+        stream,
+        "{method} /warmd-config/{key} HTTP/1.1\r\nhost: s3\r\n{signed}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// The object of a configuration.
+fn object(text: &str) -> String {
+    let digest: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("live/objects/{digest}/fleet.yaml")
+}
+
+#[test]
+fn what_is_live_but_cannot_be_read_there_is_no_success() {
+    let account = Account::new();
+    let configs = account.configs();
+    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    let manifest = s3(&account, "GET", "live/manifest.json", "");
+    // A manifest of the same name that names another object.
+    s3(&account, "PUT", "live/manifest.json", &manifest.replace("fleet.yaml\",", "fleet.yml\","));
+    assert_eq!(account.run(&["check", PLACE]).code, 2);
+    let again = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((again.code, again.stdout.contains("already")), (0, false), "{}", again.stderr);
+    assert_eq!(account.run(&["check", PLACE]).code, 0);
+    let back = account.run(&["publish", "--rollback", PLACE]);
+    assert_eq!((back.code, back.stderr.contains("nothing was live")), (2, true), "{}", back.stderr);
+    // An object that is not what its name says.
+    s3(&account, "PUT", &object(FLEET), "version: 2\n");
+    let refused = account.run(&["publish", &configs, PLACE]);
+    assert_eq!((refused.code, refused.stdout.contains("already")), (2, false), "{}", refused.stdout);
+    // A manifest that is none.
+    s3(&account, "PUT", "live/manifest.json", "{");
+    for args in [&["publish", &configs, PLACE][..], &["publish", "--rollback", PLACE]] {
+        let refused = account.run(args);
+        let hint = "hint: delete manifest.json, or restore its earlier version";
+        assert_eq!((refused.code, refused.stderr.contains(hint)), (2, true), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn commands_refuse_a_broken_publication_whatever_was_live_before() {
+    let account = Account::new();
+    assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
+    let new = FLEET.replace("concurrency: 3", "concurrency: 4");
+    account.write("fleet.yaml", &new);
+    assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
+    s3(&account, "PUT", &object(&new), "version: 2\n");
+    for command in [&["check", PLACE][..], &["plan", PLACE], &["run", "--once", PLACE], &["run", PLACE]] {
+        let refused = account.run(command);
+        let told = refused.stderr.contains("this version is not known");
+        assert_eq!((refused.code, told), (2, true), "{command:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
+    let account = Account::new();
+    let lying = "s3://warmd-config/lying";
+    s3(&account, "PUT", "lying/fleet.yaml", FLEET);
+    s3(&account, "PUT", "lying/holidays/uk.yaml", "dates: [2027-12-25]\n");
+    s3(&account, "PUT", "lying/elsewhere/unused.yaml", "dates: [2027-12-26]\n");
+    for (from, to) in [(lying, PLACE), (PLACE, "s3://warmd-config/other"), (lying, lying)] {
+        let published = account.run(&["publish", from, to]);
+        assert_eq!(published.code, 0, "{from} {to}: {}", published.stderr);
+        assert_eq!(account.run(&["check", to]).code, 0);
+        let key = format!("{}/manifest.json", to.trim_start_matches("s3://warmd-config/"));
+        let manifest = s3(&account, "GET", &key, "");
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let paths: Vec<_> =
+            manifest["files"].as_array().unwrap().iter().map(|file| file["path"].as_str()).collect();
+        assert_eq!(paths, [Some("fleet.yaml"), Some("holidays/uk.yaml")]);
+    }
+}
+
 #[test]
 fn an_object_that_somebody_deleted_is_published_again() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
-    let digest: String = Sha256::digest(FLEET).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
-    let object = format!("/warmd-config/live/objects/{digest}/fleet.yaml");
-    let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
-    write!(stream, "DELETE {object} HTTP/1.1\r\nhost: s3\r\n{signed}\r\nconnection: close\r\n\r\n").unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
+    s3(&account, "DELETE", &object(FLEET), "");
     let broken = account.run(&["check", PLACE]);
     assert_eq!((broken.code, broken.stderr.contains("is missing")), (2, true), "{}", broken.stderr);
     let again = account.run(&["publish", &configs, PLACE]);
@@ -147,7 +226,11 @@ fn pauses_are_honoured_shown_and_ended() {
             account.run(&["pause", "checkout", "--for", "1h", "--reason", "migration", "--state", state]);
         assert!(paused.code == 0 && paused.stdout.starts_with("checkout paused until "), "{}", paused.stderr);
         let explained = account.run(&["explain", "checkout", "--state", state, &account.configs()]);
-        assert!(explained.stdout.contains(": migration"), "{}", explained.stdout);
+        let first = explained.stdout.lines().next().unwrap();
+        assert!(first.starts_with("checkout (eu-west-2) is paused until "), "{first}");
+        assert!(first.ends_with("Z: migration"), "{first}");
+        let explained = account.run(&["explain", "checkout", "--json", "--state", state, &account.configs()]);
+        assert!(in_seconds(&explained.json()["paused"]["until"]), "{}", explained.stdout);
         let status = account.run(&["status", "--state", state]);
         assert!(status.stdout.contains("checkout is paused until "), "{}", status.stdout);
         let resumed = account.run(&["resume", "checkout", "--state", state]);
@@ -156,6 +239,74 @@ fn pauses_are_honoured_shown_and_ended() {
     }
     let nowhere = account.run(&["status"]);
     assert_eq!((nowhere.code, nowhere.stderr.contains("say --state, or set WARMD_STATE")), (2, true));
+}
+
+#[test]
+fn a_pause_that_stops_nothing_is_told() {
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    let state = state.to_str().unwrap();
+    account.write("nlp.yaml", "version: 1\nfunctions:\n  nlp-inference:live: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
+    let pause = |function| {
+        let paused = account.run(&["pause", function, "--for", "1h", "--reason", "r", "--state", state]);
+        assert!(paused.code == 0 && paused.stdout.contains(" paused until "), "{}", paused.stderr);
+        paused.stderr.replace(state, "STATE")
+    };
+    insta::assert_snapshot!(pause("checkout"), @"warning: no tick has been noted at STATE: is it where the schedule keeps its state?");
+    assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
+    assert_eq!(account.run(&["run", "--once", "--state", state, &configs]).code, 0);
+    insta::assert_snapshot!(pause("nlp-inference"), @"warning: no tick at STATE has served `nlp-inference` in the last two days; did you mean `nlp-inference:live`?");
+    insta::assert_snapshot!(pause("nope"), @"warning: no tick at STATE has served `nope` in the last two days; known: `checkout`, `nlp-inference:live`");
+    assert_eq!(pause("checkout"), "");
+    assert_eq!(pause("nlp-inference:live"), "");
+    let everything = ["pause", "--all", "--for", "1h", "--reason", "r", "--state", state];
+    assert_eq!(account.run(&everything).stderr, "");
+    assert_eq!(account.run(&["run", "--once", "--state", state, &configs]).code, 0);
+    let shown = account.run(&["status", "checkout", "--state", state]).stdout;
+    assert!(shown.contains("  checkout eu-west-2: target 3, reached 3, reached ("), "{shown}");
+    assert!(shown.contains(" s ago); skipped: paused ("), "{shown}");
+
+    let status = account.run(&["status", "chekout", "--state", state]);
+    assert_eq!((status.code, status.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(status.stderr, @r"
+    error: nothing is known of `chekout` here
+    hint: did you mean `checkout`?
+    ");
+    let status = account.run(&["status", "nlp-inference:live", "--json", "--state", state]).json();
+    let named = json!({ "function": "nlp-inference", "qualifier": "live" });
+    for object in [&status["status"]["targets"][0], &status["pauses"]["functions"][0]] {
+        assert_eq!([&object["function"], &object["qualifier"]], [&named["function"], &named["qualifier"]]);
+    }
+    assert_eq!(status["status"]["targets"][0]["region"], "eu-west-2");
+    assert!(
+        in_seconds(&status["pauses"]["functions"][0]["until"])
+            && in_seconds(&status["pauses"]["all"]["until"])
+    );
+    assert_eq!(
+        [&status["status"]["targets"], &status["pauses"]["functions"]]
+            .map(|list| list.as_array().unwrap().len()),
+        [1, 1]
+    );
+}
+
+#[test]
+fn what_a_pause_replaces_is_told_and_why_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let pause =
+        |length, reason| run(&["pause", "--all", "--for", length, "--reason", reason, "--state", state]);
+    assert_eq!(pause("8h", "change freeze").stdout.lines().count(), 1);
+    let shorter = pause("1m", "trying it");
+    let [now, before] = shorter.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", shorter.stdout) };
+    assert!(now.starts_with("everything paused until ") && now.ends_with("Z: trying it"), "{now}");
+    assert!(before.starts_with("this replaces a pause that held before, longer: paused until "), "{before}");
+    assert!(before.ends_with("Z: change freeze"), "{before}");
+    for blank in ["", " \t"] {
+        let refused = pause("9h", blank);
+        assert_eq!((refused.code, refused.stderr.contains("say why")), (2, true), "{}", refused.stderr);
+    }
+    let status = run(&["status", "--state", state]);
+    assert!(status.stdout.ends_with(": trying it\n"), "{}", status.stdout);
 }
 
 #[test]
@@ -171,10 +322,18 @@ fn the_daemon_keeps_state_and_status_tells_it() {
     first.signal("TERM");
     first.end();
     let status = account.run(&["status", "--json", "--state", &state]).json();
-    assert_eq!(status["status"]["targets"]["checkout eu-west-2"]["reached"], 3);
+    assert!(in_seconds(&status["status"]["tick"]), "{status}");
+    let target = status["status"]["targets"][0].clone();
+    assert!(in_seconds(&target["tick"]), "{target}");
+    assert_eq!((&target["function"], &target["reached"]), (&json!("checkout"), &json!(3)));
     // A restart does not serve again what was served just now; a pause is honoured by what runs next.
     let shown = account.run(&["status", "checkout", "--state", &state]);
     assert!(shown.stdout.contains("checkout eu-west-2: target 3, reached 3, reached"), "{}", shown.stdout);
+}
+
+/// Whether it is a time as the tick object has it.
+fn in_seconds(time: &Value) -> bool {
+    time.as_str().is_some_and(|time| time.len() == "2026-11-20T09:00:00Z".len())
 }
 
 /// What became of each round.
@@ -216,9 +375,10 @@ fn a_single_tick_honours_pauses_and_is_noted() {
             (0, vec!["other 2 reached".to_owned(), "checkout 3 paused".to_owned()])
         );
         let status = account.run(&["status", "--json", "--state", state]).json();
-        let second = tick.json()["tick"].as_str().unwrap().trim_end_matches('Z').to_owned();
-        assert!(status["status"]["tick"].as_str().unwrap().starts_with(&second), "{status}");
-        assert_eq!(status["status"]["targets"]["other eu-west-2"]["reached"], 2);
+        assert_eq!(status["status"]["tick"], Value::Null, "the schedule may be dead: {status}");
+        let [paused, served] = [0, 1].map(|index| status["status"]["targets"][index].clone());
+        assert_eq!((&served["function"], &served["reached"]), (&json!("other"), &json!(2)));
+        assert_eq!((&paused["reached"], &paused["skipped"]), (&Value::Null, &json!("paused")));
         let dry = once(&["--dry-run", "--state", state]);
         assert_eq!(rounds(&dry.json()), ["other 2 dry-run", "checkout 3 paused"]);
         let dry = account.run(&["run", "--once", "--dry-run", "--state", state, &configs]);
@@ -262,6 +422,18 @@ fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
     assert_eq!(rounds(&dry.json()), ["f 2 dry-run"], "late, and still so after a dry run");
     assert_eq!(rounds(&account.run(&due).json()), ["f 2 reached"], "and after this");
     assert!(rounds(&account.run(&due).json()).is_empty(), "it is not, wherever else it runs");
+}
+
+#[test]
+fn one_store_serves_two_readers_of_different_regions() {
+    let account = Account::new();
+    account.write("fleet.yaml", "version: 1\ndefaults: { interval: 1m }\nfunctions:\n  f: { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    for region in ["eu-west-2", "us-east-1"] {
+        let tick = ["run", "--once", "--due-only", "--json", "--state", state.to_str().unwrap()];
+        let tick = account.run(&[&tick[..], &["--regions", region, &configs]].concat());
+        assert_eq!(rounds(&tick.json()), ["f 2 reached"], "{region}: {}", tick.stderr);
+    }
 }
 
 #[test]

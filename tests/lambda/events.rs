@@ -48,6 +48,8 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     assert_eq!(stage.metric("Pings"), Some(3.0));
     let again = stage.tick(scheduled(at)).await;
     assert_eq!(rounds(&again), [""; 0], "delivered twice, served once");
+    let line: Value = serde_json::from_str(stage.stdout().lines().last().unwrap()).unwrap();
+    assert_eq!((&line["requestId"], &line["tick"]), (&json!("request-2"), &again), "and logged");
     let next = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!(rounds(&next).len(), 2);
 
@@ -58,16 +60,34 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     let logged = stage.stderr();
     let done = logged.lines().find(|line| line.contains("round done")).unwrap();
     let done: Value = serde_json::from_str(done).unwrap();
-    assert_eq!(done["span"]["requestId"], "request-1");
+    assert_eq!(done["requestId"], "request-1");
 }
 
 #[tokio::test]
 async fn events_that_come_too_late_send_nothing_and_are_counted() {
+    let late = now() - TimeDelta::seconds(95);
+    let mut redriven = request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
+    redriven["time"] = json!(late.to_rfc3339());
+    for (event, of) in [(scheduled(late), "tick"), (shard(late, 1), "shard"), (redriven, "request")] {
+        let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
+        let tick = stage.tick(event).await;
+        assert_eq!(rounds(&tick), [""; 0], "{of}");
+        assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None), "{of}");
+        assert!(stage.pings().is_empty() && stage.stderr().contains("comes too late"), "{of}");
+        let line: Value = serde_json::from_str(stage.stdout().lines().next().unwrap()).unwrap();
+        assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
+    }
     let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
-    let tick = stage.tick(scheduled(now() - TimeDelta::seconds(95))).await;
-    assert_eq!(rounds(&tick), [""; 0]);
-    assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None));
-    assert!(stage.pings().is_empty());
+    let tick = stage.tick(shard(now(), 3)).await;
+    assert_eq!(rounds(&tick), ["checkout 3 reached"], "put on the bus just now, long after its tick");
+}
+
+/// A shard that was put on the bus at that time, of a tick half an hour before.
+fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
+    json!({ "source": "warmd", "detail-type": "Warm Shard", "time": time.to_rfc3339(), "detail": {
+        "version": 1, "tick": (time - TimeDelta::minutes(30)).to_rfc3339(), "attempt": attempt,
+        "rounds": [{ "function": "checkout", "region": "eu-west-2", "concurrency": 3 }],
+    } })
 }
 
 #[tokio::test]
@@ -95,6 +115,43 @@ async fn unknown_events_are_refused_with_the_reason() {
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
     assert!(stage.pings().is_empty());
+    let logged = lines(&stage);
+    assert_eq!(logged.len(), 3, "one line for each: {logged:?}");
+    for (line, id) in logged.iter().zip(["request-1", "request-2", "request-3"]) {
+        assert_eq!((&line["level"], &line["requestId"]), (&json!("ERROR"), &json!(id)), "{line}");
+        assert!(line["message"].as_str().unwrap().contains("nothing was sent"));
+    }
+}
+
+/// The lines on standard error: JSON, all of them.
+fn lines(stage: &Stage) -> Vec<Value> {
+    stage.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
+    for filter in ["warn", "debug", ""] {
+        let mut stage = stage(&[("RUST_LOG", filter)]).await;
+        stage.ready().await;
+        let before = lines(&stage).len();
+        // Not in the configuration, and planned on another one: two warnings.
+        stage
+            .tick(json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+            "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
+            "rounds": [{ "function": "payments", "region": "eu-west-2", "concurrency": 3 }],
+        } }))
+            .await;
+        let logged = lines(&stage);
+        let logged = logged.get(before..).unwrap();
+        let warned = logged.iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>();
+        assert_eq!(warned.len(), 2, "{filter}: {logged:?}");
+        assert_eq!(warned[0]["config"], "cafe");
+        assert!(warned.iter().all(|line| line["requestId"] == "request-1"), "{filter}: {logged:?}");
+        let lacks = |line: &&Value| {
+            line["requestId"].is_null() && line["target"].as_str().unwrap().starts_with("warmd")
+        };
+        assert_eq!(logged.iter().find(lacks), None, "{filter}");
+    }
 }
 
 #[tokio::test]
@@ -122,8 +179,10 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
         panic!("no status")
     };
     let status: Value = serde_json::from_slice(&bytes).unwrap();
-    let noted: chrono::DateTime<chrono::Utc> = status["tick"].as_str().unwrap().parse().unwrap();
-    assert!(noted <= now(), "ticks to come would pass for older: {noted}");
+    let noted: chrono::DateTime<chrono::Utc> =
+        status["targets"]["checkout eu-west-2"]["tick"].as_str().unwrap().parse().unwrap();
+    assert!(noted <= now(), "rounds to come would pass for older: {noted}");
+    assert_eq!(status["tick"], Value::Null, "the schedule may be dead");
 }
 
 #[tokio::test]
@@ -145,7 +204,10 @@ async fn a_request_is_warmed_kept_and_told() {
         (&json!("nlp-inference:live"), &json!(5))
     );
     assert!(event.detail["took_ms"].is_u64() && event.detail["evidence"].is_string(), "{}", event.detail);
-    assert_eq!(events.len(), 1, "nothing is told of a request that led to nothing");
+    assert_eq!(events.len(), 2, "who asked again waits for it too");
+    for key in ["function", "reached", "evidence"] {
+        assert_eq!(events[1].detail[key], event.detail[key], "{}", events[1].detail);
+    }
 
     // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
     let emulator = stage.emulator.clone();
@@ -157,12 +219,74 @@ async fn a_request_is_warmed_kept_and_told() {
     assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "it has passed");
 }
 
+/// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
+fn told(stage: &Stage) -> Vec<Value> {
+    let events = stage.emulator.observe().events;
+    let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
+    warm.map(|event| {
+        let detail = event.detail.as_object().unwrap();
+        assert_eq!(detail.keys().collect::<Vec<_>>(), ["function", "reached", "evidence", "took_ms"]);
+        json!([detail["function"], detail["reached"], detail["evidence"]])
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
+    use std::time::Duration;
+    use warmd::emulator::Profile;
+    use warmd::engine::ports::{Condition, Objects};
+    const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
+    const BUS: (&str, &str) = ("WARMD_BUS", "default");
+    let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
+    let warm = json!(["nlp-inference:live", 2, "ids"]);
+    let unknown = json!(["nlp-inference:live", null, null]);
+
+    let mut alone = stage(&[BUS]).await;
+    for _ in 0..2 {
+        alone.tick(ask()).await;
+    }
+    assert_eq!(told(&alone), [warm.clone(), warm.clone()], "without a store as well");
+
+    let mut one = stage(&[STATE, BUS]).await;
+    one.tick(ask()).await;
+    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(told(&one), [warm.clone(), warm], "in another environment");
+    let bucket = one.clients().bucket("warmd-state", "live").unwrap();
+    let until = now() + TimeDelta::hours(1);
+    let pauses = json!({ "all": { "until": until, "reason": "migration" }, "functions": {} });
+    bucket.put("pauses.json", pauses.to_string().into_bytes(), Condition::Always).await.unwrap();
+    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 paused"]);
+    assert_eq!(told(&one).last(), Some(&unknown));
+
+    let slow = Duration::from_secs(60);
+    let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
+    let scenario = Scenario::default().with("nlp-inference", slow);
+    let mut slow = Stage::set(Setting { scenario, config: FLEET, variables: &[STATE, BUS] }).await;
+    slow.invoke_within(ask(), 4_000).await;
+    let mut other = Stage::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(told(&slow), [unknown.clone(), unknown], "its round has not ended");
+}
+
 #[tokio::test]
 async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
     let mut stage = stage(&[]).await;
     for (detail, reason) in [
-        (json!({ "function": "nowhere", "concurrency": 1 }), "`nowhere` is not in the configuration"),
-        (json!({ "function": "checkout", "concurrency": 1 }), "`checkout` has no `on_request`"),
+        (
+            json!({ "function": "nowhere", "concurrency": 1 }),
+            "for `nowhere` is refused, and nothing was sent: it is not in the configuration of this region",
+        ),
+        (json!({ "function": "nlp-inference", "concurrency": 1 }), "; did you mean `nlp-inference:live`?"),
+        (
+            json!({ "function": "nlp-infrence:live", "concurrency": 1 }),
+            "; did you mean `nlp-inference:live`?",
+        ),
+        (
+            json!({ "function": "checkout", "concurrency": 1 }),
+            "for `checkout` is refused, and nothing was sent: it has no `on_request`",
+        ),
         (
             json!({ "function": "nlp-inference:live", "concurrency": 1, "for": "10m" }),
             "needs a state store (WARMD_STATE)",

@@ -1,8 +1,10 @@
 //! What keeps the Lambda from starting is told to Lambda.
 
-use warmd::emulator::Scenario;
+use serde_json::{Value, json};
+use warmd::emulator::{Emulator, Scenario};
+use warmd::engine::ports::{Condition, Objects};
 
-use crate::support::{Setting, Stage};
+use crate::support::{Setting, Stage, now, scheduled};
 
 const SOUND: &str = "version: 1\nfunctions: {}\n";
 
@@ -24,4 +26,65 @@ async fn settings_and_places_that_are_refused_are_init_errors() {
     assert!(error(SOUND, &[("WARMD_TICK", "soon")]).await.contains("WARMD_TICK: expected"));
     let told = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
     assert!(told.contains("there is no .yaml object under this prefix"), "{told}");
+}
+
+const GOOD: &str = "
+version: 1
+defaults: { region: eu-west-2, interval: 1m }
+functions: { f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] } }
+";
+const LIVE: [(&str, &str); 1] = [("WARMD_CONFIGS", "s3://warmd-config/live")];
+
+/// An account in which the first of these was published 90 minutes ago, and each of the others 10 minutes before.
+async fn published(versions: &[&str]) -> Emulator {
+    let account = Stage::set(Setting { scenario: Scenario::default(), config: SOUND, variables: &[] }).await;
+    let bucket = account.clients().bucket("warmd-config", "live").unwrap();
+    let mut manifests: Vec<Value> = Vec::new();
+    for (index, text) in versions.iter().enumerate() {
+        let key = format!("objects/{index}/fleet.yaml");
+        bucket.put(&key, text.as_bytes().to_vec(), Condition::Always).await.unwrap();
+        let at = now() - chrono::TimeDelta::minutes(90 + 10 * i64::try_from(index).unwrap());
+        manifests.push(json!({
+            "config": format!("version-{index}"), "published": at.to_rfc3339(),
+            "files": [{ "path": "fleet.yaml", "key": key, "configuration": true }],
+        }));
+    }
+    let mut live = manifests.remove(0);
+    live["before"] = json!(manifests);
+    bucket.put("manifest.json", live.to_string().into_bytes(), Condition::Always).await.unwrap();
+    account.emulator.clone()
+}
+
+#[tokio::test]
+async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
+    for (versions, minutes) in
+        [(&["version: 2\n", GOOD][..], 90), (&["version: 2\n", "version: 3\n", GOOD, "version: 4\n"], 100)]
+    {
+        let mut stage = Stage::beside(published(versions).await, SOUND, &LIVE).await;
+        let tick = stage.tick(scheduled(now())).await;
+        assert_eq!(
+            (&tick["rounds"][0]["verdict"], &tick["rounds"][0]["target"]),
+            (&json!("reached"), &json!(2))
+        );
+        assert_eq!(
+            tick["config"],
+            format!("version-{}", versions.iter().position(|text| *text == GOOD).unwrap())
+        );
+        let age = stage.metric("ConfigAge").unwrap();
+        let since = f64::from(minutes * 60);
+        assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
+        let told = stage.stderr();
+        assert_eq!(told.matches("this version is not known").count(), 1, "{told}");
+        assert!(told.contains("one that was live before is in force"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_publication_with_nothing_sound_before_it_is_an_init_error() {
+    for versions in [&["version: 2\n"][..], &["version: 2\n", "version: 3\n"]] {
+        let mut stage = Stage::beside(published(versions).await, SOUND, &LIVE).await;
+        let error = stage.init_error().await;
+        let told = error["errorMessage"].as_str().unwrap();
+        assert!(told.contains("this version is not known"), "{told}");
+    }
 }

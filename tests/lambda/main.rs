@@ -3,6 +3,7 @@
 mod events;
 mod init;
 mod metrics;
+mod prepare;
 mod scale;
 mod support;
 mod twice;

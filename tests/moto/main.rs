@@ -215,7 +215,8 @@ fn of_pauses_at_the_same_moment_none_is_lost() {
     let names = ["a", "b", "c", "d"];
     let pause = |name| vec!["pause", name, "--for", "1h", "--reason", "race", "--state", state];
     for done in account.race("/pauses/live/pauses.json", &names.map(pause)) {
-        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+        let known = "warning: no tick has been noted at s3://pauses/live: is it where the schedule keeps its state?\n";
+        assert_eq!((done.code, done.stderr.as_str()), (0, known));
     }
     let statuses = account.statuses("PUT", "/pauses/live/pauses.json");
     let count = |status| statuses.iter().filter(|known| **known == status).count();
@@ -239,6 +240,13 @@ fn the_daemon_lives_on_s3_and_reads_what_is_unchanged_once() {
     let place = "s3://daemon/live";
     let published = account.run(&["publish", &fleet(account.folder.path(), 3), place]);
     let before = account.statuses("GET", "/daemon/live/manifest.json").len();
+    let objects = || {
+        let seen = account.seen();
+        let read = seen.iter().filter(|request| request["method"] == "GET");
+        read.filter(|request| request["path"].as_str().unwrap().starts_with("/daemon/live/objects/")).count()
+    };
+    // Publishing reads what it has written.
+    let published_read = objects();
     let daemon = Running::start(account.warmd(&["run", "--state", "s3://daemon/state", place]));
     daemon.await_stdout("1 target: ✓ 1 reached");
     daemon.signal("HUP");
@@ -249,18 +257,17 @@ fn the_daemon_lives_on_s3_and_reads_what_is_unchanged_once() {
     let manifest = account.statuses("GET", "/daemon/live/manifest.json").split_off(before);
     assert!(manifest.len() >= 3 && manifest[0] == 200, "{manifest:?}");
     assert!(manifest[1..].iter().all(|status| *status == 304), "{manifest:?}");
-    let seen = account.seen();
-    let paths = seen.iter().filter(|request| request["method"] == "GET").map(|request| &request["path"]);
-    let objects: Vec<_> =
-        paths.filter(|path| path.as_str().unwrap().starts_with("/daemon/live/objects/")).collect();
-    assert_eq!(objects.len(), 2, "each of the two files once: {objects:?}");
+    assert_eq!(objects() - published_read, 2, "each of the two files once");
 
     let kept: Value = serde_json::from_str(&account.object("daemon", "state/status.json")).unwrap();
     assert_eq!(kept["config"].as_str(), Some(hash(&published.stdout).as_str()));
     let status: Value =
         serde_json::from_str(&account.succeed(&["status", "--json", "--state", "s3://daemon/state"]))
             .unwrap();
-    assert_eq!((&status["status"], &kept["targets"]["checkout eu-west-2"]["reached"]), (&kept, &json!(3)));
+    assert_eq!(
+        (&status["status"]["config"], &status["status"]["targets"][0]["reached"]),
+        (&kept["config"], &json!(3))
+    );
 }
 
 #[test]
@@ -272,10 +279,10 @@ fn cloudwatch_has_the_metrics_that_the_tick_tells() {
         .map(|n| format!("  f{n}: {{ windows: [{{ days: daily, hours: all-day, concurrency: 2 }}] }}\n"))
         .collect();
     let text = format!(
-        "version: 1\ndefaults: {{ region: eu-west-2 }}\nmetrics: {{ namespace: moto, detail: function }}\nfunctions:\n{functions}"
+        "version: 1\ndefaults: {{ region: eu-west-2, interval: 1m }}\nmetrics: {{ namespace: moto, detail: function }}\nfunctions:\n{functions}"
     );
     let configs = write(account.folder.path(), "fleet.yaml", &text);
-    let tick = account.succeed(&["run", "--once", "--json", configs.to_str().unwrap()]);
+    let tick = account.succeed(&["run", "--once", "--due-only", "--json", configs.to_str().unwrap()]);
     let tick: Value = serde_json::from_str(&tick).unwrap();
     let rounds = tick["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 30);

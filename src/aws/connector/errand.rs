@@ -15,7 +15,7 @@ use super::passage::{Preparation, Way};
 use super::server::{Place, Server};
 use super::{Failure, KEPT_OF_A_PING};
 
-/// How long an errand may take. With the SDK's connect timeout of 3.1 s it is below the release's patience.
+/// How long an errand may take. What is later would make its ping late too.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How long it is remembered that a server refuses errands.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
@@ -29,12 +29,20 @@ pub(super) struct Errand {
 #[derive(Debug)]
 struct Held {
     line: Option<Line>,
-    status: Option<u16>,
+    heard: Option<Heard>,
+}
+
+/// An answer, as far as it matters.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    status: u16,
+    /// Whether it names its error as AWS does.
+    named: bool,
 }
 
 impl Errand {
     fn on(line: Line) -> Arc<Self> {
-        Arc::new(Self { held: Mutex::new(Held { line: Some(line), status: None }) })
+        Arc::new(Self { held: Mutex::new(Held { line: Some(line), heard: None }) })
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -53,7 +61,8 @@ impl Errand {
             .await
             .map_err(|cut| Failure::cut(server.place(), cut))?;
         let mut held = self.held();
-        held.status = Some(answer.status().as_u16());
+        let named = answer.headers().contains_key("x-amzn-errortype");
+        held.heard = Some(Heard { status: answer.status().as_u16(), named });
         held.line = Some(line);
         Ok(answer)
     }
@@ -79,45 +88,51 @@ pub(super) async fn run(server: &Server, line: Line, preparation: Preparation) -
         Known::RefusesUntil(then) if Instant::now() < then => Some(line),
         Known::Understands => {
             drop(known);
-            let (line, heard) = ask(line, preparation).await;
-            if let Some(refusal) = heard.refusal() {
-                *server.manners().0.lock().await = refuses(server.place(), &refusal);
+            let (line, came) = ask(line, preparation).await;
+            if let Came::Back(heard) = came
+                && let Some(refusal) = heard.refusal()
+            {
+                server.manners().0.lock().await.refuse(server.place(), refusal);
             }
+            // One that is lost tells nothing of a server that took others.
             line
         }
         Known::Nothing | Known::RefusesUntil(_) => {
-            let (line, heard) = ask(line, preparation).await;
-            *known = match (heard.refusal(), heard) {
-                (Some(refusal), _) => refuses(server.place(), &refusal),
-                (None, Heard::NotSent) => Known::Nothing,
-                (None, _) => Known::Understands,
-            };
+            let (line, came) = ask(line, preparation).await;
+            match came {
+                Came::NotSent => {}
+                Came::Nothing => known.refuse(server.place(), format!("no answer within {PATIENCE:?}")),
+                Came::Back(heard) => match heard.refusal() {
+                    Some(refusal) => known.refuse(server.place(), refusal),
+                    None => *known = Known::Understands,
+                },
+            }
             line
         }
     }
 }
 
-/// What came back.
-enum Heard {
-    Status(u16),
+/// What came of an errand.
+enum Came {
+    Back(Heard),
     /// Nothing in time, or not HTTP.
     Nothing,
     /// The request never came to the connection: it could not be signed, say.
     NotSent,
 }
 
-async fn ask(line: Line, preparation: Preparation) -> (Option<Line>, Heard) {
+async fn ask(line: Line, preparation: Preparation) -> (Option<Line>, Came) {
     let errand = Errand::on(line);
     let sent = Way::Errand(Arc::clone(&errand)).scope(preparation());
     // What is late is not waited for: the ping gets another connection.
     let _ = timeout(PATIENCE, sent).await;
     let mut held = errand.held();
-    let heard = match (held.status, &held.line) {
-        (Some(status), _) => Heard::Status(status),
-        (None, Some(_)) => Heard::NotSent,
-        (None, None) => Heard::Nothing,
+    let came = match (held.heard, &held.line) {
+        (Some(heard), _) => Came::Back(heard),
+        (None, Some(_)) => Came::NotSent,
+        (None, None) => Came::Nothing,
     };
-    (held.line.take(), heard)
+    (held.line.take(), came)
 }
 
 impl Heard {
@@ -126,20 +141,24 @@ impl Heard {
     /// Lambda answers a DryRun with 204, or with the refusal that the ping will get too (no permission, no such
     /// function, too many requests, trouble of its own). Whatever else comes back comes from something that does not
     /// know a DryRun: the answer of a real invocation above all.
-    fn refusal(&self) -> Option<String> {
-        match self {
-            Self::Status(204 | 401 | 403 | 404 | 409 | 429 | 500 | 502..=599) | Self::NotSent => None,
-            Self::Status(status @ 200..=299) => {
-                Some(format!("it answered {status}, so it has run the function"))
-            }
-            Self::Status(status) => Some(format!("it answered {status}")),
-            Self::Nothing => Some(format!("there was no answer, or none within {PATIENCE:?}")),
+    fn refusal(self) -> Option<String> {
+        match self.status {
+            204 | 500 | 502..=599 => None,
+            400..=499 if self.named => None,
+            200..=299 => Some(format!("it answered {}, so it has run the function", self.status)),
+            _ => Some(format!("it answered {}", self.status)),
         }
     }
 }
 
-fn refuses(place: &Place, refusal: &str) -> Known {
-    warn!(server = %place, minutes = REMEMBERED.as_secs() / 60,
-        "limits.prepare: the server does not take a DryRun ({refusal}); none is sent for a while");
-    Known::RefusesUntil(Instant::now() + REMEMBERED)
+impl Known {
+    /// Remembers a refusal, and says so the first time.
+    fn refuse(&mut self, place: &Place, refusal: String) {
+        let now = Instant::now();
+        if !matches!(self, Self::RefusesUntil(then) if now < *then) {
+            warn!(server = %place, minutes = REMEMBERED.as_secs() / 60,
+                "limits.prepare: the server does not take a DryRun ({refusal}); none is sent for a while");
+            *self = Self::RefusesUntil(now + REMEMBERED);
+        }
+    }
 }

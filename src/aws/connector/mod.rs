@@ -179,6 +179,7 @@ async fn ping(
     let mut ticket = passage.take_ticket().ok_or(Failure::SentBefore)?;
     let mut line = match server.idle_line().await {
         Some(line) => line,
+        None if ticket.is_late() => server.open(connect_timeout).await?,
         None => ready(&server, connect_timeout, &passage).await?,
     };
     let released = line.meanwhile(ticket.ready()).await;
@@ -204,7 +205,11 @@ async fn ready(server: &Server, connect_timeout: Duration, passage: &Passage) ->
     let Some(preparation) = passage.take_preparation() else { return Ok(line) };
     // Boxed: pings that want none should not have room for it.
     match Box::pin(errand::run(server, line, preparation)).await {
-        Some(line) => Ok(line),
+        Some(mut line) => match line.is_usable().await {
+            true => Ok(line),
+            // Closed by the server with its answer: seen here, and not after the release.
+            false => server.open(connect_timeout).await,
+        },
         None => server.open(connect_timeout).await,
     }
 }

@@ -26,7 +26,8 @@ type Served<'w> = Pin<Box<dyn Future<Output = Result<TickReport, Diagnostic>> + 
 /// When the settings or the configuration are refused, or Lambda's runtime interface cannot be reached.
 pub async fn main() -> Result<(), Error> {
     let wanted = std::env::var("RUST_LOG").map(|text| log_filter(&text).map_err(|wrong| (text, wrong)));
-    let filter = wanted.clone().ok().and_then(Result::ok);
+    // An empty variable is as good as none.
+    let filter = wanted.clone().ok().and_then(Result::ok).filter(|filter| *filter != Targets::new());
     logging::start_in_lambda(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)));
     if let Ok(Err((text, wrong))) = wanted {
         tracing::warn!("RUST_LOG is `{text}`, which is no filter: {wrong}; what is logged is `info`");
@@ -77,5 +78,6 @@ async fn report_init_error(api: &str, body: String) -> Result<(), Error> {
 
 /// An event that is refused: nothing was sent for it.
 fn refused(reason: impl std::fmt::Display) -> Diagnostic {
+    tracing::error!("{reason}");
     Diagnostic { error_type: "EventRefused".to_owned(), error_message: reason.to_string() }
 }

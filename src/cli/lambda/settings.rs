@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::values::{self, Regions};
 use crate::domain::function::Region;
 
-/// A scheduled event older than this sends nothing.
+/// An event older than this sends nothing.
 const MAX_TICK_AGE: Duration = Duration::from_secs(120);
 
 /// What the Lambda's environment variables say.
@@ -20,7 +20,8 @@ pub struct Settings {
     pub regions: Regions,
     /// `WARMD_TICK`: how often the schedule fires, whole minutes.
     pub tick_minutes: i64,
-    /// `WARMD_MAX_TICK_AGE`: a scheduled event that is older sends nothing; none means that any is served.
+    /// `WARMD_MAX_TICK_AGE`: an event of the schedule or the bus that is older sends nothing; none means that any is
+    /// served.
     pub max_tick_age: Option<Duration>,
     /// `WARMD_ALLOW_CUSTOM_PAYLOAD`: whether the configuration may say what is sent.
     pub custom_payload: CustomPayload,

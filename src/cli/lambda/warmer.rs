@@ -22,21 +22,23 @@ use crate::cli::clock::SystemClock;
 use crate::cli::configuration::{Origin, largest};
 use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
+use crate::cli::logging;
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::Region;
-use crate::domain::ledger::Asked;
+use crate::domain::function::{FunctionRef, Region, nearest};
+use crate::domain::ledger::{Asked, STATUS, Status};
 use crate::domain::metrics::{Batch, Circumstances, Share};
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
-use crate::engine::keeper::{Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{Recorded, Recorder};
+use crate::engine::state::update;
 use crate::engine::stop::stop;
 use crate::engine::tick::{Due, Engine};
 
@@ -72,9 +74,11 @@ impl Warmer {
             warn!(%error, "the limit of open files stays as it is");
         }
         let only = Only { regions: settings.regions.clone() };
-        let in_force = InForce::begin(Origin::of_path(Path::new(&settings.configs), &only))?;
-        let fleet = in_force.fleet();
         let world = World::aws().await;
+        let fits = |fleet: &Fleet| world.room(largest(fleet)).map(drop);
+        let origin = Origin::of_path(Path::new(&settings.configs), &only);
+        let in_force = InForce::begin_or_earlier(origin, fits)?;
+        let fleet = in_force.fleet();
         let engine = world.engine(fleet.limits, largest(&fleet))?;
         engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
@@ -99,15 +103,13 @@ impl Warmer {
     /// An event that is refused, or that should be delivered again; nothing was sent for it.
     pub async fn serve(&self, invocation: Invocation<Value>) -> Result<TickReport, Diagnostic> {
         let Invocation { payload, context } = invocation;
-        let event = LambdaEvent::parse(&payload).map_err(|error| {
-            error!("{error}");
-            refused(error)
-        })?;
+        logging::invocation(&context.request_id);
+        let event = LambdaEvent::parse(&payload).map_err(refused)?;
         let invoked = invoked(&context, SystemClock.now());
         match event {
             LambdaEvent::Scheduled { at } => Ok(self.scheduled(at, &invoked).await),
             LambdaEvent::Run { at } => Ok(self.run(at, &invoked).await),
-            LambdaEvent::Shard(shard) => Ok(self.shard(shard, &invoked).await),
+            LambdaEvent::Shard { at, shard } => Ok(self.shard(at, shard, &invoked).await),
             LambdaEvent::Request(request) => self.request(request, &invoked).await,
             LambdaEvent::Warm(warm) => self.warm(warm, &invoked).await,
         }
@@ -121,26 +123,43 @@ impl Warmer {
     /// A tick at the event's own time.
     async fn scheduled(&self, at: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
-        let age = SystemClock.now().signed_duration_since(at);
-        let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
-        if most.is_some_and(|most| age > most) {
-            warn!(tick = %at, age_seconds = age.num_seconds(), "too late: nothing is sent for this tick");
-            let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Whole) };
-            let batch = Batch {
-                namespace: fleet.metrics.namespace.clone(),
-                at: SystemClock.now(),
-                data: circumstances.data(),
-            };
-            note(self.recorder.put(&batch).await);
-            return nothing(at, &fleet);
+        if self.is_late(at) {
+            return self.late(&fleet, at, invoked).await;
         }
         let minute = Minute::of(at);
         if !self.claim(minute) {
             info!(tick = %at, "this minute has been served by this environment: nothing is sent again");
-            return nothing(at, &fleet);
+            let report = nothing(at, &fleet);
+            log(&report, invoked);
+            return report;
         }
         let plan = self.keeper.plan(&fleet, at, minute.plus(-self.settings.tick_minutes)).await;
         self.tick(&fleet, at, None, plan, invoked).await
+    }
+
+    /// Whether an event that was put on the bus at `at` comes too late.
+    fn is_late(&self, at: DateTime<Utc>) -> bool {
+        let age = SystemClock.now().signed_duration_since(at);
+        let most = self.settings.max_tick_age.and_then(|most| TimeDelta::from_std(most).ok());
+        let late = most.is_some_and(|most| age > most);
+        if late {
+            warn!(time = %at, age_seconds = age.num_seconds(), "this event comes too late: nothing is sent for it");
+        }
+        late
+    }
+
+    /// Notes an event that comes too late.
+    async fn late(&self, fleet: &Fleet, tick: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
+        let report = nothing(tick, fleet);
+        log(&report, invoked);
+        let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Part) };
+        let batch = Batch {
+            namespace: fleet.metrics.namespace.clone(),
+            at: SystemClock.now(),
+            data: circumstances.data(),
+        };
+        note(self.recorder.put(&batch).await);
+        report
     }
 
     /// Whether this environment sees the minute for the first time.
@@ -185,18 +204,25 @@ impl Warmer {
                 .iter()
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
-        self.keeper.note(&plan, &sent, &noted(&shard, &report), self.in_force.behind_since()).await;
         // An operator's tick is none of the schedule's.
-        let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
+        let (cause, share) = match shard.run {
+            None => (Cause::Schedule { config_behind_since: self.in_force.behind_since() }, Share::Whole),
+            Some(_) => (Cause::Asked, Share::Part),
+        };
+        self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
         self.record(fleet, &report, share, invoked).await;
         report
     }
 
     /// A part of a tick that another instance was too small for.
-    async fn shard(&self, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
+    async fn shard(&self, at: Option<DateTime<Utc>>, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
         let fleet = self.fleet().await;
+        // Not by its tick: a later attempt at it comes a quarter of an hour after.
+        if at.is_some_and(|at| self.is_late(at)) {
+            return self.late(&fleet, shard.tick, invoked).await;
+        }
         if shard.config.as_deref() != Some(fleet.hash.as_str()) {
-            warn!(config = ?shard.config, own = %fleet.hash, "the shard was planned on another configuration");
+            warn!(config = shard.config, own = %fleet.hash, "the shard was planned on another configuration");
         }
         let mut skipped = Vec::new();
         let due = shard.rounds.iter().filter_map(|round| {
@@ -226,7 +252,8 @@ impl Warmer {
         }
         report.rounds.append(&mut skipped);
         let nothing_planned = Plan::default();
-        self.keeper.note(&nothing_planned, &due, &noted(&shard, &report), self.in_force.behind_since()).await;
+        let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
+        self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
         self.record(&fleet, &report, Share::Part, invoked).await;
         report
     }
@@ -236,9 +263,10 @@ impl Warmer {
         let started = Instant::now();
         let fleet = self.fleet().await;
         let refuse = |reason: String| {
-            let reason = format!("the Warm Request is refused, and nothing was sent: {reason}");
-            error!(function = %request.function, "{reason}");
-            Err(refused(reason))
+            let function = &request.function;
+            Err(refused(format!(
+                "the Warm Request for `{function}` is refused, and nothing was sent: {reason}"
+            )))
         };
         let targets: Vec<&Target> = fleet
             .targets
@@ -247,17 +275,22 @@ impl Warmer {
             .filter(|target| request.region.is_none_or(|region| region == target.region()))
             .collect();
         if targets.is_empty() {
-            return refuse(format!("`{}` is not in the configuration of this region", request.function));
+            let hint = meant(&fleet, &request.function);
+            let hint = hint.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            return refuse(format!("it is not in the configuration of this region{hint}"));
         }
         let targets: Vec<&Target> =
             targets.into_iter().filter(|target| target.on_request.is_some()).collect();
         if targets.is_empty() {
-            return refuse(format!("`{}` has no `on_request` in the configuration", request.function));
+            return refuse("it has no `on_request` in the configuration".to_owned());
         }
         if request.keep_for.is_some() && self.keeper.lasting() == Lasting::No {
             return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
         }
         let at = request.at.unwrap_or_else(|| SystemClock.now());
+        if self.is_late(at) {
+            return Ok(self.late(&fleet, at, invoked).await);
+        }
         let asked = Asked {
             at,
             concurrency: request.concurrency,
@@ -272,10 +305,15 @@ impl Warmer {
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
-        // Told before anything else is written: somebody may wait for it.
-        self.tell(&report, started.elapsed()).await;
         report.rounds.append(&mut plan.skipped);
+        // Told before anything else is written: somebody may wait for it.
+        self.tell(&report, started).await;
         self.keeper.note_request(&fleet, &due, &report).await;
+        if self.keeper.lasting() == Lasting::No && !due.is_empty() {
+            // For requests that are one with it.
+            let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick);
+            let _ = update(self.keeper.state(), STATUS, note).await;
+        }
         self.record(&fleet, &report, Share::Part, invoked).await;
         Ok(report)
     }
@@ -354,21 +392,38 @@ impl Warmer {
 
     /// Writes the tick down: in the log, and in CloudWatch.
     async fn record(&self, fleet: &Fleet, report: &TickReport, share: Share, invoked: &Invoked<'_>) {
-        let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
-        lines.push('\n');
-        let written = {
-            let mut out = io::stdout().lock();
-            out.write_all(lines.as_bytes()).and_then(|()| out.flush())
-        };
-        if let Err(error) = written {
-            error!(%error, "the tick could not be written to standard output");
-        }
+        log(report, invoked);
         // The metrics are of now, also when an operator asked for another minute.
         let now = SystemClock.now();
         let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share)).await);
     }
+}
+
+/// Writes the tick down in the log.
+fn log(report: &TickReport, invoked: &Invoked<'_>) {
+    let mut lines = tick_line::lines(report, SystemClock.now(), invoked.request_id).join("\n");
+    lines.push('\n');
+    let written = {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+    };
+    if let Err(error) = written {
+        error!(%error, "the tick could not be written to standard output");
+    }
+}
+
+/// The target that was probably meant: the same function by another qualifier, or one of almost that name. Those that
+/// may be asked for come first.
+fn meant<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Option<&'f str> {
+    let written = function.to_string();
+    let others = || fleet.targets.iter().filter(|target| target.label != written);
+    let same = others().filter(|target| target.id.name == function.name);
+    let same = same.min_by_key(|target| target.on_request.is_none()).map(|target| target.label.as_str());
+    let allowed = || others().filter(|target| target.on_request.is_some());
+    same.or_else(|| nearest(&written, allowed().map(|target| target.label.as_str())))
+        .or_else(|| nearest(&written, others().map(|target| target.label.as_str())))
 }
 
 /// The recorder has said what went wrong.
@@ -385,19 +440,6 @@ fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
     let share = divide(left.unwrap_or_default());
     let start = Instant::now();
     Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
-}
-
-/// The report as the state store is to have it. An operator's tick is one of the present: whatever minute was asked
-/// for, its pings were sent now.
-fn noted(shard: &Shard, report: &TickReport) -> TickReport {
-    let tick = match shard.run {
-        None => report.tick,
-        Some(_) => {
-            let took = i64::try_from(report.duration_ms).map_or(TimeDelta::zero(), TimeDelta::milliseconds);
-            SystemClock.now() - took
-        }
-    };
-    TickReport { tick, ..report.clone() }
 }
 
 /// What rounds of a tick belong to when they are tried for the first time.

@@ -46,7 +46,12 @@ pub enum LambdaEvent {
     /// An application asks for warmth.
     Request(WarmRequest),
     /// A part of a large tick.
-    Shard(Shard),
+    Shard {
+        /// When it was put on the bus; none when it did not come over one.
+        at: Option<DateTime<Utc>>,
+        /// Its rounds.
+        shard: Shard,
+    },
     /// An operator asks for a tick: `{"warmd":{"run":{"at":…}}}`.
     Run {
         /// The minute to serve; none means the present one.
@@ -155,7 +160,10 @@ fn request(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
 }
 
 fn shard(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
-    Shard::read(Fields::of_detail(WARM_SHARD, event)?).map(LambdaEvent::Shard)
+    let mut envelope = Fields::of_envelope(WARM_SHARD, event);
+    let at = envelope.instant("time");
+    let at = envelope.finish(Some(at))?;
+    Shard::read(Fields::of_detail(WARM_SHARD, event)?).map(|shard| LambdaEvent::Shard { at, shard })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {

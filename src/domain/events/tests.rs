@@ -36,7 +36,8 @@ fn every_sample_is_an_event_of_its_kind() {
                 })
             ),
             EventKind::Shard => {
-                let LambdaEvent::Shard(shard) = event else { panic!("{event:?}") };
+                let LambdaEvent::Shard { at, shard } = event else { panic!("{event:?}") };
+                assert!(at.is_some());
                 assert_eq!((shard.attempt, shard.rounds.len()), (1, 2));
                 assert_eq!(shard.detail(), sample(kind)["detail"], "nothing of it was lost");
             }

@@ -7,6 +7,7 @@ use crate::domain::calendar::{DaySet, Hours};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::schedule::{Why, explain};
+use crate::domain::tick::{RoundRecord, Skipped, Verdict};
 
 fn at(text: &str) -> DateTime<Utc> {
     format!("2026-11-20T{text}Z").parse().unwrap()
@@ -138,24 +139,40 @@ fn what_a_lost_tick_has_left_is_served_at_the_next_one() {
         served.plan(&fleet, minute(time), minute(time).plus(-1)).iter().map(|due| due.index).collect()
     };
     assert_eq!(plan(&served, "09:30:00"), [0], "nothing is known: as without a store");
-    served.note(minute("09:30:00"), [&fleet.targets[0]], []);
+    served.note(minute("09:30:00"), [&fleet.targets[0]]);
     assert_eq!(plan(&served, "09:30:00"), [0; 0], "a repeated delivery");
     assert_eq!(plan(&served, "09:31:00"), [0; 0]);
     // The ticks from 09:31 to 09:35 are lost: one target's beat, the other's opening.
     assert_eq!(plan(&served, "09:36:00"), [0, 1]);
-    served.note(minute("09:36:00"), &fleet.targets, []);
+    served.note(minute("09:36:00"), &fleet.targets);
     assert_eq!(plan(&served, "09:37:00"), [0; 0], "made up once");
     assert_eq!(plan(&served, "09:29:00"), [0; 0], "an old delivery that comes late");
-    served.note(minute("09:29:00"), [&fleet.targets[0]], []);
+    served.note(minute("09:29:00"), [&fleet.targets[0]]);
     assert_eq!(plan(&served, "09:37:00"), [0; 0], "and it takes nothing back");
     assert_eq!(plan(&served, "17:30:00"), [0; 0], "what has closed since is not made up");
+}
+
+#[test]
+fn processes_with_different_targets_share_a_store() {
+    let fleets = ["f", "g"].map(|name| fleet(vec![target(name, Some("09:00-17:00"))]));
+    let mut served = Served::default();
+    for time in ["09:00:00", "09:05:00", "09:10:00"] {
+        // The second one comes in the same minute, and finds that somebody's tick has been there.
+        for fleet in &fleets {
+            for due in [1, 0] {
+                assert_eq!(served.plan(fleet, minute(time), minute(time).plus(-1)).len(), due, "{time}");
+                served.note(minute(time), &fleet.targets);
+            }
+        }
+    }
 }
 
 #[test]
 fn busy_targets_are_left_alone_until_their_pings_have_ended() {
     let target = target("f", None);
     let mut served = Served::default();
-    served.note(minute("09:00:00"), [], [(&target, at("09:15:00"))]);
+    served.note_busy([(&target, at("09:15:00"))]);
+    served.note_busy([(&target, at("09:10:00"))]);
     assert!(served.is_busy(&target, at("09:14:59")));
     assert!(!served.is_busy(&target, at("09:15:00")));
 }
@@ -199,4 +216,34 @@ fn a_flood_of_shards_does_not_fill_the_store() {
         !shards.take("1999", 2, at("09:40:00")) && !shards.take("1000", 2, at("09:40:00")),
         "the oldest go"
     );
+}
+
+#[test]
+fn the_last_round_that_was_sent_stays_beside_what_was_skipped_since() {
+    let target = target("f", None);
+    let skipped = |why| RoundRecord::skipped(&target, 3, why);
+    let sent = |reached| RoundRecord {
+        skipped: None,
+        verdict: Verdict::Short,
+        reached: Some(reached),
+        ..skipped(Skipped::Paused)
+    };
+    let mut status = Status::default();
+    let mut after = |time: &str, round: RoundRecord| {
+        status.note_rounds(&[round], at(time));
+        let last = &status.targets["f eu-west-2"];
+        let skip = last.skipped.as_ref();
+        let skip = skip.map(|skip| format!("; {} at {}", skip.why, skip.tick.format("%H:%M")));
+        let reached = last.reached.map_or("?".to_owned(), |reached| reached.to_string());
+        format!("{} {reached} at {}{}", last.verdict, last.tick.format("%H:%M"), skip.unwrap_or_default())
+    };
+    assert_snapshot!(after("09:00:00", skipped(Skipped::Paused)), @"skipped ? at 09:00; paused at 09:00");
+    assert_snapshot!(after("09:05:00", skipped(Skipped::InFlight)), @"skipped ? at 09:05; in-flight at 09:05");
+    assert_snapshot!(after("09:03:00", sent(2)), @"short 2 at 09:03; in-flight at 09:05");
+    assert_snapshot!(after("09:10:00", sent(1)), @"short 1 at 09:10");
+    assert_snapshot!(after("09:15:00", skipped(Skipped::Paused)), @"short 1 at 09:10; paused at 09:15");
+    assert_snapshot!(after("09:14:00", skipped(Skipped::Coalesced)), @"short 1 at 09:10; paused at 09:15");
+    // A request or a shard that comes late.
+    assert_snapshot!(after("09:09:00", sent(3)), @"short 1 at 09:10; paused at 09:15");
+    assert_snapshot!(after("09:20:00", sent(3)), @"short 3 at 09:20");
 }

@@ -7,8 +7,10 @@ use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Pause;
-use crate::domain::tick::Unfinished;
+use crate::domain::tick::{Unfinished, Verdict};
 use crate::engine::state::{Directory, Document, Memory, NotPut, Version};
+
+const SCHEDULE: Cause = Cause::Schedule { config_behind_since: None };
 
 fn at(time: &str) -> DateTime<Utc> {
     format!("2026-11-20T{time}Z").parse().unwrap()
@@ -68,7 +70,7 @@ async fn a_minute_is_claimed_and_what_was_left_undone_is_late() {
     assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery of the same minute");
     let left = |index: usize, reason| Unfinished::new(&first.due[index].target, 2, reason);
     let unfinished = vec![left(0, UnfinishedReason::Deadline), left(1, UnfinishedReason::InFlight)];
-    keeper.note(&first, &first.due, &report("09:00:00", unfinished), None).await;
+    keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:00:10")).await;
     let second = plan(&keeper, "09:01:00").await;
     assert_eq!(names(&second), ["a"], "it is late; the other one is in flight, and was served");
     assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
@@ -81,7 +83,7 @@ async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
     assert_eq!(names(&first), [""; 0]);
     let first = plan(&keeper, "09:05:00").await;
     let unfinished = vec![Unfinished::new(&first.due[1].target, 2, UnfinishedReason::InFlight)];
-    keeper.note(&first, &first.due, &report("09:09:40", unfinished), None).await;
+    keeper.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
     let busy = plan(&keeper, "09:10:00").await;
     assert_eq!((names(&busy), busy.skipped[0].skipped), (vec!["a"], Some(Skipped::InFlight)));
     assert_eq!(names(&plan(&keeper, "09:11:00").await), ["b"], "and made up for then");
@@ -92,8 +94,7 @@ async fn a_ping_released_at_the_end_of_a_long_tick_may_run_for_as_long() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let first = plan(&keeper, "09:00:00").await;
     let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
-    let long = TickReport { duration_ms: 855_000, ..report("09:00:00", unfinished) };
-    keeper.note(&first, &first.due, &long, None).await;
+    keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:14:15")).await;
     assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
     assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
 }
@@ -124,8 +125,65 @@ async fn what_a_shard_leaves_undone_is_late_too() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let tick = plan(&keeper, "09:00:00").await;
     let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
-    keeper.note(&Plan::default(), &tick.due, &report("09:00:00", undone), None).await;
+    keeper.note(&Plan::default(), &tick.due, &report("09:00:00", undone), Cause::Shard, at("09:01:00")).await;
     assert_eq!(names(&plan(&keeper, "09:02:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn pings_of_a_late_shard_are_left_alone_from_when_they_were_sent() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let tick = plan(&keeper, "09:00:00").await;
+    let unfinished = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::InFlight)];
+    // The second attempt at rounds of 09:00 began a quarter of an hour later, and was over at once.
+    let late = report("09:00:00", unfinished);
+    keeper.note(&Plan::default(), &tick.due, &late, Cause::Shard, at("09:14:30")).await;
+    assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
+    assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
+}
+
+#[tokio::test]
+async fn what_another_tick_has_served_since_is_not_taken_back() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let first = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
+    let undone = || vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::Deadline)];
+    let nothing = Plan::default();
+    for (plan, cause) in [(&first, SCHEDULE), (&nothing, Cause::Shard)] {
+        keeper.note(plan, &first.due, &report("09:00:00", undone()), cause, at("09:05:30")).await;
+    }
+    // An operator's tick in the minute of one that has served its targets.
+    let asked = report("09:05:20", undone());
+    keeper.note(&nothing, &first.due, &asked, Cause::Asked, at("09:05:30")).await;
+    assert_eq!(names(&plan(&keeper, "09:06:00").await), [""; 0]);
+}
+
+#[tokio::test]
+async fn only_ticks_of_the_schedule_are_ticks() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let fleet = fleet();
+    let tick = plan(&keeper, "09:00:00").await;
+    let unfinished = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::TooLarge)];
+    let scheduled = TickReport { config: Some("cafe".to_owned()), ..report("09:00:00", unfinished) };
+    let behind = Cause::Schedule { config_behind_since: Some(at("08:00:00")) };
+    keeper.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
+    let rounds = |reached| {
+        let round = RoundRecord::skipped(&fleet.targets[0], 2, Skipped::Paused);
+        vec![RoundRecord { skipped: None, verdict: Verdict::Short, reached: Some(reached), ..round }]
+    };
+    let other = |time: &str, reached| TickReport {
+        duration_ms: 70_000,
+        rounds: rounds(reached),
+        ..report(time, Vec::new())
+    };
+    let nothing = Plan::default();
+    keeper.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
+    keeper.note_request(&fleet, &tick.due, &other("09:03:00", 1)).await;
+    keeper.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
+    let status: Status = read(keeper.state(), STATUS).await.unwrap();
+    assert_eq!((status.tick, status.duration_ms, status.unfinished), (Some(at("09:00:00")), 1, 1));
+    assert_eq!((status.config.as_deref(), status.config_behind_since), (Some("cafe"), Some(at("08:00:00"))));
+    let last = &status.targets["a eu-west-2"];
+    assert_eq!((last.tick, last.reached), (at("09:04:00"), Some(2)), "an operator's pings are of now");
 }
 
 #[tokio::test]
@@ -169,6 +227,33 @@ async fn without_a_lasting_store_the_schedule_alone_decides() {
     assert_eq!(names(&plan(&keeper, "09:01:00").await), [""; 0]);
 }
 
+/// A store whose first answer to a write is lost: the client sends it again, and is told that it has changed.
+#[derive(Default)]
+struct Forgetful(Memory, std::sync::atomic::AtomicBool);
+
+impl State for Forgetful {
+    async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
+        self.0.get(name).await
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>, replaces: Option<&Version>) -> Result<Version, NotPut> {
+        let put = self.0.put(name, bytes, replaces).await;
+        let again = self.1.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if again { put } else { Err(NotPut::Conflict) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_the_answer_was_lost_is_one_s_own() {
+    let keeper = Keeper::new(Forgetful::default(), Lasting::Yes);
+    let tick = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&tick), ["a", "b"]);
+    assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery");
+    let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
+    keeper.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
+    assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"]);
+}
+
 /// A store that is away.
 struct Away;
 
@@ -187,7 +272,7 @@ async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
     let keeper = Keeper::new(Away, Lasting::Yes);
     let tick = plan(&keeper, "09:00:00").await;
     assert_eq!(names(&tick), ["a", "b"]);
-    keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), None).await;
+    keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), SCHEDULE, at("09:00:01")).await;
     assert!(keeper.take_shard("a1", at("09:00:00")).await.is_some(), "a shard is served");
     assert!(keeper.take_shard("a1", at("09:00:01")).await.is_none(), "and not twice by the same environment");
     let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };

@@ -1,16 +1,17 @@
 //! What goes on the bus: shards of a tick that is too large for one instance or too long, and news for who asked.
 
-use std::time::Duration;
-
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Warmer;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::FunctionRef;
+use crate::domain::ledger::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
-use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::engine::ports::{Event, Events};
+use crate::engine::state::read;
 use crate::engine::tick::Due;
 
 impl Warmer {
@@ -87,30 +88,54 @@ impl Warmer {
         }
     }
 
-    /// Says on the bus that a request's environments are warm.
-    pub(super) async fn tell(&self, report: &TickReport, took: Duration) {
+    /// Says on the bus what a request has come to: for each of its targets, whatever became of it, so that nobody
+    /// waits in vain. A request that is one with an earlier one is told how that one's round went, when it has ended.
+    pub(super) async fn tell(&self, report: &TickReport, started: Instant) {
         if self.settings.bus.is_none() {
             return;
         }
-        let event = |round: &RoundRecord| {
-            let qualifier = round.qualifier.as_ref().map(|own| format!(":{own}")).unwrap_or_default();
-            let function = format!("{}{qualifier}", round.function);
-            Event {
-                bus: self.settings.bus.clone(),
-                source: SOURCE.to_owned(),
-                detail_type: ENVIRONMENTS_WARM.to_owned(),
-                detail: environments_warm(&function, round.reached, round.evidence, took).to_string(),
-            }
+        let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
+        let (requests, status) = if report.rounds.iter().any(coalesced) {
+            let state = self.keeper.state();
+            let (requests, status) = tokio::join!(read::<Requests>(state, REQUESTS), read(state, STATUS));
+            (requests.unwrap_or_default(), status.unwrap_or_default())
+        } else {
+            (Requests::default(), Status::default())
         };
-        let rounds = report.rounds.iter().filter(|round| round.skipped.is_none());
-        let events: Vec<Event> = rounds.map(event).collect();
-        if events.is_empty() {
-            return;
-        }
+        let earlier = |round: &RoundRecord, function: &str| {
+            let key = format!("{function} {}", round.region);
+            let asked = requests.targets.get(&key)?.asked;
+            let last = status.targets.get(&key)?;
+            (last.tick >= asked && last.target >= round.target).then_some((last.reached, last.evidence))
+        };
+        let of_round = |round: &RoundRecord| {
+            let function = named(&round.function, round.qualifier.as_deref());
+            let (reached, evidence) = match coalesced(round) {
+                true => earlier(round, &function).unwrap_or_default(),
+                false => (round.reached, round.evidence),
+            };
+            (function, reached, evidence)
+        };
+        let of_unfinished =
+            |left: &Unfinished| (named(&left.function, left.qualifier.as_deref()), None, None);
+        let rounds = report.rounds.iter().map(of_round);
+        let told = rounds.chain(report.unfinished.iter().map(of_unfinished));
+        let event = |(function, reached, evidence): (String, _, _)| Event {
+            bus: self.settings.bus.clone(),
+            source: SOURCE.to_owned(),
+            detail_type: ENVIRONMENTS_WARM.to_owned(),
+            detail: environments_warm(&function, reached, evidence, started.elapsed()).to_string(),
+        };
+        let events: Vec<Event> = told.map(event).collect();
         if let Err(lost) = self.events.put(&events).await {
             error!("{lost}");
         }
     }
+}
+
+/// A function as a request names it.
+fn named(function: &str, qualifier: Option<&str>) -> String {
+    qualifier.map_or_else(|| function.to_owned(), |qualifier| format!("{function}:{qualifier}"))
 }
 
 fn shard_round(due: &Due) -> ShardRound {
