@@ -34,8 +34,10 @@ impl AwsLambda {
     }
 }
 
-impl Lambda for AwsLambda {
-    async fn invoke(&self, ping: Ping, ticket: Ticket) -> Exchange {
+impl AwsLambda {
+    /// A ping's request, and what makes a new connection ready for it. Not in the future below: what it holds while
+    /// it is made would be held a thousand times while it is sent.
+    fn request(&self, ping: Ping) -> (InvokeFluentBuilder, Option<Preparation>) {
         let invoke = self
             .clients
             .lambda(ping.function.region, ping.role.as_ref())
@@ -48,8 +50,16 @@ impl Lambda for AwsLambda {
             Prepare::Off => None,
             Prepare::DryRun => Some(dry_run(invoke.clone())),
         };
-        let passage = Passage::new(ticket, ping.timeout, preparation);
         let request = invoke.invocation_type(InvocationType::RequestResponse).log_type(LogType::Tail);
+        (request, preparation)
+    }
+}
+
+impl Lambda for AwsLambda {
+    async fn invoke(&self, ping: Ping, ticket: Ticket) -> Exchange {
+        let timeout = ping.timeout;
+        let (request, preparation) = self.request(ping);
+        let passage = Passage::new(ticket, timeout, preparation);
         let result = passage.scope(request.send()).await;
         let times = passage.finish();
         let ended = times.received.unwrap_or_else(Instant::now);
