@@ -74,7 +74,7 @@ impl Preflight {
         Self { targets: targets.len(), lanes: lanes.collect() }
     }
 
-    /// How many questions are asked of accounts at [`PACE`]. Dry runs are invocations, which have limits of their own.
+    /// How many questions are asked of accounts at 10 a second. Dry runs are invocations, which have limits of their own.
     pub fn reads(&self) -> usize {
         self.lanes.iter().map(Lane::reads).sum()
     }
