@@ -151,6 +151,7 @@ fn warn(status: &Status, args: &PauseArgs) {
     }
     let known = match near(&function, || known.iter().copied()) {
         Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => ", nor anything else".to_owned(),
         None => format!("; known: {}", few(known.iter().copied())),
     };
     complain(&format!("warning: no tick at {place} has served `{function}` in the last two days{known}"));

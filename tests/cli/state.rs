@@ -254,6 +254,10 @@ fn a_pause_that_stops_nothing_is_told() {
     };
     insta::assert_snapshot!(pause("checkout"), @"warning: no tick has been noted at STATE: is it where the schedule keeps its state?");
     assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
+    let elsewhere = ["run", "--once", "--due-only", "--regions", "us-east-1", "--state", state, &configs];
+    assert_eq!(account.run(&elsewhere).code, 0);
+    insta::assert_snapshot!(pause("checkout"), @"warning: no tick at STATE has served `checkout` in the last two days, nor anything else");
+    assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
     assert_eq!(account.run(&["run", "--once", "--state", state, &configs]).code, 0);
     insta::assert_snapshot!(pause("nlp-inference"), @"warning: no tick at STATE has served `nlp-inference` in the last two days; did you mean `nlp-inference:live`?");
     insta::assert_snapshot!(pause("nope"), @"warning: no tick at STATE has served `nope` in the last two days; known: `checkout`, `nlp-inference:live`");
