@@ -15,7 +15,8 @@ use super::store::Store;
 use super::values;
 use super::wiring::World;
 use crate::domain::function::FunctionRef;
-use crate::domain::ledger::{PAUSES, Pause, Pauses, REQUESTS, Requests, STATUS, Status};
+use crate::domain::ledger::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
+use crate::engine::keeper;
 use crate::engine::ports::Clock;
 use crate::engine::state::{read, update};
 
@@ -128,7 +129,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
         print(&format!("this replaces a pause that held before{which}: {before}\n"))?;
     }
     // The pause holds whatever is known: its function may be served for the first time tomorrow.
-    match read::<Status>(&store, STATUS).await {
+    match keeper::status(&store).await {
         Ok(status) => warn(&status, args),
         Err(error) => complain(&format!("warning: whether anything here is served is not known: {error}")),
     }

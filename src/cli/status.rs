@@ -15,7 +15,8 @@ use super::pause::{StateArgs, unavailable};
 use super::select::near;
 use super::values;
 use crate::domain::function::FunctionRef;
-use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, STATUS, Status};
+use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
+use crate::engine::keeper;
 use crate::engine::ports::Clock;
 use crate::engine::state::read;
 
@@ -40,7 +41,7 @@ pub struct StatusArgs {
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
-    let mut status: Status = read(&store, STATUS).await.map_err(unavailable)?;
+    let mut status = keeper::status(&store).await.map_err(unavailable)?;
     let mut pauses: Pauses = read(&store, PAUSES).await.map_err(unavailable)?;
     let mut requests: Requests = read(&store, REQUESTS).await.map_err(unavailable)?;
     pauses.prune(now);

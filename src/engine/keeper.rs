@@ -341,13 +341,17 @@ impl<S: State> Keeper<S> {
                 say(&unavailable, "what was left undone is not noted");
             }
         }
+        let document = match cause {
+            Cause::Schedule { .. } | Cause::Asked => STATUS.to_owned(),
+            Cause::Shard => Status::document_of(&report.rounds),
+        };
         let status = |status: &mut Status| match cause {
             Cause::Schedule { config_behind_since } => status.note_tick(report, config_behind_since),
             Cause::Shard => status.note_rounds(&report.rounds, report.tick),
             // Whatever minute was asked for, the pings were sent now.
             Cause::Asked => status.note_rounds(&report.rounds, now),
         };
-        if let Err(unavailable) = update(&self.state, STATUS, status).await {
+        if let Err(unavailable) = update(&self.state, &document, status).await {
             say(&unavailable, "how the tick went is not noted");
         }
     }
@@ -381,6 +385,20 @@ impl<S: State> Keeper<S> {
             say(&unavailable, "how the request went is not noted");
         }
     }
+}
+
+/// How ticks went, with the rounds of their shards.
+///
+/// # Errors
+/// [`Unavailable`].
+pub async fn status(state: &impl State) -> Result<Status, Unavailable> {
+    let mut status: Status = read(state, STATUS).await?;
+    if status.spread {
+        for document in Status::shard_documents() {
+            status.merge(read(state, &document).await?);
+        }
+    }
+    Ok(status)
 }
 
 /// Keys of targets whose rounds were neither sent nor handed on.

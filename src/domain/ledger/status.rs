@@ -21,6 +21,9 @@ pub struct Status {
     pub duration_ms: u64,
     /// Targets that were due in the latest tick and neither served nor handed on.
     pub unfinished: usize,
+    /// Whether ticks have been spread over several instances: then shards keep documents of their own.
+    #[serde(default)]
+    pub spread: bool,
     /// The last round of each target, by [`super::key`].
     pub targets: BTreeMap<String, LastRound>,
 }
@@ -59,7 +62,35 @@ fn key_of(round: &RoundRecord) -> String {
     format!("{}{qualifier} {}", round.function, round.region)
 }
 
+/// How many documents shards keep their rounds in.
+const SHARD_DOCUMENTS: u32 = 16;
+
 impl Status {
+    /// The name of the document for a shard's rounds. Shards of one tick end at the same moment, and would lose races
+    /// for one document. Mostly the same rounds go together, so that each document has its own.
+    pub fn document_of(rounds: &[RoundRecord]) -> String {
+        let sum = rounds.first().map(key_of).unwrap_or_default().bytes().map(u32::from).sum::<u32>();
+        Self::shard_document(sum % SHARD_DOCUMENTS)
+    }
+
+    /// The names of all documents that shards may have.
+    pub fn shard_documents() -> impl Iterator<Item = String> {
+        (0..SHARD_DOCUMENTS).map(Self::shard_document)
+    }
+
+    fn shard_document(number: u32) -> String {
+        format!("status-{number:x}")
+    }
+
+    /// Takes the rounds of another document in. The newer one stays.
+    pub fn merge(&mut self, other: Self) {
+        for (key, theirs) in other.targets {
+            if self.targets.get(&key).is_none_or(|ours| ours.latest() < theirs.latest()) {
+                self.targets.insert(key, theirs);
+            }
+        }
+    }
+
     /// Takes a tick of the schedule in.
     pub fn note_tick(&mut self, report: &TickReport, config_behind_since: Option<DateTime<Utc>>) {
         if self.tick.is_none_or(|tick| tick <= report.tick) {
@@ -70,6 +101,7 @@ impl Status {
             let left = report.unfinished.iter().filter(|left| left.reason != UnfinishedReason::HandedOn);
             self.unfinished = left.count();
         }
+        self.spread |= report.unfinished.iter().any(|left| left.reason == UnfinishedReason::HandedOn);
         self.note_rounds(&report.rounds, report.tick);
     }
 

@@ -179,11 +179,36 @@ async fn only_ticks_of_the_schedule_are_ticks() {
     keeper.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
     keeper.note_request(&fleet, &tick.due, &other("09:03:00", 1)).await;
     keeper.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
-    let status: Status = read(keeper.state(), STATUS).await.unwrap();
+    let status = status(keeper.state()).await.unwrap();
     assert_eq!((status.tick, status.duration_ms, status.unfinished), (Some(at("09:00:00")), 1, 1));
     assert_eq!((status.config.as_deref(), status.config_behind_since), (Some("cafe"), Some(at("08:00:00"))));
     let last = &status.targets["a eu-west-2"];
     assert_eq!((last.tick, last.reached), (at("09:04:00"), Some(2)), "an operator's pings are of now");
+}
+
+#[tokio::test]
+async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let (fleet, tick) = (fleet(), plan(&keeper, "09:00:00").await);
+    let round = |index: usize, reached| RoundRecord {
+        skipped: None,
+        verdict: Verdict::Short,
+        reached: Some(reached),
+        ..RoundRecord::skipped(&fleet.targets[index], 2, Skipped::Paused)
+    };
+    let told = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
+    let handed_on = vec![Unfinished::new(&fleet.targets[1], 2, UnfinishedReason::HandedOn)];
+    let planner = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
+    keeper.note(&tick, &tick.due, &planner, SCHEDULE, at("09:05:01")).await;
+    let before: Status = read(keeper.state(), STATUS).await.unwrap();
+    // Late, and older than what the planner has told of the same target.
+    let shard = told("09:04:00", vec![round(1, 2), round(0, 2)]);
+    keeper.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
+    assert_eq!(read::<Status>(keeper.state(), STATUS).await.unwrap(), before, "another document");
+    let status = status(keeper.state()).await.unwrap();
+    let reached = |key: &str| status.targets[key].reached;
+    assert_eq!((reached("a eu-west-2"), reached("b eu-west-2")), (Some(1), Some(2)));
+    assert_eq!((status.tick, status.unfinished), (Some(at("09:05:00")), 0));
 }
 
 #[tokio::test]
