@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::operation::invoke::builders::InvokeFluentBuilder;
 use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
 use aws_sdk_lambda::types::{InvocationType, LogType};
@@ -90,6 +91,7 @@ fn dry_run(invoke: InvokeFluentBuilder) -> Preparation {
 fn responded(output: InvokeOutput) -> Answer {
     match u16::try_from(output.status_code) {
         Ok(200) => Answer::Responded {
+            request_id: output.request_id().map(str::to_owned),
             function_error: output.function_error,
             log_result: output.log_result,
             payload: output.payload.map(Blob::into_inner).unwrap_or_default(),
@@ -97,7 +99,10 @@ fn responded(output: InvokeOutput) -> Answer {
         },
         // 202 and 204 answer other kinds of invocation.
         Ok(status) => Answer::Refused { status, code: None, reason: None, message: None },
-        Err(_) => Answer::Broken { message: format!("{} is not an HTTP status", output.status_code) },
+        Err(_) => Answer::Broken {
+            message: format!("{} is not an HTTP status", output.status_code),
+            may_have_run: true,
+        },
     }
 }
 
@@ -127,14 +132,18 @@ fn refused_or_broken(error: SdkError<InvokeError, HttpResponse>) -> Answer {
         },
         _ => match failure(&error) {
             Some(Failure::NoAnswer { .. }) => Answer::TimedOut,
-            Some(failure) => Answer::Broken { message: failure.to_string() },
-            None => Answer::Broken { message: chain(&error) },
+            Some(failure) => Answer::Broken {
+                message: failure.to_string(),
+                may_have_run: matches!(failure, Failure::Broke { .. } | Failure::NotHttp { .. }),
+            },
+            // Without a failure of the connector the request never came to it.
+            None => Answer::Broken { message: chain(&error), may_have_run: false },
         },
     }
 }
 
 fn unusable(error: &SdkError<InvokeError, HttpResponse>) -> Answer {
-    Answer::Broken { message: format!("the answer is not usable: {}", chain(error)) }
+    Answer::Broken { message: format!("the answer is not usable: {}", chain(error)), may_have_run: true }
 }
 
 /// The connector's failure among the causes of an error.

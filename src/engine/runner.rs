@@ -103,7 +103,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
         let exchange = joined.unwrap_or_else(|error| Exchange {
             sent: Duration::ZERO,
             received: Duration::ZERO,
-            answer: Answer::Broken { message: format!("the ping's task ended: {error}") },
+            answer: Answer::Broken { message: format!("the ping's task ended: {error}"), may_have_run: true },
         });
         results.push(conclude(&target.protocol, exchange));
     }

@@ -101,6 +101,7 @@ fn responded(ran: Duration) -> Answer {
         log_result: Some(STANDARD.encode(line)),
         payload: b"null".to_vec(),
         executed_version: Some("7".to_owned()),
+        request_id: None,
     }
 }
 

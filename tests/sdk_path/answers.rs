@@ -67,6 +67,7 @@ async fn an_answer_is_told_whole() {
             log_result: Some("UkVQT1JU".to_owned()),
             payload: b"{\"errorType\":\"KeyError\"}".to_vec(),
             executed_version: Some("7".to_owned()),
+            request_id: None,
         }
     );
 }
@@ -183,7 +184,7 @@ async fn a_connection_that_breaks_is_told_and_the_ping_not_repeated() {
     for (bytes, expected) in cases {
         let (dialer, dials) = raw(bytes);
         let exchange = one(&lambda_through(dialer), ping("f")).await;
-        assert_eq!(exchange.answer, Answer::Broken { message: expected.to_owned() });
+        assert_eq!(exchange.answer, Answer::Broken { message: expected.to_owned(), may_have_run: true });
         assert_eq!(dials.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 }

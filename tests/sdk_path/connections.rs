@@ -155,7 +155,7 @@ async fn a_ping_that_cannot_connect_gives_its_place_up() {
     let mut messages: Vec<_> = exchanges[..2]
         .iter()
         .map(|exchange| match &exchange.answer {
-            Answer::Broken { message } => message.as_str(),
+            Answer::Broken { message, .. } => message.as_str(),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -124,7 +124,7 @@ async fn child_has_no_credentials_and_no_region() {
     let (_, exchanges) = round(&AwsLambda::new(clients), vec![ping("f"); 50], PATIENCE).await;
     for exchange in exchanges {
         match exchange.answer {
-            Answer::Broken { message } => {
+            Answer::Broken { message, .. } => {
                 assert!(message.starts_with("no AWS credentials were found: set AWS_PROFILE"), "{message}")
             }
             other => panic!("{other:?}"),

@@ -83,7 +83,7 @@ async fn a_role_that_may_not_be_assumed_fails_its_pings_with_the_reason() {
     let pings = vec![through("333333333333", None, "f"); 5];
     let (_, exchanges) = round(&lambda, pings, Duration::from_secs(30)).await;
     for exchange in exchanges {
-        let Answer::Broken { message } = exchange.answer else { panic!("{:?}", exchange.answer) };
+        let Answer::Broken { message, .. } = exchange.answer else { panic!("{:?}", exchange.answer) };
         assert!(message.contains("sts:AssumeRole"), "{message}");
     }
     let (sts, keys) = seen(&server);

@@ -43,6 +43,8 @@ pub enum Answer {
         payload: Vec<u8>,
         /// `X-Amz-Executed-Version`.
         executed_version: Option<String>,
+        /// `x-amzn-RequestId`: the invocation's own id, which its REPORT line repeats.
+        request_id: Option<String>,
     },
     /// Any other HTTP status.
     Refused {
@@ -61,6 +63,8 @@ pub enum Answer {
     Broken {
         /// What went wrong, for people.
         message: String,
+        /// Whether the request may have been processed: something of it was written.
+        may_have_run: bool,
     },
 }
 

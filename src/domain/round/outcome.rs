@@ -110,7 +110,7 @@ pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
         message,
     };
     match answer {
-        Answer::Responded { function_error, log_result, payload, executed_version } => {
+        Answer::Responded { function_error, log_result, payload, executed_version, request_id: _ } => {
             let report = log_result.as_deref().and_then(report_of);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload);
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
@@ -122,7 +122,9 @@ pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
             failed(outcome, message.map(|message| cut(&message)))
         }
         Answer::TimedOut => failed(Outcome::TimedOut, Some("no answer in time".to_owned())),
-        Answer::Broken { message } => failed(Outcome::Failed { detail: cut(&message) }, None),
+        Answer::Broken { message, may_have_run: _ } => {
+            failed(Outcome::Failed { detail: cut(&message) }, None)
+        }
     }
 }
 
@@ -222,6 +224,7 @@ mod tests {
             log_result: log.map(|log| STANDARD.encode(log)),
             payload: payload.as_bytes().to_vec(),
             executed_version: Some("7".to_owned()),
+            request_id: None,
         };
         ping(answer)
     }
@@ -271,6 +274,7 @@ mod tests {
             log_result: Some("*** not base64 ***".to_owned()),
             payload: vec![0xff, 0xfe],
             executed_version: None,
+            request_id: None,
         };
         assert_eq!(ping(garbage).outcome, Outcome::Unclassified);
     }
@@ -345,13 +349,13 @@ mod tests {
         ] {
             assert_eq!(refused(status, code, None), Outcome::Failed { detail: detail.to_owned() });
         }
-        let broken = ping(Answer::Broken { message: "connection reset".to_owned() });
+        let broken = ping(Answer::Broken { message: "connection reset".to_owned(), may_have_run: true });
         assert_eq!(broken.outcome, Outcome::Failed { detail: "connection reset".to_owned() });
     }
 
     #[test]
     fn long_messages_are_cut_between_characters() {
-        let ping = ping(Answer::Broken { message: "é".repeat(1000) });
+        let ping = ping(Answer::Broken { message: "é".repeat(1000), may_have_run: true });
         let Outcome::Failed { detail } = ping.outcome else { panic!() };
         assert_eq!(detail.chars().count(), LONGEST_MESSAGE + 1);
     }
