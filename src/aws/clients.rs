@@ -10,7 +10,6 @@ use aws_sdk_lambda::config::{Credentials, SharedCredentialsProvider, StalledStre
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_types::service_config::ServiceConfigKey;
 
@@ -38,8 +37,7 @@ pub(super) type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lam
 #[derive(Debug)]
 pub struct Clients {
     config: SdkConfig,
-    /// The connector as pings use it.
-    gated: SharedHttpClient,
+    connector: Connector,
     lambda: Mutex<LambdaClients>,
 }
 
@@ -79,7 +77,16 @@ impl Clients {
 
     /// The same over a given connector.
     pub fn local_through(endpoint: &str, connector: Connector) -> Self {
-        let credentials = Credentials::new("warmd-local", "warmd-local", None, None, "warmd --local");
+        Self::local_as(endpoint, connector, None)
+    }
+
+    /// The same, with credentials that have a session token as those of roles do.
+    pub fn local_with_token(endpoint: &str, connector: Connector, token: &str) -> Self {
+        Self::local_as(endpoint, connector, Some(token.to_owned()))
+    }
+
+    fn local_as(endpoint: &str, connector: Connector, token: Option<String>) -> Self {
+        let credentials = Credentials::new("warmd-local", "warmd-local", token, None, "warmd --local");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
@@ -97,17 +104,21 @@ impl Clients {
     }
 
     fn over(config: SdkConfig, connector: Connector) -> Self {
-        Self { config, gated: SharedHttpClient::new(connector.gated()), lambda: Mutex::default() }
+        Self { config, connector, lambda: Mutex::default() }
     }
 
-    /// The Lambda client of a region, with the warmer's own credentials or those of a role that it assumes. Its requests are sent once and never repeated, and the SDK does not time
-    /// them: what counts is the ping's own timeout, from the release on.
+    /// The connections that pings go through.
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// The Lambda client of a region that signs pings, with the warmer's own credentials or those of a role that it
+    /// assumes. It never repeats a request and sets no time limit: pings have their own.
     pub fn lambda(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry((region, role.cloned())).or_insert_with(|| {
             let config = self
                 .lambda_of(region, role)
-                .http_client(self.gated.clone())
                 .retry_config(keeping(RetryConfig::disabled()))
                 .timeout_config(TimeoutConfig::disabled())
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -178,12 +189,22 @@ impl Clients {
         Ok(Bucket::new(aws_sdk_s3::Client::from_conf(config.build()), bucket, prefix))
     }
 
-    /// Whether the environment or the profile names an endpoint for S3 alone, as the SDK looks for it.
+    /// Returns true when pings may share connections: Lambda's endpoint has TLS, and so may offer HTTP/2.
+    pub fn lambda_has_tls(&self) -> bool {
+        let own = self.endpoint_of("Lambda");
+        own.as_deref().or(self.config.endpoint_url()).is_none_or(|endpoint| !endpoint.starts_with("http:"))
+    }
+
     fn s3_has_an_endpoint(&self) -> bool {
+        self.endpoint_of("S3").is_some()
+    }
+
+    /// The endpoint that the environment or the profile names for one service alone, found as the SDK does it.
+    fn endpoint_of(&self, service: &str) -> Option<String> {
         let key =
-            ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
-        let own = self.config.service_config().zip(key.build().ok());
-        own.and_then(|(config, key)| config.load_config(key)).is_some()
+            ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let (config, key) = self.config.service_config().zip(key.build().ok())?;
+        config.load_config(key)
     }
 
     /// The warmer's own region: the one the SDK is configured for.

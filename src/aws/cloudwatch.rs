@@ -7,7 +7,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use aws_smithy_types::DateTime;
 use tokio::task::JoinSet;
 
-use super::lambda::refusal;
+use super::error::refusal;
 use crate::domain::metrics::{self, Batch, Datum, Unit};
 use crate::engine::ports::{LostMetrics, Metrics};
 

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
 
 use super::clients::{Clients, LambdaClients};
-use super::lambda::refusal;
+use super::error::refusal;
 use crate::domain::fleet::{Architecture, Role};
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{AccountLimits, Deployed, Model, Seen, State, Update};

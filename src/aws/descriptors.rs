@@ -1,4 +1,4 @@
-//! File descriptors: a round of N pings needs N connections at once.
+//! File descriptors: a round of N pings needs N connections at once, or one for each hundred over HTTP/2.
 
 use std::io;
 
@@ -25,16 +25,32 @@ pub fn raise() -> io::Result<u64> {
     Ok(in_force())
 }
 
-/// How many pings fit into the process at once, when each takes `descriptors_per_ping`: one, or two with the emulator
-/// in the same process.
-pub fn capacity(descriptors_per_ping: u32) -> usize {
-    let pings = in_force().saturating_sub(RESERVED) / u64::from(descriptors_per_ping.max(1));
+/// The descriptors that pings in flight take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// So many for each ping, at least 1: one connection, or both of its ends when the emulator is in the same process.
+    PerPing(u32),
+    /// One for so many pings, at least 1: they share a connection.
+    Shared(u32),
+}
+
+/// The number of pings in flight for which the process has descriptors.
+pub fn capacity(demand: Demand) -> usize {
+    let left = in_force().saturating_sub(RESERVED);
+    let pings = match demand {
+        Demand::PerPing(descriptors) => left / u64::from(descriptors.max(1)),
+        Demand::Shared(pings) => left.saturating_mul(u64::from(pings)),
+    };
     usize::try_from(pings).unwrap_or(usize::MAX)
 }
 
-/// How many descriptors the process needs for so many pings at once, each taking `descriptors_per_ping`.
-pub fn needed(pings: u32, descriptors_per_ping: u32) -> u64 {
-    u64::from(pings) * u64::from(descriptors_per_ping.max(1)) + RESERVED
+/// The number of descriptors that the process needs for so many pings in flight.
+pub fn needed(pings: u32, demand: Demand) -> u64 {
+    let connections = match demand {
+        Demand::PerPing(descriptors) => u64::from(pings) * u64::from(descriptors.max(1)),
+        Demand::Shared(sharing) => u64::from(pings.div_ceil(sharing.max(1))),
+    };
+    connections + RESERVED
 }
 
 fn in_force() -> u64 {
@@ -50,12 +66,11 @@ mod tests {
         let limit = raise().unwrap();
         let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         assert!(limit == hard || limit >= MODEST);
-        let alone = capacity(1);
+        let alone = capacity(Demand::PerPing(1));
         assert_eq!(u64::try_from(alone).unwrap(), limit - RESERVED);
-        assert_eq!(capacity(2), alone / 2);
-        assert_eq!(
-            needed(u32::try_from(alone.min(1_000_000)).unwrap(), 1),
-            alone.min(1_000_000) as u64 + RESERVED
-        );
+        assert_eq!(capacity(Demand::PerPing(2)), alone / 2);
+        assert_eq!(capacity(Demand::Shared(100)), alone * 100);
+        assert_eq!(needed(1_000, Demand::PerPing(2)), 2_000 + RESERVED);
+        assert_eq!(needed(1_001, Demand::Shared(100)), 11 + RESERVED);
     }
 }

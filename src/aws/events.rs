@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
-use super::lambda::refusal;
+use super::error::refusal;
 use crate::engine::ports::{Event, Events, LostEvents};
 
 /// Entries in one PutEvents request: the API's limit.

@@ -1,232 +1,348 @@
-//! The Lambda port on the SDK.
+//! The Lambda port: a round of pings over shared connections.
 
-use std::error::Error;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_lambda::operation::RequestId;
-use aws_sdk_lambda::operation::invoke::builders::InvokeFluentBuilder;
-use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
-use aws_sdk_lambda::types::{InvocationType, LogType};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::Blob;
-use tokio::time::Instant;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, warn};
 
+use super::answer;
 use super::clients::Clients;
-use super::connector::{Failure, Passage, Preparation, reasons};
-use crate::domain::fleet::Prepare;
+use super::connector::{
+    Carrier, ConnectionPool, Failure, Http1, Origin, Outgoing, Reply, Report, ping_http1,
+};
+use super::sign::{Signed, sign};
+use crate::domain::fleet::{HttpVersions, Sign};
+use crate::domain::function::Region;
 use crate::domain::round::{Answer, Exchange};
-use crate::engine::ports::{Lambda, Ping};
-use crate::engine::release::Ticket;
+use crate::engine::ports::{Deliveries, Delivery, Lambda, Payloads, PingRound};
 
-/// As much of an unreadable answer's body as is shown.
-const EXCERPT: usize = 200;
+/// How long a round waits for the next connection after the last one that became ready. Above the connect timeout, so
+/// that a connection that fails delays the others no longer than its failure takes to be known.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pings over HTTP/1.1 that share a task. A task each would cost more, one task for all would use one core.
+const HTTP1_GROUP: usize = 32;
+/// How often a ping looks for a connection: at first, after a stream that was refused, and after a connection that was
+/// closed before the ping was written to it.
+const MOST_TRIES: u8 = 3;
 
-/// Lambda, through the SDK.
+/// Lambda: requests made by the SDK, connections of our own.
 #[derive(Debug, Clone)]
 pub struct AwsLambda {
     clients: Arc<Clients>,
+    /// Where a region's pings went last, so that connections are opened while the next round is signed.
+    origins: Arc<Mutex<HashMap<Region, Origin>>>,
 }
 
 impl AwsLambda {
     /// Lambda, through these clients.
     pub fn new(clients: Arc<Clients>) -> Self {
-        Self { clients }
-    }
-}
-
-impl AwsLambda {
-    /// A ping's request, and what makes a new connection ready for it. Not in the future below: what it holds while
-    /// it is made would be held a thousand times while it is sent.
-    fn request(&self, ping: Ping) -> (InvokeFluentBuilder, Option<Preparation>) {
-        let invoke = self
-            .clients
-            .lambda(ping.function.region, ping.role.as_ref())
-            .invoke()
-            .function_name(ping.function.unqualified())
-            .set_qualifier(ping.function.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned()))
-            .set_client_context(ping.client_context)
-            .payload(Blob::new(ping.payload));
-        let preparation = match ping.prepare {
-            Prepare::Off => None,
-            Prepare::DryRun => Some(dry_run(invoke.clone())),
-        };
-        let request = invoke.invocation_type(InvocationType::RequestResponse).log_type(LogType::Tail);
-        (request, preparation)
+        Self { clients, origins: Arc::default() }
     }
 }
 
 impl Lambda for AwsLambda {
-    async fn invoke(&self, ping: Ping, ticket: Ticket) -> Exchange {
-        let timeout = ping.timeout;
-        let (request, preparation) = self.request(ping);
-        let passage = Passage::new(ticket, timeout, preparation);
-        let result = passage.scope(request.send()).await;
-        let times = passage.finish();
-        let ended = times.received.unwrap_or_else(Instant::now);
-        // A ping that never came to the release has no times.
-        let released = times.released.unwrap_or(ended);
-        let sent = times.sent.unwrap_or(ended);
-        Exchange {
-            sent: sent.saturating_duration_since(released),
-            received: ended.saturating_duration_since(released),
-            answer: match result {
-                Ok(output) => responded(output),
-                Err(error) => refused_or_broken(error),
-            },
+    fn send(&self, round: PingRound) -> Deliveries {
+        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let lambda = self.clone();
+        // The span names the invocation that a log line belongs to.
+        tokio::spawn(async move { lambda.run(round, deliveries).await }.in_current_span());
+        delivered
+    }
+}
+
+/// A ping of a round: where its end is delivered, and how far it came.
+struct Ping {
+    index: u32,
+    tries: u8,
+    resent: bool,
+    round: Arc<InFlight>,
+}
+
+/// What the pings of one round share after the release.
+struct InFlight {
+    released: Instant,
+    deadline: Instant,
+    limit: Duration,
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    /// Pings that look for another connection. Closed when the last ping has ended.
+    again: mpsc::UnboundedSender<Ping>,
+}
+
+impl Ping {
+    fn deliver(self, sent: Instant, received: Instant, answer: Answer) {
+        let since_release = |at: Instant| at.saturating_duration_since(self.round.released);
+        let exchange = Exchange { sent: since_release(sent), received: since_release(received), answer };
+        // Nobody listens any more when the round was given up.
+        let _ = self.round.deliveries.send(Delivery { index: self.index, exchange, resent: self.resent });
+    }
+
+    /// Delivers that the ping was not sent.
+    fn not_sent(self, message: String) {
+        let now = self.round.released;
+        self.deliver(now, now, Answer::Broken { message, may_have_run: false });
+    }
+
+    /// Looks for another connection, unless it has done so too often.
+    fn retry(mut self, reason: String) {
+        if self.tries >= MOST_TRIES {
+            return self.not_sent(reason);
         }
+        let again = self.round.again.clone();
+        self.tries += 1;
+        // The receiver lives until the last sender is dropped.
+        let _ = again.send(self);
     }
 }
 
-/// The ping itself, but not to be run: with its payload, so that a server which runs it all the same has a ping.
-fn dry_run(invoke: InvokeFluentBuilder) -> Preparation {
-    Box::new(|| {
-        Box::pin(async {
-            // What came of it is the connector's business, and the ping will tell what is wrong.
-            drop(invoke.invocation_type(InvocationType::DryRun).send().await);
-        })
-    })
-}
-
-fn responded(output: InvokeOutput) -> Answer {
-    match u16::try_from(output.status_code) {
-        Ok(200) => Answer::Responded {
-            request_id: output.request_id().map(str::to_owned),
-            function_error: output.function_error,
-            log_result: output.log_result,
-            payload: output.payload.map(Blob::into_inner).unwrap_or_default(),
-            executed_version: output.executed_version,
-        },
-        // 202 and 204 answer other kinds of invocation.
-        Ok(status) => Answer::Refused { status, code: None, reason: None, message: None },
-        Err(_) => Answer::Broken {
-            message: format!("{} is not an HTTP status", output.status_code),
-            may_have_run: true,
-        },
-    }
-}
-
-fn refused_or_broken(error: SdkError<InvokeError, HttpResponse>) -> Answer {
-    match &error {
-        // The function ran, but the SDK cannot read what came back.
-        SdkError::ServiceError(odd) if odd.raw().status().is_success() => unusable(&error),
-        SdkError::ResponseError(odd) if odd.raw().status().is_success() => unusable(&error),
-        SdkError::ServiceError(refusal) => {
-            let error = refusal.err();
-            let reason = match error {
-                InvokeError::TooManyRequestsException(throttle) => throttle.reason(),
-                _ => None,
-            };
-            Answer::Refused {
-                status: refusal.raw().status().as_u16(),
-                code: error.code().map(str::to_owned),
-                reason: reason.map(|reason| reason.as_str().to_owned()),
-                message: error.message().map(str::to_owned).or_else(|| excerpt(refusal.raw())),
+impl Report for Ping {
+    fn ended(self: Box<Self>, sent: Instant, received: Instant, reply: Reply) {
+        let mut ping = *self;
+        match reply {
+            Reply::Answered(response) => ping.deliver(sent, received, answer::parse(response)),
+            Reply::NotSent(reason) => ping.retry(reason),
+            // Once more, and no oftener.
+            Reply::NotProcessed(reason) if ping.resent => {
+                ping.not_sent(format!("the server refused the request twice: {reason}"));
+            }
+            Reply::NotProcessed(reason) => {
+                ping.resent = true;
+                ping.retry(reason);
+            }
+            Reply::Failed(failure) => {
+                let answer = match &failure {
+                    Failure::NoAnswer { .. } => Answer::TimedOut,
+                    other => {
+                        Answer::Broken { message: other.to_string(), may_have_run: other.may_have_run() }
+                    }
+                };
+                ping.deliver(sent, received, answer);
             }
         }
-        SdkError::ResponseError(unreadable) => Answer::Refused {
-            status: unreadable.raw().status().as_u16(),
-            code: None,
-            reason: None,
-            message: excerpt(unreadable.raw()),
-        },
-        _ => match failure(&error) {
-            Some(Failure::NoAnswer { .. }) => Answer::TimedOut,
-            Some(failure) => Answer::Broken {
-                message: failure.to_string(),
-                may_have_run: matches!(failure, Failure::Broke { .. } | Failure::NotHttp { .. }),
-            },
-            // Without a failure of the connector the request never came to it.
-            None => Answer::Broken { message: chain(&error), may_have_run: false },
-        },
     }
 }
 
-fn unusable(error: &SdkError<InvokeError, HttpResponse>) -> Answer {
-    Answer::Broken { message: format!("the answer is not usable: {}", chain(error)), may_have_run: true }
+impl AwsLambda {
+    async fn run(self, round: PingRound, deliveries: mpsc::UnboundedSender<Delivery>) {
+        let (region, http) = (round.function.region, round.wire.http);
+        let begin = |origin: &Origin| {
+            let mut search = Search::at(self.clients.connector().pool(origin), http);
+            search.look_for(round.payloads.pings() as usize);
+            search
+        };
+        // Connections are opened while the request is signed, once it is known where to.
+        let known = self.origins().get(&region).cloned();
+        let search = known.as_ref().map(begin);
+        let requests = match Requests::sign(&self.clients, &round).await {
+            Ok(requests) => requests,
+            Err(reason) => return none_sent(&round, &reason, &deliveries),
+        };
+        let origin = requests.origin().clone();
+        let search = search.filter(|_| known.as_ref() == Some(&origin)).unwrap_or_else(|| begin(&origin));
+        self.origins().insert(region, origin);
+        Dispatch { clients: self.clients, round, requests, search }.run(deliveries).await;
+    }
+
+    fn origins(&self) -> MutexGuard<'_, HashMap<Region, Origin>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The connector's failure among the causes of an error.
-fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(failure) = error.downcast_ref() {
-            return Some(failure);
+/// Delivers that no ping of the round was sent.
+fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender<Delivery>) {
+    for index in 0..round.payloads.pings() {
+        let answer = Answer::Broken { message: reason.to_owned(), may_have_run: false };
+        let exchange = Exchange { sent: Duration::ZERO, received: Duration::ZERO, answer };
+        let _ = deliveries.send(Delivery { index, exchange, resent: false });
+    }
+}
+
+/// The signed requests of a round.
+enum Requests {
+    /// One for all pings.
+    Same(Signed),
+    /// One for each ping, in the order of their indices. Never empty.
+    Each(Vec<Signed>),
+}
+
+impl Requests {
+    async fn sign(clients: &Clients, round: &PingRound) -> Result<Self, String> {
+        match (&round.payloads, round.wire.sign) {
+            (Payloads::Same { payload, .. }, Sign::Round) => {
+                sign(clients, round, payload).await.map(Self::Same)
+            }
+            (payloads, _) => {
+                let mut requests = Vec::with_capacity(payloads.pings() as usize);
+                for index in 0..payloads.pings().max(1) as usize {
+                    requests.push(sign(clients, round, payloads.of(index)).await?);
+                }
+                Ok(Self::Each(requests))
+            }
         }
-        next = error.source();
     }
-    None
-}
 
-/// The commonest mistake of a first run.
-const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
-    AWS_SECRET_ACCESS_KEY, or give the machine a role; --local needs none";
+    fn of(&self, index: usize) -> &Signed {
+        match self {
+            Self::Same(signed) => signed,
+            Self::Each(all) => &all[index.min(all.len() - 1)],
+        }
+    }
 
-/// What the SDK puts in front of the cause.
-const NOISE: [&str; 7] = [
-    "an error occurred while loading credentials",
-    "dispatch failure",
-    "service error",
-    "failed to construct request",
-    "failed to parse response",
-    "unhandled error",
-    "other",
-];
+    fn origin(&self) -> &Origin {
+        &self.of(0).origin
+    }
 
-/// What the service said when it refused a call, else what went wrong on the way.
-pub(super) fn refusal<E>(error: &SdkError<E, HttpResponse>) -> String
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    match error.as_service_error().and_then(|said| said.code().map(|code| (code, said.message()))) {
-        Some((code, Some(message))) => format!("{code}: {message}"),
-        Some((code, None)) => code.to_owned(),
-        None => chain(error),
+    fn are_stale(&self) -> bool {
+        self.of(0).is_stale()
     }
 }
 
-/// What went wrong, in one line, without the SDK's own "dispatch failure: other" in front.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    if let Some(failure) = failure(error) {
-        return failure.to_string();
-    }
-    let told = reasons(error);
-    // The SDK lists every place where it looked.
-    if told.contains("no credentials found in chain") {
-        return NO_CREDENTIALS.to_owned();
-    }
-    let mut plain = told.as_str();
-    while let Some(cause) = NOISE.iter().find_map(|noise| plain.strip_prefix(noise)?.strip_prefix(": ")) {
-        plain = cause;
-    }
-    // What follows is the whole request, payload and all.
-    let plain = plain.split(" to request `Request {").next().unwrap_or(plain);
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The search for connections that carry the pings of a round.
+struct Search {
+    pool: Arc<ConnectionPool>,
+    http: HttpVersions,
+    found: mpsc::UnboundedSender<Carrier>,
+    carriers: mpsc::UnboundedReceiver<Carrier>,
+    /// Pings for which nothing has been found yet.
+    missing: usize,
 }
 
-/// The beginning of a body that is not Lambda's: a proxy's page, say.
-fn excerpt(answer: &HttpResponse) -> Option<String> {
-    let text = String::from_utf8_lossy(answer.body().bytes()?);
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then(|| text.chars().take(EXCERPT).collect())
+impl Search {
+    fn at(pool: Arc<ConnectionPool>, http: HttpVersions) -> Self {
+        let (found, carriers) = mpsc::unbounded_channel();
+        Self { pool, http, found, carriers, missing: 0 }
+    }
+
+    fn look_for(&mut self, pings: usize) {
+        self.missing += pings;
+        tokio::spawn(Arc::clone(&self.pool).acquire(pings, self.http, self.found.clone()));
+    }
+
+    /// The next carrier. Waits for ever when nothing is missing.
+    async fn next(&mut self) -> Carrier {
+        if self.missing > 0
+            && let Some(carrier) = self.carriers.recv().await
+        {
+            self.missing = self.missing.saturating_sub(carrier.pings());
+            return carrier;
+        }
+        std::future::pending().await
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A round from its first connection to the end of its last ping.
+struct Dispatch {
+    clients: Arc<Clients>,
+    round: PingRound,
+    requests: Requests,
+    search: Search,
+}
 
-    fn told(text: &str) -> String {
-        chain(&std::io::Error::other(text.to_owned()))
+impl Dispatch {
+    async fn run(mut self, deliveries: mpsc::UnboundedSender<Delivery>) {
+        let ready = self.gather().await;
+        self.renew().await;
+        let (again, mut repeated) = mpsc::unbounded_channel();
+        let released = Instant::now();
+        let limit = self.round.timeout;
+        let shared = InFlight { released, deadline: released + limit, limit, deliveries, again };
+        let shared = Arc::new(shared);
+        let ping = |index| Ping { index, tries: 1, resent: false, round: Arc::clone(&shared) };
+        let mut queue: VecDeque<Ping> = (0..self.round.payloads.pings()).map(ping).collect();
+        // From here on only pings keep it: when the last one has ended, `repeated` is closed.
+        drop(shared);
+        self.send(ready, &mut queue);
+        loop {
+            tokio::select! {
+                carrier = self.search.next(), if !queue.is_empty() => {
+                    self.renew().await;
+                    self.send(vec![carrier], &mut queue);
+                }
+                ping = repeated.recv() => {
+                    let Some(ping) = ping else { return };
+                    queue.push_back(ping);
+                    let mut pings = 1;
+                    // A connection that ends sends all its pings back at once.
+                    while let Ok(ping) = repeated.try_recv() {
+                        queue.push_back(ping);
+                        pings += 1;
+                    }
+                    self.search.look_for(pings);
+                }
+            }
+        }
     }
 
-    #[test]
-    fn what_went_wrong_is_one_line_without_the_sdks_preambles() {
-        let twice = "an error occurred while loading credentials: an error occurred while loading credentials: \
-                     Error retrieving credentials: external process exited.\nStderr: none";
-        assert_eq!(told(twice), "Error retrieving credentials: external process exited. Stderr: none");
-        let endpoint = "failed to apply endpoint `foo` to request `Request { body: SdkBody { inner: … } }`";
-        assert_eq!(told(&format!("other: {endpoint}")), "failed to apply endpoint `foo`");
-        let nowhere = "the credential provider was not enabled: no credentials found in chain. Attempted:\n  Environment";
-        assert!(told(nowhere).starts_with("no AWS credentials were found: set AWS_PROFILE"));
+    /// The barrier: waits until there is a connection for every ping, or none has become ready for too long.
+    async fn gather(&mut self) -> Vec<Carrier> {
+        let mut ready = Vec::new();
+        let mut latest = Instant::now();
+        while self.search.missing > 0 {
+            let Ok(carrier) = timeout_at(latest + PATIENCE, self.search.next()).await else { break };
+            if !matches!(carrier, Carrier::Failed { .. }) {
+                latest = Instant::now();
+            }
+            ready.push(carrier);
+        }
+        ready
     }
+
+    /// Signs anew what has become too old while connections were opened.
+    async fn renew(&mut self) {
+        if self.requests.are_stale() {
+            match Requests::sign(&self.clients, &self.round).await {
+                Ok(requests) => self.requests = requests,
+                // Lambda accepts the old signature for some minutes more, or refuses it by name.
+                Err(reason) => warn!(%reason, "a request could not be signed anew"),
+            }
+        }
+    }
+
+    /// Sends pings of the queue on these connections, all at once.
+    fn send(&self, carriers: Vec<Carrier>, queue: &mut VecDeque<Ping>) {
+        let mut http1 = Vec::new();
+        let mut http2 = Vec::new();
+        for carrier in carriers {
+            match carrier {
+                Carrier::Http1(connection) => {
+                    if let Some(ping) = queue.pop_front() {
+                        http1.push((connection, self.outgoing(ping, |signed| &signed.http1)));
+                    }
+                }
+                Carrier::Http2(streams) => {
+                    let pings = queue.drain(..streams.count().min(queue.len()));
+                    let pings = pings.map(|ping| self.outgoing(ping, |signed| &signed.http2)).collect();
+                    http2.push((streams, pings));
+                }
+                Carrier::Failed { pings, reason } => {
+                    for ping in queue.drain(..pings.min(queue.len())) {
+                        ping.not_sent(reason.clone());
+                    }
+                }
+            }
+        }
+        for (streams, pings) in http2 {
+            streams.send(pings);
+        }
+        while !http1.is_empty() {
+            let group = http1.split_off(http1.len().saturating_sub(HTTP1_GROUP));
+            tokio::spawn(over_http1(Arc::clone(&self.search.pool), group));
+        }
+    }
+
+    fn outgoing(&self, ping: Ping, request: impl Fn(&Signed) -> &http::Request<()>) -> Outgoing {
+        let signed = self.requests.of(ping.index as usize);
+        let (deadline, limit) = (ping.round.deadline, ping.round.limit);
+        let (request, body) = (request(signed).clone(), signed.body.clone());
+        Outgoing { request, body, deadline, limit, report: Box::new(ping) }
+    }
+}
+
+async fn over_http1(pool: Arc<ConnectionPool>, group: Vec<(Http1, Outgoing)>) {
+    let mut pings: FuturesUnordered<_> =
+        group.into_iter().map(|(connection, ping)| ping_http1(&pool, connection, ping)).collect();
+    while pings.next().await.is_some() {}
 }

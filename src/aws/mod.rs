@@ -1,17 +1,21 @@
 //! Adapters of the ports on the AWS SDK.
 
+pub mod answer;
 mod clients;
 mod cloudwatch;
 pub mod connector;
 mod control;
 mod credentials;
 pub mod descriptors;
+mod error;
 mod events;
 mod lambda;
 mod s3;
+mod sign;
 
 pub use clients::{Clients, NoRegion};
 pub use cloudwatch::CloudWatch;
+pub use connector::STREAMS_PER_CONNECTION;
 pub use control::AwsControl;
 pub use events::EventBridge;
 pub use lambda::AwsLambda;

@@ -6,7 +6,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::connector::reasons;
-use super::lambda::refusal;
+use super::error::refusal;
 use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 

@@ -189,6 +189,7 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
         windows: _,
         on_request,
         role,
+        trace,
     } = before;
     let mut settings = Vec::new();
     let mut compare = |name, before: String, after: String| {
@@ -226,6 +227,7 @@ fn settings(before: &Target, after: &Target) -> Vec<(&'static str, String, Strin
         role.as_ref().and_then(|role| role.external_id.clone()).unwrap_or_else(none)
     };
     compare("external_id", external(role), external(&after.role));
+    compare("trace", trace.name().to_owned(), after.trace.name().to_owned());
     if downloads != &after.downloads {
         compare("downloads", render::diff::downloads(downloads), render::diff::downloads(&after.downloads));
     }

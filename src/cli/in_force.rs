@@ -180,10 +180,10 @@ impl InForce {
             *self.state() = new;
             return;
         }
-        match world.cap(new.fleet.limits.max_in_flight, largest(&new.fleet)) {
+        match world.cap(new.fleet.limits, largest(&new.fleet)) {
             Ok(cap) => {
                 engine.set_max_in_flight(cap);
-                engine.set_prepare(new.fleet.limits.prepare);
+                engine.set_wire(new.fleet.limits.wire);
                 engine.set_prices(new.fleet.prices.clone());
                 info!(config = %new.fleet.hash, targets = new.fleet.targets.len(), "a new configuration is in force");
                 *self.state() = new;

@@ -9,9 +9,10 @@ use tracing::warn;
 
 use super::error::Failure;
 use super::values;
-use crate::aws::{AwsLambda, Clients, CloudWatch, descriptors};
+use crate::aws::descriptors::{self, Demand};
+use crate::aws::{AwsLambda, Clients, CloudWatch, STREAMS_PER_CONNECTION};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{Limits, Target};
+use crate::domain::fleet::{HttpVersions, Limits, Target};
 use crate::domain::function::Region;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::tick::Engine;
@@ -20,13 +21,13 @@ use crate::engine::tick::Engine;
 #[derive(Debug, Clone)]
 pub struct World {
     clients: Arc<Clients>,
-    descriptors_per_ping: u32,
+    is_local: bool,
 }
 
 impl World {
     /// AWS, as the SDK is configured: environment, profiles, endpoints.
     pub async fn aws() -> Self {
-        Self { clients: Arc::new(Clients::load().await), descriptors_per_ping: 1 }
+        Self { clients: Arc::new(Clients::load().await), is_local: false }
     }
 
     /// The emulator, started inside this process on loopback. It knows every function; those of `targets` have the
@@ -40,8 +41,7 @@ impl World {
         let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
         let emulator = Emulator::new(scenario(targets));
         tokio::spawn(async move { emulator.serve(listener, None, future::pending()).await });
-        // Both ends of every connection are in this process.
-        Ok(Self { clients: Arc::new(Clients::local(&endpoint)), descriptors_per_ping: 2 })
+        Ok(Self { clients: Arc::new(Clients::local(&endpoint)), is_local: true })
     }
 
     /// The world that `local` asks for.
@@ -81,10 +81,10 @@ impl World {
     /// # Errors
     /// When `largest`, the pings of the largest round, do not fit: a round is never cut.
     pub fn engine(&self, limits: Limits, largest: u32) -> Result<Arc<Engine<AwsLambda>>, Failure> {
-        let cap = self.cap(limits.max_in_flight, largest)?;
+        let cap = self.cap(limits, largest)?;
         let lambda = AwsLambda::new(Arc::clone(&self.clients));
         let engine = Engine::new(lambda, PriceBook::embedded(), cap);
-        engine.set_prepare(limits.prepare);
+        engine.set_wire(limits.wire);
         Ok(Arc::new(engine))
     }
 
@@ -92,8 +92,9 @@ impl World {
     ///
     /// # Errors
     /// As [`World::engine`].
-    pub fn cap(&self, max_in_flight: u32, largest: u32) -> Result<usize, Failure> {
-        let capacity = self.room(largest)?;
+    pub fn cap(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
+        let max_in_flight = limits.max_in_flight;
+        let capacity = self.room(limits, largest)?;
         let wanted = usize::try_from(max_in_flight).unwrap_or(usize::MAX);
         if wanted > capacity {
             warn!(
@@ -108,17 +109,29 @@ impl World {
     ///
     /// # Errors
     /// As [`World::engine`].
-    pub fn room(&self, largest: u32) -> Result<usize, Failure> {
-        let capacity = descriptors::capacity(self.descriptors_per_ping);
+    pub fn room(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
+        let demand = self.demand(limits);
+        let capacity = descriptors::capacity(demand);
         if u64::from(largest) > capacity as u64 {
-            let needed = descriptors::needed(largest, self.descriptors_per_ping);
+            let needed = descriptors::needed(largest, demand);
             return Err(Failure::Usage(format!(
-                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} connections\n\
+                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
                  hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
                  environments at once"
             )));
         }
         Ok(capacity)
+    }
+}
+
+impl World {
+    fn demand(&self, limits: Limits) -> Demand {
+        match limits.wire.http {
+            // Both ends of every connection are in this process.
+            _ if self.is_local => Demand::PerPing(2),
+            HttpVersions::Auto if self.clients.lambda_has_tls() => Demand::Shared(STREAMS_PER_CONNECTION),
+            HttpVersions::Auto | HttpVersions::Http1 => Demand::PerPing(1),
+        }
     }
 }
 

@@ -187,6 +187,12 @@ impl<'a> Reader<'a> {
         if self.problems.is_full() {
             return self.report(Problem::counted());
         }
+        if let Some((_, _, hint)) =
+            REMOVED.iter().find(|(beside, removed, _)| *removed == key && known.contains(beside))
+        {
+            let problem = self.error(span, format!("the key {} was removed", quoted(key))).hint(*hint);
+            return self.report(problem);
+        }
         let hint = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here are {}", known.join(", ")),
@@ -277,6 +283,13 @@ impl<'a> Reader<'a> {
         Span::new(start + part.start.min(text.len())..start + part.end.min(text.len()))
     }
 }
+
+/// Keys of earlier versions: a key of the same map, the key itself, and what to do about it.
+const REMOVED: &[(&str, &str, &str)] = &[(
+    "max_in_flight",
+    "prepare",
+    "delete it: a DryRun on each connection made rounds slower, and connections are opened before the first ping anyway",
+)];
 
 /// A text of the user's, short enough to repeat in a message.
 pub(super) fn quoted(text: &str) -> String {

@@ -12,9 +12,9 @@ use super::quantity::{
 };
 use super::reader::{Reader, Wire, wire};
 use super::values::{
-    Cron, Date, DayHours, Days, ExternalId, FilePath, Flag, FreeText, Holding, HowOften, InstructionSet,
-    Json, List, MetricsDetail, Name, Namespace, PrepareBy, ProtocolName, RoleArn, RouteName, S3Object, Table,
-    Version, Zone,
+    Cron, Date, DayHours, Days, ExternalId, FilePath, Flag, FreeText, Holding, HowOften, HttpBy,
+    InstructionSet, Json, List, MetricsDetail, Name, Namespace, ProtocolName, RoleArn, RouteName, S3Object,
+    SignBy, Table, TraceBy, Version, Zone,
 };
 use crate::domain::function::Region;
 
@@ -74,6 +74,9 @@ wire! {
         memory: Memory,
         /// The functions' own timeout. 15m is assumed when none is given.
         timeout: Timeout,
+        /// Whether pings show up in the traces of functions with active tracing: `off` marks each ping as not sampled,
+        /// `inherit` leaves the trace header to the SDK. `off` when none is given.
+        trace: TraceBy,
         /// The role to assume to reach the functions, in another account, say. The warmer's own when none is given.
         role_arn: RoleArn,
         /// The external id that the role's trust policy asks for.
@@ -88,9 +91,12 @@ wire! {
     struct LimitKeys [] {
         /// The most pings in flight at once. 500 when none is given.
         max_in_flight: Whole<1, MOST_CONCURRENCY>,
-        /// How connections are made ready before a release. They are opened and their TLS sessions made in any case;
-        /// `dry-run` also sends a DryRun invoke on each new one, which runs nothing and costs nothing. Default: off.
-        prepare: PrepareBy,
+        /// How many signatures a round has: `round` signs its request once and sends it for every ping; `ping` signs
+        /// each. `round` when none is given.
+        sign: SignBy,
+        /// Which versions of HTTP carry pings: `auto` uses HTTP/2 where the server offers it; `http1` gives each ping
+        /// an HTTP/1.1 connection of its own. `auto` when none is given.
+        http: HttpBy,
     }
 }
 
@@ -147,6 +153,9 @@ wire! {
         hold: Holding,
         /// The function's own timeout. 15m is assumed when none is given.
         timeout: Timeout,
+        /// Whether pings show up in the function's traces: `off` marks each ping as not sampled, `inherit` leaves the
+        /// trace header to the SDK.
+        trace: TraceBy,
         /// Time between two rounds of an open window, in whole minutes.
         interval: Interval,
         /// The time zone whose wall clock the windows are written in.

@@ -29,24 +29,63 @@ pub struct Fleet {
 pub struct Limits {
     /// The most pings in flight at once, 1 to 100,000. A round is never cut: rounds are packed into waves.
     pub max_in_flight: u32,
-    /// How the connections of a round are made ready.
-    pub prepare: Prepare,
-}
-
-/// How the connections of a round are made ready before its release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Prepare {
-    /// Each ping's own connection is opened, and its TLS session made, before the release.
-    #[default]
-    Off,
-    /// And a DryRun invoke is sent on it: Lambda checks the permission, runs nothing and bills nothing. A server that
-    /// refuses it is not asked again for a quarter of an hour.
-    DryRun,
+    /// How the pings of a round reach Lambda.
+    pub wire: WireSettings,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_in_flight: 500, prepare: Prepare::Off }
+        Self { max_in_flight: 500, wire: WireSettings::default() }
+    }
+}
+
+/// How the pings of a round reach Lambda.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WireSettings {
+    /// How many signatures a round has.
+    pub sign: Sign,
+    /// Which versions of HTTP carry pings.
+    pub http: HttpVersions,
+}
+
+/// How many signatures a round has. A signature covers the payload, so pings with different payloads are always signed
+/// one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sign {
+    /// One: SigV4 signs a request, and Lambda accepts the same signed request for five minutes.
+    #[default]
+    Round,
+    /// One for each ping.
+    Ping,
+}
+
+/// Which versions of HTTP carry pings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpVersions {
+    /// HTTP/2 where the server offers it during the TLS handshake, otherwise HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1, with a connection for each ping.
+    Http1,
+}
+
+/// Whether a function with active tracing records the pings that reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trace {
+    /// No: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
+    #[default]
+    Off,
+    /// The header is left to the SDK, which passes on the one of the warmer's own invocation, if any.
+    Inherit,
+}
+
+impl Trace {
+    /// Its name in the configuration: `off` or `inherit`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Inherit => "inherit",
+        }
     }
 }
 
@@ -110,6 +149,8 @@ pub struct Target {
     pub on_request: Option<OnRequest>,
     /// The role to assume to reach the function; none means the warmer's own.
     pub role: Option<Arc<Role>>,
+    /// Whether pings show up in traces.
+    pub trace: Trace,
 }
 
 /// What Warm Requests may ask for.
@@ -158,6 +199,7 @@ impl Target {
             windows: Vec::new(),
             on_request: None,
             role: None,
+            trace: Trace::Off,
         }
     }
 

@@ -477,6 +477,7 @@ mod tests {
             hold_ms: None,
             skew_ms: None,
             top_ups: 0,
+            resent: 0,
             skipped: None,
             billed_ms: None,
             memory_mb: None,

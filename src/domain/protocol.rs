@@ -3,6 +3,8 @@
 //! The presets speak to handlers that are already deployed, so their bytes are contracts of others: serverless-plugin-
 //! warmup 8.4.1, lambda-warmer 2.3.0 (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -45,7 +47,7 @@ pub enum Protocol {
 pub struct PingContext<'a> {
     /// The round's id.
     pub round: &'a str,
-    /// The ping's index, from 0.
+    /// The ping's index, from 0. Only custom payloads with `{{index}}` carry it.
     pub index: u32,
     /// How many pings the round has.
     pub concurrency: u32,
@@ -98,16 +100,16 @@ impl Protocol {
 
     /// The payload of one ping: JSON.
     pub fn payload(&self, ping: &PingContext<'_>) -> Vec<u8> {
-        let PingContext { round, index, concurrency, hold_ms } = *ping;
+        let PingContext { round, concurrency, hold_ms, .. } = *ping;
         let payload = match self {
             Self::Warmd => json!({"warmd": {
-                "version": 1, "round": round, "index": index, "concurrency": concurrency, "hold_ms": hold_ms,
+                "version": 1, "round": round, "concurrency": concurrency, "hold_ms": hold_ms,
             }}),
             Self::ServerlessPluginWarmup => json!({"source": "serverless-plugin-warmup"}),
             Self::LambdaWarmer => lambda_warmer("__WARMER_CORRELATIONID__", ping),
             Self::LambdaWarmerPy => lambda_warmer("__WARMER_CORRELATION_ID__", ping),
             Self::OpenNext => json!({
-                "type": "warmer", "warmerId": round, "index": index, "concurrency": concurrency, "delay": hold_ms,
+                "type": "warmer", "warmerId": round, "index": 0, "concurrency": concurrency, "delay": hold_ms,
             }),
             Self::Bref => json!({"warmer": true}),
             // Never `vaporWarmer`: a handler that sees it fans out by itself.
@@ -117,6 +119,21 @@ impl Protocol {
             Self::Custom(custom) => custom.fill(ping),
         };
         payload.to_string().into_bytes()
+    }
+
+    /// Returns true when all pings of a round have the same payload, so that one signature covers them all.
+    pub fn is_uniform(&self) -> bool {
+        match self {
+            Self::Custom(custom) => !custom.mentions_index,
+            Self::Warmd
+            | Self::ServerlessPluginWarmup
+            | Self::LambdaWarmer
+            | Self::LambdaWarmerPy
+            | Self::OpenNext
+            | Self::Bref
+            | Self::Vapor
+            | Self::Thundra => true,
+        }
     }
 
     /// `X-Amz-Client-Context`, already base64, for the preset that wants one.
@@ -169,12 +186,12 @@ impl Protocol {
     }
 }
 
-/// Without `concurrency` and `target` the handler does not fan out by itself, and from invocation 2 on it holds:
-/// number 1 is taken for the one that does the fanning out and returns at once.
+/// Without `concurrency` and `target` the handler does not fan out by itself. It only compares the invocation's number
+/// with 1: number 1 is the one that fans out and returns at once, every other one holds.
 fn lambda_warmer(correlation: &str, ping: &PingContext<'_>) -> Value {
     json!({
         "warmer": true,
-        "__WARMER_INVOCATION__": u64::from(ping.index) + 2,
+        "__WARMER_INVOCATION__": 2,
         "__WARMER_CONCURRENCY__": ping.concurrency,
         correlation: ping.round,
     })
@@ -212,6 +229,7 @@ fn answer<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Option<T> {
 pub struct CustomPayload {
     template: Value,
     mentions_hold: bool,
+    mentions_index: bool,
 }
 
 impl CustomPayload {
@@ -224,9 +242,13 @@ impl CustomPayload {
     /// What is wrong with which placeholder, every mistake, separated by `; `.
     pub fn parse(template: Value) -> Result<Self, String> {
         let mut mistakes = Vec::new();
-        let mut mentions_hold = false;
-        check(&template, &mut mistakes, &mut mentions_hold);
-        if mistakes.is_empty() { Ok(Self { template, mentions_hold }) } else { Err(mistakes.join("; ")) }
+        let mut mentioned = HashSet::new();
+        check(&template, &mut mistakes, &mut mentioned);
+        if !mistakes.is_empty() {
+            return Err(mistakes.join("; "));
+        }
+        let (mentions_hold, mentions_index) = (mentioned.contains("hold_ms"), mentioned.contains("index"));
+        Ok(Self { template, mentions_hold, mentions_index })
     }
 
     fn fill(&self, ping: &PingContext<'_>) -> Value {
@@ -270,13 +292,13 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-fn check(template: &Value, mistakes: &mut Vec<String>, mentions_hold: &mut bool) {
+fn check<'t>(template: &'t Value, mistakes: &mut Vec<String>, mentioned: &mut HashSet<&'t str>) {
     match template {
         Value::String(text) => {
             for piece in pieces(text) {
                 match piece {
                     Piece::Placeholder(name) if CustomPayload::PLACEHOLDERS.contains(&name) => {
-                        *mentions_hold |= name == "hold_ms";
+                        mentioned.insert(name);
                     }
                     Piece::Placeholder(name) => mistakes.push(unknown(name)),
                     Piece::Unclosed => mistakes.push(format!("`{text}` has `{{{{` without `}}}}`")),
@@ -284,13 +306,13 @@ fn check(template: &Value, mistakes: &mut Vec<String>, mentions_hold: &mut bool)
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| check(item, mistakes, mentions_hold)),
+        Value::Array(items) => items.iter().for_each(|item| check(item, mistakes, mentioned)),
         Value::Object(fields) => {
             for (key, value) in fields {
                 if key.contains("{{") {
                     mistakes.push(format!("the key `{key}` holds a placeholder, but only values may"));
                 }
-                check(value, mistakes, mentions_hold);
+                check(value, mistakes, mentioned);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -382,11 +404,11 @@ mod tests {
             })
             .collect();
         assert_snapshot!(listing, @r##"
-        warmd {"warmd":{"version":1,"round":"r\"1","index":2,"concurrency":3,"hold_ms":25}}
+        warmd {"warmd":{"version":1,"round":"r\"1","concurrency":3,"hold_ms":25}}
         serverless-plugin-warmup {"source":"serverless-plugin-warmup"}
-        lambda-warmer {"warmer":true,"__WARMER_INVOCATION__":4,"__WARMER_CONCURRENCY__":3,"__WARMER_CORRELATIONID__":"r\"1"}
-        lambda-warmer-py {"warmer":true,"__WARMER_INVOCATION__":4,"__WARMER_CONCURRENCY__":3,"__WARMER_CORRELATION_ID__":"r\"1"}
-        opennext {"type":"warmer","warmerId":"r\"1","index":2,"concurrency":3,"delay":25}
+        lambda-warmer {"warmer":true,"__WARMER_INVOCATION__":2,"__WARMER_CONCURRENCY__":3,"__WARMER_CORRELATIONID__":"r\"1"}
+        lambda-warmer-py {"warmer":true,"__WARMER_INVOCATION__":2,"__WARMER_CONCURRENCY__":3,"__WARMER_CORRELATION_ID__":"r\"1"}
+        opennext {"type":"warmer","warmerId":"r\"1","index":0,"concurrency":3,"delay":25}
         bref {"warmer":true}
         vapor {"vaporWarmerPing":true}
         thundra "#warmup wait=25"
@@ -421,6 +443,21 @@ mod tests {
         assert_eq!(holding, [&"warmd", &"opennext", &"thundra"]);
         assert!(custom(json!({"a": [{"b": "wait {{ hold_ms }}"}]})).honours_hold());
         assert!(!custom(json!({"hold_ms": 5, "i": "{{index}}"})).honours_hold());
+    }
+
+    #[test]
+    fn only_a_custom_payload_with_an_index_differs_by_ping() {
+        for name in Protocol::NAMES {
+            let protocol = Protocol::parse(name).unwrap();
+            assert!(protocol.is_uniform(), "{name}");
+            assert_eq!(bytes(&protocol, 0), bytes(&protocol, 7), "{name}");
+        }
+        let without = custom(json!({"n": "{{concurrency}}", "text": "{{round}} {{hold_ms}}"}));
+        assert!(without.is_uniform());
+        assert_eq!(bytes(&without, 0), bytes(&without, 7));
+        let with = custom(json!([{"text": "ping {{ index }}"}]));
+        assert!(!with.is_uniform());
+        assert_ne!(bytes(&with, 0), bytes(&with, 7));
     }
 
     #[test]

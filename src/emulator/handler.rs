@@ -57,10 +57,10 @@ fn heard_by(preset: Preset, payload: &Value, context: Option<&Value>, among_othe
                 return None;
             }
             let round = said.get("round")?.as_str()?.to_owned();
-            let index = said.get("index")?.as_u64()?;
+            let index = said.get("index").and_then(Value::as_u64);
             said.get("concurrency")?.as_u64()?;
             let hold = said.get("hold_ms")?.as_u64()?;
-            Some(Ping { round: Some(round), index: Some(index), ..ping(hold) })
+            Some(Ping { round: Some(round), index, ..ping(hold) })
         }
         Preset::ServerlessPluginWarmup => {
             let sources = [payload.get("source"), context.and_then(|said| said.get("custom")?.get("source"))];

@@ -1,4 +1,4 @@
-//! Ports, the round runner, waves, ticks and the daemon's loop.
+//! Ports, rounds, the in-flight cap, ticks and the daemon's loop.
 
 pub mod admission;
 pub mod daemon;
@@ -6,11 +6,12 @@ pub mod keeper;
 pub mod ports;
 pub mod preflight;
 pub mod record;
-pub mod release;
 mod runner;
 pub mod state;
 pub mod stop;
 pub mod tick;
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

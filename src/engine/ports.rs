@@ -5,39 +5,88 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 
-use super::release::Ticket;
 use super::state::Version;
-use crate::domain::fleet::{Prepare, Role};
+use crate::domain::fleet::{Role, WireSettings};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metrics::Batch;
 use crate::domain::preflight::{AccountLimits, Deployed, Seen};
 use crate::domain::round::Exchange;
 
-/// One ping, ready to be sent.
+/// The pings of one attempt of a round, to be sent together.
 #[derive(Debug, Clone)]
-pub struct Ping {
+pub struct PingRound {
     /// The function.
     pub function: Identity,
     /// The role to assume for it; none means the warmer's own.
     pub role: Option<Arc<Role>>,
-    /// The payload.
-    pub payload: Vec<u8>,
+    /// The payloads.
+    pub payloads: Payloads,
     /// `X-Amz-Client-Context`, already base64.
     pub client_context: Option<String>,
-    /// How a connection that has to be opened for it is made ready.
-    pub prepare: Prepare,
-    /// How long to wait for the answer, from the release. Above the target's own timeout.
+    /// `X-Amzn-Trace-Id`; none leaves the header to the SDK.
+    pub trace_id: Option<String>,
+    /// How the pings reach Lambda.
+    pub wire: WireSettings,
+    /// How long to wait for an answer, from the release. Above the target's own timeout.
     pub timeout: Duration,
 }
 
+/// The payloads of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payloads {
+    /// Every ping has the same.
+    Same {
+        /// The payload.
+        payload: Vec<u8>,
+        /// How many pings have it.
+        pings: u32,
+    },
+    /// Each ping has its own, in the order of their indices.
+    Each(Vec<Vec<u8>>),
+}
+
+impl Payloads {
+    /// The number of pings.
+    pub fn pings(&self) -> u32 {
+        match self {
+            Self::Same { pings, .. } => *pings,
+            Self::Each(payloads) => u32::try_from(payloads.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The payload of the ping with this index; empty when there is no such ping.
+    pub fn of(&self, index: usize) -> &[u8] {
+        match self {
+            Self::Same { payload, .. } => payload,
+            Self::Each(payloads) => payloads.get(index).map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+/// The end of one ping.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The ping's index in its round, from 0.
+    pub index: u32,
+    /// What came back. Its times are offsets from the round's release.
+    pub exchange: Exchange,
+    /// True when the ping was sent a second time, after HTTP/2 had guaranteed that the first was not processed.
+    pub resent: bool,
+}
+
+/// Deliveries of a round, in the order in which the pings end. The channel closes after the last one.
+pub type Deliveries = mpsc::UnboundedReceiver<Delivery>;
+
 /// Lambda, as the engine needs it.
 pub trait Lambda: Send + Sync + 'static {
-    /// Makes the request of `ping` ready (serialised, signed, its connection open), waits for the release at
-    /// `ticket`, sends it once (never again, whatever happens), and tells what came back.
+    /// Sends all pings of a round at once and delivers each as it ends.
     ///
-    /// Never fails: what went wrong is the [`Exchange`]'s answer. Synchronous invocation, with log tail.
-    fn invoke(&self, ping: Ping, ticket: Ticket) -> impl Future<Output = Exchange> + Send;
+    /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once; the only
+    /// exception is a ping that HTTP/2 guarantees was not processed. Pings are synchronous invocations with log tail.
+    /// What went wrong is the [`Exchange`]'s answer.
+    fn send(&self, round: PingRound) -> Deliveries;
 }
 
 /// What a dry run says: what a ping would, so that a server which runs it all the same has a ping.

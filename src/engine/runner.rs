@@ -1,25 +1,26 @@
-//! One round: N pings released together, and topped up when too few environments are proven.
+//! One round: N pings sent together, and topped up when too few environments are proven.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, timeout_at};
+use tracing::error;
 
 use super::admission::{Admission, Slots, TooLarge};
-use super::ports::{Lambda, Ping};
-use super::release::Release;
+use super::ports::{Delivery, Lambda, Payloads, PingRound};
 use super::stop::Stop;
-use crate::domain::fleet::{Prepare, Target};
+use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, Attempt, Exchange, conclude, top_up};
-
-/// How long the release waits for the next ping to be ready. Above the SDK's connect timeout of 3.1 s, so that
-/// a ping whose connection fails does not delay the others longer than it takes to know that.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a ping's answer may take beyond the function's own timeout: an init of 10 s that does not count towards
 /// it, and the network.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(20);
+
+/// The longest that connections may take to open, and lost pings to be given up. Connecting takes at most twice 13.1 s
+/// (TCP and TLS, once more after a failure), as often again when an open connection turns out to be unusable.
+const OPENING_LIMIT: Duration = Duration::from_secs(120);
 
 /// Why a round did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +40,10 @@ pub(super) struct Round<'r> {
     pub concurrency: u32,
     /// The round's id.
     pub id: &'r str,
-    /// How new connections are made ready.
-    pub prepare: Prepare,
+    /// The tick's instant.
+    pub now: DateTime<Utc>,
+    /// How the pings reach Lambda.
+    pub wire: WireSettings,
 }
 
 /// Runs a round with its top-ups. Waits for room under the cap before each attempt.
@@ -74,38 +77,66 @@ pub(super) async fn run<L: Lambda>(
     }
 }
 
+/// Sends the pings of one attempt and collects their results. Each ping gives its slot back when it ends.
 async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>, hold: Duration) -> Attempt {
-    let Round { target, concurrency, id, prepare } = round;
-    let mut release = Release::new(concurrency as usize, PATIENCE);
-    let mut pings = JoinSet::new();
+    let Round { target, concurrency, .. } = round;
+    let request = request(round, hold);
+    let given_up = Instant::now() + request.timeout + OPENING_LIMIT;
+    let mut deliveries = lambda.send(request);
+    let mut results = vec![None; concurrency as usize];
+    let (mut missing, mut resent) = (results.len(), 0);
+    while missing > 0 {
+        let Ok(Some(delivery)) = timeout_at(given_up, deliveries.recv()).await else { break };
+        let Delivery { index, exchange, resent: again } = delivery;
+        match results.get_mut(index as usize) {
+            Some(result @ None) => {
+                *result = Some(conclude(&target.protocol, exchange));
+                resent += u32::from(again);
+                missing -= 1;
+                drop(slots.take());
+            }
+            // A second answer to one ping proves nothing, and must not release a second slot.
+            _ => error!(index, "an answer was delivered that belongs to no ping in flight: ignored"),
+        }
+    }
+    if missing > 0 {
+        error!(missing, function = %target.label, "pings ended without an answer being delivered");
+    }
+    let lost = || {
+        let answer = Answer::Broken { message: "the ping ended unexpectedly".to_owned(), may_have_run: true };
+        conclude(&target.protocol, Exchange { sent: Duration::ZERO, received: Duration::ZERO, answer })
+    };
+    Attempt {
+        hold: target.protocol.honours_hold().then_some(hold),
+        pings: results.into_iter().map(|result| result.unwrap_or_else(lost)).collect(),
+        resent,
+    }
+}
+
+fn request(round: Round<'_>, hold: Duration) -> PingRound {
+    let Round { target, concurrency, id, now, wire } = round;
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-    let client_context = target.protocol.client_context();
-    for index in 0..concurrency {
-        let context = PingContext { round: id, index, concurrency, hold_ms };
-        let ping = Ping {
-            function: target.id.clone(),
-            role: target.role.clone(),
-            payload: target.protocol.payload(&context),
-            client_context: client_context.clone(),
-            prepare,
-            timeout: target.timeout_or_max() + TIMEOUT_MARGIN,
-        };
-        let (lambda, ticket, slot) = (Arc::clone(lambda), release.ticket(), slots.take());
-        pings.spawn(async move {
-            let exchange = lambda.invoke(ping, ticket).await;
-            drop(slot);
-            exchange
-        });
+    let payload = |index| target.protocol.payload(&PingContext { round: id, index, concurrency, hold_ms });
+    PingRound {
+        function: target.id.clone(),
+        role: target.role.clone(),
+        payloads: match target.protocol.is_uniform() {
+            true => Payloads::Same { payload: payload(0), pings: concurrency },
+            false => Payloads::Each((0..concurrency).map(payload).collect()),
+        },
+        client_context: target.protocol.client_context(),
+        trace_id: match target.trace {
+            Trace::Off => Some(not_sampled(now)),
+            Trace::Inherit => None,
+        },
+        wire,
+        timeout: target.timeout_or_max() + TIMEOUT_MARGIN,
     }
-    release.watch().await;
-    let mut results = Vec::with_capacity(concurrency as usize);
-    while let Some(joined) = pings.join_next().await {
-        let exchange = joined.unwrap_or_else(|error| Exchange {
-            sent: Duration::ZERO,
-            received: Duration::ZERO,
-            answer: Answer::Broken { message: format!("the ping's task ended: {error}"), may_have_run: true },
-        });
-        results.push(conclude(&target.protocol, exchange));
-    }
-    Attempt { hold: target.protocol.honours_hold().then_some(hold), pings: results }
+}
+
+/// An `X-Amzn-Trace-Id` of a new trace that is not sampled: version, epoch seconds, 96 random bits (X-Ray developer
+/// guide, "Trace ID format").
+fn not_sampled(now: DateTime<Utc>) -> String {
+    let epoch = u32::try_from(now.timestamp()).unwrap_or_default();
+    format!("Root=1-{epoch:08x}-{:024x};Sampled=0", rand::random::<u128>() >> 32)
 }

@@ -8,18 +8,18 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::daemon::{self, Daemon};
 use super::keeper::Plan;
-use super::ports::{Clock, Lambda, LostMetrics, Metrics, Ping};
+use super::ports::{Clock, Deliveries, Delivery, Lambda, LostMetrics, Metrics, PingRound};
 use super::record::{Recorded, Recorder};
-use super::release::{Release, Ticket};
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Architecture, MetricsSettings, Target};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::{FunctionRef, Identity, Region};
 use crate::domain::metrics::{Batch, Circumstances};
 use crate::domain::round::{Answer, Exchange};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
@@ -29,8 +29,6 @@ use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 enum Script {
     /// Each ping is a warm environment of its own that runs as long as it is asked to hold, and this long at least.
     Runs(Duration),
-    /// As `Runs`, but the first ping is never ready for the release.
-    OneNeverReady,
     /// Every ping is throttled.
     Throttles,
     /// The ping's task panics.
@@ -56,20 +54,31 @@ impl Scripted {
 struct Shared(Arc<Scripted>);
 
 impl Lambda for Shared {
-    async fn invoke(&self, ping: Ping, mut ticket: Ticket) -> Exchange {
-        let name = ping.function.name.as_str();
-        let payload: serde_json::Value = serde_json::from_slice(&ping.payload).unwrap();
-        let script = self.0.scripts[name];
-        if matches!(script, Script::OneNeverReady) && payload["warmd"]["index"] == 0 {
-            tokio::time::sleep(Duration::from_secs(3_600)).await;
+    fn send(&self, round: PingRound) -> Deliveries {
+        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let released = Instant::now();
+        for index in 0..round.payloads.pings() {
+            let (scripted, deliveries) = (Arc::clone(&self.0), deliveries.clone());
+            let (function, payload) = (round.function.clone(), round.payloads.of(index as usize).to_vec());
+            tokio::spawn(async move {
+                let answer = scripted.answer(&function, &payload).await;
+                let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
+                drop(deliveries.send(Delivery { index, exchange, resent: false }));
+            });
         }
-        let released = ticket.ready().await;
-        let sent = released.elapsed();
-        self.0.sent.lock().unwrap().push((name.to_owned(), Instant::now()));
-        let now = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-        self.0.most_in_flight.fetch_max(now, Ordering::SeqCst);
+        delivered
+    }
+}
+
+impl Scripted {
+    async fn answer(&self, function: &Identity, payload: &[u8]) -> Answer {
+        let name = function.name.as_str();
+        let payload: serde_json::Value = serde_json::from_slice(payload).unwrap();
+        self.sent.lock().unwrap().push((name.to_owned(), Instant::now()));
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(now, Ordering::SeqCst);
         let hold = Duration::from_millis(payload["warmd"]["hold_ms"].as_u64().unwrap());
-        let answer = match script {
+        let answer = match self.scripts[name] {
             Script::Throttles => Answer::Refused {
                 status: 429,
                 code: Some("TooManyRequestsException".to_owned()),
@@ -81,13 +90,9 @@ impl Lambda for Shared {
                 tokio::time::sleep(hold.max(least)).await;
                 responded(hold.max(least))
             }
-            Script::OneNeverReady => {
-                tokio::time::sleep(hold).await;
-                responded(hold)
-            }
         };
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        Exchange { sent, received: released.elapsed(), answer }
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        answer
     }
 }
 
@@ -155,17 +160,6 @@ async fn one_slow_function_delays_no_other() {
     let last_quick =
         scripted.sent.lock().unwrap().iter().filter(|(name, _)| name == "quick").map(|(_, at)| *at).max();
     assert!(last_quick.unwrap() - began < Duration::from_secs(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_ping_that_is_never_ready_does_not_hold_back_the_others() {
-    let (engine, scripted) = engine(&[("f", Script::OneNeverReady)], 10);
-    let (_stopper, stop) = stop();
-    let began = Instant::now();
-    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 5)], &stop).await;
-    let sent: Vec<Duration> = scripted.sent.lock().unwrap().iter().map(|(_, at)| *at - began).collect();
-    assert!(sent[..4].iter().all(|sent| *sent <= Duration::from_secs(5)), "{sent:?}");
-    assert!(report.rounds[0].reached < Some(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,42 +244,6 @@ async fn a_round_above_the_cap_is_not_cut_and_says_why() {
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };
     assert_eq!((left.target, left.reason), (5, UnfinishedReason::TooLarge));
     assert_eq!(serde_json::to_value(left.reason).unwrap(), "too-large");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_gate_opens_when_all_have_arrived_or_given_up() {
-    let mut release = Release::new(3, Duration::from_secs(60));
-    let (mut first, mut second, third) = (release.ticket(), release.ticket(), release.ticket());
-    let began = Instant::now();
-    let waiting = tokio::spawn(async move { tokio::join!(first.ready(), second.ready()) });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!waiting.is_finished());
-    drop(third);
-    let (one, other) = waiting.await.unwrap();
-    assert_eq!((one - began, one), (Duration::from_secs(1), other));
-    assert_eq!(release.watch().await, one);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_gate_waits_while_pings_keep_coming_and_not_for_one_alone() {
-    const APART: Duration = Duration::from_secs(4);
-    let mut release = Release::new(4, Duration::from_secs(5));
-    let mut tickets: Vec<_> = (0..4).map(|_| release.ticket()).collect();
-    let mut last = tickets.pop().unwrap();
-    let began = Instant::now();
-    for (number, mut ticket) in (1..).zip(tickets) {
-        tokio::spawn(async move {
-            tokio::time::sleep(number * APART).await;
-            ticket.ready().await;
-        });
-    }
-    assert_eq!(release.watch().await - began, 3 * APART + Duration::from_secs(5));
-    assert!(last.is_late());
-    assert_eq!(
-        last.ready().await - began,
-        3 * APART + Duration::from_secs(5),
-        "it goes with the same origin"
-    );
 }
 
 /// A wall clock that moves with tokio's, and may be set ahead.

@@ -14,7 +14,7 @@ use super::ports::Lambda;
 use super::runner::{self, NotStarted};
 use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
-use crate::domain::fleet::{Hold, Prepare, Target};
+use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
 use crate::domain::round::{Attempt, RoundReport, SkewHistory, skew};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
@@ -33,7 +33,7 @@ pub struct Due {
 pub struct Engine<L> {
     lambda: Arc<L>,
     prices: Mutex<PriceBook>,
-    prepare: Mutex<Prepare>,
+    wire: Mutex<WireSettings>,
     admission: Admission,
     in_flight: Mutex<HashSet<Identity>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
@@ -72,7 +72,7 @@ impl<L: Lambda> Engine<L> {
         Self {
             lambda: Arc::new(lambda),
             prices: Mutex::new(prices),
-            prepare: Mutex::default(),
+            wire: Mutex::default(),
             admission: Admission::new(max_in_flight),
             in_flight: Mutex::default(),
             skews: Mutex::default(),
@@ -91,9 +91,9 @@ impl<L: Lambda> Engine<L> {
         self.admission.set_limit(limit);
     }
 
-    /// Changes how new connections are made ready.
-    pub fn set_prepare(&self, prepare: Prepare) {
-        *lock(&self.prepare) = prepare;
+    /// Changes how pings reach Lambda.
+    pub fn set_wire(&self, wire: WireSettings) {
+        *lock(&self.wire) = wire;
     }
 
     /// Changes the prices that rounds are reckoned with, after a configuration was read.
@@ -188,8 +188,8 @@ impl<L: Lambda> Engine<L> {
         }
         let _in_flight = InFlight { set: &self.in_flight, id: target.id.clone() };
         let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
-        let prepare = *lock(&self.prepare);
-        let wanted = runner::Round { target, concurrency: *concurrency, id: &round, prepare };
+        let wire = *lock(&self.wire);
+        let wanted = runner::Round { target, concurrency: *concurrency, id: &round, now, wire };
         let ran = runner::run(&self.lambda, &self.admission, wanted, self.hold(target), &mut stop).await;
         let attempts = match ran {
             Ok(attempts) => attempts,

@@ -4,44 +4,60 @@
 //!
 //! `cargo bench --bench fanout`
 
+#[path = "quota.rs"]
+mod quota;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region as SdkRegion, retry::RetryConfig};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
+use aws_smithy_http_client::tls;
+use quota::Quota;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use warmd::aws::connector::Connector;
 use warmd::aws::{AwsLambda, Clients, descriptors};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::fleet::{Hold, Target};
+use warmd::domain::fleet::{Hold, HttpVersions, Target, WireSettings};
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::tick::{RoundRecord, Verdict};
 use warmd::emulator::profile::{Network, Span};
-use warmd::emulator::{Emulator, Profile, Round, Scenario, listen};
+use warmd::emulator::{Emulator, Profile, Round, Scenario, Tls, listen};
 use warmd::engine::stop::{Stop, Stopper, stop};
 use warmd::engine::tick::{Due, Engine};
 
 /// What the function takes, ms.
 const FUNCTION_MS: u64 = 100;
-/// Rounds of one process. The first opens the connections.
+/// Rounds of one process, one after the other. The first opens the connections.
 const ROUNDS: usize = 10;
+/// The pause before one more round.
+const IDLE: Duration = Duration::from_secs(60);
 /// Rounds of a scene of hold and top-ups.
 const SCENE_ROUNDS: usize = 20;
 /// Starts of the command.
 const STARTS: usize = 15;
+/// The size of a role's session token, bytes.
+const TOKEN: usize = 1_200;
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
-        ["serve"] => serve().await,
-        ["warmd", endpoint, n] => warmd(endpoint, n.parse().unwrap()).await,
-        ["bare", endpoint, n] => bare(endpoint, n.parse().unwrap()).await,
-        ["scene", endpoint, function, n] => scene(endpoint, function, n.parse().unwrap()).await,
+    let words: Vec<&str> = arguments.iter().map(String::as_str).skip(1).collect();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match words[..] {
+        ["serve", kind, folder] => runtime().block_on(serve(kind == "tls", Path::new(folder))),
+        ["warmd", endpoint, transport, n, targets] => {
+            runtime().block_on(warmd(endpoint, transport, n.parse().unwrap(), targets.parse().unwrap()));
+        }
+        ["bare", endpoint, n] => runtime().block_on(bare(endpoint, n.parse().unwrap())),
+        ["scene", endpoint, function, n] => {
+            runtime().block_on(scene(endpoint, function, n.parse().unwrap()));
+        }
         _ => {
             compare();
             scenes();
@@ -50,40 +66,172 @@ async fn main() {
     }
 }
 
-/// A part of the benchmark in a process of its own.
-fn part(arguments: &[&str]) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+/// A part of the benchmark in a process of its own, in a cgroup or not.
+fn part(arguments: &[&str], certificate: Option<&Path>, cgroup: Option<&Path>) -> Child {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match cgroup {
+        None => Command::new(program),
+        Some(cgroup) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "echo $$ > \"$0\"/cgroup.procs && exec \"$@\""]).arg(cgroup).arg(program);
+            shell
+        }
+    };
+    if let Some(certificate) = certificate {
+        command.env("SSL_CERT_FILE", certificate);
+    }
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-fn compare() {
-    println!("{ROUNDS} rounds a process; a {FUNCTION_MS} ms function; plain HTTP on loopback; times in ms");
-    println!("                             wall                 arrival spread");
-    println!("    N  client  distinct   first  median    best    first  median    CPU us/ping  peak MB");
-    for n in ["10", "100", "1000"] {
-        for client in ["warmd", "bare"] {
-            let (out, rounds) = served(|endpoint| vec![client.into(), endpoint, n.into()]);
-            line(n, client, &serde_json::from_str(&out).unwrap(), &rounds);
-        }
+/// A server and the endpoint that it listens on.
+struct Server {
+    process: Child,
+    seen: BufReader<ChildStdout>,
+    endpoint: String,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(with_tls: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = if with_tls { "tls" } else { "plain" };
+        let mut process = part(&["serve", kind, folder.path().to_str().unwrap()], None, None);
+        let mut seen = BufReader::new(process.stdout.take().unwrap());
+        let mut endpoint = String::new();
+        seen.read_line(&mut endpoint).unwrap();
+        Self { process, seen, endpoint: endpoint.trim().to_owned(), folder }
+    }
+
+    /// The rounds that it saw.
+    fn stop(mut self) -> Vec<Round> {
+        // The end of its input makes the server print them.
+        drop(self.process.stdin.take());
+        let mut rounds = String::new();
+        self.seen.read_to_string(&mut rounds).unwrap();
+        self.process.wait().unwrap();
+        serde_json::from_str(&rounds).unwrap()
     }
 }
 
-/// Runs a part against an emulator of its own: what it printed, and what the emulator saw.
+/// A line of the table: who sends how, and its two processes.
+struct Row {
+    name: &'static str,
+    n: usize,
+    /// Rounds that the server sees in one round of the client's.
+    targets: usize,
+    server: Server,
+    client: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// What the client measured: at first, then after the pause.
+    figures: Vec<Figures>,
+}
+
+impl Row {
+    fn start(name: &'static str, arguments: &[&str], with_tls: bool, cgroup: Option<&Path>) -> Self {
+        let server = Server::start(with_tls);
+        let certificate = server.folder.path().join("trusted.pem");
+        let mut all = vec![arguments[0], &server.endpoint];
+        all.extend(&arguments[1..]);
+        let mut client = part(&all, with_tls.then_some(certificate.as_path()), cgroup);
+        let (input, output) = (client.stdin.take().unwrap(), BufReader::new(client.stdout.take().unwrap()));
+        let number = |word: Option<&&str>| word.and_then(|word| word.parse().ok());
+        let (n, targets) = match arguments {
+            ["bare", n] => (number(Some(n)).unwrap(), 1),
+            _ => (number(arguments.get(2)).unwrap(), number(arguments.get(3)).unwrap_or(1)),
+        };
+        let mut row = Self { name, n, targets, server, client, input, output, figures: Vec::new() };
+        row.read();
+        row
+    }
+
+    fn read(&mut self) {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        self.figures.push(serde_json::from_str(&line).unwrap());
+    }
+
+    /// One more round, after the pause.
+    fn again(&mut self) {
+        self.input.write_all(b"again\n").unwrap();
+        self.read();
+    }
+
+    /// Ends both processes and prints the line. Distinct environments are those of the worst round.
+    fn print(mut self) {
+        drop(self.input);
+        assert!(self.client.wait().unwrap().success());
+        let seen = self.server.stop();
+        let distinct = seen.iter().map(|round| round.environments).min().unwrap_or_default();
+        let spread = |rounds: &[Round]| {
+            median(rounds.iter().map(|round| round.arrival_spread.as_secs_f64() * 1e3).collect())
+        };
+        let (first, rest) = seen.split_at(self.targets);
+        let (later, idle) = rest.split_at(rest.len() - self.targets);
+        let [now, after] = &self.figures[..] else { panic!("two lines") };
+        println!(
+            "{:>5}  {:<22} {distinct:>8}  {:>6.0} {:>6.0} {:>6.0}  {:>6.1} {:>6.1} {:>6.1}  {:>7.1} {:>6.0} {:>6.0}  {:>7.1}",
+            self.n * self.targets,
+            self.name,
+            now.walls[0],
+            median(now.walls[1..].to_vec()),
+            after.walls[0],
+            spread(first),
+            spread(later),
+            spread(idle),
+            now.first_cpu_ms,
+            now.cpu_us,
+            after.cpu_us,
+            after.peak_mb,
+        );
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+}
+
+fn compare() {
+    println!(
+        "{ROUNDS} rounds a process, one after the other, and one after {} s; a {FUNCTION_MS} ms function; loopback",
+        IDLE.as_secs()
+    );
+    println!("                                          wall ms              arrival spread ms         CPU");
+    println!(
+        "    N  transport, client      distinct   first  later   idle   first  later   idle   first ms  us/ping   idle  peak MB"
+    );
+    let quota = Quota::new();
+    let mut rows = Vec::new();
+    for n in ["10", "100", "1000"] {
+        rows.push(Row::start("plain, warmd", &["warmd", "http1", n, "1"], false, None));
+        rows.push(Row::start("plain, bare SDK", &["bare", n], false, None));
+        rows.push(Row::start("TLS h1, warmd", &["warmd", "http1", n, "1"], true, None));
+        rows.push(Row::start("TLS h2, warmd", &["warmd", "auto", n, "1"], true, None));
+        rows.push(Row::start("TLS h2, bare SDK", &["bare", n], true, None));
+    }
+    rows.push(Row::start("TLS h2, token 1.2 KB", &["warmd", "token", "1000", "1"], true, None));
+    rows.push(Row::start("TLS h2, 200 x 5", &["warmd", "auto", "5", "200"], true, None));
+    match &quota {
+        Some(quota) => {
+            let cgroup = Some(quota.path());
+            rows.push(Row::start("TLS h2, 1/7 of a core", &["warmd", "auto", "100", "1"], true, cgroup));
+        }
+        None => println!("(this machine allows no CPU quota: the line of a seventh of a core is left out)"),
+    }
+    std::thread::sleep(IDLE);
+    rows.iter_mut().for_each(Row::again);
+    rows.into_iter().for_each(Row::print);
+}
+
+/// Runs a part against a server of its own: what it printed, and what the server saw.
 fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<Round>) {
-    let mut server = part(&["serve"]);
-    let mut seen = BufReader::new(server.stdout.take().unwrap());
-    let mut endpoint = String::new();
-    seen.read_line(&mut endpoint).unwrap();
-    let arguments = arguments(endpoint.trim().to_owned());
+    let server = Server::start(false);
+    let arguments = arguments(server.endpoint.clone());
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let out = part(&arguments).wait_with_output().unwrap();
+    let out = part(&arguments, None, None).wait_with_output().unwrap();
     assert!(out.status.success());
-    // The end of its input is the server's sign to tell what it saw.
-    drop(server.stdin.take());
-    let mut rounds = String::new();
-    seen.read_to_string(&mut rounds).unwrap();
-    server.wait().unwrap();
-    (String::from_utf8(out.stdout).unwrap(), serde_json::from_str(&rounds).unwrap())
+    (String::from_utf8(out.stdout).unwrap(), server.stop())
 }
 
 /// What hold and top-ups make of a handler that answers at once, and of a slow network.
@@ -142,66 +290,70 @@ fn first_ping() {
     );
 }
 
-/// Prints a line of the table. Distinct environments are those of the worst round.
-fn line(n: &str, client: &str, own: &Figures, rounds: &[Round]) {
-    // Of the rounds after the first, which has the connections to open.
-    let later = |times: &[f64]| {
-        let mut times = times[1..].to_vec();
-        times.sort_by(f64::total_cmp);
-        times
-    };
-    let median = |times: &[f64]| later(times)[(times.len() - 1) / 2];
-    let spreads: Vec<f64> = rounds.iter().map(|round| round.arrival_spread.as_secs_f64() * 1e3).collect();
-    println!(
-        "{n:>5}  {client:<6} {:>9} {:>7.1} {:>7.1} {:>7.1}  {:>7.2} {:>7.2}    {:>11.0}  {:>7.1}",
-        rounds.iter().map(|round| round.environments).min().unwrap_or_default(),
-        own.walls.first().unwrap(),
-        median(&own.walls),
-        later(&own.walls)[0],
-        spreads.first().unwrap(),
-        median(&spreads),
-        own.cpu_us,
-        own.peak_mb,
-    );
-}
-
 /// What a client measured of itself.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Figures {
     /// Of each round, from the first task to the last answer, ms.
     walls: Vec<f64>,
-    /// CPU time per ping, microseconds.
+    /// CPU time of the whole process until the first round has ended, ms.
+    first_cpu_ms: f64,
+    /// CPU time per ping of the rounds after the first, or of the one after the pause, microseconds.
     cpu_us: f64,
     /// Peak resident memory, MB.
     peak_mb: f64,
 }
 
-/// Runs the rounds of `n` pings that `round` makes (of a round's number), and prints the figures.
+/// Runs the rounds of `n` pings that `round` makes (of a round's number), and prints the figures; once more for each
+/// line of input.
 async fn measure(n: usize, round: impl AsyncFn(usize)) {
-    let before = cpu();
-    let mut walls = Vec::new();
-    for number in 0..ROUNDS {
-        let began = Instant::now();
-        round(number).await;
-        walls.push(began.elapsed().as_secs_f64() * 1e3);
+    let mut number = 0;
+    let mut rounds = ROUNDS;
+    loop {
+        let mut walls = Vec::new();
+        let (mut first_cpu_ms, mut before) = (0.0, cpu());
+        for place in 0..rounds {
+            let began = Instant::now();
+            round(number).await;
+            walls.push(began.elapsed().as_secs_f64() * 1e3);
+            number += 1;
+            if rounds > 1 && place == 0 {
+                before = cpu();
+                first_cpu_ms = before.as_secs_f64() * 1e3;
+            }
+        }
+        let pings = n * (rounds - 1).max(1);
+        let cpu_us = (cpu() - before).as_secs_f64() * 1e6 / pings as f64;
+        println!(
+            "{}",
+            serde_json::to_string(&Figures { walls, first_cpu_ms, cpu_us, peak_mb: peak_mb() }).unwrap()
+        );
+        let asked = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        if asked.await.unwrap().unwrap() == 0 {
+            return;
+        }
+        rounds = 1;
     }
-    let cpu_us = (cpu() - before).as_secs_f64() * 1e6 / (n * ROUNDS) as f64;
-    println!("{}", serde_json::to_string(&Figures { walls, cpu_us, peak_mb: peak_mb() }).unwrap());
 }
 
-fn payload(round: usize, index: usize, n: usize) -> Vec<u8> {
+fn payload(round: usize, n: usize) -> Vec<u8> {
     let warmd = serde_json::json!({
-        "version": 1, "round": round.to_string(), "index": index, "concurrency": n, "hold_ms": 0
+        "version": 1, "round": round.to_string(), "concurrency": n, "hold_ms": 0
     });
     serde_json::json!({ "warmd": warmd }).to_string().into_bytes()
 }
 
 /// The engine as the command has it, on the emulator at `endpoint`.
-fn engine(endpoint: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
+fn engine(endpoint: &str, transport: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
     descriptors::raise().unwrap();
-    let lambda = AwsLambda::new(Arc::new(Clients::local(endpoint)));
+    let clients = match transport {
+        "token" => Clients::local_with_token(endpoint, Connector::default(), &"t".repeat(TOKEN)),
+        _ => Clients::local(endpoint),
+    };
     let (stopper, stop) = stop();
-    (Arc::new(Engine::new(lambda, PriceBook::embedded(), n)), stopper, stop)
+    let engine = Engine::new(AwsLambda::new(Arc::new(clients)), PriceBook::embedded(), n);
+    let http = if transport == "http1" { HttpVersions::Http1 } else { HttpVersions::Auto };
+    engine.set_wire(WireSettings { http, ..WireSettings::default() });
+    (Arc::new(engine), stopper, stop)
 }
 
 fn target(function: &str, hold: Hold) -> Arc<Target> {
@@ -210,19 +362,31 @@ fn target(function: &str, hold: Hold) -> Arc<Target> {
     Arc::new(Target { hold, timeout: Some(Duration::from_secs(60)), ..bare })
 }
 
-/// One round of the engine, evidence and cost included.
-async fn round(engine: &Arc<Engine<AwsLambda>>, target: &Arc<Target>, n: usize, stop: &Stop) -> RoundRecord {
-    let due = Due { target: Arc::clone(target), concurrency: n as u32 };
-    let mut report = engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, vec![due], stop).await;
-    report.rounds.remove(0)
+/// One tick of the engine, evidence and cost included.
+async fn tick(
+    engine: &Arc<Engine<AwsLambda>>,
+    targets: &[Arc<Target>],
+    n: usize,
+    stop: &Stop,
+) -> Vec<RoundRecord> {
+    let due = |target: &Arc<Target>| Due { target: Arc::clone(target), concurrency: n as u32 };
+    let due = targets.iter().map(due).collect();
+    engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, due, stop).await.rounds
 }
 
-async fn warmd(endpoint: &str, n: usize) {
-    let (engine, _stopper, stop) = engine(endpoint, n);
-    let target = target("f", Hold::Fixed(Duration::ZERO));
-    measure(n, async |_| {
-        let record = round(&engine, &target, n, &stop).await;
-        assert_eq!((record.verdict, record.pings as usize), (Verdict::Reached, n));
+async fn warmd(endpoint: &str, transport: &str, n: usize, targets: usize) {
+    let (engine, _stopper, stop) = engine(endpoint, transport, n * targets);
+    let function = |number| if number == 0 { "f".to_owned() } else { format!("f{number}") };
+    let all: Vec<_> = (0..targets).map(|i| target(&function(i), Hold::Fixed(Duration::ZERO))).collect();
+    measure(n * targets, async |_| {
+        for record in tick(&engine, &all, n, &stop).await {
+            assert_eq!(
+                (record.verdict, record.pings as usize),
+                (Verdict::Reached, n),
+                "{:?}",
+                record.problems
+            );
+        }
     })
     .await;
 }
@@ -237,11 +401,11 @@ struct Scene {
 }
 
 async fn scene(endpoint: &str, function: &str, n: usize) {
-    let (engine, _stopper, stop) = engine(endpoint, n);
-    let target = target(function, Hold::Auto);
+    let (engine, _stopper, stop) = engine(endpoint, "auto", n);
+    let targets = [target(function, Hold::Auto)];
     let mut records = Vec::new();
     for _ in 0..SCENE_ROUNDS {
-        records.push(round(&engine, &target, n, &stop).await);
+        records.push(tick(&engine, &targets, n, &stop).await.remove(0));
     }
     let hold = |record: Option<&RoundRecord>| record.and_then(|record| record.hold_ms).unwrap_or_default();
     let scene = Scene {
@@ -255,20 +419,25 @@ async fn scene(endpoint: &str, function: &str, n: usize) {
 
 async fn bare(endpoint: &str, n: usize) {
     descriptors::raise().unwrap();
+    let client = aws_smithy_http_client::Builder::new();
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(SdkRegion::new("eu-west-2"))
         .credentials_provider(Credentials::new("a", "b", None, None, "bench"))
-        .retry_config(RetryConfig::disabled())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let client = aws_sdk_lambda::Client::from_conf(config);
+        .retry_config(RetryConfig::disabled());
+    let config = match endpoint.starts_with("https") {
+        true => config.http_client(
+            client.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https(),
+        ),
+        false => config.http_client(client.build_http()),
+    };
+    let client = aws_sdk_lambda::Client::from_conf(config.build());
     measure(n, async |round| {
         let mut tasks = JoinSet::new();
-        for index in 0..n {
+        for _ in 0..n {
             let client = client.clone();
-            let payload = payload(round, index, n);
+            let payload = payload(round, n);
             tasks.spawn(async move {
                 let request = client
                     .invoke()
@@ -302,8 +471,8 @@ fn peak_mb() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// The emulator, until its input ends.
-async fn serve() {
+/// The emulator, until its input ends. With TLS it writes its certificate into `folder`.
+async fn serve(with_tls: bool, folder: &Path) {
     descriptors::raise().unwrap();
     let profile = Profile {
         fetch: Span::millis(0),
@@ -320,14 +489,21 @@ async fn serve() {
     };
     let network = Network { median: Duration::from_millis(15), sigma: 0.6 };
     let far = Profile { network, ..quick.clone() };
-    let functions = Scenario::default().with("f", profile).with("quick", quick).with("far", far);
+    let functions = Scenario::default().with("f", profile.clone()).with("quick", quick).with("far", far);
+    let functions = (1..200).fold(functions, |all, number| all.with(&format!("f{number}"), profile.clone()));
     let emulator = Emulator::new(functions);
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    println!("http://{}", listener.local_addr().unwrap());
+    let tls = with_tls.then(|| {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        std::fs::write(folder.join("trusted.pem"), &certificate).unwrap();
+        Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()
+    });
+    println!("http{}://{}", if with_tls { "s" } else { "" }, listener.local_addr().unwrap());
     let input_ends = async {
         let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
         waiting.await.unwrap().unwrap();
     };
-    emulator.serve(listener, None, input_ends).await;
+    emulator.serve(listener, tls, input_ends).await;
     println!("{}", serde_json::to_string(&emulator.observe().rounds()).unwrap());
 }

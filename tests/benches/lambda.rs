@@ -1,18 +1,22 @@
 //! The Lambda itself: `cargo bench --bench lambda`.
 //!
 //! Its weight: process start → first GET next, resident memory then and after a tick of 1,000 pings, the binary's
-//! size. What `prepare: dry-run` makes of a round over TLS, with a core and with a seventh of one. And a fleet of
-//! 10,000 functions of five environments, spread over its instances.
+//! size. A round over TLS with each value of `limits.http`, on the whole machine and on a seventh of a core. And a fleet
+//! of 10,000 functions of five environments, spread over its instances.
 
 #[path = "../lambda/support.rs"]
 mod support;
 
+#[path = "quota.rs"]
+mod quota;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use quota::Quota;
 use serde_json::{Value, json};
 use support::{Housing, Setting, Stage, now, scheduled};
 use warmd::emulator::profile::Span;
@@ -20,15 +24,12 @@ use warmd::emulator::{Emulator, Profile, Scenario, Tls};
 
 /// Starts of the process.
 const STARTS: usize = 21;
-/// Processes for each line about `prepare`.
+/// Processes for each line about TLS.
 const PROCESSES: usize = 7;
-/// Pings of a round about `prepare`.
+/// Pings of a round over TLS.
 const ROUND: u32 = 100;
-/// Longer than a connection is trusted for.
+/// Longer than an HTTP/1.1 connection is trusted for.
 const PAUSE: Duration = Duration::from_secs(6);
-/// The CPU that Lambda gives 256 MB: a core has 1,769 MB. In periods of 20 ms.
-const PERIOD_US: u32 = 20_000;
-const QUOTA_US: u32 = PERIOD_US * 256 / 1_769;
 
 const QUIET: [(&str, &str); 1] = [("RUST_LOG", "error")];
 const BUS: [(&str, &str); 2] = [("RUST_LOG", "error"), ("WARMD_BUS", "default")];
@@ -37,7 +38,7 @@ const BUS: [(&str, &str); 2] = [("RUST_LOG", "error"), ("WARMD_BUS", "default")]
 async fn main() {
     warmd::aws::descriptors::raise().unwrap();
     weight().await;
-    prepare().await;
+    tls().await;
     scale().await;
 }
 
@@ -97,36 +98,7 @@ async fn weight() {
     );
 }
 
-// ---------------------------------------------------------------------------------------------------- prepare
-
-/// A cgroup with a CPU quota; removed when dropped.
-struct Quota(PathBuf);
-
-impl Quota {
-    /// None where that is not allowed.
-    fn new() -> Option<Self> {
-        let name = format!("warmd-bench-{}", std::process::id());
-        let unified = Path::new("/sys/fs/cgroup").join(&name);
-        let legacy = Path::new("/sys/fs/cgroup/cpu").join(&name);
-        let v2 = |cgroup: &Path| std::fs::write(cgroup.join("cpu.max"), format!("{QUOTA_US} {PERIOD_US}"));
-        let v1 = |cgroup: &Path| {
-            std::fs::write(cgroup.join("cpu.cfs_period_us"), PERIOD_US.to_string())?;
-            std::fs::write(cgroup.join("cpu.cfs_quota_us"), QUOTA_US.to_string())
-        };
-        let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        let cgroup = if is_v2 { unified } else { legacy };
-        std::fs::create_dir(&cgroup).ok()?;
-        let quota = Self(cgroup);
-        let limited = if is_v2 { v2(&quota.0) } else { v1(&quota.0) };
-        limited.ok().map(|()| quota)
-    }
-}
-
-impl Drop for Quota {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
+// -------------------------------------------------------------------------------------------------------- tls
 
 /// What is measured of a round.
 struct Measured {
@@ -136,17 +108,17 @@ struct Measured {
     distinct: usize,
 }
 
-async fn prepare() {
+async fn tls() {
     println!("\n{ROUND} pings over TLS to a handler that takes 2 ms; medians of {PROCESSES} processes; ms");
-    println!("  CPU            prepare   round          spread    tick    hold  distinct, worst");
+    println!("  CPU            http      round          spread    tick    hold  distinct, worst");
     let quota = Quota::new();
     if quota.is_none() {
         println!("  (this machine allows no CPU quota: the lines of a seventh of a core are left out)");
     }
-    let small = quota.as_ref().map(|quota| Some(quota.0.as_path()));
+    let small = quota.as_ref().map(|quota| Some(quota.path()));
     for (cpu, cgroup) in [("the machine's", Some(None)), ("1/7 of a core", small)] {
         let Some(cgroup) = cgroup else { continue };
-        for word in ["off", "dry-run"] {
+        for word in ["auto", "http1"] {
             let mut processes = Vec::new();
             for _ in 0..PROCESSES {
                 processes.push(rounds(word, cgroup).await);
@@ -166,8 +138,8 @@ async fn prepare() {
     }
 }
 
-/// Three rounds of one process: the first, another at once, and one when its connections are no longer trusted.
-async fn rounds(prepare: &str, cgroup: Option<&Path>) -> Vec<Measured> {
+/// Three rounds of one process: the first, another at once, and one when its HTTP/1.1 connections are no longer trusted.
+async fn rounds(http: &str, cgroup: Option<&Path>) -> Vec<Measured> {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
@@ -181,7 +153,7 @@ async fn rounds(prepare: &str, cgroup: Option<&Path>) -> Vec<Measured> {
         ..Profile::default()
     };
     let emulator = Emulator::new(Scenario::default().with("f0", quick));
-    let config = fleet(1, ROUND, &format!("prepare: {prepare}"));
+    let config = fleet(1, ROUND, &format!("http: {http}"));
     let variables = [("RUST_LOG", "error"), ("SSL_CERT_FILE", file.to_str().unwrap())];
     let housing = Housing { tls: Some(tls), cgroup };
     let mut stage = Stage::housed(emulator, &config, &variables, housing).await;

@@ -11,7 +11,7 @@ const MORNING: &str = "2026-11-20T09:00:00Z";
 
 const ROUND_KEYS: &str = "function qualifier region owner target pings reached evidence verdict warm cold restored \
                           throttled function_errors timed_out denied not_found failed unclassified versions hold_ms \
-                          skew_ms top_ups skipped billed_ms memory_mb s3_egress_bytes routes cost_usd";
+                          skew_ms top_ups resent skipped billed_ms memory_mb s3_egress_bytes routes cost_usd";
 
 fn keys(object: &Value) -> String {
     object.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -88,7 +88,7 @@ fn a_dry_run_sends_nothing() {
 
     5 targets: 38 pings, at most 200 in flight at once
     opennext ping: {"type":"warmer","warmerId":"…","index":0,"concurrency":6,"delay":100}
-    warmd ping: {"warmd":{"version":1,"round":"…","index":0,"concurrency":2,"hold_ms":100}}
+    warmd ping: {"warmd":{"version":1,"round":"…","concurrency":2,"hold_ms":100}}
     --- stderr
     "#);
     let object = run(&["run", "--once", "--dry-run", "--json", "--at", MORNING]);
@@ -329,7 +329,7 @@ fn a_round_larger_than_the_open_files_allow_is_refused_before_anything_is_sent()
     exit 2
     --- stdout
     --- stderr
-    error: a round of 100 pings does not fit: the limit of open files leaves room for 64 connections
+    error: a round of 100 pings does not fit: the limit of open files leaves room for 64 in flight
     hint: raise it with `ulimit -n 164` (`LimitNOFILE=164` in a systemd unit), or warm fewer environments at once
     ");
 }

@@ -3,7 +3,6 @@
 mod events;
 mod init;
 mod metrics;
-mod prepare;
 mod scale;
 mod support;
 mod twice;

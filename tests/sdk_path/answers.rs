@@ -8,11 +8,12 @@ use http::Response;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use warmd::aws::connector::Dialer;
+use warmd::domain::fleet::{Sign, WireSettings};
 use warmd::domain::round::Answer;
-use warmd::engine::ports::Ping;
+use warmd::engine::ports::{Payloads, PingRound};
 
 use crate::server::{Server, answer};
-use crate::{lambda_through, one, ping};
+use crate::{lambda_through, one, ping, pings, round};
 
 fn refusal(status: u16, code: Option<&str>, reason: Option<&str>, message: Option<&str>) -> Answer {
     Answer::Refused {
@@ -29,7 +30,9 @@ async fn the_request_is_the_one_lambda_knows() {
     let lambda = lambda_through(server.dialer());
     let context = base64::engine::general_purpose::STANDARD.encode(r#"{"custom":{}}"#);
     let arn = "arn:aws:lambda:us-east-1:123456789012:function:nlp:live";
-    let sent = Ping { client_context: Some(context.clone()), payload: b"{\"a\":1}".to_vec(), ..ping(arn) };
+    let payloads = Payloads::Same { payload: b"{\"a\":1}".to_vec(), pings: 1 };
+    let trace_id = Some("Root=1-0-0;Sampled=0".to_owned());
+    let sent = PingRound { client_context: Some(context.clone()), payloads, trace_id, ..ping(arn) };
     one(&lambda, sent).await;
 
     let request = server.seen.last();
@@ -46,6 +49,41 @@ async fn the_request_is_the_one_lambda_knows() {
     assert!(header("authorization").contains("/us-east-1/lambda/"), "signed for the function's region");
     assert!(header("user-agent").contains("app/warmd"), "{}", header("user-agent"));
     assert_eq!(request.body().as_ref(), b"{\"a\":1}");
+    assert_eq!(header("x-amzn-trace-id"), "Root=1-0-0;Sampled=0");
+    assert!(!header("authorization").contains("trace-id"), "the trace header is not signed");
+    assert!(!request.headers().contains_key("amz-sdk-invocation-id"));
+}
+
+/// How many different signatures the requests of a round had.
+async fn signatures(wanted: PingRound) -> usize {
+    let server = Server::new(|_| async { answer(200, "null") });
+    round(&lambda_through(server.dialer()), wanted).await;
+    let requests = server.seen.requests.lock().unwrap();
+    let signatures: std::collections::HashSet<_> =
+        requests.iter().map(|request| request.headers()["authorization"].clone()).collect();
+    signatures.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_is_signed_once_unless_its_payloads_differ_or_the_configuration_says_so() {
+    assert_eq!(signatures(pings("f", 10)).await, 1);
+    let payloads = Payloads::Each((0..10).map(|index| format!("{{\"i\":{index}}}").into_bytes()).collect());
+    assert_eq!(signatures(PingRound { payloads, ..pings("f", 0) }).await, 10);
+    // The same request in the same second has the same signature: what counts is that each ping has its own request.
+    let wire = WireSettings { sign: Sign::Ping, ..WireSettings::default() };
+    assert!(signatures(PingRound { wire, ..pings("f", 10) }).await >= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_ping_carries_its_own_payload() {
+    let server = Server::new(|_| async { answer(200, "null") });
+    let payloads: Vec<Vec<u8>> = (0..10).map(|index| format!("{{\"i\":{index}}}").into_bytes()).collect();
+    let wanted = PingRound { payloads: Payloads::Each(payloads.clone()), ..pings("f", 0) };
+    round(&lambda_through(server.dialer()), wanted).await;
+    let mut bodies: Vec<_> =
+        server.seen.requests.lock().unwrap().iter().map(|request| request.body().to_vec()).collect();
+    bodies.sort();
+    assert_eq!(bodies, payloads);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +216,7 @@ async fn a_connection_that_breaks_is_told_and_the_ping_not_repeated() {
         ),
         (
             b"HTTP/1.1 200 OK\r\nX-Amz-Log-Result: \xff\xfe\r\nContent-Length: 4\r\n\r\nnull",
-            "the answer is not usable: Failed to parse LogResult from header `X-Amz-Log-Result`",
+            "the answer is not usable: expected UTF-8 in the header `x-amz-log-result`",
         ),
     ];
     for (bytes, expected) in cases {
@@ -212,6 +250,10 @@ async fn an_answer_that_dribbles_in_is_received_when_it_is_complete() {
         let near = near.lock().unwrap().take().unwrap();
         let mut far = far.lock().unwrap().take().unwrap();
         tokio::spawn(async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n{}") {
+                far.read_buf(&mut request).await.unwrap();
+            }
             far.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
             for chunk in [&b"2\r\nnu\r\n"[..], b"2\r\nll\r\n", b"0\r\n\r\n"] {
                 tokio::time::sleep(Duration::from_secs(1)).await;

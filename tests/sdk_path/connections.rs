@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use warmd::aws::connector::{Connector, Dialer, Roots};
+use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients, descriptors};
+use warmd::domain::fleet::{HttpVersions, WireSettings};
 use warmd::domain::round::{Answer, Exchange};
+use warmd::engine::ports::PingRound;
 
 use crate::server::{Server, answer, trust};
-use crate::{PATIENCE, lambda_through, one, ping, round};
+use crate::{lambda_through, one, ping, pings, round};
 
 fn responded(exchange: &Exchange) -> bool {
     matches!(exchange.answer, Answer::Responded { .. })
@@ -32,28 +34,50 @@ fn together(n: usize) -> Server {
     server
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_pings_are_in_flight_together_past_the_stream_limit_of_tls() {
-    const N: usize = 1_000;
-    descriptors::raise().unwrap();
-    assert!(descriptors::capacity(2) >= N, "this test needs {} descriptors", 2 * N + 64);
+/// A server with TLS on loopback, and Lambda there.
+async fn over_tls(server: &Server) -> AwsLambda {
     let trust = trust();
-    let server = together(N);
     let address = server.listen(Some(trust.acceptor)).await;
-    let connector = Connector::new(Dialer::Tcp, Roots::Given(trust.roots));
+    let connector = Connector::new(Dialer::Tcp, Roots::Given(trust.roots), Proxies::Direct);
     let endpoint = format!("https://127.0.0.1:{}", address.port());
-    let lambda = AwsLambda::new(Arc::new(Clients::local_through(&endpoint, connector)));
+    AwsLambda::new(Arc::new(Clients::local_through(&endpoint, connector)))
+}
 
-    let (_, exchanges) = round(&lambda, vec![ping("f"); N], PATIENCE).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_pings_are_in_flight_together_on_ten_connections() {
+    const N: usize = 1_000;
+    let server = together(N);
+    let lambda = over_tls(&server).await;
+    let (_, exchanges) = round(&lambda, pings("f", N as u32)).await;
     assert_eq!(exchanges.iter().filter(|exchange| responded(exchange)).count(), N);
     assert_eq!(server.seen.most_in_flight(), N);
-    assert_eq!(server.seen.count(), N);
-    assert_eq!(server.seen.http2.load(Ordering::SeqCst), 0);
+    assert_eq!((server.seen.count(), server.seen.http2.load(Ordering::SeqCst)), (N, N));
+    assert_eq!(server.seen.connections_before.get(), Some(&10), "all connected before the first was sent");
+    round(&lambda, pings("f", N as u32)).await;
+    assert_eq!(server.seen.connections(), 10, "the next round uses them again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http1_each_of_a_thousand_pings_has_a_connection() {
+    const N: usize = 1_000;
+    descriptors::raise().unwrap();
+    assert!(
+        descriptors::capacity(descriptors::Demand::PerPing(2)) >= N,
+        "this test needs {} descriptors",
+        2 * N + 64
+    );
+    let server = together(N);
+    let lambda = over_tls(&server).await;
+    let wire = WireSettings { http: HttpVersions::Http1, ..WireSettings::default() };
+    let (_, exchanges) = round(&lambda, PingRound { wire, ..pings("f", N as u32) }).await;
+    assert_eq!(exchanges.iter().filter(|exchange| responded(exchange)).count(), N);
+    assert_eq!(server.seen.most_in_flight(), N);
+    assert_eq!((server.seen.count(), server.seen.http2.load(Ordering::SeqCst)), (N, 0));
     assert_eq!(server.seen.connections_before.get(), Some(&N), "all connected before the first was sent");
 }
 
 #[tokio::test(start_paused = true)]
-async fn tls_sessions_are_resumed_by_every_ping_of_the_next_round() {
+async fn tls_sessions_are_resumed_by_every_http1_ping_of_the_next_round() {
     const N: usize = 40;
     let trust = trust();
     let server = Server::new(|_| async { answer(200, "null") });
@@ -65,10 +89,11 @@ async fn tls_sessions_are_resumed_by_every_ping_of_the_next_round() {
             async move { Ok(near) }
         })
     };
-    let connector = Connector::new(dialer, Roots::Given(trust.roots));
+    let connector = Connector::new(dialer, Roots::Given(trust.roots), Proxies::Direct);
     let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://localhost", connector)));
+    let wire = WireSettings { http: HttpVersions::Http1, ..WireSettings::default() };
     for _ in 0..2 {
-        let (_, exchanges) = round(&lambda, vec![ping("f"); N], PATIENCE).await;
+        let (_, exchanges) = round(&lambda, PingRound { wire, ..pings("f", N as u32) }).await;
         assert!(exchanges.iter().all(responded), "{exchanges:?}");
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
@@ -100,10 +125,9 @@ async fn nothing_is_written_before_the_release_and_times_count_from_it() {
         tokio::time::sleep(Duration::from_millis(900)).await;
         (seen.connections(), seen.count())
     });
-    let began = tokio::time::Instant::now();
-    let (opened, exchanges) = round(&lambda, vec![ping("f"); 3], PATIENCE).await;
+    let (began, exchanges) = round(&lambda, pings("f", 3)).await;
     assert_eq!(watcher.await.unwrap(), (3, 0), "connected, and nothing sent");
-    assert_eq!(opened - began, Duration::from_secs(1));
+    assert_eq!(began.elapsed(), Duration::from_millis(1_100), "released after one second");
     for exchange in exchanges {
         assert_eq!(exchange.sent, Duration::ZERO);
         assert_eq!(exchange.received, Duration::from_millis(100));
@@ -118,23 +142,26 @@ async fn one_slow_connection_delays_no_other_beyond_the_patience() {
     let dialer = Dialer::custom(move |_: &str, _| {
         let (near, far) = tokio::io::duplex(64 << 10);
         tokio::spawn(slow.clone().connection(far));
-        let wait = if dials.fetch_add(1, Ordering::SeqCst) == 1 { 2_000 } else { 0 };
+        // One connection takes three seconds and fails, and three more until it stands.
+        let wait = if dials.fetch_add(1, Ordering::SeqCst) == 1 { 3_000 } else { 0 };
+        let retried = dials.load(Ordering::SeqCst) == 4;
         async move {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            Ok(near)
+            tokio::time::sleep(Duration::from_millis(if retried { 3_000 } else { wait })).await;
+            if wait > 0 { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(near) }
         }
     });
     let lambda = lambda_through(dialer);
-    let (_, exchanges) = round(&lambda, vec![ping("f"); 3], Duration::from_millis(500)).await;
+    let (_, exchanges) = round(&lambda, pings("f", 3)).await;
     let mut sent: Vec<_> = exchanges.iter().map(|exchange| exchange.sent.as_millis()).collect();
     sent.sort();
-    assert_eq!(sent, [0, 0, 1_500], "the late one is sent as soon as it can be");
+    assert_eq!(sent, [0, 0, 1_000], "released after five seconds, the late one as soon as it can be");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_cannot_connect_gives_its_place_up() {
     let server = Server::new(|_| async { answer(200, "null") });
-    let dials = AtomicUsize::new(0);
+    let dialled = Arc::new(AtomicUsize::new(0));
+    let dials = Arc::clone(&dialled);
     let other = server.clone();
     let dialer = Dialer::custom(move |_: &str, _| {
         let (near, far) = tokio::io::duplex(64 << 10);
@@ -142,14 +169,14 @@ async fn a_ping_that_cannot_connect_gives_its_place_up() {
         let dial = dials.fetch_add(1, Ordering::SeqCst);
         async move {
             match dial {
-                0 => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
-                1 => std::future::pending().await,
+                0 | 1 => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+                2 | 4 => std::future::pending().await,
                 _ => Ok(near),
             }
         }
     });
     let lambda = lambda_through(dialer);
-    let (_, mut exchanges) = round(&lambda, vec![ping("f"); 3], PATIENCE).await;
+    let (_, mut exchanges) = round(&lambda, pings("f", 3)).await;
     exchanges.sort_by_key(responded);
     assert!(responded(&exchanges[2]));
     let mut messages: Vec<_> = exchanges[..2]
@@ -168,6 +195,7 @@ async fn a_ping_that_cannot_connect_gives_its_place_up() {
         ]
     );
     assert_eq!(server.seen.count(), 1);
+    assert_eq!(dialled.load(Ordering::SeqCst), 5, "a failed opening is tried once more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +214,7 @@ async fn a_connection_that_the_server_closed_at_the_gate_is_replaced() {
         }
     });
     let lambda = lambda_through(dialer);
-    let (_, exchanges) = round(&lambda, vec![ping("f"); 2], PATIENCE).await;
+    let (_, exchanges) = round(&lambda, pings("f", 2)).await;
     assert!(exchanges.iter().all(responded), "{exchanges:?}");
     assert_eq!(server.seen.count(), 2);
     assert!(server.seen.connections() > 2);
@@ -216,7 +244,7 @@ fn freeze(by: Duration) {
 async fn a_connection_that_was_idle_while_the_process_was_frozen_is_not_used_again() {
     let server = Server::new(|_| async { answer(200, "null") });
     let lambda = lambda_through(server.dialer());
-    let (_, exchanges) = round(&lambda, vec![ping("f"); 3], PATIENCE).await;
+    let (_, exchanges) = round(&lambda, pings("f", 3)).await;
     assert!(exchanges.iter().all(responded));
     for (frozen, connections) in [(4_900, 3), (5_100, 4), (55_000, 5)] {
         freeze(Duration::from_millis(frozen));
@@ -242,7 +270,7 @@ async fn the_ping_s_timeout_runs_from_the_release() {
     let server = Server::new(|_| async { std::future::pending().await });
     let dialer = server.dialer();
     let lambda = lambda_through(dialer);
-    let slow = warmd::engine::ports::Ping { timeout: Duration::from_secs(903), ..ping("f") };
+    let slow = warmd::engine::ports::PingRound { timeout: Duration::from_secs(903), ..ping("f") };
     let exchange = one(&lambda, slow).await;
     assert_eq!(exchange.answer, Answer::TimedOut);
     assert_eq!(exchange.sent, Duration::ZERO);

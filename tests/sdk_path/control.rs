@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use warmd::aws::connector::{Connector, Dialer, Roots};
+use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsControl, Clients};
 use warmd::domain::fleet::Role;
 use warmd::domain::function::{FunctionRef, Identity, Region};
@@ -16,7 +16,7 @@ use crate::roles;
 use crate::server::{Answer, Server, answer};
 
 fn control_through(dialer: Dialer) -> AwsControl {
-    let connector = Connector::new(dialer, Roots::Native);
+    let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
     AwsControl::new(Arc::new(Clients::local_through("http://lambda.test", connector)))
 }
 

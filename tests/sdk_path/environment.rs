@@ -8,7 +8,7 @@ use warmd::domain::round::Answer;
 use warmd::engine::ports::{Fetched, Objects};
 
 use crate::server::{Server, answer, trust};
-use crate::{PATIENCE, one, ping, round};
+use crate::{one, ping, pings, round};
 
 /// Runs the (ignored) test `name` of this file in a process with these variables and no others of AWS.
 async fn child(name: &str, variables: Vec<(&'static str, String)>) -> Output {
@@ -48,7 +48,7 @@ async fn the_lambda_endpoint_and_the_certificate_file_of_the_environment_are_hon
     succeeded(&child("environment::child_sends_one_ping", variables).await);
     assert_eq!(server.seen.count(), 1);
     let host = format!("localhost:{}", address.port());
-    assert_eq!(server.seen.last().headers()["host"], host.as_str());
+    assert_eq!(server.seen.last().uri().authority().unwrap(), host.as_str(), "HTTP/2 carries the host there");
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_server_named_for_s3_alone_is_asked_under_its_own_name() {
 #[ignore = "run by other tests, in a process of its own"]
 async fn child_sends_fifty_pings() {
     let lambda = AwsLambda::new(Arc::new(Clients::load().await));
-    let (_, exchanges) = round(&lambda, vec![ping("f"); 50], PATIENCE).await;
+    let (_, exchanges) = round(&lambda, pings("f", 50)).await;
     for exchange in exchanges {
         assert!(matches!(exchange.answer, Answer::Responded { .. }), "{exchange:?}");
     }
@@ -121,7 +121,7 @@ async fn child_has_no_credentials_and_no_region() {
     let clients = Arc::new(Clients::load().await);
     let told = clients.cloudwatch().unwrap_err().to_string();
     assert!(told.contains("set AWS_REGION"), "{told}");
-    let (_, exchanges) = round(&AwsLambda::new(clients), vec![ping("f"); 50], PATIENCE).await;
+    let (_, exchanges) = round(&AwsLambda::new(clients), pings("f", 50)).await;
     for exchange in exchanges {
         match exchange.answer {
             Answer::Broken { message, .. } => {

@@ -4,7 +4,9 @@ mod answers;
 mod connections;
 mod control;
 mod environment;
-mod prepare;
+mod http2;
+mod parity;
+mod proxy;
 mod roles;
 mod server;
 mod sinks;
@@ -12,52 +14,61 @@ mod sinks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use warmd::aws::connector::{Connector, Dialer, Roots};
+use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
-use warmd::domain::fleet::Prepare;
+use warmd::domain::fleet::WireSettings;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::round::Exchange;
-use warmd::engine::ports::{Lambda, Ping};
-use warmd::engine::release::Release;
+use warmd::engine::ports::{Delivery, Lambda, Payloads, PingRound};
 
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn ping(function: &str) -> Ping {
+/// A round of pings to `function`.
+fn pings(function: &str, pings: u32) -> PingRound {
     let region = Region::parse("eu-west-2").unwrap();
-    Ping {
+    PingRound {
         function: FunctionRef::parse(function).unwrap().identity(region),
         role: None,
-        payload: b"{}".to_vec(),
+        payloads: Payloads::Same { payload: b"{}".to_vec(), pings },
         client_context: None,
-        prepare: Prepare::Off,
+        trace_id: None,
+        wire: WireSettings::default(),
         timeout: Duration::from_secs(30),
     }
 }
 
+/// A round of one ping.
+fn ping(function: &str) -> PingRound {
+    pings(function, 1)
+}
+
 /// Lambda as `--local` sees it, through `dialer`.
 fn lambda_through(dialer: Dialer) -> AwsLambda {
-    let connector = Connector::new(dialer, Roots::Native);
+    let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
     AwsLambda::new(Arc::new(Clients::local_through("http://lambda.test", connector)))
 }
 
-/// Sends the pings as one round. Returns when the gate opened, and the exchanges in the order of the pings.
-async fn round(lambda: &AwsLambda, pings: Vec<Ping>, patience: Duration) -> (Instant, Vec<Exchange>) {
-    let mut release = Release::new(pings.len(), patience);
-    let mut tasks = JoinSet::new();
-    for (index, ping) in pings.into_iter().enumerate() {
-        let (lambda, ticket) = (lambda.clone(), release.ticket());
-        tasks.spawn(async move { (index, lambda.invoke(ping, ticket).await) });
+/// Sends a round and returns its deliveries in the order of the pings.
+async fn deliveries(lambda: &AwsLambda, round: PingRound) -> Vec<Delivery> {
+    let expected = round.payloads.pings() as usize;
+    let mut delivered = lambda.send(round);
+    let mut all = Vec::new();
+    while let Some(delivery) = delivered.recv().await {
+        all.push(delivery);
     }
-    let opened = release.watch().await;
-    let mut exchanges = tasks.join_all().await;
-    exchanges.sort_by_key(|(index, _)| *index);
-    (opened, exchanges.into_iter().map(|(_, exchange)| exchange).collect())
+    all.sort_by_key(|delivery| delivery.index);
+    let indices: Vec<_> = all.iter().map(|delivery| delivery.index as usize).collect();
+    assert_eq!(indices, (0..expected).collect::<Vec<_>>(), "each ping ends once");
+    all
+}
+
+/// Sends a round. Returns when it was begun, and the exchanges in the order of the pings.
+async fn round(lambda: &AwsLambda, round: PingRound) -> (Instant, Vec<Exchange>) {
+    let began = Instant::now();
+    let all = deliveries(lambda, round).await;
+    (began, all.into_iter().map(|delivery| delivery.exchange).collect())
 }
 
 /// Sends one ping.
-async fn one(lambda: &AwsLambda, ping: Ping) -> Exchange {
-    round(lambda, vec![ping], PATIENCE).await.1.remove(0)
+async fn one(lambda: &AwsLambda, ping: PingRound) -> Exchange {
+    round(lambda, ping).await.1.remove(0)
 }

@@ -1,16 +1,15 @@
 //! Functions of other accounts: roles are assumed once, for each region and role.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use warmd::domain::fleet::Role;
 use warmd::domain::round::Answer;
-use warmd::engine::ports::Ping;
+use warmd::engine::ports::{Payloads, PingRound};
 
 use crate::server::{Server, answer};
-use crate::{PATIENCE, lambda_through, one, ping, round};
+use crate::{lambda_through, one, ping, round};
 
 /// STS, which names the key it gives after the role's account; and Lambda.
 pub fn account() -> Server {
@@ -38,12 +37,12 @@ pub fn account() -> Server {
     })
 }
 
-fn through(account: &str, external_id: Option<&str>, function: &str) -> Ping {
+fn through(account: &str, external_id: Option<&str>, function: &str) -> PingRound {
     let role = Role {
         arn: format!("arn:aws:iam::{account}:role/warmd"),
         external_id: external_id.map(str::to_owned),
     };
-    Ping { role: Some(Arc::new(role)), ..ping(function) }
+    PingRound { role: Some(Arc::new(role)), ..ping(function) }
 }
 
 /// The bodies of the requests to STS, and the keys that signed those to Lambda.
@@ -63,8 +62,8 @@ async fn a_role_is_assumed_once_for_all_pings_of_all_rounds() {
     let server = account();
     let lambda = lambda_through(server.dialer());
     for _ in 0..2 {
-        let pings = vec![through("111111111111", Some("e-1"), "f"); 20];
-        round(&lambda, pings, PATIENCE).await;
+        let payloads = Payloads::Same { payload: b"{}".to_vec(), pings: 20 };
+        round(&lambda, PingRound { payloads, ..through("111111111111", Some("e-1"), "f") }).await;
     }
     one(&lambda, through("222222222222", None, "f")).await;
     one(&lambda, ping("own")).await;
@@ -80,8 +79,8 @@ async fn a_role_is_assumed_once_for_all_pings_of_all_rounds() {
 async fn a_role_that_may_not_be_assumed_fails_its_pings_with_the_reason() {
     let server = account();
     let lambda = lambda_through(server.dialer());
-    let pings = vec![through("333333333333", None, "f"); 5];
-    let (_, exchanges) = round(&lambda, pings, Duration::from_secs(30)).await;
+    let payloads = Payloads::Same { payload: b"{}".to_vec(), pings: 5 };
+    let (_, exchanges) = round(&lambda, PingRound { payloads, ..through("333333333333", None, "f") }).await;
     for exchange in exchanges {
         let Answer::Broken { message, .. } = exchange.answer else { panic!("{:?}", exchange.answer) };
         assert!(message.contains("sts:AssumeRole"), "{message}");

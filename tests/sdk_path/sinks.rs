@@ -9,14 +9,14 @@ use chrono::{DateTime, Utc};
 use ciborium::Value;
 use http::Request;
 use warmd::aws::Clients;
-use warmd::aws::connector::{Connector, Roots};
+use warmd::aws::connector::{Connector, Proxies, Roots};
 use warmd::domain::metrics::{Batch, Datum, Unit};
 use warmd::engine::ports::{Event, Events, Metrics};
 
 use crate::server::{Server, answer};
 
 fn clients(server: &Server) -> Clients {
-    Clients::local_through("http://aws.test", Connector::new(server.dialer(), Roots::Native))
+    Clients::local_through("http://aws.test", Connector::new(server.dialer(), Roots::Native, Proxies::Direct))
 }
 
 fn batch(n: usize) -> Batch {

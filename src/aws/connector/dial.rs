@@ -1,4 +1,4 @@
-//! Opening a byte stream to a server: name, address, TCP. Or whatever a test puts in its place.
+//! Byte streams to a server: name lookup and TCP, or a function that a test supplies.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! TLS: HTTP/1.1 only, the system's roots, and enough session tickets for a whole round.
+//! TLS: the system's roots, and enough session tickets for a whole round.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -16,7 +16,16 @@ use tokio_rustls::rustls::{self, ClientConfig, NamedGroup, RootCertStore};
 /// than a round has pings, the rest would go through full handshakes every tick. About 1.5 KB each.
 const TICKETS: usize = 2_048;
 
-/// Whom to trust.
+/// The protocols offered in a TLS handshake (ALPN).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 first, then HTTP/1.1.
+    Http2,
+}
+
+/// The root certificates that are trusted.
 #[derive(Debug, Clone, Default)]
 pub enum Roots {
     /// The system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, read at the first TLS connection.
@@ -26,30 +35,34 @@ pub enum Roots {
     Given(Arc<RootCertStore>),
 }
 
-/// The TLS settings that all connections share; made when first needed.
+/// The TLS settings that all connections share, made when first needed.
 #[derive(Debug, Default)]
 pub(super) struct Tls {
     roots: Roots,
-    connector: OnceCell<SharedConnector>,
+    connectors: OnceCell<Connectors>,
 }
 
+/// One connector for each [`Offer`].
 #[derive(Clone)]
-struct SharedConnector(TlsConnector);
+struct Connectors {
+    http1: TlsConnector,
+    http2: TlsConnector,
+}
 
-impl fmt::Debug for SharedConnector {
+impl fmt::Debug for Connectors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TlsConnector")
+        f.write_str("Connectors")
     }
 }
 
 impl Tls {
     pub(super) fn new(roots: Roots) -> Self {
-        Self { roots, connector: OnceCell::new() }
+        Self { roots, connectors: OnceCell::new() }
     }
 
-    /// The connector. Reads the roots when it is the first to ask, off the async threads.
-    pub(super) async fn connector(&self) -> Result<TlsConnector, String> {
-        let made = self.connector.get_or_try_init(|| async {
+    /// The connector that offers these protocols. The first call reads the roots, off the async threads.
+    pub(super) async fn connector(&self, offer: Offer) -> Result<TlsConnector, String> {
+        let made = self.connectors.get_or_try_init(|| async {
             let roots = match &self.roots {
                 Roots::Given(roots) => Arc::clone(roots),
                 Roots::Native => {
@@ -57,9 +70,18 @@ impl Tls {
                     Arc::new(reading.await.map_err(|error| error.to_string())??)
                 }
             };
-            client_config(roots).map(|config| SharedConnector(TlsConnector::from(Arc::new(config))))
+            let http1 = client_config(roots)?;
+            // A clone shares the session tickets.
+            let mut http2 = http1.clone();
+            http2.alpn_protocols.insert(0, b"h2".to_vec());
+            let connector = |config| TlsConnector::from(Arc::new(config));
+            Ok::<_, String>(Connectors { http1: connector(http1), http2: connector(http2) })
         });
-        Ok(made.await?.0.clone())
+        let made = made.await?;
+        Ok(match offer {
+            Offer::Http1 => made.http1.clone(),
+            Offer::Http2 => made.http2.clone(),
+        })
     }
 }
 
@@ -87,13 +109,12 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // Without this the server would choose HTTP/2 and put every ping on one connection of about 128 streams.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::store(Arc::new(Sessions::default()));
     Ok(config)
 }
 
-/// What is remembered of TLS sessions: rustls' own store keeps eight tickets per server.
+/// The TLS sessions that can be resumed. rustls' own store keeps eight tickets per server.
 #[derive(Default)]
 struct Sessions(Mutex<HashMap<ServerName<'static>, Session>>);
 
@@ -111,7 +132,7 @@ impl Sessions {
 }
 
 impl fmt::Debug for Sessions {
-    /// Says nothing of the sessions: they are secrets.
+    /// Leaves the sessions out: they are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sessions")
     }

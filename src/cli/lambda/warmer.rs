@@ -26,7 +26,7 @@ use crate::cli::logging;
 use crate::cli::store::Store;
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
-use crate::domain::fleet::{Fleet, Target};
+use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Region, nearest};
 use crate::domain::ledger::{Asked, STATUS, Status};
 use crate::domain::metrics::{Batch, Circumstances, Share};
@@ -75,7 +75,7 @@ impl Warmer {
         }
         let only = Only { regions: settings.regions.clone() };
         let world = World::aws().await;
-        let fits = |fleet: &Fleet| world.room(largest(fleet)).map(drop);
+        let fits = |fleet: &Fleet| world.room(fleet.limits, largest(fleet)).map(drop);
         let origin = Origin::of_path(Path::new(&settings.configs), &only);
         let in_force = InForce::begin_or_earlier(origin, fits)?;
         let fleet = in_force.fleet();
@@ -332,7 +332,8 @@ impl Warmer {
         target.protocol = warm.protocol.unwrap_or(target.protocol);
         target.hold = warm.hold.unwrap_or(target.hold);
         let at = SystemClock.now();
-        if let Err(failure) = self.world.cap(warm.concurrency, warm.concurrency) {
+        let limits = Limits { max_in_flight: warm.concurrency, ..fleet.limits };
+        if let Err(failure) = self.world.cap(limits, warm.concurrency) {
             return Err(refused(format!("nothing was sent: {failure}")));
         }
         let mut skipped = Vec::new();

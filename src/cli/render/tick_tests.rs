@@ -30,6 +30,7 @@ fn round(function: &str, target: u32) -> RoundRecord {
         hold_ms: Some(25),
         skew_ms: Some(3.1),
         top_ups: 0,
+        resent: 0,
         skipped: None,
         billed_ms: Some(260),
         memory_mb: Some(1024),

@@ -148,6 +148,7 @@ impl<'a> Resolver<'a, '_> {
                 windows: served().map(|resolved| resolved.window.clone()).collect(),
                 on_request: on_request.filter(|_| enabled),
                 role: role.clone(),
+                trace: keys.trace.as_ref().or(base.trace.as_ref()).map(|at| at.value.0).unwrap_or_default(),
                 id,
             };
             let marks = TargetMarks {

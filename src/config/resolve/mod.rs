@@ -314,8 +314,11 @@ impl<'a> Resolver<'a, '_> {
             if let Some(max) = &keys.max_in_flight {
                 limits.max_in_flight = max.value.0;
             }
-            if let Some(prepare) = &keys.prepare {
-                limits.prepare = prepare.value.0;
+            if let Some(sign) = &keys.sign {
+                limits.wire.sign = sign.value.0;
+            }
+            if let Some(http) = &keys.http {
+                limits.wire.http = http.value.0;
             }
         }
         limits

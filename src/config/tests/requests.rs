@@ -1,14 +1,14 @@
-//! Warm Requests, roles, and how rounds are prepared.
+//! Warm Requests, roles, and how pings are sent.
 
 use std::time::Duration;
 
 use super::*;
-use crate::domain::fleet::{OnRequest, Prepare};
+use crate::domain::fleet::{HttpVersions, OnRequest, Sign, Trace};
 
 #[test]
 fn a_function_may_be_warmed_on_request_alone() {
     let loaded = sound(
-        "version: 1\nlimits: { prepare: dry-run }\ndefaults:\n  region: eu-west-2\n  role_arn: arn:aws:iam::123456789012:role/path/warmd\n  external_id: e-1\nfunctions:\n  nlp:live:\n    on_request: { max_concurrency: 5, max_for: 30m }\n  other:\n    role_arn: arn:aws:iam::210987654321:role/w\n    on_request: { max_concurrency: 5, max_for: 1h, coalesce: 10s }\n  off:\n    enabled: false\n    on_request: { max_concurrency: 5, max_for: 1h }\n",
+        "version: 1\nlimits: { sign: ping, http: http1 }\ndefaults:\n  trace: inherit\n  region: eu-west-2\n  role_arn: arn:aws:iam::123456789012:role/path/warmd\n  external_id: e-1\nfunctions:\n  nlp:live:\n    on_request: { max_concurrency: 5, max_for: 30m }\n  other:\n    trace: off\n    role_arn: arn:aws:iam::210987654321:role/w\n    on_request: { max_concurrency: 5, max_for: 1h, coalesce: 10s }\n  off:\n    enabled: false\n    on_request: { max_concurrency: 5, max_for: 1h }\n",
     );
     let [nlp, other, off] = &loaded.fleet.targets[..] else { panic!("three targets") };
     let rule = OnRequest {
@@ -25,7 +25,9 @@ fn a_function_may_be_warmed_on_request_alone() {
     };
     assert_eq!(role(nlp), ("arn:aws:iam::123456789012:role/path/warmd".to_owned(), Some("e-1".to_owned())));
     assert_eq!(role(other).1, None, "the external id of the defaults belongs to the role of the defaults");
-    assert_eq!(loaded.fleet.limits.prepare, Prepare::DryRun);
+    let wire = loaded.fleet.limits.wire;
+    assert_eq!((wire.sign, wire.http), (Sign::Ping, HttpVersions::Http1));
+    assert_eq!((nlp.trace, other.trace), (Trace::Inherit, Trace::Off));
 }
 
 #[test]
@@ -49,4 +51,17 @@ fn mistakes_in_requests_and_roles() {
     ] {
         assert_eq!(first(wrong_function(keys)), message, "{keys}");
     }
+}
+
+#[test]
+fn a_removed_key_gets_its_own_hint() {
+    insta::assert_snapshot!(wrong("version: 1\nlimits: { prepare: dry-run }\n"), @r"
+    error: the key `prepare` was removed
+     --> fleet.yaml:2:11
+      |
+    2 | limits: { prepare: dry-run }
+      |           ^^^^^^^
+      |
+      = hint: delete it: a DryRun on each connection made rounds slower, and connections are opened before the first ping anyway
+    ");
 }

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 pub(super) use self::time::{Cron, Date, DayHours, Days, Zone};
 pub(super) use self::words::{
-    ExternalId, Holding, HowOften, InstructionSet, Json, MetricsDetail, Namespace, PrepareBy, ProtocolName,
-    RoleArn, RouteName, S3Object, Way,
+    ExternalId, Holding, HowOften, HttpBy, InstructionSet, Json, MetricsDetail, Namespace, ProtocolName,
+    RoleArn, RouteName, S3Object, SignBy, TraceBy, Way,
 };
 use super::node::{Node, Value};
 use super::reader::{At, Reader, Wire, quoted};

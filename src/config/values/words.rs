@@ -7,7 +7,7 @@ use crate::config::node::{Node, Value};
 use crate::config::quantity::HoldTime;
 use crate::config::reader::{Reader, Wire, quoted};
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Architecture, Detail, Hold, Prepare};
+use crate::domain::fleet::{Architecture, Detail, Hold, HttpVersions, Sign, Trace};
 use crate::domain::function::AccountId;
 use crate::domain::protocol::Protocol;
 
@@ -72,8 +72,18 @@ words!(
 );
 
 words!(
-    /// How connections are made ready.
-    PrepareBy(Prepare), "`off` or `dry-run`", [("off", Prepare::Off), ("dry-run", Prepare::DryRun)]
+    /// How many signatures a round has.
+    SignBy(Sign), "`round` or `ping`", [("round", Sign::Round), ("ping", Sign::Ping)]
+);
+
+words!(
+    /// Which versions of HTTP carry pings.
+    HttpBy(HttpVersions), "`auto` or `http1`", [("auto", HttpVersions::Auto), ("http1", HttpVersions::Http1)]
+);
+
+words!(
+    /// Whether pings show up in traces.
+    TraceBy(Trace), "`off` or `inherit`", [("off", Trace::Off), ("inherit", Trace::Inherit)]
 );
 
 /// The ARN of a role.

@@ -75,4 +75,6 @@ pub struct Attempt {
     pub hold: Option<Duration>,
     /// What became of each ping. Times are offsets from this attempt's own release.
     pub pings: Vec<PingResult>,
+    /// Pings that were sent a second time, after HTTP/2 had guaranteed that the first was not processed.
+    pub resent: u32,
 }

@@ -46,7 +46,7 @@ pub(super) fn cases(cases: u32) -> ProptestConfig {
 
 /// An attempt of these pings, without a hold.
 pub(super) fn attempt(pings: impl IntoIterator<Item = PingResult>) -> Attempt {
-    Attempt { hold: None, pings: pings.into_iter().collect() }
+    Attempt { pings: pings.into_iter().collect(), ..Attempt::default() }
 }
 
 /// Which idle environment a request is given. Lambda is known to take the newest; no bound may depend on it.

@@ -75,6 +75,8 @@ pub struct RoundReport {
     pub skew: Option<Duration>,
     /// Attempts after the first, 0 to 2.
     pub top_ups: u32,
+    /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
+    pub resent: u32,
     /// Requests that Lambda bills: pings that started the function, whatever became of them there.
     pub requests: u32,
     /// Billed duration, ms, summed over the pings; none when a ping that started the function did not tell it.
@@ -109,6 +111,7 @@ impl RoundReport {
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
             top_ups: count(attempts.len().saturating_sub(1)),
+            resent: attempts.iter().map(|attempt| attempt.resent).sum(),
             requests: count(pings().filter(|ping| ping.outcome.is_billed()).count()),
             billed_ms: billed_ms(pings()),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),

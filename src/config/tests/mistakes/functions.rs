@@ -92,7 +92,7 @@ fn keys() {
     2 | defaults: { enabled: true }
       |             ^^^^^^^
       |
-      = hint: the keys here are region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, stagger, architecture, memory, timeout, role_arn, external_id, assume
+      = hint: the keys here are region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, stagger, architecture, memory, timeout, trace, role_arn, external_id, assume
     ");
 }
 

@@ -1,0 +1,91 @@
+//! Bodies of answers, bounded.
+
+use bytes::{Bytes, BytesMut};
+
+/// The part of an answer's body that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it; more bytes than this are an error.
+    AtMost(usize),
+    /// The first bytes; what follows is read and dropped.
+    First(usize),
+}
+
+/// The answer has more bytes than are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer has more than {0} bytes")]
+pub(super) struct TooLong(pub usize);
+
+/// Collects the pieces of a body.
+#[derive(Debug)]
+pub(super) struct Collector {
+    wanted: Wanted,
+    /// Most answers come in one piece, which is kept as it is.
+    first: Bytes,
+    rest: BytesMut,
+    is_whole: bool,
+}
+
+impl Collector {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self { wanted, first: Bytes::new(), rest: BytesMut::new(), is_whole: true }
+    }
+
+    /// Adds a piece.
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    pub(super) fn push(&mut self, mut piece: Bytes) -> Result<(), TooLong> {
+        let kept = self.first.len() + self.rest.len();
+        match self.wanted {
+            Wanted::AtMost(most) if kept + piece.len() > most => return Err(TooLong(most)),
+            Wanted::First(most) if kept + piece.len() > most => {
+                self.is_whole = false;
+                piece.truncate(most - kept);
+            }
+            Wanted::AtMost(_) | Wanted::First(_) => {}
+        }
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            self.rest.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+
+    /// Returns what was kept, and whether that is the whole body.
+    pub(super) fn finish(self) -> (Bytes, bool) {
+        if self.rest.is_empty() {
+            return (self.first, self.is_whole);
+        }
+        let mut joined = BytesMut::with_capacity(self.first.len() + self.rest.len());
+        joined.extend_from_slice(&self.first);
+        joined.extend_from_slice(&self.rest);
+        (joined.freeze(), self.is_whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(wanted: Wanted, pieces: &[&'static str]) -> Result<(String, bool), TooLong> {
+        let mut collector = Collector::new(wanted);
+        for piece in pieces {
+            collector.push(Bytes::from_static(piece.as_bytes()))?;
+        }
+        let (kept, is_whole) = collector.finish();
+        Ok((String::from_utf8(kept.to_vec()).unwrap(), is_whole))
+    }
+
+    #[test]
+    fn bodies_are_joined_cut_or_refused() {
+        let pieces = ["abc", "de", "f"];
+        assert_eq!(collect(Wanted::AtMost(6), &pieces), Ok(("abcdef".to_owned(), true)));
+        assert_eq!(collect(Wanted::AtMost(5), &pieces), Err(TooLong(5)));
+        assert_eq!(collect(Wanted::First(6), &pieces), Ok(("abcdef".to_owned(), true)));
+        assert_eq!(collect(Wanted::First(4), &pieces), Ok(("abcd".to_owned(), false)));
+        assert_eq!(collect(Wanted::First(2), &pieces), Ok(("ab".to_owned(), false)));
+        assert_eq!(collect(Wanted::First(0), &[]), Ok((String::new(), true)));
+    }
+}

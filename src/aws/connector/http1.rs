@@ -1,0 +1,105 @@
+//! One HTTP/1.1 connection, driven by the request that uses it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::body::{Collector, TooLong, Wanted};
+use super::dial::Transport;
+
+/// One HTTP/1.1 connection.
+///
+/// hyper's connection future runs inside the request's own task: a released ping is written in the same poll in which
+/// its task runs, and a task and two wake-ups per ping are saved.
+///
+/// Boxed: it is handed from future to future, and each of a thousand would have room for it.
+pub(in crate::aws) struct Http1(Box<Ends>);
+
+struct Ends {
+    sender: http1::SendRequest<SdkBody>,
+    connection: http1::Connection<TokioIo<Box<dyn Transport>>, SdkBody>,
+    open: bool,
+}
+
+/// The reason why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Cut {
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+impl Http1 {
+    /// An HTTP/1.1 connection over `transport`. Nothing is written yet.
+    pub(super) async fn open(transport: Box<dyn Transport>) -> hyper::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(transport)).await?;
+        Ok(Self(Box::new(Ends { sender, connection, open: true })))
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.0.open && Pin::new(&mut self.0.connection).poll(cx).is_ready() {
+            self.0.open = false;
+        }
+    }
+
+    /// Returns true when a request can be sent. Reads the socket first: the server may have closed it.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(self.0.open && self.0.sender.is_ready())
+        })
+        .await
+    }
+
+    /// Sends a request and reads its answer. The request is written in the first poll.
+    pub(super) async fn exchange(
+        &mut self,
+        request: http::Request<SdkBody>,
+        wanted: Wanted,
+    ) -> Result<http::Response<Bytes>, Cut> {
+        let mut answer = pin!(self.0.sender.send_request(request));
+        let answer = poll_fn(|cx| {
+            self.drive(cx);
+            answer.as_mut().poll(cx)
+        })
+        .await?;
+        let (mut head, mut body) = answer.into_parts();
+        let mut collector = Collector::new(wanted);
+        while let Some(frame) = self.frame(&mut body).await {
+            if let Ok(data) = frame?.into_data() {
+                collector.push(data)?;
+            }
+        }
+        let (body, is_whole) = collector.finish();
+        if !is_whole {
+            // The SDK compares it with the body's length.
+            head.headers.remove(http::header::CONTENT_LENGTH);
+        }
+        Ok(http::Response::from_parts(head, body))
+    }
+
+    async fn frame(&mut self, body: &mut Incoming) -> Option<hyper::Result<hyper::body::Frame<Bytes>>> {
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut *body).poll_frame(cx);
+            if polled.is_ready() {
+                return polled;
+            }
+            self.drive(cx);
+            Pin::new(&mut *body).poll_frame(cx)
+        })
+        .await
+    }
+}
+
+impl std::fmt::Debug for Http1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http1").field("open", &self.0.open).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,286 @@
+//! One HTTP/2 connection that carries pings: a task drives it, with all its streams.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Ping as HealthCheck, PingPong, Reason};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::body::{Collector, Wanted};
+use super::open::NewHttp2;
+use super::origin::Origin;
+use super::pool::{Lease, StreamSlot};
+use super::{Failure, KEPT_OF_A_PING};
+
+/// An idle connection is closed after this time. NAT gateways drop a silent connection after 350 s.
+const IDLE_LIFE: Duration = Duration::from_secs(300);
+/// The longest that an idle connection may take to answer a PING before it is reused.
+const HEALTH_CHECK_LIMIT: Duration = Duration::from_secs(1);
+
+/// A ping on its way: the end of it is reported through its [`Report`].
+pub(in crate::aws) struct Outgoing {
+    /// The request, without its body.
+    pub request: http::Request<()>,
+    /// The body.
+    pub body: Bytes,
+    /// Until when the answer is waited for.
+    pub deadline: Instant,
+    /// Told to the report when the deadline passes.
+    pub limit: Duration,
+    /// Receives the end of the ping.
+    pub report: Box<dyn Report>,
+}
+
+/// The end of one exchange.
+pub(in crate::aws) enum Reply {
+    /// The answer; of a long body the beginning.
+    Answered(http::Response<Bytes>),
+    /// The request never left this process.
+    NotSent(String),
+    /// The server refused the stream, and HTTP/2 guarantees that the request was not processed.
+    NotProcessed(String),
+    /// No usable answer.
+    Failed(Failure),
+}
+
+/// Receives the end of a ping. Dropped unused, the ping has ended unexpectedly.
+pub(in crate::aws) trait Report: Send {
+    /// The ping was written at `sent` or later and ended at `received` or earlier.
+    fn ended(self: Box<Self>, sent: Instant, received: Instant, reply: Reply);
+}
+
+pub(super) enum Command {
+    Send(Vec<Outgoing>, Lease),
+    /// Answered when the server has answered a PING.
+    Check(oneshot::Sender<()>),
+}
+
+/// The way to the task of an open connection.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    /// Streams that may be open at once, at least 1.
+    pub streams: usize,
+}
+
+impl Handle {
+    /// Starts the task of a connection. `closed` runs when it has ended.
+    pub(super) fn start(
+        new: NewHttp2,
+        origin: Origin,
+        closed: impl FnOnce() + Send + 'static,
+        idle: impl FnMut() -> bool + Send + 'static,
+    ) -> Self {
+        let (commands, received) = mpsc::unbounded_channel();
+        let streams = new.streams;
+        tokio::spawn(async move {
+            drive(new, Arc::new(origin), received, idle).await;
+            closed();
+        });
+        Self { commands, streams }
+    }
+
+    /// Returns true when the server answers a PING in time.
+    pub(super) async fn is_alive(&self) -> bool {
+        let (answered, answer) = oneshot::channel();
+        self.commands.send(Command::Check(answered)).is_ok()
+            && matches!(timeout(HEALTH_CHECK_LIMIT, answer).await, Ok(Ok(())))
+    }
+
+    /// Sends pings, together, on streams of `lease`.
+    pub(super) fn send(&self, pings: Vec<Outgoing>, lease: Lease) {
+        if let Err(mpsc::error::SendError(command)) = self.commands.send(Command::Send(pings, lease)) {
+            refuse(command);
+        }
+    }
+}
+
+/// Reports the pings of a command that came too late.
+fn refuse(command: Command) {
+    if let Command::Send(pings, _) = command {
+        let now = Instant::now();
+        for ping in pings {
+            ping.report.ended(now, now, Reply::NotSent("the connection was closed".to_owned()));
+        }
+    }
+}
+
+/// Drives a connection until it is closed by either side, or idle for too long and given up by the pool (`idle`).
+async fn drive(
+    new: NewHttp2,
+    origin: Arc<Origin>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut idle: impl FnMut() -> bool,
+) {
+    let NewHttp2 { sender, mut connection, .. } = new;
+    let mut checks = Checks { pings: connection.ping_pong(), waiting: Vec::new() };
+    let mut streams = FuturesUnordered::new();
+    let mut is_open = true;
+    let mut idle_end = pin!(sleep(IDLE_LIFE));
+    poll_fn(|cx| {
+        // True when the pool has forgotten the connection and no round has a lease of it.
+        let mut is_abandoned = false;
+        while is_open && let Poll::Ready(command) = commands.poll_recv(cx) {
+            match command {
+                Some(Command::Send(pings, lease)) => send(&sender, pings, lease, |sent, stream, slot| {
+                    streams.push(exchange(Arc::clone(&origin), sent, stream, slot));
+                }),
+                Some(Command::Check(answered)) => checks.begin(answered),
+                None => {
+                    is_abandoned = true;
+                    break;
+                }
+            }
+        }
+        // Everything queued above is written here, together.
+        if is_open && Pin::new(&mut connection).poll(cx).is_ready() {
+            is_open = false;
+            commands.close();
+        }
+        checks.poll(cx);
+        let before = streams.len();
+        while let Poll::Ready(Some(())) = streams.poll_next_unpin(cx) {}
+        if before > 0 && streams.is_empty() {
+            idle_end.as_mut().reset(Instant::now() + IDLE_LIFE);
+        }
+        if !is_open || is_abandoned {
+            return if streams.is_empty() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        if streams.is_empty() && idle_end.as_mut().poll(cx).is_ready() {
+            if idle() {
+                commands.close();
+                return Poll::Ready(());
+            }
+            idle_end.as_mut().reset(Instant::now() + IDLE_LIFE);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+    while let Some(command) = commands.recv().await {
+        refuse(command);
+    }
+}
+
+/// Health checks: those that wait share one PING.
+struct Checks {
+    pings: Option<PingPong>,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Checks {
+    fn begin(&mut self, answered: oneshot::Sender<()>) {
+        let Some(pings) = &mut self.pings else { return };
+        // A check that was given up may still wait for its answer, which serves as well.
+        let _ = pings.send_ping(HealthCheck::opaque());
+        self.waiting.push(answered);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        let Some(pings) = self.pings.as_mut().filter(|_| !self.waiting.is_empty()) else { return };
+        if let Poll::Ready(answer) = pings.poll_pong(cx) {
+            for waiting in self.waiting.drain(..) {
+                if answer.is_ok() {
+                    let _ = waiting.send(());
+                }
+            }
+        }
+    }
+}
+
+/// A stream whose request is queued.
+struct Queued {
+    response: ResponseFuture,
+    deadline: Instant,
+    limit: Duration,
+    report: Box<dyn Report>,
+}
+
+/// Queues the requests of all pings; `queued` takes each with the instant before the first of them can be written.
+fn send(
+    sender: &SendRequest<Bytes>,
+    pings: Vec<Outgoing>,
+    mut lease: Lease,
+    mut queued: impl FnMut(Instant, Queued, Option<StreamSlot>),
+) {
+    let mut all = Vec::with_capacity(pings.len());
+    for Outgoing { request, body, deadline, limit, report } in pings {
+        // A clone each: h2 lets one handle queue a single request beyond the streams that are open.
+        match sender.clone().send_request(request, body.is_empty()) {
+            Ok((response, mut stream)) => {
+                if !body.is_empty() {
+                    // Fails only when the stream was reset, which its response reports.
+                    let _ = stream.send_data(body, true);
+                }
+                all.push(Queued { response, deadline, limit, report });
+            }
+            Err(error) => {
+                lease.retire();
+                let now = Instant::now();
+                report.ended(now, now, Reply::NotSent(error.to_string()));
+            }
+        }
+    }
+    // Nothing is written before the connection is polled, which follows.
+    let sent = Instant::now();
+    for stream in all {
+        queued(sent, stream, lease.take());
+    }
+}
+
+/// Waits for the answer of one stream. Given up, the stream is reset, and its place is free again.
+async fn exchange(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<StreamSlot>) {
+    let Queued { response, deadline, limit, report } = stream;
+    let reply = match timeout_at(deadline, answer(&origin, response)).await {
+        Ok(reply) => reply,
+        Err(_) => Reply::Failed(Failure::NoAnswer { origin: Origin::clone(&origin), limit }),
+    };
+    let received = Instant::now();
+    if let (Some(slot), Reply::NotProcessed(_)) = (&slot, &reply) {
+        // Pings go to another connection.
+        slot.retire();
+    }
+    drop(slot);
+    report.ended(sent, received, reply);
+}
+
+async fn answer(origin: &Origin, response: ResponseFuture) -> Reply {
+    let response = match response.await {
+        Ok(response) => response,
+        Err(error) if is_unprocessed(&error) => return Reply::NotProcessed(error.to_string()),
+        Err(error) => return Reply::Failed(broke(origin, &error)),
+    };
+    let (head, mut body) = response.into_parts();
+    let mut collector = Collector::new(Wanted::First(KEPT_OF_A_PING));
+    while let Some(data) = body.data().await {
+        match data {
+            Ok(data) => {
+                // Fails only when the stream has ended.
+                let _ = body.flow_control().release_capacity(data.len());
+                // Never too long: the rest is dropped.
+                let _ = collector.push(data);
+            }
+            Err(error) => return Reply::Failed(broke(origin, &error)),
+        }
+    }
+    Reply::Answered(http::Response::from_parts(head, collector.finish().0))
+}
+
+fn broke(origin: &Origin, error: &h2::Error) -> Failure {
+    Failure::Broke { origin: origin.clone(), reason: error.to_string() }
+}
+
+/// Returns true when HTTP/2 guarantees that the request was not processed (RFC 9113, section 8.7): the server reset the
+/// stream with REFUSED_STREAM, or sent a GOAWAY whose last stream id is below the stream's. Of a GOAWAY, h2 reports the
+/// error to those streams alone; the others end with an I/O error when the connection does.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
+}

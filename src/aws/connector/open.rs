@@ -1,0 +1,154 @@
+//! Opening one connection: TCP, a proxy's tunnel, TLS, and the version of HTTP that both sides speak.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use rustls_pki_types::ServerName;
+use tokio::time::timeout;
+
+use super::dial::{Addresses, Dialer, Transport, tcp};
+use super::http1::Http1;
+use super::origin::Origin;
+use super::proxy::Proxy;
+use super::tls::{Offer, Tls};
+use super::{Failure, OpenCause};
+
+/// For a proxy's tunnel, for a TLS handshake and for the first SETTINGS of HTTP/2, each, besides the time limit of the
+/// TCP connection.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// The flow-control windows that the server may fill before it has to wait, bytes: for one answer, and for all answers
+/// of a connection. A hundred answers with 4 KB of log arrive without a pause.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// How connections to one origin are opened.
+#[derive(Debug)]
+pub(super) struct Opener {
+    origin: Origin,
+    dialer: Dialer,
+    /// The proxy, if any; or the reason why it is not usable.
+    proxy: Result<Option<Proxy>, String>,
+    tls: Arc<Tls>,
+    addresses: Addresses,
+}
+
+/// A new connection.
+pub(super) enum Opened {
+    Http1(Http1),
+    Http2(NewHttp2),
+}
+
+/// An HTTP/2 connection whose SETTINGS have been read.
+pub(super) struct NewHttp2 {
+    pub sender: SendRequest<Bytes>,
+    pub connection: Connection<Box<dyn Transport>, Bytes>,
+    /// Streams that the server allows at once, at least 1.
+    pub streams: usize,
+}
+
+impl Opener {
+    pub(super) fn new(
+        origin: Origin,
+        dialer: Dialer,
+        proxy: Result<Option<Proxy>, String>,
+        tls: Arc<Tls>,
+    ) -> Self {
+        Self { origin, dialer, proxy, tls, addresses: Addresses::default() }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Opens a connection: TCP within `limit`, then the proxy's tunnel, TLS and HTTP.
+    pub(super) async fn open(&self, limit: Duration, offer: Offer) -> Result<Opened, Failure> {
+        let failed = |cause| Failure::Open { origin: self.origin.clone(), cause };
+        let proxy = match &self.proxy {
+            Ok(proxy) => proxy.as_ref(),
+            Err(reason) => return Err(failed(OpenCause::Proxy(reason.clone()))),
+        };
+        let mut transport =
+            self.dial(proxy.map_or(&self.origin, |proxy| &proxy.origin), limit).await.map_err(failed)?;
+        if let Some(proxy) = proxy {
+            if proxy.origin.tls {
+                transport = self.secure(transport, &proxy.origin, Offer::Http1).await.map_err(failed)?.0;
+            }
+            let tunnel = timeout(HANDSHAKE_LIMIT, proxy.tunnel(transport, &self.origin)).await;
+            transport = tunnel
+                .unwrap_or_else(|_| {
+                    Err(format!("proxy {}: no answer within {HANDSHAKE_LIMIT:?}", proxy.origin))
+                })
+                .map_err(|reason| failed(OpenCause::Proxy(reason)))?;
+        }
+        let mut is_http2 = false;
+        if self.origin.tls {
+            (transport, is_http2) = self.secure(transport, &self.origin, offer).await.map_err(failed)?;
+        }
+        if is_http2 {
+            let opening = timeout(HANDSHAKE_LIMIT, http2(transport));
+            let opened = opening.await.map_err(|_| failed(OpenCause::Slow(HANDSHAKE_LIMIT)))?;
+            return opened.map(Opened::Http2).map_err(|error| failed(OpenCause::Http2(error)));
+        }
+        Http1::open(transport).await.map(Opened::Http1).map_err(|error| failed(OpenCause::Http(error)))
+    }
+
+    async fn dial(&self, to: &Origin, limit: Duration) -> Result<Box<dyn Transport>, OpenCause> {
+        let slow = || OpenCause::Slow(limit);
+        match &self.dialer {
+            Dialer::Tcp => match tcp(&to.host, to.port, &self.addresses, limit).await {
+                Ok(stream) => Ok(Box::new(stream)),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(slow()),
+                Err(error) => Err(OpenCause::Io(error)),
+            },
+            Dialer::Custom(dial) => {
+                timeout(limit, dial(&to.host, to.port)).await.map_err(|_| slow())?.map_err(OpenCause::Io)
+            }
+        }
+    }
+
+    /// A TLS session with `to`, and whether both sides speak HTTP/2.
+    async fn secure(
+        &self,
+        transport: Box<dyn Transport>,
+        to: &Origin,
+        offer: Offer,
+    ) -> Result<(Box<dyn Transport>, bool), OpenCause> {
+        let connector = self.tls.connector(offer).await.map_err(OpenCause::Roots)?;
+        let name = ServerName::try_from(to.host.clone()).map_err(|_| {
+            OpenCause::Io(std::io::Error::other("not a name or address that TLS could check"))
+        })?;
+        let stream = timeout(HANDSHAKE_LIMIT, connector.connect(name, transport))
+            .await
+            .map_err(|_| OpenCause::Slow(HANDSHAKE_LIMIT))?
+            .map_err(OpenCause::Tls)?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Box::new(stream), is_http2))
+    }
+}
+
+/// Starts HTTP/2 on `transport` and reads the server's SETTINGS.
+async fn http2(transport: Box<dyn Transport>) -> Result<NewHttp2, h2::Error> {
+    let (sender, mut connection) = h2::client::Builder::new()
+        // No stream may be opened before the server's SETTINGS allow it: the limit leaves 0 when they have been read.
+        .initial_max_send_streams(0)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_push(false)
+        .handshake(transport)
+        .await?;
+    let streams = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Ready(Ok(())) => Poll::Ready(Err(h2::Reason::NO_ERROR.into())),
+        Poll::Pending => match connection.max_concurrent_send_streams() {
+            0 => Poll::Pending,
+            streams => Poll::Ready(Ok(streams)),
+        },
+    })
+    .await?;
+    Ok(NewHttp2 { sender, connection, streams })
+}
