@@ -5,6 +5,7 @@ mod connections;
 mod control;
 mod environment;
 mod http2;
+mod nginx;
 mod parity;
 mod proxy;
 mod roles;

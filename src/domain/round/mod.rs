@@ -11,6 +11,8 @@ mod model;
 mod outcome;
 mod report;
 mod run;
+#[cfg(test)]
+mod wire_model;
 
 use std::time::Duration;
 

@@ -1,0 +1,124 @@
+//! A reference model of pings over HTTP/2, for tests: batches that are written together, flow control that holds some
+//! back, and answers that are read together. No bound exceeds the truth, although `sent` and `received` are shared.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::model::{attempt, cases, ping};
+use super::{Outcome, PingResult, proven};
+
+/// One connection of a round, all times in µs.
+#[derive(Debug, Clone)]
+struct Connection {
+    /// When the batch is handed to the socket, from the release.
+    sent: u64,
+    /// One way through the network.
+    way: u64,
+    /// Bytes that may be under way before the server grants more; a payload's bytes.
+    window: u64,
+    payload: u64,
+    /// Answers that come within this time are read together.
+    read_every: u64,
+    /// What each ping's handler takes, and which idle environment it gets.
+    pings: Vec<(u64, usize)>,
+}
+
+fn connection() -> impl Strategy<Value = Connection> {
+    let pings = prop::collection::vec((1_u64..80_000, any::<usize>()), 1..40);
+    let window = prop_oneof![Just(65_535_u64), Just(1 << 20)];
+    let payload = prop_oneof![3 => 50_u64..500, 1 => 10_000_u64..200_000];
+    (0_u64..20_000, 1_u64..30_000, window, payload, 1_u64..10_000, pings).prop_map(
+        |(sent, way, window, payload, read_every, pings)| Connection {
+            sent,
+            way,
+            window,
+            payload,
+            read_every,
+            pings,
+        },
+    )
+}
+
+/// When ping number `place` of a batch has been written whole: a window's worth each round trip.
+fn written(connection: &Connection, place: u64) -> u64 {
+    let waits = ((place + 1) * connection.payload - 1) / connection.window;
+    connection.sent + waits * 2 * connection.way
+}
+
+/// Runs the round on environments of which `idle` exist. Returns what the caller sees, and how many environments ran.
+fn run(connections: &[Connection], idle: usize) -> (Vec<PingResult>, usize) {
+    let mut arrivals = Vec::new();
+    for connection in connections {
+        for (place, (runs, choice)) in (0..).zip(&connection.pings) {
+            arrivals.push((written(connection, place) + connection.way, *runs, *choice, connection));
+        }
+    }
+    arrivals.sort_by_key(|(at, ..)| *at);
+    let mut free_from = vec![0; idle];
+    let (mut reached, mut seen) = (HashSet::new(), Vec::new());
+    for (at, runs, choice, connection) in arrivals {
+        let free: Vec<usize> = (0..free_from.len()).filter(|e| free_from[*e] <= at).collect();
+        let environment = match free.get(choice % free.len().max(1)) {
+            Some(environment) => *environment,
+            None => {
+                free_from.push(0);
+                free_from.len() - 1
+            }
+        };
+        free_from[environment] = at + runs;
+        reached.insert(environment);
+        let answered = at + runs + connection.way;
+        let received = answered.next_multiple_of(connection.read_every);
+        let reported = runs.div_ceil(10) as f64 / 100.0;
+        seen.push(ping(Outcome::Warm, connection.sent as f64 / 1e3, received as f64 / 1e3, reported));
+    }
+    (seen, reached.len())
+}
+
+proptest! {
+    #![proptest_config(cases(512))]
+
+    #[test]
+    fn batches_and_flow_control_lift_no_bound_above_the_truth(
+        connections in prop::collection::vec(connection(), 1..8),
+        idle in 0_usize..60,
+    ) {
+        let (pings, truth) = run(&connections, idle);
+        let proof = proven(&[attempt(pings)]);
+        prop_assert!(proof.environments as usize <= truth, "{proof:?} above {truth}");
+    }
+
+    /// With small payloads and a hold above the spread, sharing connections costs no proof.
+    #[test]
+    fn a_hold_above_the_spread_still_proves_them_all(
+        mut connections in prop::collection::vec(connection(), 1..8),
+        idle in 0_usize..300,
+    ) {
+        for connection in &mut connections {
+            (connection.payload, connection.window) = (300, 65_535);
+        }
+        let spread = connections.iter().map(|c| c.sent + 2 * c.way + c.read_every).max().unwrap_or(0);
+        for connection in &mut connections {
+            connection.pings.iter_mut().for_each(|(runs, _)| *runs = spread + spread / 5_000 + 40);
+        }
+        let (pings, truth) = run(&connections, idle);
+        prop_assert_eq!(truth, pings.len());
+        prop_assert_eq!(proven(&[attempt(pings)]).environments as usize, truth);
+    }
+}
+
+/// The model has what it is about: large payloads wait for the window, and `sent` stays that of the batch.
+#[test]
+fn flow_control_holds_pings_back() {
+    let connection = Connection {
+        sent: 10,
+        way: 1_000,
+        window: 65_535,
+        payload: 30_000,
+        read_every: 1,
+        pings: vec![(1, 0); 5],
+    };
+    let times: Vec<u64> = (0..5).map(|place| written(&connection, place)).collect();
+    assert_eq!(times, [10, 10, 2_010, 2_010, 4_010]);
+}
