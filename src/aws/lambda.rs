@@ -147,7 +147,7 @@ fn unusable(error: &SdkError<InvokeError, HttpResponse>) -> Answer {
 }
 
 /// The connector's failure among the causes of an error.
-fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+pub(super) fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(failure) = error.downcast_ref() {

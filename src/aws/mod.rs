@@ -1,5 +1,6 @@
 //! Adapters of the ports on the AWS SDK.
 
+mod attempts;
 mod clients;
 mod cloudwatch;
 pub mod connector;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::args::RunArgs;
@@ -27,7 +28,7 @@ use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
 use crate::engine::keeper::{Cause, Keeper, Plan};
 use crate::engine::ports::Clock;
-use crate::engine::record::{Recorded, Recorder};
+use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::stop::stop;
 use crate::engine::tick::Engine;
 
@@ -125,7 +126,7 @@ impl Daemon for Shared {
         let age =
             behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
         let circumstances = Circumstances { config_age: age, ..Circumstances::default() };
-        match self.0.recorder.record(&report, &settings, circumstances).await {
+        match self.0.recorder.record(&report, &settings, circumstances, Instant::now() + PATIENCE).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has said so already.
             Recorded::FellBack | Recorded::Lost => {}

@@ -3,6 +3,7 @@
 use std::io;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
@@ -21,7 +22,7 @@ use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::{Clock, Lambda};
-use crate::engine::record::Recorder;
+use crate::engine::record::{PATIENCE, Recorder};
 use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
@@ -76,7 +77,8 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         // One by hand would tell whoever watches for missing ticks that the schedule runs.
         let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
         let circumstances = Circumstances { share, ..Circumstances::default() };
-        let recorded = recorder.record(&recorded, &fleet.metrics, circumstances).await;
+        let recorded =
+            recorder.record(&recorded, &fleet.metrics, circumstances, Instant::now() + PATIENCE).await;
         shown?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };

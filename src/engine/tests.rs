@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::daemon::{self, Daemon};
 use super::keeper::Plan;
 use super::ports::{Clock, Lambda, LostMetrics, Metrics, Ping};
-use super::record::{Recorded, Recorder};
+use super::record::{PATIENCE, Recorded, Recorder};
 use super::release::{Release, Ticket};
 use super::stop::stop;
 use super::tick::{Due, Engine};
@@ -355,8 +355,9 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
 struct Refusing;
 
 impl Metrics for Refusing {
-    async fn put(&self, batch: &Batch) -> Result<(), LostMetrics> {
-        Err(LostMetrics { lost: batch.clone(), reason: "AccessDenied".to_owned() })
+    async fn put(&self, batch: &Batch, _: Instant) -> Result<(), LostMetrics> {
+        let unknown = Batch { data: Vec::new(), ..batch.clone() };
+        Err(LostMetrics { lost: batch.clone(), unknown, reason: "AccessDenied".to_owned() })
     }
 }
 
@@ -385,7 +386,9 @@ async fn metrics_that_are_refused_are_written_as_lines() {
         unfinished: Vec::new(),
     };
     assert_eq!(
-        recorder.record(&report, &MetricsSettings::default(), Circumstances::default()).await,
+        recorder
+            .record(&report, &MetricsSettings::default(), Circumstances::default(), Instant::now() + PATIENCE)
+            .await,
         Recorded::FellBack
     );
     let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();

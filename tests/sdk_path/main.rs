@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod control;
+mod counted;
 mod environment;
 mod prepare;
 mod roles;
