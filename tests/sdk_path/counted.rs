@@ -14,7 +14,7 @@ use warmd::emulator::{Emulator, Fault, FaultKind, Scenario};
 use warmd::engine::ports::{Delivery, Event, Events};
 use warmd::engine::record::{PATIENCE, Recorded, Recorder};
 
-fn slow(seconds: f64) -> FaultKind {
+pub fn slow(seconds: f64) -> FaultKind {
     FaultKind::Slow { by: Duration::from_secs_f64(seconds) }
 }
 
@@ -37,7 +37,7 @@ fn clients(emulator: &Emulator, refused: usize) -> Clients {
 }
 
 #[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
+pub struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -47,6 +47,18 @@ impl Write for Page {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The pings in the lines of a page: in those that CloudWatch counts, or in the others.
+pub fn pings(page: &Page, embedded: bool) -> f64 {
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines.filter(|line| line.get("_aws").is_some() == embedded);
+    let value = |line: Value| {
+        assert!(embedded || line["message"] == UNACKNOWLEDGED, "{line}");
+        line["Pings"].as_f64().unwrap()
+    };
+    lines.map(value).sum()
 }
 
 /// What became of one batch with 7 pings.
@@ -73,21 +85,13 @@ async fn record(faults: Vec<Fault>, refused: usize, patience: Duration) -> End {
     let batch = Batch { namespace: "warmd".to_owned(), at: now(), data: vec![datum] };
     let recorded = recorder.put(&batch, begun + patience).await;
     let seconds = begun.elapsed().as_secs();
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let pings = |embedded: bool| -> f64 {
-        let lines = lines.iter().filter(|line| line.get("_aws").is_some() == embedded);
-        lines.map(|line| line["Pings"].as_f64().unwrap()).sum()
-    };
-    let plain = lines.iter().filter(|line| line.get("_aws").is_none());
-    assert!(plain.clone().all(|line| line["message"] == UNACKNOWLEDGED), "{text}");
     let seen = emulator.observe();
-    let counted = seen.values("Pings").iter().sum::<f64>() + pings(true);
-    End { recorded, counted, plain: pings(false), calls: seen.metric_calls, seconds }
+    let counted = seen.values("Pings").iter().sum::<f64>() + pings(&page, true);
+    End { recorded, counted, plain: pings(&page, false), calls: seen.metric_calls, seconds }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the emulator compares with the time of the signature")]
-fn now() -> chrono::DateTime<chrono::Utc> {
+pub fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 

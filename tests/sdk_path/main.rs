@@ -9,6 +9,7 @@ mod prepare;
 mod roles;
 mod server;
 mod sinks;
+mod soak;
 
 use std::sync::Arc;
 use std::time::Duration;
