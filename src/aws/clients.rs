@@ -13,6 +13,7 @@ use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_types::service_config::ServiceConfigKey;
 
+use super::attempts;
 use super::cloudwatch::CloudWatch;
 use super::connector::Connector;
 use super::credentials::{Assumed, Remembering};
@@ -25,7 +26,7 @@ use crate::domain::function::Region;
 const APP_NAME: &str = "warmd";
 /// What the SDK calls a region when it talks to the emulator; the emulator does not care.
 const LOCAL_REGION: &str = "eu-west-2";
-/// A CloudWatch or EventBridge call with all its repetitions: the tick waits for it.
+/// A call that may be repeated safely, with all its repetitions: the tick waits for it.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// One attempt of such a call.
 const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -156,8 +157,8 @@ impl Clients {
     pub fn cloudwatch(&self) -> Result<CloudWatch, NoRegion> {
         self.own_region()?;
         let config = aws_sdk_cloudwatch::config::Builder::from(&self.config)
-            .retry_config(keeping(RetryConfig::standard()))
-            .timeout_config(control_timeouts());
+            .retry_config(keeping(RetryConfig::disabled()))
+            .timeout_config(attempts::timeouts());
         Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::from_conf(config.build())))
     }
 
@@ -168,8 +169,8 @@ impl Clients {
     pub fn events(&self) -> Result<EventBridge, NoRegion> {
         self.own_region()?;
         let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
-            .retry_config(keeping(RetryConfig::standard()))
-            .timeout_config(control_timeouts());
+            .retry_config(keeping(RetryConfig::disabled()))
+            .timeout_config(attempts::timeouts());
         Ok(EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build())))
     }
 

@@ -6,12 +6,13 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use aws_smithy_types::DateTime;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::error::refusal;
+use super::attempts::attempts;
 use crate::domain::metrics::{self, Batch, Datum, Unit};
-use crate::engine::ports::{LostMetrics, Metrics};
+use crate::engine::ports::{Delivery, LostMetrics, Metrics, Unacknowledged};
 
-/// CloudWatch, through the SDK. Requests may be repeated by the SDK, within ten seconds altogether.
+/// CloudWatch, through the SDK.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
     client: Client,
@@ -24,7 +25,7 @@ impl CloudWatch {
 }
 
 impl Metrics for CloudWatch {
-    async fn put(&self, batch: &Batch) -> Result<(), LostMetrics> {
+    async fn put(&self, batch: &Batch, until: Instant) -> Result<(), LostMetrics> {
         let at = DateTime::from(SystemTime::from(batch.at));
         let chunks = metrics::requests(batch);
         let mut requests = JoinSet::new();
@@ -34,22 +35,29 @@ impl Metrics for CloudWatch {
                 .put_metric_data()
                 .namespace(&batch.namespace)
                 .set_metric_data(Some(chunk.iter().map(|datum| wire(datum, at)).collect()));
-            requests.spawn(async move { (index, request.send().await.map_err(|error| refusal(&error))) });
+            requests
+                .spawn(async move { (index, attempts(until, || request.clone().send()).await.map(drop)) });
         }
-        // Whatever is not acknowledged is lost.
-        let mut taken = vec![false; chunks.len()];
+        // A task that does not return leaves its chunk unknown.
+        let mut ends = vec![Err(Delivery::Unknown); chunks.len()];
         let mut why = None;
         while let Some(done) = requests.join_next().await {
             match done {
-                Ok((index, Ok(_))) => taken[index] = true,
-                Ok((_, Err(reason))) => why = Some(reason),
+                Ok((index, Ok(()))) => ends[index] = Ok(()),
+                Ok((index, Err(Unacknowledged { reason, delivery }))) => {
+                    ends[index] = Err(delivery);
+                    why = Some(reason);
+                }
                 Err(panicked) => why = Some(panicked.to_string()),
             }
         }
         let Some(reason) = why else { return Ok(()) };
-        let lost = chunks.iter().zip(&taken).filter(|(_, taken)| !**taken);
-        let data = lost.flat_map(|(chunk, _)| chunk.iter().copied().cloned()).collect();
-        Err(LostMetrics { lost: Batch { data, ..batch.clone() }, reason })
+        let with = |delivery: Delivery| {
+            let chunks = chunks.iter().zip(&ends).filter(|(_, end)| **end == Err(delivery));
+            let data = chunks.flat_map(|(chunk, _)| chunk.iter().copied().cloned()).collect();
+            Batch { data, ..batch.clone() }
+        };
+        Err(LostMetrics { lost: with(Delivery::NotProcessed), unknown: with(Delivery::Unknown), reason })
     }
 }
 

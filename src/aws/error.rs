@@ -54,7 +54,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The connector's failure among the causes of an error.
-fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+pub(super) fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(failure) = error.downcast_ref() {

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::error;
 
-use super::error::refusal;
-use crate::engine::ports::{Event, Events, LostEvents};
+use super::attempts::attempts;
+use crate::engine::ports::{Delivery, Event, Events, LostEvents, Unacknowledged};
 
 /// Entries in one PutEvents request: the API's limit.
 const PER_REQUEST: usize = 10;
@@ -28,55 +31,92 @@ impl EventBridge {
         Self { client }
     }
 
-    /// Offers one request's worth of events. Gives back which were refused, and why.
+    /// Sends one request. Returns the indexes of the events that were not acknowledged.
     ///
     /// # Errors
-    /// The whole request failed, although the SDK repeated it.
-    async fn offer(&self, events: &[&Event]) -> Result<Vec<(usize, String)>, String> {
-        let entries = events.iter().map(|event| wire(event)).collect();
+    /// The whole request has no acknowledgement.
+    async fn offer(
+        &self,
+        events: &[Event],
+        until: Instant,
+    ) -> Result<Vec<(usize, Unacknowledged)>, Unacknowledged> {
+        let entries = events.iter().map(wire).collect();
         let request = self.client.put_events().set_entries(Some(entries));
-        let answer = request.send().await.map_err(|error| refusal(&error))?;
-        if answer.failed_entry_count == 0 {
-            return Ok(Vec::new());
-        }
-        let refused = (0..events.len()).filter_map(|index| match answer.entries().get(index) {
-            Some(entry) if entry.event_id().is_some() => None,
-            Some(entry) => {
+        let answer = attempts(until, || request.clone().send()).await?;
+        let all_taken = answer.failed_entry_count == 0;
+        let of_entry = |index: usize| match answer.entries().get(index) {
+            Some(entry) if entry.error_code().is_some() => {
                 let code = entry.error_code().unwrap_or("refused");
-                Some((index, format!("{code}: {}", entry.error_message().unwrap_or("no reason given"))))
+                let reason = format!("{code}: {}", entry.error_message().unwrap_or("no reason given"));
+                Some((index, Unacknowledged { reason, delivery: Delivery::NotProcessed }))
             }
-            None => Some((index, "the answer does not mention it".to_owned())),
-        });
-        Ok(refused.collect())
+            Some(entry) if entry.event_id().is_some() => None,
+            Some(_) | None if all_taken => None,
+            Some(_) | None => {
+                let reason = "the answer does not mention it".to_owned();
+                Some((index, Unacknowledged { reason, delivery: Delivery::Unknown }))
+            }
+        };
+        Ok((0..events.len()).filter_map(of_entry).collect())
     }
 
-    /// Puts one request's worth of events. Gives back those that were not taken in the end.
-    async fn put_batch<'a>(&self, mut left: Vec<&'a Event>) -> Vec<(&'a Event, String)> {
+    /// Puts one request's worth of events. Returns those without an acknowledgement in the end.
+    async fn put_batch(&self, mut left: Vec<Event>, until: Instant) -> Vec<(Event, Unacknowledged)> {
+        let mut lost = Vec::new();
         let mut attempt = 1;
         loop {
-            let refused = match self.offer(&left).await {
+            let refused = match self.offer(&left, until).await {
                 Ok(refused) => refused,
-                Err(reason) => return left.into_iter().map(|event| (event, reason.clone())).collect(),
+                Err(why) => {
+                    lost.extend(left.into_iter().map(|event| (event, why.clone())));
+                    return lost;
+                }
             };
-            let refused: Vec<(&Event, String)> =
-                refused.into_iter().filter_map(|(index, reason)| Some((*left.get(index)?, reason))).collect();
-            if refused.is_empty() || attempt == ATTEMPTS {
-                return refused;
+            let refused =
+                refused.into_iter().filter_map(|(index, why)| Some((left.get(index)?.clone(), why)));
+            let (unknown, refused): (Vec<_>, Vec<_>) =
+                refused.partition(|(_, why)| why.delivery == Delivery::Unknown);
+            lost.extend(unknown);
+            let pause = PAUSE * attempt;
+            if refused.is_empty() || attempt == ATTEMPTS || Instant::now() + pause >= until {
+                lost.extend(refused);
+                return lost;
             }
             left = refused.into_iter().map(|(event, _)| event).collect();
-            tokio::time::sleep(PAUSE * attempt).await;
+            tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
 }
 
 impl Events for EventBridge {
-    async fn put(&self, events: &[Event]) -> Result<(), LostEvents> {
-        let mut lost = Vec::new();
-        for batch in batches(events) {
-            let refused = self.put_batch(batch.iter().collect()).await;
-            lost.extend(refused.into_iter().map(|(event, reason)| (event.clone(), reason)));
+    async fn put(&self, events: &[Event], until: Instant) -> Result<(), LostEvents> {
+        // Side by side: a bus that does not answer costs one time-out, whatever the number of requests.
+        let mut requests = JoinSet::new();
+        let batches = batches(events);
+        for (index, batch) in batches.iter().enumerate() {
+            let (bridge, batch) = (self.clone(), batch.to_vec());
+            requests.spawn(async move { (index, bridge.put_batch(batch, until).await) });
         }
+        // A task that does not return leaves its events unknown.
+        let mut ends: Vec<_> = batches.iter().map(|batch| Err(*batch)).collect();
+        while let Some(done) = requests.join_next().await {
+            match done {
+                Ok((index, lost)) => ends[index] = Ok(lost),
+                Err(error) => error!(%error, "a PutEvents request ended unexpectedly"),
+            }
+        }
+        let unexpected = || Unacknowledged {
+            reason: "the request ended unexpectedly".to_owned(),
+            delivery: Delivery::Unknown,
+        };
+        let lost: Vec<_> = ends
+            .into_iter()
+            .flat_map(|end| match end {
+                Ok(lost) => lost,
+                Err(batch) => batch.iter().map(|event| (event.clone(), unexpected())).collect(),
+            })
+            .collect();
         if lost.is_empty() { Ok(()) } else { Err(LostEvents { lost }) }
     }
 }

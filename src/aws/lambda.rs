@@ -18,7 +18,7 @@ use super::sign::{Signed, sign};
 use crate::domain::fleet::{HttpVersions, Sign};
 use crate::domain::function::Region;
 use crate::domain::round::{Answer, Exchange};
-use crate::engine::ports::{Deliveries, Delivery, Lambda, Payloads, PingRound};
+use crate::engine::ports::{Lambda, Payloads, PingEnd, PingEnds, PingRound};
 
 /// How long a round waits for the next connection after the last one that became ready. Above the connect timeout, so
 /// that a connection that fails delays the others no longer than its failure takes to be known.
@@ -45,7 +45,7 @@ impl AwsLambda {
 }
 
 impl Lambda for AwsLambda {
-    fn send(&self, round: PingRound) -> Deliveries {
+    fn send(&self, round: PingRound) -> PingEnds {
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let lambda = self.clone();
         // The span names the invocation that a log line belongs to.
@@ -67,7 +67,7 @@ struct InFlight {
     released: Instant,
     deadline: Instant,
     limit: Duration,
-    deliveries: mpsc::UnboundedSender<Delivery>,
+    deliveries: mpsc::UnboundedSender<PingEnd>,
     /// Pings that look for another connection. Closed when the last ping has ended.
     again: mpsc::UnboundedSender<Ping>,
 }
@@ -77,7 +77,7 @@ impl Ping {
         let since_release = |at: Instant| at.saturating_duration_since(self.round.released);
         let exchange = Exchange { sent: since_release(sent), received: since_release(received), answer };
         // Nobody listens any more when the round was given up.
-        let _ = self.round.deliveries.send(Delivery { index: self.index, exchange, resent: self.resent });
+        let _ = self.round.deliveries.send(PingEnd { index: self.index, exchange, resent: self.resent });
     }
 
     /// Delivers that the ping was not sent.
@@ -126,7 +126,7 @@ impl Report for Ping {
 }
 
 impl AwsLambda {
-    async fn run(self, round: PingRound, deliveries: mpsc::UnboundedSender<Delivery>) {
+    async fn run(self, round: PingRound, deliveries: mpsc::UnboundedSender<PingEnd>) {
         let (region, http) = (round.function.region, round.wire.http);
         let begin = |origin: &Origin| {
             let mut search = Search::at(self.clients.connector().pool(origin), http);
@@ -152,11 +152,11 @@ impl AwsLambda {
 }
 
 /// Delivers that no ping of the round was sent.
-fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender<Delivery>) {
+fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender<PingEnd>) {
     for index in 0..round.payloads.pings() {
         let answer = Answer::Broken { message: reason.to_owned(), may_have_run: false };
         let exchange = Exchange { sent: Duration::ZERO, received: Duration::ZERO, answer };
-        let _ = deliveries.send(Delivery { index, exchange, resent: false });
+        let _ = deliveries.send(PingEnd { index, exchange, resent: false });
     }
 }
 
@@ -242,7 +242,7 @@ struct Dispatch {
 }
 
 impl Dispatch {
-    async fn run(mut self, deliveries: mpsc::UnboundedSender<Delivery>) {
+    async fn run(mut self, deliveries: mpsc::UnboundedSender<PingEnd>) {
         let ready = self.gather().await;
         self.renew().await;
         let (again, mut repeated) = mpsc::unbounded_channel();

@@ -1,6 +1,7 @@
 //! Adapters of the ports on the AWS SDK.
 
 pub mod answer;
+mod attempts;
 mod clients;
 mod cloudwatch;
 pub mod connector;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::args::RunArgs;
@@ -14,7 +15,7 @@ use super::configuration::{Origin, largest};
 use super::error::Failure;
 use super::exit::Exit;
 use super::in_force::{Asked, InForce};
-use super::output::{print, print_json};
+use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
 use super::run::{insisted, no_targets};
 use super::signals::Termination;
@@ -27,7 +28,7 @@ use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
 use crate::engine::keeper::{Cause, Keeper, Plan};
 use crate::engine::ports::Clock;
-use crate::engine::record::{Recorded, Recorder};
+use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::stop::stop;
 use crate::engine::tick::Engine;
 
@@ -46,7 +47,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let engine = world.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
     let keeper = Store::at(args.state.place(), world.clients())?.keeper();
-    let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
+    let recorder = Recorder::new(world.cloudwatch()?, Box::new(Stderr));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));
     }
@@ -108,7 +109,22 @@ impl Daemon for Shared {
 
     async fn ticked(&self, plan: Plan, report: TickReport) {
         let cause = Cause::Schedule { config_behind_since: self.0.in_force.behind_since() };
-        self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
+        let settings = self.0.in_force.fleet().metrics.clone();
+        let behind = self.0.in_force.behind_since();
+        let age =
+            behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
+        let circumstances = Circumstances { config_age: age, ..Circumstances::default() };
+        // Side by side: neither store nor CloudWatch may take the time of the other.
+        let ((), recorded) = tokio::join!(
+            self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()),
+            self.0.recorder.record(&report, &settings, circumstances, Instant::now() + PATIENCE),
+        );
+        match recorded {
+            Recorded::Sent => debug!(tick = %report.tick, "recorded"),
+            // The recorder has said so already.
+            Recorded::FellBack | Recorded::Lost => {}
+        }
+        // After the record: whether somebody reads this changes nothing.
         let shown = if self.0.json {
             print_json(&report)
         } else if report.rounds.is_empty() && report.unfinished.is_empty() {
@@ -119,16 +135,6 @@ impl Daemon for Shared {
         };
         if let Err(error) = shown {
             error!(%error, "the tick could not be shown on standard output");
-        }
-        let settings = self.0.in_force.fleet().metrics.clone();
-        let behind = self.0.in_force.behind_since();
-        let age =
-            behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
-        let circumstances = Circumstances { config_age: age, ..Circumstances::default() };
-        match self.0.recorder.record(&report, &settings, circumstances).await {
-            Recorded::Sent => debug!(tick = %report.tick, "recorded"),
-            // The recorder has said so already.
-            Recorded::FellBack | Recorded::Lost => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::outlet::Delivered;
 use crate::domain::tick::{TickReport, Verdict};
 use crate::engine::record::Recorded;
 
@@ -12,6 +13,8 @@ pub enum Exit {
     Success,
     /// 1: something of ours failed (metrics lost, a round not run, anything unexpected).
     Failed,
+    /// 1: a second signal ended the process before its work was done, or one signal while nobody read its output.
+    Interrupted,
     /// 2: bad usage or configuration; nothing was sent.
     Usage,
     /// 3: at least one round is short.
@@ -34,11 +37,20 @@ impl Exit {
         if recorded && report.unfinished.is_empty() { Self::Success } else { Self::Failed }
     }
 
+    /// The code after the output: 0 when the reader of standard output has closed its end, as in `warmd plan | head`.
+    pub fn after(self, delivered: Delivered) -> Self {
+        match (self, delivered) {
+            (Self::Interrupted, _) | (_, Delivered::Abandoned) => Self::Interrupted,
+            (_, Delivered::Closed) => Self::Success,
+            (exit, Delivered::Done) => exit,
+        }
+    }
+
     /// The number.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
-            Self::Failed => 1,
+            Self::Failed | Self::Interrupted => 1,
             Self::Usage => 2,
             Self::Short => 3,
             Self::Changed => 4,
@@ -77,6 +89,14 @@ mod tests {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_wants_no_code_but_a_second_signal_has_one() {
+        assert_eq!(Exit::Short.after(Delivered::Done), Exit::Short);
+        assert_eq!(Exit::Short.after(Delivered::Closed).code(), 0);
+        assert_eq!(Exit::Success.after(Delivered::Abandoned).code(), 1);
+        assert_eq!(Exit::Interrupted.after(Delivered::Closed).code(), 1);
     }
 
     #[test]

@@ -13,10 +13,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
 use super::args::LogFormat;
+use super::output::Log;
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
-    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer().with_writer(|| Log);
     let started = registry().with(filter);
     // A logger that somebody else has set is as good.
     let _ = match format {

@@ -17,6 +17,7 @@ mod in_force;
 pub mod lambda;
 mod live;
 mod logging;
+mod outlet;
 mod output;
 mod pause;
 mod place;
@@ -43,6 +44,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use self::args::{Cli, Command, RunArgs, WarmArgs};
 use self::error::Failure;
 use self::exit::Exit;
+use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{complain, print};
 use crate::aws::descriptors;
 use crate::config;
@@ -57,8 +59,11 @@ pub fn main() -> ExitCode {
         .filter(|level| *level != Targets::new())
         .unwrap_or_else(|| default_level(&cli.command));
     logging::start(cli.log_format, level, color);
-    let exit = command(&cli).unwrap_or_else(|failure| {
+    let ended = command(&cli).and_then(|exit| Ok(exit.after(output::finish(exit)?)));
+    let exit = ended.unwrap_or_else(|failure| {
         complain(&failure.message(color));
+        // The message is the last output; whether somebody reads it changes nothing.
+        let _ = output::finish(failure.exit());
         failure.exit()
     });
     exit.into()
@@ -84,6 +89,12 @@ fn default_level(command: &Command) -> Targets {
 
 fn command(cli: &Cli) -> Result<Exit, Failure> {
     let style = output::style(cli.color);
+    // Those that listen for signals: printing must not keep them from it.
+    match &cli.command {
+        Command::Run(args) if !args.once => output::start_threads(Overflow::DropAbove(DAEMON_QUEUE))?,
+        Command::Run(_) | Command::Warm(_) => output::start_threads(Overflow::Keep)?,
+        _ => {}
+    }
     match &cli.command {
         Command::Run(args) if args.once => block_on(run::once(args, style)),
         Command::Run(args) => block_on(daemon::run(args, style)),

@@ -3,13 +3,14 @@
 use std::io;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
 use super::error::Failure;
 use super::exit::Exit;
-use super::output::{complain, print, print_json};
+use super::output::{Stderr, complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
 use super::store::Store;
@@ -21,7 +22,7 @@ use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
 use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::{Clock, Lambda};
-use crate::engine::record::Recorder;
+use crate::engine::record::{PATIENCE, Recorder};
 use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
@@ -52,7 +53,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     };
     let engine = world.engine(fleet.limits, largest)?;
     engine.set_prices(fleet.prices.clone());
-    let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stderr()));
+    let recorder = Recorder::new(world.cloudwatch()?, Box::new(Stderr));
     let (stopper, stop) = stop();
     let served = async {
         let plan = match planned {
@@ -69,15 +70,16 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
                 if args.due_only { Cause::Schedule { config_behind_since: None } } else { Cause::Asked };
             keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
         }
-        let shown = show(&report, args.json, style).and_then(|()| hint(&fleet, &report, args));
         // `--at` decides what is due, but the pings were real and were now.
         let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
         let recorded = TickReport { tick: at, ..report.clone() };
         // One by hand would tell whoever watches for missing ticks that the schedule runs.
         let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
         let circumstances = Circumstances { share, ..Circumstances::default() };
-        let recorded = recorder.record(&recorded, &fleet.metrics, circumstances).await;
-        shown?;
+        let recorded =
+            recorder.record(&recorded, &fleet.metrics, circumstances, Instant::now() + PATIENCE).await;
+        show(&report, args.json, style)?;
+        hint(&fleet, &report, args)?;
         Ok(Exit::of_tick(&report, Some(recorded)))
     };
     tokio::select! {
@@ -158,7 +160,7 @@ pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, eng
     } else {
         complain(&format!("ended at once; still in flight, and not reported: {}", cut.join(", ")));
     }
-    Exit::Failed
+    Exit::Interrupted
 }
 
 fn dry_run(fleet: &Fleet, at: DateTime<Utc>, plan: Plan, json: bool, style: Style) -> Result<Exit, Failure> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::args::WarmArgs;
 use super::clock::SystemClock;
@@ -18,6 +19,7 @@ use crate::domain::fleet::{Limits, Target};
 use crate::domain::function::Region;
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::record::PATIENCE;
 use crate::engine::stop::stop;
 use crate::engine::tick::Due;
 
@@ -78,7 +80,10 @@ async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
         detail_type: WARM_REQUEST.to_owned(),
         detail: detail.to_string(),
     };
-    events.put(&[event]).await.map_err(|lost| Failure::Unexpected(lost.to_string()))?;
+    events
+        .put(&[event], Instant::now() + PATIENCE)
+        .await
+        .map_err(|lost| Failure::Unexpected(lost.to_string()))?;
     let bus = bus.as_deref().unwrap_or("default");
     print(&format!(
         "asked for {} environments of {} on the bus {bus} in {own_region}\n",

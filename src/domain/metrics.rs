@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
@@ -382,6 +382,11 @@ pub fn requests(batch: &Batch) -> Vec<Vec<&Datum>> {
 /// The batch in the embedded metric format: one JSON event a line, for each set of dimensions and each hundred metrics.
 /// CloudWatch Logs makes metrics of such lines, also when its metrics API does not answer.
 pub fn emf_lines(batch: &Batch) -> Vec<String> {
+    events(batch).iter().map(|event| emf_line(batch, event)).collect()
+}
+
+/// The data by line: one set of dimensions each, no metric twice, at most a hundred metrics.
+fn events(batch: &Batch) -> Vec<Vec<&Datum>> {
     let mut events: Vec<Vec<&Datum>> = Vec::new();
     for datum in &batch.data {
         match events.last_mut() {
@@ -396,12 +401,11 @@ pub fn emf_lines(batch: &Batch) -> Vec<String> {
             _ => events.push(vec![datum]),
         }
     }
-    events.iter().map(|event| emf_line(batch, event)).collect()
+    events
 }
 
 fn emf_line(batch: &Batch, event: &[&Datum]) -> String {
-    let dimensions = event.first().map_or(&[][..], |datum| &datum.dimensions[..]);
-    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = dimensions(event).iter().map(|(name, _)| *name).collect();
     let metrics: Vec<Value> =
         event.iter().map(|datum| json!({ "Name": datum.name, "Unit": datum.unit.as_str() })).collect();
     let mut line = Map::new();
@@ -412,13 +416,44 @@ fn emf_line(batch: &Batch, event: &[&Datum]) -> String {
             "CloudWatchMetrics": [{ "Namespace": batch.namespace, "Dimensions": [names], "Metrics": metrics }],
         }),
     );
-    for (name, value) in dimensions {
+    insert_values(&mut line, event);
+    Value::Object(line).to_string()
+}
+
+/// The `message` of a line with metrics that CloudWatch may have counted.
+pub const UNACKNOWLEDGED: &str = "metrics not acknowledged";
+
+/// A batch that CloudWatch may have counted, as plain JSON: the values of the embedded metric format without its `_aws`
+/// block, so that CloudWatch Logs does not count them again. One JSON object a line, each with `timestamp` (of the data),
+/// `level`, `message` and `namespace`.
+pub fn plain_lines(batch: &Batch) -> Vec<String> {
+    let line = |event: &Vec<&Datum>| {
+        let mut line = Map::new();
+        let at = batch.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let head = [
+            ("timestamp", at.as_str()),
+            ("level", "WARN"),
+            ("message", UNACKNOWLEDGED),
+            ("namespace", batch.namespace.as_str()),
+        ];
+        line.extend(head.map(|(key, value)| (key.to_owned(), json!(value))));
+        insert_values(&mut line, event);
+        Value::Object(line).to_string()
+    };
+    events(batch).iter().map(line).collect()
+}
+
+fn dimensions<'d>(event: &[&'d Datum]) -> &'d [(&'static str, String)] {
+    event.first().map_or(&[][..], |datum| &datum.dimensions[..])
+}
+
+fn insert_values(line: &mut Map<String, Value>, event: &[&Datum]) {
+    for (name, value) in dimensions(event) {
         line.insert((*name).to_owned(), json!(value));
     }
     for datum in event {
         line.insert(datum.name.to_owned(), json!(datum.value));
     }
-    Value::Object(line).to_string()
 }
 
 /// The metric table of the documentation, in Markdown.
@@ -658,6 +693,15 @@ mod tests {
         let fleet: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(fleet["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         assert_eq!(fleet["Pings"], json!(12.0));
+    }
+
+    #[test]
+    fn what_may_have_been_counted_is_not_counted_again() {
+        let batch = batch(&report(vec![round()]), &settings(Detail::Function), Circumstances::default());
+        let lines = plain_lines(&batch);
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| !line.contains("_aws")));
+        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
     }
 
     #[test]

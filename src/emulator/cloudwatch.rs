@@ -1,6 +1,7 @@
 //! CloudWatch's PutMetricData in rpc-v2-cbor, held against the API's limits.
 
 use std::io::Read;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ciborium::Value;
@@ -96,16 +97,17 @@ pub(super) async fn put_metric_data(emulator: &Emulator, call: &Call, body: &[u8
         seen.metric_calls += 1;
         metrics.struck(&emulator.scenario().metrics)
     };
+    let (mut refused, mut late, mut cut) = (None, Duration::ZERO, false);
     for fault in faults {
         match fault {
             FaultKind::Throttle { .. } => {
-                return Ok(Refused::new(400, "ThrottlingException", "Throttling", "Rate exceeded").answer());
+                refused = Some(Refused::new(400, "ThrottlingException", "Throttling", "Rate exceeded"));
             }
             FaultKind::Refuse { status, code, message } => {
-                return Ok(Refused::new(*status, code, code, message).answer());
+                refused = Some(Refused::new(*status, code, code, message));
             }
-            FaultKind::Reset => return Err(Cut),
-            FaultKind::Slow { by } => emulator.until(emulator.now() + *by).await,
+            FaultKind::Reset => cut = true,
+            FaultKind::Slow { by } => late += *by,
             FaultKind::FunctionError { .. }
             | FaultKind::Timeout
             | FaultKind::GarbageLog
@@ -113,17 +115,19 @@ pub(super) async fn put_metric_data(emulator: &Emulator, call: &Call, body: &[u8
             | FaultKind::FailEntry => {}
         }
     }
-    match read(call, body) {
+    let taken = refused.map_or_else(|| read(call, body), Err);
+    let answer = match taken {
         Ok(metrics) => {
             let seen = &mut emulator.world().seen.metrics;
             seen.extend(metrics);
             while seen.len() > emulator.scenario().remembered {
                 seen.pop_front();
             }
-            Ok(cbor(200, &Value::Map(Vec::new()), &[]))
+            cbor(200, &Value::Map(Vec::new()), &[])
         }
-        Err(refused) => Ok(refused.answer()),
-    }
+        Err(refused) => refused.answer(),
+    };
+    emulator.answer_late(answer, late, cut).await
 }
 
 /// The metrics of a request, if all of them may be taken.

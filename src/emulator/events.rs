@@ -1,8 +1,10 @@
 //! EventBridge's PutEvents in JSON 1.1.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::fault::FaultKind;
+use super::fault::{Fault, FaultKind};
 use super::observe::Event;
 use super::wire::{Answer, Call, Cut, answer};
 use super::{Emulator, World};
@@ -24,12 +26,17 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
     let (per_entry, per_call): (Vec<_>, Vec<_>) =
         scenario.events.iter().cloned().partition(|fault| fault.kind == FaultKind::FailEntry);
     let struck: Vec<FaultKind> = emulator.world().events.struck(&per_call).into_iter().cloned().collect();
+    let (mut refusal, mut late, mut cut) = (None, Duration::ZERO, false);
     for fault in struck {
         match fault {
-            FaultKind::Throttle { .. } => return Ok(refused(400, "ThrottlingException", "Rate exceeded")),
-            FaultKind::Refuse { status, code, message } => return Ok(refused(status, &code, &message)),
-            FaultKind::Reset => return Err(Cut),
-            FaultKind::Slow { by } => emulator.until(emulator.now() + by).await,
+            FaultKind::Throttle { .. } => {
+                refusal = Some(refused(400, "ThrottlingException", "Rate exceeded"));
+            }
+            FaultKind::Refuse { status, code, message } => {
+                refusal = Some(refused(status, &code, &message));
+            }
+            FaultKind::Reset => cut = true,
+            FaultKind::Slow { by } => late += by,
             FaultKind::FunctionError { .. }
             | FaultKind::Timeout
             | FaultKind::GarbageLog
@@ -37,9 +44,15 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
             | FaultKind::FailEntry => {}
         }
     }
+    let answer = refusal.unwrap_or_else(|| take(emulator, call, body, &per_entry));
+    emulator.answer_late(answer, late, cut).await
+}
+
+/// Takes the entries of a request, except those on which a fault strikes.
+fn take(emulator: &Emulator, call: &Call, body: &[u8], per_entry: &[Fault]) -> Answer {
     let request: Value = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(error) => return Ok(refused(400, "SerializationException", &error.to_string())),
+        Err(error) => return refused(400, "SerializationException", &error.to_string()),
     };
     let entries = request.get("Entries").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if entries.is_empty() || entries.len() > MAX_ENTRIES {
@@ -47,11 +60,11 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
             "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length \
              between 1 and {MAX_ENTRIES}"
         );
-        return Ok(refused(400, "ValidationException", &message));
+        return refused(400, "ValidationException", &message);
     }
     if entries.iter().map(size).sum::<usize>() > MAX_SIZE {
         let message = "Total size of the entries in the request is over the limit.";
-        return Ok(refused(400, "ValidationException", message));
+        return refused(400, "ValidationException", message);
     }
 
     let mut world = emulator.world();
@@ -59,7 +72,7 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
     let mut failed = 0;
     let mut results = Vec::with_capacity(entries.len());
     for entry in entries {
-        let taken = match counted.struck(&per_entry).is_empty() {
+        let taken = match counted.struck(per_entry).is_empty() {
             true => event(entry, call.region()),
             false => Err(("InternalFailure", "Internal Service Failure".to_owned())),
         };
@@ -74,11 +87,11 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
             }
         });
     }
-    while seen.events.len() > scenario.remembered {
+    while seen.events.len() > emulator.scenario().remembered {
         seen.events.pop_front();
     }
     let body = json!({ "FailedEntryCount": failed, "Entries": results }).to_string().into_bytes();
-    Ok(answer(200, "application/x-amz-json-1.1", body, &[]))
+    answer(200, "application/x-amz-json-1.1", body, &[])
 }
 
 /// An entry's size as EventBridge counts it: the texts, and 14 bytes for a time.

@@ -49,7 +49,8 @@ pub enum FaultKind {
     },
     /// The request is served, and then the connection is closed instead of answered.
     Reset,
-    /// The handler takes this much longer.
+    /// The handler takes this much longer. PutMetricData and PutEvents: the request is processed at once, and answered
+    /// this much later.
     Slow {
         /// How much longer.
         by: Duration,

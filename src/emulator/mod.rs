@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use chance::Chance;
 use pool::Pool;
+use wire::{Answer, Cut};
 
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
@@ -136,6 +137,14 @@ impl Emulator {
     /// The emulated time since the origin.
     fn now(&self) -> Duration {
         self.shared.origin.elapsed().mul_f64(self.scenario().speed)
+    }
+
+    /// Answers after `late`, or closes the connection then. The request has been processed already.
+    async fn answer_late(&self, answer: Answer, late: Duration, cut: bool) -> Result<Answer, Cut> {
+        if !late.is_zero() {
+            self.until(self.now() + late).await;
+        }
+        if cut { Err(Cut) } else { Ok(answer) }
     }
 
     /// Waits until the emulated time has come.

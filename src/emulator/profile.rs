@@ -16,7 +16,8 @@ pub struct Scenario {
     pub functions: BTreeMap<String, Profile>,
     /// Reads for which the caller has no permission, whatever they are about.
     pub denied: Vec<Operation>,
-    /// What goes wrong with CloudWatch's PutMetricData. Only faults that refuse or cut the call apply.
+    /// What goes wrong with CloudWatch's PutMetricData. Only faults that refuse the call, or delay or cut its answer,
+    /// apply.
     pub metrics: Vec<Fault>,
     /// What goes wrong with EventBridge's PutEvents. Faults count calls, [`FaultKind::FailEntry`](super::FaultKind::FailEntry) counts entries.
     pub events: Vec<Fault>,

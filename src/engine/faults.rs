@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::ports::{Deliveries, Delivery, Lambda, PingRound};
+use super::ports::{Lambda, PingEnd, PingEnds, PingRound};
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
@@ -24,7 +24,7 @@ const RUN: Duration = Duration::from_millis(100);
 struct Sound;
 
 impl Lambda for Sound {
-    fn send(&self, round: PingRound) -> Deliveries {
+    fn send(&self, round: PingRound) -> PingEnds {
         let (deliveries, delivered) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let released = Instant::now();
@@ -39,7 +39,7 @@ impl Lambda for Sound {
                     request_id: None,
                 };
                 let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
-                drop(deliveries.send(Delivery { index, exchange, resent: false }));
+                drop(deliveries.send(PingEnd { index, exchange, resent: false }));
             }
         });
         delivered
@@ -65,7 +65,7 @@ enum Fault {
 struct Faulty<L>(L, Fault);
 
 impl<L: Lambda> Lambda for Faulty<L> {
-    fn send(&self, round: PingRound) -> Deliveries {
+    fn send(&self, round: PingRound) -> PingEnds {
         let mut inner = self.0.send(round);
         let fault = self.1;
         let (deliveries, delivered) = mpsc::unbounded_channel();
@@ -78,7 +78,7 @@ impl<L: Lambda> Lambda for Faulty<L> {
                 Fault::Reordered => all.reverse(),
                 Fault::Delayed => sleep(Duration::from_secs(3_600)).await,
                 Fault::Repeated => {
-                    let stranger = all.first().cloned().map(|first| Delivery { index: u32::MAX, ..first });
+                    let stranger = all.first().cloned().map(|first| PingEnd { index: u32::MAX, ..first });
                     all = all.iter().flat_map(|delivery| [delivery.clone(), delivery.clone()]).collect();
                     all.splice(0..0, stranger);
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::state::Version;
 use crate::domain::fleet::{Role, WireSettings};
@@ -67,7 +68,7 @@ impl Payloads {
 
 /// The end of one ping.
 #[derive(Debug, Clone)]
-pub struct Delivery {
+pub struct PingEnd {
     /// The ping's index in its round, from 0.
     pub index: u32,
     /// What came back. Its times are offsets from the round's release.
@@ -76,8 +77,8 @@ pub struct Delivery {
     pub resent: bool,
 }
 
-/// Deliveries of a round, in the order in which the pings end. The channel closes after the last one.
-pub type Deliveries = mpsc::UnboundedReceiver<Delivery>;
+/// The ends of a round's pings, in the order in which the pings end. The channel closes after the last one.
+pub type PingEnds = mpsc::UnboundedReceiver<PingEnd>;
 
 /// Lambda, as the engine needs it.
 pub trait Lambda: Send + Sync + 'static {
@@ -86,7 +87,7 @@ pub trait Lambda: Send + Sync + 'static {
     /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once; the only
     /// exception is a ping that HTTP/2 guarantees was not processed. Pings are synchronous invocations with log tail.
     /// What went wrong is the [`Exchange`]'s answer.
-    fn send(&self, round: PingRound) -> Deliveries;
+    fn send(&self, round: PingRound) -> PingEnds;
 }
 
 /// What a dry run says: what a ping would, so that a server which runs it all the same has a ping.
@@ -149,21 +150,42 @@ pub trait Control: Send + Sync + 'static {
 
 /// CloudWatch, as the engine needs it.
 pub trait Metrics: Send + Sync + 'static {
-    /// Sends a batch, within the API's limits.
+    /// Sends a batch, within the API's limits. Returns at `until` at the latest. PutMetricData is not idempotent:
+    /// a request is sent again only when the one before was certainly not processed.
     ///
     /// # Errors
-    /// What was refused or could not be sent, for the fallback to write.
-    fn put(&self, batch: &Batch) -> impl Future<Output = Result<(), LostMetrics>> + Send;
+    /// The metrics without an acknowledgement, for the fallback to write.
+    fn put(&self, batch: &Batch, until: Instant) -> impl Future<Output = Result<(), LostMetrics>> + Send;
 }
 
-/// Metrics that CloudWatch did not take.
+/// Metrics that CloudWatch did not acknowledge.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("CloudWatch did not take {} of the metrics: {reason}", lost.data.len())]
+#[error("CloudWatch did not acknowledge {} of the metrics: {reason}", lost.data.len() + unknown.data.len())]
 pub struct LostMetrics {
-    /// What was not taken.
+    /// What CloudWatch certainly did not count.
     pub lost: Batch,
+    /// What CloudWatch may have counted.
+    pub unknown: Batch,
     /// Why, for people.
     pub reason: String,
+}
+
+/// Whether a service processed a request that it did not acknowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It certainly did not: the service refused the request, or never received it.
+    NotProcessed,
+    /// It may have: the request was sent, and no usable answer arrived.
+    Unknown,
+}
+
+/// Why a request has no acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unacknowledged {
+    /// Why, for people.
+    pub reason: String,
+    /// Whether it was processed all the same.
+    pub delivery: Delivery,
 }
 
 /// An event for a bus.
@@ -181,20 +203,27 @@ pub struct Event {
 
 /// EventBridge, as the engine needs it.
 pub trait Events: Send + Sync + 'static {
-    /// Puts events on their buses, within the API's limits. Those that are refused are offered again a few times,
-    /// those that were taken are not.
+    /// Puts events on their buses, within the API's limits. Returns at `until` at the latest. Refused events are sent
+    /// again a few times; events that the bus may have taken are not.
     ///
     /// # Errors
-    /// What was not taken in the end.
-    fn put(&self, events: &[Event]) -> impl Future<Output = Result<(), LostEvents>> + Send;
+    /// The events without an acknowledgement.
+    fn put(&self, events: &[Event], until: Instant) -> impl Future<Output = Result<(), LostEvents>> + Send;
 }
 
-/// Events that EventBridge did not take.
+/// Events that EventBridge did not acknowledge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("EventBridge did not take {} of the events: {}", lost.len(), lost.first().map_or("", |(_, reason)| reason.as_str()))]
+#[error("EventBridge did not {} {} of the events: {}", self.verb(), lost.len(), lost.first().map_or("", |(_, why)| why.reason.as_str()))]
 pub struct LostEvents {
-    /// Each event that was not taken, and why.
-    pub lost: Vec<(Event, String)>,
+    /// Each event without an acknowledgement, and why. With [`Delivery::Unknown`] the bus may have taken it.
+    pub lost: Vec<(Event, Unacknowledged)>,
+}
+
+impl LostEvents {
+    fn verb(&self) -> &'static str {
+        let refused = self.lost.iter().all(|(_, why)| why.delivery == Delivery::NotProcessed);
+        if refused { "take" } else { "acknowledge" }
+    }
 }
 
 /// What came of asking for an object.

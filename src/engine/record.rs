@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::error;
 
 use super::ports::Metrics;
@@ -10,7 +12,11 @@ use crate::domain::fleet::MetricsSettings;
 use crate::domain::metrics::{self, Batch, Circumstances};
 use crate::domain::tick::TickReport;
 
-/// Records ticks: CloudWatch first, embedded-metric lines on `fallback` for what it does not take.
+/// How long CloudWatch and EventBridge are given when nothing else limits the time: one attempt of 15 s and, before it,
+/// refusals that take less than 3 s. Shorter than the 20 s in which the daemon ends after a signal.
+pub const PATIENCE: Duration = Duration::from_secs(18);
+
+/// Records ticks: CloudWatch first, lines on `fallback` for what it does not acknowledge.
 pub struct Recorder<M> {
     metrics: M,
     fallback: Mutex<Box<dyn Write + Send>>,
@@ -22,7 +28,8 @@ pub struct Recorder<M> {
 pub enum Recorded {
     /// All of them.
     Sent,
-    /// Not all: what CloudWatch did not take was written as embedded-metric lines.
+    /// Not all: what CloudWatch did not take was written as embedded-metric lines, and what it may have counted as
+    /// plain JSON.
     FellBack,
     /// Not all, and the lines could not be written either.
     Lost,
@@ -35,30 +42,39 @@ impl<M: Metrics> Recorder<M> {
         Self { metrics, fallback: Mutex::new(fallback) }
     }
 
-    /// Sends the tick's metrics; writes what CloudWatch does not take.
+    /// Sends the tick's metrics; writes what CloudWatch does not acknowledge by `until`.
     pub async fn record(
         &self,
         report: &TickReport,
         settings: &MetricsSettings,
         circumstances: Circumstances,
+        until: Instant,
     ) -> Recorded {
-        self.put(&metrics::batch(report, settings, circumstances)).await
+        self.put(&metrics::batch(report, settings, circumstances), until).await
     }
 
-    /// Sends a batch; writes what CloudWatch does not take.
-    pub async fn put(&self, batch: &Batch) -> Recorded {
-        let Err(lost) = self.metrics.put(batch).await else {
+    /// Sends a batch; writes what CloudWatch does not acknowledge by `until`.
+    pub async fn put(&self, batch: &Batch, until: Instant) -> Recorded {
+        let Err(lost) = self.metrics.put(batch, until).await else {
             return Recorded::Sent;
         };
-        error!(reason = %lost.reason, metrics = lost.lost.data.len(), "CloudWatch did not take the metrics: writing them as embedded-metric lines");
-        let mut lines = metrics::emf_lines(&lost.lost).join("\n");
+        let (refused, unknown) = (lost.lost.data.len(), lost.unknown.data.len());
+        if refused > 0 {
+            error!(reason = %lost.reason, metrics = refused, "CloudWatch did not take the metrics: writing them as embedded-metric lines");
+        }
+        if unknown > 0 {
+            error!(reason = %lost.reason, metrics = unknown, "CloudWatch may or may not have counted the metrics: writing them as plain JSON, which is not counted again");
+        }
+        let mut lines = metrics::emf_lines(&lost.lost);
+        lines.extend(metrics::plain_lines(&lost.unknown));
+        let mut lines = lines.join("\n");
         lines.push('\n');
         let mut fallback = self.fallback.lock().unwrap_or_else(PoisonError::into_inner);
         // One write for all lines, so that nothing else comes between.
         match fallback.write_all(lines.as_bytes()).and_then(|()| fallback.flush()) {
             Ok(()) => Recorded::FellBack,
             Err(error) => {
-                error!(%error, "the embedded-metric lines could not be written");
+                error!(%error, "the metrics could not be written as lines");
                 Recorded::Lost
             }
         }

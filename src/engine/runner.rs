@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
 use super::admission::{Admission, Slots, TooLarge};
-use super::ports::{Delivery, Lambda, Payloads, PingRound};
+use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
 use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
@@ -87,7 +87,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
     let (mut missing, mut resent) = (results.len(), 0);
     while missing > 0 {
         let Ok(Some(delivery)) = timeout_at(given_up, deliveries.recv()).await else { break };
-        let Delivery { index, exchange, resent: again } = delivery;
+        let PingEnd { index, exchange, resent: again } = delivery;
         match results.get_mut(index as usize) {
             Some(result @ None) => {
                 *result = Some(conclude(&target.protocol, exchange));

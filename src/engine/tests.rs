@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::daemon::{self, Daemon};
 use super::keeper::Plan;
-use super::ports::{Clock, Deliveries, Delivery, Lambda, LostMetrics, Metrics, PingRound};
-use super::record::{Recorded, Recorder};
+use super::ports::{Clock, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
+use super::record::{PATIENCE, Recorded, Recorder};
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
@@ -54,7 +54,7 @@ impl Scripted {
 struct Shared(Arc<Scripted>);
 
 impl Lambda for Shared {
-    fn send(&self, round: PingRound) -> Deliveries {
+    fn send(&self, round: PingRound) -> PingEnds {
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let released = Instant::now();
         for index in 0..round.payloads.pings() {
@@ -63,7 +63,7 @@ impl Lambda for Shared {
             tokio::spawn(async move {
                 let answer = scripted.answer(&function, &payload).await;
                 let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
-                drop(deliveries.send(Delivery { index, exchange, resent: false }));
+                drop(deliveries.send(PingEnd { index, exchange, resent: false }));
             });
         }
         delivered
@@ -313,8 +313,9 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
 struct Refusing;
 
 impl Metrics for Refusing {
-    async fn put(&self, batch: &Batch) -> Result<(), LostMetrics> {
-        Err(LostMetrics { lost: batch.clone(), reason: "AccessDenied".to_owned() })
+    async fn put(&self, batch: &Batch, _: Instant) -> Result<(), LostMetrics> {
+        let unknown = Batch { data: Vec::new(), ..batch.clone() };
+        Err(LostMetrics { lost: batch.clone(), unknown, reason: "AccessDenied".to_owned() })
     }
 }
 
@@ -343,7 +344,9 @@ async fn metrics_that_are_refused_are_written_as_lines() {
         unfinished: Vec::new(),
     };
     assert_eq!(
-        recorder.record(&report, &MetricsSettings::default(), Circumstances::default()).await,
+        recorder
+            .record(&report, &MetricsSettings::default(), Circumstances::default(), Instant::now() + PATIENCE)
+            .await,
         Recorded::FellBack
     );
     let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();

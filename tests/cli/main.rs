@@ -5,6 +5,7 @@ mod cost;
 mod daemon;
 mod deploy;
 mod live;
+mod pipes;
 mod plan;
 mod run;
 mod state;

@@ -39,7 +39,7 @@ pub struct Done {
 }
 
 impl Done {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let code = output.status.code().expect("ended by a signal");
         Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -84,7 +84,7 @@ pub fn steady(text: &str) -> String {
 }
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running process. Killed when it is dropped.
 pub struct Running {
@@ -98,6 +98,13 @@ impl Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Self { child, stdout: lines(stdout), stderr: lines(stderr) }
+    }
+
+    /// The same, with a standard output that somebody else reads, or nobody.
+    pub fn start_into(mut command: Command, stdout: impl Into<Stdio>) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = lines(child.stderr.take().unwrap());
+        Self { child, stdout: lines(std::io::empty()), stderr }
     }
 
     /// Sends a signal, such as `TERM`.

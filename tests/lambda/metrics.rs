@@ -1,9 +1,12 @@
 //! Metrics that CloudWatch does not take are lines on standard output, where it finds them by itself.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use warmd::domain::metrics::UNACKNOWLEDGED;
 use warmd::emulator::{Fault, FaultKind, Scenario};
 
 use crate::support::{Setting, Stage, now, scheduled};
@@ -106,4 +109,21 @@ async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
     assert_eq!(verdicts, ["reached", "reached"]);
     let metrics: Vec<_> = embedded(&stage).iter().flat_map(extracted).collect();
     assert!(metrics.contains(&("Pings".to_owned(), None, 5.0)), "{metrics:?}");
+}
+
+#[tokio::test]
+async fn a_cloudwatch_that_counts_and_does_not_answer_is_not_waited_for_beyond_the_deadline() {
+    let hung = FaultKind::Slow { by: Duration::from_secs(600) };
+    let mut stage = stage(Fault::always(hung)).await;
+    stage.ready().await;
+    let begun = Instant::now();
+    let answer = stage.invoke_within(scheduled(now()), 8_000).await;
+    let took = begun.elapsed();
+    assert!(!answer.error && took < Duration::from_secs(8), "{took:?}: {}", answer.body);
+    let stdout = stage.stdout();
+    let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // CloudWatch has them already, so it must not find them in the log again.
+    assert_eq!((stage.metric("Pings"), stdout.contains("_aws")), (Some(5.0), false), "{stdout}");
+    let fleet = lines.iter().find(|line| line["message"] == UNACKNOWLEDGED && line["Function"].is_null());
+    assert_eq!(fleet.unwrap_or_else(|| panic!("{stdout}"))["Pings"], 5.0);
 }

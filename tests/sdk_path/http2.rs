@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::round::{Answer, Exchange};
-use warmd::engine::ports::{Delivery, Lambda, Payloads, PingRound};
+use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
 use crate::server::{Server, answer, trust};
 use crate::{deliveries, ping, pings, round};
@@ -87,7 +87,7 @@ fn responded(exchange: &Exchange) -> bool {
     matches!(exchange.answer, Answer::Responded { .. })
 }
 
-fn all_responded(delivered: &[Delivery]) {
+fn all_responded(delivered: &[PingEnd]) {
     assert!(delivered.iter().all(|delivery| responded(&delivery.exchange)), "{delivered:?}");
 }
 

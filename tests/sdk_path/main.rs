@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod control;
+mod counted;
 mod environment;
 mod http2;
 mod nginx;
@@ -11,6 +12,7 @@ mod proxy;
 mod roles;
 mod server;
 mod sinks;
+mod soak;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::fleet::WireSettings;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::round::Exchange;
-use warmd::engine::ports::{Delivery, Lambda, Payloads, PingRound};
+use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
 /// A round of pings to `function`.
 fn pings(function: &str, pings: u32) -> PingRound {
@@ -49,7 +51,7 @@ fn lambda_through(dialer: Dialer) -> AwsLambda {
 }
 
 /// Sends a round and returns its deliveries in the order of the pings.
-async fn deliveries(lambda: &AwsLambda, round: PingRound) -> Vec<Delivery> {
+async fn deliveries(lambda: &AwsLambda, round: PingRound) -> Vec<PingEnd> {
     let expected = round.payloads.pings() as usize;
     let mut delivered = lambda.send(round);
     let mut all = Vec::new();

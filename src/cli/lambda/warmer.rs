@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent as Invocation};
@@ -13,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::deadline::divide;
+use super::deadline::{Share as TimeShare, divide};
 use super::refused;
 use super::settings::{CustomPayload, Settings};
 use crate::aws::{AwsLambda, CloudWatch, EventBridge, descriptors};
@@ -37,7 +38,7 @@ use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, Unfinish
 use crate::domain::tick_line;
 use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
 use crate::engine::ports::Clock;
-use crate::engine::record::{Recorded, Recorder};
+use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::state::update;
 use crate::engine::stop::stop;
 use crate::engine::tick::{Due, Engine};
@@ -60,8 +61,15 @@ pub struct Warmer {
 /// What one invocation is about.
 struct Invoked<'i> {
     request_id: &'i str,
-    release: Instant,
-    wait: Instant,
+    start: Instant,
+    share: TimeShare,
+}
+
+impl Invoked<'_> {
+    /// An instant of the invocation's time, or [`PATIENCE`] from now when that is earlier.
+    fn until(&self, end: Duration) -> Instant {
+        (self.start + end).min(Instant::now() + PATIENCE)
+    }
 }
 
 impl Warmer {
@@ -158,7 +166,7 @@ impl Warmer {
             at: SystemClock.now(),
             data: circumstances.data(),
         };
-        note(self.recorder.put(&batch).await);
+        note(self.recorder.put(&batch, invoked.until(invoked.share.record)).await);
         report
     }
 
@@ -195,7 +203,7 @@ impl Warmer {
     ) -> TickReport {
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = Shard { run, ..first_shard(at, fleet) };
-        let (own, handed_on) = self.spread(fleet, &shard, due).await;
+        let (own, handed_on) = self.spread(fleet, &shard, due, invoked).await;
         let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
         let mut report = self.rounds(fleet, &shard, own, invoked).await;
         report.rounds.append(&mut plan.skipped);
@@ -209,8 +217,11 @@ impl Warmer {
             None => (Cause::Schedule { config_behind_since: self.in_force.behind_since() }, Share::Whole),
             Some(_) => (Cause::Asked, Share::Part),
         };
-        self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
-        self.record(fleet, &report, share, invoked).await;
+        // Side by side: neither store nor CloudWatch may take the time of the other.
+        tokio::join!(
+            self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()),
+            self.record(fleet, &report, share, invoked),
+        );
         report
     }
 
@@ -253,8 +264,10 @@ impl Warmer {
         report.rounds.append(&mut skipped);
         let nothing_planned = Plan::default();
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
-        self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
-        self.record(&fleet, &report, Share::Part, invoked).await;
+        tokio::join!(
+            self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()),
+            self.record(&fleet, &report, Share::Part, invoked),
+        );
         report
     }
 
@@ -307,7 +320,7 @@ impl Warmer {
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
-        self.tell(&report, started).await;
+        self.tell(&report, started, invoked).await;
         self.keeper.note_request(&fleet, &due, &report).await;
         if self.keeper.lasting() == Lasting::No && !due.is_empty() {
             // For requests that are one with it.
@@ -368,10 +381,10 @@ impl Warmer {
             Some(fleet.hash.clone()),
             due.clone(),
             &stop,
-            Some(invoked.wait),
+            Some(invoked.start + invoked.share.wait),
         );
         let stopping = async {
-            tokio::time::sleep_until(invoked.release).await;
+            tokio::time::sleep_until(invoked.start + invoked.share.release).await;
             stopper.stop();
             std::future::pending::<()>().await
         };
@@ -380,7 +393,7 @@ impl Warmer {
             () = stopping => nothing(shard.tick, fleet),
         };
         if self.settings.bus.is_some() {
-            self.hand_on(fleet, shard, &due, &mut report).await;
+            self.hand_on(fleet, shard, &due, &mut report, invoked).await;
         }
         report
     }
@@ -398,7 +411,8 @@ impl Warmer {
         let now = SystemClock.now();
         let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
-        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share)).await);
+        let until = invoked.until(invoked.share.record);
+        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share), until).await);
     }
 }
 
@@ -439,8 +453,7 @@ fn invoked(context: &Context, now: DateTime<Utc>) -> Invoked<'_> {
     let deadline = i64::try_from(context.deadline).ok().and_then(DateTime::from_timestamp_millis);
     let left = deadline.and_then(|deadline| deadline.signed_duration_since(now).to_std().ok());
     let share = divide(left.unwrap_or_default());
-    let start = Instant::now();
-    Invoked { request_id: &context.request_id, release: start + share.release, wait: start + share.wait }
+    Invoked { request_id: &context.request_id, start: Instant::now(), share }
 }
 
 /// What rounds of a tick belong to when they are tried for the first time.

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::Warmer;
+use super::{Invoked, Warmer};
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::FunctionRef;
@@ -16,17 +16,29 @@ use crate::engine::tick::Due;
 
 impl Warmer {
     /// What this instance serves, and what it has put on the bus because it does not fit in flight together.
-    pub(super) async fn spread(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+    pub(super) async fn spread(
+        &self,
+        fleet: &Fleet,
+        shard: &Shard,
+        due: Vec<Due>,
+        invoked: &Invoked<'_>,
+    ) -> (Vec<Due>, Vec<Due>) {
         // Another instance would not know that they are in flight. The engine skips them.
         let in_flight = self.engine.still_in_flight();
         let (busy, due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let (mut own, handed_on) = self.spread_free(fleet, shard, due).await;
+        let (mut own, handed_on) = self.spread_free(fleet, shard, due, invoked).await;
         own.extend(busy);
         (own, handed_on)
     }
 
-    async fn spread_free(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>) -> (Vec<Due>, Vec<Due>) {
+    async fn spread_free(
+        &self,
+        fleet: &Fleet,
+        shard: &Shard,
+        due: Vec<Due>,
+        invoked: &Invoked<'_>,
+    ) -> (Vec<Due>, Vec<Due>) {
         let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
         let cap = fleet.limits.max_in_flight;
         if pings <= u64::from(cap) || self.settings.bus.is_none() {
@@ -35,7 +47,8 @@ impl Warmer {
         let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
         let shards = shard.parts(&rounds, cap);
         // The first is as full as any: this instance serves it itself.
-        let lost = self.put(shards.get(1..).unwrap_or_default()).await;
+        let until = invoked.until(invoked.share.release);
+        let lost = self.put(shards.get(1..).unwrap_or_default(), until).await;
         let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
         let mut mine: Vec<&ShardRound> = first.chain(&lost).collect();
         info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
@@ -46,8 +59,8 @@ impl Warmer {
         })
     }
 
-    /// Puts shards on the bus. Returns the rounds that the bus did not take.
-    async fn put(&self, shards: &[Shard]) -> Vec<ShardRound> {
+    /// Puts shards on the bus. Returns the rounds that the bus did not acknowledge until `until`; it may have taken them.
+    async fn put(&self, shards: &[Shard], until: Instant) -> Vec<ShardRound> {
         let event = |shard: &Shard| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),
@@ -55,7 +68,7 @@ impl Warmer {
             detail: shard.detail().to_string(),
         };
         let events: Vec<Event> = shards.iter().map(event).collect();
-        let Err(lost) = self.events.put(&events).await else {
+        let Err(lost) = self.events.put(&events, until).await else {
             return Vec::new();
         };
         error!("{lost}");
@@ -66,7 +79,14 @@ impl Warmer {
     }
 
     /// Puts the rounds that were not released on the bus, for another attempt, and says so in the report.
-    pub(super) async fn hand_on(&self, fleet: &Fleet, shard: &Shard, due: &[Due], report: &mut TickReport) {
+    pub(super) async fn hand_on(
+        &self,
+        fleet: &Fleet,
+        shard: &Shard,
+        due: &[Due],
+        report: &mut TickReport,
+        invoked: &Invoked<'_>,
+    ) {
         let is_left = |due: &&Due| {
             let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
             report.unfinished.contains(&as_left)
@@ -75,7 +95,8 @@ impl Warmer {
         let Some(retry) = shard.retry(left) else {
             return;
         };
-        let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight)).await;
+        let until = invoked.until(invoked.share.hand_on);
+        let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight), until).await;
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
             let is_lost = lost.iter().any(|round| {
                 round.region == left.region
@@ -90,7 +111,7 @@ impl Warmer {
 
     /// Says on the bus what a request has come to: for each of its targets, whatever became of it, so that nobody
     /// waits in vain. A request that is one with an earlier one is told how that one's round went, when it has ended.
-    pub(super) async fn tell(&self, report: &TickReport, started: Instant) {
+    pub(super) async fn tell(&self, report: &TickReport, started: Instant, invoked: &Invoked<'_>) {
         if self.settings.bus.is_none() {
             return;
         }
@@ -127,7 +148,7 @@ impl Warmer {
             detail: environments_warm(&function, reached, evidence, started.elapsed()).to_string(),
         };
         let events: Vec<Event> = told.map(event).collect();
-        if let Err(lost) = self.events.put(&events).await {
+        if let Err(lost) = self.events.put(&events, invoked.until(invoked.share.tell)).await {
             error!("{lost}");
         }
     }
