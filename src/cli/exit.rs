@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::domain::tick::{TickReport, Verdict};
+use crate::engine::keeper::StoreHealth;
 use crate::engine::record::Recorded;
 
 /// How the process ends. The codes are a contract that other people's scripts use.
@@ -32,6 +33,14 @@ impl Exit {
             Some(Recorded::FellBack | Recorded::Lost) => false,
         };
         if recorded && report.unfinished.is_empty() { Self::Success } else { Self::Failed }
+    }
+
+    /// The same code, unless a success was had without the state store: that is a failure of ours.
+    pub fn with_store(self, health: StoreHealth) -> Self {
+        match (self, health) {
+            (Self::Success, StoreHealth::Unavailable) => Self::Failed,
+            _ => self,
+        }
     }
 
     /// The number.
@@ -90,5 +99,8 @@ mod tests {
         assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::FellBack)), 1);
         assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::Lost)), 1);
         assert_eq!(of(&[Verdict::Reached], true, None), 1);
+        let without_store = |exit: Exit| exit.with_store(StoreHealth::Unavailable).code();
+        assert_eq!((without_store(Exit::Success), without_store(Exit::Short)), (1, 3));
+        assert_eq!(Exit::Success.with_store(StoreHealth::Sound).code(), 0);
     }
 }

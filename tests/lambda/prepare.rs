@@ -21,11 +21,11 @@ async fn new_connections_are_prepared_as_the_configuration_in_force_says() {
     let first = config("dry-run", 5);
     let setting = Setting { scenario: Scenario::default(), config: &first, variables: &[] };
     let mut stage = Stage::set(setting).await;
-    stage.tick(scheduled(now())).await;
+    stage.tick(scheduled(now() - TimeDelta::minutes(1))).await;
     assert_eq!(dry_runs(&stage), 5);
 
     // More pings than there are connections, so that some are new whatever is left of the others.
-    for (minute, prepare, concurrency) in [(1, "off", 8), (2, "dry-run", 20)] {
+    for (minute, prepare, concurrency) in [(0, "off", 8), (1, "dry-run", 20)] {
         let before = dry_runs(&stage);
         std::fs::write(stage.folder.path().join("fleet.yaml"), config(prepare, concurrency)).unwrap();
         let tick = stage.tick(scheduled(now() + TimeDelta::minutes(minute))).await;
