@@ -2,11 +2,14 @@
 
 use super::*;
 
-/// What a daemon on paused time did: each tick, in seconds since its start on the monotonic clock.
+/// A tick: seconds since the daemon's start on the monotonic clock, the firing before, and the tick's own time.
+type Tick = (u64, DateTime<Utc>, DateTime<Utc>);
+
+/// What a daemon on paused time did.
 #[derive(Debug)]
 struct Log {
     began: Instant,
-    ticks: Mutex<Vec<(u64, DateTime<Utc>, DateTime<Utc>)>>,
+    ticks: Mutex<Vec<Tick>>,
     /// The ticks that panic while they are planned, and while they are recorded.
     panics: [Option<usize>; 2],
 }
@@ -56,9 +59,9 @@ impl Run {
         self.clock.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// The ticks until now: seconds since the start, the firing before, and the tick's own time.
+    /// The ticks until now.
     fn ticks(&self) -> Vec<String> {
-        let shown = |(seconds, previous, now): &(u64, DateTime<Utc>, DateTime<Utc>)| {
+        let shown = |(seconds, previous, now): &Tick| {
             let all = *now - *previous > TimeDelta::days(300);
             let previous = if all { "all".to_owned() } else { previous.format("%T").to_string() };
             format!("{seconds} s: {previous} {}", now.format("%T"))

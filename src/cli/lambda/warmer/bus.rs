@@ -11,7 +11,7 @@ use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
-use crate::engine::keeper::READ_WITHIN;
+use crate::engine::keeper::{Lasting, READ_WITHIN};
 use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::state::{before, read};
 use crate::engine::tick::Due;
@@ -95,9 +95,12 @@ impl Warmer {
             return;
         };
         let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight)).await;
-        // The next tick makes up for those that are taken here: nobody else may serve them as well.
-        let lost: Vec<ShardRound> =
-            self.take(lost).await.into_iter().flat_map(|shard| shard.rounds).collect();
+        let lost = match self.keeper.lasting() {
+            // The next tick makes up for those that are taken here: nobody else may serve them as well.
+            Lasting::Yes => self.take(lost).await,
+            Lasting::No => lost,
+        };
+        let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
             let is_lost = lost.iter().any(|round| {
                 round.region == left.region
