@@ -10,6 +10,9 @@ use super::error::refusal;
 use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 
+/// The largest object that is read: no configuration and no state document is near it.
+const MOST_BYTES: usize = 64 << 20;
+
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
 pub struct Bucket {
@@ -61,9 +64,26 @@ impl Objects for Bucket {
             }
         };
         let version = Version(answer.e_tag.unwrap_or_default());
-        let body = answer.body.collect().await;
-        let bytes = body.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
-        Ok(Fetched::Object { bytes: bytes.into_bytes().to_vec(), version })
+        let too_large =
+            || ObjectsFailed(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)));
+        if answer
+            .content_length
+            .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MOST_BYTES))
+        {
+            return Err(too_large());
+        }
+        let mut body = answer.body;
+        let mut bytes = Vec::new();
+        while let Some(part) = body.next().await {
+            let part =
+                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
+            // The bound holds whatever the length says.
+            if bytes.len().saturating_add(part.len()) > MOST_BYTES {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(Fetched::Object { bytes, version })
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, NotStored> {

@@ -19,7 +19,7 @@ use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
 use super::run::{insisted, no_targets};
 use super::signals::Termination;
-use super::store::Store;
+use super::store::{Store, unavailable};
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
 use crate::domain::metrics::Circumstances;
@@ -46,7 +46,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let world = World::of(args.local, &fleet.targets).await?;
     let engine = world.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
-    let keeper = Store::at(args.state.place(), world.clients())?.keeper();
+    let keeper = Store::at(args.state.place(), world.clients())?.swept(SystemClock.now()).await.keeper();
     let recorder = Recorder::new(world.cloudwatch()?, Box::new(Stderr));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));
@@ -70,7 +70,11 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         future::pending().await
     };
     tokio::select! {
-        () = daemon::run(Arc::clone(&engine), daemon, Arc::new(SystemClock), &args.cron, stop) => {
+        ended = daemon::run(Arc::clone(&engine), daemon, Arc::new(SystemClock), &args.cron, stop) => {
+            if ended.lost_ticks > 0 {
+                error!(lost_ticks = ended.lost_ticks, "stopped; ticks ended unexpectedly");
+                return Ok(Exit::Failed);
+            }
             info!("stopped");
             Ok(Exit::Success)
         }
@@ -103,7 +107,7 @@ impl Daemon for Shared {
     async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Plan) {
         self.0.reload(Asked::ByTick).await;
         let fleet = self.0.in_force.fleet();
-        let plan = self.0.keeper.plan(&fleet, now, Minute::of(previous)).await;
+        let plan = self.0.keeper.plan(&fleet, now, Minute::of(previous), now).await;
         (Some(fleet.hash.clone()), plan)
     }
 
@@ -113,15 +117,14 @@ impl Daemon for Shared {
         let behind = self.0.in_force.behind_since();
         let age =
             behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
-        let circumstances = Circumstances { config_age: age, ..Circumstances::default() };
-        // Side by side: neither store nor CloudWatch may take the time of the other.
-        let ((), recorded) = tokio::join!(
-            self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()),
-            self.0.recorder.record(&report, &settings, circumstances, Instant::now() + PATIENCE),
-        );
-        match recorded {
+        let until = Instant::now() + PATIENCE;
+        // The store has a deadline of its own.
+        let noted = self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
+        let state_unavailable = unavailable(plan.health.and(noted));
+        let circumstances = Circumstances { config_age: age, state_unavailable, ..Circumstances::default() };
+        match self.0.recorder.record(&report, &settings, circumstances, until).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
-            // The recorder has said so already.
+            // The recorder has logged it.
             Recorded::FellBack | Recorded::Lost => {}
         }
         // After the record: whether somebody reads this changes nothing.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::outlet::Delivered;
 use crate::domain::tick::{TickReport, Verdict};
+use crate::engine::keeper::StoreHealth;
 use crate::engine::record::Recorded;
 
 /// How the process ends. The codes are a contract that other people's scripts use.
@@ -43,6 +44,14 @@ impl Exit {
             (Self::Interrupted, _) | (_, Delivered::Abandoned) => Self::Interrupted,
             (_, Delivered::Closed) => Self::Success,
             (exit, Delivered::Done) => exit,
+        }
+    }
+
+    /// The same code, unless a success was had without the state store: that is a failure of ours.
+    pub fn with_store(self, health: StoreHealth) -> Self {
+        match (self, health) {
+            (Self::Success, StoreHealth::Unavailable) => Self::Failed,
+            _ => self,
         }
     }
 
@@ -110,5 +119,8 @@ mod tests {
         assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::FellBack)), 1);
         assert_eq!(of(&[Verdict::Reached], false, Some(Recorded::Lost)), 1);
         assert_eq!(of(&[Verdict::Reached], true, None), 1);
+        let without_store = |exit: Exit| exit.with_store(StoreHealth::Unavailable).code();
+        assert_eq!((without_store(Exit::Success), without_store(Exit::Short)), (1, 3));
+        assert_eq!(Exit::Success.with_store(StoreHealth::Sound).code(), 0);
     }
 }

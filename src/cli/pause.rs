@@ -57,8 +57,7 @@ impl StateArgs {
             return Ok(Default::default());
         }
         let store = self.open().await?;
-        let requests = read(&store, REQUESTS).await.map_err(unavailable)?;
-        Ok((requests, read(&store, PAUSES).await.map_err(unavailable)?))
+        tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES)).map_err(unavailable)
     }
 }
 

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::output::{Stderr, complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
-use super::store::Store;
+use super::store::{Store, unavailable};
 use super::values::Regions;
 use super::wiring::World;
 use crate::domain::fleet::Fleet;
@@ -42,7 +42,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let world = World::of(args.local, &fleet.targets).await?;
-    let keeper = Store::at(args.state.place(), world.clients())?.keeper();
+    let keeper = Store::at(args.state.place(), world.clients())?.swept(now).await.keeper();
     // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
     let (largest, planned) = match keeper.lasting() {
         Lasting::Yes => (largest(&fleet), None),
@@ -58,29 +58,31 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let served = async {
         let plan = match planned {
             Some(plan) => plan,
-            None if args.due_only && args.at.is_none() => keeper.plan(&fleet, now, before(now)).await,
+            None if args.due_only && args.at.is_none() => keeper.plan(&fleet, now, before(now), now).await,
             None => look(&keeper, args, &fleet, now).await,
         };
         let mut report = engine.tick(at, Some(fleet.hash.clone()), plan.due.clone(), &stop).await;
         report.rounds.extend(plan.skipped.iter().cloned());
+        let mut health = plan.health;
         // Another minute than the present is nothing that later ticks should go by.
         if args.at.is_none() {
             // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
             let cause =
                 if args.due_only { Cause::Schedule { config_behind_since: None } } else { Cause::Asked };
-            keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
+            health = health.and(keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await);
         }
         // `--at` decides what is due, but the pings were real and were now.
         let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
         let recorded = TickReport { tick: at, ..report.clone() };
         // One by hand would tell whoever watches for missing ticks that the schedule runs.
         let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
-        let circumstances = Circumstances { share, ..Circumstances::default() };
+        let state_unavailable = unavailable(health);
+        let circumstances = Circumstances { share, state_unavailable, ..Circumstances::default() };
         let recorded =
             recorder.record(&recorded, &fleet.metrics, circumstances, Instant::now() + PATIENCE).await;
         show(&report, args.json, style)?;
         hint(&fleet, &report, args)?;
-        Ok(Exit::of_tick(&report, Some(recorded)))
+        Ok(Exit::of_tick(&report, Some(recorded)).with_store(health))
     };
     tokio::select! {
         exit = served => exit,

@@ -2,23 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
-use super::output::{print, print_json};
-use super::pause::{StateArgs, unavailable};
+use super::output::{complain, print, print_json};
+use super::pause::StateArgs;
 use super::select::near;
 use super::values;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
 use crate::engine::keeper;
 use crate::engine::ports::Clock;
-use crate::engine::state::read;
+use crate::engine::state::{Unavailable, before, read};
 
 /// `warmd status`.
 #[derive(Debug, Args)]
@@ -34,49 +36,84 @@ pub struct StatusArgs {
     pub state: StateArgs,
 }
 
-/// Shows how the last tick went, and what is paused or asked for.
+/// Shows how the last tick went, and what is paused or asked for. What cannot be read is shown as unknown, and the rest
+/// all the same.
 ///
 /// # Errors
-/// When the store cannot be read, or knows nothing of the function.
+/// When the store knows nothing of the function.
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
-    let mut status = keeper::status(&store).await.map_err(unavailable)?;
-    let mut pauses: Pauses = read(&store, PAUSES).await.map_err(unavailable)?;
-    let mut requests: Requests = read(&store, REQUESTS).await.map_err(unavailable)?;
-    pauses.prune(now);
-    requests.targets.retain(|_, request| now < request.until);
+    let deadline = Instant::now() + WITHIN;
+    let (status, pauses, requests) = tokio::join!(
+        before(deadline, keeper::status(&store)),
+        before(deadline, read::<Pauses>(&store, PAUSES)),
+        before(deadline, read::<Requests>(&store, REQUESTS)),
+    );
+    let mut known = Known { status, pauses, requests };
+    if let Ok(pauses) = &mut known.pauses {
+        pauses.prune(now);
+    }
+    if let Ok(requests) = &mut known.requests {
+        requests.targets.retain(|_, request| now < request.until);
+    }
     if let Some(function) = &args.function {
-        only(&function.to_string(), &mut status, &mut pauses, &mut requests)?;
+        only(&function.to_string(), &mut known)?;
     }
     if args.json {
-        print_json(&StatusObject::new(&status, &pauses, &requests))?;
+        print_json(&StatusObject::new(&known))?;
     } else {
-        print(&shown(&status, &pauses, &requests, now))?;
+        print(&shown(&known, now))?;
     }
-    Ok(Exit::Success)
+    let troubles: BTreeSet<String> = known.troubles().collect();
+    for trouble in &troubles {
+        complain(&format!("error: {trouble}"));
+    }
+    Ok(if troubles.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// How long the store may take.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What the store holds, as far as it can be read.
+struct Known {
+    status: Result<Status, Unavailable>,
+    pauses: Result<Pauses, Unavailable>,
+    requests: Result<Requests, Unavailable>,
+}
+
+impl Known {
+    /// Why something cannot be read.
+    fn troubles(&self) -> impl Iterator<Item = String> {
+        let all = [self.status.as_ref().err(), self.pauses.as_ref().err(), self.requests.as_ref().err()];
+        all.into_iter().flatten().map(ToString::to_string)
+    }
 }
 
 /// Leaves what is known of one function.
-fn only(
-    label: &str,
-    status: &mut Status,
-    pauses: &mut Pauses,
-    requests: &mut Requests,
-) -> Result<(), Failure> {
-    let mut known = labels(status.targets.keys().chain(requests.targets.keys()));
-    known.extend(pauses.functions.keys().map(String::as_str));
-    if !known.contains(label) {
-        let hint = match near(label, || known.iter().copied()) {
+fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
+    let (none, nothing) = (Status::default(), Requests::default());
+    let status = known.status.as_ref().unwrap_or(&none);
+    let requests = known.requests.as_ref().unwrap_or(&nothing);
+    let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
+    names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(String::as_str));
+    if !names.contains(label) && known.troubles().next().is_none() {
+        let hint = match near(label, || names.iter().copied()) {
             Some(near) => format!("\nhint: did you mean `{near}`?"),
             None => String::new(),
         };
         return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
     }
     let of = |key: &String| place(key).0 == label;
-    status.targets.retain(|key, _| of(key));
-    requests.targets.retain(|key, _| of(key));
-    pauses.functions.retain(|known, _| known == label);
+    if let Ok(status) = &mut known.status {
+        status.targets.retain(|key, _| of(key));
+    }
+    if let Ok(requests) = &mut known.requests {
+        requests.targets.retain(|key, _| of(key));
+    }
+    if let Ok(pauses) = &mut known.pauses {
+        pauses.functions.retain(|known, _| known == label);
+    }
     Ok(())
 }
 
@@ -97,11 +134,12 @@ fn seconds(at: DateTime<Utc>) -> String {
 
 // ---------------------------------------------------------------------------------------------------- JSON
 
+/// What cannot be read is null.
 #[derive(Serialize)]
 struct StatusObject<'s> {
-    status: TickObject<'s>,
-    pauses: PausesObject<'s>,
-    requests: Vec<RequestObject<'s>>,
+    status: Option<TickObject<'s>>,
+    pauses: Option<PausesObject<'s>>,
+    requests: Option<Vec<RequestObject<'s>>>,
 }
 
 #[derive(Serialize)]
@@ -109,6 +147,7 @@ struct TickObject<'s> {
     tick: Option<String>,
     config: Option<&'s str>,
     config_behind_since: Option<String>,
+    pauses_unknown: Option<bool>,
     duration_ms: Option<u64>,
     unfinished: Option<usize>,
     targets: Vec<RoundObject<'s>>,
@@ -168,29 +207,41 @@ struct RequestObject<'s> {
 }
 
 impl<'s> StatusObject<'s> {
-    fn new(status: &'s Status, pauses: &'s Pauses, requests: &'s Requests) -> Self {
+    fn new(known: &'s Known) -> Self {
+        let requests = |requests: &'s Requests| {
+            requests.targets.iter().map(|(key, request)| RequestObject::new(key, request)).collect()
+        };
+        Self {
+            status: known.status.as_ref().ok().map(TickObject::new),
+            pauses: known.pauses.as_ref().ok().map(PausesObject::new),
+            requests: known.requests.as_ref().ok().map(requests),
+        }
+    }
+}
+
+impl<'s> TickObject<'s> {
+    fn new(status: &'s Status) -> Self {
+        Self {
+            tick: status.tick.map(seconds),
+            config: status.config.as_deref(),
+            config_behind_since: status.config_behind_since.map(seconds),
+            pauses_unknown: status.tick.map(|_| status.pauses_unknown),
+            duration_ms: status.tick.map(|_| status.duration_ms),
+            unfinished: status.tick.map(|_| status.unfinished),
+            targets: status.targets.iter().map(|(key, last)| RoundObject::new(key, last)).collect(),
+        }
+    }
+}
+
+impl<'s> PausesObject<'s> {
+    fn new(pauses: &'s Pauses) -> Self {
         let paused = |(label, pause): (&String, &'s Pause)| PausedObject {
             function: FunctionObject::new(label),
             pause: PauseObject::new(pause),
         };
         Self {
-            status: TickObject {
-                tick: status.tick.map(seconds),
-                config: status.config.as_deref(),
-                config_behind_since: status.config_behind_since.map(seconds),
-                duration_ms: status.tick.map(|_| status.duration_ms),
-                unfinished: status.tick.map(|_| status.unfinished),
-                targets: status.targets.iter().map(|(key, last)| RoundObject::new(key, last)).collect(),
-            },
-            pauses: PausesObject {
-                all: pauses.all.as_ref().map(PauseObject::new),
-                functions: pauses.functions.iter().map(paused).collect(),
-            },
-            requests: requests
-                .targets
-                .iter()
-                .map(|(key, request)| RequestObject::new(key, request))
-                .collect(),
+            all: pauses.all.as_ref().map(PauseObject::new),
+            functions: pauses.functions.iter().map(paused).collect(),
         }
     }
 }
@@ -247,12 +298,35 @@ impl<'s> RequestObject<'s> {
 
 // ---------------------------------------------------------------------------------------------------- text
 
-fn shown(status: &Status, pauses: &Pauses, requests: &Requests, now: DateTime<Utc>) -> String {
+fn shown(known: &Known, now: DateTime<Utc>) -> String {
     let mut out = String::new();
-    let ago = |at: DateTime<Utc>| {
-        let seconds = now.signed_duration_since(at).num_seconds().max(0);
-        if seconds < 120 { format!("{seconds} s ago") } else { format!("{} min ago", seconds / 60) }
-    };
+    match &known.status {
+        Ok(status) => show_status(&mut out, status, now),
+        Err(_) => out.push_str("how the last tick went is unknown\n"),
+    }
+    match &known.pauses {
+        Ok(Pauses { all, functions }) => {
+            if let Some(pause) = all {
+                let _ = writeln!(out, "everything is {pause}");
+            }
+            for (function, pause) in functions {
+                let _ = writeln!(out, "{function} is {pause}");
+            }
+        }
+        Err(_) => out.push_str("pauses unknown\n"),
+    }
+    match &known.requests {
+        Ok(requests) => {
+            for (key, request) in &requests.targets {
+                show_request(&mut out, key, request, now);
+            }
+        }
+        Err(_) => out.push_str("requests unknown\n"),
+    }
+    out
+}
+
+fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
     let _ = match status.tick {
         None => writeln!(out, "no tick of a schedule has been noted here"),
         Some(tick) => {
@@ -260,21 +334,30 @@ fn shown(status: &Status, pauses: &Pauses, requests: &Requests, now: DateTime<Ut
                 0 => String::new(),
                 left => format!(", {left} unfinished"),
             };
-            writeln!(out, "last tick {} ({}), took {} ms{left}", seconds(tick), ago(tick), status.duration_ms)
+            writeln!(
+                out,
+                "last tick {} ({}), took {} ms{left}",
+                seconds(tick),
+                ago(tick, now),
+                status.duration_ms
+            )
         }
     };
+    if status.pauses_unknown {
+        let _ = writeln!(out, "pauses unknown to the last tick: they could not be read");
+    }
     if let Some(config) = &status.config {
         let behind = match status.config_behind_since {
             None => "as its source says".to_owned(),
-            Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since)),
+            Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since, now)),
         };
         let _ = writeln!(out, "configuration {config}: {behind}");
     }
     for (key, last) in &status.targets {
         let skipped = last.skipped.as_ref();
-        let skipped = skipped.map(|skip| format!("skipped: {} ({})", skip.why, ago(skip.tick)));
+        let skipped = skipped.map(|skip| format!("skipped: {} ({})", skip.why, ago(skip.tick, now)));
         let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let sent = format!("reached {reached}, {} ({})", last.verdict, ago(last.tick));
+        let sent = format!("reached {reached}, {} ({})", last.verdict, ago(last.tick, now));
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),
@@ -282,20 +365,25 @@ fn shown(status: &Status, pauses: &Pauses, requests: &Requests, now: DateTime<Ut
         };
         let _ = writeln!(out, "  {key}: target {}, {what}", last.target);
     }
-    if let Some(pause) = &pauses.all {
-        let _ = writeln!(out, "everything is {pause}");
+}
+
+fn show_request(out: &mut String, key: &str, request: &Request, now: DateTime<Utc>) {
+    let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    // It counts as unknown: nothing is kept warm by it.
+    let future = if request.is_future(now) { " in the future," } else { "" };
+    let _ = writeln!(
+        out,
+        "{key} is asked for{future} until {}, {} environments{reason}",
+        seconds(request.until),
+        request.concurrency
+    );
+}
+
+/// How long ago that was, in words.
+fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match now.signed_duration_since(at).num_seconds() {
+        ..0 => "in the future".to_owned(),
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds => format!("{} min ago", seconds / 60),
     }
-    for (function, pause) in &pauses.functions {
-        let _ = writeln!(out, "{function} is {pause}");
-    }
-    for (key, request) in &requests.targets {
-        let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{key} is asked for until {}, {} environments{reason}",
-            seconds(request.until),
-            request.concurrency
-        );
-    }
-    out
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
+use tracing::{debug, info};
+
 use super::error::Failure;
 use super::place::S3Place;
 use crate::aws::{Bucket, Clients};
-use crate::engine::keeper::{Keeper, Lasting};
+use crate::engine::keeper::{Keeper, Lasting, StoreHealth};
 use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};
 
 /// A state store.
@@ -39,6 +42,22 @@ impl Store {
         }
     }
 
+    /// The same, without temporary files that processes have left behind which died while they wrote. Removing them
+    /// is never worth a failure.
+    pub async fn swept(self, now: DateTime<Utc>) -> Self {
+        if let Self::Directory(directory) = &self {
+            let swept = directory.clone();
+            match tokio::task::spawn_blocking(move || swept.remove_stale(now)).await {
+                Ok(Ok(0)) | Err(_) => {}
+                Ok(Ok(removed)) => info!(removed, "removed stale temporary files from the state store"),
+                Ok(Err(error)) => {
+                    debug!(%error, "the state store was not searched for stale temporary files")
+                }
+            }
+        }
+        self
+    }
+
     /// Plans and notes with it.
     pub fn keeper(self) -> Keeper<Self> {
         let lasting = match self {
@@ -46,6 +65,14 @@ impl Store {
             Self::Directory(_) | Self::S3(_) => Lasting::Yes,
         };
         Keeper::new(self, lasting)
+    }
+}
+
+/// How many ticks with an unavailable store that is, for a metric.
+pub fn unavailable(health: StoreHealth) -> u32 {
+    match health {
+        StoreHealth::Sound => 0,
+        StoreHealth::Unavailable => 1,
     }
 }
 

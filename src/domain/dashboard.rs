@@ -89,7 +89,14 @@ impl Source<'_> {
     }
 
     fn trouble(&self) -> Value {
-        let counts = [Metric::RoundsShort, Metric::Errors, Metric::Throttles, Metric::TicksStale];
+        let counts = [
+            Metric::RoundsShort,
+            Metric::Errors,
+            Metric::Throttles,
+            Metric::TicksStale,
+            Metric::EventsRefused,
+            Metric::StateUnavailable,
+        ];
         let behind =
             json!({ "stat": "Maximum", "label": "Configuration behind (s, right)", "yAxis": "right" });
         let mut metrics = counts.map(|metric| self.metric(metric, json!({}))).to_vec();

@@ -3,6 +3,9 @@
 //!
 //! Plain documents and pure functions on them. Where they are kept is not their business.
 
+mod bounded;
+mod served;
+mod shards;
 mod status;
 
 use std::borrow::Cow;
@@ -15,9 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};
-use super::schedule::{self, Minute};
+use super::future::{is_future, later};
+use super::schedule::Minute;
 
-pub use self::status::{LastRound, Skip, Status};
+pub use self::bounded::{Bounded, MOST_BYTES};
+pub use self::served::{Claim, LEASE, Served};
+pub use self::shards::{Shards, Taken};
+pub use self::status::{LastRound, Skip, Status, TickNote};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -30,11 +37,6 @@ pub const STATUS: &str = "status";
 
 /// Entries of targets that have not been heard of for so long are dropped. Above the longest interval, a day.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(2);
-/// How long a shard is remembered. Above what a delivery may be late: Lambda and EventBridge give up after two minutes
-/// each, as `template.yaml` has it.
-const SHARDS_LIVE: TimeDelta = TimeDelta::hours(1);
-/// The most shards in a document. An hour of a hundred shards a minute makes some 400 in each of 16 documents.
-const MOST_SHARDS: usize = 1_000;
 /// A request is at least so long remembered, so that a repeated delivery finds it. Above the longest `coalesce`.
 const REQUESTS_LIVE: TimeDelta = TimeDelta::hours(1);
 
@@ -91,12 +93,13 @@ pub enum Answered {
 
 impl Requests {
     /// Takes a request for the target of that [`key`]: within `rule`, and one with those that came shortly before.
-    pub fn ask(&mut self, key: &str, asked: &Asked, rule: &OnRequest) -> Answered {
+    /// `now` is the own clock: what is stored and lies in its future is dropped, as is what is too old.
+    pub fn ask(&mut self, key: &str, asked: &Asked, rule: &OnRequest, now: DateTime<Utc>) -> Answered {
+        self.prune(asked.at.min(now), now);
         let concurrency = asked.concurrency.min(rule.max_concurrency);
         let span = |length: Duration| TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-        let later = |length: TimeDelta| asked.at.checked_add_signed(length).unwrap_or(asked.at);
         let since = Minute::of(asked.at).instant();
-        let until = asked.keep_for.map_or(since, |keep| later(span(keep.min(rule.max_for))));
+        let until = asked.keep_for.map_or(since, |keep| later(asked.at, span(keep.min(rule.max_for))));
         let before = self.targets.get(key);
         let in_force = before.filter(|before| before.until > asked.at);
         let coalesced = before.filter(|before| {
@@ -118,24 +121,52 @@ impl Requests {
             None => Answered::Round(concurrency),
         };
         self.targets.insert(key.to_owned(), request);
-        self.targets.retain(|_, request| request.until.max(request.asked + REQUESTS_LIVE) > asked.at);
         answered
+    }
+
+    /// Drops what has passed at `at`, and what lies in the future of `now`.
+    fn prune(&mut self, at: DateTime<Utc>, now: DateTime<Utc>) {
+        self.targets.retain(|_, request| {
+            request.until.max(later(request.asked, REQUESTS_LIVE)) > at && !request.is_future(now)
+        });
+    }
+
+    /// The targets of which something in the future is stored: for a warning.
+    pub fn in_future(&self, now: DateTime<Utc>) -> Vec<&str> {
+        let future = self.targets.iter().filter(|(_, request)| request.is_future(now));
+        future.map(|(key, _)| key.as_str()).collect()
     }
 
     /// The request in force for a target.
     pub fn in_force(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
-        target.on_request.as_ref()?;
-        self.targets.get(&key(target)).filter(|request| request.since <= now && now < request.until)
+        let rule = target.on_request.as_ref()?;
+        let request = self.targets.get(&key(target))?;
+        (request.since <= now && now < request.ends(rule)).then_some(request)
     }
 }
 
 impl Request {
+    /// Whether it was asked for in the future of `now`. Then it counts as unknown.
+    pub fn is_future(&self, now: DateTime<Utc>) -> bool {
+        is_future(self.asked, now) || is_future(self.since, now)
+    }
+
+    /// Until when it is kept warm, at most as long as the configuration allows: requests that are one with it may
+    /// have come up to `coalesce` after it.
+    fn ends(&self, rule: &OnRequest) -> DateTime<Utc> {
+        let longest = TimeDelta::from_std(rule.coalesce.saturating_add(rule.max_for));
+        self.until.min(later(self.asked, longest.unwrap_or(TimeDelta::MAX)))
+    }
+
     /// The request as a window, so that the ordinary schedule keeps it, plans it and explains it.
     ///
     /// None when there is nothing to keep.
     fn window(&self, target: &Target) -> Option<Window> {
-        let length = self.until.signed_duration_since(self.since);
-        let rule = target.on_request.as_ref().filter(|_| length > TimeDelta::zero())?;
+        let rule = target.on_request.as_ref()?;
+        let length = self.ends(rule).signed_duration_since(self.since);
+        if length <= TimeDelta::zero() {
+            return None;
+        }
         let at = self.since;
         // One instant, as a cron expression with its year: the calendar has no other word for what happens once.
         let cron = format!(
@@ -225,119 +256,6 @@ impl Pauses {
 impl std::fmt::Display for Pause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "paused until {}: {}", self.until.to_rfc3339_opts(SecondsFormat::Secs, true), self.reason)
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------- served
-
-/// When each target was last served.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Served {
-    /// The minute since the epoch of the latest tick.
-    pub ticked: Option<i64>,
-    /// The minute since the epoch in which a target was last served, by target, see [`key`].
-    pub targets: BTreeMap<String, i64>,
-    /// Targets with pings that nobody has waited for to the end, and until when they may run.
-    pub busy: BTreeMap<String, DateTime<Utc>>,
-    /// A number drawn for the latest delivery that has taken targets on, as in [`Taken::by`].
-    pub claimed_by: Option<u32>,
-}
-
-impl Served {
-    /// What a tick at `now` serves; `previous` is the schedule's firing before.
-    ///
-    /// Whatever has been due for a target since it was last served: so what a lost tick has left is made up at the
-    /// next one, and what has been served in this minute is not served again. Targets of which nothing is known
-    /// have been due since the firing before, or since the latest tick when that is longer ago. A tick in this very
-    /// minute says nothing about them: it may be that of another process, which has other targets.
-    pub fn plan(&self, fleet: &Fleet, now: Minute, previous: Minute) -> Vec<schedule::Due> {
-        let unknown = self.ticked.map_or(previous, |ticked| Minute::from_epoch(ticked).min(previous));
-        let targets = fleet.targets.iter().enumerate();
-        let due = targets.filter_map(|(index, target)| {
-            let served = self.targets.get(&key(target)).map(|minute| Minute::from_epoch(*minute));
-            let why = schedule::due_since(target, served.unwrap_or(unknown), now)?;
-            Some(schedule::Due { index, target: schedule::target(target, now), why })
-        });
-        due.collect()
-    }
-
-    /// Whether pings that were left in flight may still run at `now`.
-    pub fn is_busy(&self, target: &Target, now: DateTime<Utc>) -> bool {
-        self.busy.get(&key(target)).is_some_and(|until| now < *until)
-    }
-
-    /// Notes what a tick at `minute` has served.
-    pub fn note<'t>(&mut self, minute: Minute, targets: impl IntoIterator<Item = &'t Target>) {
-        // Deliveries may overtake each other: what is known stays when it is newer.
-        self.ticked = self.ticked.max(Some(minute.epoch()));
-        for target in targets {
-            let served = self.targets.entry(key(target)).or_insert(i64::MIN);
-            *served = (*served).max(minute.epoch());
-        }
-        let forgotten = minute.epoch() - FORGOTTEN_AFTER.num_minutes();
-        self.targets.retain(|_, served| *served > forgotten);
-        self.busy.retain(|_, until| *until > minute.instant());
-    }
-
-    /// Takes back that a tick at `minute` has served the target of that [`key`]: it was served at `before`. Nothing
-    /// is taken back of what another tick has noted.
-    pub fn take_back(&mut self, key: &str, minute: Minute, before: Minute) {
-        if let Some(served) = self.targets.get_mut(key).filter(|served| **served == minute.epoch()) {
-            *served = before.epoch();
-        }
-    }
-
-    /// Notes until when the pings of targets may run that nobody has waited for to the end.
-    pub fn note_busy<'t>(&mut self, busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>) {
-        for (target, until) in busy {
-            let known = self.busy.entry(key(target)).or_insert(until);
-            *known = until.max(*known);
-        }
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------- shards
-
-/// Shards of large ticks that somebody has taken on, so that another delivery finds them. They are spread over several
-/// documents, because all shards of a tick are taken on at the same moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shards {
-    /// By [`super::shard::Shard::id`].
-    pub taken: BTreeMap<String, Taken>,
-}
-
-/// Who has taken a shard on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// A number drawn for this delivery: a write of which the answer was lost is known as one's own.
-    pub by: u32,
-}
-
-impl Shards {
-    /// The name of the document that a shard is in: `shards-` and the first digit of its id.
-    pub fn document(id: &str) -> String {
-        format!("shards-{}", id.get(..1).unwrap_or_default())
-    }
-
-    /// Takes a shard on for the delivery `by`; `false` when another delivery has it. Drops what is too old.
-    pub fn take(&mut self, id: &str, by: u32, now: DateTime<Utc>) -> bool {
-        if let Some(taken) = self.taken.get(id).filter(|taken| taken.at + SHARDS_LIVE > now) {
-            return taken.by == by;
-        }
-        self.taken.retain(|_, taken| taken.at + SHARDS_LIVE > now);
-        if self.taken.len() >= MOST_SHARDS {
-            let oldest = self.taken.iter().min_by_key(|(_, taken)| taken.at).map(|(id, _)| id.clone());
-            oldest.map(|oldest| self.taken.remove(&oldest));
-        }
-        self.taken.insert(id.to_owned(), Taken { at: now, by });
-        true
-    }
-
-    /// Gives back what the delivery `by` has taken on and not served.
-    pub fn give_back(&mut self, id: &str, by: u32) {
-        self.taken.retain(|known, taken| known != id || taken.by != by);
     }
 }
 

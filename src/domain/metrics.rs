@@ -88,6 +88,10 @@ pub enum Metric {
     CostUnknown,
     /// Events that came too late.
     TicksStale,
+    /// Events that were refused.
+    EventsRefused,
+    /// Ticks without the state store.
+    StateUnavailable,
     /// How long the configuration in force has been the last good one.
     ConfigAge,
     /// Environments wanted.
@@ -98,7 +102,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order in which they are sent and documented.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Pings,
         Self::ColdStarts,
         Self::Throttles,
@@ -111,6 +115,8 @@ impl Metric {
         Self::Functions,
         Self::CostUnknown,
         Self::TicksStale,
+        Self::EventsRefused,
+        Self::StateUnavailable,
         Self::ConfigAge,
         Self::Target,
         Self::Reached,
@@ -182,6 +188,18 @@ impl Metric {
                 Count,
                 FleetNotZero,
                 "events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them",
+            ),
+            Self::EventsRefused => (
+                "EventsRefused",
+                Count,
+                FleetNotZero,
+                "events that were refused, with the reason in the log: of no known kind, with mistakes, not allowed, or with a time more than a minute ahead; nothing was sent for them",
+            ),
+            Self::StateUnavailable => (
+                "StateUnavailable",
+                Count,
+                FleetNotZero,
+                "ticks, shards and requests for which the state store could not be read or written, with the reason in the log",
             ),
             Self::ConfigAge => (
                 "ConfigAge",
@@ -267,6 +285,10 @@ pub struct Circumstances {
     pub share: Share,
     /// Events that came too late.
     pub ticks_stale: u32,
+    /// Events that were refused.
+    pub events_refused: u32,
+    /// Ticks, shards and requests without the state store.
+    pub state_unavailable: u32,
     /// How long the configuration in force has been the last good one; none when it is what its source says.
     pub config_age: Option<Duration>,
 }
@@ -274,10 +296,15 @@ pub struct Circumstances {
 impl Circumstances {
     /// The data: of what is not zero.
     pub fn data(self) -> Vec<Datum> {
-        let stale = (self.ticks_stale > 0)
-            .then(|| datum(Metric::TicksStale, Vec::new(), f64::from(self.ticks_stale)));
+        let counts = [
+            (Metric::TicksStale, self.ticks_stale),
+            (Metric::EventsRefused, self.events_refused),
+            (Metric::StateUnavailable, self.state_unavailable),
+        ];
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        let counts = counts.map(|(metric, count)| datum(metric, Vec::new(), f64::from(count)));
         let age = self.config_age.map(|age| datum(Metric::ConfigAge, Vec::new(), age.as_secs_f64().round()));
-        stale.into_iter().chain(age).collect()
+        counts.chain(age).collect()
     }
 }
 
@@ -319,7 +346,9 @@ fn fleet_value(metric: Metric, report: &TickReport) -> Option<f64> {
             return (unknown > 0.0).then_some(unknown);
         }
         // Told by circumstances, not by the tick.
-        Metric::TicksStale | Metric::ConfigAge => return None,
+        Metric::TicksStale | Metric::EventsRefused | Metric::StateUnavailable | Metric::ConfigAge => {
+            return None;
+        }
         Metric::Target | Metric::Reached => return None,
     })
 }
@@ -340,6 +369,8 @@ fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
         | Metric::Functions
         | Metric::CostUnknown
         | Metric::TicksStale
+        | Metric::EventsRefused
+        | Metric::StateUnavailable
         | Metric::ConfigAge => None,
     }
 }
@@ -622,8 +653,13 @@ mod tests {
 
     #[test]
     fn what_is_sent_agrees_with_the_table() {
-        let age = Some(Duration::from_millis(90_400));
-        let circumstances = Circumstances { ticks_stale: 2, config_age: age, ..Circumstances::default() };
+        let circumstances = Circumstances {
+            share: Share::Whole,
+            ticks_stale: 2,
+            events_refused: 1,
+            state_unavailable: 1,
+            config_age: Some(Duration::from_millis(90_400)),
+        };
         let batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function), circumstances);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
@@ -649,6 +685,10 @@ mod tests {
         let data = circumstances.data();
         let told: Vec<_> = data.iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(told, [("TicksStale", 2.0), ("ConfigAge", 90.0)]);
+        let circumstances =
+            Circumstances { events_refused: 1, state_unavailable: 3, ..Circumstances::default() };
+        let told: Vec<_> = circumstances.data().iter().map(|datum| (datum.name, datum.value)).collect();
+        assert_eq!(told, [("EventsRefused", 1.0), ("StateUnavailable", 3.0)]);
     }
 
     #[test]
@@ -735,6 +775,8 @@ mod tests {
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
         | `TicksStale` | Count | fleet, when not 0 | events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them |
+        | `EventsRefused` | Count | fleet, when not 0 | events that were refused, with the reason in the log: of no known kind, with mistakes, not allowed, or with a time more than a minute ahead; nothing was sent for them |
+        | `StateUnavailable` | Count | fleet, when not 0 | ticks, shards and requests for which the state store could not be read or written, with the reason in the log |
         | `ConfigAge` | Seconds | fleet, when not 0 | how long the configuration in force has not been what its source says, because that is refused or cannot be read |
         | `Target` | Count | target | environments wanted |
         | `Reached` | Count | target | environments proven; not sent when unknown |

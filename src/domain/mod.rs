@@ -9,6 +9,7 @@ pub mod dashboard;
 pub mod events;
 pub mod fleet;
 pub mod function;
+pub mod future;
 pub mod iam;
 pub mod ledger;
 pub mod metrics;

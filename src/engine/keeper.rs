@@ -1,25 +1,38 @@
 //! Planning with what outlives the process, and noting what came of it.
 //!
 //! When the store cannot be read, the schedule alone decides: a fleet that is pinged once too often is better off
-//! than one that goes cold. Pauses that were read before stay in force.
+//! than one that goes cold. Pauses that this process has read before stay in force. Whatever a tick needs is read side
+//! by side, and all of it within [`READ_WITHIN`].
 
-use std::collections::{BTreeMap, HashSet};
+mod note;
+mod trouble;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tracing::error;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
-use super::state::{State, Unavailable, read, update};
+use self::trouble::Trouble;
+use super::state::{Document, State, Unavailable, before, parsed, read, update, update_seen};
 use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::future::later;
 use crate::domain::ledger::{
     self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, Skipped};
 
-/// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
-const BUSY_MARGIN: TimeDelta = TimeDelta::seconds(20);
+/// How long the store may delay the first ping of a tick.
+pub const READ_WITHIN: Duration = Duration::from_secs(3);
+/// How long a write may take that nothing waits for but the end of a tick, or that must not be lost.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// How often the lease of a tick's claims is renewed: twice before it would lapse.
+const RENEW_EVERY: Duration = Duration::from_secs(30);
 
 /// Whether documents outlive the process. Those that do not tell nothing of what other processes have served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +57,35 @@ pub enum Cause {
     Asked,
 }
 
+/// Whether the state store did what was asked of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use]
+pub enum StoreHealth {
+    /// It did, or there is none.
+    #[default]
+    Sound,
+    /// A document could not be read or written, and the log has the reason.
+    Unavailable,
+}
+
+impl StoreHealth {
+    /// The worse of the two.
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::Sound { other } else { self }
+    }
+}
+
 /// Plans ticks with a state store.
 #[derive(Debug)]
 pub struct Keeper<S> {
-    state: S,
+    state: Arc<S>,
     lasting: Lasting,
-    pauses: Mutex<Pauses>,
+    /// The pauses as they were last read; none when they never were.
+    pauses: Mutex<Option<Pauses>>,
     /// Those of this process: what there is to go by when the store does not last, or cannot be read.
     shards: Mutex<Shards>,
+    /// Whether it was logged that the store holds times in the future.
+    warned: AtomicBool,
 }
 
 /// A shard that has been taken on.
@@ -69,8 +103,40 @@ pub struct Plan {
     pub due: Vec<Due>,
     /// Rounds that are due and not to be sent.
     pub skipped: Vec<RoundRecord>,
-    /// What was noted as served, by [`ledger::key`], and what was noted before.
-    claimed: BTreeMap<String, Option<i64>>,
+    /// Whether the store could be read and written.
+    pub health: StoreHealth,
+    /// Whether nothing is known of pauses: they cannot be read, and this process never has read them.
+    pauses_unknown: bool,
+    /// The claim on the targets of `due`; none when nothing was claimed.
+    claim: Option<Lease>,
+}
+
+/// The claim of a plan. It is renewed until this is dropped.
+#[derive(Debug)]
+struct Lease {
+    by: u32,
+    renewing: AbortHandle,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+/// Which targets of those that are due are pinged.
+#[derive(Debug, Clone, Default)]
+struct Sifted {
+    due: Vec<Due>,
+    skipped: Vec<RoundRecord>,
+}
+
+/// What is known before a tick.
+struct Known {
+    requests: Requests,
+    pauses: Option<Pauses>,
+    /// The document of what was served; none when it cannot be read.
+    served: Option<(Option<Document>, Served)>,
 }
 
 impl Plan {
@@ -83,7 +149,13 @@ impl Plan {
 impl<S: State> Keeper<S> {
     /// A keeper of what is in `state`.
     pub fn new(state: S, lasting: Lasting) -> Self {
-        Self { state, lasting, pauses: Mutex::default(), shards: Mutex::default() }
+        Self {
+            state: Arc::new(state),
+            lasting,
+            pauses: Mutex::default(),
+            shards: Mutex::default(),
+            warned: AtomicBool::new(false),
+        }
     }
 
     /// The store.
@@ -96,294 +168,254 @@ impl<S: State> Keeper<S> {
         self.lasting
     }
 
-    /// What a tick at `now` serves; `previous` is the schedule's firing before. What it serves is noted at once: of
-    /// two deliveries of the same minute, one finds that the other has it.
-    pub async fn plan(&self, fleet: &Fleet, now: DateTime<Utc>, previous: Minute) -> Plan {
-        let minute = Minute::of(now);
-        let fleet = &*self.with_requests(fleet, now).await;
-        let mut claimed = BTreeMap::new();
-        let due = match self.lasting {
-            Lasting::No => schedule::plan_tick(fleet, minute, Mode::DueSince(previous)),
-            Lasting::Yes => {
-                let pauses = self.pauses().await;
-                // A write of which the answer was lost is run again, and has to be known as one's own.
+    /// What a tick at `at` serves; `previous` is the schedule's firing before, `now` the own clock. What it serves is
+    /// claimed at once: of two deliveries of the same minute, one finds that the other has it. The claim holds while
+    /// the plan lives, and [`Self::note`] ends it.
+    pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
+        let minute = Minute::of(at);
+        let deadline = Instant::now() + READ_WITHIN;
+        let mut trouble = Trouble::default();
+        let known = self.known(fleet, now, deadline, &mut trouble).await;
+        let fleet = &*ledger::with_requests(fleet, &known.requests, at);
+        let pauses = known.pauses.clone().unwrap_or_default();
+        let mut claim = None;
+        let sifted = match known.served {
+            None => {
+                let due = schedule::plan_tick(fleet, minute, Mode::DueSince(previous));
+                sift(fleet, &due, &pauses, &Served::default(), now)
+            }
+            Some((document, served)) => {
                 let by = rand::random();
-                let mut mine = None;
-                let claim = |served: &mut Served| {
-                    if let Some(mine) = mine.take_if(|_| served.claimed_by == Some(by)) {
+                let mut mine: Option<Sifted> = None;
+                let claiming = |served: &mut Served| {
+                    // A write of which the answer was lost is run again, and has to be recognised as one's own.
+                    if let Some(mine) = mine.take_if(|_| served.is_claimed_by(by)) {
                         return mine;
                     }
-                    let due = served.plan(fleet, minute, previous);
-                    let targets = due.iter().filter_map(|due| fleet.targets.get(due.index));
-                    let free: Vec<&Target> = targets
-                        .filter(|target| pauses.of(target, now).is_none() && !served.is_busy(target, now))
-                        .collect();
-                    let before = |target: &&Target| {
-                        let key = ledger::key(target);
-                        let before = served.targets.get(&key).copied();
-                        (key, before)
-                    };
-                    let claimed: BTreeMap<_, _> = free.iter().map(before).collect();
-                    served.claimed_by = if free.is_empty() { served.claimed_by } else { Some(by) };
-                    served.note(minute, free);
-                    mine = Some((due.clone(), claimed.clone()));
-                    (due, claimed)
+                    let due = served.plan(fleet, minute, previous, now);
+                    let sifted = sift(fleet, &due, &pauses, served, now);
+                    served.claim(by, minute, previous, now, sifted.due.iter().map(|due| due.target.as_ref()));
+                    mine = Some(sifted.clone());
+                    sifted
                 };
-                match update(&self.state, SERVED, claim).await {
-                    Ok((due, noted)) => {
-                        claimed = noted;
-                        due
+                match before(deadline, update_seen(&*self.state, SERVED, document, claiming)).await {
+                    Ok(sifted) => {
+                        claim = (!sifted.due.is_empty()).then(|| self.lease(by, now));
+                        sifted
                     }
                     Err(unavailable) => {
-                        say(&unavailable, "what was served before is not known");
-                        schedule::plan_tick(fleet, minute, Mode::DueSince(previous))
+                        trouble.met(unavailable, "another process may serve the same targets");
+                        let due = served.plan(fleet, minute, previous, now);
+                        sift(fleet, &due, &pauses, &served, now)
                     }
                 }
             }
         };
-        Plan { claimed, ..self.sift(fleet, now, &due).await }
+        Plan { claim, ..self.planned(sifted, known.pauses.is_none(), trouble) }
     }
 
     /// What a tick would serve; nothing is noted. `at` decides what is due, and with [`Mode::DueSince`] what was
     /// served before does so too. The pings would be sent `now`, so pauses and pings in flight are those of now.
     pub async fn look(&self, fleet: &Fleet, mode: Mode, at: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
         let minute = Minute::of(at);
-        let fleet = &*self.with_requests(fleet, at).await;
-        let due = match (mode, self.lasting) {
-            (Mode::DueSince(previous), Lasting::Yes) => match read::<Served>(&self.state, SERVED).await {
-                Ok(served) => served.plan(fleet, minute, previous),
-                Err(unavailable) => {
-                    say(&unavailable, "what was served before is not known");
-                    schedule::plan_tick(fleet, minute, mode)
-                }
-            },
+        let deadline = Instant::now() + READ_WITHIN;
+        let mut trouble = Trouble::default();
+        let known = self.known(fleet, now, deadline, &mut trouble).await;
+        let fleet = &*ledger::with_requests(fleet, &known.requests, at);
+        let served = known.served.map(|(_, served)| served);
+        let due = match (mode, &served) {
+            (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
             _ => schedule::plan_tick(fleet, minute, mode),
         };
-        self.sift(fleet, now, &due).await
+        let pauses = known.pauses.as_ref();
+        let sifted =
+            sift(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
+        self.planned(sifted, pauses.is_none(), trouble)
     }
 
-    /// What is to be done about a request for these targets, each of which allows it.
+    fn planned(&self, sifted: Sifted, pauses_unknown: bool, trouble: Trouble) -> Plan {
+        let Sifted { due, skipped } = sifted;
+        Plan { due, skipped, health: trouble.log(), pauses_unknown, claim: None }
+    }
+
+    /// What is to be done about a request for these targets, each of which allows it. `now` is the own clock.
     ///
     /// # Errors
-    /// When the request cannot be kept: whoever delivers it should try again.
-    pub async fn request(&self, targets: &[&Target], asked: &Asked) -> Result<Plan, Unavailable> {
+    /// When the request is to be kept and cannot be: whoever delivers it should try again.
+    pub async fn request(
+        &self,
+        targets: &[&Target],
+        asked: &Asked,
+        now: DateTime<Utc>,
+    ) -> Result<Plan, Unavailable> {
         let ask = |requests: &mut Requests| -> Vec<Option<Answered>> {
             let ask = |target: &&Target| {
-                Some(requests.ask(&ledger::key(target), asked, target.on_request.as_ref()?))
+                Some(requests.ask(&ledger::key(target), asked, target.on_request.as_ref()?, now))
             };
             targets.iter().map(ask).collect()
         };
-        let answers = update(&self.state, REQUESTS, ask).await?;
-        let pauses = self.pauses().await;
-        let mut plan = Plan::default();
+        let started = Instant::now();
+        // What is to be kept must not be lost; a single round does not wait for long.
+        let within = if asked.keep_for.is_some() { WRITE_WITHIN } else { READ_WITHIN };
+        let mut trouble = Trouble::default();
+        let mut unread = Trouble::default();
+        let (answers, pauses) = tokio::join!(
+            before(started + within, update(&*self.state, REQUESTS, ask)),
+            self.pauses(started + READ_WITHIN, &mut unread),
+        );
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(unavailable) if asked.keep_for.is_some() => return Err(unavailable),
+            Err(unavailable) => {
+                trouble.met(unavailable, "requests shortly after this one are not one with it");
+                let most = |target: &&Target| {
+                    let rule = target.on_request.as_ref()?;
+                    Some(Answered::Round(asked.concurrency.min(rule.max_concurrency)))
+                };
+                targets.iter().map(most).collect()
+            }
+        };
+        trouble.and(unread);
+        let paused = |target: &Target| pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
+        let mut sifted = Sifted::default();
         for (target, answer) in targets.iter().zip(answers) {
             match answer {
                 None => {}
-                Some(Answered::Round(wanted) | Answered::Coalesced(wanted))
-                    if pauses.of(target, asked.at).is_some() =>
-                {
-                    plan.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Paused));
+                Some(Answered::Round(wanted) | Answered::Coalesced(wanted)) if paused(target) => {
+                    sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Paused));
                 }
                 Some(Answered::Round(concurrency)) => {
-                    plan.due.push(Due { target: Arc::new((*target).clone()), concurrency });
+                    sifted.due.push(Due { target: Arc::new((*target).clone()), concurrency });
                 }
                 Some(Answered::Coalesced(wanted)) => {
-                    plan.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Coalesced));
+                    sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Coalesced));
                 }
             }
         }
-        Ok(plan)
+        Ok(self.planned(sifted, pauses.is_none(), trouble))
     }
 
-    /// Takes a shard on, by its id: none when another delivery of it has been taken on before.
-    pub async fn take_shard(&self, id: &str, now: DateTime<Utc>) -> Option<TakenShard> {
+    /// Takes a shard on, by its id: none when another delivery of it has been taken on before. When the store is
+    /// unavailable, this process's own memory decides.
+    pub async fn take_shard(&self, id: &str, now: DateTime<Utc>) -> (Option<TakenShard>, StoreHealth) {
         let by = rand::random();
         if !self.shards().take(id, by, now) {
-            return None;
+            return (None, StoreHealth::Sound);
         }
+        let mut trouble = Trouble::default();
         let first = match self.lasting {
             Lasting::No => true,
             Lasting::Yes => {
                 let take = |shards: &mut Shards| shards.take(id, by, now);
-                update(&self.state, &Shards::document(id), take).await.unwrap_or_else(|unavailable| {
-                    say(&unavailable, "whether the shard was served before is not known");
+                let document = Shards::document(id);
+                let taken = update(&*self.state, &document, take);
+                before(Instant::now() + READ_WITHIN, taken).await.unwrap_or_else(|unavailable| {
+                    trouble.met(unavailable, "whether the shard was served before is not known");
                     true
                 })
             }
         };
-        first.then(|| TakenShard { id: id.to_owned(), by })
+        (first.then(|| TakenShard { id: id.to_owned(), by }), trouble.log())
     }
 
     /// Gives back a shard of which nothing was sent: another delivery may serve it.
-    pub async fn give_back(&self, TakenShard { id, by }: TakenShard) {
+    pub async fn give_back(&self, TakenShard { id, by }: TakenShard) -> StoreHealth {
         self.shards().give_back(&id, by);
-        if self.lasting == Lasting::No {
-            return;
+        let mut trouble = Trouble::default();
+        if self.lasting == Lasting::Yes {
+            let give_back = |shards: &mut Shards| shards.give_back(&id, by);
+            let document = Shards::document(&id);
+            let given = update(&*self.state, &document, give_back);
+            if let Err(unavailable) = before(Instant::now() + WRITE_WITHIN, given).await {
+                trouble.met(unavailable, "the shard passes for served");
+            }
         }
-        let give_back = |shards: &mut Shards| shards.give_back(&id, by);
-        if let Err(unavailable) = update(&self.state, &Shards::document(&id), give_back).await {
-            say(&unavailable, "the shard passes for served");
-        }
+        trouble.log()
     }
 
     fn shards(&self) -> MutexGuard<'_, Shards> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fleet with the requests in force, each as a window of its target.
-    pub async fn with_requests<'f>(
+    /// Reads everything that a tick is planned with, side by side.
+    async fn known(
         &self,
-        fleet: &'f Fleet,
+        fleet: &Fleet,
         now: DateTime<Utc>,
-    ) -> std::borrow::Cow<'f, Fleet> {
-        let requests = if fleet.targets.iter().any(|target| target.on_request.is_some()) {
-            read::<Requests>(&self.state, REQUESTS).await.unwrap_or_else(|unavailable| {
-                say(&unavailable, "requests in force are not known");
-                Requests::default()
-            })
-        } else {
+        deadline: Instant,
+        trouble: &mut Trouble,
+    ) -> Known {
+        let mut unread = Trouble::default();
+        let (requests, pauses, served) = tokio::join!(
+            self.requests(fleet, deadline),
+            self.pauses(deadline, &mut unread),
+            self.served(deadline),
+        );
+        let requests = requests.unwrap_or_else(|unavailable| {
+            trouble.met(unavailable, "requests in force are not known");
             Requests::default()
-        };
-        ledger::with_requests(fleet, &requests, now)
-    }
-
-    /// The pauses in force, as they were last known when they cannot be read.
-    async fn pauses(&self) -> Pauses {
-        match read::<Pauses>(&self.state, PAUSES).await {
-            Ok(pauses) => {
-                self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&pauses);
-                pauses
-            }
-            Err(unavailable) => {
-                say(&unavailable, "pauses are as they were last known");
-                self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone()
-            }
-        }
-    }
-
-    /// Tells what is sent from what is skipped.
-    async fn sift(&self, fleet: &Fleet, now: DateTime<Utc>, due: &[schedule::Due]) -> Plan {
-        let pauses = self.pauses().await;
-        let busy = match self.lasting {
-            Lasting::Yes => read::<Served>(&self.state, SERVED).await.unwrap_or_default(),
-            Lasting::No => Served::default(),
-        };
-        let mut plan = Plan::default();
-        for due in due {
-            let Some(target) = fleet.targets.get(due.index) else { continue };
-            if let Some(pause) = pauses.of(target, now) {
-                tracing::info!(function = %target.label, region = %target.region(), "{pause}");
-                plan.skipped.push(RoundRecord::skipped(target, due.target, Skipped::Paused));
-            } else if busy.is_busy(target, now) {
-                plan.skipped.push(RoundRecord::skipped(target, due.target, Skipped::InFlight));
-            } else {
-                plan.due.push(Due { target: Arc::new(target.clone()), concurrency: due.target });
-            }
-        }
-        plan
-    }
-
-    /// Notes how rounds went, when they have ended at `now`: what was not served after all is late at the next tick,
-    /// what is still in flight is left alone until it must have ended, and people can ask how it went.
-    ///
-    /// `sent` are the rounds that were given out.
-    pub async fn note(
-        &self,
-        plan: &Plan,
-        sent: &[Due],
-        report: &TickReport,
-        cause: Cause,
-        now: DateTime<Utc>,
-    ) {
-        if self.lasting == Lasting::No {
-            return;
-        }
-        let minute = Minute::of(report.tick);
-        // Which minute each target goes back to.
-        let undone: Vec<(String, Minute)> = match cause {
-            Cause::Schedule { .. } | Cause::Shard => {
-                let undone = left_undone(sent, report);
-                let undone = sent
-                    .iter()
-                    .map(|due| (ledger::key(&due.target), due))
-                    .filter(|(key, _)| undone.contains(key));
-                let before = |(key, due): (String, &Due)| {
-                    // An interval ago, when nothing is known: there is a due minute in every interval.
-                    let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
-                    let before = plan.claimed.get(&key).copied().flatten().map(Minute::from_epoch);
-                    (key, before.unwrap_or(interval_ago))
-                };
-                undone.map(before).collect()
-            }
-            // It was never noted that these were served.
-            Cause::Asked => Vec::new(),
-        };
-        let in_flight = |due: &&Due| {
-            report.unfinished.iter().any(|left| {
-                left.reason == UnfinishedReason::InFlight
-                    && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
-            })
-        };
-        let busy = sent.iter().filter(in_flight).map(|due| {
-            let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
-            // They may have been released in the last moment, however long ago the tick's own time is.
-            (due.target.as_ref(), now + timeout + BUSY_MARGIN)
         });
-        let busy: Vec<(&Target, DateTime<Utc>)> = busy.collect();
-        if !undone.is_empty() || !busy.is_empty() {
-            let correct = |served: &mut Served| {
-                for (key, before) in &undone {
-                    served.take_back(key, minute, *before);
-                }
-                served.note_busy(busy.iter().copied());
-            };
-            if let Err(unavailable) = update(&self.state, SERVED, correct).await {
-                say(&unavailable, "what was left undone is not noted");
-            }
+        let served = served.unwrap_or_else(|unavailable| {
+            trouble.met(unavailable, "what was served before is not known");
+            None
+        });
+        trouble.and(unread);
+        let in_future = served.iter().flat_map(|(_, served)| served.in_future(now));
+        let in_future: Vec<&str> = in_future.chain(requests.in_future(now)).collect();
+        if !in_future.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+            warn!(%now, of = %in_future.join(", "),
+                "the state store holds times in the future, which count as unknown: a clock is or was wrong");
         }
-        let document = match cause {
-            Cause::Schedule { .. } | Cause::Asked => STATUS.to_owned(),
-            Cause::Shard => Status::document_of(&report.rounds),
-        };
-        let status = |status: &mut Status| match cause {
-            Cause::Schedule { config_behind_since } => status.note_tick(report, config_behind_since),
-            Cause::Shard => status.note_rounds(&report.rounds, report.tick),
-            // Whatever minute was asked for, the pings were sent now.
-            Cause::Asked => status.note_rounds(&report.rounds, now),
-        };
-        if let Err(unavailable) = update(&self.state, &document, status).await {
-            say(&unavailable, "how the tick went is not noted");
-        }
+        Known { requests, pauses, served }
     }
 
-    /// Notes that a request's rounds have served their targets at this minute, as far as they have as many as the
-    /// schedule wants.
-    pub async fn note_request(&self, fleet: &Fleet, sent: &[Due], report: &TickReport) {
-        if self.lasting == Lasting::No || sent.is_empty() {
-            return;
+    /// The requests in force; none are read when no target allows any.
+    async fn requests(&self, fleet: &Fleet, deadline: Instant) -> Result<Requests, Unavailable> {
+        if fleet.targets.iter().all(|target| target.on_request.is_none()) {
+            return Ok(Requests::default());
         }
-        let minute = Minute::of(report.tick);
-        let undone = left_undone(sent, report);
-        let fleet = &*self.with_requests(fleet, report.tick).await;
-        let enough = |due: &&Due| {
-            let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
-            scheduled.is_some_and(|target| schedule::target(target, minute) <= due.concurrency)
-                && !undone.contains(&ledger::key(&due.target))
-        };
-        let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();
-        // Only what is noted of the targets: the tick of this minute may still come.
-        let note = |served: &mut Served| {
-            let ticked = served.ticked;
-            served.note(minute, targets.iter().copied());
-            served.ticked = ticked;
-        };
-        if let Err(unavailable) = update(&self.state, SERVED, note).await {
-            say(&unavailable, "the request's rounds are not noted");
+        before(deadline, read(&*self.state, REQUESTS)).await
+    }
+
+    /// What was served before; none when nothing outlives the process.
+    async fn served(&self, deadline: Instant) -> Result<Option<(Option<Document>, Served)>, Unavailable> {
+        if self.lasting == Lasting::No {
+            return Ok(None);
         }
-        let status = |status: &mut Status| status.note_rounds(&report.rounds, report.tick);
-        if let Err(unavailable) = update(&self.state, STATUS, status).await {
-            say(&unavailable, "how the request went is not noted");
+        let document = before(deadline, self.state.get(SERVED)).await?;
+        let served = parsed(SERVED, document.as_ref())?;
+        Ok(Some((document, served)))
+    }
+
+    /// The pauses, as they were last read when they cannot be read now; none when they never were.
+    async fn pauses(&self, deadline: Instant, trouble: &mut Trouble) -> Option<Pauses> {
+        let read = before(deadline, read::<Pauses>(&*self.state, PAUSES)).await;
+        let mut last = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(pauses) => *last = Some(pauses),
+            Err(unavailable) if last.is_some() => {
+                trouble.met(unavailable, "pauses are as they were last read")
+            }
+            Err(unavailable) => trouble.met(unavailable, "pauses unknown"),
         }
+        last.clone()
+    }
+
+    /// Renews the claim `by` of a plan made at `now` until it is dropped.
+    fn lease(&self, by: u32, now: DateTime<Utc>) -> Lease {
+        let (state, started) = (Arc::clone(&self.state), Instant::now());
+        let renewing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                let now = later(now, TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX));
+                let renew = |served: &mut Served| served.renew(by, now);
+                let renewed = update(&*state, SERVED, renew);
+                if let Err(unavailable) = before(Instant::now() + RENEW_EVERY, renewed).await {
+                    warn!("{unavailable}; another process may serve targets that are being served");
+                }
+            }
+        });
+        Lease { by, renewing: renewing.abort_handle() }
     }
 }
 
@@ -401,33 +433,27 @@ pub async fn status(state: &impl State) -> Result<Status, Unavailable> {
     Ok(status)
 }
 
-/// Keys of targets whose rounds were neither sent nor handed on.
-fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
-    let undone = |target: &Target| {
-        report.unfinished.iter().any(|left| {
-            left.reason == UnfinishedReason::Deadline
-                && is_of(target, left.region, &left.function, left.qualifier.as_deref())
-        }) || report.rounds.iter().any(|round| {
-            round.skipped == Some(Skipped::InFlight)
-                && is_of(target, round.region, &round.function, round.qualifier.as_deref())
-        })
-    };
-    sent.iter().filter(|due| undone(&due.target)).map(|due| ledger::key(&due.target)).collect()
-}
-
-fn is_of(
-    target: &Target,
-    region: crate::domain::function::Region,
-    function: &str,
-    qualifier: Option<&str>,
-) -> bool {
-    target.region() == region
-        && target.id.qualifier.as_ref().map(|own| own.as_str()) == qualifier
-        && target.id.unqualified() == function
-}
-
-fn say(unavailable: &Unavailable, so: &str) {
-    error!("{unavailable}; {so}");
+/// Which targets of those that are due are pinged: neither paused nor busy at `now`.
+fn sift(
+    fleet: &Fleet,
+    due: &[schedule::Due],
+    pauses: &Pauses,
+    served: &Served,
+    now: DateTime<Utc>,
+) -> Sifted {
+    let mut sifted = Sifted::default();
+    for due in due {
+        let Some(target) = fleet.targets.get(due.index) else { continue };
+        if let Some(pause) = pauses.of(target, now) {
+            info!(function = %target.label, region = %target.region(), "{pause}");
+            sifted.skipped.push(RoundRecord::skipped(target, due.target, Skipped::Paused));
+        } else if served.is_busy(target, now) {
+            sifted.skipped.push(RoundRecord::skipped(target, due.target, Skipped::InFlight));
+        } else {
+            sifted.due.push(Due { target: Arc::new(target.clone()), concurrency: due.target });
+        }
+    }
+    sifted
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ use crate::domain::metrics::{Batch, Circumstances};
 use crate::domain::round::{Answer, Exchange};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
+mod clocks;
+
 /// What the scripted Lambda does with the pings of one function.
 #[derive(Debug, Clone, Copy)]
 enum Script {
@@ -296,7 +298,7 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
     // The 10:01 tick is in flight when the stop comes: it is finished and reported.
     tokio::time::sleep(Duration::from_secs(41)).await;
     stopper.stop();
-    daemon.await.unwrap();
+    assert_eq!(daemon.await.unwrap().lost_ticks, 0);
     let firings: Vec<String> = diary
         .firings
         .lock()

@@ -17,6 +17,11 @@ functions:
     windows: [{ days: daily, hours: all-day, concurrency: 3, except: [holidays] }]
 ";
 
+/// The same, due every minute.
+fn every_minute() -> String {
+    FLEET.replace("eu-west-2 }", "eu-west-2, interval: 1m }")
+}
+
 struct Account {
     emulate: Emulate,
     folder: tempfile::TempDir,
@@ -459,17 +464,134 @@ fn another_minute_than_the_present_is_not_noted() {
 #[test]
 fn a_store_that_cannot_be_read_stops_no_tick() {
     let account = Account::new();
+    account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
     for document in ["pauses", "served", "status"] {
         write(&state, &format!("{document}.1.json"), "not json");
     }
     let state = state.to_str().unwrap();
-    let tick = account.run(&["run", "--once", "--json", "--state", state, &configs]);
-    assert_eq!(rounds(&tick.json()), ["checkout 3 reached"]);
-    assert!(tick.stderr.contains("`pauses` cannot be read"), "{}", tick.stderr);
+    for more in [&[][..], &["--due-only"]] {
+        let args = ["run", "--once", "--json", "--state", state, &configs];
+        let tick = account.run(&[&args[..], more].concat());
+        assert_eq!((tick.code, rounds(&tick.json())), (1, vec!["checkout 3 reached".to_owned()]));
+        let lines: Vec<_> = tick.stderr.lines().filter(|line| line.contains("StateUnavailable")).collect();
+        let [line] = lines[..] else { panic!("one line: {}", tick.stderr) };
+        assert!(line.contains("cannot be read") && line.contains("pauses unknown"), "{line}");
+        assert_eq!(tick.stderr.lines().count(), 1, "{}", tick.stderr);
+    }
+    let metrics = account.emulate.observations()["metrics"].to_string();
+    assert!(metrics.contains("StateUnavailable"), "{metrics}");
     let wrong = account.run(&["run", "--once", "--state", "s3://", &configs]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{}", wrong.stderr);
+}
+
+#[test]
+fn what_of_the_status_cannot_be_read_is_unknown_and_the_rest_is_shown() {
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    let folder = state.to_str().unwrap();
+    assert_eq!(account.run(&["run", "--once", "--state", folder, &configs]).code, 0);
+    write(&state, "pauses.1.json", "not json");
+    let shown = account.run(&["status", "--state", folder]);
+    assert_eq!(shown.code, 1);
+    assert!(shown.stdout.contains("  checkout eu-west-2: target 3, reached 3"), "{}", shown.stdout);
+    assert!(shown.stdout.ends_with("pauses unknown\n"), "{}", shown.stdout);
+    assert!(shown.stderr.contains("`pauses` cannot be read"), "{}", shown.stderr);
+    let shown = account.run(&["status", "checkout", "--json", "--state", folder]);
+    let object = shown.json();
+    assert_eq!((shown.code, &object["pauses"], &object["requests"]), (1, &Value::Null, &json!([])));
+    assert_eq!(object["status"]["targets"][0]["reached"], 3);
+}
+
+#[test]
+fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
+    let account = Account::new();
+    account.write("fleet.yaml", &every_minute());
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    let fifo = state.join("served.1.json");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::os::unix::fs::symlink("/proc/self/environ", state.join("pauses.1.json")).unwrap();
+    std::fs::create_dir(state.join("status.1.json")).unwrap();
+    let folder = state.to_str().unwrap();
+    let tick = account.run(&["run", "--once", "--due-only", "--json", "--state", folder, &configs]);
+    assert_eq!((tick.code, rounds(&tick.json())), (1, vec!["checkout 3 reached".to_owned()]));
+    assert!(tick.stderr.contains("served.1.json is refused: it is no regular file"), "{}", tick.stderr);
+    let shown = account.run(&["status", "--state", folder]);
+    assert_eq!(shown.code, 1);
+    assert!(shown.stderr.contains("pauses.1.json is refused: it is a symbolic link"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("status.1.json is refused: it is no regular file"), "{}", shown.stderr);
+}
+
+#[test]
+fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
+    let account = Account::new();
+    account.write("fleet.yaml", &every_minute());
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    let tomorrow = minutes_from_now(24 * 60);
+    let minute = tomorrow.timestamp() / 60;
+    let served = json!({ "ticked": minute, "targets": { "checkout eu-west-2": minute }, "busy": {} });
+    write(&state, "served.1.json", &served.to_string());
+    // The last instant that there is.
+    let last = json!({ "tick": "+262142-12-31T23:59:59Z", "target": 3, "reached": 3, "verdict": "reached" });
+    let status = json!({ "tick": tomorrow, "duration_ms": 1, "unfinished": 0, "targets": { "checkout eu-west-2": last } });
+    write(&state, "status.1.json", &status.to_string());
+    let folder = state.to_str().unwrap();
+    let shown = account.run(&["status", "--state", folder]);
+    assert_eq!((shown.code, shown.stdout.matches("(in the future)").count()), (0, 2), "{}", shown.stdout);
+    let due = ["run", "--once", "--due-only", "--json", "--state", folder, &configs];
+    let tick = account.run(&due);
+    assert_eq!(
+        (tick.code, rounds(&tick.json())),
+        (0, vec!["checkout 3 reached".to_owned()]),
+        "{}",
+        tick.stderr
+    );
+    assert_eq!(tick.stderr.matches("holds times in the future").count(), 1, "{}", tick.stderr);
+    let again = account.run(&due);
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "repaired");
+    let shown = account.run(&["status", "--state", folder]);
+    assert!(!shown.stdout.contains("in the future"), "{}", shown.stdout);
+}
+
+#[test]
+fn the_claim_of_a_process_that_was_killed_is_made_up_for() {
+    use crate::support::{Holding, Running};
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    let folder = state.to_str().unwrap();
+    let lambda = Holding::new();
+    let mut command = with_aws(warmd(&["run", "--state", folder, &configs]), &account.emulate.endpoint);
+    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
+    let running = Running::start(command);
+    let _never_answered = lambda.ping();
+    running.signal("KILL");
+    drop(running);
+    let due = ["run", "--once", "--due-only", "--json", "--state", folder, &configs];
+    assert!(rounds(&account.run(&due).json()).is_empty(), "its lease holds for a minute");
+    let newest = |number: u32| state.join(format!("served.{number}.json"));
+    let number = (1..9).rev().find(|number| newest(*number).exists()).unwrap();
+    let mut served: Value = serde_json::from_slice(&std::fs::read(newest(number)).unwrap()).unwrap();
+    assert_eq!(served["targets"], json!({}), "nothing is noted as served");
+    served["claims"]["checkout eu-west-2"]["until"] = json!(minutes_from_now(-1));
+    write(&state, &format!("served.{number}.json"), &served.to_string());
+    let tick = account.run(&due);
+    assert_eq!(rounds(&tick.json()), ["checkout 3 reached"], "{}", tick.stderr);
+}
+
+#[test]
+fn what_a_killed_process_was_writing_is_removed_at_start() {
+    let account = Account::new();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    let stale = write(&state, ".served.0123456789abcdef", "{");
+    let hours_ago = std::time::SystemTime::from(minutes_from_now(-120));
+    std::fs::File::options().append(true).open(&stale).unwrap().set_modified(hours_ago).unwrap();
+    let fresh = write(&state, ".served.0123456789abcde0", "{");
+    let tick = account.run(&["run", "--once", "--state", state.to_str().unwrap(), &configs]);
+    assert_eq!((tick.code, stale.exists(), fresh.exists()), (0, false, true), "{}", tick.stderr);
 }
 
 #[test]

@@ -82,6 +82,68 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
     assert_eq!(rounds(&tick), ["checkout 3 reached"], "put on the bus just now, long after its tick");
 }
 
+#[tokio::test]
+async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
+    let store = tempfile::tempdir().unwrap();
+    let store = store.path().join("state").to_string_lossy().into_owned();
+    let mut stage = stage(&[("WARMD_STATE", &store)]).await;
+    let timed = |mut event: Value, time: &str| {
+        event["time"] = json!(time);
+        event
+    };
+    let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" }));
+    let (century, soon) = ("2099-01-01T00:00:00Z", (now() + TimeDelta::seconds(90)).to_rfc3339());
+    let mut refused = 0.0;
+    for time in [century, soon.as_str()] {
+        for event in [scheduled(now()), ask(), shard(now(), 1)] {
+            let answer = stage.invoke(timed(event, time)).await;
+            assert!(answer.error, "{}", answer.body);
+            assert_eq!(answer.body["errorType"], "EventRefused");
+            let reason = answer.body["errorMessage"].as_str().unwrap();
+            assert!(reason.contains("`time`: expected at most 60 s after 20"), "{reason}");
+            refused += 1.0;
+            assert_eq!((stage.metric("EventsRefused"), stage.metric("TicksStale")), (Some(refused), None));
+        }
+    }
+    assert!(stage.pings().is_empty());
+    let logged = lines(&stage);
+    let of = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("`time`: expected"));
+    assert_eq!(logged.iter().filter(of).count(), 6, "each with its reason");
+    assert_eq!(rounds(&stage.tick(scheduled(now())).await)[0], "checkout 3 reached");
+    let early = timed(ask(), &(now() + TimeDelta::seconds(30)).to_rfc3339());
+    assert_eq!(rounds(&stage.tick(early).await), ["nlp-inference 2 reached"], "clocks differ a little");
+}
+
+#[tokio::test]
+async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted() {
+    // A file: there can be no documents in it.
+    let mut stage = stage(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
+    let ask = |detail: Value| request(detail);
+    let once = stage.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
+    assert_eq!(rounds(&once), ["nlp-inference 2 reached"]);
+    assert_eq!((stage.metric("StateUnavailable"), stage.metric("EventsRefused")), (Some(1.0), None));
+    let kept =
+        stage.invoke(ask(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" }))).await;
+    assert_eq!((kept.error, &kept.body["errorType"]), (true, &json!("StateUnavailable")));
+    assert_eq!(stage.metric("StateUnavailable"), Some(2.0));
+    assert_eq!(rounds(&stage.tick(scheduled(now())).await)[0], "checkout 3 reached");
+    assert_eq!(rounds(&stage.tick(shard(now(), 1)).await), ["checkout 3 reached"]);
+    assert_eq!((stage.metric("StateUnavailable"), stage.metric("EventsRefused")), (Some(4.0), None));
+    let logged = lines(&stage);
+    for (id, consequence) in [
+        ("request-1", "; pauses unknown"),
+        ("request-2", "cannot be kept, and nothing was sent"),
+        ("request-3", "; pauses unknown"),
+        ("request-4", "; whether the shard was served before is not known"),
+    ] {
+        let messages = logged.iter().filter(|line| line["requestId"] == id);
+        let messages = messages.map(|line| line["message"].as_str().unwrap());
+        let unavailable: Vec<_> = messages.filter(|text| text.starts_with("StateUnavailable: ")).collect();
+        let [line] = unavailable[..] else { panic!("{id}: expected one line, found {unavailable:?}") };
+        assert!(line.contains(consequence), "{line}");
+    }
+}
+
 /// A shard that was put on the bus at that time, of a tick half an hour before.
 fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
     json!({ "source": "warmd", "detail-type": "Warm Shard", "time": time.to_rfc3339(), "detail": {
@@ -115,6 +177,7 @@ async fn unknown_events_are_refused_with_the_reason() {
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
     assert!(stage.pings().is_empty());
+    assert_eq!(stage.metric("EventsRefused"), Some(3.0));
     let logged = lines(&stage);
     assert_eq!(logged.len(), 3, "one line for each: {logged:?}");
     for (line, id) in logged.iter().zip(["request-1", "request-2", "request-3"]) {
@@ -187,12 +250,15 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
 
 #[tokio::test]
 async fn a_request_is_warmed_kept_and_told() {
+    use warmd::engine::ports::{Condition, Fetched, Objects};
     let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
         json!({ "function": "nlp-inference:live", "concurrency": 9, "for": "10m", "reason": "token issued" });
-    let answer = stage.tick(request(detail.clone())).await;
+    let mut event = request(detail);
+    event["time"] = json!((now() - TimeDelta::minutes(1)).to_rfc3339());
+    let answer = stage.tick(event.clone()).await;
     assert_eq!(rounds(&answer), ["nlp-inference 5 reached"], "at most what the configuration allows");
-    let again = stage.tick(request(detail)).await;
+    let again = stage.tick(event).await;
     assert_eq!(rounds(&again), ["nlp-inference 5 coalesced"]);
     assert_eq!(stage.pings().get("nlp-inference"), Some(&5));
 
@@ -213,9 +279,16 @@ async fn a_request_is_warmed_kept_and_told() {
     let emulator = stage.emulator.clone();
     emulator.reset();
     let mut other = Stage::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
-    let tick = other.tick(scheduled(now() + TimeDelta::minutes(2))).await;
+    let tick = other.tick(scheduled(now())).await;
     assert!(rounds(&tick).contains(&"nlp-inference 5 reached".to_owned()), "{:?}", rounds(&tick));
-    let late = other.tick(scheduled(now() + TimeDelta::minutes(12))).await;
+    let bucket = other.clients().bucket("warmd-state", "live").unwrap();
+    let Fetched::Object { bytes, .. } = bucket.get("requests.json", None).await.unwrap() else {
+        panic!("no requests")
+    };
+    let mut requests: Value = serde_json::from_slice(&bytes).unwrap();
+    requests["targets"]["nlp-inference:live eu-west-2"]["until"] = json!(now());
+    bucket.put("requests.json", requests.to_string().into_bytes(), Condition::Always).await.unwrap();
+    let late = other.tick(scheduled(now() + TimeDelta::minutes(1))).await;
     assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "it has passed");
 }
 
@@ -333,7 +406,7 @@ async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not()
         Stage::beside(account.emulator.clone(), FLEET, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await
     };
     let bucket = stage.clients().bucket("warmd-config", "live").unwrap();
-    let at = now();
+    let at = now() - TimeDelta::minutes(1);
     let first = stage.tick(scheduled(at)).await;
     assert_eq!(rounds(&first)[0], "checkout 3 reached");
     bucket.put("fleet.yaml", b"version: 2\n".to_vec(), Condition::Always).await.unwrap();

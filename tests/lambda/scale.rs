@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use warmd::emulator::{Profile, Scenario};
+use warmd::emulator::{Fault, FaultKind, Profile, Scenario};
 
 use crate::support::{Setting, Stage, now, scheduled};
 
@@ -56,6 +56,33 @@ async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
         "shards are no ticks of the schedule"
     );
     let pings = stage.pings();
+    assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
+}
+
+#[tokio::test]
+async fn what_the_bus_seems_not_to_have_taken_is_served_once() {
+    let scenario = Scenario { events: vec![Fault::always(FaultKind::FailEntry)], ..Scenario::default() };
+    let config = fleet(10, 10);
+    let variables = [BUS[0], ("WARMD_STATE", "s3://warmd-state/live")];
+    let mut planner = Stage::set(Setting { scenario, config: &config, variables: &variables }).await;
+    let at = now();
+    let tick = planner.tick(scheduled(at)).await;
+    assert_eq!(tick["rounds"].as_array().unwrap().len(), 10, "it serves them itself: {tick}");
+    // The shards are delivered all the same.
+    let tick_time = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let mut other = Stage::beside(planner.emulator.clone(), &config, &variables).await;
+    for pair in [[2, 3], [4, 5], [6, 7], [8, 9]] {
+        let round =
+            |index: &u32| json!({ "function": format!("f{index}"), "region": "eu-west-2", "concurrency": 5 });
+        let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+            "version": 1, "tick": tick_time, "config": tick["config"], "attempt": 1,
+            "rounds": pair.iter().map(round).collect::<Vec<_>>(),
+        } });
+        let again = other.tick(shard).await;
+        let skipped = again["rounds"].as_array().unwrap().iter().all(|round| round["skipped"] == "served");
+        assert!(skipped, "{again}");
+    }
+    let pings = planner.pings();
     assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
 }
 

@@ -76,8 +76,18 @@ async fn report_init_error(api: &str, body: String) -> Result<(), Error> {
     Ok(())
 }
 
+/// The error type of an event that is refused.
+const REFUSED: &str = "EventRefused";
+/// The error type of an event that needs the state store, and should be delivered again.
+const STATE_UNAVAILABLE: &str = "StateUnavailable";
+
 /// An event that is refused: nothing was sent for it.
 fn refused(reason: impl std::fmt::Display) -> Diagnostic {
+    failed(REFUSED, reason)
+}
+
+/// An event that is not served, with its reason in the log.
+fn failed(error_type: &str, reason: impl std::fmt::Display) -> Diagnostic {
     tracing::error!("{reason}");
-    Diagnostic { error_type: "EventRefused".to_owned(), error_message: reason.to_string() }
+    Diagnostic { error_type: error_type.to_owned(), error_message: reason.to_string() }
 }

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::deadline::{Share as TimeShare, divide};
-use super::refused;
 use super::settings::{CustomPayload, Settings};
+use super::{REFUSED, STATE_UNAVAILABLE, failed, refused};
 use crate::aws::{AwsLambda, CloudWatch, EventBridge, descriptors};
 use crate::cli::args::Only;
 use crate::cli::clock::SystemClock;
@@ -24,7 +24,7 @@ use crate::cli::configuration::{Origin, largest};
 use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::logging;
-use crate::cli::store::Store;
+use crate::cli::store::{Store, unavailable};
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, Target};
@@ -36,7 +36,7 @@ use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
-use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan, StoreHealth};
 use crate::engine::ports::Clock;
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::state::update;
@@ -92,7 +92,8 @@ impl Warmer {
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
         let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
         let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-        let keeper = Store::at(settings.state.as_deref(), world.clients())?.keeper();
+        let store = Store::at(settings.state.as_deref(), world.clients())?;
+        let keeper = store.swept(SystemClock.now()).await.keeper();
         Ok(Self {
             settings,
             world,
@@ -112,15 +113,35 @@ impl Warmer {
     pub async fn serve(&self, invocation: Invocation<Value>) -> Result<TickReport, Diagnostic> {
         let Invocation { payload, context } = invocation;
         logging::invocation(&context.request_id);
-        let event = LambdaEvent::parse(&payload).map_err(refused)?;
-        let invoked = invoked(&context, SystemClock.now());
-        match event {
-            LambdaEvent::Scheduled { at } => Ok(self.scheduled(at, &invoked).await),
-            LambdaEvent::Run { at } => Ok(self.run(at, &invoked).await),
-            LambdaEvent::Shard { at, shard } => Ok(self.shard(at, shard, &invoked).await),
-            LambdaEvent::Request(request) => self.request(request, &invoked).await,
-            LambdaEvent::Warm(warm) => self.warm(warm, &invoked).await,
+        let now = SystemClock.now();
+        let invoked = invoked(&context, now);
+        let event = LambdaEvent::parse(&payload).and_then(|event| event.check_time(now).map(|()| event));
+        let served = match event {
+            Err(error) => Err(refused(error)),
+            Ok(LambdaEvent::Scheduled { at }) => Ok(self.scheduled(at, &invoked).await),
+            Ok(LambdaEvent::Run { at }) => Ok(self.run(at, &invoked).await),
+            Ok(LambdaEvent::Shard { at, shard }) => Ok(self.shard(at, shard, &invoked).await),
+            Ok(LambdaEvent::Request(request)) => self.request(request, &invoked).await,
+            Ok(LambdaEvent::Warm(warm)) => self.warm(warm, &invoked).await,
+        };
+        if let Err(diagnostic) = &served {
+            let counted = match diagnostic.error_type.as_str() {
+                REFUSED => Circumstances { events_refused: 1, ..Circumstances::default() },
+                _ => Circumstances { state_unavailable: 1, ..Circumstances::default() },
+            };
+            self.count(&self.in_force.fleet(), counted, &invoked).await;
         }
+        served
+    }
+
+    /// Sends metrics that belong to no tick.
+    async fn count(&self, fleet: &Fleet, circumstances: Circumstances, invoked: &Invoked<'_>) {
+        let batch = Batch {
+            namespace: fleet.metrics.namespace.clone(),
+            at: SystemClock.now(),
+            data: circumstances.data(),
+        };
+        note(self.recorder.put(&batch, invoked.until(invoked.share.record)).await);
     }
 
     async fn fleet(&self) -> Arc<Fleet> {
@@ -141,7 +162,8 @@ impl Warmer {
             log(&report, invoked);
             return report;
         }
-        let plan = self.keeper.plan(&fleet, at, minute.plus(-self.settings.tick_minutes)).await;
+        let previous = minute.plus(-self.settings.tick_minutes);
+        let plan = self.keeper.plan(&fleet, at, previous, SystemClock.now()).await;
         self.tick(&fleet, at, None, plan, invoked).await
     }
 
@@ -160,13 +182,8 @@ impl Warmer {
     async fn late(&self, fleet: &Fleet, tick: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
         let report = nothing(tick, fleet);
         log(&report, invoked);
-        let circumstances = Circumstances { ticks_stale: 1, ..self.circumstances(Share::Part) };
-        let batch = Batch {
-            namespace: fleet.metrics.namespace.clone(),
-            at: SystemClock.now(),
-            data: circumstances.data(),
-        };
-        note(self.recorder.put(&batch, invoked.until(invoked.share.record)).await);
+        let circumstances = self.circumstances(Share::Part, StoreHealth::Sound);
+        self.count(fleet, Circumstances { ticks_stale: 1, ..circumstances }, invoked).await;
         report
     }
 
@@ -217,11 +234,8 @@ impl Warmer {
             None => (Cause::Schedule { config_behind_since: self.in_force.behind_since() }, Share::Whole),
             Some(_) => (Cause::Asked, Share::Part),
         };
-        // Side by side: neither store nor CloudWatch may take the time of the other.
-        tokio::join!(
-            self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()),
-            self.record(fleet, &report, share, invoked),
-        );
+        let noted = self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
+        self.record(fleet, &report, share, plan.health.and(noted), invoked).await;
         report
     }
 
@@ -248,26 +262,26 @@ impl Warmer {
         });
         let due = self.allowed(&mut skipped, due.collect());
         // EventBridge and Lambda both deliver at least once.
-        let Some(taken) = self.keeper.take_shard(&shard.id(), SystemClock.now()).await else {
+        let (taken, mut health) = self.keeper.take_shard(&shard.id(), SystemClock.now()).await;
+        let Some(taken) = taken else {
             info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
             let served =
                 due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::Served));
             let rounds = served.chain(skipped).collect();
             let report = TickReport { rounds, ..nothing(shard.tick, &fleet) };
-            self.record(&fleet, &report, Share::Part, invoked).await;
+            self.record(&fleet, &report, Share::Part, health, invoked).await;
             return report;
         };
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
         if report.sent_nothing() {
-            self.keeper.give_back(taken).await;
+            health = health.and(self.keeper.give_back(taken).await);
         }
         report.rounds.append(&mut skipped);
-        let nothing_planned = Plan::default();
+        let mut nothing_planned = Plan::default();
+        nothing_planned.health = health;
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
-        tokio::join!(
-            self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()),
-            self.record(&fleet, &report, Share::Part, invoked),
-        );
+        let noted = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
+        self.record(&fleet, &report, Share::Part, noted, invoked).await;
         report
     }
 
@@ -300,7 +314,9 @@ impl Warmer {
         if request.keep_for.is_some() && self.keeper.lasting() == Lasting::No {
             return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
         }
-        let at = request.at.unwrap_or_else(|| SystemClock.now());
+        let now = SystemClock.now();
+        // It may be up to a minute ahead, when clocks differ.
+        let at = request.at.unwrap_or(now).min(now);
         if self.is_late(at) {
             return Ok(self.late(&fleet, at, invoked).await);
         }
@@ -311,9 +327,18 @@ impl Warmer {
             reason: request.reason.clone(),
         };
         info!(function = %request.function, concurrency = request.concurrency, reason = request.reason, "asked for warmth");
-        let mut plan = match self.keeper.request(&targets, &asked).await {
+        let mut plan = match self.keeper.request(&targets, &asked, now).await {
             Ok(plan) => plan,
-            Err(unavailable) => return refuse(unavailable.to_string()),
+            Err(unavailable) => {
+                let function = &request.function;
+                return Err(failed(
+                    STATE_UNAVAILABLE,
+                    format!(
+                        "{STATE_UNAVAILABLE}: the Warm Request for `{function}` cannot be kept, and nothing was sent: \
+                         {unavailable}"
+                    ),
+                ));
+            }
         };
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
@@ -321,13 +346,13 @@ impl Warmer {
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started, invoked).await;
-        self.keeper.note_request(&fleet, &due, &report).await;
+        let noted = self.keeper.note_request(&fleet, &plan, &due, &report, SystemClock.now()).await;
         if self.keeper.lasting() == Lasting::No && !due.is_empty() {
             // For requests that are one with it.
-            let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick);
+            let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
             let _ = update(self.keeper.state(), STATUS, note).await;
         }
-        self.record(&fleet, &report, Share::Part, invoked).await;
+        self.record(&fleet, &report, Share::Part, plan.health.and(noted), invoked).await;
         Ok(report)
     }
 
@@ -355,7 +380,7 @@ impl Warmer {
         let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
         let mut report = self.rounds(&fleet, &shard, due, invoked).await;
         report.rounds.append(&mut skipped);
-        self.record(&fleet, &report, Share::Part, invoked).await;
+        self.record(&fleet, &report, Share::Part, StoreHealth::Sound, invoked).await;
         Ok(report)
     }
 
@@ -398,21 +423,29 @@ impl Warmer {
         report
     }
 
-    fn circumstances(&self, share: Share) -> Circumstances {
+    fn circumstances(&self, share: Share, health: StoreHealth) -> Circumstances {
         let age = self.in_force.behind_since().map(|since| SystemClock.now().signed_duration_since(since));
         let config_age = age.map(|age| age.to_std().unwrap_or_default());
-        Circumstances { share, ticks_stale: 0, config_age }
+        let state_unavailable = unavailable(health);
+        Circumstances { share, config_age, state_unavailable, ..Circumstances::default() }
     }
 
     /// Writes the tick down: in the log, and in CloudWatch.
-    async fn record(&self, fleet: &Fleet, report: &TickReport, share: Share, invoked: &Invoked<'_>) {
+    async fn record(
+        &self,
+        fleet: &Fleet,
+        report: &TickReport,
+        share: Share,
+        health: StoreHealth,
+        invoked: &Invoked<'_>,
+    ) {
         log(report, invoked);
         // The metrics are of now, also when an operator asked for another minute.
         let now = SystemClock.now();
         let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
         let until = invoked.until(invoked.share.record);
-        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share), until).await);
+        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::fleet::Hold;
 use super::function::{FunctionRef, Region, nearest};
+use super::future::{TOLERANCE, is_future};
 use super::protocol::Protocol;
 use super::shard::Shard;
 use super::tick::Evidence;
@@ -30,6 +31,8 @@ pub const WARM_SHARD: &str = "Warm Shard";
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
 /// The `detail-type` of EventBridge's schedules.
 const SCHEDULED: &str = "Scheduled Event";
+/// What such an event is called in messages.
+const SCHEDULED_KIND: &str = "scheduled event";
 /// Who fires schedules: rules of EventBridge, and EventBridge Scheduler.
 const SCHEDULERS: [&str; 2] = ["aws.events", "aws.scheduler"];
 /// The most environments that one event may ask for: as many as may ever be in flight.
@@ -139,8 +142,38 @@ impl LambdaEvent {
     }
 }
 
+impl LambdaEvent {
+    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock: whoever puts an event on a bus
+    /// may choose its time, and what is served in a later minute would not be served in those before it.
+    ///
+    /// An operator may ask for a tick of any minute: nothing is noted of it.
+    ///
+    /// # Errors
+    /// [`EventError`] with the times that lie in the future.
+    pub fn check_time(&self, now: DateTime<Utc>) -> Result<(), EventError> {
+        let (kind, times) = match self {
+            Self::Scheduled { at } => (SCHEDULED_KIND, vec![("time", Some(*at))]),
+            Self::Request(request) => (WARM_REQUEST, vec![("time", request.at)]),
+            Self::Shard { at, shard } => {
+                let tick = shard.run.is_none().then_some(shard.tick);
+                (WARM_SHARD, vec![("time", *at), ("tick", tick)])
+            }
+            Self::Run { .. } | Self::Warm(_) => return Ok(()),
+        };
+        let ahead =
+            times.into_iter().filter_map(|(key, at)| Some((key, at.filter(|at| is_future(*at, now))?)));
+        let problem = |(key, at): (&str, DateTime<Utc>)| {
+            let [at, now] = [at, now].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+            let most = TOLERANCE.num_seconds();
+            format!("`{key}`: expected at most {most} s after {now}, found {at}")
+        };
+        let problems: Vec<String> = ahead.map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(EventError { kind, problems }) }
+    }
+}
+
 fn scheduled(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
-    let mut fields = Fields::of_envelope("scheduled event", event);
+    let mut fields = Fields::of_envelope(SCHEDULED_KIND, event);
     let at = fields.instant("time");
     let at = fields.required("time", at);
     let at = fields.finish(at)?;

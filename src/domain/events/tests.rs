@@ -162,3 +162,38 @@ fn the_event_when_done_has_its_four_keys() {
     let detail = environments_warm("nlp:live", Some(5), Some(Evidence::Ids), Duration::from_millis(8_120));
     insta::assert_snapshot!(detail, @r#"{"function":"nlp:live","reached":5,"evidence":"ids","took_ms":8120}"#);
 }
+
+#[test]
+fn times_more_than_a_minute_ahead_are_refused() {
+    let now = at("2026-11-20T09:00:00Z");
+    let check = |event: Value| LambdaEvent::parse(&event).unwrap().check_time(now);
+    let timed = |kind, time: &str| {
+        let mut event = sample(kind);
+        event["time"] = json!(time);
+        event
+    };
+    for kind in EventKind::ALL {
+        for time in ["1970-01-01T00:00:00Z", "2026-11-20T09:00:00Z", "2026-11-20T09:01:00Z"] {
+            assert_eq!(check(timed(kind, time)), Ok(()), "{time}");
+        }
+        for time in [
+            "2026-11-20T09:01:01Z",
+            "2026-11-20T10:00:00+00:58",
+            "2099-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            let refused = check(timed(kind, time)).unwrap_err();
+            assert!(
+                refused.problems[0].starts_with("`time`: expected at most 60 s after 2026-11-20T09:00:00Z"),
+                "{refused}"
+            );
+        }
+    }
+    let mut shard = sample(EventKind::Shard);
+    shard["detail"]["tick"] = json!("2026-11-20T09:02:00Z");
+    insta::assert_snapshot!(check(shard.clone()).unwrap_err(), @"this event is not served, and nothing was sent: Warm Shard: `tick`: expected at most 60 s after 2026-11-20T09:00:00Z, found 2026-11-20T09:02:00Z");
+    // Of a tick that an operator has asked for, whatever the minute.
+    shard["detail"]["run"] = json!("request-1");
+    assert_eq!(check(shard), Ok(()));
+    assert_eq!(check(json!({ "warmd": { "run": { "at": "2099-01-01T00:00:00Z" } } })), Ok(()));
+}

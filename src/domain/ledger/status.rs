@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::FORGOTTEN_AFTER;
+use crate::domain::future::{is_future, later};
 use crate::domain::tick::{Evidence, RoundRecord, TickReport, UnfinishedReason, Verdict};
 
 /// How the last tick went, and how each target's last round did.
@@ -17,6 +18,9 @@ pub struct Status {
     pub config: Option<String>,
     /// Since when the configuration in force is not what its source says; none when it is.
     pub config_behind_since: Option<DateTime<Utc>>,
+    /// Whether the latest tick was planned without knowing the pauses: they could not be read, and never had been.
+    #[serde(default)]
+    pub pauses_unknown: bool,
     /// How long the latest tick took, ms.
     pub duration_ms: u64,
     /// Targets that were due in the latest tick and neither served nor handed on.
@@ -26,6 +30,17 @@ pub struct Status {
     pub spread: bool,
     /// The last round of each target, by [`super::key`].
     pub targets: BTreeMap<String, LastRound>,
+}
+
+/// A tick of the schedule that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct TickNote<'r> {
+    /// What it did.
+    pub report: &'r TickReport,
+    /// See [`Status::config_behind_since`].
+    pub config_behind_since: Option<DateTime<Utc>>,
+    /// See [`Status::pauses_unknown`].
+    pub pauses_unknown: bool,
 }
 
 /// A target's last round that was sent.
@@ -91,22 +106,26 @@ impl Status {
         }
     }
 
-    /// Takes a tick of the schedule in.
-    pub fn note_tick(&mut self, report: &TickReport, config_behind_since: Option<DateTime<Utc>>) {
-        if self.tick.is_none_or(|tick| tick <= report.tick) {
+    /// Takes a tick of the schedule in; `now` is the own clock. A stored tick in its future is replaced.
+    pub fn note_tick(&mut self, tick: &TickNote<'_>, now: DateTime<Utc>) {
+        let TickNote { report, config_behind_since, pauses_unknown } = *tick;
+        if self.tick.is_none_or(|tick| tick <= report.tick || is_future(tick, now)) {
             self.tick = Some(report.tick);
             self.config.clone_from(&report.config);
             self.config_behind_since = config_behind_since;
+            self.pauses_unknown = pauses_unknown;
             self.duration_ms = report.duration_ms;
             let left = report.unfinished.iter().filter(|left| left.reason != UnfinishedReason::HandedOn);
             self.unfinished = left.count();
         }
         self.spread |= report.unfinished.iter().any(|left| left.reason == UnfinishedReason::HandedOn);
-        self.note_rounds(&report.rounds, report.tick);
+        self.note_rounds(&report.rounds, report.tick, now);
     }
 
-    /// Takes rounds of the time `at` in, whoever asked for them. What is known stays when it is newer.
-    pub fn note_rounds(&mut self, rounds: &[RoundRecord], at: DateTime<Utc>) {
+    /// Takes rounds of the time `at` in, whoever asked for them; `now` is the own clock. What is known stays when it is
+    /// newer, unless it lies in the future.
+    pub fn note_rounds(&mut self, rounds: &[RoundRecord], at: DateTime<Utc>, now: DateTime<Utc>) {
+        self.targets.retain(|_, last| !is_future(last.latest(), now));
         for round in rounds {
             let key = key_of(round);
             let before = self.targets.get(&key);
@@ -127,7 +146,8 @@ impl Status {
             };
             self.targets.insert(key, noted);
         }
-        self.targets.retain(|_, last| last.latest() + FORGOTTEN_AFTER > at);
+        let oldest = at.min(now);
+        self.targets.retain(|_, last| later(last.latest(), FORGOTTEN_AFTER) > oldest);
     }
 }
 
@@ -144,7 +164,7 @@ impl LastRound {
     }
 
     /// The tick in which a round was last sent or skipped.
-    fn latest(&self) -> DateTime<Utc> {
+    pub(super) fn latest(&self) -> DateTime<Utc> {
         self.skipped.as_ref().map_or(self.tick, |skip| skip.tick.max(self.tick))
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::ledger::Pause;
-use crate::domain::tick::{Unfinished, Verdict};
+use crate::domain::tick::{TickReport, Unfinished, UnfinishedReason, Verdict};
 use crate::engine::state::{Directory, Document, Memory, NotPut, Version};
 
 const SCHEDULE: Cause = Cause::Schedule { config_behind_since: None };
@@ -55,7 +55,14 @@ fn names(plan: &Plan) -> Vec<&str> {
 }
 
 async fn plan<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
-    keeper.plan(&fleet(), at(time), Minute::of(at(time)).plus(-1)).await
+    keeper.plan(&fleet(), at(time), Minute::of(at(time)).plus(-1), at(time)).await
+}
+
+/// A tick whose rounds all ended at once.
+async fn tick<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
+    let plan = plan(keeper, time).await;
+    let _ = keeper.note(&plan, &plan.due, &report(time, Vec::new()), SCHEDULE, at(time)).await;
+    plan
 }
 
 fn report(time: &str, unfinished: Vec<Unfinished>) -> TickReport {
@@ -70,7 +77,7 @@ async fn a_minute_is_claimed_and_what_was_left_undone_is_late() {
     assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery of the same minute");
     let left = |index: usize, reason| Unfinished::new(&first.due[index].target, 2, reason);
     let unfinished = vec![left(0, UnfinishedReason::Deadline), left(1, UnfinishedReason::InFlight)];
-    keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:00:10")).await;
+    let _ = keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:00:10")).await;
     let second = plan(&keeper, "09:01:00").await;
     assert_eq!(names(&second), ["a"], "it is late; the other one is in flight, and was served");
     assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
@@ -83,8 +90,8 @@ async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
     assert_eq!(names(&first), [""; 0]);
     let first = plan(&keeper, "09:05:00").await;
     let unfinished = vec![Unfinished::new(&first.due[1].target, 2, UnfinishedReason::InFlight)];
-    keeper.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
-    let busy = plan(&keeper, "09:10:00").await;
+    let _ = keeper.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
+    let busy = tick(&keeper, "09:10:00").await;
     assert_eq!((names(&busy), busy.skipped[0].skipped), (vec!["a"], Some(Skipped::InFlight)));
     assert_eq!(names(&plan(&keeper, "09:11:00").await), ["b"], "and made up for then");
 }
@@ -94,8 +101,8 @@ async fn a_ping_released_at_the_end_of_a_long_tick_may_run_for_as_long() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let first = plan(&keeper, "09:00:00").await;
     let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
-    keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:14:15")).await;
-    assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
+    let _ = keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:14:15")).await;
+    assert_eq!(names(&tick(&keeper, "09:15:00").await), ["b"]);
     assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
 }
 
@@ -123,21 +130,23 @@ async fn looking_notes_nothing_and_pauses_are_those_of_now() {
 #[tokio::test]
 async fn what_a_shard_leaves_undone_is_late_too() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let tick = plan(&keeper, "09:00:00").await;
+    let tick = tick(&keeper, "09:00:00").await;
     let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
-    keeper.note(&Plan::default(), &tick.due, &report("09:00:00", undone), Cause::Shard, at("09:01:00")).await;
+    let _ = keeper
+        .note(&Plan::default(), &tick.due, &report("09:00:00", undone), Cause::Shard, at("09:01:00"))
+        .await;
     assert_eq!(names(&plan(&keeper, "09:02:00").await), ["a"]);
 }
 
 #[tokio::test]
 async fn pings_of_a_late_shard_are_left_alone_from_when_they_were_sent() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let tick = plan(&keeper, "09:00:00").await;
-    let unfinished = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::InFlight)];
+    let first = tick(&keeper, "09:00:00").await;
+    let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
     // The second attempt at rounds of 09:00 began a quarter of an hour later, and was over at once.
     let late = report("09:00:00", unfinished);
-    keeper.note(&Plan::default(), &tick.due, &late, Cause::Shard, at("09:14:30")).await;
-    assert_eq!(names(&plan(&keeper, "09:15:00").await), ["b"]);
+    let _ = keeper.note(&Plan::default(), &first.due, &late, Cause::Shard, at("09:14:30")).await;
+    assert_eq!(names(&tick(&keeper, "09:15:00").await), ["b"]);
     assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
 }
 
@@ -145,15 +154,15 @@ async fn pings_of_a_late_shard_are_left_alone_from_when_they_were_sent() {
 async fn what_another_tick_has_served_since_is_not_taken_back() {
     let keeper = Keeper::new(Memory::default(), Lasting::Yes);
     let first = plan(&keeper, "09:00:00").await;
-    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
+    assert_eq!(names(&tick(&keeper, "09:05:00").await), ["a", "b"]);
     let undone = || vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::Deadline)];
     let nothing = Plan::default();
     for (plan, cause) in [(&first, SCHEDULE), (&nothing, Cause::Shard)] {
-        keeper.note(plan, &first.due, &report("09:00:00", undone()), cause, at("09:05:30")).await;
+        let _ = keeper.note(plan, &first.due, &report("09:00:00", undone()), cause, at("09:05:30")).await;
     }
     // An operator's tick in the minute of one that has served its targets.
     let asked = report("09:05:20", undone());
-    keeper.note(&nothing, &first.due, &asked, Cause::Asked, at("09:05:30")).await;
+    let _ = keeper.note(&nothing, &first.due, &asked, Cause::Asked, at("09:05:30")).await;
     assert_eq!(names(&plan(&keeper, "09:06:00").await), [""; 0]);
 }
 
@@ -165,7 +174,7 @@ async fn only_ticks_of_the_schedule_are_ticks() {
     let unfinished = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::TooLarge)];
     let scheduled = TickReport { config: Some("cafe".to_owned()), ..report("09:00:00", unfinished) };
     let behind = Cause::Schedule { config_behind_since: Some(at("08:00:00")) };
-    keeper.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
+    let _ = keeper.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
     let rounds = |reached| {
         let round = RoundRecord::skipped(&fleet.targets[0], 2, Skipped::Paused);
         vec![RoundRecord { skipped: None, verdict: Verdict::Short, reached: Some(reached), ..round }]
@@ -176,9 +185,10 @@ async fn only_ticks_of_the_schedule_are_ticks() {
         ..report(time, Vec::new())
     };
     let nothing = Plan::default();
-    keeper.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
-    keeper.note_request(&fleet, &tick.due, &other("09:03:00", 1)).await;
-    keeper.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
+    let _ = keeper.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
+    let asked = Plan::default();
+    let _ = keeper.note_request(&fleet, &asked, &tick.due, &other("09:03:00", 1), at("09:03:00")).await;
+    let _ = keeper.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
     let status = status(keeper.state()).await.unwrap();
     assert_eq!((status.tick, status.duration_ms, status.unfinished), (Some(at("09:00:00")), 1, 1));
     assert_eq!((status.config.as_deref(), status.config_behind_since), (Some("cafe"), Some(at("08:00:00"))));
@@ -199,11 +209,11 @@ async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
     let told = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
     let handed_on = vec![Unfinished::new(&fleet.targets[1], 2, UnfinishedReason::HandedOn)];
     let planner = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
-    keeper.note(&tick, &tick.due, &planner, SCHEDULE, at("09:05:01")).await;
+    let _ = keeper.note(&tick, &tick.due, &planner, SCHEDULE, at("09:05:01")).await;
     let before: Status = read(keeper.state(), STATUS).await.unwrap();
     // Late, and older than what the planner has told of the same target.
     let shard = told("09:04:00", vec![round(1, 2), round(0, 2)]);
-    keeper.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
+    let _ = keeper.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
     assert_eq!(read::<Status>(keeper.state(), STATUS).await.unwrap(), before, "another document");
     let status = status(keeper.state()).await.unwrap();
     let reached = |key: &str| status.targets[key].reached;
@@ -220,11 +230,11 @@ async fn paused_targets_are_skipped_and_served_at_once_when_resumed() {
         pauses.functions.insert("a".to_owned(), pause.clone());
     };
     update(keeper.state(), PAUSES, change).await.unwrap();
-    let paused = plan(&keeper, "09:05:00").await;
+    let paused = tick(&keeper, "09:05:00").await;
     assert_eq!((names(&paused), paused.skipped[0].skipped), (vec!["b"], Some(Skipped::Paused)));
     let targets = fleet();
     let asked = Asked { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
-    let request = keeper.request(&[&targets.targets[0]], &asked).await.unwrap();
+    let request = keeper.request(&[&targets.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!((request.due.len(), request.skipped[0].skipped), (0, Some(Skipped::Paused)));
     assert_eq!(names(&plan(&keeper, "09:07:00").await), ["a"]);
 }
@@ -236,9 +246,11 @@ async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
     let fleet = fleet();
     for (index, concurrency) in [(0, 1), (1, 2)] {
         let asked = Asked { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
-        let request = keeper.request(&[&fleet.targets[index]], &asked).await.unwrap();
+        let request = keeper.request(&[&fleet.targets[index]], &asked, asked.at).await.unwrap();
         assert_eq!(request.due.len(), 1);
-        keeper.note_request(&fleet, &request.due, &report("09:05:01", Vec::new())).await;
+        let _ = keeper
+            .note_request(&fleet, &request, &request.due, &report("09:05:01", Vec::new()), at("09:05:01"))
+            .await;
     }
     assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a"], "b has as many as the schedule wants");
 }
@@ -275,7 +287,7 @@ async fn a_claim_of_which_the_answer_was_lost_is_one_s_own() {
     assert_eq!(names(&tick), ["a", "b"]);
     assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery");
     let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
-    keeper.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
+    let _ = keeper.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
     assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"]);
 }
 
@@ -297,12 +309,164 @@ async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
     let keeper = Keeper::new(Away, Lasting::Yes);
     let tick = plan(&keeper, "09:00:00").await;
     assert_eq!(names(&tick), ["a", "b"]);
-    keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), SCHEDULE, at("09:00:01")).await;
-    assert!(keeper.take_shard("a1", at("09:00:00")).await.is_some(), "a shard is served");
-    assert!(keeper.take_shard("a1", at("09:00:01")).await.is_none(), "and not twice by the same environment");
+    let _ = keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), SCHEDULE, at("09:00:01")).await;
+    assert!(keeper.take_shard("a1", at("09:00:00")).await.0.is_some(), "a shard is served");
+    assert!(
+        keeper.take_shard("a1", at("09:00:01")).await.0.is_none(),
+        "and not twice by the same environment"
+    );
     let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
     let fleet = fleet();
-    assert!(keeper.request(&[&fleet.targets[0]], &asked).await.is_err(), "it could not be kept or coalesced");
+    let round = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    assert_eq!((names(&round), round.health), (vec!["a"], StoreHealth::Unavailable), "it needs no store");
+    let asked = Asked { keep_for: Some(Duration::from_secs(60)), ..asked };
+    let kept = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await;
+    assert!(kept.is_err(), "it could not be kept");
+}
+
+/// A store that answers after a second, or never.
+struct Slow {
+    store: Directory,
+    hangs: Arc<AtomicBool>,
+}
+
+impl Slow {
+    async fn answer(&self) {
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl State for Slow {
+    async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
+        self.answer().await;
+        self.store.get(name).await
+    }
+
+    async fn put(&self, name: &str, bytes: Vec<u8>, replaces: Option<&Version>) -> Result<Version, NotPut> {
+        self.answer().await;
+        self.store.put(name, bytes, replaces).await
+    }
+}
+
+fn pause_a(pauses: &mut Pauses) {
+    let pause = Pause { until: at("10:00:00"), reason: "migration".to_owned() };
+    pauses.functions.insert("a".to_owned(), pause);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_store_delays_a_tick_by_three_seconds_and_pauses_stay_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let hangs = Arc::new(AtomicBool::new(false));
+    let slow = || Slow { store: Directory::new(folder.path()), hangs: Arc::clone(&hangs) };
+    let (keeper, started_late) = (Keeper::new(slow(), Lasting::Yes), Keeper::new(slow(), Lasting::Yes));
+    update(&Directory::new(folder.path()), PAUSES, pause_a).await.unwrap();
+    let took = async |keeper: &Keeper<Slow>, time: &str| {
+        let started = Instant::now();
+        let plan = plan(keeper, time).await;
+        (names(&plan).join(" "), plan.health, started.elapsed().as_secs(), plan.pauses_unknown)
+    };
+    // One second for three documents side by side, and one for the claim.
+    assert_eq!(took(&keeper, "09:00:00").await, ("b".to_owned(), StoreHealth::Sound, 2, false));
+    hangs.store(true, Ordering::Relaxed);
+    let without = ("b".to_owned(), StoreHealth::Unavailable, 3, false);
+    assert_eq!(took(&keeper, "09:05:00").await, without, "the pauses as they were read before");
+    let never = ("a b".to_owned(), StoreHealth::Unavailable, 3, true);
+    assert_eq!(took(&started_late, "09:05:00").await, never, "a process that has never read them");
+    let started = Instant::now();
+    let late = plan(&started_late, "09:05:00").await;
+    let ended = report("09:05:00", Vec::new());
+    let noted = started_late.note(&late, &late.due, &ended, SCHEDULE, at("09:05:01")).await;
+    assert_eq!(noted, StoreHealth::Unavailable);
+    assert_eq!(started.elapsed(), READ_WITHIN + WRITE_WITHIN);
+}
+
+#[tokio::test]
+async fn a_tick_that_did_not_know_the_pauses_says_so_in_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    std::fs::write(folder.path().join("pauses.1.json"), "not json").unwrap();
+    let first = tick(&keeper, "09:00:00").await;
+    assert_eq!((names(&first), first.health), (vec!["a", "b"], StoreHealth::Unavailable));
+    assert!(status(keeper.state()).await.unwrap().pauses_unknown);
+    std::fs::remove_file(folder.path().join("pauses.1.json")).unwrap();
+    assert_eq!(tick(&keeper, "09:05:00").await.health, StoreHealth::Sound);
+    assert!(!status(keeper.state()).await.unwrap().pauses_unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_lives_as_long_as_its_process_and_is_taken_over_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let (one, two) = (process(), process());
+    let running = plan(&one, "09:00:00").await;
+    assert_eq!(names(&running), ["a", "b"]);
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    assert_eq!(names(&plan(&two, "09:01:05").await), [""; 0], "it was renewed twice");
+    drop(running);
+    tokio::time::sleep(Duration::from_secs(64)).await;
+    let taken = plan(&two, "09:02:09").await;
+    assert_eq!(names(&taken), ["a", "b"], "it ended at 09:02");
+    let _ = two.note(&taken, &taken.due, &report("09:02:09", Vec::new()), SCHEDULE, at("09:02:10")).await;
+    assert_eq!(names(&plan(&two, "09:03:10").await), [""; 0]);
+}
+
+#[tokio::test]
+async fn pauses_are_judged_by_the_own_clock() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    update(keeper.state(), PAUSES, pause_a).await.unwrap();
+    let previous = Minute::of(at("10:00:00"));
+    let early = keeper.plan(&fleet(), at("10:00:20"), previous.plus(-1), at("09:59:50")).await;
+    assert_eq!(
+        (names(&early), early.skipped.len()),
+        (vec!["b"], 1),
+        "an event that comes early passes no pause"
+    );
+    let targets = fleet();
+    let asked = Asked { at: at("10:00:20"), concurrency: 1, keep_for: None, reason: None };
+    let request = keeper.request(&[&targets.targets[0]], &asked, at("09:59:50")).await.unwrap();
+    assert_eq!(request.skipped[0].skipped, Some(Skipped::Paused));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_a_day_ahead_stops_nothing() {
+    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let tomorrow = at("09:00:00") + TimeDelta::days(1);
+    let ahead = keeper.plan(&fleet(), tomorrow, Minute::of(tomorrow).plus(-1), tomorrow).await;
+    let tick = TickReport { tick: tomorrow, ..report("09:00:00", Vec::new()) };
+    let _ = keeper.note(&ahead, &ahead.due, &tick, SCHEDULE, tomorrow).await;
+    assert_eq!(names(&self::tick(&keeper, "09:05:00").await), ["a", "b"]);
+    assert_eq!(names(&self::tick(&keeper, "09:05:00").await), [""; 0], "repaired");
+    assert_eq!(status(keeper.state()).await.unwrap().tick, Some(at("09:05:00")));
+}
+
+#[tokio::test]
+async fn a_document_that_has_grown_too_large_is_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = Directory::new(folder.path());
+    // As an earlier version let it grow: 70 requests with reasons of 240 kB.
+    let reason = "r".repeat(240_000);
+    let request = |minute: u32| {
+        let time = at(&format!("08:{minute:02}:00"));
+        serde_json::json!({ "concurrency": 1, "asked": time, "since": time, "until": at("10:00:00"), "reason": reason })
+    };
+    let targets: serde_json::Map<_, _> =
+        (0..70).map(|index| (format!("f{index:02} eu-west-2"), request(index % 60))).collect();
+    let document = serde_json::json!({ "targets": targets }).to_string();
+    assert!(document.len() > 16_000_000);
+    std::fs::write(folder.path().join("requests.1.json"), document).unwrap();
+    let keeper = Keeper::new(state.clone(), Lasting::Yes);
+    let asked =
+        Asked { at: at("09:00:00"), concurrency: 1, keep_for: Some(Duration::from_secs(60)), reason: None };
+    let fleet = fleet();
+    let kept = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    assert_eq!(names(&kept), ["a"]);
+    let requests: Requests = read(&state, REQUESTS).await.unwrap();
+    assert!(requests.targets.contains_key("a eu-west-2") && !requests.targets.contains_key("f00 eu-west-2"));
+    let bytes = state.get(REQUESTS).await.unwrap().unwrap().bytes.len();
+    assert!(bytes <= ledger::MOST_BYTES && bytes > ledger::MOST_BYTES / 2, "{bytes}");
 }
 
 #[tokio::test]
@@ -312,20 +476,21 @@ async fn a_shard_is_taken_on_once_by_all_environments_together() {
     let (one, two) = (environment(), environment());
     let (first, second) =
         tokio::join!(one.take_shard("a1", at("09:00:00")), two.take_shard("a1", at("09:00:00")));
+    let (first, second) = (first.0, second.0);
     assert_eq!([&first, &second].into_iter().flatten().count(), 1);
     for taken in [first, second].into_iter().flatten() {
-        one.give_back(taken).await;
+        let _ = one.give_back(taken).await;
     }
     let third = environment();
-    assert!(third.take_shard("a1", at("09:01:00")).await.is_some(), "nothing was sent of it");
-    assert!(environment().take_shard("a1", at("09:02:00")).await.is_none());
+    assert!(third.take_shard("a1", at("09:01:00")).await.0.is_some(), "nothing was sent of it");
+    assert!(environment().take_shard("a1", at("09:02:00")).await.0.is_none());
 }
 
 #[tokio::test]
 async fn without_a_store_an_environment_knows_its_own_shards() {
     let keeper = Keeper::new(Memory::default(), Lasting::No);
-    let taken = keeper.take_shard("a1", at("09:00:00")).await.unwrap();
-    assert!(keeper.take_shard("a1", at("09:00:01")).await.is_none());
-    keeper.give_back(taken).await;
-    assert!(keeper.take_shard("a1", at("09:00:02")).await.is_some());
+    let taken = keeper.take_shard("a1", at("09:00:00")).await.0.unwrap();
+    assert!(keeper.take_shard("a1", at("09:00:01")).await.0.is_none());
+    let _ = keeper.give_back(taken).await;
+    assert!(keeper.take_shard("a1", at("09:00:02")).await.0.is_some());
 }

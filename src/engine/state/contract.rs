@@ -4,6 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Memory, NotPut, State, Version, read, update};
+use crate::domain::ledger::Bounded;
+
+impl Bounded for BTreeSet<u32> {
+    fn drop_oldest(&mut self, _: usize) -> usize {
+        usize::from(self.pop_first().is_some())
+    }
+}
 
 /// Runs the contract on an empty store.
 pub(crate) async fn holds(state: impl State) {

@@ -4,14 +4,16 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{Invoked, Warmer};
+use crate::cli::clock::SystemClock;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
-use crate::engine::ports::{Event, Events};
-use crate::engine::state::read;
+use crate::engine::keeper::{Lasting, READ_WITHIN};
+use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::state::{before, read};
 use crate::engine::tick::Due;
 
 impl Warmer {
@@ -49,8 +51,9 @@ impl Warmer {
         // The first is as full as any: this instance serves it itself.
         let until = invoked.until(invoked.share.release);
         let lost = self.put(shards.get(1..).unwrap_or_default(), until).await;
+        let lost = self.take(lost).await;
         let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
-        let mut mine: Vec<&ShardRound> = first.chain(&lost).collect();
+        let mut mine: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
         info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
         due.into_iter().partition(|due| {
             let round = shard_round(due);
@@ -59,8 +62,24 @@ impl Warmer {
         })
     }
 
-    /// Puts shards on the bus. Returns the rounds that the bus did not acknowledge until `until`; it may have taken them.
-    async fn put(&self, shards: &[Shard], until: Instant) -> Vec<ShardRound> {
+    /// Takes shards on that the bus seems not to have taken, as if they had been delivered here: a call that failed may
+    /// have put them on the bus all the same. Returns those that no other instance has.
+    async fn take(&self, lost: Vec<Shard>) -> Vec<Shard> {
+        let mut taken = Vec::with_capacity(lost.len());
+        for shard in lost {
+            match self.keeper.take_shard(&shard.id(), SystemClock.now()).await {
+                // It stays taken: its rounds are served, or late at the next tick.
+                (Some(_), _) => taken.push(shard),
+                (None, _) => {
+                    info!(tick = %shard.tick, "the shard was delivered after all: another instance serves it")
+                }
+            }
+        }
+        taken
+    }
+
+    /// Puts shards on the bus. Returns those that the bus did not acknowledge until `until`; it may have taken them.
+    async fn put(&self, shards: &[Shard], until: Instant) -> Vec<Shard> {
         let event = |shard: &Shard| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),
@@ -75,7 +94,7 @@ impl Warmer {
         let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
         let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
         let pairs = events.iter().zip(shards).filter(is_lost);
-        pairs.flat_map(|(_, shard)| shard.rounds.clone()).collect()
+        pairs.map(|(_, shard)| shard.clone()).collect()
     }
 
     /// Puts the rounds that were not released on the bus, for another attempt, and says so in the report.
@@ -97,6 +116,12 @@ impl Warmer {
         };
         let until = invoked.until(invoked.share.hand_on);
         let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight), until).await;
+        let lost = match self.keeper.lasting() {
+            // The next tick makes up for those that are taken here: nobody else may serve them as well.
+            Lasting::Yes => self.take(lost).await,
+            Lasting::No => lost,
+        };
+        let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
             let is_lost = lost.iter().any(|round| {
                 round.region == left.region
@@ -118,7 +143,11 @@ impl Warmer {
         let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
         let (requests, status) = if report.rounds.iter().any(coalesced) {
             let state = self.keeper.state();
-            let (requests, status) = tokio::join!(read::<Requests>(state, REQUESTS), read(state, STATUS));
+            let deadline = Instant::now() + READ_WITHIN;
+            let (requests, status) = tokio::join!(
+                before(deadline, read::<Requests>(state, REQUESTS)),
+                before(deadline, read(state, STATUS)),
+            );
             (requests.unwrap_or_default(), status.unwrap_or_default())
         } else {
             (Requests::default(), Status::default())

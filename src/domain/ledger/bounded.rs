@@ -1,0 +1,82 @@
+//! Documents that stay small: what does not fit is dropped, oldest first.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Pauses, Requests, Served, Shards, Status};
+
+/// The most bytes of a document as it is written. A fleet of ten thousand targets with the longest names takes half of
+/// it.
+pub const MOST_BYTES: usize = 8 << 20;
+
+/// A document that can be made smaller.
+pub trait Bounded {
+    /// Drops entries, oldest first, that take at least `excess` bytes as JSON, or all. Returns how many.
+    fn drop_oldest(&mut self, excess: usize) -> usize;
+}
+
+impl Bounded for Requests {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        drop_oldest(&mut self.targets, excess, |request| request.asked)
+    }
+}
+
+impl Bounded for Pauses {
+    /// What ends first is dropped first, and a pause of everything last: when they were made is not stored.
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        let dropped = drop_oldest(&mut self.functions, excess, |pause| pause.until);
+        if dropped == 0 { usize::from(self.all.take().is_some()) } else { dropped }
+    }
+}
+
+impl Bounded for Served {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        match drop_oldest(&mut self.targets, excess, |minute| *minute) {
+            0 => {
+                drop_oldest(&mut self.claims, excess, |claim| claim.until)
+                    + drop_oldest(&mut self.busy, excess, |until| *until)
+            }
+            dropped => dropped,
+        }
+    }
+}
+
+impl Bounded for Status {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        drop_oldest(&mut self.targets, excess, |last| last.latest())
+    }
+}
+
+impl Bounded for Shards {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        drop_oldest(&mut self.taken, excess, |taken| taken.at)
+    }
+}
+
+fn drop_oldest<V: Serialize, A: Ord>(
+    entries: &mut BTreeMap<String, V>,
+    excess: usize,
+    age: impl Fn(&V) -> A,
+) -> usize {
+    let mut oldest: Vec<(A, String, usize)> = entries
+        .iter()
+        .map(|(key, value)| (age(value), key.clone(), json_bytes(key) + json_bytes(value) + ":,".len()))
+        .collect();
+    oldest.sort();
+    let mut gone = 0;
+    let mut dropped = 0;
+    for (_, key, bytes) in oldest {
+        if gone >= excess {
+            break;
+        }
+        entries.remove(&key);
+        gone += bytes;
+        dropped += 1;
+    }
+    dropped
+}
+
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
+}

@@ -1,0 +1,191 @@
+//! Noting how rounds went.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::trouble::Trouble;
+use super::{Cause, Keeper, Lasting, Plan, READ_WITHIN, StoreHealth, WRITE_WITHIN};
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Region;
+use crate::domain::future::later;
+use crate::domain::ledger::{self, SERVED, STATUS, Served, Status, TickNote};
+use crate::domain::schedule::{self, Minute};
+use crate::domain::tick::{Skipped, TickReport, UnfinishedReason};
+use crate::engine::state::{State, before, update};
+use crate::engine::tick::Due;
+
+/// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
+const BUSY_MARGIN: TimeDelta = TimeDelta::seconds(20);
+
+impl<S: State> Keeper<S> {
+    /// Notes how rounds went, when they have ended at `now`: what was served, what was not after all and is late at
+    /// the next tick, and what is still in flight and left alone until it must have ended. Ends the claim of `plan`.
+    ///
+    /// `sent` are the rounds that were given out.
+    pub async fn note(
+        &self,
+        plan: &Plan,
+        sent: &[Due],
+        report: &TickReport,
+        cause: Cause,
+        now: DateTime<Utc>,
+    ) -> StoreHealth {
+        if self.lasting == Lasting::No {
+            return StoreHealth::Sound;
+        }
+        if let Some(lease) = &plan.claim {
+            lease.renewing.abort();
+        }
+        let minute = Minute::of(report.tick);
+        let undone = left_undone(sent, report);
+        let busy = busy(sent, report, now);
+        let correct = |served: &mut Served| {
+            match (cause, &plan.claim) {
+                (Cause::Schedule { .. }, Some(lease)) => {
+                    served.settle(lease.by, |key| undone.contains(key), now)
+                }
+                // The store could not be written when the tick was planned.
+                (Cause::Schedule { .. }, None) => {
+                    let done = sent.iter().map(|due| due.target.as_ref());
+                    served.note(minute, done.filter(|target| !undone.contains(&ledger::key(target))), now);
+                }
+                // The tick that has handed the shard on has noted its targets as served.
+                (Cause::Shard, _) => {
+                    for due in sent {
+                        let key = ledger::key(&due.target);
+                        if undone.contains(&key) {
+                            // There is a due minute in every interval.
+                            let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
+                            served.take_back(&key, minute, interval_ago);
+                        }
+                    }
+                }
+                // It was never noted that these were served.
+                (Cause::Asked, _) => {}
+            }
+            served.note_busy(busy.iter().copied());
+        };
+        let document = match cause {
+            Cause::Schedule { .. } | Cause::Asked => STATUS.to_owned(),
+            Cause::Shard => Status::document_of(&report.rounds),
+        };
+        let status = |status: &mut Status| match cause {
+            Cause::Schedule { config_behind_since } => {
+                let tick = TickNote { report, config_behind_since, pauses_unknown: plan.pauses_unknown };
+                status.note_tick(&tick, now);
+            }
+            Cause::Shard => status.note_rounds(&report.rounds, report.tick, now),
+            // Whatever minute was asked for, the pings were sent now.
+            Cause::Asked => status.note_rounds(&report.rounds, now, now),
+        };
+        let is_served_touched = match cause {
+            Cause::Schedule { .. } => plan.claim.is_some() || !sent.is_empty(),
+            Cause::Shard => !undone.is_empty() || !busy.is_empty(),
+            Cause::Asked => !busy.is_empty(),
+        };
+        let deadline = Instant::now() + WRITE_WITHIN;
+        let served = async {
+            match is_served_touched {
+                true => update(self.state(), SERVED, correct).await,
+                false => Ok(()),
+            }
+        };
+        let (served, status) = tokio::join!(
+            before(deadline, served),
+            before(deadline, update(self.state(), &document, status)),
+        );
+        let mut trouble = Trouble::default();
+        if let Err(unavailable) = served {
+            trouble.met(unavailable, "what was served is not noted");
+        }
+        if let Err(unavailable) = status {
+            trouble.met(unavailable, "how the tick went is not noted");
+        }
+        trouble.log_unless(plan.health)
+    }
+
+    /// Notes that a request's rounds have served their targets at this minute, as far as they have as many as the
+    /// schedule wants. `now` is the own clock.
+    pub async fn note_request(
+        &self,
+        fleet: &Fleet,
+        plan: &Plan,
+        sent: &[Due],
+        report: &TickReport,
+        now: DateTime<Utc>,
+    ) -> StoreHealth {
+        if self.lasting == Lasting::No || sent.is_empty() {
+            return StoreHealth::Sound;
+        }
+        let minute = Minute::of(report.tick);
+        let undone = left_undone(sent, report);
+        let mut trouble = Trouble::default();
+        let requests = match self.requests(fleet, Instant::now() + READ_WITHIN).await {
+            Ok(requests) => requests,
+            Err(unavailable) => {
+                trouble.met(unavailable, "requests in force are not known");
+                ledger::Requests::default()
+            }
+        };
+        let fleet = &*ledger::with_requests(fleet, &requests, report.tick);
+        let enough = |due: &&Due| {
+            let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
+            scheduled.is_some_and(|target| schedule::target(target, minute) <= due.concurrency)
+                && !undone.contains(&ledger::key(&due.target))
+        };
+        let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();
+        // Only what is noted of the targets: the tick of this minute may still come.
+        let note = |served: &mut Served| served.note(minute, targets.iter().copied(), now);
+        let status = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
+        let deadline = Instant::now() + WRITE_WITHIN;
+        let (served, status) = tokio::join!(
+            before(deadline, update(self.state(), SERVED, note)),
+            before(deadline, update(self.state(), STATUS, status)),
+        );
+        if let Err(unavailable) = served {
+            trouble.met(unavailable, "the request's rounds are not noted");
+        }
+        if let Err(unavailable) = status {
+            trouble.met(unavailable, "how the request went is not noted");
+        }
+        trouble.log_unless(plan.health)
+    }
+}
+
+/// Targets with pings that nobody has waited for, and until when they may run.
+fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'d Target, DateTime<Utc>)> {
+    let in_flight = |due: &&Due| {
+        report.unfinished.iter().any(|left| {
+            left.reason == UnfinishedReason::InFlight
+                && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
+        })
+    };
+    let until = |due: &'d Due| {
+        let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
+        // They may have been released in the last moment, however long ago the tick's own time is.
+        (due.target.as_ref(), later(later(now, timeout), BUSY_MARGIN))
+    };
+    sent.iter().filter(in_flight).map(until).collect()
+}
+
+/// Keys of targets whose rounds were neither sent nor handed on.
+fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
+    let undone = |target: &Target| {
+        report.unfinished.iter().any(|left| {
+            left.reason == UnfinishedReason::Deadline
+                && is_of(target, left.region, &left.function, left.qualifier.as_deref())
+        }) || report.rounds.iter().any(|round| {
+            round.skipped == Some(Skipped::InFlight)
+                && is_of(target, round.region, &round.function, round.qualifier.as_deref())
+        })
+    };
+    sent.iter().filter(|due| undone(&due.target)).map(|due| ledger::key(&due.target)).collect()
+}
+
+fn is_of(target: &Target, region: Region, function: &str, qualifier: Option<&str>) -> bool {
+    target.region() == region
+        && target.id.qualifier.as_ref().map(|own| own.as_str()) == qualifier
+        && target.id.unqualified() == function
+}
