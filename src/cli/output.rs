@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::args::Color;
 use super::render::{Fit, Style};
+use crate::domain::clean::clean_output;
 
 /// How the text of a command is styled on standard output.
 pub fn style(color: Color) -> Style {
@@ -27,11 +28,19 @@ fn colored(color: Color, terminal: bool) -> bool {
     }
 }
 
-/// Writes `text` to standard output.
+/// Writes text for people to standard output, without control characters other than line feeds and colours.
+///
+/// # Errors
+/// As [`print_data`].
+pub fn print(text: &str) -> io::Result<()> {
+    print_data(&clean_output(text))
+}
+
+/// Writes what programs read to standard output, as it is.
 ///
 /// # Errors
 /// The operating system's, except that a reader who has gone away (`warmd … | head`) is not an error.
-pub fn print(text: &str) -> io::Result<()> {
+pub fn print_data(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -42,15 +51,15 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Writes `value` to standard output as one line of JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print_data`].
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');
-    print(&line)
+    print_data(&line)
 }
 
 /// Writes a message of the command line's own to standard error: one that is not a log record.
 pub fn complain(message: &str) {
     // When standard error is gone as well, nobody is left to tell.
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let _ = writeln!(io::stderr().lock(), "{}", clean_output(message));
 }

@@ -14,6 +14,7 @@ use super::output::{print, print_json};
 use super::pause::{StateArgs, unavailable};
 use super::select::near;
 use super::values;
+use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
 use crate::engine::keeper;
@@ -68,7 +69,7 @@ fn only(
     known.extend(pauses.functions.keys().map(String::as_str));
     if !known.contains(label) {
         let hint = match near(label, || known.iter().copied()) {
-            Some(near) => format!("\nhint: did you mean `{near}`?"),
+            Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
         return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
@@ -268,31 +269,32 @@ fn shown(status: &Status, pauses: &Pauses, requests: &Requests, now: DateTime<Ut
             None => "as its source says".to_owned(),
             Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since)),
         };
-        let _ = writeln!(out, "configuration {config}: {behind}");
+        let _ = writeln!(out, "configuration {}: {behind}", clean(config));
     }
     for (key, last) in &status.targets {
         let skipped = last.skipped.as_ref();
-        let skipped = skipped.map(|skip| format!("skipped: {} ({})", skip.why, ago(skip.tick)));
+        let skipped = skipped.map(|skip| format!("skipped: {} ({})", clean(&skip.why), ago(skip.tick)));
         let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let sent = format!("reached {reached}, {} ({})", last.verdict, ago(last.tick));
+        let sent = format!("reached {reached}, {} ({})", clean(&last.verdict), ago(last.tick));
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),
             Some(skipped) => skipped,
         };
-        let _ = writeln!(out, "  {key}: target {}, {what}", last.target);
+        let _ = writeln!(out, "  {}: target {}, {what}", clean(key), last.target);
     }
     if let Some(pause) = &pauses.all {
         let _ = writeln!(out, "everything is {pause}");
     }
     for (function, pause) in &pauses.functions {
-        let _ = writeln!(out, "{function} is {pause}");
+        let _ = writeln!(out, "{} is {pause}", clean(function));
     }
     for (key, request) in &requests.targets {
-        let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
         let _ = writeln!(
             out,
-            "{key} is asked for until {}, {} environments{reason}",
+            "{} is asked for until {}, {} environments{reason}",
+            clean(key),
             seconds(request.until),
             request.concurrency
         );

@@ -4,6 +4,7 @@
 //! pure function of (configuration, now, what was observed).
 
 pub mod calendar;
+pub mod clean;
 pub mod cost;
 pub mod dashboard;
 pub mod events;
