@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod events;
 pub mod fleet;
 pub mod function;
+pub mod handed_out;
 pub mod iam;
 pub mod ledger;
 pub mod metrics;

@@ -12,10 +12,12 @@ use tracing::error;
 use super::state::{State, Unavailable, read, update};
 use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::handed_out::{self, HandedOut, NotAdmitted, PerMinute};
 use crate::domain::ledger::{
     self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::shard::Shard;
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
 
 /// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
@@ -52,6 +54,8 @@ pub struct Keeper<S> {
     pauses: Mutex<Pauses>,
     /// Those of this process: what there is to go by when the store does not last, or cannot be read.
     shards: Mutex<Shards>,
+    /// Those that were served without a look at the store.
+    per_minute: Mutex<PerMinute>,
 }
 
 /// A shard that has been taken on.
@@ -83,7 +87,13 @@ impl Plan {
 impl<S: State> Keeper<S> {
     /// A keeper of what is in `state`.
     pub fn new(state: S, lasting: Lasting) -> Self {
-        Self { state, lasting, pauses: Mutex::default(), shards: Mutex::default() }
+        Self {
+            state,
+            lasting,
+            pauses: Mutex::default(),
+            shards: Mutex::default(),
+            per_minute: Mutex::default(),
+        }
     }
 
     /// The store.
@@ -193,6 +203,44 @@ impl<S: State> Keeper<S> {
             }
         }
         Ok(plan)
+    }
+
+    /// Notes shards that are about to be put on the bus, so that they are known to be of this warmd. When they cannot
+    /// be noted they are put on the bus all the same: whoever gets them will hardly be able to look either.
+    pub async fn hand_out(&self, shards: &[Shard], now: DateTime<Utc>) {
+        let (Lasting::Yes, Some(first)) = (self.lasting, shards.first()) else { return };
+        let ids = handed_out::ids(shards);
+        let note = |handed_out: &mut HandedOut| handed_out.note(&ids, now);
+        if let Err(unavailable) = update(&self.state, &HandedOut::document(first.tick), note).await {
+            say(&unavailable, "shards that are handed out are not noted, and may be refused");
+        }
+    }
+
+    /// Whether a shard may be served: with a store one that was handed out, else as many a minute as `fleet` can need.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`].
+    pub async fn admit_shard(
+        &self,
+        shard: &Shard,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+    ) -> Result<(), NotAdmitted> {
+        let id = shard.id();
+        if self.lasting == Lasting::Yes {
+            match read::<HandedOut>(&self.state, &HandedOut::document(shard.tick)).await {
+                Ok(handed_out) if handed_out.has(&id, now) => return Ok(()),
+                Ok(_) => return Err(NotAdmitted::NotHandedOut),
+                Err(unavailable) => say(&unavailable, "whether the shard was handed out is not known"),
+            }
+        }
+        // Another delivery of one that was served: nothing will be sent for it.
+        if self.shards().taken.contains_key(&id) {
+            return Ok(());
+        }
+        let most = handed_out::most_a_minute(fleet);
+        let mut per_minute = self.per_minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if per_minute.admit(most, now) { Ok(()) } else { Err(NotAdmitted::TooMany(most)) }
     }
 
     /// Takes a shard on, by its id: none when another delivery of it has been taken on before.

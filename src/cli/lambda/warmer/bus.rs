@@ -4,13 +4,14 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Warmer;
+use crate::cli::clock::SystemClock;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
-use crate::engine::ports::{Event, Events};
+use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::state::read;
 use crate::engine::tick::Due;
 
@@ -48,6 +49,7 @@ impl Warmer {
 
     /// Puts shards on the bus. Returns the rounds that the bus did not take.
     async fn put(&self, shards: &[Shard]) -> Vec<ShardRound> {
+        self.keeper.hand_out(shards, SystemClock.now()).await;
         let event = |shard: &Shard| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),
