@@ -261,8 +261,8 @@ pub struct WarmArgs {
     // Not the parser's `env`: a bus in the environment is no reason to refuse pings from here.
     #[arg(long, value_name = "NAME")]
     pub bus: Option<String>,
-    /// Why, for people: it stands in the Lambda's records.
-    #[arg(long, value_name = "TEXT")]
+    /// Why, for people: one line of at most 256 characters. It stands in the Lambda's records.
+    #[arg(long, value_name = "TEXT", value_parser = crate::domain::events::reason)]
     pub reason: Option<String>,
     /// Ping the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]

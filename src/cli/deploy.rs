@@ -11,13 +11,14 @@ use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
-use super::output::print;
+use super::output::print_data;
 use super::values;
 use super::wiring::World;
+use crate::domain::clean::clean;
 use crate::domain::dashboard;
 use crate::domain::events::{EventKind, sample};
 use crate::domain::function::{AccountId, Region};
-use crate::domain::iam::{Needs, POLICIES_PER_ROLE, S3Prefix, assumed, policies};
+use crate::domain::iam::{Needs, POLICIES_PER_ROLE, Purpose, S3Prefix, assumed, policies};
 use crate::engine::ports::Clock;
 
 /// `warmd lambda-event`.
@@ -62,6 +63,7 @@ pub struct DashboardArgs {
 Examples:
   warmd iam --account 123456789012 --region eu-west-2 --bus default
   warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
+  warmd iam --check-live            for whoever runs `warmd check --live`
 
 One policy document a line, each small enough for a managed policy. What is never pinged is left out.
 Where the configuration has roles to assume, lines that begin with # say whose documents follow.")]
@@ -79,6 +81,9 @@ pub struct IamArgs {
     /// The bus of shards and requests: its name or ARN.
     #[arg(long, value_name = "NAME", env = "WARMD_BUS", hide_env_values = true)]
     pub bus: Option<String>,
+    /// Print those of whoever runs `check --live`, instead of the warmer's.
+    #[arg(long)]
+    pub check_live: bool,
     /// Which configuration.
     #[command(flatten)]
     pub configs: Configs,
@@ -138,7 +143,12 @@ pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let remote = paths.iter().filter_map(|path| path.to_str()).find(|path| path.starts_with("s3://"));
     let configs = remote.map(place).transpose()?;
     let state = args.state.as_deref().filter(|state| state.starts_with("s3://")).map(place).transpose()?;
+    let (purpose, own_role) = match args.check_live {
+        false => (Purpose::Warm, "# the warmer's own role\n"),
+        true => (Purpose::CheckLive, "# whoever runs check --live\n"),
+    };
     let needs = Needs {
+        purpose,
         fleet: &fleet,
         account: args.account.as_ref(),
         region: region(args.region).await?,
@@ -149,18 +159,18 @@ pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let (own, roles) = (policies(&needs), assumed(&needs));
     let mut out = String::new();
     if !roles.is_empty() {
-        out.push_str("# the warmer's own role\n");
+        out.push_str(own_role);
     }
     tell(&mut out, &own);
     for role in &roles {
-        let _ = writeln!(out, "# {}", role.arn);
+        let _ = writeln!(out, "# {}", clean(&role.arn));
         tell(&mut out, &role.policies);
         match &role.trust {
             Some(trust) => _ = writeln!(out, "# its trust policy, unless it has one: {trust}"),
             None => out.push_str("# its trust policy: with --account\n"),
         }
     }
-    print(&out)?;
+    print_data(&out)?;
     Ok(Exit::Success)
 }
 
@@ -176,6 +186,6 @@ fn tell(out: &mut String, documents: &[Value]) {
 }
 
 fn pretty(value: &Value) -> Result<Exit, Failure> {
-    print(&format!("{value:#}\n"))?;
+    print_data(&format!("{value:#}\n"))?;
     Ok(Exit::Success)
 }

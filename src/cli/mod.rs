@@ -45,7 +45,7 @@ use self::args::{Cli, Command, RunArgs, WarmArgs};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
-use self::output::{complain, print};
+use self::output::{complain, print_data};
 use crate::aws::descriptors;
 use crate::config;
 
@@ -117,7 +117,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Price(args) => price::price(args, style),
         Command::Compare(args) => compare::compare(args, style),
         Command::Schema => schema(),
-        Command::Handler(args) => Ok(print(handler::snippet(args.language)).map(|()| Exit::Success)?),
+        Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }
 }
 
@@ -125,7 +125,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
 fn schema() -> Result<Exit, Failure> {
     let schema = serde_json::to_string_pretty(&config::schema());
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
-    print(&format!("{schema}\n"))?;
+    print_data(&format!("{schema}\n"))?;
     Ok(Exit::Success)
 }
 

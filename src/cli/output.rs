@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::outlet::{Delivered, Outlet, Overflow, Pushed};
 use super::render::{Fit, Style};
 use super::signals::Termination;
+use crate::domain::clean::clean_output;
 
 /// How long the daemon waits at its end for the readers of what it has printed.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -107,11 +108,19 @@ pub fn finish(exit: Exit) -> io::Result<Delivered> {
     })
 }
 
-/// Writes `text` to standard output, or hands it to the thread that does.
+/// Writes text for people to standard output, without control characters other than line feeds and colours.
+///
+/// # Errors
+/// As [`print_data`].
+pub fn print(text: &str) -> io::Result<()> {
+    print_data(&clean_output(text))
+}
+
+/// Writes what programs read to standard output as it is, or hands it to the thread that does.
 ///
 /// # Errors
 /// The operating system's, except that a reader who has gone away (`warmd … | head`) is not an error.
-pub fn print(text: &str) -> io::Result<()> {
+pub fn print_data(text: &str) -> io::Result<()> {
     if let Some(threads) = THREADS.get() {
         // What is dropped is counted there.
         threads.stdout.push(text.into());
@@ -130,17 +139,17 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Writes `value` to standard output as one line of JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print_data`].
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');
-    print(&line)
+    print_data(&line)
 }
 
 /// Writes a message of the command line's own to standard error: one that is not a log record.
 pub fn complain(message: &str) {
     // When standard error is gone as well, nobody is left to tell.
-    let _ = Stderr.write_all(format!("{message}\n").as_bytes());
+    let _ = Stderr.write_all(format!("{}\n", clean_output(message)).as_bytes());
 }
 
 /// Standard error, or the thread that writes it. Each write is one message.

@@ -14,6 +14,7 @@ use super::status::labels;
 use super::store::Store;
 use super::values;
 use super::wiring::World;
+use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
 use crate::engine::keeper;
@@ -80,7 +81,7 @@ pub struct PauseArgs {
     /// For how long, such as 1h.
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub for_: Duration,
-    /// Why, for people.
+    /// Why, for people: one line of at most 256 characters.
     #[arg(long, value_name = "TEXT", value_parser = values::reason)]
     pub reason: String,
     /// The state store.
@@ -150,7 +151,7 @@ fn warn(status: &Status, args: &PauseArgs) {
         return;
     }
     let known = match near(&function, || known.iter().copied()) {
-        Some(near) => format!("; did you mean `{near}`?"),
+        Some(near) => format!("; did you mean `{}`?", clean(near)),
         None if known.is_empty() => ", nor anything else".to_owned(),
         None => format!("; known: {}", few(known.iter().copied())),
     };
@@ -188,7 +189,7 @@ fn name(function: Option<&FunctionRef>) -> String {
 fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     const FEW: usize = 5;
     let more = names.len().saturating_sub(FEW);
-    let names: Vec<String> = names.take(FEW).map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = names.take(FEW).map(|name| format!("`{}`", clean(name))).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", names.join(", "))
 }

@@ -20,6 +20,7 @@ use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, vers
 use super::render::{self, Style};
 use super::wiring::World;
 use crate::aws::Bucket;
+use crate::domain::clean::clean;
 use crate::domain::fleet::Fleet;
 use crate::domain::schedule::Minute;
 use crate::engine::ports::{Clock, Condition, Fetched, NotStored, Objects};
@@ -123,7 +124,10 @@ async fn rollback(place: &S3Place, style: Style) -> Result<Exit, Failure> {
         return Err(Failure::Usage(format!("nothing has been published at {place}")));
     };
     let Some((previous, older)) = manifest.before.split_first() else {
-        return Err(Failure::Usage(format!("nothing was live at {place} before {}", manifest.config)));
+        return Err(Failure::Usage(format!(
+            "nothing was live at {place} before {}",
+            clean(&manifest.config)
+        )));
     };
     let restored = Manifest {
         config: previous.config.clone(),
@@ -134,7 +138,8 @@ async fn rollback(place: &S3Place, style: Style) -> Result<Exit, Failure> {
     let loaded = version(&bucket, place, &restored).await?;
     show_difference(place, true, &loaded.fleet, style)?;
     switch(&bucket, &restored, Some(&replaced)).await?;
-    print(&format!("{} is live at {place} again, instead of {}\n", restored.config, manifest.config))?;
+    let (now, before) = (clean(&restored.config), clean(&manifest.config));
+    print(&format!("{now} is live at {place} again, instead of {before}\n"))?;
     Ok(Exit::Success)
 }
 

@@ -24,6 +24,8 @@ pub const MANIFEST: &str = "manifest.json";
 const MOST_OBJECTS: usize = 1_000;
 /// The most bytes of an object: what the configuration takes of a file.
 const MOST_BYTES: usize = 8 << 20;
+/// The most bytes of all objects together: what the configuration takes of all files.
+const MOST_TOTAL_BYTES: usize = 64 << 20;
 
 /// Which version is live, and which were before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +115,11 @@ struct SeenFile {
 }
 
 impl Seen {
+    /// The bytes of all texts.
+    fn bytes(&self) -> usize {
+        bytes(&self.files)
+    }
+
     /// Checks it.
     fn load(&self, place: &S3Place, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
         self.load_noting(place, filter, &mut BTreeSet::new())
@@ -126,6 +133,9 @@ impl Seen {
         named: &mut BTreeSet<String>,
     ) -> Result<Loaded, Problems> {
         let root = place.to_string();
+        if self.bytes() > MOST_TOTAL_BYTES {
+            return Err(problem(&root, "all objects together are larger than 64 MB".to_owned()));
+        }
         let mut files = Vec::new();
         for (path, file) in self.files.iter().filter(|(_, file)| file.configuration) {
             let path = format!("{root}/{path}");
@@ -285,6 +295,9 @@ impl Remote {
         });
         for (key, version) in wanted.take(MOST_OBJECTS) {
             let known = before.files.get(&key).filter(|seen| seen.version == version);
+            if bytes(&files) > MOST_TOTAL_BYTES {
+                break;
+            }
             let (text, version) = match known {
                 Some(known) => (Arc::clone(&known.text), version),
                 None => match bucket.get(&key, None).await? {
@@ -311,6 +324,9 @@ async fn published(
     let mut files = BTreeMap::new();
     for file in &manifest.files {
         let known = before.files.values().find(|seen| seen.key == file.key && seen.version.0 == file.key);
+        if bytes(&files) > MOST_TOTAL_BYTES {
+            break;
+        }
         let text = match known {
             Some(known) => Arc::clone(&known.text),
             None => match bucket.get(&file.key, None).await? {
@@ -336,6 +352,12 @@ pub async fn version(bucket: &Bucket, place: &S3Place, manifest: &Manifest) -> R
     let seen = published(bucket, &Seen::default(), Version(String::new()), manifest.clone()).await;
     let seen = seen.map_err(|error| Failure::Unexpected(format!("{place} cannot be read: {error}")))?;
     Ok(seen.load(place, None)?)
+}
+
+/// The bytes of the texts that were read. More than [`MOST_TOTAL_BYTES`] are refused when they are checked, so reading
+/// ends there.
+fn bytes(files: &BTreeMap<String, SeenFile>) -> usize {
+    files.values().map(|file| file.text.as_ref().as_ref().map_or(0, String::len)).sum()
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {

@@ -16,6 +16,7 @@ use super::output::{complain, print, print_json};
 use super::pause::StateArgs;
 use super::select::near;
 use super::values;
+use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
 use crate::engine::keeper;
@@ -99,7 +100,7 @@ fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(String::as_str));
     if !names.contains(label) && known.troubles().next().is_none() {
         let hint = match near(label, || names.iter().copied()) {
-            Some(near) => format!("\nhint: did you mean `{near}`?"),
+            Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
         return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
@@ -310,7 +311,7 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
                 let _ = writeln!(out, "everything is {pause}");
             }
             for (function, pause) in functions {
-                let _ = writeln!(out, "{function} is {pause}");
+                let _ = writeln!(out, "{} is {pause}", clean(function));
             }
         }
         Err(_) => out.push_str("pauses unknown\n"),
@@ -351,29 +352,30 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
             None => "as its source says".to_owned(),
             Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since, now)),
         };
-        let _ = writeln!(out, "configuration {config}: {behind}");
+        let _ = writeln!(out, "configuration {}: {behind}", clean(config));
     }
     for (key, last) in &status.targets {
         let skipped = last.skipped.as_ref();
-        let skipped = skipped.map(|skip| format!("skipped: {} ({})", skip.why, ago(skip.tick, now)));
+        let skipped = skipped.map(|skip| format!("skipped: {} ({})", clean(&skip.why), ago(skip.tick, now)));
         let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let sent = format!("reached {reached}, {} ({})", last.verdict, ago(last.tick, now));
+        let sent = format!("reached {reached}, {} ({})", clean(&last.verdict), ago(last.tick, now));
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),
             Some(skipped) => skipped,
         };
-        let _ = writeln!(out, "  {key}: target {}, {what}", last.target);
+        let _ = writeln!(out, "  {}: target {}, {what}", clean(key), last.target);
     }
 }
 
 fn show_request(out: &mut String, key: &str, request: &Request, now: DateTime<Utc>) {
-    let reason = request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
     // It counts as unknown: nothing is kept warm by it.
     let future = if request.is_future(now) { " in the future," } else { "" };
     let _ = writeln!(
         out,
-        "{key} is asked for{future} until {}, {} environments{reason}",
+        "{} is asked for{future} until {}, {} environments{reason}",
+        clean(key),
         seconds(request.until),
         request.concurrency
     );

@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use crate::config;
 use crate::domain::calendar::text::{TextError, parse_zone};
 use crate::domain::cost::{BadRoute, Item, Route};
+use crate::domain::events;
 use crate::domain::fleet::{Architecture, Hold};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::Protocol;
@@ -107,14 +108,14 @@ pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
 }
 
-/// A reason, for people: not blank.
+/// A reason, for people: not blank, and as events may have it.
 ///
 /// # Errors
 /// What was expected.
 pub fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is for whoever finds the fleet cold: say why, such as 'change freeze'".to_owned()),
-        reason => Ok(reason.to_owned()),
+        reason => events::reason(reason),
     }
 }
 

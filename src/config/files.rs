@@ -10,36 +10,108 @@ use super::node::MOST_BYTES;
 use super::problem::{Problem, Problems};
 use super::source::SourceFile;
 
-/// Reads the files of all sources, each once. What cannot be read does not hide what is wrong with the others.
-pub(super) fn read(sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
-    let mut problems = Problems::default();
-    let mut files = Vec::new();
-    let mut seen = BTreeSet::new();
-    for source in sources {
-        let paths = match paths_of(source) {
-            Ok(paths) => paths,
-            Err(problem) => {
-                problems.push(*problem);
-                continue;
-            }
-        };
-        for path in paths {
-            if !seen.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
-                continue;
-            }
-            match read_text(&path) {
-                Ok(text) => files.push(SourceFile { path: path.to_string_lossy().into_owned(), text }),
-                Err((reason, hint)) => {
-                    problems.push(Problem::of_file(path.to_string_lossy(), reason).maybe_hint(hint))
+/// The most bytes of all files together, calendars and prices that they name included: 64 MiB. A configuration of
+/// 10,000 functions has 1 MB.
+const MOST_TOTAL_BYTES: u64 = 64 << 20;
+
+/// What to do about a configuration file that is too large.
+pub(super) const TOO_LARGE: &str = "split it: all the files of a directory are one configuration";
+
+/// Why a file cannot be used, and what to do about it.
+pub(super) type Unusable = (String, Option<&'static str>);
+
+/// Reads files within [`MOST_TOTAL_BYTES`].
+pub(super) struct Files {
+    /// The directories that were given, with links resolved.
+    roots: Vec<PathBuf>,
+    /// Bytes that may still be read.
+    room: u64,
+}
+
+impl Files {
+    /// A reader of these sources.
+    pub fn new(sources: &[PathBuf]) -> Self {
+        let directories = sources.iter().filter(|source| source.is_dir());
+        Self {
+            roots: directories.filter_map(|path| fs::canonicalize(path).ok()).collect(),
+            room: MOST_TOTAL_BYTES,
+        }
+    }
+
+    /// Reads the files of all sources, each once. What cannot be read does not hide what is wrong with the others.
+    pub fn read(&mut self, sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
+        let mut problems = Problems::default();
+        let mut files = Vec::new();
+        let mut seen = BTreeSet::new();
+        for source in sources {
+            let found = match found_in(source) {
+                Ok(found) => found,
+                Err(problem) => {
+                    problems.push(*problem);
+                    continue;
+                }
+            };
+            for path in found {
+                let resolved = fs::canonicalize(&path).ok();
+                if !seen.insert(resolved.clone().unwrap_or_else(|| path.clone())) {
+                    continue;
+                }
+                // What a directory holds is not named one by one: it may be anybody's.
+                let text = match path == *source {
+                    true => self.read_text(&path),
+                    false => self.read_inside(&path),
+                };
+                match text {
+                    Ok(text) => files.push(SourceFile { path: path.to_string_lossy().into_owned(), text }),
+                    Err((reason, hint)) => {
+                        problems.push(Problem::of_file(path.to_string_lossy(), reason).maybe_hint(hint))
+                    }
                 }
             }
         }
+        (files, problems)
     }
-    (files, problems)
+
+    /// Reads a file that a configuration names: of dates, or of prices.
+    pub fn read_attachment(&mut self, path: &str) -> Result<String, String> {
+        let path = Path::new(path);
+        let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+        let read = match is_link && !self.roots.is_empty() {
+            true => self.read_inside(path),
+            false => self.read_text(path),
+        };
+        read.map_err(|(reason, _)| reason)
+    }
+
+    /// The text of a regular file that lies in a directory that was given, once links are resolved: a link within it,
+    /// as Kubernetes makes them, is followed, and one that leads out is not.
+    fn read_inside(&mut self, path: &Path) -> Result<String, Unusable> {
+        let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
+        let resolved = fs::canonicalize(path).map_err(unreadable)?;
+        if !self.roots.iter().any(|root| resolved.starts_with(root)) {
+            let hint = "give the file itself instead of its directory, or copy it there";
+            return Err(("a link that leads out of the directory is not followed".to_owned(), Some(hint)));
+        }
+        if !fs::metadata(&resolved).map_err(unreadable)?.is_file() {
+            return Err(("expected a regular file, found a pipe, a socket or a device".to_owned(), None));
+        }
+        self.read_text(&resolved)
+    }
+
+    fn read_text(&mut self, path: &Path) -> Result<String, Unusable> {
+        let text = read_text(path)?;
+        match self.room.checked_sub(text.len() as u64) {
+            Some(room) => {
+                self.room = room;
+                Ok(text)
+            }
+            None => Err(("all files together are larger than 64 MB".to_owned(), None)),
+        }
+    }
 }
 
 /// The configuration files of a directory, or the file itself.
-fn paths_of(source: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
+fn found_in(source: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
     let fail = |reason: String| Box::new(Problem::of_file(source.to_string_lossy(), reason));
     if !source.is_dir() {
         return match fs::metadata(source) {
@@ -61,18 +133,7 @@ fn paths_of(source: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
     Ok(paths)
 }
 
-/// What to do about a configuration file that is too large.
-pub(super) const TOO_LARGE: &str = "split it: all the files of a directory are one configuration";
-
-/// Reads a file that a calendar names.
-pub(super) fn read_attachment(path: &str) -> Result<String, String> {
-    read_text(Path::new(path)).map_err(|(reason, _)| reason)
-}
-
-/// Why a file cannot be used, and what to do about it.
-pub(super) type Unusable = (String, Option<&'static str>);
-
-/// A file's text. A larger file than is taken is not read to its end.
+/// A file's text: any file that can be read, a pipe included. A larger file than is taken is not read to its end.
 pub(super) fn read_text(path: &Path) -> Result<String, Unusable> {
     let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
     let file = File::open(path).map_err(unreadable)?;

@@ -25,6 +25,7 @@ mod wire;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::files::Files;
 pub use self::prices::{load_prices, read_prices};
 pub use self::problem::{MOST_PROBLEMS, Place, Problem, Problems, Severity};
 pub use self::resolve::{Mark, ReadFile, resolve};
@@ -118,18 +119,20 @@ impl Places<'_> {
 }
 
 /// Reads configurations from directories (their `*.yaml` and `*.yml`, sorted by name, not those of directories
-/// inside) and files.
+/// inside) and files. What is found in a directory must lie in it once links are resolved; a file that is named may be
+/// anything that can be read. All files together have at most 64 MiB.
 ///
 /// With `filter`, only targets in those regions are kept; everything is checked all the same.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files.
 pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Problems> {
-    let (files, mut problems) = files::read(sources);
+    let mut reader = Files::new(sources);
+    let (files, mut problems) = reader.read(sources);
     let mut attachments = Vec::new();
     let mut read = |path: &str| {
         attachments.push(PathBuf::from(path));
-        files::read_attachment(path)
+        reader.read_attachment(path)
     };
     match resolve(files, &mut read, filter) {
         Ok(loaded) if problems.is_empty() => Ok(Loaded { attachments, ..loaded }),

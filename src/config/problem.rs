@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 use super::source::{Source, Span, floor_char_boundary};
+use crate::domain::clean::{clean, clean_lines};
 
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,8 +165,9 @@ impl Problem {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let whole = || Origin::path(self.place.path.as_str());
-        let mut group = level.primary_title(self.message.as_str()).elements(None::<Element<'_>>);
+        let (path, message) = (clean(&self.place.path), clean_lines(&self.message));
+        let whole = || Origin::path(path.as_ref());
+        let mut group = level.primary_title(message.as_ref()).elements(None::<Element<'_>>);
         match &self.excerpt {
             None => group = group.element(whole()),
             Some(excerpt) => {
@@ -177,16 +179,17 @@ impl Problem {
                     let (line, column) = (self.place.line as usize, self.place.column as usize);
                     group = group.element(whole().line(line).char_column(column));
                 } else {
-                    snippet = snippet.path(self.place.path.as_str());
+                    snippet = snippet.path(path.as_ref());
                 }
                 group = group.element(snippet);
             }
         }
         if let Some(hint) = &self.hint {
-            group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
+            group = group.element(Level::HELP.with_name("hint").message(clean_lines(hint)));
         }
         if let Some(place) = &self.related {
-            group = group.element(Level::NOTE.message(format!("the other place is {place}")));
+            group = group
+                .element(Level::NOTE.message(format!("the other place is {}", clean(&place.to_string()))));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])

@@ -165,12 +165,20 @@ pub struct OnRequest {
 }
 
 /// A role to assume.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Role {
     /// Its ARN.
     pub arn: String,
-    /// The external id that its trust policy asks for.
+    /// The external id that its trust policy asks for. Not in [`Debug`](std::fmt::Debug): it is shared with the role's
+    /// owner only.
     pub external_id: Option<String>,
+}
+
+impl std::fmt::Debug for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let external_id = self.external_id.as_ref().map(|_| "redacted");
+        f.debug_struct("Role").field("arn", &self.arn).field("external_id", &external_id).finish()
+    }
 }
 
 impl Target {

@@ -17,6 +17,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
+use super::clean::clean;
 use super::fleet::{Fleet, OnRequest, Target};
 use super::future::{is_future, later};
 use super::schedule::Minute;
@@ -255,7 +256,8 @@ impl Pauses {
 
 impl std::fmt::Display for Pause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "paused until {}: {}", self.until.to_rfc3339_opts(SecondsFormat::Secs, true), self.reason)
+        let until = self.until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        write!(f, "paused until {until}: {}", clean(&self.reason))
     }
 }
 

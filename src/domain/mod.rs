@@ -4,12 +4,14 @@
 //! pure function of (configuration, now, what was observed).
 
 pub mod calendar;
+pub mod clean;
 pub mod cost;
 pub mod dashboard;
 pub mod events;
 pub mod fleet;
 pub mod function;
 pub mod future;
+pub mod handed_out;
 pub mod iam;
 pub mod ledger;
 pub mod metrics;

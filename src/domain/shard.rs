@@ -1,6 +1,8 @@
 //! Shards: the parts of a tick that is too large for one invocation. Each is put on the bus and handled by another
 //! instance of the same Lambda.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -105,12 +107,15 @@ impl Shard {
         let attempt = fields.number("attempt", 1, MAX_ATTEMPTS);
         let attempt = fields.required("attempt", attempt);
         let run = fields.text("run");
-        let mut rounds = Vec::new();
+        let (mut rounds, mut named) = (Vec::new(), HashSet::new());
         match fields.value("rounds").and_then(Value::as_array) {
             Some(given) if !given.is_empty() => {
                 for (index, round) in given.iter().enumerate() {
                     match read_round(round) {
-                        Ok(round) => rounds.push(round),
+                        Ok(round) if named.insert(round.function.identity(round.region)) => {
+                            rounds.push(round)
+                        }
+                        Ok(_) => fields.problem(format!("`rounds[{index}]`: the target has a round already")),
                         Err(error) => {
                             fields.problem(format!("`rounds[{index}]`: {}", error.problems.join("; ")));
                         }

@@ -21,10 +21,12 @@ use super::state::{Document, State, Unavailable, before, parsed, read, update, u
 use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::later;
+use crate::domain::handed_out::{self, HandedOut, NotAdmitted, PerMinute};
 use crate::domain::ledger::{
     self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::shard::Shard;
 use crate::domain::tick::{RoundRecord, Skipped};
 
 /// How long the store may delay the first ping of a tick.
@@ -86,6 +88,8 @@ pub struct Keeper<S> {
     shards: Mutex<Shards>,
     /// Whether it was logged that the store holds times in the future.
     warned: AtomicBool,
+    /// Those that were served without a look at the store.
+    per_minute: Mutex<PerMinute>,
 }
 
 /// A shard that has been taken on.
@@ -155,6 +159,7 @@ impl<S: State> Keeper<S> {
             pauses: Mutex::default(),
             shards: Mutex::default(),
             warned: AtomicBool::new(false),
+            per_minute: Mutex::default(),
         }
     }
 
@@ -293,6 +298,56 @@ impl<S: State> Keeper<S> {
             }
         }
         Ok(self.planned(sifted, pauses.is_none(), trouble))
+    }
+
+    /// Notes shards that are about to be put on the bus, so that they are known to be of this warmd. When they cannot
+    /// be noted they are put on the bus all the same: whoever gets them will hardly be able to look either.
+    pub async fn hand_out(&self, shards: &[Shard], now: DateTime<Utc>) {
+        let (Lasting::Yes, Some(first)) = (self.lasting, shards.first()) else { return };
+        let ids = handed_out::ids(shards);
+        let note = |handed_out: &mut HandedOut| handed_out.note(&ids, now);
+        let document = HandedOut::document(first.tick);
+        let noted = before(Instant::now() + READ_WITHIN, update(&*self.state, &document, note)).await;
+        if let Err(unavailable) = noted {
+            let mut trouble = Trouble::default();
+            trouble.met(unavailable, "shards that are handed out are not noted, and may be refused");
+            // The tick counts the store as unavailable by its own reads.
+            let _ = trouble.log();
+        }
+    }
+
+    /// Whether a shard may be served: with a store one that was handed out, else as many a minute as `fleet` can need.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`].
+    pub async fn admit_shard(
+        &self,
+        shard: &Shard,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+    ) -> Result<(), NotAdmitted> {
+        let id = shard.id();
+        if self.lasting == Lasting::Yes {
+            let document = HandedOut::document(shard.tick);
+            let reading = read::<HandedOut>(&*self.state, &document);
+            match before(Instant::now() + READ_WITHIN, reading).await {
+                Ok(handed_out) if handed_out.has(&id, now) => return Ok(()),
+                Ok(_) => return Err(NotAdmitted::NotHandedOut),
+                Err(unavailable) => {
+                    let mut trouble = Trouble::default();
+                    trouble.met(unavailable, "whether the shard was handed out is not known");
+                    // Taking the shard on, which follows, counts it.
+                    let _ = trouble.log();
+                }
+            }
+        }
+        // Another delivery of one that was served: nothing will be sent for it.
+        if self.shards().taken.contains_key(&id) {
+            return Ok(());
+        }
+        let most = handed_out::most_a_minute(fleet);
+        let mut per_minute = self.per_minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if per_minute.admit(most, now) { Ok(()) } else { Err(NotAdmitted::TooMany(most)) }
     }
 
     /// Takes a shard on, by its id: none when another delivery of it has been taken on before. When the store is

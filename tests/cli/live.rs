@@ -205,10 +205,10 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let live = done.stdout.split_once("0 warnings\n").unwrap().1;
     insta::assert_snapshot!(live, @r#"
-    not checked: the configuration of 2 targets in eu-west-2: no permission for lambda:GetFunctionConfiguration (`warmd iam`)
-    not checked: the provisioned concurrency of 2 targets in eu-west-2: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam`)
-    not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam`)
-    not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam`)
+    not checked: the configuration of 2 targets in eu-west-2: no permission for lambda:GetFunctionConfiguration (`warmd iam --check-live`)
+    not checked: the provisioned concurrency of 2 targets in eu-west-2: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam --check-live`)
+    not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam --check-live`)
+    not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam --check-live`)
     not checked: the permission to invoke 1 target in eu-west-2: NotImplemented: An error occurred and the request cannot be processed.
     0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
     "#);
@@ -367,7 +367,7 @@ functions:
 
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "fleet.yaml", fleet);
-    let printed = run(&["iam", file.to_str().unwrap(), "--region", "eu-west-2"]);
+    let printed = run(&["iam", "--check-live", file.to_str().unwrap(), "--region", "eu-west-2"]);
     let granted: BTreeSet<String> = actions(&printed.json()).filter(|it| it.starts_with("lambda:")).collect();
     assert_eq!(asked, granted);
     let template = std::fs::read_to_string(Path::new(root()).join("template.yaml")).unwrap();

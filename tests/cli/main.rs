@@ -4,6 +4,7 @@ mod check;
 mod cost;
 mod daemon;
 mod deploy;
+mod hostile;
 mod live;
 mod pipes;
 mod plan;

@@ -256,7 +256,7 @@ impl HeldPing {
 }
 
 /// Reads a request to the end of its body; `None` when the connection closes first.
-fn read_request(stream: &mut TcpStream) -> Option<()> {
+pub fn read_request(stream: &mut TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {

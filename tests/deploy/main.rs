@@ -11,7 +11,7 @@ use warmd::domain::dashboard;
 use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
 use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
 use warmd::domain::function::Region;
-use warmd::domain::iam::{Needs, S3Prefix, policies};
+use warmd::domain::iam::{Needs, Purpose, S3Prefix, policies};
 use warmd::domain::metrics::{Metric, Scope};
 use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
 use warmd::domain::tick_line;
@@ -143,6 +143,10 @@ fn each_event_reaches_the_function_by_its_own_rule() {
     let mut forged = sample(EventKind::Shard);
     forged["source"] = json!("shop");
     assert_eq!(taken(&forged), [""; 0]);
+    for rule in rules {
+        let account = &properties(&template, rule)["EventPattern"]["account"];
+        assert_eq!(*account, json!(["AWS::AccountId"]), "{rule} takes no event of another account");
+    }
     let mut done = sample(EventKind::WarmRequest);
     (done["source"], done["detail-type"]) = (json!(SOURCE), json!(ENVIRONMENTS_WARM));
     assert_eq!(taken(&done), [""; 0], "what the function says does not call it again");
@@ -223,7 +227,7 @@ fn alarms_watch_metrics_that_are_sent() {
     let template = template();
     let sent: BTreeSet<&str> =
         Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
-    for alarm in ["NoTickAlarm", "RoundsShortAlarm", "ConfigBehindAlarm"] {
+    for alarm in ["NoTickAlarm", "RoundsShortAlarm", "ConfigBehindAlarm", "NoTargetAlarm"] {
         let alarm = properties(&template, alarm);
         assert_eq!(alarm["Namespace"], "MetricNamespace");
         assert!(sent.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");
@@ -233,8 +237,43 @@ fn alarms_watch_metrics_that_are_sent() {
     let minutes = no_tick["Period"].as_u64().unwrap() * no_tick["EvaluationPeriods"].as_u64().unwrap() / 60;
     assert_eq!((minutes, no_tick["TreatMissingData"].as_str()), (5, Some("breaching")));
     // Sent only while there is something to tell.
-    for alarm in ["RoundsShortAlarm", "ErrorsAlarm", "ConfigBehindAlarm"] {
+    for alarm in [
+        "RoundsShortAlarm",
+        "ErrorsAlarm",
+        "ConfigBehindAlarm",
+        "DeadLettersAlarm",
+        "RulesFailedAlarm",
+        "NoTargetAlarm",
+    ] {
         assert_eq!(properties(&template, alarm)["TreatMissingData"], "notBreaching", "{alarm}");
+    }
+    let no_target = properties(&template, "NoTargetAlarm");
+    assert_eq!(
+        (&no_target["MetricName"], &no_target["Period"]),
+        (&json!(Metric::Functions.name()), &json!(86_400))
+    );
+    assert_eq!(no_target["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(template["Parameters"]["NoTargetDays"]["Default"], 1);
+    let dead = properties(&template, "DeadLettersAlarm");
+    assert_eq!(dead["MetricName"], "ApproximateNumberOfMessagesVisible");
+    assert_eq!(dead["Dimensions"][0]["Value"], "DeadLetters.QueueName");
+}
+
+/// EventBridge counts failures for each rule apart.
+#[test]
+fn the_failures_of_every_rule_are_watched() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let rules = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Events::Rule");
+    let watched = properties(&template, "RulesFailedAlarm")["Metrics"].to_string();
+    for (rule, _) in rules {
+        assert!(watched.contains(&format!("\"{rule}\"")), "{rule} in {watched}");
+    }
+    let metrics = properties(&template, "RulesFailedAlarm")["Metrics"].as_array().unwrap();
+    let sum = metrics[0]["Expression"].as_str().unwrap();
+    for metric in &metrics[1..] {
+        assert_eq!(metric["MetricStat"]["Metric"]["MetricName"], "FailedInvocations");
+        assert!(sum.contains(&format!("FILL({}, 0)", metric["Id"].as_str().unwrap())), "{sum}");
     }
 }
 
@@ -295,6 +334,7 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
     let (configs, state) =
         (S3Prefix::parse("s3://b-1/configs").unwrap(), S3Prefix::parse("s3://b-1/state").unwrap());
     let needs = Needs {
+        purpose: Purpose::Warm,
         fleet: &fleet,
         account: None,
         region: Region::parse("eu-west-2").unwrap(),
@@ -313,6 +353,9 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
         assert!(role.remove(own), "{own}");
     }
     assert_eq!(role, actions(&json!(policies(&needs))));
+    assert!(!role.contains("lambda:GetFunctionConfiguration"), "it returns environment variables");
+    let check = Needs { purpose: Purpose::CheckLive, ..needs };
+    assert_eq!(actions(properties(&template, "CheckPolicy")), actions(&json!(policies(&check))));
 
     let statements = objects(&properties(&template, "Role")["Policies"]);
     let broad: BTreeSet<&str> = statements
@@ -320,5 +363,5 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
         .filter(|object| object["Resource"] == "*" && object.get("Condition").is_none())
         .flat_map(|object| texts(&object["Action"]))
         .collect();
-    assert_eq!(broad, BTreeSet::from(["lambda:GetAccountSettings"]));
+    assert_eq!(broad, BTreeSet::new());
 }

@@ -164,6 +164,31 @@ async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed()
 }
 
 #[tokio::test]
+async fn a_reason_that_is_no_short_line_is_refused() {
+    let mut stage = stage(&[]).await;
+    for (reason, found) in [("x".repeat(240_000), "found 240000"), ("a\u{1b}[2J".to_owned(), r"\u{1b}")] {
+        let event = request(json!({ "function": "nlp-inference:live", "concurrency": 2, "reason": reason }));
+        let answer = stage.invoke(event).await;
+        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(
+            answer.error && told.contains("`reason`: expected one line of at most 256 characters"),
+            "{told}"
+        );
+        assert!(told.contains(found) && told.len() < 400, "{told}");
+    }
+    assert!(stage.pings().is_empty());
+}
+
+#[tokio::test]
+async fn a_region_without_a_target_is_warned_about() {
+    let mut stage = stage(&[("WARMD_REGIONS", "ap-southeast-2")]).await;
+    stage.ready().await;
+    let warned = lines(&stage);
+    let warned = warned.iter().find(|line| line["level"] == "WARN").unwrap();
+    assert!(warned["message"].as_str().unwrap().contains("nothing to warm in ap-southeast-2"), "{warned}");
+}
+
+#[tokio::test]
 async fn unknown_events_are_refused_with_the_reason() {
     let mut stage = stage(&[]).await;
     for (event, reason) in [

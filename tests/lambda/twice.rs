@@ -16,6 +16,7 @@ functions:
   f1: { windows: [{ days: daily, hours: all-day, concurrency: 5 }], on_request: { max_concurrency: 5, max_for: 1h } }
 ";
 const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
+const BUS: (&str, &str) = ("WARMD_BUS", "default");
 
 async fn stage(scenario: Scenario, variables: &[(&str, &str)]) -> Stage {
     Stage::set(Setting { scenario, config: FLEET, variables }).await
@@ -59,34 +60,99 @@ async fn a_shard_is_served_once_and_its_next_attempt_is_another() {
 
 #[tokio::test]
 async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them() {
-    let mut one = stage(Scenario::default(), &[STATE]).await;
-    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE]).await;
-    let (first, second) = tokio::join!(one.tick(shard(&["f0"], 1)), two.tick(shard(&["f0"], 1)));
-    let mut became = [rounds(&first), rounds(&second)].concat();
-    became.sort();
-    assert_eq!((became, pings(&one)), (vec!["f0 5 reached".to_owned(), "f0 5 served".to_owned()], 5));
+    let mut one = stage(Scenario::default(), &[STATE, BUS]).await;
+    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     let at = now();
     let (first, second) = tokio::join!(one.tick(scheduled(at)), two.tick(scheduled(at)));
+    assert_eq!(
+        ([rounds(&first), rounds(&second)].concat(), pings(&one)),
+        (vec!["f0 5 reached".to_owned()], 5)
+    );
+    let shard = shards(&one).remove(0);
+    let (first, second) = tokio::join!(one.tick(shard.clone()), two.tick(shard));
     let mut became = [rounds(&first), rounds(&second)].concat();
     became.sort();
-    assert_eq!(
-        (became.as_slice(), pings(&one)),
-        (["f0 5 reached", "f1 5 reached"].map(str::to_owned).as_slice(), 15)
+    assert_eq!((became, pings(&one)), (vec!["f1 5 reached".to_owned(), "f1 5 served".to_owned()], 10));
+}
+
+/// The shards on the bus, as EventBridge would deliver them.
+fn shards(stage: &Stage) -> Vec<Value> {
+    let events = stage.emulator.observe().events;
+    let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
+    shards
+        .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
+        .collect()
+}
+
+#[tokio::test]
+async fn shards_that_no_tick_has_handed_out_are_refused() {
+    let mut stage = stage(Scenario::default(), &[STATE, BUS]).await;
+    stage.tick(scheduled(now())).await;
+    let own = shards(&stage).remove(0);
+    for (key, value) in [
+        ("config", json!("cafe")),
+        ("attempt", json!(2)),
+        ("run", json!("r")),
+        ("tick", json!("2026-11-20T09:00:00Z")),
+    ] {
+        let mut forged = own.clone();
+        forged["detail"][key] = value;
+        let answer = stage.invoke(forged).await;
+        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(answer.error && told.contains("no tick of the last hour has handed it out"), "{key}: {told}");
+    }
+    assert_eq!(pings(&stage), 5, "nothing was sent for them");
+    assert_eq!(rounds(&stage.tick(own).await), ["f1 5 reached"], "its own is");
+}
+
+#[tokio::test]
+async fn without_a_store_a_minute_has_as_many_shards_as_the_configuration_needs() {
+    let mut stage = stage(Scenario::default(), &[]).await;
+    let mut refused = 0;
+    // 200 shards that differ, as somebody may put them on the bus.
+    for number in 0..200 {
+        let mut forged = shard(&["f0", "f1"], 1);
+        forged["detail"]["config"] = json!(number.to_string());
+        let answer = stage.invoke(forged).await;
+        if answer.error {
+            refused += 1;
+            let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+            assert!(told.contains("expected at most 5 a minute"), "{told}");
+        }
+    }
+    // The run may take a turn of the minute or two.
+    assert!(
+        refused >= 200 - 3 * 5 && pings(&stage) <= 3 * 5 * 10,
+        "{refused} refused, {} pings",
+        pings(&stage)
     );
+}
+
+#[tokio::test]
+async fn a_shard_names_a_target_once() {
+    let mut stage = stage(Scenario::default(), &[]).await;
+    let answer = stage.invoke(shard(&["f0", "f0"], 1)).await;
+    let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+    assert!(told.contains("`rounds[1]`: the target has a round already"), "{told}");
 }
 
 #[tokio::test]
 async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
-    let mut full = stage(Scenario::default().with("f0", slow), &[STATE]).await;
-    // All that may be in flight is, until long after the other shard's time is over. Three attempts are all.
-    full.invoke_within(shard(&["f0"], 1), 4_000).await;
-    let given_up = full.invoke_within(shard(&["f1"], 3), 4_000).await.body;
-    assert_eq!((rounds(&given_up), &given_up["unfinished"][0]["reason"]), (vec![], &json!("deadline")));
-    let mut other = Stage::beside(full.emulator.clone(), FLEET, &[STATE]).await;
-    assert_eq!(rounds(&other.tick(shard(&["f1"], 3)).await), ["f1 5 reached"]);
-    assert_eq!(rounds(&other.tick(shard(&["f0"], 1)).await), ["f0 5 served"], "its pings may still run");
+    let mut full = stage(Scenario::default().with("f0", slow), &[STATE, BUS]).await;
+    // All that may be in flight is, until long after the shard's time is over.
+    full.invoke_within(scheduled(now()), 4_000).await;
+    let mut other = Stage::beside(full.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    for (attempt, reason) in [(1, "handed-on"), (2, "handed-on"), (3, "deadline")] {
+        let shard = shards(&full).remove(attempt - 1);
+        assert_eq!(shard["detail"]["attempt"], attempt);
+        let given_up = full.invoke_within(shard.clone(), 4_000).await.body;
+        assert_eq!((rounds(&given_up), &given_up["unfinished"][0]["reason"]), (vec![], &json!(reason)));
+        // What was handed on is another shard now.
+        let became = if reason == "deadline" { "f1 5 reached" } else { "f1 5 served" };
+        assert_eq!(rounds(&other.tick(shard).await), [became]);
+    }
 }
 
 #[tokio::test]

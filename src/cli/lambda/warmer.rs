@@ -25,6 +25,7 @@ use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::logging;
 use crate::cli::store::{Store, unavailable};
+use crate::cli::values::Regions;
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, Target};
@@ -87,6 +88,7 @@ impl Warmer {
         let origin = Origin::of_path(Path::new(&settings.configs), &only);
         let in_force = InForce::begin_or_earlier(origin, fits)?;
         let fleet = in_force.fleet();
+        warn_without_target(&fleet, &settings);
         let engine = world.engine(fleet.limits, largest(&fleet))?;
         engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
@@ -120,7 +122,7 @@ impl Warmer {
             Err(error) => Err(refused(error)),
             Ok(LambdaEvent::Scheduled { at }) => Ok(self.scheduled(at, &invoked).await),
             Ok(LambdaEvent::Run { at }) => Ok(self.run(at, &invoked).await),
-            Ok(LambdaEvent::Shard { at, shard }) => Ok(self.shard(at, shard, &invoked).await),
+            Ok(LambdaEvent::Shard { at, shard }) => self.shard(at, shard, &invoked).await,
             Ok(LambdaEvent::Request(request)) => self.request(request, &invoked).await,
             Ok(LambdaEvent::Warm(warm)) => self.warm(warm, &invoked).await,
         };
@@ -145,8 +147,13 @@ impl Warmer {
     }
 
     async fn fleet(&self) -> Arc<Fleet> {
+        let before = self.in_force.fleet();
         self.in_force.clone().reload(LookedAt::ByTick, &self.world, &self.engine).await;
-        self.in_force.fleet()
+        let fleet = self.in_force.fleet();
+        if fleet.hash != before.hash {
+            warn_without_target(&fleet, &self.settings);
+        }
+        fleet
     }
 
     /// A tick at the event's own time.
@@ -240,11 +247,19 @@ impl Warmer {
     }
 
     /// A part of a tick that another instance was too small for.
-    async fn shard(&self, at: Option<DateTime<Utc>>, shard: Shard, invoked: &Invoked<'_>) -> TickReport {
+    async fn shard(
+        &self,
+        at: Option<DateTime<Utc>>,
+        shard: Shard,
+        invoked: &Invoked<'_>,
+    ) -> Result<TickReport, Diagnostic> {
         let fleet = self.fleet().await;
         // Not by its tick: a later attempt at it comes a quarter of an hour after.
         if at.is_some_and(|at| self.is_late(at)) {
-            return self.late(&fleet, shard.tick, invoked).await;
+            return Ok(self.late(&fleet, shard.tick, invoked).await);
+        }
+        if let Err(reason) = self.keeper.admit_shard(&shard, &fleet, SystemClock.now()).await {
+            return Err(refused(format!("the Warm Shard is refused, and nothing was sent: {reason}")));
         }
         if shard.config.as_deref() != Some(fleet.hash.as_str()) {
             warn!(config = shard.config, own = %fleet.hash, "the shard was planned on another configuration");
@@ -270,7 +285,7 @@ impl Warmer {
             let rounds = served.chain(skipped).collect();
             let report = TickReport { rounds, ..nothing(shard.tick, &fleet) };
             self.record(&fleet, &report, Share::Part, health, invoked).await;
-            return report;
+            return Ok(report);
         };
         let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
         if report.sent_nothing() {
@@ -282,7 +297,7 @@ impl Warmer {
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
         let noted = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
         self.record(&fleet, &report, Share::Part, noted, invoked).await;
-        report
+        Ok(report)
     }
 
     /// An application asks for warmth.
@@ -447,6 +462,18 @@ impl Warmer {
         let until = invoked.until(invoked.share.record);
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
     }
+}
+
+/// Warns when there is nothing to warm here: the configuration may be meant for other regions.
+fn warn_without_target(fleet: &Fleet, settings: &Settings) {
+    if fleet.targets.iter().any(Target::is_warmed) {
+        return;
+    }
+    let regions = match &settings.regions {
+        Regions::All => "any region".to_owned(),
+        Regions::Only(regions) => regions.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    warn!(config = %fleet.hash, "the configuration has nothing to warm in {regions}: WARMD_REGIONS says which regions are served");
 }
 
 /// Writes the tick down in the log.

@@ -7,6 +7,7 @@ use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count};
 use super::{Style, Tone};
 use crate::config::{Problem, Severity};
+use crate::domain::clean::{clean, clean_lines};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Fleet, Target};
 
@@ -79,12 +80,12 @@ pub fn github(problems: &[Problem]) -> String {
     out
 }
 
-/// A command's message: percent signs and line ends are escaped.
+/// A command's message: cleaned, with percent signs and its own line ends escaped.
 pub(super) fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    clean_lines(text).replace('%', "%25").replace('\n', "%0A")
 }
 
 /// A command's property: colons and commas as well.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&clean(text)).replace(':', "%3A").replace(',', "%2C")
 }

@@ -7,6 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{elapsed, grouped, wrapped};
 use super::{Style, Tone, WIDTH};
+use crate::domain::clean::clean;
 use crate::domain::cost::assume::Assumptions;
 use crate::domain::cost::{Bill, BillLine};
 
@@ -101,7 +102,7 @@ pub fn unknown(bill: &Bill, style: Style) -> String {
     if unknown.is_empty() {
         return String::new();
     }
-    let text = format!("! no price is known for {}", unknown.join("; "));
+    let text = format!("! no price is known for {}", clean(&unknown.join("; ")));
     wrapped(&text, WIDTH - 2).iter().fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "  {}", style.paint(Tone::Warning, line));
         out

@@ -9,6 +9,7 @@ use super::text::{bytes, count, elapsed, grouped};
 use super::{Style, Tone};
 use crate::cli::diff::{Change, Difference, Kind};
 use crate::cli::plan::{Period, TargetPlan};
+use crate::domain::clean::markdown as cell;
 use crate::domain::cost::{Download, FleetCost, Per};
 
 /// Ten years.
@@ -34,8 +35,10 @@ pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> Strin
     let changes = &difference.changes;
     let mut out = String::new();
     if !changes.is_empty() {
-        let rows: Vec<(Sign, Vec<String>)> =
-            changes.iter().map(|change| (sign(change.kind()), cells(change).to_vec())).collect();
+        let rows: Vec<(Sign, Vec<String>)> = changes
+            .iter()
+            .map(|change| (sign(change.kind()), cells(change, str::to_owned).to_vec()))
+            .collect();
         for line in lines(&COLUMNS, 0, &rows, style) {
             let _ = writeln!(out, "{line}");
         }
@@ -66,8 +69,8 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
         out.push_str("|---|---|---|---:|---:|---:|---|\n");
     }
     for change in changes {
-        let cells = cells(change).map(escaped);
-        let [function, region, highest, pings, cost, other] = cells;
+        let [function, region, highest, pings, cost, other] = cells(change, cell);
+        let cost = escaped(cost);
         let (sign, _) = sign(change.kind());
         let _ =
             writeln!(out, "| `{sign}` | `{function}` | {region} | {highest} | {pings} | {cost} | {other} |");
@@ -76,9 +79,8 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     if !owners.is_empty() {
         out.push_str("\n| owner | cost before | cost after |\n|---|---:|---:|\n");
     }
-    for cells in owners {
-        let [owner, before, after] = cells.map(escaped);
-        let _ = writeln!(out, "| {owner} | {before} | {after} |");
+    for [owner, before, after] in owners {
+        let _ = writeln!(out, "| {} | {} | {} |", cell(&owner), escaped(before), escaped(after));
     }
     if !changes.is_empty() {
         let _ = writeln!(out, "\n{}", escaped(NOTE.to_owned()));
@@ -86,9 +88,9 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     out
 }
 
-/// A text without what Markdown would read as a cell's end or as emphasis.
+/// A text of our own without what Markdown would read as emphasis.
 fn escaped(text: String) -> String {
-    text.replace('|', "\\|").replace('*', "\\*")
+    text.replace('*', "\\*")
 }
 
 /// A row for each owner whose cost is another one afterwards, for warmd itself if its own is, and the total; none when
@@ -150,12 +152,16 @@ fn sign(kind: Kind) -> Sign {
     }
 }
 
-fn cells(change: &Change<'_>) -> [String; 6] {
+/// The cells of a change. `shown` is applied to what a setting was and is.
+fn cells(change: &Change<'_>, shown: fn(&str) -> String) -> [String; 6] {
     let (function, region) = change
         .target()
         .map_or_else(Default::default, |target| (target.label.clone(), target.region().to_string()));
-    let mut other: Vec<_> =
-        change.settings.iter().map(|(name, before, after)| format!("{name} {before} → {after}")).collect();
+    let mut other: Vec<_> = change
+        .settings
+        .iter()
+        .map(|(name, before, after)| format!("{name} {} → {}", shown(before), shown(after)))
+        .collect();
     let highest = both(change, |plan| grouped(u64::from(plan.highest())));
     let pings = both(change, |plan| grouped(plan.pings()));
     let cost = both(change, |plan| starred(dollars(plan.cost.bill.total()), !plan.cost.assumed.is_empty()));

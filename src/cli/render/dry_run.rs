@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::table::{Column, figures, lines, words};
 use super::text::{count, millis, shortened};
 use super::{Fit, Style, Tone, WIDTH, tick};
+use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Hold, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::SkewHistory;
@@ -79,7 +80,7 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
         protocols.entry(due.target.protocol.name()).or_insert(due);
     }
     for (name, due) in protocols {
-        let line = format!("{name} ping: {}", payload(due));
+        let line = format!("{name} ping: {}", clean(&payload(due)));
         let _ = match style.fit {
             Fit::Whole => writeln!(out, "{line}"),
             Fit::Terminal => writeln!(out, "{}", shortened(&line, WIDTH)),

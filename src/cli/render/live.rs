@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::text::{count, elapsed, grouped};
 use crate::cli::live::LiveObject;
 use crate::config::{Problem, Severity};
+use crate::domain::clean::clean;
 use crate::domain::fleet::Target;
 use crate::domain::iam;
 use crate::domain::preflight::{Kind, Model, Peak, Rate, Read, State, Unchecked, Update, Why};
@@ -204,7 +205,7 @@ fn minute(peak: &Peak) -> impl fmt::Display {
 pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], problems: &[Problem]) -> String {
     let mut out = String::new();
     for lost in unchecked {
-        let _ = writeln!(out, "{}", not_checked(lost));
+        let _ = writeln!(out, "{}", clean(&not_checked(lost)));
     }
     let idle = targets.saturating_sub(live.targets);
     if idle > 0 {
@@ -252,7 +253,9 @@ fn not_checked(lost: &Unchecked) -> String {
     match why {
         Why::Unreachable if *read == Read::Invoke => format!("not compared: {targets}: {reason}"),
         Why::Unreachable | Why::Failed => format!("not checked: {what}: {reason}"),
-        Why::Denied => format!("not checked: {what}: no permission for {} (`warmd iam`)", read.action()),
+        Why::Denied => {
+            format!("not checked: {what}: no permission for {} (`warmd iam --check-live`)", read.action())
+        }
     }
 }
 

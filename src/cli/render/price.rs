@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::table::{Column, Sign, figures as right, lines, words};
 use super::text::count;
 use super::{Style, Tone, cost};
+use crate::domain::clean::clean;
 use crate::domain::cost::{Bill, Figure, Item, OLD_AFTER_DAYS, PriceBook, Tier};
 use crate::domain::function::Region;
 
@@ -47,7 +48,7 @@ pub fn book(figures: &[(&Item, Option<Region>, &Figure)], today: NaiveDate, styl
         out.push_str("\nsources\n");
     }
     for (name, url) in sources {
-        let _ = writeln!(out, "  {name}: {url}");
+        let _ = writeln!(out, "  {}: {}", clean(name), clean(url));
     }
     let old = figures.iter().filter(|(.., figure)| figure.is_old(today)).count();
     let number = count(figures.len() as u64, "figure");
@@ -115,7 +116,7 @@ pub fn bill(book: &PriceBook, bill: &Bill, today: NaiveDate, style: Style) -> St
         })
         .collect();
     for source in sources {
-        let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, &format!("prices: {source}")));
+        let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, &format!("prices: {}", clean(&source))));
     }
     out
 }

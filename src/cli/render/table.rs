@@ -5,6 +5,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table};
 
 use super::{Fit, Style, Tone, WIDTH};
 use crate::cli::render::text;
+use crate::domain::clean::clean;
 
 /// The least that is left of a shortened name.
 const NARROWEST: usize = 12;
@@ -30,8 +31,12 @@ pub const fn figures(heading: &'static str) -> Column {
 pub type Sign = (char, Tone);
 
 /// The lines of a table; the first is the heading. `name` is the column that is shortened when a terminal is too narrow.
-/// Columns without a single filled cell are left out.
+/// Columns without a single filled cell are left out. Every cell is cleaned: it may hold text from outside.
 pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], style: Style) -> Vec<String> {
+    let rows: Vec<(&Sign, Vec<String>)> = rows
+        .iter()
+        .map(|(sign, cells)| (sign, cells.iter().map(|cell| clean(cell).into_owned()).collect()))
+        .collect();
     let shown: Vec<usize> = (0..columns.len())
         .filter(|&column| rows.iter().any(|(_, cells)| !cells[column].is_empty()))
         .collect();
@@ -61,7 +66,7 @@ pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], styl
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 0 } else { 2 }, 0));
     }
-    let signs = std::iter::once(None).chain(rows.iter().map(|(sign, _)| Some(sign)));
+    let signs = std::iter::once(None).chain(rows.iter().map(|(sign, _)| Some(*sign)));
     signs
         .zip(table.lines())
         .map(|(sign, line)| match sign {

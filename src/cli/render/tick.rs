@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
+use crate::domain::clean::clean;
 use crate::domain::tick::{
     Evidence, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
 };
@@ -172,7 +173,7 @@ fn instant(report: &TickReport) -> String {
 fn heading(report: &TickReport) -> String {
     let mut out = format!("tick {}", instant(report));
     if let Some(config) = &report.config {
-        let _ = write!(out, ", configuration {}", config.get(..8).unwrap_or(config));
+        let _ = write!(out, ", configuration {}", clean(config.get(..8).unwrap_or(config)));
     }
     let _ = writeln!(out, ", took {}", millis(report.duration_ms as f64));
     out
@@ -370,7 +371,7 @@ fn push(notes: &mut Vec<String>, sign: Sign, style: Style, lines: impl Iterator<
     let mut rest = 0_u64;
     for (index, line) in lines.enumerate() {
         if index < NOTES {
-            notes.push(format!("{} {line}", paint(sign, style)));
+            notes.push(format!("{} {}", paint(sign, style), clean(&line)));
         } else {
             rest += 1;
         }

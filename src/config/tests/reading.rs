@@ -76,3 +76,77 @@ fn what_cannot_be_read_is_told_all_at_once() {
       = hint: write `version: 1`
     "#);
 }
+
+#[cfg(unix)]
+#[test]
+fn links_lead_within_a_directory_and_not_out_of_it() {
+    use std::os::unix::fs::symlink;
+
+    let outside = tempdir().unwrap();
+    fs::write(outside.path().join("environ"), "SECRET=hunter2\0PATH=/bin\0").unwrap();
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    // As Kubernetes mounts a ConfigMap.
+    fs::create_dir(path("..2026_11_20")).unwrap();
+    fs::write(path("..2026_11_20/fleet.yaml"), FUNCTION.replace("NAME", "f")).unwrap();
+    fs::write(path("..2026_11_20/uk.yaml"), "dates: [2026-12-25]\n").unwrap();
+    symlink("..2026_11_20", path("..data")).unwrap();
+    symlink("..data/fleet.yaml", path("fleet.yaml")).unwrap();
+    fs::create_dir(path("days")).unwrap();
+    symlink("../..data/uk.yaml", path("days/uk.yaml")).unwrap();
+    fs::write(path("uk-days.yaml"), "version: 1\ncalendars: { uk: { file: days/uk.yaml } }\n").unwrap();
+    let source = [dir.path().to_owned()];
+    assert_eq!(load(&source, None).unwrap().fleet.targets.len(), 1);
+
+    symlink(outside.path().join("environ"), path("x.yaml")).unwrap();
+    symlink(outside.path().join("environ"), path("days/x.yaml")).unwrap();
+    fs::write(path("y.yaml"), "version: 1\ncalendars: { x: { file: days/x.yaml } }\n").unwrap();
+    let problems = load(&source, None).unwrap_err().to_string();
+    let shown = problems.replace(&format!("{}/", dir.path().display()), "");
+    insta::assert_snapshot!(shown, @r#"
+    error: a link that leads out of the directory is not followed
+    --> x.yaml
+     = hint: give the file itself instead of its directory, or copy it there
+
+    error: the calendar's file `days/x.yaml`: a link that leads out of the directory is not followed
+     --> y.yaml:2:25
+      |
+    2 | calendars: { x: { file: days/x.yaml } }
+      |                         ^^^^^^^^^^^
+      |
+      = hint: the path is relative to this file
+    "#);
+    // A file that is named may be anything, a link to anything included.
+    symlink(path("..2026_11_20/fleet.yaml"), outside.path().join("link.yaml")).unwrap();
+    assert_eq!(load(&[outside.path().join("link.yaml")], None).unwrap().fleet.targets.len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_when_it_is_named_and_not_when_it_is_found() {
+    let dir = tempdir().unwrap();
+    let pipe = dir.path().join("pipe.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let problems = load(&[dir.path().to_owned()], None).unwrap_err().to_string();
+    assert!(problems.contains("expected a regular file, found a pipe"), "{problems}");
+    let writer = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::write(pipe, FUNCTION.replace("NAME", "f")).unwrap())
+    };
+    assert_eq!(load(&[pipe], None).unwrap().fleet.targets.len(), 1);
+    writer.join().unwrap();
+}
+
+#[test]
+fn all_files_together_are_bounded() {
+    let dir = tempdir().unwrap();
+    let text = format!("version: 1\n#{}\n", "x".repeat(7_900_000));
+    for index in 0..9 {
+        fs::write(dir.path().join(format!("{index}.yaml")), &text).unwrap();
+    }
+    let problems = load(&[dir.path().to_owned()], None).unwrap_err();
+    assert_eq!(problems.list.len(), 1, "{problems}");
+    assert_eq!(problems.list[0].message, "all files together are larger than 64 MB");
+    assert!(problems.list[0].place.path.ends_with("8.yaml"));
+}

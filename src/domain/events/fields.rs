@@ -130,6 +130,26 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The most characters of a reason.
+pub const MOST_REASON_CHARS: usize = 256;
+
+/// Checks a reason, which is for people: at most [`MOST_REASON_CHARS`] characters, none of them a control character.
+/// Requests and pauses keep it, so a longer one would fill the document for everybody.
+///
+/// # Errors
+/// What was expected.
+pub fn reason(text: &str) -> Result<String, String> {
+    let expected = format!("expected one line of at most {MOST_REASON_CHARS} characters");
+    let length = text.chars().count();
+    if length > MOST_REASON_CHARS {
+        return Err(format!("{expected}, found {length}"));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(control) => Err(format!("{expected}, found the control character {}", control.escape_default())),
+        None => Ok(text.to_owned()),
+    }
+}
+
 /// A duration above 0: a whole number and one unit, `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     // `ms` before `s` and `m`: the first suffix that fits is taken.

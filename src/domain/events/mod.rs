@@ -19,6 +19,7 @@ mod sample;
 mod tests;
 
 pub(super) use fields::Fields;
+pub use fields::{MOST_REASON_CHARS, reason};
 pub use sample::{EventKind, sample};
 
 /// The `source` of events that warmd itself puts on a bus.
@@ -187,7 +188,7 @@ fn request(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
     let mut fields = Fields::of_detail(WARM_REQUEST, event)?;
     let (function, region, concurrency) = place(&mut fields);
     let keep_for = fields.duration("for");
-    let reason = fields.text("reason");
+    let reason = fields.read("reason", reason);
     let (function, concurrency) = fields.finish(function.zip(concurrency))?;
     Ok(LambdaEvent::Request(WarmRequest { id, at, function, region, concurrency, keep_for, reason }))
 }

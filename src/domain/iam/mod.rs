@@ -15,9 +15,20 @@ pub const MAX_CHARS: usize = 6_144;
 /// needs more is better served by the tag condition of the template.
 pub const POLICIES_PER_ROLE: usize = 10;
 
-/// What the policies are for.
+/// Who the policies are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The warmer: exactly what it calls. It reads no function's configuration, which holds environment variables.
+    Warm,
+    /// Whoever runs `check --live`: the reads, and the permission that its dry runs ask about.
+    CheckLive,
+}
+
+/// What the policies are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
+    /// Who they are for.
+    pub purpose: Purpose,
     /// The configuration: its functions and its metric namespace.
     pub fleet: &'a Fleet,
     /// The warmer's account, for functions that are not configured by ARN; none leaves it open (`*`).
@@ -120,7 +131,7 @@ impl Statement {
 /// role is assumed for is not in them, nor what is never pinged.
 pub fn policies(needs: &Needs<'_>) -> Vec<Value> {
     let own: Vec<&Target> = warmed(needs).filter(|target| target.role.is_none()).collect();
-    packed(common(needs), &own, needs.account)
+    packed(needs.purpose, common(needs), &own, needs.account)
 }
 
 /// The documents of the roles that are assumed, in the order of their ARNs.
@@ -135,7 +146,7 @@ pub fn assumed(needs: &Needs<'_>) -> Vec<RoleNeeds> {
     }
     let roles = roles.into_iter().map(|(arn, (targets, ids))| RoleNeeds {
         arn: arn.to_owned(),
-        policies: packed(Vec::new(), &targets, None),
+        policies: packed(needs.purpose, Vec::new(), &targets, None),
         trust: needs.account.map(|account| trust(needs.region.partition(), account, &ids)),
     });
     roles.collect()
@@ -158,13 +169,18 @@ fn trust(partition: &str, account: &AccountId, ids: &BTreeSet<Option<&str>>) -> 
     json!({ "Version": "2012-10-17", "Statement": [statement] })
 }
 
-fn packed(common: Vec<Statement>, targets: &[&Target], own: Option<&AccountId>) -> Vec<Value> {
+fn packed(
+    purpose: Purpose,
+    common: Vec<Statement>,
+    targets: &[&Target],
+    own: Option<&AccountId>,
+) -> Vec<Value> {
     let mut packer = Packer::default();
     common.into_iter().for_each(|statement| packer.add(statement));
-    if !targets.is_empty() {
+    if !targets.is_empty() && purpose == Purpose::CheckLive {
         packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
     }
-    for (sid, actions, arns) in functions(targets, own) {
+    for (sid, actions, arns) in functions(purpose, targets, own) {
         let empty = Statement { sid, actions, resources: Vec::new(), condition: None };
         packer.add_list(&empty, arns);
     }
@@ -179,10 +195,20 @@ pub fn size(document: &Value) -> usize {
 /// What does not depend on the functions.
 fn common(needs: &Needs<'_>) -> Vec<Statement> {
     let partition = needs.region.partition();
-    let mut statements = vec![Statement {
-        condition: Some(json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } })),
-        ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
-    }];
+    // A check reads the configuration and assumes roles; it writes nothing.
+    let needs = match needs.purpose {
+        Purpose::Warm => needs,
+        Purpose::CheckLive => &Needs { state: None, bus: None, ..*needs },
+    };
+    let mut statements = Vec::new();
+    if needs.purpose == Purpose::Warm {
+        statements.push(Statement {
+            condition: Some(
+                json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } }),
+            ),
+            ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
+        });
+    }
     if let Some(configs) = needs.configs {
         statements.push(Statement::new("Configs", &["s3:GetObject"], configs.objects_arn(partition)));
     }
@@ -224,11 +250,13 @@ fn common(needs: &Needs<'_>) -> Vec<Statement> {
 
 /// Statements about functions: what is done to them, and the ARNs in the order of the configuration.
 fn functions(
+    purpose: Purpose,
     targets: &[&Target],
     own: Option<&AccountId>,
 ) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
     // Invoke and the reads that take a qualifier are authorised on the qualified ARN when there is one.
-    const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
+    const PING: &[&str] = &[Read::Invoke.action()];
+    const CHECK: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
     // Reserved concurrency belongs to the function, whatever the qualifier.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
     let arns = |of: fn(&Target, Option<&AccountId>) -> String| {
@@ -236,7 +264,10 @@ fn functions(
         let arns = targets.iter().map(|target| of(target, own));
         arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
     };
-    vec![("Ping", PING, arns(arn)), ("Reserved", RESERVED, arns(unqualified))]
+    match purpose {
+        Purpose::Warm => vec![("Ping", PING, arns(arn))],
+        Purpose::CheckLive => vec![("Check", CHECK, arns(arn)), ("Reserved", RESERVED, arns(unqualified))],
+    }
 }
 
 /// The ARN of the function, whatever the qualifier: in the account that its own ARN names, else in that of its role,

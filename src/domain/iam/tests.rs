@@ -28,7 +28,15 @@ fn fleet(targets: Vec<Target>) -> Fleet {
 }
 
 fn needs(fleet: &Fleet) -> Needs<'_> {
-    Needs { fleet, account: None, region: region("eu-west-2"), configs: None, state: None, bus: None }
+    Needs {
+        purpose: Purpose::Warm,
+        fleet,
+        account: None,
+        region: region("eu-west-2"),
+        configs: None,
+        state: None,
+        bus: None,
+    }
 }
 
 /// Every allowed pair of action and resource, and how often it stands.
@@ -76,9 +84,7 @@ fn a_small_configuration_is_one_document() {
     {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["configs","configs/*","state","state/*"]}}}
     {"Sid":"Bus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws:events:eu-west-2:123456789012:event-bus/default"]}
     {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::999999999999:role/warmed"]}
-    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
-    {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
-    {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp","arn:aws:lambda:us-east-1:123456789012:function:nlp","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared"]}
+    {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
     "#);
 }
 
@@ -87,15 +93,37 @@ fn nothing_is_allowed_that_is_not_asked_for() {
     let fleet = fleet(vec![target("f", "cn-north-1")]);
     let pairs = allowed(&policies(&Needs { region: region("cn-north-1"), ..needs(&fleet) }));
     let own = "arn:aws-cn:lambda:cn-north-1:*:function:f";
-    let expected = [
-        ("cloudwatch:PutMetricData", "*"),
-        ("lambda:GetAccountSettings", "*"),
-        ("lambda:InvokeFunction", own),
-        ("lambda:GetFunctionConfiguration", own),
-        ("lambda:GetProvisionedConcurrencyConfig", own),
-        ("lambda:GetFunctionConcurrency", own),
-    ];
+    let expected = [("cloudwatch:PutMetricData", "*"), ("lambda:InvokeFunction", own)];
     assert_eq!(pairs, expected.map(|(action, resource)| (action.to_owned(), resource.to_owned())));
+}
+
+#[test]
+fn a_check_may_read_and_writes_nothing() {
+    let state = S3Prefix::parse("s3://warmd-state/live").unwrap();
+    let configs = S3Prefix::parse("s3://warmd-config").unwrap();
+    let role = "arn:aws:iam::210987654321:role/warmed";
+    let fleet =
+        fleet(vec![target("nlp:live", "eu-west-2"), reached_by(target("far", "eu-west-2"), role, None)]);
+    let needs = Needs {
+        purpose: Purpose::CheckLive,
+        configs: Some(&configs),
+        state: Some(&state),
+        bus: Some("default"),
+        ..needs(&fleet)
+    };
+    let documents = policies(&needs);
+    let lines: Vec<String> =
+        documents[0]["Statement"].as_array().unwrap().iter().map(Value::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    {"Sid":"Configs","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::warmd-config/*"]}
+    {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["*"]}}}
+    {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::210987654321:role/warmed"]}
+    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
+    {"Sid":"Check","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:*:function:nlp:live"]}
+    {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:*:function:nlp"]}
+    "#);
+    let roles = assumed(&needs);
+    assert!(allowed(&roles[0].policies).contains(&("lambda:GetAccountSettings".to_owned(), "*".to_owned())));
 }
 
 #[test]
@@ -137,10 +165,10 @@ fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
     }
     insta::assert_snapshot!(told, @r#"
     arn:aws:iam::210987654321:role/a
-    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared"]}]}
+    {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}]}
     arn:aws:iam::210987654321:role/b
-    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f","arn:aws:lambda:us-east-1:210987654321:function:f"]}]}
+    {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":["s3cret"]}}}]}
     "#);
     let open = assumed(&Needs { account: None, ..needs });
@@ -150,7 +178,7 @@ fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
 #[test]
 fn every_question_is_granted() {
     let fleet = fleet(vec![target("f", "eu-west-2")]);
-    let pairs = allowed(&policies(&needs(&fleet)));
+    let pairs = allowed(&policies(&Needs { purpose: Purpose::CheckLive, ..needs(&fleet) }));
     let granted: Vec<&str> = pairs
         .iter()
         .map(|(action, _)| action.as_str())
@@ -198,8 +226,7 @@ fn a_thousand_targets_are_packed_into_full_documents() {
     assert!(sizes.iter().all(|size| *size <= MAX_CHARS), "{sizes:?}");
     let (_, all_but_last) = sizes.split_last().unwrap();
     assert!(all_but_last.iter().all(|size| *size > MAX_CHARS - 110), "no room is wasted: {sizes:?}");
-    // A second thousand resources, unqualified, for the reserved concurrency.
-    assert_eq!(documents.len(), 25);
+    assert_eq!(documents.len(), 13);
     let pairs = allowed(&documents);
     let invoked: Vec<&str> = pairs
         .iter()
@@ -209,7 +236,7 @@ fn a_thousand_targets_are_packed_into_full_documents() {
     let expected: Vec<String> =
         (0..1_000).map(|index| format!("arn:aws:lambda:eu-west-2:*:function:{}", label(index))).collect();
     assert_eq!(invoked, expected);
-    assert_eq!(pairs.len(), 2 + 3 * 1_000 + 1_000);
+    assert_eq!(pairs.len(), 1 + 1_000);
 }
 
 #[test]

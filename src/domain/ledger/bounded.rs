@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Pauses, Requests, Served, Shards, Status};
+use crate::domain::handed_out::HandedOut;
 
 /// The most bytes of a document as it is written. A fleet of ten thousand targets with the longest names takes half of
 /// it.
@@ -51,6 +52,12 @@ impl Bounded for Status {
 impl Bounded for Shards {
     fn drop_oldest(&mut self, excess: usize) -> usize {
         drop_oldest(&mut self.taken, excess, |taken| taken.at)
+    }
+}
+
+impl Bounded for HandedOut {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        drop_oldest(&mut self.shards, excess, |at| *at)
     }
 }
 

@@ -494,3 +494,31 @@ async fn without_a_store_an_environment_knows_its_own_shards() {
     let _ = keeper.give_back(taken).await;
     assert!(keeper.take_shard("a1", at("09:00:02")).await.0.is_some());
 }
+
+#[tokio::test]
+async fn a_shard_is_admitted_when_it_was_handed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let shard =
+        |attempt| Shard { tick: at("09:00:00"), config: None, attempt, run: None, rounds: Vec::new() };
+    let fleet = fleet();
+    environment().hand_out(&[shard(1), shard(2)], at("09:00:01")).await;
+    let other = environment();
+    for (attempt, when, admitted) in [
+        (1, "09:00:02", Ok(())),
+        (2, "09:59:00", Ok(())),
+        (3, "09:00:02", Err(NotAdmitted::NotHandedOut)),
+        (1, "10:00:02", Err(NotAdmitted::NotHandedOut)),
+    ] {
+        assert_eq!(
+            other.admit_shard(&shard(attempt), &fleet, at(when)).await,
+            admitted,
+            "{attempt} at {when}"
+        );
+    }
+    // A store that is away: what a tick may need, in every minute.
+    let away = Keeper::new(Away, Lasting::Yes);
+    assert_eq!(away.admit_shard(&shard(1), &fleet, at("09:00:02")).await, Ok(()));
+    assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:00:03")).await, Err(NotAdmitted::TooMany(1)));
+    assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:01:00")).await, Ok(()));
+}

@@ -80,6 +80,7 @@ impl Warmer {
 
     /// Puts shards on the bus. Returns those that the bus did not acknowledge until `until`; it may have taken them.
     async fn put(&self, shards: &[Shard], until: Instant) -> Vec<Shard> {
+        self.keeper.hand_out(shards, SystemClock.now()).await;
         let event = |shard: &Shard| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),

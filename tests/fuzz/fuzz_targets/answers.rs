@@ -1,0 +1,73 @@
+//! Whatever Lambda, or somebody in its place, answers: no panic, no more environments than pings, and a report of the
+//! round that can be costed.
+//!
+//! An input is one or more answers, parted by lines of `%%`. An answer is a line with the HTTP status (`timeout` and
+//! `broken` stand for answers that never came), header lines, an empty line and the body. The log of the header `log`
+//! is encoded as Lambda does it, with `\t` and `\n` in it for tabs and line feeds: an input is text, and base64 is not
+//! what is fuzzed.
+
+#![no_main]
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libfuzzer_sys::fuzz_target;
+use warmd_fuzz::domain::protocol::Protocol;
+use warmd_fuzz::domain::round::{Answer, Attempt, Exchange, RoundReport, conclude};
+
+/// Far more answers than a counter-example needs.
+const MOST_ANSWERS: usize = 64;
+
+fn answer(text: &str) -> Answer {
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap_or_default().trim();
+    let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let header = |name: &str| {
+        let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let log = header("log").map(|log| STANDARD.encode(log.replace("\\t", "\t").replace("\\n", "\n")));
+    match status {
+        "timeout" => Answer::TimedOut,
+        "broken" => Answer::Broken { message: body.to_owned(), may_have_run: header("written").is_some() },
+        status => match status.parse() {
+            Ok(200) => Answer::Responded {
+                function_error: header("x-amz-function-error"),
+                log_result: header("x-amz-log-result").or(log),
+                payload: body.as_bytes().to_vec(),
+                executed_version: header("x-amz-executed-version"),
+                request_id: header("x-amzn-requestid"),
+            },
+            status => Answer::Refused {
+                status: status.unwrap_or_default(),
+                code: header("x-amzn-errortype"),
+                reason: header("reason"),
+                message: (!body.is_empty()).then(|| body.to_owned()),
+            },
+        },
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    let answers: Vec<Answer> = text.split("\n%%\n").take(MOST_ANSWERS).map(answer).collect();
+    for protocol in Protocol::NAMES.iter().filter_map(|name| Protocol::parse(name)) {
+        let pings = answers.iter().cloned().enumerate().map(|(index, answer)| {
+            // Some answers come after the others were sent and some before, so that runs overlap or do not.
+            let sent = Duration::from_micros(index as u64 * 150);
+            let received = sent + Duration::from_millis(1 + (index as u64 % 5) * 40);
+            conclude(&protocol, Exchange { sent, received, answer })
+        });
+        let attempt = Attempt { hold: Some(Duration::from_millis(100)), pings: pings.collect() };
+        let attempts = [attempt.clone(), attempt];
+        let report = RoundReport::new(3, &attempts, true);
+        assert_eq!(report.pings as usize, answers.len() * 2);
+        assert!(report.reached.is_none_or(|reached| reached <= report.pings));
+        assert!(report.requests <= report.pings);
+        for message in &report.messages {
+            assert!(!message.is_empty());
+        }
+    }
+});

@@ -1,0 +1,28 @@
+//! Whatever event arrives: no panic, a reason when it is refused, and a shard that reads the same when written again.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use serde_json::{Value, json};
+use warmd_fuzz::domain::events::{LambdaEvent, SOURCE, WARM_SHARD};
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else {
+        return Corpus::Reject;
+    };
+    match LambdaEvent::parse(&event) {
+        Ok(LambdaEvent::Shard { shard, .. }) => {
+            assert!(!shard.rounds.is_empty());
+            assert_eq!(shard.id().len(), 32);
+            let again = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
+            let Ok(LambdaEvent::Shard { shard: again, .. }) = LambdaEvent::parse(&again) else {
+                panic!("a written shard is refused");
+            };
+            assert_eq!(shard.detail(), again.detail());
+        }
+        Ok(LambdaEvent::Request(request)) => assert!(request.concurrency > 0),
+        Ok(_) => {}
+        Err(error) => assert!(!error.problems.is_empty() && !error.to_string().is_empty()),
+    }
+    Corpus::Keep
+});

@@ -1,0 +1,114 @@
+//! Whatever a state document holds: no panic and no overflow in what is read from it, and it reads the same when
+//! written again.
+//!
+//! The same bytes are taken for every kind of document; most fit one of them only.
+
+#![no_main]
+
+use std::sync::OnceLock;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use warmd_fuzz::config::{SourceFile, resolve};
+use warmd_fuzz::domain::fleet::Fleet;
+use warmd_fuzz::domain::ledger::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
+use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
+
+/// One function that may be asked for and one that may not, under the names that the corpus uses.
+const FLEET: &str = r#"
+version: 1
+defaults: { region: eu-west-2, timezone: Europe/London, interval: 5m }
+functions:
+  f:live:
+    on_request: { max_concurrency: 10, max_for: 30m }
+    windows: [{ days: mon-fri, hours: "08:00-18:00", concurrency: 3 }]
+  g:
+    windows: [{ days: daily, hours: all-day, concurrency: 1 }]
+"#;
+
+fn fleet() -> &'static Fleet {
+    static LOADED: OnceLock<Fleet> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let file = SourceFile { path: "fleet.yaml".to_owned(), text: FLEET.to_owned() };
+        match resolve(vec![file], &mut |_| Err("no such file".to_owned()), None) {
+            Ok(loaded) => loaded.fleet,
+            Err(problems) => panic!("{}", problems.render_text(false)),
+        }
+    })
+}
+
+/// The document, when the bytes are one of that kind.
+fn document<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<T> {
+    let document: T = serde_json::from_slice(data).ok()?;
+    rewritten(&document);
+    Some(document)
+}
+
+/// What can be read can be written and read again.
+fn rewritten<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(document: &T) {
+    let written = serde_json::to_vec(document).expect("a document is written");
+    let again: T = serde_json::from_slice(&written).expect("a written document is read");
+    assert_eq!(*document, again);
+}
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let fleet = fleet();
+    let now: DateTime<Utc> = DateTime::UNIX_EPOCH + TimeDelta::days(20_777) + TimeDelta::hours(9);
+    let minute = Minute::of(now);
+    let mut known = false;
+    if let Some(mut requests) = document::<Requests>(data) {
+        known = true;
+        let asked = with_requests(fleet, &requests, now);
+        plan_tick(&asked, minute, Mode::Open);
+        for target in &fleet.targets {
+            let Some(rule) = &target.on_request else { continue };
+            let asked = Asked {
+                at: now,
+                concurrency: 4,
+                keep_for: Some(rule.max_for),
+                reason: Some("why".to_owned()),
+            };
+            requests.ask(&key(target), &asked, rule);
+        }
+        with_requests(fleet, &requests, now);
+        rewritten(&requests);
+    }
+    if let Some(mut pauses) = document::<Pauses>(data) {
+        known = true;
+        for target in &fleet.targets {
+            if let Some(pause) = pauses.of(target, now) {
+                assert!(now < pause.until && !pause.to_string().is_empty());
+            }
+        }
+        pauses.prune(now);
+        rewritten(&pauses);
+    }
+    if let Some(mut served) = document::<Served>(data) {
+        known = true;
+        for due in served.plan(fleet, minute, minute.plus(-1)) {
+            assert!(due.index < fleet.targets.len());
+        }
+        for target in &fleet.targets {
+            served.is_busy(target, now);
+            served.take_back(&key(target), minute, minute.plus(-5));
+        }
+        served.note_busy(fleet.targets.iter().map(|target| (target, now + TimeDelta::minutes(1))));
+        served.note(minute, &fleet.targets);
+        rewritten(&served);
+    }
+    if let Some(mut shards) = document::<Shards>(data) {
+        known = true;
+        shards.take("0123456789abcdef0123456789abcdef", 7, now);
+        shards.give_back("0123456789abcdef0123456789abcdef", 7);
+        rewritten(&shards);
+    }
+    if let Some(mut status) = document::<Status>(data) {
+        known = true;
+        status.merge(status.clone());
+        status.note_rounds(&[], now);
+        rewritten(&status);
+    }
+    if known { Corpus::Keep } else { Corpus::Reject }
+});
