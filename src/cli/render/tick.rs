@@ -9,7 +9,7 @@ use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::domain::tick::{
-    Evidence, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
+    Evidence, RoundCost, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
 };
 
 /// The most rows of a table: a screen.
@@ -264,7 +264,7 @@ fn cost(report: &TickReport) -> String {
     ];
     let unknown = served().filter(|round| round.cost_usd.total.is_none()).count();
     let at_least = if unknown > 0 { "at least " } else { "" };
-    let total: Decimal = parts.iter().map(|(_, amount)| amount).sum();
+    let total = sum(|round| round.cost_usd.total.or(round.cost_usd.cost_at_least));
     let mut line = format!("cost {at_least}{}", money(total));
     let shown: Vec<_> = parts
         .iter()
@@ -343,9 +343,26 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         &mut notes,
         warning,
         style,
-        unknown.map(|round| format!("{} cost unknown: {}", place(round), round.cost_unknown.join("; "))),
+        unknown.map(|round| {
+            format!(
+                "{} cost unknown{}: {}",
+                place(round),
+                bounds(&round.cost_usd),
+                round.cost_unknown.join("; ")
+            )
+        }),
     );
     notes
+}
+
+/// Between what and what an unknown cost lies, as far as that is known.
+fn bounds(cost: &RoundCost) -> String {
+    match (cost.cost_at_least.filter(|least| !least.is_zero()), cost.cost_at_most) {
+        (None, None) => String::new(),
+        (Some(least), None) => format!(", at least {}", money(least)),
+        (None, Some(most)) => format!(", at most {}", money(most)),
+        (Some(least), Some(most)) => format!(", from {} to {}", money(least), money(most)),
+    }
 }
 
 /// Which rounds were skipped, and why.

@@ -50,6 +50,7 @@ fn cost_of(compute: &str, s3_egress: &str) -> RoundCost {
         s3_requests: Some(Decimal::ZERO),
         s3_egress: Some(s3_egress),
         total: Some(requests + compute + s3_egress),
+        ..RoundCost::default()
     }
 }
 
@@ -108,7 +109,12 @@ fn mixed() -> TickReport {
         skew_ms: None,
         billed_ms: None,
         memory_mb: None,
-        cost_usd: RoundCost { requests: Some("0.0000006".parse().unwrap()), ..RoundCost::default() },
+        cost_usd: RoundCost {
+            requests: Some("0.0000006".parse().unwrap()),
+            cost_at_least: Some("0.0000006".parse().unwrap()),
+            cost_at_most: Some("0.08".parse().unwrap()),
+            ..RoundCost::default()
+        },
         cost_unknown: vec!["not every ping told its billed duration".to_owned()],
         ..round("silent", 3)
     };
@@ -178,7 +184,8 @@ fn what_is_not_fine_is_named_with_its_remedy() {
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
+    ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: not every ping told its billed
+      duration
     ");
 }
 
@@ -192,7 +199,7 @@ fn the_daemon_shows_a_line_and_what_is_not_fine() {
     2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that logs JSON sends it at the system log level INFO only
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
+    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: not every ping told its billed duration
     ");
 }
 

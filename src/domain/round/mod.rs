@@ -16,8 +16,8 @@ use std::time::Duration;
 
 pub use evidence::{Proof, proven};
 pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
-pub use outcome::{Outcome, PingResult, conclude};
-pub use report::{OutcomeCounts, RoundReport};
+pub use outcome::{Outcome, PingResult, Ran, conclude};
+pub use report::{OutcomeCounts, RoundReport, Told};
 
 /// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
 #[derive(Debug, Clone)]

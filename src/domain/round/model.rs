@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Attempt, MOST_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory, proven, skew, top_up};
+use super::{
+    Attempt, MOST_TOP_UPS, Outcome, PingResult, Ran, RoundReport, SkewHistory, proven, skew, top_up,
+};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 use crate::domain::report::Report;
@@ -28,8 +30,14 @@ pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) ->
         restore_ms: (outcome == Outcome::Restored).then_some(80.0),
         ..Report::default()
     });
+    let ran = match outcome {
+        Outcome::Throttled { .. } | Outcome::Denied | Outcome::NotFound | Outcome::Failed { .. } => Ran::No,
+        Outcome::TimedOut => Ran::Maybe,
+        _ => Ran::Yes,
+    };
     PingResult {
         outcome,
+        ran,
         sent: Duration::from_secs_f64(sent / 1e3),
         received: Duration::from_secs_f64(received / 1e3),
         report,

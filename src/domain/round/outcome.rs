@@ -62,20 +62,17 @@ impl Outcome {
     pub fn is_failure(&self) -> bool {
         !(self.is_evidence() || *self == Self::Unclassified)
     }
+}
 
-    /// Whether Lambda bills a request for the ping: whenever the function was started. When the client stopped
-    /// waiting it almost surely was.
-    pub fn is_billed(&self) -> bool {
-        match self {
-            Self::Warm
-            | Self::Cold
-            | Self::Restored
-            | Self::FunctionError { .. }
-            | Self::TimedOut
-            | Self::Unclassified => true,
-            Self::Throttled { .. } | Self::Denied | Self::NotFound | Self::Failed { .. } => false,
-        }
-    }
+/// Whether Lambda started the function for a ping: what a ping costs depends on it, whatever its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// It did: Lambda bills a request, and the time it took.
+    Yes,
+    /// It may have: the request was sent, and no answer tells.
+    Maybe,
+    /// It did not: the request was refused, or never sent. The ping cost nothing.
+    No,
 }
 
 /// What became of one ping, and what it told.
@@ -83,6 +80,8 @@ impl Outcome {
 pub struct PingResult {
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether the function was started.
+    pub ran: Ran,
     /// Just before the request was written to the wire, from the attempt's release.
     pub sent: Duration,
     /// When the answer had been read, from the attempt's release.
@@ -100,8 +99,9 @@ pub struct PingResult {
 /// Concludes from what came back what became of the ping.
 pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
     let Exchange { sent, received, answer } = exchange;
-    let failed = |outcome, message| PingResult {
+    let failed = |outcome, ran, message| PingResult {
         outcome,
+        ran,
         sent,
         received,
         report: None,
@@ -115,15 +115,27 @@ pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
             let (outcome, message) = responded(function_error, report.as_ref(), &payload);
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
             let environment = environment.filter(|id| !is_request_id(id, &outcome, report.as_ref()));
-            PingResult { outcome, sent, received, report, environment, version: executed_version, message }
+            PingResult {
+                outcome,
+                ran: Ran::Yes,
+                sent,
+                received,
+                report,
+                environment,
+                version: executed_version,
+                message,
+            }
         }
         Answer::Refused { status, code, reason, message } => {
             let outcome = refused(status, code.as_deref(), reason, message.as_deref());
-            failed(outcome, message.map(|message| cut(&message)))
+            let ran = ran_in_spite_of(status, code.as_deref().unwrap_or_default());
+            failed(outcome, ran, message.map(|message| cut(&message)))
         }
-        Answer::TimedOut => failed(Outcome::TimedOut, Some("no answer in time".to_owned())),
-        Answer::Broken { message, may_have_run: _ } => {
-            failed(Outcome::Failed { detail: cut(&message) }, None)
+        // Lambda runs an invocation to its end, whether anybody waits for the answer or not.
+        Answer::TimedOut => failed(Outcome::TimedOut, Ran::Maybe, Some("no answer in time".to_owned())),
+        Answer::Broken { message, may_have_run } => {
+            let ran = if may_have_run { Ran::Maybe } else { Ran::No };
+            failed(Outcome::Failed { detail: cut(&message) }, ran, None)
         }
     }
 }
@@ -199,6 +211,35 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
             }
             Outcome::Failed { detail: cut(&detail) }
         }
+    }
+}
+
+/// The beginnings of the exceptions by which Lambda says that it could not make an environment for the function. They
+/// come with HTTP 4xx and 502. Source: the errors of Invoke in Lambda's API reference.
+const NOT_STARTED: [&str; 10] = [
+    "EC2",
+    "EFS",
+    "ENI",
+    "InvalidRuntime",
+    "InvalidSecurityGroup",
+    "InvalidSubnet",
+    "InvalidZipFile",
+    "KMS",
+    "ResourceNotReady",
+    "SubnetIPAddress",
+];
+
+/// Whether the function may have run although the answer is a refusal. A client error (4xx) refuses the request before
+/// it is processed, save 408 without Lambda's own name for it, which a proxy answers that stopped waiting. A server error
+/// (5xx) may come after the run, unless it says that there was no environment to run in. Other kinds of success (2xx)
+/// mean that the request was taken.
+fn ran_in_spite_of(status: u16, code: &str) -> Ran {
+    let not_started =
+        code.starts_with("SnapStart") || NOT_STARTED.iter().any(|beginning| code.starts_with(beginning));
+    match status {
+        _ if not_started => Ran::No,
+        200..=299 | 408 | 500..=599 => Ran::Maybe,
+        _ => Ran::No,
     }
 }
 
@@ -351,6 +392,40 @@ mod tests {
         }
         let broken = ping(Answer::Broken { message: "connection reset".to_owned(), may_have_run: true });
         assert_eq!(broken.outcome, Outcome::Failed { detail: "connection reset".to_owned() });
+    }
+
+    #[test]
+    fn which_refusals_leave_open_whether_the_function_ran() {
+        let ran = |status, code: &str| {
+            let code = (!code.is_empty()).then(|| code.to_owned());
+            ping(Answer::Refused { status, code, reason: None, message: None }).ran
+        };
+        for (status, code) in [
+            (400, "InvalidRequestContentException"),
+            (403, "AccessDeniedException"),
+            (404, ""),
+            (408, "SnapStartTimeoutException"),
+            (409, "ResourceConflictException"),
+            (413, ""),
+            (429, "TooManyRequestsException"),
+            (502, "EC2ThrottledException"),
+            (502, "ENILimitReachedException"),
+            (502, "KMSAccessDeniedException"),
+            (502, "InvalidRuntimeException"),
+            (502, "ResourceNotReadyException"),
+            (502, "SubnetIPAddressLimitReachedException"),
+        ] {
+            assert_eq!(ran(status, code), Ran::No, "{status} {code}");
+        }
+        for (status, code) in
+            [(202, ""), (408, ""), (500, "ServiceException"), (500, ""), (502, ""), (503, ""), (504, "")]
+        {
+            assert_eq!(ran(status, code), Ran::Maybe, "{status} {code}");
+        }
+        let broken = |may_have_run| ping(Answer::Broken { message: String::new(), may_have_run }).ran;
+        assert_eq!((broken(true), broken(false)), (Ran::Maybe, Ran::No));
+        assert_eq!(ping(Answer::TimedOut).ran, Ran::Maybe);
+        assert_eq!(responded(Some("Unhandled"), None, "").ran, Ran::Yes);
     }
 
     #[test]
