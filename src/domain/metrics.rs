@@ -491,6 +491,7 @@ mod tests {
                 ..RoundCost::default()
             },
             problems: Vec::new(),
+            doubts: Vec::new(),
             cost_unknown: Vec::new(),
         }
     }

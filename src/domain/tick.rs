@@ -93,6 +93,9 @@ pub struct RoundRecord {
     /// What went wrong with pings, for people. Not a key of the object.
     #[serde(skip)]
     pub problems: Vec<String>,
+    /// What is doubtful about the answers, for people. Not a key of the object.
+    #[serde(skip)]
+    pub doubts: Vec<String>,
     /// Why a part of the cost is unknown, for people. Not a key of the object.
     #[serde(skip)]
     pub cost_unknown: Vec<String>,
@@ -157,6 +160,7 @@ impl RoundRecord {
             routes: used.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default(),
             cost_usd,
             problems: report.messages.clone(),
+            doubts: report.doubt.map(|doubt| doubt.explain().to_owned()).into_iter().collect(),
             ..Self::untouched(target, report.concurrency)
         }
     }
@@ -212,6 +216,7 @@ impl RoundRecord {
             routes: BTreeMap::new(),
             cost_usd: RoundCost::default(),
             problems: Vec::new(),
+            doubts: Vec::new(),
             cost_unknown: Vec::new(),
         }
     }
@@ -370,7 +375,7 @@ mod tests {
     use crate::domain::cost::{Download, Per, Route};
     use crate::domain::function::FunctionRef;
     use crate::domain::report::Report;
-    use crate::domain::round::{Attempt, Outcome, PingResult, Ran};
+    use crate::domain::round::{Attempt, Known, Outcome, PingResult, Ran};
 
     fn target(function: &str) -> Target {
         let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
@@ -397,13 +402,19 @@ mod tests {
                 ..Report::default()
             }),
             environment: Some(index.to_string()),
+            managed_instance: false,
             version: Some("7".to_owned()),
             message: None,
         }
     }
 
     fn report(pings: Vec<PingResult>) -> RoundReport {
-        RoundReport::new(2, &[Attempt { hold: Some(Duration::from_millis(25)), pings }], true)
+        RoundReport::new(
+            2,
+            &[Attempt { hold: Some(Duration::from_millis(25)), handler_hold: None, pings }],
+            true,
+            Known::default(),
+        )
     }
 
     fn record(target: &Target, report: &RoundReport) -> RoundRecord {

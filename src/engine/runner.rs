@@ -11,7 +11,7 @@ use super::release::Release;
 use super::stop::Stop;
 use crate::domain::fleet::{Prepare, Target};
 use crate::domain::protocol::PingContext;
-use crate::domain::round::{Answer, Attempt, Exchange, conclude, top_up};
+use crate::domain::round::{Answer, Attempt, Exchange, Known, conclude, top_up};
 
 /// How long the release waits for the next ping to be ready. Above the SDK's connect timeout of 3.1 s, so that
 /// a ping whose connection fails does not delay the others longer than it takes to know that.
@@ -41,6 +41,8 @@ pub(super) struct Round<'r> {
     pub id: &'r str,
     /// How new connections are made ready.
     pub prepare: Prepare,
+    /// What is known of the target from earlier rounds.
+    pub known: Known,
 }
 
 /// Runs a round with its top-ups. Waits for room under the cap before each attempt.
@@ -67,7 +69,7 @@ pub(super) async fn run<L: Lambda>(
             Err(reason) => return Err(reason),
         };
         attempts.push(attempt(lambda, slots, round, hold).await);
-        match top_up(concurrency, &attempts, &target.protocol, target.hold) {
+        match top_up(concurrency, &attempts, &target.protocol, target.hold, round.known) {
             Some(longer) => hold = longer,
             None => return Ok(attempts),
         }
@@ -75,7 +77,7 @@ pub(super) async fn run<L: Lambda>(
 }
 
 async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>, hold: Duration) -> Attempt {
-    let Round { target, concurrency, id, prepare } = round;
+    let Round { target, concurrency, id, prepare, .. } = round;
     let mut release = Release::new(concurrency as usize, PATIENCE);
     let mut pings = JoinSet::new();
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
@@ -107,5 +109,9 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
         });
         results.push(conclude(&target.protocol, exchange));
     }
-    Attempt { hold: target.protocol.honours_hold().then_some(hold), pings: results }
+    Attempt {
+        hold: target.protocol.honours_hold().then_some(hold),
+        handler_hold: target.protocol.handler_hold(hold),
+        pings: results,
+    }
 }

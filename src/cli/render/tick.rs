@@ -317,15 +317,15 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let unproven = || report.rounds.iter().filter(|round| round.verdict == Verdict::Unproven);
     let silent = unproven().filter(|round| round.unclassified > 0).map(|round| {
         format!(
-            "{} unproven: {} of {} without a readable REPORT line; a function that logs JSON sends it at the \
-             system log level INFO only",
+            "{} unproven: {} of {} without a readable REPORT line of their own; a function that logs JSON sends \
+             it at the system log level INFO only",
             place(round),
             round.unclassified,
             count(u64::from(round.pings), "answer"),
         )
     });
     push(&mut notes, State::Unproven.sign(), style, silent);
-    if unproven().any(|round| round.unclassified == 0) {
+    if unproven().any(|round| round.unclassified == 0 && round.doubts.is_empty()) {
         notes.push(format!(
             "{} unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer \
              with an id (`warmd handler`), or a longer hold, prove more",
@@ -338,6 +338,11 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         format!("{} ran versions {versions}: a weighted alias, or a deployment under way", place(round))
     });
     push(&mut notes, warning, style, versions);
+    let doubtful = report
+        .rounds
+        .iter()
+        .flat_map(|round| round.doubts.iter().map(move |doubt| format!("{}: {doubt}", place(round))));
+    push(&mut notes, warning, style, doubtful);
     let unknown = report.rounds.iter().filter(|round| round.pings > 0 && round.cost_usd.total.is_none());
     push(
         &mut notes,

@@ -37,6 +37,7 @@ fn round(function: &str, target: u32) -> RoundRecord {
         routes: BTreeMap::new(),
         cost_usd: cost_of("0.0000065", "0"),
         problems: vec![],
+        doubts: vec![],
         cost_unknown: vec![],
     }
 }
@@ -179,8 +180,8 @@ fn what_is_not_fine_is_named_with_its_remedy() {
       'user'
     ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     - slow:live (eu-west-2) skipped: its earlier round is still in flight
-    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that
-      logs JSON sends it at the system log level INFO only
+    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a
+      function that logs JSON sends it at the system log level INFO only
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
@@ -196,7 +197,7 @@ fn the_daemon_shows_a_line_and_what_is_not_fine() {
     2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError: 'user'
     2026-11-20T09:00:00Z ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight
-    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that logs JSON sends it at the system log level INFO only
+    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a function that logs JSON sends it at the system log level INFO only
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
     2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: not every ping told its billed duration

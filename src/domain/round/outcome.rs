@@ -13,6 +13,12 @@ use crate::domain::report::Report;
 /// Longer messages of functions and services are cut, at this many characters.
 const LONGEST_MESSAGE: usize = 300;
 
+/// The message of a ping whose log tail has no REPORT line but another invocation's.
+const FOREIGN_REPORT: &str = "the REPORT line is another invocation's";
+
+/// `AWS_LAMBDA_INITIALIZATION_TYPE` on managed instances. Source: Lambda's list of runtime environment variables.
+const MANAGED_INSTANCES: &str = "lambda-managed-instances";
+
 /// What became of one ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -90,6 +96,9 @@ pub struct PingResult {
     pub report: Option<Report>,
     /// The environment's id, when the handler told it.
     pub environment: Option<String>,
+    /// Whether the handler told that it runs on a managed instance, where an environment takes several invocations at
+    /// once.
+    pub managed_instance: bool,
     /// The version that executed.
     pub version: Option<String>,
     /// What the service or the function said about a failure.
@@ -106,15 +115,25 @@ pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
         received,
         report: None,
         environment: None,
+        managed_instance: false,
         version: None,
         message,
     };
     match answer {
-        Answer::Responded { function_error, log_result, payload, executed_version, request_id: _ } => {
-            let report = log_result.as_deref().and_then(report_of);
+        Answer::Responded { function_error, log_result, payload, executed_version, request_id } => {
+            let told = log_result.as_deref().and_then(report_of);
+            let foreign = is_of_another_invocation(told.as_ref(), request_id.as_deref());
+            let report = told.filter(|_| !foreign);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload);
+            let message = match outcome {
+                Outcome::Unclassified if foreign => Some(FOREIGN_REPORT.to_owned()),
+                _ => message,
+            };
+            let request_id = request_id.or_else(|| report.as_ref()?.request_id.clone());
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
-            let environment = environment.filter(|id| !is_request_id(id, &outcome, report.as_ref()));
+            // Some handlers answer the request's id where the environment's belongs; it would make every ping look
+            // distinct. Only a new environment may be named after the request: its first.
+            let environment = environment.filter(|id| outcome.is_new() || Some(id) != request_id.as_ref());
             PingResult {
                 outcome,
                 ran: Ran::Yes,
@@ -122,6 +141,7 @@ pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
                 received,
                 report,
                 environment,
+                managed_instance: protocol.initialization(&payload).as_deref() == Some(MANAGED_INSTANCES),
                 version: executed_version,
                 message,
             }
@@ -145,10 +165,11 @@ fn report_of(log_result: &str) -> Option<Report> {
     Report::parse(&String::from_utf8_lossy(&tail))
 }
 
-/// Some handlers answer the request's id where the environment's belongs; it would make every ping look distinct.
-/// Only a new environment may be named after the request: its first.
-fn is_request_id(id: &str, outcome: &Outcome, report: Option<&Report>) -> bool {
-    !outcome.is_new() && report.and_then(|report| report.request_id.as_deref()) == Some(id)
+/// Whether a REPORT line names another request than the answer's own. The log of an environment that runs several
+/// invocations at once, and what a function prints, may end with one.
+fn is_of_another_invocation(report: Option<&Report>, request_id: Option<&str>) -> bool {
+    let told = report.and_then(|report| report.request_id.as_deref());
+    told.zip(request_id).is_some_and(|(told, own)| !told.eq_ignore_ascii_case(own))
 }
 
 /// The error object that Lambda answers in place of the function.
@@ -327,6 +348,44 @@ mod tests {
         // A new environment may be named after its first request.
         let cold = format!("{WARM}\tInit Duration: 80.00 ms");
         assert_eq!(responded(None, Some(&cold), answer).environment.as_deref(), Some("q1"));
+    }
+
+    #[test]
+    fn the_report_of_another_invocation_is_none() {
+        let own = |request_id: Option<&str>, log: &str, payload: &str| {
+            ping(Answer::Responded {
+                function_error: None,
+                log_result: Some(STANDARD.encode(log)),
+                payload: payload.as_bytes().to_vec(),
+                executed_version: None,
+                request_id: request_id.map(str::to_owned),
+            })
+        };
+        let answer = r#"{"warmd":{"environment":"e1"}}"#;
+        let json = r#"{"type":"platform.report","record":{"requestId":"q1","metrics":{"durationMs":1,"billedDurationMs":1}}}"#;
+        for log in [WARM, json] {
+            let foreign = own(Some("q2"), log, answer);
+            assert_eq!((&foreign.outcome, &foreign.report), (&Outcome::Unclassified, &None));
+            assert_eq!(foreign.message.as_deref(), Some(FOREIGN_REPORT));
+            assert_eq!((foreign.environment.as_deref(), foreign.ran), (Some("e1"), Ran::Yes));
+            for own_id in [Some("q1"), Some("Q1"), None] {
+                assert_eq!(own(own_id, log, answer).outcome, Outcome::Warm);
+            }
+        }
+        let nameless = WARM.replace("RequestId: q1", "");
+        assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it names no other");
+        // The request's own id is none of an environment, whether or not the REPORT line names it.
+        assert_eq!(own(Some("e1"), &nameless, answer).environment, None);
+    }
+
+    #[test]
+    fn the_handlers_word_for_managed_instances_is_kept() {
+        let on = |kind: &str| {
+            let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":"{kind}"}}}}"#);
+            responded(None, Some(WARM), &answer).managed_instance
+        };
+        assert!(on("lambda-managed-instances"));
+        assert!(!on("on-demand") && !on("provisioned-concurrency") && !on("snap-start"));
     }
 
     #[test]

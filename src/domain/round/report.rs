@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Outcome, PingResult, Ran, proven, skew};
+use super::doubt::{Doubt, doubt};
+use super::evidence::distinct_ids;
+use super::{Attempt, Known, Outcome, PingResult, Ran, proven, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
 use crate::domain::tick::{Evidence, Verdict};
@@ -70,6 +72,8 @@ pub struct RoundReport {
     pub reached: Option<u32>,
     /// What proves it.
     pub evidence: Evidence,
+    /// Why the answers prove less than they seem to.
+    pub doubt: Option<Doubt>,
     /// What is concluded: reached, unproven or short.
     pub verdict: Verdict,
     /// The versions that executed, in order. More than one is worth a warning.
@@ -125,14 +129,16 @@ impl Told {
 }
 
 impl RoundReport {
-    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold.
-    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool) -> Self {
+    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold,
+    /// `known` what was known of the target before, or from this round's ids.
+    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
 
         let mut counts = OutcomeCounts::default();
         pings().for_each(|ping| counts.add(&ping.outcome));
-        let proof = proven(attempts);
+        let proof = proven(attempts, known);
+        let doubt = doubt(attempts, known);
         let ran = |ran| count(pings().filter(|ping| ping.ran == ran).count());
         let (requests, maybe_requests) = (ran(Ran::Yes), ran(Ran::Maybe));
         let told = Told::by(pings());
@@ -146,7 +152,8 @@ impl RoundReport {
             counts,
             reached: proof.reached(),
             evidence: proof.evidence,
-            verdict: verdict(concurrency, attempts, proof.environments),
+            doubt,
+            verdict: verdict(concurrency, attempts, proof.environments, doubt),
             versions: versions(pings()),
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
@@ -201,9 +208,8 @@ impl RoundReport {
 }
 
 /// Short when a ping failed, or when every ping told its environment and they are too few. A mere lower bound that is
-/// too low proves nothing of the kind; and ids that a better proof contradicts (a handler that made its id before the
-/// snapshot) prove nothing either.
-fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
+/// too low proves nothing of the kind; and ids that are in doubt, or that a better proof contradicts, prove nothing either.
+fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32, doubt: Option<Doubt>) -> Verdict {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.outcome.is_failure()) {
         return Verdict::Short;
@@ -211,11 +217,11 @@ fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
     if proven >= concurrency {
         return Verdict::Reached;
     }
-    let ids: Option<std::collections::HashSet<&str>> =
-        pings().map(|ping| ping.environment.as_deref()).collect();
-    match ids {
-        Some(ids) if !ids.is_empty() && count(ids.len()) < concurrency => Verdict::Short,
-        _ => Verdict::Unproven,
+    let all_told = pings().all(|ping| ping.environment.is_some()) && pings().next().is_some();
+    if doubt.is_none() && all_told && distinct_ids(attempts, |_| true) < concurrency {
+        Verdict::Short
+    } else {
+        Verdict::Unproven
     }
 }
 
@@ -268,7 +274,9 @@ fn describe(ping: &PingResult) -> Option<String> {
         Outcome::Denied => ("denied", message.as_deref()),
         Outcome::NotFound => ("not found", message.as_deref()),
         Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
-        Outcome::Unclassified => ("unclassified", Some("no readable REPORT line in the log tail")),
+        Outcome::Unclassified => {
+            ("unclassified", message.as_deref().or(Some("no readable REPORT line in the log tail")))
+        }
     };
     Some(match detail {
         Some(detail) => format!("{what}: {detail}"),
@@ -313,7 +321,7 @@ mod tests {
     }
 
     fn report(concurrency: u32, pings: Vec<PingResult>) -> RoundReport {
-        RoundReport::new(concurrency, &[attempt(pings)], true)
+        RoundReport::new(concurrency, &[attempt(pings)], true, Known::default())
     }
 
     #[test]
@@ -331,8 +339,12 @@ mod tests {
         let short = report(2, pings.clone());
         assert_eq!((short.verdict, short.reached), (Verdict::Short, Some(1)));
         // A top-up may find the missing one: ids are united.
-        let topped =
-            RoundReport::new(2, &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])], true);
+        let topped = RoundReport::new(
+            2,
+            &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])],
+            true,
+            Known::default(),
+        );
         assert_eq!((topped.verdict, topped.reached, topped.top_ups), (Verdict::Reached, Some(2), 1));
         assert_eq!((topped.pings, topped.counts.warm), (4, 4));
     }
@@ -344,7 +356,7 @@ mod tests {
         let unknown = report(1, vec![ping(Outcome::Unclassified, 0.0, 1.0, 0.0)]);
         assert_eq!((unknown.verdict, unknown.reached), (Verdict::Unproven, None));
         assert_eq!(unknown.evidence, Evidence::Unknown);
-        assert_eq!(RoundReport::new(1, &[], true).verdict, Verdict::Unproven);
+        assert_eq!(RoundReport::new(1, &[], true, Known::default()).verdict, Verdict::Unproven);
     }
 
     #[test]
@@ -379,7 +391,7 @@ mod tests {
             attempt([ping(Outcome::Warm, 0.0, 60.0, 50.2), ping(Outcome::Warm, 4.0, 64.0, 50.2)]);
         second.hold = Some(Duration::from_millis(50));
 
-        let report = RoundReport::new(5, &[first.clone(), second.clone()], true);
+        let report = RoundReport::new(5, &[first.clone(), second.clone()], true, Known::default());
         let counts = OutcomeCounts {
             warm: 2,
             cold: 1,
@@ -396,10 +408,10 @@ mod tests {
         assert_eq!(report.versions, ["7", "10", "$LATEST"]);
         assert_eq!(report.hold, Some(Duration::from_millis(50)));
         assert_eq!(report.skew, Some(Duration::from_millis(4)));
-        assert_eq!(RoundReport::new(5, &[first.clone(), second.clone()], false).hold, None);
+        assert_eq!(RoundReport::new(5, &[first.clone(), second.clone()], false, Known::default()).hold, None);
         // Without those two: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second. A throttle bills nothing.
         first.pings.truncate(3);
-        assert_eq!(RoundReport::new(5, &[first, second], true).billed_ms, Some(152));
+        assert_eq!(RoundReport::new(5, &[first, second], true, Known::default()).billed_ms, Some(152));
     }
 
     #[test]
