@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(proven(&deployed).environments, 1);
         // A weighted alias: both versions at once.
         let weighted = attempt([id("a", "7"), id("b", "8"), id("b", "8")]);
-        assert_eq!(proven(&[weighted.clone()]).environments, 2);
+        assert_eq!(proven(std::slice::from_ref(&weighted)).environments, 2);
         let more = attempt([id("c", "7"), id("d", "7")]);
         assert_eq!(proven(&[weighted, more]), Proof { environments: 3, evidence: Evidence::Ids });
     }

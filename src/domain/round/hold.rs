@@ -113,16 +113,16 @@ pub fn top_up(
     (next > held).then_some(next)
 }
 
-/// Whether some ping ran about as long as it was asked to. If none did, the handler does not know the protocol, and a
-/// longer hold would change nothing. A tenth is left to the coarse timers of some runtimes.
+/// Whether some ping ran about as long as it was asked to, by Lambda's clock and by ours: the work of an extension after
+/// the answer is no hold. If none did, the handler does not know the protocol, and a longer hold would change nothing. A
+/// tenth is left to the coarse timers of some runtimes.
 fn was_kept(attempt: &Attempt, hold: Duration) -> bool {
-    let enough_ms = hold.as_secs_f64() * 1e3 * 0.9;
-    attempt
-        .pings
-        .iter()
-        .filter(|ping| ping.outcome.is_evidence())
-        .filter_map(|ping| ping.report.as_ref())
-        .any(|report| report.duration_ms >= enough_ms)
+    let enough = hold.mul_f64(0.9);
+    let enough_ms = enough.as_secs_f64() * 1e3;
+    attempt.pings.iter().filter(|ping| ping.outcome.is_evidence()).any(|ping| {
+        ping.received.saturating_sub(ping.sent) >= enough
+            && ping.report.as_ref().is_some_and(|report| report.duration_ms >= enough_ms)
+    })
 }
 
 /// The hold with which the cores of all warm runs would have shared an instant: from the first request to the latest
@@ -234,6 +234,11 @@ mod tests {
         let mut ignored = held(2.0, &[10.0, 60.0]);
         ignored.hold = Some(ms(25.0));
         assert_eq!(next(2, &[ignored], Hold::Auto), None, "the handler does not hold");
+
+        let mut extended = held(2.0, &[10.0, 12.0]);
+        extended.hold = Some(ms(25.0));
+        extended.pings.iter_mut().for_each(|ping| ping.report.as_mut().unwrap().duration_ms = 80.0);
+        assert_eq!(next(2, &[extended], Hold::Auto), None, "an extension's work is no hold");
 
         let mut unclassified = unproven.clone();
         unclassified.pings.iter_mut().for_each(|ping| ping.outcome = Outcome::Unclassified);
