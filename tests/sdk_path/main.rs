@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod control;
 mod environment;
+mod lies;
 mod prepare;
 mod roles;
 mod server;
