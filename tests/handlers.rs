@@ -20,6 +20,8 @@ struct Said {
     first: Value,
     second: Value,
     took_ms: f64,
+    /// What a ping of 900 s was going to be held for, ms.
+    longest_ms: f64,
     /// Each event that is no ping, as the user's handler saw it.
     passed: Vec<Value>,
     /// How the user's own failure came out.
@@ -28,7 +30,11 @@ struct Said {
 
 /// The bytes that the protocol really sends.
 fn ping() -> Value {
-    let context = PingContext { round: "r", index: 0, concurrency: 2, hold_ms: 60 };
+    ping_of(60)
+}
+
+fn ping_of(hold_ms: u64) -> Value {
+    let context = PingContext { round: "r", index: 0, concurrency: 2, hold_ms };
     serde_json::from_slice(&Protocol::Warmd.payload(&context)).unwrap()
 }
 
@@ -62,8 +68,10 @@ fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> O
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(file), snippet(language)).unwrap();
     std::fs::write(dir.path().join(driver.0), driver.1).unwrap();
-    let input = json!({"ping": ping(), "others": others()}).to_string();
-    let output = match Command::new(program).arg(driver.0).arg(input).current_dir(dir.path()).output() {
+    let input = json!({"ping": ping(), "long": ping_of(900_000), "others": others()}).to_string();
+    let mut command = Command::new(program);
+    command.arg(driver.0).arg(input).current_dir(dir.path()).env(INITIALIZATION, "snap-start");
+    let output = match command.output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
             eprintln!("{program} is not installed: its snippet was not run");
@@ -75,17 +83,24 @@ fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> O
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-fn environment(answer: &Value) -> String {
+const INITIALIZATION: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
+
+/// The id in an answer of an environment that was initialised in this way.
+fn environment(answer: &Value, initialization: Option<&str>) -> String {
+    let told = Protocol::Warmd.initialization(answer.to_string().as_bytes());
+    assert_eq!(told.as_deref(), initialization);
     let id = Protocol::Warmd.environment_id(answer.to_string().as_bytes()).expect("an id in the answer");
     assert!(id.len() >= 32, "128 random bits: {id}");
-    assert_eq!(*answer, json!({"warmd": {"environment": id}}), "and nothing else");
+    let whole = json!({"warmd": {"environment": id, "initialization": initialization}});
+    assert_eq!(*answer, whole, "and nothing else");
     id
 }
 
 fn check(said: &Said) -> String {
     assert_eq!(said.at_load, Value::Null, "the id is made on the first invocation");
-    let id = environment(&said.first);
-    assert_eq!(environment(&said.second), id, "one environment, one id");
+    let id = environment(&said.first, Some("snap-start"));
+    assert_eq!(environment(&said.second, Some("snap-start")), id, "one environment, one id");
+    assert!((said.longest_ms - 10_000.0).abs() < 0.001, "{} ms", said.longest_ms);
     // Timers may fire a millisecond early; a loaded machine answers late.
     assert!((59.0..5_000.0).contains(&said.took_ms), "held for {} ms", said.took_ms);
     assert_eq!(said.passed, others(), "what is no ping is the user's, untouched");
@@ -119,7 +134,11 @@ try:
     handler("fail", "context")
 except ValueError as error:
     raised = str(error)
-print(json.dumps(dict(at_load=at_load, first=first, second=second, took_ms=took_ms, passed=passed, raised=raised)))
+held = []
+warmd_handler.time.sleep = held.append
+handler(given["long"], "context")
+print(json.dumps(dict(at_load=at_load, first=first, second=second, took_ms=took_ms, longest_ms=held[0] * 1000,
+                      passed=passed, raised=raised)))
 "#;
 
 const NODE: &str = r#"
@@ -152,7 +171,14 @@ assert.deepEqual(called, { order: 1 });
 // The runtime takes a handler of three parameters for one with a callback.
 assert.equal(handler.length, 2);
 
-console.log(JSON.stringify({ at_load: null, first, second, took_ms, passed, raised }));
+let longest_ms;
+globalThis.setTimeout = (done, delay, ...rest) => {
+  longest_ms = delay;
+  setImmediate(done, ...rest);
+};
+await handler(given.long, "context");
+
+console.log(JSON.stringify({ at_load: null, first, second, took_ms, longest_ms, passed, raised }));
 "#;
 
 /// What the id is made from counts its calls: none while the module is loaded.
@@ -211,11 +237,13 @@ fn node_as_common_js() {
     )
     .unwrap();
     let driver = r#"require("./warmd-handler.cjs").warmd(() => 0)({ warmd: { version: 1, hold_ms: 0 } }).then((a) => console.log(JSON.stringify(a)));"#;
-    let Ok(output) = Command::new("node").args(["-e", driver]).current_dir(dir.path()).output() else {
+    let mut command = Command::new("node");
+    let Ok(output) = command.args(["-e", driver]).current_dir(dir.path()).env_remove(INITIALIZATION).output()
+    else {
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    environment(&serde_json::from_slice(&output.stdout).unwrap());
+    environment(&serde_json::from_slice(&output.stdout).unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +252,12 @@ async fn rust() {
     let first = rust::answer(&ping()).await.expect("an answer to a ping");
     assert_eq!(began.elapsed(), Duration::from_millis(60));
     let second = rust::answer(&ping()).await.expect("an answer to a ping");
-    assert_eq!(environment(&first), environment(&second));
+    let initialization = std::env::var(INITIALIZATION).ok();
+    let id = |answer| environment(answer, initialization.as_deref());
+    assert_eq!(id(&first), id(&second));
+    let began = tokio::time::Instant::now();
+    rust::answer(&ping_of(900_000)).await.expect("an answer to a ping");
+    assert_eq!(began.elapsed(), Duration::from_secs(10), "no longer, whatever a ping asks");
     for event in others() {
         assert_eq!(rust::answer(&event).await, None, "{event}");
     }

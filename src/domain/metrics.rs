@@ -555,8 +555,10 @@ mod tests {
                 s3_requests: cost("0.0000012"),
                 s3_egress: cost("0.03"),
                 total: cost("0.0310026"),
+                ..RoundCost::default()
             },
             problems: Vec::new(),
+            doubts: Vec::new(),
             cost_unknown: Vec::new(),
         }
     }

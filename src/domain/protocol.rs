@@ -4,6 +4,7 @@
 //! warmup 8.4.1, lambda-warmer 2.3.0 (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,9 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Ids above this length, in bytes, are not believed to be ids.
 const LONGEST_ID: usize = 256;
+
+/// warmd's own handlers hold no longer, whatever a ping asks: whoever may invoke a function must not keep it busy.
+const LONGEST_HANDLER_HOLD: Duration = Duration::from_secs(10);
 
 /// How a target is pinged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +190,34 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE` of the environment that answered, when the answer tells it.
+    pub fn initialization(&self, payload: &[u8]) -> Option<String> {
+        match self {
+            Self::Warmd | Self::Custom(_) if payload.len() <= LARGEST_ANSWER => {
+                let told = answer::<WarmdAnswer>(payload)?.warmd.initialization;
+                told.as_str().filter(|text| text.len() <= LONGEST_ID).map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
+
+    /// How long a handler of the protocol keeps its environment busy before it answers, when it was `asked` to hold that
+    /// long; none when the protocol has no such time. Handlers that differ are found out by their pings.
+    pub fn handler_hold(&self, asked: Duration) -> Option<Duration> {
+        match self {
+            Self::Warmd => Some(asked.min(LONGEST_HANDLER_HOLD)),
+            Self::OpenNext => Some(asked),
+            Self::Thundra => Some(asked + Duration::from_millis(100)),
+            Self::Custom(custom) => custom.mentions_hold.then_some(asked),
+            Self::ServerlessPluginWarmup => Some(Duration::from_millis(25)),
+            Self::LambdaWarmer | Self::LambdaWarmerPy => Some(Duration::from_millis(75)),
+            Self::Bref => Some(Duration::from_millis(10)),
+            Self::Vapor => Some(Duration::from_millis(50)),
+        }
+    }
+}
+
 /// Without `concurrency` and `target` the handler does not fan out by itself. It only compares the invocation's number
 /// with 1: number 1 is the one that fans out and returns at once, every other one holds.
 fn lambda_warmer(correlation: &str, ping: &PingContext<'_>) -> Value {
@@ -205,6 +237,9 @@ struct WarmdAnswer {
 #[derive(Deserialize)]
 struct WarmdEnvironment {
     environment: String,
+    /// Any JSON: what it is must not cost the id.
+    #[serde(default)]
+    initialization: Value,
 }
 
 #[derive(Deserialize)]
@@ -478,6 +513,34 @@ mod tests {
         assert_eq!(id("warmd", &long), None);
         let large = format!(r#"{{"pad":"{}","warmd":{{"environment":"e"}}}}"#, "x".repeat(LARGEST_ANSWER));
         assert_eq!(id("warmd", &large), None);
+    }
+
+    #[test]
+    fn the_initialization_is_read_and_never_costs_the_id() {
+        let told =
+            |name: &str, answer: &str| Protocol::parse(name).unwrap().initialization(answer.as_bytes());
+        let answer = r#"{"warmd":{"environment":"e","initialization":"on-demand"}}"#;
+        assert_eq!(told("warmd", answer).as_deref(), Some("on-demand"));
+        assert_eq!(custom(json!({})).initialization(answer.as_bytes()).as_deref(), Some("on-demand"));
+        assert_eq!(told("opennext", answer), None);
+        for odd in ["null", "7", "{}"] {
+            let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":{odd}}}}}"#);
+            assert_eq!(told("warmd", &answer), None, "{odd}");
+            assert_eq!(Protocol::Warmd.environment_id(answer.as_bytes()).as_deref(), Some("e"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn how_long_handlers_keep_their_environment() {
+        let ms = Duration::from_millis;
+        let hold = |protocol: &Protocol| protocol.handler_hold(ms(30)).map(|hold| hold.as_millis());
+        let holds: Vec<_> =
+            Protocol::NAMES.iter().map(|name| hold(&Protocol::parse(name).unwrap())).collect();
+        let expected = [30, 25, 75, 75, 30, 10, 50, 130].map(Some);
+        assert_eq!(holds, expected);
+        assert_eq!(hold(&custom(json!({}))), None);
+        assert_eq!(hold(&custom(json!("{{hold_ms}}"))), Some(30));
+        assert_eq!(Protocol::Warmd.handler_hold(ms(60_000)), Some(ms(10_000)));
     }
 
     #[test]

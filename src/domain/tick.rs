@@ -82,7 +82,7 @@ pub struct RoundRecord {
     pub resent: u32,
     /// Why the round was skipped; null when it was not.
     pub skipped: Option<Skipped>,
-    /// Billed duration, ms, summed over pings; null unless every ping that ran told it.
+    /// Billed duration, ms, summed over pings; null unless every ping that ran, or may have run, told it.
     pub billed_ms: Option<u64>,
     /// Memory in MB, configured or read from REPORT.
     pub memory_mb: Option<u32>,
@@ -95,6 +95,9 @@ pub struct RoundRecord {
     /// What went wrong with pings, for people. Not a key of the object.
     #[serde(skip)]
     pub problems: Vec<String>,
+    /// What is doubtful about the answers, for people. Not a key of the object.
+    #[serde(skip)]
+    pub doubts: Vec<String>,
     /// Why a part of the cost is unknown, for people. Not a key of the object.
     #[serde(skip)]
     pub cost_unknown: Vec<String>,
@@ -160,6 +163,7 @@ impl RoundRecord {
             routes: used.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default(),
             cost_usd,
             problems: report.messages.clone(),
+            doubts: report.doubt.map(|doubt| doubt.explain().to_owned()).into_iter().collect(),
             ..Self::untouched(target, report.concurrency)
         }
     }
@@ -176,6 +180,7 @@ impl RoundRecord {
                 s3_requests: nothing,
                 s3_egress: nothing,
                 total: nothing,
+                ..RoundCost::default()
             },
             ..Self::untouched(target, concurrency)
         }
@@ -215,6 +220,7 @@ impl RoundRecord {
             routes: BTreeMap::new(),
             cost_usd: RoundCost::default(),
             problems: Vec::new(),
+            doubts: Vec::new(),
             cost_unknown: Vec::new(),
         }
     }
@@ -233,6 +239,12 @@ pub struct RoundCost {
     pub s3_egress: Option<Decimal>,
     /// The sum; null when any part is.
     pub total: Option<Decimal>,
+    /// Where the sum is null: no less than this, by what is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_at_least: Option<Decimal>,
+    /// Where the sum is null: no more than this. Absent when the function's memory, its timeout or a price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_at_most: Option<Decimal>,
 }
 
 /// What proves the number of environments reached.
@@ -367,7 +379,7 @@ mod tests {
     use crate::domain::cost::{Download, Per, Route};
     use crate::domain::function::FunctionRef;
     use crate::domain::report::Report;
-    use crate::domain::round::{Attempt, Outcome, PingResult};
+    use crate::domain::round::{Attempt, Known, Outcome, PingResult, Ran};
 
     fn target(function: &str) -> Target {
         let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
@@ -383,6 +395,7 @@ mod tests {
     fn cold(index: u32) -> PingResult {
         PingResult {
             outcome: Outcome::Cold,
+            ran: Ran::Yes,
             sent: Duration::ZERO,
             received: Duration::from_millis(900),
             report: Some(Report {
@@ -393,13 +406,19 @@ mod tests {
                 ..Report::default()
             }),
             environment: Some(index.to_string()),
+            managed_instance: false,
             version: Some("7".to_owned()),
             message: None,
         }
     }
 
     fn report(pings: Vec<PingResult>) -> RoundReport {
-        RoundReport::new(2, &[Attempt { hold: Some(Duration::from_millis(25)), pings, resent: 0 }], true)
+        RoundReport::new(
+            2,
+            &[Attempt { hold: Some(Duration::from_millis(25)), handler_hold: None, pings, resent: 0 }],
+            true,
+            Known::default(),
+        )
     }
 
     fn record(target: &Target, report: &RoundReport) -> RoundRecord {
@@ -473,6 +492,19 @@ mod tests {
         let skipped = RoundRecord::skipped(&target, 1, Skipped::InFlight);
         assert!(tick(vec![skipped.clone()], Vec::new()).sent_nothing());
         assert!(!tick(vec![skipped, record(&target, &report(vec![cold(0)]))], Vec::new()).sent_nothing());
+    }
+
+    #[test]
+    fn bounds_stand_beside_an_unknown_total_only() {
+        let bounded = RoundCost {
+            cost_at_least: Some(Decimal::new(4, 7)),
+            cost_at_most: Some(Decimal::new(5, 2)),
+            ..RoundCost::default()
+        };
+        assert_snapshot!(serde_json::to_string(&bounded).unwrap(), @r#"{"requests":null,"compute":null,"s3_requests":null,"s3_egress":null,"total":null,"cost_at_least":"0.0000004","cost_at_most":"0.05"}"#);
+        let known = RoundRecord::skipped(&target("nlp"), 1, Skipped::DryRun).cost_usd;
+        let keys = serde_json::to_value(&known).unwrap();
+        assert!(keys.get("cost_at_least").is_none() && keys.get("cost_at_most").is_none());
     }
 
     #[test]

@@ -112,6 +112,7 @@ pub(super) async fn put_metric_data(emulator: &Emulator, call: &Call, body: &[u8
             | FaultKind::Timeout
             | FaultKind::GarbageLog
             | FaultKind::NoLog
+            | FaultKind::ForeignReport
             | FaultKind::FailEntry => {}
         }
     }

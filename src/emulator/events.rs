@@ -41,6 +41,7 @@ pub(super) async fn put_events(emulator: &Emulator, call: &Call, body: &[u8]) ->
             | FaultKind::Timeout
             | FaultKind::GarbageLog
             | FaultKind::NoLog
+            | FaultKind::ForeignReport
             | FaultKind::FailEntry => {}
         }
     }

@@ -44,6 +44,7 @@ pub(super) struct Draws {
     idle_life: Duration,
     recycle_after: Duration,
     work: Duration,
+    extension: Duration,
     ending: Ending,
 }
 
@@ -63,6 +64,11 @@ impl Draws {
             idle_life: chance.within(profile.idle_life),
             recycle_after: chance.within(profile.recycle_after),
             work,
+            extension: match profile.extension {
+                // Drawn only where there is one: what chance decides of the others must not depend on it.
+                none if none.most.is_zero() => Duration::ZERO,
+                some => chance.within(some),
+            },
             ending,
         }
     }
@@ -75,7 +81,9 @@ pub(super) struct Execution {
     pub start: Start,
     /// From when its environment was occupied.
     pub from: Duration,
-    /// Until when.
+    /// When the handler had answered.
+    pub answered: Duration,
+    /// Until when its environment was occupied.
     pub until: Duration,
     /// `Duration` of REPORT.
     pub duration: Duration,
@@ -97,6 +105,7 @@ impl Execution {
         let mut execution = Self {
             start: Start::Warm,
             from: now,
+            answered: now,
             until: now,
             duration: Duration::ZERO,
             init: None,
@@ -109,6 +118,7 @@ impl Execution {
         let (mut before, mut suppressed) = (Duration::ZERO, Duration::ZERO);
         match (met, draws.restore) {
             (Met::Idle, _) => {}
+            (Met::New | Met::NewWithCode, _) if profile.at_once.get() > 1 => {}
             (Met::Reset, _) => {
                 execution.start = Start::Reinitialised;
                 suppressed = draws.init;
@@ -145,6 +155,9 @@ impl Execution {
             execution.duration = profile.timeout;
             execution.ending = Ending::Timeout;
         }
+        execution.answered = now + before + execution.duration;
+        // The extension's time counts towards the function's timeout.
+        execution.duration = profile.timeout.min(execution.duration + draws.extension);
         let billed_extra = match (execution.init, execution.restore) {
             (_, Some((_, billed_ms))) => Duration::from_millis(billed_ms),
             (Some(init), None) => init,
@@ -178,6 +191,9 @@ fn ceil_ms(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use super::super::profile::Span;
     use super::*;
 
     fn ms(millis: u64) -> Duration {
@@ -228,6 +244,24 @@ mod tests {
         let profile = Profile { timeout: ms(100), ..Profile::python() };
         let run = run(Met::New, &profile, "1", ms(5000), Ending::Success);
         assert_eq!((run.ending, run.duration, run.billed_ms), (Ending::Timeout, ms(100), 350));
+    }
+
+    #[test]
+    fn an_extension_works_on_after_the_answer_and_is_billed() {
+        let profile = Profile { extension: Span::millis(40), timeout: ms(100), ..Profile::python() };
+        let idle = run(Met::Idle, &profile, "1", ms(25), Ending::Success);
+        assert_eq!((idle.answered, idle.until), (ms(1025), ms(1065)));
+        assert_eq!((idle.duration, idle.billed_ms), (ms(65), 65));
+        // Its time counts towards the function's timeout.
+        let long = run(Met::Idle, &profile, "1", ms(80), Ending::Success);
+        assert_eq!((long.answered, long.until, long.ending), (ms(1080), ms(1100), Ending::Success));
+    }
+
+    #[test]
+    fn managed_instances_are_initialised_before_they_get_requests() {
+        let profile = Profile { at_once: NonZeroU32::new(10).unwrap(), ..Profile::python() };
+        let first = run(Met::New, &profile, "1", ms(25), Ending::Success);
+        assert_eq!((first.start, first.init, first.until), (Start::Warm, None, ms(1025)));
     }
 
     #[test]

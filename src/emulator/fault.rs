@@ -66,6 +66,8 @@ pub enum FaultKind {
     GarbageLog,
     /// The answer has no log tail.
     NoLog,
+    /// The log tail's REPORT is another invocation's.
+    ForeignReport,
     /// PutEvents: the entry is not taken.
     FailEntry,
 }

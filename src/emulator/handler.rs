@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::profile::{Handler, Preset};
 
+/// warmd's handlers hold no longer, whatever a ping asks.
+const LONGEST_HOLD_MS: u64 = 10_000;
+
 /// A ping that the handler knows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ping {
@@ -60,7 +63,7 @@ fn heard_by(preset: Preset, payload: &Value, context: Option<&Value>, among_othe
             let index = said.get("index").and_then(Value::as_u64);
             said.get("concurrency")?.as_u64()?;
             let hold = said.get("hold_ms")?.as_u64()?;
-            Some(Ping { round: Some(round), index, ..ping(hold) })
+            Some(Ping { round: Some(round), index, ..ping(hold.min(LONGEST_HOLD_MS)) })
         }
         Preset::ServerlessPluginWarmup => {
             let sources = [payload.get("source"), context.and_then(|said| said.get("custom")?.get("source"))];
@@ -112,10 +115,10 @@ fn lambda_warmer(payload: &Value, id: &str, strict: bool, ping: impl Fn(u64) -> 
     Some(Ping { round: correlation.map(str::to_owned), index: Some(index), fans_out, ..ping(hold) })
 }
 
-/// What the handler of a preset answers in the environment of that id.
-pub(super) fn answer(preset: Preset, environment: &str) -> Value {
+/// What the handler of a preset answers in the environment of that id, made in that way.
+pub(super) fn answer(preset: Preset, environment: &str, initialization: &str) -> Value {
     match preset {
-        Preset::Warmd => json!({ "warmd": { "environment": environment } }),
+        Preset::Warmd => json!({ "warmd": { "environment": environment, "initialization": initialization } }),
         Preset::ServerlessPluginWarmup => json!("Lambda is warm!"),
         Preset::LambdaWarmer => json!("warmed"),
         Preset::LambdaWarmerPy => Value::Null,
@@ -140,7 +143,10 @@ mod tests {
     fn every_presets_ping_is_recognised() {
         let warmd =
             json!({ "warmd": { "version": 1, "round": "r1", "index": 3, "concurrency": 9, "hold_ms": 40 } });
-        assert_eq!(hears(warmd), Some((Preset::Warmd, 40, Some(3))));
+        assert_eq!(hears(warmd.clone()), Some((Preset::Warmd, 40, Some(3))));
+        let mut long = warmd;
+        long["warmd"]["hold_ms"] = json!(60_000);
+        assert_eq!(hears(long), Some((Preset::Warmd, 10_000, Some(3))));
         let spw = json!({ "source": "serverless-plugin-warmup" });
         assert_eq!(hears(spw), Some((Preset::ServerlessPluginWarmup, 25, None)));
         let npm = json!({ "warmer": true, "__WARMER_INVOCATION__": 2, "__WARMER_CONCURRENCY__": 9,

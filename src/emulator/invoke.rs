@@ -13,7 +13,7 @@ use super::handler::{self, Ping};
 use super::log;
 use super::observe::{Invocation, Occupied};
 use super::pool::{Key, Limit, Placement, Refusal};
-use super::profile::{Hold, LogFormat, Profile};
+use super::profile::{Hold, Ids, LogFormat, Profile};
 use super::reference::{Reference, Refused};
 use super::wire::{Answer, Call, Cut, answer};
 use super::{Counted, Emulator, World};
@@ -143,7 +143,13 @@ pub(super) async fn invoke(emulator: &Emulator, call: &Call, name: &str, body: B
         Kind::RequestResponse | Kind::DryRun => {
             let preset = ping.map(|ping| ping.preset);
             let body = match (&execution.ending, preset) {
-                (Ending::Success, Some(preset)) => handler::answer(preset, &name_of(placement)),
+                (Ending::Success, Some(preset)) => {
+                    let id = match profile.ids {
+                        Ids::Environments => name_of(profile, placement),
+                        Ids::Invocations => format!("run-{:06}", fate.count),
+                    };
+                    handler::answer(preset, &id, initialization(profile, &fate))
+                }
                 (Ending::Success, None) => json!({ "statusCode": 200 }),
                 (ending, _) => error_body(ending, &execution, &fate.request_id),
             };
@@ -222,6 +228,7 @@ fn refusal(fault: &FaultKind) -> Option<Refused> {
         | FaultKind::Timeout
         | FaultKind::GarbageLog
         | FaultKind::NoLog
+        | FaultKind::ForeignReport
         | FaultKind::FailEntry => None,
     }
 }
@@ -259,11 +266,11 @@ fn run(
         (Ok(placement), Some(execution)) => {
             let answered = match kind {
                 Kind::Event => now + fate.back,
-                Kind::RequestResponse | Kind::DryRun => execution.until + fate.back,
+                Kind::RequestResponse | Kind::DryRun => execution.answered + fate.back,
             };
             seen.answered = answered;
             seen.occupied = Some(Occupied { from: execution.from, until: execution.until });
-            seen.environment = Some(name_of(placement));
+            seen.environment = Some(name_of(profile, placement));
             seen.start = Some(execution.start);
             seen.function_error = error_type(&execution.ending).map(str::to_owned);
             seen.status = match kind {
@@ -318,6 +325,7 @@ fn draws(profile: &Profile, fate: &Fate, ping: Option<&Ping>, counted: &mut Coun
             | FaultKind::Reset
             | FaultKind::GarbageLog
             | FaultKind::NoLog
+            | FaultKind::ForeignReport
             | FaultKind::FailEntry => {}
         }
     }
@@ -325,8 +333,25 @@ fn draws(profile: &Profile, fate: &Fate, ping: Option<&Ping>, counted: &mut Coun
 }
 
 /// An environment's name: what its handler answers, and what the observations show.
-fn name_of(placement: Placement) -> String {
-    format!("env-{:06}", placement.environment)
+///
+/// An environment that takes several invocations at once is so many places of the pool, one after the other.
+fn name_of(profile: &Profile, placement: Placement) -> String {
+    let number = match u64::from(profile.at_once.get()) {
+        1 => placement.environment,
+        at_once => placement.environment.div_ceil(at_once),
+    };
+    format!("env-{number:06}")
+}
+
+/// `AWS_LAMBDA_INITIALIZATION_TYPE` of the function's environments.
+fn initialization(profile: &Profile, fate: &Fate) -> &'static str {
+    if profile.at_once.get() > 1 {
+        "lambda-managed-instances"
+    } else if profile.restore.is_some() && !fate.version.starts_with('$') {
+        "snap-start"
+    } else {
+        "on-demand"
+    }
 }
 
 fn error_type(ending: &Ending) -> Option<&str> {
@@ -374,7 +399,11 @@ fn responded(call: &Call, profile: &Profile, fate: &Fate, execution: &Execution,
         })
     } else {
         let time = call.time().unwrap_or_default().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
-        let context = log::Context { request_id: &fate.request_id, version: &fate.version, time: &time };
+        let request_id = match fate.faults.contains(&FaultKind::ForeignReport) {
+            true => "00000000-0000-4000-8000-000000000000",
+            false => &fate.request_id,
+        };
+        let context = log::Context { request_id, version: &fate.version, time: &time };
         Some(log::tail(execution, profile, context))
     };
     if let Some(log) = &log {

@@ -191,6 +191,7 @@ mod tests {
         Execution {
             start: Start::Cold,
             from: Duration::ZERO,
+            answered: Duration::ZERO,
             until: Duration::ZERO,
             duration: Duration::from_micros(1169),
             init: Some(Duration::from_micros(31_200)),

@@ -1,6 +1,7 @@
 //! How the emulated account and its functions behave.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::fault::Fault;
@@ -123,6 +124,14 @@ pub struct Profile {
     pub handler: Handler,
     /// How long it holds on a ping it knows.
     pub hold: Hold,
+    /// How long an extension works on after the handler has answered: the environment stays occupied, and REPORT's
+    /// Duration has it. The caller's answer does not wait for it.
+    pub extension: Span,
+    /// What the ids are that the handler answers.
+    pub ids: Ids,
+    /// How many invocations an environment takes at once: more than one on managed instances, whose environments are
+    /// initialised before they get requests.
+    pub at_once: NonZeroU32,
     /// The function's timeout.
     pub timeout: Duration,
     /// How long an idle environment is kept.
@@ -199,6 +208,9 @@ impl Profile {
             ping: Span::millis(1),
             handler: Handler::Any,
             hold: Hold::AsAsked,
+            extension: Span::millis(0),
+            ids: Ids::Environments,
+            at_once: NonZeroU32::MIN,
             timeout: Duration::from_secs(60),
             idle_life: Span::between(Duration::from_secs(300), Duration::from_secs(420)),
             recycle_after: Span::from(Duration::from_secs(2 * 3600)),
@@ -367,6 +379,16 @@ pub enum Hold {
     Ignored,
     /// Always this long.
     Fixed(Duration),
+}
+
+/// What the ids are that a handler answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ids {
+    /// Those of environments, as they should be.
+    Environments,
+    /// New ones on every invocation.
+    Invocations,
 }
 
 /// One of the versions an alias points at.

@@ -12,7 +12,7 @@ use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
 use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
-use crate::domain::round::{Answer, Attempt, Exchange, conclude, top_up};
+use crate::domain::round::{Answer, Attempt, Exchange, Known, conclude, top_up};
 
 /// What a ping's answer may take beyond the function's own timeout: an init of 10 s that does not count towards
 /// it, and the network.
@@ -44,6 +44,8 @@ pub(super) struct Round<'r> {
     pub now: DateTime<Utc>,
     /// How the pings reach Lambda.
     pub wire: WireSettings,
+    /// What is known of the target from earlier rounds.
+    pub known: Known,
 }
 
 /// Runs a round with its top-ups. Waits for room under the cap before each attempt.
@@ -70,7 +72,7 @@ pub(super) async fn run<L: Lambda>(
             Err(reason) => return Err(reason),
         };
         attempts.push(attempt(lambda, slots, round, hold).await);
-        match top_up(concurrency, &attempts, &target.protocol, target.hold) {
+        match top_up(concurrency, &attempts, &target.protocol, target.hold, round.known) {
             Some(longer) => hold = longer,
             None => return Ok(attempts),
         }
@@ -108,13 +110,14 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
     };
     Attempt {
         hold: target.protocol.honours_hold().then_some(hold),
+        handler_hold: target.protocol.handler_hold(hold),
         pings: results.into_iter().map(|result| result.unwrap_or_else(lost)).collect(),
         resent,
     }
 }
 
 fn request(round: Round<'_>, hold: Duration) -> PingRound {
-    let Round { target, concurrency, id, now, wire } = round;
+    let Round { target, concurrency, id, now, wire, .. } = round;
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
     let payload = |index| target.protocol.payload(&PingContext { round: id, index, concurrency, hold_ms });
     PingRound {

@@ -35,6 +35,10 @@ enum Script {
     Throttles,
     /// The ping's task panics.
     Panics,
+    /// One environment runs the pings one after the other, and its handler makes a new id for each.
+    FreshIds,
+    /// The answer breaks after the request was sent.
+    Breaks,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ struct Scripted {
     sent: Mutex<Vec<(String, Instant)>>,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
+    /// The only environment of [`Script::FreshIds`].
+    environment: tokio::sync::Mutex<()>,
 }
 
 impl Scripted {
@@ -92,6 +98,12 @@ impl Scripted {
                 tokio::time::sleep(hold.max(least)).await;
                 responded(hold.max(least))
             }
+            Script::FreshIds => {
+                let _environment = self.environment.lock().await;
+                tokio::time::sleep(hold).await;
+                answered(hold, &format!(r#"{{"warmd":{{"environment":"{}"}}}}"#, rand::random::<u128>()))
+            }
+            Script::Breaks => Answer::Broken { message: "reset".to_owned(), may_have_run: true },
         };
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         answer
@@ -99,6 +111,10 @@ impl Scripted {
 }
 
 fn responded(ran: Duration) -> Answer {
+    answered(ran, "null")
+}
+
+fn answered(ran: Duration, payload: &str) -> Answer {
     let ms = ran.as_millis();
     let line = format!(
         "REPORT RequestId: 93bcbe8c-0000-0000-0000-000000000000\tDuration: {ms}.00 ms\tBilled Duration: {ms} ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB\t\n"
@@ -106,7 +122,7 @@ fn responded(ran: Duration) -> Answer {
     Answer::Responded {
         function_error: None,
         log_result: Some(STANDARD.encode(line)),
-        payload: b"null".to_vec(),
+        payload: payload.as_bytes().to_vec(),
         executed_version: Some("7".to_owned()),
         request_id: None,
     }
@@ -147,6 +163,43 @@ async fn a_round_is_proven_by_the_overlap_of_its_holds_and_priced() {
     let report = engine.tick(at("2026-11-20T09:05:00Z"), None, vec![due("f", 10)], &stop).await;
     assert_eq!(report.rounds[0].hold_ms, Some(10));
     assert_eq!(report.rounds[0].reached, Some(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_of_invocations_count_as_nothing_after_three_rounds() {
+    let (engine, _) = engine(&[("f", Script::FreshIds)], 10);
+    let (_stopper, stop) = stop();
+    let mut seen = Vec::new();
+    for minute in 0..5 {
+        let now = at("2026-11-20T09:00:00Z") + TimeDelta::minutes(minute);
+        let report = engine.tick(now, None, vec![due("f", 3)], &stop).await;
+        let round = &report.rounds[0];
+        assert_eq!(round.warm, round.pings);
+        seen.push((round.reached, round.verdict, round.doubts.len()));
+    }
+    let (believed, found_out) = ((Some(3), Verdict::Reached, 0), (Some(1), Verdict::Unproven, 1));
+    assert_eq!(seen, [believed, believed, found_out, found_out, found_out]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_may_have_run_has_no_known_cost() {
+    let (engine, _) = engine(&[("f", Script::Breaks)], 10);
+    let (_stopper, stop) = stop();
+    let bounded = Due {
+        target: Arc::new(Target {
+            memory_mb: Some(1024),
+            timeout: Some(Duration::from_secs(3)),
+            ..Target::clone(&due("f", 1).target)
+        }),
+        concurrency: 2,
+    };
+    let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:live", 2), bounded], &stop).await;
+    let costs: Vec<_> = report.rounds.iter().map(|round| &round.cost_usd).collect();
+    assert!(costs.iter().all(|cost| cost.total.is_none() && cost.cost_at_least.unwrap().is_zero()));
+    // 2 × ($0.20/M + 133 GB-s × $0.0000133334).
+    let most = costs[1].cost_at_most.unwrap().round_dp(7).to_string();
+    assert_eq!((costs[0].cost_at_most, most.as_str()), (None, "0.0035471"));
+    assert!(report.rounds.iter().all(|round| round.verdict == Verdict::Short && round.failed == 2));
 }
 
 #[tokio::test(start_paused = true)]

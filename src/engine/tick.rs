@@ -16,7 +16,7 @@ use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
-use crate::domain::round::{Attempt, RoundReport, SkewHistory, skew};
+use crate::domain::round::{Attempt, IdHistory, Known, RoundReport, SkewHistory, skew};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
 
 /// A target that is due, and how many environments it is to have.
@@ -28,7 +28,7 @@ pub struct Due {
     pub concurrency: u32,
 }
 
-/// Runs ticks. One for the life of the process: it knows what is in flight and the skews seen so far.
+/// Runs ticks. One for the life of the process: it knows what is in flight, and the skews and ids seen so far.
 #[derive(Debug)]
 pub struct Engine<L> {
     lambda: Arc<L>,
@@ -37,6 +37,7 @@ pub struct Engine<L> {
     admission: Admission,
     in_flight: Mutex<HashSet<Identity>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
+    ids: Mutex<HashMap<Identity, IdHistory>>,
 }
 
 /// Marks a target as in flight until it is dropped.
@@ -76,6 +77,7 @@ impl<L: Lambda> Engine<L> {
             admission: Admission::new(max_in_flight),
             in_flight: Mutex::default(),
             skews: Mutex::default(),
+            ids: Mutex::default(),
         }
     }
 
@@ -189,7 +191,14 @@ impl<L: Lambda> Engine<L> {
         let _in_flight = InFlight { set: &self.in_flight, id: target.id.clone() };
         let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
         let wire = *lock(&self.wire);
-        let wanted = runner::Round { target, concurrency: *concurrency, id: &round, now, wire };
+        let wanted = runner::Round {
+            target,
+            concurrency: *concurrency,
+            id: &round,
+            now,
+            wire,
+            known: self.known(target),
+        };
         let ran = runner::run(&self.lambda, &self.admission, wanted, self.hold(target), &mut stop).await;
         let attempts = match ran {
             Ok(attempts) => attempts,
@@ -203,7 +212,8 @@ impl<L: Lambda> Engine<L> {
             }
         };
         self.learn(target, &attempts);
-        let report = RoundReport::new(*concurrency, &attempts, target.protocol.honours_hold());
+        let honours_hold = target.protocol.honours_hold();
+        let report = RoundReport::new(*concurrency, &attempts, honours_hold, self.known(target));
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();
         let (cost, unknown) = round_cost(&prices, target.region(), target.architecture, &used);
@@ -225,7 +235,12 @@ impl<L: Lambda> Engine<L> {
         }
     }
 
+    fn known(&self, target: &Target) -> Known {
+        Known { ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default() }
+    }
+
     fn learn(&self, target: &Target, attempts: &[Attempt]) {
+        lock(&self.ids).entry(target.id.clone()).or_default().record(attempts);
         let seen: Vec<Duration> = attempts.iter().filter_map(skew).collect();
         if !seen.is_empty() {
             let mut skews = lock(&self.skews);
@@ -247,6 +262,9 @@ fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport)
             let verdict = record.verdict.name();
             info!(%function, %region, round, wanted, reached, verdict, "round done");
         }
+    }
+    for doubt in &record.doubts {
+        warn!(%function, %region, round, %doubt, "answers prove less than they seem to");
     }
     if record.versions.len() > 1 {
         warn!(%function, %region, round, versions = %record.versions.join(", "),

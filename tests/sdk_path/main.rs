@@ -6,6 +6,7 @@ mod control;
 mod counted;
 mod environment;
 mod http2;
+mod lies;
 mod nginx;
 mod parity;
 mod proxy;

@@ -12,11 +12,15 @@ import { randomUUID } from "node:crypto";
 // snapshot would share what is made while the module is loaded.
 let environment;
 
+// Whoever may invoke the function must not keep it busy for longer.
+const LONGEST_HOLD_MS = 10_000;
+
 // The hold of a ping, in ms; undefined when the event is not a ping.
 function holdOf(event) {
   const ping = event?.warmd;
   const hold = ping?.version === 1 ? ping.hold_ms : undefined;
-  return typeof hold === "number" && hold >= 0 && hold <= 900_000 ? hold : undefined;
+  const isHold = typeof hold === "number" && hold >= 0 && hold <= 900_000;
+  return isHold ? Math.min(hold, LONGEST_HOLD_MS) : undefined;
 }
 
 // Not async itself, and all arguments handed on: a handler with a callback stays one.
@@ -25,7 +29,8 @@ export function warmd(handler) {
     environment ??= randomUUID({ disableEntropyCache: true });
     const hold = holdOf(event);
     if (hold === undefined) return handler.call(this, event, context, ...rest);
+    const initialization = process.env.AWS_LAMBDA_INITIALIZATION_TYPE ?? null;
     // Keeps this environment busy, so that the next ping meets another.
-    return new Promise((resolve) => setTimeout(resolve, hold, { warmd: { environment } }));
+    return new Promise((resolve) => setTimeout(resolve, hold, { warmd: { environment, initialization } }));
   };
 }

@@ -8,8 +8,12 @@
 """
 
 import functools
+import os
 import time
 import uuid
+
+# Whoever may invoke the function must not keep it busy for longer.
+_LONGEST_HOLD_MS = 10_000
 
 # Made on the environment's first invocation, not here: environments that are restored from one
 # snapshot would share what is made while the module is loaded.
@@ -23,7 +27,7 @@ def _hold_ms(event):
         return None
     hold = ping.get("hold_ms")
     is_number = isinstance(hold, (int, float)) and not isinstance(hold, bool)
-    return hold if is_number and 0 <= hold <= 900_000 else None
+    return min(hold, _LONGEST_HOLD_MS) if is_number and 0 <= hold <= 900_000 else None
 
 
 def warmd(handler):
@@ -38,6 +42,7 @@ def warmd(handler):
         if hold_ms is None:
             return handler(event, context)
         time.sleep(hold_ms / 1000)  # keeps this environment busy, so that the next ping meets another
-        return {"warmd": {"environment": _environment}}
+        initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+        return {"warmd": {"environment": _environment, "initialization": initialization}}
 
     return wrapper

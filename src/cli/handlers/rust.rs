@@ -21,6 +21,9 @@ use serde_json::{Value, json};
 /// share what is made before.
 static ENVIRONMENT: OnceLock<String> = OnceLock::new();
 
+/// Whoever may invoke the function must not keep it busy for longer.
+const LONGEST_HOLD_MS: f64 = 10_000.0;
+
 /// The answer to a ping, after its hold; `None` when the event is not a ping. Call it first, on every invocation.
 pub async fn answer(event: &Value) -> Option<Value> {
     // The standard library seeds its hash maps at random: two of them make 128 random bits.
@@ -33,6 +36,7 @@ pub async fn answer(event: &Value) -> Option<Value> {
     }
     let hold_ms = ping.get("hold_ms")?.as_f64().filter(|ms| (0.0..=900_000.0).contains(ms))?;
     // Keeps this environment busy, so that the next ping meets another.
-    tokio::time::sleep(Duration::from_secs_f64(hold_ms / 1000.0)).await;
-    Some(json!({"warmd": {"environment": environment}}))
+    tokio::time::sleep(Duration::from_secs_f64(hold_ms.min(LONGEST_HOLD_MS) / 1000.0)).await;
+    let initialization = std::env::var("AWS_LAMBDA_INITIALIZATION_TYPE").ok();
+    Some(json!({"warmd": {"environment": environment, "initialization": initialization}}))
 }

@@ -10,7 +10,7 @@ use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::domain::clean::clean;
 use crate::domain::tick::{
-    Evidence, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
+    Evidence, RoundCost, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
 };
 
 /// The most rows of a table: a screen.
@@ -265,7 +265,7 @@ fn cost(report: &TickReport) -> String {
     ];
     let unknown = served().filter(|round| round.cost_usd.total.is_none()).count();
     let at_least = if unknown > 0 { "at least " } else { "" };
-    let total: Decimal = parts.iter().map(|(_, amount)| amount).sum();
+    let total = sum(|round| round.cost_usd.total.or(round.cost_usd.cost_at_least));
     let mut line = format!("cost {at_least}{}", money(total));
     let shown: Vec<_> = parts
         .iter()
@@ -318,15 +318,15 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let unproven = || report.rounds.iter().filter(|round| round.verdict == Verdict::Unproven);
     let silent = unproven().filter(|round| round.unclassified > 0).map(|round| {
         format!(
-            "{} unproven: {} of {} without a readable REPORT line; a function that logs JSON sends it at the \
-             system log level INFO only",
+            "{} unproven: {} of {} without a readable REPORT line of their own; a function that logs JSON sends \
+             it at the system log level INFO only",
             place(round),
             round.unclassified,
             count(u64::from(round.pings), "answer"),
         )
     });
     push(&mut notes, State::Unproven.sign(), style, silent);
-    if unproven().any(|round| round.unclassified == 0) {
+    if unproven().any(|round| round.unclassified == 0 && round.doubts.is_empty()) {
         notes.push(format!(
             "{} unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer \
              with an id (`warmd handler`), or a longer hold, prove more",
@@ -339,14 +339,36 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         format!("{} ran versions {versions}: a weighted alias, or a deployment under way", place(round))
     });
     push(&mut notes, warning, style, versions);
+    let doubtful = report
+        .rounds
+        .iter()
+        .flat_map(|round| round.doubts.iter().map(move |doubt| format!("{}: {doubt}", place(round))));
+    push(&mut notes, warning, style, doubtful);
     let unknown = report.rounds.iter().filter(|round| round.pings > 0 && round.cost_usd.total.is_none());
     push(
         &mut notes,
         warning,
         style,
-        unknown.map(|round| format!("{} cost unknown: {}", place(round), round.cost_unknown.join("; "))),
+        unknown.map(|round| {
+            format!(
+                "{} cost unknown{}: {}",
+                place(round),
+                bounds(&round.cost_usd),
+                round.cost_unknown.join("; ")
+            )
+        }),
     );
     notes
+}
+
+/// Between what and what an unknown cost lies, as far as that is known.
+fn bounds(cost: &RoundCost) -> String {
+    match (cost.cost_at_least.filter(|least| !least.is_zero()), cost.cost_at_most) {
+        (None, None) => String::new(),
+        (Some(least), None) => format!(", at least {}", money(least)),
+        (None, Some(most)) => format!(", at most {}", money(most)),
+        (Some(least), Some(most)) => format!(", from {} to {}", money(least), money(most)),
+    }
 }
 
 /// Which rounds were skipped, and why.

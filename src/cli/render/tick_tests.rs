@@ -38,6 +38,7 @@ fn round(function: &str, target: u32) -> RoundRecord {
         routes: BTreeMap::new(),
         cost_usd: cost_of("0.0000065", "0"),
         problems: vec![],
+        doubts: vec![],
         cost_unknown: vec![],
     }
 }
@@ -51,6 +52,7 @@ fn cost_of(compute: &str, s3_egress: &str) -> RoundCost {
         s3_requests: Some(Decimal::ZERO),
         s3_egress: Some(s3_egress),
         total: Some(requests + compute + s3_egress),
+        ..RoundCost::default()
     }
 }
 
@@ -109,7 +111,12 @@ fn mixed() -> TickReport {
         skew_ms: None,
         billed_ms: None,
         memory_mb: None,
-        cost_usd: RoundCost { requests: Some("0.0000006".parse().unwrap()), ..RoundCost::default() },
+        cost_usd: RoundCost {
+            requests: Some("0.0000006".parse().unwrap()),
+            cost_at_least: Some("0.0000006".parse().unwrap()),
+            cost_at_most: Some("0.08".parse().unwrap()),
+            ..RoundCost::default()
+        },
         cost_unknown: vec!["not every ping told its billed duration".to_owned()],
         ..round("silent", 3)
     };
@@ -174,12 +181,13 @@ fn what_is_not_fine_is_named_with_its_remedy() {
       'user'
     ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     - slow:live (eu-west-2) skipped: its earlier round is still in flight
-    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that
-      logs JSON sends it at the system log level INFO only
+    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a
+      function that logs JSON sends it at the system log level INFO only
     ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
       an id (`warmd handler`), or a longer hold, prove more
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
+    ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: not every ping told its billed
+      duration
     ");
 }
 
@@ -190,10 +198,10 @@ fn the_daemon_shows_a_line_and_what_is_not_fine() {
     2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError: 'user'
     2026-11-20T09:00:00Z ✗ late (us-east-1) not sent: warmd was told to stop, or the tick ran out of time
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight
-    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line; a function that logs JSON sends it at the system log level INFO only
+    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a function that logs JSON sends it at the system log level INFO only
     2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment under way
-    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown: not every ping told its billed duration
+    2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: not every ping told its billed duration
     ");
 }
 

@@ -154,10 +154,11 @@ mod tests {
         }];
         let target = Target::example("nlp-inference:live", "eu-west-2", downloads);
         let used = RoundQuantities {
-            requests: 10,
+            requests: Some(10),
             billed_ms: Some(12_345),
             memory_mb: Some(1_024),
             s3: s3_quantities(&target.downloads, 10, Some(10)),
+            ..RoundQuantities::default()
         };
         let (cost_usd, _) = round_cost(&PriceBook::embedded(), target.region(), target.architecture, &used);
         let record = RoundRecord {

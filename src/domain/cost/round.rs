@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::super::fleet::Architecture;
 use super::super::function::Region;
-use super::super::tick::{RoundCost, RoundRecord};
+use super::super::tick::RoundCost;
 use super::book::PriceBook;
 use super::item::Item;
 use super::{Download, Per, Route, gb, gb_seconds};
@@ -14,14 +14,30 @@ use super::{Download, Per, Route, gb, gb_seconds};
 /// What a round used, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoundQuantities {
-    /// Billed invocations, see [`billed_requests`].
-    pub requests: u64,
+    /// Billed invocations: pings on which the function was started, whatever became of it. Not throttles (429), refusals
+    /// (403, 404) and what was never sent. `None` when a ping may have been one of them.
+    pub requests: Option<u64>,
     /// Billed duration, ms, summed over the round's pings.
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes.
     pub memory_mb: Option<u32>,
-    /// What was downloaded from S3; `None` when the number of cold starts is unknown and matters.
+    /// What was downloaded from S3; `None` when the number of cold starts, or of pings, is unknown and matters.
     pub s3: Option<S3Quantities>,
+    /// What was used at least.
+    pub least: Usage,
+    /// What was used at most; `None` when nothing bounds it.
+    pub most: Option<Usage>,
+}
+
+/// A bound of what a round used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Billed invocations.
+    pub requests: u64,
+    /// Billed duration, ms.
+    pub billed_ms: u64,
+    /// What was downloaded from S3.
+    pub s3: S3Quantities,
 }
 
 /// What came from S3.
@@ -86,19 +102,11 @@ pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64
     Some(S3Quantities { flows })
 }
 
-/// How many of a round's pings Lambda bills as requests: those on which the function was started, whatever became of
-/// it. Not throttles (429), refusals (403, 404) and failures of network or service.
-pub fn billed_requests(round: &RoundRecord) -> u64 {
-    [round.warm, round.cold, round.restored, round.function_errors, round.timed_out, round.unclassified]
-        .into_iter()
-        .map(u64::from)
-        .sum()
-}
-
 /// What a round of a function in `region` cost, and in words why a figure is unknown (each reason once).
 ///
 /// Prices are those of the first tier: what one round costs does not depend on the rest of the month. Nothing used
-/// costs nothing, even where the price is unknown.
+/// costs nothing, even where the price is unknown. Where the total is unknown, it is bounded by what was used at least,
+/// as far as prices and memory are known, and by what was used at most, if they all are.
 pub fn round_cost(
     book: &PriceBook,
     region: Region,
@@ -106,30 +114,42 @@ pub fn round_cost(
     used: &RoundQuantities,
 ) -> (RoundCost, Vec<String>) {
     let mut bill = RoundBill { book, reasons: Vec::new(), missing: BTreeMap::new() };
-    let requests = bill.price(&Item::Requests, region, Decimal::from(used.requests));
+    let requests = match used.requests {
+        Some(requests) => bill.price(&Item::Requests, region, Decimal::from(requests)),
+        None => {
+            bill.reasons.push("a ping without an answer may have run");
+            None
+        }
+    };
     let compute = bill.compute(region, architecture, used);
     let (s3_requests, s3_egress) = match &used.s3 {
-        Some(s3) => {
-            let gets = s3.flows().map(|(route, flow)| {
-                bill.price(&Item::S3Get, route.bucket_region(region), Decimal::from(flow.gets))
-            });
-            let gets = sum(gets.collect());
-            let bytes = s3.flows().map(|(route, flow)| bill.egress(route, region, flow.bytes));
-            let bytes = sum(bytes.collect());
-            (gets, bytes)
-        }
+        Some(s3) => bill.s3(region, s3),
         None => {
-            bill.reasons.push("the number of cold starts is unknown, and so is what they downloaded");
+            if used.requests.is_some() {
+                bill.reasons.push("the number of cold starts is unknown, and so is what they downloaded");
+            }
             (None, None)
         }
     };
     let total = sum(vec![requests, compute, s3_requests, s3_egress]);
+    let (cost_at_least, cost_at_most) = match total {
+        Some(_) => (None, None),
+        None => {
+            let place = (region, architecture);
+            let known = |parts: [Option<Decimal>; 4]| parts.map(|part| Some(part.unwrap_or_default()));
+            let least = sum(known(bill.usage(place, used.memory_mb, &used.least)).to_vec());
+            let most = used.most.as_ref().map(|most| bill.usage(place, used.memory_mb, most));
+            (least, most.and_then(|parts| sum(parts.to_vec())))
+        }
+    };
     let cost = RoundCost {
         requests: requests.map(shown),
         compute: compute.map(shown),
         s3_requests: s3_requests.map(shown),
         s3_egress: s3_egress.map(shown),
         total: total.map(shown),
+        cost_at_least: cost_at_least.map(shown),
+        cost_at_most: cost_at_most.map(shown),
     };
     let missing = bill.missing.into_iter().map(|(region, items)| {
         let items: Vec<String> = items.iter().map(Item::to_string).collect();
@@ -162,10 +182,10 @@ impl RoundBill<'_> {
         architecture: Architecture,
         used: &RoundQuantities,
     ) -> Option<Decimal> {
-        if used.requests == 0 {
+        if used.requests == Some(0) {
             return Some(Decimal::ZERO);
         }
-        if used.billed_ms.is_none() {
+        if used.billed_ms.is_none() && used.requests.is_some() {
             self.reasons.push("not every ping told its billed duration");
         }
         if used.memory_mb.is_none() {
@@ -173,6 +193,36 @@ impl RoundBill<'_> {
         }
         let quantity = gb_seconds(Decimal::from(used.billed_ms?), used.memory_mb?);
         self.price(&Item::Duration(architecture), region, quantity)
+    }
+
+    /// GET requests, and bytes.
+    fn s3(&mut self, region: Region, s3: &S3Quantities) -> (Option<Decimal>, Option<Decimal>) {
+        let gets = s3.flows().map(|(route, flow)| {
+            self.price(&Item::S3Get, route.bucket_region(region), Decimal::from(flow.gets))
+        });
+        let gets = sum(gets.collect());
+        let bytes = s3.flows().map(|(route, flow)| self.egress(route, region, flow.bytes));
+        (gets, sum(bytes.collect()))
+    }
+
+    /// The parts of a bound's cost: requests, compute, GET requests, bytes.
+    fn usage(
+        &mut self,
+        (region, architecture): (Region, Architecture),
+        memory_mb: Option<u32>,
+        usage: &Usage,
+    ) -> [Option<Decimal>; 4] {
+        let compute = match (usage.billed_ms, memory_mb) {
+            (0, _) => Some(Decimal::ZERO),
+            (_, None) => None,
+            (billed_ms, Some(memory_mb)) => {
+                let quantity = gb_seconds(Decimal::from(billed_ms), memory_mb);
+                self.price(&Item::Duration(architecture), region, quantity)
+            }
+        };
+        let requests = self.price(&Item::Requests, region, Decimal::from(usage.requests));
+        let (gets, bytes) = self.s3(region, &usage.s3);
+        [requests, compute, gets, bytes]
     }
 
     fn egress(&mut self, route: Route, region: Region, bytes: u64) -> Option<Decimal> {
@@ -207,11 +257,15 @@ mod tests {
     }
 
     fn used() -> RoundQuantities {
+        let s3 = s3_quantities(&[download(220_000_000, Route::NatGateway, Per::ColdStart)], 10, Some(10));
+        let whole = Usage { requests: 10, billed_ms: 12_345, s3: s3.clone().unwrap() };
         RoundQuantities {
-            requests: 10,
+            requests: Some(10),
             billed_ms: Some(12_345),
             memory_mb: Some(1024),
-            s3: s3_quantities(&[download(220_000_000, Route::NatGateway, Per::ColdStart)], 10, Some(10)),
+            s3,
+            least: whole.clone(),
+            most: Some(whole),
         }
     }
 
@@ -284,13 +338,48 @@ mod tests {
         assert_eq!(reasons, ["the number of cold starts is unknown, and so is what they downloaded"]);
 
         let (nowhere, reasons) = cost("me-south-1", &used());
-        assert_eq!(nowhere, RoundCost::default());
+        assert_eq!(nowhere, RoundCost { cost_at_least: Some(Decimal::ZERO), ..RoundCost::default() });
         insta::assert_snapshot!(reasons.join("\n"), @"the price book has no lambda.requests, lambda.duration.arm64, s3.get, nat-gateway.gb for me-south-1");
     }
 
     #[test]
+    fn an_unknown_cost_lies_between_bounds() {
+        let download = [download(220_000_000, Route::NatGateway, Per::ColdStart)];
+        let s3 = |cold_starts| s3_quantities(&download, 10, Some(cold_starts)).unwrap();
+        // Nine pings told 900 ms and one cold start; of the tenth nothing is known but a timeout of 30 s.
+        let unknown = RoundQuantities {
+            requests: None,
+            billed_ms: None,
+            memory_mb: Some(1024),
+            s3: None,
+            least: Usage { requests: 9, billed_ms: 900, s3: s3(1) },
+            most: Some(Usage { requests: 10, billed_ms: 160_900, s3: s3(2) }),
+        };
+        let (bounded, reasons) = cost("eu-west-2", &unknown);
+        assert_eq!(reasons, ["a ping without an answer may have run"]);
+        assert_eq!((bounded.total, bounded.requests, bounded.compute), (None, None, None));
+        // 9 × $0.20/M + 0.9 GB-s × $0.0000133334 + $0.00042/1,000 + 220,000,000 B × $0.05/GB, and the same of the most.
+        let (least, most) = (bounded.cost_at_least.unwrap(), bounded.cost_at_most.unwrap());
+        assert_eq!(least.round_dp(9).to_string(), "0.010258768");
+        assert_eq!(most.round_dp(9).to_string(), "0.022637281");
+
+        let no_timeout = cost("eu-west-2", &RoundQuantities { most: None, ..unknown.clone() }).0;
+        assert_eq!((no_timeout.cost_at_least, no_timeout.cost_at_most), (Some(least), None));
+        let no_memory = cost("eu-west-2", &RoundQuantities { memory_mb: None, ..unknown.clone() }).0;
+        assert_eq!((no_memory.total, no_memory.cost_at_most), (None, None));
+        assert_eq!(no_memory.cost_at_least.unwrap().round_dp(9).to_string(), "0.010246768", "no compute");
+        let no_price = cost("me-south-1", &unknown).0;
+        assert_eq!((no_price.cost_at_least, no_price.cost_at_most), (Some(Decimal::ZERO), None));
+        assert_eq!(cost("eu-west-2", &used()).0.cost_at_least, None, "a known total needs no bounds");
+    }
+
+    #[test]
     fn nothing_used_costs_nothing_even_where_prices_are_unknown() {
-        let throttled = RoundQuantities { s3: s3_quantities(&[], 0, Some(0)), ..RoundQuantities::default() };
+        let throttled = RoundQuantities {
+            requests: Some(0),
+            s3: s3_quantities(&[], 0, Some(0)),
+            ..RoundQuantities::default()
+        };
         let (cost, reasons) = cost("me-south-1", &throttled);
         assert_eq!(cost.total, Some(Decimal::ZERO));
         assert!(reasons.is_empty());

@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::doubt::{Doubt, doubt};
 use super::run::Run;
-use super::{Attempt, Outcome, proven};
+use super::{Attempt, Known, Outcome, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 
@@ -40,7 +41,7 @@ pub fn skew(attempt: &Attempt) -> Option<Duration> {
 }
 
 fn warm_runs(attempt: &Attempt) -> impl Iterator<Item = Run> {
-    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(Run::of)
+    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(Run::likely)
 }
 
 fn difference(later: i64, earlier: i64) -> Option<Duration> {
@@ -76,21 +77,29 @@ impl SkewHistory {
 /// The hold of the next top-up; none when the round needs none, or when none would help.
 ///
 /// A round is topped up when fewer than `concurrency` environments are proven, the protocol carries a hold and the
-/// handler was seen to keep it; at most twice; and never after a ping failed (throttled, denied, …). A hold that was
+/// handler was seen to keep it; at most twice; never after a ping failed (throttled, denied, …), and not where an
+/// environment takes several invocations at once. A hold that was
 /// configured as fixed is lengthened too: it is what a round begins with.
 ///
 /// The overlap of all runs is proven when the hold exceeds the longest way to an answer, so the first top-up takes
 /// what the last attempts would have needed and half as much again, the second two and a half times as much. Both at
 /// least double. In a simulation with 15 ms of network either way (lognormal, σ .6), fewer than 1 in 10,000 rounds of
 /// 100 were left unproven. No top-up holds longer than 1 s, or than twice a fixed hold.
-pub fn top_up(concurrency: u32, attempts: &[Attempt], protocol: &Protocol, hold: Hold) -> Option<Duration> {
+pub fn top_up(
+    concurrency: u32,
+    attempts: &[Attempt],
+    protocol: &Protocol,
+    hold: Hold,
+    known: Known,
+) -> Option<Duration> {
     let last = attempts.last()?;
     let held = last.hold.filter(|_| protocol.honours_hold())?;
     let failed = attempts.iter().flat_map(|attempt| &attempt.pings).any(|ping| ping.outcome.is_failure());
     if attempts.len() > MOST_TOP_UPS
         || failed
         || !was_kept(last, held)
-        || proven(attempts).environments >= concurrency
+        || matches!(doubt(attempts, known), Some(Doubt::SharedEnvironments(_)))
+        || proven(attempts, known).environments >= concurrency
     {
         return None;
     }
@@ -104,16 +113,16 @@ pub fn top_up(concurrency: u32, attempts: &[Attempt], protocol: &Protocol, hold:
     (next > held).then_some(next)
 }
 
-/// Whether some ping ran about as long as it was asked to. If none did, the handler does not know the protocol, and a
-/// longer hold would change nothing. A tenth is left to the coarse timers of some runtimes.
+/// Whether some ping ran about as long as it was asked to, by Lambda's clock and by ours: the work of an extension after
+/// the answer is no hold. If none did, the handler does not know the protocol, and a longer hold would change nothing. A
+/// tenth is left to the coarse timers of some runtimes.
 fn was_kept(attempt: &Attempt, hold: Duration) -> bool {
-    let enough_ms = hold.as_secs_f64() * 1e3 * 0.9;
-    attempt
-        .pings
-        .iter()
-        .filter(|ping| ping.outcome.is_evidence())
-        .filter_map(|ping| ping.report.as_ref())
-        .any(|report| report.duration_ms >= enough_ms)
+    let enough = hold.mul_f64(0.9);
+    let enough_ms = enough.as_secs_f64() * 1e3;
+    attempt.pings.iter().filter(|ping| ping.outcome.is_evidence()).any(|ping| {
+        ping.received.saturating_sub(ping.sent) >= enough
+            && ping.report.as_ref().is_some_and(|report| report.duration_ms >= enough_ms)
+    })
 }
 
 /// The hold with which the cores of all warm runs would have shared an instant: from the first request to the latest
@@ -143,11 +152,12 @@ mod tests {
     /// Pings that ran for `hold`, sent at 0 and answered after the hold and these network times, ms.
     fn held(hold: f64, networks: &[f64]) -> Attempt {
         let pings = networks.iter().map(|network| ping(Outcome::Warm, 0.0, network + hold, hold));
-        Attempt { hold: Some(ms(hold)), ..attempt(pings) }
+        Attempt { hold: Some(ms(hold)), handler_hold: Some(ms(hold)), ..attempt(pings) }
     }
 
     fn next(concurrency: u32, attempts: &[Attempt], hold: Hold) -> Option<f64> {
-        top_up(concurrency, attempts, &Protocol::Warmd, hold).map(|hold| hold.as_secs_f64() * 1e3)
+        top_up(concurrency, attempts, &Protocol::Warmd, hold, Known::default())
+            .map(|hold| hold.as_secs_f64() * 1e3)
     }
 
     #[test]
@@ -225,15 +235,27 @@ mod tests {
         ignored.hold = Some(ms(25.0));
         assert_eq!(next(2, &[ignored], Hold::Auto), None, "the handler does not hold");
 
+        let mut extended = held(2.0, &[10.0, 12.0]);
+        extended.hold = Some(ms(25.0));
+        extended.pings.iter_mut().for_each(|ping| ping.report.as_mut().unwrap().duration_ms = 80.0);
+        assert_eq!(next(2, &[extended], Hold::Auto), None, "an extension's work is no hold");
+
         let mut unclassified = unproven.clone();
         unclassified.pings.iter_mut().for_each(|ping| ping.outcome = Outcome::Unclassified);
         assert_eq!(next(2, &[unclassified], Hold::Auto), None, "nothing can be proven");
 
         let once = std::slice::from_ref(&unproven);
-        assert_eq!(top_up(2, once, &Protocol::Bref, Hold::Auto), None, "no hold to lengthen");
+        assert_eq!(
+            top_up(2, once, &Protocol::Bref, Hold::Auto, Known::default()),
+            None,
+            "no hold to lengthen"
+        );
         let custom = |json| Protocol::Custom(CustomPayload::parse(json).unwrap());
-        assert_eq!(top_up(2, once, &custom(serde_json::json!({})), Hold::Auto), None);
-        assert!(top_up(2, once, &custom(serde_json::json!("{{hold_ms}}")), Hold::Auto).is_some());
+        assert_eq!(top_up(2, once, &custom(serde_json::json!({})), Hold::Auto, Known::default()), None);
+        assert!(
+            top_up(2, once, &custom(serde_json::json!("{{hold_ms}}")), Hold::Auto, Known::default())
+                .is_some()
+        );
         assert_eq!(next(2, &[], Hold::Auto), None);
     }
 }

@@ -4,11 +4,14 @@
 //! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
 //! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
 
+mod doubt;
 mod evidence;
 mod hold;
+mod ids;
 #[cfg(test)]
 mod model;
 mod outcome;
+mod overlap;
 mod report;
 mod run;
 #[cfg(test)]
@@ -16,10 +19,12 @@ mod wire_model;
 
 use std::time::Duration;
 
+pub use doubt::{Doubt, ForeignIds, SharedBy};
 pub use evidence::{Proof, proven};
 pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
-pub use outcome::{Outcome, PingResult, conclude};
-pub use report::{OutcomeCounts, RoundReport};
+pub use ids::{IdHistory, Ids};
+pub use outcome::{Outcome, PingResult, Ran, conclude};
+pub use report::{OutcomeCounts, RoundReport, Told};
 
 /// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
 #[derive(Debug, Clone)]
@@ -70,11 +75,23 @@ pub enum Answer {
     },
 }
 
+/// What is known of a target before a round, from elsewhere: what its answers cannot prove, or disprove.
+///
+/// Facts about the function belong here, such as that it runs on managed instances; see [`SharedBy`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What the ids of its handlers stand for.
+    pub ids: Ids,
+}
+
 /// Pings that were released together. A round is one attempt, or several when it was topped up.
 #[derive(Debug, Clone, Default)]
 pub struct Attempt {
     /// The hold that was asked for; none when the protocol cannot ask.
     pub hold: Option<Duration>,
+    /// How long a handler of the protocol keeps its environment busy on such a ping, before it answers; none when the
+    /// protocol has no such time. Whether it did is seen from the pings.
+    pub handler_hold: Option<Duration>,
     /// What became of each ping. Times are offsets from this attempt's own release.
     pub pings: Vec<PingResult>,
     /// Pings that were sent a second time, after HTTP/2 had guaranteed that the first was not processed.

@@ -1,9 +1,10 @@
 //! A reference model of Lambda's environments, for tests, that knows the truth; and the property that no bound ever
 //! exceeds it.
 //!
-//! It shares nothing with the evidence but the definition of a run. Environments run one invocation at a time; a
-//! request takes an idle environment or makes a new one; what the caller sees are instants of its own and REPORT
-//! lines as Lambda writes them.
+//! It shares nothing with the evidence but the definition of a run. Environments run one invocation at a time, or
+//! several where that is what a test is about; a request takes an idle environment or makes a new one; an extension may
+//! work on after the answer, for a time that the caller does not know; what the caller sees are instants of its own and
+//! REPORT lines as Lambda writes them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Attempt, MOST_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory, proven, skew, top_up};
+use super::{
+    Attempt, Doubt, IdHistory, Ids, Known, MOST_TOP_UPS, Outcome, PingResult, Proof, Ran, RoundReport,
+    SkewHistory, skew, top_up,
+};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 use crate::domain::report::Report;
@@ -28,12 +32,19 @@ pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) ->
         restore_ms: (outcome == Outcome::Restored).then_some(80.0),
         ..Report::default()
     });
+    let ran = match outcome {
+        Outcome::Throttled { .. } | Outcome::Denied | Outcome::NotFound | Outcome::Failed { .. } => Ran::No,
+        Outcome::TimedOut => Ran::Maybe,
+        _ => Ran::Yes,
+    };
     PingResult {
         outcome,
+        ran,
         sent: Duration::from_secs_f64(sent / 1e3),
         received: Duration::from_secs_f64(received / 1e3),
         report,
         environment: None,
+        managed_instance: false,
         version: None,
         message: None,
     }
@@ -47,6 +58,17 @@ pub(super) fn cases(cases: u32) -> ProptestConfig {
 /// An attempt of these pings, without a hold.
 pub(super) fn attempt(pings: impl IntoIterator<Item = PingResult>) -> Attempt {
     Attempt { pings: pings.into_iter().collect(), ..Attempt::default() }
+}
+
+/// An attempt of these pings, by handlers that keep a hold of `hold` ms.
+pub(super) fn kept(hold: f64, pings: impl IntoIterator<Item = PingResult>) -> Attempt {
+    // By 1 ms more, which is how early a timer may fire, less what durations of 10 ms are shaved by.
+    let hold = Some(Duration::from_secs_f64((hold + 0.98) / 1e3));
+    Attempt { hold, handler_hold: hold, ..attempt(pings) }
+}
+
+fn proven(attempts: &[Attempt]) -> Proof {
+    super::proven(attempts, Known::default())
 }
 
 /// Which idle environment a request is given. Lambda is known to take the newest; no bound may depend on it.
@@ -65,6 +87,8 @@ struct Request {
     way_back: u64,
     /// How long the handler runs.
     runs: u64,
+    /// How long an extension works on after the handler has answered.
+    works_on: u64,
     /// How long a cold start's init takes.
     init: u64,
     /// Picks among idle environments under [`Reuse::Any`].
@@ -79,10 +103,12 @@ struct Request {
     no_report: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pool {
-    /// Each environment's end of its last run, µs.
-    free_from: Vec<u64>,
+    /// For each environment and each invocation that it takes at once, the end of the last run, µs.
+    free_from: Vec<Vec<u64>>,
+    /// How many invocations an environment takes at once.
+    at_once: usize,
 }
 
 /// What one attempt really did.
@@ -95,13 +121,26 @@ struct Truth {
 
 impl Pool {
     fn with_idle(environments: usize) -> Self {
-        Self { free_from: vec![0; environments] }
+        Self::of(environments, 1)
+    }
+
+    fn of(environments: usize, at_once: usize) -> Self {
+        Self { free_from: vec![vec![0; at_once]; environments], at_once }
+    }
+
+    /// All runs end, and a new clock begins: top-ups wait for every earlier ping.
+    fn rest(&mut self) {
+        self.free_from.iter_mut().flatten().for_each(|free_from| *free_from = 0);
+    }
+
+    fn idle_from(&self, environment: usize) -> u64 {
+        self.free_from[environment].iter().copied().min().unwrap_or(0)
     }
 
     /// The environment that a request arriving at `now` gets, and whether it is new.
     fn take(&mut self, now: u64, reuse: Reuse, choice: usize) -> (usize, bool) {
-        let mut idle: Vec<usize> = (0..self.free_from.len()).filter(|e| self.free_from[*e] <= now).collect();
-        idle.sort_by_key(|environment| self.free_from[*environment]);
+        let mut idle: Vec<usize> = (0..self.free_from.len()).filter(|e| self.idle_from(*e) <= now).collect();
+        idle.sort_by_key(|environment| self.idle_from(*environment));
         let taken = match reuse {
             Reuse::Newest => idle.last(),
             Reuse::Oldest => idle.first(),
@@ -111,7 +150,7 @@ impl Pool {
         match taken {
             Some(environment) => (*environment, false),
             None => {
-                self.free_from.push(0);
+                self.free_from.push(vec![0; self.at_once]);
                 (self.free_from.len() - 1, true)
             }
         }
@@ -125,13 +164,14 @@ impl Pool {
             let arrived = request.sent + request.way_there;
             let (environment, new) = self.take(arrived, reuse, request.choice);
             let began = arrived + if new { request.init } else { 0 };
-            let ended = began + request.runs;
-            self.free_from[environment] = ended;
+            let answered = began + request.runs;
+            let runs = request.runs + request.works_on;
+            let slot = self.free_from[environment].iter_mut().min().unwrap();
+            *slot = began + runs;
             if request.foreign {
                 continue;
             }
-            let hundredths =
-                if request.rounds_up { request.runs.div_ceil(10) } else { (request.runs + 5) / 10 };
+            let hundredths = if request.rounds_up { runs.div_ceil(10) } else { (runs + 5) / 10 };
             let outcome = match (request.no_report, new) {
                 (true, _) => Outcome::Unclassified,
                 (false, true) => Outcome::Cold,
@@ -143,7 +183,7 @@ impl Pool {
             let mut ping = ping(
                 outcome,
                 request.sent as f64 / 1e3,
-                (ended + request.way_back) as f64 / 1e3,
+                (answered + request.way_back) as f64 / 1e3,
                 hundredths as f64 / 100.0,
             );
             ping.environment = request.tells_id.then(|| format!("e{environment}"));
@@ -159,17 +199,31 @@ fn way() -> impl Strategy<Value = u64> {
 }
 
 fn request(ids: u32) -> impl Strategy<Value = Request> {
-    let times =
-        (prop_oneof![3 => 0_u64..3_000, 1 => 0_u64..200_000], way(), way(), 1_u64..120_000, 0_u64..500_000);
+    let times = (
+        prop_oneof![3 => 0_u64..3_000, 1 => 0_u64..200_000],
+        way(),
+        way(),
+        1_u64..120_000,
+        0_u64..200_000,
+        0_u64..500_000,
+    );
     let ids = prop::bool::weighted(f64::from(ids) / 3.0);
     (times, any::<usize>(), ids, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.05))
         .prop_map(
-            |((sent, way_there, way_back, runs, init), choice, tells_id, rounds_up, foreign, no_report)| {
+            |(
+                (sent, way_there, way_back, runs, works_on, init),
+                choice,
+                tells_id,
+                rounds_up,
+                foreign,
+                no_report,
+            )| {
                 Request {
                     sent,
                     way_there,
                     way_back,
                     runs,
+                    works_on,
                     init,
                     choice,
                     tells_id,
@@ -179,6 +233,74 @@ fn request(ids: u32) -> impl Strategy<Value = Request> {
                 }
             },
         )
+}
+
+/// What an extension does after the answers of a round.
+#[derive(Debug, Clone, Copy)]
+enum Extension {
+    None,
+    /// It works on for as long as it happens to take.
+    Any,
+    /// It always works on for so long, µs.
+    Always(u64),
+}
+
+fn extension() -> impl Strategy<Value = Extension> {
+    prop_oneof![
+        2 => Just(Extension::None),
+        2 => Just(Extension::Any),
+        1 => (0_u64..300_000).prop_map(Extension::Always)
+    ]
+}
+
+/// What the handlers of a round do with a hold, µs.
+#[derive(Debug, Clone, Copy)]
+enum Handling {
+    /// There is none.
+    NoHold,
+    /// They keep it; their timers may fire 1 ms early.
+    Keep(u64),
+    /// They ignore it, and the network is faster than it.
+    Ignore(u64),
+}
+
+fn handling() -> impl Strategy<Value = Handling> {
+    prop_oneof![
+        Just(Handling::NoHold),
+        (5_000_u64..200_000).prop_map(Handling::Keep),
+        (20_000_u64..200_000).prop_map(Handling::Ignore),
+    ]
+}
+
+/// A round's requests, as handlers and extension make them, and the hold that was asked for.
+fn handled(
+    mut requests: Vec<Request>,
+    handling: Handling,
+    extension: Extension,
+) -> (Vec<Request>, Option<Duration>) {
+    for request in &mut requests {
+        match extension {
+            Extension::None => request.works_on = 0,
+            Extension::Any => {}
+            Extension::Always(works_on) => request.works_on = works_on,
+        }
+        match handling {
+            Handling::NoHold => {}
+            Handling::Keep(hold) => request.runs += hold - 999,
+            Handling::Ignore(hold) => {
+                let times =
+                    [&mut request.runs, &mut request.way_there, &mut request.way_back, &mut request.init];
+                for time in times {
+                    *time %= hold / 5;
+                }
+            }
+        }
+    }
+    let hold = match handling {
+        Handling::NoHold => None,
+        Handling::Keep(hold) | Handling::Ignore(hold) => Some(Duration::from_micros(hold)),
+    };
+    (requests, hold)
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
@@ -207,21 +329,22 @@ fn blinded(attempts: &[Attempt], blind: impl Fn(&mut PingResult)) -> Vec<Attempt
 proptest! {
     #![proptest_config(cases(512))]
 
+    /// With handlers that keep a hold or ignore it, and with extensions that work on after the answer.
     #[test]
     fn no_bound_exceeds_the_truth(
         idle in 0_usize..30,
-        rounds in prop::collection::vec(requests(), 1..=3),
+        rounds in prop::collection::vec((requests(), handling(), extension()), 1..=3),
         reuse in reuse(),
     ) {
         let mut pool = Pool::with_idle(idle);
         let mut reached = HashSet::new();
         let mut attempts = Vec::new();
-        for requests in rounds {
+        for (requests, handling, extension) in rounds {
+            let (requests, hold) = handled(requests, handling, extension);
             let truth = pool.run(&requests, reuse);
-            // Top-ups wait for every earlier ping; each attempt has a clock of its own.
-            pool.free_from.iter_mut().for_each(|free_from| *free_from = 0);
+            pool.rest();
             reached.extend(truth.reached);
-            attempts.push(truth.attempt);
+            attempts.push(Attempt { hold, handler_hold: hold, ..truth.attempt });
         }
         let truth = u32::try_from(reached.len()).unwrap();
 
@@ -235,14 +358,88 @@ proptest! {
             prop_assert!(proof.environments <= truth, "{proof:?} above {truth}");
             prop_assert!(proof.environments <= all.environments, "knowing less proved more");
         }
-        let report = RoundReport::new(truth + 1, &attempts, true);
+        let report = RoundReport::new(truth + 1, &attempts, true, Known::default());
         prop_assert_ne!(report.verdict, Verdict::Reached, "more than the truth was not reached");
+    }
+
+    /// Environments that take several invocations at once, and handlers that tell their ids: what ids prove stands
+    /// while nothing contradicts it, and nothing does once something has.
+    #[test]
+    fn environments_that_take_several_at_once_are_not_counted_for_several(
+        (idle, at_once) in (0_usize..4, 2_usize..12),
+        requests in requests(),
+        (handling, extension) in (handling(), extension()),
+        reuse in reuse(),
+    ) {
+        let (mut requests, hold) = handled(requests, handling, extension);
+        requests.iter_mut().for_each(|request| request.tells_id = true);
+        let truth = Pool::of(idle, at_once).run(&requests, reuse);
+        let reached = u32::try_from(truth.reached.len()).unwrap();
+        let attempts = [Attempt { hold, handler_hold: hold, ..truth.attempt }];
+        let proof = proven(&attempts);
+        prop_assert!(proof.environments <= reached, "{proof:?} above {reached}");
+        let report = RoundReport::new(reached + 1, &attempts, true, Known::default());
+        prop_assert_ne!(report.verdict, Verdict::Reached);
+    }
+
+    /// A deployment before each attempt but the first: no claim above the environments of any one version.
+    #[test]
+    fn deployments_between_attempts_add_nothing(
+        rounds in prop::collection::vec((requests(), handling(), extension()), 2..=3),
+        reuse in reuse(),
+    ) {
+        let mut most = 0;
+        let mut attempts = Vec::new();
+        for (version, (requests, handling, extension)) in rounds.into_iter().enumerate() {
+            let (mut requests, hold) = handled(requests, handling, extension);
+            requests.iter_mut().for_each(|request| request.tells_id = true);
+            let Truth { mut attempt, reached } = Pool::with_idle(1).run(&requests, reuse);
+            for ping in &mut attempt.pings {
+                ping.version = Some(version.to_string());
+                ping.environment = ping.environment.take().map(|id| format!("{version}-{id}"));
+            }
+            most = most.max(u32::try_from(reached.len()).unwrap());
+            attempts.push(Attempt { hold, handler_hold: hold, ..attempt });
+        }
+        let proof = proven(&attempts);
+        prop_assert!(proof.environments <= most, "{proof:?} above {most}");
+    }
+
+    /// A handler that makes a new id on every invocation: after three all-warm rounds its ids prove nothing.
+    #[test]
+    fn ids_of_invocations_are_found_out(
+        rounds in prop::collection::vec((requests(), handling(), extension()), 3..=5),
+        reuse in reuse(),
+    ) {
+        let mut pool = Pool::with_idle(40);
+        let (mut history, mut made) = (IdHistory::default(), 0);
+        for (number, (requests, handling, extension)) in rounds.into_iter().enumerate() {
+            let (mut requests, hold) = handled(requests, handling, extension);
+            requests.iter_mut().for_each(|request| (request.foreign, request.no_report) = (false, false));
+            let Truth { mut attempt, reached } = pool.run(&requests, reuse);
+            pool.rest();
+            for ping in &mut attempt.pings {
+                made += 1;
+                ping.environment = Some(made.to_string());
+            }
+            let attempts = [Attempt { hold, handler_hold: hold, ..attempt }];
+            history.record(&attempts);
+            let all_warm = attempts[0].pings.iter().all(|ping| ping.outcome == Outcome::Warm);
+            prop_assert!(all_warm, "an environment for every request");
+            if number >= 2 {
+                prop_assert_eq!(history.ids(), Ids::Invocations);
+                let proof = super::proven(&attempts, Known { ids: history.ids() });
+                let truth = u32::try_from(reached.len()).unwrap();
+                prop_assert!(proof.environments <= truth, "{:?} above {}", proof, truth);
+            }
+        }
     }
 
     /// The sharpest case: environments that never rest, and a network that takes 5 µs, less than REPORT's rounding.
     #[test]
     fn runs_without_a_pause_prove_no_more_than_their_environments(
         environments in prop::collection::vec((5_u64..20_000, prop::collection::vec(1_u64..5_000, 1..12)), 1..8),
+        hold in 1_100_u64..5_000,
         rounds_up in any::<bool>(),
         first_is_new in any::<bool>(),
     ) {
@@ -250,6 +447,7 @@ proptest! {
         let mut pings = Vec::new();
         for (mut now, runs) in environments {
             for (i, runs) in runs.into_iter().enumerate() {
+                let runs = runs + hold - 1_000;
                 // In tenths of a hundredth, so that REPORT has something to round.
                 let told = if rounds_up { runs.div_ceil(10) } else { (runs + 5) / 10 };
                 let outcome = if i == 0 && first_is_new { Outcome::Cold } else { Outcome::Warm };
@@ -258,7 +456,8 @@ proptest! {
                 now += runs;
             }
         }
-        let proof = proven(&[attempt(pings)]);
+        let hold = Some(Duration::from_micros(hold));
+        let proof = proven(&[Attempt { hold, handler_hold: hold, ..attempt(pings) }]);
         prop_assert!(proof.environments <= truth, "{proof:?} above {truth}");
     }
 
@@ -267,14 +466,17 @@ proptest! {
     fn a_hold_above_the_spread_proves_them_all(mut requests in requests(), idle in 0_usize..60) {
         requests.iter_mut().for_each(|request| (request.foreign, request.no_report) = (false, false));
         let spread = requests.iter().map(|r| r.sent + r.way_there + r.way_back).max().unwrap_or(0);
-        // 20 µs and a ten-thousandth more, for what a duration is shaved by.
-        let hold = spread + spread / 5_000 + 40;
-        requests.iter_mut().for_each(|request| (request.runs, request.tells_id) = (hold, false));
+        // 1 ms, 20 µs and two ten-thousandths more, for what hold and duration are shaved by.
+        let hold = spread + spread / 2_500 + 1_040;
+        requests.iter_mut().for_each(|request| {
+            (request.runs, request.works_on, request.tells_id) = (hold, 0, false);
+        });
         let n = u32::try_from(requests.len()).unwrap();
 
         let truth = Pool::with_idle(idle).run(&requests, Reuse::Newest);
         prop_assert_eq!(u32::try_from(truth.reached.len()).unwrap(), n);
-        let proof = proven(std::slice::from_ref(&truth.attempt));
+        let held = Some(Duration::from_micros(hold));
+        let proof = proven(&[Attempt { hold: held, handler_hold: held, ..truth.attempt }]);
         prop_assert_eq!(proof.environments, n);
         prop_assert!(matches!(proof.evidence, Evidence::Overlap | Evidence::ColdStarts));
     }
@@ -282,7 +484,9 @@ proptest! {
     /// The skew that is measured differs from the true one by no more than the network can hide.
     #[test]
     fn the_measured_skew_is_near_the_true_one(mut requests in requests()) {
-        requests.iter_mut().for_each(|request| (request.foreign, request.no_report) = (false, false));
+        requests.iter_mut().for_each(|request| {
+            (request.foreign, request.no_report, request.works_on) = (false, false, 0);
+        });
         let mut pool = Pool::with_idle(requests.len());
         let truth = pool.run(&requests, Reuse::Newest);
         let began = |r: &Request| r.sent + r.way_there;
@@ -320,6 +524,7 @@ fn whole_round(
                 way_there: way(),
                 way_back: way(),
                 runs: u64::try_from(hold.as_micros()).unwrap() + 150,
+                works_on: 0,
                 init: 0,
                 choice: 0,
                 tells_id: false,
@@ -328,14 +533,14 @@ fn whole_round(
                 no_report: false,
             })
             .collect();
-        pool.free_from.iter_mut().for_each(|free_from| *free_from = 0);
+        pool.rest();
         let truth = pool.run(&requests, Reuse::Newest);
-        let attempt = Attempt { hold: Some(hold), ..truth.attempt };
+        let attempt = Attempt { hold: Some(hold), handler_hold: Some(hold), ..truth.attempt };
         if let Some(skew) = skew(&attempt) {
             history.record(skew);
         }
         attempts.push(attempt);
-        match top_up(u32::try_from(n).unwrap(), &attempts, &Protocol::Warmd, Hold::Auto) {
+        match top_up(u32::try_from(n).unwrap(), &attempts, &Protocol::Warmd, Hold::Auto, Known::default()) {
             Some(longer) => hold = longer,
             None => return (attempts, truth.reached.len()),
         }
@@ -351,25 +556,67 @@ fn every_round_is_proven_within_the_top_ups() {
         for _ in 0..200 {
             let (attempts, _) =
                 whole_round(n, &mut history, &mut pool, &mut || lognormal(&mut rng, 15.0, 0.6));
-            let report = RoundReport::new(u32::try_from(n).unwrap(), &attempts, true);
+            let report = RoundReport::new(u32::try_from(n).unwrap(), &attempts, true, Known::default());
             assert_eq!(report.verdict, Verdict::Reached, "{n}: {report:?}");
             assert!(attempts.len() <= 1 + MOST_TOP_UPS);
         }
     }
 }
 
-/// On loopback the hold is short once learned, and still every round reaches and proves all without a top-up.
+/// On loopback the hold is short once learned, and still every round reaches and proves all, hardly ever with a top-up.
 #[test]
 fn on_loopback_the_learned_hold_is_short_and_enough() {
     let mut rng = StdRng::seed_from_u64(7);
     let (mut history, mut pool) = (SkewHistory::default(), Pool::with_idle(100));
+    let mut topped_up = 0;
     for _ in 0..200 {
         let (attempts, reached) =
             whole_round(100, &mut history, &mut pool, &mut || lognormal(&mut rng, 0.4, 0.6));
-        assert_eq!((attempts.len(), reached), (1, 100));
-        assert_eq!(proven(&attempts).environments, 100);
+        assert_eq!((reached, proven(&attempts).environments), (100, 100));
+        topped_up += attempts.len() - 1;
     }
+    assert!(topped_up <= 2, "{topped_up} of 200");
     assert!(history.auto_hold() <= Duration::from_millis(40), "{:?}", history.auto_hold());
+}
+
+/// Two environments behind a slow network, each kept busy by an extension for 55 ms after 5 ms of work: without knowing
+/// the extension, what fits between request and answer seems to prove three.
+#[test]
+fn an_extension_that_nobody_sees_proves_nothing_more() {
+    let request = |sent: u64, way_there: u64| Request {
+        sent,
+        way_there,
+        way_back: 90_000 - way_there,
+        runs: 5_000,
+        works_on: 55_000,
+        init: 0,
+        choice: 0,
+        tells_id: false,
+        rounds_up: false,
+        foreign: false,
+        no_report: false,
+    };
+    let requests = [request(0, 1_000), request(0, 62_000), request(0, 2_000), request(0, 63_000)];
+    let truth = Pool::with_idle(2).run(&requests, Reuse::Newest);
+    assert_eq!(truth.reached.len(), 2);
+    let likely = truth.attempt.pings.iter().filter_map(super::run::Run::likely).collect::<Vec<_>>();
+    assert!(super::overlap::most_at_a_time(&likely, 0) > 2, "as if the answer were the end");
+    assert_eq!(proven(std::slice::from_ref(&truth.attempt)).environments, 2);
+    // Asked to hold for 10 ms, and seen not to: the answers came too late to tell, the durations are those of no hold.
+    let hold = Some(Duration::from_millis(10));
+    assert_eq!(proven(&[Attempt { hold, handler_hold: hold, ..truth.attempt }]).environments, 2);
+}
+
+/// One environment that takes all pings at once, as managed instances do: the id that all answer gives it away.
+#[test]
+fn one_managed_environment_proves_nothing() {
+    let pings = (0..10).map(|i| PingResult {
+        environment: Some("e".to_owned()),
+        ..ping(Outcome::Warm, f64::from(i) * 0.1, 103.0, 100.2)
+    });
+    let report = RoundReport::new(10, &[kept(100.0, pings)], true, Known::default());
+    assert_eq!((report.verdict, report.reached), (Verdict::Unproven, None));
+    assert!(matches!(report.doubt, Some(Doubt::SharedEnvironments(_))));
 }
 
 /// The search stays cheap however large the round is: what is asserted is that it ends with a sane bound.
@@ -379,7 +626,7 @@ fn a_round_of_ten_thousand_is_bounded_soon() {
         let sent = f64::from(i) * 0.01;
         ping(Outcome::Warm, sent, sent + 60.0, 25.0)
     });
-    let proof = proven(&[attempt(pings)]);
+    let proof = proven(&[kept(25.0, pings)]);
     // 250 s of work within 160 ms.
     assert!(proof.environments >= 1_560, "{proof:?}");
 }

@@ -13,6 +13,12 @@ use crate::domain::report::Report;
 /// Longer messages of functions and services are cut, at this many characters.
 const LONGEST_MESSAGE: usize = 300;
 
+/// The message of a ping whose log tail has no REPORT line but another invocation's.
+const FOREIGN_REPORT: &str = "the REPORT line is another invocation's";
+
+/// `AWS_LAMBDA_INITIALIZATION_TYPE` on managed instances. Source: Lambda's list of runtime environment variables.
+const MANAGED_INSTANCES: &str = "lambda-managed-instances";
+
 /// What became of one ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -62,20 +68,17 @@ impl Outcome {
     pub fn is_failure(&self) -> bool {
         !(self.is_evidence() || *self == Self::Unclassified)
     }
+}
 
-    /// Whether Lambda bills a request for the ping: whenever the function was started. When the client stopped
-    /// waiting it almost surely was.
-    pub fn is_billed(&self) -> bool {
-        match self {
-            Self::Warm
-            | Self::Cold
-            | Self::Restored
-            | Self::FunctionError { .. }
-            | Self::TimedOut
-            | Self::Unclassified => true,
-            Self::Throttled { .. } | Self::Denied | Self::NotFound | Self::Failed { .. } => false,
-        }
-    }
+/// Whether Lambda started the function for a ping: what a ping costs depends on it, whatever its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// It did: Lambda bills a request, and the time it took.
+    Yes,
+    /// It may have: the request was sent, and no answer tells.
+    Maybe,
+    /// It did not: the request was refused, or never sent. The ping cost nothing.
+    No,
 }
 
 /// What became of one ping, and what it told.
@@ -83,6 +86,8 @@ impl Outcome {
 pub struct PingResult {
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether the function was started.
+    pub ran: Ran,
     /// Just before the request was written to the wire, from the attempt's release.
     pub sent: Duration,
     /// When the answer had been read, from the attempt's release.
@@ -91,6 +96,9 @@ pub struct PingResult {
     pub report: Option<Report>,
     /// The environment's id, when the handler told it.
     pub environment: Option<String>,
+    /// Whether the handler told that it runs on a managed instance, where an environment takes several invocations at
+    /// once.
+    pub managed_instance: bool,
     /// The version that executed.
     pub version: Option<String>,
     /// What the service or the function said about a failure.
@@ -100,30 +108,54 @@ pub struct PingResult {
 /// Concludes from what came back what became of the ping.
 pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
     let Exchange { sent, received, answer } = exchange;
-    let failed = |outcome, message| PingResult {
+    let failed = |outcome, ran, message| PingResult {
         outcome,
+        ran,
         sent,
         received,
         report: None,
         environment: None,
+        managed_instance: false,
         version: None,
         message,
     };
     match answer {
-        Answer::Responded { function_error, log_result, payload, executed_version, request_id: _ } => {
-            let report = log_result.as_deref().and_then(report_of);
+        Answer::Responded { function_error, log_result, payload, executed_version, request_id } => {
+            let told = log_result.as_deref().and_then(report_of);
+            let foreign = is_of_another_invocation(told.as_ref(), request_id.as_deref());
+            let report = told.filter(|_| !foreign);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload);
+            let message = match outcome {
+                Outcome::Unclassified if foreign => Some(FOREIGN_REPORT.to_owned()),
+                _ => message,
+            };
+            let request_id = request_id.or_else(|| report.as_ref()?.request_id.clone());
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
-            let environment = environment.filter(|id| !is_request_id(id, &outcome, report.as_ref()));
-            PingResult { outcome, sent, received, report, environment, version: executed_version, message }
+            // Some handlers answer the request's id where the environment's belongs; it would make every ping look
+            // distinct. Only a new environment may be named after the request: its first.
+            let environment = environment.filter(|id| outcome.is_new() || Some(id) != request_id.as_ref());
+            PingResult {
+                outcome,
+                ran: Ran::Yes,
+                sent,
+                received,
+                report,
+                environment,
+                managed_instance: protocol.initialization(&payload).as_deref() == Some(MANAGED_INSTANCES),
+                version: executed_version,
+                message,
+            }
         }
         Answer::Refused { status, code, reason, message } => {
             let outcome = refused(status, code.as_deref(), reason, message.as_deref());
-            failed(outcome, message.map(|message| cut(&message)))
+            let ran = ran_in_spite_of(status, code.as_deref().unwrap_or_default());
+            failed(outcome, ran, message.map(|message| cut(&message)))
         }
-        Answer::TimedOut => failed(Outcome::TimedOut, Some("no answer in time".to_owned())),
-        Answer::Broken { message, may_have_run: _ } => {
-            failed(Outcome::Failed { detail: cut(&message) }, None)
+        // Lambda runs an invocation to its end, whether anybody waits for the answer or not.
+        Answer::TimedOut => failed(Outcome::TimedOut, Ran::Maybe, Some("no answer in time".to_owned())),
+        Answer::Broken { message, may_have_run } => {
+            let ran = if may_have_run { Ran::Maybe } else { Ran::No };
+            failed(Outcome::Failed { detail: cut(&message) }, ran, None)
         }
     }
 }
@@ -133,10 +165,11 @@ fn report_of(log_result: &str) -> Option<Report> {
     Report::parse(&String::from_utf8_lossy(&tail))
 }
 
-/// Some handlers answer the request's id where the environment's belongs; it would make every ping look distinct.
-/// Only a new environment may be named after the request: its first.
-fn is_request_id(id: &str, outcome: &Outcome, report: Option<&Report>) -> bool {
-    !outcome.is_new() && report.and_then(|report| report.request_id.as_deref()) == Some(id)
+/// Whether a REPORT line names another request than the answer's own. The log of an environment that runs several
+/// invocations at once, and what a function prints, may end with one.
+fn is_of_another_invocation(report: Option<&Report>, request_id: Option<&str>) -> bool {
+    let told = report.and_then(|report| report.request_id.as_deref());
+    told.zip(request_id).is_some_and(|(told, own)| !told.eq_ignore_ascii_case(own))
 }
 
 /// The error object that Lambda answers in place of the function.
@@ -199,6 +232,35 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
             }
             Outcome::Failed { detail: cut(&detail) }
         }
+    }
+}
+
+/// The beginnings of the exceptions by which Lambda says that it could not make an environment for the function. They
+/// come with HTTP 4xx and 502. Source: the errors of Invoke in Lambda's API reference.
+const NOT_STARTED: [&str; 10] = [
+    "EC2",
+    "EFS",
+    "ENI",
+    "InvalidRuntime",
+    "InvalidSecurityGroup",
+    "InvalidSubnet",
+    "InvalidZipFile",
+    "KMS",
+    "ResourceNotReady",
+    "SubnetIPAddress",
+];
+
+/// Whether the function may have run although the answer is a refusal. A client error (4xx) refuses the request before
+/// it is processed, save 408 without Lambda's own name for it, which a proxy answers that stopped waiting. A server error
+/// (5xx) may come after the run, unless it says that there was no environment to run in. Other kinds of success (2xx)
+/// mean that the request was taken.
+fn ran_in_spite_of(status: u16, code: &str) -> Ran {
+    let not_started =
+        code.starts_with("SnapStart") || NOT_STARTED.iter().any(|beginning| code.starts_with(beginning));
+    match status {
+        _ if not_started => Ran::No,
+        200..=299 | 408 | 500..=599 => Ran::Maybe,
+        _ => Ran::No,
     }
 }
 
@@ -289,6 +351,44 @@ mod tests {
     }
 
     #[test]
+    fn the_report_of_another_invocation_is_none() {
+        let own = |request_id: Option<&str>, log: &str, payload: &str| {
+            ping(Answer::Responded {
+                function_error: None,
+                log_result: Some(STANDARD.encode(log)),
+                payload: payload.as_bytes().to_vec(),
+                executed_version: None,
+                request_id: request_id.map(str::to_owned),
+            })
+        };
+        let answer = r#"{"warmd":{"environment":"e1"}}"#;
+        let json = r#"{"type":"platform.report","record":{"requestId":"q1","metrics":{"durationMs":1,"billedDurationMs":1}}}"#;
+        for log in [WARM, json] {
+            let foreign = own(Some("q2"), log, answer);
+            assert_eq!((&foreign.outcome, &foreign.report), (&Outcome::Unclassified, &None));
+            assert_eq!(foreign.message.as_deref(), Some(FOREIGN_REPORT));
+            assert_eq!((foreign.environment.as_deref(), foreign.ran), (Some("e1"), Ran::Yes));
+            for own_id in [Some("q1"), Some("Q1"), None] {
+                assert_eq!(own(own_id, log, answer).outcome, Outcome::Warm);
+            }
+        }
+        let nameless = WARM.replace("RequestId: q1", "");
+        assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it names no other");
+        // The request's own id is none of an environment, whether or not the REPORT line names it.
+        assert_eq!(own(Some("e1"), &nameless, answer).environment, None);
+    }
+
+    #[test]
+    fn the_handlers_word_for_managed_instances_is_kept() {
+        let on = |kind: &str| {
+            let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":"{kind}"}}}}"#);
+            responded(None, Some(WARM), &answer).managed_instance
+        };
+        assert!(on("lambda-managed-instances"));
+        assert!(!on("on-demand") && !on("provisioned-concurrency") && !on("snap-start"));
+    }
+
+    #[test]
     fn function_errors_carry_their_type() {
         let kind = |ping: PingResult| match ping.outcome {
             Outcome::FunctionError { kind } => (kind, ping.message),
@@ -351,6 +451,40 @@ mod tests {
         }
         let broken = ping(Answer::Broken { message: "connection reset".to_owned(), may_have_run: true });
         assert_eq!(broken.outcome, Outcome::Failed { detail: "connection reset".to_owned() });
+    }
+
+    #[test]
+    fn which_refusals_leave_open_whether_the_function_ran() {
+        let ran = |status, code: &str| {
+            let code = (!code.is_empty()).then(|| code.to_owned());
+            ping(Answer::Refused { status, code, reason: None, message: None }).ran
+        };
+        for (status, code) in [
+            (400, "InvalidRequestContentException"),
+            (403, "AccessDeniedException"),
+            (404, ""),
+            (408, "SnapStartTimeoutException"),
+            (409, "ResourceConflictException"),
+            (413, ""),
+            (429, "TooManyRequestsException"),
+            (502, "EC2ThrottledException"),
+            (502, "ENILimitReachedException"),
+            (502, "KMSAccessDeniedException"),
+            (502, "InvalidRuntimeException"),
+            (502, "ResourceNotReadyException"),
+            (502, "SubnetIPAddressLimitReachedException"),
+        ] {
+            assert_eq!(ran(status, code), Ran::No, "{status} {code}");
+        }
+        for (status, code) in
+            [(202, ""), (408, ""), (500, "ServiceException"), (500, ""), (502, ""), (503, ""), (504, "")]
+        {
+            assert_eq!(ran(status, code), Ran::Maybe, "{status} {code}");
+        }
+        let broken = |may_have_run| ping(Answer::Broken { message: String::new(), may_have_run }).ran;
+        assert_eq!((broken(true), broken(false)), (Ran::Maybe, Ran::No));
+        assert_eq!(ping(Answer::TimedOut).ran, Ran::Maybe);
+        assert_eq!(responded(Some("Unhandled"), None, "").ran, Ran::Yes);
     }
 
     #[test]

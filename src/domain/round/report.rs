@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Outcome, PingResult, proven, skew};
-use crate::domain::cost::{RoundQuantities, s3_quantities};
+use super::doubt::{Doubt, doubt};
+use super::evidence::distinct_ids;
+use super::{Attempt, Known, Outcome, PingResult, Ran, proven, skew};
+use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
 use crate::domain::tick::{Evidence, Verdict};
 
 /// So many different messages are kept; a broken round may have one for each ping.
 const MOST_MESSAGES: usize = 8;
+
+/// How long an init may take that comes before an invocation and is billed with it: 130 s, or the function's timeout
+/// when that is longer. Source: the lifecycle of the execution environment in Lambda's developer guide. It is the
+/// longest of its limits; most functions have 10 s.
+const LONGEST_INIT: Duration = Duration::from_secs(130);
 
 /// Pings by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,6 +72,8 @@ pub struct RoundReport {
     pub reached: Option<u32>,
     /// What proves it.
     pub evidence: Evidence,
+    /// Why the answers prove less than they seem to.
+    pub doubt: Option<Doubt>,
     /// What is concluded: reached, unproven or short.
     pub verdict: Verdict,
     /// The versions that executed, in order. More than one is worth a warning.
@@ -77,27 +86,66 @@ pub struct RoundReport {
     pub top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: u32,
-    /// Requests that Lambda bills: pings that started the function, whatever became of them there.
+    /// Requests that Lambda surely bills: pings that started the function, whatever became of them there.
     pub requests: u32,
-    /// Billed duration, ms, summed over the pings; none when a ping that started the function did not tell it.
+    /// Pings that may have started the function as well: no answer tells.
+    pub maybe_requests: u32,
+    /// Billed duration, ms, summed over the pings; none when a ping that ran, or may have run, did not tell it, and when
+    /// none ran.
     pub billed_ms: Option<u64>,
     /// Memory, MB, as the REPORT lines tell it; the largest, should versions differ.
     pub memory_mb: Option<u32>,
-    /// New environments, made by pings of whatever outcome; none when a ping that started the function did not tell.
+    /// New environments, made by pings of whatever outcome; none when a ping that ran, or may have run, did not tell.
     pub cold_starts: Option<u32>,
+    /// What those pings told that had a REPORT line.
+    pub told: Told,
     /// What went wrong, for people: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
 
+/// What the REPORT lines of a round add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Pings with a REPORT line.
+    pub pings: u32,
+    /// Their billed duration, ms.
+    pub billed_ms: u64,
+    /// How many of them made a new environment.
+    pub cold_starts: u32,
+}
+
+impl Told {
+    fn by<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Self {
+        pings.filter(|ping| ping.ran != Ran::No).filter_map(|ping| ping.report.as_ref()).fold(
+            Self::default(),
+            |told, report| Self {
+                pings: told.pings + 1,
+                billed_ms: told.billed_ms.saturating_add(report.billed_ms),
+                // A function that failed or ran out of time may have begun with a cold start too, and downloaded what
+                // that downloads.
+                cold_starts: told.cold_starts
+                    + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()),
+            },
+        )
+    }
+}
+
 impl RoundReport {
-    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold.
-    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool) -> Self {
+    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold,
+    /// `known` what was known of the target before, or from this round's ids.
+    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
 
         let mut counts = OutcomeCounts::default();
         pings().for_each(|ping| counts.add(&ping.outcome));
-        let proof = proven(attempts);
+        let proof = proven(attempts, known);
+        let doubt = doubt(attempts, known);
+        let ran = |ran| count(pings().filter(|ping| ping.ran == ran).count());
+        let (requests, maybe_requests) = (ran(Ran::Yes), ran(Ran::Maybe));
+        let told = Told::by(pings());
+        // The sum of some pings would pass for the whole: a ping without an answer may have been billed for 900 s.
+        let all_told = told.pings == requests.saturating_add(maybe_requests);
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
 
         Self {
@@ -106,16 +154,19 @@ impl RoundReport {
             counts,
             reached: proof.reached(),
             evidence: proof.evidence,
-            verdict: verdict(concurrency, attempts, proof.environments),
+            doubt,
+            verdict: verdict(concurrency, attempts, proof.environments, doubt),
             versions: versions(pings()),
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
             top_ups: count(attempts.len().saturating_sub(1)),
             resent: attempts.iter().map(|attempt| attempt.resent).sum(),
-            requests: count(pings().filter(|ping| ping.outcome.is_billed()).count()),
-            billed_ms: billed_ms(pings()),
+            requests,
+            maybe_requests,
+            billed_ms: (all_told && told.pings > 0).then_some(told.billed_ms),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),
-            cold_starts: cold_starts(pings()),
+            cold_starts: all_told.then_some(told.cold_starts),
+            told,
             messages: messages(pings()),
         }
     }
@@ -123,20 +174,45 @@ impl RoundReport {
     /// What the round used at `target`, as far as it is known: what its cost is made of. Configured memory goes
     /// before what the REPORT lines say.
     pub fn quantities(&self, target: &Target) -> RoundQuantities {
+        let downloads = &target.downloads;
         let requests = u64::from(self.requests);
+        let most_requests = requests + u64::from(self.maybe_requests);
+        let told = &self.told;
+        // Pings that ran, or may have run, and did not tell for how long.
+        let silent = most_requests.saturating_sub(u64::from(told.pings));
+        let longest_ms = match (silent, target.timeout) {
+            (0, _) => Some(0),
+            (_, Some(timeout)) => u64::try_from((timeout + timeout.max(LONGEST_INIT)).as_millis()).ok(),
+            (_, None) => None,
+        };
+        let s3 = |pings, cold_starts| s3_quantities(downloads, pings, Some(cold_starts)).unwrap_or_default();
+        let known = self.maybe_requests == 0;
         RoundQuantities {
-            requests,
+            requests: known.then_some(requests),
             billed_ms: self.billed_ms,
             memory_mb: target.memory_mb.or(self.memory_mb),
-            s3: s3_quantities(&target.downloads, requests, self.cold_starts.map(u64::from)),
+            s3: if known || downloads.is_empty() {
+                s3_quantities(downloads, requests, self.cold_starts.map(u64::from))
+            } else {
+                None
+            },
+            least: Usage {
+                requests,
+                billed_ms: told.billed_ms,
+                s3: s3(requests, u64::from(told.cold_starts)),
+            },
+            most: longest_ms.map(|longest_ms| Usage {
+                requests: most_requests,
+                billed_ms: told.billed_ms.saturating_add(longest_ms.saturating_mul(silent)),
+                s3: s3(most_requests, u64::from(told.cold_starts) + silent),
+            }),
         }
     }
 }
 
 /// Short when a ping failed, or when every ping told its environment and they are too few. A mere lower bound that is
-/// too low proves nothing of the kind; and ids that a better proof contradicts (a handler that made its id before the
-/// snapshot) prove nothing either.
-fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
+/// too low proves nothing of the kind; and ids that are in doubt, or that a better proof contradicts, prove nothing either.
+fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32, doubt: Option<Doubt>) -> Verdict {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.outcome.is_failure()) {
         return Verdict::Short;
@@ -144,28 +220,12 @@ fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32) -> Verdict {
     if proven >= concurrency {
         return Verdict::Reached;
     }
-    let ids: Option<std::collections::HashSet<&str>> =
-        pings().map(|ping| ping.environment.as_deref()).collect();
-    match ids {
-        Some(ids) if !ids.is_empty() && count(ids.len()) < concurrency => Verdict::Short,
-        _ => Verdict::Unproven,
+    let all_told = pings().all(|ping| ping.environment.is_some()) && pings().next().is_some();
+    if doubt.is_none() && all_told && distinct_ids(attempts, |_| true) < concurrency {
+        Verdict::Short
+    } else {
+        Verdict::Unproven
     }
-}
-
-/// The sum of some pings would pass for the whole: a ping without an answer may have been billed for 900 s.
-fn billed_ms<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Option<u64> {
-    let mut started = pings.filter(|ping| ping.outcome.is_billed()).peekable();
-    started.peek()?;
-    started.try_fold(0_u64, |sum, ping| Some(sum.saturating_add(ping.report.as_ref()?.billed_ms)))
-}
-
-/// A function that failed or ran out of time may have begun with a cold start too, and downloaded what that downloads.
-fn cold_starts<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Option<u32> {
-    let mut started = pings.filter(|ping| ping.outcome.is_billed());
-    started.try_fold(0, |cold_starts, ping| {
-        let report = ping.report.as_ref()?;
-        Some(cold_starts + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()))
-    })
 }
 
 fn versions<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
@@ -217,7 +277,9 @@ fn describe(ping: &PingResult) -> Option<String> {
         Outcome::Denied => ("denied", message.as_deref()),
         Outcome::NotFound => ("not found", message.as_deref()),
         Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
-        Outcome::Unclassified => ("unclassified", Some("no readable REPORT line in the log tail")),
+        Outcome::Unclassified => {
+            ("unclassified", message.as_deref().or(Some("no readable REPORT line in the log tail")))
+        }
     };
     Some(match detail {
         Some(detail) => format!("{what}: {detail}"),
@@ -252,6 +314,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::domain::cost::{Download, Per, Route};
     use crate::domain::round::model::{attempt, ping};
 
     fn warm(id: Option<&str>) -> PingResult {
@@ -261,7 +324,7 @@ mod tests {
     }
 
     fn report(concurrency: u32, pings: Vec<PingResult>) -> RoundReport {
-        RoundReport::new(concurrency, &[attempt(pings)], true)
+        RoundReport::new(concurrency, &[attempt(pings)], true, Known::default())
     }
 
     #[test]
@@ -279,8 +342,12 @@ mod tests {
         let short = report(2, pings.clone());
         assert_eq!((short.verdict, short.reached), (Verdict::Short, Some(1)));
         // A top-up may find the missing one: ids are united.
-        let topped =
-            RoundReport::new(2, &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])], true);
+        let topped = RoundReport::new(
+            2,
+            &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])],
+            true,
+            Known::default(),
+        );
         assert_eq!((topped.verdict, topped.reached, topped.top_ups), (Verdict::Reached, Some(2), 1));
         assert_eq!((topped.pings, topped.counts.warm), (4, 4));
     }
@@ -292,7 +359,7 @@ mod tests {
         let unknown = report(1, vec![ping(Outcome::Unclassified, 0.0, 1.0, 0.0)]);
         assert_eq!((unknown.verdict, unknown.reached), (Verdict::Unproven, None));
         assert_eq!(unknown.evidence, Evidence::Unknown);
-        assert_eq!(RoundReport::new(1, &[], true).verdict, Verdict::Unproven);
+        assert_eq!(RoundReport::new(1, &[], true, Known::default()).verdict, Verdict::Unproven);
     }
 
     #[test]
@@ -327,7 +394,7 @@ mod tests {
             attempt([ping(Outcome::Warm, 0.0, 60.0, 50.2), ping(Outcome::Warm, 4.0, 64.0, 50.2)]);
         second.hold = Some(Duration::from_millis(50));
 
-        let report = RoundReport::new(5, &[first.clone(), second.clone()], true);
+        let report = RoundReport::new(5, &[first.clone(), second.clone()], true, Known::default());
         let counts = OutcomeCounts {
             warm: 2,
             cold: 1,
@@ -338,16 +405,16 @@ mod tests {
             ..OutcomeCounts::default()
         };
         assert_eq!(report.counts, counts);
-        assert_eq!((report.pings, report.requests, report.top_ups), (7, 6, 1));
+        assert_eq!((report.pings, report.requests, report.maybe_requests, report.top_ups), (7, 5, 1, 1));
         assert_eq!(report.memory_mb, Some(128));
         assert_eq!(report.billed_ms, None, "two pings that ran did not tell theirs");
         assert_eq!(report.versions, ["7", "10", "$LATEST"]);
         assert_eq!(report.hold, Some(Duration::from_millis(50)));
         assert_eq!(report.skew, Some(Duration::from_millis(4)));
-        assert_eq!(RoundReport::new(5, &[first.clone(), second.clone()], false).hold, None);
+        assert_eq!(RoundReport::new(5, &[first.clone(), second.clone()], false, Known::default()).hold, None);
         // Without those two: 25 and 25 of the first attempt, ⌈50.2⌉ twice of the second. A throttle bills nothing.
         first.pings.truncate(3);
-        assert_eq!(RoundReport::new(5, &[first, second], true).billed_ms, Some(152));
+        assert_eq!(RoundReport::new(5, &[first, second], true, Known::default()).billed_ms, Some(152));
     }
 
     #[test]
@@ -361,6 +428,43 @@ mod tests {
 
         let silent = ping(Outcome::Unclassified, 0.0, 1.0, 0.0);
         assert_eq!(report(4, known.into_iter().chain([silent]).collect()).cold_starts, None);
+    }
+
+    /// An answer that broke after the request was written.
+    fn broken(may_have_run: bool) -> PingResult {
+        let ran = if may_have_run { Ran::Maybe } else { Ran::No };
+        PingResult { ran, ..ping(Outcome::Failed { detail: "reset".to_owned() }, 0.0, 5.0, 0.0) }
+    }
+
+    #[test]
+    fn what_may_have_run_is_not_known_to_have_cost_nothing() {
+        let download = Download {
+            object: "s3://models/nlp-v7.bin".to_owned(),
+            size_bytes: 100,
+            route: Route::SameRegion,
+            per: Per::Ping,
+        };
+        let plain = Target::example("f", "eu-west-2", Vec::new());
+        let target = Target { timeout: Some(Duration::from_secs(30)), downloads: vec![download], ..plain };
+
+        let used = report(2, vec![warm(None), broken(true)]).quantities(&target);
+        assert_eq!((used.requests, used.billed_ms, used.s3), (None, None, None));
+        assert_eq!((used.least.requests, used.least.billed_ms, used.least.s3.bytes()), (1, 1, 100));
+        let most = used.most.unwrap();
+        // 30 s of timeout, and the longest init there is.
+        assert_eq!((most.requests, most.billed_ms, most.s3.bytes()), (2, 160_001, 200));
+
+        let unbounded = Target { timeout: None, ..target.clone() };
+        assert_eq!(report(1, vec![broken(true)]).quantities(&unbounded).most, None);
+        // Ran, but the log tells nothing of its own.
+        let silent = ping(Outcome::Unclassified, 0.0, 1.0, 0.0);
+        let used = report(1, vec![silent]).quantities(&target);
+        assert_eq!((used.requests, used.billed_ms, used.s3.unwrap().bytes()), (Some(1), None, 100));
+        assert_eq!(used.most.unwrap().billed_ms, 160_000);
+
+        let never_sent = report(1, vec![broken(false)]).quantities(&target);
+        assert_eq!((never_sent.requests, never_sent.s3.unwrap().bytes()), (Some(0), 0));
+        assert_eq!(never_sent.most.unwrap(), Usage::default());
     }
 
     #[test]

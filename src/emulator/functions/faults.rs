@@ -20,6 +20,7 @@ enum FaultName {
     Timeout,
     GarbageLog,
     NoLog,
+    ForeignReport,
     FailEntry,
 }
 
@@ -101,6 +102,7 @@ impl TryFrom<FaultEntry> for Fault {
             FaultName::Timeout => FaultKind::Timeout,
             FaultName::GarbageLog => FaultKind::GarbageLog,
             FaultName::NoLog => FaultKind::NoLog,
+            FaultName::ForeignReport => FaultKind::ForeignReport,
             FaultName::FailEntry => FaultKind::FailEntry,
         };
         Ok(Self { kind, when })

@@ -8,6 +8,9 @@
 //! profiles:
 //!   slow: { profile: python, init: 3s..4s }
 //! functions:
+//!   traced: { profile: python, extension: 30ms..80ms }   # works on after the answer
+//!   lying: { profile: python, ids: invocations }         # the handler makes a new id on every invocation
+//!   managed: { profile: python, at_once: 10 }            # invocations that an environment takes at once
 //!   ocr: { profile: container-image, reserved: 20, aliases: { live: 7 } }
 //!   flaky:
 //!     profile: slow

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, FaultKind, When};
-use super::super::profile::{Handler, Hold, LogFormat, Preset, Profile, Span};
+use super::super::profile::{Handler, Hold, Ids, LogFormat, Preset, Profile, Span};
 use super::*;
 
 fn mistake(text: &str) -> String {
@@ -33,6 +33,9 @@ functions:
     ping: 2ms
     handler: opennext
     hold: 40ms
+    extension: 20ms..30ms
+    ids: invocations
+    at_once: 10
     timeout: 3s
     idle_life: 5m
     recycle_after: 2h
@@ -47,6 +50,7 @@ functions:
       - { fault: slow, by: 2s, every: 10 }
       - { fault: function-error, type: Runtime.ExitError, probability: 0.01 }
       - { fault: refuse, status: 502, code: ENILimitReachedException }
+      - { fault: foreign-report, every: 5 }
 metrics: { faults: [{ fault: service-error, first: 1 }] }
 events: { faults: [{ fault: fail-entry, every: 2 }] }
 "#,
@@ -66,6 +70,9 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
     assert_eq!((flaky.memory_mb, flaky.fetch), (2048, Span::millis(1500)));
     assert_eq!((flaky.handler, flaky.log), (Handler::Only(Preset::OpenNext), LogFormat::Json));
     assert_eq!(flaky.hold, Hold::Fixed(Duration::from_millis(40)));
+    assert_eq!(flaky.extension, Span::between(Duration::from_millis(20), Duration::from_millis(30)));
+    assert_eq!((flaky.ids, flaky.at_once.get()), (Ids::Invocations, 10));
+    assert_eq!(flaky.faults[4], Fault::every(5, FaultKind::ForeignReport));
     assert_eq!(flaky.network.median, Duration::from_millis(15));
     assert_eq!(flaky.configuration["DurableConfig"]["ExecutionTimeout"], 60);
     let crash = FaultKind::FunctionError { error_type: "Runtime.ExitError".to_owned() };
@@ -85,7 +92,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn mistakes_are_told_with_their_place() {
-    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    profile: pyhton"), @"functions.yaml:3:14: no profile `pyhton` (there are: python, node, rust, java, java-snapstart, container-image, model-download, model-serving)");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    init: 5 parsecs"), @"functions.yaml:3:11: `5 parsecs` is not a duration such as 250ms, 1.5s, 5m or 2h");
     insta::assert_snapshot!(mistake("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` needs `by`, a duration");
@@ -103,6 +110,8 @@ fn contradictions_are_refused() {
         "functions: { a: { faults: [{ fault: throttle, every: 0 }] } }",
         "functions: { a: { faults: [{ fault: throttle, probability: 1.5 }] } }",
         "functions: { a: { faults: [{ fault: refuse }] } }",
+        "functions: { a: { at_once: 0 } }",
+        "functions: { a: { ids: runs } }",
         "functions: { a: { faults: [{ fault: refuse, status: 200 }] } }",
         "functions: { a: {}, a: {} }",
         "speed: .inf",

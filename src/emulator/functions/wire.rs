@@ -1,13 +1,14 @@
 //! The functions file as it is written, and what it means.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
 use super::super::profile::{
-    Account, Handler, Hold, LogFormat, Network, Operation, Package, Profile, Scenario, Span,
+    Account, Handler, Hold, Ids, LogFormat, Network, Operation, Package, Profile, Scenario, Span,
 };
 use super::words::{Aliased, Megabytes, Time};
 
@@ -56,6 +57,9 @@ struct ProfileEntry {
     ping: Option<Span>,
     handler: Option<Handler>,
     hold: Option<Hold>,
+    extension: Option<Span>,
+    ids: Option<Ids>,
+    at_once: Option<NonZeroU32>,
     timeout: Option<Time>,
     idle_life: Option<Span>,
     recycle_after: Option<Span>,
@@ -156,6 +160,9 @@ impl ProfileEntry {
             ping,
             handler,
             hold,
+            extension,
+            ids,
+            at_once,
             timeout,
             idle_life,
             recycle_after,
@@ -197,6 +204,9 @@ impl ProfileEntry {
             ping: ping.unwrap_or(base.ping),
             handler: handler.unwrap_or(base.handler),
             hold: hold.unwrap_or(base.hold),
+            extension: extension.unwrap_or(base.extension),
+            ids: ids.unwrap_or(base.ids),
+            at_once: at_once.unwrap_or(base.at_once),
             timeout: timeout.map_or(base.timeout, |Time(timeout)| timeout),
             idle_life: idle_life.unwrap_or(base.idle_life),
             recycle_after: recycle_after.unwrap_or(base.recycle_after),

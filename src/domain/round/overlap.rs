@@ -1,0 +1,168 @@
+//! How many runs must have been going on at the same time: the core overlap and the work bound.
+
+use super::run::Run;
+
+/// How many (stretch, ping) pairs the work bound looks at, about: it bounds the search to a few milliseconds.
+const WORK_BOUND_PAIRS: usize = 65_536;
+
+/// However many pings there are, the work bound tries this many beginnings of stretches.
+const FEWEST_BEGINNINGS: usize = 8;
+
+/// The better of core overlap and work bound; the work bound is left out when it cannot beat what is `known`.
+pub(super) fn most_at_a_time(runs: &[Run], known: u32) -> u32 {
+    let most = count(runs.len());
+    if most == 0 {
+        return 0;
+    }
+    // One run is one environment, however short it was.
+    let cores = core_overlap(runs).max(1);
+    if cores.max(known) >= most { cores } else { cores.max(work_bound(runs)) }
+}
+
+/// The most cores that share an instant. Cold runs reach back to the beginning, unless they alone would make the
+/// number: that is the evidence of cold starts, and is to be called so.
+fn core_overlap(runs: &[Run]) -> u32 {
+    let new = count(runs.iter().filter(|run| run.is_new).count());
+    if new > 0 {
+        let with_new = most_at_once(
+            runs.iter().map(|run| (if run.is_new { i64::MIN } else { run.latest_start }, run.earliest_end)),
+        );
+        if with_new > new {
+            return with_new;
+        }
+    }
+    most_at_once(runs.iter().map(|run| (run.latest_start, run.earliest_end)))
+}
+
+/// The most half-open intervals that share a point. Intervals that only touch do not: one environment can run two
+/// invocations back to back.
+fn most_at_once(intervals: impl Iterator<Item = (i64, i64)>) -> u32 {
+    let (mut starts, mut ends): (Vec<i64>, Vec<i64>) = intervals.filter(|(start, end)| start < end).unzip();
+    starts.sort_unstable();
+    ends.sort_unstable();
+    let mut ended = ends.iter().peekable();
+    let (mut open, mut most) = (0_u32, 0_u32);
+    for start in starts {
+        while ended.next_if(|end| **end <= start).is_some() {
+            open -= 1;
+        }
+        open += 1;
+        most = most.max(open);
+    }
+    most
+}
+
+/// The most environments that any stretch [a, b] of those tried needs for the work that must lie inside it.
+///
+/// The least that run i can have done inside [a, b] is at one of its two extremes, begun as early or as late as can
+/// be: with l = r − h, min(|[s, s + d] ∩ [a, b]|, |[l, l + d] ∩ [a, b]|). With the beginning a fixed, that is a ramp in b:
+/// it rises by 1 from max(l, a) until the whole of d, or of what an early run leaves after a, is counted. The quotient
+/// work ÷ (b − a) is therefore largest where some ramp ends, and one sweep over sorted ramp ends tries every b worth
+/// trying. For a, every s and l is worth trying; above [`WORK_BOUND_PAIRS`] an even choice of them is tried.
+/// Whatever stretches are left out, each tried one gives a true lower bound.
+fn work_bound(runs: &[Run]) -> u32 {
+    let mut beginnings: Vec<i64> = runs.iter().flat_map(|run| [run.sent, run.latest_start]).collect();
+    beginnings.sort_unstable();
+    beginnings.dedup();
+    let tried = (WORK_BOUND_PAIRS / runs.len().max(1)).max(FEWEST_BEGINNINGS);
+    let step = beginnings.len().div_ceil(tried).max(1);
+
+    let mut best = 0;
+    let mut bends: Vec<(i64, i64)> = Vec::with_capacity(2 * runs.len());
+    for a in beginnings.into_iter().step_by(step) {
+        bends.clear();
+        for run in runs {
+            let rises = run.latest_start.max(a);
+            let height = run.busy.min(run.earliest_end - a);
+            if height > 0 {
+                bends.push((rises, 1));
+                bends.push((rises + height, -1));
+            }
+        }
+        best = best.max(most_per_time(a, &mut bends));
+    }
+    best
+}
+
+/// The largest ⌈work ÷ (b − a)⌉, where the work done by b is a sum of ramps given by the `bends` (instant, change of
+/// slope) of their ends.
+fn most_per_time(a: i64, bends: &mut [(i64, i64)]) -> u32 {
+    bends.sort_unstable();
+    let (mut work, mut slope, mut at) = (0_i128, 0_i64, a);
+    let mut best = 0;
+    for &mut (b, change) in bends {
+        work += i128::from(slope) * i128::from(b - at);
+        at = b;
+        slope += change;
+        if change < 0 && b > a {
+            let length = i128::from(b - a);
+            best = best.max((work + length - 1) / length);
+        }
+    }
+    u32::try_from(best).unwrap_or(0)
+}
+
+/// Pings are counted in `u32`: a round has at most 100,000.
+fn count(pings: usize) -> u32 {
+    u32::try_from(pings).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::round::Outcome;
+    use crate::domain::round::model::{cases, ping};
+
+    #[test]
+    fn runs_that_no_two_need_overlap_have_no_cores_in_common() {
+        let pings = (0..50).map(|_| ping(Outcome::Warm, 0.0, 60.0, 25.0));
+        let runs: Vec<Run> = pings.filter_map(|ping| Run::likely(&ping)).collect();
+        assert_eq!((core_overlap(&runs), work_bound(&runs)), (0, 21));
+    }
+
+    /// The least that a run can have done inside [a, b], from the definition.
+    fn least_inside(run: &Run, a: i64, b: i64) -> i64 {
+        let inside = |start: i64| (b.min(start + run.busy) - a.max(start)).max(0);
+        (0..=10).map(|i| inside(run.sent + (run.latest_start - run.sent) * i / 10)).min().unwrap_or(0)
+    }
+
+    fn some_runs() -> impl Strategy<Value = Vec<Run>> {
+        let run = (0_i64..30, 0_i64..20, 1_i64..20).prop_map(|(sent, slack, busy)| Run {
+            sent,
+            latest_start: sent + slack,
+            earliest_end: sent + busy,
+            busy,
+            is_new: false,
+        });
+        prop::collection::vec(run, 1..10)
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// The sweep finds as much as trying every stretch of whole numbers, or all but nearly so (it leaves out
+        /// beginnings where two extremes cross), and never more.
+        #[test]
+        fn the_sweep_agrees_with_trying_every_stretch(runs in some_runs()) {
+            let mut best = 0;
+            for a in 0..70 {
+                for b in a + 1..71 {
+                    let work: i64 = runs.iter().map(|run| least_inside(run, a, b)).sum();
+                    best = best.max((work + b - a - 1) / (b - a));
+                }
+            }
+            let found = i64::from(work_bound(&runs));
+            prop_assert!(found <= best, "{found} > {best}");
+            prop_assert!(found + 1 >= best, "{found} far below {best}");
+        }
+
+        #[test]
+        fn the_most_at_once_is_the_most_at_some_start(intervals in prop::collection::vec((0_i64..50, 0_i64..50), 0..20)) {
+            let at = |t: i64| intervals.iter().filter(|(start, end)| *start <= t && t < *end).count();
+            let most = (0..50).map(at).max().unwrap_or(0);
+            prop_assert_eq!(most_at_once(intervals.iter().copied()) as usize, most);
+        }
+    }
+}
