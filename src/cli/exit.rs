@@ -92,6 +92,7 @@ mod tests {
             tick: DateTime::UNIX_EPOCH,
             config: None,
             duration_ms: 1,
+            partial: false,
             rounds: rounds.collect(),
             unfinished: unfinished
                 .then(|| Unfinished::new(&target, 1, UnfinishedReason::Deadline))

@@ -173,6 +173,7 @@ fn dry_run(fleet: &Fleet, at: DateTime<Utc>, plan: Plan, json: bool, style: Styl
             tick: at,
             config: Some(fleet.hash.clone()),
             duration_ms: 0,
+            partial: false,
             rounds: due.chain(plan.skipped).collect(),
             unfinished: Vec::new(),
         })?;

@@ -11,7 +11,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 
 use super::fleet::{Detail, MetricsSettings};
-use super::tick::{RoundRecord, TickReport, Verdict};
+use super::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason, Verdict};
 
 /// The most data in one PutMetricData request. Source: the CloudWatch API reference.
 const REQUEST_DATA: usize = 1_000;
@@ -86,6 +86,8 @@ pub enum Metric {
     Functions,
     /// Rounds of unknown cost.
     CostUnknown,
+    /// Rounds that were due and have no result.
+    RoundsUnfinished,
     /// Events that came too late.
     TicksStale,
     /// Events that were refused.
@@ -102,7 +104,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order in which they are sent and documented.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Pings,
         Self::ColdStarts,
         Self::Throttles,
@@ -114,6 +116,7 @@ impl Metric {
         Self::TickDuration,
         Self::Functions,
         Self::CostUnknown,
+        Self::RoundsUnfinished,
         Self::TicksStale,
         Self::EventsRefused,
         Self::StateUnavailable,
@@ -183,6 +186,12 @@ impl Metric {
             Self::CostUnknown => {
                 ("CostUnknown", Count, FleetNotZero, "rounds of which the cost is not fully known")
             }
+            Self::RoundsUnfinished => (
+                "RoundsUnfinished",
+                Count,
+                FleetNotZero,
+                "rounds that were due and have no result: not sent in time, or not answered before the tick had to end",
+            ),
             Self::TicksStale => (
                 "TicksStale",
                 Count,
@@ -329,7 +338,7 @@ fn fleet_value(metric: Metric, report: &TickReport) -> Option<f64> {
     };
     let number = |of: fn(&RoundRecord) -> bool| rounds.iter().filter(|round| of(round)).count() as f64;
     Some(match metric {
-        Metric::Pings => count(|round| round.pings),
+        Metric::Pings => count(|round| round.pings) + report.unreported_pings() as f64,
         Metric::ColdStarts => count(cold_starts),
         Metric::Throttles => count(|round| round.throttled),
         Metric::Errors => count(errors),
@@ -342,8 +351,14 @@ fn fleet_value(metric: Metric, report: &TickReport) -> Option<f64> {
         Metric::TickDuration => report.duration_ms as f64,
         Metric::Functions => rounds.len() as f64,
         Metric::CostUnknown => {
-            let unknown = number(|round| round.verdict != Verdict::Skipped && round.cost_usd.total.is_none());
+            let unknown = number(|round| round.verdict != Verdict::Skipped && round.cost_usd.total.is_none())
+                + report.unfinished.iter().filter(|left| left.reason.may_have_sent()).count() as f64;
             return (unknown > 0.0).then_some(unknown);
+        }
+        Metric::RoundsUnfinished => {
+            let left = |left: &&Unfinished| left.reason != UnfinishedReason::HandedOn;
+            let unfinished = report.unfinished.iter().filter(left).count();
+            return (unfinished > 0).then_some(unfinished as f64);
         }
         // Told by circumstances, not by the tick.
         Metric::TicksStale | Metric::EventsRefused | Metric::StateUnavailable | Metric::ConfigAge => {
@@ -368,6 +383,7 @@ fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
         | Metric::TickDuration
         | Metric::Functions
         | Metric::CostUnknown
+        | Metric::RoundsUnfinished
         | Metric::TicksStale
         | Metric::EventsRefused
         | Metric::StateUnavailable
@@ -579,6 +595,7 @@ mod tests {
             tick: "2026-11-20T09:00:00Z".parse().unwrap(),
             config: None,
             duration_ms: 512,
+            partial: false,
             rounds,
             unfinished: Vec::new(),
         }

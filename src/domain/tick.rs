@@ -22,6 +22,8 @@ pub struct TickReport {
     pub config: Option<String>,
     /// How long the tick took, ms.
     pub duration_ms: u64,
+    /// True when rounds were still running: a second object with the same `tick` has the rest.
+    pub partial: bool,
     /// One record per target that was due, in the order of the configuration.
     pub rounds: Vec<RoundRecord>,
     /// What was due and was not done.
@@ -112,6 +114,13 @@ impl TickReport {
         };
         self.rounds.iter().all(|round| round.verdict == Verdict::Skipped)
             && self.unfinished.iter().all(unsent)
+    }
+
+    /// Pings of rounds that were sent, as far as is known, and have no result. They count as pings; their cost is
+    /// unknown.
+    pub fn unreported_pings(&self) -> u64 {
+        let sent = self.unfinished.iter().filter(|left| left.reason.may_have_sent());
+        sent.map(|left| u64::from(left.target)).sum()
     }
 
     /// Whether a round was short: exit code 3.
@@ -291,8 +300,10 @@ impl Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Skipped {
-    /// The target's earlier round is still in flight.
+    /// The target's earlier round is still in flight, or a ping of it that was not answered may still run.
     InFlight,
+    /// The target's earlier round still waits for room under `limits.max_in_flight`.
+    NoRoom,
     /// It was asked what would be sent, not to send it.
     DryRun,
     /// Somebody has paused it.
@@ -310,6 +321,7 @@ impl Skipped {
     pub fn name(self) -> &'static str {
         match self {
             Self::InFlight => "in-flight",
+            Self::NoRoom => "no-room",
             Self::DryRun => "dry-run",
             Self::Paused => "paused",
             Self::Coalesced => "coalesced",
@@ -361,6 +373,16 @@ pub enum UnfinishedReason {
     TooLarge,
     /// Something unexpected ended it: pings may have been sent, and what became of them is not known.
     Unexpected,
+}
+
+impl UnfinishedReason {
+    /// Returns true when pings may have been sent, by this process.
+    pub fn may_have_sent(self) -> bool {
+        match self {
+            Self::InFlight | Self::Unexpected => true,
+            Self::Deadline | Self::HandedOn | Self::TooLarge => false,
+        }
+    }
 }
 
 fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -434,6 +456,7 @@ mod tests {
             tick: DateTime::from_timestamp(1_795_165_200, 0).unwrap(),
             config: Some("3f2a".to_owned()),
             duration_ms: 912,
+            partial: false,
             rounds: vec![
                 record(&target, &report(vec![cold(0), cold(1)])),
                 RoundRecord::skipped(&target, 2, Skipped::InFlight),
@@ -482,6 +505,7 @@ mod tests {
             tick: DateTime::UNIX_EPOCH,
             config: None,
             duration_ms: 1,
+            partial: false,
             rounds,
             unfinished,
         };
@@ -515,6 +539,7 @@ mod tests {
             tick: DateTime::UNIX_EPOCH,
             config: None,
             duration_ms: 1,
+            partial: false,
             rounds: vec![
                 record(&target, &report(vec![cold(0), cold(1)])),
                 record(&target, &report(vec![denied])),

@@ -97,7 +97,14 @@ mod tests {
 
     fn report(unfinished: Vec<Unfinished>) -> TickReport {
         let tick = "2026-11-20T09:00:00Z".parse().unwrap();
-        TickReport { tick, config: Some("abc".to_owned()), duration_ms: 512, rounds: Vec::new(), unfinished }
+        TickReport {
+            tick,
+            config: Some("abc".to_owned()),
+            duration_ms: 512,
+            partial: false,
+            rounds: Vec::new(),
+            unfinished,
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod ports;
 pub mod preflight;
 pub mod record;
 mod runner;
+pub mod running;
 pub mod state;
 pub mod stop;
 pub mod tick;

@@ -1,6 +1,6 @@
 //! One round: N pings sent together, and topped up when too few environments are proven.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,11 +12,7 @@ use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
 use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
-use crate::domain::round::{Answer, Attempt, Exchange, Known, conclude, top_up};
-
-/// What a ping's answer may take beyond the function's own timeout: an init of 10 s that does not count towards
-/// it, and the network.
-const TIMEOUT_MARGIN: Duration = Duration::from_secs(20);
+use crate::domain::round::{Answer, AnswerTimes, Attempt, Exchange, Known, conclude, top_up};
 
 /// The longest that connections may take to open, and lost pings to be given up. Connecting takes at most twice 13.1 s
 /// (TCP and TLS, once more after a failure), as often again when an open connection turns out to be unusable.
@@ -46,6 +42,10 @@ pub(super) struct Round<'r> {
     pub wire: WireSettings,
     /// What is known of the target from earlier rounds.
     pub known: Known,
+    /// What is known of its answers.
+    pub answers: AnswerTimes,
+    /// Set to the instant at which pings were sent last.
+    pub sent: &'r Mutex<Option<Instant>>,
 }
 
 /// Runs a round with its top-ups. Waits for room under the cap before each attempt.
@@ -84,6 +84,8 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
     let Round { target, concurrency, .. } = round;
     let request = request(round, hold);
     let given_up = Instant::now() + request.timeout + OPENING_LIMIT;
+    // At the earliest: the pings leave when their connections are ready.
+    *round.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     let mut deliveries = lambda.send(request);
     let mut results = vec![None; concurrency as usize];
     let (mut missing, mut resent) = (results.len(), 0);
@@ -117,7 +119,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
 }
 
 fn request(round: Round<'_>, hold: Duration) -> PingRound {
-    let Round { target, concurrency, id, now, wire, .. } = round;
+    let Round { target, concurrency, id, now, wire, answers, .. } = round;
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
     let payload = |index| target.protocol.payload(&PingContext { round: id, index, concurrency, hold_ms });
     PingRound {
@@ -133,7 +135,7 @@ fn request(round: Round<'_>, hold: Duration) -> PingRound {
             Trace::Inherit => None,
         },
         wire,
-        timeout: target.timeout_or_max() + TIMEOUT_MARGIN,
+        timeout: answers.limit(target.timeout, hold),
     }
 }
 

@@ -395,6 +395,7 @@ async fn metrics_that_are_refused_are_written_as_lines() {
         tick: at("2026-11-20T09:00:00Z"),
         config: None,
         duration_ms: 5,
+        partial: false,
         rounds: Vec::new(),
         unfinished: Vec::new(),
     };

@@ -1,22 +1,22 @@
 //! A tick: every due target's round, side by side, and the record of them all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{Instrument, info, warn};
+use tracing::{info, warn};
 
 use super::admission::Admission;
 use super::ports::Lambda;
 use super::runner::{self, NotStarted};
+use super::running::RunningTick;
 use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
-use crate::domain::round::{Attempt, IdHistory, Known, RoundReport, SkewHistory, skew};
+use crate::domain::round::{AnswerTimes, Attempt, IdHistory, Known, RoundReport, SkewHistory, skew};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
 
 /// A target that is due, and how many environments it is to have.
@@ -35,36 +35,37 @@ pub struct Engine<L> {
     prices: Mutex<PriceBook>,
     wire: Mutex<WireSettings>,
     admission: Admission,
-    in_flight: Mutex<HashSet<Identity>>,
+    flights: Mutex<Flights>,
+    answers: Mutex<HashMap<Identity, Answers>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
     ids: Mutex<HashMap<Identity, IdHistory>>,
 }
 
+/// The rounds in flight, and when the pings of each were sent; none while it waits for room.
+type Flights = HashMap<Identity, Arc<Mutex<Option<Instant>>>>;
+
+/// What is known of the answers of a target.
+#[derive(Debug, Clone, Copy, Default)]
+struct Answers {
+    times: AnswerTimes,
+    /// Until when an unanswered ping may still run.
+    quiet_until: Option<Instant>,
+}
+
 /// Marks a target as in flight until it is dropped.
 struct InFlight<'a> {
-    set: &'a Mutex<HashSet<Identity>>,
+    flights: &'a Mutex<Flights>,
     id: Identity,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        lock(self.set).remove(&self.id);
+        lock(self.flights).remove(&self.id);
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The next round that ends; none when all have, or the time is over.
-async fn next_until<T: 'static>(
-    rounds: &mut JoinSet<T>,
-    cutoff: Option<Instant>,
-) -> Option<Result<(Id, T), JoinError>> {
-    match cutoff {
-        None => rounds.join_next_with_id().await,
-        Some(cutoff) => tokio::time::timeout_at(cutoff, rounds.join_next_with_id()).await.unwrap_or(None),
-    }
 }
 
 impl<L: Lambda> Engine<L> {
@@ -75,7 +76,8 @@ impl<L: Lambda> Engine<L> {
             prices: Mutex::new(prices),
             wire: Mutex::default(),
             admission: Admission::new(max_in_flight),
-            in_flight: Mutex::default(),
+            flights: Mutex::default(),
+            answers: Mutex::default(),
             skews: Mutex::default(),
             ids: Mutex::default(),
         }
@@ -83,7 +85,7 @@ impl<L: Lambda> Engine<L> {
 
     /// Which targets have a round in flight, in order.
     pub fn still_in_flight(&self) -> Vec<Identity> {
-        let mut ids: Vec<Identity> = lock(&self.in_flight).iter().cloned().collect();
+        let mut ids: Vec<Identity> = lock(&self.flights).keys().cloned().collect();
         ids.sort();
         ids
     }
@@ -124,71 +126,39 @@ impl<L: Lambda> Engine<L> {
         stop: &Stop,
         cutoff: Option<Instant>,
     ) -> TickReport {
-        let started = Instant::now();
-        let mut order: Vec<usize> = (0..due.len()).collect();
-        // The largest first: small rounds fill what room they leave, the other way round they would not.
-        order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
-        let mut rounds = JoinSet::new();
-        let mut tasks = HashMap::with_capacity(due.len());
-        for index in order {
-            let (engine, due, stop) = (Arc::clone(self), due[index].clone(), stop.clone());
-            // The span tells which invocation a log line belongs to.
-            let round = async move { engine.round(&due, now, stop).await }.in_current_span();
-            let task = rounds.spawn(round);
-            tasks.insert(task.id(), index);
-        }
-        let mut records: Vec<(usize, Result<RoundRecord, Unfinished>)> = Vec::with_capacity(due.len());
-        while let Some(joined) = next_until(&mut rounds, cutoff).await {
-            let (task, record) = match joined {
-                Ok((task, record)) => (task, Some(record)),
-                Err(error) => {
-                    tracing::error!(%error, "a round's task ended unexpectedly");
-                    (error.id(), None)
-                }
-            };
-            let Some((index, Due { target, concurrency })) =
-                tasks.remove(&task).and_then(|index| Some((index, due.get(index)?)))
-            else {
-                continue;
-            };
-            let lost = || Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected));
-            records.push((index, record.unwrap_or_else(lost)));
-        }
-        if !rounds.is_empty() {
-            // They go on: their targets are in flight until they have ended, in this process at least.
-            rounds.detach_all();
-            for index in tasks.into_values() {
-                let Some(Due { target, concurrency }) = due.get(index) else { continue };
-                let unfinished = Unfinished::new(target, *concurrency, UnfinishedReason::InFlight);
-                records.push((index, Err(unfinished)));
-            }
-        }
-        records.sort_by_key(|(index, _)| *index);
-        let mut report = TickReport {
-            tick: now,
-            config,
-            duration_ms: 0,
-            rounds: Vec::with_capacity(records.len()),
-            unfinished: Vec::new(),
-        };
-        for (_, record) in records {
-            match record {
-                Ok(record) => report.rounds.push(record),
-                Err(unfinished) => report.unfinished.push(unfinished),
-            }
-        }
-        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        report
+        let mut running = self.start(now, config, due, stop);
+        running.wait(cutoff).await;
+        running.finish()
     }
 
-    async fn round(&self, due: &Due, now: DateTime<Utc>, mut stop: Stop) -> Result<RoundRecord, Unfinished> {
+    /// Starts the rounds of every due target. Rounds that were not released when `stop` is signalled are reported as
+    /// unfinished.
+    pub fn start(
+        self: &Arc<Self>,
+        now: DateTime<Utc>,
+        config: Option<String>,
+        due: Vec<Due>,
+        stop: &Stop,
+    ) -> RunningTick {
+        RunningTick::start(self, now, config, due, stop)
+    }
+
+    pub(super) async fn round(
+        &self,
+        due: &Due,
+        now: DateTime<Utc>,
+        mut stop: Stop,
+    ) -> Result<RoundRecord, Unfinished> {
         let Due { target, concurrency } = due;
-        // Check and reserve in one step: two ticks must not both find the target free.
-        if !lock(&self.in_flight).insert(target.id.clone()) {
-            warn!(function = %target.label, region = %target.region(), "skipped: its earlier round is still in flight");
-            return Ok(RoundRecord::skipped(target, *concurrency, Skipped::InFlight));
-        }
-        let _in_flight = InFlight { set: &self.in_flight, id: target.id.clone() };
+        let sent = match self.reserve(target) {
+            Ok(sent) => sent,
+            Err((skipped, reason)) => {
+                warn!(function = %target.label, region = %target.region(), "skipped: {reason}");
+                return Ok(RoundRecord::skipped(target, *concurrency, skipped));
+            }
+        };
+        let _in_flight = InFlight { flights: &self.flights, id: target.id.clone() };
+        let answers = self.answers(target);
         let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
         let wire = *lock(&self.wire);
         let wanted = runner::Round {
@@ -198,6 +168,8 @@ impl<L: Lambda> Engine<L> {
             now,
             wire,
             known: self.known(target),
+            answers: answers.times,
+            sent: &sent,
         };
         let ran = runner::run(&self.lambda, &self.admission, wanted, self.hold(target), &mut stop).await;
         let attempts = match ran {
@@ -211,7 +183,7 @@ impl<L: Lambda> Engine<L> {
                 return Err(Unfinished::new(target, *concurrency, reason));
             }
         };
-        self.learn(target, &attempts);
+        self.learn(target, &attempts, *lock(&sent));
         let honours_hold = target.protocol.honours_hold();
         let report = RoundReport::new(*concurrency, &attempts, honours_hold, self.known(target));
         let used = report.quantities(target);
@@ -239,7 +211,36 @@ impl<L: Lambda> Engine<L> {
         Known { ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default() }
     }
 
-    fn learn(&self, target: &Target, attempts: &[Attempt]) {
+    /// Marks the target as in flight. Check and reserve are one step: two ticks must not both find the target free.
+    fn reserve(&self, target: &Target) -> Result<Arc<Mutex<Option<Instant>>>, (Skipped, &'static str)> {
+        let mut flights = lock(&self.flights);
+        if let Some(earlier) = flights.get(&target.id) {
+            return Err(match *lock(earlier) {
+                Some(_) => (Skipped::InFlight, "its earlier round is still in flight"),
+                None => (Skipped::NoRoom, "its earlier round still waits for room under max_in_flight"),
+            });
+        }
+        if self.answers(target).quiet_until.is_some_and(|until| Instant::now() < until) {
+            return Err((Skipped::InFlight, "a ping that was not answered may still run"));
+        }
+        let sent = Arc::default();
+        flights.insert(target.id.clone(), Arc::clone(&sent));
+        Ok(sent)
+    }
+
+    fn answers(&self, target: &Target) -> Answers {
+        lock(&self.answers).get(&target.id).copied().unwrap_or_default()
+    }
+
+    fn learn(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
+        {
+            let mut all = lock(&self.answers);
+            let answers = all.entry(target.id.clone()).or_default();
+            answers.times.record(attempts);
+            let interval = Duration::from_secs(u64::from(target.interval_minutes) * 60);
+            let pause = answers.times.pause(target.timeout, interval);
+            answers.quiet_until = sent.zip(pause).map(|(sent, pause)| sent + pause);
+        }
         lock(&self.ids).entry(target.id.clone()).or_default().record(attempts);
         let seen: Vec<Duration> = attempts.iter().filter_map(skew).collect();
         if !seen.is_empty() {

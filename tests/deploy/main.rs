@@ -71,6 +71,7 @@ fn the_queries_of_the_dashboard_name_what_the_log_has() {
         tick: "2026-11-20T09:00:00Z".parse().unwrap(),
         config: None,
         duration_ms: 0,
+        partial: false,
         rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, Skipped::InFlight)],
         unfinished: Vec::new(),
     };

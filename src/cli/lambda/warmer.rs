@@ -526,6 +526,7 @@ fn nothing(tick: DateTime<Utc>, fleet: &Fleet) -> TickReport {
         tick,
         config: Some(fleet.hash.clone()),
         duration_ms: 0,
+        partial: false,
         rounds: Vec::new(),
         unfinished: Vec::new(),
     }

@@ -377,6 +377,7 @@ pub(super) fn skipped(rounds: &[RoundRecord], style: Style) -> Vec<String> {
     let skipped = rounds.iter().filter_map(|round| {
         let why = match round.skipped? {
             Skipped::InFlight => "skipped: its earlier round is still in flight",
+            Skipped::NoRoom => "skipped: its earlier round still waits for room under limits.max_in_flight",
             Skipped::DryRun => return None,
             Skipped::Paused => "skipped: it is paused",
             Skipped::Coalesced => "skipped: a request shortly before has had it warmed",

@@ -61,6 +61,7 @@ fn report(rounds: Vec<RoundRecord>) -> TickReport {
         tick: Utc.with_ymd_and_hms(2026, 11, 20, 9, 0, 0).unwrap(),
         config: Some("3fa9c1d27b0e".to_owned()),
         duration_ms: 512,
+        partial: false,
         rounds,
         unfinished: vec![],
     }

@@ -294,6 +294,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
         tick,
         config: None,
         duration_ms: 1,
+        partial: false,
         rounds: vec![RoundRecord::skipped(target, 3, Skipped::Paused)],
         unfinished: Vec::new(),
     };
@@ -354,6 +355,7 @@ fn a_status_of_the_future_is_replaced() {
         tick,
         config: Some("cafe".to_owned()),
         duration_ms: 1,
+        partial: false,
         rounds: rounds.clone(),
         unfinished: Vec::new(),
     };

@@ -8,6 +8,7 @@ mod doubt;
 mod evidence;
 mod hold;
 mod ids;
+mod limit;
 #[cfg(test)]
 mod model;
 mod outcome;
@@ -23,6 +24,7 @@ pub use doubt::{Doubt, ForeignIds, SharedBy};
 pub use evidence::{Proof, proven};
 pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
+pub use limit::AnswerTimes;
 pub use outcome::{Outcome, PingResult, Ran, conclude};
 pub use report::{OutcomeCounts, RoundReport, Told};
 

@@ -66,7 +66,14 @@ async fn tick<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
 }
 
 fn report(time: &str, unfinished: Vec<Unfinished>) -> TickReport {
-    TickReport { tick: at(time), config: None, duration_ms: 1, rounds: Vec::new(), unfinished }
+    TickReport {
+        tick: at(time),
+        config: None,
+        duration_ms: 1,
+        partial: false,
+        rounds: Vec::new(),
+        unfinished,
+    }
 }
 
 #[tokio::test]
@@ -181,6 +188,7 @@ async fn only_ticks_of_the_schedule_are_ticks() {
     };
     let other = |time: &str, reached| TickReport {
         duration_ms: 70_000,
+        partial: false,
         rounds: rounds(reached),
         ..report(time, Vec::new())
     };
