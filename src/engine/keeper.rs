@@ -31,10 +31,14 @@ use crate::domain::tick::{RoundRecord, Skipped};
 
 /// How long the store may delay the first ping of a tick.
 pub const READ_WITHIN: Duration = Duration::from_secs(3);
-/// How long a write may take that nothing waits for but the end of a tick, or that must not be lost.
+/// How long a write may take that nothing waits for but the end of a tick, or that must not be lost. When the store was
+/// unavailable before, [`READ_WITHIN`].
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How often the lease of a tick's claims is renewed: twice before it would lapse.
 const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// How many entries of a document a warning names.
+const MOST_NAMED: usize = 5;
 
 /// Whether documents outlive the process. Those that do not tell nothing of what other processes have served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -418,7 +422,8 @@ impl<S: State> Keeper<S> {
         let in_future = served.iter().flat_map(|(_, served)| served.in_future(now));
         let in_future: Vec<&str> = in_future.chain(requests.in_future(now)).collect();
         if !in_future.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
-            warn!(%now, of = %in_future.join(", "),
+            let some = in_future.get(..MOST_NAMED).unwrap_or(&in_future).join(", ");
+            warn!(%now, entries = in_future.len(), %some,
                 "the state store holds times in the future, which count as unknown: a clock is or was wrong");
         }
         Known { requests, pauses, served }

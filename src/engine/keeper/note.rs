@@ -1,6 +1,7 @@
 //! Noting how rounds went.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
@@ -85,7 +86,7 @@ impl<S: State> Keeper<S> {
             Cause::Shard => !undone.is_empty() || !busy.is_empty(),
             Cause::Asked => !busy.is_empty(),
         };
-        let deadline = Instant::now() + WRITE_WITHIN;
+        let deadline = Instant::now() + write_within(plan.health);
         let served = async {
             match is_served_touched {
                 true => update(self.state(), SERVED, correct).await,
@@ -139,7 +140,7 @@ impl<S: State> Keeper<S> {
         // Only what is noted of the targets: the tick of this minute may still come.
         let note = |served: &mut Served| served.note(minute, targets.iter().copied(), now);
         let status = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
-        let deadline = Instant::now() + WRITE_WITHIN;
+        let deadline = Instant::now() + write_within(plan.health);
         let (served, status) = tokio::join!(
             before(deadline, update(self.state(), SERVED, note)),
             before(deadline, update(self.state(), STATUS, status)),
@@ -151,6 +152,14 @@ impl<S: State> Keeper<S> {
             trouble.met(unavailable, "how the request went is not noted");
         }
         trouble.log_unless(plan.health)
+    }
+}
+
+/// How long a note may take, when the tick found the store in this condition.
+fn write_within(health: StoreHealth) -> Duration {
+    match health {
+        StoreHealth::Sound => WRITE_WITHIN,
+        StoreHealth::Unavailable => READ_WITHIN,
     }
 }
 

@@ -3,15 +3,19 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use tokio::sync::Semaphore;
 
 use super::{Document, MOST_READ_BYTES, NotPut, State, Unavailable, Version};
 
 /// How often a document is looked for when it disappears between the listing and the reading.
 const MOST_READS: u32 = 100;
+/// The most operations that wait for the disk at once. A tick needs three.
+const MOST_OPERATIONS: usize = 16;
 /// Temporary files are gone after milliseconds: one that is older than this has been left behind.
 const STALE_AFTER: TimeDelta = TimeDelta::hours(1);
 
@@ -22,12 +26,14 @@ const STALE_AFTER: TimeDelta = TimeDelta::hours(1);
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: PathBuf,
+    /// For operations that wait for the disk: a file system that hangs must not take all threads that may wait.
+    permits: Arc<Semaphore>,
 }
 
 impl Directory {
     /// The directory; it is made when the first document is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), permits: Arc::new(Semaphore::new(MOST_OPERATIONS)) }
     }
 
     fn file(&self, name: &str, number: u64) -> PathBuf {
@@ -119,6 +125,22 @@ impl Directory {
         Ok(removed)
     }
 
+    /// Runs what waits for the disk off the threads that serve pings, a few at a time.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|error| Unavailable(error.to_string()))?;
+        let this = self.clone();
+        let work = move || {
+            let done = work(&this);
+            drop(permit);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable(error.to_string()))
+    }
+
     fn failed(&self, error: &io::Error) -> Unavailable {
         Unavailable(format!("{}: {error}", self.root.display()))
     }
@@ -164,24 +186,19 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Runs what waits for the disk off the threads that serve pings.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable(error.to_string()))
-}
-
 impl State for Directory {
     async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
-        let (this, name) = (self.clone(), name.to_owned());
-        blocking(move || this.read(&name)).await?.map_err(|error| self.failed(&error))
+        let name = name.to_owned();
+        self.blocking(move |this| this.read(&name)).await?.map_err(|error| self.failed(&error))
     }
 
     async fn put(&self, name: &str, bytes: Vec<u8>, replaces: Option<&Version>) -> Result<Version, NotPut> {
-        let (this, name) = (self.clone(), name.to_owned());
+        let name = name.to_owned();
         let replaced = replaces.map_or(Ok(0), |version| version.0.parse());
         let Ok(replaced) = replaced else {
             return Err(NotPut::Conflict);
         };
-        let written = blocking(move || this.write(&name, &bytes, replaced)).await?;
+        let written = self.blocking(move |this| this.write(&name, &bytes, replaced)).await?;
         match written.map_err(|error| self.failed(&error))? {
             Some(number) => Ok(Version(number.to_string())),
             None => Err(NotPut::Conflict),
@@ -243,6 +260,35 @@ mod tests {
         let directory = Directory::new(folder.path());
         assert_eq!(directory.get("served").await, Ok(None));
         assert!(directory.put("served", b"1".to_vec(), None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_hangs_takes_a_few_threads_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path());
+        let (hung, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let mut operations = Vec::new();
+        for _ in 0..MOST_OPERATIONS {
+            let (directory, released) = (directory.clone(), Arc::clone(&released));
+            let hang = move |_: &Directory| released.lock().unwrap().recv().is_ok();
+            operations.push(tokio::spawn(async move { directory.blocking(hang).await }));
+        }
+        while directory.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let asked = directory.get("served");
+        tokio::pin!(asked);
+        tokio::select! {
+            biased;
+            answer = &mut asked => panic!("it does not wait for a permit: {answer:?}"),
+            () = std::future::ready(()) => {}
+        }
+        drop(hung);
+        for operation in operations {
+            assert_eq!(operation.await.unwrap(), Ok(false));
+        }
+        assert_eq!(asked.await, Ok(None), "it goes on when the file system answers");
     }
 
     #[tokio::test]
