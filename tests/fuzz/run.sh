@@ -30,7 +30,7 @@ echo "built in ${SECONDS}s"
 
 for target in "${targets[@]}"; do
   corpora=("$home/corpus/$target" "tests/fuzz/corpus/$target")
-  [[ $target != config ]] || corpora+=(warm-configs)
+  [[ $target != config ]] || corpora+=(warm-configs -dict=tests/fuzz/config.dict)
   mkdir -p "$home/corpus/$target" "$home/artifacts/$target"
   echo "--- $target, ${seconds}s"
   # The largest configuration file, 8 MB, takes no more than 256 MB; nothing smaller does either.

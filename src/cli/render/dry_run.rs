@@ -31,7 +31,7 @@ pub fn dry_run(
     style: Style,
 ) -> String {
     let now = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let hash = fleet.hash.get(..8).unwrap_or(&fleet.hash);
+    let hash = clean(fleet.hash.get(..8).unwrap_or(&fleet.hash));
     let mut out = format!("dry run of tick {now}, configuration {hash}: nothing is sent\n");
     if due.is_empty() {
         out.push_str("nothing to do in this minute\n");

@@ -285,3 +285,26 @@ fn colour_changes_nothing_else() {
     stripped.push_str(rest);
     assert_eq!(stripped, plain);
 }
+
+#[test]
+fn what_functions_and_services_say_is_shown_as_text() {
+    let hostile = "2 × KeyError: \u{1b}[2Jx\n✓ forged\u{202e}\u{2028}";
+    let short = RoundRecord {
+        verdict: Verdict::Short,
+        function_errors: 2,
+        problems: vec![hostile.to_owned()],
+        versions: vec!["7".to_owned(), hostile.to_owned()],
+        cost_unknown: vec![hostile.to_owned()],
+        cost_usd: RoundCost { total: None, ..cost_of("0", "0") },
+        ..round(hostile, 2)
+    };
+    for style in [Style::default(), Style { fit: Fit::Terminal, ..Style::default() }] {
+        for shown in
+            [tick(&report(vec![short.clone()]), style), tick_line(&report(vec![short.clone()]), style)]
+        {
+            assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{2028}']), "{shown}");
+            assert!(!shown.lines().any(|line| line.starts_with("✓ forged")), "{shown}");
+            assert!(shown.contains(r"\u{1b}[2Jx\n✓"), "{shown}");
+        }
+    }
+}

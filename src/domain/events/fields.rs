@@ -43,7 +43,7 @@ impl<'a> Fields<'a> {
             Some(object) => Ok(Self::new(kind, object)),
             None => {
                 let problem = format!("`{key}` must be an object, not {}", kind_of(value));
-                Err(EventError { kind, problems: vec![problem] })
+                Err(EventError::new(kind, vec![problem]))
             }
         }
     }
@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
         }
         match result {
             Some(result) if self.problems.is_empty() => Ok(result),
-            _ => Err(EventError { kind: self.kind, problems: self.problems }),
+            _ => Err(EventError::new(self.kind, self.problems)),
         }
     }
 }

@@ -109,10 +109,36 @@ pub struct EventError {
     pub problems: Vec<String>,
 }
 
+/// The most problems that are kept of an event, and the most characters of each: they quote the event, which may have
+/// a megabyte, and go to the log.
+const MOST_PROBLEMS: usize = 20;
+const MOST_PROBLEM_CHARS: usize = 300;
+
 impl EventError {
-    fn unknown(problem: String) -> Self {
-        Self { kind: "unknown event", problems: vec![problem] }
+    fn new(kind: &'static str, problems: Vec<String>) -> Self {
+        let omitted = problems.len().saturating_sub(MOST_PROBLEMS);
+        let mut problems: Vec<String> = problems.into_iter().take(MOST_PROBLEMS).map(shortened).collect();
+        if omitted > 0 {
+            problems.push(format!("and {omitted} more"));
+        }
+        Self { kind, problems }
     }
+
+    fn unknown(problem: String) -> Self {
+        Self::new("unknown event", vec![problem])
+    }
+}
+
+/// The beginning of a long problem, and its end: that is where the reason stands.
+fn shortened(problem: String) -> String {
+    let length = problem.chars().count();
+    if length <= MOST_PROBLEM_CHARS {
+        return problem;
+    }
+    let half = MOST_PROBLEM_CHARS / 2;
+    let head: String = problem.chars().take(half).collect();
+    let tail: String = problem.chars().skip(length - half).collect();
+    format!("{head}…{tail}")
 }
 
 impl LambdaEvent {

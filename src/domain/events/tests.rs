@@ -197,3 +197,32 @@ fn times_more_than_a_minute_ahead_are_refused() {
     assert_eq!(check(shard), Ok(()));
     assert_eq!(check(json!({ "warmd": { "run": { "at": "2099-01-01T00:00:00Z" } } })), Ok(()));
 }
+
+#[test]
+fn a_refusal_quotes_a_large_event_in_part_only() {
+    let long = "x".repeat(1_000_000);
+    let round = json!({ "function": "f", "region": long, "concurrency": 0 });
+    let shard = json!({ "version": 1, "tick": long, "attempt": 1, "rounds": vec![round; 500] });
+    for event in [
+        json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard }),
+        json!({ "source": long, "detail-type": long }),
+    ] {
+        let error = LambdaEvent::parse(&event).unwrap_err();
+        assert!(error.to_string().chars().count() < 8_000, "{}", error.problems.len());
+    }
+}
+
+#[test]
+fn a_reason_is_one_line_of_256_characters() {
+    assert_eq!(reason(&"é".repeat(256)), Ok("é".repeat(256)));
+    assert_eq!(reason(""), Ok(String::new()));
+    for (text, found) in
+        [("x".repeat(257), "found 257"), ("a\nb".to_owned(), r"\n"), ("\u{9b}".to_owned(), r"\u{9b}")]
+    {
+        let error = reason(&text).unwrap_err();
+        assert!(
+            error.starts_with("expected one line of at most 256 characters") && error.contains(found),
+            "{error}"
+        );
+    }
+}

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Value, json};
-use warmd_fuzz::domain::events::{LambdaEvent, SOURCE, WARM_SHARD};
+use warmd_fuzz::domain::events::{LambdaEvent, MOST_REASON_CHARS, SOURCE, WARM_SHARD};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(event) = serde_json::from_slice::<Value>(data) else {
@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             };
             assert_eq!(shard.detail(), again.detail());
         }
-        Ok(LambdaEvent::Request(request)) => assert!(request.concurrency > 0),
+        Ok(LambdaEvent::Request(request)) => {
+            assert!(request.concurrency > 0);
+            assert!(request.reason.is_none_or(|text| text.chars().count() <= MOST_REASON_CHARS));
+        }
         Ok(_) => {}
         Err(error) => assert!(!error.problems.is_empty() && !error.to_string().is_empty()),
     }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use warmd_fuzz::config::{SourceFile, resolve};
 use warmd_fuzz::domain::fleet::Fleet;
+use warmd_fuzz::domain::handed_out::HandedOut;
 use warmd_fuzz::domain::ledger::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
@@ -103,6 +104,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         shards.take("0123456789abcdef0123456789abcdef", 7, now);
         shards.give_back("0123456789abcdef0123456789abcdef", 7);
         rewritten(&shards);
+    }
+    if let Some(mut handed_out) = document::<HandedOut>(data) {
+        known = true;
+        handed_out.note(&["0123456789abcdef0123456789abcdef".to_owned()], now);
+        assert!(handed_out.has("0123456789abcdef0123456789abcdef", now));
+        rewritten(&handed_out);
     }
     if let Some(mut status) = document::<Status>(data) {
         known = true;
