@@ -47,8 +47,8 @@ impl Doubt {
                  once (managed instances), or they share an id; nothing is proven"
             }
             Self::ForeignIds(ForeignIds::Fresh) => {
-                "its handler answers a new id on every invocation, so ids count as nothing: make the id once in each \
-                 environment, as `warmd handler` does"
+                "its handler seems to make a new id on every invocation (none came again in three all-warm rounds), so \
+                 ids count as nothing: make the id once in each environment, as `warmd handler` does"
             }
             Self::ForeignIds(ForeignIds::Copied) => {
                 "new environments answered the same id, so ids count as nothing: make the id on the first invocation, \

@@ -243,13 +243,17 @@ enum Extension {
     Any,
     /// It always works on for so long, µs.
     Always(u64),
+    /// The same, far away: handlers are quick, and every request takes 150 ms there and back, so that what the extension
+    /// does after the answer fits between request and answer.
+    Unseen(u64),
 }
 
 fn extension() -> impl Strategy<Value = Extension> {
     prop_oneof![
         2 => Just(Extension::None),
         2 => Just(Extension::Any),
-        1 => (0_u64..300_000).prop_map(Extension::Always)
+        1 => (0_u64..300_000).prop_map(Extension::Always),
+        2 => (10_000_u64..140_000).prop_map(Extension::Unseen),
     ]
 }
 
@@ -283,6 +287,12 @@ fn handled(
             Extension::None => request.works_on = 0,
             Extension::Any => {}
             Extension::Always(works_on) => request.works_on = works_on,
+            Extension::Unseen(works_on) => {
+                request.sent %= 3_000;
+                request.way_there = request.way_there.saturating_mul(7) % 150_000;
+                request.way_back = 150_000 - request.way_there;
+                (request.runs, request.works_on) = (request.runs % 3_000 + 1, works_on);
+            }
         }
         match handling {
             Handling::NoHold => {}
