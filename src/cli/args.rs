@@ -198,13 +198,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = values::cron,
         conflicts_with = "once")]
     pub cron: cron::Schedule,
+    /// How long SIGTERM leaves to rounds in flight and to the records: 1s to 15m. What it leaves behind is named.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::grace)]
+    pub grace: Duration,
     /// Remembers requests, pauses and when targets were last served.
     #[command(flatten)]
     pub state: StateArgs,
     /// Ping the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
     pub local: bool,
-    /// Print one JSON object per tick.
+    /// Print one JSON object per tick; two for a tick with rounds that take long.
     #[arg(long)]
     pub json: bool,
     /// Prices of the user's own.

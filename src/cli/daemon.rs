@@ -22,13 +22,13 @@ use super::signals::Termination;
 use super::store::{Store, unavailable};
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
-use crate::domain::metrics::Circumstances;
+use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::Minute;
-use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
 use crate::engine::keeper::{Cause, Keeper, Plan};
 use crate::engine::ports::Clock;
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
+use crate::engine::running::Part;
 use crate::engine::stop::stop;
 use crate::engine::tick::Engine;
 
@@ -70,7 +70,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         future::pending().await
     };
     tokio::select! {
-        ended = daemon::run(Arc::clone(&engine), daemon, Arc::new(SystemClock), &args.cron, stop) => {
+        ended = daemon::run(Arc::clone(&engine), daemon, Arc::new(SystemClock), &args.cron, stop, args.grace) => {
             if ended.lost_ticks > 0 {
                 error!(lost_ticks = ended.lost_ticks, "stopped; ticks ended unexpectedly");
                 return Ok(Exit::Failed);
@@ -111,17 +111,32 @@ impl Daemon for Shared {
         (Some(fleet.hash.clone()), plan)
     }
 
-    async fn ticked(&self, plan: Plan, report: TickReport) {
-        let cause = Cause::Schedule { config_behind_since: self.0.in_force.behind_since() };
+    async fn ticked(&self, plan: &Plan, part: Part) {
+        let Part { report, is_first, whole, until } = part;
+        let now = SystemClock.now();
+        let behind_since = self.0.in_force.behind_since();
         let settings = self.0.in_force.fleet().metrics.clone();
-        let behind = self.0.in_force.behind_since();
-        let age =
-            behind.map(|since| SystemClock.now().signed_duration_since(since).to_std().unwrap_or_default());
-        let until = Instant::now() + PATIENCE;
-        // The store has a deadline of its own.
-        let noted = self.0.keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await;
-        let state_unavailable = unavailable(plan.health.and(noted));
-        let circumstances = Circumstances { config_age: age, state_unavailable, ..Circumstances::default() };
+        let within = Instant::now() + PATIENCE;
+        let until = until.map_or(within, |until| until.min(within));
+        let mut health = plan.health;
+        if let Some(whole) = &whole {
+            let cause = Cause::Schedule { config_behind_since: behind_since };
+            // The store has a deadline of its own.
+            health = health.and(self.0.keeper.note(plan, &plan.due, whole, cause, now).await);
+        }
+        let circumstances = if is_first {
+            let age = behind_since.map(|since| now.signed_duration_since(since).to_std().unwrap_or_default());
+            let state_unavailable = unavailable(health);
+            Circumstances { config_age: age, state_unavailable, ..Circumstances::default() }
+        } else {
+            // What is counted once for a tick was counted with its first part.
+            let unavailable_since = unavailable(health).saturating_sub(unavailable(plan.health));
+            Circumstances {
+                share: Share::Part,
+                state_unavailable: unavailable_since,
+                ..Circumstances::default()
+            }
+        };
         match self.0.recorder.record(&report, &settings, circumstances, until).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has logged it.

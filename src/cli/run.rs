@@ -1,6 +1,7 @@
 //! `warmd run --once`, and what one tick needs.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -16,13 +17,15 @@ use super::signals::Termination;
 use super::store::{Store, unavailable};
 use super::values::Regions;
 use super::wiring::World;
+use crate::aws::CloudWatch;
 use crate::domain::fleet::Fleet;
 use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
-use crate::engine::keeper::{Cause, Keeper, Lasting, Plan};
+use crate::engine::keeper::{Cause, Keeper, Lasting, Plan, StoreHealth};
 use crate::engine::ports::{Clock, Lambda};
-use crate::engine::record::{PATIENCE, Recorder};
+use crate::engine::record::{PATIENCE, Recorded, Recorder};
+use crate::engine::running::{Part, Reporter};
 use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
@@ -61,32 +64,113 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
             None if args.due_only && args.at.is_none() => keeper.plan(&fleet, now, before(now), now).await,
             None => look(&keeper, args, &fleet, now).await,
         };
-        let mut report = engine.tick(at, Some(fleet.hash.clone()), plan.due.clone(), &stop).await;
-        report.rounds.extend(plan.skipped.iter().cloned());
-        let mut health = plan.health;
-        // Another minute than the present is nothing that later ticks should go by.
-        if args.at.is_none() {
-            // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
-            let cause =
-                if args.due_only { Cause::Schedule { config_behind_since: None } } else { Cause::Asked };
-            health = health.and(keeper.note(&plan, &plan.due, &report, cause, SystemClock.now()).await);
-        }
-        // `--at` decides what is due, but the pings were real and were now.
-        let at = if args.at.is_none() { report.tick } else { SystemClock.now() };
-        let recorded = TickReport { tick: at, ..report.clone() };
-        // One by hand would tell whoever watches for missing ticks that the schedule runs.
-        let share = if args.due_only && args.at.is_none() { Share::Whole } else { Share::Part };
-        let state_unavailable = unavailable(health);
-        let circumstances = Circumstances { share, state_unavailable, ..Circumstances::default() };
-        let recorded =
-            recorder.record(&recorded, &fleet.metrics, circumstances, Instant::now() + PATIENCE).await;
-        show(&report, args.json, style)?;
-        hint(&fleet, &report, args)?;
-        Ok(Exit::of_tick(&report, Some(recorded)).with_store(health))
+        let running = engine.start(at, Some(fleet.hash.clone()), plan.due.clone(), &stop);
+        let skipped = plan.skipped.clone();
+        let once = Once {
+            args,
+            fleet: &fleet,
+            keeper: &keeper,
+            recorder: &recorder,
+            plan,
+            style,
+            seen: Mutex::default(),
+        };
+        running.in_parts(&skipped, stop.clone(), args.grace, &once).await;
+        once.ended()
     };
     tokio::select! {
         exit = served => exit,
         exit = insisted(termination, stopper, &engine) => Ok(exit),
+    }
+}
+
+/// One tick of the command, shown and recorded part by part.
+struct Once<'o> {
+    args: &'o RunArgs,
+    fleet: &'o Fleet,
+    keeper: &'o Keeper<Store>,
+    recorder: &'o Recorder<CloudWatch>,
+    plan: Plan,
+    style: Style,
+    seen: Mutex<Seen>,
+}
+
+/// What came of the parts so far.
+#[derive(Default)]
+struct Seen {
+    /// Whether the metrics of every part were sent.
+    recorded: Option<Recorded>,
+    exit: Option<io::Result<Exit>>,
+}
+
+impl Once<'_> {
+    fn ended(self) -> Result<Exit, Failure> {
+        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(seen.exit.unwrap_or(Ok(Exit::Failed))?)
+    }
+
+    /// Notes the whole tick in the store.
+    async fn note(&self, whole: &TickReport) -> StoreHealth {
+        // Another minute than the present is nothing that later ticks should go by.
+        if self.args.at.is_some() {
+            return StoreHealth::Sound;
+        }
+        // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
+        let cause = match self.args.due_only {
+            true => Cause::Schedule { config_behind_since: None },
+            false => Cause::Asked,
+        };
+        self.keeper.note(&self.plan, &self.plan.due, whole, cause, SystemClock.now()).await
+    }
+
+    async fn record(
+        &self,
+        report: &TickReport,
+        is_first: bool,
+        health: StoreHealth,
+        until: Instant,
+    ) -> Recorded {
+        // `--at` decides what is due, but the pings were real and were now.
+        let at = if self.args.at.is_none() { report.tick } else { SystemClock.now() };
+        let recorded = TickReport { tick: at, ..report.clone() };
+        // One by hand would tell whoever watches for missing ticks that the schedule runs.
+        let is_scheduled = self.args.due_only && self.args.at.is_none();
+        let share = if is_scheduled && is_first { Share::Whole } else { Share::Part };
+        let state_unavailable = if is_first { unavailable(health) } else { 0 };
+        let circumstances = Circumstances { share, state_unavailable, ..Circumstances::default() };
+        self.recorder.record(&recorded, &self.fleet.metrics, circumstances, until).await
+    }
+}
+
+impl Reporter for Once<'_> {
+    async fn part(&self, part: Part) {
+        let Part { report, is_first, whole, until } = part;
+        let within = Instant::now() + PATIENCE;
+        let until = until.map_or(within, |until| until.min(within));
+        let mut health = self.plan.health;
+        if let Some(whole) = &whole {
+            health = health.and(self.note(whole).await);
+        }
+        let recorded = self.record(&report, is_first, health, until).await;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = match seen.recorded {
+            Some(earlier) if earlier != Recorded::Sent => earlier,
+            _ => recorded,
+        };
+        seen.recorded = Some(all);
+        // As text the tick is one table, shown when it has ended.
+        let shown = match &whole {
+            None if self.args.json => show(&report, true, self.style),
+            None => Ok(()),
+            Some(_) if self.args.json => show(&report, true, self.style),
+            Some(whole) => show(whole, false, self.style),
+        };
+        if let Some(whole) = whole {
+            let exit = Exit::of_tick(&whole, Some(all)).with_store(health);
+            seen.exit = Some(shown.and_then(|()| hint(self.fleet, &whole, self.args)).map(|()| exit));
+        } else if let Err(error) = shown {
+            seen.exit = Some(Err(error));
+        }
     }
 }
 

@@ -52,6 +52,19 @@ pub fn some_time(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("expected more than 0".to_owned()) } else { Ok(time) }
 }
 
+/// The time that a stopping process leaves to what is in flight: 1 s to 15 minutes.
+///
+/// # Errors
+/// What was expected.
+pub fn grace(text: &str) -> Result<Duration, String> {
+    let grace = duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(900)).contains(&grace) {
+        Ok(grace)
+    } else {
+        Err("expected 1s to 15m".to_owned())
+    }
+}
+
 /// A hold: `auto`, or a duration of at most 900 s, the longest that Lambda lets an invocation run.
 ///
 /// # Errors

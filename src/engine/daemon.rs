@@ -10,10 +10,10 @@ use tracing::{error, warn};
 
 use super::keeper::Plan;
 use super::ports::{Clock, Lambda};
+use super::running::{Part, Reporter};
 use super::stop::Stop;
 use super::tick::Engine;
 use crate::domain::future::{TOLERANCE, later};
-use crate::domain::tick::TickReport;
 
 /// The longest the daemon sleeps without looking at the wall clock: a machine that slept, or whose clock was set, is
 /// noticed within it.
@@ -38,8 +38,8 @@ pub trait Daemon: Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> impl Future<Output = (Option<String>, Plan)> + Send;
 
-    /// After each tick: shows and records it. Ticks may overlap, and end in another order than they began.
-    fn ticked(&self, plan: Plan, report: TickReport) -> impl Future<Output = ()> + Send;
+    /// After each part of a tick: shows and records it. Ticks may overlap, and end in another order than they began.
+    fn ticked(&self, plan: &Plan, part: Part) -> impl Future<Output = ()> + Send;
 }
 
 /// How the loop has ended.
@@ -50,7 +50,8 @@ pub struct Ended {
     pub lost_ticks: u32,
 }
 
-/// Serves every firing of `cron` (in UTC) until `stop` speaks; then waits for the rounds in flight and their records.
+/// Serves every firing of `cron` (in UTC) until `stop` is signalled; then waits for the rounds in flight and their
+/// records, for `grace` at most.
 ///
 /// `now` is read once a tick. The first tick is at once, and serves every target in force. Firings missed while the
 /// machine slept, or because its clock was set ahead, are not made up: the targets in force are served once, and the log
@@ -65,6 +66,7 @@ pub async fn run<L: Lambda, D: Daemon>(
     clock: Arc<impl Clock>,
     cron: &cron::Schedule,
     mut stop: Stop,
+    grace: Duration,
 ) -> Ended {
     let mut ticks = Ticks::default();
     let mut timer = Timer::new(clock.as_ref());
@@ -86,11 +88,10 @@ pub async fn run<L: Lambda, D: Daemon>(
         });
         match planning.await {
             Ok((config, plan)) => {
-                let (engine, daemon, stop) = (Arc::clone(&engine), Arc::clone(&daemon), stop.clone());
+                let running = engine.start(now, config, plan.due.clone(), &stop);
+                let (parts, stop) = (Parts { daemon: Arc::clone(&daemon), plan }, stop.clone());
                 ticks.running.spawn(async move {
-                    let mut report = engine.tick(now, config, plan.due.clone(), &stop).await;
-                    report.rounds.extend(plan.skipped.iter().cloned());
-                    daemon.ticked(plan, report).await;
+                    running.in_parts(&parts.plan.skipped, stop, grace, &parts).await;
                 });
                 previous = now;
             }
@@ -102,6 +103,18 @@ pub async fn run<L: Lambda, D: Daemon>(
         }
     }
     ticks.end().await
+}
+
+/// The parts of one of the daemon's ticks.
+struct Parts<D> {
+    daemon: Arc<D>,
+    plan: Plan,
+}
+
+impl<D: Daemon> Reporter for Parts<D> {
+    async fn part(&self, part: Part) {
+        self.daemon.ticked(&self.plan, part).await;
+    }
 }
 
 /// Ticks that run.
@@ -203,7 +216,7 @@ impl Timer {
             let nap = left.min(self.latest - now.monotonic).min(LOOK);
             tokio::select! {
                 biased;
-                () = stop.stopped() => return None,
+                _ = stop.stopped() => return None,
                 () = tokio::time::sleep(nap) => {}
             }
         }

@@ -62,7 +62,7 @@ pub(super) async fn run<L: Lambda>(
     loop {
         let slots = tokio::select! {
             biased;
-            () = stop.stopped() => Err(NotStarted::Stopped),
+            _ = stop.stopped() => Err(NotStarted::Stopped),
             slots = admission.admit(concurrency as usize) => slots.map_err(NotStarted::from),
         };
         let slots = match slots {

@@ -1,38 +1,53 @@
 //! The signal to stop: rounds in flight are finished, nothing new is released.
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// Says that the process is to stop. Dropping it says nothing.
+/// Signals that the process is to stop. Dropping it signals nothing.
 #[derive(Debug)]
-pub struct Stopper(watch::Sender<bool>);
+pub struct Stopper(watch::Sender<Option<Instant>>);
 
-/// Hears that the process is to stop.
+/// Receives the signal to stop.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(watch::Receiver<Option<Instant>>);
 
-/// A stopper and its listener.
+/// A stopper and its receiver.
 pub fn stop() -> (Stopper, Stop) {
-    let (sender, receiver) = watch::channel(false);
+    let (sender, receiver) = watch::channel(None);
     (Stopper(sender), Stop(receiver))
 }
 
 impl Stopper {
-    /// Tells every listener to stop.
+    /// Signals every receiver to stop. Only the first call counts.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.0.send_if_modified(|since| {
+            let first = since.is_none();
+            since.get_or_insert_with(Instant::now);
+            first
+        });
     }
 }
 
 impl Stop {
-    /// Whether the process is to stop.
+    /// Returns true when the process is to stop.
     pub fn is_stopping(&self) -> bool {
+        self.since().is_some()
+    }
+
+    /// When the signal came; none when it has not.
+    pub fn since(&self) -> Option<Instant> {
         *self.0.borrow()
     }
 
-    /// Waits until the process is to stop; for ever when nobody can say so any more.
-    pub async fn stopped(&mut self) {
-        if self.0.wait_for(|stopping| *stopping).await.is_err() {
-            std::future::pending().await
+    /// Waits for the signal, and returns when it came. Waits for ever when nobody can send it any more.
+    pub async fn stopped(&mut self) -> Instant {
+        let since = match self.0.wait_for(Option::is_some).await {
+            Ok(since) => *since,
+            Err(_) => None,
+        };
+        match since {
+            Some(since) => since,
+            None => std::future::pending().await,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::daemon::{self, Daemon};
 use super::keeper::Plan;
 use super::ports::{Clock, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
 use super::record::{PATIENCE, Recorded, Recorder};
+use super::running::Part;
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
@@ -25,6 +26,7 @@ use crate::domain::round::{Answer, Exchange};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
 mod clocks;
+mod hung;
 
 /// What the scripted Lambda does with the pings of one function.
 #[derive(Debug, Clone, Copy)]
@@ -64,12 +66,13 @@ struct Shared(Arc<Scripted>);
 impl Lambda for Shared {
     fn send(&self, round: PingRound) -> PingEnds {
         let (deliveries, delivered) = mpsc::unbounded_channel();
-        let released = Instant::now();
+        let (released, limit) = (Instant::now(), round.timeout);
         for index in 0..round.payloads.pings() {
             let (scripted, deliveries) = (Arc::clone(&self.0), deliveries.clone());
             let (function, payload) = (round.function.clone(), round.payloads.of(index as usize).to_vec());
             tokio::spawn(async move {
-                let answer = scripted.answer(&function, &payload).await;
+                let answering = scripted.answer(&function, &payload);
+                let answer = tokio::time::timeout(limit, answering).await.unwrap_or(Answer::TimedOut);
                 let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
                 drop(deliveries.send(PingEnd { index, exchange, resent: false }));
             });
@@ -315,6 +318,9 @@ impl Clock for Wall {
     }
 }
 
+/// What a daemon leaves to rounds and records when it is stopped.
+const GRACE: Duration = Duration::from_secs(20);
+
 #[derive(Default)]
 struct Diary {
     firings: Mutex<Vec<(DateTime<Utc>, DateTime<Utc>)>>,
@@ -327,8 +333,8 @@ impl Daemon for Diary {
         (Some("hash".to_owned()), Plan::of(vec![due("f", 2)]))
     }
 
-    async fn ticked(&self, _: Plan, report: TickReport) {
-        self.reports.lock().unwrap().push(report);
+    async fn ticked(&self, _: &Plan, part: Part) {
+        self.reports.lock().unwrap().push(part.report);
     }
 }
 
@@ -342,7 +348,7 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
     let daemon = tokio::spawn({
         let (diary, clock) = (Arc::clone(&diary), Arc::clone(&clock));
         let cron = "0 * * * * *".parse::<cron::Schedule>().unwrap();
-        async move { daemon::run(engine, diary, clock, &cron, stop).await }
+        async move { daemon::run(engine, diary, clock, &cron, stop, GRACE).await }
     });
     tokio::time::sleep(Duration::from_secs(31)).await;
     // The machine sleeps through 09:02 … 10:00: one tick, not fifty-nine.

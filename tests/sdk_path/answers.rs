@@ -270,3 +270,24 @@ async fn an_answer_that_dribbles_in_is_received_when_it_is_complete() {
     );
     assert_eq!(exchange.received, Duration::from_secs(3));
 }
+
+/// A byte every 0.2 s, for ever: the ping's time limit holds for the whole answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_completes_is_bounded_by_the_timeout() {
+    let dialer = Dialer::custom(move |_: &str, _| {
+        let (near, mut far) = tokio::io::duplex(64 << 10);
+        tokio::spawn(async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n{}") {
+                far.read_buf(&mut request).await.unwrap();
+            }
+            far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+            while far.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        async move { Ok(near) }
+    });
+    let exchange = one(&lambda_through(dialer), ping("f")).await;
+    assert_eq!((exchange.answer, exchange.received), (Answer::TimedOut, Duration::from_secs(30)));
+}

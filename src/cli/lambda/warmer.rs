@@ -2,6 +2,7 @@
 
 mod bus;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
@@ -229,7 +230,8 @@ impl Warmer {
         let shard = Shard { run, ..first_shard(at, fleet) };
         let (own, handed_on) = self.spread(fleet, &shard, due, invoked).await;
         let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
-        let mut report = self.rounds(fleet, &shard, own, invoked).await;
+        let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
+        let (mut report, part) = self.rounds(fleet, &shard, own, share, invoked).await;
         report.rounds.append(&mut plan.skipped);
         report.unfinished.extend(
             handed_on
@@ -237,12 +239,12 @@ impl Warmer {
                 .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
         );
         // An operator's tick is none of the schedule's.
-        let (cause, share) = match shard.run {
-            None => (Cause::Schedule { config_behind_since: self.in_force.behind_since() }, Share::Whole),
-            Some(_) => (Cause::Asked, Share::Part),
+        let cause = match shard.run {
+            None => Cause::Schedule { config_behind_since: self.in_force.behind_since() },
+            Some(_) => Cause::Asked,
         };
         let noted = self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
-        self.record(fleet, &report, share, plan.health.and(noted), invoked).await;
+        self.record(fleet, &part.rest(&report), part.share(share), plan.health.and(noted), invoked).await;
         report
     }
 
@@ -287,7 +289,7 @@ impl Warmer {
             self.record(&fleet, &report, Share::Part, health, invoked).await;
             return Ok(report);
         };
-        let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, invoked).await;
         if report.sent_nothing() {
             health = health.and(self.keeper.give_back(taken).await);
         }
@@ -296,7 +298,7 @@ impl Warmer {
         nothing_planned.health = health;
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
         let noted = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
-        self.record(&fleet, &report, Share::Part, noted, invoked).await;
+        self.record(&fleet, &part.rest(&report), Share::Part, noted, invoked).await;
         Ok(report)
     }
 
@@ -357,7 +359,7 @@ impl Warmer {
         };
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
-        let mut report = self.rounds(&fleet, &shard, due.clone(), invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, invoked).await;
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started, invoked).await;
@@ -367,7 +369,7 @@ impl Warmer {
             let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
             let _ = update(self.keeper.state(), STATUS, note).await;
         }
-        self.record(&fleet, &report, Share::Part, plan.health.and(noted), invoked).await;
+        self.record(&fleet, &part.rest(&report), Share::Part, plan.health.and(noted), invoked).await;
         Ok(report)
     }
 
@@ -393,9 +395,9 @@ impl Warmer {
         let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
         let due = self.allowed(&mut skipped, due);
         let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
-        let mut report = self.rounds(&fleet, &shard, due, invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due, Share::Part, invoked).await;
         report.rounds.append(&mut skipped);
-        self.record(&fleet, &report, Share::Part, StoreHealth::Sound, invoked).await;
+        self.record(&fleet, &part.rest(&report), Share::Part, StoreHealth::Sound, invoked).await;
         Ok(report)
     }
 
@@ -414,28 +416,53 @@ impl Warmer {
     }
 
     /// Runs rounds within the invocation's time. Those that were not released are handed on, as often as they may be.
-    async fn rounds(&self, fleet: &Fleet, shard: &Shard, due: Vec<Due>, invoked: &Invoked<'_>) -> TickReport {
+    /// When some take long, what has ended is recorded before; the second value is what was.
+    async fn rounds(
+        &self,
+        fleet: &Fleet,
+        shard: &Shard,
+        due: Vec<Due>,
+        share: Share,
+        invoked: &Invoked<'_>,
+    ) -> (TickReport, FirstPart) {
         let (stopper, stop) = stop();
-        let ticking = self.engine.tick_until(
-            shard.tick,
-            Some(fleet.hash.clone()),
-            due.clone(),
-            &stop,
-            Some(invoked.start + invoked.share.wait),
-        );
+        let cutoff = invoked.start + invoked.share.wait;
+        let mut running = self.engine.start(shard.tick, Some(fleet.hash.clone()), due.clone(), &stop);
         let stopping = async {
             tokio::time::sleep_until(invoked.start + invoked.share.release).await;
             stopper.stop();
             std::future::pending::<()>().await
         };
-        let mut report = tokio::select! {
-            report = ticking => report,
-            () = stopping => nothing(shard.tick, fleet),
+        let running = async {
+            let partial_at = running.partial_at();
+            let all_ended = running.wait(Some(partial_at.min(cutoff))).await;
+            let mut first = None;
+            if !all_ended && partial_at < cutoff {
+                let report = running.partial();
+                // Side by side: a slow record must not delay the end of the rounds.
+                tokio::join!(
+                    self.record(fleet, &report, share, StoreHealth::Sound, invoked),
+                    running.wait(Some(cutoff)),
+                );
+                first = Some(report);
+            }
+            let mut report = running.finish();
+            let mut part = FirstPart::default();
+            if let Some(first) = first {
+                part = FirstPart { rounds: first.rounds.len(), unfinished: first.unfinished.len() };
+                report.rounds.splice(0..0, first.rounds);
+                report.unfinished.splice(0..0, first.unfinished);
+            }
+            (report, part)
+        };
+        let (mut report, part) = tokio::select! {
+            ended = running => ended,
+            () = stopping => (nothing(shard.tick, fleet), FirstPart::default()),
         };
         if self.settings.bus.is_some() {
             self.hand_on(fleet, shard, &due, &mut report, invoked).await;
         }
-        report
+        (report, part)
     }
 
     fn circumstances(&self, share: Share, health: StoreHealth) -> Circumstances {
@@ -461,6 +488,31 @@ impl Warmer {
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
         let until = invoked.until(invoked.share.record);
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
+    }
+}
+
+/// How many rounds of a tick were recorded before it ended: they come first in its report.
+#[derive(Debug, Clone, Copy, Default)]
+struct FirstPart {
+    rounds: usize,
+    unfinished: usize,
+}
+
+impl FirstPart {
+    /// What is still to be recorded of the tick.
+    fn rest<'r>(&self, report: &'r TickReport) -> Cow<'r, TickReport> {
+        if self.rounds == 0 && self.unfinished == 0 {
+            return Cow::Borrowed(report);
+        }
+        let mut rest = report.clone();
+        rest.rounds.drain(..self.rounds);
+        rest.unfinished.drain(..self.unfinished);
+        Cow::Owned(rest)
+    }
+
+    /// What is counted once for a tick was counted with its first part.
+    fn share(&self, share: Share) -> Share {
+        if self.rounds == 0 && self.unfinished == 0 { share } else { Share::Part }
     }
 }
 

@@ -46,7 +46,7 @@ impl AnswerTimes {
             .filter_map(|ping| ping.report.as_ref())
             .filter_map(|report| report.init_ms.into_iter().chain(report.restore_ms).reduce(f64::max))
             .filter(|ms| ms.is_finite() && *ms >= 0.0)
-            .map(|ms| Duration::from_secs_f64(ms / 1e3).min(LONGEST))
+            .map(|ms| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(LONGEST).min(LONGEST))
             .max();
         self.longest_init = self.longest_init.max(init);
         self.unanswered = if pings().any(is_unanswered) { self.unanswered.saturating_add(1) } else { 0 };

@@ -25,7 +25,7 @@ impl Daemon for Log {
         (None, Plan::default())
     }
 
-    async fn ticked(&self, _: Plan, _: TickReport) {
+    async fn ticked(&self, _: &Plan, _: Part) {
         let number = self.ticks.lock().unwrap().len();
         assert_ne!(self.panics[1], Some(number), "recording panics");
     }
@@ -49,7 +49,7 @@ impl Run {
         let daemon = tokio::spawn({
             let (log, clock) = (Arc::clone(&log), Arc::clone(&clock));
             let cron = "0 * * * * *".parse::<cron::Schedule>().unwrap();
-            async move { daemon::run(engine, log, clock, &cron, stop).await }
+            async move { daemon::run(engine, log, clock, &cron, stop, GRACE).await }
         });
         Self { log, clock, stopper, daemon }
     }
