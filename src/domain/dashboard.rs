@@ -91,6 +91,7 @@ impl Source<'_> {
     fn trouble(&self) -> Value {
         let counts = [
             Metric::RoundsShort,
+            Metric::RoundsUnfinished,
             Metric::Errors,
             Metric::Throttles,
             Metric::TicksStale,

@@ -679,7 +679,10 @@ mod tests {
             state_unavailable: 1,
             config_age: Some(Duration::from_millis(90_400)),
         };
-        let batch = batch(&report(vec![round(), unknown()]), &settings(Detail::Function), circumstances);
+        let mut report = report(vec![round(), unknown()]);
+        let target = crate::domain::fleet::Target::example("f", "eu-west-2", Vec::new());
+        report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
+        let batch = batch(&report, &settings(Detail::Function), circumstances);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
                 batch
@@ -693,6 +696,28 @@ mod tests {
                 Scope::Target => (false, true),
             };
             assert_eq!((sent(true), sent(false)), expected, "{}", metric.name());
+        }
+    }
+
+    #[test]
+    fn rounds_without_a_result_count_as_pings_of_unknown_cost() {
+        let target = crate::domain::fleet::Target::example("f", "eu-west-2", Vec::new());
+        let mut report = report(vec![round()]);
+        let value = |report: &TickReport, metric: Metric| fleet_value(metric, report);
+        let pings = value(&report, Metric::Pings).unwrap();
+        assert_eq!(value(&report, Metric::RoundsUnfinished), None);
+        for (reason, sent, unfinished) in [
+            (UnfinishedReason::InFlight, true, true),
+            (UnfinishedReason::Unexpected, true, true),
+            (UnfinishedReason::Deadline, false, true),
+            (UnfinishedReason::TooLarge, false, true),
+            (UnfinishedReason::HandedOn, false, false),
+        ] {
+            report.unfinished = vec![Unfinished::new(&target, 7, reason)];
+            let more = if sent { 7.0 } else { 0.0 };
+            assert_eq!(value(&report, Metric::Pings), Some(pings + more), "{reason:?}");
+            assert_eq!(value(&report, Metric::CostUnknown), sent.then_some(1.0), "{reason:?}");
+            assert_eq!(value(&report, Metric::RoundsUnfinished), unfinished.then_some(1.0), "{reason:?}");
         }
     }
 
@@ -793,6 +818,7 @@ mod tests {
         | `TickDuration` | Milliseconds | fleet | how long the tick took; of scheduled ticks only (from cron: `run --once --due-only`), not of shards, requests and operators' rounds |
         | `Functions` | Count | fleet | targets that were due, skipped rounds included |
         | `CostUnknown` | Count | fleet, when not 0 | rounds of which the cost is not fully known |
+        | `RoundsUnfinished` | Count | fleet, when not 0 | rounds that were due and have no result: not sent in time, or not answered before the tick had to end |
         | `TicksStale` | Count | fleet, when not 0 | events that came too late to be served: of the schedule, shards and Warm Requests; nothing was sent for them |
         | `EventsRefused` | Count | fleet, when not 0 | events that were refused, with the reason in the log: of no known kind, with mistakes, not allowed, or with a time more than a minute ahead; nothing was sent for them |
         | `StateUnavailable` | Count | fleet, when not 0 | ticks, shards and requests for which the state store could not be read or written, with the reason in the log |

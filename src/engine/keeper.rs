@@ -14,7 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::trouble::Trouble;
 use super::state::{Document, State, Unavailable, before, parsed, read, update, update_seen};
@@ -337,12 +337,8 @@ impl<S: State> Keeper<S> {
             match before(Instant::now() + READ_WITHIN, reading).await {
                 Ok(handed_out) if handed_out.has(&id, now) => return Ok(()),
                 Ok(_) => return Err(NotAdmitted::NotHandedOut),
-                Err(unavailable) => {
-                    let mut trouble = Trouble::default();
-                    trouble.met(unavailable, "whether the shard was handed out is not known");
-                    // Taking the shard on, which follows, counts it.
-                    let _ = trouble.log();
-                }
+                // Taking the shard on, which follows, logs and counts that the store is unavailable.
+                Err(unavailable) => debug!(%unavailable, "whether the shard was handed out is not known"),
             }
         }
         // Another delivery of one that was served: nothing will be sent for it.

@@ -291,8 +291,8 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       nobody                            1       6            1      0 B  $0.00*
       payments                          1   4,032          168      0 B   $0.00
       search                            2  12,000          500   110 GB  $4.93*
-      warmd itself, in eu-west-2                                         $1.79*
-      total                                                              $6.72*
+      warmd itself, in eu-west-2                                         $1.81*
+      total                                                              $6.74*
 
       ITEM                                                                     QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                 10,038  request           $0.00
@@ -310,7 +310,7 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s     4,316.1  GB-s              $0.06
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.301  metric-month      $0.69
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
-      warmd itself: CloudWatch alarms, eu-west-2                                  2.301  alarm-month       $0.23
+      warmd itself: CloudWatch alarms, eu-west-2                                  2.532  alarm-month       $0.25
       warmd itself: PutMetricData requests, eu-west-2                            10,080  request           $0.10
       warmd itself: CloudWatch Logs, eu-west-2                                   0.0121  GB                $0.01
       warmd itself: EventBridge events, eu-west-2                                10,080  event             $0.01
@@ -473,8 +473,8 @@ fn a_difference_tells_what_it_costs() {
       OWNER         COST BEFORE  COST AFTER
       payments            $0.00       $0.07
       search             $4.93*    $140.20*
-      warmd itself       $1.79*      $1.94*
-      total              $6.72*    $142.21*
+      warmd itself       $1.81*      $1.96*
+      total              $6.74*    $142.23*
 
       estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
@@ -496,8 +496,8 @@ fn a_difference_tells_what_it_costs() {
     |---|---:|---:|
     | payments | $0.00 | $0.07 |
     | search | $4.93\* | $140.20\* |
-    | warmd itself | $1.79\* | $1.94\* |
-    | total | $6.72\* | $142.21\* |
+    | warmd itself | $1.81\* | $1.96\* |
+    | total | $6.74\* | $142.23\* |
 
     estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
     --- stderr
@@ -531,7 +531,7 @@ fn prices_alone_may_be_the_difference() {
 
       OWNER   COST BEFORE  COST AFTER
       search       $4.93*    $512.28*
-      total        $6.72*    $514.07*
+      total        $6.74*    $514.09*
 
       estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr

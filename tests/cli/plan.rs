@@ -75,8 +75,8 @@ fn a_plan_over_the_autumn_change() {
     2 targets: 54 rounds, 396 pings
       OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
       nobody                            2    396          396      0 B  $0.00*
-      warmd itself, in eu-west-2                                        $0.75*
-      total                                                             $0.75*
+      warmd itself, in eu-west-2                                        $0.76*
+      total                                                             $0.76*
 
       ITEM                                                                      QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                     180  request           $0.00
@@ -89,7 +89,7 @@ fn a_plan_over_the_autumn_change() {
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s      1,088.0  GB-s              $0.01
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months          1  metric-month      $0.30
       warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
-      warmd itself: CloudWatch alarms, eu-west-2                                       1  alarm-month       $0.10
+      warmd itself: CloudWatch alarms, eu-west-2                                   1.100  alarm-month       $0.11
       warmd itself: PutMetricData requests, eu-west-2                              4,380  request           $0.04
       warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GB                $0.00
       warmd itself: EventBridge events, eu-west-2                                  4,380  event             $0.00
@@ -231,7 +231,7 @@ fn a_difference_is_a_line_per_target() {
       OWNER   COST BEFORE  COST AFTER
       nobody       $0.02*
       search                   $0.02*
-      total        $1.78*      $1.78*
+      total        $1.80*      $1.80*
 
       estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
     --- stderr
@@ -251,7 +251,7 @@ fn a_difference_is_a_line_per_target() {
     |---|---:|---:|
     | nobody | $0.02\* |  |
     | search |  | $0.02\* |
-    | total | $1.78\* | $1.78\* |
+    | total | $1.80\* | $1.80\* |
 
     estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
     --- stderr

@@ -228,7 +228,15 @@ fn alarms_watch_metrics_that_are_sent() {
     let template = template();
     let sent: BTreeSet<&str> =
         Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
-    for alarm in ["NoTickAlarm", "RoundsShortAlarm", "ConfigBehindAlarm", "NoTargetAlarm"] {
+    let short = properties(&template, "RoundsShortAlarm");
+    let watched = short["Metrics"].as_array().unwrap();
+    for (metric, name) in watched[1..].iter().zip([Metric::RoundsShort, Metric::RoundsUnfinished]) {
+        assert_eq!(metric["MetricStat"]["Metric"]["Namespace"], "MetricNamespace");
+        assert_eq!(metric["MetricStat"]["Metric"]["MetricName"], name.name());
+        assert_eq!(metric["MetricStat"]["Period"], 900, "it rings for one round in 15 minutes");
+    }
+    assert_eq!((watched.len(), &short["EvaluationPeriods"]), (3, &json!(1)));
+    for alarm in ["NoTickAlarm", "ConfigBehindAlarm", "NoTargetAlarm"] {
         let alarm = properties(&template, alarm);
         assert_eq!(alarm["Namespace"], "MetricNamespace");
         assert!(sent.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");

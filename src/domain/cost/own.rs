@@ -42,7 +42,7 @@ const DATA_PER_REQUEST: u64 = 1_000;
 const DASHBOARDS: u64 = 1;
 /// Metrics that the alarms of `template.yaml` watch: an alarm on an expression is billed once for each metric in it.
 /// Source: Amazon CloudWatch pricing, which is per alarm metric.
-const ALARM_METRICS: u64 = 10;
+const ALARM_METRICS: u64 = 11;
 
 /// Assumed: a tick in which nothing is due reads a cached configuration and sends one PutMetricData request, which
 /// takes tens of milliseconds from within the region.
@@ -131,7 +131,7 @@ mod tests {
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 6229.505859375 GB-s 0.08
         warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
-        warmd itself: CloudWatch alarms: 10 alarm-month 1.00
+        warmd itself: CloudWatch alarms: 11 alarm-month 1.10
         warmd itself: PutMetricData requests: 43800 request 0.44
         warmd itself: CloudWatch Logs: 0.042535364627838134765625 GB 0.02
         warmd itself: EventBridge events: 43800 event 0.04
