@@ -27,6 +27,7 @@ use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
 mod clocks;
 mod hung;
+mod soak;
 
 /// What the scripted Lambda does with the pings of one function.
 #[derive(Debug, Clone, Copy)]

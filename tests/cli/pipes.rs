@@ -24,7 +24,10 @@ fn many() -> String {
     let functions = (0..TARGETS).map(|index| {
         format!("  f{index}: {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n")
     });
-    format!("version: 1\ndefaults: {{ region: eu-west-2, interval: 1m }}\nfunctions:\n{}", functions.collect::<String>())
+    format!(
+        "version: 1\ndefaults: {{ region: eu-west-2, interval: 1m }}\nfunctions:\n{}",
+        functions.collect::<String>()
+    )
 }
 
 /// A daemon that ticks every second and logs what it records.

@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
+use warmd_fuzz::answer::parse;
 use warmd_fuzz::domain::protocol::Protocol;
-use warmd_fuzz::domain::round::{Answer, Attempt, Exchange, RoundReport, conclude};
+use warmd_fuzz::domain::round::{Answer, Attempt, Exchange, Known, RoundReport, conclude};
 
 /// Far more answers than a counter-example needs.
 const MOST_ANSWERS: usize = 64;
@@ -32,21 +35,17 @@ fn answer(text: &str) -> Answer {
     match status {
         "timeout" => Answer::TimedOut,
         "broken" => Answer::Broken { message: body.to_owned(), may_have_run: header("written").is_some() },
-        status => match status.parse() {
-            Ok(200) => Answer::Responded {
-                function_error: header("x-amz-function-error"),
-                log_result: header("x-amz-log-result").or(log),
-                payload: body.as_bytes().to_vec(),
-                executed_version: header("x-amz-executed-version"),
-                request_id: header("x-amzn-requestid"),
-            },
-            status => Answer::Refused {
-                status: status.unwrap_or_default(),
-                code: header("x-amzn-errortype"),
-                reason: header("reason"),
-                message: (!body.is_empty()).then(|| body.to_owned()),
-            },
-        },
+        status => {
+            let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
+            *response.status_mut() = status.parse().unwrap_or(StatusCode::IM_A_TEAPOT);
+            let log = log.as_ref().map(|log| ("x-amz-log-result", log.as_str()));
+            for (name, value) in headers.iter().copied().chain(log) {
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                    response.headers_mut().append(name, value);
+                }
+            }
+            parse(response)
+        }
     }
 }
 
@@ -60,12 +59,14 @@ fuzz_target!(|data: &[u8]| {
             let received = sent + Duration::from_millis(1 + (index as u64 % 5) * 40);
             conclude(&protocol, Exchange { sent, received, answer })
         });
-        let attempt = Attempt { hold: Some(Duration::from_millis(100)), pings: pings.collect() };
+        let hold = Duration::from_millis(100);
+        let (hold, handler_hold) = (Some(hold), protocol.handler_hold(hold));
+        let attempt = Attempt { hold, handler_hold, pings: pings.collect(), resent: 0 };
         let attempts = [attempt.clone(), attempt];
-        let report = RoundReport::new(3, &attempts, true);
+        let report = RoundReport::new(3, &attempts, true, Known::default());
         assert_eq!(report.pings as usize, answers.len() * 2);
         assert!(report.reached.is_none_or(|reached| reached <= report.pings));
-        assert!(report.requests <= report.pings);
+        assert!(report.requests + report.maybe_requests <= report.pings);
         for message in &report.messages {
             assert!(!message.is_empty());
         }

@@ -71,7 +71,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
                 keep_for: Some(rule.max_for),
                 reason: Some("why".to_owned()),
             };
-            requests.ask(&key(target), &asked, rule);
+            requests.ask(&key(target), &asked, rule, now);
+            requests.in_future(now);
         }
         with_requests(fleet, &requests, now);
         rewritten(&requests);
@@ -88,7 +89,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
     if let Some(mut served) = document::<Served>(data) {
         known = true;
-        for due in served.plan(fleet, minute, minute.plus(-1)) {
+        for due in served.plan(fleet, minute, minute.plus(-1), now) {
             assert!(due.index < fleet.targets.len());
         }
         for target in &fleet.targets {
@@ -96,7 +97,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             served.take_back(&key(target), minute, minute.plus(-5));
         }
         served.note_busy(fleet.targets.iter().map(|target| (target, now + TimeDelta::minutes(1))));
-        served.note(minute, &fleet.targets);
+        served.in_future(now);
+        served.claim(7, minute, minute.plus(-1), now, &fleet.targets);
+        served.renew(7, now);
+        served.settle(7, |key| key.len() % 2 == 0, now);
+        assert!(!served.is_claimed_by(7));
+        served.note(minute, &fleet.targets, now);
         rewritten(&served);
     }
     if let Some(mut shards) = document::<Shards>(data) {
@@ -114,7 +120,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if let Some(mut status) = document::<Status>(data) {
         known = true;
         status.merge(status.clone());
-        status.note_rounds(&[], now);
+        status.note_rounds(&[], now, now);
         rewritten(&status);
     }
     if known { Corpus::Keep } else { Corpus::Reject }

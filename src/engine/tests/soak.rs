@@ -1,0 +1,93 @@
+//! A day of the daemon, on virtual time, with functions that are sound, slow, hung, throttled, cut off and lying.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// The functions, what they do, and every how many minutes they are due.
+const FUNCTIONS: [(&str, Script, u32); 6] = [
+    ("sound", Script::Runs(Duration::from_millis(300)), 1),
+    ("slow", Script::Runs(Duration::from_secs(50)), 1),
+    ("hung", Script::Runs(Duration::from_secs(1_000_000)), 2),
+    ("throttled", Script::Throttles, 3),
+    ("cut-off", Script::Breaks, 4),
+    ("lying", Script::FreshIds, 5),
+];
+
+#[derive(Default)]
+struct Day {
+    minutes: AtomicI64,
+    reports: Mutex<Vec<TickReport>>,
+}
+
+impl Daemon for Day {
+    async fn due(&self, _: DateTime<Utc>, _: DateTime<Utc>) -> (Option<String>, Plan) {
+        let minute = self.minutes.fetch_add(1, Ordering::SeqCst);
+        let due = FUNCTIONS.iter().filter(|(_, _, every)| minute % i64::from(*every) == 0);
+        let due = due.map(|(name, _, every)| {
+            let due = super::due(name, 3);
+            Due { target: Arc::new(Target { interval_minutes: *every, ..Target::clone(&due.target) }), ..due }
+        });
+        (None, Plan::of(due.collect()))
+    }
+
+    async fn ticked(&self, _: &Plan, part: Part) {
+        // CloudWatch is slow too; what has to be recorded by then is.
+        let slow = Instant::now() + Duration::from_secs(15);
+        tokio::time::sleep_until(part.until.map_or(slow, |until| until.min(slow))).await;
+        self.reports.lock().unwrap().push(part.report);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_with_every_kind_of_function() {
+    const MINUTES: usize = 24 * 60;
+    let scripts: Vec<_> = FUNCTIONS.iter().map(|(name, script, _)| (*name, *script)).collect();
+    let (engine, scripted) = engine(&scripts, 20);
+    let (stopper, stop) = stop();
+    let clock =
+        Arc::new(Wall { start: at("2026-11-20T00:00:00Z"), began: Instant::now(), ahead: AtomicI64::new(0) });
+    let day = Arc::new(Day::default());
+    let daemon = tokio::spawn({
+        let day = Arc::clone(&day);
+        let cron = "0 * * * * *".parse::<cron::Schedule>().unwrap();
+        async move { daemon::run(engine, day, clock, &cron, stop, GRACE).await }
+    });
+    tokio::time::sleep(Duration::from_secs(60 * MINUTES as u64 - 30)).await;
+    stopper.stop();
+    let stopping = Instant::now();
+    assert_eq!(daemon.await.unwrap().lost_ticks, 0);
+    assert!(stopping.elapsed() <= GRACE, "{:?}", stopping.elapsed());
+
+    let reports = day.reports.lock().unwrap();
+    let mut reported: BTreeMap<&str, u32> = BTreeMap::new();
+    for report in reports.iter() {
+        for round in &report.rounds {
+            *reported.entry(&round.function).or_default() += round.pings;
+        }
+        for left in report.unfinished.iter().filter(|left| left.reason.may_have_sent()) {
+            *reported.entry(&left.function).or_default() += left.target;
+        }
+    }
+    // Every ping that was sent is in exactly one report.
+    let mut sent: BTreeMap<&str, u32> = BTreeMap::new();
+    let all = scripted.sent.lock().unwrap();
+    all.iter().for_each(|(name, _)| *sent.entry(name).or_default() += 1);
+    assert_eq!(reported, sent);
+
+    let rounds = |name: &str| {
+        let rounds = reports.iter().flat_map(|report| &report.rounds);
+        rounds.filter(|round| round.function == name).cloned().collect::<Vec<_>>()
+    };
+    let sound = rounds("sound");
+    assert_eq!(sound.len(), MINUTES, "nobody held it back for a minute");
+    assert!(sound.iter().all(|round| round.reached == Some(3)), "and every round is proven");
+    assert_eq!(rounds("slow").len(), MINUTES - 1, "the last one was cut off by the signal");
+    // A hung function: at most 3 pings for the 15 minutes that one may run.
+    let hung = sent["hung"];
+    assert!((3 * 24..=3 * 24 * 4 + 9).contains(&hung), "{hung} pings");
+    assert!(rounds("hung").iter().any(|round| round.skipped == Some(Skipped::InFlight)));
+    // Fresh ids are believed in two rounds, and prove nothing afterwards.
+    assert!(rounds("lying").iter().skip(2).all(|round| round.reached <= Some(1)));
+    assert!(rounds("cut-off").iter().all(|round| round.cost_usd.total.is_none()), "they may have run");
+}
