@@ -163,7 +163,7 @@ fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender
 /// The signed requests of a round.
 enum Requests {
     /// One for all pings.
-    Same(Signed),
+    Same(Box<Signed>),
     /// One for each ping, in the order of their indices. Never empty.
     Each(Vec<Signed>),
 }
@@ -172,7 +172,7 @@ impl Requests {
     async fn sign(clients: &Clients, round: &PingRound) -> Result<Self, String> {
         match (&round.payloads, round.wire.sign) {
             (Payloads::Same { payload, .. }, Sign::Round) => {
-                sign(clients, round, payload).await.map(Self::Same)
+                sign(clients, round, payload).await.map(|signed| Self::Same(Box::new(signed)))
             }
             (payloads, _) => {
                 let mut requests = Vec::with_capacity(payloads.pings() as usize);

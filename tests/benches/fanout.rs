@@ -59,7 +59,7 @@ fn main() {
             runtime().block_on(scene(endpoint, function, n.parse().unwrap()));
         }
         _ => {
-            compare();
+            runtime().block_on(compare());
             scenes();
             first_ping();
         }
@@ -192,7 +192,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
-fn compare() {
+async fn compare() {
     println!(
         "{ROUNDS} rounds a process, one after the other, and one after {} s; a {FUNCTION_MS} ms function; loopback",
         IDLE.as_secs()
@@ -219,7 +219,7 @@ fn compare() {
         }
         None => println!("(this machine allows no CPU quota: the line of a seventh of a core is left out)"),
     }
-    std::thread::sleep(IDLE);
+    tokio::time::sleep(IDLE).await;
     rows.iter_mut().for_each(Row::again);
     rows.into_iter().for_each(Row::print);
 }

@@ -40,7 +40,7 @@ pub(super) struct Opener {
 /// A new connection.
 pub(super) enum Opened {
     Http1(Http1),
-    Http2(NewHttp2),
+    Http2(Box<NewHttp2>),
 }
 
 /// An HTTP/2 connection whose SETTINGS have been read.
@@ -92,7 +92,9 @@ impl Opener {
         if is_http2 {
             let opening = timeout(HANDSHAKE_LIMIT, http2(transport));
             let opened = opening.await.map_err(|_| failed(OpenCause::Slow(HANDSHAKE_LIMIT)))?;
-            return opened.map(Opened::Http2).map_err(|error| failed(OpenCause::Http2(error)));
+            return opened
+                .map(|new| Opened::Http2(Box::new(new)))
+                .map_err(|error| failed(OpenCause::Http2(error)));
         }
         Http1::open(transport).await.map(Opened::Http1).map_err(|error| failed(OpenCause::Http(error)))
     }

@@ -258,7 +258,7 @@ impl ConnectionPool {
                     }
                 };
                 let idle = move || idle.upgrade().is_none_or(|pool| pool.forget_idle(id));
-                Status::Open(Handle::start(new, self.origin().clone(), closed, idle))
+                Status::Open(Handle::start(*new, self.origin().clone(), closed, idle))
             }
             Ok(Opened::Http1(connection)) => {
                 debug!(origin = %self.origin(), "the server speaks HTTP/1.1");
