@@ -11,7 +11,7 @@ use super::connector::{Failure, reasons};
 const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
     AWS_SECRET_ACCESS_KEY, or give the machine a role; --local needs none";
 
-/// What the SDK puts in front of the cause.
+/// Preambles that the SDK puts in front of a cause.
 const NOISE: [&str; 7] = [
     "an error occurred while loading credentials",
     "dispatch failure",

@@ -20,12 +20,12 @@ use crate::domain::function::Region;
 use crate::domain::round::{Answer, Exchange};
 use crate::engine::ports::{Lambda, Payloads, PingEnd, PingEnds, PingRound};
 
-/// How long a round waits for the next connection after the last one that became ready. Above the connect timeout, so
+/// The longest wait for the next connection of a round after the last one that became ready. Above the connect timeout, so
 /// that a connection that fails delays the others no longer than its failure takes to be known.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pings over HTTP/1.1 that share a task. A task each would cost more, one task for all would use one core.
 const HTTP1_GROUP: usize = 32;
-/// How often a ping looks for a connection: at first, after a stream that was refused, and after a connection that was
+/// The most searches of a ping for a connection: at first, after a stream that was refused, and after a connection that was
 /// closed before the ping was written to it.
 const MOST_TRIES: u8 = 3;
 
@@ -62,7 +62,7 @@ struct Ping {
     round: Arc<InFlight>,
 }
 
-/// What the pings of one round share after the release.
+/// State that the pings of one round share after the release.
 struct InFlight {
     released: Instant,
     deadline: Instant,

@@ -198,7 +198,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = values::cron,
         conflicts_with = "once")]
     pub cron: cron::Schedule,
-    /// How long SIGTERM leaves to rounds in flight and to the records: 1s to 15m. What it leaves behind is named.
+    /// Time that SIGTERM leaves to rounds in flight and to their records, from 1s to 15m. Rounds left behind are named.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::grace)]
     pub grace: Duration,
     /// Remembers requests, pauses and when targets were last served.

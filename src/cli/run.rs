@@ -95,10 +95,10 @@ struct Once<'o> {
     seen: Mutex<Seen>,
 }
 
-/// What came of the parts so far.
+/// The results of the parts so far.
 #[derive(Default)]
 struct Seen {
-    /// Whether the metrics of every part were sent.
+    /// The worst result of recording a part.
     recorded: Option<Recorded>,
     exit: Option<io::Result<Exit>>,
 }

@@ -74,7 +74,7 @@ wire! {
         memory: Memory,
         /// The functions' own timeout. 15m is assumed when none is given.
         timeout: Timeout,
-        /// Whether pings show up in the traces of functions with active tracing: `off` marks each ping as not sampled,
+        /// Visibility of pings in the traces of functions with active tracing: `off` marks each ping as not sampled,
         /// `inherit` leaves the trace header to the SDK. `off` when none is given.
         trace: TraceBy,
         /// The role to assume to reach the functions, in another account, say. The warmer's own when none is given.
@@ -91,7 +91,7 @@ wire! {
     struct LimitKeys [] {
         /// The most pings in flight at once. 500 when none is given.
         max_in_flight: Whole<1, MOST_CONCURRENCY>,
-        /// How many signatures a round has: `round` signs its request once and sends it for every ping; `ping` signs
+        /// The number of signatures of a round: `round` signs its request once and sends it for every ping; `ping` signs
         /// each. `round` when none is given.
         sign: SignBy,
         /// Which versions of HTTP carry pings: `auto` uses HTTP/2 where the server offers it; `http1` gives each ping
@@ -153,7 +153,7 @@ wire! {
         hold: Holding,
         /// The function's own timeout. 15m is assumed when none is given.
         timeout: Timeout,
-        /// Whether pings show up in the function's traces: `off` marks each ping as not sampled, `inherit` leaves the
+        /// Visibility of pings in the function's traces: `off` marks each ping as not sampled, `inherit` leaves the
         /// trace header to the SDK.
         trace: TraceBy,
         /// Time between two rounds of an open window, in whole minutes.

@@ -29,7 +29,7 @@ pub struct Fleet {
 pub struct Limits {
     /// The most pings in flight at once, 1 to 100,000. A round is never cut: rounds are packed into waves.
     pub max_in_flight: u32,
-    /// How the pings of a round reach Lambda.
+    /// The way in which the pings of a round reach Lambda.
     pub wire: WireSettings,
 }
 
@@ -39,16 +39,16 @@ impl Default for Limits {
     }
 }
 
-/// How the pings of a round reach Lambda.
+/// The way in which the pings of a round reach Lambda.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WireSettings {
-    /// How many signatures a round has.
+    /// The number of signatures of a round.
     pub sign: Sign,
     /// Which versions of HTTP carry pings.
     pub http: HttpVersions,
 }
 
-/// How many signatures a round has. A signature covers the payload, so pings with different payloads are always signed
+/// The number of signatures of a round. A signature covers the payload, so pings with different payloads are always signed
 /// one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sign {
@@ -69,7 +69,7 @@ pub enum HttpVersions {
     Http1,
 }
 
-/// Whether a function with active tracing records the pings that reach it.
+/// The visibility of pings in the traces of functions with active tracing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trace {
     /// No: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
@@ -149,7 +149,7 @@ pub struct Target {
     pub on_request: Option<OnRequest>,
     /// The role to assume to reach the function; none means the warmer's own.
     pub role: Option<Arc<Role>>,
-    /// Whether pings show up in traces.
+    /// The visibility of pings in traces.
     pub trace: Trace,
 }
 

@@ -28,7 +28,7 @@ pub struct PingRound {
     pub client_context: Option<String>,
     /// `X-Amzn-Trace-Id`; none leaves the header to the SDK.
     pub trace_id: Option<String>,
-    /// How the pings reach Lambda.
+    /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
     /// How long to wait for an answer, from the release. Above the target's own timeout.
     pub timeout: Duration,

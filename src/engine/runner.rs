@@ -38,7 +38,7 @@ pub(super) struct Round<'r> {
     pub id: &'r str,
     /// The tick's instant.
     pub now: DateTime<Utc>,
-    /// How the pings reach Lambda.
+    /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
     /// What is known of the target from earlier rounds.
     pub known: Known,

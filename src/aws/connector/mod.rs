@@ -1,7 +1,7 @@
 //! Connections to AWS, shared by the whole process.
 //!
 //! - [`Connector`] is the HTTP client under the SDK: HTTP/1.1, one connection per request in flight.
-//! - Pings go through the same [`ConnectionPool`]s: over HTTP/2 where the server offers it, a hundred streams on each
+//! - Pings go through the same connection pools: over HTTP/2 where the server offers it, a hundred streams on each
 //!   connection, otherwise over an HTTP/1.1 connection each. The SDK's default client puts all requests on one HTTP/2
 //!   connection, which Lambda limits to about 128 streams: of 300 pings only 128 were in flight at once.
 

@@ -26,7 +26,7 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// How connections to one origin are opened.
+/// Opens connections to one origin.
 #[derive(Debug)]
 pub(super) struct Opener {
     origin: Origin,

@@ -28,9 +28,9 @@ const OPENING: usize = 128;
 /// Streams of one HTTP/2 connection, unless the server allows fewer. Lambda allows about 128.
 pub const STREAMS_PER_CONNECTION: u32 = 100;
 const STREAMS: usize = STREAMS_PER_CONNECTION as usize;
-/// How long an origin that chose HTTP/1.1 is not offered HTTP/2 again.
+/// The time for which an origin that chose HTTP/1.1 is not offered HTTP/2 again.
 const HTTP1_REMEMBERED: Duration = Duration::from_secs(600);
-/// How often connections are looked for when those found turn out to be closed, to allow fewer streams, or to speak
+/// The most searches for connections, when those found turn out to be closed, to allow fewer streams, or to speak
 /// HTTP/1.1.
 const SEARCHES: usize = 4;
 
@@ -94,7 +94,7 @@ impl StreamSlot {
     }
 }
 
-/// What carries pings of a round.
+/// A carrier of pings of a round.
 pub(in crate::aws) enum Carrier {
     /// One ping.
     Http1(Http1),
@@ -110,7 +110,7 @@ pub(in crate::aws) enum Carrier {
 }
 
 impl Carrier {
-    /// How many pings it accounts for.
+    /// The number of pings that it accounts for.
     pub(in crate::aws) fn pings(&self) -> usize {
         match self {
             Self::Http1(_) => 1,
@@ -127,7 +127,7 @@ pub(in crate::aws) struct Streams {
 }
 
 impl Streams {
-    /// How many there are, at least 1.
+    /// The number of streams, at least 1.
     pub(in crate::aws) fn count(&self) -> usize {
         self.lease.streams
     }

@@ -491,7 +491,7 @@ impl Warmer {
     }
 }
 
-/// How many rounds of a tick were recorded before it ended: they come first in its report.
+/// The number of rounds of a tick that were recorded before it ended: they come first in its report.
 #[derive(Debug, Clone, Copy, Default)]
 struct FirstPart {
     rounds: usize,
@@ -499,7 +499,7 @@ struct FirstPart {
 }
 
 impl FirstPart {
-    /// What is still to be recorded of the tick.
+    /// Returns the part of the tick that is still to be recorded.
     fn rest<'r>(&self, report: &'r TickReport) -> Cow<'r, TickReport> {
         if self.rounds == 0 && self.unfinished == 0 {
             return Cow::Borrowed(report);
@@ -510,7 +510,7 @@ impl FirstPart {
         Cow::Owned(rest)
     }
 
-    /// What is counted once for a tick was counted with its first part.
+    /// Returns the share for the rest of a tick: figures that count once for a tick were sent with its first part.
     fn share(&self, share: Share) -> Share {
         if self.rounds == 0 && self.unfinished == 0 { share } else { Share::Part }
     }

@@ -72,7 +72,7 @@ words!(
 );
 
 words!(
-    /// How many signatures a round has.
+    /// The number of signatures of a round.
     SignBy(Sign), "`round` or `ping`", [("round", Sign::Round), ("ping", Sign::Ping)]
 );
 
@@ -82,7 +82,7 @@ words!(
 );
 
 words!(
-    /// Whether pings show up in traces.
+    /// The visibility of pings in traces.
     TraceBy(Trace), "`off` or `inherit`", [("off", Trace::Off), ("inherit", Trace::Inherit)]
 );
 
