@@ -130,3 +130,60 @@ impl HttpClient for Capture {
         SharedHttpConnector::new(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fleet::WireSettings;
+    use crate::domain::function::{FunctionRef, Region};
+    use crate::engine::ports::Payloads;
+
+    fn round(trace_id: Option<&str>) -> PingRound {
+        PingRound {
+            function: FunctionRef::parse("f:live").unwrap().identity(Region::parse("eu-west-2").unwrap()),
+            role: None,
+            payloads: Payloads::Same { payload: b"{}".to_vec(), pings: 3 },
+            client_context: None,
+            trace_id: trace_id.map(str::to_owned),
+            wire: WireSettings::default(),
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signed_request_is_sent_for_sixty_seconds() {
+        let clients = Clients::local("https://lambda.test:8443");
+        let signed = sign(&clients, &round(None), b"{}").await.unwrap();
+        assert_eq!(signed.origin.to_string(), "lambda.test:8443");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!signed.is_stale());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(signed.is_stale());
+    }
+
+    #[tokio::test]
+    async fn both_versions_of_http_carry_the_same_request() {
+        let clients = Clients::local("https://lambda.test:8443");
+        let signed = sign(&clients, &round(Some("Root=1-0-0;Sampled=0")), b"{}").await.unwrap();
+        let path = "/2015-03-31/functions/f/invocations?Qualifier=live";
+        assert_eq!(signed.http1.uri().to_string(), path);
+        assert_eq!(signed.http1.headers()[HOST], "lambda.test:8443");
+        assert_eq!(signed.http2.uri().to_string(), format!("https://lambda.test:8443{path}"));
+        assert!(!signed.http2.headers().contains_key(HOST));
+        for request in [&signed.http1, &signed.http2] {
+            let headers = request.headers();
+            assert_eq!(headers[TRACE_ID], "Root=1-0-0;Sampled=0");
+            assert!(!headers.contains_key(INVOCATION_ID));
+            let names = headers["authorization"].to_str().unwrap().to_owned();
+            assert!(names.contains("SignedHeaders=") && !names.contains(TRACE_ID), "{names}");
+        }
+        let inherited = sign(&clients, &round(None), b"{}").await.unwrap();
+        assert!(!inherited.http1.headers().contains_key(TRACE_ID));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_signed_has_a_reason() {
+        let clients = Clients::local("not a url");
+        assert!(!sign(&clients, &round(None), b"{}").await.unwrap_err().is_empty());
+    }
+}

@@ -145,3 +145,50 @@ fn not_sampled(now: DateTime<Utc>) -> String {
     let epoch = u32::try_from(now.timestamp()).unwrap_or_default();
     format!("Root=1-{epoch:08x}-{:024x};Sampled=0", rand::random::<u128>() >> 32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::function::{FunctionRef, Region};
+    use crate::domain::protocol::{CustomPayload, Protocol};
+
+    fn target() -> Target {
+        Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap())
+    }
+
+    fn request_of(target: &Target) -> PingRound {
+        let sent = Mutex::default();
+        let round = Round {
+            target,
+            concurrency: 3,
+            id: "r",
+            now: "2026-11-20T09:00:00Z".parse().unwrap(),
+            wire: WireSettings::default(),
+            known: Known::default(),
+            answers: AnswerTimes::default(),
+            sent: &sent,
+        };
+        request(round, Duration::from_millis(100))
+    }
+
+    #[test]
+    fn pings_are_not_sampled_unless_the_header_is_left_to_the_sdk() {
+        let id = request_of(&target()).trace_id.unwrap();
+        let root = id.strip_prefix("Root=1-").and_then(|rest| rest.strip_suffix(";Sampled=0")).unwrap();
+        // 2026-11-20T09:00:00Z, and 96 random bits.
+        let (epoch, random) = root.split_once('-').unwrap();
+        assert_eq!(u32::from_str_radix(epoch, 16), Ok(1_795_165_200));
+        assert!(random.len() == 24 && random.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
+        assert_ne!(request_of(&target()).trace_id.unwrap(), id, "each round is a trace of its own");
+        assert_eq!(request_of(&Target { trace: Trace::Inherit, ..target() }).trace_id, None);
+    }
+
+    #[test]
+    fn only_payloads_with_an_index_differ_by_ping() {
+        assert!(matches!(request_of(&target()).payloads, Payloads::Same { pings: 3, .. }));
+        let custom = CustomPayload::parse(serde_json::json!({ "n": "{{index}}" })).unwrap();
+        let indexed = Target { protocol: Protocol::Custom(custom), ..target() };
+        let each = [&br#"{"n":0}"#[..], br#"{"n":1}"#, br#"{"n":2}"#].map(<[u8]>::to_vec).to_vec();
+        assert_eq!(request_of(&indexed).payloads, Payloads::Each(each));
+    }
+}

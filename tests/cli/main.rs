@@ -5,6 +5,7 @@ mod cost;
 mod daemon;
 mod deploy;
 mod hostile;
+mod kills;
 mod live;
 mod pipes;
 mod plan;
