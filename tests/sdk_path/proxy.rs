@@ -96,6 +96,18 @@ async fn a_refusal_of_the_proxy_is_named_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_cannot_be_reached_is_named() {
+    let dialer = Dialer::custom(|_: &str, _| async {
+        Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionRefused.into())
+    });
+    let connector = Connector::new(dialer, Roots::Native, Proxies::new("http://proxy.corp:3128", ""));
+    let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://lambda.test", connector)));
+    let (_, exchanges) = round(&lambda, pings("f", 1)).await;
+    let message = "connect to lambda.test:443: proxy proxy.corp:3128: connection refused".to_owned();
+    assert_eq!(exchanges[0].answer, Answer::Broken { message, may_have_run: false });
+}
+
+#[tokio::test]
 #[ignore = "run by other tests, in a process of its own"]
 async fn child_sends_one_ping() {
     let lambda = AwsLambda::new(Arc::new(Clients::load().await));

@@ -72,8 +72,14 @@ impl Opener {
             Ok(proxy) => proxy.as_ref(),
             Err(reason) => return Err(failed(OpenCause::Proxy(reason.clone()))),
         };
-        let mut transport =
-            self.dial(proxy.map_or(&self.origin, |proxy| &proxy.origin), limit).await.map_err(failed)?;
+        let dialed = match proxy {
+            None => self.dial(&self.origin, limit).await,
+            Some(proxy) => {
+                let named = |cause| OpenCause::Proxy(format!("proxy {}: {cause}", proxy.origin));
+                self.dial(&proxy.origin, limit).await.map_err(named)
+            }
+        };
+        let mut transport = dialed.map_err(failed)?;
         if let Some(proxy) = proxy {
             if proxy.origin.tls {
                 transport = self.secure(transport, &proxy.origin, Offer::Http1).await.map_err(failed)?.0;
