@@ -344,8 +344,14 @@ async fn an_idle_connection_that_is_silent_is_replaced_within_a_second() {
     let (_, exchanges) = round(&lambda, pings("f", 20)).await;
     assert!(exchanges.iter().all(responded));
     sleep(Duration::from_secs(60)).await;
-    let (began, exchanges) = round(&lambda, pings("f", 20)).await;
-    assert!(exchanges.iter().all(responded), "{exchanges:?}");
+    // Several rounds find the same connection: none of them relies on it unproven.
+    let began = Instant::now();
+    let rounds: Vec<_> = (0..4).map(|_| lambda.send(pings("f", 5))).collect();
+    for mut ends in rounds {
+        while let Some(end) = ends.recv().await {
+            assert!(responded(&end.exchange), "{end:?}");
+        }
+    }
     assert_eq!(began.elapsed(), Duration::from_secs(1));
     assert_eq!(seen.counts(), (2, 40));
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Ping as HealthCheck, PingPong, Reason};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::body::{Collector, Wanted};
@@ -21,7 +21,8 @@ use super::{Failure, KEPT_OF_A_PING};
 
 /// An idle connection is closed after this time. NAT gateways drop a silent connection after 350 s.
 const IDLE_LIFE: Duration = Duration::from_secs(300);
-/// The longest that an idle connection may take to answer a PING before it is reused.
+/// The longest that a connection may take to answer a PING before it is reused, and the time for which that proves that
+/// it is alive.
 const HEALTH_CHECK_LIMIT: Duration = Duration::from_secs(1);
 
 /// A ping on its way: the end of it is reported through its [`Report`].
@@ -66,8 +67,16 @@ pub(super) enum Command {
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     commands: mpsc::UnboundedSender<Command>,
+    health: Arc<Mutex<Health>>,
     /// Streams that may be open at once, at least 1.
     pub streams: usize,
+}
+
+/// The latest proof that a connection is alive.
+#[derive(Debug, Clone, Copy)]
+enum Health {
+    AliveAt(Instant),
+    Dead,
 }
 
 impl Handle {
@@ -84,14 +93,24 @@ impl Handle {
             drive(new, Arc::new(origin), received, idle).await;
             closed();
         });
-        Self { commands, streams }
+        Self { commands, health: Arc::new(Mutex::new(Health::AliveAt(Instant::now()))), streams }
     }
 
-    /// Returns true when the server answers a PING in time.
+    /// Returns true when the connection was opened within the last second, or when the server answers a PING in time.
+    /// Rounds that ask at the same time share one PING.
     pub(super) async fn is_alive(&self) -> bool {
-        let (answered, answer) = oneshot::channel();
-        self.commands.send(Command::Check(answered)).is_ok()
-            && matches!(timeout(HEALTH_CHECK_LIMIT, answer).await, Ok(Ok(())))
+        let mut health = self.health.lock().await;
+        match *health {
+            Health::Dead => false,
+            Health::AliveAt(proven) if proven.elapsed() < HEALTH_CHECK_LIMIT => true,
+            Health::AliveAt(_) => {
+                let (answered, answer) = oneshot::channel();
+                let is_alive = self.commands.send(Command::Check(answered)).is_ok()
+                    && matches!(timeout(HEALTH_CHECK_LIMIT, answer).await, Ok(Ok(())));
+                *health = if is_alive { Health::AliveAt(Instant::now()) } else { Health::Dead };
+                is_alive
+            }
+        }
     }
 
     /// Sends pings, together, on streams of `lease`.

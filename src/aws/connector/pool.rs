@@ -142,8 +142,6 @@ impl Streams {
 struct Reserved {
     lease: Lease,
     status: watch::Receiver<Status>,
-    /// True when the connection was open and idle: it has to prove that it is alive.
-    was_idle: bool,
 }
 
 impl ConnectionPool {
@@ -216,20 +214,19 @@ impl ConnectionPool {
         let mut state = self.state();
         let state = &mut *state;
         let mut reserved = Vec::new();
-        let mut promise = |entry: &mut Entry, streams: usize, was_idle| {
+        let mut promise = |entry: &mut Entry, streams: usize| {
             entry.in_use += streams;
             let lease = Lease { pool: Arc::clone(self), id: entry.id, streams };
-            reserved.push(Reserved { lease, status: entry.status.clone(), was_idle });
+            reserved.push(Reserved { lease, status: entry.status.clone() });
         };
         for entry in &mut state.http2 {
-            let (limit, is_open) = match &*entry.status.borrow() {
-                Status::Open(handle) => (handle.streams.min(STREAMS), true),
-                _ => (state.streams, false),
+            let limit = match &*entry.status.borrow() {
+                Status::Open(handle) => handle.streams.min(STREAMS),
+                _ => state.streams,
             };
             let streams = limit.saturating_sub(entry.in_use).min(missing);
             if streams > 0 {
-                let was_idle = is_open && entry.in_use == 0;
-                promise(entry, streams, was_idle);
+                promise(entry, streams);
                 missing -= streams;
             }
         }
@@ -239,7 +236,7 @@ impl ConnectionPool {
             let (sender, status) = watch::channel(Status::Opening);
             let mut entry = Entry { id: state.next_id, in_use: 0, status };
             state.next_id += 1;
-            promise(&mut entry, streams, false);
+            promise(&mut entry, streams);
             tokio::spawn(Arc::clone(self).open_http2(entry.id, sender));
             state.http2.push(entry);
         }
@@ -409,8 +406,8 @@ impl Reserved {
                 (Some(Carrier::Failed { pings: streams, reason }), 0)
             }
             Status::Open(handle) => {
-                if self.was_idle && !handle.is_alive().await {
-                    debug!(origin = %self.lease.pool.origin(), "an idle HTTP/2 connection is dead");
+                if !handle.is_alive().await {
+                    debug!(origin = %self.lease.pool.origin(), "an open HTTP/2 connection is dead");
                     self.lease.retire();
                     return (None, streams);
                 }
