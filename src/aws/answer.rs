@@ -9,6 +9,9 @@ use crate::domain::round::Answer;
 /// The part of an unreadable answer's body that is shown, characters.
 const EXCERPT: usize = 200;
 
+/// The longest version that is believed, bytes: Lambda's are numbers and `$LATEST`.
+const LONGEST_VERSION: usize = 64;
+
 /// The answer that an HTTP response to an Invoke is. A body that was cut still gives its answer.
 pub fn parse(response: Response<Bytes>) -> Answer {
     let (head, body) = response.into_parts();
@@ -56,7 +59,8 @@ fn responded(headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
     Ok(Answer::Responded {
         function_error: only(headers, "x-amz-function-error")?,
         log_result: only(headers, "x-amz-log-result")?,
-        executed_version: only(headers, "x-amz-executed-version")?,
+        executed_version: only(headers, "x-amz-executed-version")?
+            .filter(|version| version.len() <= LONGEST_VERSION),
         request_id: first(headers, "x-amzn-requestid").or_else(|| first(headers, "x-amz-request-id")),
         payload: body.into(),
     })

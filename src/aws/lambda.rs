@@ -346,3 +346,28 @@ async fn over_http1(pool: Arc<ConnectionPool>, group: Vec<(Http1, Outgoing)>) {
         group.into_iter().map(|(connection, ping)| ping_http1(&pool, connection, ping)).collect();
     while pings.next().await.is_some() {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fleet::WireSettings;
+    use crate::domain::function::FunctionRef;
+
+    #[tokio::test]
+    async fn every_ping_is_signed_when_the_configuration_says_so() {
+        let clients = Clients::local("https://lambda.test");
+        let mut round = PingRound {
+            function: FunctionRef::parse("f").unwrap().identity(Region::parse("eu-west-2").unwrap()),
+            role: None,
+            payloads: Payloads::Same { payload: b"{}".to_vec(), pings: 10 },
+            client_context: None,
+            trace_id: None,
+            wire: WireSettings::default(),
+            timeout: Duration::from_secs(30),
+        };
+        assert!(matches!(Requests::sign(&clients, &round).await, Ok(Requests::Same(_))));
+        round.wire.sign = Sign::Ping;
+        let Ok(Requests::Each(requests)) = Requests::sign(&clients, &round).await else { panic!() };
+        assert_eq!(requests.len(), 10);
+    }
+}

@@ -25,6 +25,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// of a connection. A hundred answers with 4 KB of log arrive without a pause.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// The largest headers accepted, bytes. Lambda's longest is the log tail, 4 KB in base64.
+const HEADERS: u32 = 64 << 10;
 
 /// Opens connections to one origin.
 #[derive(Debug)]
@@ -146,6 +148,7 @@ async fn http2(transport: Box<dyn Transport>) -> Result<NewHttp2, h2::Error> {
         .initial_max_send_streams(0)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADERS)
         .enable_push(false)
         .handshake(transport)
         .await?;
