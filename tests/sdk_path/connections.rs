@@ -11,7 +11,7 @@ use warmd::domain::round::{Answer, Exchange};
 use warmd::engine::ports::PingRound;
 
 use crate::server::{Server, answer, trust};
-use crate::{lambda_through, one, ping, pings, round};
+use crate::{freeze, lambda_through, one, ping, pings, round};
 
 fn responded(exchange: &Exchange) -> bool {
     matches!(exchange.answer, Answer::Responded { .. })
@@ -230,14 +230,6 @@ async fn a_connection_is_used_again_unless_it_was_idle_for_more_than_five_second
         assert_eq!(server.seen.connections(), connections, "after {pause} ms");
     }
     assert_eq!(server.seen.count(), 4);
-}
-
-/// As when Lambda freezes the process: time has passed, and no timer has run.
-fn freeze(by: Duration) {
-    let mut advance = std::pin::pin!(tokio::time::advance(by));
-    // Its first step moves the clock; in the next it would let timers run.
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(advance.as_mut().poll(&mut context).is_pending());
 }
 
 #[tokio::test(start_paused = true)]

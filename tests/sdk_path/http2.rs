@@ -18,7 +18,7 @@ use warmd::domain::round::{Answer, Exchange};
 use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
 use crate::server::{Server, answer, trust};
-use crate::{deliveries, ping, pings, round};
+use crate::{deliveries, freeze, ping, pings, round};
 
 type Wire = Connection<TlsStream<DuplexStream>, Bytes>;
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);
@@ -306,13 +306,6 @@ async fn a_hung_ping_occupies_a_stream_until_its_timeout_and_not_its_connection(
     let (_, exchanges) = round(&lambda, pings("g", 100)).await;
     assert!(exchanges.iter().all(responded));
     assert_eq!(seen.counts().0, 1, "with all its streams");
-}
-
-/// Moves the clock without running timers, as when Lambda freezes the process.
-fn freeze(by: Duration) {
-    let mut advance = std::pin::pin!(tokio::time::advance(by));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(advance.as_mut().poll(&mut context).is_pending());
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,3 +76,11 @@ async fn round(lambda: &AwsLambda, round: PingRound) -> (Instant, Vec<Exchange>)
 async fn one(lambda: &AwsLambda, ping: PingRound) -> Exchange {
     round(lambda, ping).await.1.remove(0)
 }
+
+/// Moves the clock without running timers, as when Lambda freezes the process.
+fn freeze(by: Duration) {
+    let mut advance = std::pin::pin!(tokio::time::advance(by));
+    // Its first step moves the clock; in the next it would let timers run.
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(advance.as_mut().poll(&mut context).is_pending());
+}

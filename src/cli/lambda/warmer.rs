@@ -1,8 +1,8 @@
 //! Serving events.
 
 mod bus;
+mod rounds;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
@@ -42,7 +42,6 @@ use crate::engine::keeper::{Cause, Keeper, Lasting, Plan, StoreHealth};
 use crate::engine::ports::Clock;
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::state::update;
-use crate::engine::stop::stop;
 use crate::engine::tick::{Due, Engine};
 
 /// How many minutes are remembered as served.
@@ -415,56 +414,6 @@ impl Warmer {
         allowed
     }
 
-    /// Runs rounds within the invocation's time. Those that were not released are handed on, as often as they may be.
-    /// When some take long, what has ended is recorded before; the second value is what was.
-    async fn rounds(
-        &self,
-        fleet: &Fleet,
-        shard: &Shard,
-        due: Vec<Due>,
-        share: Share,
-        invoked: &Invoked<'_>,
-    ) -> (TickReport, FirstPart) {
-        let (stopper, stop) = stop();
-        let cutoff = invoked.start + invoked.share.wait;
-        let mut running = self.engine.start(shard.tick, Some(fleet.hash.clone()), due.clone(), &stop);
-        let stopping = async {
-            tokio::time::sleep_until(invoked.start + invoked.share.release).await;
-            stopper.stop();
-            std::future::pending::<()>().await
-        };
-        let running = async {
-            let partial_at = running.partial_at();
-            let all_ended = running.wait(Some(partial_at.min(cutoff))).await;
-            let mut first = None;
-            if !all_ended && partial_at < cutoff {
-                let report = running.partial();
-                // Side by side: a slow record must not delay the end of the rounds.
-                tokio::join!(
-                    self.record(fleet, &report, share, StoreHealth::Sound, invoked),
-                    running.wait(Some(cutoff)),
-                );
-                first = Some(report);
-            }
-            let mut report = running.finish();
-            let mut part = FirstPart::default();
-            if let Some(first) = first {
-                part = FirstPart { rounds: first.rounds.len(), unfinished: first.unfinished.len() };
-                report.rounds.splice(0..0, first.rounds);
-                report.unfinished.splice(0..0, first.unfinished);
-            }
-            (report, part)
-        };
-        let (mut report, part) = tokio::select! {
-            ended = running => ended,
-            () = stopping => (nothing(shard.tick, fleet), FirstPart::default()),
-        };
-        if self.settings.bus.is_some() {
-            self.hand_on(fleet, shard, &due, &mut report, invoked).await;
-        }
-        (report, part)
-    }
-
     fn circumstances(&self, share: Share, health: StoreHealth) -> Circumstances {
         let age = self.in_force.behind_since().map(|since| SystemClock.now().signed_duration_since(since));
         let config_age = age.map(|age| age.to_std().unwrap_or_default());
@@ -488,31 +437,6 @@ impl Warmer {
         let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
         let until = invoked.until(invoked.share.record);
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
-    }
-}
-
-/// The number of rounds of a tick that were recorded before it ended: they come first in its report.
-#[derive(Debug, Clone, Copy, Default)]
-struct FirstPart {
-    rounds: usize,
-    unfinished: usize,
-}
-
-impl FirstPart {
-    /// Returns the part of the tick that is still to be recorded.
-    fn rest<'r>(&self, report: &'r TickReport) -> Cow<'r, TickReport> {
-        if self.rounds == 0 && self.unfinished == 0 {
-            return Cow::Borrowed(report);
-        }
-        let mut rest = report.clone();
-        rest.rounds.drain(..self.rounds);
-        rest.unfinished.drain(..self.unfinished);
-        Cow::Owned(rest)
-    }
-
-    /// Returns the share for the rest of a tick: figures that count once for a tick were sent with its first part.
-    fn share(&self, share: Share) -> Share {
-        if self.rounds == 0 && self.unfinished == 0 { share } else { Share::Part }
     }
 }
 

@@ -1,0 +1,119 @@
+//! The rounds of an invocation, within its time.
+
+use std::borrow::Cow;
+
+use super::{Invoked, Warmer, nothing};
+use crate::domain::fleet::Fleet;
+use crate::domain::metrics::Share;
+use crate::domain::shard::Shard;
+use crate::domain::tick::TickReport;
+use crate::engine::keeper::StoreHealth;
+use crate::engine::stop::stop;
+use crate::engine::tick::Due;
+
+/// The number of rounds of a tick that were recorded before it ended: they come first in its report.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FirstPart {
+    rounds: usize,
+    unfinished: usize,
+}
+
+impl FirstPart {
+    /// Returns the part of the tick that is still to be recorded.
+    pub(super) fn rest<'r>(&self, report: &'r TickReport) -> Cow<'r, TickReport> {
+        if self.rounds == 0 && self.unfinished == 0 {
+            return Cow::Borrowed(report);
+        }
+        let mut rest = report.clone();
+        rest.rounds.drain(..self.rounds);
+        rest.unfinished.drain(..self.unfinished);
+        Cow::Owned(rest)
+    }
+
+    /// Returns the share for the rest of a tick: figures that count once for a tick were sent with its first part.
+    pub(super) fn share(&self, share: Share) -> Share {
+        if self.rounds == 0 && self.unfinished == 0 { share } else { Share::Part }
+    }
+}
+
+impl Warmer {
+    /// Runs rounds within the invocation's time. Those that were not released are handed on, as often as they may be.
+    /// When some take long, what has ended is recorded before; the second value is what was.
+    pub(super) async fn rounds(
+        &self,
+        fleet: &Fleet,
+        shard: &Shard,
+        due: Vec<Due>,
+        share: Share,
+        invoked: &Invoked<'_>,
+    ) -> (TickReport, FirstPart) {
+        let (stopper, stop) = stop();
+        let cutoff = invoked.start + invoked.share.wait;
+        let mut running = self.engine.start(shard.tick, Some(fleet.hash.clone()), due.clone(), &stop);
+        let stopping = async {
+            tokio::time::sleep_until(invoked.start + invoked.share.release).await;
+            stopper.stop();
+            std::future::pending::<()>().await
+        };
+        let running = async {
+            let partial_at = running.partial_at();
+            let all_ended = running.wait(Some(partial_at.min(cutoff))).await;
+            let mut first = None;
+            if !all_ended && partial_at < cutoff {
+                let report = running.partial();
+                // Side by side: a slow record must not delay the end of the rounds.
+                tokio::join!(
+                    self.record(fleet, &report, share, StoreHealth::Sound, invoked),
+                    running.wait(Some(cutoff)),
+                );
+                first = Some(report);
+            }
+            let mut report = running.finish();
+            let mut part = FirstPart::default();
+            if let Some(first) = first {
+                part = FirstPart { rounds: first.rounds.len(), unfinished: first.unfinished.len() };
+                report.rounds.splice(0..0, first.rounds);
+                report.unfinished.splice(0..0, first.unfinished);
+            }
+            (report, part)
+        };
+        let (mut report, part) = tokio::select! {
+            ended = running => ended,
+            () = stopping => (nothing(shard.tick, fleet), FirstPart::default()),
+        };
+        if self.settings.bus.is_some() {
+            self.hand_on(fleet, shard, &due, &mut report, invoked).await;
+        }
+        (report, part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fleet::Target;
+    use crate::domain::tick::{RoundRecord, Skipped, Unfinished, UnfinishedReason};
+
+    #[test]
+    fn what_was_recorded_first_is_not_recorded_again() {
+        let target = |name: &str| Target::example(name, "eu-west-2", Vec::new());
+        let round = |name: &str| RoundRecord::skipped(&target(name), 1, Skipped::Paused);
+        let left = |name: &str| Unfinished::new(&target(name), 1, UnfinishedReason::InFlight);
+        let report = TickReport {
+            tick: "2026-11-20T09:00:00Z".parse().unwrap(),
+            config: None,
+            duration_ms: 1,
+            partial: false,
+            rounds: ["a", "b", "c"].map(round).to_vec(),
+            unfinished: ["d", "e"].map(left).to_vec(),
+        };
+        let none = FirstPart::default();
+        assert_eq!((none.rest(&report).as_ref(), none.share(Share::Whole)), (&report, Share::Whole));
+        let first = FirstPart { rounds: 2, unfinished: 1 };
+        let rest = first.rest(&report);
+        let names =
+            |rounds: &[RoundRecord]| rounds.iter().map(|round| round.function.clone()).collect::<Vec<_>>();
+        assert_eq!((names(&rest.rounds), rest.unfinished[0].function.as_str()), (vec!["c".to_owned()], "e"));
+        assert_eq!((rest.unfinished.len(), first.share(Share::Whole)), (1, Share::Part));
+    }
+}
