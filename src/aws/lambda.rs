@@ -58,6 +58,8 @@ impl Lambda for AwsLambda {
 struct Ping {
     index: u32,
     tries: u8,
+    was_refused: bool,
+    /// True once it was sent after a refusal.
     resent: bool,
     round: Arc<InFlight>,
 }
@@ -65,7 +67,6 @@ struct Ping {
 /// State that the pings of one round share after the release.
 struct InFlight {
     released: Instant,
-    deadline: Instant,
     limit: Duration,
     deliveries: mpsc::UnboundedSender<PingEnd>,
     /// Pings that look for another connection. Closed when the last ping has ended.
@@ -105,11 +106,11 @@ impl Report for Ping {
             Reply::Answered(response) => ping.deliver(sent, received, answer::parse(response)),
             Reply::NotSent(reason) => ping.retry(reason),
             // Once more, and no oftener.
-            Reply::NotProcessed(reason) if ping.resent => {
+            Reply::NotProcessed(reason) if ping.was_refused => {
                 ping.not_sent(format!("the server refused the request twice: {reason}"));
             }
             Reply::NotProcessed(reason) => {
-                ping.resent = true;
+                ping.was_refused = true;
                 ping.retry(reason);
             }
             Reply::Failed(failure) => {
@@ -221,6 +222,16 @@ impl Search {
         tokio::spawn(Arc::clone(&self.pool).acquire(pings, self.http, self.found.clone()));
     }
 
+    /// The carriers that wait to be taken.
+    fn found_already(&mut self) -> Vec<Carrier> {
+        let mut found = Vec::new();
+        while let Ok(carrier) = self.carriers.try_recv() {
+            self.missing = self.missing.saturating_sub(carrier.pings());
+            found.push(carrier);
+        }
+        found
+    }
+
     /// The next carrier. Waits for ever when nothing is missing.
     async fn next(&mut self) -> Carrier {
         if self.missing > 0
@@ -245,12 +256,20 @@ impl Dispatch {
     async fn run(mut self, deliveries: mpsc::UnboundedSender<PingEnd>) {
         let ready = self.gather().await;
         self.renew().await;
+        if deliveries.is_closed() {
+            // The round was given up; what nobody waits for is not sent.
+            return;
+        }
+        let abandoned = deliveries.downgrade();
         let (again, mut repeated) = mpsc::unbounded_channel();
         let released = Instant::now();
         let limit = self.round.timeout;
-        let shared = InFlight { released, deadline: released + limit, limit, deliveries, again };
+        let shared = InFlight { released, limit, deliveries, again };
         let shared = Arc::new(shared);
-        let ping = |index| Ping { index, tries: 1, resent: false, round: Arc::clone(&shared) };
+        let ping = |index| {
+            let round = Arc::clone(&shared);
+            Ping { index, tries: 1, was_refused: false, resent: false, round }
+        };
         let mut queue: VecDeque<Ping> = (0..self.round.payloads.pings()).map(ping).collect();
         // From here on only pings keep it: when the last one has ended, `repeated` is closed.
         drop(shared);
@@ -259,7 +278,13 @@ impl Dispatch {
             tokio::select! {
                 carrier = self.search.next(), if !queue.is_empty() => {
                     self.renew().await;
-                    self.send(vec![carrier], &mut queue);
+                    if abandoned.upgrade().is_none_or(|deliveries| deliveries.is_closed()) {
+                        return;
+                    }
+                    // What became ready in the same moment leaves in the same moment.
+                    let mut carriers = vec![carrier];
+                    carriers.extend(self.search.found_already());
+                    self.send(carriers, &mut queue);
                 }
                 ping = repeated.recv() => {
                     let Some(ping) = ping else { return };
@@ -279,11 +304,19 @@ impl Dispatch {
     /// The barrier: waits until there is a connection for every ping, or none has become ready for too long.
     async fn gather(&mut self) -> Vec<Carrier> {
         let mut ready = Vec::new();
-        let mut latest = Instant::now();
+        // Opening has time limits of its own: until a connection is ready there is nothing that could leave.
+        let mut latest = None;
         while self.search.missing > 0 {
-            let Ok(carrier) = timeout_at(latest + PATIENCE, self.search.next()).await else { break };
+            let next = self.search.next();
+            let carrier = match latest {
+                None => next.await,
+                Some(latest) => match timeout_at(latest + PATIENCE, next).await {
+                    Ok(carrier) => carrier,
+                    Err(_) => break,
+                },
+            };
             if !matches!(carrier, Carrier::Failed { .. }) {
-                latest = Instant::now();
+                latest = Some(Instant::now());
             }
             ready.push(carrier);
         }
@@ -333,9 +366,12 @@ impl Dispatch {
         }
     }
 
-    fn outgoing(&self, ping: Ping, request: impl Fn(&Signed) -> &http::Request<()>) -> Outgoing {
+    fn outgoing(&self, mut ping: Ping, request: impl Fn(&Signed) -> &http::Request<()>) -> Outgoing {
+        ping.resent = ping.was_refused;
         let signed = self.requests.of(ping.index as usize);
-        let (deadline, limit) = (ping.round.deadline, ping.round.limit);
+        // From when it is sent: one that found its connection late may run as long as the others.
+        let limit = ping.round.limit;
+        let deadline = Instant::now() + limit;
         let (request, body) = (request(signed).clone(), signed.body.clone());
         Outgoing { request, body, deadline, limit, report: Box::new(ping) }
     }

@@ -19,11 +19,12 @@ use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
 use super::run::{insisted, no_targets};
 use super::signals::Termination;
-use super::store::{Store, unavailable};
+use super::store::{Store, halfway, time_of_record, unavailable};
 use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
 use crate::domain::metrics::{Circumstances, Share};
 use crate::domain::schedule::Minute;
+use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
 use crate::engine::keeper::{Cause, Keeper, Plan};
 use crate::engine::ports::Clock;
@@ -112,18 +113,22 @@ impl Daemon for Shared {
     }
 
     async fn ticked(&self, plan: &Plan, part: Part) {
-        let Part { report, is_first, whole, until } = part;
+        let Part { report, is_first, whole, running, until } = part;
         let now = SystemClock.now();
         let behind_since = self.0.in_force.behind_since();
         let settings = self.0.in_force.fleet().metrics.clone();
-        let within = Instant::now() + PATIENCE;
-        let until = until.map_or(within, |until| until.min(within));
+        let until = until.min(Instant::now() + PATIENCE);
         let mut health = plan.health;
-        if let Some(whole) = &whole {
-            let cause = Cause::Schedule { config_behind_since: behind_since };
-            // The store has a deadline of its own.
-            health = health.and(self.0.keeper.note(plan, &plan.due, whole, cause, now).await);
-        }
+        let noting = async {
+            match &whole {
+                Some(whole) => {
+                    let cause = Cause::Schedule { config_behind_since: behind_since };
+                    self.0.keeper.note(plan, &plan.due, whole, cause, now).await
+                }
+                None => self.0.keeper.note_part(plan, &running, &report, &plan.due, now).await,
+            }
+        };
+        health = health.and(halfway(until, noting).await);
         let circumstances = if is_first {
             let age = behind_since.map(|since| now.signed_duration_since(since).to_std().unwrap_or_default());
             let state_unavailable = unavailable(health);
@@ -137,7 +142,9 @@ impl Daemon for Shared {
                 ..Circumstances::default()
             }
         };
-        match self.0.recorder.record(&report, &settings, circumstances, until).await {
+        // What ends long after its tick counts when it ends: alarms look at the latest minutes.
+        let recorded = TickReport { tick: time_of_record(&report, now), ..report.clone() };
+        match self.0.recorder.record(&recorded, &settings, circumstances, until).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has logged it.
             Recorded::FellBack | Recorded::Lost => {}

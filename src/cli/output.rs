@@ -103,7 +103,8 @@ pub fn finish(exit: Exit) -> io::Result<Delivered> {
     }
     Ok(match written {
         false => Delivered::Abandoned,
-        true if threads.stdout.is_closed() => Delivered::Closed,
+        // A daemon goes on without a reader: its exit code is not the reader's affair.
+        true if threads.stdout.is_closed() && threads.overflow == Overflow::Keep => Delivered::Closed,
         true => Delivered::Done,
     })
 }

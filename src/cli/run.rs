@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::output::{Stderr, complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
-use super::store::{Store, unavailable};
+use super::store::{Store, halfway, time_of_record, unavailable};
 use super::values::Regions;
 use super::wiring::World;
 use crate::aws::CloudWatch;
@@ -131,12 +131,14 @@ impl Once<'_> {
         until: Instant,
     ) -> Recorded {
         // `--at` decides what is due, but the pings were real and were now.
-        let at = if self.args.at.is_none() { report.tick } else { SystemClock.now() };
+        let now = SystemClock.now();
+        let at = if self.args.at.is_none() { time_of_record(report, now) } else { now };
         let recorded = TickReport { tick: at, ..report.clone() };
         // One by hand would tell whoever watches for missing ticks that the schedule runs.
         let is_scheduled = self.args.due_only && self.args.at.is_none();
         let share = if is_scheduled && is_first { Share::Whole } else { Share::Part };
-        let state_unavailable = if is_first { unavailable(health) } else { 0 };
+        let counted = if is_first { 0 } else { unavailable(self.plan.health) };
+        let state_unavailable = unavailable(health).saturating_sub(counted);
         let circumstances = Circumstances { share, state_unavailable, ..Circumstances::default() };
         self.recorder.record(&recorded, &self.fleet.metrics, circumstances, until).await
     }
@@ -144,13 +146,19 @@ impl Once<'_> {
 
 impl Reporter for Once<'_> {
     async fn part(&self, part: Part) {
-        let Part { report, is_first, whole, until } = part;
-        let within = Instant::now() + PATIENCE;
-        let until = until.map_or(within, |until| until.min(within));
+        let Part { report, is_first, whole, running, until } = part;
+        let until = until.min(Instant::now() + PATIENCE);
         let mut health = self.plan.health;
-        if let Some(whole) = &whole {
-            health = health.and(self.note(whole).await);
-        }
+        let noting = async {
+            match &whole {
+                Some(whole) => self.note(whole).await,
+                None => {
+                    let now = SystemClock.now();
+                    self.keeper.note_part(&self.plan, &running, &report, &self.plan.due, now).await
+                }
+            }
+        };
+        health = health.and(halfway(until, noting).await);
         let recorded = self.record(&report, is_first, health, until).await;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let all = match seen.recorded {

@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
-use tracing::{debug, info};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+use tracing::{debug, error, info};
 
 use super::error::Failure;
 use super::place::S3Place;
 use crate::aws::{Bucket, Clients};
+use crate::domain::tick::TickReport;
 use crate::engine::keeper::{Keeper, Lasting, StoreHealth};
 use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};
+
+/// Metrics recorded later than this after their tick carry the time at which they are recorded.
+const LATE: TimeDelta = TimeDelta::minutes(5);
 
 /// A state store.
 #[derive(Debug)]
@@ -66,6 +71,22 @@ impl Store {
         };
         Keeper::new(self, lasting)
     }
+}
+
+/// The time that the metrics of a tick carry: the tick's own, unless they are recorded long after it. Alarms look at the
+/// latest minutes, and would miss what a late answer shows.
+pub fn time_of_record(report: &TickReport, now: DateTime<Utc>) -> DateTime<Utc> {
+    if now.signed_duration_since(report.tick).abs() > LATE { now } else { report.tick }
+}
+
+/// Waits for a note in the store, for half of the time until `until`: the other half is left to the metrics.
+pub async fn halfway(until: Instant, noting: impl Future<Output = StoreHealth>) -> StoreHealth {
+    let now = Instant::now();
+    let deadline = now + until.saturating_duration_since(now) / 2;
+    tokio::time::timeout_at(deadline, noting).await.unwrap_or_else(|_| {
+        error!("StateUnavailable: no answer in time; how the tick went is not noted");
+        StoreHealth::Unavailable
+    })
 }
 
 /// How many ticks with an unavailable store that is, for a metric.

@@ -237,6 +237,11 @@ impl Target {
         self.highest() > 0
     }
 
+    /// The time between two rounds of an open window.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(u64::from(self.interval_minutes) * 60)
+    }
+
     /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.
     pub fn timeout_or_max(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(900))

@@ -573,6 +573,7 @@ mod tests {
                 total: cost("0.0310026"),
                 ..RoundCost::default()
             },
+            quiet_for: None,
             problems: Vec::new(),
             doubts: Vec::new(),
             cost_unknown: Vec::new(),

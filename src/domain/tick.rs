@@ -94,6 +94,9 @@ pub struct RoundRecord {
     pub routes: BTreeMap<&'static str, u64>,
     /// Cost, US dollars.
     pub cost_usd: RoundCost,
+    /// How long a ping that was not answered may still run. Not a key of the object.
+    #[serde(skip)]
+    pub quiet_for: Option<Duration>,
     /// What went wrong with pings, for people. Not a key of the object.
     #[serde(skip)]
     pub problems: Vec<String>,
@@ -228,6 +231,7 @@ impl RoundRecord {
             s3_egress_bytes: None,
             routes: BTreeMap::new(),
             cost_usd: RoundCost::default(),
+            quiet_for: None,
             problems: Vec::new(),
             doubts: Vec::new(),
             cost_unknown: Vec::new(),

@@ -14,9 +14,10 @@ use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, AnswerTimes, Attempt, Exchange, Known, conclude, top_up};
 
-/// The longest that connections may take to open, and lost pings to be given up. Connecting takes at most twice 13.1 s
-/// (TCP and TLS, once more after a failure), as often again when an open connection turns out to be unusable.
-const OPENING_LIMIT: Duration = Duration::from_secs(120);
+/// The longest that connections may take to open, beyond a ping's own time limit, until lost pings are given up. A try
+/// takes at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made
+/// twice in each of up to four searches; over HTTP/1.1 128 connections are opened at a time.
+const OPENING_LIMIT: Duration = Duration::from_secs(600);
 
 /// Why a round did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

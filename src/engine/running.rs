@@ -27,8 +27,10 @@ pub struct Part {
     pub is_first: bool,
     /// The whole tick; with its last part only.
     pub whole: Option<TickReport>,
-    /// Until when the part has to be recorded; none while nothing ends the process.
-    pub until: Option<Instant>,
+    /// The rounds that still run; none with the last part.
+    pub running: Vec<Due>,
+    /// Until when the part has to be recorded.
+    pub until: Instant,
 }
 
 /// Shows and records the parts of a tick.
@@ -124,7 +126,8 @@ impl RunningTick {
             let since = stopped.stopped().await;
             sleep_until(since + grace / 2).await;
         });
-        let until = || stop.since().map(|since| since + grace * 9 / 10);
+        // Also while nothing ends the process: the signal may come while the part is recorded.
+        let until = || stop.since().unwrap_or_else(Instant::now) + grace * 9 / 10;
         let partial_at = self.partial_at();
         let (mut all_ended, mut is_cut) = (false, false);
         tokio::select! {
@@ -137,7 +140,8 @@ impl RunningTick {
             let mut report = self.partial();
             report.rounds.extend(skipped.iter().cloned());
             first = Some(report.clone());
-            let part = Part { report, is_first: true, whole: None, until: until() };
+            let running = self.left();
+            let part = Part { report, is_first: true, whole: None, running, until: until() };
             let waiting = async {
                 tokio::select! {
                     biased;
@@ -162,7 +166,14 @@ impl RunningTick {
             whole.rounds.splice(0..0, first.rounds);
             whole.unfinished.splice(0..0, first.unfinished);
         }
-        reporter.part(Part { report, is_first, whole: Some(whole), until: until() }).await;
+        reporter
+            .part(Part { report, is_first, whole: Some(whole), running: Vec::new(), until: until() })
+            .await;
+    }
+
+    /// The rounds that have not ended.
+    pub fn left(&self) -> Vec<Due> {
+        self.tasks.values().filter_map(|index| self.due.get(*index)).cloned().collect()
     }
 
     /// Reports what has ended since the last report; the other rounds go on.

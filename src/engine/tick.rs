@@ -195,6 +195,8 @@ impl<L: Lambda> Engine<L> {
             warn!(function = %target.label, region = %target.region(), round, %reason, "the round's cost is unknown");
         }
         record.cost_unknown = unknown;
+        let quiet_until = self.answers(target).quiet_until;
+        record.quiet_for = quiet_until.and_then(|until| until.checked_duration_since(Instant::now()));
         Ok(record)
     }
 
@@ -237,8 +239,7 @@ impl<L: Lambda> Engine<L> {
             let mut all = lock(&self.answers);
             let answers = all.entry(target.id.clone()).or_default();
             answers.times.record(attempts);
-            let interval = Duration::from_secs(u64::from(target.interval_minutes) * 60);
-            let pause = answers.times.pause(target.timeout, interval);
+            let pause = answers.times.pause(target.timeout, target.interval());
             answers.quiet_until = sent.zip(pause).map(|(sent, pause)| sent + pause);
         }
         lock(&self.ids).entry(target.id.clone()).or_default().record(attempts);

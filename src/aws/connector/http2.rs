@@ -80,19 +80,16 @@ enum Health {
 }
 
 impl Handle {
-    /// Starts the task of a connection. `closed` runs when it has ended.
+    /// Starts the task of a connection. It calls `retire` when the connection takes no more streams.
     pub(super) fn start(
         new: NewHttp2,
         origin: Origin,
-        closed: impl FnOnce() + Send + 'static,
+        retire: impl Fn() + Send + Sync + 'static,
         idle: impl FnMut() -> bool + Send + 'static,
     ) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let streams = new.streams;
-        tokio::spawn(async move {
-            drive(new, Arc::new(origin), received, idle).await;
-            closed();
-        });
+        tokio::spawn(drive(new, Arc::new(origin), received, idle, retire));
         Self { commands, health: Arc::new(Mutex::new(Health::AliveAt(Instant::now()))), streams }
     }
 
@@ -137,17 +134,23 @@ async fn drive(
     origin: Arc<Origin>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     mut idle: impl FnMut() -> bool,
+    retire: impl Fn(),
 ) {
-    let NewHttp2 { sender, mut connection, .. } = new;
+    let NewHttp2 { mut sender, mut connection, .. } = new;
     let mut checks = Checks { pings: connection.ping_pong(), waiting: Vec::new() };
     let mut streams = FuturesUnordered::new();
-    let mut is_open = true;
+    // Dropped as soon as it has ended: that ends its streams, whatever side failed.
+    let mut connection = Some(connection);
+    let mut is_draining = false;
     let mut idle_end = pin!(sleep(IDLE_LIFE));
     poll_fn(|cx| {
         // True when the pool has forgotten the connection and no round has a lease of it.
         let mut is_abandoned = false;
-        while is_open && let Poll::Ready(command) = commands.poll_recv(cx) {
+        while connection.is_some()
+            && let Poll::Ready(command) = commands.poll_recv(cx)
+        {
             match command {
+                Some(Command::Check(answered)) if is_draining => drop(answered),
                 Some(Command::Send(pings, lease)) => send(&sender, pings, lease, |sent, stream, slot| {
                     streams.push(exchange(Arc::clone(&origin), sent, stream, slot));
                 }),
@@ -159,9 +162,20 @@ async fn drive(
             }
         }
         // Everything queued above is written here, together.
-        if is_open && Pin::new(&mut connection).poll(cx).is_ready() {
-            is_open = false;
+        if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
+            connection = None;
+            checks.waiting.clear();
             commands.close();
+            while let Ok(command) = commands.try_recv() {
+                refuse(command);
+            }
+            retire();
+        }
+        // An error on a handle without a request of its own: the server has said goodbye, and takes no more streams.
+        if connection.is_some() && !is_draining && matches!(sender.poll_ready(cx), Poll::Ready(Err(_))) {
+            is_draining = true;
+            checks.waiting.clear();
+            retire();
         }
         checks.poll(cx);
         let before = streams.len();
@@ -169,7 +183,7 @@ async fn drive(
         if before > 0 && streams.is_empty() {
             idle_end.as_mut().reset(Instant::now() + IDLE_LIFE);
         }
-        if !is_open || is_abandoned {
+        if connection.is_none() || is_abandoned {
             return if streams.is_empty() { Poll::Ready(()) } else { Poll::Pending };
         }
         if streams.is_empty() && idle_end.as_mut().poll(cx).is_ready() {

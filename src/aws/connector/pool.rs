@@ -174,7 +174,7 @@ impl ConnectionPool {
         found: mpsc::UnboundedSender<Carrier>,
     ) {
         let mut missing = pings;
-        for _ in 0..SEARCHES {
+        for search in 1..=SEARCHES {
             if missing == 0 {
                 return;
             }
@@ -182,7 +182,7 @@ impl ConnectionPool {
                 return self.acquire_http1(missing, &found).await;
             }
             let mut waiting: FuturesUnordered<_> =
-                self.reserve(missing).into_iter().map(Reserved::ready).collect();
+                self.reserve(missing, search == 1).into_iter().map(Reserved::ready).collect();
             missing = 0;
             while let Some((carrier, again)) = waiting.next().await {
                 missing += again;
@@ -209,8 +209,9 @@ impl ConnectionPool {
         }
     }
 
-    /// Promises `missing` streams: those free on connections that are open or being opened, then those of new ones.
-    fn reserve(self: &Arc<Self>, mut missing: usize) -> Vec<Reserved> {
+    /// Promises `missing` streams: those free on connections that are open or being opened, then those of new ones. After
+    /// a search that found dead connections, open ones are left out: the others may be as dead.
+    fn reserve(self: &Arc<Self>, mut missing: usize, with_open: bool) -> Vec<Reserved> {
         let mut state = self.state();
         let state = &mut *state;
         let mut reserved = Vec::new();
@@ -221,6 +222,7 @@ impl ConnectionPool {
         };
         for entry in &mut state.http2 {
             let limit = match &*entry.status.borrow() {
+                Status::Open(_) if !with_open => continue,
                 Status::Open(handle) => handle.streams.min(STREAMS),
                 _ => state.streams,
             };
@@ -248,14 +250,14 @@ impl ConnectionPool {
             Ok(Opened::Http2(new)) => {
                 debug!(origin = %self.origin(), streams = new.streams, "HTTP/2 connection opened");
                 self.state().streams = new.streams.min(STREAMS);
-                let (closed, idle) = (Arc::downgrade(&self), Arc::downgrade(&self));
-                let closed = move || {
-                    if let Some(pool) = closed.upgrade() {
+                let (retired, idle) = (Arc::downgrade(&self), Arc::downgrade(&self));
+                let retire = move || {
+                    if let Some(pool) = retired.upgrade() {
                         pool.forget(id);
                     }
                 };
                 let idle = move || idle.upgrade().is_none_or(|pool| pool.forget_idle(id));
-                Status::Open(Handle::start(*new, self.origin().clone(), closed, idle))
+                Status::Open(Handle::start(*new, self.origin().clone(), retire, idle))
             }
             Ok(Opened::Http1(connection)) => {
                 debug!(origin = %self.origin(), "the server speaks HTTP/1.1");

@@ -25,7 +25,7 @@ use crate::cli::configuration::{Origin, largest};
 use crate::cli::error::Failure;
 use crate::cli::in_force::{Asked as LookedAt, InForce};
 use crate::cli::logging;
-use crate::cli::store::{Store, unavailable};
+use crate::cli::store::{Store, halfway, time_of_record, unavailable};
 use crate::cli::values::Regions;
 use crate::cli::wiring::World;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
@@ -230,7 +230,7 @@ impl Warmer {
         let (own, handed_on) = self.spread(fleet, &shard, due, invoked).await;
         let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
         let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
-        let (mut report, part) = self.rounds(fleet, &shard, own, share, invoked).await;
+        let (mut report, part) = self.rounds(fleet, &shard, own, share, Some(&plan), invoked).await;
         report.rounds.append(&mut plan.skipped);
         report.unfinished.extend(
             handed_on
@@ -242,7 +242,8 @@ impl Warmer {
             None => Cause::Schedule { config_behind_since: self.in_force.behind_since() },
             Some(_) => Cause::Asked,
         };
-        let noted = self.keeper.note(&plan, &sent, &report, cause, SystemClock.now()).await;
+        let noting = self.keeper.note(&plan, &sent, &report, cause, SystemClock.now());
+        let noted = halfway(invoked.until(invoked.share.record), noting).await;
         self.record(fleet, &part.rest(&report), part.share(share), plan.health.and(noted), invoked).await;
         report
     }
@@ -288,7 +289,7 @@ impl Warmer {
             self.record(&fleet, &report, Share::Part, health, invoked).await;
             return Ok(report);
         };
-        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, None, invoked).await;
         if report.sent_nothing() {
             health = health.and(self.keeper.give_back(taken).await);
         }
@@ -296,7 +297,8 @@ impl Warmer {
         let mut nothing_planned = Plan::default();
         nothing_planned.health = health;
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
-        let noted = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now()).await;
+        let noting = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now());
+        let noted = halfway(invoked.until(invoked.share.record), noting).await;
         self.record(&fleet, &part.rest(&report), Share::Part, noted, invoked).await;
         Ok(report)
     }
@@ -358,11 +360,12 @@ impl Warmer {
         };
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
-        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, None, invoked).await;
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started, invoked).await;
-        let noted = self.keeper.note_request(&fleet, &plan, &due, &report, SystemClock.now()).await;
+        let noting = self.keeper.note_request(&fleet, &plan, &due, &report, SystemClock.now());
+        let noted = halfway(invoked.until(invoked.share.record), noting).await;
         if self.keeper.lasting() == Lasting::No && !due.is_empty() {
             // For requests that are one with it.
             let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
@@ -394,7 +397,7 @@ impl Warmer {
         let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
         let due = self.allowed(&mut skipped, due);
         let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
-        let (mut report, part) = self.rounds(&fleet, &shard, due, Share::Part, invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due, Share::Part, None, invoked).await;
         report.rounds.append(&mut skipped);
         self.record(&fleet, &part.rest(&report), Share::Part, StoreHealth::Sound, invoked).await;
         Ok(report)
@@ -430,12 +433,22 @@ impl Warmer {
         health: StoreHealth,
         invoked: &Invoked<'_>,
     ) {
+        let until = invoked.until(invoked.share.record);
+        self.record_until(fleet, report, share, health, invoked, until).await;
+    }
+
+    async fn record_until(
+        &self,
+        fleet: &Fleet,
+        report: &TickReport,
+        share: Share,
+        health: StoreHealth,
+        invoked: &Invoked<'_>,
+        until: Instant,
+    ) {
         log(report, invoked);
         // The metrics are of now, also when an operator asked for another minute.
-        let now = SystemClock.now();
-        let apart = now.signed_duration_since(report.tick).abs() > TimeDelta::hours(1);
-        let shown = TickReport { tick: if apart { now } else { report.tick }, ..report.clone() };
-        let until = invoked.until(invoked.share.record);
+        let shown = TickReport { tick: time_of_record(report, SystemClock.now()), ..report.clone() };
         note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
     }
 }

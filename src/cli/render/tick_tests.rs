@@ -31,6 +31,7 @@ fn round(function: &str, target: u32) -> RoundRecord {
         skew_ms: Some(3.1),
         top_ups: 0,
         resent: 0,
+        quiet_for: None,
         skipped: None,
         billed_ms: Some(260),
         memory_mb: Some(1024),

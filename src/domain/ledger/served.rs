@@ -97,8 +97,12 @@ impl Served {
     }
 
     /// Whether pings that were left in flight may still run at `now`.
+    ///
+    /// A claim that holds means that a process serves the target: it renews the claim until the round has ended.
     pub fn is_busy(&self, target: &Target, now: DateTime<Utc>) -> bool {
-        self.busy.get(&key(target)).is_some_and(|until| now < *until && !is_too_busy(*until, now))
+        let key = key(target);
+        self.busy.get(&key).is_some_and(|until| now < *until && !is_too_busy(*until, now))
+            || self.claims.get(&key).is_some_and(|claim| claim.holds(now))
     }
 
     /// Claims targets for a tick at `at`, until [`LEASE`] after `now`. Drops what is too old or in the future.
@@ -137,8 +141,19 @@ impl Served {
     /// Ends the claims of the tick `by`: its targets were served in its minute, except those that `undone` names by
     /// their [`key`], which are due as they were before.
     pub fn settle(&mut self, by: u32, undone: impl Fn(&str) -> bool, now: DateTime<Utc>) {
+        self.settle_part(by, |_| true, undone, now);
+    }
+
+    /// The same for the targets whose rounds have `ended`. The other claims of the tick stay.
+    pub fn settle_part(
+        &mut self,
+        by: u32,
+        ended: impl Fn(&str) -> bool,
+        undone: impl Fn(&str) -> bool,
+        now: DateTime<Utc>,
+    ) {
         let mut oldest = Minute::of(now);
-        for (key, claim) in self.claims.extract_if(.., |_, claim| claim.by == by) {
+        for (key, claim) in self.claims.extract_if(.., |key, claim| claim.by == by && ended(key)) {
             oldest = oldest.min(Minute::from_epoch(claim.minute));
             let minute = if undone(&key) { claim.before } else { claim.minute };
             let served = self.targets.entry(key).or_insert(minute);
@@ -166,6 +181,12 @@ impl Served {
     /// Takes back that a tick at `minute` has served the target of that [`key`]: it was served at `before`. Nothing
     /// is taken back of what another tick has noted.
     pub fn take_back(&mut self, key: &str, minute: Minute, before: Minute) {
+        // The tick that has handed the target on may still run, and have it claimed.
+        if let Some(claim) = self.claims.get(key).filter(|claim| claim.minute == minute.epoch()).copied() {
+            self.claims.remove(key);
+            self.targets.insert(key.to_owned(), claim.before);
+            return;
+        }
         if let Some(served) = self.targets.get_mut(key).filter(|served| **served == minute.epoch()) {
             *served = before.epoch();
         }

@@ -13,12 +13,14 @@ use crate::domain::function::Region;
 use crate::domain::future::later;
 use crate::domain::ledger::{self, SERVED, STATUS, Served, Status, TickNote};
 use crate::domain::schedule::{self, Minute};
-use crate::domain::tick::{Skipped, TickReport, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
 use crate::engine::state::{State, before, update};
 use crate::engine::tick::Due;
 
 /// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
-const BUSY_MARGIN: TimeDelta = TimeDelta::seconds(20);
+const BUSY_MARGIN: Duration = Duration::from_secs(20);
+/// The longest that Lambda runs a function. Source: Lambda quotas.
+const LONGEST_RUN: Duration = Duration::from_secs(900);
 
 impl<S: State> Keeper<S> {
     /// Notes how rounds went, when they have ended at `now`: what was served, what was not after all and is late at
@@ -107,6 +109,30 @@ impl<S: State> Keeper<S> {
         trouble.log_unless(plan.health)
     }
 
+    /// Ends the claims of the rounds that have ended, as `report` has them, while others of the tick are `running`: a
+    /// target that does not answer must not keep other processes from the targets that did.
+    pub async fn note_part(
+        &self,
+        plan: &Plan,
+        running: &[Due],
+        report: &TickReport,
+        sent: &[Due],
+        now: DateTime<Utc>,
+    ) -> StoreHealth {
+        let (Lasting::Yes, Some(lease)) = (self.lasting, &plan.claim) else { return StoreHealth::Sound };
+        let running: HashSet<String> = running.iter().map(|due| ledger::key(&due.target)).collect();
+        let undone = left_undone(sent, report);
+        let settle = |served: &mut Served| {
+            served.settle_part(lease.by, |key| !running.contains(key), |key| undone.contains(key), now);
+        };
+        let settled = before(Instant::now() + READ_WITHIN, update(self.state(), SERVED, settle)).await;
+        let mut trouble = Trouble::default();
+        if let Err(unavailable) = settled {
+            trouble.met(unavailable, "what was served is not noted yet");
+        }
+        trouble.log_unless(plan.health)
+    }
+
     /// Notes that a request's rounds have served their targets at this minute, as far as they have as many as the
     /// schedule wants. `now` is the own clock.
     pub async fn note_request(
@@ -163,20 +189,30 @@ fn write_within(health: StoreHealth) -> Duration {
     }
 }
 
-/// Targets with pings that nobody has waited for, and until when they may run.
+/// Targets with pings that nobody has waited for to the end, and until when they may run.
 fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'d Target, DateTime<Utc>)> {
-    let in_flight = |due: &&Due| {
-        report.unfinished.iter().any(|left| {
+    let left = |due: &Due| {
+        let in_flight = report.unfinished.iter().any(|left| {
             left.reason == UnfinishedReason::InFlight
                 && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
+        });
+        // They may have been released in the last moment, however long ago the tick's own time is.
+        in_flight.then(|| match due.target.timeout {
+            Some(timeout) => timeout + BUSY_MARGIN,
+            None => due.target.interval().saturating_mul(2).min(LONGEST_RUN),
         })
     };
-    let until = |due: &'d Due| {
-        let timeout = TimeDelta::from_std(due.target.timeout_or_max()).unwrap_or(TimeDelta::zero());
-        // They may have been released in the last moment, however long ago the tick's own time is.
-        (due.target.as_ref(), later(later(now, timeout), BUSY_MARGIN))
+    let unanswered = |due: &Due| {
+        let is_its = |round: &&RoundRecord| {
+            is_of(&due.target, round.region, &round.function, round.qualifier.as_deref())
+        };
+        report.rounds.iter().find(is_its)?.quiet_for
     };
-    sent.iter().filter(in_flight).map(until).collect()
+    let until = |due: &'d Due| {
+        let quiet = left(due).max(unanswered(due))?;
+        Some((due.target.as_ref(), later(now, TimeDelta::from_std(quiet).ok()?)))
+    };
+    sent.iter().filter_map(until).collect()
 }
 
 /// Keys of targets whose rounds were neither sent nor handed on.
@@ -186,7 +222,7 @@ fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
             left.reason == UnfinishedReason::Deadline
                 && is_of(target, left.region, &left.function, left.qualifier.as_deref())
         }) || report.rounds.iter().any(|round| {
-            round.skipped == Some(Skipped::InFlight)
+            matches!(round.skipped, Some(Skipped::InFlight | Skipped::NoRoom))
                 && is_of(target, round.region, &round.function, round.qualifier.as_deref())
         })
     };

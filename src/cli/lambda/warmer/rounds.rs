@@ -3,17 +3,22 @@
 use std::borrow::Cow;
 
 use super::{Invoked, Warmer, nothing};
+use crate::cli::clock::SystemClock;
+use crate::cli::store::halfway;
 use crate::domain::fleet::Fleet;
 use crate::domain::metrics::Share;
 use crate::domain::shard::Shard;
 use crate::domain::tick::TickReport;
-use crate::engine::keeper::StoreHealth;
+use crate::engine::keeper::{Plan, StoreHealth};
+use crate::engine::ports::Clock;
 use crate::engine::stop::stop;
 use crate::engine::tick::Due;
 
 /// The number of rounds of a tick that were recorded before it ended: they come first in its report.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FirstPart {
+    /// True when there was one; nothing may have ended by then.
+    was_recorded: bool,
     rounds: usize,
     unfinished: usize,
 }
@@ -21,7 +26,7 @@ pub(super) struct FirstPart {
 impl FirstPart {
     /// Returns the part of the tick that is still to be recorded.
     pub(super) fn rest<'r>(&self, report: &'r TickReport) -> Cow<'r, TickReport> {
-        if self.rounds == 0 && self.unfinished == 0 {
+        if !self.was_recorded {
             return Cow::Borrowed(report);
         }
         let mut rest = report.clone();
@@ -32,7 +37,7 @@ impl FirstPart {
 
     /// Returns the share for the rest of a tick: figures that count once for a tick were sent with its first part.
     pub(super) fn share(&self, share: Share) -> Share {
-        if self.rounds == 0 && self.unfinished == 0 { share } else { Share::Part }
+        if self.was_recorded { Share::Part } else { share }
     }
 }
 
@@ -45,10 +50,12 @@ impl Warmer {
         shard: &Shard,
         due: Vec<Due>,
         share: Share,
+        plan: Option<&Plan>,
         invoked: &Invoked<'_>,
     ) -> (TickReport, FirstPart) {
         let (stopper, stop) = stop();
         let cutoff = invoked.start + invoked.share.wait;
+        let released = invoked.start + invoked.share.release;
         let mut running = self.engine.start(shard.tick, Some(fleet.hash.clone()), due.clone(), &stop);
         let stopping = async {
             tokio::time::sleep_until(invoked.start + invoked.share.release).await;
@@ -59,19 +66,28 @@ impl Warmer {
             let partial_at = running.partial_at();
             let all_ended = running.wait(Some(partial_at.min(cutoff))).await;
             let mut first = None;
-            if !all_ended && partial_at < cutoff {
-                let report = running.partial();
+            // Not when the time is nearly over: what is handed on then is part of the last report.
+            if !all_ended && partial_at < released {
+                let (report, left) = (running.partial(), running.left());
+                let recording = async {
+                    if let Some(plan) = plan {
+                        let noting = self.keeper.note_part(plan, &left, &report, &due, SystemClock.now());
+                        let _ = halfway(cutoff, noting).await;
+                    }
+                    self.record_until(fleet, &report, share, StoreHealth::Sound, invoked, cutoff).await;
+                };
                 // Side by side: a slow record must not delay the end of the rounds.
-                tokio::join!(
-                    self.record(fleet, &report, share, StoreHealth::Sound, invoked),
-                    running.wait(Some(cutoff)),
-                );
+                tokio::join!(recording, running.wait(Some(cutoff)));
                 first = Some(report);
             }
             let mut report = running.finish();
             let mut part = FirstPart::default();
             if let Some(first) = first {
-                part = FirstPart { rounds: first.rounds.len(), unfinished: first.unfinished.len() };
+                part = FirstPart {
+                    was_recorded: true,
+                    rounds: first.rounds.len(),
+                    unfinished: first.unfinished.len(),
+                };
                 report.rounds.splice(0..0, first.rounds);
                 report.unfinished.splice(0..0, first.unfinished);
             }
@@ -109,11 +125,13 @@ mod tests {
         };
         let none = FirstPart::default();
         assert_eq!((none.rest(&report).as_ref(), none.share(Share::Whole)), (&report, Share::Whole));
-        let first = FirstPart { rounds: 2, unfinished: 1 };
+        let first = FirstPart { was_recorded: true, rounds: 2, unfinished: 1 };
         let rest = first.rest(&report);
         let names =
             |rounds: &[RoundRecord]| rounds.iter().map(|round| round.function.clone()).collect::<Vec<_>>();
         assert_eq!((names(&rest.rounds), rest.unfinished[0].function.as_str()), (vec!["c".to_owned()], "e"));
         assert_eq!((rest.unfinished.len(), first.share(Share::Whole)), (1, Share::Part));
+        let empty = FirstPart { was_recorded: true, ..FirstPart::default() };
+        assert_eq!(empty.share(Share::Whole), Share::Part, "counted once, also when nothing had ended");
     }
 }
