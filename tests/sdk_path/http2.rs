@@ -349,6 +349,76 @@ async fn an_idle_connection_that_is_silent_is_replaced_within_a_second() {
     assert_eq!(seen.counts(), (2, 40));
 }
 
+/// A round smaller than a connection would try the dead ones one after the other.
+#[tokio::test(start_paused = true)]
+async fn however_many_idle_connections_are_dead_a_small_round_finds_a_new_one() {
+    let (lambda, seen) = lambda(128, |number, mut wire: Wire, seen: Arc<Seen>| async move {
+        if number >= 10 {
+            return answering(number, wire, seen).await;
+        }
+        for _ in 0..100 {
+            let Some(Ok(stream)) = wire.accept().await else { return };
+            seen.stream();
+            reply(stream);
+        }
+        drop(tokio::time::timeout(Duration::from_millis(100), wire.accept()).await);
+        std::future::pending::<()>().await;
+    });
+    let (_, exchanges) = round(&lambda, pings("f", 1_000)).await;
+    assert!(exchanges.iter().all(responded));
+    assert_eq!(seen.counts(), (10, 1_000));
+    sleep(Duration::from_secs(60)).await;
+    let (began, exchanges) = round(&lambda, pings("f", 5)).await;
+    assert!(exchanges.iter().all(responded), "{exchanges:?}");
+    assert_eq!((began.elapsed(), seen.counts()), (Duration::from_secs(1), (11, 1_005)));
+}
+
+/// Connections that have said goodbye serve what they have, and nothing more.
+#[tokio::test(start_paused = true)]
+async fn connections_that_said_goodbye_are_not_offered_again() {
+    let (lambda, seen) = lambda(128, |number, mut wire: Wire, seen: Arc<Seen>| async move {
+        if number >= 5 {
+            return answering(number, wire, seen).await;
+        }
+        let mut hung = Vec::new();
+        while hung.len() < 100 {
+            let Some(Ok(stream)) = wire.accept().await else { return };
+            seen.stream();
+            hung.push(stream);
+        }
+        // Draining: no stream is refused, and PING frames are still answered.
+        wire.graceful_shutdown();
+        drop(tokio::time::timeout(Duration::from_secs(60), wire.accept()).await);
+        hung.drain(..).for_each(reply);
+        drop(wire.accept().await);
+    });
+    let slow = lambda.send(pings("slow", 500));
+    sleep(Duration::from_secs(5)).await;
+    let delivered = deliveries(&lambda, pings("f", 20)).await;
+    all_responded(&delivered);
+    assert!(delivered.iter().all(|end| !end.resent), "none of them was sent to a connection that is leaving");
+    assert_eq!(seen.counts(), (6, 520));
+    drop(slow);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_was_given_up_sends_nothing_more() {
+    let server = Server::new(|_| async { answer(200, "null") });
+    let dialed = server.clone();
+    let dialer = Dialer::custom(move |_: &str, _| {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        tokio::spawn(dialed.clone().connection(far));
+        async move {
+            sleep(Duration::from_secs(2)).await;
+            Ok(near)
+        }
+    });
+    let lambda = crate::lambda_through(dialer);
+    drop(lambda.send(pings("f", 5)));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((server.seen.connections(), server.seen.count()), (5, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_without_settings_is_given_up() {
     let trust = trust();

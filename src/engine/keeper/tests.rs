@@ -530,3 +530,57 @@ async fn a_shard_is_admitted_when_it_was_handed_out() {
     assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:00:03")).await, Err(NotAdmitted::TooMany(1)));
     assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:01:00")).await, Ok(()));
 }
+
+/// A tick with one target that does not answer: the other target is free again with its first part, the hung one when
+/// its round has ended, and what was not answered stays busy after that.
+#[tokio::test]
+async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let (keeper, other) = (process(), process());
+    let first = plan(&keeper, "09:00:00").await;
+    assert_eq!(names(&first), ["a", "b"]);
+
+    // Both are in flight: whoever looks five minutes later, and finds the lease renewed, sends nothing.
+    let renew = |served: &mut Served| served.renew(first.claim.as_ref().unwrap().by, at("09:04:30"));
+    update(keeper.state(), SERVED, renew).await.unwrap();
+    let busy = plan(&other, "09:05:00").await;
+    assert_eq!((names(&busy).len(), busy.skipped.len()), (0, 2));
+    assert!(busy.skipped.iter().all(|round| round.skipped == Some(Skipped::InFlight)));
+
+    // `a` has ended.
+    let running = first.due[1..].to_vec();
+    let part = report("09:00:00", Vec::new());
+    assert_eq!(
+        keeper.note_part(&first, &running, &part, &first.due, at("09:05:10")).await,
+        StoreHealth::Sound
+    );
+    let free = plan(&other, "09:05:15").await;
+    assert_eq!(names(&free), ["a"], "served at 09:00, due at 09:05");
+    assert_eq!(free.skipped.len(), 1);
+    let _ = other.note(&free, &free.due, &report("09:05:15", Vec::new()), SCHEDULE, at("09:05:16")).await;
+
+    // `b` has ended without an answer, and may run for four minutes more.
+    let mut unanswered = report("09:00:00", Vec::new());
+    let mut round = RoundRecord::skipped(&first.due[1].target, 2, Skipped::Served);
+    (round.skipped, round.quiet_for) = (None, Some(Duration::from_secs(240)));
+    unanswered.rounds.push(round);
+    let _ = keeper.note(&first, &first.due, &unanswered, SCHEDULE, at("09:06:20")).await;
+    let later = plan(&other, "09:10:00").await;
+    assert_eq!(names(&later), ["a"]);
+    let _ = other.note(&later, &later.due, &report("09:10:00", Vec::new()), SCHEDULE, at("09:10:01")).await;
+    assert_eq!(names(&plan(&other, "09:15:00").await), ["a", "b"]);
+}
+
+/// A round that waits for room in another tick of the process was not served.
+#[tokio::test(start_paused = true)]
+async fn a_round_without_room_is_due_again() {
+    for skipped in [Skipped::InFlight, Skipped::NoRoom] {
+        let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+        let first = plan(&keeper, "09:00:00").await;
+        let mut ended = report("09:00:00", Vec::new());
+        ended.rounds.push(RoundRecord::skipped(&first.due[0].target, 2, skipped));
+        let _ = keeper.note(&first, &first.due, &ended, SCHEDULE, at("09:00:10")).await;
+        assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"], "{skipped:?}");
+    }
+}
