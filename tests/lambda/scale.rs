@@ -23,15 +23,6 @@ fn fleet(functions: u32, cap: u32) -> String {
     )
 }
 
-/// The events of a kind on the bus, as EventBridge would deliver them.
-fn shards(stage: &Stage) -> Vec<Value> {
-    let events = stage.emulator.observe().events;
-    let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
-    shards
-        .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
-        .collect()
-}
-
 #[tokio::test]
 async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
     let config = fleet(10, 10);
@@ -41,7 +32,7 @@ async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
     assert_eq!(tick["rounds"].as_array().unwrap().len(), 2, "its own share");
     let left = tick["unfinished"].as_array().unwrap().clone();
     assert!(left.len() == 8 && left.iter().all(|left| left["reason"] == "handed-on"), "{left:?}");
-    let shards = shards(&stage);
+    let shards = stage.shards();
     assert_eq!(shards.len(), 4);
     for shard in shards {
         let tick = stage.tick(shard).await;
@@ -127,7 +118,7 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
         reasons
     };
     assert_eq!(reasons(&answer.body), ["handed-on", "handed-on", "in-flight"]);
-    let retried = shards(&stage);
+    let retried = stage.shards();
     let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
     assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
     assert_eq!(stage.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
@@ -139,5 +130,5 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
     let mut last = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
     let answer = last.invoke_within(shard(3), 6_000).await;
     assert_eq!(reasons(&answer.body), ["deadline", "deadline", "in-flight"], "three attempts are all");
-    assert!(shards(&last).is_empty());
+    assert!(last.shards().is_empty());
 }

@@ -207,6 +207,15 @@ impl Stage {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
+    /// The shards on the bus, as EventBridge delivers them.
+    pub fn shards(&self) -> Vec<Value> {
+        let events = self.emulator.observe().events;
+        let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
+        shards
+            .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
+            .collect()
+    }
+
     /// SDK clients of the account.
     pub fn clients(&self) -> Clients {
         Clients::local(&self.endpoint)

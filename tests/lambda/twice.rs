@@ -68,27 +68,18 @@ async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them(
         ([rounds(&first), rounds(&second)].concat(), pings(&one)),
         (vec!["f0 5 reached".to_owned()], 5)
     );
-    let shard = shards(&one).remove(0);
+    let shard = one.shards().remove(0);
     let (first, second) = tokio::join!(one.tick(shard.clone()), two.tick(shard));
     let mut became = [rounds(&first), rounds(&second)].concat();
     became.sort();
     assert_eq!((became, pings(&one)), (vec!["f1 5 reached".to_owned(), "f1 5 served".to_owned()], 10));
 }
 
-/// The shards on the bus, as EventBridge would deliver them.
-fn shards(stage: &Stage) -> Vec<Value> {
-    let events = stage.emulator.observe().events;
-    let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
-    shards
-        .map(|event| json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail }))
-        .collect()
-}
-
 #[tokio::test]
 async fn shards_that_no_tick_has_handed_out_are_refused() {
     let mut stage = stage(Scenario::default(), &[STATE, BUS]).await;
     stage.tick(scheduled(now())).await;
-    let own = shards(&stage).remove(0);
+    let own = stage.shards().remove(0);
     for (key, value) in [
         ("config", json!("cafe")),
         ("attempt", json!(2)),
@@ -145,7 +136,7 @@ async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
     full.invoke_within(scheduled(now()), 4_000).await;
     let mut other = Stage::beside(full.emulator.clone(), FLEET, &[STATE, BUS]).await;
     for (attempt, reason) in [(1, "handed-on"), (2, "handed-on"), (3, "deadline")] {
-        let shard = shards(&full).remove(attempt - 1);
+        let shard = full.shards().remove(attempt - 1);
         assert_eq!(shard["detail"]["attempt"], attempt);
         let given_up = full.invoke_within(shard.clone(), 4_000).await.body;
         assert_eq!((rounds(&given_up), &given_up["unfinished"][0]["reason"]), (vec![], &json!(reason)));

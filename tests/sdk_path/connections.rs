@@ -81,15 +81,8 @@ async fn tls_sessions_are_resumed_by_every_http1_ping_of_the_next_round() {
     const N: usize = 40;
     let trust = trust();
     let server = Server::new(|_| async { answer(200, "null") });
-    let dialer = {
-        let (server, acceptor) = (server.clone(), trust.acceptor);
-        Dialer::custom(move |_: &str, _| {
-            let (near, far) = tokio::io::duplex(64 << 10);
-            tokio::spawn(server.clone().secure_connection(acceptor.clone(), far));
-            async move { Ok(near) }
-        })
-    };
-    let connector = Connector::new(dialer, Roots::Given(trust.roots), Proxies::Direct);
+    let connector =
+        Connector::new(server.secure_dialer(trust.acceptor), Roots::Given(trust.roots), Proxies::Direct);
     let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://localhost", connector)));
     let wire = WireSettings { http: HttpVersions::Http1, ..WireSettings::default() };
     for _ in 0..2 {

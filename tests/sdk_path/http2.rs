@@ -454,15 +454,8 @@ async fn where_tls_ends_in_http1_each_ping_has_a_connection() {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let server = Server::new(|_| async { answer(200, "null") });
-    let dialer = {
-        let server = server.clone();
-        Dialer::custom(move |_: &str, _| {
-            let (near, far) = tokio::io::duplex(64 << 10);
-            tokio::spawn(server.clone().secure_connection(acceptor.clone(), far));
-            async move { Ok(near) }
-        })
-    };
-    let connector = Connector::new(dialer, Roots::Given(trust.roots), Proxies::Direct);
+    let connector =
+        Connector::new(server.secure_dialer(acceptor), Roots::Given(trust.roots), Proxies::Direct);
     let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://localhost", connector)));
     for _ in 0..2 {
         let (_, exchanges) = round(&lambda, pings("f", 150)).await;

@@ -103,6 +103,25 @@ struct Request {
     no_report: bool,
 }
 
+impl Request {
+    /// A request of the round without extension, init, id or a fault of the log.
+    fn plain(sent: u64, way_there: u64, way_back: u64, runs: u64) -> Self {
+        Self {
+            sent,
+            way_there,
+            way_back,
+            runs,
+            works_on: 0,
+            init: 0,
+            choice: 0,
+            tells_id: false,
+            rounds_up: false,
+            foreign: false,
+            no_report: false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Pool {
     /// For each environment and each invocation that it takes at once, the end of the last run, µs.
@@ -528,19 +547,10 @@ fn whole_round(
     let mut hold = history.auto_hold();
     loop {
         let requests: Vec<Request> = (0..n)
-            .map(|i| Request {
+            .map(|i| {
+                let runs = u64::try_from(hold.as_micros()).unwrap() + 150;
                 // Pings leave 10 µs apart.
-                sent: i as u64 * 10,
-                way_there: way(),
-                way_back: way(),
-                runs: u64::try_from(hold.as_micros()).unwrap() + 150,
-                works_on: 0,
-                init: 0,
-                choice: 0,
-                tells_id: false,
-                rounds_up: false,
-                foreign: false,
-                no_report: false,
+                Request::plain(i as u64 * 10, way(), way(), runs)
             })
             .collect();
         pool.rest();
@@ -594,17 +604,8 @@ fn on_loopback_the_learned_hold_is_short_and_enough() {
 #[test]
 fn an_extension_that_nobody_sees_proves_nothing_more() {
     let request = |sent: u64, way_there: u64| Request {
-        sent,
-        way_there,
-        way_back: 90_000 - way_there,
-        runs: 5_000,
         works_on: 55_000,
-        init: 0,
-        choice: 0,
-        tells_id: false,
-        rounds_up: false,
-        foreign: false,
-        no_report: false,
+        ..Request::plain(sent, way_there, 90_000 - way_there, 5_000)
     };
     let requests = [request(0, 1_000), request(0, 62_000), request(0, 2_000), request(0, 63_000)];
     let truth = Pool::with_idle(2).run(&requests, Reuse::Newest);
