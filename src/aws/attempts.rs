@@ -84,7 +84,7 @@ where
     }
 }
 
-/// What follows from a failed attempt.
+/// The consequence of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// It was not processed; the next attempt may succeed.
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// What follows from an answer that is no acknowledgement.
+/// The consequence of an answer that is no acknowledgement.
 ///
 /// 503 means that the server does not handle the request at present (RFC 9110), and is how AWS sheds load. After 500
 /// the processing has begun, and behind 502 and 504 is another server that may have received the request. A success

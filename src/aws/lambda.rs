@@ -77,7 +77,7 @@ impl Ping {
     fn deliver(self, sent: Instant, received: Instant, answer: Answer) {
         let since_release = |at: Instant| at.saturating_duration_since(self.round.released);
         let exchange = Exchange { sent: since_release(sent), received: since_release(received), answer };
-        // Nobody listens any more when the round was given up.
+        // The receiver is gone when the round was given up.
         let _ = self.round.deliveries.send(PingEnd { index: self.index, exchange, resent: self.resent });
     }
 
@@ -257,7 +257,7 @@ impl Dispatch {
         let ready = self.gather().await;
         self.renew().await;
         if deliveries.is_closed() {
-            // The round was given up; what nobody waits for is not sent.
+            // The round was given up: an unawaited request is not sent.
             return;
         }
         let abandoned = deliveries.downgrade();

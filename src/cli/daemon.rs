@@ -149,7 +149,7 @@ impl Daemon for Shared {
             // The recorder has logged it.
             Recorded::FellBack | Recorded::Lost => {}
         }
-        // After the record: whether somebody reads this changes nothing.
+        // After the record: an unread message changes nothing.
         let shown = if self.0.json {
             print_json(&report)
         } else if report.rounds.is_empty() && report.unfinished.is_empty() {

@@ -14,7 +14,7 @@ pub enum Exit {
     Success,
     /// 1: something of ours failed (metrics lost, a round not run, anything unexpected).
     Failed,
-    /// 1: a second signal ended the process before its work was done, or one signal while nobody read its output.
+    /// 1: a second signal ended the process before its work was done, or one signal while its output was not read.
     Interrupted,
     /// 2: bad usage or configuration; nothing was sent.
     Usage,

@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
     let ended = command(&cli).and_then(|exit| Ok(exit.after(output::finish(exit)?)));
     let exit = ended.unwrap_or_else(|failure| {
         complain(&failure.message(color));
-        // The message is the last output; whether somebody reads it changes nothing.
+        // The message is the last output. An unread message changes nothing.
         let _ = output::finish(failure.exit());
         failure.exit()
     });

@@ -12,10 +12,10 @@ use tracing::{error, warn};
 
 /// The bytes that wait for the reader of one stream of the daemon. A tick object of 1,000 rounds has about 700,000.
 pub const DAEMON_QUEUE: usize = 4 << 20;
-/// How long the thread waits before it tries again to write to a stream in non-blocking mode.
+/// The time before the thread tries again to write to a stream in non-blocking mode.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// What becomes of messages that the reader does not take in time.
+/// The treatment of messages that the reader does not take in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
     /// Messages are dropped, and counted, while so many bytes wait. One message is taken whatever its size.
@@ -24,18 +24,18 @@ pub enum Overflow {
     Keep,
 }
 
-/// Whether a message was taken.
+/// The result of pushing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// It waits to be written.
     Queued,
     /// It was dropped and counted.
     Dropped,
-    /// Nobody reads the stream any more.
+    /// The reader has closed the stream.
     Closed,
 }
 
-/// What has become of all that was printed.
+/// The state of an outlet after the wait for its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// It is written, or dropped and counted.
@@ -79,7 +79,7 @@ struct State {
 }
 
 thread_local! {
-    /// What became of the last message that this thread pushed to any outlet.
+    /// The result of the last message that this thread pushed to any outlet.
     static LAST_PUSHED: Cell<Pushed> = const { Cell::new(Pushed::Queued) };
 }
 
@@ -126,7 +126,7 @@ impl Outlet {
         }
     }
 
-    /// Whether the reader has closed its end.
+    /// Returns true if the reader has closed its end.
     pub fn is_closed(&self) -> bool {
         self.state().closed
     }
@@ -266,7 +266,7 @@ fn write_whole(stream: &mut impl Write, mut message: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => message = message.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Whoever started the process has set the pipe to non-blocking mode.
+            // The parent process has set the pipe to non-blocking mode.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::park_timeout(RETRY),
             Err(error) => return Err(error),
         }

@@ -17,7 +17,7 @@ use super::render::{Fit, Style};
 use super::signals::Termination;
 use crate::domain::clean::clean_output;
 
-/// How long the daemon waits at its end for the readers of what it has printed.
+/// The longest time that the daemon waits at its end for the readers of its output.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// How the text of a command is styled on standard output.

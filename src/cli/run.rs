@@ -115,7 +115,7 @@ impl Once<'_> {
         if self.args.at.is_some() {
             return StoreHealth::Sound;
         }
-        // What is due is a tick of somebody's schedule, all that is open is what somebody has asked for.
+        // `--due-only` serves a tick of the schedule, otherwise the rounds are a request of the operator.
         let cause = match self.args.due_only {
             true => Cause::Schedule { config_behind_since: None },
             false => Cause::Asked,

@@ -73,10 +73,10 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     Ok(if troubles.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-/// How long the store may take.
+/// The longest time that the store may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// What the store holds, as far as it can be read.
+/// The readable content of the store.
 struct Known {
     status: Result<Status, Unavailable>,
     pauses: Result<Pauses, Unavailable>,
@@ -135,7 +135,7 @@ fn seconds(at: DateTime<Utc>) -> String {
 
 // ---------------------------------------------------------------------------------------------------- JSON
 
-/// What cannot be read is null.
+/// Unreadable documents are null.
 #[derive(Serialize)]
 struct StatusObject<'s> {
     status: Option<TickObject<'s>>,
@@ -381,7 +381,7 @@ fn show_request(out: &mut String, key: &str, request: &Request, now: DateTime<Ut
     );
 }
 
-/// How long ago that was, in words.
+/// The age in words.
 fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match now.signed_duration_since(at).num_seconds() {
         ..0 => "in the future".to_owned(),

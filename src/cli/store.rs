@@ -89,7 +89,7 @@ pub async fn halfway(until: Instant, noting: impl Future<Output = StoreHealth>) 
     })
 }
 
-/// How many ticks with an unavailable store that is, for a metric.
+/// The number of ticks with an unavailable store, 0 or 1, for a metric.
 pub fn unavailable(health: StoreHealth) -> u32 {
     match health {
         StoreHealth::Sound => 0,

@@ -22,7 +22,7 @@ const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3
 /// An instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
         format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
@@ -32,7 +32,7 @@ pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 /// A duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a whole number and a unit, such as 75ms, 90s, 5m, 2h or 7d".to_owned();
     let (number, factor) = UNITS
@@ -55,7 +55,7 @@ pub fn some_time(text: &str) -> Result<Duration, String> {
 /// The time that a stopping process leaves to what is in flight: 1 s to 15 minutes.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn grace(text: &str) -> Result<Duration, String> {
     let grace = duration(text)?;
     if (Duration::from_secs(1)..=Duration::from_secs(900)).contains(&grace) {
@@ -68,7 +68,7 @@ pub fn grace(text: &str) -> Result<Duration, String> {
 /// A hold: `auto`, or a duration of at most 900 s, the longest that Lambda lets an invocation run.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn hold(text: &str) -> Result<Hold, String> {
     if text == "auto" {
         return Ok(Hold::Auto);
@@ -124,7 +124,7 @@ pub fn function(text: &str) -> Result<FunctionRef, String> {
 /// A reason, for people: not blank, and as events may have it.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is for whoever finds the fleet cold: say why, such as 'change freeze'".to_owned()),
@@ -170,7 +170,7 @@ pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
 /// An instruction set: `x86_64` or `arm64`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn architecture(text: &str) -> Result<Architecture, String> {
     [Architecture::X86_64, Architecture::Arm64]
         .into_iter()
@@ -181,7 +181,7 @@ pub fn architecture(text: &str) -> Result<Architecture, String> {
 /// A function's memory, as the configuration writes it: `1024MB`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn memory(text: &str) -> Result<u32, String> {
     config::parse_memory(text).map_err(told)
 }
@@ -189,7 +189,7 @@ pub fn memory(text: &str) -> Result<u32, String> {
 /// Ephemeral storage in the same form, 512 MB to 10,240 MB.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn ephemeral(text: &str) -> Result<u32, String> {
     match config::parse_memory(text) {
         Ok(mb @ 512..) => Ok(mb),
@@ -200,7 +200,7 @@ pub fn ephemeral(text: &str) -> Result<u32, String> {
 /// A size, as the configuration writes it: `220MB` or `210MiB`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn size(text: &str) -> Result<u64, String> {
     config::parse_size(text).map_err(told)
 }
@@ -215,7 +215,7 @@ fn told(error: TextError) -> String {
 /// The way of bytes from S3; `inter-region` with the bucket's region after a colon.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn route(text: &str) -> Result<Route, String> {
     Route::parse(text).map_err(|error| match &error {
         BadRoute::Unknown { nearest: Some(nearest), .. } => format!("{error}; did you mean `{nearest}`?"),
@@ -232,7 +232,7 @@ pub fn route(text: &str) -> Result<Route, String> {
 /// An EC2 instance type, such as `m7g.xlarge`.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn instance(text: &str) -> Result<String, String> {
     match Item::parse(&format!("ec2.{text}")) {
         Some(Item::Instance(name)) => Ok(name),
@@ -243,7 +243,7 @@ pub fn instance(text: &str) -> Result<String, String> {
 /// An exact number from 0 to 10^12.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn amount(text: &str) -> Result<Decimal, String> {
     let fits = |number: &Decimal| (Decimal::ZERO..=Decimal::from(1_000_000_000_000_u64)).contains(number);
     let number = Decimal::from_str_exact(text).ok().filter(fits);

@@ -14,7 +14,7 @@ use super::source::SourceFile;
 /// 10,000 functions has 1 MB.
 const MOST_TOTAL_BYTES: u64 = 64 << 20;
 
-/// What to do about a configuration file that is too large.
+/// The hint for a configuration file that is too large.
 pub(super) const TOO_LARGE: &str = "split it: all the files of a directory are one configuration";
 
 /// Why a file cannot be used, and what to do about it.

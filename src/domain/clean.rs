@@ -92,7 +92,7 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character changes how the text around it is shown, or is not shown itself.
+/// Returns true if a character changes how the text around it is shown, or is not shown itself.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -4,11 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::schedule::Minute;
 
-/// How far an instant from outside may be ahead of the own clock: one minute, the period of the schedule. Clocks
+/// The largest lead of an outside instant over the own clock: one minute, the period of the schedule. Clocks
 /// that are synchronised differ by far less.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
-/// Whether `at` is further ahead of `now` than [`TOLERANCE`] allows. Never overflows.
+/// Returns true if `at` is further ahead of `now` than [`TOLERANCE`] allows. Never overflows.
 pub fn is_future(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     at.signed_duration_since(now) > TOLERANCE
 }

@@ -1,4 +1,4 @@
-//! Which shards are warmd's own: whoever may put events on the bus could have every target warmed over and over.
+//! The shards that warmd itself has put on the bus. Without the check, any sender could repeat the pings of the fleet.
 //!
 //! With a state store the planner notes a shard before it puts it on the bus, and a shard that is not noted is refused.
 //! Without one an environment serves no more shards a minute than the configuration can need.
@@ -12,12 +12,12 @@ use super::fleet::Fleet;
 use super::schedule::Minute;
 use super::shard::Shard;
 
-/// How long a shard stays noted. Above what a delivery may be late: EventBridge and Lambda give up after two minutes
-/// each, as `template.yaml` has it, and a dead letter is sent again within the hour or not at all.
+/// The time that a shard stays noted. Above the greatest delay of a delivery: EventBridge and Lambda give up after two
+/// minutes each, as `template.yaml` has it, and a dead letter is sent again within the hour or not at all.
 const NOTED_FOR: TimeDelta = TimeDelta::hours(1);
 /// The most shards in a document. An hour of 100 shards a minute makes some 400 in each of 16 documents.
 const MOST_NOTED: usize = 2_000;
-/// How many documents there are: ticks of one minute share one.
+/// The number of documents. Ticks of one minute share one.
 const DOCUMENTS: i64 = 16;
 /// Rounds that surely fit into half of an event, see [`super::shard::pack`]: 120,000 bytes of 400 each.
 const ROUNDS_PER_HALF_EVENT: u64 = 300;
@@ -48,7 +48,7 @@ impl HandedOut {
         }
     }
 
-    /// Whether a shard was handed out within the last hour.
+    /// Returns true if a shard was handed out within the last hour.
     pub fn has(&self, id: &str, now: DateTime<Utc>) -> bool {
         self.shards.get(id).is_some_and(|at| lives(*at, now))
     }

@@ -132,7 +132,7 @@ impl Requests {
         });
     }
 
-    /// The targets of which something in the future is stored: for a warning.
+    /// The targets with a stored time in the future, for a warning.
     pub fn in_future(&self, now: DateTime<Utc>) -> Vec<&str> {
         let future = self.targets.iter().filter(|(_, request)| request.is_future(now));
         future.map(|(key, _)| key.as_str()).collect()
@@ -147,13 +147,13 @@ impl Requests {
 }
 
 impl Request {
-    /// Whether it was asked for in the future of `now`. Then it counts as unknown.
+    /// Returns true if it was requested later than `now`. Then it counts as unknown.
     pub fn is_future(&self, now: DateTime<Utc>) -> bool {
         is_future(self.asked, now) || is_future(self.since, now)
     }
 
-    /// Until when it is kept warm, at most as long as the configuration allows: requests that are one with it may
-    /// have come up to `coalesce` after it.
+    /// The instant until which it is kept warm, at most as long as the configuration allows: requests that are one with
+    /// it may have come up to `coalesce` after it.
     fn ends(&self, rule: &OnRequest) -> DateTime<Utc> {
         let longest = TimeDelta::from_std(rule.coalesce.saturating_add(rule.max_for));
         self.until.min(later(self.asked, longest.unwrap_or(TimeDelta::MAX)))

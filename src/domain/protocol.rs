@@ -20,7 +20,7 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// Ids above this length, in bytes, are not believed to be ids.
 const LONGEST_ID: usize = 256;
 
-/// warmd's own handlers hold no longer, whatever a ping asks: whoever may invoke a function must not keep it busy.
+/// warmd's own handlers hold no longer, whatever a ping asks: an invoker must not be able to keep a function busy.
 const LONGEST_HANDLER_HOLD: Duration = Duration::from_secs(10);
 
 /// How a target is pinged.
@@ -202,7 +202,7 @@ impl Protocol {
         }
     }
 
-    /// How long a handler of the protocol keeps its environment busy before it answers, when it was `asked` to hold that
+    /// The time that a handler of the protocol keeps its environment busy before it answers, when `asked` to hold that
     /// long; none when the protocol has no such time. Handlers that differ are found out by their pings.
     pub fn handler_hold(&self, asked: Duration) -> Option<Duration> {
         match self {

@@ -94,13 +94,13 @@ pub struct RoundRecord {
     pub routes: BTreeMap<&'static str, u64>,
     /// Cost, US dollars.
     pub cost_usd: RoundCost,
-    /// How long a ping that was not answered may still run. Not a key of the object.
+    /// The time that an unanswered ping may still run. Not a key of the object.
     #[serde(skip)]
     pub quiet_for: Option<Duration>,
     /// What went wrong with pings, for people. Not a key of the object.
     #[serde(skip)]
     pub problems: Vec<String>,
-    /// What is doubtful about the answers, for people. Not a key of the object.
+    /// The doubt about the answers, as text. Not a key of the object.
     #[serde(skip)]
     pub doubts: Vec<String>,
     /// Why a part of the cost is unknown, for people. Not a key of the object.

@@ -83,7 +83,7 @@ pub(super) struct Execution {
     pub from: Duration,
     /// When the handler had answered.
     pub answered: Duration,
-    /// Until when its environment was occupied.
+    /// The instant until which its environment was occupied.
     pub until: Duration,
     /// `Duration` of REPORT.
     pub duration: Duration,

@@ -115,7 +115,7 @@ fn lambda_warmer(payload: &Value, id: &str, strict: bool, ping: impl Fn(u64) -> 
     Some(Ping { round: correlation.map(str::to_owned), index: Some(index), fans_out, ..ping(hold) })
 }
 
-/// What the handler of a preset answers in the environment of that id, made in that way.
+/// The answer of a preset's handler in the environment of that id, made in that way.
 pub(super) fn answer(preset: Preset, environment: &str, initialization: &str) -> Value {
     match preset {
         Preset::Warmd => json!({ "warmd": { "environment": environment, "initialization": initialization } }),

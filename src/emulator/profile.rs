@@ -17,7 +17,7 @@ pub struct Scenario {
     pub functions: BTreeMap<String, Profile>,
     /// Reads for which the caller has no permission, whatever they are about.
     pub denied: Vec<Operation>,
-    /// What goes wrong with CloudWatch's PutMetricData. Only faults that refuse the call, or delay or cut its answer,
+    /// The faults of CloudWatch's PutMetricData. Only faults that refuse the call, or delay or cut its answer,
     /// apply.
     pub metrics: Vec<Fault>,
     /// What goes wrong with EventBridge's PutEvents. Faults count calls, [`FaultKind::FailEntry`](super::FaultKind::FailEntry) counts entries.
@@ -124,13 +124,13 @@ pub struct Profile {
     pub handler: Handler,
     /// How long it holds on a ping it knows.
     pub hold: Hold,
-    /// How long an extension works on after the handler has answered: the environment stays occupied, and REPORT's
+    /// The time that an extension works on after the handler has answered: the environment stays occupied, and REPORT's
     /// Duration has it. The caller's answer does not wait for it.
     pub extension: Span,
-    /// What the ids are that the handler answers.
+    /// The ids that the handler answers.
     pub ids: Ids,
-    /// How many invocations an environment takes at once: more than one on managed instances, whose environments are
-    /// initialised before they get requests.
+    /// The number of invocations that an environment takes at once: more than one on managed instances, whose
+    /// environments are initialised before they get requests.
     pub at_once: NonZeroU32,
     /// The function's timeout.
     pub timeout: Duration,
@@ -381,7 +381,7 @@ pub enum Hold {
     Fixed(Duration),
 }
 
-/// What the ids are that a handler answers.
+/// The ids that a handler answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ids {

@@ -18,10 +18,10 @@ use crate::domain::future::{TOLERANCE, later};
 /// The longest the daemon sleeps without looking at the wall clock: a machine that slept, or whose clock was set, is
 /// noticed within it.
 const LOOK: Duration = Duration::from_secs(5);
-/// How far the wall clock may leave the monotonic clock between two looks before it counts as set. Adjustments that
-/// keep a clock right are far smaller.
+/// The largest difference of wall clock and monotonic clock between two readings that does not count as a set clock.
+/// Adjustments that keep a clock right are far smaller.
 const STEP: TimeDelta = TimeDelta::seconds(1);
-/// How long after the monotonic clock has reached a firing a tick is due although the wall clock has not.
+/// The time after which a tick is due when only the monotonic clock has reached its firing.
 const GRACE: Duration = Duration::from_secs(2);
 /// Longer than any interval.
 const LONG_AGO: TimeDelta = TimeDelta::days(366);
@@ -42,7 +42,7 @@ pub trait Daemon: Send + Sync + 'static {
     fn ticked(&self, plan: &Plan, part: Part) -> impl Future<Output = ()> + Send;
 }
 
-/// How the loop has ended.
+/// The end of the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Ended {
@@ -53,9 +53,9 @@ pub struct Ended {
 /// Serves every firing of `cron` (in UTC) until `stop` is signalled; then waits for the rounds in flight and their
 /// records, for `grace` at most.
 ///
-/// `now` is read once a tick. The first tick is at once, and serves every target in force. Firings missed while the
-/// machine slept, or because its clock was set ahead, are not made up: the targets in force are served once, and the log
-/// says how many were missed.
+/// `now` is read once a tick. The first tick is at once, and serves every target with an open window or request. Firings
+/// missed while the machine slept, or because its clock was set ahead, are not made up: these targets are served once, and
+/// the log says how many were missed.
 ///
 /// A clock that is set back does not delay the next tick: it comes at the next firing by the new time, and at the
 /// latest when it would have come by the old. When that is before the last tick by more than a minute, every target in
@@ -164,7 +164,7 @@ impl Reading {
         Self { wall: clock.now(), monotonic: Instant::now() }
     }
 
-    /// How far the wall clock was set between this reading and a later one: negative when it was set back.
+    /// The amount by which the wall clock was set between this reading and a later one: negative when it was set back.
     fn step(self, to: Self) -> TimeDelta {
         let elapsed = TimeDelta::from_std(to.monotonic - self.monotonic).unwrap_or(TimeDelta::MAX);
         let shown = to.wall.signed_duration_since(self.wall);

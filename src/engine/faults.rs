@@ -46,7 +46,7 @@ impl Lambda for Sound {
     }
 }
 
-/// What happens to the answers of a round.
+/// The faults in the answers of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// The last comes first.

@@ -29,15 +29,15 @@ use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::Shard;
 use crate::domain::tick::{RoundRecord, Skipped};
 
-/// How long the store may delay the first ping of a tick.
+/// The longest delay of a tick's first ping by the store.
 pub const READ_WITHIN: Duration = Duration::from_secs(3);
-/// How long a write may take that nothing waits for but the end of a tick, or that must not be lost. When the store was
-/// unavailable before, [`READ_WITHIN`].
+/// The longest duration of a write that nothing waits for but the end of a tick, or that must not be lost. When the
+/// store was unavailable before, [`READ_WITHIN`].
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
-/// How often the lease of a tick's claims is renewed: twice before it would lapse.
+/// The interval at which the lease of a tick's claims is renewed: twice before it would lapse.
 const RENEW_EVERY: Duration = Duration::from_secs(30);
 
-/// How many entries of a document a warning names.
+/// The most entries of a document that a warning names.
 const MOST_NAMED: usize = 5;
 
 /// Whether documents outlive the process. Those that do not tell nothing of what other processes have served.
@@ -63,11 +63,11 @@ pub enum Cause {
     Asked,
 }
 
-/// Whether the state store did what was asked of it.
+/// The condition of the state store during a tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[must_use]
 pub enum StoreHealth {
-    /// It did, or there is none.
+    /// Every read and write succeeded, or there is no store.
     #[default]
     Sound,
     /// A document could not be read or written, and the log has the reason.
@@ -90,7 +90,7 @@ pub struct Keeper<S> {
     pauses: Mutex<Option<Pauses>>,
     /// Those of this process: what there is to go by when the store does not last, or cannot be read.
     shards: Mutex<Shards>,
-    /// Whether it was logged that the store holds times in the future.
+    /// True once the log has a warning about stored times in the future.
     warned: AtomicBool,
     /// Those that were served without a look at the store.
     per_minute: Mutex<PerMinute>,
@@ -111,9 +111,9 @@ pub struct Plan {
     pub due: Vec<Due>,
     /// Rounds that are due and not to be sent.
     pub skipped: Vec<RoundRecord>,
-    /// Whether the store could be read and written.
+    /// The condition of the store.
     pub health: StoreHealth,
-    /// Whether nothing is known of pauses: they cannot be read, and this process never has read them.
+    /// True if the pauses are unknown: they cannot be read, and this process never has read them.
     pauses_unknown: bool,
     /// The claim on the targets of `due`; none when nothing was claimed.
     claim: Option<Lease>,
@@ -139,7 +139,7 @@ struct Sifted {
     skipped: Vec<RoundRecord>,
 }
 
-/// What is known before a tick.
+/// The state as read before a tick.
 struct Known {
     requests: Requests,
     pauses: Option<Pauses>,
@@ -177,7 +177,7 @@ impl<S: State> Keeper<S> {
         self.lasting
     }
 
-    /// What a tick at `at` serves; `previous` is the schedule's firing before, `now` the own clock. What it serves is
+    /// Plans a tick at `at`; `previous` is the schedule's firing before, `now` the own clock. What it serves is
     /// claimed at once: of two deliveries of the same minute, one finds that the other has it. The claim holds while
     /// the plan lives, and [`Self::note`] ends it.
     pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
@@ -197,7 +197,7 @@ impl<S: State> Keeper<S> {
                 let by = rand::random();
                 let mut mine: Option<Sifted> = None;
                 let claiming = |served: &mut Served| {
-                    // A write of which the answer was lost is run again, and has to be recognised as one's own.
+                    // A write whose answer was lost is run again, and has to be recognised as one's own.
                     if let Some(mine) = mine.take_if(|_| served.is_claimed_by(by)) {
                         return mine;
                     }
@@ -247,10 +247,10 @@ impl<S: State> Keeper<S> {
         Plan { due, skipped, health: trouble.log(), pauses_unknown, claim: None }
     }
 
-    /// What is to be done about a request for these targets, each of which allows it. `now` is the own clock.
+    /// Decides on a request for these targets, each of which allows it. `now` is the own clock.
     ///
     /// # Errors
-    /// When the request is to be kept and cannot be: whoever delivers it should try again.
+    /// When the request has to be stored and cannot be. The sender should try again.
     pub async fn request(
         &self,
         targets: &[&Target],
@@ -305,7 +305,7 @@ impl<S: State> Keeper<S> {
     }
 
     /// Notes shards that are about to be put on the bus, so that they are known to be of this warmd. When they cannot
-    /// be noted they are put on the bus all the same: whoever gets them will hardly be able to look either.
+    /// be noted they are put on the bus all the same: their receiver can probably not read the notes either.
     pub async fn hand_out(&self, shards: &[Shard], now: DateTime<Utc>) {
         let (Lasting::Yes, Some(first)) = (self.lasting, shards.first()) else { return };
         let ids = handed_out::ids(shards);
@@ -320,7 +320,8 @@ impl<S: State> Keeper<S> {
         }
     }
 
-    /// Whether a shard may be served: with a store one that was handed out, else as many a minute as `fleet` can need.
+    /// Admits a shard that may be served: with a store one that was handed out, else as many a minute as `fleet` can
+    /// need.
     ///
     /// # Errors
     /// [`NotAdmitted`].
@@ -433,7 +434,7 @@ impl<S: State> Keeper<S> {
         before(deadline, read(&*self.state, REQUESTS)).await
     }
 
-    /// What was served before; none when nothing outlives the process.
+    /// The rounds served before; none when no state outlives the process.
     async fn served(&self, deadline: Instant) -> Result<Option<(Option<Document>, Served)>, Unavailable> {
         if self.lasting == Lasting::No {
             return Ok(None);

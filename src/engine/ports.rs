@@ -30,7 +30,7 @@ pub struct PingRound {
     pub trace_id: Option<String>,
     /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
-    /// How long to wait for an answer, from the release. Above the target's own timeout.
+    /// The timeout of an answer, from the release. Above the target's own timeout.
     pub timeout: Duration,
 }
 
@@ -41,7 +41,7 @@ pub enum Payloads {
     Same {
         /// The payload.
         payload: Vec<u8>,
-        /// How many pings have it.
+        /// The number of pings that have it.
         pings: u32,
     },
     /// Each ping has its own, in the order of their indices.
@@ -71,7 +71,7 @@ impl Payloads {
 pub struct PingEnd {
     /// The ping's index in its round, from 0.
     pub index: u32,
-    /// What came back. Its times are offsets from the round's release.
+    /// The answer. Its times are offsets from the round's release.
     pub exchange: Exchange,
     /// True when the ping was sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: bool,
@@ -86,7 +86,7 @@ pub trait Lambda: Send + Sync + 'static {
     ///
     /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once; the only
     /// exception is a ping that HTTP/2 guarantees was not processed. Pings are synchronous invocations with log tail.
-    /// What went wrong is the [`Exchange`]'s answer.
+    /// The failure is the [`Exchange`]'s answer.
     fn send(&self, round: PingRound) -> PingEnds;
 }
 
@@ -162,20 +162,20 @@ pub trait Metrics: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("CloudWatch did not acknowledge {} of the metrics: {reason}", lost.data.len() + unknown.data.len())]
 pub struct LostMetrics {
-    /// What CloudWatch certainly did not count.
+    /// The metrics that CloudWatch certainly did not count.
     pub lost: Batch,
-    /// What CloudWatch may have counted.
+    /// The metrics that CloudWatch may have counted.
     pub unknown: Batch,
     /// Why, for people.
     pub reason: String,
 }
 
-/// Whether a service processed a request that it did not acknowledge.
+/// The fate of a request that a service did not acknowledge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// It certainly did not: the service refused the request, or never received it.
+    /// Not processed: the service refused the request, or never received it.
     NotProcessed,
-    /// It may have: the request was sent, and no usable answer arrived.
+    /// Perhaps processed: the request was sent, and no usable answer arrived.
     Unknown,
 }
 
@@ -184,7 +184,7 @@ pub enum Delivery {
 pub struct Unacknowledged {
     /// Why, for people.
     pub reason: String,
-    /// Whether it was processed all the same.
+    /// The fate of the request.
     pub delivery: Delivery,
 }
 

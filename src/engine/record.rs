@@ -12,7 +12,7 @@ use crate::domain::fleet::MetricsSettings;
 use crate::domain::metrics::{self, Batch, Circumstances};
 use crate::domain::tick::TickReport;
 
-/// How long CloudWatch and EventBridge are given when nothing else limits the time: one attempt of 15 s and, before it,
+/// The time for CloudWatch and EventBridge when nothing else limits it: one attempt of 15 s and, before it,
 /// refusals that take less than 3 s. Shorter than the 20 s in which the daemon ends after a signal.
 pub const PATIENCE: Duration = Duration::from_secs(18);
 

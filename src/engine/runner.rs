@@ -41,9 +41,9 @@ pub(super) struct Round<'r> {
     pub now: DateTime<Utc>,
     /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
-    /// What is known of the target from earlier rounds.
+    /// The knowledge of the target from earlier rounds.
     pub known: Known,
-    /// What is known of its answers.
+    /// The history of its answers.
     pub answers: AnswerTimes,
     /// Set to the instant at which pings were sent last.
     pub sent: &'r Mutex<Option<Instant>>,

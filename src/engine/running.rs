@@ -21,7 +21,7 @@ const PARTIAL_AFTER: Duration = Duration::from_secs(45);
 /// A part of a tick. A tick whose rounds take long has two: what has ended in time, and the rest.
 #[derive(Debug)]
 pub struct Part {
-    /// What is shown and recorded of it.
+    /// The part of the report that is shown and recorded.
     pub report: TickReport,
     /// True for the first part.
     pub is_first: bool,
@@ -29,7 +29,7 @@ pub struct Part {
     pub whole: Option<TickReport>,
     /// The rounds that still run; none with the last part.
     pub running: Vec<Due>,
-    /// Until when the part has to be recorded.
+    /// The deadline for recording the part.
     pub until: Instant,
 }
 
@@ -49,7 +49,7 @@ pub struct RunningTick {
     rounds: JoinSet<Result<RoundRecord, Unfinished>>,
     /// Which of `due` a task serves.
     tasks: HashMap<Id, usize>,
-    /// What has ended and is not reported yet.
+    /// The rounds that have ended and are not reported yet.
     ended: Vec<(usize, Result<RoundRecord, Unfinished>)>,
 }
 

@@ -39,7 +39,7 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// Waits for the signal, and returns when it came. Waits for ever when nobody can send it any more.
+    /// Waits for the signal, and returns when it came. Waits for ever when every sender is gone.
     pub async fn stopped(&mut self) -> Instant {
         let since = match self.0.wait_for(Option::is_some).await {
             Ok(since) => *since,

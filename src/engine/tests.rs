@@ -319,7 +319,7 @@ impl Clock for Wall {
     }
 }
 
-/// What a daemon leaves to rounds and records when it is stopped.
+/// The time that a stopped daemon has for its rounds and records.
 const GRACE: Duration = Duration::from_secs(20);
 
 #[derive(Default)]

@@ -44,7 +44,7 @@ pub struct Engine<L> {
 /// The rounds in flight, and when the pings of each were sent; none while it waits for room.
 type Flights = HashMap<Identity, Arc<Mutex<Option<Instant>>>>;
 
-/// What is known of the answers of a target.
+/// The history of a target's answers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Answers {
     times: AnswerTimes,

@@ -31,7 +31,7 @@ pub(in crate::aws) struct Outgoing {
     pub request: http::Request<()>,
     /// The body.
     pub body: Bytes,
-    /// Until when the answer is waited for.
+    /// The deadline of the answer.
     pub deadline: Instant,
     /// Told to the report when the deadline passes.
     pub limit: Duration,

@@ -52,7 +52,7 @@ struct State {
     next_id: u64,
     /// Streams that a new HTTP/2 connection is expected to allow.
     streams: usize,
-    /// Until when HTTP/2 is not offered.
+    /// The instant until which HTTP/2 is not offered.
     http1_until: Option<Instant>,
 }
 
@@ -187,7 +187,7 @@ impl ConnectionPool {
             while let Some((carrier, again)) = waiting.next().await {
                 missing += again;
                 if let Some(carrier) = carrier {
-                    // Nobody waits any more when the round was given up; the streams are given back.
+                    // The receiver is gone when the round was given up. The streams are given back.
                     let _ = found.send(carrier);
                 }
             }

@@ -18,7 +18,7 @@ pub struct Share {
     pub wait: Duration,
     /// Unreleased rounds are put on the bus until then.
     pub hand_on: Duration,
-    /// Events for whoever asked are put on the bus until then.
+    /// Events for requesters are put on the bus until then.
     pub tell: Duration,
     /// CloudWatch is waited for until then. What is left is for the lines with what it did not acknowledge.
     pub record: Duration,

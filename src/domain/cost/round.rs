@@ -21,22 +21,22 @@ pub struct RoundQuantities {
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes.
     pub memory_mb: Option<u32>,
-    /// What was downloaded from S3; `None` when the number of cold starts, or of pings, is unknown and matters.
+    /// The downloads from S3; `None` when the number of cold starts, or of pings, is unknown and matters.
     pub s3: Option<S3Quantities>,
-    /// What was used at least.
+    /// The lower bound of the usage.
     pub least: Usage,
-    /// What was used at most; `None` when nothing bounds it.
+    /// The upper bound of the usage; `None` when nothing bounds it.
     pub most: Option<Usage>,
 }
 
-/// A bound of what a round used.
+/// A bound of the usage of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Billed invocations.
     pub requests: u64,
     /// Billed duration, ms.
     pub billed_ms: u64,
-    /// What was downloaded from S3.
+    /// The downloads from S3.
     pub s3: S3Quantities,
 }
 

@@ -137,7 +137,7 @@ pub const MOST_REASON_CHARS: usize = 256;
 /// Requests and pauses keep it, so a longer one would fill the document for everybody.
 ///
 /// # Errors
-/// What was expected.
+/// The expected form.
 pub fn reason(text: &str) -> Result<String, String> {
     let expected = format!("expected one line of at most {MOST_REASON_CHARS} characters");
     let length = text.chars().count();

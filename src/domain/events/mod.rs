@@ -32,7 +32,7 @@ pub const WARM_SHARD: &str = "Warm Shard";
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
 /// The `detail-type` of EventBridge's schedules.
 const SCHEDULED: &str = "Scheduled Event";
-/// What such an event is called in messages.
+/// The name of such an event in messages.
 const SCHEDULED_KIND: &str = "scheduled event";
 /// Who fires schedules: rules of EventBridge, and EventBridge Scheduler.
 const SCHEDULERS: [&str; 2] = ["aws.events", "aws.scheduler"];
@@ -170,13 +170,13 @@ impl LambdaEvent {
 }
 
 impl LambdaEvent {
-    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock: whoever puts an event on a bus
-    /// may choose its time, and what is served in a later minute would not be served in those before it.
+    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock: the sender of an event
+    /// chooses its time, and a target served in a later minute would not be served in those before it.
     ///
     /// An operator may ask for a tick of any minute: nothing is noted of it.
     ///
     /// # Errors
-    /// [`EventError`] with the times that lie in the future.
+    /// [`EventError`] with the times in the future.
     pub fn check_time(&self, now: DateTime<Utc>) -> Result<(), EventError> {
         let (kind, times) = match self {
             Self::Scheduled { at } => (SCHEDULED_KIND, vec![("time", Some(*at))]),

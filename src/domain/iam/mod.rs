@@ -15,19 +15,19 @@ pub const MAX_CHARS: usize = 6_144;
 /// needs more is better served by the tag condition of the template.
 pub const POLICIES_PER_ROLE: usize = 10;
 
-/// Who the policies are for.
+/// The principal that gets the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The warmer: exactly what it calls. It reads no function's configuration, which holds environment variables.
     Warm,
-    /// Whoever runs `check --live`: the reads, and the permission that its dry runs ask about.
+    /// The user of `check --live`: the reads, and the permission that its dry runs ask about.
     CheckLive,
 }
 
-/// What the policies are made of.
+/// The input of the policies.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
-    /// Who they are for.
+    /// The principal that gets them.
     pub purpose: Purpose,
     /// The configuration: its functions and its metric namespace.
     pub fleet: &'a Fleet,

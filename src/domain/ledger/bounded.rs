@@ -24,7 +24,7 @@ impl Bounded for Requests {
 }
 
 impl Bounded for Pauses {
-    /// What ends first is dropped first, and a pause of everything last: when they were made is not stored.
+    /// Drops the pause that ends first, and a pause of everything last: the time of creation is not stored.
     fn drop_oldest(&mut self, excess: usize) -> usize {
         let dropped = drop_oldest(&mut self.functions, excess, |pause| pause.until);
         if dropped == 0 { usize::from(self.all.take().is_some()) } else { dropped }

@@ -14,7 +14,7 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::{is_future, is_future_minute, later};
 use crate::domain::schedule::{self, Minute};
 
-/// How long a claim holds unless it is renewed.
+/// The lease of a claim that is not renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// The longest that pings can be in flight: 15 minutes, which is the longest that Lambda runs a function, and its init
 /// and the network. A later instant in `busy` comes from a clock that was wrong.
@@ -27,7 +27,7 @@ pub struct Served {
     pub ticked: Option<i64>,
     /// The minute since the epoch in which a target was last served, by target, see [`key`].
     pub targets: BTreeMap<String, i64>,
-    /// Targets with pings that nobody has waited for to the end, and until when they may run.
+    /// The targets with pings whose end no process awaited, and the instant until which they may run.
     #[serde(default)]
     pub busy: BTreeMap<String, DateTime<Utc>>,
     /// Targets that a tick is serving, by target.
@@ -38,7 +38,7 @@ pub struct Served {
 /// A target that a tick is serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// A number drawn for the tick: a write of which the answer was lost is recognised by it.
+    /// A random number of the tick. It identifies a write whose answer was lost.
     pub by: u32,
     /// The tick's minute since the epoch.
     pub minute: i64,
@@ -59,7 +59,7 @@ impl Claim {
 }
 
 impl Served {
-    /// What a tick at `at` serves; `previous` is the schedule's firing before, `now` the own clock.
+    /// Selects the targets that a tick at `at` serves; `previous` is the schedule's firing before, `now` the own clock.
     ///
     /// Whatever has been due for a target since it was last served: what a lost tick has left is made up for at the
     /// next one, and what has been served or claimed in this minute is not served again. Targets of which nothing is
@@ -96,7 +96,7 @@ impl Served {
         last.map_or_else(|| ticked.map_or(previous, |ticked| ticked.min(previous)), Minute::from_epoch)
     }
 
-    /// Whether pings that were left in flight may still run at `now`.
+    /// Returns true if pings that were left in flight may still run at `now`.
     ///
     /// A claim that holds means that a process serves the target: it renews the claim until the round has ended.
     pub fn is_busy(&self, target: &Target, now: DateTime<Utc>) -> bool {
@@ -126,7 +126,7 @@ impl Served {
         self.ticked = self.ticked.max(Some(at.epoch()));
     }
 
-    /// Whether the tick `by` has claims here.
+    /// Returns true if the tick `by` has claims here.
     pub fn is_claimed_by(&self, by: u32) -> bool {
         self.claims.values().any(|claim| claim.by == by)
     }
@@ -163,7 +163,7 @@ impl Served {
         self.prune(oldest, now);
     }
 
-    /// Notes that targets were served at `minute`, whoever asked for it.
+    /// Notes that targets were served at `minute`, by schedule or on request.
     pub fn note<'t>(
         &mut self,
         minute: Minute,
@@ -192,7 +192,7 @@ impl Served {
         }
     }
 
-    /// Notes until when the pings of targets may run that nobody has waited for to the end.
+    /// Notes the instant until which pings may run whose end no process awaited.
     pub fn note_busy<'t>(&mut self, busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>) {
         for (target, until) in busy {
             let known = self.busy.entry(key(target)).or_insert(until);
@@ -200,7 +200,7 @@ impl Served {
         }
     }
 
-    /// The targets of which something in the future is stored, and the latest tick if it is one: for a warning.
+    /// The targets with a stored time in the future, and the latest tick if it lies there, for a warning.
     pub fn in_future(&self, now: DateTime<Utc>) -> Vec<&str> {
         let targets = self.targets.iter().filter(|(_, minute)| is_future_minute(**minute, now));
         let busy = self.busy.iter().filter(|(_, until)| is_too_busy(**until, now));

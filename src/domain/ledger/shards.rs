@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::future::{is_future, later};
 
-/// How long a shard is remembered. Above what a delivery may be late: Lambda and EventBridge give up after two minutes
-/// each, as `template.yaml` has it.
+/// The time that a shard is remembered. Above the greatest delay of a delivery: Lambda and EventBridge give up after
+/// two minutes each, as `template.yaml` has it.
 const SHARDS_LIVE: TimeDelta = TimeDelta::hours(1);
 /// The most shards in a document. An hour of a hundred shards a minute makes some 400 in each of 16 documents.
 pub(super) const MOST_SHARDS: usize = 1_000;
 
-/// Shards of large ticks that somebody has taken on, so that another delivery finds them. They are spread over several
-/// documents, because all shards of a tick are taken on at the same moment.
+/// Shards of large ticks that a delivery serves already, so that another delivery skips them. They are spread over
+/// several documents, because all shards of a tick are taken on at the same moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shards {
     /// By [`crate::domain::shard::Shard::id`].
     pub taken: BTreeMap<String, Taken>,
 }
 
-/// Who has taken a shard on.
+/// The delivery that serves a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// When.
     pub at: DateTime<Utc>,
-    /// A number drawn for this delivery: a write of which the answer was lost is known as one's own.
+    /// A random number of this delivery. It identifies a write whose answer was lost.
     pub by: u32,
 }
 
 impl Taken {
-    /// Whether it is remembered: neither too old nor in the future.
+    /// Returns true if it is remembered: neither too old nor in the future.
     fn lives(&self, now: DateTime<Utc>) -> bool {
         later(self.at, SHARDS_LIVE) > now && !is_future(self.at, now)
     }

@@ -18,7 +18,7 @@ pub struct Status {
     pub config: Option<String>,
     /// Since when the configuration in force is not what its source says; none when it is.
     pub config_behind_since: Option<DateTime<Utc>>,
-    /// Whether the latest tick was planned without knowing the pauses: they could not be read, and never had been.
+    /// True if the latest tick was planned without the pauses: this process had never been able to read them.
     #[serde(default)]
     pub pauses_unknown: bool,
     /// How long the latest tick took, ms.
@@ -35,7 +35,7 @@ pub struct Status {
 /// A tick of the schedule that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct TickNote<'r> {
-    /// What it did.
+    /// The rounds of the tick.
     pub report: &'r TickReport,
     /// See [`Status::config_behind_since`].
     pub config_behind_since: Option<DateTime<Utc>>,
@@ -122,7 +122,7 @@ impl Status {
         self.note_rounds(&report.rounds, report.tick, now);
     }
 
-    /// Takes rounds of the time `at` in, whoever asked for them; `now` is the own clock. What is known stays when it is
+    /// Adds rounds of the time `at`; `now` is the own clock. A stored round stays when it is
     /// newer, unless it lies in the future.
     pub fn note_rounds(&mut self, rounds: &[RoundRecord], at: DateTime<Utc>, now: DateTime<Utc>) {
         self.targets.retain(|_, last| !is_future(last.latest(), now));

@@ -54,7 +54,7 @@ fn fleet(targets: Vec<Target>) -> Fleet {
     }
 }
 
-/// What the request for that target leads to when it arrives at once.
+/// The decision on a request for that target that arrives at once.
 fn ask(requests: &mut Requests, key: &str, asked: &Asked) -> Answered {
     requests.ask(key, asked, &RULE, asked.at)
 }
@@ -133,7 +133,7 @@ fn a_round_without_a_length_is_not_kept() {
     assert!(matches!(with, Cow::Borrowed(_)));
 }
 
-/// What a tick would serve at once.
+/// The targets that a tick serves at once.
 fn planned(served: &Served, fleet: &Fleet, time: &str) -> Vec<usize> {
     let due = served.plan(fleet, minute(time), minute(time).plus(-1), at(time));
     due.iter().map(|due| due.index).collect()

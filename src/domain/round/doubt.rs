@@ -16,7 +16,7 @@ pub enum Doubt {
     ForeignIds(ForeignIds),
 }
 
-/// What shows that an environment runs several invocations at once.
+/// The sign that an environment runs several invocations at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedBy {
     /// A handler answered that it was initialised on managed instances.
@@ -25,7 +25,7 @@ pub enum SharedBy {
     Ids,
 }
 
-/// What shows that ids are not those of environments.
+/// The sign that ids are not those of environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignIds {
     /// No id came again in several rounds: the handler makes one on every invocation.
@@ -35,7 +35,7 @@ pub enum ForeignIds {
 }
 
 impl Doubt {
-    /// What is doubtful, and what to do about it, for people.
+    /// The doubt and its remedy, as text.
     pub fn explain(self) -> &'static str {
         match self {
             Self::SharedEnvironments(SharedBy::Answer) => {
@@ -58,7 +58,7 @@ impl Doubt {
     }
 }
 
-/// What there is to doubt about a round's answers, the gravest first; none when nothing is.
+/// Returns the gravest doubt about a round's answers, or none.
 pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.managed_instance) {
@@ -75,7 +75,7 @@ pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     (known.ids == Ids::Invocations && has_ids).then_some(Doubt::ForeignIds(ForeignIds::Fresh))
 }
 
-/// What pings with the same id, of the same version, did.
+/// The behaviour of pings with the same id and version.
 #[derive(Debug, Clone, Copy, Default)]
 struct SharedIds {
     /// More than one of them must have run at once, which an environment that takes one at a time cannot.

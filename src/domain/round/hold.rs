@@ -113,9 +113,9 @@ pub fn top_up(
     (next > held).then_some(next)
 }
 
-/// Whether some ping ran about as long as it was asked to, by Lambda's clock and by ours: the work of an extension after
-/// the answer is no hold. If none did, the handler does not know the protocol, and a longer hold would change nothing. A
-/// tenth is left to the coarse timers of some runtimes.
+/// Returns true if some ping ran about as long as requested, by Lambda's clock and by ours: the work of an extension
+/// after the answer is no hold. If none did, the handler does not know the protocol, and a longer hold would change
+/// nothing. A tenth is left to the coarse timers of some runtimes.
 fn was_kept(attempt: &Attempt, hold: Duration) -> bool {
     let enough = hold.mul_f64(0.9);
     let enough_ms = enough.as_secs_f64() * 1e3;

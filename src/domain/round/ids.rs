@@ -1,4 +1,4 @@
-//! Whether the ids that a target's handlers answer are those of environments: what is learned from its latest rounds.
+//! Checks, over a target's latest rounds, that the ids its handlers answer are those of environments.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashSet, VecDeque};
@@ -9,7 +9,7 @@ use super::{Attempt, Outcome};
 /// After so many all-warm rounds in a row without one repeated id, ids are those of invocations.
 const FRESH_ROUNDS: u32 = 3;
 
-/// What the ids of a target's handlers stand for.
+/// The meaning of the ids that a target's handlers answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ids {
     /// Environments: distinct ids are distinct environments.
@@ -59,7 +59,7 @@ impl IdHistory {
         self.rounds.push_back(ids);
     }
 
-    /// What the rounds so far show.
+    /// The conclusion from the rounds so far.
     pub fn ids(&self) -> Ids {
         if self.fresh == FRESH_ROUNDS { Ids::Invocations } else { Ids::Environments }
     }

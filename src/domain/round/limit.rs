@@ -1,4 +1,4 @@
-//! How long an answer is waited for, and how long a target is left alone after one that never came.
+//! The timeout of an answer, and the pause of a target after an answer that never came.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use super::{Attempt, Outcome, PingResult};
 /// The longest that Lambda runs a function (Lambda quotas), and the longest that is waited for a function whose timeout
 /// is not configured.
 const LONGEST: Duration = Duration::from_secs(900);
-/// What an answer may take beyond a configured timeout: an init of 10 s that does not count towards it, and the
+/// The allowance beyond a configured timeout: an init of 10 s that does not count towards it, and the
 /// network.
 const MARGIN: Duration = Duration::from_secs(20);
-/// What an answer may take beyond the hold and the init when no timeout is configured.
+/// The allowance beyond the hold and the init when no timeout is configured.
 const WORK: Duration = Duration::from_secs(30);
 /// The limit before an init was seen. Cold starts of 90 s have been measured for functions that load large models.
 const BEFORE_ANY_INIT: Duration = Duration::from_secs(180);
 /// Pauses double up to 2^10 times the first; the longest pause ends them long before.
 const MOST_DOUBLINGS: u32 = 10;
 
-/// What is known of one target's answers.
+/// The history of one target's answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AnswerTimes {
     /// The longest init or restore that a REPORT line showed.
@@ -52,7 +52,7 @@ impl AnswerTimes {
         self.unanswered = if pings().any(is_unanswered) { self.unanswered.saturating_add(1) } else { 0 };
     }
 
-    /// How long after the release of a round with an unanswered ping the target is left alone; none when every ping
+    /// The pause of the target, from the release of a round with an unanswered ping; none when every ping
     /// was answered. Lambda runs on after the caller has stopped waiting: for the configured timeout, otherwise two
     /// intervals are allowed, doubled with each such round in a row, up to 15 minutes.
     pub fn pause(&self, timeout: Option<Duration>, interval: Duration) -> Option<Duration> {
@@ -65,7 +65,7 @@ fn doublings(times: u32) -> u32 {
     2_u32.pow(times.min(MOST_DOUBLINGS))
 }
 
-/// Returns true when the ping may still run: nobody knows when it ends.
+/// Returns true if the ping may still run: its end is unknown.
 fn is_unanswered(ping: &PingResult) -> bool {
     // A function's own timeout is a timed-out ping too, but an answer came: that invocation has ended.
     ping.outcome == Outcome::TimedOut && ping.report.is_none() && ping.version.is_none()

@@ -72,17 +72,17 @@ pub enum Answer {
     Broken {
         /// What went wrong, for people.
         message: String,
-        /// Whether the request may have been processed: something of it was written.
+        /// True if the request may have been processed: something of it was written.
         may_have_run: bool,
     },
 }
 
-/// What is known of a target before a round, from elsewhere: what its answers cannot prove, or disprove.
+/// Facts about a target that precede a round, and that its answers can neither prove nor disprove.
 ///
 /// Facts about the function belong here, such as that it runs on managed instances; see [`SharedBy`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
-    /// What the ids of its handlers stand for.
+    /// The meaning of the ids of its handlers.
     pub ids: Ids,
 }
 
@@ -91,8 +91,8 @@ pub struct Known {
 pub struct Attempt {
     /// The hold that was asked for; none when the protocol cannot ask.
     pub hold: Option<Duration>,
-    /// How long a handler of the protocol keeps its environment busy on such a ping, before it answers; none when the
-    /// protocol has no such time. Whether it did is seen from the pings.
+    /// The time that a handler of the protocol keeps its environment busy on such a ping, before it answers; none when
+    /// the protocol has no such time. Whether it did is seen from the pings.
     pub handler_hold: Option<Duration>,
     /// What became of each ping. Times are offsets from this attempt's own release.
     pub pings: Vec<PingResult>,

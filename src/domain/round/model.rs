@@ -87,7 +87,7 @@ struct Request {
     way_back: u64,
     /// How long the handler runs.
     runs: u64,
-    /// How long an extension works on after the handler has answered.
+    /// The time that an extension works on after the handler has answered.
     works_on: u64,
     /// How long a cold start's init takes.
     init: u64,
@@ -126,7 +126,7 @@ impl Request {
 struct Pool {
     /// For each environment and each invocation that it takes at once, the end of the last run, µs.
     free_from: Vec<Vec<u64>>,
-    /// How many invocations an environment takes at once.
+    /// The number of invocations that an environment takes at once.
     at_once: usize,
 }
 
@@ -254,7 +254,7 @@ fn request(ids: u32) -> impl Strategy<Value = Request> {
         )
 }
 
-/// What an extension does after the answers of a round.
+/// The behaviour of an extension after the answers of a round.
 #[derive(Debug, Clone, Copy)]
 enum Extension {
     None,
@@ -276,7 +276,7 @@ fn extension() -> impl Strategy<Value = Extension> {
     ]
 }
 
-/// What the handlers of a round do with a hold, µs.
+/// The behaviour of a round's handlers on a hold, µs.
 #[derive(Debug, Clone, Copy)]
 enum Handling {
     /// There is none.
@@ -295,7 +295,7 @@ fn handling() -> impl Strategy<Value = Handling> {
     ]
 }
 
-/// A round's requests, as handlers and extension make them, and the hold that was asked for.
+/// A round's requests, as handlers and extension make them, and the requested hold.
 fn handled(
     mut requests: Vec<Request>,
     handling: Handling,

@@ -70,14 +70,14 @@ impl Outcome {
     }
 }
 
-/// Whether Lambda started the function for a ping: what a ping costs depends on it, whatever its outcome.
+/// Evidence that Lambda started the function for a ping. The cost of a ping depends on it, not on the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
-    /// It did: Lambda bills a request, and the time it took.
+    /// Started: Lambda bills a request, and the time it took.
     Yes,
-    /// It may have: the request was sent, and no answer tells.
+    /// Perhaps started: the request was sent, and no answer shows the result.
     Maybe,
-    /// It did not: the request was refused, or never sent. The ping cost nothing.
+    /// Not started: the request was refused, or never sent. The ping cost nothing.
     No,
 }
 
@@ -86,7 +86,7 @@ pub enum Ran {
 pub struct PingResult {
     /// What became of it.
     pub outcome: Outcome,
-    /// Whether the function was started.
+    /// Evidence that the function was started.
     pub ran: Ran,
     /// Just before the request was written to the wire, from the attempt's release.
     pub sent: Duration,
@@ -96,8 +96,8 @@ pub struct PingResult {
     pub report: Option<Report>,
     /// The environment's id, when the handler told it.
     pub environment: Option<String>,
-    /// Whether the handler told that it runs on a managed instance, where an environment takes several invocations at
-    /// once.
+    /// True if the handler answered that it runs on a managed instance, where an environment takes several invocations
+    /// at once.
     pub managed_instance: bool,
     /// The version that executed.
     pub version: Option<String>,
@@ -165,8 +165,8 @@ fn report_of(log_result: &str) -> Option<Report> {
     Report::parse(&String::from_utf8_lossy(&tail))
 }
 
-/// Whether a REPORT line names another request than the answer's own. The log of an environment that runs several
-/// invocations at once, and what a function prints, may end with one.
+/// Returns true if a REPORT line names another request than the answer's own. The log of an environment that runs
+/// several invocations at once, and what a function prints, may end with one.
 fn is_of_another_invocation(report: Option<&Report>, request_id: Option<&str>) -> bool {
     let told = report.and_then(|report| report.request_id.as_deref());
     told.zip(request_id).is_some_and(|(told, own)| !told.eq_ignore_ascii_case(own))
@@ -250,10 +250,10 @@ const NOT_STARTED: [&str; 10] = [
     "SubnetIPAddress",
 ];
 
-/// Whether the function may have run although the answer is a refusal. A client error (4xx) refuses the request before
-/// it is processed, save 408 without Lambda's own name for it, which a proxy answers that stopped waiting. A server error
-/// (5xx) may come after the run, unless it says that there was no environment to run in. Other kinds of success (2xx)
-/// mean that the request was taken.
+/// Returns true if the function may have run although the answer is a refusal. A client error (4xx) refuses the request
+/// before it is processed, save 408 without Lambda's own name for it, which a proxy answers that stopped waiting. A
+/// server error (5xx) may come after the run, unless it says that there was no environment to run in. Other kinds of
+/// success (2xx) mean that the request was taken.
 fn ran_in_spite_of(status: u16, code: &str) -> Ran {
     let not_started =
         code.starts_with("SnapStart") || NOT_STARTED.iter().any(|beginning| code.starts_with(beginning));

@@ -1,8 +1,8 @@
-//! How many runs must have been going on at the same time: the core overlap and the work bound.
+//! The number of runs that must have been going on at the same time: the core overlap and the work bound.
 
 use super::run::Run;
 
-/// How many (stretch, ping) pairs the work bound looks at, about: it bounds the search to a few milliseconds.
+/// The approximate number of (stretch, ping) pairs in the work bound. It limits the search to a few milliseconds.
 const WORK_BOUND_PAIRS: usize = 65_536;
 
 /// However many pings there are, the work bound tries this many beginnings of stretches.

@@ -12,7 +12,7 @@ use crate::domain::tick::{Evidence, Verdict};
 /// So many different messages are kept; a broken round may have one for each ping.
 const MOST_MESSAGES: usize = 8;
 
-/// How long an init may take that comes before an invocation and is billed with it: 130 s, or the function's timeout
+/// The longest init that comes before an invocation and is billed with it: 130 s, or the function's timeout
 /// when that is longer. Source: the lifecycle of the execution environment in Lambda's developer guide. It is the
 /// longest of its limits; most functions have 10 s.
 const LONGEST_INIT: Duration = Duration::from_secs(130);
@@ -97,20 +97,20 @@ pub struct RoundReport {
     pub memory_mb: Option<u32>,
     /// New environments, made by pings of whatever outcome; none when a ping that ran, or may have run, did not tell.
     pub cold_starts: Option<u32>,
-    /// What those pings told that had a REPORT line.
+    /// The sums over those pings that had a REPORT line.
     pub told: Told,
     /// What went wrong, for people: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
 
-/// What the REPORT lines of a round add up to.
+/// The sums of a round's REPORT lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
     /// Pings with a REPORT line.
     pub pings: u32,
     /// Their billed duration, ms.
     pub billed_ms: u64,
-    /// How many of them made a new environment.
+    /// The number of them that made a new environment.
     pub cold_starts: u32,
 }
 

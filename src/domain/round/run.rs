@@ -14,14 +14,14 @@ const CLOCK_RATES: i64 = 10_000;
 /// Offsets beyond a day are not believed; sums over all pings then stay far from overflow.
 const LATEST_NS: u128 = 86_400_000_000_000;
 
-/// How early a handler's timer may fire: some runtimes count in whole milliseconds.
+/// The largest error of a handler's timer that fires early: some runtimes count in whole milliseconds.
 const TIMER_GRAIN_NS: i64 = 1_000_000;
 
-/// What a handler may take besides its hold, at least: 10 ms, or a quarter of the hold when that is more. The quickest
+/// The least allowance for a handler besides its hold: 10 ms, or a quarter of the hold when that is more. The quickest
 /// ping of an attempt counts; what takes longer is not the hold alone.
 const BESIDES_HOLD_NS: i64 = 10_000_000;
 
-/// What is known of one ping's run in its environment: it kept the environment busy for `busy` without a break, and
+/// The known part of one ping's run in its environment: it kept the environment busy for `busy` without a break, and
 /// began between `sent` and `latest_start`. Offsets from the attempt's release, ns.
 ///
 /// The answer need not be the end of the run: extensions work on after it, and REPORT's Duration includes that. So the
@@ -34,14 +34,14 @@ pub(super) struct Run {
     pub latest_start: i64,
     /// The run ended no earlier: `sent + busy`.
     pub earliest_end: i64,
-    /// How long the environment surely was busy with it: never more than the truth.
+    /// The time that the environment was certainly busy with it: never above the truth.
     pub busy: i64,
     /// Whether the environment was made for this run, and so had never run before.
     pub is_new: bool,
 }
 
 impl Run {
-    /// The run of a ping that is evidence and told its duration, of which `held` ns surely lay before the answer.
+    /// The run of a ping that is evidence and has a duration, of which `held` ns certainly lay before the answer.
     ///
     /// A duration that does not fit between request and answer is not used: an extension worked on after the answer, or
     /// one of the clocks is wrong. Then the run is as long as it was held; none when that is nothing.
@@ -70,7 +70,7 @@ impl Run {
     }
 }
 
-/// What a ping that is evidence tells about time, ns.
+/// The times of a ping that is evidence, ns.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     sent: i64,
@@ -108,7 +108,7 @@ fn shaved(told: i64, grain: i64) -> i64 {
     (told - grain - told / CLOCK_RATES).max(0)
 }
 
-/// How long, in ns, every handler of the attempt surely ran before it answered; 0 when nothing shows it.
+/// The time, in ns, that every handler of the attempt certainly ran before it answered; 0 without evidence.
 ///
 /// Duration alone does not: how much of it an extension took after the answer is unknown. The hold does. Handlers kept it
 /// when none answered sooner, neither by Lambda's clock nor by ours: a handler that ignores the hold gives itself away by
@@ -141,7 +141,8 @@ mod tests {
     use crate::domain::round::Outcome;
     use crate::domain::round::model::{attempt, ping};
 
-    /// Whether an attempt of pings, answered after `received` ms and run for `duration` ms, shows a hold of 100 ms.
+    /// Returns true if an attempt of pings, answered after `received` ms and run for `duration` ms, shows a hold of 100
+    /// ms.
     fn shows_hold(pings: &[(f64, f64)]) -> bool {
         let pings = pings.iter().map(|(received, duration)| ping(Outcome::Warm, 0.0, *received, *duration));
         let hold = Some(Duration::from_millis(100));

@@ -21,7 +21,7 @@ struct Connection {
     payload: u64,
     /// Answers that come within this time are read together.
     read_every: u64,
-    /// What each ping's handler takes, and which idle environment it gets.
+    /// The duration of each ping's handler, and the idle environment that it gets.
     pings: Vec<(u64, usize)>,
 }
 
@@ -47,7 +47,8 @@ fn written(connection: &Connection, place: u64) -> u64 {
     connection.sent + waits * 2 * connection.way
 }
 
-/// Runs the round on environments of which `idle` exist. Returns what the caller sees, and how many environments ran.
+/// Runs the round on environments of which `idle` exist. Returns the caller's view, and the number of environments that
+/// ran.
 fn run(connections: &[Connection], idle: usize) -> (Vec<PingResult>, usize) {
     let mut arrivals = Vec::new();
     for connection in connections {

@@ -17,7 +17,7 @@ use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
 use crate::engine::state::{State, before, update};
 use crate::engine::tick::Due;
 
-/// How much longer than its timeout a ping that nobody waited for is left alone: its init, and the network.
+/// The allowance beyond its timeout for a ping whose end was not awaited: its init, and the network.
 const BUSY_MARGIN: Duration = Duration::from_secs(20);
 /// The longest that Lambda runs a function. Source: Lambda quotas.
 const LONGEST_RUN: Duration = Duration::from_secs(900);
@@ -80,7 +80,7 @@ impl<S: State> Keeper<S> {
                 status.note_tick(&tick, now);
             }
             Cause::Shard => status.note_rounds(&report.rounds, report.tick, now),
-            // Whatever minute was asked for, the pings were sent now.
+            // The pings were sent now, whatever the minute of the event.
             Cause::Asked => status.note_rounds(&report.rounds, now, now),
         };
         let is_served_touched = match cause {
@@ -181,7 +181,7 @@ impl<S: State> Keeper<S> {
     }
 }
 
-/// How long a note may take, when the tick found the store in this condition.
+/// The longest duration of a note when the tick found the store in this condition.
 fn write_within(health: StoreHealth) -> Duration {
     match health {
         StoreHealth::Sound => WRITE_WITHIN,
@@ -189,7 +189,7 @@ fn write_within(health: StoreHealth) -> Duration {
     }
 }
 
-/// Targets with pings that nobody has waited for to the end, and until when they may run.
+/// The targets with pings whose end was not awaited, and the instant until which they may run.
 fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'d Target, DateTime<Utc>)> {
     let left = |due: &Due| {
         let in_flight = report.unfinished.iter().any(|left| {

@@ -541,7 +541,7 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
     let first = plan(&keeper, "09:00:00").await;
     assert_eq!(names(&first), ["a", "b"]);
 
-    // Both are in flight: whoever looks five minutes later, and finds the lease renewed, sends nothing.
+    // Both are in flight: a process that looks five minutes later, and finds the lease renewed, sends nothing.
     let renew = |served: &mut Served| served.renew(first.claim.as_ref().unwrap().by, at("09:04:30"));
     update(keeper.state(), SERVED, renew).await.unwrap();
     let busy = plan(&other, "09:05:00").await;

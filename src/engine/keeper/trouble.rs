@@ -1,11 +1,11 @@
-//! What a tick could not read or write of the state: one log line for all of it.
+//! The state that a tick could not read or write: one log line for all of it.
 
 use tracing::error;
 
 use super::StoreHealth;
 use crate::engine::state::Unavailable;
 
-/// What could not be read or written, and what follows from it.
+/// The documents that could not be read or written, and the consequences.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     first: Option<Unavailable>,

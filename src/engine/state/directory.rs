@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{Document, MOST_READ_BYTES, NotPut, State, Unavailable, Version};
 
-/// How often a document is looked for when it disappears between the listing and the reading.
+/// The number of attempts to read a document when it disappears between the listing and the reading.
 const MOST_READS: u32 = 100;
 /// The most operations that wait for the disk at once. A tick needs three.
 const MOST_OPERATIONS: usize = 16;
@@ -146,7 +146,7 @@ impl Directory {
     }
 }
 
-/// Whether a file of that name is made by [`Directory::write`] before it has its final name: `.NAME.` and 16
+/// Returns true if a file of that name is made by [`Directory::write`] before it has its final name: `.NAME.` and 16
 /// hexadecimal digits.
 fn is_temporary(file: &str) -> bool {
     let parts = file.strip_prefix('.').and_then(|rest| rest.rsplit_once('.'));
@@ -156,7 +156,7 @@ fn is_temporary(file: &str) -> bool {
 }
 
 /// Reads a file that is neither a symbolic link nor anything else than a regular file, and not too large. Never waits
-/// for somebody to write into a pipe.
+/// for a writer of a pipe.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let refused = |what: &str| io::Error::other(format!("{} is refused: it is {what}", path.display()));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -170,7 +170,7 @@ fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
         return Err(refused("no regular file"));
     }
     let mut bytes = Vec::new();
-    // The bound holds whatever its length says: somebody may be appending.
+    // The bound holds whatever its length says: another process may be appending.
     let most = u64::try_from(MOST_READ_BYTES).unwrap_or(u64::MAX);
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > MOST_READ_BYTES {

@@ -77,7 +77,7 @@ pub trait State: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Version, NotPut>> + Send;
 }
 
-/// What `work` results in, unless it has not ended at `deadline`.
+/// Returns the result of `work`, unless it has not ended at `deadline`.
 ///
 /// # Errors
 /// [`Unavailable`].

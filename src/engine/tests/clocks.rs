@@ -1,11 +1,11 @@
-//! The daemon with a wall clock that somebody sets, and with ticks that panic.
+//! The daemon with a wall clock that is set, and with ticks that panic.
 
 use super::*;
 
 /// A tick: seconds since the daemon's start on the monotonic clock, the firing before, and the tick's own time.
 type Tick = (u64, DateTime<Utc>, DateTime<Utc>);
 
-/// What a daemon on paused time did.
+/// The actions of a daemon on paused time.
 #[derive(Debug)]
 struct Log {
     began: Instant,

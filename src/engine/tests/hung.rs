@@ -1,4 +1,4 @@
-//! Targets that do not answer: nobody else waits for them, and nothing of theirs is lost or counted twice.
+//! Targets that do not answer: no other target waits for them, and nothing of theirs is lost or counted twice.
 
 use super::*;
 use crate::domain::tick::RoundRecord;

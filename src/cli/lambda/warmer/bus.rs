@@ -118,7 +118,7 @@ impl Warmer {
         let until = invoked.until(invoked.share.hand_on);
         let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight), until).await;
         let lost = match self.keeper.lasting() {
-            // The next tick makes up for those that are taken here: nobody else may serve them as well.
+            // The next tick makes up for those that are taken here: no other instance may serve them as well.
             Lasting::Yes => self.take(lost).await,
             Lasting::No => lost,
         };
