@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use support::{NOW, Road, sdk};
+use support::{NOW, Transport, sdk};
 use tokio::time::Instant;
 use warmd::emulator::profile::{Hold, LogFormat, Network, Route, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Observations, Operation, Profile, Scenario, Start};
@@ -27,7 +27,7 @@ fn ms(millis: u64) -> Duration {
 
 fn over_pipes(scenario: Scenario) -> (Emulator, Lambda) {
     let emulator = Emulator::new(scenario);
-    let client = Lambda::new(&sdk(Road::Pipe(emulator.clone()), "eu-west-2"));
+    let client = Lambda::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"));
     (emulator, client)
 }
 
@@ -347,7 +347,7 @@ async fn versions_and_regions_have_environments_of_their_own() {
     }
     assert_eq!(canary.len(), 2);
 
-    let elsewhere = Lambda::new(&sdk(Road::Pipe(emulator.clone()), "us-east-1"));
+    let elsewhere = Lambda::new(&sdk(Transport::Pipe(emulator.clone()), "us-east-1"));
     work(&elsewhere, "f").await.unwrap();
     let seen = emulator.observe();
     let cold = seen.of("f").filter(|seen| seen.start != Some(Start::Warm));
@@ -439,7 +439,7 @@ mod cloudwatch {
     use super::*;
 
     fn client(emulator: &Emulator) -> Client {
-        Client::new(&sdk(Road::Pipe(emulator.clone()), "eu-west-2"))
+        Client::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"))
     }
 
     fn datum(n: usize) -> MetricDatum {
@@ -546,7 +546,7 @@ mod eventbridge {
     async fn events_are_taken_ten_at_a_time_and_each_may_fail() {
         let events = vec![Fault::every(3, FaultKind::FailEntry)];
         let emulator = Emulator::new(Scenario { events, ..Scenario::default() });
-        let client = Client::new(&sdk(Road::Pipe(emulator.clone()), "eu-west-2"));
+        let client = Client::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"));
         let entries = ["{\"function\":\"f\"}", "not json", "{}", "{}"].map(entry).to_vec();
         let output = client.put_events().set_entries(Some(entries)).send().await.unwrap();
         assert_eq!(output.failed_entry_count(), 2);
@@ -585,7 +585,7 @@ mod server {
         let profile = Profile { duration: Span::millis(1500), ..Profile::rust() };
         let emulator = Emulator::new(Scenario::default().with("f", profile));
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let road = Road::Tcp(listener.local_addr().unwrap());
+        let road = Transport::Tcp(listener.local_addr().unwrap());
         let server = emulator.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(async move {

@@ -18,8 +18,8 @@ use super::clients::{Clients, LambdaClients};
 use super::error::refusal;
 use crate::domain::fleet::{Architecture, Role};
 use crate::domain::function::{Identity, Region};
-use crate::domain::preflight::{AccountLimits, Deployed, Model, Seen, State, Update};
-use crate::engine::ports::{Control, DryRun, Trial};
+use crate::domain::preflight::{AccountLimits, Deployed, Lookup, Model, State, Update};
+use crate::engine::ports::{Control, DryRun, DryRunOutcome};
 
 /// The status of a dry run that Lambda would have let through.
 const WOULD_INVOKE: u16 = 204;
@@ -44,7 +44,12 @@ impl AwsControl {
 }
 
 impl Control for AwsControl {
-    async fn invoke(&self, of: &Identity, role: Option<&Arc<Role>>, dry_run: &DryRun) -> Seen<Trial> {
+    async fn invoke(
+        &self,
+        of: &Identity,
+        role: Option<&Arc<Role>>,
+        dry_run: &DryRun,
+    ) -> Lookup<DryRunOutcome> {
         let request = self
             .client(of.region, role)
             .invoke()
@@ -62,51 +67,51 @@ impl Control for AwsControl {
             }
         };
         match (answer, status) {
-            (Ok(_), Some(WOULD_INVOKE)) => Seen::Known(Trial::Dry),
-            (_, Some(status)) => Seen::Known(Trial::Ran(status)),
-            (Ok(_), None) => Seen::Failed("a dry run was answered with no HTTP status".to_owned()),
+            (Ok(_), Some(WOULD_INVOKE)) => Lookup::Known(DryRunOutcome::Dry),
+            (_, Some(status)) => Lookup::Known(DryRunOutcome::Ran(status)),
+            (Ok(_), None) => Lookup::Failed("a dry run was answered with no HTTP status".to_owned()),
             (Err(error), None) => unseen(&error),
         }
     }
 
-    async fn configuration(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Deployed> {
+    async fn configuration(&self, of: &Identity, role: Option<&Arc<Role>>) -> Lookup<Deployed> {
         let request = self
             .client(of.region, role)
             .get_function_configuration()
             .function_name(of.unqualified())
             .set_qualifier(qualifier(of));
         match request.send().await {
-            Ok(output) => Seen::Known(deployed(output)),
+            Ok(output) => Lookup::Known(deployed(output)),
             Err(error) => unseen(&error),
         }
     }
 
-    async fn provisioned(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Option<u32>> {
+    async fn provisioned(&self, of: &Identity, role: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
         let request = self
             .client(of.region, role)
             .get_provisioned_concurrency_config()
             .function_name(of.unqualified())
             .set_qualifier(qualifier(of));
         match request.send().await {
-            Ok(output) => Seen::Known(output.requested_provisioned_concurrent_executions.and_then(number)),
+            Ok(output) => Lookup::Known(output.requested_provisioned_concurrent_executions.and_then(number)),
             Err(SdkError::ServiceError(said))
                 if said.err().is_provisioned_concurrency_config_not_found_exception() =>
             {
-                Seen::Known(None)
+                Lookup::Known(None)
             }
             Err(error) => unseen(&error),
         }
     }
 
-    async fn reserved(&self, of: &Identity, role: Option<&Arc<Role>>) -> Seen<Option<u32>> {
+    async fn reserved(&self, of: &Identity, role: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
         let request = self.client(of.region, role).get_function_concurrency().function_name(of.unqualified());
         match request.send().await {
-            Ok(output) => Seen::Known(output.reserved_concurrent_executions.and_then(number)),
+            Ok(output) => Lookup::Known(output.reserved_concurrent_executions.and_then(number)),
             Err(error) => unseen(&error),
         }
     }
 
-    async fn account(&self, region: Region, role: Option<&Arc<Role>>) -> Seen<AccountLimits> {
+    async fn account(&self, region: Region, role: Option<&Arc<Role>>) -> Lookup<AccountLimits> {
         let limits = match self.client(region, role).get_account_settings().send().await {
             Ok(output) => output.account_limit,
             Err(error) => return unseen(&error),
@@ -116,7 +121,7 @@ impl Control for AwsControl {
             let unreserved = limits.unreserved_concurrent_executions.and_then(number).unwrap_or(concurrent);
             Some(AccountLimits { concurrent, unreserved })
         });
-        read.map_or_else(|| Seen::Failed("the answer names no limits".to_owned()), Seen::Known)
+        read.map_or_else(|| Lookup::Failed("the answer names no limits".to_owned()), Lookup::Known)
     }
 }
 
@@ -179,23 +184,23 @@ fn state(state: SdkState) -> State {
 }
 
 /// What a refusal, or no answer at all, means.
-fn unseen<T, E>(error: &SdkError<E, HttpResponse>) -> Seen<T>
+fn unseen<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let SdkError::ServiceError(refused) = error else {
         return match error {
             // A proxy's page, say.
-            SdkError::ResponseError(_) => Seen::Failed(refusal(error)),
-            _ => Seen::Unreachable(refusal(error)),
+            SdkError::ResponseError(_) => Lookup::Failed(refusal(error)),
+            _ => Lookup::Unreachable(refusal(error)),
         };
     };
     let message = || refused.err().message().map_or_else(|| refusal(error), str::to_owned);
     match (refused.raw().status().as_u16(), refused.err().code()) {
-        (_, Some("AccessDeniedException" | "AccessDenied")) => Seen::Denied(message()),
-        (_, Some("ResourceNotFoundException")) => Seen::Missing,
+        (_, Some("AccessDeniedException" | "AccessDenied")) => Lookup::Denied(message()),
+        (_, Some("ResourceNotFoundException")) => Lookup::Missing,
         // What is left of these is about who asks: a key that is not known, a token that has expired.
-        (401 | 403, Some(_)) => Seen::Unreachable(refusal(error)),
-        _ => Seen::Failed(refusal(error)),
+        (401 | 403, Some(_)) => Lookup::Unreachable(refusal(error)),
+        _ => Lookup::Failed(refusal(error)),
     }
 }

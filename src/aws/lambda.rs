@@ -17,7 +17,7 @@ use super::connector::{
 use super::sign::{Signed, sign};
 use crate::domain::fleet::{HttpVersions, Sign};
 use crate::domain::function::Region;
-use crate::domain::round::{Answer, Exchange};
+use crate::domain::round::{Answer, RawInvocation};
 use crate::engine::ports::{Lambda, Payloads, PingEnd, PingEnds, PingRound};
 
 /// The longest wait for the next connection of a round after the last one that became ready. Above the connect timeout, so
@@ -76,9 +76,9 @@ struct InFlight {
 impl Ping {
     fn deliver(self, sent: Instant, received: Instant, answer: Answer) {
         let since_release = |at: Instant| at.saturating_duration_since(self.round.released);
-        let exchange = Exchange { sent: since_release(sent), received: since_release(received), answer };
+        let raw = RawInvocation { sent: since_release(sent), received: since_release(received), answer };
         // The receiver is gone when the round was given up.
-        let _ = self.round.deliveries.send(PingEnd { index: self.index, exchange, resent: self.resent });
+        let _ = self.round.deliveries.send(PingEnd { index: self.index, raw, resent: self.resent });
     }
 
     /// Delivers that the ping was not sent.
@@ -103,7 +103,7 @@ impl Report for Ping {
     fn ended(self: Box<Self>, sent: Instant, received: Instant, reply: Reply) {
         let mut ping = *self;
         match reply {
-            Reply::Answered(response) => ping.deliver(sent, received, answer::parse(response)),
+            Reply::Decision(response) => ping.deliver(sent, received, answer::parse(response)),
             Reply::NotSent(reason) => ping.retry(reason),
             // Once more, and no oftener.
             Reply::NotProcessed(reason) if ping.was_refused => {
@@ -156,8 +156,8 @@ impl AwsLambda {
 fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender<PingEnd>) {
     for index in 0..round.payloads.pings() {
         let answer = Answer::Broken { message: reason.to_owned(), may_have_run: false };
-        let exchange = Exchange { sent: Duration::ZERO, received: Duration::ZERO, answer };
-        let _ = deliveries.send(PingEnd { index, exchange, resent: false });
+        let raw = RawInvocation { sent: Duration::ZERO, received: Duration::ZERO, answer };
+        let _ = deliveries.send(PingEnd { index, raw, resent: false });
     }
 }
 

@@ -18,7 +18,7 @@ use super::handler::Language;
 use super::pause::{PauseArgs, ResumeArgs, StateArgs};
 use super::publish::PublishArgs;
 use super::status::StatusArgs;
-use super::values::{self, Regions};
+use super::value_parsers::{self, Regions};
 use crate::domain::fleet::Hold;
 use crate::domain::function::{FunctionRef, Region};
 
@@ -48,7 +48,7 @@ pub struct Cli {
     /// What to log: error, warn, info, debug, trace, or directives such as `info,warmd=debug`.
     /// [default: info for the daemon, warn otherwise]
     #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true,
-        value_parser = values::log_filter, help_heading = "Output")]
+        value_parser = value_parsers::log_filter, help_heading = "Output")]
     pub log_level: Option<Targets>,
     /// Colour: auto is on for a terminal, unless NO_COLOR is set.
     #[arg(
@@ -152,7 +152,7 @@ impl Configs {
 pub struct Only {
     /// Serve targets in these regions only, separated by commas; `all` for all.
     #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true, default_value = "all",
-        hide_default_value = true, value_parser = values::regions)]
+        hide_default_value = true, value_parser = value_parsers::regions)]
     pub regions: Regions,
 }
 
@@ -186,7 +186,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub once: bool,
     /// The tick's time in RFC 3339, instead of now: it decides what is due. The pings are real.
-    #[arg(long, value_name = "RFC3339", value_parser = values::instant, requires = "once")]
+    #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant, requires = "once")]
     pub at: Option<DateTime<Utc>>,
     /// Serve only targets that are due in that minute, as the daemon would, not all that are open.
     #[arg(long, requires = "once")]
@@ -195,11 +195,11 @@ pub struct RunArgs {
     #[arg(long, requires = "once")]
     pub dry_run: bool,
     /// When the daemon ticks: six cron fields, seconds first, in UTC.
-    #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = values::cron,
+    #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = value_parsers::cron,
         conflicts_with = "once")]
     pub cron: cron::Schedule,
     /// Time that SIGTERM leaves to rounds in flight and to their records, from 1s to 15m. Rounds left behind are named.
-    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = values::grace)]
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = value_parsers::grace)]
     pub grace: Duration,
     /// Remembers requests, pauses and when targets were last served.
     #[command(flatten)]
@@ -237,28 +237,28 @@ The region is that of an ARN, else --region, AWS_REGION or the profile; --local 
 us-east-1.")]
 pub struct WarmArgs {
     /// The function: NAME, NAME:QUALIFIER or the ARN.
-    #[arg(value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: FunctionRef,
     /// How many environments to warm: that many pings at once.
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// How the function's handler knows a ping.
-    #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = values::protocols())]
+    #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = value_parsers::protocols())]
     pub protocol: String,
     /// The payload of `--protocol custom`: JSON with the placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}.
-    #[arg(long, value_name = "JSON", value_parser = values::json, required_if_eq("protocol", "custom"))]
+    #[arg(long, value_name = "JSON", value_parser = value_parsers::json, required_if_eq("protocol", "custom"))]
     pub payload: Option<serde_json::Value>,
     /// How long each ping asks its handler to hold, so that all overlap: auto, or a duration such as 75ms.
-    #[arg(long, value_name = "auto|DURATION", default_value = "auto", value_parser = values::hold)]
+    #[arg(long, value_name = "auto|DURATION", default_value = "auto", value_parser = value_parsers::hold)]
     pub hold: Hold,
     /// The function's region.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// Ask the deployed Lambda for it, with a Warm Request on the bus, instead of pinging from here.
     #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
     pub via_bus: bool,
     /// How long the Lambda is to keep them warm.
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::some_time)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::some_time)]
     pub for_: Option<Duration>,
     /// The bus: its name or ARN. [env: WARMD_BUS] [default: the account's default bus]
     // Not the parser's `env`: a bus in the environment is no reason to refuse pings from here.
@@ -338,16 +338,16 @@ pub struct PlanArgs {
     #[arg(long, value_name = "RFC3339|DATE")]
     pub from: Option<String>,
     /// How long it is, such as 12h or 30d. [default: 7d]
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
     pub for_: Option<Duration>,
     /// Where it ends, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
     /// Only this function: NAME, NAME:QUALIFIER or the ARN, as configured.
-    #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Zone of dates and of the picture. [default: the zone of the target's first window; UTC for dates]
-    #[arg(long, value_name = "ZONE", value_parser = values::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
     pub zone: Option<chrono_tz::Tz>,
     /// Print JSON.
     #[arg(long)]
@@ -371,13 +371,13 @@ Examples:
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
 pub struct ExplainArgs {
     /// The function: NAME, NAME:QUALIFIER or the ARN, as configured.
-    #[arg(value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: FunctionRef,
     /// Its region, when it is configured in several.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// The minute to explain, RFC 3339. [default: now]
-    #[arg(long, value_name = "RFC3339", value_parser = values::instant)]
+    #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant)]
     pub at: Option<DateTime<Utc>>,
     /// Take requests in force and pauses into account.
     #[command(flatten)]
@@ -408,7 +408,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "RFC3339|DATE")]
     pub from: Option<String>,
     /// How much time is compared, such as 7d.
-    #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = value_parsers::duration)]
     pub for_: Duration,
     /// table for people, json for programs, markdown for a pull-request comment.
     #[arg(long, value_name = "table|json|markdown", default_value = "table", hide_possible_values = true)]

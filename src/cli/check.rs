@@ -15,7 +15,7 @@ use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
-use crate::domain::schedule::{Advice, Minute, advise};
+use crate::domain::schedule::{Lint, Minute, advise};
 use crate::engine::ports::Clock;
 
 /// What `--format json` prints.
@@ -139,12 +139,12 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
         for advice in advise(target, now) {
             let window = |index: usize| target.windows.get(index).map_or("", |window| window.label.as_str());
             let (mark, message, hint) = match advice {
-                Advice::NeverOpens { window } => (
+                Lint::NeverOpens { window } => (
                     marks.windows.get(window).copied(),
                     "the window does not open in the next year".to_owned(),
                     None,
                 ),
-                Advice::SameTarget { window: earlier, other, at } => (
+                Lint::SameTarget { window: earlier, other, at } => (
                     marks.windows.get(other).copied(),
                     format!(
                         "the window is open together with `{}` and wants the same number",
@@ -155,7 +155,7 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
                         at.format("%Y-%m-%d at %H:%M UTC")
                     )),
                 ),
-                Advice::LongInterval { minutes } => (
+                Lint::LongInterval { minutes } => (
                     marks.interval,
                     format!(
                         "{minutes} minutes between two rounds are longer than idle environments have been seen to live"

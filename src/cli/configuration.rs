@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use super::args::{Configs, Only, Prices};
 use super::error::Failure;
-use super::place::S3Place;
-use super::remote::{self, Remote, Text};
-use super::values::Regions;
+use super::remote::{self, S3ConfigSource, Text};
+use super::s3_uri::S3Uri;
+use super::value_parsers::Regions;
 use crate::config::{self, Loaded, Problems, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
@@ -27,14 +27,14 @@ enum Source {
     /// Files and directories.
     Files(Vec<PathBuf>),
     /// A prefix of a bucket.
-    S3(Arc<Remote>),
+    S3(Arc<S3ConfigSource>),
     /// Nothing that can be read, and why.
     Wrong(Problems),
 }
 
 impl Source {
     fn of(paths: Vec<PathBuf>) -> Self {
-        let remote = paths.iter().find_map(|path| Some((path, S3Place::of_path(path)?)));
+        let remote = paths.iter().find_map(|path| Some((path, S3Uri::of_path(path)?)));
         let Some((path, place)) = remote else {
             return Self::Files(paths);
         };
@@ -42,7 +42,7 @@ impl Source {
         if paths.len() > 1 {
             return wrong("a configuration in S3 stands alone, without other paths".to_owned());
         }
-        match place.and_then(Remote::new) {
+        match place.and_then(S3ConfigSource::new) {
             Ok(remote) => Self::S3(Arc::new(remote)),
             Err(reason) => wrong(reason),
         }

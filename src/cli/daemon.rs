@@ -9,24 +9,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use super::app::App;
 use super::args::RunArgs;
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
 use super::error::Failure;
 use super::exit::Exit;
-use super::in_force::{Asked, InForce};
+use super::live_config::{Asked, LiveConfig};
 use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
 use super::run::{insisted, no_targets};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
-use super::wiring::World;
 use crate::aws::{AwsLambda, CloudWatch};
-use crate::domain::metrics::{Circumstances, Share};
+use crate::domain::metrics::{Share, TickFacts};
 use crate::domain::schedule::Minute;
 use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
-use crate::engine::keeper::{Cause, Keeper, Plan};
+use crate::engine::planner::{Cause, Plan, TickPlanner};
 use crate::engine::ports::Clock;
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::running::Part;
@@ -39,26 +39,26 @@ use crate::engine::tick::Engine;
 /// Whatever keeps it from beginning.
 pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let origin = Origin::new(&args.configs, &args.only).with_prices(&args.prices);
-    let in_force = InForce::begin(origin)?;
-    let fleet = in_force.fleet();
+    let live_config = LiveConfig::begin(origin)?;
+    let fleet = live_config.fleet();
     let unexpected = |error: io::Error| Failure::Unexpected(error.to_string());
     let termination = Termination::listen().map_err(unexpected)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
-    let world = World::of(args.local, &fleet.targets).await?;
-    let engine = world.engine(fleet.limits, largest(&fleet))?;
+    let app = App::of(args.local, &fleet.targets).await?;
+    let engine = app.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
-    let keeper = Store::at(args.state.place(), world.clients())?.swept(SystemClock.now()).await.keeper();
-    let recorder = Recorder::new(world.cloudwatch()?, Box::new(Stderr));
+    let planner = Store::at(args.state.place(), app.clients())?.swept(SystemClock.now()).await.planner();
+    let recorder = Recorder::new(app.cloudwatch()?, Box::new(Stderr));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));
     }
     info!(targets = fleet.targets.len(), config = %fleet.hash, cron = %args.cron, "started");
     let service = Arc::new(Service {
-        in_force: Arc::new(in_force),
-        world,
+        live_config: Arc::new(live_config),
+        app,
         engine: Arc::clone(&engine),
         recorder,
-        keeper,
+        planner,
         json: args.json,
         style,
     });
@@ -86,11 +86,11 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
 
 /// What the daemon does beside pinging.
 struct Service {
-    in_force: Arc<InForce>,
-    world: World,
+    live_config: Arc<LiveConfig>,
+    app: App,
     engine: Arc<Engine<AwsLambda>>,
     recorder: Recorder<CloudWatch>,
-    keeper: Keeper<Store>,
+    planner: TickPlanner<Store>,
     json: bool,
     style: Style,
 }
@@ -100,51 +100,47 @@ struct Shared(Arc<Service>);
 
 impl Service {
     async fn reload(&self, asked: Asked) {
-        self.in_force.clone().reload(asked, &self.world, &self.engine).await;
+        self.live_config.clone().reload(asked, &self.app, &self.engine).await;
     }
 }
 
 impl Daemon for Shared {
     async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Plan) {
         self.0.reload(Asked::ByTick).await;
-        let fleet = self.0.in_force.fleet();
-        let plan = self.0.keeper.plan(&fleet, now, Minute::of(previous), now).await;
+        let fleet = self.0.live_config.fleet();
+        let plan = self.0.planner.plan(&fleet, now, Minute::of(previous), now).await;
         (Some(fleet.hash.clone()), plan)
     }
 
     async fn ticked(&self, plan: &Plan, part: Part) {
         let Part { report, is_first, whole, running, until } = part;
         let now = SystemClock.now();
-        let behind_since = self.0.in_force.behind_since();
-        let settings = self.0.in_force.fleet().metrics.clone();
+        let stale_since = self.0.live_config.stale_since();
+        let settings = self.0.live_config.fleet().metrics.clone();
         let until = until.min(Instant::now() + PATIENCE);
         let mut health = plan.health;
         let noting = async {
             match &whole {
                 Some(whole) => {
-                    let cause = Cause::Schedule { config_behind_since: behind_since };
-                    self.0.keeper.note(plan, &plan.due, whole, cause, now).await
+                    let cause = Cause::Schedule { config_behind_since: stale_since };
+                    self.0.planner.note(plan, &plan.due, whole, cause, now).await
                 }
-                None => self.0.keeper.note_part(plan, &running, &report, &plan.due, now).await,
+                None => self.0.planner.note_part(plan, &running, &report, &plan.due, now).await,
             }
         };
         health = health.and(halfway(until, noting).await);
-        let circumstances = if is_first {
-            let age = behind_since.map(|since| now.signed_duration_since(since).to_std().unwrap_or_default());
+        let facts = if is_first {
+            let age = stale_since.map(|since| now.signed_duration_since(since).to_std().unwrap_or_default());
             let state_unavailable = unavailable(health);
-            Circumstances { config_age: age, state_unavailable, ..Circumstances::default() }
+            TickFacts { config_age: age, state_unavailable, ..TickFacts::default() }
         } else {
             // What is counted once for a tick was counted with its first part.
             let unavailable_since = unavailable(health).saturating_sub(unavailable(plan.health));
-            Circumstances {
-                share: Share::Part,
-                state_unavailable: unavailable_since,
-                ..Circumstances::default()
-            }
+            TickFacts { share: Share::Part, state_unavailable: unavailable_since, ..TickFacts::default() }
         };
         // What ends long after its tick counts when it ends: alarms look at the latest minutes.
         let recorded = TickReport { tick: time_of_record(&report, now), ..report.clone() };
-        match self.0.recorder.record(&recorded, &settings, circumstances, until).await {
+        match self.0.recorder.record(&recorded, &settings, facts, until).await {
             Recorded::Sent => debug!(tick = %report.tick, "recorded"),
             // The recorder has logged it.
             Recorded::FellBack | Recorded::Lost => {}

@@ -6,14 +6,14 @@ use chrono::SecondsFormat;
 use clap::Args;
 use serde_json::Value;
 
+use super::app::App;
 use super::args::{Configs, Only};
 use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::print_data;
-use super::values;
-use super::wiring::World;
+use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::dashboard;
 use crate::domain::events::{EventKind, sample};
@@ -47,7 +47,7 @@ pub struct DashboardArgs {
     pub print: bool,
     /// The Lambda's region. [default: the profile's]
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
-        value_parser = values::region)]
+        value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// The namespace of its metrics.
     #[arg(long, value_name = "NAME", default_value = "warmd")]
@@ -73,7 +73,7 @@ pub struct IamArgs {
     pub account: Option<AccountId>,
     /// The warmer's own region. [default: the profile's]
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
-        value_parser = values::region)]
+        value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// Where state is kept, when that is S3.
     #[arg(long, value_name = "s3://…", env = "WARMD_STATE", hide_env_values = true)]
@@ -128,7 +128,7 @@ pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
 async fn region(given: Option<Region>) -> Result<Region, Failure> {
     match given {
         Some(region) => Ok(region),
-        None => World::aws().await.own_region(),
+        None => App::aws().await.own_region(),
     }
 }
 

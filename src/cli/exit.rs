@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::outlet::Delivered;
 use crate::domain::tick::{TickReport, Verdict};
-use crate::engine::keeper::StoreHealth;
+use crate::engine::planner::StoreHealth;
 use crate::engine::record::Recorded;
 
 /// How the process ends. The codes are a contract that other people's scripts use.

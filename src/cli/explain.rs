@@ -15,7 +15,7 @@ use super::select;
 use super::status::PauseObject;
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
-use crate::domain::ledger::with_requests;
+use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, explain as explanation};
 use crate::engine::ports::Clock;
 

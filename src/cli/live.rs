@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::app::App;
 use super::args::{CheckArgs, CheckFormat};
 use super::check::{complain_of, in_order, object, refused, tell, warnings};
 use super::clock::SystemClock;
@@ -14,7 +15,6 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
-use super::wiring::World;
 use crate::aws::AwsControl;
 use crate::config::{Loaded, Mark, Problem};
 use crate::domain::fleet::{Fleet, Target};
@@ -98,8 +98,8 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     if preflight.takes() > LONG {
         complain(&render::live::announced(preflight.reads(), preflight.takes()));
     }
-    let world = World::of(args.local, &fleet.targets).await?;
-    let seen = preflight.observe(AwsControl::new(Arc::clone(world.clients()))).await;
+    let app = App::of(args.local, &fleet.targets).await?;
+    let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;
 
     let found = findings(fleet, &seen, now);
     let mut problems = problems(&loaded, &found);

@@ -1,5 +1,6 @@
 //! Commands and what people see: the only room that prints.
 
+mod app;
 pub mod args;
 mod check;
 pub mod clock;
@@ -13,27 +14,26 @@ mod error;
 mod exit;
 mod explain;
 pub mod handler;
-mod in_force;
 pub mod lambda;
 mod live;
+mod live_config;
 mod logging;
 mod outlet;
 mod output;
 mod pause;
-mod place;
 mod plan;
 mod price;
 mod publish;
 mod remote;
 mod render;
 mod run;
+mod s3_uri;
 mod select;
 mod signals;
 mod status;
 mod store;
-mod values;
+mod value_parsers;
 mod warm;
-mod wiring;
 
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{complain, print_data};
-use crate::aws::descriptors;
+use crate::aws::fd_limit;
 use crate::config;
 
 /// The command line, from its arguments to the exit code.
@@ -131,7 +131,7 @@ fn schema() -> Result<Exit, Failure> {
 
 /// Runs a command that waits for the network.
 fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    if let Err(error) = descriptors::raise() {
+    if let Err(error) = fd_limit::raise() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::Args;
 
+use super::app::App;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
@@ -12,12 +13,11 @@ use super::output::{complain, print};
 use super::select::near;
 use super::status::labels;
 use super::store::Store;
-use super::values;
-use super::wiring::World;
+use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
-use crate::domain::ledger::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
-use crate::engine::keeper;
+use crate::domain::records::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
+use crate::engine::planner;
 use crate::engine::ports::Clock;
 use crate::engine::state::{read, update};
 
@@ -44,7 +44,7 @@ impl StateArgs {
             let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Store::at(self.place(), World::aws().await.clients())
+        Store::at(self.place(), App::aws().await.clients())
     }
 }
 
@@ -73,16 +73,16 @@ Honoured from the next tick on, in every region, and by Warm Requests too. `warm
 `warmd explain --state` show it.")]
 pub struct PauseArgs {
     /// Which function, as it is configured.
-    #[arg(value_name = "FUNCTION", value_parser = values::function, required_unless_present = "all")]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
     /// Everything.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
     /// For how long, such as 1h.
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
     pub for_: Duration,
     /// Why, for people: one line of at most 256 characters.
-    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    #[arg(long, value_name = "TEXT", value_parser = value_parsers::reason)]
     pub reason: String,
     /// The state store.
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub struct PauseArgs {
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// Which function, as it is configured.
-    #[arg(value_name = "FUNCTION", value_parser = values::function, required_unless_present = "all")]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
     /// Everything: the pause of all, and those of single functions.
     #[arg(long, conflicts_with = "function")]
@@ -129,7 +129,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
         print(&format!("this replaces a pause that held before{which}: {before}\n"))?;
     }
     // The pause holds whatever is known: its function may be served for the first time tomorrow.
-    match keeper::status(&store).await {
+    match planner::status(&store).await {
         Ok(status) => warn(&status, args),
         Err(error) => complain(&format!("warning: whether anything here is served is not known: {error}")),
     }

@@ -298,6 +298,6 @@ pub fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>
         // A midnight that the clocks skip is the first instant of that day.
         return Ok(opening_instant(date.and_time(NaiveTime::MIN), zone));
     }
-    super::values::instant(text)
+    super::value_parsers::instant(text)
         .map_err(|error| Failure::Usage(format!("{flag} {text}: {error}, or a date such as 2026-11-20")))
 }

@@ -7,6 +7,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
+use super::app::App;
 use super::args::Only;
 use super::clock::SystemClock;
 use super::configuration::Origin;
@@ -14,11 +15,10 @@ use super::diff::difference;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print};
-use super::place::S3Place;
 use super::plan::Period;
 use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, version};
 use super::render::{self, Style};
-use super::wiring::World;
+use super::s3_uri::S3Uri;
 use crate::aws::Bucket;
 use crate::domain::clean::clean;
 use crate::domain::fleet::Fleet;
@@ -58,7 +58,7 @@ pub struct PublishArgs {
 pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> {
     let (last, paths) =
         args.places.split_last().ok_or_else(|| Failure::Usage("no place is given".to_owned()))?;
-    let place = match S3Place::parse(last) {
+    let place = match S3Uri::parse(last) {
         Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
         None => {
             let message = format!("`{last}` is not a place to publish to: give s3://bucket/prefix last");
@@ -73,7 +73,7 @@ pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> 
     }
 }
 
-async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit, Failure> {
+async fn upload(paths: &[String], place: &S3Uri, style: Style) -> Result<Exit, Failure> {
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let origin = Origin::of_paths(paths, &Only::default());
     let loaded = origin.load()?;
@@ -117,7 +117,7 @@ async fn upload(paths: &[String], place: &S3Place, style: Style) -> Result<Exit,
     Ok(Exit::Success)
 }
 
-async fn rollback(place: &S3Place, style: Style) -> Result<Exit, Failure> {
+async fn rollback(place: &S3Uri, style: Style) -> Result<Exit, Failure> {
     let bucket = bucket(place).await?;
     let live = live(&bucket).await?;
     let Some((replaced, manifest)) = live else {
@@ -143,9 +143,9 @@ async fn rollback(place: &S3Place, style: Style) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-async fn bucket(place: &S3Place) -> Result<Bucket, Failure> {
-    let world = World::aws().await;
-    let bucket = world.clients().bucket(&place.bucket, &place.prefix);
+async fn bucket(place: &S3Uri) -> Result<Bucket, Failure> {
+    let app = App::aws().await;
+    let bucket = app.clients().bucket(&place.bucket, &place.prefix);
     bucket.map_err(|error| Failure::Usage(error.to_string()))
 }
 
@@ -188,7 +188,7 @@ fn earlier(manifest: &Manifest) -> Vec<EarlierVersion> {
 }
 
 /// Shows what will change against what is live.
-fn show_difference(place: &S3Place, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
+fn show_difference(place: &S3Uri, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
     let from = Minute::of(SystemClock.now());
     let period = Period { from, until: from.plus(COMPARED.num_minutes()) };
     match Origin::of_path(Path::new(&place.to_string()), &Only::default()).load() {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{self, Runtime};
 
 use super::error::Failure;
-use super::place::S3Place;
+use super::s3_uri::S3Uri;
 use crate::aws::{Bucket, Clients};
 use crate::config::{self, Loaded, Problem, Problems, SourceFile};
 use crate::domain::function::Region;
@@ -75,15 +75,15 @@ pub struct Text {
 }
 
 /// A configuration in S3.
-pub struct Remote {
-    place: S3Place,
+pub struct S3ConfigSource {
+    place: S3Uri,
     /// None only while it is being dropped.
     runtime: Option<Runtime>,
     bucket: Mutex<Option<Bucket>>,
     seen: Mutex<Seen>,
 }
 
-impl Drop for Remote {
+impl Drop for S3ConfigSource {
     fn drop(&mut self) {
         // To wait for it, as its own drop does, is not allowed where this may happen.
         if let Some(runtime) = self.runtime.take() {
@@ -92,9 +92,9 @@ impl Drop for Remote {
     }
 }
 
-impl std::fmt::Debug for Remote {
+impl std::fmt::Debug for S3ConfigSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Remote({})", self.place)
+        write!(f, "S3ConfigSource({})", self.place)
     }
 }
 
@@ -121,14 +121,14 @@ impl Seen {
     }
 
     /// Checks it.
-    fn load(&self, place: &S3Place, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
+    fn load(&self, place: &S3Uri, filter: Option<&[Region]>) -> Result<Loaded, Problems> {
         self.load_noting(place, filter, &mut BTreeSet::new())
     }
 
     /// The same, noting which files it names.
     fn load_noting(
         &self,
-        place: &S3Place,
+        place: &S3Uri,
         filter: Option<&[Region]>,
         named: &mut BTreeSet<String>,
     ) -> Result<Loaded, Problems> {
@@ -163,12 +163,12 @@ impl Seen {
     }
 }
 
-impl Remote {
+impl S3ConfigSource {
     /// The configuration at a place. Nothing is read yet.
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn new(place: S3Place) -> Result<Self, String> {
+    pub fn new(place: S3Uri) -> Result<Self, String> {
         // A runtime of its own: commands that are not async read configurations too, and a reader that blocks must
         // not wait for threads that wait for it.
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -197,7 +197,7 @@ impl Remote {
         }
     }
 
-    /// Checks what [`Remote::refresh`] saw last.
+    /// Checks what [`S3ConfigSource::refresh`] saw last.
     ///
     /// # Errors
     /// Every mistake in it.
@@ -206,7 +206,7 @@ impl Remote {
         seen.load(&self.place, filter)
     }
 
-    /// What [`Remote::refresh`] saw last, as far as it is of the configuration.
+    /// What [`S3ConfigSource::refresh`] saw last, as far as it is of the configuration.
     ///
     /// # Errors
     /// Every mistake in it.
@@ -348,7 +348,7 @@ async fn published(
 ///
 /// # Errors
 /// Every mistake in it, or that S3 cannot be read.
-pub async fn version(bucket: &Bucket, place: &S3Place, manifest: &Manifest) -> Result<Loaded, Failure> {
+pub async fn version(bucket: &Bucket, place: &S3Uri, manifest: &Manifest) -> Result<Loaded, Failure> {
     let seen = published(bucket, &Seen::default(), Version(String::new()), manifest.clone()).await;
     let seen = seen.map_err(|error| Failure::Unexpected(format!("{place} cannot be read: {error}")))?;
     Ok(seen.load(place, None)?)
@@ -396,7 +396,7 @@ mod tests {
     async fn that_s3_cannot_be_read_is_no_mistake_of_the_configuration() {
         // Nobody listens there.
         let bucket = Clients::local("http://127.0.0.1:1").bucket("warmd-config", "live").unwrap();
-        let place = S3Place { bucket: "warmd-config".to_owned(), prefix: "live".to_owned() };
+        let place = S3Uri { bucket: "warmd-config".to_owned(), prefix: "live".to_owned() };
         let file =
             ManifestFile { path: "a.yaml".to_owned(), key: "objects/a".to_owned(), configuration: true };
         let manifest = Manifest { files: vec![file], ..Manifest::default() };

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::app::App;
 use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
@@ -15,14 +16,13 @@ use super::output::{Stderr, complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
-use super::values::Regions;
-use super::wiring::World;
+use super::value_parsers::Regions;
 use crate::aws::CloudWatch;
 use crate::domain::fleet::Fleet;
-use crate::domain::metrics::{Circumstances, Share};
+use crate::domain::metrics::{Share, TickFacts};
 use crate::domain::schedule::{Minute, Mode, next_change};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport};
-use crate::engine::keeper::{Cause, Keeper, Lasting, Plan, StoreHealth};
+use crate::engine::planner::{Cause, Durability, Plan, StoreHealth, TickPlanner};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::running::{Part, Reporter};
@@ -39,37 +39,37 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let at = args.at.unwrap_or(now);
     if args.dry_run {
-        let plan = look(&dry_keeper(args, &fleet).await?, args, &fleet, now).await;
+        let plan = look(&dry_planner(args, &fleet).await?, args, &fleet, now).await;
         return dry_run(&fleet, at, plan, args.json, style);
     }
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
-    let world = World::of(args.local, &fleet.targets).await?;
-    let keeper = Store::at(args.state.place(), world.clients())?.swept(now).await.keeper();
+    let app = App::of(args.local, &fleet.targets).await?;
+    let planner = Store::at(args.state.place(), app.clients())?.swept(now).await.planner();
     // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
-    let (largest, planned) = match keeper.lasting() {
-        Lasting::Yes => (largest(&fleet), None),
-        Lasting::No => {
-            let plan = look(&keeper, args, &fleet, now).await;
+    let (largest, planned) = match planner.durability() {
+        Durability::Durable => (largest(&fleet), None),
+        Durability::Volatile => {
+            let plan = look(&planner, args, &fleet, now).await;
             (plan.due.iter().map(|due| due.concurrency).max().unwrap_or(0), Some(plan))
         }
     };
-    let engine = world.engine(fleet.limits, largest)?;
+    let engine = app.engine(fleet.limits, largest)?;
     engine.set_prices(fleet.prices.clone());
-    let recorder = Recorder::new(world.cloudwatch()?, Box::new(Stderr));
+    let recorder = Recorder::new(app.cloudwatch()?, Box::new(Stderr));
     let (stopper, stop) = stop();
     let served = async {
         let plan = match planned {
             Some(plan) => plan,
-            None if args.due_only && args.at.is_none() => keeper.plan(&fleet, now, before(now), now).await,
-            None => look(&keeper, args, &fleet, now).await,
+            None if args.due_only && args.at.is_none() => planner.plan(&fleet, now, before(now), now).await,
+            None => look(&planner, args, &fleet, now).await,
         };
         let running = engine.start(at, Some(fleet.hash.clone()), plan.due.clone(), &stop);
         let skipped = plan.skipped.clone();
         let once = Once {
             args,
             fleet: &fleet,
-            keeper: &keeper,
+            planner: &planner,
             recorder: &recorder,
             plan,
             style,
@@ -88,7 +88,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
 struct Once<'o> {
     args: &'o RunArgs,
     fleet: &'o Fleet,
-    keeper: &'o Keeper<Store>,
+    planner: &'o TickPlanner<Store>,
     recorder: &'o Recorder<CloudWatch>,
     plan: Plan,
     style: Style,
@@ -120,7 +120,7 @@ impl Once<'_> {
             true => Cause::Schedule { config_behind_since: None },
             false => Cause::Asked,
         };
-        self.keeper.note(&self.plan, &self.plan.due, whole, cause, SystemClock.now()).await
+        self.planner.note(&self.plan, &self.plan.due, whole, cause, SystemClock.now()).await
     }
 
     async fn record(
@@ -139,8 +139,8 @@ impl Once<'_> {
         let share = if is_scheduled && is_first { Share::Whole } else { Share::Part };
         let counted = if is_first { 0 } else { unavailable(self.plan.health) };
         let state_unavailable = unavailable(health).saturating_sub(counted);
-        let circumstances = Circumstances { share, state_unavailable, ..Circumstances::default() };
-        self.recorder.record(&recorded, &self.fleet.metrics, circumstances, until).await
+        let facts = TickFacts { share, state_unavailable, ..TickFacts::default() };
+        self.recorder.record(&recorded, &self.fleet.metrics, facts, until).await
     }
 }
 
@@ -154,7 +154,7 @@ impl Reporter for Once<'_> {
                 Some(whole) => self.note(whole).await,
                 None => {
                     let now = SystemClock.now();
-                    self.keeper.note_part(&self.plan, &running, &report, &self.plan.due, now).await
+                    self.planner.note_part(&self.plan, &running, &report, &self.plan.due, now).await
                 }
             }
         };
@@ -212,14 +212,14 @@ pub fn no_targets(only: &Only) -> String {
 }
 
 /// What the tick would serve; nothing is noted.
-async fn look(keeper: &Keeper<Store>, args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
+async fn look(planner: &TickPlanner<Store>, args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
     let (mode, at) = match (args.due_only, args.at) {
         (false, at) => (Mode::Open, at.unwrap_or(now)),
         // What was served by now says nothing about another minute.
         (true, Some(at)) => (Mode::DueOnly, at),
         (true, None) => (Mode::DueSince(before(now)), now),
     };
-    keeper.look(fleet, mode, at, now).await
+    planner.look(fleet, mode, at, now).await
 }
 
 /// The firing before that is taken for granted when nothing is known of earlier ticks: so this minute alone counts.
@@ -228,12 +228,12 @@ fn before(now: DateTime<Utc>) -> Minute {
 }
 
 /// The keeper of a dry run, which needs no AWS unless the state is there.
-async fn dry_keeper(args: &RunArgs, fleet: &Fleet) -> Result<Keeper<Store>, Failure> {
+async fn dry_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner<Store>, Failure> {
     let store = match args.state.place() {
         None => Store::Memory(Memory::default()),
-        place => Store::at(place, World::of(args.local, &fleet.targets).await?.clients())?,
+        place => Store::at(place, App::of(args.local, &fleet.targets).await?.clients())?,
     };
-    Ok(store.keeper())
+    Ok(store.planner())
 }
 
 /// Prints a tick: an object, or a table.

@@ -15,11 +15,11 @@ use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::pause::StateArgs;
 use super::select::near;
-use super::values;
+use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
-use crate::domain::ledger::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
-use crate::engine::keeper;
+use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
+use crate::engine::planner;
 use crate::engine::ports::Clock;
 use crate::engine::state::{Unavailable, before, read};
 
@@ -27,7 +27,7 @@ use crate::engine::state::{Unavailable, before, read};
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Only this function, as it is configured.
-    #[arg(value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Print JSON.
     #[arg(long)]
@@ -47,7 +47,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
     let (status, pauses, requests) = tokio::join!(
-        before(deadline, keeper::status(&store)),
+        before(deadline, planner::status(&store)),
         before(deadline, read::<Pauses>(&store, PAUSES)),
         before(deadline, read::<Requests>(&store, REQUESTS)),
     );
@@ -118,7 +118,7 @@ fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The function, as it is configured, and the region of a target by its [`crate::domain::ledger::key`].
+/// The function, as it is configured, and the region of a target by its [`crate::domain::records::key`].
 fn place(key: &str) -> (&str, &str) {
     key.rsplit_once(' ').unwrap_or((key, ""))
 }

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use super::error::Failure;
-use super::place::S3Place;
+use super::s3_uri::S3Uri;
 use crate::aws::{Bucket, Clients};
 use crate::domain::tick::TickReport;
-use crate::engine::keeper::{Keeper, Lasting, StoreHealth};
+use crate::engine::planner::{Durability, StoreHealth, TickPlanner};
 use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};
 
 /// Metrics recorded later than this after their tick carry the time at which they are recorded.
@@ -36,10 +36,10 @@ impl Store {
         let Some(text) = place.filter(|place| !place.is_empty()) else {
             return Ok(Self::Memory(Memory::default()));
         };
-        match S3Place::parse(text) {
+        match S3Uri::parse(text) {
             None => Ok(Self::Directory(Directory::new(PathBuf::from(text)))),
             Some(Err(wrong)) => Err(Failure::Usage(format!("{text}: {wrong}"))),
-            Some(Ok(S3Place { bucket, prefix })) => {
+            Some(Ok(S3Uri { bucket, prefix })) => {
                 let bucket = clients.bucket(&bucket, &prefix);
                 let bucket = bucket.map_err(|error| Failure::Usage(error.to_string()))?;
                 Ok(Self::S3(ObjectState(bucket)))
@@ -64,12 +64,12 @@ impl Store {
     }
 
     /// Plans and notes with it.
-    pub fn keeper(self) -> Keeper<Self> {
+    pub fn planner(self) -> TickPlanner<Self> {
         let lasting = match self {
-            Self::Memory(_) => Lasting::No,
-            Self::Directory(_) | Self::S3(_) => Lasting::Yes,
+            Self::Memory(_) => Durability::Volatile,
+            Self::Directory(_) | Self::S3(_) => Durability::Durable,
         };
-        Keeper::new(self, lasting)
+        TickPlanner::new(self, lasting)
     }
 }
 
@@ -118,20 +118,20 @@ impl State for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::wiring::World;
+    use crate::cli::app::App;
     use crate::engine::ports::{Condition, Fetched, Objects};
     use crate::engine::state::contract;
 
     #[tokio::test]
     async fn s3_keeps_the_contract_of_stores() {
-        let world = World::local(&[]).unwrap();
-        contract::holds(Store::at(Some("s3://warmd-state/live"), world.clients()).unwrap()).await;
+        let app = App::local(&[]).unwrap();
+        contract::holds(Store::at(Some("s3://warmd-state/live"), app.clients()).unwrap()).await;
     }
 
     #[tokio::test]
     async fn objects_are_read_again_only_when_they_have_changed() {
-        let world = World::local(&[]).unwrap();
-        let bucket = world.clients().bucket("warmd-config", "a/b").unwrap();
+        let app = App::local(&[]).unwrap();
+        let bucket = app.clients().bucket("warmd-config", "a/b").unwrap();
         assert_eq!(bucket.get("x.yaml", None).await.unwrap(), Fetched::Missing);
         let version = bucket.put("x.yaml", b"1".to_vec(), Condition::Always).await.unwrap();
         bucket.put("deep/é &<.ics", b"2".to_vec(), Condition::New).await.unwrap();
@@ -139,7 +139,7 @@ mod tests {
         let changed = bucket.put("x.yaml", b"3".to_vec(), Condition::Always).await.unwrap();
         let fetched = bucket.get("x.yaml", Some(&version)).await.unwrap();
         assert_eq!(fetched, Fetched::Object { bytes: b"3".to_vec(), version: changed.clone() });
-        let other = world.clients().bucket("warmd-config", "a").unwrap();
+        let other = app.clients().bucket("warmd-config", "a").unwrap();
         other.put("c.yaml", b"4".to_vec(), Condition::Always).await.unwrap();
         let listed = bucket.list().await.unwrap();
         let keys: Vec<_> = listed.iter().map(|(key, _)| key.as_str()).collect();
@@ -149,8 +149,8 @@ mod tests {
 
     #[tokio::test]
     async fn long_lists_come_whole() {
-        let world = World::local(&[]).unwrap();
-        let bucket = world.clients().bucket("warmd-config", "many").unwrap();
+        let app = App::local(&[]).unwrap();
+        let bucket = app.clients().bucket("warmd-config", "many").unwrap();
         for index in 0..1_001 {
             bucket.put(&format!("{index:04}"), Vec::new(), Condition::Always).await.unwrap();
         }

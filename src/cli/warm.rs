@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::app::App;
 use super::args::WarmArgs;
 use super::clock::SystemClock;
 use super::error::Failure;
@@ -13,7 +14,6 @@ use super::output::print;
 use super::render::Style;
 use super::run::{insisted, show};
 use super::signals::Termination;
-use super::wiring::World;
 use crate::domain::events::{SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Limits, Target};
 use crate::domain::function::Region;
@@ -42,11 +42,11 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     }
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
-    let world = World::of(args.local, &[]).await?;
-    let bare = Target::bare(&args.function, region(args, &world)?);
+    let app = App::of(args.local, &[]).await?;
+    let bare = Target::bare(&args.function, region(args, &app)?);
     let target = Target { protocol, hold: args.hold, ..bare };
     let limits = Limits { max_in_flight: args.concurrency, ..Limits::default() };
-    let engine = world.engine(limits, args.concurrency)?;
+    let engine = app.engine(limits, args.concurrency)?;
     let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
     let (stopper, stop) = stop();
     tokio::select! {
@@ -60,9 +60,9 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
 
 /// Asks the Lambda, on the bus.
 async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
-    let world = World::aws().await;
-    let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-    let own_region = world.clients().own_region().map_err(|error| Failure::Usage(error.to_string()))?;
+    let app = App::aws().await;
+    let events = app.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+    let own_region = app.clients().own_region().map_err(|error| Failure::Usage(error.to_string()))?;
     let bus = args.bus.clone().or_else(|| std::env::var("WARMD_BUS").ok()).filter(|bus| !bus.is_empty());
     let mut detail = json!({ "function": args.function.to_string(), "concurrency": args.concurrency });
     if let Some(region) = args.region {
@@ -104,7 +104,7 @@ fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
 }
 
 /// The region of the ARN, or of the flag, or of the SDK's configuration.
-fn region(args: &WarmArgs, world: &World) -> Result<Region, Failure> {
+fn region(args: &WarmArgs, app: &App) -> Result<Region, Failure> {
     let own = args.function.place.as_ref().map(|(_, region)| *region);
     match (own, args.region) {
         (Some(own), Some(other)) if own != other => {
@@ -112,10 +112,10 @@ fn region(args: &WarmArgs, world: &World) -> Result<Region, Failure> {
         }
         (Some(region), _) | (None, Some(region)) => Ok(region),
         (None, None) if args.local => parse(LOCAL_REGION),
-        (None, None) => world.own_region(),
+        (None, None) => app.own_region(),
     }
 }
 
 fn parse(region: &str) -> Result<Region, Failure> {
-    super::values::region(region).map_err(Failure::Usage)
+    super::value_parsers::region(region).map_err(Failure::Usage)
 }

@@ -258,8 +258,8 @@ pub struct Batch {
 /// the settings ask for them, less those that are unknown.
 ///
 /// A share of a tick tells no duration: its count tells whether the schedule runs.
-pub fn batch(report: &TickReport, settings: &MetricsSettings, circumstances: Circumstances) -> Batch {
-    let told = |metric: &Metric| *metric != Metric::TickDuration || circumstances.share == Share::Whole;
+pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) -> Batch {
+    let told = |metric: &Metric| *metric != Metric::TickDuration || facts.share == Share::Whole;
     let mut data: Vec<Datum> = Metric::ALL
         .into_iter()
         .filter(told)
@@ -273,7 +273,7 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings, circumstances: Cir
             }));
         }
     }
-    data.extend(circumstances.data());
+    data.extend(facts.data());
     Batch { namespace: settings.namespace.clone(), at: report.tick, data }
 }
 
@@ -289,7 +289,7 @@ pub enum Share {
 
 /// What there is to tell of a moment beside its tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct TickFacts {
     /// How much of a tick is told.
     pub share: Share,
     /// Events that came too late.
@@ -302,7 +302,7 @@ pub struct Circumstances {
     pub config_age: Option<Duration>,
 }
 
-impl Circumstances {
+impl TickFacts {
     /// The data: of what is not zero.
     pub fn data(self) -> Vec<Datum> {
         let counts = [
@@ -360,7 +360,7 @@ fn fleet_value(metric: Metric, report: &TickReport) -> Option<f64> {
             let unfinished = report.unfinished.iter().filter(left).count();
             return (unfinished > 0).then_some(unfinished as f64);
         }
-        // Told by circumstances, not by the tick.
+        // Told by facts, not by the tick.
         Metric::TicksStale | Metric::EventsRefused | Metric::StateUnavailable | Metric::ConfigAge => {
             return None;
         }
@@ -617,7 +617,7 @@ mod tests {
 
     #[test]
     fn a_quiet_tick_still_tells_all_ten() {
-        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function), Circumstances::default())), @r"
+        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function), TickFacts::default())), @r"
         Pings 0 Count
         ColdStarts 0 Count
         Throttles 0 Count
@@ -634,7 +634,7 @@ mod tests {
     #[test]
     fn the_fleet_adds_up_and_each_target_tells_its_own() {
         let batch =
-            batch(&report(vec![round(), unknown()]), &settings(Detail::Function), Circumstances::default());
+            batch(&report(vec![round(), unknown()]), &settings(Detail::Function), TickFacts::default());
         insta::assert_snapshot!(shown(&batch), @r"
         Pings 24 Count
         ColdStarts 6 Count
@@ -659,7 +659,7 @@ mod tests {
 
     #[test]
     fn the_fleet_alone_has_no_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), Circumstances::default());
+        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), TickFacts::default());
         assert_eq!(batch.data.len(), 10);
         assert!(batch.data.iter().all(|datum| datum.dimensions.is_empty()));
     }
@@ -667,13 +667,13 @@ mod tests {
     #[test]
     fn a_skipped_round_cost_nothing_that_is_unknown() {
         let skipped = RoundRecord { verdict: Verdict::Skipped, ..unknown() };
-        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet), Circumstances::default());
+        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet), TickFacts::default());
         assert!(batch.data.iter().all(|datum| datum.name != "CostUnknown"));
     }
 
     #[test]
     fn what_is_sent_agrees_with_the_table() {
-        let circumstances = Circumstances {
+        let facts = TickFacts {
             share: Share::Whole,
             ticks_stale: 2,
             events_refused: 1,
@@ -683,7 +683,7 @@ mod tests {
         let mut report = report(vec![round(), unknown()]);
         let target = crate::domain::fleet::Target::example("f", "eu-west-2", Vec::new());
         report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
-        let batch = batch(&report, &settings(Detail::Function), circumstances);
+        let batch = batch(&report, &settings(Detail::Function), facts);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
                 batch
@@ -724,23 +724,22 @@ mod tests {
 
     #[test]
     fn circumstances_are_told_when_there_are_any() {
-        assert_eq!(Circumstances::default().data(), []);
+        assert_eq!(TickFacts::default().data(), []);
         let age = Some(Duration::from_millis(90_400));
-        let circumstances = Circumstances { ticks_stale: 2, config_age: age, ..Circumstances::default() };
-        let data = circumstances.data();
+        let facts = TickFacts { ticks_stale: 2, config_age: age, ..TickFacts::default() };
+        let data = facts.data();
         let told: Vec<_> = data.iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(told, [("TicksStale", 2.0), ("ConfigAge", 90.0)]);
-        let circumstances =
-            Circumstances { events_refused: 1, state_unavailable: 3, ..Circumstances::default() };
-        let told: Vec<_> = circumstances.data().iter().map(|datum| (datum.name, datum.value)).collect();
+        let facts = TickFacts { events_refused: 1, state_unavailable: 3, ..TickFacts::default() };
+        let told: Vec<_> = facts.data().iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(told, [("EventsRefused", 1.0), ("StateUnavailable", 3.0)]);
     }
 
     #[test]
     fn only_a_tick_of_the_schedule_counts_as_one() {
         let names = |share| {
-            let circumstances = Circumstances { share, ..Circumstances::default() };
-            let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), circumstances);
+            let facts = TickFacts { share, ..TickFacts::default() };
+            let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), facts);
             batch.data.iter().map(|datum| datum.name).collect::<Vec<_>>()
         };
         let (whole, mut part) = (names(Share::Whole), names(Share::Part));
@@ -771,7 +770,7 @@ mod tests {
 
     #[test]
     fn embedded_metric_lines_are_events_of_one_set_of_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Function), Circumstances::default());
+        let batch = batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default());
         let lines = emf_lines(&batch);
         assert_eq!(lines.len(), 2);
         insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"ColdStarts","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
@@ -782,7 +781,7 @@ mod tests {
 
     #[test]
     fn what_may_have_been_counted_is_not_counted_again() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Function), Circumstances::default());
+        let batch = batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default());
         let lines = plain_lines(&batch);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| !line.contains("_aws")));

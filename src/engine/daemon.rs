@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::keeper::Plan;
+use super::planner::Plan;
 use super::ports::{Clock, Lambda};
 use super::running::{Part, Reporter};
 use super::stop::Stop;

@@ -14,7 +14,7 @@ use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Hold, Target};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::round::{Answer, Exchange};
+use crate::domain::round::{Answer, RawInvocation};
 use crate::domain::tick::{RoundRecord, Verdict};
 
 /// The function's run.
@@ -38,8 +38,8 @@ impl Lambda for Sound {
                     executed_version: None,
                     request_id: None,
                 };
-                let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
-                drop(deliveries.send(PingEnd { index, exchange, resent: false }));
+                let raw = RawInvocation { sent: Duration::ZERO, received: released.elapsed(), answer };
+                drop(deliveries.send(PingEnd { index, raw, resent: false }));
             }
         });
         delivered

@@ -2,7 +2,7 @@
 
 pub mod admission;
 pub mod daemon;
-pub mod keeper;
+pub mod planner;
 pub mod ports;
 pub mod preflight;
 pub mod record;

@@ -12,8 +12,8 @@ use super::state::Version;
 use crate::domain::fleet::{Role, WireSettings};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metrics::Batch;
-use crate::domain::preflight::{AccountLimits, Deployed, Seen};
-use crate::domain::round::Exchange;
+use crate::domain::preflight::{AccountLimits, Deployed, Lookup};
+use crate::domain::round::RawInvocation;
 
 /// The pings of one attempt of a round, to be sent together.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub struct PingEnd {
     /// The ping's index in its round, from 0.
     pub index: u32,
     /// The answer. Its times are offsets from the round's release.
-    pub exchange: Exchange,
+    pub raw: RawInvocation,
     /// True when the ping was sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: bool,
 }
@@ -86,7 +86,7 @@ pub trait Lambda: Send + Sync + 'static {
     ///
     /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once; the only
     /// exception is a ping that HTTP/2 guarantees was not processed. Pings are synchronous invocations with log tail.
-    /// The failure is the [`Exchange`]'s answer.
+    /// The failure is the [`RawInvocation`]'s answer.
     fn send(&self, round: PingRound) -> PingEnds;
 }
 
@@ -101,7 +101,7 @@ pub struct DryRun {
 
 /// What a dry run was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
+pub enum DryRunOutcome {
     /// A dry run: the function may be invoked.
     Dry,
     /// An invocation, answered with this HTTP status: the server does not know dry runs.
@@ -117,35 +117,35 @@ pub trait Control: Send + Sync + 'static {
         of: &Identity,
         role: Option<&Arc<Role>>,
         dry_run: &DryRun,
-    ) -> impl Future<Output = Seen<Trial>> + Send;
+    ) -> impl Future<Output = Lookup<DryRunOutcome>> + Send;
 
     /// What is deployed.
     fn configuration(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
-    ) -> impl Future<Output = Seen<Deployed>> + Send;
+    ) -> impl Future<Output = Lookup<Deployed>> + Send;
 
     /// The environments provisioned for the qualifier.
     fn provisioned(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
-    ) -> impl Future<Output = Seen<Option<u32>>> + Send;
+    ) -> impl Future<Output = Lookup<Option<u32>>> + Send;
 
     /// The concurrency reserved for the function, whatever the qualifier.
     fn reserved(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
-    ) -> impl Future<Output = Seen<Option<u32>>> + Send;
+    ) -> impl Future<Output = Lookup<Option<u32>>> + Send;
 
     /// The account's limits in a region.
     fn account(
         &self,
         region: Region,
         role: Option<&Arc<Role>>,
-    ) -> impl Future<Output = Seen<AccountLimits>> + Send;
+    ) -> impl Future<Output = Lookup<AccountLimits>> + Send;
 }
 
 /// CloudWatch, as the engine needs it.

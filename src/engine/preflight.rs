@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
-use super::ports::{Control, DryRun, Trial};
+use super::ports::{Control, DryRun, DryRunOutcome};
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{Identity, Region};
-use crate::domain::preflight::{AccountSeen, Observations, Observed, Seen, may_be_provisioned};
+use crate::domain::preflight::{AccountSeen, Lookup, Observations, Observed, may_be_provisioned};
 use crate::domain::protocol::PingContext;
 
 /// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
@@ -131,10 +131,10 @@ impl Lane {
         // Asked first: when nobody answers that, or the credentials are not taken, the rest would take hours to fail.
         let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
         let limits = match limits {
-            Seen::Unreachable(reason) => {
+            Lookup::Unreachable(reason) => {
                 let places = self.functions.iter().flatten().flat_map(|name| &name.places);
                 observed.extend(places.map(|place| (*place, Observed::unreachable(reason.clone()))));
-                Seen::NotAsked
+                Lookup::NotAsked
             }
             limits => {
                 observed.extend(paced.functions(self.functions).await);
@@ -173,11 +173,11 @@ impl<C: Control> Paced<C> {
     }
 
     /// Asks whether a function may be invoked, unless that was found to run functions.
-    async fn dry_run(&self, of: &Name) -> Seen<()> {
+    async fn dry_run(&self, of: &Name) -> Lookup<()> {
         let known = self.dry_runs.lock().await;
         // Until one is known to be dry, each waits for the one before.
         let turn = match &*known {
-            DryRuns::Run(reason) => return Seen::Failed(reason.clone()),
+            DryRuns::Run(reason) => return Lookup::Failed(reason.clone()),
             DryRuns::Unknown => Some(known),
             DryRuns::Dry => {
                 drop(known);
@@ -190,16 +190,16 @@ impl<C: Control> Paced<C> {
             None => self.dry_runs.lock().await,
         };
         answer.then(|trial| match trial {
-            Trial::Dry => {
+            DryRunOutcome::Dry => {
                 *known = DryRuns::Dry;
-                Seen::Known(())
+                Lookup::Known(())
             }
-            Trial::Ran(status) => {
+            DryRunOutcome::Ran(status) => {
                 let reason = format!(
                     "a dry run was answered with status {status}, as if it had been run: no more are sent"
                 );
                 *known = DryRuns::Run(reason.clone());
-                Seen::Failed(reason)
+                Lookup::Failed(reason)
             }
         })
     }
@@ -234,13 +234,13 @@ impl<C: Control> Paced<C> {
             let Name { id, places, .. } = name;
             let mut seen = Observed {
                 invoke: self.dry_run(name).await,
-                configuration: Seen::NotAsked,
+                configuration: Lookup::NotAsked,
                 reserved: reserved.clone(),
-                provisioned: Seen::NotAsked,
+                provisioned: Lookup::NotAsked,
             };
-            if seen.invoke != Seen::Missing {
+            if seen.invoke != Lookup::Missing {
                 seen.configuration = self.turn().await.configuration(id, role).await;
-                if may_be_provisioned(id) && seen.configuration != Seen::Missing {
+                if may_be_provisioned(id) && seen.configuration != Lookup::Missing {
                     seen.provisioned = self.turn().await.provisioned(id, role).await;
                 }
             }

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::ports::Metrics;
 use crate::domain::fleet::MetricsSettings;
-use crate::domain::metrics::{self, Batch, Circumstances};
+use crate::domain::metrics::{self, Batch, TickFacts};
 use crate::domain::tick::TickReport;
 
 /// The time for CloudWatch and EventBridge when nothing else limits it: one attempt of 15 s and, before it,
@@ -47,10 +47,10 @@ impl<M: Metrics> Recorder<M> {
         &self,
         report: &TickReport,
         settings: &MetricsSettings,
-        circumstances: Circumstances,
+        facts: TickFacts,
         until: Instant,
     ) -> Recorded {
-        self.put(&metrics::batch(report, settings, circumstances), until).await
+        self.put(&metrics::batch(report, settings, facts), until).await
     }
 
     /// Sends a batch; writes what CloudWatch does not acknowledge by `until`.

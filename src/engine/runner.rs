@@ -12,7 +12,7 @@ use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
 use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
-use crate::domain::round::{Answer, AnswerTimes, Attempt, Exchange, Known, conclude, top_up};
+use crate::domain::round::{Answer, AnswerTimes, Attempt, Known, RawInvocation, classify, top_up};
 
 /// The longest that connections may take to open, beyond a ping's own time limit, until lost pings are given up. A try
 /// takes at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made
@@ -92,10 +92,10 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
     let (mut missing, mut resent) = (results.len(), 0);
     while missing > 0 {
         let Ok(Some(delivery)) = timeout_at(given_up, deliveries.recv()).await else { break };
-        let PingEnd { index, exchange, resent: again } = delivery;
+        let PingEnd { index, raw, resent: again } = delivery;
         match results.get_mut(index as usize) {
             Some(result @ None) => {
-                *result = Some(conclude(&target.protocol, exchange));
+                *result = Some(classify(&target.protocol, raw));
                 resent += u32::from(again);
                 missing -= 1;
                 drop(slots.take());
@@ -109,7 +109,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
     }
     let lost = || {
         let answer = Answer::Broken { message: "the ping ended unexpectedly".to_owned(), may_have_run: true };
-        conclude(&target.protocol, Exchange { sent: Duration::ZERO, received: Duration::ZERO, answer })
+        classify(&target.protocol, RawInvocation { sent: Duration::ZERO, received: Duration::ZERO, answer })
     };
     Attempt {
         hold: target.protocol.honours_hold().then_some(hold),

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::daemon::{self, Daemon};
-use super::keeper::Plan;
+use super::planner::Plan;
 use super::ports::{Clock, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
 use super::record::{PATIENCE, Recorded, Recorder};
 use super::running::Part;
@@ -21,8 +21,8 @@ use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Architecture, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
-use crate::domain::metrics::{Batch, Circumstances};
-use crate::domain::round::{Answer, Exchange};
+use crate::domain::metrics::{Batch, TickFacts};
+use crate::domain::round::{Answer, RawInvocation};
 use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
 
 mod clocks;
@@ -74,8 +74,8 @@ impl Lambda for Shared {
             tokio::spawn(async move {
                 let answering = scripted.answer(&function, &payload);
                 let answer = tokio::time::timeout(limit, answering).await.unwrap_or(Answer::TimedOut);
-                let exchange = Exchange { sent: Duration::ZERO, received: released.elapsed(), answer };
-                drop(deliveries.send(PingEnd { index, exchange, resent: false }));
+                let raw = RawInvocation { sent: Duration::ZERO, received: released.elapsed(), answer };
+                drop(deliveries.send(PingEnd { index, raw, resent: false }));
             });
         }
         delivered
@@ -408,7 +408,7 @@ async fn metrics_that_are_refused_are_written_as_lines() {
     };
     assert_eq!(
         recorder
-            .record(&report, &MetricsSettings::default(), Circumstances::default(), Instant::now() + PATIENCE)
+            .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)
             .await,
         Recorded::FellBack
     );

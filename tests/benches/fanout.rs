@@ -22,7 +22,7 @@ use quota::Quota;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use warmd::aws::connector::Connector;
-use warmd::aws::{AwsLambda, Clients, descriptors};
+use warmd::aws::{AwsLambda, Clients, fd_limit};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::{Hold, HttpVersions, Target, WireSettings};
 use warmd::domain::function::{FunctionRef, Region};
@@ -344,7 +344,7 @@ fn payload(round: usize, n: usize) -> Vec<u8> {
 
 /// The engine as the command has it, on the emulator at `endpoint`.
 fn engine(endpoint: &str, transport: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
-    descriptors::raise().unwrap();
+    fd_limit::raise().unwrap();
     let clients = match transport {
         "token" => Clients::local_with_token(endpoint, Connector::default(), &"t".repeat(TOKEN)),
         _ => Clients::local(endpoint),
@@ -418,7 +418,7 @@ async fn scene(endpoint: &str, function: &str, n: usize) {
 }
 
 async fn bare(endpoint: &str, n: usize) {
-    descriptors::raise().unwrap();
+    fd_limit::raise().unwrap();
     let client = aws_smithy_http_client::Builder::new();
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -473,7 +473,7 @@ fn peak_mb() -> f64 {
 
 /// The emulator, until its input ends. With TLS it writes its certificate into `folder`.
 async fn serve(with_tls: bool, folder: &Path) {
-    descriptors::raise().unwrap();
+    fd_limit::raise().unwrap();
     let profile = Profile {
         fetch: Span::millis(0),
         init: Span::millis(0),

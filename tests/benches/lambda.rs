@@ -18,7 +18,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use quota::Quota;
 use serde_json::{Value, json};
-use support::{Housing, Setting, Stage, now, scheduled};
+use support::{LambdaHarness, ProcessOptions, Setting, now, scheduled};
 use warmd::emulator::profile::Span;
 use warmd::emulator::{Emulator, Profile, Scenario, Tls};
 
@@ -36,7 +36,7 @@ const BUS: [(&str, &str); 2] = [("RUST_LOG", "error"), ("WARMD_BUS", "default")]
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() {
-    warmd::aws::descriptors::raise().unwrap();
+    warmd::aws::fd_limit::raise().unwrap();
     weight().await;
     tls().await;
     scale().await;
@@ -65,8 +65,8 @@ fn ms(took: Duration) -> f64 {
 // ----------------------------------------------------------------------------------------------------- weight
 
 /// Resident memory, MB.
-fn resident(stage: &Stage) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", stage.process())).unwrap_or_default();
+fn resident(harness: &LambdaHarness) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", harness.process())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1_024.0
 }
@@ -81,19 +81,19 @@ async fn weight() {
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let setting = Setting { scenario: Scenario::default(), config: &config, variables: &QUIET };
-        starts.push(ms(Stage::set(setting).await.ready().await));
+        starts.push(ms(LambdaHarness::set(setting).await.ready().await));
     }
     let fastest = starts.iter().copied().fold(f64::MAX, f64::min);
     println!("process start to first GET next: median {:.1} ms, fastest {fastest:.1} ms", median(starts));
 
     let setting = Setting { scenario: Scenario::default(), config: &config, variables: &QUIET };
-    let mut stage = Stage::set(setting).await;
-    stage.ready().await;
-    println!("resident at the first GET next: {:.1} MB", resident(&stage));
-    let tick = stage.tick(json!({ "warmd": { "run": {} } })).await;
+    let mut harness = LambdaHarness::set(setting).await;
+    harness.ready().await;
+    println!("resident at the first GET next: {:.1} MB", resident(&harness));
+    let tick = harness.tick(json!({ "warmd": { "run": {} } })).await;
     println!(
         "resident after a tick of 1000 pings: {:.1} MB; the tick took {} ms",
-        resident(&stage),
+        resident(&harness),
         tick["duration_ms"]
     );
 }
@@ -155,17 +155,17 @@ async fn rounds(http: &str, cgroup: Option<&Path>) -> Vec<Measured> {
     let emulator = Emulator::new(Scenario::default().with("f0", quick));
     let config = fleet(1, ROUND, &format!("http: {http}"));
     let variables = [("RUST_LOG", "error"), ("SSL_CERT_FILE", file.to_str().unwrap())];
-    let housing = Housing { tls: Some(tls), cgroup };
-    let mut stage = Stage::housed(emulator, &config, &variables, housing).await;
-    stage.ready().await;
+    let options = ProcessOptions { tls: Some(tls), cgroup };
+    let mut harness = LambdaHarness::with_options(emulator, &config, &variables, options).await;
+    harness.ready().await;
     let mut measured = Vec::new();
     for pause in [None, None, Some(PAUSE)] {
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
-        stage.emulator.reset();
-        let tick = stage.tick(json!({ "warmd": { "run": {} } })).await;
-        let seen = stage.emulator.observe().rounds().remove(0);
+        harness.emulator.reset();
+        let tick = harness.tick(json!({ "warmd": { "run": {} } })).await;
+        let seen = harness.emulator.observe().rounds().remove(0);
         measured.push(Measured {
             spread: ms(seen.arrival_spread),
             tick: tick["duration_ms"].as_f64().unwrap(),
@@ -183,11 +183,11 @@ async fn scale() {
     println!("\n{FUNCTIONS} functions of 5 environments, max_in_flight 500; one instance after the other");
     let config = fleet(FUNCTIONS, 5, "max_in_flight: 500");
     let scenario = Scenario { remembered: 200_000, ..Scenario::default() };
-    let mut stage = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
-    let start = stage.ready().await;
-    println!("start with that configuration: {:.0} ms; {:.1} MB", ms(start), resident(&stage));
-    let planner = stage.invoke_within(scheduled(now()), 900_000).await.body;
-    let events = stage.emulator.observe().events;
+    let mut harness = LambdaHarness::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let start = harness.ready().await;
+    println!("start with that configuration: {:.0} ms; {:.1} MB", ms(start), resident(&harness));
+    let planner = harness.invoke_within(scheduled(now()), 900_000).await.body;
+    let events = harness.emulator.observe().events;
     let shards: Vec<Value> = events
         .iter()
         .filter(|event| event.detail_type == "Warm Shard")
@@ -201,7 +201,7 @@ async fn scale() {
     let mut took = vec![planner["duration_ms"].as_u64().unwrap()];
     let mut reports = vec![planner];
     for shard in shards {
-        let tick = stage.invoke_within(shard, 900_000).await.body;
+        let tick = harness.invoke_within(shard, 900_000).await.body;
         took.push(tick["duration_ms"].as_u64().unwrap());
         reports.push(tick);
     }
@@ -215,7 +215,7 @@ async fn scale() {
         took.iter().max().unwrap(),
         sum("reached"),
         sum("target"),
-        resident(&stage),
+        resident(&harness),
     );
     assert_eq!(rounds.len(), FUNCTIONS as usize);
 }

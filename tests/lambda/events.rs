@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use warmd::emulator::Scenario;
 
-use crate::support::{Setting, Stage, now, request, scheduled};
+use crate::support::{LambdaHarness, Setting, now, request, scheduled};
 
 const FLEET: &str = r#"
 version: 1
@@ -23,8 +23,8 @@ functions:
     windows: [{ days: daily, hours: all-day, concurrency: 1 }]
 "#;
 
-async fn stage(variables: &[(&str, &str)]) -> Stage {
-    Stage::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
+async fn harness(variables: &[(&str, &str)]) -> LambdaHarness {
+    LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
 }
 
 /// What became of each round.
@@ -39,25 +39,25 @@ fn rounds(tick: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
-    let mut stage = stage(&[]).await;
+    let mut harness = harness(&[]).await;
     let at = now();
-    let tick = stage.tick(scheduled(at)).await;
+    let tick = harness.tick(scheduled(at)).await;
     assert_eq!(rounds(&tick), ["checkout 3 reached", "custom 1 custom-payload"], "not another region's");
-    assert_eq!(stage.pings().get("checkout"), Some(&3));
+    assert_eq!(harness.pings().get("checkout"), Some(&3));
     assert_eq!(tick["tick"], at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-    assert_eq!(stage.metric("Pings"), Some(3.0));
-    let again = stage.tick(scheduled(at)).await;
+    assert_eq!(harness.metric("Pings"), Some(3.0));
+    let again = harness.tick(scheduled(at)).await;
     assert_eq!(rounds(&again), [""; 0], "delivered twice, served once");
-    let line: Value = serde_json::from_str(stage.stdout().lines().last().unwrap()).unwrap();
+    let line: Value = serde_json::from_str(harness.stdout().lines().last().unwrap()).unwrap();
     assert_eq!((&line["requestId"], &line["tick"]), (&json!("request-2"), &again), "and logged");
-    let next = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    let next = harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!(rounds(&next).len(), 2);
 
-    let line = stage.stdout().lines().next().unwrap().to_owned();
+    let line = harness.stdout().lines().next().unwrap().to_owned();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((line["message"].as_str(), line["requestId"].as_str()), (Some("tick"), Some("request-1")));
     assert_eq!(line["tick"], tick, "the log has what the caller is answered");
-    let logged = stage.stderr();
+    let logged = harness.stderr();
     let done = logged.lines().find(|line| line.contains("round done")).unwrap();
     let done: Value = serde_json::from_str(done).unwrap();
     assert_eq!(done["requestId"], "request-1");
@@ -69,16 +69,16 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
     let mut redriven = request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
     redriven["time"] = json!(late.to_rfc3339());
     for (event, of) in [(scheduled(late), "tick"), (shard(late, 1), "shard"), (redriven, "request")] {
-        let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
-        let tick = stage.tick(event).await;
+        let mut harness = harness(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
+        let tick = harness.tick(event).await;
         assert_eq!(rounds(&tick), [""; 0], "{of}");
-        assert_eq!((stage.metric("TicksStale"), stage.metric("Pings")), (Some(1.0), None), "{of}");
-        assert!(stage.pings().is_empty() && stage.stderr().contains("comes too late"), "{of}");
-        let line: Value = serde_json::from_str(stage.stdout().lines().next().unwrap()).unwrap();
+        assert_eq!((harness.metric("TicksStale"), harness.metric("Pings")), (Some(1.0), None), "{of}");
+        assert!(harness.pings().is_empty() && harness.stderr().contains("comes too late"), "{of}");
+        let line: Value = serde_json::from_str(harness.stdout().lines().next().unwrap()).unwrap();
         assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
     }
-    let mut stage = stage(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
-    let tick = stage.tick(shard(now(), 3)).await;
+    let mut harness = harness(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
+    let tick = harness.tick(shard(now(), 3)).await;
     assert_eq!(rounds(&tick), ["checkout 3 reached"], "put on the bus just now, long after its tick");
 }
 
@@ -86,7 +86,7 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
 async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
     let store = tempfile::tempdir().unwrap();
     let store = store.path().join("state").to_string_lossy().into_owned();
-    let mut stage = stage(&[("WARMD_STATE", &store)]).await;
+    let mut harness = harness(&[("WARMD_STATE", &store)]).await;
     let timed = |mut event: Value, time: &str| {
         event["time"] = json!(time);
         event
@@ -96,40 +96,44 @@ async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
     let mut refused = 0.0;
     for time in [century, soon.as_str()] {
         for event in [scheduled(now()), ask(), shard(now(), 1)] {
-            let answer = stage.invoke(timed(event, time)).await;
+            let answer = harness.invoke(timed(event, time)).await;
             assert!(answer.error, "{}", answer.body);
             assert_eq!(answer.body["errorType"], "EventRefused");
             let reason = answer.body["errorMessage"].as_str().unwrap();
             assert!(reason.contains("`time`: expected at most 60 s after 20"), "{reason}");
             refused += 1.0;
-            assert_eq!((stage.metric("EventsRefused"), stage.metric("TicksStale")), (Some(refused), None));
+            assert_eq!(
+                (harness.metric("EventsRefused"), harness.metric("TicksStale")),
+                (Some(refused), None)
+            );
         }
     }
-    assert!(stage.pings().is_empty());
-    let logged = lines(&stage);
+    assert!(harness.pings().is_empty());
+    let logged = lines(&harness);
     let of = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("`time`: expected"));
     assert_eq!(logged.iter().filter(of).count(), 6, "each with its reason");
-    assert_eq!(rounds(&stage.tick(scheduled(now())).await)[0], "checkout 3 reached");
+    assert_eq!(rounds(&harness.tick(scheduled(now())).await)[0], "checkout 3 reached");
     let early = timed(ask(), &(now() + TimeDelta::seconds(30)).to_rfc3339());
-    assert_eq!(rounds(&stage.tick(early).await), ["nlp-inference 2 reached"], "clocks differ a little");
+    assert_eq!(rounds(&harness.tick(early).await), ["nlp-inference 2 reached"], "clocks differ a little");
 }
 
 #[tokio::test]
 async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted() {
     // A file: there can be no documents in it.
-    let mut stage = stage(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
+    let mut harness = harness(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
     let ask = |detail: Value| request(detail);
-    let once = stage.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
+    let once = harness.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
     assert_eq!(rounds(&once), ["nlp-inference 2 reached"]);
-    assert_eq!((stage.metric("StateUnavailable"), stage.metric("EventsRefused")), (Some(1.0), None));
-    let kept =
-        stage.invoke(ask(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" }))).await;
+    assert_eq!((harness.metric("StateUnavailable"), harness.metric("EventsRefused")), (Some(1.0), None));
+    let kept = harness
+        .invoke(ask(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" })))
+        .await;
     assert_eq!((kept.error, &kept.body["errorType"]), (true, &json!("StateUnavailable")));
-    assert_eq!(stage.metric("StateUnavailable"), Some(2.0));
-    assert_eq!(rounds(&stage.tick(scheduled(now())).await)[0], "checkout 3 reached");
-    assert_eq!(rounds(&stage.tick(shard(now(), 1)).await), ["checkout 3 reached"]);
-    assert_eq!((stage.metric("StateUnavailable"), stage.metric("EventsRefused")), (Some(4.0), None));
-    let logged = lines(&stage);
+    assert_eq!(harness.metric("StateUnavailable"), Some(2.0));
+    assert_eq!(rounds(&harness.tick(scheduled(now())).await)[0], "checkout 3 reached");
+    assert_eq!(rounds(&harness.tick(shard(now(), 1)).await), ["checkout 3 reached"]);
+    assert_eq!((harness.metric("StateUnavailable"), harness.metric("EventsRefused")), (Some(4.0), None));
+    let logged = lines(&harness);
     for (id, consequence) in [
         ("request-1", "; pauses unknown"),
         ("request-2", "cannot be kept, and nothing was sent"),
@@ -156,19 +160,19 @@ fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
 async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed() {
     let variables =
         [("WARMD_MAX_TICK_AGE", "0"), ("WARMD_ALLOW_CUSTOM_PAYLOAD", "true"), ("WARMD_REGIONS", "all")];
-    let mut stage = stage(&variables).await;
-    let tick = stage.tick(scheduled(now() - TimeDelta::days(2))).await;
+    let mut harness = harness(&variables).await;
+    let tick = harness.tick(scheduled(now() - TimeDelta::days(2))).await;
     let rounds = rounds(&tick);
     assert!(rounds.contains(&"elsewhere 1 reached".to_owned()), "{rounds:?}");
-    assert_eq!((rounds.len(), stage.pings().get("custom")), (3, Some(&1)));
+    assert_eq!((rounds.len(), harness.pings().get("custom")), (3, Some(&1)));
 }
 
 #[tokio::test]
 async fn a_reason_that_is_no_short_line_is_refused() {
-    let mut stage = stage(&[]).await;
+    let mut harness = harness(&[]).await;
     for (reason, found) in [("x".repeat(240_000), "found 240000"), ("a\u{1b}[2J".to_owned(), r"\u{1b}")] {
         let event = request(json!({ "function": "nlp-inference:live", "concurrency": 2, "reason": reason }));
-        let answer = stage.invoke(event).await;
+        let answer = harness.invoke(event).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(
             answer.error && told.contains("`reason`: expected one line of at most 256 characters"),
@@ -176,34 +180,34 @@ async fn a_reason_that_is_no_short_line_is_refused() {
         );
         assert!(told.contains(found) && told.len() < 400, "{told}");
     }
-    assert!(stage.pings().is_empty());
+    assert!(harness.pings().is_empty());
 }
 
 #[tokio::test]
 async fn a_region_without_a_target_is_warned_about() {
-    let mut stage = stage(&[("WARMD_REGIONS", "ap-southeast-2")]).await;
-    stage.ready().await;
-    let warned = lines(&stage);
+    let mut harness = harness(&[("WARMD_REGIONS", "ap-southeast-2")]).await;
+    harness.ready().await;
+    let warned = lines(&harness);
     let warned = warned.iter().find(|line| line["level"] == "WARN").unwrap();
     assert!(warned["message"].as_str().unwrap().contains("nothing to warm in ap-southeast-2"), "{warned}");
 }
 
 #[tokio::test]
 async fn unknown_events_are_refused_with_the_reason() {
-    let mut stage = stage(&[]).await;
+    let mut harness = harness(&[]).await;
     for (event, reason) in [
         (json!({ "hello": 1 }), "neither `source` and `detail-type`"),
         (json!({ "warmd": { "warm": { "function": "f" } } }), "`concurrency` is missing"),
         (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "is not known"),
     ] {
-        let answer = stage.invoke(event).await;
+        let answer = harness.invoke(event).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(answer.error && told.contains("nothing was sent") && told.contains(reason), "{told}");
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
-    assert!(stage.pings().is_empty());
-    assert_eq!(stage.metric("EventsRefused"), Some(3.0));
-    let logged = lines(&stage);
+    assert!(harness.pings().is_empty());
+    assert_eq!(harness.metric("EventsRefused"), Some(3.0));
+    let logged = lines(&harness);
     assert_eq!(logged.len(), 3, "one line for each: {logged:?}");
     for (line, id) in logged.iter().zip(["request-1", "request-2", "request-3"]) {
         assert_eq!((&line["level"], &line["requestId"]), (&json!("ERROR"), &json!(id)), "{line}");
@@ -212,24 +216,24 @@ async fn unknown_events_are_refused_with_the_reason() {
 }
 
 /// The lines on standard error: JSON, all of them.
-fn lines(stage: &Stage) -> Vec<Value> {
-    stage.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn lines(harness: &LambdaHarness) -> Vec<Value> {
+    harness.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
 async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
     for filter in ["warn", "debug", ""] {
-        let mut stage = stage(&[("RUST_LOG", filter)]).await;
-        stage.ready().await;
-        let before = lines(&stage).len();
+        let mut harness = harness(&[("RUST_LOG", filter)]).await;
+        harness.ready().await;
+        let before = lines(&harness).len();
         // Not in the configuration, and planned on another one: two warnings.
-        stage
+        harness
             .tick(json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
             "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
             "rounds": [{ "function": "payments", "region": "eu-west-2", "concurrency": 3 }],
         } }))
             .await;
-        let logged = lines(&stage);
+        let logged = lines(&harness);
         let logged = logged.get(before..).unwrap();
         let warned = logged.iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>();
         assert_eq!(warned.len(), 2, "{filter}: {logged:?}");
@@ -244,25 +248,26 @@ async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
 
 #[tokio::test]
 async fn operators_ask_for_ticks_and_rounds() {
-    let mut stage = stage(&[]).await;
-    let tick = stage.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:30Z" } } })).await;
+    let mut harness = harness(&[]).await;
+    let tick = harness.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:30Z" } } })).await;
     assert_eq!(tick["tick"], "2026-11-20T09:00:30Z");
     assert_eq!(rounds(&tick)[0], "checkout 3 reached");
     let round =
-        stage.tick(json!({ "warmd": { "warm": { "function": "unheard-of", "concurrency": 2 } } })).await;
+        harness.tick(json!({ "warmd": { "warm": { "function": "unheard-of", "concurrency": 2 } } })).await;
     assert_eq!(rounds(&round), ["unheard-of 2 reached"]);
-    let custom = stage.tick(json!({ "warmd": { "warm": { "function": "custom", "concurrency": 1 } } })).await;
+    let custom =
+        harness.tick(json!({ "warmd": { "warm": { "function": "custom", "concurrency": 1 } } })).await;
     assert_eq!(rounds(&custom), ["custom 1 custom-payload"]);
 }
 
 #[tokio::test]
 async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
     use warmd::engine::ports::{Fetched, Objects};
-    let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
+    let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
     let later = now() + TimeDelta::days(30);
-    let tick = stage.tick(json!({ "warmd": { "run": { "at": later.to_rfc3339() } } })).await;
+    let tick = harness.tick(json!({ "warmd": { "run": { "at": later.to_rfc3339() } } })).await;
     assert_eq!(rounds(&tick)[0], "checkout 3 reached");
-    let bucket = stage.clients().bucket("warmd-state", "live").unwrap();
+    let bucket = harness.clients().bucket("warmd-state", "live").unwrap();
     let Fetched::Object { bytes, .. } = bucket.get("status.json", None).await.unwrap() else {
         panic!("no status")
     };
@@ -276,18 +281,18 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
 #[tokio::test]
 async fn a_request_is_warmed_kept_and_told() {
     use warmd::engine::ports::{Condition, Fetched, Objects};
-    let mut stage = stage(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
+    let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
         json!({ "function": "nlp-inference:live", "concurrency": 9, "for": "10m", "reason": "token issued" });
     let mut event = request(detail);
     event["time"] = json!((now() - TimeDelta::minutes(1)).to_rfc3339());
-    let answer = stage.tick(event.clone()).await;
+    let answer = harness.tick(event.clone()).await;
     assert_eq!(rounds(&answer), ["nlp-inference 5 reached"], "at most what the configuration allows");
-    let again = stage.tick(event).await;
+    let again = harness.tick(event).await;
     assert_eq!(rounds(&again), ["nlp-inference 5 coalesced"]);
-    assert_eq!(stage.pings().get("nlp-inference"), Some(&5));
+    assert_eq!(harness.pings().get("nlp-inference"), Some(&5));
 
-    let events = stage.emulator.observe().events;
+    let events = harness.emulator.observe().events;
     let event = events.front().unwrap();
     assert_eq!((event.bus.as_str(), event.detail_type.as_str()), ("warm-bus", "Environments Warm"));
     assert_eq!(
@@ -301,9 +306,9 @@ async fn a_request_is_warmed_kept_and_told() {
     }
 
     // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
-    let emulator = stage.emulator.clone();
+    let emulator = harness.emulator.clone();
     emulator.reset();
-    let mut other = Stage::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
+    let mut other = LambdaHarness::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
     let tick = other.tick(scheduled(now())).await;
     assert!(rounds(&tick).contains(&"nlp-inference 5 reached".to_owned()), "{:?}", rounds(&tick));
     let bucket = other.clients().bucket("warmd-state", "live").unwrap();
@@ -318,8 +323,8 @@ async fn a_request_is_warmed_kept_and_told() {
 }
 
 /// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
-fn told(stage: &Stage) -> Vec<Value> {
-    let events = stage.emulator.observe().events;
+fn told(harness: &LambdaHarness) -> Vec<Value> {
+    let events = harness.emulator.observe().events;
     let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
     warm.map(|event| {
         let detail = event.detail.as_object().unwrap();
@@ -340,15 +345,15 @@ async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
     let warm = json!(["nlp-inference:live", 2, "ids"]);
     let unknown = json!(["nlp-inference:live", null, null]);
 
-    let mut alone = stage(&[BUS]).await;
+    let mut alone = harness(&[BUS]).await;
     for _ in 0..2 {
         alone.tick(ask()).await;
     }
     assert_eq!(told(&alone), [warm.clone(), warm.clone()], "without a store as well");
 
-    let mut one = stage(&[STATE, BUS]).await;
+    let mut one = harness(&[STATE, BUS]).await;
     one.tick(ask()).await;
-    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
     assert_eq!(told(&one), [warm.clone(), warm], "in another environment");
     let bucket = one.clients().bucket("warmd-state", "live").unwrap();
@@ -361,16 +366,16 @@ async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
     let scenario = Scenario::default().with("nlp-inference", slow);
-    let mut slow = Stage::set(Setting { scenario, config: FLEET, variables: &[STATE, BUS] }).await;
+    let mut slow = LambdaHarness::set(Setting { scenario, config: FLEET, variables: &[STATE, BUS] }).await;
     slow.invoke_within(ask(), 4_000).await;
-    let mut other = Stage::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    let mut other = LambdaHarness::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
     assert_eq!(told(&slow), [unknown.clone(), unknown], "its round has not ended");
 }
 
 #[tokio::test]
 async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
-    let mut stage = stage(&[]).await;
+    let mut harness = harness(&[]).await;
     for (detail, reason) in [
         (
             json!({ "function": "nowhere", "concurrency": 1 }),
@@ -390,12 +395,12 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
             "needs a state store (WARMD_STATE)",
         ),
     ] {
-        let answer = stage.invoke(request(detail)).await;
+        let answer = harness.invoke(request(detail)).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(answer.error && told.contains(reason), "{told}");
     }
-    assert!(stage.pings().is_empty());
-    let once = stage.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
+    assert!(harness.pings().is_empty());
+    let once = harness.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
     assert_eq!(rounds(&once), ["nlp-inference 2 reached"], "a single round needs no store");
 }
 
@@ -407,8 +412,9 @@ async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_
     let variables = [("WARMD_STATE", state.as_str()), variables[1]];
     let fleet = "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    interval: 10m\n    windows: [{ days: daily, hours: all-day, concurrency: 2 }]\n";
     let mut one =
-        Stage::set(Setting { scenario: Scenario::default(), config: fleet, variables: &variables }).await;
-    let mut two = Stage::beside(one.emulator.clone(), fleet, &variables).await;
+        LambdaHarness::set(Setting { scenario: Scenario::default(), config: fleet, variables: &variables })
+            .await;
+    let mut two = LambdaHarness::beside(one.emulator.clone(), fleet, &variables).await;
     let at = |text: &str| scheduled(text.parse().unwrap());
     assert_eq!(rounds(&one.tick(at("2026-11-20T09:00:00Z")).await), ["f 2 reached"]);
     assert_eq!(rounds(&two.tick(at("2026-11-20T09:00:00Z")).await), [""; 0]);
@@ -422,28 +428,30 @@ async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_
 #[tokio::test]
 async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not() {
     use warmd::engine::ports::{Condition, Objects};
-    let mut stage = {
+    let mut harness = {
         // The account first: the configuration has to lie there when the Lambda starts.
         let account =
-            Stage::set(Setting { scenario: Scenario::default(), config: FLEET, variables: &[] }).await;
+            LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables: &[] })
+                .await;
         let bucket = account.clients().bucket("warmd-config", "live").unwrap();
         bucket.put("fleet.yaml", FLEET.as_bytes().to_vec(), Condition::Always).await.unwrap();
-        Stage::beside(account.emulator.clone(), FLEET, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await
+        LambdaHarness::beside(account.emulator.clone(), FLEET, &[("WARMD_CONFIGS", "s3://warmd-config/live")])
+            .await
     };
-    let bucket = stage.clients().bucket("warmd-config", "live").unwrap();
+    let bucket = harness.clients().bucket("warmd-config", "live").unwrap();
     let at = now() - TimeDelta::minutes(1);
-    let first = stage.tick(scheduled(at)).await;
+    let first = harness.tick(scheduled(at)).await;
     assert_eq!(rounds(&first)[0], "checkout 3 reached");
     bucket.put("fleet.yaml", b"version: 2\n".to_vec(), Condition::Always).await.unwrap();
-    let second = stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    let second = harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!((rounds(&second)[0].as_str(), &second["config"]), ("checkout 3 reached", &first["config"]));
-    assert!(stage.metric("ConfigAge").is_some(), "somebody can be woken");
-    assert!(stage.stderr().contains("this version is not known"));
-    stage.emulator.reset();
+    assert!(harness.metric("ConfigAge").is_some(), "somebody can be woken");
+    assert!(harness.stderr().contains("this version is not known"));
+    harness.emulator.reset();
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");
     bucket.put("fleet.yaml", new.into_bytes(), Condition::Always).await.unwrap();
-    let third = stage.tick(scheduled(at + TimeDelta::minutes(2))).await;
+    let third = harness.tick(scheduled(at + TimeDelta::minutes(2))).await;
     assert_eq!(rounds(&third)[0], "checkout 4 reached");
     assert_ne!(third["config"], first["config"]);
-    assert_eq!(stage.metric("ConfigAge"), None);
+    assert_eq!(harness.metric("ConfigAge"), None);
 }

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
 use warmd::engine::ports::{Condition, Objects};
 
-use crate::support::{Setting, Stage, now, scheduled};
+use crate::support::{LambdaHarness, Setting, now, scheduled};
 
 const SOUND: &str = "version: 1\nfunctions: {}\n";
 
 async fn error(config: &str, variables: &[(&str, &str)]) -> String {
-    let mut stage = Stage::set(Setting { scenario: Scenario::default(), config, variables }).await;
-    let error = stage.init_error().await;
+    let mut harness = LambdaHarness::set(Setting { scenario: Scenario::default(), config, variables }).await;
+    let error = harness.init_error().await;
     assert_eq!(error["errorType"], "InitRefused");
     error["errorMessage"].as_str().unwrap().to_owned()
 }
@@ -37,7 +37,8 @@ const LIVE: [(&str, &str); 1] = [("WARMD_CONFIGS", "s3://warmd-config/live")];
 
 /// An account in which the first of these was published 90 minutes ago, and each of the others 10 minutes before.
 async fn published(versions: &[&str]) -> Emulator {
-    let account = Stage::set(Setting { scenario: Scenario::default(), config: SOUND, variables: &[] }).await;
+    let account =
+        LambdaHarness::set(Setting { scenario: Scenario::default(), config: SOUND, variables: &[] }).await;
     let bucket = account.clients().bucket("warmd-config", "live").unwrap();
     let mut manifests: Vec<Value> = Vec::new();
     for (index, text) in versions.iter().enumerate() {
@@ -60,8 +61,8 @@ async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
     for (versions, minutes) in
         [(&["version: 2\n", GOOD][..], 90), (&["version: 2\n", "version: 3\n", GOOD, "version: 4\n"], 100)]
     {
-        let mut stage = Stage::beside(published(versions).await, SOUND, &LIVE).await;
-        let tick = stage.tick(scheduled(now())).await;
+        let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
+        let tick = harness.tick(scheduled(now())).await;
         assert_eq!(
             (&tick["rounds"][0]["verdict"], &tick["rounds"][0]["target"]),
             (&json!("reached"), &json!(2))
@@ -70,10 +71,10 @@ async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
             tick["config"],
             format!("version-{}", versions.iter().position(|text| *text == GOOD).unwrap())
         );
-        let age = stage.metric("ConfigAge").unwrap();
+        let age = harness.metric("ConfigAge").unwrap();
         let since = f64::from(minutes * 60);
         assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
-        let told = stage.stderr();
+        let told = harness.stderr();
         assert_eq!(told.matches("this version is not known").count(), 1, "{told}");
         assert!(told.contains("one that was live before is in force"), "{told}");
     }
@@ -82,8 +83,8 @@ async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
 #[tokio::test]
 async fn a_broken_publication_with_nothing_sound_before_it_is_an_init_error() {
     for versions in [&["version: 2\n"][..], &["version: 2\n", "version: 3\n"]] {
-        let mut stage = Stage::beside(published(versions).await, SOUND, &LIVE).await;
-        let error = stage.init_error().await;
+        let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
+        let error = harness.init_error().await;
         let told = error["errorMessage"].as_str().unwrap();
         assert!(told.contains("this version is not known"), "{told}");
     }

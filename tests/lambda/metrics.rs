@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use warmd::domain::metrics::UNACKNOWLEDGED;
 use warmd::emulator::{Fault, FaultKind, Scenario};
 
-use crate::support::{Setting, Stage, now, scheduled};
+use crate::support::{LambdaHarness, Setting, now, scheduled};
 
 const FLEET: &str = "
 version: 1
@@ -20,14 +20,14 @@ functions:
   nlp:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
 ";
 
-async fn stage(fault: Fault) -> Stage {
+async fn harness(fault: Fault) -> LambdaHarness {
     let scenario = Scenario { metrics: vec![fault], ..Scenario::default() };
-    Stage::set(Setting { scenario, config: FLEET, variables: &[] }).await
+    LambdaHarness::set(Setting { scenario, config: FLEET, variables: &[] }).await
 }
 
 /// The lines in CloudWatch's embedded metric format. Everything else on standard output is a tick.
-fn embedded(stage: &Stage) -> Vec<Value> {
-    let stdout = stage.stdout();
+fn embedded(harness: &LambdaHarness) -> Vec<Value> {
+    let stdout = harness.stdout();
     let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let (embedded, ticks): (Vec<_>, Vec<_>) = lines.partition(|line| line["_aws"].is_object());
     assert!(ticks.iter().all(|line| line["message"] == "tick"), "{stdout}");
@@ -58,13 +58,13 @@ fn extracted(line: &Value) -> Vec<(String, Option<String>, f64)> {
 
 #[tokio::test]
 async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick() {
-    let mut stage = stage(Fault::first(1, FaultKind::refuse(403))).await;
+    let mut harness = harness(Fault::first(1, FaultKind::refuse(403))).await;
     let at = now();
-    let tick = stage.tick(scheduled(at)).await;
+    let tick = harness.tick(scheduled(at)).await;
     let rounds = tick["rounds"].as_array().unwrap();
     assert!(rounds.len() == 2 && rounds.iter().all(|round| round["verdict"] == "reached"), "{tick}");
-    let lines = embedded(&stage);
-    assert_eq!((lines.len(), stage.metric("Pings")), (3, None), "the fleet's, and one for each target");
+    let lines = embedded(&harness);
+    assert_eq!((lines.len(), harness.metric("Pings")), (3, None), "the fleet's, and one for each target");
     let metrics: Vec<_> = lines.iter().flat_map(extracted).collect();
     let value = |name: &str, function: Option<&str>| {
         let found = metrics.iter().find(|(own, of, _)| own == name && of.as_deref() == function);
@@ -83,9 +83,9 @@ async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick()
     }
 
     // The next one is taken: the same metrics, and no further line.
-    stage.tick(scheduled(at + TimeDelta::minutes(1))).await;
-    assert_eq!(embedded(&stage).len(), 3);
-    let taken: BTreeSet<_> = stage
+    harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
+    assert_eq!(embedded(&harness).len(), 3);
+    let taken: BTreeSet<_> = harness
         .emulator
         .observe()
         .metrics
@@ -103,27 +103,27 @@ async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick()
 
 #[tokio::test]
 async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
-    let mut stage = stage(Fault::always(FaultKind::refuse(503))).await;
-    let tick = stage.tick(scheduled(now())).await;
+    let mut harness = harness(Fault::always(FaultKind::refuse(503))).await;
+    let tick = harness.tick(scheduled(now())).await;
     let verdicts: Vec<_> = tick["rounds"].as_array().unwrap().iter().map(|round| &round["verdict"]).collect();
     assert_eq!(verdicts, ["reached", "reached"]);
-    let metrics: Vec<_> = embedded(&stage).iter().flat_map(extracted).collect();
+    let metrics: Vec<_> = embedded(&harness).iter().flat_map(extracted).collect();
     assert!(metrics.contains(&("Pings".to_owned(), None, 5.0)), "{metrics:?}");
 }
 
 #[tokio::test]
 async fn a_cloudwatch_that_counts_and_does_not_answer_is_not_waited_for_beyond_the_deadline() {
     let hung = FaultKind::Slow { by: Duration::from_secs(600) };
-    let mut stage = stage(Fault::always(hung)).await;
-    stage.ready().await;
+    let mut harness = harness(Fault::always(hung)).await;
+    harness.ready().await;
     let begun = Instant::now();
-    let answer = stage.invoke_within(scheduled(now()), 8_000).await;
+    let answer = harness.invoke_within(scheduled(now()), 8_000).await;
     let took = begun.elapsed();
     assert!(!answer.error && took < Duration::from_secs(8), "{took:?}: {}", answer.body);
-    let stdout = stage.stdout();
+    let stdout = harness.stdout();
     let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     // CloudWatch has them already, so it must not find them in the log again.
-    assert_eq!((stage.metric("Pings"), stdout.contains("_aws")), (Some(5.0), false), "{stdout}");
+    assert_eq!((harness.metric("Pings"), stdout.contains("_aws")), (Some(5.0), false), "{stdout}");
     let fleet = lines.iter().find(|line| line["message"] == UNACKNOWLEDGED && line["Function"].is_null());
     assert_eq!(fleet.unwrap_or_else(|| panic!("{stdout}"))["Pings"], 5.0);
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use warmd::emulator::{Fault, FaultKind, Profile, Scenario};
 
-use crate::support::{Setting, Stage, now, scheduled};
+use crate::support::{LambdaHarness, Setting, now, scheduled};
 
 const SLOW: Duration = Duration::from_secs(30);
 const BUS: [(&str, &str); 1] = [("WARMD_BUS", "default")];
@@ -26,27 +26,27 @@ fn fleet(functions: u32, cap: u32) -> String {
 #[tokio::test]
 async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
     let config = fleet(10, 10);
-    let mut stage =
-        Stage::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
-    let tick = stage.tick(scheduled(now())).await;
+    let mut harness =
+        LambdaHarness::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
+    let tick = harness.tick(scheduled(now())).await;
     assert_eq!(tick["rounds"].as_array().unwrap().len(), 2, "its own share");
     let left = tick["unfinished"].as_array().unwrap().clone();
     assert!(left.len() == 8 && left.iter().all(|left| left["reason"] == "handed-on"), "{left:?}");
-    let shards = stage.shards();
+    let shards = harness.shards();
     assert_eq!(shards.len(), 4);
     for shard in shards {
-        let tick = stage.tick(shard).await;
+        let tick = harness.tick(shard).await;
         assert_eq!(
             (tick["rounds"].as_array().unwrap().len(), tick["unfinished"].as_array().unwrap().len()),
             (2, 0)
         );
     }
     assert_eq!(
-        stage.emulator.observe().values("TickDuration").len(),
+        harness.emulator.observe().values("TickDuration").len(),
         1,
         "shards are no ticks of the schedule"
     );
-    let pings = stage.pings();
+    let pings = harness.pings();
     assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
 }
 
@@ -55,13 +55,13 @@ async fn what_the_bus_seems_not_to_have_taken_is_served_once() {
     let scenario = Scenario { events: vec![Fault::always(FaultKind::FailEntry)], ..Scenario::default() };
     let config = fleet(10, 10);
     let variables = [BUS[0], ("WARMD_STATE", "s3://warmd-state/live")];
-    let mut planner = Stage::set(Setting { scenario, config: &config, variables: &variables }).await;
+    let mut planner = LambdaHarness::set(Setting { scenario, config: &config, variables: &variables }).await;
     let at = now();
     let tick = planner.tick(scheduled(at)).await;
     assert_eq!(tick["rounds"].as_array().unwrap().len(), 10, "it serves them itself: {tick}");
     // The shards are delivered all the same.
     let tick_time = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let mut other = Stage::beside(planner.emulator.clone(), &config, &variables).await;
+    let mut other = LambdaHarness::beside(planner.emulator.clone(), &config, &variables).await;
     for pair in [[2, 3], [4, 5], [6, 7], [8, 9]] {
         let round =
             |index: &u32| json!({ "function": format!("f{index}"), "region": "eu-west-2", "concurrency": 5 });
@@ -80,16 +80,16 @@ async fn what_the_bus_seems_not_to_have_taken_is_served_once() {
 #[tokio::test]
 async fn a_shard_cannot_ask_for_more_than_the_configuration() {
     let config = fleet(1, 10);
-    let mut stage =
-        Stage::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
+    let mut harness =
+        LambdaHarness::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
     let round = |function: &str| json!({ "function": function, "region": "eu-west-2", "concurrency": 9_000 });
     let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
         "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
         "rounds": [round("f0"), round("payments")],
     } });
-    let tick = stage.tick(shard).await;
+    let tick = harness.tick(shard).await;
     assert_eq!((tick["rounds"].as_array().unwrap().len(), &tick["rounds"][0]["target"]), (1, &json!(5)));
-    assert!(stage.stderr().contains("not in the configuration"));
+    assert!(harness.stderr().contains("not in the configuration"));
 }
 
 #[tokio::test]
@@ -107,9 +107,9 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
             "rounds": [round(0), round(1), round(2)],
         } })
     };
-    let mut stage =
-        Stage::set(Setting { scenario: scenario.clone(), config: &config, variables: &BUS }).await;
-    let answer = stage.invoke_within(shard(2), 6_000).await;
+    let mut harness =
+        LambdaHarness::set(Setting { scenario: scenario.clone(), config: &config, variables: &BUS }).await;
+    let answer = harness.invoke_within(shard(2), 6_000).await;
     let reasons = |tick: &Value| {
         let left = tick["unfinished"].as_array().unwrap();
         let mut reasons: Vec<_> =
@@ -118,16 +118,16 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
         reasons
     };
     assert_eq!(reasons(&answer.body), ["handed-on", "handed-on", "in-flight"]);
-    let retried = stage.shards();
+    let retried = harness.shards();
     let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
     assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
-    assert_eq!(stage.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
+    assert_eq!(harness.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
     // The environment lives on, and so do its pings: their target is left alone.
-    let next = stage.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
+    let next = harness.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
     let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
-    assert!(skipped, "{}\n{}", next.body, stage.stderr());
+    assert!(skipped, "{}\n{}", next.body, harness.stderr());
 
-    let mut last = Stage::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let mut last = LambdaHarness::set(Setting { scenario, config: &config, variables: &BUS }).await;
     let answer = last.invoke_within(shard(3), 6_000).await;
     assert_eq!(reasons(&answer.body), ["deadline", "deadline", "in-flight"], "three attempts are all");
     assert!(last.shards().is_empty());

@@ -41,9 +41,9 @@ struct Invocation {
     answer: oneshot::Sender<Answer>,
 }
 
-/// How the binary is housed.
+/// How the binary is with_options.
 #[derive(Default)]
-pub struct Housing<'h> {
+pub struct ProcessOptions<'h> {
     /// TLS, for the emulator.
     pub tls: Option<Tls>,
     /// A cgroup that the binary runs in.
@@ -53,7 +53,7 @@ pub struct Housing<'h> {
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Answer>>>>;
 
 /// An AWS account with one execution environment of the Lambda in it.
-pub struct Stage {
+pub struct LambdaHarness {
     pub emulator: Emulator,
     pub endpoint: String,
     invocations: mpsc::UnboundedSender<Invocation>,
@@ -65,16 +65,16 @@ pub struct Stage {
     count: u32,
 }
 
-/// How a stage is set.
+/// How a harness is set.
 pub struct Setting<'s> {
     pub scenario: Scenario,
     pub config: &'s str,
     pub variables: &'s [(&'s str, &'s str)],
 }
 
-impl Stage {
+impl LambdaHarness {
     /// Starts the emulator, and the binary with this configuration (a file) and these variables. `{endpoint}` in
-    /// variables is the emulator's, `{folder}` the stage's own folder.
+    /// variables is the emulator's, `{folder}` the harness's own folder.
     pub async fn set(setting: Setting<'_>) -> Self {
         let emulator = Emulator::new(setting.scenario);
         Self::beside(emulator, setting.config, setting.variables).await
@@ -82,29 +82,29 @@ impl Stage {
 
     /// The same in an account that exists already.
     pub async fn beside(emulator: Emulator, config: &str, variables: &[(&str, &str)]) -> Self {
-        Self::housed(emulator, config, variables, Housing::default()).await
+        Self::with_options(emulator, config, variables, ProcessOptions::default()).await
     }
 
     /// The same in a house of its own.
-    pub async fn housed(
+    pub async fn with_options(
         emulator: Emulator,
         config: &str,
         variables: &[(&str, &str)],
-        housing: Housing<'_>,
+        options: ProcessOptions<'_>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("fleet.yaml"), config).unwrap();
         let listener = emulator::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let scheme = if housing.tls.is_some() { "https" } else { "http" };
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
         let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let serving = emulator.clone();
-        tokio::spawn(async move { serving.serve(listener, housing.tls, std::future::pending()).await });
+        tokio::spawn(async move { serving.serve(listener, options.tls, std::future::pending()).await });
 
         let (invocations, queue) = mpsc::unbounded_channel();
         let (failed, init_error) = mpsc::unbounded_channel();
         let (asks, asked) = mpsc::unbounded_channel();
         let api = serve_runtime(queue, failed, asks).await;
-        let mut command = command(housing.cgroup);
+        let mut command = command(options.cgroup);
         command
             .env_clear()
             .env("HOME", "/nonexistent")
@@ -222,7 +222,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for LambdaHarness {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use warmd::emulator::{Profile, Scenario};
 
-use crate::support::{Setting, Stage, now, request, scheduled};
+use crate::support::{LambdaHarness, Setting, now, request, scheduled};
 
 const FLEET: &str = "
 version: 1
@@ -18,8 +18,8 @@ functions:
 const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
 const BUS: (&str, &str) = ("WARMD_BUS", "default");
 
-async fn stage(scenario: Scenario, variables: &[(&str, &str)]) -> Stage {
-    Stage::set(Setting { scenario, config: FLEET, variables }).await
+async fn harness(scenario: Scenario, variables: &[(&str, &str)]) -> LambdaHarness {
+    LambdaHarness::set(Setting { scenario, config: FLEET, variables }).await
 }
 
 /// A shard of these functions.
@@ -41,27 +41,27 @@ fn rounds(tick: &Value) -> Vec<String> {
     rounds.iter().map(shown).collect()
 }
 
-fn pings(stage: &Stage) -> usize {
-    stage.pings().values().sum()
+fn pings(harness: &LambdaHarness) -> usize {
+    harness.pings().values().sum()
 }
 
 #[tokio::test]
 async fn a_shard_is_served_once_and_its_next_attempt_is_another() {
-    let mut stage = stage(Scenario::default(), &[]).await;
+    let mut harness = harness(Scenario::default(), &[]).await;
     let both = ["f0", "f1"];
-    assert_eq!(rounds(&stage.tick(shard(&both, 1)).await), ["f0 5 reached", "f1 5 reached"]);
-    let again = stage.tick(shard(&both, 1)).await;
+    assert_eq!(rounds(&harness.tick(shard(&both, 1)).await), ["f0 5 reached", "f1 5 reached"]);
+    let again = harness.tick(shard(&both, 1)).await;
     assert_eq!(rounds(&again), ["f0 5 served", "f1 5 served"]);
-    assert_eq!((pings(&stage), again["unfinished"].as_array().unwrap().len()), (10, 0));
-    let line = stage.stdout().lines().last().unwrap().to_owned();
+    assert_eq!((pings(&harness), again["unfinished"].as_array().unwrap().len()), (10, 0));
+    let line = harness.stdout().lines().last().unwrap().to_owned();
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["tick"], again, "the log has it as well");
-    assert_eq!(rounds(&stage.tick(shard(&both, 2)).await), ["f0 5 reached", "f1 5 reached"]);
+    assert_eq!(rounds(&harness.tick(shard(&both, 2)).await), ["f0 5 reached", "f1 5 reached"]);
 }
 
 #[tokio::test]
 async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them() {
-    let mut one = stage(Scenario::default(), &[STATE, BUS]).await;
-    let mut two = Stage::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    let mut one = harness(Scenario::default(), &[STATE, BUS]).await;
+    let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     let at = now();
     let (first, second) = tokio::join!(one.tick(scheduled(at)), two.tick(scheduled(at)));
     assert_eq!(
@@ -77,9 +77,9 @@ async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them(
 
 #[tokio::test]
 async fn shards_that_no_tick_has_handed_out_are_refused() {
-    let mut stage = stage(Scenario::default(), &[STATE, BUS]).await;
-    stage.tick(scheduled(now())).await;
-    let own = stage.shards().remove(0);
+    let mut harness = harness(Scenario::default(), &[STATE, BUS]).await;
+    harness.tick(scheduled(now())).await;
+    let own = harness.shards().remove(0);
     for (key, value) in [
         ("config", json!("cafe")),
         ("attempt", json!(2)),
@@ -88,23 +88,23 @@ async fn shards_that_no_tick_has_handed_out_are_refused() {
     ] {
         let mut forged = own.clone();
         forged["detail"][key] = value;
-        let answer = stage.invoke(forged).await;
+        let answer = harness.invoke(forged).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(answer.error && told.contains("no tick of the last hour has handed it out"), "{key}: {told}");
     }
-    assert_eq!(pings(&stage), 5, "nothing was sent for them");
-    assert_eq!(rounds(&stage.tick(own).await), ["f1 5 reached"], "its own is");
+    assert_eq!(pings(&harness), 5, "nothing was sent for them");
+    assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "its own is");
 }
 
 #[tokio::test]
 async fn without_a_store_a_minute_has_as_many_shards_as_the_configuration_needs() {
-    let mut stage = stage(Scenario::default(), &[]).await;
+    let mut harness = harness(Scenario::default(), &[]).await;
     let mut refused = 0;
     // 200 shards that differ, as somebody may put them on the bus.
     for number in 0..200 {
         let mut forged = shard(&["f0", "f1"], 1);
         forged["detail"]["config"] = json!(number.to_string());
-        let answer = stage.invoke(forged).await;
+        let answer = harness.invoke(forged).await;
         if answer.error {
             refused += 1;
             let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
@@ -113,16 +113,16 @@ async fn without_a_store_a_minute_has_as_many_shards_as_the_configuration_needs(
     }
     // The run may take a turn of the minute or two.
     assert!(
-        refused >= 200 - 3 * 5 && pings(&stage) <= 3 * 5 * 10,
+        refused >= 200 - 3 * 5 && pings(&harness) <= 3 * 5 * 10,
         "{refused} refused, {} pings",
-        pings(&stage)
+        pings(&harness)
     );
 }
 
 #[tokio::test]
 async fn a_shard_names_a_target_once() {
-    let mut stage = stage(Scenario::default(), &[]).await;
-    let answer = stage.invoke(shard(&["f0", "f0"], 1)).await;
+    let mut harness = harness(Scenario::default(), &[]).await;
+    let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
     let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
     assert!(told.contains("`rounds[1]`: the target has a round already"), "{told}");
 }
@@ -131,10 +131,10 @@ async fn a_shard_names_a_target_once() {
 async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
-    let mut full = stage(Scenario::default().with("f0", slow), &[STATE, BUS]).await;
+    let mut full = harness(Scenario::default().with("f0", slow), &[STATE, BUS]).await;
     // All that may be in flight is, until long after the shard's time is over.
     full.invoke_within(scheduled(now()), 4_000).await;
-    let mut other = Stage::beside(full.emulator.clone(), FLEET, &[STATE, BUS]).await;
+    let mut other = LambdaHarness::beside(full.emulator.clone(), FLEET, &[STATE, BUS]).await;
     for (attempt, reason) in [(1, "handed-on"), (2, "handed-on"), (3, "deadline")] {
         let shard = full.shards().remove(attempt - 1);
         assert_eq!(shard["detail"]["attempt"], attempt);
@@ -148,25 +148,25 @@ async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
 
 #[tokio::test]
 async fn an_operator_may_ask_for_the_same_minute_again() {
-    let mut stage = stage(Scenario::default(), &[("WARMD_BUS", "default")]).await;
+    let mut harness = harness(Scenario::default(), &[("WARMD_BUS", "default")]).await;
     for time in 1..=2 {
-        let tick = stage.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:00Z" } } })).await;
+        let tick = harness.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:00Z" } } })).await;
         assert_eq!((rounds(&tick).len(), tick["unfinished"][0]["reason"].as_str()), (1, Some("handed-on")));
-        let event = stage.emulator.observe().events.back().unwrap().clone();
+        let event = harness.emulator.observe().events.back().unwrap().clone();
         let shard =
             json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail });
         for became in ["f1 5 reached", "f1 5 served"] {
-            assert_eq!(rounds(&stage.tick(shard.clone()).await), [became]);
+            assert_eq!(rounds(&harness.tick(shard.clone()).await), [became]);
         }
-        assert_eq!(pings(&stage), time * 10);
+        assert_eq!(pings(&harness), time * 10);
     }
 }
 
 #[tokio::test]
 async fn a_request_is_served_once() {
-    let mut stage = stage(Scenario::default(), &[]).await;
+    let mut harness = harness(Scenario::default(), &[]).await;
     let event = request(json!({ "function": "f1", "concurrency": 3 }));
-    assert_eq!(rounds(&stage.tick(event.clone()).await), ["f1 3 reached"]);
-    assert_eq!(rounds(&stage.tick(event).await), ["f1 3 coalesced"]);
-    assert_eq!(pings(&stage), 3);
+    assert_eq!(rounds(&harness.tick(event.clone()).await), ["f1 3 reached"]);
+    assert_eq!(rounds(&harness.tick(event).await), ["f1 3 coalesced"]);
+    assert_eq!(pings(&harness), 3);
 }

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
-use warmd::aws::{AwsLambda, Clients, descriptors};
+use warmd::aws::{AwsLambda, Clients, fd_limit};
 use warmd::domain::fleet::{HttpVersions, WireSettings};
-use warmd::domain::round::{Answer, Exchange};
+use warmd::domain::round::{Answer, RawInvocation};
 use warmd::engine::ports::PingRound;
 
 use crate::server::{Server, answer, trust};
 use crate::{freeze, lambda_through, one, ping, pings, round};
 
-fn responded(exchange: &Exchange) -> bool {
+fn responded(exchange: &RawInvocation) -> bool {
     matches!(exchange.answer, Answer::Responded { .. })
 }
 
@@ -60,9 +60,9 @@ async fn a_thousand_pings_are_in_flight_together_on_ten_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_http1_each_of_a_thousand_pings_has_a_connection() {
     const N: usize = 1_000;
-    descriptors::raise().unwrap();
+    fd_limit::raise().unwrap();
     assert!(
-        descriptors::capacity(descriptors::Demand::PerPing(2)) >= N,
+        fd_limit::capacity(fd_limit::Demand::PerPing(2)) >= N,
         "this test needs {} descriptors",
         2 * N + 64
     );

@@ -9,8 +9,8 @@ use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsControl, Clients};
 use warmd::domain::fleet::Role;
 use warmd::domain::function::{FunctionRef, Identity, Region};
-use warmd::domain::preflight::{AccountLimits, Model, Seen, State, Update};
-use warmd::engine::ports::{Control, DryRun, Trial};
+use warmd::domain::preflight::{AccountLimits, Lookup, Model, State, Update};
+use warmd::engine::ports::{Control, DryRun, DryRunOutcome};
 
 use crate::roles;
 use crate::server::{Answer, Server, answer};
@@ -34,7 +34,7 @@ fn refusal(status: u16, code: &str) -> Answer {
 }
 
 /// What a server that always answers like that makes of a dry run.
-async fn dry_run(script: fn() -> Answer) -> (Seen<Trial>, usize) {
+async fn dry_run(script: fn() -> Answer) -> (Lookup<DryRunOutcome>, usize) {
     let server = Server::new(move |_| async move { script() });
     let ping = DryRun { payload: b"{}".to_vec(), client_context: Some("e30=".to_owned()) };
     let seen = control_through(server.dialer()).invoke(&function(), None, &ping).await;
@@ -48,25 +48,25 @@ async fn dry_run(script: fn() -> Answer) -> (Seen<Trial>, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_tells_permission_absence_and_what_is_neither() {
-    assert_eq!(dry_run(|| answer(204, "")).await, (Seen::Known(Trial::Dry), 1));
-    let denied = Seen::Denied("AccessDeniedException, in words".to_owned());
+    assert_eq!(dry_run(|| answer(204, "")).await, (Lookup::Known(DryRunOutcome::Dry), 1));
+    let denied = Lookup::Denied("AccessDeniedException, in words".to_owned());
     assert_eq!(dry_run(|| refusal(403, "AccessDeniedException")).await, (denied, 1));
-    assert_eq!(dry_run(|| refusal(404, "ResourceNotFoundException")).await, (Seen::Missing, 1));
+    assert_eq!(dry_run(|| refusal(404, "ResourceNotFoundException")).await, (Lookup::Missing, 1));
     // The credentials, not the permission.
     let (seen, _) = dry_run(|| refusal(403, "UnrecognizedClientException")).await;
-    let Seen::Unreachable(reason) = seen else { panic!("{seen:?}") };
+    let Lookup::Unreachable(reason) = seen else { panic!("{seen:?}") };
     assert!(reason.starts_with("UnrecognizedClientException: "), "{reason}");
     // A server that runs it all the same.
-    assert_eq!(dry_run(|| answer(200, "{}")).await, (Seen::Known(Trial::Ran(200)), 1));
-    assert_eq!(dry_run(|| answer(202, "")).await, (Seen::Known(Trial::Ran(202)), 1));
+    assert_eq!(dry_run(|| answer(200, "{}")).await, (Lookup::Known(DryRunOutcome::Ran(200)), 1));
+    assert_eq!(dry_run(|| answer(202, "")).await, (Lookup::Known(DryRunOutcome::Ran(202)), 1));
     // A proxy's page, a server that does not know it.
     for odd in [|| answer(403, "<html>"), || refusal(501, "NotImplemented")] {
         let (seen, _) = dry_run(odd).await;
-        assert!(matches!(seen, Seen::Failed(_)), "{seen:?}");
+        assert!(matches!(seen, Lookup::Failed(_)), "{seen:?}");
     }
     // What may pass is repeated: nothing runs twice.
     let (seen, requests) = dry_run(|| refusal(500, "ServiceException")).await;
-    assert!(matches!(seen, Seen::Failed(_)) && requests == 3, "{seen:?} {requests}");
+    assert!(matches!(seen, Lookup::Failed(_)) && requests == 3, "{seen:?} {requests}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,15 +88,15 @@ async fn answers_are_read_and_absence_is_an_answer_too() {
         }
     });
     let control = control_through(server.dialer());
-    let Seen::Known(deployed) = control.configuration(&function(), None).await else { panic!() };
+    let Lookup::Known(deployed) = control.configuration(&function(), None).await else { panic!() };
     assert_eq!((deployed.state, deployed.state_reason.as_deref()), (State::Inactive, Some("idle")));
     assert_eq!((deployed.update, deployed.model), (Update::InProgress, Model::SnapStart));
     assert_eq!((deployed.memory_mb, deployed.timeout.unwrap().as_secs()), (Some(1769), 30));
     assert_eq!(deployed.architecture.unwrap().as_str(), "arm64");
-    assert_eq!(control.reserved(&function(), None).await, Seen::Known(None));
-    assert_eq!(control.provisioned(&function(), None).await, Seen::Known(None));
+    assert_eq!(control.reserved(&function(), None).await, Lookup::Known(None));
+    assert_eq!(control.provisioned(&function(), None).await, Lookup::Known(None));
     let limits = AccountLimits { concurrent: 1000, unreserved: 900 };
-    assert_eq!(control.account(region(), None).await, Seen::Known(limits));
+    assert_eq!(control.account(region(), None).await, Lookup::Known(limits));
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,5 +115,5 @@ async fn a_role_is_assumed_once_for_all_reads() {
     assert_eq!(keys, ["ASIA111111111111", "ASIA111111111111", "ASIA111111111111", "warmd-local"]);
     // A role that may not be assumed: nothing is sent, and nothing more need be asked.
     let seen = control.account(region(), Some(&role("333333333333"))).await;
-    assert!(matches!(&seen, Seen::Unreachable(reason) if reason.contains("sts:AssumeRole")), "{seen:?}");
+    assert!(matches!(&seen, Lookup::Unreachable(reason) if reason.contains("sts:AssumeRole")), "{seen:?}");
 }

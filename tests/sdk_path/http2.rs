@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_rustls::server::TlsStream;
 use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
-use warmd::domain::round::{Answer, Exchange};
+use warmd::domain::round::{Answer, RawInvocation};
 use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
 use crate::server::{Server, answer, trust};
@@ -83,12 +83,12 @@ async fn answering(_: usize, mut wire: Wire, seen: Arc<Seen>) {
     }
 }
 
-fn responded(exchange: &Exchange) -> bool {
+fn responded(exchange: &RawInvocation) -> bool {
     matches!(exchange.answer, Answer::Responded { .. })
 }
 
 fn all_responded(delivered: &[PingEnd]) {
-    assert!(delivered.iter().all(|delivery| responded(&delivery.exchange)), "{delivered:?}");
+    assert!(delivered.iter().all(|delivery| responded(&delivery.raw)), "{delivered:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,7 +131,7 @@ async fn rounds_of_the_process_share_the_connections() {
     let rounds: Vec<_> = (0..200).map(|_| lambda.send(pings("f", 5))).collect();
     for mut delivered in rounds {
         while let Some(delivery) = delivered.recv().await {
-            assert!(responded(&delivery.exchange), "{delivery:?}");
+            assert!(responded(&delivery.raw), "{delivery:?}");
         }
     }
     assert_eq!(seen.counts(), (10, 1_000));
@@ -165,9 +165,7 @@ async fn a_stream_refused_twice_has_failed_and_did_not_run() {
         }
     });
     for delivery in deliveries(&lambda, pings("f", 4)).await {
-        let Answer::Broken { message, may_have_run } = &delivery.exchange.answer else {
-            panic!("{delivery:?}")
-        };
+        let Answer::Broken { message, may_have_run } = &delivery.raw.answer else { panic!("{delivery:?}") };
         assert!(message.starts_with("the server refused the request twice"), "{message}");
         assert!(!may_have_run && delivery.resent);
     }
@@ -187,9 +185,9 @@ async fn any_other_reset_fails_its_ping_alone() {
             }
         });
         let delivered = deliveries(&lambda, pings("f", 5)).await;
-        let failed: Vec<_> = delivered.iter().filter(|delivery| !responded(&delivery.exchange)).collect();
+        let failed: Vec<_> = delivered.iter().filter(|delivery| !responded(&delivery.raw)).collect();
         assert_eq!((failed.len(), seen.counts()), (1, (1, 5)), "{reason}");
-        assert!(matches!(failed[0].exchange.answer, Answer::Broken { may_have_run: true, .. }), "{failed:?}");
+        assert!(matches!(failed[0].raw.answer, Answer::Broken { may_have_run: true, .. }), "{failed:?}");
     }
 }
 
@@ -247,14 +245,14 @@ async fn pings_above_the_last_stream_of_a_goaway_go_once_more_and_those_below_ne
         let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://localhost", connector)));
         let delivered = deliveries(&lambda, pings("f", 10)).await;
         for delivery in &delivered[..3] {
-            let Answer::Broken { message, may_have_run: true } = &delivery.exchange.answer else {
+            let Answer::Broken { message, may_have_run: true } = &delivery.raw.answer else {
                 panic!("{delivery:?}")
             };
             assert!(message.starts_with("the connection to localhost:443 broke"), "{message}");
             assert!(!delivery.resent, "it may have run");
         }
         for delivery in &delivered[3..] {
-            assert!(responded(&delivery.exchange) && delivery.resent, "{delivery:?}");
+            assert!(responded(&delivery.raw) && delivery.resent, "{delivery:?}");
         }
         assert_eq!(seen.counts(), (2, 7));
     }
@@ -273,8 +271,8 @@ async fn a_connection_that_breaks_fails_its_pings_and_none_is_repeated() {
     });
     let delivered = deliveries(&lambda, pings("f", 50)).await;
     assert_eq!(seen.counts(), (1, 50));
-    for delivery in delivered.iter().filter(|delivery| !responded(&delivery.exchange)) {
-        let Answer::Broken { message, may_have_run: true } = &delivery.exchange.answer else {
+    for delivery in delivered.iter().filter(|delivery| !responded(&delivery.raw)) {
+        let Answer::Broken { message, may_have_run: true } = &delivery.raw.answer else {
             panic!("{delivery:?}")
         };
         assert!(message.starts_with("the connection to localhost:443 broke"), "{message}");
@@ -296,12 +294,12 @@ async fn a_hung_ping_occupies_a_stream_until_its_timeout_and_not_its_connection(
     });
     let mut first = lambda.send(PingRound { timeout: Duration::from_secs(900), ..pings("f", 3) });
     for _ in 0..2 {
-        assert!(responded(&first.recv().await.unwrap().exchange));
+        assert!(responded(&first.recv().await.unwrap().raw));
     }
     let (_, exchanges) = round(&lambda, pings("g", 99)).await;
     assert!(exchanges.iter().all(responded));
     assert_eq!(seen.counts(), (1, 102), "the other 99 streams serve other rounds");
-    let hung = first.recv().await.unwrap().exchange;
+    let hung = first.recv().await.unwrap().raw;
     assert_eq!((hung.answer, hung.received), (Answer::TimedOut, Duration::from_secs(900)));
     let (_, exchanges) = round(&lambda, pings("g", 100)).await;
     assert!(exchanges.iter().all(responded));
@@ -342,7 +340,7 @@ async fn an_idle_connection_that_is_silent_is_replaced_within_a_second() {
     let rounds: Vec<_> = (0..4).map(|_| lambda.send(pings("f", 5))).collect();
     for mut ends in rounds {
         while let Some(end) = ends.recv().await {
-            assert!(responded(&end.exchange), "{end:?}");
+            assert!(responded(&end.raw), "{end:?}");
         }
     }
     assert_eq!(began.elapsed(), Duration::from_secs(1));

@@ -23,7 +23,7 @@ use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::fleet::WireSettings;
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::round::Exchange;
+use warmd::domain::round::RawInvocation;
 use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
 /// A round of pings to `function`.
@@ -66,14 +66,14 @@ async fn deliveries(lambda: &AwsLambda, round: PingRound) -> Vec<PingEnd> {
 }
 
 /// Sends a round. Returns when it was begun, and the exchanges in the order of the pings.
-async fn round(lambda: &AwsLambda, round: PingRound) -> (Instant, Vec<Exchange>) {
+async fn round(lambda: &AwsLambda, round: PingRound) -> (Instant, Vec<RawInvocation>) {
     let began = Instant::now();
     let all = deliveries(lambda, round).await;
-    (began, all.into_iter().map(|delivery| delivery.exchange).collect())
+    (began, all.into_iter().map(|delivery| delivery.raw).collect())
 }
 
 /// Sends one ping.
-async fn one(lambda: &AwsLambda, ping: PingRound) -> Exchange {
+async fn one(lambda: &AwsLambda, ping: PingRound) -> RawInvocation {
     round(lambda, ping).await.1.remove(0)
 }
 

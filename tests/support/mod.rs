@@ -25,20 +25,20 @@ pub const NOW: u64 = 1_795_165_200;
 
 /// Where requests go.
 #[derive(Clone)]
-pub enum Road {
+pub enum Transport {
     /// A pipe in memory for each request: time can be paused.
     Pipe(Emulator),
     /// A TCP connection for each request.
     Tcp(SocketAddr),
 }
 
-impl fmt::Debug for Road {
+impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Road")
+        f.write_str("Transport")
     }
 }
 
-impl Road {
+impl Transport {
     /// Sends one request over a connection of its own.
     pub async fn send(
         &self,
@@ -70,7 +70,7 @@ where
     Ok(http::Response::from_parts(parts, body.collect().await?.to_bytes()))
 }
 
-impl HttpConnector for Road {
+impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let road = self.clone();
         HttpConnectorFuture::new(async move {
@@ -94,14 +94,14 @@ impl HttpConnector for Road {
     }
 }
 
-impl HttpClient for Road {
+impl HttpClient for Transport {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
 /// Configuration of the real SDKs for that road, without retries.
-pub fn sdk(road: Road, region: &'static str) -> SdkConfig {
+pub fn sdk(road: Transport, region: &'static str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))

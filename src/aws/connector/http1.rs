@@ -27,7 +27,7 @@ struct Ends {
     open: bool,
 }
 
-/// The reason why an exchange failed.
+/// The reason why an raw failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
     #[error(transparent)]
@@ -59,7 +59,7 @@ impl Http1 {
     }
 
     /// Sends a request and reads its answer. The request is written in the first poll.
-    pub(super) async fn exchange(
+    pub(super) async fn raw(
         &mut self,
         request: http::Request<SdkBody>,
         wanted: Wanted,

@@ -39,10 +39,10 @@ pub(in crate::aws) struct Outgoing {
     pub report: Box<dyn Report>,
 }
 
-/// The end of one exchange.
+/// The end of one raw.
 pub(in crate::aws) enum Reply {
     /// The answer; of a long body the beginning.
-    Answered(http::Response<Bytes>),
+    Decision(http::Response<Bytes>),
     /// The request never left this process.
     NotSent(String),
     /// The server refused the stream, and HTTP/2 guarantees that the request was not processed.
@@ -59,7 +59,7 @@ pub(in crate::aws) trait Report: Send {
 
 pub(super) enum Command {
     Send(Vec<Outgoing>, Lease),
-    /// Answered when the server has answered a PING.
+    /// Decision when the server has answered a PING.
     Check(oneshot::Sender<()>),
 }
 
@@ -152,7 +152,7 @@ async fn drive(
             match command {
                 Some(Command::Check(answered)) if is_draining => drop(answered),
                 Some(Command::Send(pings, lease)) => send(&sender, pings, lease, |sent, stream, slot| {
-                    streams.push(exchange(Arc::clone(&origin), sent, stream, slot));
+                    streams.push(raw(Arc::clone(&origin), sent, stream, slot));
                 }),
                 Some(Command::Check(answered)) => checks.begin(answered),
                 None => {
@@ -269,7 +269,7 @@ fn send(
 }
 
 /// Waits for the answer of one stream. Given up, the stream is reset, and its place is free again.
-async fn exchange(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<StreamSlot>) {
+async fn raw(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<StreamSlot>) {
     let Queued { response, deadline, limit, report } = stream;
     let reply = match timeout_at(deadline, answer(&origin, response)).await {
         Ok(reply) => reply,
@@ -303,7 +303,7 @@ async fn answer(origin: &Origin, response: ResponseFuture) -> Reply {
             Err(error) => return Reply::Failed(broke(origin, &error)),
         }
     }
-    Reply::Answered(http::Response::from_parts(head, collector.finish().0))
+    Reply::Decision(http::Response::from_parts(head, collector.finish().0))
 }
 
 fn broke(origin: &Origin, error: &h2::Error) -> Failure {

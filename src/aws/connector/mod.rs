@@ -120,10 +120,10 @@ impl HttpConnector for Bound {
             let (origin, request) = http1_request(request)?;
             let pool = connector.pool(&origin);
             let mut connection = pool.http1(connect_timeout).await?;
-            let exchange = connection.exchange(request, Wanted::AtMost(LONGEST));
+            let raw = connection.raw(request, Wanted::AtMost(LONGEST));
             let answer = match read_timeout {
-                None => exchange.await,
-                Some(limit) => timeout(limit, exchange)
+                None => raw.await,
+                Some(limit) => timeout(limit, raw)
                     .await
                     .map_err(|_| Failure::NoAnswer { origin: origin.clone(), limit })?,
             };
@@ -150,13 +150,13 @@ pub(super) async fn ping_http1(pool: &Arc<ConnectionPool>, mut connection: Http1
         };
     }
     let sent = tokio::time::Instant::now();
-    let exchange = connection.exchange(request, Wanted::First(KEPT_OF_A_PING));
-    let answer = timeout_at(deadline, exchange).await;
+    let raw = connection.raw(request, Wanted::First(KEPT_OF_A_PING));
+    let answer = timeout_at(deadline, raw).await;
     let received = tokio::time::Instant::now();
     let reply = match answer {
         Ok(Ok(answer)) => {
             keep(pool, connection, &answer).await;
-            Reply::Answered(answer)
+            Reply::Decision(answer)
         }
         Ok(Err(cut)) => Reply::Failed(Failure::cut(pool.origin(), cut)),
         Err(_) => Reply::Failed(Failure::NoAnswer { origin: pool.origin().clone(), limit }),

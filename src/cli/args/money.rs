@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use rust_decimal::Decimal;
 
-use super::super::values;
+use super::super::value_parsers;
 use super::{Configs, Only};
 use crate::config::{Problems, load_prices};
 use crate::domain::cost::{PriceBook, Route};
@@ -72,7 +72,7 @@ pub enum PriceCommand {
     /// Every figure, with its source and date.
     Book {
         /// Only the figures that hold in this region.
-        #[arg(long, value_name = "REGION", value_parser = values::region)]
+        #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
         region: Option<Region>,
     },
     /// A month of a Lambda function.
@@ -89,40 +89,40 @@ pub enum PriceCommand {
 #[derive(Debug, Args)]
 pub struct LambdaArgs {
     /// The region.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Region,
     /// Instruction set.
-    #[arg(long, value_name = "x86_64|arm64", default_value = "x86_64", value_parser = values::architecture)]
+    #[arg(long, value_name = "x86_64|arm64", default_value = "x86_64", value_parser = value_parsers::architecture)]
     pub arch: Architecture,
     /// Memory, such as 1536MB.
-    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    #[arg(long, value_name = "SIZE", value_parser = value_parsers::memory)]
     pub memory: u32,
     /// Invocations on demand.
     #[arg(long, value_name = "N", requires = "duration")]
     pub requests: Option<u64>,
     /// How long one of them runs on average, such as 120ms.
-    #[arg(long, value_name = "DURATION", requires = "requests", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", requires = "requests", value_parser = value_parsers::duration)]
     pub duration: Option<Duration>,
     /// Take off what an account has free: requests, and run time on demand.
     #[arg(long)]
     pub free_tier: bool,
     /// Ephemeral storage (/tmp), 512MB to 10240MB; 512MB are not charged.
-    #[arg(long, value_name = "SIZE", value_parser = values::ephemeral)]
+    #[arg(long, value_name = "SIZE", value_parser = value_parsers::ephemeral)]
     pub ephemeral: Option<u32>,
     /// Environments of provisioned concurrency.
     #[arg(long, value_name = "N", requires = "provisioned_for")]
     pub provisioned: Option<u64>,
     /// How long they are provisioned, such as 8h.
-    #[arg(long, value_name = "DURATION", requires = "provisioned", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", requires = "provisioned", value_parser = value_parsers::duration)]
     pub provisioned_for: Option<Duration>,
     /// Invocations in them; they count as requests too.
     #[arg(long, value_name = "N", requires = "provisioned", requires = "provisioned_duration")]
     pub provisioned_requests: Option<u64>,
     /// How long one of those runs on average.
-    #[arg(long, value_name = "DURATION", requires = "provisioned_requests", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", requires = "provisioned_requests", value_parser = value_parsers::duration)]
     pub provisioned_duration: Option<Duration>,
     /// SnapStart snapshots kept, GB-seconds.
-    #[arg(long, value_name = "N", value_parser = values::amount)]
+    #[arg(long, value_name = "N", value_parser = value_parsers::amount)]
     pub snapstart_cache_gb_s: Option<Decimal>,
     /// Environments restored from a snapshot; each is charged for the memory.
     #[arg(long, value_name = "N")]
@@ -136,19 +136,19 @@ pub struct LambdaArgs {
 #[derive(Debug, Args)]
 pub struct EgressArgs {
     /// The region of the reader.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Region,
     /// Bytes, such as 63488GiB or 220MB. A billed GB is 2^30 bytes.
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    #[arg(long, value_name = "SIZE", value_parser = value_parsers::size)]
     pub size: u64,
     /// Their way: same-region, nat-gateway, interface-endpoint, inter-region:REGION (the bucket's), internet.
-    #[arg(long, value_name = "ROUTE", value_parser = values::route)]
+    #[arg(long, value_name = "ROUTE", value_parser = value_parsers::route)]
     pub route: Route,
     /// Bytes of them that are free; they count towards the tiers.
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    #[arg(long, value_name = "SIZE", value_parser = value_parsers::size)]
     pub free: Option<u64>,
     /// Hours of the gateway or endpoint.
-    #[arg(long, value_name = "HOURS", default_value = "0", value_parser = values::amount)]
+    #[arg(long, value_name = "HOURS", default_value = "0", value_parser = value_parsers::amount)]
     pub hours: Decimal,
     /// GET requests.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -162,19 +162,19 @@ pub struct EgressArgs {
 #[derive(Debug, Args)]
 pub struct ManagedArgs {
     /// The region.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Region,
     /// The instance type, such as m7g.xlarge.
-    #[arg(long, value_name = "TYPE", value_parser = values::instance)]
+    #[arg(long, value_name = "TYPE", value_parser = value_parsers::instance)]
     pub instance: String,
     /// Hours of all instances together.
-    #[arg(long, value_name = "HOURS", value_parser = values::amount)]
+    #[arg(long, value_name = "HOURS", value_parser = value_parsers::amount)]
     pub hours: Decimal,
     /// Invocations.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub requests: u64,
     /// What you pay for an instance hour, when it is not the on-demand price. The fee stays on that.
-    #[arg(long, value_name = "USD", value_parser = values::amount)]
+    #[arg(long, value_name = "USD", value_parser = value_parsers::amount)]
     pub hourly: Option<Decimal>,
 }
 
@@ -182,16 +182,16 @@ pub struct ManagedArgs {
 #[derive(Debug, Args)]
 pub struct Ec2Args {
     /// The region.
-    #[arg(long, value_name = "REGION", value_parser = values::region)]
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Region,
     /// The instance type, such as m7g.xlarge.
-    #[arg(long, value_name = "TYPE", value_parser = values::instance)]
+    #[arg(long, value_name = "TYPE", value_parser = value_parsers::instance)]
     pub instance: String,
     /// How many instances.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub count: u64,
     /// Hours of each.
-    #[arg(long, value_name = "HOURS", value_parser = values::amount)]
+    #[arg(long, value_name = "HOURS", value_parser = value_parsers::amount)]
     pub hours: Decimal,
 }
 
@@ -212,16 +212,16 @@ pub struct CompareArgs {
     #[arg(long, value_name = "RFC3339|DATE")]
     pub from: Option<String>,
     /// How long it is, such as 7d. [default: 30d]
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
     pub for_: Option<Duration>,
     /// Where it ends, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
     /// Only this function: NAME, NAME:QUALIFIER or the ARN, as configured.
-    #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Zone of dates. [default: UTC]
-    #[arg(long, value_name = "ZONE", value_parser = values::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
     pub zone: Option<chrono_tz::Tz>,
     /// Print JSON.
     #[arg(long)]

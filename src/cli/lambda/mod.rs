@@ -14,7 +14,7 @@ use self::settings::Settings;
 use self::warmer::Warmer;
 use super::error::Failure;
 use super::logging;
-use super::values::log_filter;
+use super::value_parsers::log_filter;
 use crate::domain::tick::TickReport;
 
 /// What becomes of an event.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::values::{self, Regions};
+use crate::cli::value_parsers::{self, Regions};
 use crate::domain::function::Region;
 
 /// An event older than this sends nothing.
@@ -51,14 +51,14 @@ impl Settings {
             parsed.map_err(|mistake| mistakes.push(format!("{name}: {mistake}"))).ok()
         };
         let tick = read("WARMD_TICK", &|text| {
-            let period = values::duration(text)?;
+            let period = value_parsers::duration(text)?;
             let whole =
                 period.as_secs() >= 60 && period.as_secs().is_multiple_of(60) && period.subsec_nanos() == 0;
             if whole { Ok(period) } else { Err("expected whole minutes, such as 1m".to_owned()) }
         });
         let age = read("WARMD_MAX_TICK_AGE", &|text| match text {
             "0" => Ok(Duration::ZERO),
-            text => values::duration(text).map_err(|mistake| format!("{mistake}, or 0 for any age")),
+            text => value_parsers::duration(text).map_err(|mistake| format!("{mistake}, or 0 for any age")),
         });
         let custom_payload = match given("WARMD_ALLOW_CUSTOM_PAYLOAD").as_deref() {
             None | Some("false") => CustomPayload::Refused,
@@ -70,7 +70,7 @@ impl Settings {
         };
         // Its own only: regional stacks on one configuration would otherwise ping everything once each.
         let regions = match (given("WARMD_REGIONS"), given("AWS_REGION")) {
-            (Some(regions), _) => values::regions(&regions),
+            (Some(regions), _) => value_parsers::regions(&regions),
             (None, Some(own)) => Region::parse(&own)
                 .map(|own| Regions::Only(vec![own]))
                 .map_err(|error| format!("{error}; AWS_REGION says where this is")),

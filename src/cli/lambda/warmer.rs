@@ -18,27 +18,27 @@ use tracing::{error, info, warn};
 use super::deadline::{Share as TimeShare, divide};
 use super::settings::{CustomPayload, Settings};
 use super::{REFUSED, STATE_UNAVAILABLE, failed, refused};
-use crate::aws::{AwsLambda, CloudWatch, EventBridge, descriptors};
+use crate::aws::{AwsLambda, CloudWatch, EventBridge, fd_limit};
+use crate::cli::app::App;
 use crate::cli::args::Only;
 use crate::cli::clock::SystemClock;
 use crate::cli::configuration::{Origin, largest};
 use crate::cli::error::Failure;
-use crate::cli::in_force::{Asked as LookedAt, InForce};
+use crate::cli::live_config::{Asked as LookedAt, LiveConfig};
 use crate::cli::logging;
 use crate::cli::store::{Store, halfway, time_of_record, unavailable};
-use crate::cli::values::Regions;
-use crate::cli::wiring::World;
+use crate::cli::value_parsers::Regions;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Region, nearest};
-use crate::domain::ledger::{Asked, STATUS, Status};
-use crate::domain::metrics::{Batch, Circumstances, Share};
+use crate::domain::metrics::{Batch, Share, TickFacts};
 use crate::domain::protocol::Protocol;
+use crate::domain::records::{Asked, STATUS, Status};
 use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
 use crate::domain::tick_line;
-use crate::engine::keeper::{Cause, Keeper, Lasting, Plan, StoreHealth};
+use crate::engine::planner::{Cause, Durability, Plan, StoreHealth, TickPlanner};
 use crate::engine::ports::Clock;
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::engine::state::update;
@@ -50,12 +50,12 @@ const REMEMBERED_MINUTES: usize = 64;
 /// Everything that lives on between invocations.
 pub struct Warmer {
     settings: Settings,
-    world: World,
-    in_force: Arc<InForce>,
+    app: App,
+    live_config: Arc<LiveConfig>,
     engine: Arc<Engine<AwsLambda>>,
     recorder: Recorder<CloudWatch>,
     events: EventBridge,
-    keeper: Keeper<Store>,
+    planner: TickPlanner<Store>,
     served: Mutex<VecDeque<Minute>>,
 }
 
@@ -79,31 +79,31 @@ impl Warmer {
     /// # Errors
     /// A configuration that is refused, or one that does not fit.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
-        if let Err(error) = descriptors::raise() {
+        if let Err(error) = fd_limit::raise() {
             warn!(%error, "the limit of open files stays as it is");
         }
         let only = Only { regions: settings.regions.clone() };
-        let world = World::aws().await;
-        let fits = |fleet: &Fleet| world.room(fleet.limits, largest(fleet)).map(drop);
+        let app = App::aws().await;
+        let fits = |fleet: &Fleet| app.room(fleet.limits, largest(fleet)).map(drop);
         let origin = Origin::of_path(Path::new(&settings.configs), &only);
-        let in_force = InForce::begin_or_earlier(origin, fits)?;
-        let fleet = in_force.fleet();
+        let live_config = LiveConfig::begin_or_earlier(origin, fits)?;
+        let fleet = live_config.fleet();
         warn_without_target(&fleet, &settings);
-        let engine = world.engine(fleet.limits, largest(&fleet))?;
+        let engine = app.engine(fleet.limits, largest(&fleet))?;
         engine.set_prices(fleet.prices.clone());
         // CloudWatch reads embedded-metric lines from a Lambda's standard output.
-        let recorder = Recorder::new(world.cloudwatch()?, Box::new(io::stdout()));
-        let events = world.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-        let store = Store::at(settings.state.as_deref(), world.clients())?;
-        let keeper = store.swept(SystemClock.now()).await.keeper();
+        let recorder = Recorder::new(app.cloudwatch()?, Box::new(io::stdout()));
+        let events = app.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+        let store = Store::at(settings.state.as_deref(), app.clients())?;
+        let planner = store.swept(SystemClock.now()).await.planner();
         Ok(Self {
             settings,
-            world,
-            in_force: Arc::new(in_force),
+            app,
+            live_config: Arc::new(live_config),
             engine,
             recorder,
             events,
-            keeper,
+            planner,
             served: Mutex::default(),
         })
     }
@@ -128,28 +128,25 @@ impl Warmer {
         };
         if let Err(diagnostic) = &served {
             let counted = match diagnostic.error_type.as_str() {
-                REFUSED => Circumstances { events_refused: 1, ..Circumstances::default() },
-                _ => Circumstances { state_unavailable: 1, ..Circumstances::default() },
+                REFUSED => TickFacts { events_refused: 1, ..TickFacts::default() },
+                _ => TickFacts { state_unavailable: 1, ..TickFacts::default() },
             };
-            self.count(&self.in_force.fleet(), counted, &invoked).await;
+            self.count(&self.live_config.fleet(), counted, &invoked).await;
         }
         served
     }
 
     /// Sends metrics that belong to no tick.
-    async fn count(&self, fleet: &Fleet, circumstances: Circumstances, invoked: &Invoked<'_>) {
-        let batch = Batch {
-            namespace: fleet.metrics.namespace.clone(),
-            at: SystemClock.now(),
-            data: circumstances.data(),
-        };
+    async fn count(&self, fleet: &Fleet, facts: TickFacts, invoked: &Invoked<'_>) {
+        let batch =
+            Batch { namespace: fleet.metrics.namespace.clone(), at: SystemClock.now(), data: facts.data() };
         note(self.recorder.put(&batch, invoked.until(invoked.share.record)).await);
     }
 
     async fn fleet(&self) -> Arc<Fleet> {
-        let before = self.in_force.fleet();
-        self.in_force.clone().reload(LookedAt::ByTick, &self.world, &self.engine).await;
-        let fleet = self.in_force.fleet();
+        let before = self.live_config.fleet();
+        self.live_config.clone().reload(LookedAt::ByTick, &self.app, &self.engine).await;
+        let fleet = self.live_config.fleet();
         if fleet.hash != before.hash {
             warn_without_target(&fleet, &self.settings);
         }
@@ -170,7 +167,7 @@ impl Warmer {
             return report;
         }
         let previous = minute.plus(-self.settings.tick_minutes);
-        let plan = self.keeper.plan(&fleet, at, previous, SystemClock.now()).await;
+        let plan = self.planner.plan(&fleet, at, previous, SystemClock.now()).await;
         self.tick(&fleet, at, None, plan, invoked).await
     }
 
@@ -189,8 +186,8 @@ impl Warmer {
     async fn late(&self, fleet: &Fleet, tick: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
         let report = nothing(tick, fleet);
         log(&report, invoked);
-        let circumstances = self.circumstances(Share::Part, StoreHealth::Sound);
-        self.count(fleet, Circumstances { ticks_stale: 1, ..circumstances }, invoked).await;
+        let facts = self.facts(Share::Part, StoreHealth::Sound);
+        self.count(fleet, TickFacts { ticks_stale: 1, ..facts }, invoked).await;
         report
     }
 
@@ -212,7 +209,7 @@ impl Warmer {
         let fleet = self.fleet().await;
         let now = SystemClock.now();
         let at = at.unwrap_or(now);
-        let plan = self.keeper.look(&fleet, Mode::Open, at, now).await;
+        let plan = self.planner.look(&fleet, Mode::Open, at, now).await;
         self.tick(&fleet, at, Some(invoked.request_id.to_owned()), plan, invoked).await
     }
 
@@ -239,10 +236,10 @@ impl Warmer {
         );
         // An operator's tick is none of the schedule's.
         let cause = match shard.run {
-            None => Cause::Schedule { config_behind_since: self.in_force.behind_since() },
+            None => Cause::Schedule { config_behind_since: self.live_config.stale_since() },
             Some(_) => Cause::Asked,
         };
-        let noting = self.keeper.note(&plan, &sent, &report, cause, SystemClock.now());
+        let noting = self.planner.note(&plan, &sent, &report, cause, SystemClock.now());
         let noted = halfway(invoked.until(invoked.share.record), noting).await;
         self.record(fleet, &part.rest(&report), part.share(share), plan.health.and(noted), invoked).await;
         report
@@ -260,7 +257,7 @@ impl Warmer {
         if at.is_some_and(|at| self.is_late(at)) {
             return Ok(self.late(&fleet, shard.tick, invoked).await);
         }
-        if let Err(reason) = self.keeper.admit_shard(&shard, &fleet, SystemClock.now()).await {
+        if let Err(reason) = self.planner.admit_shard(&shard, &fleet, SystemClock.now()).await {
             return Err(refused(format!("the Warm Shard is refused, and nothing was sent: {reason}")));
         }
         if shard.config.as_deref() != Some(fleet.hash.as_str()) {
@@ -279,7 +276,7 @@ impl Warmer {
         });
         let due = self.allowed(&mut skipped, due.collect());
         // EventBridge and Lambda both deliver at least once.
-        let (taken, mut health) = self.keeper.take_shard(&shard.id(), SystemClock.now()).await;
+        let (taken, mut health) = self.planner.take_shard(&shard.id(), SystemClock.now()).await;
         let Some(taken) = taken else {
             info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
             let served =
@@ -291,13 +288,13 @@ impl Warmer {
         };
         let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, None, invoked).await;
         if report.sent_nothing() {
-            health = health.and(self.keeper.give_back(taken).await);
+            health = health.and(self.planner.give_back(taken).await);
         }
         report.rounds.append(&mut skipped);
         let mut nothing_planned = Plan::default();
         nothing_planned.health = health;
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
-        let noting = self.keeper.note(&nothing_planned, &due, &report, cause, SystemClock.now());
+        let noting = self.planner.note(&nothing_planned, &due, &report, cause, SystemClock.now());
         let noted = halfway(invoked.until(invoked.share.record), noting).await;
         self.record(&fleet, &part.rest(&report), Share::Part, noted, invoked).await;
         Ok(report)
@@ -329,7 +326,7 @@ impl Warmer {
         if targets.is_empty() {
             return refuse("it has no `on_request` in the configuration".to_owned());
         }
-        if request.keep_for.is_some() && self.keeper.lasting() == Lasting::No {
+        if request.keep_for.is_some() && self.planner.durability() == Durability::Volatile {
             return refuse("`for` needs a state store (WARMD_STATE), and there is none".to_owned());
         }
         let now = SystemClock.now();
@@ -345,7 +342,7 @@ impl Warmer {
             reason: request.reason.clone(),
         };
         info!(function = %request.function, concurrency = request.concurrency, reason = request.reason, "asked for warmth");
-        let mut plan = match self.keeper.request(&targets, &asked, now).await {
+        let mut plan = match self.planner.request(&targets, &asked, now).await {
             Ok(plan) => plan,
             Err(unavailable) => {
                 let function = &request.function;
@@ -364,12 +361,12 @@ impl Warmer {
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started, invoked).await;
-        let noting = self.keeper.note_request(&fleet, &plan, &due, &report, SystemClock.now());
+        let noting = self.planner.note_request(&fleet, &plan, &due, &report, SystemClock.now());
         let noted = halfway(invoked.until(invoked.share.record), noting).await;
-        if self.keeper.lasting() == Lasting::No && !due.is_empty() {
+        if self.planner.durability() == Durability::Volatile && !due.is_empty() {
             // For requests that are one with it.
             let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
-            let _ = update(self.keeper.state(), STATUS, note).await;
+            let _ = update(self.planner.state(), STATUS, note).await;
         }
         self.record(&fleet, &part.rest(&report), Share::Part, plan.health.and(noted), invoked).await;
         Ok(report)
@@ -378,7 +375,7 @@ impl Warmer {
     /// An operator's round.
     async fn warm(&self, warm: DirectWarm, invoked: &Invoked<'_>) -> Result<TickReport, Diagnostic> {
         let fleet = self.fleet().await;
-        let own = self.world.clients().own_region().ok().and_then(|region| Region::parse(region).ok());
+        let own = self.app.clients().own_region().ok().and_then(|region| Region::parse(region).ok());
         let place = warm.function.place.as_ref().map(|(_, region)| *region);
         let Some(region) = place.or(warm.region).or(own) else {
             return Err(refused("nothing was sent: the function's region is not known"));
@@ -390,7 +387,7 @@ impl Warmer {
         target.hold = warm.hold.unwrap_or(target.hold);
         let at = SystemClock.now();
         let limits = Limits { max_in_flight: warm.concurrency, ..fleet.limits };
-        if let Err(failure) = self.world.cap(limits, warm.concurrency) {
+        if let Err(failure) = self.app.cap(limits, warm.concurrency) {
             return Err(refused(format!("nothing was sent: {failure}")));
         }
         let mut skipped = Vec::new();
@@ -417,11 +414,11 @@ impl Warmer {
         allowed
     }
 
-    fn circumstances(&self, share: Share, health: StoreHealth) -> Circumstances {
-        let age = self.in_force.behind_since().map(|since| SystemClock.now().signed_duration_since(since));
+    fn facts(&self, share: Share, health: StoreHealth) -> TickFacts {
+        let age = self.live_config.stale_since().map(|since| SystemClock.now().signed_duration_since(since));
         let config_age = age.map(|age| age.to_std().unwrap_or_default());
         let state_unavailable = unavailable(health);
-        Circumstances { share, config_age, state_unavailable, ..Circumstances::default() }
+        TickFacts { share, config_age, state_unavailable, ..TickFacts::default() }
     }
 
     /// Writes the tick down: in the log, and in CloudWatch.
@@ -449,7 +446,7 @@ impl Warmer {
         log(report, invoked);
         // The metrics are of now, also when an operator asked for another minute.
         let shown = TickReport { tick: time_of_record(report, SystemClock.now()), ..report.clone() };
-        note(self.recorder.record(&shown, &fleet.metrics, self.circumstances(share, health), until).await);
+        note(self.recorder.record(&shown, &fleet.metrics, self.facts(share, health), until).await);
     }
 }
 

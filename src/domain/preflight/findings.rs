@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::peak::{Peak, peak};
-use super::{AccountLimits, AccountSeen, Model, Observations, Observed, Read, Seen, State, Update};
+use super::{AccountLimits, AccountSeen, Lookup, Model, Observations, Observed, Read, State, Update};
 use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
 use crate::domain::function::{AccountId, Identity, Region, account_of};
 use crate::domain::schedule::Minute;
@@ -190,14 +190,14 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
 }
 
 fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) -> Vec<Kind> {
-    if seen.invoke == Seen::Missing || seen.configuration == Seen::Missing {
+    if seen.invoke == Lookup::Missing || seen.configuration == Lookup::Missing {
         // Reserved concurrency is the function's, whatever the qualifier: who has it is there.
         let there = target.id.qualifier.is_some() && seen.reserved.known().is_some();
         return vec![if there { Kind::NoQualifier } else { Kind::NoFunction }];
     }
     let mut kinds = Vec::new();
     let deployed = seen.configuration.known();
-    if let Seen::Denied(said) = &seen.invoke {
+    if let Lookup::Denied(said) = &seen.invoke {
         let arn = deployed.and_then(|deployed| deployed.arn.clone());
         kinds.push(Kind::MayNotInvoke { said: said.clone(), arn });
     }
@@ -309,7 +309,7 @@ impl<'s> Account<'s> {
         let pairs = fleet.targets.iter().zip(&seen.targets).enumerate();
         let members: Vec<(usize, &Target)> = pairs
             // What is reserved is not taken from the others.
-            .filter(|(_, (_, observed))| !matches!(observed.reserved, Seen::Known(Some(_))))
+            .filter(|(_, (_, observed))| !matches!(observed.reserved, Lookup::Known(Some(_))))
             .filter(|(_, (target, _))| self.has(target))
             .map(|(index, (target, _))| (index, target))
             .collect();
@@ -395,11 +395,11 @@ pub fn unchecked<'s>(fleet: &Fleet, seen: &'s Observations) -> Vec<Unchecked> {
     found.into_values().collect()
 }
 
-fn why<T>(seen: &Seen<T>) -> Option<(Why, &str)> {
+fn why<T>(seen: &Lookup<T>) -> Option<(Why, &str)> {
     match seen {
-        Seen::NotAsked | Seen::Known(_) | Seen::Missing => None,
-        Seen::Denied(reason) => Some((Why::Denied, reason)),
-        Seen::Failed(reason) => Some((Why::Failed, reason)),
-        Seen::Unreachable(reason) => Some((Why::Unreachable, reason)),
+        Lookup::NotAsked | Lookup::Known(_) | Lookup::Missing => None,
+        Lookup::Denied(reason) => Some((Why::Denied, reason)),
+        Lookup::Failed(reason) => Some((Why::Failed, reason)),
+        Lookup::Unreachable(reason) => Some((Why::Unreachable, reason)),
     }
 }

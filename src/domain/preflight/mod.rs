@@ -47,7 +47,7 @@ impl Read {
 
 /// What came of a question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Seen<T> {
+pub enum Lookup<T> {
     /// It was not asked: the answer to another one made it pointless.
     #[default]
     NotAsked,
@@ -63,7 +63,7 @@ pub enum Seen<T> {
     Unreachable(String),
 }
 
-impl<T> Seen<T> {
+impl<T> Lookup<T> {
     /// The answer, when there is one.
     pub fn known(&self) -> Option<&T> {
         match self {
@@ -73,14 +73,14 @@ impl<T> Seen<T> {
     }
 
     /// The same with what `of` makes of the answer.
-    pub fn then<U>(self, of: impl FnOnce(T) -> Seen<U>) -> Seen<U> {
+    pub fn then<U>(self, of: impl FnOnce(T) -> Lookup<U>) -> Lookup<U> {
         match self {
-            Self::NotAsked => Seen::NotAsked,
+            Self::NotAsked => Lookup::NotAsked,
             Self::Known(answer) => of(answer),
-            Self::Missing => Seen::Missing,
-            Self::Denied(reason) => Seen::Denied(reason),
-            Self::Failed(reason) => Seen::Failed(reason),
-            Self::Unreachable(reason) => Seen::Unreachable(reason),
+            Self::Missing => Lookup::Missing,
+            Self::Denied(reason) => Lookup::Denied(reason),
+            Self::Failed(reason) => Lookup::Failed(reason),
+            Self::Unreachable(reason) => Lookup::Unreachable(reason),
         }
     }
 }
@@ -156,29 +156,29 @@ pub enum Model {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// Whether it may be invoked.
-    pub invoke: Seen<()>,
+    pub invoke: Lookup<()>,
     /// What is deployed.
-    pub configuration: Seen<Deployed>,
+    pub configuration: Lookup<Deployed>,
     /// The concurrency reserved for the function; none when it takes part in the account's.
-    pub reserved: Seen<Option<u32>>,
+    pub reserved: Lookup<Option<u32>>,
     /// Environments provisioned for the qualifier.
-    pub provisioned: Seen<Option<u32>>,
+    pub provisioned: Lookup<Option<u32>>,
 }
 
 impl Observed {
     /// Of a target of which nothing could be learned.
     pub fn unreachable(reason: String) -> Self {
         Self {
-            invoke: Seen::Unreachable(reason),
-            configuration: Seen::NotAsked,
-            reserved: Seen::NotAsked,
-            provisioned: Seen::NotAsked,
+            invoke: Lookup::Unreachable(reason),
+            configuration: Lookup::NotAsked,
+            reserved: Lookup::NotAsked,
+            provisioned: Lookup::NotAsked,
         }
     }
 
     /// Whether it could be compared: it is known what is deployed, or that nothing is.
     pub fn was_compared(&self) -> bool {
-        self.invoke == Seen::Missing || matches!(self.configuration, Seen::Known(_) | Seen::Missing)
+        self.invoke == Lookup::Missing || matches!(self.configuration, Lookup::Known(_) | Lookup::Missing)
     }
 }
 
@@ -199,7 +199,7 @@ pub struct AccountSeen {
     /// The role whose account it is; none means the caller's own.
     pub role: Option<Arc<Role>>,
     /// Its limits.
-    pub limits: Seen<AccountLimits>,
+    pub limits: Lookup<AccountLimits>,
 }
 
 /// Everything that was seen.

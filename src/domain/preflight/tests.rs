@@ -28,10 +28,10 @@ fn fleet(targets: Vec<Target>) -> Fleet {
 
 fn sound() -> Observed {
     Observed {
-        invoke: Seen::Known(()),
-        configuration: Seen::Known(deployed()),
-        reserved: Seen::Known(None),
-        provisioned: Seen::Known(None),
+        invoke: Lookup::Known(()),
+        configuration: Lookup::Known(deployed()),
+        reserved: Lookup::Known(None),
+        provisioned: Lookup::Known(None),
     }
 }
 
@@ -46,7 +46,7 @@ fn deployed() -> Deployed {
 }
 
 fn account(unreserved: u32) -> AccountSeen {
-    let limits = Seen::Known(AccountLimits { concurrent: 1000, unreserved });
+    let limits = Lookup::Known(AccountLimits { concurrent: 1000, unreserved });
     AccountSeen { region: region(), role: None, limits }
 }
 
@@ -62,48 +62,48 @@ fn follows(target: Target, seen: Observed, account: AccountSeen) -> Vec<(Severit
 }
 
 fn of_deployed(target: Target, deployed: Deployed) -> Vec<(Severity, Kind)> {
-    follows(target, Observed { configuration: Seen::Known(deployed), ..sound() }, account(1000))
+    follows(target, Observed { configuration: Lookup::Known(deployed), ..sound() }, account(1000))
 }
 
 #[test]
 fn nothing_follows_from_what_fits_or_is_not_known() {
     let blank = Observed {
-        invoke: Seen::Failed("501".to_owned()),
-        configuration: Seen::Denied("no".to_owned()),
-        reserved: Seen::Denied("no".to_owned()),
-        provisioned: Seen::NotAsked,
+        invoke: Lookup::Failed("501".to_owned()),
+        configuration: Lookup::Denied("no".to_owned()),
+        reserved: Lookup::Denied("no".to_owned()),
+        provisioned: Lookup::NotAsked,
     };
     for seen in [sound(), blank, Observed::unreachable("no route".to_owned())] {
         assert_eq!(follows(target("f:live"), seen, account(10)), []);
     }
     // What is never pinged may look as it likes.
     let idle = Target { on_request: None, ..target("f") };
-    assert_eq!(follows(idle, Observed { invoke: Seen::Missing, ..sound() }, account(0)), []);
+    assert_eq!(follows(idle, Observed { invoke: Lookup::Missing, ..sound() }, account(0)), []);
 }
 
 #[test]
 fn what_may_not_be_invoked_or_is_not_there_is_an_error() {
     use Severity::Error;
-    let denied = Observed { invoke: Seen::Denied("User: … is not".to_owned()), ..sound() };
+    let denied = Observed { invoke: Lookup::Denied("User: … is not".to_owned()), ..sound() };
     let kind = Kind::MayNotInvoke { said: "User: … is not".to_owned(), arn: deployed().arn };
     assert_eq!(follows(target("f"), denied, account(1000)), [(Error, kind)]);
     let gone =
-        |reserved| Observed { invoke: Seen::Missing, configuration: Seen::NotAsked, reserved, ..sound() };
+        |reserved| Observed { invoke: Lookup::Missing, configuration: Lookup::NotAsked, reserved, ..sound() };
     let cases = [
-        ("f", Seen::Missing, Kind::NoFunction),
-        ("f:live", Seen::Missing, Kind::NoFunction),
+        ("f", Lookup::Missing, Kind::NoFunction),
+        ("f:live", Lookup::Missing, Kind::NoFunction),
         // Who has reserved concurrency, or has none, is there.
-        ("f:live", Seen::Known(None), Kind::NoQualifier),
-        ("f:live", Seen::Denied("no".to_owned()), Kind::NoFunction),
+        ("f:live", Lookup::Known(None), Kind::NoQualifier),
+        ("f:live", Lookup::Denied("no".to_owned()), Kind::NoFunction),
     ];
     for (function, reserved, kind) in cases {
         assert_eq!(follows(target(function), gone(reserved), account(0)), [(Error, kind)], "{function}");
     }
     // A server that knows no dry runs, and knows no such function either.
     let odd = Observed {
-        invoke: Seen::Failed("501".to_owned()),
-        configuration: Seen::Missing,
-        reserved: Seen::Missing,
+        invoke: Lookup::Failed("501".to_owned()),
+        configuration: Lookup::Missing,
+        reserved: Lookup::Missing,
         ..sound()
     };
     assert_eq!(follows(target("f"), odd, account(1000)), [(Error, Kind::NoFunction)]);
@@ -167,7 +167,7 @@ fn what_is_configured_is_held_against_what_is_deployed() {
 fn concurrency_is_held_against_the_largest_round() {
     use Severity::{Error, Warning};
     let reserved = |reserved| {
-        let seen = Observed { reserved: Seen::Known(Some(reserved)), ..sound() };
+        let seen = Observed { reserved: Lookup::Known(Some(reserved)), ..sound() };
         // The account's own does not matter to who has reserved some.
         follows(target("f"), seen, account(0))
     };
@@ -178,7 +178,7 @@ fn concurrency_is_held_against_the_largest_round() {
     let kind = Kind::Account { unreserved: 9, wanted: 10 };
     assert_eq!(follows(target("f"), sound(), account(9)), [(Error, kind)]);
     assert_eq!(follows(target("f"), sound(), account(10)), []);
-    let provisioned = Observed { provisioned: Seen::Known(Some(4)), ..sound() };
+    let provisioned = Observed { provisioned: Lookup::Known(Some(4)), ..sound() };
     let kind = Kind::Provisioned { provisioned: 4, wanted: 10 };
     assert_eq!(follows(target("f:live"), provisioned, account(1000)), [(Warning, kind)]);
 }
@@ -207,12 +207,12 @@ fn an_account_s_limits_are_about_its_own_functions() {
 #[test]
 fn what_could_not_be_read_is_told_once_for_each_reason() {
     let blind = || Observed {
-        invoke: Seen::Denied("that is a finding".to_owned()),
-        configuration: Seen::Denied("no".to_owned()),
-        reserved: Seen::Denied("no".to_owned()),
-        provisioned: Seen::NotAsked,
+        invoke: Lookup::Denied("that is a finding".to_owned()),
+        configuration: Lookup::Denied("no".to_owned()),
+        reserved: Lookup::Denied("no".to_owned()),
+        provisioned: Lookup::NotAsked,
     };
-    let lost = |reason: &str| Observed { invoke: Seen::Failed(reason.to_owned()), ..blind() };
+    let lost = |reason: &str| Observed { invoke: Lookup::Failed(reason.to_owned()), ..blind() };
     let far = Observed::unreachable("no route".to_owned());
     let observed = vec![blind(), lost("501"), lost("501"), lost("502"), far];
     let seen = Observations { targets: observed, accounts: vec![account(1000)] };
@@ -290,8 +290,8 @@ fn the_peak_is_that_of_the_ticks_themselves() {
 fn a_crowd_is_told_of_the_largest_and_leaves_out_what_has_concurrency_of_its_own() {
     let fleet = fleet(vec![windowed("f", "all-day", 8, 5, 0), windowed("g", "all-day", 9, 5, 0)]);
     let crowd = |reserved, limits: AccountLimits| {
-        let own = Observed { reserved: Seen::Known(reserved), ..sound() };
-        let account = AccountSeen { limits: Seen::Known(limits), ..account(0) };
+        let own = Observed { reserved: Lookup::Known(reserved), ..sound() };
+        let account = AccountSeen { limits: Lookup::Known(limits), ..account(0) };
         let seen = Observations { targets: vec![sound(), own], accounts: vec![account] };
         findings(&fleet, &seen, now())
     };
@@ -313,7 +313,7 @@ fn qualifiers_share_what_is_reserved_for_their_function() {
     let live = windowed("f:live", "all-day", 6, 5, 0);
     let canary = |hours, phase_minutes| Target { phase_minutes, ..windowed("f:canary", hours, 7, 5, 0) };
     let found = |canary: Target, reserved| {
-        let seen = Observed { reserved: Seen::Known(Some(reserved)), ..sound() };
+        let seen = Observed { reserved: Lookup::Known(Some(reserved)), ..sound() };
         let seen = Observations { targets: vec![seen.clone(), seen], accounts: vec![account(0)] };
         let found = findings(&fleet(vec![live.clone(), canary]), &seen, now());
         found.into_iter().map(|it| (it.target, it.kind.severity(), it.kind)).collect::<Vec<_>>()

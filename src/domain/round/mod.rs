@@ -1,6 +1,6 @@
 //! A round: outcomes of its pings, evidence of distinct environments, and the report of it all.
 //!
-//! The way of the data: every ping gives an [`Exchange`]; [`conclude`] makes a [`PingResult`] of it; the results of
+//! The way of the data: every ping gives an [`RawInvocation`]; [`classify`] makes a [`PingResult`] of it; the results of
 //! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
 //! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
 
@@ -25,12 +25,12 @@ pub use evidence::{Proof, proven};
 pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
 pub use limit::AnswerTimes;
-pub use outcome::{Outcome, PingResult, Ran, conclude};
+pub use outcome::{Outcome, PingResult, Ran, classify};
 pub use report::{OutcomeCounts, RoundReport, Told};
 
 /// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
 #[derive(Debug, Clone)]
-pub struct Exchange {
+pub struct RawInvocation {
     /// Just before the request was written to the wire.
     pub sent: Duration,
     /// When the answer had been read.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Answer, Exchange};
+use super::{Answer, RawInvocation};
 use crate::domain::protocol::Protocol;
 use crate::domain::report::Report;
 
@@ -106,8 +106,8 @@ pub struct PingResult {
 }
 
 /// Concludes from what came back what became of the ping.
-pub fn conclude(protocol: &Protocol, exchange: Exchange) -> PingResult {
-    let Exchange { sent, received, answer } = exchange;
+pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
+    let RawInvocation { sent, received, answer } = raw;
     let failed = |outcome, ran, message| PingResult {
         outcome,
         ran,
@@ -292,9 +292,9 @@ mod tests {
     }
 
     fn ping(answer: Answer) -> PingResult {
-        let exchange =
-            Exchange { sent: Duration::from_millis(1), received: Duration::from_millis(40), answer };
-        conclude(&Protocol::Warmd, exchange)
+        let raw =
+            RawInvocation { sent: Duration::from_millis(1), received: Duration::from_millis(40), answer };
+        classify(&Protocol::Warmd, raw)
     }
 
     fn refused(status: u16, code: &str, reason: Option<&str>) -> Outcome {

@@ -11,7 +11,7 @@ use crate::domain::fleet::Target;
 
 /// Something in a target's schedule that is probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Advice {
+pub enum Lint {
     /// The window does not open in the next year, and is not open now.
     NeverOpens {
         /// The window's place in the target.
@@ -37,8 +37,8 @@ pub enum Advice {
 type Opens = DateTime<Utc>;
 type Closes = DateTime<Utc>;
 
-impl Advice {
-    /// Advice is in the order of windows; what is about the function itself comes first.
+impl Lint {
+    /// Lint is in the order of windows; what is about the function itself comes first.
     fn place(&self) -> Option<usize> {
         match self {
             Self::LongInterval { .. } => None,
@@ -55,15 +55,15 @@ const SAFE_INTERVAL_MINUTES: u32 = 5;
 const A_YEAR: TimeDelta = TimeDelta::days(366);
 
 /// What to warn of in `target`'s schedule over the year from `now`.
-pub fn advise(target: &Target, now: Minute) -> Vec<Advice> {
+pub fn advise(target: &Target, now: Minute) -> Vec<Lint> {
     let (from, until) = (now.instant(), now.plus(A_YEAR.num_minutes()).instant());
     let mut advice = Vec::new();
     if target.interval_minutes > SAFE_INTERVAL_MINUTES {
-        advice.push(Advice::LongInterval { minutes: target.interval_minutes });
+        advice.push(Lint::LongInterval { minutes: target.interval_minutes });
     }
     for (window, this) in target.windows.iter().enumerate() {
         if open_stretches(this, from, until).next().is_none() {
-            advice.push(Advice::NeverOpens { window });
+            advice.push(Lint::NeverOpens { window });
         }
     }
     let mut alike: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -72,7 +72,7 @@ pub fn advise(target: &Target, now: Minute) -> Vec<Advice> {
     }
     let alike = alike.values().filter(|alike| alike.len() > 1);
     advice.extend(alike.flat_map(|alike| overlaps(target, alike, from, until)));
-    advice.sort_by_key(Advice::place);
+    advice.sort_by_key(Lint::place);
     advice
 }
 
@@ -81,7 +81,7 @@ pub fn advise(target: &Target, now: Minute) -> Vec<Advice> {
 ///
 /// All stretches are gone through once, in the order of their openings, each held against the one of another window
 /// that closes last: a function may have thousands of windows, and pairs of them would be millions.
-fn overlaps(target: &Target, alike: &[usize], from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Advice> {
+fn overlaps(target: &Target, alike: &[usize], from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Lint> {
     let mut stretches: Vec<_> = alike
         .iter()
         .filter_map(|&index| Some((index, open_stretches(target.windows.get(index)?, from, until))))
@@ -95,7 +95,7 @@ fn overlaps(target: &Target, alike: &[usize], from: DateTime<Utc>, until: DateTi
         (0..stretches.len()).filter_map(|place| next(&mut stretches, place)).collect();
     // What closes last of all that has opened, and what closes last of the other windows.
     let mut last: [Option<(Closes, usize)>; 2] = [None; 2];
-    let mut found: BTreeMap<usize, Advice> = BTreeMap::new();
+    let mut found: BTreeMap<usize, Lint> = BTreeMap::new();
     // The first window has no earlier one.
     while found.len() + 1 < alike.len()
         && let Some(Reverse((opens, closes, place))) = coming.pop()
@@ -106,7 +106,7 @@ fn overlaps(target: &Target, alike: &[usize], from: DateTime<Utc>, until: DateTi
                 .map(|place| stretches.get(place).map(|(index, _)| *index));
             if let [Some(window), Some(other)] = both {
                 let at = opens.max(from);
-                found.entry(other).or_insert(Advice::SameTarget { window, other, at });
+                found.entry(other).or_insert(Lint::SameTarget { window, other, at });
             }
         }
         let open = Some((closes, place));

@@ -19,7 +19,7 @@ mod explain;
 mod minute;
 mod segments;
 
-pub use self::advice::{Advice, advise};
+pub use self::advice::{Lint, advise};
 pub use self::course::{target, want};
 pub use self::due::{Due, Mode, Why, due, due_since, phase, plan_tick};
 pub use self::explain::{Explanation, WindowState, WindowView, explain};

@@ -19,11 +19,11 @@ fn target(function: &str, region: &str) -> Target {
 #[derive(Debug, Default)]
 struct Noting {
     asked: Arc<StdMutex<Vec<(Instant, String)>>>,
-    account: Seen<AccountLimits>,
+    account: Lookup<AccountLimits>,
 }
 
 impl Noting {
-    async fn answer<T>(&self, what: &str, of: &str, answer: Seen<T>) -> Seen<T> {
+    async fn answer<T>(&self, what: &str, of: &str, answer: Lookup<T>) -> Lookup<T> {
         self.asked.lock().unwrap().push((Instant::now(), format!("{what} {of}")));
         tokio::time::sleep(Duration::from_millis(1)).await;
         answer
@@ -31,28 +31,28 @@ impl Noting {
 }
 
 impl Control for Noting {
-    async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>, _: &DryRun) -> Seen<Trial> {
+    async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>, _: &DryRun) -> Lookup<DryRunOutcome> {
         let answer = match of.name.as_str() {
-            "gone" => Seen::Missing,
-            name if name.starts_with("run") => Seen::Known(Trial::Ran(200)),
-            _ => Seen::Known(Trial::Dry),
+            "gone" => Lookup::Missing,
+            name if name.starts_with("run") => Lookup::Known(DryRunOutcome::Ran(200)),
+            _ => Lookup::Known(DryRunOutcome::Dry),
         };
         self.answer("invoke", &of.label(), answer).await
     }
 
-    async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Seen<Deployed> {
-        self.answer("configuration", &of.label(), Seen::Known(Deployed::default())).await
+    async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Deployed> {
+        self.answer("configuration", &of.label(), Lookup::Known(Deployed::default())).await
     }
 
-    async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Seen<Option<u32>> {
-        self.answer("provisioned", &of.label(), Seen::Known(None)).await
+    async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
+        self.answer("provisioned", &of.label(), Lookup::Known(None)).await
     }
 
-    async fn reserved(&self, of: &Identity, _: Option<&Arc<Role>>) -> Seen<Option<u32>> {
-        self.answer("reserved", of.name.as_str(), Seen::Known(None)).await
+    async fn reserved(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
+        self.answer("reserved", of.name.as_str(), Lookup::Known(None)).await
     }
 
-    async fn account(&self, region: Region, _: Option<&Arc<Role>>) -> Seen<AccountLimits> {
+    async fn account(&self, region: Region, _: Option<&Arc<Role>>) -> Lookup<AccountLimits> {
         self.answer("account", region.as_str(), self.account.clone()).await
     }
 }
@@ -84,8 +84,11 @@ async fn each_thing_is_asked_once_and_of_what_is_not_there_no_more() {
             "reserved gone",
         ]
     );
-    assert_eq!(seen.targets[1].provisioned, Seen::Known(None));
-    assert_eq!((&seen.targets[2].invoke, &seen.targets[2].configuration), (&Seen::Missing, &Seen::NotAsked));
+    assert_eq!(seen.targets[1].provisioned, Lookup::Known(None));
+    assert_eq!(
+        (&seen.targets[2].invoke, &seen.targets[2].configuration),
+        (&Lookup::Missing, &Lookup::NotAsked)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +117,7 @@ async fn reads_go_out_ten_a_second_in_each_region_and_take_as_long_as_was_said()
 #[tokio::test(start_paused = true)]
 async fn where_nobody_answers_nothing_more_is_asked() {
     let targets = [target("f:live", "eu-west-2"), target("g", "eu-west-2")];
-    let control = Noting { account: Seen::Unreachable("no route".to_owned()), ..Noting::default() };
+    let control = Noting { account: Lookup::Unreachable("no route".to_owned()), ..Noting::default() };
     let asked = Arc::clone(&control.asked);
     let seen = Preflight::of(&targets).observe(control).await;
     assert_eq!(asked.lock().unwrap().len(), 1);
@@ -133,10 +136,10 @@ async fn a_server_that_runs_dry_runs_is_sent_one_in_each_region() {
         |what: &str| asked.lock().unwrap().iter().filter(|(_, asked)| asked.starts_with(what)).count();
     assert_eq!((count("invoke"), count("configuration")), (3, 22));
     let said = |place: usize| match &seen.targets[place].invoke {
-        Seen::Failed(reason) => reason.clone(),
+        Lookup::Failed(reason) => reason.clone(),
         other => panic!("{other:?}"),
     };
     assert!(said(0).contains("status 200") && said(0).contains("no more"), "{}", said(0));
     assert!((1..21).all(|place| said(place) == said(0)));
-    assert_eq!(seen.targets[21].invoke, Seen::Known(()));
+    assert_eq!(seen.targets[21].invoke, Lookup::Known(()));
 }

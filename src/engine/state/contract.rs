@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Memory, NotPut, State, Version, read, update};
-use crate::domain::ledger::Bounded;
+use crate::domain::records::Bounded;
 
 impl Bounded for BTreeSet<u32> {
     fn drop_oldest(&mut self, _: usize) -> usize {

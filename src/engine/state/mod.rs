@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::domain::ledger::{Bounded, MOST_BYTES};
+use crate::domain::records::{Bounded, MOST_BYTES};
 
 pub use self::directory::Directory;
 pub use self::memory::Memory;

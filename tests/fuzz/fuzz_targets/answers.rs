@@ -17,7 +17,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use warmd_fuzz::answer::parse;
 use warmd_fuzz::domain::protocol::Protocol;
-use warmd_fuzz::domain::round::{Answer, Attempt, Exchange, Known, RoundReport, conclude};
+use warmd_fuzz::domain::round::{Answer, Attempt, RawInvocation, Known, RoundReport, classify};
 
 /// Far more answers than a counter-example needs.
 const MOST_ANSWERS: usize = 64;
@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
             // Some answers come after the others were sent and some before, so that runs overlap or do not.
             let sent = Duration::from_micros(index as u64 * 150);
             let received = sent + Duration::from_millis(1 + (index as u64 % 5) * 40);
-            conclude(&protocol, Exchange { sent, received, answer })
+            classify(&protocol, RawInvocation { sent, received, answer })
         });
         let hold = Duration::from_millis(100);
         let (hold, handler_hold) = (Some(hold), protocol.handler_hold(hold));

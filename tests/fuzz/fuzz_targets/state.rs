@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use warmd_fuzz::config::{SourceFile, resolve};
 use warmd_fuzz::domain::fleet::Fleet;
 use warmd_fuzz::domain::handed_out::HandedOut;
-use warmd_fuzz::domain::ledger::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
+use warmd_fuzz::domain::records::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
 /// One function that may be asked for and one that may not, under the names that the corpus uses.

@@ -8,10 +8,10 @@ use crate::cli::clock::SystemClock;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::FunctionRef;
-use crate::domain::ledger::{REQUESTS, Requests, STATUS, Status};
+use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
-use crate::engine::keeper::{Lasting, READ_WITHIN};
+use crate::engine::planner::{Durability, READ_WITHIN};
 use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::state::{before, read};
 use crate::engine::tick::Due;
@@ -67,7 +67,7 @@ impl Warmer {
     async fn take(&self, lost: Vec<Shard>) -> Vec<Shard> {
         let mut taken = Vec::with_capacity(lost.len());
         for shard in lost {
-            match self.keeper.take_shard(&shard.id(), SystemClock.now()).await {
+            match self.planner.take_shard(&shard.id(), SystemClock.now()).await {
                 // It stays taken: its rounds are served, or late at the next tick.
                 (Some(_), _) => taken.push(shard),
                 (None, _) => {
@@ -80,7 +80,7 @@ impl Warmer {
 
     /// Puts shards on the bus. Returns those that the bus did not acknowledge until `until`; it may have taken them.
     async fn put(&self, shards: &[Shard], until: Instant) -> Vec<Shard> {
-        self.keeper.hand_out(shards, SystemClock.now()).await;
+        self.planner.hand_out(shards, SystemClock.now()).await;
         let event = |shard: &Shard| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),
@@ -117,10 +117,10 @@ impl Warmer {
         };
         let until = invoked.until(invoked.share.hand_on);
         let lost = self.put(&retry.parts(&retry.rounds, fleet.limits.max_in_flight), until).await;
-        let lost = match self.keeper.lasting() {
+        let lost = match self.planner.durability() {
             // The next tick makes up for those that are taken here: no other instance may serve them as well.
-            Lasting::Yes => self.take(lost).await,
-            Lasting::No => lost,
+            Durability::Durable => self.take(lost).await,
+            Durability::Volatile => lost,
         };
         let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
@@ -143,7 +143,7 @@ impl Warmer {
         }
         let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
         let (requests, status) = if report.rounds.iter().any(coalesced) {
-            let state = self.keeper.state();
+            let state = self.planner.state();
             let deadline = Instant::now() + READ_WITHIN;
             let (requests, status) = tokio::join!(
                 before(deadline, read::<Requests>(state, REQUESTS)),

@@ -9,7 +9,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::metrics::Share;
 use crate::domain::shard::Shard;
 use crate::domain::tick::TickReport;
-use crate::engine::keeper::{Plan, StoreHealth};
+use crate::engine::planner::{Plan, StoreHealth};
 use crate::engine::ports::Clock;
 use crate::engine::stop::stop;
 use crate::engine::tick::Due;
@@ -71,7 +71,7 @@ impl Warmer {
                 let (report, left) = (running.partial(), running.left());
                 let recording = async {
                     if let Some(plan) = plan {
-                        let noting = self.keeper.note_part(plan, &left, &report, &due, SystemClock.now());
+                        let noting = self.planner.note_part(plan, &left, &report, &due, SystemClock.now());
                         let _ = halfway(cutoff, noting).await;
                     }
                     self.record_until(fleet, &report, share, StoreHealth::Sound, invoked, cutoff).await;

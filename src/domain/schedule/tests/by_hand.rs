@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono_tz::Tz;
 
 use super::super::{
-    Advice, Due, Mode, Segment, Why, WindowState, advise, due, due_since, explain, next_change, phase,
+    Due, Lint, Mode, Segment, Why, WindowState, advise, due, due_since, explain, next_change, phase,
     plan_tick, segments, target, want,
 };
 use super::*;
@@ -265,12 +265,12 @@ fn advice_on_schedules_that_are_probably_not_meant() {
     assert_eq!(
         advise(&target, now),
         [
-            Advice::LongInterval { minutes: 6 },
-            Advice::SameTarget { window: 0, other: 1, at: instant("2026-11-20T17:00:00Z") },
-            Advice::SameTarget { window: 1, other: 3, at: instant("2026-11-20T18:00:00Z") },
-            Advice::NeverOpens { window: 4 },
-            Advice::NeverOpens { window: 6 },
-            Advice::NeverOpens { window: 7 },
+            Lint::LongInterval { minutes: 6 },
+            Lint::SameTarget { window: 0, other: 1, at: instant("2026-11-20T17:00:00Z") },
+            Lint::SameTarget { window: 1, other: 3, at: instant("2026-11-20T18:00:00Z") },
+            Lint::NeverOpens { window: 4 },
+            Lint::NeverOpens { window: 6 },
+            Lint::NeverOpens { window: 7 },
         ]
     );
     let apart =
@@ -280,7 +280,7 @@ fn advice_on_schedules_that_are_probably_not_meant() {
     let same = function(5, vec![weekly(LONDON, "mon-fri", "08:00-18:00", 1); 300]);
     let told = advise(&same, now);
     assert_eq!(told.len(), 299);
-    assert_eq!(told[0], Advice::SameTarget { window: 0, other: 1, at: now.instant() });
+    assert_eq!(told[0], Lint::SameTarget { window: 0, other: 1, at: now.instant() });
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde_json::json;
 use tracing::warn;
 
 use super::error::Failure;
-use super::values;
-use crate::aws::descriptors::{self, Demand};
+use super::value_parsers;
+use crate::aws::fd_limit::{self, Demand};
 use crate::aws::{AwsLambda, Clients, CloudWatch, STREAMS_PER_CONNECTION};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{HttpVersions, Limits, Target};
@@ -19,12 +19,12 @@ use crate::engine::tick::Engine;
 
 /// The world that pings go to.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct App {
     clients: Arc<Clients>,
     is_local: bool,
 }
 
-impl World {
+impl App {
     /// AWS, as the SDK is configured: environment, profiles, endpoints.
     pub async fn aws() -> Self {
         Self { clients: Arc::new(Clients::load().await), is_local: false }
@@ -47,7 +47,7 @@ impl World {
     /// The world that `local` asks for.
     ///
     /// # Errors
-    /// As [`World::local`].
+    /// As [`App::local`].
     pub async fn of(local: bool, targets: &[Target]) -> Result<Self, Failure> {
         if local { Self::local(targets) } else { Ok(Self::aws().await) }
     }
@@ -64,7 +64,7 @@ impl World {
     pub fn own_region(&self) -> Result<Region, Failure> {
         let none = "no region: say --region, set AWS_REGION, or `region` in the profile";
         let name = self.clients.own_region().map_err(|_| Failure::Usage(none.to_owned()))?;
-        values::region(name).map_err(Failure::Usage)
+        value_parsers::region(name).map_err(Failure::Usage)
     }
 
     /// CloudWatch in the warmer's own region.
@@ -91,7 +91,7 @@ impl World {
     /// How many pings may be in flight.
     ///
     /// # Errors
-    /// As [`World::engine`].
+    /// As [`App::engine`].
     pub fn cap(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
         let max_in_flight = limits.max_in_flight;
         let capacity = self.room(limits, largest)?;
@@ -108,12 +108,12 @@ impl World {
     /// For how many pings at once there is room.
     ///
     /// # Errors
-    /// As [`World::engine`].
+    /// As [`App::engine`].
     pub fn room(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
         let demand = self.demand(limits);
-        let capacity = descriptors::capacity(demand);
+        let capacity = fd_limit::capacity(demand);
         if u64::from(largest) > capacity as u64 {
-            let needed = descriptors::needed(largest, demand);
+            let needed = fd_limit::needed(largest, demand);
             return Err(Failure::Usage(format!(
                 "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
                  hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
@@ -124,7 +124,7 @@ impl World {
     }
 }
 
-impl World {
+impl App {
     fn demand(&self, limits: Limits) -> Demand {
         match limits.wire.http {
             // Both ends of every connection are in this process.

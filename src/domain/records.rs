@@ -85,7 +85,7 @@ pub struct Asked {
 
 /// What is to be done about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered {
+pub enum Decision {
     /// A round for so many environments.
     Round(u32),
     /// Nothing: an earlier request that is less than `coalesce` ago has the same or more warmed, so many.
@@ -95,31 +95,31 @@ pub enum Answered {
 impl Requests {
     /// Takes a request for the target of that [`key`]: within `rule`, and one with those that came shortly before.
     /// `now` is the own clock: what is stored and lies in its future is dropped, as is what is too old.
-    pub fn ask(&mut self, key: &str, asked: &Asked, rule: &OnRequest, now: DateTime<Utc>) -> Answered {
+    pub fn ask(&mut self, key: &str, asked: &Asked, rule: &OnRequest, now: DateTime<Utc>) -> Decision {
         self.prune(asked.at.min(now), now);
         let concurrency = asked.concurrency.min(rule.max_concurrency);
         let span = |length: Duration| TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
         let since = Minute::of(asked.at).instant();
         let until = asked.keep_for.map_or(since, |keep| later(asked.at, span(keep.min(rule.max_for))));
         let before = self.targets.get(key);
-        let in_force = before.filter(|before| before.until > asked.at);
+        let live_config = before.filter(|before| before.until > asked.at);
         let coalesced = before.filter(|before| {
             let apart = asked.at.signed_duration_since(before.asked);
             apart.abs() < span(rule.coalesce) && before.concurrency >= concurrency
         });
         let request = Request {
             // What was asked for earlier is still owed: a smaller or shorter request takes nothing away.
-            concurrency: in_force
+            concurrency: live_config
                 .or(coalesced)
                 .map_or(concurrency, |before| before.concurrency.max(concurrency)),
             asked: coalesced.map_or(asked.at, |before| before.asked),
-            since: in_force.map_or(since, |before| before.since),
-            until: in_force.map_or(until, |before| before.until.max(until)),
+            since: live_config.map_or(since, |before| before.since),
+            until: live_config.map_or(until, |before| before.until.max(until)),
             reason: asked.reason.clone().or_else(|| before.and_then(|before| before.reason.clone())),
         };
         let answered = match coalesced {
-            Some(before) => Answered::Coalesced(before.concurrency),
-            None => Answered::Round(concurrency),
+            Some(before) => Decision::Coalesced(before.concurrency),
+            None => Decision::Round(concurrency),
         };
         self.targets.insert(key.to_owned(), request);
         answered
@@ -139,7 +139,7 @@ impl Requests {
     }
 
     /// The request in force for a target.
-    pub fn in_force(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
+    pub fn live_config(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
         let rule = target.on_request.as_ref()?;
         let request = self.targets.get(&key(target))?;
         (request.since <= now && now < request.ends(rule)).then_some(request)
@@ -209,7 +209,7 @@ pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Ut
         let Some(window) = fleet
             .targets
             .get(index)
-            .and_then(|target| requests.in_force(target, now).and_then(|request| request.window(target)))
+            .and_then(|target| requests.live_config(target, now).and_then(|request| request.window(target)))
         else {
             continue;
         };

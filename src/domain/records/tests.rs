@@ -55,7 +55,7 @@ fn fleet(targets: Vec<Target>) -> Fleet {
 }
 
 /// The decision on a request for that target that arrives at once.
-fn ask(requests: &mut Requests, key: &str, asked: &Asked) -> Answered {
+fn ask(requests: &mut Requests, key: &str, asked: &Asked) -> Decision {
     requests.ask(key, asked, &RULE, asked.at)
 }
 
@@ -67,19 +67,19 @@ fn asked(time: &str, concurrency: u32, minutes: u64) -> Asked {
 #[test]
 fn requests_shortly_after_one_another_are_one() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 5, 10)), Answered::Round(5));
+    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 5, 10)), Decision::Round(5));
     assert_eq!(
         ask(&mut requests, "f eu", &asked("09:00:10", 5, 10)),
-        Answered::Coalesced(5),
+        Decision::Coalesced(5),
         "delivered twice"
     );
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:09", 2, 10)), Answered::Coalesced(5));
-    assert_eq!(ask(&mut requests, "g eu", &asked("09:01:09", 2, 10)), Answered::Round(2), "another function");
+    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:09", 2, 10)), Decision::Coalesced(5));
+    assert_eq!(ask(&mut requests, "g eu", &asked("09:01:09", 2, 10)), Decision::Round(2), "another function");
     // Coalescing counts from the round, not from the request before: a steady stream is served every minute.
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:10", 2, 10)), Answered::Round(2));
+    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:10", 2, 10)), Decision::Round(2));
     assert_eq!(
         ask(&mut requests, "f eu", &asked("09:01:11", 7, 0)),
-        Answered::Round(7),
+        Decision::Round(7),
         "more than was warmed"
     );
     let request = &requests.targets["f eu"];
@@ -89,7 +89,7 @@ fn requests_shortly_after_one_another_are_one() {
 #[test]
 fn a_request_gets_at_most_what_the_configuration_allows() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 500, 600)), Answered::Round(10));
+    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 500, 600)), Decision::Round(10));
     assert_eq!(requests.targets["f eu"].until, at("09:30:10"));
 }
 
@@ -128,7 +128,7 @@ fn spare_environments_are_part_of_what_a_request_is_given() {
 fn a_round_without_a_length_is_not_kept() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", None)]);
-    assert_eq!(ask(&mut requests, "f eu-west-2", &asked("09:00:30", 5, 0)), Answered::Round(5));
+    assert_eq!(ask(&mut requests, "f eu-west-2", &asked("09:00:30", 5, 0)), Decision::Round(5));
     let with = with_requests(&fleet, &requests, at("09:00:30"));
     assert!(matches!(with, Cow::Borrowed(_)));
 }
@@ -248,11 +248,11 @@ fn a_request_of_the_future_is_unknown_and_dropped_at_the_next_one() {
     };
     requests.targets.insert(key(target), future.clone());
     requests.targets.insert("other".to_owned(), future);
-    assert_eq!(requests.in_force(target, at("09:00:00")), None);
+    assert_eq!(requests.live_config(target, at("09:00:00")), None);
     assert_eq!(requests.in_future(at("09:00:00")), ["f eu-west-2", "other"]);
-    assert_eq!(ask(&mut requests, &key(target), &asked("09:00:10", 2, 10)), Answered::Round(2));
+    assert_eq!(ask(&mut requests, &key(target), &asked("09:00:10", 2, 10)), Decision::Round(2));
     assert_eq!(requests.targets.len(), 1);
-    let kept = requests.in_force(target, at("09:05:00")).unwrap();
+    let kept = requests.live_config(target, at("09:05:00")).unwrap();
     assert_eq!((kept.concurrency, kept.since), (2, at("09:00:00")));
 }
 

@@ -5,14 +5,14 @@ use std::path::Path;
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct S3Place {
+pub struct S3Uri {
     /// The bucket's name.
     pub bucket: String,
     /// Without slashes at its ends; empty for the whole bucket.
     pub prefix: String,
 }
 
-impl S3Place {
+impl S3Uri {
     /// The place that `text` names; none when it names something else than S3.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl S3Place {
     /// The place that a path of the command line names; none when it is a path.
     ///
     /// # Errors
-    /// As [`S3Place::parse`].
+    /// As [`S3Uri::parse`].
     pub fn of_path(path: &Path) -> Option<Result<Self, String>> {
         let text = path.to_str()?;
         // Otherwise these would be files that are not there.
@@ -42,7 +42,7 @@ impl S3Place {
     }
 }
 
-impl fmt::Display for S3Place {
+impl fmt::Display for S3Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.prefix.as_str() {
             "" => write!(f, "s3://{}", self.bucket),
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn places_are_buckets_with_a_prefix() {
-        let shown = |text: &str| S3Place::parse(text).map(|place| place.map(|place| place.to_string()));
+        let shown = |text: &str| S3Uri::parse(text).map(|place| place.map(|place| place.to_string()));
         assert_eq!(shown("s3://warmd-config/live/"), Some(Ok("s3://warmd-config/live".to_owned())));
         assert_eq!(shown("s3://warmd-config"), Some(Ok("s3://warmd-config".to_owned())));
         assert_eq!(shown("warm-configs"), None);

@@ -7,11 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::trouble::Trouble;
-use super::{Cause, Keeper, Lasting, Plan, READ_WITHIN, StoreHealth, WRITE_WITHIN};
+use super::{Cause, Durability, Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
 use crate::domain::future::later;
-use crate::domain::ledger::{self, SERVED, STATUS, Served, Status, TickNote};
+use crate::domain::records::{self, SERVED, STATUS, Served, Status, TickNote};
 use crate::domain::schedule::{self, Minute};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
 use crate::engine::state::{State, before, update};
@@ -22,7 +22,7 @@ const BUSY_MARGIN: Duration = Duration::from_secs(20);
 /// The longest that Lambda runs a function. Source: Lambda quotas.
 const LONGEST_RUN: Duration = Duration::from_secs(900);
 
-impl<S: State> Keeper<S> {
+impl<S: State> TickPlanner<S> {
     /// Notes how rounds went, when they have ended at `now`: what was served, what was not after all and is late at
     /// the next tick, and what is still in flight and left alone until it must have ended. Ends the claim of `plan`.
     ///
@@ -35,7 +35,7 @@ impl<S: State> Keeper<S> {
         cause: Cause,
         now: DateTime<Utc>,
     ) -> StoreHealth {
-        if self.lasting == Lasting::No {
+        if self.durability == Durability::Volatile {
             return StoreHealth::Sound;
         }
         if let Some(lease) = &plan.claim {
@@ -52,12 +52,12 @@ impl<S: State> Keeper<S> {
                 // The store could not be written when the tick was planned.
                 (Cause::Schedule { .. }, None) => {
                     let done = sent.iter().map(|due| due.target.as_ref());
-                    served.note(minute, done.filter(|target| !undone.contains(&ledger::key(target))), now);
+                    served.note(minute, done.filter(|target| !undone.contains(&records::key(target))), now);
                 }
                 // The tick that has handed the shard on has noted its targets as served.
                 (Cause::Shard, _) => {
                     for due in sent {
-                        let key = ledger::key(&due.target);
+                        let key = records::key(&due.target);
                         if undone.contains(&key) {
                             // There is a due minute in every interval.
                             let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
@@ -119,8 +119,10 @@ impl<S: State> Keeper<S> {
         sent: &[Due],
         now: DateTime<Utc>,
     ) -> StoreHealth {
-        let (Lasting::Yes, Some(lease)) = (self.lasting, &plan.claim) else { return StoreHealth::Sound };
-        let running: HashSet<String> = running.iter().map(|due| ledger::key(&due.target)).collect();
+        let (Durability::Durable, Some(lease)) = (self.durability, &plan.claim) else {
+            return StoreHealth::Sound;
+        };
+        let running: HashSet<String> = running.iter().map(|due| records::key(&due.target)).collect();
         let undone = left_undone(sent, report);
         let settle = |served: &mut Served| {
             served.settle_part(lease.by, |key| !running.contains(key), |key| undone.contains(key), now);
@@ -143,7 +145,7 @@ impl<S: State> Keeper<S> {
         report: &TickReport,
         now: DateTime<Utc>,
     ) -> StoreHealth {
-        if self.lasting == Lasting::No || sent.is_empty() {
+        if self.durability == Durability::Volatile || sent.is_empty() {
             return StoreHealth::Sound;
         }
         let minute = Minute::of(report.tick);
@@ -153,14 +155,14 @@ impl<S: State> Keeper<S> {
             Ok(requests) => requests,
             Err(unavailable) => {
                 trouble.met(unavailable, "requests in force are not known");
-                ledger::Requests::default()
+                records::Requests::default()
             }
         };
-        let fleet = &*ledger::with_requests(fleet, &requests, report.tick);
+        let fleet = &*records::with_requests(fleet, &requests, report.tick);
         let enough = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
             scheduled.is_some_and(|target| schedule::target(target, minute) <= due.concurrency)
-                && !undone.contains(&ledger::key(&due.target))
+                && !undone.contains(&records::key(&due.target))
         };
         let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();
         // Only what is noted of the targets: the tick of this minute may still come.
@@ -226,7 +228,7 @@ fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
                 && is_of(target, round.region, &round.function, round.qualifier.as_deref())
         })
     };
-    sent.iter().filter(|due| undone(&due.target)).map(|due| ledger::key(&due.target)).collect()
+    sent.iter().filter(|due| undone(&due.target)).map(|due| records::key(&due.target)).collect()
 }
 
 fn is_of(target: &Target, region: Region, function: &str, qualifier: Option<&str>) -> bool {

@@ -22,8 +22,8 @@ use super::tick::Due;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::later;
 use crate::domain::handed_out::{self, HandedOut, NotAdmitted, PerMinute};
-use crate::domain::ledger::{
-    self, Answered, Asked, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
+use crate::domain::records::{
+    self, Asked, Decision, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::Shard;
@@ -40,13 +40,13 @@ const RENEW_EVERY: Duration = Duration::from_secs(30);
 /// The most entries of a document that a warning names.
 const MOST_NAMED: usize = 5;
 
-/// Whether documents outlive the process. Those that do not tell nothing of what other processes have served.
+/// The lifetime of stored documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lasting {
-    /// They do.
-    Yes,
-    /// They do not.
-    No,
+pub enum Durability {
+    /// Documents outlive the process, and other processes share them.
+    Durable,
+    /// Documents end with the process.
+    Volatile,
 }
 
 /// Where rounds come from that are noted.
@@ -83,9 +83,9 @@ impl StoreHealth {
 
 /// Plans ticks with a state store.
 #[derive(Debug)]
-pub struct Keeper<S> {
+pub struct TickPlanner<S> {
     state: Arc<S>,
-    lasting: Lasting,
+    durability: Durability,
     /// The pauses as they were last read; none when they never were.
     pauses: Mutex<Option<Pauses>>,
     /// Those of this process: what there is to go by when the store does not last, or cannot be read.
@@ -154,12 +154,12 @@ impl Plan {
     }
 }
 
-impl<S: State> Keeper<S> {
+impl<S: State> TickPlanner<S> {
     /// A keeper of what is in `state`.
-    pub fn new(state: S, lasting: Lasting) -> Self {
+    pub fn new(state: S, durability: Durability) -> Self {
         Self {
             state: Arc::new(state),
-            lasting,
+            durability,
             pauses: Mutex::default(),
             shards: Mutex::default(),
             warned: AtomicBool::new(false),
@@ -173,8 +173,8 @@ impl<S: State> Keeper<S> {
     }
 
     /// Whether the store outlives the process.
-    pub fn lasting(&self) -> Lasting {
-        self.lasting
+    pub fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Plans a tick at `at`; `previous` is the schedule's firing before, `now` the own clock. What it serves is
@@ -185,7 +185,7 @@ impl<S: State> Keeper<S> {
         let deadline = Instant::now() + READ_WITHIN;
         let mut trouble = Trouble::default();
         let known = self.known(fleet, now, deadline, &mut trouble).await;
-        let fleet = &*ledger::with_requests(fleet, &known.requests, at);
+        let fleet = &*records::with_requests(fleet, &known.requests, at);
         let pauses = known.pauses.clone().unwrap_or_default();
         let mut claim = None;
         let sifted = match known.served {
@@ -230,7 +230,7 @@ impl<S: State> Keeper<S> {
         let deadline = Instant::now() + READ_WITHIN;
         let mut trouble = Trouble::default();
         let known = self.known(fleet, now, deadline, &mut trouble).await;
-        let fleet = &*ledger::with_requests(fleet, &known.requests, at);
+        let fleet = &*records::with_requests(fleet, &known.requests, at);
         let served = known.served.map(|(_, served)| served);
         let due = match (mode, &served) {
             (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
@@ -257,9 +257,9 @@ impl<S: State> Keeper<S> {
         asked: &Asked,
         now: DateTime<Utc>,
     ) -> Result<Plan, Unavailable> {
-        let ask = |requests: &mut Requests| -> Vec<Option<Answered>> {
+        let ask = |requests: &mut Requests| -> Vec<Option<Decision>> {
             let ask = |target: &&Target| {
-                Some(requests.ask(&ledger::key(target), asked, target.on_request.as_ref()?, now))
+                Some(requests.ask(&records::key(target), asked, target.on_request.as_ref()?, now))
             };
             targets.iter().map(ask).collect()
         };
@@ -279,7 +279,7 @@ impl<S: State> Keeper<S> {
                 trouble.met(unavailable, "requests shortly after this one are not one with it");
                 let most = |target: &&Target| {
                     let rule = target.on_request.as_ref()?;
-                    Some(Answered::Round(asked.concurrency.min(rule.max_concurrency)))
+                    Some(Decision::Round(asked.concurrency.min(rule.max_concurrency)))
                 };
                 targets.iter().map(most).collect()
             }
@@ -290,13 +290,13 @@ impl<S: State> Keeper<S> {
         for (target, answer) in targets.iter().zip(answers) {
             match answer {
                 None => {}
-                Some(Answered::Round(wanted) | Answered::Coalesced(wanted)) if paused(target) => {
+                Some(Decision::Round(wanted) | Decision::Coalesced(wanted)) if paused(target) => {
                     sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Paused));
                 }
-                Some(Answered::Round(concurrency)) => {
+                Some(Decision::Round(concurrency)) => {
                     sifted.due.push(Due { target: Arc::new((*target).clone()), concurrency });
                 }
-                Some(Answered::Coalesced(wanted)) => {
+                Some(Decision::Coalesced(wanted)) => {
                     sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Coalesced));
                 }
             }
@@ -307,7 +307,7 @@ impl<S: State> Keeper<S> {
     /// Notes shards that are about to be put on the bus, so that they are known to be of this warmd. When they cannot
     /// be noted they are put on the bus all the same: their receiver can probably not read the notes either.
     pub async fn hand_out(&self, shards: &[Shard], now: DateTime<Utc>) {
-        let (Lasting::Yes, Some(first)) = (self.lasting, shards.first()) else { return };
+        let (Durability::Durable, Some(first)) = (self.durability, shards.first()) else { return };
         let ids = handed_out::ids(shards);
         let note = |handed_out: &mut HandedOut| handed_out.note(&ids, now);
         let document = HandedOut::document(first.tick);
@@ -332,7 +332,7 @@ impl<S: State> Keeper<S> {
         now: DateTime<Utc>,
     ) -> Result<(), NotAdmitted> {
         let id = shard.id();
-        if self.lasting == Lasting::Yes {
+        if self.durability == Durability::Durable {
             let document = HandedOut::document(shard.tick);
             let reading = read::<HandedOut>(&*self.state, &document);
             match before(Instant::now() + READ_WITHIN, reading).await {
@@ -359,9 +359,9 @@ impl<S: State> Keeper<S> {
             return (None, StoreHealth::Sound);
         }
         let mut trouble = Trouble::default();
-        let first = match self.lasting {
-            Lasting::No => true,
-            Lasting::Yes => {
+        let first = match self.durability {
+            Durability::Volatile => true,
+            Durability::Durable => {
                 let take = |shards: &mut Shards| shards.take(id, by, now);
                 let document = Shards::document(id);
                 let taken = update(&*self.state, &document, take);
@@ -378,7 +378,7 @@ impl<S: State> Keeper<S> {
     pub async fn give_back(&self, TakenShard { id, by }: TakenShard) -> StoreHealth {
         self.shards().give_back(&id, by);
         let mut trouble = Trouble::default();
-        if self.lasting == Lasting::Yes {
+        if self.durability == Durability::Durable {
             let give_back = |shards: &mut Shards| shards.give_back(&id, by);
             let document = Shards::document(&id);
             let given = update(&*self.state, &document, give_back);
@@ -436,7 +436,7 @@ impl<S: State> Keeper<S> {
 
     /// The rounds served before; none when no state outlives the process.
     async fn served(&self, deadline: Instant) -> Result<Option<(Option<Document>, Served)>, Unavailable> {
-        if self.lasting == Lasting::No {
+        if self.durability == Durability::Volatile {
             return Ok(None);
         }
         let document = before(deadline, self.state.get(SERVED)).await?;

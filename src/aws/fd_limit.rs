@@ -22,7 +22,7 @@ pub fn raise() -> io::Result<u64> {
             setrlimit(Resource::Nofile, raised(Some(MODEST)))?;
         }
     }
-    Ok(in_force())
+    Ok(live_config())
 }
 
 /// The descriptors that pings in flight take.
@@ -36,7 +36,7 @@ pub enum Demand {
 
 /// The number of pings in flight for which the process has descriptors.
 pub fn capacity(demand: Demand) -> usize {
-    let left = in_force().saturating_sub(RESERVED);
+    let left = live_config().saturating_sub(RESERVED);
     let pings = match demand {
         Demand::PerPing(descriptors) => left / u64::from(descriptors.max(1)),
         Demand::Shared(pings) => left.saturating_mul(u64::from(pings)),
@@ -53,7 +53,7 @@ pub fn needed(pings: u32, demand: Demand) -> u64 {
     connections + RESERVED
 }
 
-fn in_force() -> u64 {
+fn live_config() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use tracing::{error, info};
 
+use super::app::App;
 use super::clock::SystemClock;
 use super::configuration::{Fingerprint, Origin, largest};
 use super::error::Failure;
-use super::wiring::World;
 use crate::aws::AwsLambda;
 use crate::config::{Loaded, Problems};
 use crate::domain::fleet::Fleet;
@@ -18,7 +18,7 @@ use crate::engine::tick::Engine;
 
 /// The configuration in force.
 #[derive(Debug)]
-pub struct InForce {
+pub struct LiveConfig {
     origin: Origin,
     state: Mutex<State>,
 }
@@ -33,13 +33,13 @@ struct State {
     /// What the files say now, when that is refused.
     refused: Option<Problems>,
     /// Since when what is in force is not what the files say.
-    behind_since: Option<DateTime<Utc>>,
+    stale_since: Option<DateTime<Utc>>,
 }
 
 impl State {
     fn new(loaded: Loaded, fingerprint: Option<Fingerprint>) -> Self {
         let attachments = loaded.attachments().to_vec();
-        Self { fleet: Arc::new(loaded.fleet), attachments, fingerprint, refused: None, behind_since: None }
+        Self { fleet: Arc::new(loaded.fleet), attachments, fingerprint, refused: None, stale_since: None }
     }
 }
 
@@ -52,7 +52,7 @@ pub enum Asked {
     Expressly,
 }
 
-impl InForce {
+impl LiveConfig {
     /// Loads the first configuration.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl InForce {
         let mut state = State::new(loaded, fingerprint);
         let now = SystemClock.now();
         let replaced = DateTime::parse_from_rfc3339(&replaced).map_or(now, |at| at.to_utc());
-        state.behind_since = Some(replaced.min(now));
+        state.stale_since = Some(replaced.min(now));
         match failure {
             Failure::Configuration(problems) => {
                 say(&problems);
@@ -107,15 +107,15 @@ impl InForce {
     }
 
     /// Since when what is in force is not what the files say, because that is refused or cannot be read.
-    pub fn behind_since(&self) -> Option<DateTime<Utc>> {
-        self.state().behind_since
+    pub fn stale_since(&self) -> Option<DateTime<Utc>> {
+        self.state().stale_since
     }
 
     /// Looks at the files, off the threads that serve pings, and takes what has changed into force. What is not
     /// sound is reported, and the old configuration stays.
-    pub async fn reload(self: Arc<Self>, asked: Asked, world: &World, engine: &Arc<Engine<AwsLambda>>) {
-        let (world, engine) = (world.clone(), Arc::clone(engine));
-        let look = move || self.reload_now(asked, &world, &engine);
+    pub async fn reload(self: Arc<Self>, asked: Asked, app: &App, engine: &Arc<Engine<AwsLambda>>) {
+        let (app, engine) = (app.clone(), Arc::clone(engine));
+        let look = move || self.reload_now(asked, &app, &engine);
         if let Err(error) = tokio::task::spawn_blocking(look).await {
             error!(%error, "the configuration was not looked at");
         }
@@ -125,7 +125,7 @@ impl InForce {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reload_now(&self, asked: Asked, world: &World, engine: &Engine<AwsLambda>) {
+    fn reload_now(&self, asked: Asked, app: &App, engine: &Engine<AwsLambda>) {
         let attachments = self.state().attachments.clone();
         let fingerprint = match self.origin.fingerprint(&attachments) {
             Ok(fingerprint) => Some(fingerprint),
@@ -134,13 +134,13 @@ impl InForce {
         let unchanged = {
             let state = self.state();
             // What is refused may be mended by a file that is not known yet, so it is looked at each time.
-            fingerprint == state.fingerprint && state.refused.is_none() && state.behind_since.is_none()
+            fingerprint == state.fingerprint && state.refused.is_none() && state.stale_since.is_none()
         };
         if unchanged && asked == Asked::ByTick {
             return;
         }
         match self.origin.load() {
-            Ok(loaded) => self.put_in_force(loaded, fingerprint, asked, world, engine),
+            Ok(loaded) => self.put_in_force(loaded, fingerprint, asked, app, engine),
             Err(problems) => self.refuse(problems, fingerprint, asked),
         }
     }
@@ -157,7 +157,7 @@ impl InForce {
         }
         state.fingerprint = fingerprint;
         state.refused = Some(problems);
-        state.behind_since.get_or_insert_with(|| SystemClock.now());
+        state.stale_since.get_or_insert_with(|| SystemClock.now());
     }
 
     fn put_in_force(
@@ -165,7 +165,7 @@ impl InForce {
         loaded: Loaded,
         fingerprint: Option<Fingerprint>,
         asked: Asked,
-        world: &World,
+        app: &App,
         engine: &Engine<AwsLambda>,
     ) {
         // Taken with the attachments that were known before: when others are named now, the next look finds a
@@ -180,7 +180,7 @@ impl InForce {
             *self.state() = new;
             return;
         }
-        match world.cap(new.fleet.limits, largest(&new.fleet)) {
+        match app.cap(new.fleet.limits, largest(&new.fleet)) {
             Ok(cap) => {
                 engine.set_max_in_flight(cap);
                 engine.set_wire(new.fleet.limits.wire);
@@ -190,12 +190,12 @@ impl InForce {
             }
             Err(failure) => {
                 let mut state = self.state();
-                if state.behind_since.is_none() || asked == Asked::Expressly {
+                if state.stale_since.is_none() || asked == Asked::Expressly {
                     error!("{failure}");
                     error!("the new configuration is refused; the old one stays in force");
                 }
                 state.fingerprint = new.fingerprint;
-                state.behind_since.get_or_insert_with(|| SystemClock.now());
+                state.stale_since.get_or_insert_with(|| SystemClock.now());
             }
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::ledger::Pause;
+use crate::domain::records::Pause;
 use crate::domain::tick::{TickReport, Unfinished, UnfinishedReason, Verdict};
 use crate::engine::state::{Directory, Document, Memory, NotPut, Version};
 
@@ -54,14 +54,14 @@ fn names(plan: &Plan) -> Vec<&str> {
     plan.due.iter().map(|due| due.target.label.as_str()).collect()
 }
 
-async fn plan<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
-    keeper.plan(&fleet(), at(time), Minute::of(at(time)).plus(-1), at(time)).await
+async fn plan<S: State>(planner: &TickPlanner<S>, time: &str) -> Plan {
+    planner.plan(&fleet(), at(time), Minute::of(at(time)).plus(-1), at(time)).await
 }
 
 /// A tick whose rounds all ended at once.
-async fn tick<S: State>(keeper: &Keeper<S>, time: &str) -> Plan {
-    let plan = plan(keeper, time).await;
-    let _ = keeper.note(&plan, &plan.due, &report(time, Vec::new()), SCHEDULE, at(time)).await;
+async fn tick<S: State>(planner: &TickPlanner<S>, time: &str) -> Plan {
+    let plan = plan(planner, time).await;
+    let _ = planner.note(&plan, &plan.due, &report(time, Vec::new()), SCHEDULE, at(time)).await;
     plan
 }
 
@@ -78,52 +78,52 @@ fn report(time: &str, unfinished: Vec<Unfinished>) -> TickReport {
 
 #[tokio::test]
 async fn a_minute_is_claimed_and_what_was_left_undone_is_late() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let first = plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let first = plan(&planner, "09:00:00").await;
     assert_eq!(names(&first), ["a", "b"]);
-    assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery of the same minute");
+    assert_eq!(names(&plan(&planner, "09:00:00").await), [""; 0], "another delivery of the same minute");
     let left = |index: usize, reason| Unfinished::new(&first.due[index].target, 2, reason);
     let unfinished = vec![left(0, UnfinishedReason::Deadline), left(1, UnfinishedReason::InFlight)];
-    let _ = keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:00:10")).await;
-    let second = plan(&keeper, "09:01:00").await;
+    let _ = planner.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:00:10")).await;
+    let second = plan(&planner, "09:01:00").await;
     assert_eq!(names(&second), ["a"], "it is late; the other one is in flight, and was served");
-    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a", "b"]);
+    assert_eq!(names(&plan(&planner, "09:05:00").await), ["a", "b"]);
 }
 
 #[tokio::test]
 async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let first = plan(&keeper, "09:04:50").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let first = plan(&planner, "09:04:50").await;
     assert_eq!(names(&first), [""; 0]);
-    let first = plan(&keeper, "09:05:00").await;
+    let first = plan(&planner, "09:05:00").await;
     let unfinished = vec![Unfinished::new(&first.due[1].target, 2, UnfinishedReason::InFlight)];
-    let _ = keeper.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
-    let busy = tick(&keeper, "09:10:00").await;
+    let _ = planner.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
+    let busy = tick(&planner, "09:10:00").await;
     assert_eq!((names(&busy), busy.skipped[0].skipped), (vec!["a"], Some(Skipped::InFlight)));
-    assert_eq!(names(&plan(&keeper, "09:11:00").await), ["b"], "and made up for then");
+    assert_eq!(names(&plan(&planner, "09:11:00").await), ["b"], "and made up for then");
 }
 
 #[tokio::test]
 async fn a_ping_released_at_the_end_of_a_long_tick_may_run_for_as_long() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let first = plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let first = plan(&planner, "09:00:00").await;
     let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
-    let _ = keeper.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:14:15")).await;
-    assert_eq!(names(&tick(&keeper, "09:15:00").await), ["b"]);
-    assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
+    let _ = planner.note(&first, &first.due, &report("09:00:00", unfinished), SCHEDULE, at("09:14:15")).await;
+    assert_eq!(names(&tick(&planner, "09:15:00").await), ["b"]);
+    assert_eq!(names(&plan(&planner, "09:16:00").await), ["a"]);
 }
 
 #[tokio::test]
 async fn looking_notes_nothing_and_pauses_are_those_of_now() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    plan(&planner, "09:00:00").await;
     let pause = Pause { until: at("09:10:00"), reason: "migration".to_owned() };
     let change = |pauses: &mut Pauses| {
         pauses.functions.insert("a".to_owned(), pause.clone());
     };
-    update(keeper.state(), PAUSES, change).await.unwrap();
+    update(planner.state(), PAUSES, change).await.unwrap();
     let look = async |mode, time: &str| {
-        let looked = keeper.look(&fleet(), mode, at(time), at("09:07:00")).await;
+        let looked = planner.look(&fleet(), mode, at(time), at("09:07:00")).await;
         (names(&looked).join(" "), looked.skipped.len())
     };
     let late = Mode::DueSince(Minute::of(at("09:06:00")));
@@ -136,52 +136,52 @@ async fn looking_notes_nothing_and_pauses_are_those_of_now() {
 
 #[tokio::test]
 async fn what_a_shard_leaves_undone_is_late_too() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let tick = tick(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let tick = tick(&planner, "09:00:00").await;
     let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
-    let _ = keeper
+    let _ = planner
         .note(&Plan::default(), &tick.due, &report("09:00:00", undone), Cause::Shard, at("09:01:00"))
         .await;
-    assert_eq!(names(&plan(&keeper, "09:02:00").await), ["a"]);
+    assert_eq!(names(&plan(&planner, "09:02:00").await), ["a"]);
 }
 
 #[tokio::test]
 async fn pings_of_a_late_shard_are_left_alone_from_when_they_were_sent() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let first = tick(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let first = tick(&planner, "09:00:00").await;
     let unfinished = vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::InFlight)];
     // The second attempt at rounds of 09:00 began a quarter of an hour later, and was over at once.
     let late = report("09:00:00", unfinished);
-    let _ = keeper.note(&Plan::default(), &first.due, &late, Cause::Shard, at("09:14:30")).await;
-    assert_eq!(names(&tick(&keeper, "09:15:00").await), ["b"]);
-    assert_eq!(names(&plan(&keeper, "09:16:00").await), ["a"]);
+    let _ = planner.note(&Plan::default(), &first.due, &late, Cause::Shard, at("09:14:30")).await;
+    assert_eq!(names(&tick(&planner, "09:15:00").await), ["b"]);
+    assert_eq!(names(&plan(&planner, "09:16:00").await), ["a"]);
 }
 
 #[tokio::test]
 async fn what_another_tick_has_served_since_is_not_taken_back() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let first = plan(&keeper, "09:00:00").await;
-    assert_eq!(names(&tick(&keeper, "09:05:00").await), ["a", "b"]);
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let first = plan(&planner, "09:00:00").await;
+    assert_eq!(names(&tick(&planner, "09:05:00").await), ["a", "b"]);
     let undone = || vec![Unfinished::new(&first.due[0].target, 2, UnfinishedReason::Deadline)];
     let nothing = Plan::default();
     for (plan, cause) in [(&first, SCHEDULE), (&nothing, Cause::Shard)] {
-        let _ = keeper.note(plan, &first.due, &report("09:00:00", undone()), cause, at("09:05:30")).await;
+        let _ = planner.note(plan, &first.due, &report("09:00:00", undone()), cause, at("09:05:30")).await;
     }
     // An operator's tick in the minute of one that has served its targets.
     let asked = report("09:05:20", undone());
-    let _ = keeper.note(&nothing, &first.due, &asked, Cause::Asked, at("09:05:30")).await;
-    assert_eq!(names(&plan(&keeper, "09:06:00").await), [""; 0]);
+    let _ = planner.note(&nothing, &first.due, &asked, Cause::Asked, at("09:05:30")).await;
+    assert_eq!(names(&plan(&planner, "09:06:00").await), [""; 0]);
 }
 
 #[tokio::test]
 async fn only_ticks_of_the_schedule_are_ticks() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
     let fleet = fleet();
-    let tick = plan(&keeper, "09:00:00").await;
+    let tick = plan(&planner, "09:00:00").await;
     let unfinished = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::TooLarge)];
     let scheduled = TickReport { config: Some("cafe".to_owned()), ..report("09:00:00", unfinished) };
     let behind = Cause::Schedule { config_behind_since: Some(at("08:00:00")) };
-    let _ = keeper.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
+    let _ = planner.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
     let rounds = |reached| {
         let round = RoundRecord::skipped(&fleet.targets[0], 2, Skipped::Paused);
         vec![RoundRecord { skipped: None, verdict: Verdict::Short, reached: Some(reached), ..round }]
@@ -193,11 +193,11 @@ async fn only_ticks_of_the_schedule_are_ticks() {
         ..report(time, Vec::new())
     };
     let nothing = Plan::default();
-    let _ = keeper.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
+    let _ = planner.note(&nothing, &tick.due, &other("09:00:00", 1), Cause::Shard, at("09:02:00")).await;
     let asked = Plan::default();
-    let _ = keeper.note_request(&fleet, &asked, &tick.due, &other("09:03:00", 1), at("09:03:00")).await;
-    let _ = keeper.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
-    let status = status(keeper.state()).await.unwrap();
+    let _ = planner.note_request(&fleet, &asked, &tick.due, &other("09:03:00", 1), at("09:03:00")).await;
+    let _ = planner.note(&nothing, &tick.due, &other("17:00:00", 2), Cause::Asked, at("09:04:00")).await;
+    let status = status(planner.state()).await.unwrap();
     assert_eq!((status.tick, status.duration_ms, status.unfinished), (Some(at("09:00:00")), 1, 1));
     assert_eq!((status.config.as_deref(), status.config_behind_since), (Some("cafe"), Some(at("08:00:00"))));
     let last = &status.targets["a eu-west-2"];
@@ -206,8 +206,8 @@ async fn only_ticks_of_the_schedule_are_ticks() {
 
 #[tokio::test]
 async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    let (fleet, tick) = (fleet(), plan(&keeper, "09:00:00").await);
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    let (fleet, tick) = (fleet(), plan(&planner, "09:00:00").await);
     let round = |index: usize, reached| RoundRecord {
         skipped: None,
         verdict: Verdict::Short,
@@ -216,14 +216,14 @@ async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
     };
     let told = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
     let handed_on = vec![Unfinished::new(&fleet.targets[1], 2, UnfinishedReason::HandedOn)];
-    let planner = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
-    let _ = keeper.note(&tick, &tick.due, &planner, SCHEDULE, at("09:05:01")).await;
-    let before: Status = read(keeper.state(), STATUS).await.unwrap();
+    let whole = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
+    let _ = planner.note(&tick, &tick.due, &whole, SCHEDULE, at("09:05:01")).await;
+    let before: Status = read(planner.state(), STATUS).await.unwrap();
     // Late, and older than what the planner has told of the same target.
     let shard = told("09:04:00", vec![round(1, 2), round(0, 2)]);
-    let _ = keeper.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
-    assert_eq!(read::<Status>(keeper.state(), STATUS).await.unwrap(), before, "another document");
-    let status = status(keeper.state()).await.unwrap();
+    let _ = planner.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
+    assert_eq!(read::<Status>(planner.state(), STATUS).await.unwrap(), before, "another document");
+    let status = status(planner.state()).await.unwrap();
     let reached = |key: &str| status.targets[key].reached;
     assert_eq!((reached("a eu-west-2"), reached("b eu-west-2")), (Some(1), Some(2)));
     assert_eq!((status.tick, status.unfinished), (Some(at("09:05:00")), 0));
@@ -231,45 +231,45 @@ async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
 
 #[tokio::test]
 async fn paused_targets_are_skipped_and_served_at_once_when_resumed() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    plan(&planner, "09:00:00").await;
     let pause = Pause { until: at("09:07:00"), reason: "migration".to_owned() };
     let change = |pauses: &mut Pauses| {
         pauses.functions.insert("a".to_owned(), pause.clone());
     };
-    update(keeper.state(), PAUSES, change).await.unwrap();
-    let paused = tick(&keeper, "09:05:00").await;
+    update(planner.state(), PAUSES, change).await.unwrap();
+    let paused = tick(&planner, "09:05:00").await;
     assert_eq!((names(&paused), paused.skipped[0].skipped), (vec!["b"], Some(Skipped::Paused)));
     let targets = fleet();
     let asked = Asked { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
-    let request = keeper.request(&[&targets.targets[0]], &asked, asked.at).await.unwrap();
+    let request = planner.request(&[&targets.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!((request.due.len(), request.skipped[0].skipped), (0, Some(Skipped::Paused)));
-    assert_eq!(names(&plan(&keeper, "09:07:00").await), ["a"]);
+    assert_eq!(names(&plan(&planner, "09:07:00").await), ["a"]);
 }
 
 #[tokio::test]
 async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    plan(&planner, "09:00:00").await;
     let fleet = fleet();
     for (index, concurrency) in [(0, 1), (1, 2)] {
         let asked = Asked { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
-        let request = keeper.request(&[&fleet.targets[index]], &asked, asked.at).await.unwrap();
+        let request = planner.request(&[&fleet.targets[index]], &asked, asked.at).await.unwrap();
         assert_eq!(request.due.len(), 1);
-        let _ = keeper
+        let _ = planner
             .note_request(&fleet, &request, &request.due, &report("09:05:01", Vec::new()), at("09:05:01"))
             .await;
     }
-    assert_eq!(names(&plan(&keeper, "09:05:00").await), ["a"], "b has as many as the schedule wants");
+    assert_eq!(names(&plan(&planner, "09:05:00").await), ["a"], "b has as many as the schedule wants");
 }
 
 #[tokio::test]
 async fn without_a_lasting_store_the_schedule_alone_decides() {
-    let keeper = Keeper::new(Memory::default(), Lasting::No);
+    let planner = TickPlanner::new(Memory::default(), Durability::Volatile);
     for _ in 0..2 {
-        assert_eq!(names(&plan(&keeper, "09:00:00").await), ["a", "b"]);
+        assert_eq!(names(&plan(&planner, "09:00:00").await), ["a", "b"]);
     }
-    assert_eq!(names(&plan(&keeper, "09:01:00").await), [""; 0]);
+    assert_eq!(names(&plan(&planner, "09:01:00").await), [""; 0]);
 }
 
 /// A store whose first answer to a write is lost: the client sends it again, and is told that it has changed.
@@ -290,13 +290,13 @@ impl State for Forgetful {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_of_which_the_answer_was_lost_is_one_s_own() {
-    let keeper = Keeper::new(Forgetful::default(), Lasting::Yes);
-    let tick = plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Forgetful::default(), Durability::Durable);
+    let tick = plan(&planner, "09:00:00").await;
     assert_eq!(names(&tick), ["a", "b"]);
-    assert_eq!(names(&plan(&keeper, "09:00:00").await), [""; 0], "another delivery");
+    assert_eq!(names(&plan(&planner, "09:00:00").await), [""; 0], "another delivery");
     let undone = vec![Unfinished::new(&tick.due[0].target, 2, UnfinishedReason::Deadline)];
-    let _ = keeper.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
-    assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"]);
+    let _ = planner.note(&tick, &tick.due, &report("09:00:00", undone), SCHEDULE, at("09:00:10")).await;
+    assert_eq!(names(&plan(&planner, "09:01:00").await), ["a"]);
 }
 
 /// A store that is away.
@@ -314,21 +314,21 @@ impl State for Away {
 
 #[tokio::test]
 async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
-    let keeper = Keeper::new(Away, Lasting::Yes);
-    let tick = plan(&keeper, "09:00:00").await;
+    let planner = TickPlanner::new(Away, Durability::Durable);
+    let tick = plan(&planner, "09:00:00").await;
     assert_eq!(names(&tick), ["a", "b"]);
-    let _ = keeper.note(&tick, &tick.due, &report("09:00:00", Vec::new()), SCHEDULE, at("09:00:01")).await;
-    assert!(keeper.take_shard("a1", at("09:00:00")).await.0.is_some(), "a shard is served");
+    let _ = planner.note(&tick, &tick.due, &report("09:00:00", Vec::new()), SCHEDULE, at("09:00:01")).await;
+    assert!(planner.take_shard("a1", at("09:00:00")).await.0.is_some(), "a shard is served");
     assert!(
-        keeper.take_shard("a1", at("09:00:01")).await.0.is_none(),
+        planner.take_shard("a1", at("09:00:01")).await.0.is_none(),
         "and not twice by the same environment"
     );
     let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
     let fleet = fleet();
-    let round = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    let round = planner.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!((names(&round), round.health), (vec!["a"], StoreHealth::Unavailable), "it needs no store");
     let asked = Asked { keep_for: Some(Duration::from_secs(60)), ..asked };
-    let kept = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await;
+    let kept = planner.request(&[&fleet.targets[0]], &asked, asked.at).await;
     assert!(kept.is_err(), "it could not be kept");
 }
 
@@ -369,18 +369,19 @@ async fn a_hung_store_delays_a_tick_by_three_seconds_and_pauses_stay_known() {
     let folder = tempfile::tempdir().unwrap();
     let hangs = Arc::new(AtomicBool::new(false));
     let slow = || Slow { store: Directory::new(folder.path()), hangs: Arc::clone(&hangs) };
-    let (keeper, started_late) = (Keeper::new(slow(), Lasting::Yes), Keeper::new(slow(), Lasting::Yes));
+    let (planner, started_late) =
+        (TickPlanner::new(slow(), Durability::Durable), TickPlanner::new(slow(), Durability::Durable));
     update(&Directory::new(folder.path()), PAUSES, pause_a).await.unwrap();
-    let took = async |keeper: &Keeper<Slow>, time: &str| {
+    let took = async |planner: &TickPlanner<Slow>, time: &str| {
         let started = Instant::now();
-        let plan = plan(keeper, time).await;
+        let plan = plan(planner, time).await;
         (names(&plan).join(" "), plan.health, started.elapsed().as_secs(), plan.pauses_unknown)
     };
     // One second for three documents side by side, and one for the claim.
-    assert_eq!(took(&keeper, "09:00:00").await, ("b".to_owned(), StoreHealth::Sound, 2, false));
+    assert_eq!(took(&planner, "09:00:00").await, ("b".to_owned(), StoreHealth::Sound, 2, false));
     hangs.store(true, Ordering::Relaxed);
     let without = ("b".to_owned(), StoreHealth::Unavailable, 3, false);
-    assert_eq!(took(&keeper, "09:05:00").await, without, "the pauses as they were read before");
+    assert_eq!(took(&planner, "09:05:00").await, without, "the pauses as they were read before");
     let never = ("a b".to_owned(), StoreHealth::Unavailable, 3, true);
     assert_eq!(took(&started_late, "09:05:00").await, never, "a process that has never read them");
     let started = Instant::now();
@@ -394,20 +395,20 @@ async fn a_hung_store_delays_a_tick_by_three_seconds_and_pauses_stay_known() {
 #[tokio::test]
 async fn a_tick_that_did_not_know_the_pauses_says_so_in_the_status() {
     let folder = tempfile::tempdir().unwrap();
-    let keeper = Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let planner = TickPlanner::new(Directory::new(folder.path()), Durability::Durable);
     std::fs::write(folder.path().join("pauses.1.json"), "not json").unwrap();
-    let first = tick(&keeper, "09:00:00").await;
+    let first = tick(&planner, "09:00:00").await;
     assert_eq!((names(&first), first.health), (vec!["a", "b"], StoreHealth::Unavailable));
-    assert!(status(keeper.state()).await.unwrap().pauses_unknown);
+    assert!(status(planner.state()).await.unwrap().pauses_unknown);
     std::fs::remove_file(folder.path().join("pauses.1.json")).unwrap();
-    assert_eq!(tick(&keeper, "09:05:00").await.health, StoreHealth::Sound);
-    assert!(!status(keeper.state()).await.unwrap().pauses_unknown);
+    assert_eq!(tick(&planner, "09:05:00").await.health, StoreHealth::Sound);
+    assert!(!status(planner.state()).await.unwrap().pauses_unknown);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_lives_as_long_as_its_process_and_is_taken_over_then() {
     let folder = tempfile::tempdir().unwrap();
-    let process = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let process = || TickPlanner::new(Directory::new(folder.path()), Durability::Durable);
     let (one, two) = (process(), process());
     let running = plan(&one, "09:00:00").await;
     assert_eq!(names(&running), ["a", "b"]);
@@ -423,10 +424,10 @@ async fn a_claim_lives_as_long_as_its_process_and_is_taken_over_then() {
 
 #[tokio::test]
 async fn pauses_are_judged_by_the_own_clock() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-    update(keeper.state(), PAUSES, pause_a).await.unwrap();
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+    update(planner.state(), PAUSES, pause_a).await.unwrap();
     let previous = Minute::of(at("10:00:00"));
-    let early = keeper.plan(&fleet(), at("10:00:20"), previous.plus(-1), at("09:59:50")).await;
+    let early = planner.plan(&fleet(), at("10:00:20"), previous.plus(-1), at("09:59:50")).await;
     assert_eq!(
         (names(&early), early.skipped.len()),
         (vec!["b"], 1),
@@ -434,20 +435,20 @@ async fn pauses_are_judged_by_the_own_clock() {
     );
     let targets = fleet();
     let asked = Asked { at: at("10:00:20"), concurrency: 1, keep_for: None, reason: None };
-    let request = keeper.request(&[&targets.targets[0]], &asked, at("09:59:50")).await.unwrap();
+    let request = planner.request(&[&targets.targets[0]], &asked, at("09:59:50")).await.unwrap();
     assert_eq!(request.skipped[0].skipped, Some(Skipped::Paused));
 }
 
 #[tokio::test]
 async fn a_clock_that_was_a_day_ahead_stops_nothing() {
-    let keeper = Keeper::new(Memory::default(), Lasting::Yes);
+    let planner = TickPlanner::new(Memory::default(), Durability::Durable);
     let tomorrow = at("09:00:00") + TimeDelta::days(1);
-    let ahead = keeper.plan(&fleet(), tomorrow, Minute::of(tomorrow).plus(-1), tomorrow).await;
+    let ahead = planner.plan(&fleet(), tomorrow, Minute::of(tomorrow).plus(-1), tomorrow).await;
     let tick = TickReport { tick: tomorrow, ..report("09:00:00", Vec::new()) };
-    let _ = keeper.note(&ahead, &ahead.due, &tick, SCHEDULE, tomorrow).await;
-    assert_eq!(names(&self::tick(&keeper, "09:05:00").await), ["a", "b"]);
-    assert_eq!(names(&self::tick(&keeper, "09:05:00").await), [""; 0], "repaired");
-    assert_eq!(status(keeper.state()).await.unwrap().tick, Some(at("09:05:00")));
+    let _ = planner.note(&ahead, &ahead.due, &tick, SCHEDULE, tomorrow).await;
+    assert_eq!(names(&self::tick(&planner, "09:05:00").await), ["a", "b"]);
+    assert_eq!(names(&self::tick(&planner, "09:05:00").await), [""; 0], "repaired");
+    assert_eq!(status(planner.state()).await.unwrap().tick, Some(at("09:05:00")));
 }
 
 #[tokio::test]
@@ -465,22 +466,22 @@ async fn a_document_that_has_grown_too_large_is_repaired() {
     let document = serde_json::json!({ "targets": targets }).to_string();
     assert!(document.len() > 16_000_000);
     std::fs::write(folder.path().join("requests.1.json"), document).unwrap();
-    let keeper = Keeper::new(state.clone(), Lasting::Yes);
+    let planner = TickPlanner::new(state.clone(), Durability::Durable);
     let asked =
         Asked { at: at("09:00:00"), concurrency: 1, keep_for: Some(Duration::from_secs(60)), reason: None };
     let fleet = fleet();
-    let kept = keeper.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    let kept = planner.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!(names(&kept), ["a"]);
     let requests: Requests = read(&state, REQUESTS).await.unwrap();
     assert!(requests.targets.contains_key("a eu-west-2") && !requests.targets.contains_key("f00 eu-west-2"));
     let bytes = state.get(REQUESTS).await.unwrap().unwrap().bytes.len();
-    assert!(bytes <= ledger::MOST_BYTES && bytes > ledger::MOST_BYTES / 2, "{bytes}");
+    assert!(bytes <= records::MOST_BYTES && bytes > records::MOST_BYTES / 2, "{bytes}");
 }
 
 #[tokio::test]
 async fn a_shard_is_taken_on_once_by_all_environments_together() {
     let folder = tempfile::tempdir().unwrap();
-    let environment = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let environment = || TickPlanner::new(Directory::new(folder.path()), Durability::Durable);
     let (one, two) = (environment(), environment());
     let (first, second) =
         tokio::join!(one.take_shard("a1", at("09:00:00")), two.take_shard("a1", at("09:00:00")));
@@ -496,17 +497,17 @@ async fn a_shard_is_taken_on_once_by_all_environments_together() {
 
 #[tokio::test]
 async fn without_a_store_an_environment_knows_its_own_shards() {
-    let keeper = Keeper::new(Memory::default(), Lasting::No);
-    let taken = keeper.take_shard("a1", at("09:00:00")).await.0.unwrap();
-    assert!(keeper.take_shard("a1", at("09:00:01")).await.0.is_none());
-    let _ = keeper.give_back(taken).await;
-    assert!(keeper.take_shard("a1", at("09:00:02")).await.0.is_some());
+    let planner = TickPlanner::new(Memory::default(), Durability::Volatile);
+    let taken = planner.take_shard("a1", at("09:00:00")).await.0.unwrap();
+    assert!(planner.take_shard("a1", at("09:00:01")).await.0.is_none());
+    let _ = planner.give_back(taken).await;
+    assert!(planner.take_shard("a1", at("09:00:02")).await.0.is_some());
 }
 
 #[tokio::test]
 async fn a_shard_is_admitted_when_it_was_handed_out() {
     let folder = tempfile::tempdir().unwrap();
-    let environment = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
+    let environment = || TickPlanner::new(Directory::new(folder.path()), Durability::Durable);
     let shard =
         |attempt| Shard { tick: at("09:00:00"), config: None, attempt, run: None, rounds: Vec::new() };
     let fleet = fleet();
@@ -525,7 +526,7 @@ async fn a_shard_is_admitted_when_it_was_handed_out() {
         );
     }
     // A store that is away: what a tick may need, in every minute.
-    let away = Keeper::new(Away, Lasting::Yes);
+    let away = TickPlanner::new(Away, Durability::Durable);
     assert_eq!(away.admit_shard(&shard(1), &fleet, at("09:00:02")).await, Ok(()));
     assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:00:03")).await, Err(NotAdmitted::TooMany(1)));
     assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:01:00")).await, Ok(()));
@@ -536,14 +537,14 @@ async fn a_shard_is_admitted_when_it_was_handed_out() {
 #[tokio::test]
 async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let process = || Keeper::new(Directory::new(folder.path()), Lasting::Yes);
-    let (keeper, other) = (process(), process());
-    let first = plan(&keeper, "09:00:00").await;
+    let process = || TickPlanner::new(Directory::new(folder.path()), Durability::Durable);
+    let (planner, other) = (process(), process());
+    let first = plan(&planner, "09:00:00").await;
     assert_eq!(names(&first), ["a", "b"]);
 
     // Both are in flight: a process that looks five minutes later, and finds the lease renewed, sends nothing.
     let renew = |served: &mut Served| served.renew(first.claim.as_ref().unwrap().by, at("09:04:30"));
-    update(keeper.state(), SERVED, renew).await.unwrap();
+    update(planner.state(), SERVED, renew).await.unwrap();
     let busy = plan(&other, "09:05:00").await;
     assert_eq!((names(&busy).len(), busy.skipped.len()), (0, 2));
     assert!(busy.skipped.iter().all(|round| round.skipped == Some(Skipped::InFlight)));
@@ -552,7 +553,7 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
     let running = first.due[1..].to_vec();
     let part = report("09:00:00", Vec::new());
     assert_eq!(
-        keeper.note_part(&first, &running, &part, &first.due, at("09:05:10")).await,
+        planner.note_part(&first, &running, &part, &first.due, at("09:05:10")).await,
         StoreHealth::Sound
     );
     let free = plan(&other, "09:05:15").await;
@@ -565,7 +566,7 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
     let mut round = RoundRecord::skipped(&first.due[1].target, 2, Skipped::Served);
     (round.skipped, round.quiet_for) = (None, Some(Duration::from_secs(240)));
     unanswered.rounds.push(round);
-    let _ = keeper.note(&first, &first.due, &unanswered, SCHEDULE, at("09:06:20")).await;
+    let _ = planner.note(&first, &first.due, &unanswered, SCHEDULE, at("09:06:20")).await;
     let later = plan(&other, "09:10:00").await;
     assert_eq!(names(&later), ["a"]);
     let _ = other.note(&later, &later.due, &report("09:10:00", Vec::new()), SCHEDULE, at("09:10:01")).await;
@@ -576,11 +577,11 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
 #[tokio::test(start_paused = true)]
 async fn a_round_without_room_is_due_again() {
     for skipped in [Skipped::InFlight, Skipped::NoRoom] {
-        let keeper = Keeper::new(Memory::default(), Lasting::Yes);
-        let first = plan(&keeper, "09:00:00").await;
+        let planner = TickPlanner::new(Memory::default(), Durability::Durable);
+        let first = plan(&planner, "09:00:00").await;
         let mut ended = report("09:00:00", Vec::new());
         ended.rounds.push(RoundRecord::skipped(&first.due[0].target, 2, skipped));
-        let _ = keeper.note(&first, &first.due, &ended, SCHEDULE, at("09:00:10")).await;
-        assert_eq!(names(&plan(&keeper, "09:01:00").await), ["a"], "{skipped:?}");
+        let _ = planner.note(&first, &first.due, &ended, SCHEDULE, at("09:00:10")).await;
+        assert_eq!(names(&plan(&planner, "09:01:00").await), ["a"], "{skipped:?}");
     }
 }
