@@ -200,7 +200,8 @@ fn every_setting_of_the_lambda_is_described_in_the_template() {
         previous = line;
     }
     // Only what `Settings` reads: the names are in no other file.
-    let code = include_str!("../src/cli/lambda/settings.rs").split("#[cfg(test)]").next().unwrap();
+    let code = read("src/cli/lambda/settings.rs");
+    let code = code.split("#[cfg(test)]").next().unwrap();
     let mut read: Vec<&str> = code.split('"').filter(|text| text.starts_with("WARMD_")).collect();
     read.retain(|name| name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'));
     read.sort_unstable();
