@@ -1,8 +1,33 @@
-//! The Lambda itself: `cargo bench --bench lambda`.
+//! Measures the Lambda function, the program `bootstrap`: `cargo bench --bench lambda`.
 //!
-//! Its weight: process start → first GET next, resident memory then and after a tick of 1,000 pings, the binary's
-//! size. A round over TLS with each value of `limits.http`, on the whole machine and on a seventh of a core. And a fleet
-//! of 10,000 functions of five environments, spread over its instances.
+//! Its weight: the time from the start of the process to its first request for an event, resident memory then and after
+//! a tick of 1,000 pings, and the size of the binary. A round over TLS with each value of `limits.http`, with the whole
+//! machine and with a seventh of a core. And a fleet of 10,000 functions with five environments each, spread over
+//! several instances.
+//!
+//! # Results
+//!
+//! Two cores that the function and the emulator share, Linux x86-64, Rust 1.95.
+//!
+//! The first request for an event comes 3.7 ms after the start, with 14 MB resident, and 39 MB after a tick of 1,000
+//! pings over plain HTTP. The binary has 18.8 MB, 7.3 MB as a package.
+//!
+//! 100 pings over TLS to a handler of 2 ms: the first round of a process, the next at once, and one after six seconds.
+//! Medians of seven processes, in ms; all rounds reached 100 of 100:
+//!
+//! ```text
+//!                               arrival spread           tick                     hold
+//! CPU             limits.http   first  next  after 6 s   first  next  after 6 s   first  next  after 6 s
+//! all             auto            1.4   1.6        1.0     110   109         18     100   100         10
+//! all             http1           3.4   2.3        4.0     141   107         42     100   100         10
+//! 1/7 of a core   auto            1.3   1.2        1.0     126   108         17     100   100         10
+//! 1/7 of a core   http1           2.5   1.2       34.4     326   106        156     100   100         36
+//! ```
+//!
+//! 10,000 functions of five environments with `max_in_flight: 500`: the first environment, which starts with that
+//! configuration in 152 ms, plans, puts 99 shards on the bus and serves its own share in 554 ms. Of the 100
+//! invocations, one after the other here, the median takes 519 ms and the longest 554 ms. All 50,000 environments are
+//! proven.
 
 #[path = "../lambda/support.rs"]
 mod support;
