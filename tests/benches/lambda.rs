@@ -4,7 +4,7 @@
 //! size. A round over TLS with each value of `limits.http`, on the whole machine and on a seventh of a core. And a fleet
 //! of 10,000 functions of five environments, spread over its instances.
 
-#[path = "../lambda/support.rs"]
+#[path = "../cli/lambda/support.rs"]
 mod support;
 
 #[path = "quota.rs"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use warmd::emulator::{Profile, Scenario};
 
-use crate::support::{Setting, Stage, now, request, scheduled};
+use super::support::{Setting, Stage, now, request, scheduled};
 
 const FLEET: &str = "
 version: 1

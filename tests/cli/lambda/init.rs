@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
 use warmd::engine::ports::{Condition, Objects};
 
-use crate::support::{Setting, Stage, now, scheduled};
+use super::support::{Setting, Stage, now, scheduled};
 
 const SOUND: &str = "version: 1\nfunctions: {}\n";
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use warmd::emulator::Scenario;
 
-use crate::support::{Setting, Stage, now, request, scheduled};
+use super::support::{Setting, Stage, now, request, scheduled};
 
 const FLEET: &str = r#"
 version: 1
