@@ -5,6 +5,7 @@ mod check;
 mod cost;
 mod daemon;
 mod deploy;
+mod examples;
 mod handlers;
 mod hostile;
 mod kills;
