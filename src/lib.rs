@@ -1,7 +1,7 @@
 //! warmd keeps AWS Lambda functions warm: N dummy invocations at once, so that they overlap and hit distinct
 //! execution environments; proof of how many were reached; and a record of what that cost.
 //!
-//! Rooms, ground floor first. Imports point down only (`tests/rooms.rs` keeps that):
+//! Rooms, ground floor first. Imports point down only (`tests/cli/rooms.rs` keeps that):
 //!
 //! ```text
 //! cli, bin ──▶ aws ──▶ engine ──▶ domain

@@ -1,7 +1,7 @@
 //! Handler snippets: what a function needs to know warmd's pings. `warmd handler LANGUAGE` prints one.
 //!
 //! Each holds for the time that a ping asks for, answers with an id of the environment that was made on its first
-//! invocation, and hands every other event on untouched. `tests/handlers.rs` runs them.
+//! invocation, and hands every other event on untouched. `tests/cli/handlers.rs` runs them.
 
 use clap::ValueEnum;
 

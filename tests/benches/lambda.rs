@@ -29,7 +29,7 @@
 //! invocations, one after the other here, the median takes 519 ms and the longest 554 ms. All 50,000 environments are
 //! proven.
 
-#[path = "../lambda/support.rs"]
+#[path = "../cli/lambda/support.rs"]
 mod support;
 
 #[path = "quota.rs"]

@@ -28,7 +28,7 @@ fn the_examples_are_sound() {
       FUNCTION                                                               REGION        UP TO  EVERY  PROTOCOL  S3 PER COLD START  WINDOWS
       checkout-api:live                                                      eu-west-2         2     5m  warmd                              1
       nlp-by-ping                                                            us-east-1        10    12m  warmd                              1
-      nlp-inference:live                                                     eu-west-2        10     5m  warmd                220 MB        1
+      nlp-inference:live                                                     eu-west-2        10     5m  warmd                220 MB        2
       nlp-inference:live                                                     us-east-1        10     5m  warmd                220 MB        2
       storefront-ssr:live                                                    eu-west-1        26     5m  opennext                           4
       thumbnails                                                             eu-west-1        10     5m  warmd                              1

@@ -1,14 +1,23 @@
-//! The built binary, end to end: exit codes, both streams, JSON keys, signals. No sleeps: tests wait for lines.
+//! The built binaries, end to end: exit codes, both streams, JSON keys, signals. No sleeps: tests wait for lines.
+//! Beside them, tests of the files that ship: the README, the template, the handler snippets, the sources.
 
 mod check;
 mod cost;
 mod daemon;
 mod deploy;
+mod examples;
+mod handlers;
 mod hostile;
 mod kills;
+mod lambda;
 mod live;
+#[cfg(target_os = "linux")]
+mod memory;
 mod pipes;
 mod plan;
+mod readme;
+mod rooms;
 mod run;
 mod state;
 mod support;
+mod template;

@@ -24,7 +24,7 @@ fn the_examples_are_one_fleet() {
     assert_snapshot!(lines, @r#"
     checkout-api:live eu-west-2: windows[0] ×2
     nlp-by-ping us-east-1: windows[0] ×10
-    nlp-inference:live eu-west-2: london-office ×10
+    nlp-inference:live eu-west-2: london-office ×10, windows[3] ×2
     nlp-inference:live us-east-1: windows[1] ×4, windows[2] ×2
     storefront-ssr:live eu-west-1: windows[0] ×5, windows[1] ×15, windows[2] ×25, windows[3] ×8
     thumbnails eu-west-1: london-office ×10

@@ -8,6 +8,7 @@ mod money;
 mod reading;
 mod requests;
 mod schema;
+mod validator;
 
 use super::*;
 

@@ -201,10 +201,15 @@ fn times_more_than_a_minute_ahead_are_refused() {
 #[test]
 fn a_refusal_quotes_a_large_event_in_part_only() {
     let long = "x".repeat(1_000_000);
-    let round = json!({ "function": "f", "region": long, "concurrency": 0 });
-    let shard = json!({ "version": 1, "tick": long, "attempt": 1, "rounds": vec![round; 500] });
+    let shard = |region: &str, rounds: usize| {
+        let round = json!({ "function": "f", "region": region, "concurrency": 0 });
+        let detail = json!({ "version": 1, "tick": long, "attempt": 1, "rounds": vec![round; rounds] });
+        json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": detail })
+    };
     for event in [
-        json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard }),
+        // Lambda takes an event of 1 MB at most.
+        shard(&long, 1),
+        shard(&long[..2_000], 500),
         json!({ "source": long, "detail-type": long }),
     ] {
         let error = LambdaEvent::parse(&event).unwrap_err();

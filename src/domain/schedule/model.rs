@@ -76,8 +76,14 @@ pub(super) fn spans(window: &Window, from: i64, until: i64, offset: impl Fn(i64)
     };
     let first = from - down - longest - 1440;
     let last = until + lead + up + 2 * 1440;
-    let clock: Vec<i64> = (first..last).map(|minute| minute + offset(minute)).collect();
-    let (lowest, highest) = (*clock.iter().min().unwrap(), *clock.iter().max().unwrap());
+    // Plain loops: without optimisation, iterators take several times as long.
+    let mut clock = Vec::with_capacity(usize::try_from(last - first).unwrap());
+    let (mut lowest, mut highest, mut minute) = (i64::MAX, i64::MIN, first);
+    while minute < last {
+        let shown = minute + offset(minute);
+        (lowest, highest, minute) = (lowest.min(shown), highest.max(shown), minute + 1);
+        clock.push(shown);
+    }
 
     let mut openings: Vec<i64> = Vec::new();
     let mut day = day_of(lowest).succ_opt().unwrap();
@@ -105,24 +111,28 @@ pub(super) fn spans(window: &Window, from: i64, until: i64, offset: impl Fn(i64)
         openings.iter().map(|wall| Span { day: day_of(*wall), opens: 0, closes: 0 }).collect();
     // The first minute at which the clock shows the opening time, or (after a gap) a later one.
     let mut next = 0;
-    for (minute, shown) in (first..last).zip(&clock) {
-        while next < openings.len() && *shown >= openings[next] {
+    let (mut place, mut minute) = (0, first);
+    while next < openings.len() && place < clock.len() {
+        while next < openings.len() && clock[place] >= openings[next] {
             spans[next].opens = minute;
             next += 1;
         }
+        (place, minute) = (place + 1, minute + 1);
     }
     // The last minute at which the clock shows the closing time; after a gap the one after the last earlier time.
-    let mut next = spans.len();
-    for (shown, minute) in clock.iter().rev().zip((first..last).rev()) {
-        while next > 0 {
-            let closing = match &window.opening {
-                Opening::Weekly(_, hours) | Opening::Dates(_, hours) => closing(*hours, spans[next - 1].day),
-                Opening::Cron(..) => break,
-            };
-            if *shown > closing {
-                break;
-            }
-            spans[next - 1].closes = if *shown == closing { minute } else { minute + 1 };
+    let closings: Vec<i64> = match &window.opening {
+        Opening::Weekly(_, hours) | Opening::Dates(_, hours) => {
+            spans.iter().map(|span| closing(*hours, span.day)).collect()
+        }
+        Opening::Cron(..) => Vec::new(),
+    };
+    let mut next = closings.len();
+    let (mut place, mut minute) = (clock.len(), last);
+    while next > 0 && place > 0 {
+        (place, minute) = (place - 1, minute - 1);
+        let shown = clock[place];
+        while next > 0 && shown <= closings[next - 1] {
+            spans[next - 1].closes = if shown == closings[next - 1] { minute } else { minute + 1 };
             next -= 1;
         }
     }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use warmd::emulator::Scenario;
 
-use crate::support::{LambdaHarness, Setting, now, request, scheduled};
+use super::support::{LambdaHarness, Setting, now, request, scheduled};
 
 const FLEET: &str = r#"
 version: 1

@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod control;
 mod counted;
+mod emulator;
 mod environment;
 mod http2;
 mod lies;
@@ -14,6 +15,7 @@ mod roles;
 mod server;
 mod sinks;
 mod soak;
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;

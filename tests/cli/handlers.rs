@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use warmd::cli::handler::{Language, snippet};
 use warmd::domain::protocol::{PingContext, Protocol};
 
-#[path = "../src/cli/handlers/rust.rs"]
+#[path = "../../src/cli/handlers/rust.rs"]
 mod rust;
 
 /// What a driver prints: one line of JSON.

@@ -1,7 +1,5 @@
 //! A client for the emulator's tests: the real SDKs, or raw hyper, over pipes in memory or over loopback.
 
-#![allow(dead_code)] // each test binary uses its part
-
 use std::fmt;
 use std::net::SocketAddr;
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use warmd::domain::metrics::UNACKNOWLEDGED;
 use warmd::emulator::{Fault, FaultKind, Scenario};
 
-use crate::support::{LambdaHarness, Setting, now, scheduled};
+use super::support::{LambdaHarness, Setting, now, scheduled};
 
 const FLEET: &str = "
 version: 1

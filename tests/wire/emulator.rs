@@ -1,7 +1,5 @@
 //! The emulator, driven by the real SDKs and by raw HTTP.
 
-mod support;
-
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -14,10 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use support::{NOW, Transport, sdk};
 use tokio::time::Instant;
 use warmd::emulator::profile::{Hold, LogFormat, Network, Route, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Observations, Operation, Profile, Scenario, Start};
+
+use crate::support::{NOW, Transport, sdk};
 
 type Lambda = aws_sdk_lambda::Client;
 

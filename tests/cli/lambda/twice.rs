@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use warmd::emulator::{Profile, Scenario};
 
-use crate::support::{LambdaHarness, Setting, now, request, scheduled};
+use super::support::{LambdaHarness, Setting, now, request, scheduled};
 
 const FLEET: &str = "
 version: 1

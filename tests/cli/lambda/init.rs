@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
 use warmd::engine::ports::{Condition, Objects};
 
-use crate::support::{LambdaHarness, Setting, now, scheduled};
+use super::support::{LambdaHarness, Setting, now, scheduled};
 
 const SOUND: &str = "version: 1\nfunctions: {}\n";
 
