@@ -1,17 +1,17 @@
-//! Bodies of answers, bounded.
+//! Answer bodies of bounded size.
 
 use bytes::{Bytes, BytesMut};
 
 /// The part of an answer's body that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it; more bytes than this are an error.
+    /// The whole body. More bytes than this are an error.
     AtMost(usize),
-    /// The first bytes; what follows is read and dropped.
+    /// The first bytes. The rest is read and dropped.
     First(usize),
 }
 
-/// The answer has more bytes than are accepted.
+/// The answer is longer than accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the answer has more than {0} bytes")]
 pub(super) struct TooLong(pub usize);
@@ -20,7 +20,7 @@ pub(super) struct TooLong(pub usize);
 #[derive(Debug)]
 pub(super) struct Collector {
     wanted: Wanted,
-    /// Most answers come in one piece, which is kept as it is.
+    /// Most answers arrive in one piece, which is kept without copying.
     first: Bytes,
     rest: BytesMut,
     is_whole: bool,
@@ -53,7 +53,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Returns what was kept, and whether that is the whole body.
+    /// Returns the bytes kept, and true when they are the whole body.
     pub(super) fn finish(self) -> (Bytes, bool) {
         if self.rest.is_empty() {
             return (self.first, self.is_whole);
