@@ -1,7 +1,7 @@
 //! Retries of requests that must not be processed twice: PutMetricData and PutEvents.
 //!
-//! The SDK's own retries are off for these requests. It retries timeouts, broken connections and every 5xx status, after
-//! all of which the request may have been processed.
+//! The SDK's own retries are off for these requests. It retries timeouts, broken connections and every 5xx status,
+//! and after each of these the request may have been processed.
 
 use std::error::Error;
 use std::time::Duration;

@@ -70,8 +70,8 @@ impl Clients {
         Self::over(config, connector)
     }
 
-    /// Creates clients of the emulator at `endpoint` (`http://127.0.0.1:9001`), with fake credentials. Reads neither the
-    /// environment nor a profile.
+    /// Creates clients of the emulator at `endpoint` (`http://127.0.0.1:9001`), with fake credentials. Reads neither
+    /// the environment nor a profile.
     pub fn local(endpoint: &str) -> Self {
         Self::local_through(endpoint, Connector::default())
     }
@@ -113,8 +113,8 @@ impl Clients {
         &self.connector
     }
 
-    /// Returns the Lambda client that signs pings in a region, with the warmer's own credentials or those of a role. It has
-    /// no retries and no time limits: pings have their own.
+    /// Returns the Lambda client that signs pings in a region, with the warmer's own credentials or those of a role. It
+    /// has no retries and no time limits: pings have their own.
     pub fn lambda(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry((region, role.cloned())).or_insert_with(|| {
@@ -216,8 +216,8 @@ impl Clients {
     }
 }
 
-/// Turns off the SDK's closing of failed connections. The connector does that itself, and the SDK would log an error for
-/// each ping.
+/// Turns off the SDK's closing of failed connections. The connector does that itself, and the SDK would log an error
+/// for each ping.
 fn reusing_connections(retries: RetryConfig) -> RetryConfig {
     retries.with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }

@@ -1,4 +1,5 @@
-//! The limit of open file descriptors. A round of N pings needs N connections, or one for each hundred pings over HTTP/2.
+//! The limit of open file descriptors. A round of N pings needs N connections, or one for each hundred pings over
+//! HTTP/2.
 
 use std::io;
 
@@ -28,7 +29,8 @@ pub fn raise() -> io::Result<u64> {
 /// The descriptors that pings in flight use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
-    /// The descriptors of each ping, at least 1: one for its connection, or two when the emulator is in the same process.
+    /// The descriptors of each ping, at least 1: one for its connection, or two when the emulator is in the same
+    /// process.
     PerPing(u32),
     /// One descriptor for this many pings, at least 1, which share a connection.
     Shared(u32),

@@ -3,9 +3,9 @@
 #
 #   tests/fuzz/run.sh [SECONDS] [TARGET…]     60 seconds each, all of them
 #
-# The stable compiler is enough: LLVM's coverage pass is switched on by stable flags. (The address sanitizer is not,
-# and has nothing to find in code that forbids `unsafe`.) Needs a C++ compiler for libFuzzer. What is found on the way
-# is kept in target/fuzz/corpus; an input that fails is written to target/fuzz/artifacts.
+# The stable compiler is enough: LLVM's coverage pass has stable flags. The address sanitizer has not, and is not needed
+# for code that forbids `unsafe`. libFuzzer needs a C++ compiler. New inputs are kept in target/fuzz/corpus, failing
+# inputs in target/fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,7 +23,7 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares
 )
-# With --target the flags are not those of build scripts, which could not be linked with them.
+# With --target the flags do not apply to build scripts, which cannot be linked with them.
 RUSTFLAGS="${flags[*]}" cargo build --locked --release --quiet --target "$host" \
   --manifest-path tests/fuzz/Cargo.toml --target-dir "$home" --bins
 echo "built in ${SECONDS}s"
@@ -33,7 +33,7 @@ for target in "${targets[@]}"; do
   [[ $target != config ]] || corpora+=(warm-configs -dict=tests/fuzz/config.dict)
   mkdir -p "$home/corpus/$target" "$home/artifacts/$target"
   echo "--- $target, ${seconds}s"
-  # The largest configuration file, 8 MB, takes no more than 256 MB; nothing smaller does either.
+  # The largest configuration file, 8 MB, needs at most 256 MB of memory.
   "$home/$host/release/$target" "${corpora[@]}" -artifact_prefix="$home/artifacts/$target/" \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=512 -print_funcs=0 -print_final_stats=1 \
     >"$home/log" 2>&1 || { tail -n 60 "$home/log"; exit 1; }

@@ -19,7 +19,8 @@ const ADDRESSES_LIFE: Duration = Duration::from_secs(5);
 const FAILURE_LIFE: Duration = Duration::from_secs(1);
 /// The number of addresses tried for one connection.
 const TRIES: usize = 3;
-/// The TCP keepalive interval. Functions may be silent for 900 s, and NAT gateways drop a silent connection after 350 s.
+/// The TCP keepalive interval. Functions may be silent for 900 s, and NAT gateways drop a silent connection after 350
+/// s.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A two-way byte stream.

@@ -309,8 +309,8 @@ fn broke(origin: &Origin, error: &h2::Error) -> Failure {
 }
 
 /// Returns true when HTTP/2 guarantees that the request was not processed (RFC 9113, section 8.7): the server reset the
-/// stream with REFUSED_STREAM, or sent a GOAWAY whose last stream id is below the stream's. h2 reports a GOAWAY error to
-/// those streams only; the others end with an I/O error when the connection does.
+/// stream with REFUSED_STREAM, or sent a GOAWAY whose last stream id is below the stream's. h2 reports a GOAWAY error
+/// to those streams only; the others end with an I/O error when the connection does.
 fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))

@@ -48,8 +48,8 @@ use tls::TlsClient;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 /// The longest answer to the SDK, bytes. Lambda's have at most 6 MB, configuration files in S3 at most 8 MB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-/// The part of a ping's answer that is kept, bytes. Ids and error messages are far shorter. The limit bounds memory when
-/// a function mistakes a thousand pings for requests and answers each with 6 MB.
+/// The part of a ping's answer that is kept, bytes. Ids and error messages are far shorter. The limit bounds memory
+/// when a function mistakes a thousand pings for requests and answers each with 6 MB.
 const KEPT_OF_A_PING: usize = 256 << 10;
 
 /// The connections of the process, and the HTTP client that all SDK clients share.

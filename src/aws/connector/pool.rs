@@ -134,8 +134,8 @@ impl ConnectionPool {
         self.http2.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds or opens connections for `pings` pings and sends each to `found` when it is ready. In the end every ping is
-    /// accounted for, by a connection or by a failure.
+    /// Finds or opens connections for `pings` pings and sends each to `found` when it is ready. In the end every ping
+    /// is accounted for, by a connection or by a failure.
     pub(in crate::aws) async fn acquire(
         self: Arc<Self>,
         pings: usize,
@@ -179,7 +179,8 @@ impl ConnectionPool {
     }
 
     /// Reserves `missing` streams: first those free on connections that are open or being opened, then those of new
-    /// connections. `with_open` is false after a search that found dead connections: the other open ones may be dead too.
+    /// connections. `with_open` is false after a search that found dead connections: the other open ones may be dead
+    /// too.
     fn reserve(self: &Arc<Self>, mut missing: usize, with_open: bool) -> Vec<Reserved> {
         let mut http2 = self.http2();
         let http2 = &mut *http2;
@@ -231,7 +232,8 @@ impl ConnectionPool {
         status.send_replace(opened);
     }
 
-    /// Waits until a reserved connection is open. Returns the carrier, and the number of pings that need another search.
+    /// Waits until a reserved connection is open. Returns the carrier, and the number of pings that need another
+    /// search.
     async fn ready(&self, mut reserved: Reserved) -> (Option<Carrier>, usize) {
         let lease = &mut reserved.lease;
         let streams = lease.streams();

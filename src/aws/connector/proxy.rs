@@ -51,8 +51,9 @@ impl Proxies {
         }
     }
 
-    /// Parses a proxy URL, `http://user:password@host:port`. The scheme may also be `https`, or be left out. `exceptions`
-    /// are host names (which cover their subdomains), addresses and networks, separated by commas; `*` covers all.
+    /// Parses a proxy URL, `http://user:password@host:port`. The scheme may also be `https`, or be left out.
+    /// `exceptions` are host names (which cover their subdomains), addresses and networks, separated by commas; `*`
+    /// covers all.
     pub fn new(proxy: &str, exceptions: &str) -> Self {
         let builder = || Matcher::builder().https(proxy.trim().to_owned());
         let probe = Uri::from_static("https://probe.invalid");

@@ -80,7 +80,7 @@ impl Dispatch {
         let ready = self.gather().await;
         self.renew().await;
         if deliveries.is_closed() {
-            // The round was cancelled: nobody waits for its answers.
+            // The round was cancelled.
             return;
         }
         let cancelled = deliveries.downgrade();

@@ -1,4 +1,4 @@
-//! The functions file as it is written, and what it means.
+//! The wire types of the functions file, and their conversion to a scenario.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -7,10 +7,9 @@ use serde::Deserialize;
 use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
-use super::super::profile::{
-    Account, Handler, Hold, Ids, LogFormat, Network, Operation, Package, Profile, Scenario, Span,
-};
-use super::words::{Aliased, Megabytes, Time};
+use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span};
+use super::super::scenario::{Account, Operation, Scenario};
+use super::scalars::{AliasRoutes, DurationText, MemorySize};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,27 +46,27 @@ struct Faults {
 #[serde(deny_unknown_fields)]
 struct ProfileEntry {
     profile: Option<Spanned<String>>,
-    memory: Option<Megabytes>,
+    memory: Option<MemorySize>,
     package: Option<PackageName>,
     fetch: Option<Span>,
     init: Option<Span>,
-    init_limit: Option<Time>,
+    init_limit: Option<DurationText>,
     restore: Option<Span>,
     duration: Option<Span>,
     ping: Option<Span>,
     handler: Option<Handler>,
-    hold: Option<Hold>,
+    hold: Option<HoldBehavior>,
     extension: Option<Span>,
     ids: Option<Ids>,
     at_once: Option<NonZeroU32>,
-    timeout: Option<Time>,
+    timeout: Option<DurationText>,
     idle_life: Option<Span>,
     recycle_after: Option<Span>,
-    code_life: Option<Time>,
+    code_life: Option<DurationText>,
     network: Option<NetworkEntry>,
     reserved: Option<u32>,
     provisioned: Option<u32>,
-    aliases: Option<BTreeMap<String, Aliased>>,
+    aliases: Option<BTreeMap<String, AliasRoutes>>,
     log: Option<LogFormat>,
     xray: Option<bool>,
     chatter: Option<usize>,
@@ -78,7 +77,7 @@ struct ProfileEntry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkEntry {
-    median: Time,
+    median: DurationText,
     #[serde(default)]
     sigma: f64,
 }
@@ -90,12 +89,12 @@ enum PackageName {
     Image,
 }
 
-/// Where something is wrong, and what.
-pub(super) type Mistake = (Option<Location>, String);
+/// The location and the message of an error.
+pub(super) type InvalidValue = (Option<Location>, String);
 
 impl File {
-    /// The scenario; an error says where something is wrong, and what.
-    pub(super) fn resolve(self) -> Result<Scenario, Mistake> {
+    /// Converts the file to a scenario.
+    pub(super) fn resolve(self) -> Result<Scenario, InvalidValue> {
         let Self {
             account,
             seed,
@@ -108,20 +107,20 @@ impl File {
             metrics,
             events,
         } = self;
-        let plain = Scenario::default();
-        let own: BTreeMap<String, Profile> = profiles
+        let defaults = Scenario::default();
+        let defined: BTreeMap<String, Profile> = profiles
             .into_iter()
             .map(|(name, entry)| Ok((name, entry.resolve(&BTreeMap::new())?)))
-            .collect::<Result<_, Mistake>>()?;
+            .collect::<Result<_, InvalidValue>>()?;
         let functions = functions
             .into_iter()
-            .map(|(name, entry)| Ok((name, entry.resolve(&own)?)))
-            .collect::<Result<_, Mistake>>()?;
+            .map(|(name, entry)| Ok((name, entry.resolve(&defined)?)))
+            .collect::<Result<_, InvalidValue>>()?;
         let speed = match speed {
-            None => plain.speed,
+            None => defaults.speed,
             Some(given) if given.value.is_finite() && given.value > 0.0 => given.value,
             Some(given) => {
-                let message = format!("speed is {}; it must be above 0", given.value);
+                let message = format!("expected a speed above 0, found {}", given.value);
                 return Err((Some(given.referenced), message));
             }
         };
@@ -129,25 +128,25 @@ impl File {
             account.unwrap_or(AccountEntry { id: None, concurrency: None });
         Ok(Scenario {
             account: Account {
-                id: id.unwrap_or(plain.account.id),
-                concurrency: concurrency.unwrap_or(plain.account.concurrency),
+                id: id.unwrap_or(defaults.account.id),
+                concurrency: concurrency.unwrap_or(defaults.account.concurrency),
             },
-            default: default.map(|entry| entry.resolve(&own)).transpose()?,
+            default: default.map(|entry| entry.resolve(&defined)).transpose()?,
             functions,
             denied,
             metrics: metrics.map_or(Vec::new(), |metrics| metrics.faults),
             events: events.map_or(Vec::new(), |events| events.faults),
-            seed: seed.unwrap_or(plain.seed),
+            seed: seed.unwrap_or(defaults.seed),
             speed,
-            max_concurrent_streams: max_concurrent_streams.unwrap_or(plain.max_concurrent_streams),
-            remembered: plain.remembered,
+            max_concurrent_streams: max_concurrent_streams.unwrap_or(defaults.max_concurrent_streams),
+            remembered: defaults.remembered,
         })
     }
 }
 
 impl ProfileEntry {
-    /// The profile named, or the built-in default, with this entry's words over it.
-    fn resolve(self, own: &BTreeMap<String, Profile>) -> Result<Profile, Mistake> {
+    /// Overrides the named profile, or the default one, with the values of this entry.
+    fn resolve(self, defined: &BTreeMap<String, Profile>) -> Result<Profile, InvalidValue> {
         let Self {
             profile,
             memory,
@@ -179,26 +178,32 @@ impl ProfileEntry {
         } = self;
         let base = match profile {
             None => Profile::default(),
-            Some(named) => match own.get(&named.value).cloned().or_else(|| Profile::built_in(&named.value)) {
+            Some(named) => match defined
+                .get(&named.value)
+                .cloned()
+                .or_else(|| Profile::built_in(&named.value))
+            {
                 Some(profile) => profile,
                 None => {
-                    let known: Vec<&str> = own.keys().map(String::as_str).chain(Profile::BUILT_IN).collect();
-                    let message = format!("no profile `{}` (there are: {})", named.value, known.join(", "));
+                    let known: Vec<&str> =
+                        defined.keys().map(String::as_str).chain(Profile::BUILT_IN).collect();
+                    let message =
+                        format!("unknown profile \"{}\"; known profiles: {}", named.value, known.join(", "));
                     return Err((Some(named.referenced), message));
                 }
             },
         };
         let aliases = aliases
-            .map(|aliases| aliases.into_iter().map(|(name, Aliased(routes))| (name, routes)).collect());
+            .map(|aliases| aliases.into_iter().map(|(name, AliasRoutes(routes))| (name, routes)).collect());
         Ok(Profile {
-            memory_mb: memory.map_or(base.memory_mb, |Megabytes(memory)| memory),
+            memory_mb: memory.map_or(base.memory_mb, |MemorySize(memory)| memory),
             package: package.map_or(base.package, |package| match package {
                 PackageName::Zip => Package::Zip,
                 PackageName::Image => Package::Image,
             }),
             fetch: fetch.unwrap_or(base.fetch),
             init: init.unwrap_or(base.init),
-            init_limit: init_limit.map(|Time(limit)| limit).or(base.init_limit),
+            init_limit: init_limit.map(|DurationText(limit)| limit).or(base.init_limit),
             restore: restore.or(base.restore),
             duration: duration.unwrap_or(base.duration),
             ping: ping.unwrap_or(base.ping),
@@ -207,13 +212,12 @@ impl ProfileEntry {
             extension: extension.unwrap_or(base.extension),
             ids: ids.unwrap_or(base.ids),
             at_once: at_once.unwrap_or(base.at_once),
-            timeout: timeout.map_or(base.timeout, |Time(timeout)| timeout),
+            timeout: timeout.map_or(base.timeout, |DurationText(timeout)| timeout),
             idle_life: idle_life.unwrap_or(base.idle_life),
             recycle_after: recycle_after.unwrap_or(base.recycle_after),
-            code_life: code_life.map_or(base.code_life, |Time(life)| life),
-            network: network.map_or(base.network, |NetworkEntry { median: Time(median), sigma }| Network {
-                median,
-                sigma,
+            code_life: code_life.map_or(base.code_life, |DurationText(life)| life),
+            network: network.map_or(base.network, |NetworkEntry { median: DurationText(median), sigma }| {
+                Network { median, sigma }
             }),
             reserved: reserved.or(base.reserved),
             provisioned: provisioned.or(base.provisioned),
