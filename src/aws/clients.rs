@@ -154,11 +154,7 @@ impl Clients {
     /// # Errors
     /// [`NoRegion`].
     pub fn cloudwatch(&self) -> Result<CloudWatch, NoRegion> {
-        self.own_region()?;
-        let config = aws_sdk_cloudwatch::config::Builder::from(&self.config)
-            .retry_config(reusing_connections(RetryConfig::disabled()))
-            .timeout_config(attempts::timeouts());
-        Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::from_conf(config.build())))
+        Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::new(&self.without_retries()?)))
     }
 
     /// Creates an EventBridge client in the warmer's own region.
@@ -166,11 +162,14 @@ impl Clients {
     /// # Errors
     /// [`NoRegion`].
     pub fn events(&self) -> Result<EventBridge, NoRegion> {
+        Ok(EventBridge::new(aws_sdk_eventbridge::Client::new(&self.without_retries()?)))
+    }
+
+    /// Returns the configuration of clients whose requests are sent through [`attempts`].
+    fn without_retries(&self) -> Result<SdkConfig, NoRegion> {
         self.own_region()?;
-        let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
-            .retry_config(reusing_connections(RetryConfig::disabled()))
-            .timeout_config(attempts::timeouts());
-        Ok(EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config.build())))
+        let config = self.config.to_builder().retry_config(reusing_connections(RetryConfig::disabled()));
+        Ok(config.timeout_config(attempts::timeouts()).build())
     }
 
     /// Creates a client for a prefix of a bucket in the warmer's own region.

@@ -34,7 +34,7 @@ impl EventBridge {
     /// Sends one request. Returns the indexes of the events that were not acknowledged.
     ///
     /// # Errors
-    /// The reason why the whole request has no acknowledgement.
+    /// The reason loss the whole request has no acknowledgement.
     async fn put_once(
         &self,
         events: &[Event],
@@ -68,15 +68,15 @@ impl EventBridge {
         loop {
             let refused = match self.put_once(&left, until).await {
                 Ok(refused) => refused,
-                Err(why) => {
-                    lost.extend(left.into_iter().map(|event| (event, why.clone())));
+                Err(loss) => {
+                    lost.extend(left.into_iter().map(|event| (event, loss.clone())));
                     return lost;
                 }
             };
             let refused =
-                refused.into_iter().filter_map(|(index, why)| Some((left.get(index)?.clone(), why)));
+                refused.into_iter().filter_map(|(index, loss)| Some((left.get(index)?.clone(), loss)));
             let (unknown, refused): (Vec<_>, Vec<_>) =
-                refused.partition(|(_, why)| why.delivery == Delivery::Unknown);
+                refused.partition(|(_, loss)| loss.delivery == Delivery::Unknown);
             lost.extend(unknown);
             let pause = PAUSE * attempt;
             if refused.is_empty() || attempt == ATTEMPTS || Instant::now() + pause >= until {

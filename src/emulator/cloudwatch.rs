@@ -28,21 +28,11 @@ const MAX_DIMENSIONS: usize = 30;
 const OLDEST: TimeDelta = TimeDelta::days(14);
 const NEWEST: TimeDelta = TimeDelta::hours(2);
 
-/// The units without a scale.
-const PLAIN_UNITS: [&str; 6] = ["Seconds", "Microseconds", "Milliseconds", "Percent", "Count", "None"];
-/// The units with a scale.
-const SIZE_UNITS: [&str; 10] = [
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-];
+/// The units without a rate.
+const PLAIN_UNITS: &str = "Seconds Microseconds Milliseconds Percent None";
+/// The units that may be a rate, such as `Bytes/Second`.
+const RATE_UNITS: &str =
+    "Count Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits Gigabits Terabits";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -61,7 +51,6 @@ struct Datum {
     value: Option<Number>,
     values: Option<Vec<Number>>,
     counts: Option<Vec<Number>>,
-    statistic_values: Option<Statistics>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,15 +58,6 @@ struct Datum {
 struct Dimension {
     name: String,
     value: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Statistics {
-    sum: Option<Number>,
-    sample_count: Option<Number>,
-    minimum: Option<Number>,
-    maximum: Option<Number>,
 }
 
 /// A number, encoded as an integer or as a float.
@@ -198,8 +178,10 @@ impl Datum {
             return Err(invalid(format!("The parameter {at}.MetricName is too long.")));
         }
         if let Some(unit) = self.unit.as_deref() {
-            let size = unit.strip_suffix("/Second").unwrap_or(unit);
-            if !PLAIN_UNITS.contains(&unit) && unit != "Count/Second" && !SIZE_UNITS.contains(&size) {
+            let quantity = unit.strip_suffix("/Second").unwrap_or(unit);
+            if !PLAIN_UNITS.split(' ').any(|known| known == unit)
+                && !RATE_UNITS.split(' ').any(|known| known == quantity)
+            {
                 return Err(invalid(format!("The value {unit} for parameter {at}.Unit is invalid.")));
             }
         }
@@ -210,7 +192,7 @@ impl Datum {
             dimensions: dimensions(self.dimensions.unwrap_or_default(), at)?,
             unit: self.unit,
             timestamp: timestamp(self.timestamp, at, call.time())?,
-            values: values(self.value, self.values, self.counts, self.statistic_values, at)?,
+            values: values(self.value, self.values, self.counts, at)?,
         })
     }
 }
@@ -237,12 +219,11 @@ fn dimensions(given: Vec<Dimension>, at: &str) -> Result<Vec<(String, String)>, 
     Ok(dimensions)
 }
 
-/// Returns the values of a datum, each with its count.
+/// Returns the values of a datum, each with its count. The emulator does not support `StatisticValues`.
 fn values(
     value: Option<Number>,
     values: Option<Vec<Number>>,
     counts: Option<Vec<Number>>,
-    statistics: Option<Statistics>,
     at: &str,
 ) -> Result<Vec<(f64, f64)>, ErrorResponse> {
     let number = |Number::Value(number): Number| {
@@ -257,27 +238,17 @@ fn values(
         Some(list) => list.into_iter().map(number).collect::<Result<Vec<f64>, _>>().map(Some),
         None => Ok(None),
     };
-    match (value, list("Values", values)?, statistics) {
-        (Some(value), None, None) => Ok(vec![(number(value)?, 1.0)]),
-        (None, Some(values), None) => {
+    match (value, list("Values", values)?) {
+        (Some(value), None) => Ok(vec![(number(value)?, 1.0)]),
+        (None, Some(values)) => {
             let counts = list("Counts", counts)?.unwrap_or_else(|| vec![1.0; values.len()]);
             if counts.len() != values.len() {
                 return Err(invalid(format!("{at}.Values and {at}.Counts must have the same size.")));
             }
             Ok(values.into_iter().zip(counts).collect())
         }
-        (None, None, Some(Statistics { sum, sample_count, minimum, maximum })) => {
-            let part = |name: &str, part: Option<Number>| {
-                part.ok_or_else(|| missing(format!("The parameter {at}.StatisticValues.{name} is required.")))
-                    .and_then(number)
-            };
-            let (sum, count) = (part("Sum", sum)?, part("SampleCount", sample_count)?);
-            part("Minimum", minimum)?;
-            part("Maximum", maximum)?;
-            Ok(vec![(if count == 0.0 { 0.0 } else { sum / count }, count)])
-        }
-        (None, None, None) => Err(missing(format!("{at} has no value."))),
-        _ => Err(conflict(format!("{at} must have only one of Value, Values and StatisticValues."))),
+        (None, None) => Err(missing(format!("{at} has no value."))),
+        _ => Err(conflict(format!("{at} must have only one of Value and Values."))),
     }
 }
 

@@ -126,42 +126,7 @@ impl Execution {
             billed_ms: 0,
             outcome: samples.outcome.clone(),
         };
-        // The time before the handler's Duration starts, and the INIT within that Duration.
-        let (mut before, mut suppressed) = (Duration::ZERO, Duration::ZERO);
-        match (placement, samples.restore) {
-            (Placement::Idle, _) => {}
-            (Placement::New | Placement::NewWithCode, _) if profile.at_once.get() > 1 => {}
-            (Placement::Reset, _) => {
-                execution.start = Start::Reinitialised;
-                suppressed = samples.init;
-            }
-            (Placement::New | Placement::NewWithCode, Some(restore)) => {
-                execution.start = Start::Restored;
-                // Lambda bills the loading of the runtime and the after-restore hooks, but not the fetching of the
-                // snapshot: about six tenths in the one published sample (303 of 511.25 ms).
-                execution.restore = Some((restore, ceil_ms(restore.mul_f64(0.6))));
-                before = restore;
-            }
-            (Placement::New | Placement::NewWithCode, None) => {
-                let fetch = if placement == Placement::New { samples.fetch } else { Duration::ZERO };
-                execution.start = if placement == Placement::New { Start::Cold } else { Start::SemiCold };
-                let (unseen, init) = match profile.package {
-                    Package::Zip => (fetch, samples.init),
-                    Package::Image => (Duration::ZERO, fetch + samples.init),
-                };
-                match profile.init_limit {
-                    Some(limit) if init > limit => {
-                        execution.init_timeout = Some(limit);
-                        before = unseen + limit;
-                        suppressed = samples.init;
-                    }
-                    Some(_) | None => {
-                        execution.init = Some(init);
-                        before = unseen + init;
-                    }
-                }
-            }
-        }
+        let (before, suppressed) = execution.start_environment(placement, profile, samples);
         execution.duration = suppressed + samples.work;
         if samples.outcome == HandlerOutcome::Timeout || execution.duration > profile.timeout {
             execution.duration = profile.timeout;
@@ -178,6 +143,51 @@ impl Execution {
         execution.billed_ms = ceil_ms(execution.duration + billed_extra);
         execution.until = now + before + execution.duration;
         execution
+    }
+
+    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that Duration.
+    fn start_environment(
+        &mut self,
+        placement: Placement,
+        profile: &Profile,
+        samples: &Samples,
+    ) -> (Duration, Duration) {
+        let (mut before, mut suppressed) = (Duration::ZERO, Duration::ZERO);
+        match (placement, samples.restore) {
+            (Placement::Idle, _) => {}
+            (Placement::New | Placement::NewWithCode, _) if profile.at_once.get() > 1 => {}
+            (Placement::Reset, _) => {
+                self.start = Start::Reinitialised;
+                suppressed = samples.init;
+            }
+            (Placement::New | Placement::NewWithCode, Some(restore)) => {
+                self.start = Start::Restored;
+                // Lambda bills the loading of the runtime and the after-restore hooks, but not the fetching of the
+                // snapshot: about six tenths in the one published sample (303 of 511.25 ms).
+                self.restore = Some((restore, ceil_ms(restore.mul_f64(0.6))));
+                before = restore;
+            }
+            (Placement::New | Placement::NewWithCode, None) => {
+                let fetch = if placement == Placement::New { samples.fetch } else { Duration::ZERO };
+                self.start = if placement == Placement::New { Start::Cold } else { Start::SemiCold };
+                let (unseen, init) = match profile.package {
+                    Package::Zip => (fetch, samples.init),
+                    Package::Image => (Duration::ZERO, fetch + samples.init),
+                };
+                match profile.init_limit {
+                    Some(limit) if init > limit => {
+                        self.init_timeout = Some(limit);
+                        before = unseen + limit;
+                        suppressed = samples.init;
+                    }
+                    Some(_) | None => {
+                        self.init = Some(init);
+                        before = unseen + init;
+                    }
+                }
+            }
+        }
+        (before, suppressed)
     }
 
     /// Returns the occupancy of the environment.

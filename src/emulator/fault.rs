@@ -115,12 +115,7 @@ impl CallEffect {
                 }
                 FaultKind::Reset => effect.cut = true,
                 FaultKind::Slow { by } => effect.delay += *by,
-                FaultKind::FunctionError { .. }
-                | FaultKind::Timeout
-                | FaultKind::GarbageLog
-                | FaultKind::NoLog
-                | FaultKind::ForeignReport
-                | FaultKind::FailEntry => {}
+                _ => {}
             }
         }
         effect

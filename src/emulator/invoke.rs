@@ -161,21 +161,11 @@ fn arrived(reference: &Reference, call: &Call) -> Invocation {
         region: reference.region.clone(),
         function: reference.name.clone(),
         qualifier: reference.qualifier.clone(),
-        version: None,
         kind: call.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned(),
         connection: call.connection,
         arrived: call.arrived,
         answered: call.arrived,
-        occupied: None,
-        status: None,
-        refusal: None,
-        environment: None,
-        start: None,
-        function_error: None,
-        preset: None,
-        round: None,
-        index: None,
-        fans_out: false,
+        ..Invocation::default()
     }
 }
 
@@ -215,14 +205,7 @@ fn refusal(fault: &FaultKind) -> Option<ErrorResponse> {
     match fault {
         FaultKind::Throttle { reason } => Some(ErrorResponse::throttled(reason)),
         FaultKind::Refuse { status, code, message } => Some(ErrorResponse::new(*status, code, message)),
-        FaultKind::Reset
-        | FaultKind::Slow { .. }
-        | FaultKind::FunctionError { .. }
-        | FaultKind::Timeout
-        | FaultKind::GarbageLog
-        | FaultKind::NoLog
-        | FaultKind::ForeignReport
-        | FaultKind::FailEntry => None,
+        _ => None,
     }
 }
 

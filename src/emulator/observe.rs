@@ -28,7 +28,7 @@ pub struct Observations {
 }
 
 /// One invocation. Instants are counted from the emulator's origin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The account.
     pub account: String,

@@ -187,24 +187,20 @@ impl Pool {
         limit: ConcurrencyLimit,
         occupancy: impl FnOnce(Placement) -> Occupancy,
     ) -> Result<Assignment, Throttle> {
-        let load = match limit {
+        let (load, concurrency) = match limit {
             ConcurrencyLimit::Reserved(concurrency) => {
-                let load = self.reserved.entry((key.scope.clone(), key.function.clone())).or_default();
-                load.admit(now, concurrency).map_err(|exceeded| match exceeded {
-                    Exceeded::Concurrency => Throttle::ReservedConcurrency,
-                    Exceeded::Rate => Throttle::ReservedRate,
-                })?;
-                load
+                (self.reserved.entry((key.scope.clone(), key.function.clone())).or_default(), concurrency)
             }
             ConcurrencyLimit::Shared(concurrency) => {
-                let load = self.shared.entry(key.scope.clone()).or_default();
-                load.admit(now, concurrency).map_err(|exceeded| match exceeded {
-                    Exceeded::Concurrency => Throttle::Concurrency,
-                    Exceeded::Rate => Throttle::Rate,
-                })?;
-                load
+                (self.shared.entry(key.scope.clone()).or_default(), concurrency)
             }
         };
+        load.admit(now, concurrency).map_err(|exceeded| match (exceeded, limit) {
+            (Exceeded::Concurrency, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedConcurrency,
+            (Exceeded::Concurrency, ConcurrencyLimit::Shared(_)) => Throttle::Concurrency,
+            (Exceeded::Rate, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedRate,
+            (Exceeded::Rate, ConcurrencyLimit::Shared(_)) => Throttle::Rate,
+        })?;
         let group = self.groups.entry(key.clone()).or_default();
         group.advance(now);
 

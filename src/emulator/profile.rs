@@ -77,7 +77,8 @@ impl Default for Profile {
 }
 
 /// The package type of a function's code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Package {
     /// A zip archive. It is fetched before INIT begins, and REPORT does not include that.
     Zip,

@@ -86,7 +86,8 @@ pub enum Operation {
 }
 
 /// The emulated account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Account {
     /// The account id, twelve digits, of functions that are invoked by name.
     pub id: String,

@@ -327,8 +327,8 @@ async fn measure(n: usize, round: impl AsyncFn(usize)) {
             "{}",
             serde_json::to_string(&Figures { walls, first_cpu_ms, cpu_us, peak_mb: peak_mb() }).unwrap()
         );
-        let asked = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
-        if asked.await.unwrap().unwrap() == 0 {
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        if line.await.unwrap().unwrap() == 0 {
             return;
         }
         rounds = 1;

@@ -460,13 +460,13 @@ fn rustls_config(acceptor: &tokio_rustls::TlsAcceptor) -> tokio_rustls::rustls::
 async fn large_payloads_arrive_whole_and_after_their_time_of_sending() {
     const SIZE: usize = 100_000;
     let arrived = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&arrived);
+    let recorded = Arc::clone(&arrived);
     let (lambda, _) = lambda(128, move |_, mut wire: Wire, observed: Arc<Observed>| {
-        let noted = Arc::clone(&noted);
+        let recorded = Arc::clone(&recorded);
         async move {
             while let Some(Ok((request, mut stream))) = wire.accept().await {
                 observed.stream();
-                let noted = Arc::clone(&noted);
+                let recorded = Arc::clone(&recorded);
                 tokio::spawn(async move {
                     let began = Instant::now();
                     let mut body = request.into_body();
@@ -477,15 +477,15 @@ async fn large_payloads_arrive_whole_and_after_their_time_of_sending() {
                         sleep(Duration::from_millis(1)).await;
                         body.flow_control().release_capacity(data.len()).unwrap();
                     }
-                    noted.lock().unwrap().push((began, Instant::now(), size));
+                    recorded.lock().unwrap().push((began, Instant::now(), size));
                     stream.send_response(Response::new(()), true).unwrap();
                 });
             }
         }
     });
     let payload = vec![b' '; SIZE];
-    let wanted = PingRound { payloads: Payloads::Same { payload, pings: 20 }, ..pings("f", 0) };
-    let (began, raws) = round(&lambda, wanted).await;
+    let sent = PingRound { payloads: Payloads::Same { payload, pings: 20 }, ..pings("f", 0) };
+    let (began, raws) = round(&lambda, sent).await;
     let arrived = arrived.lock().unwrap().clone();
     assert_eq!(arrived.len(), 20);
     assert!(arrived.iter().all(|(_, _, size)| *size == SIZE));

@@ -20,10 +20,10 @@ async fn proxy(refusal: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let requests = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&requests);
+    let recorded = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let noted = Arc::clone(&noted);
+            let recorded = Arc::clone(&recorded);
             tokio::spawn(async move {
                 let mut request = Vec::new();
                 while !request.ends_with(b"\r\n\r\n") {
@@ -33,7 +33,7 @@ async fn proxy(refusal: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>
                 }
                 let request = String::from_utf8(request).unwrap();
                 let port = request.split_whitespace().nth(1).unwrap().rsplit(':').next().unwrap().to_owned();
-                noted.lock().unwrap().push(request);
+                recorded.lock().unwrap().push(request);
                 if let Some(refusal) = refusal {
                     near.write_all(refusal.as_bytes()).await.unwrap();
                     return;

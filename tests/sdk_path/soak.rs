@@ -1,4 +1,4 @@
-//! Hours of ticks with slow, silent, refusing and unreachable services, on virtual time. Each tick records metrics and
+//! Many ticks with slow, silent, refusing and unreachable services, on virtual time. Each tick records metrics and
 //! puts events, concurrently with earlier ticks that have not ended, like in the daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +15,10 @@ use warmd::engine::record::{PATIENCE, Recorded, Recorder};
 use crate::counted::{Page, now, pings, slow};
 use crate::{Connect, clients_through, emulator_dialer};
 
-/// The ticks of an hour.
-const HOUR: u64 = 60;
-/// The ticks of six hours.
-const SIX_HOURS: u64 = 6 * HOUR;
+/// The ticks with one fault, which is the same in each tick.
+const TICKS: u64 = 20;
+/// The ticks of six hours with all faults.
+const SIX_HOURS: u64 = 6 * 60;
 /// Pings of a tick.
 const PINGS: f64 = 7.0;
 /// Events of a tick: two requests.
@@ -48,7 +48,7 @@ impl Network {
     }
 }
 
-/// The result of several hours of ticks.
+/// The result of several ticks.
 #[derive(Debug)]
 struct Soak {
     /// The number of ticks.
@@ -139,17 +139,17 @@ fn check(soak: &Soak, what: &str) {
     assert!(soak.slowest <= PATIENCE, "{what}: {:?}", soak.slowest);
 }
 
-/// Runs hours in which CloudWatch either processes or refuses every request. All pings are counted.
-async fn assert_all_counted<const N: usize>(hours: [(&str, Vec<Fault>, Network); N]) {
-    for (what, faults, network) in hours {
-        let soak = soak(HOUR, &faults, network).await;
+/// Runs ticks in which CloudWatch either processes or refuses every request. All pings are counted.
+async fn assert_all_counted<const N: usize>(cases: [(&str, Vec<Fault>, Network); N]) {
+    for (what, faults, network) in cases {
+        let soak = soak(TICKS, &faults, network).await;
         check(&soak, what);
-        assert_eq!(soak.counted, PINGS * HOUR as f64, "{what}");
+        assert_eq!(soak.counted, PINGS * TICKS as f64, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_of_slow_or_lost_answers_counts_all_pings() {
+async fn slow_or_lost_answers_count_all_pings() {
     assert_all_counted([
         ("no fault", vec![], SOUND),
         ("slow", vec![Fault::always(slow(5.0))], SOUND),
@@ -160,7 +160,7 @@ async fn an_hour_of_slow_or_lost_answers_counts_all_pings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_of_refusals_counts_all_pings() {
+async fn refusals_count_all_pings() {
     assert_all_counted([
         ("throttled", vec![Fault::every(2, FaultKind::Throttle { reason: String::new() })], SOUND),
         ("denied", vec![Fault::always(FaultKind::refuse(403))], SOUND),
@@ -172,14 +172,14 @@ async fn an_hour_of_refusals_counts_all_pings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_of_unknown_outcomes_writes_all_pings_and_counts_none() {
+async fn unknown_outcomes_write_all_pings_and_count_none() {
     for (what, faults, network) in [
         ("internal errors", vec![Fault::always(FaultKind::refuse(500))], SOUND),
         ("no answer", vec![], Network { mute: 1, ..SOUND }),
     ] {
-        let soak = soak(HOUR, &faults, network).await;
+        let soak = soak(TICKS, &faults, network).await;
         check(&soak, what);
-        assert_eq!((soak.counted, soak.plain), (0.0, PINGS * HOUR as f64), "{what}");
+        assert_eq!((soak.counted, soak.plain), (0.0, PINGS * TICKS as f64), "{what}");
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::body::{Collector, TooLong, Wanted};
+use super::body::{BodyLimit, Collector, TooLong};
 use super::dial::Transport;
 use super::origin::Origin;
 use crate::aws::error::{Failure, reasons};
@@ -76,7 +76,7 @@ impl Http1 {
     pub(super) async fn send(
         &mut self,
         request: http::Request<SdkBody>,
-        wanted: Wanted,
+        limit: BodyLimit,
     ) -> Result<http::Response<Bytes>, AnswerError> {
         let mut answer = pin!(self.0.sender.send_request(request));
         let answer = poll_fn(|cx| {
@@ -85,7 +85,7 @@ impl Http1 {
         })
         .await?;
         let (mut head, mut body) = answer.into_parts();
-        let mut collector = Collector::new(wanted);
+        let mut collector = Collector::new(limit);
         while let Some(frame) = self.frame(&mut body).await {
             if let Ok(data) = frame?.into_data() {
                 collector.push(data)?;

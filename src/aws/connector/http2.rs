@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::KEPT_OF_A_PING;
-use super::body::{Collector, Wanted};
+use super::body::{BodyLimit, Collector};
 use super::open::NewHttp2;
 use super::origin::Origin;
 use super::streams::{Lease, StreamSlot, StreamUse};
@@ -289,7 +289,7 @@ async fn answer(origin: &Origin, response: ResponseFuture) -> Reply {
         Err(error) => return Reply::Failed(broke(origin, &error)),
     };
     let (head, mut body) = response.into_parts();
-    let mut collector = Collector::new(Wanted::First(KEPT_OF_A_PING));
+    let mut collector = Collector::new(BodyLimit::First(KEPT_OF_A_PING));
     while let Some(data) = body.data().await {
         match data {
             Ok(data) => {

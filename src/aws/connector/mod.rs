@@ -40,7 +40,7 @@ pub use proxy::Proxies;
 pub use tls::Roots;
 
 use super::error::Failure;
-use body::Wanted;
+use body::BodyLimit;
 use open::Opener;
 use tls::TlsClient;
 
@@ -122,7 +122,7 @@ impl HttpConnector for WithTimeouts {
                 http1_request(request).map_err(|error| Failure::Request(error.to_string()))?;
             let pool = connector.pool(&origin);
             let mut connection = pool.http1(connect_timeout).await?;
-            let sending = connection.send(request, Wanted::AtMost(MAX_ANSWER_BYTES));
+            let sending = connection.send(request, BodyLimit::AtMost(MAX_ANSWER_BYTES));
             let answer = match read_timeout {
                 None => sending.await,
                 Some(limit) => timeout(limit, sending)
@@ -152,7 +152,7 @@ pub(super) async fn ping_http1(pool: &Arc<ConnectionPool>, mut connection: Http1
         };
     }
     let sent = tokio::time::Instant::now();
-    let answer = timeout_at(deadline, connection.send(request, Wanted::First(KEPT_OF_A_PING))).await;
+    let answer = timeout_at(deadline, connection.send(request, BodyLimit::First(KEPT_OF_A_PING))).await;
     let received = tokio::time::Instant::now();
     let reply = match answer {
         Ok(Ok(answer)) => {

@@ -91,8 +91,8 @@ fn native_roots() -> Result<RootCertStore, String> {
         tracing::warn!(%error, "cannot read a trusted root certificate");
     }
     let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(found.certs);
-    if taken == 0 {
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
         return Err(
             "found no trusted root certificates: install the system's CA certificates, or set SSL_CERT_FILE to a PEM \
              file"

@@ -1,5 +1,6 @@
 //! The scalar values of a functions file: durations, spans, sizes, versions, holds, handlers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,6 +34,18 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| expected("a duration such as 250ms, 1.5s, 5m or 2h", text))
 }
 
+impl From<DurationText> for Duration {
+    fn from(DurationText(duration): DurationText) -> Self {
+        duration
+    }
+}
+
+impl From<DurationText> for Option<Duration> {
+    fn from(DurationText(duration): DurationText) -> Self {
+        Some(duration)
+    }
+}
+
 impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         duration(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
@@ -57,7 +70,13 @@ impl<'de> Deserialize<'de> for Span {
 
 /// Memory: a number of MB, with or without `MB`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MemorySize(pub u32);
+pub(super) struct MemorySize(u32);
+
+impl From<MemorySize> for u32 {
+    fn from(MemorySize(megabytes): MemorySize) -> Self {
+        megabytes
+    }
+}
 
 impl<'de> Deserialize<'de> for MemorySize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -71,9 +90,20 @@ impl<'de> Deserialize<'de> for MemorySize {
     }
 }
 
+/// The aliases of a function.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Aliases(BTreeMap<String, AliasRoutes>);
+
+impl From<Aliases> for BTreeMap<String, Vec<Route>> {
+    fn from(Aliases(aliases): Aliases) -> Self {
+        aliases.into_iter().map(|(name, AliasRoutes(routes))| (name, routes)).collect()
+    }
+}
+
 /// A version, or versions with weights.
 #[derive(Debug)]
-pub(super) struct AliasRoutes(pub Vec<Route>);
+struct AliasRoutes(Vec<Route>);
 
 impl<'de> Deserialize<'de> for AliasRoutes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -150,13 +150,7 @@ impl Invoke<'_> {
                     outcome = HandlerOutcome::Error(error_type.clone());
                 }
                 FaultKind::Timeout => outcome = HandlerOutcome::Timeout,
-                FaultKind::Throttle { .. }
-                | FaultKind::Refuse { .. }
-                | FaultKind::Reset
-                | FaultKind::GarbageLog
-                | FaultKind::NoLog
-                | FaultKind::ForeignReport
-                | FaultKind::FailEntry => {}
+                _ => {}
             }
         }
         Samples::new(profile, rng, &self.plan.version, (work, outcome))

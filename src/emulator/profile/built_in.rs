@@ -6,32 +6,29 @@ use std::time::Duration;
 
 use super::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span};
 
+type Constructor = fn() -> Profile;
+
+/// The built-in profiles by name.
+const BUILT_IN: [(&str, Constructor); 8] = [
+    ("python", Profile::python),
+    ("node", Profile::node),
+    ("rust", Profile::rust),
+    ("java", Profile::java),
+    ("java-snapstart", Profile::java_snapstart),
+    ("container-image", Profile::container_image),
+    ("model-download", Profile::model_download),
+    ("model-serving", Profile::model_serving),
+];
+
 impl Profile {
-    /// The names of the built-in profiles, which a functions file refers to with `profile`.
-    pub const BUILT_IN: [&'static str; 8] = [
-        "python",
-        "node",
-        "rust",
-        "java",
-        "java-snapstart",
-        "container-image",
-        "model-download",
-        "model-serving",
-    ];
+    /// Returns the names of the built-in profiles, which a functions file refers to with `profile`.
+    pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
 
     /// Returns the built-in profile with that name.
     pub fn built_in(name: &str) -> Option<Self> {
-        match name {
-            "python" => Some(Self::python()),
-            "node" => Some(Self::node()),
-            "rust" => Some(Self::rust()),
-            "java" => Some(Self::java()),
-            "java-snapstart" => Some(Self::java_snapstart()),
-            "container-image" => Some(Self::container_image()),
-            "model-download" => Some(Self::model_download()),
-            "model-serving" => Some(Self::model_serving()),
-            _ => None,
-        }
+        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, profile)| profile())
     }
 
     /// Returns a small Python function: 512 MB, init 250 ms, 2 ms when warm. Idle environments live for 5 to 7 minutes
