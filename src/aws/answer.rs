@@ -1,4 +1,4 @@
-//! Lambda's answers to Invoke, parsed as the SDK does it (model 2015-03-31, rest-json).
+//! Lambda's answers to Invoke, parsed like the SDK does (model 2015-03-31, rest-json).
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -6,25 +6,25 @@ use serde::Deserialize;
 
 use crate::domain::round::Answer;
 
-/// The part of an unreadable answer's body that is shown, characters.
+/// The longest excerpt of an unreadable body in a message, characters.
 const EXCERPT: usize = 200;
 
-/// The longest version that is believed, bytes: Lambda's are numbers and `$LATEST`.
-const LONGEST_VERSION: usize = 64;
+/// The longest version accepted, bytes. Lambda's are numbers and `$LATEST`.
+const MAX_VERSION_BYTES: usize = 64;
 
-/// The answer that an HTTP response to an Invoke is. A body that was cut still gives its answer.
+/// Parses an HTTP response to an Invoke. The body may be cut.
 pub fn parse(response: Response<Bytes>) -> Answer {
     let (head, body) = response.into_parts();
     let status = head.status.as_u16();
     let headers = &head.headers;
     if status == 200 {
-        return responded(headers, body).unwrap_or_else(|unusable| Answer::Broken {
+        return parse_success(headers, body).unwrap_or_else(|unusable| Answer::Broken {
             message: format!("the answer is not usable: {unusable}"),
             may_have_run: true,
         });
     }
     if head.status.is_success() {
-        // 202 and 204 answer other kinds of invocation.
+        // 202 and 204 are answers to other invocation types.
         return Answer::Refused { status, code: None, reason: None, message: None };
     }
     let error = serde_json::from_slice(&body)
@@ -32,14 +32,13 @@ pub fn parse(response: Response<Bytes>) -> Answer {
     let code = first(headers, "x-amzn-errortype").or(error.code).or(error.kind);
     Answer::Refused {
         status,
-        code: code.as_deref().map(name_of).filter(|name| !name.is_empty()).map(str::to_owned),
+        code: code.as_deref().map(error_name).filter(|name| !name.is_empty()).map(str::to_owned),
         reason: error.reason.filter(|_| status == 429),
         message: error.message.or(error.upper_message).or(error.error_message),
     }
 }
 
-/// The error object: `message` with either initial, the throttle's `Reason`, and the code of services that leave the
-/// header out.
+/// The error object. The key of the message has either initial; `code` and `__type` replace a missing header.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
@@ -55,18 +54,18 @@ struct ErrorBody {
     reason: Option<String>,
 }
 
-fn responded(headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
+fn parse_success(headers: &HeaderMap, body: Bytes) -> Result<Answer, String> {
     Ok(Answer::Responded {
         function_error: only(headers, "x-amz-function-error")?,
         log_result: only(headers, "x-amz-log-result")?,
         executed_version: only(headers, "x-amz-executed-version")?
-            .filter(|version| version.len() <= LONGEST_VERSION),
+            .filter(|version| version.len() <= MAX_VERSION_BYTES),
         request_id: first(headers, "x-amzn-requestid").or_else(|| first(headers, "x-amz-request-id")),
         payload: body.into(),
     })
 }
 
-/// The value of a header that occurs once at most.
+/// Returns the value of a header that may occur once.
 fn only(headers: &HeaderMap, name: &str) -> Result<Option<String>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -79,18 +78,18 @@ fn only(headers: &HeaderMap, name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// The first value of a header, when it is text.
+/// Returns the first value of a header, if it is text.
 fn first(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// The name in an error type such as `aws.protocoltests#FooException:http://internal.amazon.com/coral/`.
-fn name_of(kind: &str) -> &str {
+/// Returns the name in an error type such as `aws.protocoltests#FooException:http://internal.amazon.com/coral/`.
+fn error_name(kind: &str) -> &str {
     let kind = kind.split(':').next().unwrap_or(kind);
     kind.rsplit('#').next().unwrap_or(kind).trim()
 }
 
-/// The beginning of a body that is not Lambda's: a proxy's page, for example.
+/// Returns the beginning of a body that is not Lambda's, for example a proxy's page.
 fn excerpt(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT * 16)).unwrap_or_default());
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

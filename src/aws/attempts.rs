@@ -1,7 +1,7 @@
-//! Attempts at a request that must not be processed twice: PutMetricData and PutEvents.
+//! Retries of requests that must not be processed twice: PutMetricData and PutEvents.
 //!
-//! The SDK's own repetition is off for these requests. It repeats time-outs, broken connections and every 5xx status,
-//! and after each of them the request may have been processed.
+//! The SDK's own retries are off for these requests. It retries timeouts, broken connections and every 5xx status,
+//! and after each of these the request may have been processed.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,41 +11,28 @@ use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::connector::Failure;
-use super::error::{failure, refusal};
+use super::error::{ErrorKind, Failure, refusal};
 use crate::engine::ports::{Delivery, Unacknowledged};
 
-/// The longest that one attempt takes, connecting included. Answers after 5 s have been observed.
+/// The time limit of one attempt, connecting included. Answers after 5 s have been observed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The most attempts in all.
+/// The most attempts.
 const ATTEMPTS: u32 = 3;
-/// The pause before the second attempt; twice as long before the third.
+/// The pause before the second attempt. The pause before the third is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Codes of a request that was refused because there are too many. Source: the common errors of the AWS APIs, 2026-11.
-const THROTTLES: [&str; 8] = [
-    "LimitExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
-/// The time-outs of a client whose requests are sent through [`attempts`].
+/// Returns the timeouts of a client whose requests are sent through [`attempts`].
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
 }
 
 /// Sends a request until it is acknowledged or its outcome is unknown. Returns at `until` at the latest.
 ///
-/// A further attempt is made only after one that was certainly not processed, and only when a whole attempt fits
-/// before `until`: one that is cut off would leave the outcome unknown.
+/// Retries only after an attempt that was certainly not processed, and only when a whole attempt fits before `until`:
+/// an attempt that is cut off would leave the outcome unknown.
 ///
 /// # Errors
-/// Why the request has no acknowledgement.
+/// The reason why the request has no acknowledgement.
 pub(super) async fn attempts<T, E, F>(until: Instant, send: impl Fn() -> F) -> Result<T, Unacknowledged>
 where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -64,67 +51,70 @@ where
             Ok(Err(error)) => error,
             Err(_) => {
                 return Err(Unacknowledged {
-                    reason: "no answer before the time for the report ended".to_owned(),
+                    reason: "no answer before the deadline of the report".to_owned(),
                     delivery: Delivery::Unknown,
                 });
             }
         };
-        let next = next(&error);
+        let processed = processed(&error);
         let pause = PAUSE * attempt;
-        if next == Next::Repeat && attempt < ATTEMPTS && Instant::now() + pause + ATTEMPT_TIMEOUT <= until {
+        if processed == Processed::NotYet
+            && attempt < ATTEMPTS
+            && Instant::now() + pause + ATTEMPT_TIMEOUT <= until
+        {
             sleep(pause).await;
             attempt += 1;
             continue;
         }
-        let delivery = match next {
-            Next::Repeat | Next::Refused => Delivery::NotProcessed,
-            Next::Unknown => Delivery::Unknown,
+        let delivery = match processed {
+            Processed::NotYet | Processed::Never => Delivery::NotProcessed,
+            Processed::Unknown => Delivery::Unknown,
         };
         return Err(Unacknowledged { reason: refusal(&error), delivery });
     }
 }
 
-/// The consequence of a failed attempt.
+/// The certainty with which a failed attempt was processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// It was not processed; the next attempt may succeed.
-    Repeat,
-    /// It was not processed; the next attempt would fail the same way.
-    Refused,
+enum Processed {
+    /// It was not processed. The next attempt may succeed.
+    NotYet,
+    /// It was not processed. The next attempt would fail the same way.
+    Never,
     /// It may have been processed.
     Unknown,
 }
 
-fn next<E>(error: &SdkError<E, HttpResponse>) -> Next
+fn processed<E>(error: &SdkError<E, HttpResponse>) -> Processed
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match error {
-        SdkError::ConstructionFailure(_) => Next::Refused,
-        SdkError::DispatchFailure(_) => match failure(error) {
-            Some(Failure::Open { .. }) => Next::Repeat,
-            // Without a failure of the connector the request never reached it: there are no credentials, say.
-            Some(Failure::Request(_)) | None => Next::Refused,
-            Some(_) => Next::Unknown,
+        SdkError::ConstructionFailure(_) => Processed::Never,
+        SdkError::DispatchFailure(_) => match Failure::find(error) {
+            Some(Failure::Open { .. }) => Processed::NotYet,
+            // Without a failure of the connector the request never reached it: credentials are missing, for example.
+            Some(Failure::Request(_)) | None => Processed::Never,
+            Some(_) => Processed::Unknown,
         },
-        SdkError::ServiceError(refused) => answered(refused.raw().status().as_u16(), refused.err().code()),
-        SdkError::ResponseError(unreadable) => answered(unreadable.raw().status().as_u16(), None),
-        _ => Next::Unknown,
+        SdkError::ServiceError(refused) => answered(refused.raw().status().as_u16(), ErrorKind::of(error)),
+        SdkError::ResponseError(unreadable) => answered(unreadable.raw().status().as_u16(), ErrorKind::Other),
+        _ => Processed::Unknown,
     }
 }
 
-/// The consequence of an answer that is no acknowledgement.
+/// Interprets an answer that is not an acknowledgement.
 ///
-/// 503 means that the server does not handle the request at present (RFC 9110), and is how AWS sheds load. After 500
-/// the processing has begun, and behind 502 and 504 is another server that may have received the request. A success
+/// 503 means that the server does not handle the request at present (RFC 9110); AWS sheds load with it. After 500 the
+/// processing may have begun, and 502 and 504 come from a gateway whose server may have received the request. A success
 /// whose body cannot be read is unknown too.
-fn answered(status: u16, code: Option<&str>) -> Next {
+fn answered(status: u16, kind: ErrorKind) -> Processed {
     match status {
-        200..=299 => Next::Unknown,
-        429 | 503 => Next::Repeat,
-        _ if code.is_some_and(|code| THROTTLES.contains(&code)) => Next::Repeat,
-        300..=499 => Next::Refused,
-        _ => Next::Unknown,
+        200..=299 => Processed::Unknown,
+        429 | 503 => Processed::NotYet,
+        _ if kind == ErrorKind::Throttled => Processed::NotYet,
+        300..=499 => Processed::Never,
+        _ => Processed::Unknown,
     }
 }
 
@@ -134,13 +124,13 @@ mod tests {
 
     #[test]
     fn only_refusals_are_certain() {
-        assert_eq!(answered(400, Some("ThrottlingException")), Next::Repeat);
-        assert_eq!(answered(429, None), Next::Repeat);
-        assert_eq!(answered(503, Some("ServiceUnavailable")), Next::Repeat);
-        assert_eq!(answered(403, Some("AccessDeniedException")), Next::Refused);
-        assert_eq!(answered(500, Some("InternalServiceFault")), Next::Unknown);
+        assert_eq!(answered(400, ErrorKind::Throttled), Processed::NotYet);
+        assert_eq!(answered(429, ErrorKind::Other), Processed::NotYet);
+        assert_eq!(answered(503, ErrorKind::Other), Processed::NotYet);
+        assert_eq!(answered(403, ErrorKind::AccessDenied), Processed::Never);
+        assert_eq!(answered(500, ErrorKind::Other), Processed::Unknown);
         for status in [200, 202, 502, 504, 599] {
-            assert_eq!(answered(status, None), Next::Unknown, "{status}");
+            assert_eq!(answered(status, ErrorKind::Other), Processed::Unknown, "{status}");
         }
     }
 }

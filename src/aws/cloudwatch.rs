@@ -34,24 +34,24 @@ impl Metrics for CloudWatch {
                 .client
                 .put_metric_data()
                 .namespace(&batch.namespace)
-                .set_metric_data(Some(chunk.iter().map(|datum| wire(datum, at)).collect()));
+                .set_metric_data(Some(chunk.iter().map(|datum| to_sdk(datum, at)).collect()));
             requests
                 .spawn(async move { (index, attempts(until, || request.clone().send()).await.map(drop)) });
         }
-        // A task that does not return leaves its chunk unknown.
+        // The chunk of a task that panics stays unknown.
         let mut ends = vec![Err(Delivery::Unknown); chunks.len()];
-        let mut why = None;
+        let mut last_reason = None;
         while let Some(done) = requests.join_next().await {
             match done {
                 Ok((index, Ok(()))) => ends[index] = Ok(()),
                 Ok((index, Err(Unacknowledged { reason, delivery }))) => {
                     ends[index] = Err(delivery);
-                    why = Some(reason);
+                    last_reason = Some(reason);
                 }
-                Err(panicked) => why = Some(panicked.to_string()),
+                Err(panicked) => last_reason = Some(panicked.to_string()),
             }
         }
-        let Some(reason) = why else { return Ok(()) };
+        let Some(reason) = last_reason else { return Ok(()) };
         let with = |delivery: Delivery| {
             let chunks = chunks.iter().zip(&ends).filter(|(_, end)| **end == Err(delivery));
             let data = chunks.flat_map(|(chunk, _)| chunk.iter().copied().cloned()).collect();
@@ -61,7 +61,7 @@ impl Metrics for CloudWatch {
     }
 }
 
-fn wire(datum: &Datum, at: DateTime) -> MetricDatum {
+fn to_sdk(datum: &Datum, at: DateTime) -> MetricDatum {
     let dimensions = datum.dimensions.iter();
     let dimensions: Vec<Dimension> =
         dimensions.map(|(name, value)| Dimension::builder().name(*name).value(value).build()).collect();

@@ -1,4 +1,4 @@
-//! The Control port on the SDK: what can be read of functions without running them.
+//! The Control port on the SDK: reads of functions, which run nothing.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,31 +15,31 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
 
 use super::clients::{Clients, LambdaClients};
-use super::error::refusal;
+use super::error::{ErrorKind, refusal};
 use crate::domain::fleet::{Architecture, Role};
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{AccountLimits, Deployed, Lookup, Model, State, Update};
 use crate::engine::ports::{Control, DryRun, DryRunOutcome};
 
-/// The status of a dry run that Lambda would have let through.
+/// The status of a dry run whose invocation Lambda would accept.
 const WOULD_INVOKE: u16 = 204;
 
-/// Reads of functions, through the SDK, which may repeat them.
+/// Reads of functions through the SDK, with its retries.
 #[derive(Debug)]
 pub struct AwsControl {
     clients: Arc<Clients>,
-    made: Mutex<LambdaClients>,
+    cache: Mutex<LambdaClients>,
 }
 
 impl AwsControl {
-    /// Reads through these clients.
+    /// Creates the port over these clients.
     pub fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, made: Mutex::default() }
+        Self { clients, cache: Mutex::default() }
     }
 
     fn client(&self, region: Region, role: Option<&Arc<Role>>) -> Client {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry((region, role.cloned())).or_insert_with(|| self.clients.control(region, role)).clone()
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.entry((region, role.cloned())).or_insert_with(|| self.clients.control(region, role)).clone()
     }
 }
 
@@ -61,7 +61,7 @@ impl Control for AwsControl {
         let answer = request.send().await;
         let status = match &answer {
             Ok(output) => u16::try_from(output.status_code).ok(),
-            // What a handler answers need not be readable.
+            // A handler that ran may answer something unreadable.
             Err(error) => {
                 error.raw_response().map(|raw| raw.status()).filter(|it| it.is_success()).map(u16::from)
             }
@@ -69,8 +69,8 @@ impl Control for AwsControl {
         match (answer, status) {
             (Ok(_), Some(WOULD_INVOKE)) => Lookup::Known(DryRunOutcome::Dry),
             (_, Some(status)) => Lookup::Known(DryRunOutcome::Ran(status)),
-            (Ok(_), None) => Lookup::Failed("a dry run was answered with no HTTP status".to_owned()),
-            (Err(error), None) => unseen(&error),
+            (Ok(_), None) => Lookup::Failed("the answer to a dry run has no HTTP status".to_owned()),
+            (Err(error), None) => unread(&error),
         }
     }
 
@@ -82,7 +82,7 @@ impl Control for AwsControl {
             .set_qualifier(qualifier(of));
         match request.send().await {
             Ok(output) => Lookup::Known(deployed(output)),
-            Err(error) => unseen(&error),
+            Err(error) => unread(&error),
         }
     }
 
@@ -94,12 +94,12 @@ impl Control for AwsControl {
             .set_qualifier(qualifier(of));
         match request.send().await {
             Ok(output) => Lookup::Known(output.requested_provisioned_concurrent_executions.and_then(number)),
-            Err(SdkError::ServiceError(said))
-                if said.err().is_provisioned_concurrency_config_not_found_exception() =>
+            Err(SdkError::ServiceError(refused))
+                if refused.err().is_provisioned_concurrency_config_not_found_exception() =>
             {
                 Lookup::Known(None)
             }
-            Err(error) => unseen(&error),
+            Err(error) => unread(&error),
         }
     }
 
@@ -107,21 +107,21 @@ impl Control for AwsControl {
         let request = self.client(of.region, role).get_function_concurrency().function_name(of.unqualified());
         match request.send().await {
             Ok(output) => Lookup::Known(output.reserved_concurrent_executions.and_then(number)),
-            Err(error) => unseen(&error),
+            Err(error) => unread(&error),
         }
     }
 
     async fn account(&self, region: Region, role: Option<&Arc<Role>>) -> Lookup<AccountLimits> {
         let limits = match self.client(region, role).get_account_settings().send().await {
             Ok(output) => output.account_limit,
-            Err(error) => return unseen(&error),
+            Err(error) => return unread(&error),
         };
         let read = limits.and_then(|limits| {
             let concurrent = number(limits.concurrent_executions)?;
             let unreserved = limits.unreserved_concurrent_executions.and_then(number).unwrap_or(concurrent);
             Some(AccountLimits { concurrent, unreserved })
         });
-        read.map_or_else(|| Lookup::Failed("the answer names no limits".to_owned()), Lookup::Known)
+        read.map_or_else(|| Lookup::Failed("the answer has no account limits".to_owned()), Lookup::Known)
     }
 }
 
@@ -178,29 +178,23 @@ fn state(state: SdkState) -> State {
         | SdkState::Deactivated
         | SdkState::Deactivating
         | SdkState::Deleting => State::Off,
-        // A state that came after this was written is not known to be in the way.
+        // A state that is not known here does not prevent pings.
         _ => State::Active,
     }
 }
 
-/// What a refusal, or no answer at all, means.
-fn unseen<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
+/// Interprets a failed read.
+fn unread<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let SdkError::ServiceError(refused) = error else {
-        return match error {
-            // A proxy's page, say.
-            SdkError::ResponseError(_) => Lookup::Failed(refusal(error)),
-            _ => Lookup::Unreachable(refusal(error)),
-        };
-    };
-    let message = || refused.err().message().map_or_else(|| refusal(error), str::to_owned);
-    match (refused.raw().status().as_u16(), refused.err().code()) {
-        (_, Some("AccessDeniedException" | "AccessDenied")) => Lookup::Denied(message()),
-        (_, Some("ResourceNotFoundException")) => Lookup::Missing,
-        // What is left of these is about who asks: a key that is not known, a token that has expired.
-        (401 | 403, Some(_)) => Lookup::Unreachable(refusal(error)),
-        _ => Lookup::Failed(refusal(error)),
+    match ErrorKind::of(error) {
+        ErrorKind::AccessDenied => {
+            let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
+            Lookup::Denied(message.map_or_else(|| refusal(error), str::to_owned))
+        }
+        ErrorKind::NotFound => Lookup::Missing,
+        ErrorKind::Timeout | ErrorKind::Unreachable => Lookup::Unreachable(refusal(error)),
+        ErrorKind::Throttled | ErrorKind::Other => Lookup::Failed(refusal(error)),
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials that could not be had are not asked for again at once.
+//! Credential providers: failures are cached for a while, and roles are assumed when first needed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,23 +11,22 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::connector::reasons;
+use super::error::reasons;
 use crate::domain::fleet::Role;
 use crate::domain::function::Region;
 
-/// How sessions of assumed roles are called: it stands in the other account's audit trail.
+/// The session name of assumed roles, which CloudTrail shows in the other account.
 const SESSION: &str = "warmd";
 
-/// How long a failure is remembered. Longer than a round needs to fail, shorter than a tick.
-const FAILURE_LIVES: Duration = Duration::from_secs(5);
+/// The lifetime of a cached failure: longer than a round needs to fail, shorter than a tick.
+const FAILURE_LIFE: Duration = Duration::from_secs(5);
 
-/// A provider that remembers a failure for a while.
+/// A provider that caches a failure for [`FAILURE_LIFE`].
 ///
-/// The SDK's identity cache loads credentials once for all who wait, but when that fails, each of those who wait
-/// tries again, one after the other: a thousand pings without credentials would ask a thousand times, for a second or
-/// more each.
+/// The SDK's identity cache loads credentials once for all waiting requests. When that fails, each of them tries again,
+/// one after the other: a thousand pings without credentials would make a thousand attempts of a second or more.
 #[derive(Debug)]
-pub(super) struct Remembering {
+pub(super) struct CachedFailure {
     inner: SharedCredentialsProvider,
     failure: Mutex<Option<(Instant, Unavailable)>>,
 }
@@ -36,19 +35,19 @@ pub(super) struct Remembering {
 #[error("{0}")]
 struct Unavailable(String);
 
-impl Remembering {
+impl CachedFailure {
     pub(super) fn new(inner: SharedCredentialsProvider) -> Self {
         Self { inner, failure: Mutex::new(None) }
     }
 
-    fn remembered(&self) -> Option<Unavailable> {
+    fn cached(&self) -> Option<Unavailable> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, reason) = failure.as_ref()?;
-        (at.elapsed() < FAILURE_LIVES).then(|| reason.clone())
+        (at.elapsed() < FAILURE_LIFE).then(|| reason.clone())
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
-        if let Some(reason) = self.remembered() {
+        if let Some(reason) = self.cached() {
             return Err(CredentialsError::provider_error(reason));
         }
         self.inner.provide_credentials().await.map_err(|error| {
@@ -60,7 +59,7 @@ impl Remembering {
     }
 }
 
-impl ProvideCredentials for Remembering {
+impl ProvideCredentials for CachedFailure {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -73,7 +72,7 @@ impl ProvideCredentials for Remembering {
     }
 }
 
-/// Credentials of a role. Assumed when they are first asked for; the SDK's identity cache keeps them.
+/// The credentials of a role, assumed when first needed. The SDK's identity cache keeps them.
 #[derive(Debug)]
 pub(super) struct Assumed {
     role: Arc<Role>,
@@ -83,7 +82,7 @@ pub(super) struct Assumed {
 }
 
 impl Assumed {
-    /// The role's credentials, from STS in `region`, with those of `config`.
+    /// Creates a provider that assumes the role through STS in `region`, with the credentials of `config`.
     pub(super) fn provider(role: Arc<Role>, region: Region, config: &SdkConfig) -> SharedCredentialsProvider {
         let assumed = Self { role, region, config: config.clone(), provider: OnceCell::new() };
         SharedCredentialsProvider::new(assumed)
@@ -133,16 +132,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_remembered_for_a_while_with_its_reason() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let provider = Remembering::new(SharedCredentialsProvider::new(Broken(Arc::clone(&asked))));
+    async fn a_failure_is_cached_for_a_while_with_its_reason() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let provider = CachedFailure::new(SharedCredentialsProvider::new(Broken(Arc::clone(&calls))));
         for _ in 0..1_000 {
             let error = provider.load().await.unwrap_err();
             assert!(reasons(&error).contains("no role is attached"), "{error:?}");
         }
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-        tokio::time::advance(FAILURE_LIVES).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        tokio::time::advance(FAILURE_LIFE).await;
         provider.load().await.unwrap_err();
-        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 }

@@ -11,13 +11,13 @@ use tracing::error;
 use super::attempts::attempts;
 use crate::engine::ports::{Delivery, Event, Events, LostEvents, Unacknowledged};
 
-/// Entries in one PutEvents request: the API's limit.
-const PER_REQUEST: usize = 10;
-/// Bytes in one PutEvents request. The limit was raised to 1 MB, but not every region need have it: the old one.
-const BYTES_PER_REQUEST: usize = 256 << 10;
-/// How often an entry that EventBridge refused is offered in all.
+/// The most entries of a PutEvents request: the API's limit.
+const MAX_ENTRIES: usize = 10;
+/// The largest PutEvents request, bytes. The limit was raised from this to 1 MB, perhaps not yet in every region.
+const MAX_REQUEST_BYTES: usize = 256 << 10;
+/// The most attempts for an entry that EventBridge refuses.
 const ATTEMPTS: u32 = 3;
-/// Before the second attempt; twice as long before the third.
+/// The pause before the second attempt. The pause before the third is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// EventBridge, through the SDK.
@@ -34,48 +34,49 @@ impl EventBridge {
     /// Sends one request. Returns the indexes of the events that were not acknowledged.
     ///
     /// # Errors
-    /// The whole request has no acknowledgement.
-    async fn offer(
+    /// The reason loss the whole request has no acknowledgement.
+    async fn put_once(
         &self,
         events: &[Event],
         until: Instant,
     ) -> Result<Vec<(usize, Unacknowledged)>, Unacknowledged> {
-        let entries = events.iter().map(wire).collect();
+        let entries = events.iter().map(to_sdk).collect();
         let request = self.client.put_events().set_entries(Some(entries));
         let answer = attempts(until, || request.clone().send()).await?;
-        let all_taken = answer.failed_entry_count == 0;
+        let all_accepted = answer.failed_entry_count == 0;
         let of_entry = |index: usize| match answer.entries().get(index) {
             Some(entry) if entry.error_code().is_some() => {
                 let code = entry.error_code().unwrap_or("refused");
-                let reason = format!("{code}: {}", entry.error_message().unwrap_or("no reason given"));
+                let reason = format!("{code}: {}", entry.error_message().unwrap_or("no message"));
                 Some((index, Unacknowledged { reason, delivery: Delivery::NotProcessed }))
             }
             Some(entry) if entry.event_id().is_some() => None,
-            Some(_) | None if all_taken => None,
+            Some(_) | None if all_accepted => None,
             Some(_) | None => {
-                let reason = "the answer does not mention it".to_owned();
+                let reason = "the answer has no result for the event".to_owned();
                 Some((index, Unacknowledged { reason, delivery: Delivery::Unknown }))
             }
         };
         Ok((0..events.len()).filter_map(of_entry).collect())
     }
 
-    /// Puts one request's worth of events. Returns those without an acknowledgement in the end.
+    /// Puts the events of one request and retries those that EventBridge refuses. Returns those without an
+    /// acknowledgement.
     async fn put_batch(&self, mut left: Vec<Event>, until: Instant) -> Vec<(Event, Unacknowledged)> {
         let mut lost = Vec::new();
         let mut attempt = 1;
         loop {
-            let refused = match self.offer(&left, until).await {
+            let refused = match self.put_once(&left, until).await {
                 Ok(refused) => refused,
-                Err(why) => {
-                    lost.extend(left.into_iter().map(|event| (event, why.clone())));
+                Err(loss) => {
+                    lost.extend(left.into_iter().map(|event| (event, loss.clone())));
                     return lost;
                 }
             };
             let refused =
-                refused.into_iter().filter_map(|(index, why)| Some((left.get(index)?.clone(), why)));
+                refused.into_iter().filter_map(|(index, loss)| Some((left.get(index)?.clone(), loss)));
             let (unknown, refused): (Vec<_>, Vec<_>) =
-                refused.partition(|(_, why)| why.delivery == Delivery::Unknown);
+                refused.partition(|(_, loss)| loss.delivery == Delivery::Unknown);
             lost.extend(unknown);
             let pause = PAUSE * attempt;
             if refused.is_empty() || attempt == ATTEMPTS || Instant::now() + pause >= until {
@@ -91,14 +92,14 @@ impl EventBridge {
 
 impl Events for EventBridge {
     async fn put(&self, events: &[Event], until: Instant) -> Result<(), LostEvents> {
-        // Side by side: a bus that does not answer costs one time-out, whatever the number of requests.
+        // Concurrently: a bus that does not answer costs one timeout, whatever the number of requests.
         let mut requests = JoinSet::new();
         let batches = batches(events);
         for (index, batch) in batches.iter().enumerate() {
             let (bridge, batch) = (self.clone(), batch.to_vec());
             requests.spawn(async move { (index, bridge.put_batch(batch, until).await) });
         }
-        // A task that does not return leaves its events unknown.
+        // The events of a task that panics stay unknown.
         let mut ends: Vec<_> = batches.iter().map(|batch| Err(*batch)).collect();
         while let Some(done) = requests.join_next().await {
             match done {
@@ -121,13 +122,13 @@ impl Events for EventBridge {
     }
 }
 
-/// The events in order, cut where a request would be too large.
+/// Splits the events, in order, into requests within the limits.
 fn batches(events: &[Event]) -> Vec<&[Event]> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (index, event) in events.iter().enumerate() {
         let size = size(event);
-        let full = index - start == PER_REQUEST || bytes + size > BYTES_PER_REQUEST;
+        let full = index - start == MAX_ENTRIES || bytes + size > MAX_REQUEST_BYTES;
         if full && index > start {
             batches.push(&events[start..index]);
             (start, bytes) = (index, 0);
@@ -140,12 +141,12 @@ fn batches(events: &[Event]) -> Vec<&[Event]> {
     batches
 }
 
-/// An entry's size as EventBridge counts it: the lengths of source, detail type and detail.
+/// Returns an entry's size as EventBridge counts it: the lengths of source, detail type and detail.
 fn size(event: &Event) -> usize {
     event.source.len() + event.detail_type.len() + event.detail.len()
 }
 
-fn wire(event: &Event) -> PutEventsRequestEntry {
+fn to_sdk(event: &Event) -> PutEventsRequestEntry {
     PutEventsRequestEntry::builder()
         .set_event_bus_name(event.bus.clone())
         .source(&event.source)
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_cut_at_ten_entries_and_at_the_size_limit() {
+    fn requests_are_split_at_ten_entries_and_at_the_size_limit() {
         let sizes = |events: &[Event]| batches(events).iter().map(|batch| batch.len()).collect::<Vec<_>>();
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&vec![event(10); 25]), [10, 10, 5]);
@@ -171,7 +172,7 @@ mod tests {
         assert_eq!(
             sizes(&[event(300 << 10), event(10)]),
             [1, 1],
-            "one that cannot fit is for EventBridge to refuse"
+            "EventBridge refuses an event that is too large"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Adapters of the ports on the AWS SDK.
+//! Adapters of the engine's ports on the AWS SDK.
 
 pub mod answer;
 mod attempts;

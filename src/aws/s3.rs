@@ -1,24 +1,23 @@
-//! The Objects port on the SDK: S3, with its conditional reads and writes.
+//! The Objects port on the SDK: S3 with conditional reads and writes.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::connector::reasons;
-use super::error::refusal;
+use super::error::{ErrorKind, reasons, refusal};
 use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 
-/// The largest object that is read: no configuration and no state document is near it.
-const MOST_BYTES: usize = 64 << 20;
+/// The largest object that is read, bytes. Configurations and state documents are far smaller.
+const MAX_OBJECT_BYTES: usize = 64 << 20;
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
     bucket: String,
-    /// Empty, or with a slash at its end.
+    /// Empty, or ending with a slash.
     prefix: String,
 }
 
@@ -35,12 +34,16 @@ impl Bucket {
         format!("{}{key}", self.prefix)
     }
 
-    /// What went wrong, with the object that it is about.
+    fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{}", self.bucket, self.key(key))
+    }
+
+    /// Returns the error with the URI of the object.
     fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectsFailed
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        ObjectsFailed(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
+        ObjectsFailed(format!("{}: {}", self.uri(key), refusal(error)))
     }
 }
 
@@ -55,20 +58,20 @@ impl Objects for Bucket {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                return match (status(&error), error.code()) {
+                return match (status(&error), ErrorKind::of(&error)) {
                     (Some(304), _) => Ok(Fetched::Unchanged),
-                    // Not a bucket that is missing: that is somebody's mistake.
-                    (Some(404), Some("NoSuchKey") | None) => Ok(Fetched::Missing),
+                    (_, ErrorKind::NotFound) => Ok(Fetched::Missing),
+                    (Some(404), _) if error.code().is_none() => Ok(Fetched::Missing),
                     _ => Err(self.failed(key, &error)),
                 };
             }
         };
         let version = Version(answer.e_tag.unwrap_or_default());
         let too_large =
-            || ObjectsFailed(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)));
+            || ObjectsFailed(format!("{}: expected at most {MAX_OBJECT_BYTES} bytes", self.uri(key)));
         if answer
             .content_length
-            .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MOST_BYTES))
+            .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MAX_OBJECT_BYTES))
         {
             return Err(too_large());
         }
@@ -76,9 +79,9 @@ impl Objects for Bucket {
         let mut bytes = Vec::new();
         while let Some(part) = body.next().await {
             let part =
-                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
-            // The bound holds whatever the length says.
-            if bytes.len().saturating_add(part.len()) > MOST_BYTES {
+                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.uri(key), reasons(&error))))?;
+            // Checked here too: the length may be absent or wrong.
+            if bytes.len().saturating_add(part.len()) > MAX_OBJECT_BYTES {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&part);
@@ -96,9 +99,9 @@ impl Objects for Bucket {
         match request.body(ByteStream::from(bytes)).send().await {
             Ok(answer) => Ok(Version(answer.e_tag.unwrap_or_default())),
             Err(error) => Err(match (status(&error), condition) {
-                // 412: another version. 409: another write at this moment. 404: gone meanwhile.
+                // 412: another version. 409: a concurrent write. 404: deleted meanwhile.
                 (Some(409 | 412), _) => NotStored::Conflict,
-                (Some(404), Condition::Replaces(_)) if error.code() == Some("NoSuchKey") => {
+                (_, Condition::Replaces(_)) if ErrorKind::of(&error) == ErrorKind::NotFound => {
                     NotStored::Conflict
                 }
                 _ => NotStored::Failed(self.failed(key, &error)),

@@ -1,7 +1,7 @@
-//! Signed requests: the SDK serialises and signs an Invoke, and the finished request is taken instead of being sent.
+//! Signed requests. The SDK serialises and signs an Invoke; the request is captured instead of being sent.
 //!
-//! SigV4 signs a request, not a connection, and Lambda accepts a signed request for five minutes. So one signature
-//! serves all pings of a round.
+//! One signature serves all pings of a round, because SigV4 signs a request, not a connection, and Lambda accepts a
+//! signed request for five minutes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,14 +20,15 @@ use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::connector::{Origin, http1_request};
-use super::error::chain;
+use super::error::one_line;
 use crate::engine::ports::PingRound;
 
-/// A request that was signed longer ago is signed anew before it is sent. Lambda accepts it for five minutes; the rest
-/// is left to clocks that differ.
+/// The age above which a request is signed again before it is sent. Lambda accepts it for five minutes; the difference
+/// leaves room for clock skew.
 const SIGNATURE_LIFE: Duration = Duration::from_secs(60);
 
-/// Names one attempt of the SDK's; not signed, and different for each request, so that HTTP/2 could not compress it.
+/// Identifies one attempt of the SDK. It is removed: it is not signed, and HTTP/2 cannot compress a different value for
+/// each request.
 const INVOCATION_ID: &str = "amz-sdk-invocation-id";
 const TRACE_ID: &str = "x-amzn-trace-id";
 const SECURITY_TOKEN: &str = "x-amz-security-token";
@@ -35,31 +36,31 @@ const SECURITY_TOKEN: &str = "x-amz-security-token";
 /// A signed Invoke, ready to be sent any number of times.
 #[derive(Debug, Clone)]
 pub(super) struct Signed {
-    /// Where it goes.
+    /// The server.
     pub origin: Origin,
-    /// As HTTP/1.1 wants it, without its body.
+    /// The form of HTTP/1.1, without the body.
     pub http1: http::Request<()>,
-    /// As HTTP/2 wants it, without its body.
+    /// The form of HTTP/2, without the body.
     pub http2: http::Request<()>,
     /// The body.
     pub body: Bytes,
-    at: Instant,
+    signed_at: Instant,
 }
 
 impl Signed {
     /// Returns true when the request is too old to be sent.
     pub(super) fn is_stale(&self) -> bool {
-        self.at.elapsed() > SIGNATURE_LIFE
+        self.signed_at.elapsed() > SIGNATURE_LIFE
     }
 }
 
 /// Signs a request of `round` with this payload.
 ///
 /// # Errors
-/// The reason why there is no signature, for people: no credentials, no endpoint.
+/// The reason, for people: no credentials, or no endpoint.
 pub(super) async fn sign(clients: &Clients, round: &PingRound, payload: &[u8]) -> Result<Signed, String> {
     let captured = Capture::default();
-    let at = Instant::now();
+    let signed_at = Instant::now();
     let invoke = clients
         .lambda(round.function.region, round.role.as_ref())
         .invoke()
@@ -70,11 +71,13 @@ pub(super) async fn sign(clients: &Clients, round: &PingRound, payload: &[u8]) -
         .invocation_type(InvocationType::RequestResponse)
         .log_type(LogType::Tail);
     let capturing = aws_sdk_lambda::config::Builder::new().http_client(captured.clone());
-    // What the SDK makes of the stand-in's answer does not matter when it got as far as that.
+    // The outcome is that of the captured request's fake answer, unless no request was captured.
     let outcome = invoke.customize().config_override(capturing).send().await;
     match (captured.take(), outcome) {
-        (Some(request), _) => finish(request, Bytes::copy_from_slice(payload), round.trace_id.as_deref(), at),
-        (None, Err(error)) => Err(chain(&error)),
+        (Some(request), _) => {
+            finish(request, Bytes::copy_from_slice(payload), round.trace_id.as_deref(), signed_at)
+        }
+        (None, Err(error)) => Err(one_line(&error)),
         (None, Ok(_)) => Err("the SDK sent no request".to_owned()),
     }
 }
@@ -83,7 +86,7 @@ fn finish(
     mut request: HttpRequest,
     body: Bytes,
     trace_id: Option<&str>,
-    at: Instant,
+    signed_at: Instant,
 ) -> Result<Signed, String> {
     let headers = request.headers_mut();
     headers.remove(INVOCATION_ID);
@@ -91,20 +94,20 @@ fn finish(
         headers.try_insert(TRACE_ID, trace_id.to_owned()).map_err(|error| error.to_string())?;
     }
     let uri = request.uri().to_owned();
-    let (origin, http1) = http1_request(request).map_err(|failure| failure.to_string())?;
+    let (origin, http1) = http1_request(request).map_err(|error| error.to_string())?;
     let http1 = http1.map(|_| ());
     let mut http2 = http1.clone();
-    *http2.uri_mut() = uri.parse().map_err(|_| format!("{uri:?} is not a URI"))?;
+    *http2.uri_mut() = uri.parse().map_err(|_| format!("expected a URI, found {uri:?}"))?;
     *http2.version_mut() = http::Version::HTTP_2;
     http2.headers_mut().remove(HOST);
-    // Sensitive values are never compressed by HTTP/2, and a token of 1.2 KB would go out a hundred times.
+    // HTTP/2 does not compress sensitive values: a token of 1.2 KB would be sent a hundred times.
     if let Some(token) = http2.headers_mut().get_mut(SECURITY_TOKEN) {
         HeaderValue::set_sensitive(token, false);
     }
-    Ok(Signed { origin, http1, http2, body, at })
+    Ok(Signed { origin, http1, http2, body, signed_at })
 }
 
-/// An HTTP client that keeps the request instead of sending it.
+/// An HTTP client that captures the request instead of sending it.
 #[derive(Debug, Clone, Default)]
 struct Capture(Arc<Mutex<Option<HttpRequest>>>);
 
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signed_request_is_sent_for_sixty_seconds() {
+    async fn a_signature_is_stale_after_sixty_seconds() {
         let clients = Clients::local("https://lambda.test:8443");
         let signed = sign(&clients, &round(None), b"{}").await.unwrap();
         assert_eq!(signed.origin.to_string(), "lambda.test:8443");

@@ -1,297 +1,265 @@
-//! CloudWatch's PutMetricData in rpc-v2-cbor, held against the API's limits.
+//! CloudWatch's PutMetricData in rpc-v2-cbor, with the API's limits.
 
 use std::io::Read;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ciborium::Value;
+use ciborium::tag::Required;
 use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::fault::FaultKind;
+use super::errors::ErrorResponse;
+use super::fault::CallEffect;
 use super::observe::Metric;
-use super::wire::{Answer, Call, Cut, answer};
-use super::{Emulator, World};
+use super::wire::{Call, ConnectionCut, HttpResponse, response};
+use super::{Emulator, EmulatorState};
 
 /// The largest request on the wire, bytes. Source for this and the limits below: CloudWatch API reference, 2026-11.
 const MAX_BODY: usize = 1024 * 1024;
-/// What a gzipped body may become; CloudWatch names no limit, this one protects the emulator.
+/// The largest inflated body, bytes. CloudWatch documents no limit; this one bounds the emulator's memory.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
-/// Metrics in a request.
+/// Metrics of a request.
 const MAX_METRICS: usize = 1000;
 /// Values of a metric.
 const MAX_VALUES: usize = 150;
 /// Dimensions of a metric.
 const MAX_DIMENSIONS: usize = 30;
-/// How old a timestamp may be, and how far ahead.
+/// The oldest and the newest timestamp, relative to the request.
 const OLDEST: TimeDelta = TimeDelta::days(14);
 const NEWEST: TimeDelta = TimeDelta::hours(2);
 
-/// The units that CloudWatch knows: those without a scale, and those with one.
-const PLAIN_UNITS: [&str; 6] = ["Seconds", "Microseconds", "Milliseconds", "Percent", "Count", "None"];
-const SIZE_UNITS: [&str; 10] = [
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-];
+/// The units without a rate.
+const PLAIN_UNITS: &str = "Seconds Microseconds Milliseconds Percent None";
+/// The units that may be a rate, such as `Bytes/Second`.
+const RATE_UNITS: &str =
+    "Count Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits Gigabits Terabits";
 
-/// A refusal: its shape's name, the code of the older protocol, and a message.
-struct Refused {
-    status: u16,
-    shape: String,
-    code: String,
-    message: String,
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutMetricData {
+    namespace: Option<String>,
+    metric_data: Option<Vec<Datum>>,
 }
 
-impl Refused {
-    fn value(message: impl Into<String>) -> Self {
-        Self::new(400, "InvalidParameterValueException", "InvalidParameterValue", message)
-    }
-
-    fn missing(message: impl Into<String>) -> Self {
-        Self::new(400, "MissingRequiredParameterException", "MissingParameter", message)
-    }
-
-    fn combination(message: impl Into<String>) -> Self {
-        Self::new(400, "InvalidParameterCombinationException", "InvalidParameterCombination", message)
-    }
-
-    fn new(status: u16, shape: &str, code: &str, message: impl Into<String>) -> Self {
-        Self { status, shape: shape.to_owned(), code: code.to_owned(), message: message.into() }
-    }
-
-    fn answer(self) -> Answer {
-        let side = if self.status >= 500 { "Receiver" } else { "Sender" };
-        let body = Value::Map(vec![
-            (text("__type"), text(&format!("com.amazonaws.cloudwatch#{}", self.shape))),
-            (text("message"), text(&self.message)),
-        ]);
-        let query_error = format!("{};{side}", self.code);
-        cbor(self.status, &body, &[("x-amzn-query-error", &query_error)])
-    }
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Datum {
+    metric_name: Option<String>,
+    unit: Option<String>,
+    dimensions: Option<Vec<Dimension>>,
+    timestamp: Option<Required<Number, 1>>,
+    value: Option<Number>,
+    values: Option<Vec<Number>>,
+    counts: Option<Vec<Number>>,
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Dimension {
+    name: String,
+    value: String,
 }
 
-fn cbor(status: u16, body: &Value, headers: &[(&'static str, &str)]) -> Answer {
+/// A number, encoded as an integer or as a float.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Value(f64),
+}
+
+fn invalid(message: impl Into<String>) -> ErrorResponse {
+    ErrorResponse::new(400, "InvalidParameterValueException", message)
+}
+
+fn missing(message: impl Into<String>) -> ErrorResponse {
+    ErrorResponse::new(400, "MissingRequiredParameterException", message)
+}
+
+fn conflict(message: impl Into<String>) -> ErrorResponse {
+    ErrorResponse::new(400, "InvalidParameterCombinationException", message)
+}
+
+fn malformed(error: impl ToString) -> ErrorResponse {
+    ErrorResponse::new(400, "SerializationException", error.to_string())
+}
+
+/// Returns CloudWatch's response for an error, with its code in the older query protocol.
+fn refused(error: &ErrorResponse) -> HttpResponse {
+    let side = if error.status >= 500 { "Receiver" } else { "Sender" };
+    let code = match error.code.as_str() {
+        "InvalidParameterCombinationException" => "InvalidParameterCombination",
+        "InvalidParameterValueException" => "InvalidParameterValue",
+        "MissingRequiredParameterException" => "MissingParameter",
+        "RequestEntityTooLargeException" => "RequestEntityTooLarge",
+        "ThrottlingException" => "Throttling",
+        other => other,
+    };
+    let body =
+        json!({ "__type": format!("com.amazonaws.cloudwatch#{}", error.code), "message": error.message });
+    cbor(error.status, &body, &[("x-amzn-query-error", &format!("{code};{side}"))])
+}
+
+fn cbor(status: u16, body: &impl Serialize, headers: &[(&'static str, &str)]) -> HttpResponse {
     let mut bytes = Vec::new();
-    // Writing to a Vec cannot fail, and neither can a map of texts.
+    // Writing to a Vec does not fail, and the bodies are maps of texts.
     let _ = ciborium::into_writer(body, &mut bytes);
     let mut all = vec![("smithy-protocol", "rpc-v2-cbor")];
     all.extend_from_slice(headers);
-    answer(status, "application/cbor", bytes, &all)
+    response(status, "application/cbor", bytes, &all)
 }
 
-/// Serves PutMetricData.
-pub(super) async fn put_metric_data(emulator: &Emulator, call: &Call, body: &[u8]) -> Result<Answer, Cut> {
-    let faults: Vec<&FaultKind> = {
-        let World { metrics, seen, .. } = &mut *emulator.world();
-        seen.metric_calls += 1;
-        metrics.struck(&emulator.scenario().metrics)
+/// Handles PutMetricData.
+pub(super) async fn put_metric_data(
+    emulator: &Emulator,
+    call: &Call,
+    body: &[u8],
+) -> Result<HttpResponse, ConnectionCut> {
+    let CallEffect { refusal, delay, cut } = {
+        let EmulatorState { metrics, observations, .. } = &mut *emulator.state();
+        observations.metric_calls += 1;
+        CallEffect::of(&metrics.next_faults(&emulator.scenario().metrics))
     };
-    let (mut refused, mut late, mut cut) = (None, Duration::ZERO, false);
-    for fault in faults {
-        match fault {
-            FaultKind::Throttle { .. } => {
-                refused = Some(Refused::new(400, "ThrottlingException", "Throttling", "Rate exceeded"));
-            }
-            FaultKind::Refuse { status, code, message } => {
-                refused = Some(Refused::new(*status, code, code, message));
-            }
-            FaultKind::Reset => cut = true,
-            FaultKind::Slow { by } => late += *by,
-            FaultKind::FunctionError { .. }
-            | FaultKind::Timeout
-            | FaultKind::GarbageLog
-            | FaultKind::NoLog
-            | FaultKind::ForeignReport
-            | FaultKind::FailEntry => {}
-        }
-    }
-    let taken = refused.map_or_else(|| read(call, body), Err);
-    let answer = match taken {
+    let response = match refusal.map_or_else(|| metrics(call, body), Err) {
         Ok(metrics) => {
-            let seen = &mut emulator.world().seen.metrics;
-            seen.extend(metrics);
-            while seen.len() > emulator.scenario().remembered {
-                seen.pop_front();
+            let observed = &mut emulator.state().observations.metrics;
+            observed.extend(metrics);
+            while observed.len() > emulator.scenario().remembered {
+                observed.pop_front();
             }
-            cbor(200, &Value::Map(Vec::new()), &[])
+            cbor(200, &json!({}), &[])
         }
-        Err(refused) => refused.answer(),
+        Err(error) => refused(&error),
     };
-    emulator.answer_late(answer, late, cut).await
+    emulator.respond_after(delay, response, cut).await
 }
 
-/// The metrics of a request, if all of them may be taken.
-fn read(call: &Call, body: &[u8]) -> Result<Vec<Metric>, Refused> {
+/// Returns the metrics of a request, if all of them are valid.
+fn metrics(call: &Call, body: &[u8]) -> Result<Vec<Metric>, ErrorResponse> {
     if call.header("smithy-protocol") != Some("rpc-v2-cbor") {
-        let message = "the smithy-protocol header must be rpc-v2-cbor";
-        return Err(Refused::new(400, "SerializationException", "SerializationException", message));
+        return Err(malformed("the smithy-protocol header must be rpc-v2-cbor"));
     }
     if body.len() > MAX_BODY {
         let message = format!("Request size {} exceeded {MAX_BODY}.", body.len());
-        return Err(Refused::new(413, "RequestEntityTooLargeException", "RequestEntityTooLarge", message));
+        return Err(ErrorResponse::new(413, "RequestEntityTooLargeException", message));
     }
-    let malformed =
-        |error: String| Refused::new(400, "SerializationException", "SerializationException", error);
-    let inflated;
-    let body = match call.header("content-encoding") {
-        Some("gzip") => {
-            let mut bytes = Vec::new();
-            let read = GzDecoder::new(body).take(MAX_INFLATED).read_to_end(&mut bytes);
-            read.map_err(|error| malformed(error.to_string()))?;
-            inflated = bytes;
-            inflated.as_slice()
-        }
-        Some(_) | None => body,
-    };
-    let request: Value = ciborium::from_reader(body).map_err(|error| malformed(error.to_string()))?;
-    let namespace = field(&request, "Namespace").and_then(Value::as_text).unwrap_or_default();
+    let request: PutMetricData = match call.header("content-encoding") {
+        Some("gzip") => ciborium::from_reader(GzDecoder::new(body).take(MAX_INFLATED)),
+        Some(_) | None => ciborium::from_reader(body),
+    }
+    .map_err(malformed)?;
+    let namespace = request.namespace.unwrap_or_default();
     if namespace.is_empty() {
-        return Err(Refused::missing("The parameter Namespace is required."));
+        return Err(missing("The parameter Namespace is required."));
     }
     if namespace.len() > 255 || namespace.starts_with(':') || namespace.starts_with("AWS/") {
-        return Err(Refused::value("The value for parameter Namespace is invalid."));
+        return Err(invalid("The value for parameter Namespace is invalid."));
     }
-    let data = field(&request, "MetricData").and_then(Value::as_array);
-    let Some(data) = data else {
-        return Err(Refused::missing("The parameter MetricData is required."));
+    let Some(data) = request.metric_data else {
+        return Err(missing("The parameter MetricData is required."));
     };
     if data.len() > MAX_METRICS {
-        return Err(Refused::value(format!(
-            "The collection MetricData must not have a size greater than {MAX_METRICS}."
-        )));
+        let message = format!("The collection MetricData must not have a size greater than {MAX_METRICS}.");
+        return Err(invalid(message));
     }
-    let place = |(n, datum)| Metric::read(datum, &format!("MetricData.member.{}", n + 1), namespace, call);
-    data.iter().enumerate().map(place).collect()
+    let metric = |(n, datum): (usize, Datum)| {
+        datum.into_metric(&format!("MetricData.member.{}", n + 1), &namespace, call)
+    };
+    data.into_iter().enumerate().map(metric).collect()
 }
 
-fn field<'a>(map: &'a Value, name: &str) -> Option<&'a Value> {
-    let found = map.as_map()?.iter().find(|(key, _)| key.as_text() == Some(name));
-    found.map(|(_, value)| value).filter(|value| !value.is_null())
-}
-
-impl Metric {
-    fn read(datum: &Value, at: &str, namespace: &str, call: &Call) -> Result<Self, Refused> {
-        let name = field(datum, "MetricName").and_then(Value::as_text).unwrap_or_default();
+impl Datum {
+    /// Validates the datum. `at` is its place in the request, for messages.
+    fn into_metric(self, at: &str, namespace: &str, call: &Call) -> Result<Metric, ErrorResponse> {
+        let name = self.metric_name.unwrap_or_default();
         if name.is_empty() {
-            return Err(Refused::missing(format!("The parameter {at}.MetricName is required.")));
+            return Err(missing(format!("The parameter {at}.MetricName is required.")));
         }
         if name.len() > 255 {
-            return Err(Refused::value(format!("The parameter {at}.MetricName is too long.")));
+            return Err(invalid(format!("The parameter {at}.MetricName is too long.")));
         }
-        let unit = field(datum, "Unit").and_then(Value::as_text);
-        if let Some(unit) = unit {
-            let size = unit.strip_suffix("/Second").unwrap_or(unit);
-            if !PLAIN_UNITS.contains(&unit) && unit != "Count/Second" && !SIZE_UNITS.contains(&size) {
-                return Err(Refused::value(format!("The value {unit} for parameter {at}.Unit is invalid.")));
+        if let Some(unit) = self.unit.as_deref() {
+            let quantity = unit.strip_suffix("/Second").unwrap_or(unit);
+            if !PLAIN_UNITS.split(' ').any(|known| known == unit)
+                && !RATE_UNITS.split(' ').any(|known| known == quantity)
+            {
+                return Err(invalid(format!("The value {unit} for parameter {at}.Unit is invalid.")));
             }
         }
-        Ok(Self {
+        Ok(Metric {
             region: call.region().to_owned(),
             namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            dimensions: dimensions(datum, at)?,
-            unit: unit.map(str::to_owned),
-            values: values(datum, at)?,
-            timestamp: timestamp(datum, at, call.time())?,
+            name,
+            dimensions: dimensions(self.dimensions.unwrap_or_default(), at)?,
+            unit: self.unit,
+            timestamp: timestamp(self.timestamp, at, call.time())?,
+            values: values(self.value, self.values, self.counts, at)?,
         })
     }
 }
 
-fn dimensions(datum: &Value, at: &str) -> Result<Vec<(String, String)>, Refused> {
-    let given = field(datum, "Dimensions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+fn dimensions(given: Vec<Dimension>, at: &str) -> Result<Vec<(String, String)>, ErrorResponse> {
     if given.len() > MAX_DIMENSIONS {
-        return Err(Refused::value(format!(
+        return Err(invalid(format!(
             "The collection {at}.Dimensions must not have a size greater than {MAX_DIMENSIONS}."
         )));
     }
     let mut dimensions: Vec<(String, String)> = Vec::with_capacity(given.len());
-    for (n, dimension) in given.iter().enumerate() {
-        let part = |part: &str, longest: usize| {
-            let text = field(dimension, part).and_then(Value::as_text).unwrap_or_default();
-            let fits = !text.trim().is_empty() && text.len() <= longest && text.is_ascii();
-            let place = format!("{at}.Dimensions.member.{}.{part}", n + 1);
-            fits.then(|| text.to_owned())
-                .ok_or_else(|| Refused::value(format!("The value for parameter {place} is invalid.")))
-        };
-        let (name, value) = (part("Name", 255)?, part("Value", 1024)?);
+    for (n, Dimension { name, value }) in given.into_iter().enumerate() {
+        for (part, text, longest) in [("Name", &name, 255), ("Value", &value, 1024)] {
+            if text.trim().is_empty() || text.len() > longest || !text.is_ascii() {
+                let place = format!("{at}.Dimensions.member.{}.{part}", n + 1);
+                return Err(invalid(format!("The value for parameter {place} is invalid.")));
+            }
+        }
         if dimensions.iter().any(|(known, _)| *known == name) {
-            return Err(Refused::combination(format!("{at}.Dimensions names {name} twice.")));
+            return Err(conflict(format!("{at}.Dimensions has a duplicate name {name}.")));
         }
         dimensions.push((name, value));
     }
     Ok(dimensions)
 }
 
-fn values(datum: &Value, at: &str) -> Result<Vec<(f64, f64)>, Refused> {
-    let number = |value: &Value| {
-        let number = match value {
-            Value::Integer(integer) => i128::from(*integer) as f64,
-            Value::Float(float) => *float,
-            _ => f64::NAN,
-        };
-        // CloudWatch takes magnitudes from 2^-360 to 2^360, and zero.
-        let fits = number == 0.0 || (number.is_finite() && number.abs().log2().abs() <= 360.0);
-        fits.then_some(number)
-            .ok_or_else(|| Refused::value(format!("A value of {at} is not a number it takes.")))
+/// Returns the values of a datum, each with its count. The emulator does not support `StatisticValues`.
+fn values(
+    value: Option<Number>,
+    values: Option<Vec<Number>>,
+    counts: Option<Vec<Number>>,
+    at: &str,
+) -> Result<Vec<(f64, f64)>, ErrorResponse> {
+    let number = |Number::Value(number): Number| {
+        // CloudWatch accepts magnitudes from 2^-360 to 2^360, and zero.
+        let is_valid = number == 0.0 || (number.is_finite() && number.abs().log2().abs() <= 360.0);
+        is_valid.then_some(number).ok_or_else(|| invalid(format!("A value of {at} is out of range.")))
     };
-    let list = |name: &str| match field(datum, name).and_then(Value::as_array) {
-        Some(list) if list.len() > MAX_VALUES => Err(Refused::value(format!(
+    let list = |name: &str, list: Option<Vec<Number>>| match list {
+        Some(list) if list.len() > MAX_VALUES => Err(invalid(format!(
             "The collection {at}.{name} must not have a size greater than {MAX_VALUES}."
         ))),
-        Some(list) => list.iter().map(number).collect::<Result<Vec<f64>, _>>().map(Some),
+        Some(list) => list.into_iter().map(number).collect::<Result<Vec<f64>, _>>().map(Some),
         None => Ok(None),
     };
-    let (value, many, statistics) = (field(datum, "Value"), list("Values")?, field(datum, "StatisticValues"));
-    match (value, many, statistics) {
-        (Some(value), None, None) => Ok(vec![(number(value)?, 1.0)]),
-        (None, Some(values), None) => {
-            let counts = list("Counts")?.unwrap_or_else(|| vec![1.0; values.len()]);
+    match (value, list("Values", values)?) {
+        (Some(value), None) => Ok(vec![(number(value)?, 1.0)]),
+        (None, Some(values)) => {
+            let counts = list("Counts", counts)?.unwrap_or_else(|| vec![1.0; values.len()]);
             if counts.len() != values.len() {
-                return Err(Refused::value(format!("{at}.Values and {at}.Counts must have the same size.")));
+                return Err(invalid(format!("{at}.Values and {at}.Counts must have the same size.")));
             }
             Ok(values.into_iter().zip(counts).collect())
         }
-        (None, None, Some(statistics)) => {
-            let part = |name: &str| {
-                let missing =
-                    || Refused::missing(format!("The parameter {at}.StatisticValues.{name} is required."));
-                field(statistics, name).ok_or_else(missing).and_then(number)
-            };
-            let (sum, count) = (part("Sum")?, part("SampleCount")?);
-            part("Minimum")?;
-            part("Maximum")?;
-            Ok(vec![(if count == 0.0 { 0.0 } else { sum / count }, count)])
-        }
-        (None, None, None) => Err(Refused::missing(format!("{at} has no value."))),
-        _ => Err(Refused::combination(format!(
-            "{at} must have only one of Value, Values and StatisticValues."
-        ))),
+        (None, None) => Err(missing(format!("{at} has no value."))),
+        _ => Err(conflict(format!("{at} must have only one of Value and Values."))),
     }
 }
 
-/// `now` is the caller's time; without one the limits cannot be held.
-fn timestamp(datum: &Value, at: &str, now: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Refused> {
-    let bad = |why: &str| Refused::value(format!("The parameter {at}.Timestamp {why}."));
-    let seconds = match field(datum, "Timestamp") {
-        None => return Ok(None),
-        Some(Value::Tag(1, seconds)) => match **seconds {
-            Value::Integer(integer) => i128::from(integer) as f64,
-            Value::Float(float) => float,
-            _ => return Err(bad("is not a number of seconds")),
-        },
-        Some(_) => return Err(bad("is not a timestamp")),
-    };
+/// Validates a timestamp. Without `now`, the time of the request, its age is not checked.
+fn timestamp(
+    seconds: Option<Required<Number, 1>>,
+    at: &str,
+    now: Option<DateTime<Utc>>,
+) -> Result<Option<DateTime<Utc>>, ErrorResponse> {
+    let Some(Required(Number::Value(seconds))) = seconds else { return Ok(None) };
+    let bad = |problem: &str| invalid(format!("The parameter {at}.Timestamp {problem}."));
     let time =
         DateTime::from_timestamp_micros((seconds * 1e6) as i64).ok_or_else(|| bad("is out of range"))?;
     match now {

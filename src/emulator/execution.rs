@@ -1,43 +1,54 @@
-//! One execution: what a request costs the environment it met, in time and in money.
+//! One execution of a request: its timing, its billing and its effect on the environment.
 
 use std::time::Duration;
 
-use super::chance::Chance;
-use super::pool::{Health, Met, Stay};
+use super::pool::{EnvironmentHealth, Occupancy, Placement};
 use super::profile::{Package, Profile};
+use super::random::SeededRng;
 
-/// How an environment came to serve a request.
+/// The way in which an environment started to serve a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
-    /// It was idle.
+    /// The environment was idle.
     Warm,
-    /// It was made, and the code was fetched.
+    /// A new environment, for which the code was fetched.
     Cold,
-    /// It was made; the code was cached near by.
+    /// A new environment, whose code was cached.
     SemiCold,
-    /// It was made from a snapshot.
+    /// A new environment, restored from a snapshot.
     Restored,
-    /// It was idle after a crash or timeout and had to initialise again, which REPORT shows as Duration.
+    /// The environment was idle after a crash or timeout and initialised again. REPORT shows that as Duration.
     Reinitialised,
 }
 
-/// How a handler ends.
+/// The outcome of a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With an answer.
+pub(super) enum HandlerOutcome {
+    /// An answer.
     Success,
-    /// With an error that the runtime caught.
+    /// An error that the runtime caught, with its type.
     Error(String),
-    /// With the end of its process.
+    /// The end of its process, with the error's type.
     Crash(String),
-    /// At the function's timeout.
+    /// The function's timeout.
     Timeout,
 }
 
-/// What chance decides of an execution before anything is met.
+impl HandlerOutcome {
+    /// Returns `errorType` of the answer; none for a success.
+    pub(super) fn error_type(&self) -> Option<&str> {
+        match self {
+            Self::Success => None,
+            Self::Error(error_type) | Self::Crash(error_type) => Some(error_type),
+            Self::Timeout => Some("Sandbox.Timedout"),
+        }
+    }
+}
+
+/// The random values of an execution, sampled before its placement.
 #[derive(Debug)]
-pub(super) struct Draws {
+pub(super) struct Samples {
     fetch: Duration,
     init: Duration,
     restore: Option<Duration>,
@@ -45,31 +56,32 @@ pub(super) struct Draws {
     recycle_after: Duration,
     work: Duration,
     extension: Duration,
-    ending: Ending,
+    outcome: HandlerOutcome,
 }
 
-impl Draws {
-    /// Drawn from `profile`, for a handler that would like to work for `work` and to end in `ending`.
+impl Samples {
+    /// Samples from `profile`, for a handler that works for `work` and ends with `outcome` unless the timeout is
+    /// earlier.
     pub(super) fn new(
         profile: &Profile,
-        chance: &mut Chance,
+        rng: &mut SeededRng,
         version: &str,
-        (work, ending): (Duration, Ending),
+        (work, outcome): (Duration, HandlerOutcome),
     ) -> Self {
         let published = !version.starts_with('$');
         Self {
-            fetch: chance.within(profile.fetch),
-            init: chance.within(profile.init),
-            restore: profile.restore.filter(|_| published).map(|restore| chance.within(restore)),
-            idle_life: chance.within(profile.idle_life),
-            recycle_after: chance.within(profile.recycle_after),
+            fetch: rng.within(profile.fetch),
+            init: rng.within(profile.init),
+            restore: profile.restore.filter(|_| published).map(|restore| rng.within(restore)),
+            idle_life: rng.within(profile.idle_life),
+            recycle_after: rng.within(profile.recycle_after),
             work,
             extension: match profile.extension {
-                // Drawn only where there is one: what chance decides of the others must not depend on it.
+                // No sample without an extension, so that it does not change the other samples.
                 none if none.most.is_zero() => Duration::ZERO,
-                some => chance.within(some),
+                some => rng.within(some),
             },
-            ending,
+            outcome,
         }
     }
 }
@@ -77,11 +89,11 @@ impl Draws {
 /// One execution. Instants are counted from the emulator's origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Execution {
-    /// How its environment came to serve it.
+    /// The start of its environment.
     pub start: Start,
-    /// From when its environment was occupied.
+    /// The instant from which its environment was occupied.
     pub from: Duration,
-    /// When the handler had answered.
+    /// The instant of the handler's answer.
     pub answered: Duration,
     /// The instant until which its environment was occupied.
     pub until: Duration,
@@ -91,17 +103,17 @@ pub(super) struct Execution {
     pub init: Option<Duration>,
     /// `Restore Duration` and `Billed Restore Duration` in ms.
     pub restore: Option<(Duration, u64)>,
-    /// An INIT that was given up: its INIT_REPORT.
-    pub init_given_up: Option<Duration>,
+    /// The duration of an INIT that exceeded its limit, for INIT_REPORT.
+    pub init_timeout: Option<Duration>,
     /// `Billed Duration`, ms.
     pub billed_ms: u64,
-    /// How the handler ended.
-    pub ending: Ending,
+    /// The handler's outcome.
+    pub outcome: HandlerOutcome,
 }
 
 impl Execution {
-    /// The execution of a request that met `met` at `now`.
-    pub(super) fn new(now: Duration, met: Met, profile: &Profile, draws: &Draws) -> Self {
+    /// Calculates the execution of a request with that placement at `now`.
+    pub(super) fn new(now: Duration, placement: Placement, profile: &Profile, samples: &Samples) -> Self {
         let mut execution = Self {
             start: Start::Warm,
             from: now,
@@ -110,54 +122,19 @@ impl Execution {
             duration: Duration::ZERO,
             init: None,
             restore: None,
-            init_given_up: None,
+            init_timeout: None,
             billed_ms: 0,
-            ending: draws.ending.clone(),
+            outcome: samples.outcome.clone(),
         };
-        // What passes before the handler's own clock starts, and what of INIT falls into that clock.
-        let (mut before, mut suppressed) = (Duration::ZERO, Duration::ZERO);
-        match (met, draws.restore) {
-            (Met::Idle, _) => {}
-            (Met::New | Met::NewWithCode, _) if profile.at_once.get() > 1 => {}
-            (Met::Reset, _) => {
-                execution.start = Start::Reinitialised;
-                suppressed = draws.init;
-            }
-            (Met::New | Met::NewWithCode, Some(restore)) => {
-                execution.start = Start::Restored;
-                // Billed: loading the runtime and after-restore hooks, not the fetching of the snapshot. About six
-                // tenths in the one published sample (511.25 ms, of which 303 billed).
-                execution.restore = Some((restore, ceil_ms(restore.mul_f64(0.6))));
-                before = restore;
-            }
-            (Met::New | Met::NewWithCode, None) => {
-                let fetch = if met == Met::New { draws.fetch } else { Duration::ZERO };
-                execution.start = if met == Met::New { Start::Cold } else { Start::SemiCold };
-                let (unseen, init) = match profile.package {
-                    Package::Zip => (fetch, draws.init),
-                    Package::Image => (Duration::ZERO, fetch + draws.init),
-                };
-                match profile.init_limit {
-                    Some(limit) if init > limit => {
-                        execution.init_given_up = Some(limit);
-                        before = unseen + limit;
-                        suppressed = draws.init;
-                    }
-                    Some(_) | None => {
-                        execution.init = Some(init);
-                        before = unseen + init;
-                    }
-                }
-            }
-        }
-        execution.duration = suppressed + draws.work;
-        if draws.ending == Ending::Timeout || execution.duration > profile.timeout {
+        let (before, suppressed) = execution.start_environment(placement, profile, samples);
+        execution.duration = suppressed + samples.work;
+        if samples.outcome == HandlerOutcome::Timeout || execution.duration > profile.timeout {
             execution.duration = profile.timeout;
-            execution.ending = Ending::Timeout;
+            execution.outcome = HandlerOutcome::Timeout;
         }
         execution.answered = now + before + execution.duration;
         // The extension's time counts towards the function's timeout.
-        execution.duration = profile.timeout.min(execution.duration + draws.extension);
+        execution.duration = profile.timeout.min(execution.duration + samples.extension);
         let billed_extra = match (execution.init, execution.restore) {
             (_, Some((_, billed_ms))) => Duration::from_millis(billed_ms),
             (Some(init), None) => init,
@@ -168,23 +145,68 @@ impl Execution {
         execution
     }
 
-    /// What that means for the environment.
-    pub(super) fn stay(&self, profile: &Profile, draws: &Draws) -> Stay {
-        Stay {
+    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that Duration.
+    fn start_environment(
+        &mut self,
+        placement: Placement,
+        profile: &Profile,
+        samples: &Samples,
+    ) -> (Duration, Duration) {
+        let (mut before, mut suppressed) = (Duration::ZERO, Duration::ZERO);
+        match (placement, samples.restore) {
+            (Placement::Idle, _) => {}
+            (Placement::New | Placement::NewWithCode, _) if profile.at_once.get() > 1 => {}
+            (Placement::Reset, _) => {
+                self.start = Start::Reinitialised;
+                suppressed = samples.init;
+            }
+            (Placement::New | Placement::NewWithCode, Some(restore)) => {
+                self.start = Start::Restored;
+                // Lambda bills the loading of the runtime and the after-restore hooks, but not the fetching of the
+                // snapshot: about six tenths in the one published sample (303 of 511.25 ms).
+                self.restore = Some((restore, ceil_ms(restore.mul_f64(0.6))));
+                before = restore;
+            }
+            (Placement::New | Placement::NewWithCode, None) => {
+                let fetch = if placement == Placement::New { samples.fetch } else { Duration::ZERO };
+                self.start = if placement == Placement::New { Start::Cold } else { Start::SemiCold };
+                let (unseen, init) = match profile.package {
+                    Package::Zip => (fetch, samples.init),
+                    Package::Image => (Duration::ZERO, fetch + samples.init),
+                };
+                match profile.init_limit {
+                    Some(limit) if init > limit => {
+                        self.init_timeout = Some(limit);
+                        before = unseen + limit;
+                        suppressed = samples.init;
+                    }
+                    Some(_) | None => {
+                        self.init = Some(init);
+                        before = unseen + init;
+                    }
+                }
+            }
+        }
+        (before, suppressed)
+    }
+
+    /// Returns the occupancy of the environment.
+    pub(super) fn occupancy(&self, profile: &Profile, samples: &Samples) -> Occupancy {
+        Occupancy {
             until: self.until,
-            idle_until: self.until + draws.idle_life,
-            recycled_at: self.from + draws.recycle_after,
-            code_from: self.from + draws.fetch,
+            idle_until: self.until + samples.idle_life,
+            recycled_at: self.from + samples.recycle_after,
+            code_from: self.from + samples.fetch,
             code_until: self.until + profile.code_life,
-            health: match self.ending {
-                Ending::Success | Ending::Error(_) => Health::Well,
-                Ending::Crash(_) | Ending::Timeout => Health::Reset,
+            health: match self.outcome {
+                HandlerOutcome::Success | HandlerOutcome::Error(_) => EnvironmentHealth::Healthy,
+                HandlerOutcome::Crash(_) | HandlerOutcome::Timeout => EnvironmentHealth::Reset,
             },
         }
     }
 }
 
-/// Whole milliseconds, rounded up: how Lambda bills since 2020-12.
+/// Returns whole milliseconds, rounded up, as Lambda bills since 2020-12.
 fn ceil_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -200,14 +222,26 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn run(met: Met, profile: &Profile, version: &str, work: Duration, ending: Ending) -> Execution {
-        let draws = Draws::new(profile, &mut Chance::of(1, "t"), version, (work, ending));
-        Execution::new(ms(1000), met, profile, &draws)
+    fn run(
+        placement: Placement,
+        profile: &Profile,
+        version: &str,
+        work: Duration,
+        outcome: HandlerOutcome,
+    ) -> Execution {
+        let samples = Samples::new(profile, &mut SeededRng::new(1, "t"), version, (work, outcome));
+        Execution::new(ms(1000), placement, profile, &samples)
     }
 
     #[test]
     fn init_is_billed_and_fetching_a_zip_is_not() {
-        let run = run(Met::New, &Profile::python(), "$LATEST", Duration::from_micros(1160), Ending::Success);
+        let run = run(
+            Placement::New,
+            &Profile::python(),
+            "$LATEST",
+            Duration::from_micros(1160),
+            HandlerOutcome::Success,
+        );
         assert_eq!((run.start, run.init, run.billed_ms), (Start::Cold, Some(ms(250)), 252));
         assert_eq!(run.until, ms(1000 + 150 + 250) + Duration::from_micros(1160));
     }
@@ -215,60 +249,63 @@ mod tests {
     #[test]
     fn fetching_an_image_is_part_of_init() {
         let profile = Profile::container_image();
-        let cold = run(Met::New, &profile, "1", ms(65), Ending::Success);
-        let semi_cold = run(Met::NewWithCode, &profile, "1", ms(65), Ending::Success);
+        let cold = run(Placement::New, &profile, "1", ms(65), HandlerOutcome::Success);
+        let semi_cold = run(Placement::NewWithCode, &profile, "1", ms(65), HandlerOutcome::Success);
         assert_eq!(cold.init.unwrap() - semi_cold.init.unwrap(), Duration::from_millis(83_435));
         assert!((89_000..91_000).contains(&cold.billed_ms), "{}", cold.billed_ms);
         assert!((6_065..7_066).contains(&semi_cold.billed_ms), "{}", semi_cold.billed_ms);
-        assert_eq!(run(Met::Idle, &profile, "1", ms(65), Ending::Success).billed_ms, 65);
+        assert_eq!(run(Placement::Idle, &profile, "1", ms(65), HandlerOutcome::Success).billed_ms, 65);
     }
 
     #[test]
     fn snapstart_restores_published_versions_only() {
         let profile = Profile::java_snapstart();
-        let restored = run(Met::New, &profile, "7", ms(20), Ending::Success);
+        let restored = run(Placement::New, &profile, "7", ms(20), HandlerOutcome::Success);
         let (took, billed_ms) = restored.restore.unwrap();
         assert!(restored.init.is_none() && billed_ms < took.as_millis() as u64);
         assert_eq!(restored.billed_ms, 20 + billed_ms);
-        assert_eq!(run(Met::New, &profile, "$LATEST", ms(20), Ending::Success).start, Start::Cold);
+        assert_eq!(
+            run(Placement::New, &profile, "$LATEST", ms(20), HandlerOutcome::Success).start,
+            Start::Cold
+        );
     }
 
     #[test]
     fn a_reset_environment_shows_its_init_as_duration() {
-        let run = run(Met::Reset, &Profile::python(), "1", ms(2), Ending::Success);
+        let run = run(Placement::Reset, &Profile::python(), "1", ms(2), HandlerOutcome::Success);
         assert_eq!((run.start, run.init, run.duration), (Start::Reinitialised, None, ms(252)));
     }
 
     #[test]
-    fn the_timeout_cuts_the_handler_and_not_init() {
+    fn the_timeout_applies_to_the_handler_and_not_to_init() {
         let profile = Profile { timeout: ms(100), ..Profile::python() };
-        let run = run(Met::New, &profile, "1", ms(5000), Ending::Success);
-        assert_eq!((run.ending, run.duration, run.billed_ms), (Ending::Timeout, ms(100), 350));
+        let run = run(Placement::New, &profile, "1", ms(5000), HandlerOutcome::Success);
+        assert_eq!((run.outcome, run.duration, run.billed_ms), (HandlerOutcome::Timeout, ms(100), 350));
     }
 
     #[test]
-    fn an_extension_works_on_after_the_answer_and_is_billed() {
+    fn an_extension_works_after_the_answer_and_is_billed() {
         let profile = Profile { extension: Span::millis(40), timeout: ms(100), ..Profile::python() };
-        let idle = run(Met::Idle, &profile, "1", ms(25), Ending::Success);
+        let idle = run(Placement::Idle, &profile, "1", ms(25), HandlerOutcome::Success);
         assert_eq!((idle.answered, idle.until), (ms(1025), ms(1065)));
         assert_eq!((idle.duration, idle.billed_ms), (ms(65), 65));
         // Its time counts towards the function's timeout.
-        let long = run(Met::Idle, &profile, "1", ms(80), Ending::Success);
-        assert_eq!((long.answered, long.until, long.ending), (ms(1080), ms(1100), Ending::Success));
+        let long = run(Placement::Idle, &profile, "1", ms(80), HandlerOutcome::Success);
+        assert_eq!((long.answered, long.until, long.outcome), (ms(1080), ms(1100), HandlerOutcome::Success));
     }
 
     #[test]
     fn managed_instances_are_initialised_before_they_get_requests() {
         let profile = Profile { at_once: NonZeroU32::new(10).unwrap(), ..Profile::python() };
-        let first = run(Met::New, &profile, "1", ms(25), Ending::Success);
+        let first = run(Placement::New, &profile, "1", ms(25), HandlerOutcome::Success);
         assert_eq!((first.start, first.init, first.until), (Start::Warm, None, ms(1025)));
     }
 
     #[test]
-    fn init_above_its_limit_is_given_up_and_repeated_in_the_request() {
+    fn init_above_its_limit_is_repeated_in_the_request() {
         let profile = Profile { init_limit: Some(Duration::from_secs(10)), ..Profile::container_image() };
-        let run = run(Met::New, &profile, "1", ms(65), Ending::Success);
-        assert_eq!((run.init, run.init_given_up), (None, Some(Duration::from_secs(10))));
+        let run = run(Placement::New, &profile, "1", ms(65), HandlerOutcome::Success);
+        assert_eq!((run.init, run.init_timeout), (None, Some(Duration::from_secs(10))));
         assert!((ms(6065)..=ms(7065)).contains(&run.duration), "{:?}", run.duration);
     }
 }

@@ -1,36 +1,37 @@
-//! What goes wrong, and when.
+//! Injected faults.
 
 use std::time::Duration;
 
-use super::chance::Chance;
+use super::errors::ErrorResponse;
+use super::random::SeededRng;
 
-/// Something that goes wrong, and when.
+/// A fault and the requests it applies to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The fault.
     pub kind: FaultKind,
-    /// On which requests.
+    /// The requests.
     pub when: When,
 }
 
 impl Fault {
-    /// The fault on every request.
+    /// Creates a fault of every request.
     pub fn always(kind: FaultKind) -> Self {
         Self { kind, when: When::Always }
     }
 
-    /// The fault on the first `n` requests.
+    /// Creates a fault of the first `n` requests.
     pub fn first(n: u64, kind: FaultKind) -> Self {
         Self { kind, when: When::First(n) }
     }
 
-    /// The fault on every `n`-th request.
+    /// Creates a fault of every `n`-th request.
     pub fn every(n: u64, kind: FaultKind) -> Self {
         Self { kind, when: When::Every(n) }
     }
 }
 
-/// What goes wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultKind {
     /// 429 with this reason.
@@ -44,15 +45,14 @@ pub enum FaultKind {
         status: u16,
         /// The exception, such as `ServiceException`.
         code: String,
-        /// For people.
+        /// The message for people.
         message: String,
     },
-    /// The request is served, and then the connection is closed instead of answered.
+    /// The request is served, and the connection is closed instead of answered.
     Reset,
-    /// The handler takes this much longer. PutMetricData and PutEvents: the request is processed at once, and answered
-    /// this much later.
+    /// The handler takes longer. PutMetricData and PutEvents: the request is processed at once and answered later.
     Slow {
-        /// How much longer.
+        /// The additional time.
         by: Duration,
     },
     /// The handler fails. A type that begins with `Runtime.` is a crash: the environment is reset.
@@ -62,18 +62,18 @@ pub enum FaultKind {
     },
     /// The handler runs until the function's timeout.
     Timeout,
-    /// The log tail is not base64 of anything.
+    /// The log tail is not base64 of a log.
     GarbageLog,
     /// The answer has no log tail.
     NoLog,
-    /// The log tail's REPORT is another invocation's.
+    /// The log tail has the REPORT of another invocation.
     ForeignReport,
-    /// PutEvents: the entry is not taken.
+    /// PutEvents: the entry is refused.
     FailEntry,
 }
 
 impl FaultKind {
-    /// The exception that stands for an HTTP status on Lambda.
+    /// Creates the refusal with Lambda's usual exception for an HTTP status.
     pub fn refuse(status: u16) -> Self {
         let (code, message) = match status {
             400 => ("InvalidParameterValueException", "The parameter is not valid."),
@@ -90,27 +90,59 @@ impl FaultKind {
     }
 }
 
-/// On which requests something goes wrong. Requests of a function are counted from 1.
+/// The combined effect of faults on a call of CloudWatch or EventBridge.
+#[derive(Debug, Default)]
+pub(super) struct CallEffect {
+    /// The refusal, if the call is refused.
+    pub refusal: Option<ErrorResponse>,
+    /// The delay of the answer.
+    pub delay: Duration,
+    /// True when the connection is closed instead of answered.
+    pub cut: bool,
+}
+
+impl CallEffect {
+    /// Combines faults. Faults of handlers and of single entries have no effect on a call.
+    pub(super) fn of(faults: &[&FaultKind]) -> Self {
+        let mut effect = Self::default();
+        for fault in faults {
+            match fault {
+                FaultKind::Throttle { .. } => {
+                    effect.refusal = Some(ErrorResponse::new(400, "ThrottlingException", "Rate exceeded"));
+                }
+                FaultKind::Refuse { status, code, message } => {
+                    effect.refusal = Some(ErrorResponse::new(*status, code, message));
+                }
+                FaultKind::Reset => effect.cut = true,
+                FaultKind::Slow { by } => effect.delay += *by,
+                _ => {}
+            }
+        }
+        effect
+    }
+}
+
+/// The requests that a fault applies to. Requests of a function are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
-    /// On all.
+    /// All.
     Always,
-    /// On the first so many.
+    /// The first ones, up to this number.
     First(u64),
-    /// On every n-th: n, 2n, …
+    /// Every n-th: n, 2n, …
     Every(u64),
-    /// With this probability, 0 to 1.
+    /// Each with this probability, 0 to 1.
     Probability(f64),
 }
 
 impl When {
-    /// Whether it goes wrong on the `n`-th request.
-    pub(super) fn strikes(self, n: u64, chance: &mut Chance) -> bool {
+    /// Returns true when the fault applies to the `n`-th request.
+    pub(super) fn applies_to(self, n: u64, rng: &mut SeededRng) -> bool {
         match self {
             Self::Always => true,
             Self::First(count) => n <= count,
             Self::Every(step) => step > 0 && n.is_multiple_of(step),
-            Self::Probability(p) => chance.uniform() < p,
+            Self::Probability(p) => rng.uniform() < p,
         }
     }
 }

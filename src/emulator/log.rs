@@ -1,4 +1,4 @@
-//! The log tail of an execution, as Lambda writes it.
+//! The log tail of an execution, in Lambda's formats.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::execution::{Ending, Execution};
+use super::execution::{Execution, HandlerOutcome};
 use super::profile::{LogFormat, Profile};
 
-/// What a log says besides the execution.
+/// The values of a log that are not part of the execution.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     /// The request's id.
@@ -21,10 +21,13 @@ pub(super) struct Context<'a> {
     pub time: &'a str,
 }
 
-/// Lambda returns the last 4 KB of the log.
+/// The size of the log tail, bytes.
 const TAIL: usize = 4096;
 
-/// The value of `X-Amz-Log-Result`: the last 4 KB of the log, base64.
+/// The message of a handler that fails because of a fault of the scenario.
+pub(super) const INJECTED_FAILURE: &str = "the scenario makes this invocation fail";
+
+/// Returns the value of `X-Amz-Log-Result`: the last 4 KB of the log in base64.
 pub(super) fn tail(execution: &Execution, profile: &Profile, context: Context<'_>) -> String {
     let log = match profile.log {
         LogFormat::Text => text(execution, profile, context),
@@ -35,7 +38,8 @@ pub(super) fn tail(execution: &Execution, profile: &Profile, context: Context<'_
     STANDARD.encode(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default())
 }
 
-/// Milliseconds with two decimals, as REPORT has them. Cut, not rounded: a shown duration is never above the true one.
+/// Formats milliseconds with two decimals, like REPORT. Rounds down, so that a printed duration never exceeds the true
+/// one.
 fn hundredths(duration: Duration) -> String {
     let hundredths = duration.as_micros() / 10;
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
@@ -45,33 +49,34 @@ fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 
-/// A plausible figure: REPORT always has one, and nothing here depends on it.
+/// Returns a plausible value for REPORT. Nothing depends on it.
 fn memory_used(profile: &Profile) -> u32 {
     (profile.memory_mb / 8).clamp(16, profile.memory_mb.max(16))
 }
 
-/// The status that REPORT shows, and the error's type.
-fn failure(ending: &Ending) -> Option<(&'static str, Option<&str>)> {
-    match ending {
-        // An error that the runtime caught is a success of the platform's.
-        Ending::Success | Ending::Error(_) => None,
-        Ending::Crash(error_type) => Some(("error", Some(error_type))),
-        Ending::Timeout => Some(("timeout", None)),
+/// Returns the status and the error type in REPORT; none for a success.
+fn failure(outcome: &HandlerOutcome) -> Option<(&'static str, Option<&str>)> {
+    match outcome {
+        // For the platform, an error that the runtime caught is a success.
+        HandlerOutcome::Success | HandlerOutcome::Error(_) => None,
+        HandlerOutcome::Crash(error_type) => Some(("error", Some(error_type))),
+        HandlerOutcome::Timeout => Some(("timeout", None)),
     }
 }
 
-/// What the handler logs by itself.
+/// Returns the handler's own log lines.
 fn chatter(profile: &Profile) -> String {
-    let mut lines = "the handler has a lot to say about this request\n".repeat(profile.chatter.div_ceil(48));
+    const LINE: &str = "a line of the handler's own about this request\n";
+    let mut lines = LINE.repeat(profile.chatter.div_ceil(LINE.len()));
     lines.truncate(profile.chatter);
     lines
 }
 
-/// Lambda's plain text. Writing to a String cannot fail, so the results of `write!` are dropped.
+/// Returns the log in Lambda's plain text format. Writing to a String does not fail, so `write!` results are ignored.
 fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> String {
     let Context { request_id, version, time } = context;
     let mut log = String::with_capacity(512);
-    if let Some(init) = execution.init_given_up {
+    if let Some(init) = execution.init_timeout {
         let _ =
             writeln!(log, "INIT_REPORT Init Duration: {} ms\tPhase: init\tStatus: timeout", hundredths(init));
     }
@@ -80,16 +85,16 @@ fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> Strin
     if !log.ends_with('\n') {
         log.push('\n');
     }
-    match &execution.ending {
-        Ending::Success => {}
-        Ending::Error(error_type) => {
-            let _ = writeln!(log, "[ERROR] {error_type}: the emulator was told to fail");
+    match &execution.outcome {
+        HandlerOutcome::Success => {}
+        HandlerOutcome::Error(error_type) => {
+            let _ = writeln!(log, "[ERROR] {error_type}: {INJECTED_FAILURE}");
         }
-        Ending::Crash(_) => {
+        HandlerOutcome::Crash(_) => {
             let _ =
                 writeln!(log, "RequestId: {request_id} Error: Runtime exited with error: exit status 1\n");
         }
-        Ending::Timeout => {
+        HandlerOutcome::Timeout => {
             let seconds = execution.duration.as_secs_f64();
             let _ = writeln!(log, "{time} {request_id} Task timed out after {seconds:.2} seconds\n");
         }
@@ -114,7 +119,7 @@ fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> Strin
             hundredths(restore)
         );
     }
-    if let Some((status, error_type)) = failure(&execution.ending) {
+    if let Some((status, error_type)) = failure(&execution.outcome) {
         let _ = write!(log, "Status: {status}\t");
         if let Some(error_type) = error_type {
             let _ = write!(log, "Error Type: {error_type}\t");
@@ -128,7 +133,7 @@ fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> Strin
     log
 }
 
-/// Lambda's JSON records, one a line.
+/// Returns the log in Lambda's JSON format, one record per line.
 fn records(execution: &Execution, profile: &Profile, context: Context<'_>) -> String {
     let Context { request_id, version, time } = context;
     let mut metrics = json!({
@@ -144,7 +149,7 @@ fn records(execution: &Execution, profile: &Profile, context: Context<'_>) -> St
         metrics["restoreDurationMs"] = json!(millis(restore));
         metrics["billedRestoreDurationMs"] = json!(billed_ms);
     }
-    let (status, error_type) = failure(&execution.ending).unwrap_or(("success", None));
+    let (status, error_type) = failure(&execution.outcome).unwrap_or(("success", None));
     let mut report = json!({ "requestId": request_id, "metrics": metrics, "status": status });
     if let Some(error_type) = error_type {
         report["errorType"] = json!(error_type);
@@ -157,25 +162,25 @@ fn records(execution: &Execution, profile: &Profile, context: Context<'_>) -> St
     let line =
         |kind: &str, record: Value| json!({ "time": time, "type": kind, "record": record }).to_string();
     let mut log = String::with_capacity(512);
-    if let Some(init) = execution.init_given_up {
+    if let Some(init) = execution.init_timeout {
         let record = json!({ "initializationType": "on-demand", "phase": "init", "status": "timeout",
             "metrics": { "durationMs": millis(init) } });
         let _ = writeln!(log, "{}", line("platform.initReport", record));
     }
     let _ =
         writeln!(log, "{}", line("platform.start", json!({ "requestId": request_id, "version": version })));
-    for said in chatter(profile).lines() {
+    for message in chatter(profile).lines() {
         let _ = writeln!(
             log,
             "{}",
-            json!({ "timestamp": time, "level": "INFO", "message": said, "requestId": request_id })
+            json!({ "timestamp": time, "level": "INFO", "message": message, "requestId": request_id })
         );
     }
     let _ = writeln!(log, "{}", line("platform.report", report));
     log
 }
 
-/// A trace and a segment id, made of the request's.
+/// Derives a trace id and a segment id from the request id.
 fn trace(request_id: &str) -> (String, String) {
     let hex: String = request_id.chars().filter(char::is_ascii_hexdigit).collect();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or("0").to_owned();
@@ -196,9 +201,9 @@ mod tests {
             duration: Duration::from_micros(1169),
             init: Some(Duration::from_micros(31_200)),
             restore: None,
-            init_given_up: None,
+            init_timeout: None,
             billed_ms: 33,
-            ending: Ending::Success,
+            outcome: HandlerOutcome::Success,
         }
     }
 
@@ -235,8 +240,11 @@ mod tests {
 
     #[test]
     fn a_timeout_and_a_crash() {
-        let timeout =
-            Execution { ending: Ending::Timeout, duration: Duration::from_micros(3_016_780), ..execution() };
+        let timeout = Execution {
+            outcome: HandlerOutcome::Timeout,
+            duration: Duration::from_micros(3_016_780),
+            ..execution()
+        };
         insta::assert_snapshot!(shown(&timeout, &profile()), @r"
         START RequestId: 93bcbe8c-1 Version: 7
         2026-11-20T09:00:00.000Z 93bcbe8c-1 Task timed out after 3.02 seconds
@@ -244,7 +252,8 @@ mod tests {
         END RequestId: 93bcbe8c-1
         REPORT RequestId: 93bcbe8c-1<tab>Duration: 3016.78 ms<tab>Billed Duration: 33 ms<tab>Memory Size: 128 MB<tab>Max Memory Used: 16 MB<tab>Init Duration: 31.20 ms<tab>Status: timeout<tab>
         ");
-        let crash = Execution { ending: Ending::Crash("Runtime.ExitError".to_owned()), ..execution() };
+        let crash =
+            Execution { outcome: HandlerOutcome::Crash("Runtime.ExitError".to_owned()), ..execution() };
         assert!(
             shown(&crash, &profile()).ends_with("Status: error<tab>Error Type: Runtime.ExitError<tab>\n")
         );
@@ -252,18 +261,18 @@ mod tests {
 
     #[test]
     fn json_records() {
-        let given_up = Execution {
+        let timed_out = Execution {
             init: None,
-            init_given_up: Some(Duration::from_secs(10)),
-            ending: Ending::Timeout,
+            init_timeout: Some(Duration::from_secs(10)),
+            outcome: HandlerOutcome::Timeout,
             ..execution()
         };
-        insta::assert_snapshot!(shown(&given_up, &Profile { log: LogFormat::Json, ..profile() }), @r#"
+        insta::assert_snapshot!(shown(&timed_out, &Profile { log: LogFormat::Json, ..profile() }), @r#"
         {"time":"2026-11-20T09:00:00.000Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"init","status":"timeout","metrics":{"durationMs":10000.0}}}
         {"time":"2026-11-20T09:00:00.000Z","type":"platform.start","record":{"requestId":"93bcbe8c-1","version":"7"}}
         {"time":"2026-11-20T09:00:00.000Z","type":"platform.report","record":{"requestId":"93bcbe8c-1","metrics":{"durationMs":1.169,"billedDurationMs":33,"memorySizeMB":128,"maxMemoryUsedMB":16},"status":"timeout"}}
         "#);
-        assert_eq!(shown(&given_up, &Profile { log: LogFormat::Silent, ..profile() }), "");
+        assert_eq!(shown(&timed_out, &Profile { log: LogFormat::Silent, ..profile() }), "");
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The embedded emulator: Lambda, CloudWatch, EventBridge and a little S3 over HTTP. It speaks the wire, not our types, so that
-//! what runs against it is the real SDK path, and so that it is a second opinion of Lambda and not an echo of ours.
+//! The embedded emulator: Lambda, CloudWatch, EventBridge and a little S3 over HTTP.
 //!
-//! All waiting is tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
+//! It implements the wire protocols and shares no types with the rest of the crate. So `--local` and the tests run the
+//! real SDK path, and the emulator's model of Lambda is independent of ours.
+//!
+//! All waiting uses tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
 
-mod chance;
 mod cloudwatch;
+mod errors;
 mod events;
 mod execution;
 pub mod fault;
@@ -15,11 +17,14 @@ mod log;
 mod observe;
 mod pool;
 pub mod profile;
+mod random;
 mod reads;
 mod reference;
 mod routes;
 mod s3;
+mod scenario;
 mod server;
+mod span;
 mod wire;
 
 use std::collections::HashMap;
@@ -29,127 +34,135 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use chance::Chance;
 use pool::Pool;
-use wire::{Answer, Cut};
+use random::SeededRng;
+use wire::{ConnectionCut, HttpResponse};
 
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
-pub use observe::{Event, Invocation, Metric, Observations, Occupied, Read, Round, overlap};
-pub use profile::{Operation, Profile, Scenario};
-pub use server::{BadTls, Tls, listen};
+pub use observe::{
+    AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedRound, OccupiedInterval, overlap,
+};
+pub use profile::Profile;
+pub use scenario::{Account, Operation, Scenario};
+pub use server::{Tls, TlsError, listen};
 
-/// An emulated AWS account, served over HTTP. Clones are the same emulator.
+/// An emulated AWS account, served over HTTP. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Emulator {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     scenario: Scenario,
     origin: Instant,
     connections: AtomicU64,
-    world: Mutex<World>,
+    state: Mutex<EmulatorState>,
 }
 
-/// Everything that changes.
+/// The state that requests change.
 #[derive(Debug)]
-struct World {
+struct EmulatorState {
     pool: Pool,
-    functions: HashMap<String, Counted>,
+    functions: HashMap<String, CallCounter>,
     /// Calls of PutMetricData.
-    metrics: Counted,
+    metrics: CallCounter,
     /// Calls of PutEvents.
-    events: Counted,
+    events: CallCounter,
     /// Entries of PutEvents.
-    entries: Counted,
+    entries: CallCounter,
     /// The objects of S3.
     buckets: s3::Buckets,
-    seen: Observations,
+    observations: Observations,
 }
 
-/// How often something was asked for, and its own source of chance.
+/// The number of calls so far, with a random generator of its own.
 #[derive(Debug)]
-struct Counted {
+struct CallCounter {
     count: u64,
-    chance: Chance,
+    rng: SeededRng,
 }
 
-impl Counted {
+impl CallCounter {
     fn new(seed: u64, name: &str) -> Self {
-        Self { count: 0, chance: Chance::of(seed, name) }
+        Self { count: 0, rng: SeededRng::new(seed, name) }
     }
 
-    /// Counts once more, and tells which of the faults strike.
-    fn struck<'a>(&mut self, faults: &'a [Fault]) -> Vec<&'a FaultKind> {
+    /// Counts one more call and returns the faults that apply to it.
+    fn next_faults<'a>(&mut self, faults: &'a [Fault]) -> Vec<&'a FaultKind> {
         self.count += 1;
-        let Self { count, chance } = self;
-        // Each fault draws, whether an earlier one struck or not: what strikes must not depend on the others.
-        faults.iter().filter(|fault| fault.when.strikes(*count, chance)).map(|fault| &fault.kind).collect()
+        let Self { count, rng } = self;
+        // Every fault takes its sample, so that it applies to the same calls whatever the other faults are.
+        faults.iter().filter(|fault| fault.when.applies_to(*count, rng)).map(|fault| &fault.kind).collect()
     }
 }
 
-impl World {
+impl EmulatorState {
     fn new(seed: u64) -> Self {
         Self {
             pool: Pool::default(),
             functions: HashMap::new(),
-            metrics: Counted::new(seed, "metrics"),
-            events: Counted::new(seed, "events"),
-            entries: Counted::new(seed, "entries"),
+            metrics: CallCounter::new(seed, "metrics"),
+            events: CallCounter::new(seed, "events"),
+            entries: CallCounter::new(seed, "entries"),
             buckets: s3::Buckets::new(),
-            seen: Observations::default(),
+            observations: Observations::default(),
         }
     }
 }
 
 impl Emulator {
-    /// An emulator of `scenario`, in which no environment exists yet. Its time begins now.
+    /// Creates an emulator of `scenario` without any environment. Its time begins now.
     pub fn new(scenario: Scenario) -> Self {
-        let world = Mutex::new(World::new(scenario.seed));
-        let shared = Shared { scenario, origin: Instant::now(), connections: AtomicU64::new(0), world };
-        Self { shared: Arc::new(shared) }
+        let state = Mutex::new(EmulatorState::new(scenario.seed));
+        let inner = Inner { scenario, origin: Instant::now(), connections: AtomicU64::new(0), state };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// What it saw since it started, or since [`Emulator::reset`].
+    /// Returns the observations since the start, or since [`Emulator::reset`].
     pub fn observe(&self) -> Observations {
-        let mut seen = self.world().seen.clone();
-        seen.connections = self.shared.connections.load(Ordering::Relaxed);
-        seen
+        let mut observations = self.state().observations.clone();
+        observations.connections = self.inner.connections.load(Ordering::Relaxed);
+        observations
     }
 
-    /// Forgets what it saw. Environments, and the counts that faults go by, stay.
+    /// Deletes the observations. Keeps the environments, and the call counts of faults.
     pub fn reset(&self) {
-        self.world().seen = Observations::default();
-        self.shared.connections.store(0, Ordering::Relaxed);
+        self.state().observations = Observations::default();
+        self.inner.connections.store(0, Ordering::Relaxed);
     }
 
     fn scenario(&self) -> &Scenario {
-        &self.shared.scenario
+        &self.inner.scenario
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        // What a panicking holder leaves behind is at worst an uncounted request.
-        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, EmulatorState> {
+        // After a panic of a holder, at worst a request is not counted.
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The emulated time since the origin.
+    /// Returns the emulated time since the origin.
     fn now(&self) -> Duration {
-        self.shared.origin.elapsed().mul_f64(self.scenario().speed)
+        self.inner.origin.elapsed().mul_f64(self.scenario().speed)
     }
 
-    /// Answers after `late`, or closes the connection then. The request has been processed already.
-    async fn answer_late(&self, answer: Answer, late: Duration, cut: bool) -> Result<Answer, Cut> {
-        if !late.is_zero() {
-            self.until(self.now() + late).await;
+    /// Returns `response` after `delay`, or cuts the connection then. The request has been processed already.
+    async fn respond_after(
+        &self,
+        delay: Duration,
+        response: HttpResponse,
+        cut: bool,
+    ) -> Result<HttpResponse, ConnectionCut> {
+        if !delay.is_zero() {
+            self.until(self.now() + delay).await;
         }
-        if cut { Err(Cut) } else { Ok(answer) }
+        if cut { Err(ConnectionCut) } else { Ok(response) }
     }
 
-    /// Waits until the emulated time has come.
+    /// Waits until the emulated time `then`.
     async fn until(&self, then: Duration) {
         let real = then.div_f64(self.scenario().speed);
-        tokio::time::sleep_until(self.shared.origin + real).await;
+        tokio::time::sleep_until(self.inner.origin + real).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the emulator saw: for tests, benchmarks and people.
+//! Observations of the emulator, for tests, benchmarks and people.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,27 +7,28 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::execution::Start;
-use super::profile::{Operation, Preset};
+use super::profile::Preset;
+use super::scenario::Operation;
 
-/// What the emulator saw since it started, or since it was last reset.
+/// The observations since the emulator started or was last reset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observations {
-    /// Connections accepted.
+    /// The number of accepted connections.
     pub connections: u64,
-    /// Invocations in the order in which they reached Lambda, DryRun included.
+    /// The invocations, including dry runs, in the order in which they reached Lambda.
     pub invocations: VecDeque<Invocation>,
-    /// Reads of Lambda's control plane, refused ones included.
-    pub reads: VecDeque<Read>,
-    /// PutMetricData calls, refused ones included.
+    /// The reads of Lambda's control plane, including refused ones.
+    pub reads: VecDeque<ControlRead>,
+    /// The number of PutMetricData calls, including refused ones.
     pub metric_calls: u64,
-    /// Metrics taken.
+    /// The accepted metrics.
     pub metrics: VecDeque<Metric>,
-    /// Events taken.
-    pub events: VecDeque<Event>,
+    /// The accepted events.
+    pub events: VecDeque<AcceptedEvent>,
 }
 
 /// One invocation. Instants are counted from the emulator's origin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The account.
     pub account: String,
@@ -35,56 +36,56 @@ pub struct Invocation {
     pub region: String,
     /// The function's name.
     pub function: String,
-    /// The qualifier asked for.
+    /// The qualifier of the request.
     pub qualifier: Option<String>,
     /// The version that executed.
     pub version: Option<String>,
-    /// `RequestResponse`, `Event` or `DryRun`.
+    /// `RequestResponse`, `AcceptedEvent` or `DryRun`.
     pub kind: String,
-    /// Which connection it came on, counted from 1.
+    /// The number of its connection, from 1.
     pub connection: u64,
-    /// When the request arrived at the emulator.
+    /// The arrival of the request at the emulator.
     #[serde(rename = "arrived_ms", with = "millis")]
     pub arrived: Duration,
-    /// When the answer was due to leave. An answer that is still awaited is listed too.
+    /// The instant of the answer, which may be in the future.
     #[serde(rename = "answered_ms", with = "millis")]
     pub answered: Duration,
-    /// From when to when its environment was occupied.
-    pub occupied: Option<Occupied>,
-    /// The HTTP status; none when the connection was cut.
+    /// The interval in which its environment was occupied.
+    pub occupied: Option<OccupiedInterval>,
+    /// The HTTP status; none for a cut connection.
     pub status: Option<u16>,
-    /// The exception, when Lambda refused; a throttle's reason follows after a colon.
+    /// The exception of a refusal. The reason of a throttle follows after a colon.
     pub refusal: Option<String>,
-    /// The environment it ran in.
+    /// The environment.
     pub environment: Option<String>,
-    /// How that environment came to serve it.
+    /// The start of the environment.
     pub start: Option<Start>,
     /// The type of the function's error.
     pub function_error: Option<String>,
-    /// Whose ping it was; none: real work.
+    /// The preset of a ping; none for real work.
     pub preset: Option<Preset>,
-    /// The round's id, when the payload carried one.
+    /// The round's id, if the payload has one.
     pub round: Option<String>,
-    /// The ping's index, when the payload carried one.
+    /// The ping's index, if the payload has one.
     pub index: Option<u64>,
-    /// A real handler would have invoked itself, or others.
+    /// True when a real handler would have invoked itself or other functions.
     pub fans_out: bool,
 }
 
 /// One read of Lambda's control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Read {
-    /// The region it was sent to.
+pub struct ControlRead {
+    /// The region of the request.
     pub region: String,
-    /// What was asked.
+    /// The operation.
     pub operation: Operation,
-    /// The function and qualifier as they were asked for; none when it was about the account.
+    /// The function and qualifier of the request; none for a read of the account.
     pub function: Option<String>,
 }
 
-/// A stretch of time, from the emulator's origin.
+/// An interval of time, from the emulator's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Occupied {
+pub struct OccupiedInterval {
     /// Its beginning.
     #[serde(rename = "from_ms", with = "millis")]
     pub from: Duration,
@@ -93,18 +94,18 @@ pub struct Occupied {
     pub until: Duration,
 }
 
-/// One metric that CloudWatch took.
+/// One metric that CloudWatch accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// The region it was sent to.
+    /// The region of the request.
     pub region: String,
     /// The namespace.
     pub namespace: String,
     /// The name.
     pub name: String,
-    /// Dimension names and values, in the order sent.
+    /// The names and values of the dimensions, in the order sent.
     pub dimensions: Vec<(String, String)>,
-    /// The unit; CloudWatch takes `None` when it is not given.
+    /// The unit, if given. CloudWatch's default is `None`.
     pub unit: Option<String>,
     /// The values, each with its count.
     pub values: Vec<(f64, f64)>,
@@ -112,12 +113,12 @@ pub struct Metric {
     pub timestamp: Option<DateTime<Utc>>,
 }
 
-/// One event that EventBridge took.
+/// One event that EventBridge accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// The region it was sent to.
+pub struct AcceptedEvent {
+    /// The region of the request.
     pub region: String,
-    /// The bus; `default` when not given.
+    /// The bus, or `default`.
     pub bus: String,
     /// `source`.
     pub source: String,
@@ -127,87 +128,91 @@ pub struct Event {
     pub detail: serde_json::Value,
 }
 
-/// What one round of pings did, seen from Lambda.
+/// One round of pings, as Lambda observes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Round {
+pub struct ObservedRound {
     /// The function's name.
     pub function: String,
     /// The region.
     pub region: String,
-    /// The round's id, when the payloads carried one.
+    /// The round's id, if the payloads have one.
     pub round: Option<String>,
-    /// Invocations, DryRun left out.
+    /// The number of invocations without dry runs.
     pub invocations: usize,
-    /// Distinct environments that served them.
+    /// The number of distinct environments that served them.
     pub environments: usize,
-    /// How many made a new environment.
+    /// The number of invocations that started a new environment.
     pub started: usize,
-    /// The most requests that were waiting for their answer together.
+    /// The highest number of requests in flight.
     pub in_flight: usize,
-    /// Last arrival minus first.
+    /// The time from the first to the last arrival.
     #[serde(rename = "arrival_spread_ms", with = "millis")]
     pub arrival_spread: Duration,
 }
 
 impl Observations {
-    /// The invocations of one function, in all regions and versions, DryRun left out.
+    /// Returns the invocations of one function in all regions and versions, without dry runs.
     pub fn of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Invocation> {
-        self.invocations.iter().filter(move |seen| seen.function == function && seen.kind != "DryRun")
+        self.invocations
+            .iter()
+            .filter(move |invocation| invocation.function == function && invocation.kind != "DryRun")
     }
 
-    /// The rounds, by function, region and round id, in the order of their first arrival. Invocations without a round
-    /// id form one round per function and region: [`super::Emulator::reset`] parts them.
-    pub fn rounds(&self) -> Vec<Round> {
+    /// Groups the invocations into rounds by function, region and round id, in the order of the first arrival.
+    /// Invocations without a round id form one round per function and region; [`super::Emulator::reset`] separates
+    /// them.
+    pub fn rounds(&self) -> Vec<ObservedRound> {
         let mut groups: Vec<Vec<&Invocation>> = Vec::new();
-        let mut places = std::collections::HashMap::new();
-        for seen in self.invocations.iter().filter(|seen| seen.kind != "DryRun") {
-            let key = (seen.function.as_str(), seen.region.as_str(), seen.round.as_deref());
-            let place = *places.entry(key).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some(group) => group.push(seen),
-                None => groups.push(vec![seen]),
+        let mut positions = std::collections::HashMap::new();
+        for invocation in self.invocations.iter().filter(|invocation| invocation.kind != "DryRun") {
+            let key = (invocation.function.as_str(), invocation.region.as_str(), invocation.round.as_deref());
+            let position = *positions.entry(key).or_insert(groups.len());
+            match groups.get_mut(position) {
+                Some(group) => group.push(invocation),
+                None => groups.push(vec![invocation]),
             }
         }
-        groups.iter().filter_map(|group| Round::of(group)).collect()
+        groups.iter().filter_map(|group| ObservedRound::of(group)).collect()
     }
 
-    /// The values of a metric, in the order sent, whatever its dimensions.
+    /// Returns the values of a metric with any dimensions, in the order sent.
     pub fn values(&self, metric: &str) -> Vec<f64> {
-        let named = self.metrics.iter().filter(|seen| seen.name == metric);
-        named.flat_map(|seen| seen.values.iter().map(|(value, _)| *value)).collect()
+        let named = self.metrics.iter().filter(|accepted| accepted.name == metric);
+        named.flat_map(|metric| metric.values.iter().map(|(value, _)| *value)).collect()
     }
 }
 
-impl Round {
-    /// The round that the invocations of one function, region and round id are; none when there are none.
+impl ObservedRound {
+    /// Summarizes the invocations of one round; none when there are none.
     fn of(group: &[&Invocation]) -> Option<Self> {
         let Invocation { function, region, round, .. } = group.first()?;
         let environments: std::collections::HashSet<&str> =
-            group.iter().filter_map(|seen| seen.environment.as_deref()).collect();
-        let first = group.iter().map(|seen| seen.arrived).min().unwrap_or_default();
-        let last = group.iter().map(|seen| seen.arrived).max().unwrap_or_default();
-        let made =
-            |seen: &&&Invocation| matches!(seen.start, Some(Start::Cold | Start::SemiCold | Start::Restored));
+            group.iter().filter_map(|invocation| invocation.environment.as_deref()).collect();
+        let first = group.iter().map(|invocation| invocation.arrived).min().unwrap_or_default();
+        let last = group.iter().map(|invocation| invocation.arrived).max().unwrap_or_default();
+        let started = |invocation: &&&Invocation| {
+            matches!(invocation.start, Some(Start::Cold | Start::SemiCold | Start::Restored))
+        };
         Some(Self {
             function: function.clone(),
             region: region.clone(),
             round: round.clone(),
             invocations: group.len(),
             environments: environments.len(),
-            started: group.iter().filter(made).count(),
-            in_flight: overlap(group.iter().map(|seen| (seen.arrived, seen.answered))),
+            started: group.iter().filter(started).count(),
+            in_flight: overlap(group.iter().map(|invocation| (invocation.arrived, invocation.answered))),
             arrival_spread: last - first,
         })
     }
 }
 
-/// The most of the half-open intervals that share an instant.
+/// Returns the highest number of half-open intervals that share an instant.
 pub fn overlap(intervals: impl Iterator<Item = (Duration, Duration)>) -> usize {
     let mut edges: Vec<(Duration, bool)> = intervals
         .filter(|(from, until)| from < until)
         .flat_map(|(from, until)| [(from, true), (until, false)])
         .collect();
-    // An end sorts before a beginning at the same instant: half-open.
+    // An end sorts before a start at the same instant, because the intervals are half-open.
     edges.sort_unstable();
     let (mut open, mut most) = (0_usize, 0);
     for (_, opens) in edges {
@@ -217,7 +222,7 @@ pub fn overlap(intervals: impl Iterator<Item = (Duration, Duration)>) -> usize {
     most
 }
 
-/// Durations as fractional milliseconds.
+/// Serializes durations as fractional milliseconds.
 mod millis {
     use std::time::Duration;
 
@@ -238,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overlap_is_half_open_and_counts_the_most() {
+    fn overlap_counts_half_open_intervals() {
         let ms = Duration::from_millis;
         let of = |list: &[(u64, u64)]| overlap(list.iter().map(|(a, b)| (ms(*a), ms(*b))));
         assert_eq!(of(&[]), 0);

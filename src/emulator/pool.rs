@@ -1,39 +1,39 @@
-//! The environments of all functions: who runs where, since when, until when.
+//! The environments of all functions.
 //!
-//! Pure: time is an argument, counted from the emulator's origin, and never goes back. An environment's run is known
-//! when it starts, so nothing has to be released: a request whose caller hangs up still occupies its environment to
-//! the end, as it does on Lambda.
+//! The pool is pure: time is an argument, counted from the emulator's origin, and never goes back. The end of a run is
+//! known when it starts, so nothing has to be released. As on Lambda, a request whose caller disconnects occupies its
+//! environment to the end.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-/// Which environments may serve a request: those of one version of one function in one place.
+/// The key of the environments that may serve a request: the version of a function in an account and region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Account and region: what an account's concurrency is counted over.
-    pub place: String,
-    /// The function's name: what reserved concurrency is counted over.
+    /// The account and region, the scope of the account's concurrency.
+    pub scope: String,
+    /// The function's name, the scope of reserved concurrency.
     pub function: String,
     /// The version that executes.
     pub version: String,
 }
 
-/// The concurrency that holds for a request.
+/// The concurrency limit of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// The function has concurrency of its own.
+pub(super) enum ConcurrencyLimit {
+    /// The function's reserved concurrency.
     Reserved(u32),
-    /// It shares what the account has left unreserved.
+    /// The account's unreserved concurrency.
     Shared(u32),
 }
 
-/// Why a request finds no environment.
+/// The reason why a request is throttled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// As many requests as the account may run are running.
+pub(super) enum Throttle {
+    /// The account's concurrency is in use.
     Concurrency,
-    /// As many requests as the function has reserved are running.
+    /// The function's reserved concurrency is in use.
     ReservedConcurrency,
     /// More than ten requests a second for each unit of the account's concurrency.
     Rate,
@@ -41,52 +41,52 @@ pub(super) enum Refusal {
     ReservedRate,
 }
 
-/// What a request meets.
+/// The kind of environment that a request is placed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
+pub(super) enum Placement {
     /// An idle environment, initialised.
     Idle,
-    /// An idle environment that was reset after a crash or a timeout: it has to initialise again.
+    /// An idle environment that was reset after a crash or a timeout. It initialises again.
     Reset,
-    /// A new environment; the function's code is cached near by.
+    /// A new environment. The function's code is cached.
     NewWithCode,
-    /// A new environment whose code has to be fetched first.
+    /// A new environment. The function's code must be fetched first.
     New,
 }
 
-/// How a request occupies the environment it met. Instants are counted from the origin.
+/// The occupancy of an environment by a request. Instants are counted from the origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stay {
-    /// When the environment is free again.
+pub(super) struct Occupancy {
+    /// The instant when the environment is free again.
     pub until: Duration,
-    /// When the environment goes if nobody calls: `until` plus the idle life.
+    /// The instant when the environment is removed if it stays idle: `until` plus the idle life.
     pub idle_until: Duration,
-    /// When a new environment is recycled, however busy it is kept (at the end of the run in progress).
+    /// The instant when a new environment is recycled, after the run in progress.
     pub recycled_at: Duration,
-    /// When the code has arrived. Only matters when it was not there.
+    /// The instant when the code has been fetched, if it was not cached.
     pub code_from: Duration,
-    /// Until when the code stays cached after this run.
+    /// The instant until which the code stays cached after this run.
     pub code_until: Duration,
-    /// Whether the environment comes out of it unharmed.
-    pub health: Health,
+    /// The environment's health after the run.
+    pub health: EnvironmentHealth,
 }
 
-/// How an environment comes out of a run.
+/// The health of an environment after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Health {
-    /// As it was.
-    Well,
-    /// Reset: its process is gone, its place is kept.
+pub(super) enum EnvironmentHealth {
+    /// Unchanged.
+    Healthy,
+    /// Reset: its process has ended, its place in the pool remains.
     Reset,
 }
 
-/// Where a request went.
+/// The environment of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placement {
-    /// Distinct for every environment, and for what a reset makes of one.
+pub(super) struct Assignment {
+    /// The environment's number. A reset gives it a new one.
     pub environment: u64,
-    /// What was met there.
-    pub met: Met,
+    /// The kind of environment.
+    pub placement: Placement,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,17 +101,17 @@ struct Environment {
 #[derive(Debug, Default)]
 struct Group {
     busy: BinaryHeap<Reverse<(Duration, Environment)>>,
-    /// By the time they became idle, newest last.
+    /// In the order in which they became idle, newest last.
     idle: Vec<Environment>,
-    /// No idle environment goes before this instant: spares looking at each of them every time.
+    /// No idle environment is removed before this instant. Saves a search through all of them.
     none_gone_before: Duration,
     code_from: Duration,
     code_until: Duration,
 }
 
 impl Group {
-    /// Brings the group to `now`: runs end, idle environments go.
-    fn settle(&mut self, now: Duration) {
+    /// Advances the group to `now`: ends runs and removes idle environments.
+    fn advance(&mut self, now: Duration) {
         while let Some(Reverse((until, environment))) = self.busy.peek().copied() {
             if until > now {
                 break;
@@ -137,7 +137,10 @@ struct Load {
 }
 
 impl Load {
-    /// Whether one more request fits at `now`; counts it against the rate if it does.
+    /// Admits one more request at `now`, and counts it for the rate.
+    ///
+    /// # Errors
+    /// The limit that is exceeded.
     fn admit(&mut self, now: Duration, concurrency: u32) -> Result<(), Exceeded> {
         while self.ends.peek().is_some_and(|Reverse(end)| *end <= now) {
             self.ends.pop();
@@ -148,7 +151,7 @@ impl Load {
         if self.second != now.as_secs() {
             (self.second, self.requests) = (now.as_secs(), 0);
         }
-        // Lambda's quota: requests a second at most ten times the concurrency.
+        // Lambda's quota: ten requests a second for each unit of concurrency.
         if self.requests >= concurrency.saturating_mul(10) {
             return Err(Exceeded::Rate);
         }
@@ -172,71 +175,70 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Finds an environment for a request at `now` and occupies it: the newest idle one, else a new one. `stay` is
-    /// told what was met and says how long it takes. Check and reservation are this one step.
+    /// Places a request at `now` in the newest idle environment, or in a new one. `occupancy` calculates the occupancy
+    /// from the kind of environment. The check of the limit and the reservation are one step.
+    ///
+    /// # Errors
+    /// The reason of the throttle.
     pub(super) fn place(
         &mut self,
         now: Duration,
         key: &Key,
-        limit: Limit,
-        stay: impl FnOnce(Met) -> Stay,
-    ) -> Result<Placement, Refusal> {
-        let load = match limit {
-            Limit::Reserved(concurrency) => {
-                let load = self.reserved.entry((key.place.clone(), key.function.clone())).or_default();
-                load.admit(now, concurrency).map_err(|exceeded| match exceeded {
-                    Exceeded::Concurrency => Refusal::ReservedConcurrency,
-                    Exceeded::Rate => Refusal::ReservedRate,
-                })?;
-                load
+        limit: ConcurrencyLimit,
+        occupancy: impl FnOnce(Placement) -> Occupancy,
+    ) -> Result<Assignment, Throttle> {
+        let (load, concurrency) = match limit {
+            ConcurrencyLimit::Reserved(concurrency) => {
+                (self.reserved.entry((key.scope.clone(), key.function.clone())).or_default(), concurrency)
             }
-            Limit::Shared(concurrency) => {
-                let load = self.shared.entry(key.place.clone()).or_default();
-                load.admit(now, concurrency).map_err(|exceeded| match exceeded {
-                    Exceeded::Concurrency => Refusal::Concurrency,
-                    Exceeded::Rate => Refusal::Rate,
-                })?;
-                load
+            ConcurrencyLimit::Shared(concurrency) => {
+                (self.shared.entry(key.scope.clone()).or_default(), concurrency)
             }
         };
+        load.admit(now, concurrency).map_err(|exceeded| match (exceeded, limit) {
+            (Exceeded::Concurrency, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedConcurrency,
+            (Exceeded::Concurrency, ConcurrencyLimit::Shared(_)) => Throttle::Concurrency,
+            (Exceeded::Rate, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedRate,
+            (Exceeded::Rate, ConcurrencyLimit::Shared(_)) => Throttle::Rate,
+        })?;
         let group = self.groups.entry(key.clone()).or_default();
-        group.settle(now);
+        group.advance(now);
 
         let idle = group.idle.pop();
         let code_gone = group.code_until <= now;
-        let met = match &idle {
-            Some(environment) if environment.needs_init => Met::Reset,
-            Some(_) => Met::Idle,
-            None if code_gone || group.code_from > now => Met::New,
-            None => Met::NewWithCode,
+        let placement = match &idle {
+            Some(environment) if environment.needs_init => Placement::Reset,
+            Some(_) => Placement::Idle,
+            None if code_gone || group.code_from > now => Placement::New,
+            None => Placement::NewWithCode,
         };
-        let stay = stay(met);
+        let occupancy = occupancy(placement);
         let mut environment = idle.unwrap_or_else(|| {
             self.made += 1;
             Environment {
                 id: self.made,
                 needs_init: false,
-                recycled_at: stay.recycled_at,
+                recycled_at: occupancy.recycled_at,
                 gone_at: Duration::ZERO,
             }
         });
-        let placement = Placement { environment: environment.id, met };
+        let assignment = Assignment { environment: environment.id, placement };
 
-        group.code_from = match met {
-            Met::New if code_gone => stay.code_from,
-            Met::New => group.code_from.min(stay.code_from),
-            Met::Idle | Met::Reset | Met::NewWithCode => group.code_from,
+        group.code_from = match placement {
+            Placement::New if code_gone => occupancy.code_from,
+            Placement::New => group.code_from.min(occupancy.code_from),
+            Placement::Idle | Placement::Reset | Placement::NewWithCode => group.code_from,
         };
-        group.code_until = group.code_until.max(stay.code_until);
-        environment.gone_at = stay.idle_until.min(environment.recycled_at).max(stay.until);
-        environment.needs_init = stay.health == Health::Reset;
+        group.code_until = group.code_until.max(occupancy.code_until);
+        environment.gone_at = occupancy.idle_until.min(environment.recycled_at).max(occupancy.until);
+        environment.needs_init = occupancy.health == EnvironmentHealth::Reset;
         if environment.needs_init {
             self.made += 1;
             environment.id = self.made;
         }
-        group.busy.push(Reverse((stay.until, environment)));
-        load.ends.push(Reverse(stay.until));
-        Ok(placement)
+        group.busy.push(Reverse((occupancy.until, environment)));
+        load.ends.push(Reverse(occupancy.until));
+        Ok(assignment)
     }
 }
 

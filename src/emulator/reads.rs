@@ -1,38 +1,40 @@
-//! The reads of Lambda's control plane that a warmer uses, with plausible, minimal answers.
+//! The reads of Lambda's control plane that a warmer needs, with plausible, minimal answers.
 
 use serde_json::{Value, json};
 
 use super::Emulator;
-use super::observe::Read;
-use super::profile::{Operation, Package, Profile};
-use super::reference::{Reference, Refused};
-use super::wire::{Answer, Call, json as answer};
+use super::errors::ErrorResponse;
+use super::observe::ControlRead;
+use super::profile::{Package, Profile};
+use super::reference::Reference;
+use super::scenario::Operation;
+use super::wire::{Call, HttpResponse, json_response};
 
-/// A read about a function.
-pub(super) fn read(emulator: &Emulator, call: &Call, operation: Operation, name: &str) -> Answer {
-    let asked = match call.query("Qualifier") {
+/// Handles a read of a function.
+pub(super) fn read(emulator: &Emulator, call: &Call, operation: Operation, name: &str) -> HttpResponse {
+    let function = match call.query("Qualifier") {
         Some(qualifier) => format!("{name}:{qualifier}"),
         None => name.to_owned(),
     };
-    note(emulator, call, operation, Some(asked));
+    record(emulator, call, operation, Some(function));
     let scenario = emulator.scenario();
     let body = Reference::parse(name, call, scenario).and_then(|reference| {
-        allowed(emulator, operation, &reference.arn())?;
+        check_permission(emulator, operation, &reference.arn())?;
         let profile = reference.profile(scenario)?;
         let version = reference.version(profile, 0.0)?;
-        told(operation, &reference, profile, &version)
+        body(operation, &reference, profile, &version)
     });
     match body {
-        Ok(body) => answer(200, &body, &[]),
-        Err(refused) => refused.answer("-"),
+        Ok(body) => json_response(200, &body, &[]),
+        Err(error) => error.response("-"),
     }
 }
 
-/// GetAccountSettings.
-pub(super) fn account_settings(emulator: &Emulator, call: &Call) -> Answer {
-    note(emulator, call, Operation::GetAccountSettings, None);
-    if let Err(refused) = allowed(emulator, Operation::GetAccountSettings, "*") {
-        return refused.answer("-");
+/// Handles GetAccountSettings.
+pub(super) fn account_settings(emulator: &Emulator, call: &Call) -> HttpResponse {
+    record(emulator, call, Operation::GetAccountSettings, None);
+    if let Err(error) = check_permission(emulator, Operation::GetAccountSettings, "*") {
+        return error.response("-");
     }
     let scenario = emulator.scenario();
     let body = json!({
@@ -45,43 +47,44 @@ pub(super) fn account_settings(emulator: &Emulator, call: &Call) -> Answer {
         },
         "AccountUsage": { "TotalCodeSize": 0, "FunctionCount": scenario.functions.len() },
     });
-    answer(200, &body, &[])
+    json_response(200, &body, &[])
 }
 
-fn note(emulator: &Emulator, call: &Call, operation: Operation, function: Option<String>) {
-    let reads = &mut emulator.world().seen.reads;
-    reads.push_back(Read { region: call.region().to_owned(), operation, function });
+fn record(emulator: &Emulator, call: &Call, operation: Operation, function: Option<String>) {
+    let reads = &mut emulator.state().observations.reads;
+    reads.push_back(ControlRead { region: call.region().to_owned(), operation, function });
     while reads.len() > emulator.scenario().remembered {
         reads.pop_front();
     }
 }
 
-/// Whether the caller has the permission.
-fn allowed(emulator: &Emulator, operation: Operation, resource: &str) -> Result<(), Refused> {
+/// Checks the caller's permission.
+fn check_permission(emulator: &Emulator, operation: Operation, resource: &str) -> Result<(), ErrorResponse> {
     let scenario = emulator.scenario();
     if !scenario.denied.contains(&operation) {
         return Ok(());
     }
     let message = format!(
-        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: lambda:{operation:?} on resource: {resource} \
+        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: lambda:{operation:?} on \
+         resource: {resource} \
          because no identity-based policy allows the lambda:{operation:?} action",
         scenario.account.id
     );
-    Err(Refused::new(403, "AccessDeniedException", &message))
+    Err(ErrorResponse::new(403, "AccessDeniedException", message))
 }
 
-/// What is told of a function.
-fn told(
+/// Returns the body of a successful read.
+fn body(
     operation: Operation,
     reference: &Reference,
     profile: &Profile,
     version: &str,
-) -> Result<Value, Refused> {
+) -> Result<Value, ErrorResponse> {
     let reserved = profile.reserved.map(|reserved| json!({ "ReservedConcurrentExecutions": reserved }));
     Ok(match operation {
         Operation::GetFunction => {
             let mut body = json!({
-                "Configuration": described(reference, profile, version),
+                "Configuration": configuration(reference, profile, version),
                 "Code": { "RepositoryType": "S3" },
             });
             if let Some(reserved) = reserved {
@@ -89,11 +92,11 @@ fn told(
             }
             body
         }
-        Operation::GetFunctionConfiguration => described(reference, profile, version),
+        Operation::GetFunctionConfiguration => configuration(reference, profile, version),
         Operation::GetFunctionConcurrency => reserved.unwrap_or_else(|| json!({})),
         Operation::GetProvisionedConcurrencyConfig => {
             let Some(provisioned) = profile.provisioned.filter(|_| !version.starts_with('$')) else {
-                return Err(Refused::new(
+                return Err(ErrorResponse::new(
                     404,
                     "ProvisionedConcurrencyConfigNotFoundException",
                     "No Provisioned Concurrency Config found for this function",
@@ -111,7 +114,7 @@ fn told(
     })
 }
 
-fn described(reference: &Reference, profile: &Profile, version: &str) -> Value {
+fn configuration(reference: &Reference, profile: &Profile, version: &str) -> Value {
     let package = match profile.package {
         Package::Zip => "Zip",
         Package::Image => "Image",

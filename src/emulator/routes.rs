@@ -1,36 +1,36 @@
-//! Which request goes where.
+//! The routing of requests.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::profile::Operation;
-use super::wire::{Answer, Call, Cut, decoded, json};
+use super::scenario::Operation;
+use super::wire::{Call, ConnectionCut, HttpResponse, decoded, json_response};
 use super::{Emulator, cloudwatch, events, invoke, reads, s3};
 
-/// Answers one request.
+/// Handles one request.
 pub(super) async fn route(
     emulator: &Emulator,
     connection: u64,
     request: Request<Incoming>,
-) -> Result<Answer, Cut> {
+) -> Result<HttpResponse, ConnectionCut> {
     let arrived = emulator.now();
     let (parts, body) = request.into_parts();
-    // A body that does not arrive whole has no one waiting for the answer.
-    let body: Bytes = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    // A client that does not send the whole body does not wait for an answer.
+    let body: Bytes = body.collect().await.map_err(|_| ConnectionCut)?.to_bytes();
     let call = Call { parts, connection, arrived };
-    let mut answer = answered(emulator, &call, body).await?;
-    // The emulator's wall clock is the caller's own. Otherwise the SDK would see two clocks, and sign for ours.
+    let mut response = dispatch(emulator, &call, body).await?;
+    // The emulator uses the caller's clock. The SDK would correct its signatures for a clock that differs.
     let date = call.time().map(|time| time.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
-        answer.headers_mut().insert(header::DATE, date);
+        response.headers_mut().insert(header::DATE, date);
     }
-    Ok(answer)
+    Ok(response)
 }
 
-async fn answered(emulator: &Emulator, call: &Call, body: Bytes) -> Result<Answer, Cut> {
-    // Its paths are the user's own, so it must be told apart before they are looked at.
+async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpResponse, ConnectionCut> {
+    // First, because the paths of S3 are the user's own keys.
     if call.service() == Some("s3") {
         return Ok(s3::serve(emulator, call, body));
     }
@@ -60,24 +60,24 @@ async fn answered(emulator: &Emulator, call: &Call, body: Bytes) -> Result<Answe
         (&Method::POST, [""]) if target == Some("AWSEvents.PutEvents") => {
             events::put_events(emulator, call, &body).await
         }
-        (&Method::GET, ["_emulator", "observations"]) => Ok(told(&emulator.observe())),
-        (&Method::GET, ["_emulator", "rounds"]) => Ok(told(&emulator.observe().rounds())),
+        (&Method::GET, ["_emulator", "observations"]) => Ok(serialized(&emulator.observe())),
+        (&Method::GET, ["_emulator", "rounds"]) => Ok(serialized(&emulator.observe().rounds())),
         (&Method::POST, ["_emulator", "reset"]) => {
             emulator.reset();
-            Ok(json(200, &serde_json::json!({}), &[]))
+            Ok(json_response(200, &serde_json::json!({}), &[]))
         }
         (method, _) => {
-            let message = format!("the emulator does not know {method} {path}");
+            let message = format!("the emulator does not support {method} {path}");
             let body = serde_json::json!({ "message": message, "__type": "UnknownOperationException" });
-            Ok(json(404, &body, &[("x-amzn-errortype", "UnknownOperationException")]))
+            Ok(json_response(404, &body, &[("x-amzn-errortype", "UnknownOperationException")]))
         }
     }
 }
 
-/// An answer about the emulator itself.
-fn told<T: serde::Serialize>(what: &T) -> Answer {
-    match serde_json::to_value(what) {
-        Ok(body) => json(200, &body, &[]),
-        Err(error) => json(500, &serde_json::json!({ "message": error.to_string() }), &[]),
+/// Returns a response with the JSON form of a value.
+fn serialized<T: serde::Serialize>(value: &T) -> HttpResponse {
+    match serde_json::to_value(value) {
+        Ok(body) => json_response(200, &body, &[]),
+        Err(error) => json_response(500, &serde_json::json!({ "message": error.to_string() }), &[]),
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: TCP or anything else that reads and writes, with or without TLS.
+//! The server side of connections: TCP or any other byte stream, with or without TLS.
 
 use std::future::Future;
 use std::io;
@@ -21,13 +21,13 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::{Emulator, routes};
 
-/// Waiting connections that the kernel keeps for us: a thousand clients connect at once.
+/// The listen queue. A thousand clients may connect at once.
 const BACKLOG: u32 = 4096;
 
-/// A listener at `address` that a thousand clients may connect to at once.
+/// Creates a listener at `address` with a listen queue for a thousand clients.
 ///
 /// # Errors
-/// The operating system's.
+/// The operating system's error.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -35,7 +35,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The server's side of TLS.
+/// The server side of TLS.
 #[derive(Clone)]
 pub struct Tls(TlsAcceptor);
 
@@ -45,33 +45,33 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Why TLS cannot be set up.
+/// The reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum BadTls {
-    /// The certificates are not PEM, or there is none.
+pub enum TlsError {
+    /// There is no PEM certificate.
     #[error("the certificate file has no readable PEM certificate")]
     Certificates,
-    /// The key is not PEM.
+    /// There is no PEM private key.
     #[error("the key file has no readable PEM private key")]
     Key,
-    /// Certificate and key do not make a pair that TLS can use.
+    /// The certificate and the key do not belong together, or TLS does not support them.
     #[error("certificate and key cannot be used: {0}")]
     Pair(#[from] tokio_rustls::rustls::Error),
 }
 
 impl Tls {
-    /// TLS 1.2 and 1.3 with these PEM files, offering HTTP/2 and HTTP/1.1 in that order, as Lambda does.
+    /// Creates TLS 1.2 and 1.3 with these PEM files, offering HTTP/2 and HTTP/1.1 in that order, like Lambda.
     ///
     /// # Errors
-    /// [`BadTls`].
-    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, BadTls> {
+    /// [`TlsError`].
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<_, _>>()
-            .map_err(|_| BadTls::Certificates)?;
+            .map_err(|_| TlsError::Certificates)?;
         if certificates.is_empty() {
-            return Err(BadTls::Certificates);
+            return Err(TlsError::Certificates);
         }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| BadTls::Key)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Key)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
@@ -82,7 +82,7 @@ impl Tls {
 }
 
 impl Emulator {
-    /// Serves connections of `listener` until `shutdown`, then drops those that are open.
+    /// Serves connections of `listener` until `shutdown`, then drops the open ones.
     pub async fn serve(&self, listener: TcpListener, tls: Option<Tls>, shutdown: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -92,7 +92,7 @@ impl Emulator {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Answers are one small write: waiting to fill a packet would show as network time.
+                        // Without it, small answers would wait for more data.
                         let _ = stream.set_nodelay(true);
                         let (emulator, tls) = (self.clone(), tls.clone());
                         connections.spawn(async move {
@@ -106,7 +106,7 @@ impl Emulator {
                         });
                     }
                     Err(error) => {
-                        // Out of descriptors, most likely: those that end make room.
+                        // Probably no descriptor is left. Connections that end free some.
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
@@ -115,12 +115,12 @@ impl Emulator {
         }
     }
 
-    /// Serves one connection until it ends: HTTP/1.1, or HTTP/2 when the client begins so.
+    /// Serves one connection until it ends, with HTTP/1.1 or HTTP/2, as the client begins.
     pub async fn serve_io<I>(&self, io: I)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let connection = self.shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = self.inner.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http2().max_concurrent_streams(self.scenario().max_concurrent_streams);
         let service = service_fn(|request| {

@@ -1,4 +1,4 @@
-//! What the services have in common on the wire: who calls from where, and how errors look.
+//! Requests and responses, as all emulated services use them.
 
 use std::time::Duration;
 
@@ -7,108 +7,94 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// An answer.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// A response.
+pub(super) type HttpResponse = Response<Full<Bytes>>;
 
 /// The connection is closed (HTTP/2: the stream is reset) instead of answered.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is cut")]
-pub(super) struct Cut;
+#[error("a fault of the scenario cuts the connection")]
+pub(super) struct ConnectionCut;
 
 /// The region of requests that are not signed.
 const UNSIGNED_REGION: &str = "us-east-1";
 
-/// A request, its body apart.
+/// A request without its body.
 #[derive(Debug)]
 pub(super) struct Call {
     /// Method, URI and headers.
     pub parts: Parts,
-    /// Which connection it came on, counted from 1.
+    /// The number of its connection, from 1.
     pub connection: u64,
-    /// When it arrived, from the emulator's origin.
+    /// Its arrival, from the emulator's origin.
     pub arrived: Duration,
 }
 
 impl Call {
-    /// A header, when it is there and text.
+    /// Returns a header, if it is present and text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    /// A parameter of the query, decoded.
+    /// Returns a parameter of the query, decoded.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let pairs = self.parts.uri.query()?.split('&');
         pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| decoded(v))
     }
 
-    /// The region the caller signed for.
+    /// Returns the region of the signature.
     pub(super) fn region(&self) -> &str {
         self.scope(2).unwrap_or(UNSIGNED_REGION)
     }
 
-    /// The service the caller signed for; none when it did not sign.
+    /// Returns the service of the signature; none when the request is not signed.
     pub(super) fn service(&self) -> Option<&str> {
         self.scope(3)
     }
 
-    /// A part of the signature's scope.
+    /// Returns a part of the signature's credential scope.
     fn scope(&self, part: usize) -> Option<&str> {
         // AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …
         let scope = self.header("authorization").and_then(|value| value.split_once("Credential="));
         scope.and_then(|(_, scope)| scope.split('/').nth(part))
     }
 
-    /// The time the caller signed for: the emulator reads no wall clock of its own.
+    /// Returns the time of the signature. The emulator reads no wall clock of its own.
     pub(super) fn time(&self) -> Option<DateTime<Utc>> {
         let date = self.header("x-amz-date")?;
         NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
     }
 }
 
-/// Percent-decoded text.
+/// Percent-decodes text.
 pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            Some(_) | None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// An answer with a body. `headers` that are not valid are left out.
-pub(super) fn answer(
+/// Creates a response with a body. Leaves out `headers` that are not valid.
+pub(super) fn response(
     status: u16,
     content_type: &'static str,
     body: Vec<u8>,
     headers: &[(&'static str, &str)],
-) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let map = answer.headers_mut();
+) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let map = response.headers_mut();
     map.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(value) {
             map.insert(*name, value);
         }
     }
-    answer
+    response
 }
 
-/// A JSON answer.
-pub(super) fn json(status: u16, body: &Value, headers: &[(&'static str, &str)]) -> Answer {
-    answer(status, "application/json", body.to_string().into_bytes(), headers)
+/// Creates a JSON response.
+pub(super) fn json_response(status: u16, body: &Value, headers: &[(&'static str, &str)]) -> HttpResponse {
+    response(status, "application/json", body.to_string().into_bytes(), headers)
 }
 
 #[cfg(test)]
@@ -125,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn region_and_time_are_those_of_the_signature() {
+    fn region_and_time_come_from_the_signature() {
         let signed =
             "AWS4-HMAC-SHA256 Credential=AKID/20261120/eu-west-2/lambda/aws4_request, SignedHeaders=host";
         let call =
@@ -142,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_that_are_no_escapes_stay() {
+    fn percent_signs_without_hexadecimal_digits_stay() {
         assert_eq!(decoded("arn%3Aaws%3Alambda"), "arn:aws:lambda");
         assert_eq!(decoded("100%"), "100%");
         assert_eq!(decoded("%zz%4"), "%zz%4");

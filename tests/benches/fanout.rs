@@ -76,28 +76,28 @@ use warmd::domain::fleet::{Hold, HttpVersions, Target, WireSettings};
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::tick::{RoundRecord, Verdict};
 use warmd::emulator::profile::{Network, Span};
-use warmd::emulator::{Emulator, Profile, Round, Scenario, Tls, listen};
+use warmd::emulator::{Emulator, ObservedRound, Profile, Scenario, Tls, listen};
 use warmd::engine::stop::{Stop, Stopper, stop};
 use warmd::engine::tick::{Due, Engine};
 
-/// What the function takes, ms.
+/// The duration of the function, ms.
 const FUNCTION_MS: u64 = 100;
-/// Rounds of one process, one after the other. The first opens the connections.
+/// Consecutive rounds of one process. The first opens the connections.
 const ROUNDS: usize = 10;
 /// The pause before one more round.
 const IDLE: Duration = Duration::from_secs(60);
-/// Rounds of a scene of hold and top-ups.
+/// Rounds of a measurement of hold and top-ups.
 const SCENE_ROUNDS: usize = 20;
-/// Starts of the command.
+/// The number of starts of the command.
 const STARTS: usize = 15;
 /// The size of a role's session token, bytes.
 const TOKEN: usize = 1_200;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).skip(1).collect();
+    let args: Vec<&str> = arguments.iter().map(String::as_str).skip(1).collect();
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    match words[..] {
+    match args[..] {
         ["serve", kind, folder] => runtime().block_on(serve(kind == "tls", Path::new(folder))),
         ["warmd", endpoint, transport, n, targets] => {
             runtime().block_on(warmd(endpoint, transport, n.parse().unwrap(), targets.parse().unwrap()));
@@ -114,7 +114,7 @@ fn main() {
     }
 }
 
-/// A part of the benchmark in a process of its own, in a cgroup or not.
+/// Runs a part of the benchmark in a child process, optionally in a cgroup.
 fn part(arguments: &[&str], certificate: Option<&Path>, cgroup: Option<&Path>) -> Child {
     let program = std::env::current_exe().unwrap();
     let mut command = match cgroup {
@@ -131,10 +131,10 @@ fn part(arguments: &[&str], certificate: Option<&Path>, cgroup: Option<&Path>) -
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// A server and the endpoint that it listens on.
+/// An emulator in a child process, and its endpoint.
 struct Server {
     process: Child,
-    seen: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     endpoint: String,
     folder: tempfile::TempDir,
 }
@@ -144,34 +144,34 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let kind = if with_tls { "tls" } else { "plain" };
         let mut process = part(&["serve", kind, folder.path().to_str().unwrap()], None, None);
-        let mut seen = BufReader::new(process.stdout.take().unwrap());
+        let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut endpoint = String::new();
-        seen.read_line(&mut endpoint).unwrap();
-        Self { process, seen, endpoint: endpoint.trim().to_owned(), folder }
+        output.read_line(&mut endpoint).unwrap();
+        Self { process, output, endpoint: endpoint.trim().to_owned(), folder }
     }
 
-    /// The rounds that it saw.
-    fn stop(mut self) -> Vec<Round> {
-        // The end of its input makes the server print them.
+    /// Stops the server and returns the rounds that it observed.
+    fn stop(mut self) -> Vec<ObservedRound> {
+        // The server prints them at the end of its input.
         drop(self.process.stdin.take());
         let mut rounds = String::new();
-        self.seen.read_to_string(&mut rounds).unwrap();
+        self.output.read_to_string(&mut rounds).unwrap();
         self.process.wait().unwrap();
         serde_json::from_str(&rounds).unwrap()
     }
 }
 
-/// A line of the table: who sends how, and its two processes.
+/// A line of the table: a client, its transport, and the two processes.
 struct Row {
     name: &'static str,
     n: usize,
-    /// Rounds that the server sees in one round of the client's.
+    /// The rounds that the server observes in one round of the client.
     targets: usize,
     server: Server,
     client: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    /// What the client measured: at first, then after the pause.
+    /// The client's measurements: at first, then after the pause.
     figures: Vec<Figures>,
 }
 
@@ -199,19 +199,19 @@ impl Row {
         self.figures.push(serde_json::from_str(&line).unwrap());
     }
 
-    /// One more round, after the pause.
+    /// Runs one more round, after the pause.
     fn again(&mut self) {
         self.input.write_all(b"again\n").unwrap();
         self.read();
     }
 
-    /// Ends both processes and prints the line. Distinct environments are those of the worst round.
+    /// Ends both processes and prints the line, with the distinct environments of the worst round.
     fn print(mut self) {
         drop(self.input);
         assert!(self.client.wait().unwrap().success());
         let seen = self.server.stop();
         let distinct = seen.iter().map(|round| round.environments).min().unwrap_or_default();
-        let spread = |rounds: &[Round]| {
+        let spread = |rounds: &[ObservedRound]| {
             median(rounds.iter().map(|round| round.arrival_spread.as_secs_f64() * 1e3).collect())
         };
         let (first, rest) = seen.split_at(self.targets);
@@ -272,8 +272,8 @@ async fn compare() {
     rows.into_iter().for_each(Row::print);
 }
 
-/// Runs a part against a server of its own: what it printed, and what the server saw.
-fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<Round>) {
+/// Runs a part against a server of its own. Returns its output and the server's rounds.
+fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<ObservedRound>) {
     let server = Server::start(false);
     let arguments = arguments(server.endpoint.clone());
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -282,10 +282,10 @@ fn served(arguments: impl FnOnce(String) -> Vec<String>) -> (String, Vec<Round>)
     (String::from_utf8(out.stdout).unwrap(), server.stop())
 }
 
-/// What hold and top-ups make of a handler that answers at once, and of a slow network.
+/// Measures hold and top-ups with a quick handler and with a slow network.
 fn scenes() {
     println!(
-        "\n{SCENE_ROUNDS} rounds, hold: auto, top-ups included; distinct as the emulator saw it, proven as warmd says"
+        "\n{SCENE_ROUNDS} rounds, hold: auto, top-ups included; distinct as observed by the emulator, proven by warmd"
     );
     println!(
         "  handler and network                  N  distinct, worst  proven, worst  top-ups  hold ms: first, last"
@@ -305,7 +305,7 @@ fn scenes() {
     }
 }
 
-/// How soon after the start of the command its first ping arrives. Measured from before the process is made.
+/// Measures the time from before the creation of the command's process to the arrival of its first ping.
 fn first_ping() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -338,33 +338,33 @@ fn first_ping() {
     );
 }
 
-/// What a client measured of itself.
+/// The measurements of a client.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Figures {
-    /// Of each round, from the first task to the last answer, ms.
+    /// The duration of each round, from the first task to the last answer, ms.
     walls: Vec<f64>,
-    /// CPU time of the whole process until the first round has ended, ms.
+    /// The CPU time of the process until the end of the first round, ms.
     first_cpu_ms: f64,
-    /// CPU time per ping of the rounds after the first, or of the one after the pause, microseconds.
+    /// The CPU time per ping of the rounds after the first, or of the one after the pause, microseconds.
     cpu_us: f64,
-    /// Peak resident memory, MB.
+    /// The peak resident memory, MB.
     peak_mb: f64,
 }
 
-/// Runs the rounds of `n` pings that `round` makes (of a round's number), and prints the figures; once more for each
-/// line of input.
+/// Runs rounds of `n` pings with `round`, which gets the number of the round, and prints the figures. Runs one more
+/// round for each line of input.
 async fn measure(n: usize, round: impl AsyncFn(usize)) {
     let mut number = 0;
     let mut rounds = ROUNDS;
     loop {
         let mut walls = Vec::new();
         let (mut first_cpu_ms, mut before) = (0.0, cpu());
-        for place in 0..rounds {
+        for index in 0..rounds {
             let began = Instant::now();
             round(number).await;
             walls.push(began.elapsed().as_secs_f64() * 1e3);
             number += 1;
-            if rounds > 1 && place == 0 {
+            if rounds > 1 && index == 0 {
                 before = cpu();
                 first_cpu_ms = before.as_secs_f64() * 1e3;
             }
@@ -375,8 +375,8 @@ async fn measure(n: usize, round: impl AsyncFn(usize)) {
             "{}",
             serde_json::to_string(&Figures { walls, first_cpu_ms, cpu_us, peak_mb: peak_mb() }).unwrap()
         );
-        let asked = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
-        if asked.await.unwrap().unwrap() == 0 {
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        if line.await.unwrap().unwrap() == 0 {
             return;
         }
         rounds = 1;
@@ -390,7 +390,7 @@ fn payload(round: usize, n: usize) -> Vec<u8> {
     serde_json::json!({ "warmd": warmd }).to_string().into_bytes()
 }
 
-/// The engine as the command has it, on the emulator at `endpoint`.
+/// Creates the engine of the command for the emulator at `endpoint`.
 fn engine(endpoint: &str, transport: &str, n: usize) -> (Arc<Engine<AwsLambda>>, Stopper, Stop) {
     fd_limit::raise().unwrap();
     let clients = match transport {
@@ -410,7 +410,7 @@ fn target(function: &str, hold: Hold) -> Arc<Target> {
     Arc::new(Target { hold, timeout: Some(Duration::from_secs(60)), ..bare })
 }
 
-/// One tick of the engine, evidence and cost included.
+/// Runs one tick of the engine, including evidence and cost.
 async fn tick(
     engine: &Arc<Engine<AwsLambda>>,
     targets: &[Arc<Target>],
@@ -439,7 +439,7 @@ async fn warmd(endpoint: &str, transport: &str, n: usize, targets: usize) {
     .await;
 }
 
-/// What a scene came to.
+/// The result of a scene.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Scene {
     proven: u32,
@@ -503,7 +503,7 @@ async fn bare(endpoint: &str, n: usize) {
     .await;
 }
 
-/// CPU time of all threads of this process.
+/// Returns the CPU time of all threads of this process.
 fn cpu() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let nanoseconds = threads.map(|thread| {
@@ -519,7 +519,7 @@ fn peak_mb() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// The emulator, until its input ends. With TLS it writes its certificate into `folder`.
+/// Runs the emulator until the end of its input. With TLS, writes its certificate into `folder`.
 async fn serve(with_tls: bool, folder: &Path) {
     fd_limit::raise().unwrap();
     let profile = Profile {

@@ -47,13 +47,13 @@ use support::{LambdaHarness, ProcessOptions, Setting, now, scheduled};
 use warmd::emulator::profile::Span;
 use warmd::emulator::{Emulator, Profile, Scenario, Tls};
 
-/// Starts of the process.
+/// The number of starts of the process.
 const STARTS: usize = 21;
-/// Processes for each line about TLS.
+/// The number of processes for each line about TLS.
 const PROCESSES: usize = 7;
-/// Pings of a round over TLS.
+/// The pings of a round over TLS.
 const ROUND: u32 = 100;
-/// Longer than an HTTP/1.1 connection is trusted for.
+/// A pause above the idle lifetime of HTTP/1.1 connections.
 const PAUSE: Duration = Duration::from_secs(6);
 
 const QUIET: [(&str, &str); 1] = [("RUST_LOG", "error")];
@@ -89,7 +89,7 @@ fn ms(took: Duration) -> f64 {
 
 // ----------------------------------------------------------------------------------------------------- weight
 
-/// Resident memory, MB.
+/// Returns the resident memory, MB.
 fn resident(harness: &LambdaHarness) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", harness.process())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
@@ -125,7 +125,7 @@ async fn weight() {
 
 // -------------------------------------------------------------------------------------------------------- tls
 
-/// What is measured of a round.
+/// The measurements of a round.
 struct Measured {
     spread: f64,
     tick: f64,
@@ -143,17 +143,17 @@ async fn tls() {
     let small = quota.as_ref().map(|quota| Some(quota.path()));
     for (cpu, cgroup) in [("the machine's", Some(None)), ("1/7 of a core", small)] {
         let Some(cgroup) = cgroup else { continue };
-        for word in ["auto", "http1"] {
+        for http in ["auto", "http1"] {
             let mut processes = Vec::new();
             for _ in 0..PROCESSES {
-                processes.push(rounds(word, cgroup).await);
+                processes.push(rounds(http, cgroup).await);
             }
             for (index, which) in ["first", "next at once", "after 6 s"].iter().enumerate() {
                 let of =
                     |pick: fn(&Measured) -> f64| median(processes.iter().map(|rounds| pick(&rounds[index])));
                 let worst = processes.iter().map(|rounds| rounds[index].distinct).min().unwrap();
                 println!(
-                    "  {cpu:<14} {word:<9} {which:<13} {:>7.1} {:>7.0} {:>7.0}  {worst:>15}",
+                    "  {cpu:<14} {http:<9} {which:<13} {:>7.1} {:>7.0} {:>7.0}  {worst:>15}",
                     of(|round| round.spread),
                     of(|round| round.tick),
                     of(|round| round.hold),
@@ -163,7 +163,7 @@ async fn tls() {
     }
 }
 
-/// Three rounds of one process: the first, another at once, and one when its HTTP/1.1 connections are no longer trusted.
+/// Runs three rounds of one process: the first, another at once, and one after its HTTP/1.1 connections are closed.
 async fn rounds(http: &str, cgroup: Option<&Path>) -> Vec<Measured> {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());

@@ -10,7 +10,7 @@
 //! functions 19.3 ms, and loading a file of 10,000 functions 283 ms. All three grow in proportion to the number of
 //! functions.
 
-// The clock that tests pause is of no use to a stopwatch.
+// A stopwatch needs the real clock, not the one that tests pause.
 #![allow(clippy::disallowed_methods)]
 
 use std::hint::black_box;
@@ -26,7 +26,7 @@ use warmd::domain::fleet::{Architecture, Fleet, Limits, MetricsSettings, Target}
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
 
-/// Runs of each measurement.
+/// The number of runs of each measurement.
 const RUNS: usize = 15;
 const YEAR_MINUTES: i64 = 365 * 24 * 60;
 const ZONES: [Tz; 6] = [
@@ -51,9 +51,11 @@ fn main() {
         let fleet = fleet(size);
         let (target, mode) = (if size == 10_000 { "<= 10 ms" } else { "" }, Mode::DueSince(now.plus(-1)));
         line("tick, due since the minute before", size, target, || plan_tick(&fleet, now, mode).len());
-        line("tick, between two beats", size, target, || plan_tick(&fleet, now.plus(2), Mode::DueOnly).len());
+        line("tick, between two due minutes", size, target, || {
+            plan_tick(&fleet, now.plus(2), Mode::DueOnly).len()
+        });
         line("tick, every target above zero", size, target, || plan_tick(&fleet, now, Mode::Open).len());
-        line("tick after an hour asleep", size, "", || {
+        line("tick after an hour of suspension", size, "", || {
             plan_tick(&fleet, now, Mode::DueSince(now.plus(-60))).len()
         });
     }
@@ -66,14 +68,14 @@ fn main() {
     line("a year of plan, cron every five minutes", 10, "", || year(&fleet, now));
 }
 
-/// Parses and resolves the text of a file, as every command does after reading it.
+/// Parses and resolves the text of a file, like every command.
 fn load(text: &str) -> usize {
     let file = SourceFile { path: "fleet.yaml".to_owned(), text: text.to_owned() };
     let loaded = resolve(vec![file], &mut |_| Err("no file is named".to_owned()), None);
     loaded.expect("the file of this bench is sound").fleet.targets.len()
 }
 
-/// [`fleet`], as it is written in YAML.
+/// Returns [`fleet`] in YAML.
 fn written(size: usize) -> String {
     let mut text = "version: 1
 calendars:
@@ -147,8 +149,8 @@ fn minute(text: &str) -> Minute {
     Minute::of(DateTime::parse_from_rfc3339(text).expect("an instant of this file").to_utc())
 }
 
-/// A fleet such as an ops team writes: working hours with a peak that ramps, nights, batch windows by cron,
-/// single dates, holidays; six zones; intervals of 4 to 6 minutes.
+/// Creates a realistic fleet: working hours with a ramped peak, nights, batch windows by cron, single dates and
+/// holidays, in six time zones, with intervals of 4 to 6 minutes.
 fn fleet(size: usize) -> Fleet {
     let date = |text: &str| text.parse::<NaiveDate>().expect("a date of this file");
     let holidays = Arc::new(DateSet {
@@ -189,7 +191,7 @@ fn fleet(size: usize) -> Fleet {
     whole((0..size).map(target).collect())
 }
 
-/// Functions whose windows open every five minutes for two minutes.
+/// Creates a fleet whose windows open every five minutes for two minutes.
 fn dense(size: usize) -> Fleet {
     whole((0..size).map(|index| new_target(index, vec![cron(ZONES[0], "*/5 * * * *", 2, 3)])).collect())
 }

@@ -1,16 +1,16 @@
-//! A part of a core, for processes that are put into it.
+//! A CPU quota for child processes.
 
 use std::path::{Path, PathBuf};
 
-/// The CPU that Lambda gives 256 MB: a core has 1,769 MB. In periods of 20 ms.
+/// The CPU share of a Lambda function with 256 MB, in periods of 20 ms. A core corresponds to 1,769 MB.
 const PERIOD_US: u32 = 20_000;
 const QUOTA_US: u32 = PERIOD_US * 256 / 1_769;
 
-/// A cgroup with the CPU that Lambda gives 256 MB; removed when dropped.
+/// A cgroup with the CPU share of 256 MB. It is removed when dropped.
 pub struct Quota(PathBuf);
 
 impl Quota {
-    /// The cgroup; none where the machine does not allow it.
+    /// Creates the cgroup; none where the machine does not allow it.
     pub fn new() -> Option<Self> {
         let name = format!("warmd-bench-{}", std::process::id());
         let unified = Path::new("/sys/fs/cgroup").join(&name);
@@ -28,7 +28,7 @@ impl Quota {
         limited.ok().map(|()| quota)
     }
 
-    /// The cgroup's folder.
+    /// Returns the folder of the cgroup.
     pub fn path(&self) -> &Path {
         &self.0
     }

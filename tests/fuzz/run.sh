@@ -3,9 +3,9 @@
 #
 #   tests/fuzz/run.sh [SECONDS] [TARGET…]     60 seconds each, all of them, one per core at a time
 #
-# The stable compiler is enough: LLVM's coverage pass is switched on by stable flags. (The address sanitizer is not,
-# and has nothing to find in code that forbids `unsafe`.) Needs a C++ compiler for libFuzzer. What is found on the way
-# is kept in target/fuzz/corpus; an input that fails is written to target/fuzz/artifacts.
+# The stable compiler is enough: LLVM's coverage pass has stable flags. The address sanitizer has not, and is not needed
+# for code that forbids `unsafe`. libFuzzer needs a C++ compiler. New inputs are kept in target/fuzz/corpus, failing
+# inputs in target/fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,12 +23,12 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares
 )
-# With --target the flags are not those of build scripts, which could not be linked with them.
+# With --target the flags do not apply to build scripts, which cannot be linked with them.
 RUSTFLAGS="${flags[*]}" cargo build --locked --release --quiet --target "$host" \
   --manifest-path tests/fuzz/Cargo.toml --target-dir "$home" --bins
 echo "built in ${SECONDS}s"
 
-# Runs one target. The largest configuration file, 8 MB, takes no more than 256 MB; nothing smaller does either.
+# Runs one target. The largest configuration file, 8 MB, takes at most 256 MB of memory.
 fuzz() {
   local target=$1 log="$home/log.$1"
   local corpora=("$home/corpus/$target" "tests/fuzz/corpus/$target")

@@ -1,12 +1,14 @@
-//! What Lambda and the network can answer, and what becomes of it. No ping is ever sent twice.
+//! The answers of Lambda and the network, and their interpretation. No ping is sent twice.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use http::Response;
 use http_body_util::Full;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use warmd::aws::connector::Dialer;
 use warmd::domain::round::Answer;
 use warmd::engine::ports::{Payloads, PingRound};
@@ -24,7 +26,7 @@ fn refusal(status: u16, code: Option<&str>, reason: Option<&str>, message: Optio
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_request_is_the_one_lambda_knows() {
+async fn requests_have_lambdas_path_headers_and_body() {
     let server = Server::new(|_| async { answer(200, "null") });
     let lambda = lambda_through(server.dialer());
     let context = base64::engine::general_purpose::STANDARD.encode(r#"{"custom":{}}"#);
@@ -34,7 +36,7 @@ async fn the_request_is_the_one_lambda_knows() {
     let sent = PingRound { client_context: Some(context.clone()), payloads, trace_id, ..ping(arn) };
     one(&lambda, sent).await;
 
-    let request = server.seen.last();
+    let request = server.observed.last();
     assert_eq!(request.method(), "POST");
     assert_eq!(
         request.uri().to_string(),
@@ -53,11 +55,11 @@ async fn the_request_is_the_one_lambda_knows() {
     assert!(!request.headers().contains_key("amz-sdk-invocation-id"));
 }
 
-/// How many different signatures the requests of a round had.
-async fn signatures(wanted: PingRound) -> usize {
+/// Returns the number of different signatures among the requests of a round.
+async fn signatures(sent: PingRound) -> usize {
     let server = Server::new(|_| async { answer(200, "null") });
-    round(&lambda_through(server.dialer()), wanted).await;
-    let requests = server.seen.requests.lock().unwrap();
+    round(&lambda_through(server.dialer()), sent).await;
+    let requests = server.observed.requests.lock().unwrap();
     let signatures: std::collections::HashSet<_> =
         requests.iter().map(|request| request.headers()["authorization"].clone()).collect();
     signatures.len()
@@ -74,16 +76,16 @@ async fn a_round_is_signed_once_unless_its_payloads_differ() {
 async fn each_ping_carries_its_own_payload() {
     let server = Server::new(|_| async { answer(200, "null") });
     let payloads: Vec<Vec<u8>> = (0..10).map(|index| format!("{{\"i\":{index}}}").into_bytes()).collect();
-    let wanted = PingRound { payloads: Payloads::Each(payloads.clone()), ..pings("f", 0) };
-    round(&lambda_through(server.dialer()), wanted).await;
+    let sent = PingRound { payloads: Payloads::Each(payloads.clone()), ..pings("f", 0) };
+    round(&lambda_through(server.dialer()), sent).await;
     let mut bodies: Vec<_> =
-        server.seen.requests.lock().unwrap().iter().map(|request| request.body().to_vec()).collect();
+        server.observed.requests.lock().unwrap().iter().map(|request| request.body().to_vec()).collect();
     bodies.sort();
     assert_eq!(bodies, payloads);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_told_whole() {
+async fn a_success_keeps_body_and_headers() {
     let server = Server::new(|_| async {
         Response::builder()
             .status(200)
@@ -93,9 +95,9 @@ async fn an_answer_is_told_whole() {
             .body(Full::from("{\"errorType\":\"KeyError\"}"))
             .unwrap()
     });
-    let exchange = one(&lambda_through(server.dialer()), ping("f")).await;
+    let raw = one(&lambda_through(server.dialer()), ping("f")).await;
     assert_eq!(
-        exchange.answer,
+        raw.answer,
         Answer::Responded {
             function_error: Some("Unhandled".to_owned()),
             log_result: Some("UkVQT1JU".to_owned()),
@@ -172,25 +174,30 @@ async fn refusals_keep_status_code_reason_and_message() {
             }
             answer
         });
-        let exchange = one(&lambda_through(server.dialer()), ping("f")).await;
-        assert_eq!(exchange.answer, expected, "{status} {code}");
-        assert_eq!(server.seen.count(), 1, "{status} {code} was sent again");
+        let raw = one(&lambda_through(server.dialer()), ping("f")).await;
+        assert_eq!(raw.answer, expected, "{status} {code}");
+        assert_eq!(server.observed.count(), 1, "{status} {code} was sent again");
     }
 }
 
-/// A dialer whose server reads the request, writes `bytes` and closes; and how often it was dialled.
-fn raw(bytes: &'static [u8]) -> (Dialer, Arc<std::sync::atomic::AtomicUsize>) {
-    let dials = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+/// Creates a dialer whose server reads the request and runs `script`. Also returns the number of connections.
+fn raw_server<F, Fut>(script: F) -> (Dialer, Arc<AtomicUsize>)
+where
+    F: Fn(DuplexStream) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let dials = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&dials);
     let dialer = Dialer::custom(move |_: &str, _| {
-        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        counted.fetch_add(1, Ordering::SeqCst);
         let (near, mut far) = tokio::io::duplex(64 << 10);
+        let script = script.clone();
         tokio::spawn(async move {
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n{}") {
                 far.read_buf(&mut request).await.unwrap();
             }
-            far.write_all(bytes).await.unwrap();
+            script(far).await;
         });
         async move { Ok(near) }
     });
@@ -198,7 +205,7 @@ fn raw(bytes: &'static [u8]) -> (Dialer, Arc<std::sync::atomic::AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_is_told_and_the_ping_not_repeated() {
+async fn a_broken_connection_is_reported_and_the_ping_is_not_repeated() {
     let cases: [(&'static [u8], &str); 4] = [
         (b"", "the connection to lambda.test:80 broke: connection closed before message completed"),
         (
@@ -216,15 +223,15 @@ async fn a_connection_that_breaks_is_told_and_the_ping_not_repeated() {
         ),
     ];
     for (bytes, expected) in cases {
-        let (dialer, dials) = raw(bytes);
-        let exchange = one(&lambda_through(dialer), ping("f")).await;
-        assert_eq!(exchange.answer, Answer::Broken { message: expected.to_owned(), may_have_run: true });
-        assert_eq!(dials.load(std::sync::atomic::Ordering::SeqCst), 1);
+        let (dialer, dials) = raw_server(move |mut far| async move { far.write_all(bytes).await.unwrap() });
+        let raw = one(&lambda_through(dialer), ping("f")).await;
+        assert_eq!(raw.answer, Answer::Broken { message: expected.to_owned(), may_have_run: true });
+        assert_eq!(dials.load(Ordering::SeqCst), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_answer_is_cut_and_its_connection_still_good() {
+async fn a_long_answer_is_cut_and_its_connection_is_reused() {
     let server = Server::new(|_| async { answer(200, vec![b'x'; 6 << 20]) });
     let lambda = lambda_through(server.dialer());
     for _ in 0..2 {
@@ -233,57 +240,33 @@ async fn a_long_answer_is_cut_and_its_connection_still_good() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(server.seen.connections(), 1);
+    assert_eq!(server.observed.connections(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_dribbles_in_is_received_when_it_is_complete() {
-    let (near, far) = (std::sync::Mutex::new(None), std::sync::Mutex::new(None));
-    let (a, b) = tokio::io::duplex(64 << 10);
-    *near.lock().unwrap() = Some(a);
-    *far.lock().unwrap() = Some(b);
-    let dialer = Dialer::custom(move |_: &str, _| {
-        let near = near.lock().unwrap().take().unwrap();
-        let mut far = far.lock().unwrap().take().unwrap();
-        tokio::spawn(async move {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n{}") {
-                far.read_buf(&mut request).await.unwrap();
-            }
-            far.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
-            for chunk in [&b"2\r\nnu\r\n"[..], b"2\r\nll\r\n", b"0\r\n\r\n"] {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                far.write_all(chunk).await.unwrap();
-            }
-            std::future::pending::<()>().await;
-        });
-        async move { Ok(near) }
+async fn an_answer_in_pieces_is_received_when_it_is_complete() {
+    let (dialer, _) = raw_server(|mut far| async move {
+        far.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+        for chunk in [&b"2\r\nnu\r\n"[..], b"2\r\nll\r\n", b"0\r\n\r\n"] {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            far.write_all(chunk).await.unwrap();
+        }
+        std::future::pending::<()>().await;
     });
-    let exchange = one(&lambda_through(dialer), ping("f")).await;
-    assert!(
-        matches!(&exchange.answer, Answer::Responded { payload, .. } if payload == b"null"),
-        "{exchange:?}"
-    );
-    assert_eq!(exchange.received, Duration::from_secs(3));
+    let raw = one(&lambda_through(dialer), ping("f")).await;
+    assert!(matches!(&raw.answer, Answer::Responded { payload, .. } if payload == b"null"), "{raw:?}");
+    assert_eq!(raw.received, Duration::from_secs(3));
 }
 
-/// A byte every 0.2 s, for ever: the ping's time limit holds for the whole answer.
+/// The server sends a byte every 0.2 s forever. The ping's time limit applies to the whole answer.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_never_completes_is_bounded_by_the_timeout() {
-    let dialer = Dialer::custom(move |_: &str, _| {
-        let (near, mut far) = tokio::io::duplex(64 << 10);
-        tokio::spawn(async move {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n{}") {
-                far.read_buf(&mut request).await.unwrap();
-            }
-            far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
-            while far.write_all(b" ").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        });
-        async move { Ok(near) }
+async fn an_answer_that_never_completes_ends_with_the_timeout() {
+    let (dialer, _) = raw_server(|mut far| async move {
+        far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+        while far.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     });
-    let exchange = one(&lambda_through(dialer), ping("f")).await;
-    assert_eq!((exchange.answer, exchange.received), (Answer::TimedOut, Duration::from_secs(30)));
+    let raw = one(&lambda_through(dialer), ping("f")).await;
+    assert_eq!((raw.answer, raw.received), (Answer::TimedOut, Duration::from_secs(30)));
 }

@@ -1,23 +1,23 @@
-//! What is read of functions without running them: what each answer means, and whose credentials ask.
+//! Reads of functions: the meaning of each answer, and the credentials of the requests.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
-use warmd::aws::{AwsControl, Clients};
+use warmd::aws::AwsControl;
+use warmd::aws::connector::Dialer;
 use warmd::domain::fleet::Role;
 use warmd::domain::function::{FunctionRef, Identity, Region};
 use warmd::domain::preflight::{AccountLimits, Lookup, Model, State, Update};
 use warmd::engine::ports::{Control, DryRun, DryRunOutcome};
 
+use crate::clients_through;
 use crate::roles;
 use crate::server::{Answer, Server, answer};
 
 fn control_through(dialer: Dialer) -> AwsControl {
-    let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
-    AwsControl::new(Arc::new(Clients::local_through("http://lambda.test", connector)))
+    AwsControl::new(Arc::new(clients_through(dialer)))
 }
 
 fn region() -> Region {
@@ -29,48 +29,48 @@ fn function() -> Identity {
 }
 
 fn refusal(status: u16, code: &str) -> Answer {
-    let body = Full::new(Bytes::from(format!("{{\"Message\":\"{code}, in words\"}}")));
+    let body = Full::new(Bytes::from(format!("{{\"Message\":\"{code}, as text\"}}")));
     Response::builder().status(status).header("x-amzn-errortype", code).body(body).unwrap()
 }
 
-/// What a server that always answers like that makes of a dry run.
+/// Makes a dry run against a server that always answers with `script`. Returns its outcome and the number of requests.
 async fn dry_run(script: fn() -> Answer) -> (Lookup<DryRunOutcome>, usize) {
     let server = Server::new(move |_| async move { script() });
     let ping = DryRun { payload: b"{}".to_vec(), client_context: Some("e30=".to_owned()) };
-    let seen = control_through(server.dialer()).invoke(&function(), None, &ping).await;
-    let request = server.seen.last();
+    let outcome = control_through(server.dialer()).invoke(&function(), None, &ping).await;
+    let request = server.observed.last();
     assert_eq!(request.body().as_ref(), b"{}");
     assert_eq!(request.headers()["x-amz-client-context"], "e30=");
     assert_eq!(request.headers()["x-amz-invocation-type"], "DryRun");
     assert_eq!(request.uri().query(), Some("Qualifier=live"));
-    (seen, server.seen.count())
+    (outcome, server.observed.count())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_tells_permission_absence_and_what_is_neither() {
+async fn a_dry_run_distinguishes_permission_absence_and_other_refusals() {
     assert_eq!(dry_run(|| answer(204, "")).await, (Lookup::Known(DryRunOutcome::Dry), 1));
-    let denied = Lookup::Denied("AccessDeniedException, in words".to_owned());
+    let denied = Lookup::Denied("AccessDeniedException, as text".to_owned());
     assert_eq!(dry_run(|| refusal(403, "AccessDeniedException")).await, (denied, 1));
     assert_eq!(dry_run(|| refusal(404, "ResourceNotFoundException")).await, (Lookup::Missing, 1));
-    // The credentials, not the permission.
-    let (seen, _) = dry_run(|| refusal(403, "UnrecognizedClientException")).await;
-    let Lookup::Unreachable(reason) = seen else { panic!("{seen:?}") };
+    // An error of the credentials, not of the permission.
+    let (outcome, _) = dry_run(|| refusal(403, "UnrecognizedClientException")).await;
+    let Lookup::Unreachable(reason) = outcome else { panic!("{outcome:?}") };
     assert!(reason.starts_with("UnrecognizedClientException: "), "{reason}");
-    // A server that runs it all the same.
+    // A server that invokes the function.
     assert_eq!(dry_run(|| answer(200, "{}")).await, (Lookup::Known(DryRunOutcome::Ran(200)), 1));
     assert_eq!(dry_run(|| answer(202, "")).await, (Lookup::Known(DryRunOutcome::Ran(202)), 1));
-    // A proxy's page, a server that does not know it.
+    // A proxy's page, and a server that does not support dry runs.
     for odd in [|| answer(403, "<html>"), || refusal(501, "NotImplemented")] {
-        let (seen, _) = dry_run(odd).await;
-        assert!(matches!(seen, Lookup::Failed(_)), "{seen:?}");
+        let (outcome, _) = dry_run(odd).await;
+        assert!(matches!(outcome, Lookup::Failed(_)), "{outcome:?}");
     }
-    // What may pass is repeated: nothing runs twice.
-    let (seen, requests) = dry_run(|| refusal(500, "ServiceException")).await;
-    assert!(matches!(seen, Lookup::Failed(_)) && requests == 3, "{seen:?} {requests}");
+    // Server errors are retried: a dry run has no effect.
+    let (outcome, requests) = dry_run(|| refusal(500, "ServiceException")).await;
+    assert!(matches!(outcome, Lookup::Failed(_)) && requests == 3, "{outcome:?} {requests}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_are_read_and_absence_is_an_answer_too() {
+async fn answers_are_parsed_and_absence_is_a_known_value() {
     let server = Server::new(|request: Request<Bytes>| async move {
         match request.uri().path().rsplit('/').next().unwrap() {
             "configuration" => answer(
@@ -110,10 +110,13 @@ async fn a_role_is_assumed_once_for_all_reads() {
         control.reserved(&function(), Some(&role("111111111111"))).await;
     }
     control.reserved(&function(), None).await;
-    let (sts, keys) = roles::seen(&server);
+    let (sts, keys) = roles::observed(&server);
     assert_eq!(sts.len(), 1);
     assert_eq!(keys, ["ASIA111111111111", "ASIA111111111111", "ASIA111111111111", "warmd-local"]);
-    // A role that may not be assumed: nothing is sent, and nothing more need be asked.
-    let seen = control.account(region(), Some(&role("333333333333"))).await;
-    assert!(matches!(&seen, Lookup::Unreachable(reason) if reason.contains("sts:AssumeRole")), "{seen:?}");
+    // Nothing is sent to Lambda with a role that may not be assumed.
+    let limits = control.account(region(), Some(&role("333333333333"))).await;
+    assert!(
+        matches!(&limits, Lookup::Unreachable(reason) if reason.contains("sts:AssumeRole")),
+        "{limits:?}"
+    );
 }

@@ -1,4 +1,4 @@
-//! The emulator, driven by the real SDKs and by raw HTTP.
+//! The emulator, tested with the real SDKs and with plain HTTP.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use warmd::emulator::profile::{Hold, LogFormat, Network, Route, Span};
+use warmd::emulator::profile::{HoldBehavior, LogFormat, Network, Route, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Observations, Operation, Profile, Scenario, Start};
 
-use crate::support::{NOW, Transport, sdk};
+use crate::support::{NOW, sdk};
 
 type Lambda = aws_sdk_lambda::Client;
 
@@ -24,21 +24,21 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn over_pipes(scenario: Scenario) -> (Emulator, Lambda) {
+fn in_memory(scenario: Scenario) -> (Emulator, Lambda) {
     let emulator = Emulator::new(scenario);
-    let client = Lambda::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"));
+    let client = Lambda::new(&sdk(&emulator, "eu-west-2"));
     (emulator, client)
 }
 
-async fn ask(client: &Lambda, function: &str, payload: Value) -> Result<InvokeOutput, InvokeError> {
+async fn invoke(client: &Lambda, function: &str, payload: Value) -> Result<InvokeOutput, InvokeError> {
     let payload = Blob::new(payload.to_string());
     let sent = client.invoke().function_name(function).log_type(LogType::Tail).payload(payload).send().await;
     sent.map_err(|error| error.into_service_error())
 }
 
-/// A request for real work.
+/// Invokes the function with a payload that is real work.
 async fn work(client: &Lambda, function: &str) -> Result<InvokeOutput, InvokeError> {
-    ask(client, function, json!({ "orderId": 7 })).await
+    invoke(client, function, json!({ "orderId": 7 })).await
 }
 
 fn log(output: &InvokeOutput) -> String {
@@ -49,7 +49,7 @@ fn answer(output: &InvokeOutput) -> Value {
     serde_json::from_slice(output.payload().unwrap().as_ref()).unwrap()
 }
 
-/// Init Duration of a call, and how long the call took.
+/// Invokes the function with real work. Returns Init Duration and the time that the call took.
 async fn timed(client: &Lambda, function: &str) -> (Option<f64>, Duration) {
     let begun = Instant::now();
     let output = work(client, function).await.unwrap();
@@ -61,8 +61,8 @@ async fn timed(client: &Lambda, function: &str) -> (Option<f64>, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_container_image_is_cold_for_90_s_and_decays_in_two_stages() {
-    let (_, client) = over_pipes(Scenario::default().with("ocr", Profile::container_image()));
+async fn a_container_image_has_cold_and_semi_cold_starts() {
+    let (_, client) = in_memory(Scenario::default().with("ocr", Profile::container_image()));
 
     let (init, took) = timed(&client, "ocr").await;
     assert!((89_000.0..91_000.0).contains(&init.unwrap()), "{init:?}");
@@ -72,26 +72,26 @@ async fn a_container_image_is_cold_for_90_s_and_decays_in_two_stages() {
     assert_eq!(init, None);
     assert!((0.065..0.070).contains(&took.as_secs_f64()), "{took:?}");
 
-    // The environment is gone after 5 minutes; the image is still cached.
+    // The environment is removed after 5 minutes. The image is still cached.
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
     let (init, took) = timed(&client, "ocr").await;
     assert!((6_000.0..7_000.0).contains(&init.unwrap()), "{init:?}");
     assert!((6.0..7.2).contains(&took.as_secs_f64()), "{took:?}");
 
-    // The image is gone after an hour.
+    // The image is removed after an hour.
     tokio::time::sleep(Duration::from_secs(61 * 60)).await;
     let (init, _) = timed(&client, "ocr").await;
     assert!((89_000.0..91_000.0).contains(&init.unwrap()), "{init:?}");
 }
 
-/// Sends `n` pings of warmd's own protocol at once; returns the environments that answered.
+/// Sends `n` concurrent pings of warmd's own protocol. Returns the environments in the answers.
 async fn round(client: &Lambda, function: &'static str, n: u64, hold_ms: u64) -> Vec<String> {
     let pings = (0..n).map(|index| {
         let client = client.clone();
         tokio::spawn(async move {
             let payload = json!({ "warmd": { "version": 1, "round": format!("r{n}-{hold_ms}"), "index": index,
                 "concurrency": n, "hold_ms": hold_ms } });
-            let output = ask(&client, function, payload).await.unwrap();
+            let output = invoke(&client, function, payload).await.unwrap();
             answer(&output)["warmd"]["environment"].as_str().unwrap().to_owned()
         })
     });
@@ -104,30 +104,30 @@ async fn round(client: &Lambda, function: &'static str, n: u64, hold_ms: u64) ->
 
 #[tokio::test(start_paused = true)]
 async fn pings_reach_as_many_environments_as_overlap() {
-    let (emulator, client) = over_pipes(Scenario::default());
+    let (emulator, client) = in_memory(Scenario::default());
     let cold: HashSet<String> = round(&client, "f", 50, 100).await.into_iter().collect();
     assert_eq!(cold.len(), 50);
     let warm: HashSet<String> = round(&client, "f", 50, 90).await.into_iter().collect();
     assert_eq!(warm, cold, "the same environments again");
     for _ in 0..5 {
-        // One after another, the newest idle environment serves them all.
+        // The newest idle environment serves consecutive requests.
         round(&client, "f", 1, 0).await;
     }
 
-    let seen = emulator.observe();
-    let rounds = seen.rounds();
+    let observed = emulator.observe();
+    let rounds = observed.rounds();
     let shown: Vec<_> =
         rounds.iter().map(|r| (r.invocations, r.environments, r.started, r.in_flight)).collect();
     assert_eq!(shown, [(50, 50, 50, 50), (50, 50, 0, 50), (5, 1, 0, 1)]);
-    // What the handler says and what the emulator saw are the same environments.
-    let observed: HashSet<&str> = seen.of("f").filter_map(|seen| seen.environment.as_deref()).collect();
-    assert_eq!(observed, cold.iter().map(String::as_str).collect());
+    // The handler's answers and the observations have the same environments.
+    let environments: HashSet<&str> = observed.of("f").filter_map(|ran| ran.environment.as_deref()).collect();
+    assert_eq!(environments, cold.iter().map(String::as_str).collect());
 }
 
 #[tokio::test(start_paused = true)]
-async fn network_times_spread_the_arrivals_so_that_a_short_hold_misses_environments() {
+async fn network_delays_spread_the_arrivals_so_that_a_short_hold_misses_environments() {
     let network = Network { median: ms(15), sigma: 0.6 };
-    let (_, client) = over_pipes(Scenario::default().with("far", Profile { network, ..Profile::rust() }));
+    let (_, client) = in_memory(Scenario::default().with("far", Profile { network, ..Profile::rust() }));
     round(&client, "far", 50, 1000).await;
     let distinct = |environments: Vec<String>| environments.into_iter().collect::<HashSet<_>>().len();
     let short = distinct(round(&client, "far", 50, 5).await);
@@ -137,9 +137,9 @@ async fn network_times_spread_the_arrivals_so_that_a_short_hold_misses_environme
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_presets_handler_answers_and_holds_as_the_real_one() {
+async fn every_presets_handler_answers_and_holds_like_the_real_one() {
     let (_, client) =
-        over_pipes(Scenario::default().with("f", Profile { ping: Span::millis(0), ..Profile::python() }));
+        in_memory(Scenario::default().with("f", Profile { ping: Span::millis(0), ..Profile::python() }));
     work(&client, "f").await.unwrap();
     let npm = json!({ "warmer": true, "__WARMER_INVOCATION__": 2, "__WARMER_CONCURRENCY__": 3, "__WARMER_CORRELATIONID__": "c" });
     let py = json!({ "warmer": true, "__WARMER_INVOCATION__": 3, "__WARMER_CONCURRENCY__": 3, "__WARMER_CORRELATION_ID__": "c" });
@@ -154,7 +154,7 @@ async fn every_presets_handler_answers_and_holds_as_the_real_one() {
         (json!("#warmup wait=30"), 130, json!({ "instanceId": "env-000001" })),
     ] {
         let begun = Instant::now();
-        let output = ask(&client, "f", payload.clone()).await.unwrap();
+        let output = invoke(&client, "f", payload.clone()).await.unwrap();
         let took = begun.elapsed();
         assert!((ms(hold)..ms(hold + 5)).contains(&took), "{payload}: {took:?}");
         assert_eq!(answer(&output), expected, "{payload}");
@@ -162,21 +162,21 @@ async fn every_presets_handler_answers_and_holds_as_the_real_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_do_not_know_the_ping_do_real_work() {
+async fn handlers_that_do_not_recognize_the_ping_do_real_work() {
     use warmd::emulator::profile::{Handler, Preset};
     let only = |handler| Profile { handler, duration: Span::millis(800), ..Profile::python() };
     let scenario = Scenario::default()
         .with("none", only(Handler::None))
         .with("other", only(Handler::Only(Preset::Bref)))
-        .with("deaf", Profile { hold: Hold::Ignored, ..Profile::python() })
-        .with("stubborn", Profile { hold: Hold::Fixed(ms(60)), ..Profile::python() });
-    let (_, client) = over_pipes(scenario);
-    for (function, expected) in [("none", 800), ("other", 800), ("deaf", 1), ("stubborn", 61)] {
+        .with("ignoring", Profile { hold: HoldBehavior::Ignored, ..Profile::python() })
+        .with("fixed", Profile { hold: HoldBehavior::Fixed(ms(60)), ..Profile::python() });
+    let (_, client) = in_memory(scenario);
+    for (function, expected) in [("none", 800), ("other", 800), ("ignoring", 1), ("fixed", 61)] {
         let ping =
             json!({ "warmd": { "version": 1, "round": "r", "index": 0, "concurrency": 1, "hold_ms": 30 } });
-        ask(&client, function, ping.clone()).await.unwrap();
+        invoke(&client, function, ping.clone()).await.unwrap();
         let begun = Instant::now();
-        ask(&client, function, ping).await.unwrap();
+        invoke(&client, function, ping).await.unwrap();
         let took = begun.elapsed();
         assert!((ms(expected)..ms(expected + 5)).contains(&took), "{function}: {took:?}");
     }
@@ -192,7 +192,7 @@ async fn refusals_have_lambdas_shape() {
         .with("broken", refusing(FaultKind::refuse(500)))
         .with("enis", refusing(FaultKind::refuse(502)))
         .with("fine", Profile { aliases: [("live".to_owned(), vec![])].into(), ..Profile::python() });
-    let (emulator, client) = over_pipes(scenario);
+    let (emulator, client) = in_memory(scenario);
 
     let error = work(&client, "throttled").await.unwrap_err();
     let InvokeError::TooManyRequestsException(error) = error else { panic!("{error:?}") };
@@ -210,7 +210,7 @@ async fn refusals_have_lambdas_shape() {
     ] {
         let error = work(&client, function).await.unwrap_err();
         assert_eq!(error.code(), Some(code), "{function}");
-        assert!(error.message().is_some_and(|said| said.contains(message)), "{function}: {error:?}");
+        assert!(error.message().is_some_and(|text| text.contains(message)), "{function}: {error:?}");
     }
     let error = client.invoke().function_name("fine").payload(Blob::new("{")).send().await.unwrap_err();
     assert_eq!(error.into_service_error().code(), Some("InvalidRequestContentException"));
@@ -220,9 +220,9 @@ async fn refusals_have_lambdas_shape() {
         client.invoke().function_name("fine").payload(Blob::new(vec![b' '; 6 * 1024 * 1024 + 1])).send();
     assert_eq!(error.await.unwrap_err().into_service_error().code(), Some("RequestTooLargeException"));
 
-    let seen = emulator.observe();
+    let observed = emulator.observe();
     let refusals: Vec<&str> =
-        seen.invocations.iter().filter_map(|seen| seen.refusal.as_deref()).take(2).collect();
+        observed.invocations.iter().filter_map(|refused| refused.refusal.as_deref()).take(2).collect();
     assert_eq!(refusals, ["TooManyRequestsException: CallerRateLimitExceeded", "AccessDeniedException"]);
 }
 
@@ -230,7 +230,7 @@ async fn refusals_have_lambdas_shape() {
 async fn concurrency_is_limited_by_account_and_by_reservation() {
     let mut scenario = Scenario::default().with("mine", Profile { reserved: Some(2), ..Profile::python() });
     scenario.account.concurrency = 5;
-    let (_, client) = over_pipes(scenario);
+    let (_, client) = in_memory(scenario);
     let reasons = async |function: &'static str, n: usize| {
         let calls: Vec<_> = (0..n)
             .map(|_| {
@@ -252,7 +252,7 @@ async fn concurrency_is_limited_by_account_and_by_reservation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn functions_fail_as_lambda_tells_it() {
+async fn failed_invocations_have_lambdas_shape() {
     let failing =
         |kind| Profile { faults: vec![Fault::first(1, kind)], timeout: ms(3000), ..Profile::python() };
     let error = |error_type: &str| FaultKind::FunctionError { error_type: error_type.to_owned() };
@@ -262,7 +262,7 @@ async fn functions_fail_as_lambda_tells_it() {
         .with("endless", failing(FaultKind::Timeout))
         .with("slow", failing(FaultKind::Slow { by: ms(500) }))
         .with("cut", failing(FaultKind::Reset));
-    let (emulator, client) = over_pipes(scenario);
+    let (emulator, client) = in_memory(scenario);
 
     for (function, error_type, status, next) in [
         ("caught", "KeyError", "", Start::Warm),
@@ -286,13 +286,13 @@ async fn functions_fail_as_lambda_tells_it() {
 
     let cut = client.invoke().function_name("cut").send().await.unwrap_err();
     assert!(matches!(cut, aws_sdk_lambda::error::SdkError::DispatchFailure(_)), "{cut:?}");
-    let seen = emulator.observe();
-    let cut = seen.of("cut").next().unwrap();
+    let observed = emulator.observe();
+    let cut = observed.of("cut").next().unwrap();
     assert!(cut.status.is_none() && cut.environment.is_some(), "the handler ran: {cut:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn log_tails_come_in_every_kind() {
+async fn log_tails_have_all_formats_and_faults() {
     let with = |log, kind: Option<FaultKind>| Profile {
         log,
         faults: kind.map(Fault::always).into_iter().collect(),
@@ -304,7 +304,7 @@ async fn log_tails_come_in_every_kind() {
         .with("none", with(LogFormat::Text, Some(FaultKind::NoLog)))
         .with("garbage", with(LogFormat::Text, Some(FaultKind::GarbageLog)))
         .with("snap", Profile::java_snapstart());
-    let (_, client) = over_pipes(scenario);
+    let (_, client) = in_memory(scenario);
 
     let text = log(&work(&client, "plain").await.unwrap());
     assert!(text.starts_with("START RequestId: ") && text.contains("\tInit Duration: 250.00 ms\t"), "{text}");
@@ -322,19 +322,19 @@ async fn log_tails_come_in_every_kind() {
     assert!(STANDARD.decode(garbage.log_result().unwrap()).is_err());
     let garbage = work(&client, "garbage").await.unwrap();
     assert!(String::from_utf8(STANDARD.decode(garbage.log_result().unwrap()).unwrap()).is_err());
-    let unasked = client.invoke().function_name("plain").send().await.unwrap();
-    assert_eq!(unasked.log_result(), None);
+    let without = client.invoke().function_name("plain").send().await.unwrap();
+    assert_eq!(without.log_result(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn versions_and_regions_have_environments_of_their_own() {
+async fn versions_and_regions_have_separate_environments() {
     let route = |version: &str, weight| Route { version: version.to_owned(), weight };
     let aliases = [
         ("live".to_owned(), vec![route("7", 1.0)]),
         ("canary".to_owned(), vec![route("7", 0.5), route("8", 0.5)]),
     ];
     let scenario = Scenario::default().with("f", Profile { aliases: aliases.into(), ..Profile::python() });
-    let (emulator, client) = over_pipes(scenario);
+    let (emulator, client) = in_memory(scenario);
     let version =
         async |function: &str| work(&client, function).await.unwrap().executed_version().unwrap().to_owned();
     assert_eq!(version("f").await, "$LATEST");
@@ -346,13 +346,13 @@ async fn versions_and_regions_have_environments_of_their_own() {
     }
     assert_eq!(canary.len(), 2);
 
-    let elsewhere = Lambda::new(&sdk(Transport::Pipe(emulator.clone()), "us-east-1"));
+    let elsewhere = Lambda::new(&sdk(&emulator, "us-east-1"));
     work(&elsewhere, "f").await.unwrap();
-    let seen = emulator.observe();
-    let cold = seen.of("f").filter(|seen| seen.start != Some(Start::Warm));
-    let places: Vec<_> = cold.map(|seen| (seen.region.as_str(), seen.version.as_deref().unwrap())).collect();
+    let observed = emulator.observe();
+    let cold = observed.of("f").filter(|ran| ran.start != Some(Start::Warm));
+    let starts: Vec<_> = cold.map(|ran| (ran.region.as_str(), ran.version.as_deref().unwrap())).collect();
     assert_eq!(
-        places,
+        starts,
         [
             ("eu-west-2", "$LATEST"),
             ("eu-west-2", "3"),
@@ -364,9 +364,9 @@ async fn versions_and_regions_have_environments_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dry_runs_make_no_environment_and_events_are_not_waited_for() {
+async fn dry_runs_start_no_environment_and_events_return_at_once() {
     let slow = Profile { duration: Span::millis(5000), ..Profile::python() };
-    let (emulator, client) = over_pipes(Scenario::default().with("f", slow));
+    let (emulator, client) = in_memory(Scenario::default().with("f", slow));
     let dry =
         client.invoke().function_name("f").invocation_type(InvocationType::DryRun).send().await.unwrap();
     assert_eq!(dry.status_code(), 204);
@@ -377,16 +377,16 @@ async fn dry_runs_make_no_environment_and_events_are_not_waited_for() {
     let event = client.invoke().function_name("f").invocation_type(InvocationType::Event).payload(payload);
     assert_eq!(event.send().await.unwrap().status_code(), 202);
     assert!(begun.elapsed() < ms(5));
-    let seen = emulator.observe();
-    let occupied = seen.of("f").next().unwrap().occupied.unwrap();
-    assert_eq!(occupied.until - occupied.from, ms(150 + 250 + 5000), "it runs all the same");
+    let observed = emulator.observe();
+    let occupied = observed.of("f").next().unwrap().occupied.unwrap();
+    assert_eq!(occupied.until - occupied.from, ms(150 + 250 + 5000), "the event runs");
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_tell_what_a_warmer_must_know() {
+async fn reads_return_the_configuration_and_the_limits() {
     let durable = json!({ "DurableConfig": { "ExecutionTimeout": 60 } }).as_object().unwrap().clone();
     let profile = Profile { reserved: Some(20), configuration: durable, ..Profile::container_image() };
-    let (_, client) = over_pipes(Scenario::default().with("ocr", profile));
+    let (_, client) = in_memory(Scenario::default().with("ocr", profile));
 
     let configuration = client.get_function_configuration().function_name("ocr").send().await.unwrap();
     assert_eq!((configuration.memory_size(), configuration.timeout()), (Some(3008), Some(300)));
@@ -407,27 +407,27 @@ async fn reads_tell_what_a_warmer_must_know() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_are_remembered_and_may_be_denied() {
+async fn reads_are_observed_and_may_be_denied() {
     let profile = Profile { provisioned: Some(4), ..Profile::default() };
     let denied = vec![Operation::GetFunctionConcurrency];
-    let (emulator, client) = over_pipes(Scenario { denied, ..Scenario::default().with("kept", profile) });
+    let (emulator, client) = in_memory(Scenario { denied, ..Scenario::default().with("kept", profile) });
     let provisioned = client.get_provisioned_concurrency_config().function_name("kept").qualifier("live");
     assert_eq!(provisioned.send().await.unwrap().requested_provisioned_concurrent_executions(), Some(4));
     let refused = client.get_function_concurrency().function_name("kept").send().await.unwrap_err();
     let refused = refused.into_service_error();
     assert_eq!(refused.code(), Some("AccessDeniedException"));
-    let said = refused.message().unwrap();
+    let message = refused.message().unwrap();
     assert!(
-        said.contains("not authorized to perform: lambda:GetFunctionConcurrency on resource: arn:"),
-        "{said}"
+        message.contains("not authorized to perform: lambda:GetFunctionConcurrency on resource: arn:"),
+        "{message}"
     );
     let reads: Vec<_> =
         emulator.observe().reads.into_iter().map(|read| (read.operation, read.function.unwrap())).collect();
-    let asked = [
+    let expected = [
         (Operation::GetProvisionedConcurrencyConfig, "kept:live".to_owned()),
         (Operation::GetFunctionConcurrency, "kept".to_owned()),
     ];
-    assert_eq!(reads, asked);
+    assert_eq!(reads, expected);
 }
 
 mod cloudwatch {
@@ -438,7 +438,7 @@ mod cloudwatch {
     use super::*;
 
     fn client(emulator: &Emulator) -> Client {
-        Client::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"))
+        Client::new(&sdk(emulator, "eu-west-2"))
     }
 
     fn datum(n: usize) -> MetricDatum {
@@ -450,36 +450,36 @@ mod cloudwatch {
 
     async fn refusal(client: &Client, data: Vec<MetricDatum>) -> (String, String) {
         let sent = client.put_metric_data().namespace("warmd").set_metric_data(Some(data)).send().await;
-        let Err(error) = sent else { return ("taken".to_owned(), String::new()) };
+        let Err(error) = sent else { return ("accepted".to_owned(), String::new()) };
         let error = error.into_service_error();
         (error.code().unwrap().to_owned(), error.message().unwrap_or_default().to_owned())
     }
 
     #[tokio::test]
-    async fn metrics_are_taken_gzipped_too() {
+    async fn metrics_are_accepted_plain_and_gzipped() {
         let emulator = Emulator::new(Scenario::default());
         let client = client(&emulator);
         let with_time =
             |n| MetricDatum::builder().timestamp(DateTime::from_secs(NOW as i64)).set_value(Some(n as f64));
         let first = with_time(1).metric_name("TickDuration").unit(StandardUnit::Milliseconds).build();
         client.put_metric_data().namespace("warmd").metric_data(first).send().await.unwrap();
-        // A thousand of them are far above 10 KB: the SDK sends them gzipped.
+        // A thousand metrics are far above 10 KB, so the SDK sends them gzipped.
         let many = (0..1000).map(datum).collect();
         client.put_metric_data().namespace("warmd").set_metric_data(Some(many)).send().await.unwrap();
 
-        let seen = emulator.observe();
-        assert_eq!((seen.metric_calls, seen.metrics.len()), (2, 1001));
-        let first = &seen.metrics[0];
+        let observed = emulator.observe();
+        assert_eq!((observed.metric_calls, observed.metrics.len()), (2, 1001));
+        let first = &observed.metrics[0];
         assert_eq!((first.name.as_str(), first.unit.as_deref()), ("TickDuration", Some("Milliseconds")));
         assert_eq!((first.namespace.as_str(), first.region.as_str()), ("warmd", "eu-west-2"));
         assert_eq!(first.timestamp.unwrap().timestamp(), NOW as i64);
-        assert_eq!(seen.metrics[8].dimensions, [("Function".to_owned(), "function-7".to_owned())]);
-        assert_eq!(seen.values("Pings").len(), 1000);
-        assert_eq!(seen.values("Pings")[999], 999.0);
+        assert_eq!(observed.metrics[8].dimensions, [("Function".to_owned(), "function-7".to_owned())]);
+        assert_eq!(observed.values("Pings").len(), 1000);
+        assert_eq!(observed.values("Pings")[999], 999.0);
     }
 
     #[tokio::test]
-    async fn the_apis_limits_are_held() {
+    async fn the_limits_of_the_api_are_checked() {
         let emulator = Emulator::new(Scenario::default());
         let client = client(&emulator);
         let plain = || MetricDatum::builder().metric_name("Pings");
@@ -515,7 +515,7 @@ mod cloudwatch {
     }
 
     #[tokio::test]
-    async fn calls_can_be_made_to_fail() {
+    async fn faults_apply_to_calls() {
         let metrics = vec![
             Fault::every(2, FaultKind::refuse(500)),
             Fault::first(1, FaultKind::Throttle { reason: String::new() }),
@@ -525,8 +525,8 @@ mod cloudwatch {
         assert_eq!(refusal(&client, vec![datum(1)]).await.0, "Throttling");
         assert_eq!(refusal(&client, vec![datum(1)]).await.0, "ServiceException");
         client.put_metric_data().namespace("warmd").metric_data(datum(1)).send().await.unwrap();
-        let seen = emulator.observe();
-        assert_eq!((seen.metric_calls, seen.metrics.len()), (3, 1));
+        let observed = emulator.observe();
+        assert_eq!((observed.metric_calls, observed.metrics.len()), (3, 1));
     }
 }
 
@@ -538,24 +538,27 @@ mod eventbridge {
 
     fn entry(detail: &str) -> PutEventsRequestEntry {
         let entry = PutEventsRequestEntry::builder().source("warmd").detail_type("Warm Request");
-        entry.detail(detail).event_bus_name("warmth").build()
+        entry.detail(detail).event_bus_name("warm-bus").build()
     }
 
     #[tokio::test]
-    async fn events_are_taken_ten_at_a_time_and_each_may_fail() {
+    async fn a_request_has_ten_events_at_most_and_each_may_fail() {
         let events = vec![Fault::every(3, FaultKind::FailEntry)];
         let emulator = Emulator::new(Scenario { events, ..Scenario::default() });
-        let client = Client::new(&sdk(Transport::Pipe(emulator.clone()), "eu-west-2"));
+        let client = Client::new(&sdk(&emulator, "eu-west-2"));
         let entries = ["{\"function\":\"f\"}", "not json", "{}", "{}"].map(entry).to_vec();
         let output = client.put_events().set_entries(Some(entries)).send().await.unwrap();
         assert_eq!(output.failed_entry_count(), 2);
         let codes: Vec<_> = output.entries().iter().map(|entry| entry.error_code().unwrap_or("-")).collect();
         assert_eq!(codes, ["-", "MalformedDetail", "InternalFailure", "-"]);
 
-        let seen = emulator.observe();
-        assert_eq!(seen.events.len(), 2);
-        assert_eq!(seen.events[0].detail, json!({ "function": "f" }));
-        assert_eq!((seen.events[0].bus.as_str(), seen.events[0].region.as_str()), ("warmth", "eu-west-2"));
+        let observed = emulator.observe();
+        assert_eq!(observed.events.len(), 2);
+        assert_eq!(observed.events[0].detail, json!({ "function": "f" }));
+        assert_eq!(
+            (observed.events[0].bus.as_str(), observed.events[0].region.as_str()),
+            ("warm-bus", "eu-west-2")
+        );
 
         let eleven = vec![entry("{}"); 11];
         let error = client.put_events().set_entries(Some(eleven)).send().await.unwrap_err();
@@ -572,6 +575,7 @@ mod server {
     use warmd::emulator::{Tls, listen};
 
     use super::*;
+    use crate::support::send;
 
     fn request(path: &str, body: &str) -> http::Request<Full<Bytes>> {
         let method = if body.is_empty() { "GET" } else { "POST" };
@@ -580,11 +584,11 @@ mod server {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn hundreds_at_once_over_loopback_are_all_in_flight_together() {
+    async fn hundreds_of_connections_over_loopback_are_in_flight_together() {
         let profile = Profile { duration: Span::millis(1500), ..Profile::rust() };
         let emulator = Emulator::new(Scenario::default().with("f", profile));
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let road = Transport::Tcp(listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let server = emulator.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
@@ -594,33 +598,31 @@ mod server {
         let path = "/2015-03-31/functions/f/invocations";
         let calls: Vec<_> = (0..400)
             .map(|_| {
-                let road = road.clone();
-                tokio::spawn(
-                    async move { road.send(request(path, r#"{"orderId":1}"#)).await.unwrap().status() },
-                )
+                let request = request(path, r#"{"orderId":1}"#);
+                tokio::spawn(async move { send(address, request).await.unwrap().status() })
             })
             .collect();
         for call in calls {
             assert_eq!(call.await.unwrap(), 200);
         }
-        // The same as a separate process would ask for it.
-        let told = road.send(request("/_emulator/observations", "")).await.unwrap();
-        let told: Observations = serde_json::from_slice(told.body()).unwrap();
-        assert_eq!(told.invocations, emulator.observe().invocations);
-        let rounds = told.rounds();
+        // Another process reads the observations over HTTP.
+        let read = send(address, request("/_emulator/observations", "")).await.unwrap();
+        let read: Observations = serde_json::from_slice(read.body()).unwrap();
+        assert_eq!(read.invocations, emulator.observe().invocations);
+        let rounds = read.rounds();
         assert_eq!((rounds[0].invocations, rounds[0].environments, rounds[0].in_flight), (400, 400, 400));
 
-        assert_eq!(road.send(request("/_emulator/reset", "{}")).await.unwrap().status(), 200);
+        assert_eq!(send(address, request("/_emulator/reset", "{}")).await.unwrap().status(), 200);
         assert!(emulator.observe().invocations.is_empty());
-        assert_eq!(road.send(request("/no/such/thing", "")).await.unwrap().status(), 404);
+        assert_eq!(send(address, request("/no/such/thing", "")).await.unwrap().status(), 404);
         stop.send(()).unwrap();
         serving.await.unwrap();
-        assert!(road.send(request("/_emulator/rounds", "")).await.is_err(), "it has stopped");
+        assert!(send(address, request("/_emulator/rounds", "")).await.is_err(), "the server has stopped");
     }
 
-    /// Lambda's own endpoint behaves so: over one HTTP/2 connection, more requests than streams go in batches.
+    /// Like Lambda's own endpoint: requests above the stream limit of an HTTP/2 connection wait.
     #[tokio::test]
-    async fn over_tls_http_2_is_offered_and_its_streams_are_limited() {
+    async fn http2_is_offered_over_tls_and_its_streams_are_limited() {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let tls =
             Tls::from_pem(key.cert.pem().as_bytes(), key.signing_key.serialize_pem().as_bytes()).unwrap();
@@ -634,7 +636,7 @@ mod server {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
 
-        let profile = Profile { duration: Span::millis(200), ..Profile::rust() };
+        let profile = Profile { duration: Span::millis(100), ..Profile::rust() };
         let scenario = Scenario { max_concurrent_streams: 16, ..Scenario::default() };
         let emulator = Emulator::new(scenario.with("f", profile));
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -649,7 +651,7 @@ mod server {
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        // The server's settings arrive with its first answer.
+        // The server's SETTINGS arrive with its first answer.
         let mut sender = sender;
         sender.send_request(request("https://localhost/_emulator/rounds", "")).await.unwrap();
 
@@ -668,24 +670,24 @@ mod server {
         for call in calls {
             assert_eq!(call.await.unwrap(), 200);
         }
-        let seen = emulator.observe();
-        assert_eq!(seen.connections, 1);
-        let round = &seen.rounds()[0];
-        assert_eq!((round.invocations, round.in_flight), (40, 16), "no more than there are streams");
+        let observed = emulator.observe();
+        assert_eq!(observed.connections, 1);
+        let round = &observed.rounds()[0];
+        assert_eq!((round.invocations, round.in_flight), (40, 16), "at most the allowed streams");
     }
 
     #[test]
-    fn unusable_certificates_are_told_apart() {
+    fn unusable_certificates_have_distinct_errors() {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (certificate, private) = (key.cert.pem(), key.signing_key.serialize_pem());
-        let told = |certificate: &str, key: &str| {
+        let error = |certificate: &str, key: &str| {
             Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err().to_string()
         };
-        assert_eq!(told("nothing", &private), "the certificate file has no readable PEM certificate");
-        assert_eq!(told(&certificate, "nothing"), "the key file has no readable PEM private key");
+        assert_eq!(error("nothing", &private), "the certificate file has no readable PEM certificate");
+        assert_eq!(error(&certificate, "nothing"), "the key file has no readable PEM private key");
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         assert!(
-            told(&certificate, &other.signing_key.serialize_pem()).starts_with("certificate and key cannot")
+            error(&certificate, &other.signing_key.serialize_pem()).starts_with("certificate and key cannot")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The SDK's own environment variables work. Each case runs in a child process, which alone has those variables.
+//! The SDK's environment variables. Each case runs in a child process with variables of its own.
 
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use warmd::engine::ports::{Fetched, Objects};
 use crate::server::{Server, answer, trust};
 use crate::{one, ping, pings, round};
 
-/// Runs the (ignored) test `name` of this file in a process with these variables and no others of AWS.
+/// Runs the ignored test `name` of this file in a process with these variables and no others.
 async fn child(name: &str, variables: Vec<(&'static str, String)>) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--nocapture", name]);
@@ -28,7 +28,7 @@ fn keys() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
+#[ignore = "run by other tests in a child process"]
 async fn child_sends_one_ping() {
     let lambda = AwsLambda::new(Arc::new(Clients::load().await));
     let answer = one(&lambda, ping("f")).await.answer;
@@ -36,7 +36,7 @@ async fn child_sends_one_ping() {
 }
 
 #[tokio::test]
-async fn the_lambda_endpoint_and_the_certificate_file_of_the_environment_are_honoured() {
+async fn the_lambda_endpoint_and_the_certificate_file_of_the_environment_are_used() {
     let trust = trust();
     let server = Server::new(|_| async { answer(200, "null") });
     let address = server.listen(Some(trust.acceptor)).await;
@@ -46,52 +46,52 @@ async fn the_lambda_endpoint_and_the_certificate_file_of_the_environment_are_hon
     variables.push(("AWS_ENDPOINT_URL_LAMBDA", format!("https://localhost:{}", address.port())));
     variables.push(("SSL_CERT_FILE", file.path().display().to_string()));
     succeeded(&child("environment::child_sends_one_ping", variables).await);
-    assert_eq!(server.seen.count(), 1);
+    assert_eq!(server.observed.count(), 1);
     let host = format!("localhost:{}", address.port());
-    assert_eq!(server.seen.last().uri().authority().unwrap(), host.as_str(), "HTTP/2 carries the host there");
+    assert_eq!(server.observed.last().uri().authority().unwrap(), host.as_str(), "the authority of HTTP/2");
 }
 
 #[tokio::test]
-async fn the_common_endpoint_of_the_environment_is_honoured() {
+async fn the_common_endpoint_of_the_environment_is_used() {
     let server = Server::new(|_| async { answer(200, "null") });
     let address = server.listen(None).await;
     let mut variables = keys();
     variables.push(("AWS_ENDPOINT_URL", format!("http://{address}")));
     succeeded(&child("environment::child_sends_one_ping", variables).await);
-    assert_eq!(server.seen.count(), 1);
+    assert_eq!(server.observed.count(), 1);
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
+#[ignore = "run by other tests in a child process"]
 async fn child_reads_an_object() {
     let bucket = Clients::load().await.bucket("models", "live").unwrap();
     assert!(matches!(bucket.get("x.yaml", None).await, Ok(Fetched::Object { .. })));
 }
 
 #[tokio::test]
-async fn a_server_named_for_s3_alone_is_asked_under_its_own_name() {
+async fn an_endpoint_for_s3_is_used_with_buckets_in_the_path() {
     let server = Server::new(|_| async { answer(200, "") });
     let address = server.listen(None).await;
     let mut variables = keys();
     variables.push(("AWS_REGION", "eu-west-2".to_owned()));
-    // By a name: at an address, buckets are never put in front.
+    // A name, because the SDK never puts a bucket in front of an address.
     variables.push(("AWS_ENDPOINT_URL_S3", format!("http://localhost:{}", address.port())));
     succeeded(&child("environment::child_reads_an_object", variables).await);
-    assert_eq!(server.seen.last().uri().path(), "/models/live/x.yaml");
+    assert_eq!(server.observed.last().uri().path(), "/models/live/x.yaml");
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
+#[ignore = "run by other tests in a child process"]
 async fn child_sends_fifty_pings() {
     let lambda = AwsLambda::new(Arc::new(Clients::load().await));
-    let (_, exchanges) = round(&lambda, pings("f", 50)).await;
-    for exchange in exchanges {
-        assert!(matches!(exchange.answer, Answer::Responded { .. }), "{exchange:?}");
+    let (_, raws) = round(&lambda, pings("f", 50)).await;
+    for raw in raws {
+        assert!(matches!(raw.answer, Answer::Responded { .. }), "{raw:?}");
     }
 }
 
 #[tokio::test]
-async fn credentials_are_fetched_once_and_do_not_wait_for_the_release() {
+async fn credentials_are_fetched_once_for_all_pings() {
     let server = Server::new(|request| async move {
         match request.uri().path() {
             "/credentials" => answer(
@@ -108,7 +108,7 @@ async fn credentials_are_fetched_once_and_do_not_wait_for_the_release() {
     ];
     succeeded(&child("environment::child_sends_fifty_pings", variables).await);
     let fetched = |path: &str| {
-        let requests = server.seen.requests.lock().unwrap();
+        let requests = server.observed.requests.lock().unwrap();
         requests.iter().filter(|request| request.uri().path() == path).count()
     };
     assert_eq!(fetched("/credentials"), 1);
@@ -116,14 +116,14 @@ async fn credentials_are_fetched_once_and_do_not_wait_for_the_release() {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
+#[ignore = "run by other tests in a child process"]
 async fn child_has_no_credentials_and_no_region() {
     let clients = Arc::new(Clients::load().await);
-    let told = clients.cloudwatch().unwrap_err().to_string();
-    assert!(told.contains("set AWS_REGION"), "{told}");
-    let (_, exchanges) = round(&AwsLambda::new(clients), pings("f", 50)).await;
-    for exchange in exchanges {
-        match exchange.answer {
+    let error = clients.cloudwatch().unwrap_err().to_string();
+    assert!(error.contains("set AWS_REGION"), "{error}");
+    let (_, raws) = round(&AwsLambda::new(clients), pings("f", 50)).await;
+    for raw in raws {
+        match raw.answer {
             Answer::Broken { message, .. } => {
                 assert!(message.starts_with("no AWS credentials were found: set AWS_PROFILE"), "{message}")
             }
@@ -133,6 +133,6 @@ async fn child_has_no_credentials_and_no_region() {
 }
 
 #[tokio::test]
-async fn missing_credentials_and_a_missing_region_are_told() {
+async fn missing_credentials_and_a_missing_region_are_reported() {
     succeeded(&child("environment::child_has_no_credentials_and_no_region", vec![]).await);
 }

@@ -1,39 +1,32 @@
-//! Functions whose answers say more than is true, emulated: no round claims more environments than it met.
+//! Functions with misleading answers: no round reports more environments than it reached.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use warmd::aws::connector::Dialer;
 use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::Target;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::protocol::Protocol;
 use warmd::domain::tick::{RoundRecord, Verdict};
-use warmd::emulator::profile::{Hold, Ids, Network, Span};
+use warmd::emulator::profile::{HoldBehavior, Ids, Network, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Profile, Scenario};
 use warmd::engine::stop::stop;
 use warmd::engine::tick::{Due, Engine};
 
-use crate::lambda_through;
+use crate::{Connect, emulator_dialer, lambda_through};
 
 const FAR: Network = Network { median: Duration::from_millis(15), sigma: 0.6 };
 
-/// A round, and how many environments it really met.
-type Truth = (RoundRecord, u32);
+/// A round, and the number of environments that the emulator observed.
+type Observed = (RoundRecord, u32);
 
-/// Runs `number` rounds of ten pings to a function that behaves like `profile`, a minute apart.
-async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Truth> {
+/// Runs `number` rounds of ten pings, a minute apart, to a function with this profile.
+async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Observed> {
     let emulator = Emulator::new(Scenario::default().with("f", profile));
-    let server = emulator.clone();
-    let dialer = Dialer::custom(move |_: &str, _| {
-        let (near, far) = tokio::io::duplex(64 << 10);
-        let server = server.clone();
-        tokio::spawn(async move { server.serve_io(far).await });
-        async move { Ok(near) }
-    });
-    let engine = Arc::new(Engine::new(lambda_through(dialer), PriceBook::embedded(), 100));
+    let lambda = lambda_through(emulator_dialer(&emulator, |_| Connect::Serve));
+    let engine = Arc::new(Engine::new(lambda, PriceBook::embedded(), 100));
     let (_stopper, stop) = stop();
     let target = Target {
         protocol: Protocol::parse(protocol).unwrap(),
@@ -42,38 +35,38 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Truth> {
     };
     let due = Due { target: Arc::new(target), concurrency: 10 };
     let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
-    let mut told = Vec::new();
+    let mut all = Vec::new();
     for minute in 0..number {
         emulator.reset();
         let now = start + TimeDelta::minutes(minute);
         let mut report = engine.tick(now, None, vec![due.clone()], &stop).await;
-        let met = emulator.observe().rounds().iter().map(|round| round.environments).sum::<usize>();
-        told.push((report.rounds.remove(0), u32::try_from(met).unwrap()));
+        let observed = emulator.observe().rounds().iter().map(|round| round.environments).sum::<usize>();
+        all.push((report.rounds.remove(0), u32::try_from(observed).unwrap()));
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    told
+    all
 }
 
-fn honest(told: &[Truth]) {
-    for (round, met) in told {
-        assert!(round.reached.unwrap_or(0) <= *met, "more than {met}: {round:?}");
-        assert!(round.verdict != Verdict::Reached || *met >= round.target, "{round:?}");
+fn assert_not_exaggerated(rounds: &[Observed]) {
+    for (round, observed) in rounds {
+        assert!(round.reached.unwrap_or(0) <= *observed, "more than {observed}: {round:?}");
+        assert!(round.verdict != Verdict::Reached || *observed >= round.target, "{round:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_extension_that_works_on_after_the_answer_adds_nothing() {
+async fn an_extension_after_the_answer_does_not_change_the_count() {
     let ms = Duration::from_millis;
     for extension in [Span::millis(30), Span::millis(400), Span::between(ms(5), ms(120))] {
         for network in [Network::default(), FAR] {
-            for hold in [Hold::AsAsked, Hold::Ignored] {
+            for hold in [HoldBehavior::AsRequested, HoldBehavior::Ignored] {
                 let profile = Profile { extension, network, hold, ..Profile::python() };
                 for protocol in ["warmd", "lambda-warmer-py"] {
-                    let told = rounds(profile.clone(), protocol, 8).await;
-                    honest(&told);
-                    let last = &told[7];
+                    let all = rounds(profile.clone(), protocol, 8).await;
+                    assert_not_exaggerated(&all);
+                    let last = &all[7];
                     if protocol == "warmd" {
-                        assert_eq!(last.0.reached, Some(last.1), "ids are none of the extension's business");
+                        assert_eq!(last.0.reached, Some(last.1), "an extension does not change ids");
                     }
                 }
             }
@@ -81,25 +74,30 @@ async fn an_extension_that_works_on_after_the_answer_adds_nothing() {
     }
 }
 
-/// A handler that tells no id and keeps its hold: all ten are proven, also beside a short extension.
+/// The handler answers no id.
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_is_kept_proves_them_all_beside_a_short_extension() {
+async fn a_hold_proves_all_environments_in_spite_of_a_short_extension() {
     for extension in [Span::millis(0), Span::millis(15)] {
         let profile = Profile { extension, ..Profile::python() };
-        for (round, met) in rounds(profile, "lambda-warmer-py", 3).await {
-            assert_eq!((round.reached, round.verdict, met), (Some(10), Verdict::Reached, 10), "{round:?}");
+        for (round, observed) in rounds(profile, "lambda-warmer-py", 3).await {
+            assert_eq!(
+                (round.reached, round.verdict, observed),
+                (Some(10), Verdict::Reached, 10),
+                "{round:?}"
+            );
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_with_a_new_id_for_every_invocation_is_found_out() {
-    let lying = Profile { ids: Ids::Invocations, hold: Hold::Ignored, network: FAR, ..Profile::python() };
-    let told = rounds(lying, "warmd", 10).await;
-    let (believed, found_out) = told.split_at(6);
-    assert!(believed.iter().any(|(round, met)| round.reached > Some(*met)), "it does lie: {believed:?}");
-    honest(found_out);
-    for (round, _) in found_out {
+async fn a_handler_with_a_new_id_for_every_invocation_is_detected() {
+    let misleading =
+        Profile { ids: Ids::Invocations, hold: HoldBehavior::Ignored, network: FAR, ..Profile::python() };
+    let all = rounds(misleading, "warmd", 10).await;
+    let (undetected, detected) = all.split_at(6);
+    assert!(undetected.iter().any(|(round, observed)| round.reached > Some(*observed)), "{undetected:?}");
+    assert_not_exaggerated(detected);
+    for (round, _) in detected {
         assert_eq!(round.verdict, Verdict::Unproven);
         assert!(round.doubts[0].contains("a new id on every invocation"), "{:?}", round.doubts);
     }
@@ -108,20 +106,20 @@ async fn a_handler_with_a_new_id_for_every_invocation_is_found_out() {
 #[tokio::test(start_paused = true)]
 async fn environments_that_take_several_invocations_at_once_are_not_counted() {
     let managed = Profile { at_once: NonZeroU32::new(10).unwrap(), ..Profile::python() };
-    // warmd's handler says so; the other's id gives it away.
+    // warmd's handler reports its initialization type; the other's ids repeat.
     for protocol in ["warmd", "opennext"] {
-        let told = rounds(managed.clone(), protocol, 3).await;
-        honest(&told);
-        for (round, met) in told {
-            let all = (round.reached, round.verdict, round.top_ups, met);
-            assert_eq!(all, (None, Verdict::Unproven, 0, 1), "{protocol}: {round:?}");
+        let all = rounds(managed.clone(), protocol, 3).await;
+        assert_not_exaggerated(&all);
+        for (round, observed) in all {
+            let result = (round.reached, round.verdict, round.top_ups, observed);
+            assert_eq!(result, (None, Verdict::Unproven, 0, 1), "{protocol}: {round:?}");
             assert!(round.doubts[0].contains("managed instances"), "{:?}", round.doubts);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_line_of_another_invocation_is_none() {
+async fn the_report_line_of_another_invocation_is_ignored() {
     let foreign = Fault::always(FaultKind::ForeignReport);
     let profile = Profile { faults: vec![foreign], ..Profile::python() };
     for (round, _) in rounds(profile, "warmd", 2).await {
@@ -132,15 +130,14 @@ async fn the_report_line_of_another_invocation_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ping_that_ran_and_whose_answer_was_cut_has_no_known_cost() {
+async fn the_cost_of_a_ping_without_an_answer_is_unknown() {
     let profile = Profile { faults: vec![Fault::every(10, FaultKind::Reset)], ..Profile::python() };
-    for (round, met) in rounds(profile, "warmd", 2).await {
-        assert_eq!((round.failed, met), (1, 10), "it ran");
+    for (round, observed) in rounds(profile, "warmd", 2).await {
+        assert_eq!((round.failed, observed), (1, 10), "it ran");
         let cost = &round.cost_usd;
         assert_eq!((cost.total, round.billed_ms), (None, None));
         let (least, most) = (cost.cost_at_least.unwrap(), cost.cost_at_most.unwrap());
         assert!(!least.is_zero() && least < most, "{least} {most}");
-        // Refusals beside it would have been free; nine answers were told in full.
         assert_eq!(round.warm + round.cold, 9);
     }
 }

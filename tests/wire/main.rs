@@ -1,4 +1,4 @@
-//! The real SDK over our connector, against a scripted HTTP server.
+//! The real SDK over our connector, against a scripted HTTP server or the emulator.
 
 mod answers;
 mod connections;
@@ -17,18 +17,22 @@ mod sinks;
 mod soak;
 mod support;
 
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_rustls::rustls::RootCertStore;
 use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::fleet::WireSettings;
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::round::RawInvocation;
+use warmd::domain::round::{Answer, RawInvocation};
+use warmd::emulator::Emulator;
 use warmd::engine::ports::{Lambda, Payloads, PingEnd, PingRound};
 
-/// A round of pings to `function`.
+/// Creates a round of pings to `function`.
 fn pings(function: &str, pings: u32) -> PingRound {
     let region = Region::parse("eu-west-2").unwrap();
     PingRound {
@@ -42,15 +46,68 @@ fn pings(function: &str, pings: u32) -> PingRound {
     }
 }
 
-/// A round of one ping.
+/// Creates a round of one ping.
 fn ping(function: &str) -> PingRound {
     pings(function, 1)
 }
 
-/// Lambda as `--local` sees it, through `dialer`.
+/// Creates clients without TLS over `dialer`.
+fn clients_through(dialer: Dialer) -> Clients {
+    Clients::local_through("http://lambda.test", Connector::new(dialer, Roots::Native, Proxies::Direct))
+}
+
+/// Creates a Lambda port without TLS over `dialer`.
 fn lambda_through(dialer: Dialer) -> AwsLambda {
-    let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
-    AwsLambda::new(Arc::new(Clients::local_through("http://lambda.test", connector)))
+    AwsLambda::new(Arc::new(clients_through(dialer)))
+}
+
+/// Creates a Lambda port over `dialer` and TLS, for the certificate of [`server::trust`].
+fn secure_lambda_through(dialer: Dialer, roots: Arc<RootCertStore>) -> AwsLambda {
+    let connector = Connector::new(dialer, Roots::Given(roots), Proxies::Direct);
+    AwsLambda::new(Arc::new(Clients::local_through("https://localhost", connector)))
+}
+
+/// The behaviour of an attempt to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connect {
+    /// The emulator serves the connection.
+    Serve,
+    /// The connection is refused.
+    Refuse,
+    /// The connection is never opened.
+    Hang,
+    /// The connection is opened and never answered.
+    Mute,
+}
+
+/// Creates in-memory connections to an emulator. `connect` decides about each attempt, by its number from 1.
+fn emulator_dialer(emulator: &Emulator, connect: impl Fn(u64) -> Connect + Send + Sync + 'static) -> Dialer {
+    let (emulator, count) = (emulator.clone(), AtomicU64::new(0));
+    let muted = Mutex::new(Vec::new());
+    Dialer::custom(move |_: &str, _| {
+        let connect = connect(count.fetch_add(1, Ordering::SeqCst) + 1);
+        let (near, far) = tokio::io::duplex(64 << 10);
+        match connect {
+            Connect::Serve => {
+                let emulator = emulator.clone();
+                tokio::spawn(async move { emulator.serve_io(far).await });
+            }
+            Connect::Mute => muted.lock().unwrap().push(far),
+            Connect::Refuse | Connect::Hang => {}
+        }
+        async move {
+            match connect {
+                Connect::Serve | Connect::Mute => Ok(near),
+                Connect::Refuse => Err(ErrorKind::ConnectionRefused.into()),
+                Connect::Hang => std::future::pending().await,
+            }
+        }
+    })
+}
+
+/// Returns true when Lambda has answered the ping with a success.
+fn responded(raw: &RawInvocation) -> bool {
+    matches!(raw.answer, Answer::Responded { .. })
 }
 
 /// Sends a round and returns its deliveries in the order of the pings.
@@ -67,7 +124,7 @@ async fn deliveries(lambda: &AwsLambda, round: PingRound) -> Vec<PingEnd> {
     all
 }
 
-/// Sends a round. Returns when it was begun, and the exchanges in the order of the pings.
+/// Sends a round. Returns its start, and the invocations in the order of the pings.
 async fn round(lambda: &AwsLambda, round: PingRound) -> (Instant, Vec<RawInvocation>) {
     let began = Instant::now();
     let all = deliveries(lambda, round).await;
@@ -79,10 +136,10 @@ async fn one(lambda: &AwsLambda, ping: PingRound) -> RawInvocation {
     round(lambda, ping).await.1.remove(0)
 }
 
-/// Moves the clock without running timers, as when Lambda freezes the process.
+/// Advances the clock without running timers, like Lambda when it freezes the process.
 fn freeze(by: Duration) {
     let mut advance = std::pin::pin!(tokio::time::advance(by));
-    // Its first step moves the clock; in the next it would let timers run.
+    // The first poll advances the clock. The next one would run timers.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(advance.as_mut().poll(&mut context).is_pending());
 }

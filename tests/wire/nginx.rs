@@ -1,5 +1,5 @@
-//! nginx, which others wrote, between warmd and the emulator: as it ends TLS with HTTP/2 and few streams, and without
-//! HTTP/2. Skipped with a message where nginx is not installed; `.ci/run` installs it.
+//! nginx between warmd and the emulator, with few HTTP/2 streams and without HTTP/2. The tests are skipped with a
+//! message where nginx is not installed; `.ci/run` installs it.
 
 use std::collections::HashSet;
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ use warmd::engine::tick::{Due, Engine};
 const N: u32 = 100;
 const ROUNDS: usize = 5;
 
-/// nginx, until it is dropped.
+/// An nginx process, killed when dropped.
 struct Nginx(Child);
 
 impl Drop for Nginx {
@@ -34,7 +34,7 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx with `listen` and more directives of the server; none where it is not installed.
+    /// Starts nginx with `listen` and further directives of the server; none where it is not installed.
     fn start(folder: &Path, listen: &str, directives: &str, upstream: u16) -> Option<Self> {
         let shown = folder.display();
         let config = format!(
@@ -54,7 +54,7 @@ impl Nginx {
     }
 }
 
-/// Rounds of 100 pings through nginx. Returns their records, and the lines of its access log.
+/// Sends rounds of 100 pings through nginx. Returns their records, the emulator and the lines of the access log.
 async fn rounds(http2: &str, directives: &str) -> Option<(Vec<RoundRecord>, Emulator, Vec<String>)> {
     let quick = Profile { fetch: Span::millis(0), init: Span::millis(0), ..Profile::default() };
     let emulator = Emulator::new(Scenario::default().with("f", quick));
@@ -106,13 +106,13 @@ fn check(records: &[RoundRecord], emulator: &Emulator) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_with_http2_and_few_streams() {
-    // A connection ends after 60 requests, so that it says goodbye between rounds and in the middle of one.
+    // A connection ends after 60 requests, between rounds and in the middle of one.
     let directives = "http2_max_concurrent_streams 32; keepalive_requests 60;";
     let Some((records, emulator, access)) = rounds("http2", directives).await else { return };
     check(&records, &emulator);
     assert!(access.iter().all(|line| line.starts_with("HTTP/2.0 ") && line.ends_with(" 200")), "{access:?}");
     let connections: HashSet<_> = access.iter().map(|line| line.split(' ').nth(1)).collect();
-    // 32 streams each: four connections for a round. Each serves 60 requests: at least ⌈500 ÷ 60⌉.
+    // With 32 streams each, a round needs four connections. With 60 requests each, 500 pings need at least nine.
     assert!((9..=20).contains(&connections.len()), "{} connections", connections.len());
 }
 
@@ -122,5 +122,5 @@ async fn nginx_without_http2() {
     check(&records, &emulator);
     assert!(access.iter().all(|line| line.starts_with("HTTP/1.1 ") && line.ends_with(" 200")), "{access:?}");
     let connections: HashSet<_> = access.iter().map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!(connections.len(), N as usize, "one for each ping, used again by the next round");
+    assert_eq!(connections.len(), N as usize, "one for each ping, reused by the next round");
 }

@@ -1,5 +1,5 @@
-//! Every answer that the emulator can give, and some that proxies give, through the SDK's deserialiser and through
-//! ours: both must come to the same [`Answer`].
+//! Parses all answers of the emulator, and some of proxies, with the SDK's deserialiser and with ours. Both must return
+//! the same [`Answer`].
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use warmd::domain::round::Answer;
 use warmd::emulator::profile::Span;
 use warmd::emulator::{Emulator, Fault, FaultKind, Profile, Scenario};
 
-/// An HTTP client that has one answer.
+/// An HTTP client with one fixed answer.
 #[derive(Debug, Clone)]
 struct Canned(Arc<Mutex<Option<Response<Bytes>>>>);
 
@@ -41,8 +41,8 @@ impl HttpClient for Canned {
     }
 }
 
-/// What the SDK makes of an answer.
-async fn by_the_sdk(answer: Response<Bytes>) -> Answer {
+/// Parses an answer with the SDK.
+async fn with_the_sdk(answer: Response<Bytes>) -> Answer {
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
         .region(aws_sdk_lambda::config::Region::new("eu-west-2"))
@@ -88,8 +88,9 @@ fn refused(error: &SdkError<InvokeError, HttpResponse>) -> Answer {
     }
 }
 
-/// Ours, without what is ours alone: the words of unusable answers, and excerpts of bodies that are no error object.
-fn ours(answer: Response<Bytes>) -> Answer {
+/// Parses an answer with our parser. Leaves out what the SDK does not have: messages about unusable answers, and
+/// excerpts of bodies that are not error objects.
+fn with_our_parser(answer: Response<Bytes>) -> Answer {
     let is_object = serde_json::from_slice::<serde_json::Map<_, _>>(answer.body()).is_ok();
     match parse(answer) {
         Answer::Broken { may_have_run, .. } => Answer::Broken { message: String::new(), may_have_run },
@@ -100,11 +101,11 @@ fn ours(answer: Response<Bytes>) -> Answer {
     }
 }
 
-async fn agree(what: &str, answer: Response<Bytes>) {
-    assert_eq!(ours(answer.clone()), by_the_sdk(answer.clone()).await, "{what}: {answer:?}");
+async fn assert_same(what: &str, answer: Response<Bytes>) {
+    assert_eq!(with_our_parser(answer.clone()), with_the_sdk(answer.clone()).await, "{what}: {answer:?}");
 }
 
-/// One invocation of `function`, as the emulator answers it on the wire.
+/// Invokes `function` and returns the emulator's response.
 async fn emulated(emulator: &Emulator, function: &str, kind: &str) -> Option<Response<Bytes>> {
     let (near, far) = tokio::io::duplex(1 << 20);
     let serving = emulator.clone();
@@ -123,7 +124,7 @@ async fn emulated(emulator: &Emulator, function: &str, kind: &str) -> Option<Res
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_of_the_emulator() {
+async fn answers_of_the_emulator() {
     let throttles = [
         "ConcurrentInvocationLimitExceeded",
         "ReservedFunctionConcurrentInvocationLimitExceeded",
@@ -131,7 +132,7 @@ async fn every_answer_of_the_emulator() {
         "ReservedFunctionInvocationRateLimitExceeded",
         "CallerRateLimitExceeded",
         "ConcurrentSnapshotCreateLimitExceeded",
-        "SomethingOfNextYear",
+        "FutureReason",
     ];
     let refusals = [
         (400, "InvalidParameterValueException"),
@@ -155,7 +156,7 @@ async fn every_answer_of_the_emulator() {
         (502, "KMSDisabledException"),
         (502, "InvalidRuntimeException"),
         (502, "ResourceNotReadyException"),
-        (599, "ExceptionOfNextYear"),
+        (599, "FutureException"),
     ];
     let faults = throttles
         .map(|reason| FaultKind::Throttle { reason: reason.to_owned() })
@@ -163,7 +164,7 @@ async fn every_answer_of_the_emulator() {
         .chain(refusals.map(|(status, code)| FaultKind::Refuse {
             status,
             code: code.to_owned(),
-            message: "something is wrong: \"ü\"".to_owned(),
+            message: "an error: \"ü\"".to_owned(),
         }))
         .chain([
             FaultKind::Slow { by: Duration::from_secs(2) },
@@ -196,7 +197,7 @@ async fn every_answer_of_the_emulator() {
     for name in &names {
         for kind in ["RequestResponse", "RequestResponse", "Event", "DryRun", "Nonsense"] {
             if let Some(answer) = emulated(&emulator, name, kind).await {
-                agree(&format!("{name} {kind}"), answer).await;
+                assert_same(&format!("{name} {kind}"), answer).await;
                 compared += 1;
             }
         }
@@ -205,7 +206,7 @@ async fn every_answer_of_the_emulator() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_lambdas() {
+async fn answers_of_other_servers() {
     let built = |status: u16, headers: &[(&str, &[u8])], body: &'static str| {
         let mut answer = Response::builder().status(status);
         for (name, value) in headers {
@@ -239,6 +240,6 @@ async fn answers_that_are_not_lambdas() {
             built(429, &[("x-amzn-errortype", b"TooManyRequestsException")], "{}"),
         ),
     ] {
-        agree(what, answer).await;
+        assert_same(what, answer).await;
     }
 }

@@ -1,4 +1,4 @@
-//! HTTPS proxies: every client goes through CONNECT, and a refusal is named.
+//! HTTPS proxies: all clients use CONNECT, and a refusal is reported.
 
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -14,16 +14,16 @@ use warmd::engine::ports::Objects;
 use crate::server::{Server, answer, trust};
 use crate::{pings, round};
 
-/// A proxy on loopback that answers CONNECT with `refusal`, or tunnels every host to loopback. Returns its address and
-/// the requests it was sent.
+/// Starts a proxy on loopback that answers CONNECT with `refusal`, or tunnels every host to loopback. Returns its
+/// address and its requests.
 async fn proxy(refusal: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let requests = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&requests);
+    let recorded = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let noted = Arc::clone(&noted);
+            let recorded = Arc::clone(&recorded);
             tokio::spawn(async move {
                 let mut request = Vec::new();
                 while !request.ends_with(b"\r\n\r\n") {
@@ -33,7 +33,7 @@ async fn proxy(refusal: Option<&'static str>) -> (String, Arc<Mutex<Vec<String>>
                 }
                 let request = String::from_utf8(request).unwrap();
                 let port = request.split_whitespace().nth(1).unwrap().rsplit(':').next().unwrap().to_owned();
-                noted.lock().unwrap().push(request);
+                recorded.lock().unwrap().push(request);
                 if let Some(refusal) = refusal {
                     near.write_all(refusal.as_bytes()).await.unwrap();
                     return;
@@ -55,11 +55,11 @@ async fn pings_and_other_calls_go_through_the_proxy_with_http2_inside() {
     let (address, requests) = proxy(None).await;
     let proxies = Proxies::new(&format!("http://ops:secret@{address}"), "");
     let connector = Connector::new(Dialer::Tcp, Roots::Given(trust.roots), proxies);
-    // A name that only the proxy can reach; the certificate is for it.
+    // The certificate is for this name.
     let clients = Arc::new(Clients::local_through(&format!("https://localhost:{port}"), connector));
-    let (_, exchanges) = round(&AwsLambda::new(Arc::clone(&clients)), pings("f", 150)).await;
-    assert!(exchanges.iter().all(|exchange| matches!(exchange.answer, Answer::Responded { .. })));
-    assert_eq!(server.seen.http2.load(Ordering::SeqCst), 150);
+    let (_, raws) = round(&AwsLambda::new(Arc::clone(&clients)), pings("f", 150)).await;
+    assert!(raws.iter().all(|raw| matches!(raw.answer, Answer::Responded { .. })));
+    assert_eq!(server.observed.http2.load(Ordering::SeqCst), 150);
     assert_eq!(requests.lock().unwrap().len(), 2, "a tunnel for each connection");
     clients.bucket("models", "live").unwrap().get("x.yaml", None).await.unwrap();
     let requests = requests.lock().unwrap().clone();
@@ -71,7 +71,7 @@ async fn pings_and_other_calls_go_through_the_proxy_with_http2_inside() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_proxy_is_named_and_nothing_is_sent() {
+async fn a_refusal_of_the_proxy_is_reported_and_nothing_is_sent() {
     for (refusal, reason) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
@@ -86,39 +86,39 @@ async fn a_refusal_of_the_proxy_is_named_and_nothing_is_sent() {
         let (address, requests) = proxy(Some(refusal)).await;
         let connector = Connector::new(Dialer::Tcp, Roots::Native, Proxies::new(&address, ""));
         let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://lambda.test", connector)));
-        let (_, exchanges) = round(&lambda, pings("f", 2)).await;
-        for exchange in exchanges {
+        let (_, raws) = round(&lambda, pings("f", 2)).await;
+        for raw in raws {
             let message = format!("connect to lambda.test:443: proxy {address}: {reason}");
-            assert_eq!(exchange.answer, Answer::Broken { message, may_have_run: false });
+            assert_eq!(raw.answer, Answer::Broken { message, may_have_run: false });
         }
-        assert_eq!(requests.lock().unwrap().len(), 2, "tried once more");
+        assert_eq!(requests.lock().unwrap().len(), 2, "one retry");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_that_cannot_be_reached_is_named() {
+async fn an_unreachable_proxy_is_reported() {
     let dialer = Dialer::custom(|_: &str, _| async {
         Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionRefused.into())
     });
     let connector = Connector::new(dialer, Roots::Native, Proxies::new("http://proxy.corp:3128", ""));
     let lambda = AwsLambda::new(Arc::new(Clients::local_through("https://lambda.test", connector)));
-    let (_, exchanges) = round(&lambda, pings("f", 1)).await;
+    let (_, raws) = round(&lambda, pings("f", 1)).await;
     let message = "connect to lambda.test:443: proxy proxy.corp:3128: connection refused".to_owned();
-    assert_eq!(exchanges[0].answer, Answer::Broken { message, may_have_run: false });
+    assert_eq!(raws[0].answer, Answer::Broken { message, may_have_run: false });
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process of its own"]
+#[ignore = "run by other tests in a child process"]
 async fn child_sends_one_ping() {
     let lambda = AwsLambda::new(Arc::new(Clients::load().await));
-    let (_, exchanges) = round(&lambda, pings("f", 1)).await;
-    println!("{:?}", exchanges[0].answer);
+    let (_, raws) = round(&lambda, pings("f", 1)).await;
+    println!("{:?}", raws[0].answer);
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_used_unless_it_is_excepted() {
+async fn the_proxy_of_the_environment_is_used_except_for_no_proxy() {
     let (address, requests) = proxy(Some("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")).await;
-    for (name, exception, asked) in
+    for (name, exception, is_used) in
         [("HTTPS_PROXY", "", true), ("https_proxy", "", true), ("HTTPS_PROXY", "x.test,.test", false)]
     {
         let before = requests.lock().unwrap().len();
@@ -134,7 +134,7 @@ async fn the_proxy_of_the_environment_is_used_unless_it_is_excepted() {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{text}");
-        assert_eq!(requests.lock().unwrap().len() > before, asked, "{name} {exception}: {text}");
-        assert_eq!(text.contains("refused a tunnel"), asked, "{name} {exception}: {text}");
+        assert_eq!(requests.lock().unwrap().len() > before, is_used, "{name} {exception}: {text}");
+        assert_eq!(text.contains("refused a tunnel"), is_used, "{name} {exception}: {text}");
     }
 }

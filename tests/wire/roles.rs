@@ -1,4 +1,4 @@
-//! Functions of other accounts: roles are assumed once, for each region and role.
+//! Functions of other accounts: each role is assumed once per region.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use warmd::engine::ports::{Payloads, PingRound};
 use crate::server::{Server, answer};
 use crate::{lambda_through, one, ping, round};
 
-/// STS, which names the key it gives after the role's account; and Lambda.
+/// Creates a server for STS and Lambda. The access keys of STS include the role's account.
 pub fn account() -> Server {
     Server::new(|request: Request<Bytes>| async move {
         if request.method() == "POST" && request.uri().path() == "/" {
@@ -45,9 +45,9 @@ fn through(account: &str, external_id: Option<&str>, function: &str) -> PingRoun
     PingRound { role: Some(Arc::new(role)), ..ping(function) }
 }
 
-/// The bodies of the requests to STS, and the keys that signed those to Lambda.
-pub fn seen(server: &Server) -> (Vec<String>, Vec<String>) {
-    let requests = server.seen.requests.lock().unwrap();
+/// Returns the bodies of the requests to STS and the access keys of the requests to Lambda.
+pub fn observed(server: &Server) -> (Vec<String>, Vec<String>) {
+    let requests = server.observed.requests.lock().unwrap();
     let (sts, lambda): (Vec<_>, Vec<_>) = requests.iter().partition(|request| request.uri().path() == "/");
     let key = |request: &&Request<Bytes>| {
         let signature = request.headers()["authorization"].to_str().unwrap().to_owned();
@@ -67,7 +67,7 @@ async fn a_role_is_assumed_once_for_all_pings_of_all_rounds() {
     }
     one(&lambda, through("222222222222", None, "f")).await;
     one(&lambda, ping("own")).await;
-    let (sts, keys) = seen(&server);
+    let (sts, keys) = observed(&server);
     assert_eq!(sts.len(), 2, "once for each role");
     assert!(sts[0].contains("ExternalId=e-1") && sts[0].contains("RoleSessionName=warmd"), "{}", sts[0]);
     assert!(!sts[1].contains("ExternalId"));
@@ -80,11 +80,11 @@ async fn a_role_that_may_not_be_assumed_fails_its_pings_with_the_reason() {
     let server = account();
     let lambda = lambda_through(server.dialer());
     let payloads = Payloads::Same { payload: b"{}".to_vec(), pings: 5 };
-    let (_, exchanges) = round(&lambda, PingRound { payloads, ..through("333333333333", None, "f") }).await;
-    for exchange in exchanges {
-        let Answer::Broken { message, .. } = exchange.answer else { panic!("{:?}", exchange.answer) };
+    let (_, raws) = round(&lambda, PingRound { payloads, ..through("333333333333", None, "f") }).await;
+    for raw in raws {
+        let Answer::Broken { message, .. } = raw.answer else { panic!("{:?}", raw.answer) };
         assert!(message.contains("sts:AssumeRole"), "{message}");
     }
-    let (sts, keys) = seen(&server);
-    assert_eq!((sts.len(), keys.len()), (1, 0), "asked once, and nothing was sent");
+    let (sts, keys) = observed(&server);
+    assert_eq!((sts.len(), keys.len()), (1, 0), "STS is called once, Lambda is not");
 }

@@ -1,7 +1,8 @@
-//! A scripted HTTP server, over any byte stream: it counts, it remembers, it answers as told.
+//! A scripted HTTP server over any byte stream, which counts and keeps its requests.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,22 +26,22 @@ use warmd::aws::connector::{Dialer, Transport};
 pub type Answer = Response<Full<Bytes>>;
 type Script = dyn Fn(Request<Bytes>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
 
-/// What the server has seen.
+/// The observations of the server.
 #[derive(Default)]
-pub struct Seen {
+pub struct Observed {
     pub requests: Mutex<Vec<Request<Bytes>>>,
     pub connections: AtomicUsize,
-    /// Connections there were when the first request came.
+    /// The number of connections before the first request.
     pub connections_before: std::sync::OnceLock<usize>,
     pub resumed: AtomicUsize,
     pub http2: AtomicUsize,
-    /// Requests that are being served now.
+    /// The number of requests being served.
     pub in_flight: AtomicUsize,
-    /// The most there ever were.
+    /// The highest number of requests in flight so far.
     pub most_in_flight: watch::Sender<usize>,
 }
 
-impl Seen {
+impl Observed {
     pub fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
@@ -57,7 +58,7 @@ impl Seen {
         *self.most_in_flight.borrow()
     }
 
-    /// Waits until `n` requests are, or have been, served at once.
+    /// Waits until `n` requests are, or have been, in flight together.
     pub async fn all_in_flight(&self, n: usize) {
         self.most_in_flight.subscribe().wait_for(|most| *most >= n).await.unwrap();
     }
@@ -67,35 +68,39 @@ impl Seen {
 #[derive(Clone)]
 pub struct Server {
     script: Arc<Script>,
-    pub seen: Arc<Seen>,
-    /// Closes a connection that has been idle for so long.
+    pub observed: Arc<Observed>,
+    /// The lifetime of a connection, after which it is closed.
     pub keep: Option<Duration>,
 }
 
 impl Server {
-    /// A server that answers with `script`.
+    /// Creates a server that answers with `script`.
     pub fn new<F, Fut>(script: F) -> Self
     where
         F: Fn(Request<Bytes>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Answer> + Send + 'static,
     {
-        Self { script: Arc::new(move |request| Box::pin(script(request))), seen: Arc::default(), keep: None }
+        Self {
+            script: Arc::new(move |request| Box::pin(script(request))),
+            observed: Arc::default(),
+            keep: None,
+        }
     }
 
     /// Serves one connection.
     pub async fn connection(self, stream: impl Transport + 'static) {
-        self.seen.connections.fetch_add(1, Ordering::SeqCst);
-        self.speak(stream).await;
+        self.observed.connections.fetch_add(1, Ordering::SeqCst);
+        self.serve(stream).await;
     }
 
-    async fn speak(self, stream: impl Transport + 'static) {
+    async fn serve(self, stream: impl Transport + 'static) {
         let keep = self.keep;
         let service = service_fn(move |request: Request<Incoming>| {
             let server = self.clone();
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        // As Lambda does it.
+        // Like Lambda.
         builder.http2().max_concurrent_streams(128);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         match keep {
@@ -106,35 +111,35 @@ impl Server {
 
     async fn answer(self, request: Request<Incoming>) -> Answer {
         if request.version() == http::Version::HTTP_2 {
-            self.seen.http2.fetch_add(1, Ordering::SeqCst);
+            self.observed.http2.fetch_add(1, Ordering::SeqCst);
         }
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, body.collect().await.unwrap().to_bytes());
-        self.seen.connections_before.get_or_init(|| self.seen.connections());
-        self.seen.requests.lock().unwrap().push(request.clone());
-        let now = self.seen.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-        self.seen.most_in_flight.send_if_modified(|most| {
+        self.observed.connections_before.get_or_init(|| self.observed.connections());
+        self.observed.requests.lock().unwrap().push(request.clone());
+        let now = self.observed.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.observed.most_in_flight.send_if_modified(|most| {
             let more = now > *most;
             *most = now.max(*most);
             more
         });
         let answer = (self.script)(request).await;
-        self.seen.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.observed.in_flight.fetch_sub(1, Ordering::SeqCst);
         answer
     }
 
     /// Serves one connection with TLS.
     pub async fn secure_connection(self, tls: TlsAcceptor, stream: impl Transport + 'static) {
-        // Counted before the handshake: the client has done with it a little earlier than the server.
-        self.seen.connections.fetch_add(1, Ordering::SeqCst);
+        // Counted before the handshake, because the client finishes it slightly earlier than the server.
+        self.observed.connections.fetch_add(1, Ordering::SeqCst);
         let Ok(stream) = tls.accept(stream).await else { return };
         if stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
-            self.seen.resumed.fetch_add(1, Ordering::SeqCst);
+            self.observed.resumed.fetch_add(1, Ordering::SeqCst);
         }
-        self.speak(stream).await;
+        self.serve(stream).await;
     }
 
-    /// Listens on loopback; with TLS if given. Returns the address.
+    /// Listens on loopback, with TLS if given. Returns the address.
     pub async fn listen(&self, tls: Option<TlsAcceptor>) -> SocketAddr {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -157,17 +162,27 @@ impl Server {
         }
     }
 
-    /// In-memory connections to this server, whatever the host.
+    /// Creates in-memory connections to this server for any host.
     pub fn dialer(&self) -> Dialer {
-        let server = self.clone();
+        self.dialer_after(|_| std::future::ready(Ok(())))
+    }
+
+    /// Creates in-memory connections that open after `opening`, which gets the number of the connection from 0.
+    pub fn dialer_after<F, Fut>(&self, opening: F) -> Dialer
+    where
+        F: Fn(usize) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let (server, dials) = (self.clone(), AtomicUsize::new(0));
         Dialer::custom(move |_: &str, _| {
             let (near, far) = tokio::io::duplex(64 << 10);
             tokio::spawn(server.clone().connection(far));
-            async move { Ok(near) }
+            let opening = opening(dials.fetch_add(1, Ordering::SeqCst));
+            async move { opening.await.map(|()| near) }
         })
     }
 
-    /// In-memory TLS connections to this server, whatever the host.
+    /// Creates in-memory TLS connections to this server for any host.
     pub fn secure_dialer(&self, acceptor: TlsAcceptor) -> Dialer {
         let server = self.clone();
         Dialer::custom(move |_: &str, _| {
@@ -178,14 +193,14 @@ impl Server {
     }
 }
 
-/// A certificate for `localhost` and what makes a client trust it, as PEM and as a store.
+/// A TLS server's certificate for `localhost`, and the roots of a client that trusts it, as PEM and as a store.
 pub struct Trust {
     pub acceptor: TlsAcceptor,
     pub pem: String,
     pub roots: Arc<rustls::RootCertStore>,
 }
 
-/// A TLS server's side, offering HTTP/2 first as Lambda does.
+/// Creates the server side of TLS with a self-signed certificate, offering HTTP/2 first, like Lambda.
 pub fn trust() -> Trust {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let certificate: CertificateDer<'static> = made.cert.der().clone();
@@ -204,7 +219,7 @@ pub fn trust() -> Trust {
     Trust { acceptor: TlsAcceptor::from(Arc::new(config)), pem: made.cert.pem(), roots: Arc::new(roots) }
 }
 
-/// An answer.
+/// Creates an answer.
 pub fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
     let body = Full::new(body.into());
     Response::builder().status(status).body(body).unwrap()

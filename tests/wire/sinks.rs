@@ -1,4 +1,4 @@
-//! CloudWatch and EventBridge: what is sent, and what is said to be lost.
+//! CloudWatch and EventBridge: the requests, and the reports of losses.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use ciborium::Value;
 use http::Request;
 use warmd::aws::Clients;
-use warmd::aws::connector::{Connector, Proxies, Roots};
 use warmd::domain::metrics::{Batch, Datum, Unit};
 use warmd::engine::ports::{Delivery, Event, Events, Metrics, Unacknowledged};
 use warmd::engine::record::PATIENCE;
 
+use crate::clients_through;
 use crate::server::{Server, answer};
 
 fn clients(server: &Server) -> Clients {
-    Clients::local_through("http://aws.test", Connector::new(server.dialer(), Roots::Native, Proxies::Direct))
+    clients_through(server.dialer())
 }
 
 fn soon() -> tokio::time::Instant {
@@ -35,7 +35,7 @@ fn batch(n: usize) -> Batch {
     Batch { namespace: "warmd".to_owned(), at, data: (0..n).map(datum).collect() }
 }
 
-/// The metric data of a PutMetricData request.
+/// Decodes the metric data of a PutMetricData request.
 fn data(request: &Request<Bytes>) -> Vec<Value> {
     let mut body = Vec::new();
     if request.headers().get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
@@ -61,10 +61,10 @@ fn cbor_ok() -> crate::server::Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_goes_out_in_as_many_requests_as_the_limits_need() {
+async fn a_batch_is_split_at_the_limits_of_a_request() {
     let server = Server::new(|_| async { cbor_ok() });
     clients(&server).cloudwatch().unwrap().put(&batch(2_500), soon()).await.unwrap();
-    let requests = server.seen.requests.lock().unwrap();
+    let requests = server.observed.requests.lock().unwrap();
     let mut sizes: Vec<usize> = requests.iter().map(|request| data(request).len()).collect();
     sizes.sort();
     assert_eq!(sizes, [500, 1_000, 1_000]);
@@ -77,8 +77,8 @@ async fn a_batch_goes_out_in_as_many_requests_as_the_limits_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cloudwatch_does_not_take_is_given_back() {
-    // Takes the first request, refuses every other.
+async fn metrics_that_cloudwatch_refuses_are_returned() {
+    // Accepts the first request and refuses the others.
     let first = Arc::new(AtomicUsize::new(0));
     let server = Server::new(move |_| {
         let nth = first.fetch_add(1, Ordering::SeqCst);
@@ -86,19 +86,19 @@ async fn what_cloudwatch_does_not_take_is_given_back() {
     });
     let sent = batch(2_500);
     let lost = clients(&server).cloudwatch().unwrap().put(&sent, soon()).await.unwrap_err();
-    let taken = data(&server.seen.requests.lock().unwrap()[0]).len();
-    assert_eq!(lost.lost.data.len(), sent.data.len() - taken);
+    let accepted = data(&server.observed.requests.lock().unwrap()[0]).len();
+    assert_eq!(lost.lost.data.len(), sent.data.len() - accepted);
     assert_eq!((&lost.lost.namespace, lost.lost.at), (&sent.namespace, sent.at));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_in_the_services_own_words() {
+async fn a_refusal_is_reported_with_code_and_message() {
     let server = Server::new(|_| async {
         let mut body = Vec::new();
-        let said =
+        let fields =
             [("__type", "AccessDeniedException"), ("message", "not allowed: cloudwatch:PutMetricData")];
-        let said = said.map(|(key, value)| (Value::from(key), Value::from(value)));
-        ciborium::into_writer(&Value::Map(said.to_vec()), &mut body).unwrap();
+        let fields = fields.map(|(key, value)| (Value::from(key), Value::from(value)));
+        ciborium::into_writer(&Value::Map(fields.to_vec()), &mut body).unwrap();
         let mut answer = answer(403, body);
         answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor".parse().unwrap());
         answer.headers_mut().insert("content-type", "application/cbor".parse().unwrap());
@@ -109,13 +109,13 @@ async fn a_refusal_is_told_in_the_services_own_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_cloudwatch_costs_fifteen_seconds_and_no_metric() {
+async fn without_an_answer_of_cloudwatch_the_metrics_are_unknown_after_fifteen_seconds() {
     let server = Server::new(|_| async { std::future::pending().await });
     let began = tokio::time::Instant::now();
     let lost = clients(&server).cloudwatch().unwrap().put(&batch(3), soon()).await.unwrap_err();
     assert_eq!(began.elapsed().as_secs(), 15);
     assert_eq!((lost.lost.data.len(), lost.unknown), (0, batch(3)));
-    assert_eq!(server.seen.count(), 1);
+    assert_eq!(server.observed.count(), 1);
 }
 
 fn event(index: usize) -> Event {
@@ -139,17 +139,17 @@ fn indexes(request: &Request<Bytes>) -> Vec<u64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_refused_events_are_offered_again() {
-    // Refuses 3 once, and 12 for ever.
-    let offered = Arc::new(AtomicUsize::new(0));
+async fn only_refused_events_are_sent_again() {
+    // Refuses event 3 once, and event 12 always.
+    let attempts = Arc::new(AtomicUsize::new(0));
     let server = Server::new(move |request| {
-        let offered = Arc::clone(&offered);
+        let attempts = Arc::clone(&attempts);
         async move {
             let mut failed = 0;
             let entries: Vec<_> = indexes(&request)
                 .into_iter()
                 .map(|index| {
-                    let refused = index == 12 || index == 3 && offered.fetch_add(1, Ordering::SeqCst) == 0;
+                    let refused = index == 12 || index == 3 && attempts.fetch_add(1, Ordering::SeqCst) == 0;
                     failed += u32::from(refused);
                     match refused {
                         true => {
@@ -164,11 +164,11 @@ async fn only_refused_events_are_offered_again() {
     });
     let events: Vec<Event> = (0..15).map(event).collect();
     let lost = clients(&server).events().unwrap().put(&events, soon()).await.unwrap_err();
-    let why =
+    let reason =
         Unacknowledged { reason: "ThrottlingException: busy".to_owned(), delivery: Delivery::NotProcessed };
-    assert_eq!(lost.lost, [(event(12), why)]);
-    let requests = server.seen.requests.lock().unwrap();
-    let mut offers: Vec<Vec<u64>> = requests.iter().map(indexes).collect();
-    offers.sort();
-    assert_eq!(offers, [(0..10).collect(), vec![3], (10..15).collect(), vec![12], vec![12]]);
+    assert_eq!(lost.lost, [(event(12), reason)]);
+    let requests = server.observed.requests.lock().unwrap();
+    let mut batches: Vec<Vec<u64>> = requests.iter().map(indexes).collect();
+    batches.sort();
+    assert_eq!(batches, [(0..10).collect(), vec![3], (10..15).collect(), vec![12], vec![12]]);
 }

@@ -1,4 +1,4 @@
-//! Byte streams to a server: name lookup and TCP, or a function that a test supplies.
+//! Byte streams to a server: name lookup and TCP, or a function supplied by a test.
 
 use std::fmt;
 use std::future::Future;
@@ -13,13 +13,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-/// How long addresses are used before the name is looked up again. Lambda's names live for 5 to 60 s.
-const ADDRESSES_LIVE: Duration = Duration::from_secs(5);
-/// How long a failed look-up is remembered, so that a thousand pings do not repeat it one after the other.
-const FAILURE_LIVES: Duration = Duration::from_secs(1);
-/// How many addresses of a name are tried for one connection.
+/// The lifetime of looked-up addresses. Lambda's DNS records have TTLs of 5 to 60 s.
+const ADDRESSES_LIFE: Duration = Duration::from_secs(5);
+/// The lifetime of a failed lookup, so that a thousand pings do not repeat it one after the other.
+const FAILURE_LIFE: Duration = Duration::from_secs(1);
+/// The number of addresses tried for one connection.
 const TRIES: usize = 3;
-/// Functions may be silent for 900 s, while NAT gateways forget a silent connection after 350 s.
+/// The TCP keepalive interval. Functions may be silent for 900 s, and NAT gateways drop a silent connection after 350
+/// s.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A two-way byte stream.
@@ -33,18 +34,18 @@ pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> +
 /// A function of host and port that opens a [`Transport`].
 type Dial = dyn Fn(&str, u16) -> Dialing + Send + Sync;
 
-/// How byte streams are opened.
+/// Opens byte streams.
 #[derive(Clone, Default)]
 pub enum Dialer {
-    /// TCP, with names looked up by the system.
+    /// Over TCP, with names looked up by the system.
     #[default]
     Tcp,
-    /// A function of host and port: tests run the real SDK over in-memory streams on paused time.
+    /// With a function of host and port. Tests run the real SDK over in-memory streams on paused time.
     Custom(Arc<Dial>),
 }
 
 impl Dialer {
-    /// A dialer that calls `dial` with host and port.
+    /// Creates a dialer that calls `dial` with host and port.
     pub fn custom<F, Fut, T>(dial: F) -> Self
     where
         F: Fn(&str, u16) -> Fut + Send + Sync + 'static,
@@ -67,64 +68,64 @@ impl fmt::Debug for Dialer {
     }
 }
 
-/// The addresses of one server, looked up once for all who ask at the same time.
+/// The addresses of one server. Concurrent callers share one lookup.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
-    known: Mutex<Option<Known>>,
+    lookup: Mutex<Option<Lookup>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct Lookup {
     until: Instant,
-    /// The addresses, or why there are none.
+    /// The addresses, or the reason why there are none.
     addresses: Result<Vec<IpAddr>, String>,
-    /// Grows by one with each connection, so that they spread over the addresses.
+    /// Increases by one with each connection, to spread the connections over the addresses.
     turn: usize,
 }
 
 impl Addresses {
-    /// A few addresses of `host` to try, in order.
+    /// Returns a few addresses of `host` to try, in order.
     async fn of(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         if let Ok(literal) = host.parse() {
             return Ok(vec![literal]);
         }
-        let mut known = self.known.lock().await;
-        if known.as_ref().is_none_or(|known| known.until <= Instant::now()) {
-            let (addresses, lives) = match tokio::net::lookup_host((host, 0)).await {
-                Ok(found) => (Ok(found.map(|address| address.ip()).collect()), ADDRESSES_LIVE),
-                Err(error) => (Err(error.to_string()), FAILURE_LIVES),
+        let mut lookup = self.lookup.lock().await;
+        if lookup.as_ref().is_none_or(|lookup| lookup.until <= Instant::now()) {
+            let (addresses, life) = match tokio::net::lookup_host((host, 0)).await {
+                Ok(found) => (Ok(found.map(|address| address.ip()).collect()), ADDRESSES_LIFE),
+                Err(error) => (Err(error.to_string()), FAILURE_LIFE),
             };
-            let turn = known.as_ref().map_or(0, |known| known.turn);
-            *known = Some(Known { until: Instant::now() + lives, addresses, turn });
+            let turn = lookup.as_ref().map_or(0, |lookup| lookup.turn);
+            *lookup = Some(Lookup { until: Instant::now() + life, addresses, turn });
         }
-        match known.as_mut() {
-            Some(Known { addresses: Ok(addresses), turn, .. }) if !addresses.is_empty() => {
+        match lookup.as_mut() {
+            Some(Lookup { addresses: Ok(addresses), turn, .. }) if !addresses.is_empty() => {
                 *turn = turn.wrapping_add(1);
                 Ok(to_try(addresses, *turn))
             }
-            Some(Known { addresses: Err(reason), .. }) => Err(io::Error::other(reason.clone())),
+            Some(Lookup { addresses: Err(reason), .. }) => Err(io::Error::other(reason.clone())),
             _ => Err(io::Error::other("the name has no address")),
         }
     }
 }
 
-/// [`TRIES`] of the addresses, beginning with another one each turn. Families alternate, the system's favourite first:
-/// a host without a route for one of them must not fail.
+/// Selects [`TRIES`] of the addresses, beginning with another one each turn. Address families alternate, the system's
+/// preferred family first, so that a host without a route for one family still connects.
 fn to_try(addresses: &[IpAddr], turn: usize) -> Vec<IpAddr> {
     let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
-    let (mut favourite, mut other): (Vec<IpAddr>, Vec<IpAddr>) =
+    let (mut preferred, mut other): (Vec<IpAddr>, Vec<IpAddr>) =
         addresses.iter().partition(|address| address.is_ipv6() == first_is_v6);
-    for family in [&mut favourite, &mut other] {
+    for family in [&mut preferred, &mut other] {
         if !family.is_empty() {
             let by = turn % family.len();
             family.rotate_left(by);
         }
     }
     let mut order = Vec::with_capacity(addresses.len());
-    let (mut favourite, mut other) = (favourite.into_iter(), other.into_iter());
+    let (mut preferred, mut other) = (preferred.into_iter(), other.into_iter());
     loop {
         let before = order.len();
-        order.extend(favourite.next());
+        order.extend(preferred.next());
         order.extend(other.next());
         if order.len() == before || order.len() >= TRIES {
             order.truncate(TRIES);
@@ -133,14 +134,17 @@ fn to_try(addresses: &[IpAddr], turn: usize) -> Vec<IpAddr> {
     }
 }
 
-/// Opens a TCP connection to one of the addresses of `host`, within `patience`, which is shared among the addresses.
+/// Opens a TCP connection to one of the addresses of `host`. Divides `limit` among the addresses.
+///
+/// # Errors
+/// The failure of the last address; `TimedOut` when the limit passed.
 pub(super) async fn tcp(
     host: &str,
     port: u16,
     addresses: &Addresses,
-    patience: Duration,
+    limit: Duration,
 ) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + limit;
     let too_late = || io::Error::from(io::ErrorKind::TimedOut);
     let addresses = timeout_at(deadline, addresses.of(host)).await.map_err(|_| too_late())??;
     let mut last = too_late();
@@ -177,7 +181,7 @@ mod tests {
         let known = ips(&["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1"]);
         for turn in 0..5 {
             assert!(to_try(&known, turn).contains(&known[3]), "turn {turn}");
-            assert!(to_try(&known, turn)[0].is_ipv6(), "the system's favourite family comes first");
+            assert!(to_try(&known, turn)[0].is_ipv6(), "the system's preferred family comes first");
         }
     }
 
@@ -193,8 +197,8 @@ mod tests {
     async fn a_name_that_does_not_exist_is_looked_up_once() {
         let addresses = Addresses::default();
         let first = addresses.of("no-such-host.invalid").await.unwrap_err().to_string();
-        let until = addresses.known.lock().await.as_ref().unwrap().until;
+        let until = addresses.lookup.lock().await.as_ref().unwrap().until;
         assert_eq!(addresses.of("no-such-host.invalid").await.unwrap_err().to_string(), first);
-        assert_eq!(addresses.known.lock().await.as_ref().unwrap().until, until);
+        assert_eq!(addresses.lookup.lock().await.as_ref().unwrap().until, until);
     }
 }

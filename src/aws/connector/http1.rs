@@ -10,37 +10,51 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::body::{Collector, TooLong, Wanted};
+use super::body::{BodyLimit, Collector, TooLong};
 use super::dial::Transport;
+use super::origin::Origin;
+use crate::aws::error::{Failure, reasons};
 
 /// One HTTP/1.1 connection.
 ///
-/// hyper's connection future runs inside the request's own task: a released ping is written in the same poll in which
-/// its task runs, and a task and two wake-ups per ping are saved.
+/// hyper's connection future runs inside the request's own task. That saves a task and two wake-ups per ping, and the
+/// ping is written in the first poll of its task.
 ///
-/// Boxed: it is handed from future to future, and each of a thousand would have room for it.
-pub(in crate::aws) struct Http1(Box<Ends>);
+/// Boxed, because it moves from future to future, and there may be a thousand of them.
+pub(in crate::aws) struct Http1(Box<Inner>);
 
-struct Ends {
+struct Inner {
     sender: http1::SendRequest<SdkBody>,
     connection: http1::Connection<TokioIo<Box<dyn Transport>>, SdkBody>,
     open: bool,
 }
 
-/// The reason why an raw failed.
+/// The reason why a request has no usable answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Cut {
+pub(super) enum AnswerError {
     #[error(transparent)]
     Http(#[from] hyper::Error),
     #[error(transparent)]
     TooLong(#[from] TooLong),
 }
 
+impl AnswerError {
+    /// Adds the origin.
+    pub(super) fn into_failure(self, origin: &Origin) -> Failure {
+        let origin = origin.clone();
+        match self {
+            Self::Http(error) if error.is_parse() => Failure::NotHttp { origin, reason: reasons(&error) },
+            Self::Http(error) => Failure::Broke { origin, reason: reasons(&error) },
+            Self::TooLong(_) => Failure::NotHttp { origin, reason: self.to_string() },
+        }
+    }
+}
+
 impl Http1 {
-    /// An HTTP/1.1 connection over `transport`. Nothing is written yet.
+    /// Starts an HTTP/1.1 connection over `transport`. Writes nothing yet.
     pub(super) async fn open(transport: Box<dyn Transport>) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(transport)).await?;
-        Ok(Self(Box::new(Ends { sender, connection, open: true })))
+        Ok(Self(Box::new(Inner { sender, connection, open: true })))
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -49,7 +63,7 @@ impl Http1 {
         }
     }
 
-    /// Returns true when a request can be sent. Reads the socket first: the server may have closed it.
+    /// Returns true when a request can be sent. Polls the connection first: the server may have closed it.
     pub(super) async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
@@ -58,12 +72,12 @@ impl Http1 {
         .await
     }
 
-    /// Sends a request and reads its answer. The request is written in the first poll.
-    pub(super) async fn raw(
+    /// Sends a request and reads its answer. Writes the request in the first poll.
+    pub(super) async fn send(
         &mut self,
         request: http::Request<SdkBody>,
-        wanted: Wanted,
-    ) -> Result<http::Response<Bytes>, Cut> {
+        limit: BodyLimit,
+    ) -> Result<http::Response<Bytes>, AnswerError> {
         let mut answer = pin!(self.0.sender.send_request(request));
         let answer = poll_fn(|cx| {
             self.drive(cx);
@@ -71,7 +85,7 @@ impl Http1 {
         })
         .await?;
         let (mut head, mut body) = answer.into_parts();
-        let mut collector = Collector::new(wanted);
+        let mut collector = Collector::new(limit);
         while let Some(frame) = self.frame(&mut body).await {
             if let Ok(data) = frame?.into_data() {
                 collector.push(data)?;
@@ -79,7 +93,7 @@ impl Http1 {
         }
         let (body, is_whole) = collector.finish();
         if !is_whole {
-            // The SDK compares it with the body's length.
+            // The SDK would compare it with the length of the cut body.
             head.headers.remove(http::header::CONTENT_LENGTH);
         }
         Ok(http::Response::from_parts(head, body))

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection that carries pings: a task drives it, with all its streams.
+//! One HTTP/2 connection that carries pings. A task drives the connection and all its streams.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,19 +13,19 @@ use h2::{Ping as HealthCheck, PingPong, Reason};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::body::{Collector, Wanted};
+use super::KEPT_OF_A_PING;
+use super::body::{BodyLimit, Collector};
 use super::open::NewHttp2;
 use super::origin::Origin;
-use super::pool::{Lease, StreamSlot};
-use super::{Failure, KEPT_OF_A_PING};
+use super::streams::{Lease, StreamSlot, StreamUse};
+use crate::aws::error::Failure;
 
 /// An idle connection is closed after this time. NAT gateways drop a silent connection after 350 s.
 const IDLE_LIFE: Duration = Duration::from_secs(300);
-/// The longest that a connection may take to answer a PING before it is reused, and the time for which that proves that
-/// it is alive.
+/// The time limit of the answer to a PING, and the time for which an answer proves that the connection is alive.
 const HEALTH_CHECK_LIMIT: Duration = Duration::from_secs(1);
 
-/// A ping on its way: the end of it is reported through its [`Report`].
+/// A ping to be sent. Its end is reported through its [`Report`].
 pub(in crate::aws) struct Outgoing {
     /// The request, without its body.
     pub request: http::Request<()>,
@@ -33,16 +33,16 @@ pub(in crate::aws) struct Outgoing {
     pub body: Bytes,
     /// The deadline of the answer.
     pub deadline: Instant,
-    /// Told to the report when the deadline passes.
+    /// The time limit that led to the deadline, for the report.
     pub limit: Duration,
     /// Receives the end of the ping.
     pub report: Box<dyn Report>,
 }
 
-/// The end of one raw.
+/// The end of one ping.
 pub(in crate::aws) enum Reply {
-    /// The answer; of a long body the beginning.
-    Decision(http::Response<Bytes>),
+    /// The answer. A long body is cut.
+    Answered(http::Response<Bytes>),
     /// The request never left this process.
     NotSent(String),
     /// The server refused the stream, and HTTP/2 guarantees that the request was not processed.
@@ -51,60 +51,55 @@ pub(in crate::aws) enum Reply {
     Failed(Failure),
 }
 
-/// Receives the end of a ping. Dropped unused, the ping has ended unexpectedly.
+/// Receives the end of a ping. A report that is dropped unused means that the ping ended unexpectedly.
 pub(in crate::aws) trait Report: Send {
-    /// The ping was written at `sent` or later and ended at `received` or earlier.
+    /// Takes the end of the ping, which was written at `sent` or later and ended at `received` or earlier.
     fn ended(self: Box<Self>, sent: Instant, received: Instant, reply: Reply);
 }
 
 pub(super) enum Command {
     Send(Vec<Outgoing>, Lease),
-    /// Decision when the server has answered a PING.
+    /// Answers when the server has answered a PING.
     Check(oneshot::Sender<()>),
 }
 
-/// The way to the task of an open connection.
+/// Sends commands to the task of an open connection.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     commands: mpsc::UnboundedSender<Command>,
-    health: Arc<Mutex<Health>>,
+    liveness: Arc<Mutex<Liveness>>,
     /// Streams that may be open at once, at least 1.
     pub streams: usize,
 }
 
 /// The latest proof that a connection is alive.
 #[derive(Debug, Clone, Copy)]
-enum Health {
+enum Liveness {
     AliveAt(Instant),
     Dead,
 }
 
 impl Handle {
-    /// Starts the task of a connection. It calls `retire` when the connection takes no more streams.
-    pub(super) fn start(
-        new: NewHttp2,
-        origin: Origin,
-        retire: impl Fn() + Send + Sync + 'static,
-        idle: impl FnMut() -> bool + Send + 'static,
-    ) -> Self {
+    /// Starts the task of a connection. The task retires `stream_use` when the connection takes no more streams.
+    pub(super) fn start(new: NewHttp2, origin: Origin, stream_use: Arc<StreamUse>) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let streams = new.streams;
-        tokio::spawn(drive(new, Arc::new(origin), received, idle, retire));
-        Self { commands, health: Arc::new(Mutex::new(Health::AliveAt(Instant::now()))), streams }
+        tokio::spawn(drive(new, Arc::new(origin), received, stream_use));
+        Self { commands, liveness: Arc::new(Mutex::new(Liveness::AliveAt(Instant::now()))), streams }
     }
 
     /// Returns true when the connection was opened within the last second, or when the server answers a PING in time.
-    /// Rounds that ask at the same time share one PING.
+    /// Concurrent callers share one PING.
     pub(super) async fn is_alive(&self) -> bool {
-        let mut health = self.health.lock().await;
-        match *health {
-            Health::Dead => false,
-            Health::AliveAt(proven) if proven.elapsed() < HEALTH_CHECK_LIMIT => true,
-            Health::AliveAt(_) => {
+        let mut liveness = self.liveness.lock().await;
+        match *liveness {
+            Liveness::Dead => false,
+            Liveness::AliveAt(proven) if proven.elapsed() < HEALTH_CHECK_LIMIT => true,
+            Liveness::AliveAt(_) => {
                 let (answered, answer) = oneshot::channel();
                 let is_alive = self.commands.send(Command::Check(answered)).is_ok()
                     && matches!(timeout(HEALTH_CHECK_LIMIT, answer).await, Ok(Ok(())));
-                *health = if is_alive { Health::AliveAt(Instant::now()) } else { Health::Dead };
+                *liveness = if is_alive { Liveness::AliveAt(Instant::now()) } else { Liveness::Dead };
                 is_alive
             }
         }
@@ -118,7 +113,7 @@ impl Handle {
     }
 }
 
-/// Reports the pings of a command that came too late.
+/// Reports that the pings of a command were not sent: the connection is closed.
 fn refuse(command: Command) {
     if let Command::Send(pings, _) = command {
         let now = Instant::now();
@@ -128,23 +123,22 @@ fn refuse(command: Command) {
     }
 }
 
-/// Drives a connection until it is closed by either side, or idle for too long and given up by the pool (`idle`).
+/// Drives a connection until either side closes it, or until it has been idle for [`IDLE_LIFE`].
 async fn drive(
     new: NewHttp2,
     origin: Arc<Origin>,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    mut idle: impl FnMut() -> bool,
-    retire: impl Fn(),
+    stream_use: Arc<StreamUse>,
 ) {
     let NewHttp2 { mut sender, mut connection, .. } = new;
     let mut checks = Checks { pings: connection.ping_pong(), waiting: Vec::new() };
     let mut streams = FuturesUnordered::new();
-    // Dropped as soon as it has ended: that ends its streams, whatever side failed.
+    // Dropped as soon as it has ended, which ends its streams.
     let mut connection = Some(connection);
     let mut is_draining = false;
     let mut idle_end = pin!(sleep(IDLE_LIFE));
     poll_fn(|cx| {
-        // True when the pool has forgotten the connection and no round has a lease of it.
+        // True when neither the pool nor a round has a handle any more.
         let mut is_abandoned = false;
         while connection.is_some()
             && let Poll::Ready(command) = commands.poll_recv(cx)
@@ -152,7 +146,7 @@ async fn drive(
             match command {
                 Some(Command::Check(answered)) if is_draining => drop(answered),
                 Some(Command::Send(pings, lease)) => send(&sender, pings, lease, |sent, stream, slot| {
-                    streams.push(raw(Arc::clone(&origin), sent, stream, slot));
+                    streams.push(finish(Arc::clone(&origin), sent, stream, slot));
                 }),
                 Some(Command::Check(answered)) => checks.begin(answered),
                 None => {
@@ -161,7 +155,7 @@ async fn drive(
                 }
             }
         }
-        // Everything queued above is written here, together.
+        // Writes everything queued above, together.
         if connection.as_mut().is_some_and(|connection| Pin::new(connection).poll(cx).is_ready()) {
             connection = None;
             checks.waiting.clear();
@@ -169,13 +163,13 @@ async fn drive(
             while let Ok(command) = commands.try_recv() {
                 refuse(command);
             }
-            retire();
+            stream_use.retire();
         }
-        // An error on a handle without a request of its own: the server has said goodbye, and takes no more streams.
+        // An error on a sender without a request of its own means that the server has sent GOAWAY.
         if connection.is_some() && !is_draining && matches!(sender.poll_ready(cx), Poll::Ready(Err(_))) {
             is_draining = true;
             checks.waiting.clear();
-            retire();
+            stream_use.retire();
         }
         checks.poll(cx);
         let before = streams.len();
@@ -183,11 +177,15 @@ async fn drive(
         if before > 0 && streams.is_empty() {
             idle_end.as_mut().reset(Instant::now() + IDLE_LIFE);
         }
+        if streams.is_empty() && stream_use.is_finished() {
+            commands.close();
+            return Poll::Ready(());
+        }
         if connection.is_none() || is_abandoned {
             return if streams.is_empty() { Poll::Ready(()) } else { Poll::Pending };
         }
         if streams.is_empty() && idle_end.as_mut().poll(cx).is_ready() {
-            if idle() {
+            if stream_use.retire_if_idle() {
                 commands.close();
                 return Poll::Ready(());
             }
@@ -202,7 +200,7 @@ async fn drive(
     }
 }
 
-/// Health checks: those that wait share one PING.
+/// Health checks. Those that wait share one PING.
 struct Checks {
     pings: Option<PingPong>,
     waiting: Vec<oneshot::Sender<()>>,
@@ -211,7 +209,7 @@ struct Checks {
 impl Checks {
     fn begin(&mut self, answered: oneshot::Sender<()>) {
         let Some(pings) = &mut self.pings else { return };
-        // A check that was given up may still wait for its answer, which serves as well.
+        // The answer to an earlier check that timed out serves as well.
         let _ = pings.send_ping(HealthCheck::opaque());
         self.waiting.push(answered);
     }
@@ -236,7 +234,7 @@ struct Queued {
     report: Box<dyn Report>,
 }
 
-/// Queues the requests of all pings; `queued` takes each with the instant before the first of them can be written.
+/// Queues the requests of all pings. `queued` takes each, with an instant before the first of them can be written.
 fn send(
     sender: &SendRequest<Bytes>,
     pings: Vec<Outgoing>,
@@ -245,11 +243,11 @@ fn send(
 ) {
     let mut all = Vec::with_capacity(pings.len());
     for Outgoing { request, body, deadline, limit, report } in pings {
-        // A clone each: h2 lets one handle queue a single request beyond the streams that are open.
+        // One clone for each: h2 lets a sender queue a single request beyond the open streams.
         match sender.clone().send_request(request, body.is_empty()) {
             Ok((response, mut stream)) => {
                 if !body.is_empty() {
-                    // Fails only when the stream was reset, which its response reports.
+                    // An error means that the stream was reset, which the response reports.
                     let _ = stream.send_data(body, true);
                 }
                 all.push(Queued { response, deadline, limit, report });
@@ -261,15 +259,15 @@ fn send(
             }
         }
     }
-    // Nothing is written before the connection is polled, which follows.
+    // The requests are written when the connection is polled, after this.
     let sent = Instant::now();
     for stream in all {
         queued(sent, stream, lease.take());
     }
 }
 
-/// Waits for the answer of one stream. Given up, the stream is reset, and its place is free again.
-async fn raw(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<StreamSlot>) {
+/// Waits for the answer of one stream and reports it. At the deadline the stream is reset.
+async fn finish(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<StreamSlot>) {
     let Queued { response, deadline, limit, report } = stream;
     let reply = match timeout_at(deadline, answer(&origin, response)).await {
         Ok(reply) => reply,
@@ -277,7 +275,7 @@ async fn raw(origin: Arc<Origin>, sent: Instant, stream: Queued, slot: Option<St
     };
     let received = Instant::now();
     if let (Some(slot), Reply::NotProcessed(_)) = (&slot, &reply) {
-        // Pings go to another connection.
+        // The pings are sent again on another connection.
         slot.retire();
     }
     drop(slot);
@@ -291,19 +289,19 @@ async fn answer(origin: &Origin, response: ResponseFuture) -> Reply {
         Err(error) => return Reply::Failed(broke(origin, &error)),
     };
     let (head, mut body) = response.into_parts();
-    let mut collector = Collector::new(Wanted::First(KEPT_OF_A_PING));
+    let mut collector = Collector::new(BodyLimit::First(KEPT_OF_A_PING));
     while let Some(data) = body.data().await {
         match data {
             Ok(data) => {
-                // Fails only when the stream has ended.
+                // An error means that the stream has ended.
                 let _ = body.flow_control().release_capacity(data.len());
-                // Never too long: the rest is dropped.
+                // Never fails: the rest of a long body is dropped.
                 let _ = collector.push(data);
             }
             Err(error) => return Reply::Failed(broke(origin, &error)),
         }
     }
-    Reply::Decision(http::Response::from_parts(head, collector.finish().0))
+    Reply::Answered(http::Response::from_parts(head, collector.finish().0))
 }
 
 fn broke(origin: &Origin, error: &h2::Error) -> Failure {
@@ -311,8 +309,8 @@ fn broke(origin: &Origin, error: &h2::Error) -> Failure {
 }
 
 /// Returns true when HTTP/2 guarantees that the request was not processed (RFC 9113, section 8.7): the server reset the
-/// stream with REFUSED_STREAM, or sent a GOAWAY whose last stream id is below the stream's. Of a GOAWAY, h2 reports the
-/// error to those streams alone; the others end with an I/O error when the connection does.
+/// stream with REFUSED_STREAM, or sent a GOAWAY whose last stream id is below the stream's. h2 reports a GOAWAY error
+/// to those streams only; the others end with an I/O error when the connection does.
 fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))

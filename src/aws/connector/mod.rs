@@ -1,19 +1,20 @@
 //! Connections to AWS, shared by the whole process.
 //!
 //! - [`Connector`] is the HTTP client under the SDK: HTTP/1.1, one connection per request in flight.
-//! - Pings go through the same connection pools: over HTTP/2 where the server offers it, a hundred streams on each
-//!   connection, otherwise over an HTTP/1.1 connection each. The SDK's default client puts all requests on one HTTP/2
-//!   connection, which Lambda limits to about 128 streams: of 300 pings only 128 were in flight at once.
+//! - Pings use the same connection pools. Over HTTP/2, a connection carries up to a hundred pings; over HTTP/1.1, one.
+//!   The SDK's default client is not used because it puts all requests on one HTTP/2 connection, which Lambda limits to
+//!   about 128 streams: of 300 pings only 128 were in flight at once.
 
 mod body;
 mod dial;
-mod error;
 mod http1;
 mod http2;
+mod idle;
 mod open;
 mod origin;
 mod pool;
 mod proxy;
+mod streams;
 mod tls;
 
 use std::collections::HashMap;
@@ -29,8 +30,6 @@ use aws_smithy_types::body::SdkBody;
 use tokio::time::{timeout, timeout_at};
 
 pub use dial::{Dialer, Dialing, Transport};
-pub(super) use error::reasons;
-pub use error::{Failure, OpenCause};
 pub(super) use http1::Http1;
 pub(super) use http2::{Outgoing, Reply, Report};
 pub use origin::Origin;
@@ -40,40 +39,42 @@ pub(super) use pool::{Carrier, ConnectionPool};
 pub use proxy::Proxies;
 pub use tls::Roots;
 
-use body::Wanted;
+use super::error::Failure;
+use body::BodyLimit;
 use open::Opener;
-use tls::Tls;
+use tls::TlsClient;
 
-/// The time limit of a TCP connection, when the SDK's settings have none. The SDK's own default since 2026-01.
+/// The time limit of opening a TCP connection, unless the SDK's settings have one. The SDK's default since 2026-01.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
-/// The longest answer accepted, bytes. Lambda's are 6 MB at most; configuration files in S3 are refused above 8 MB.
-const LONGEST: usize = 16 << 20;
-/// The part of a ping's answer that is kept, bytes. Ids and error messages are far shorter; a thousand pings to a
-/// function that does real work and answers 6 MB each must not fill the memory.
+/// The longest answer to the SDK, bytes. Lambda's have at most 6 MB, configuration files in S3 at most 8 MB.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// The part of a ping's answer that is kept, bytes. Ids and error messages are far shorter. The limit bounds memory
+/// when a function mistakes a thousand pings for requests and answers each with 6 MB.
 const KEPT_OF_A_PING: usize = 256 << 10;
 
 /// The connections of the process, and the HTTP client that all SDK clients share.
 ///
 /// It never repeats a request.
 #[derive(Debug, Clone)]
-pub struct Connector(Arc<Shared>);
+pub struct Connector(Arc<Inner>);
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     dialer: Dialer,
-    tls: Arc<Tls>,
+    tls: Arc<TlsClient>,
     proxies: Proxies,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
 }
 
 impl Connector {
-    /// A connector that opens its streams with `dialer`, trusts `roots` and reaches HTTPS origins through `proxies`.
-    /// Opens and reads nothing yet.
+    /// Creates a connector that opens byte streams with `dialer`, trusts `roots` and reaches HTTPS origins through
+    /// `proxies`. Opens no connection and reads no certificate yet.
     pub fn new(dialer: Dialer, roots: Roots, proxies: Proxies) -> Self {
-        Self(Arc::new(Shared { dialer, tls: Arc::new(Tls::new(roots)), proxies, pools: Mutex::default() }))
+        let tls = Arc::new(TlsClient::new(roots));
+        Self(Arc::new(Inner { dialer, tls, proxies, pools: Mutex::default() }))
     }
 
-    /// The pool of an origin.
+    /// Returns the connection pool of an origin.
     pub(super) fn pool(&self, origin: &Origin) -> Arc<ConnectionPool> {
         let mut pools = self.0.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(origin) {
@@ -88,7 +89,7 @@ impl Connector {
 }
 
 impl Default for Connector {
-    /// TCP, the system's roots, and the proxies that the environment names.
+    /// Creates a connector over TCP with the system's roots and the proxies of the environment.
     fn default() -> Self {
         Self::new(Dialer::default(), Roots::default(), Proxies::from_env())
     }
@@ -96,7 +97,7 @@ impl Default for Connector {
 
 impl HttpClient for Connector {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Bound {
+        SharedHttpConnector::new(WithTimeouts {
             connector: self.clone(),
             connect_timeout: settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT),
             read_timeout: settings.read_timeout(),
@@ -104,30 +105,31 @@ impl HttpClient for Connector {
     }
 }
 
-/// The connector with an operation's timeouts.
+/// The connector with the timeouts of an SDK client.
 #[derive(Debug)]
-struct Bound {
+struct WithTimeouts {
     connector: Connector,
     connect_timeout: Duration,
     read_timeout: Option<Duration>,
 }
 
-impl HttpConnector for Bound {
+impl HttpConnector for WithTimeouts {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connector = self.connector.clone();
         let (connect_timeout, read_timeout) = (self.connect_timeout, self.read_timeout);
         HttpConnectorFuture::new(async move {
-            let (origin, request) = http1_request(request)?;
+            let (origin, request) =
+                http1_request(request).map_err(|error| Failure::Request(error.to_string()))?;
             let pool = connector.pool(&origin);
             let mut connection = pool.http1(connect_timeout).await?;
-            let raw = connection.raw(request, Wanted::AtMost(LONGEST));
+            let sending = connection.send(request, BodyLimit::AtMost(MAX_ANSWER_BYTES));
             let answer = match read_timeout {
-                None => raw.await,
-                Some(limit) => timeout(limit, raw)
+                None => sending.await,
+                Some(limit) => timeout(limit, sending)
                     .await
                     .map_err(|_| Failure::NoAnswer { origin: origin.clone(), limit })?,
             };
-            let answer = answer.map_err(|cut| Failure::cut(&origin, cut))?;
+            let answer = answer.map_err(|error| error.into_failure(&origin))?;
             keep(&pool, connection, &answer).await;
             let answer = HttpResponse::try_from(answer.map(SdkBody::from));
             Ok(answer.map_err(|error| Failure::NotHttp { origin, reason: error.to_string() })?)
@@ -135,8 +137,8 @@ impl HttpConnector for Bound {
     }
 }
 
-/// Sends a ping on an HTTP/1.1 connection, which is replaced when the server has closed it meanwhile. Nothing has been
-/// sent on it then.
+/// Sends a ping on an HTTP/1.1 connection. A connection that the server has closed meanwhile is replaced: nothing has
+/// been sent on it.
 pub(super) async fn ping_http1(pool: &Arc<ConnectionPool>, mut connection: Http1, ping: Outgoing) {
     let Outgoing { request, body, deadline, limit, report } = ping;
     let request = request.map(|()| SdkBody::from(body));
@@ -150,21 +152,20 @@ pub(super) async fn ping_http1(pool: &Arc<ConnectionPool>, mut connection: Http1
         };
     }
     let sent = tokio::time::Instant::now();
-    let raw = connection.raw(request, Wanted::First(KEPT_OF_A_PING));
-    let answer = timeout_at(deadline, raw).await;
+    let answer = timeout_at(deadline, connection.send(request, BodyLimit::First(KEPT_OF_A_PING))).await;
     let received = tokio::time::Instant::now();
     let reply = match answer {
         Ok(Ok(answer)) => {
             keep(pool, connection, &answer).await;
-            Reply::Decision(answer)
+            Reply::Answered(answer)
         }
-        Ok(Err(cut)) => Reply::Failed(Failure::cut(pool.origin(), cut)),
+        Ok(Err(error)) => Reply::Failed(error.into_failure(pool.origin())),
         Err(_) => Reply::Failed(Failure::NoAnswer { origin: pool.origin().clone(), limit }),
     };
     report.ended(sent, received, reply);
 }
 
-/// Keeps a connection for the next request, unless the server behind it is in trouble: another may be better.
+/// Keeps a connection for the next request, except after a server error: another server may be healthy.
 async fn keep(pool: &Arc<ConnectionPool>, connection: Http1, answer: &http::Response<bytes::Bytes>) {
     if !answer.status().is_server_error() {
         pool.keep(connection).await;

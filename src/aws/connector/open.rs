@@ -1,4 +1,4 @@
-//! Opening one connection: TCP, a proxy's tunnel, TLS, and the version of HTTP that both sides speak.
+//! Opening one connection: TCP, a proxy's tunnel, TLS, and the negotiated version of HTTP.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,17 +15,15 @@ use super::dial::{Addresses, Dialer, Transport, tcp};
 use super::http1::Http1;
 use super::origin::Origin;
 use super::proxy::Proxy;
-use super::tls::{Offer, Tls};
-use super::{Failure, OpenCause};
+use super::tls::{Alpn, TlsClient};
+use crate::aws::error::{Failure, OpenCause};
 
-/// For a proxy's tunnel, for a TLS handshake and for the first SETTINGS of HTTP/2, each, besides the time limit of the
-/// TCP connection.
+/// The time limit of each of a proxy's tunnel, a TLS handshake and the first SETTINGS of HTTP/2.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// The flow-control windows that the server may fill before it has to wait, bytes: for one answer, and for all answers
-/// of a connection. A hundred answers with 4 KB of log arrive without a pause.
+/// The HTTP/2 flow-control windows of a stream and of a connection, bytes. A hundred answers with 4 KB of log fit.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// The largest headers accepted, bytes. Lambda's longest is the log tail, 4 KB in base64.
+/// The largest header list of an answer, bytes. Lambda's longest header is the log tail, 4 KB in base64.
 const HEADERS: u32 = 64 << 10;
 
 /// Opens connections to one origin.
@@ -33,9 +31,9 @@ const HEADERS: u32 = 64 << 10;
 pub(super) struct Opener {
     origin: Origin,
     dialer: Dialer,
-    /// The proxy, if any; or the reason why it is not usable.
+    /// The proxy, if any, or the reason why it is not usable.
     proxy: Result<Option<Proxy>, String>,
-    tls: Arc<Tls>,
+    tls: Arc<TlsClient>,
     addresses: Addresses,
 }
 
@@ -58,7 +56,7 @@ impl Opener {
         origin: Origin,
         dialer: Dialer,
         proxy: Result<Option<Proxy>, String>,
-        tls: Arc<Tls>,
+        tls: Arc<TlsClient>,
     ) -> Self {
         Self { origin, dialer, proxy, tls, addresses: Addresses::default() }
     }
@@ -68,7 +66,7 @@ impl Opener {
     }
 
     /// Opens a connection: TCP within `limit`, then the proxy's tunnel, TLS and HTTP.
-    pub(super) async fn open(&self, limit: Duration, offer: Offer) -> Result<Opened, Failure> {
+    pub(super) async fn open(&self, limit: Duration, alpn: Alpn) -> Result<Opened, Failure> {
         let failed = |cause| Failure::Open { origin: self.origin.clone(), cause };
         let proxy = match &self.proxy {
             Ok(proxy) => proxy.as_ref(),
@@ -84,7 +82,7 @@ impl Opener {
         let mut transport = dialed.map_err(failed)?;
         if let Some(proxy) = proxy {
             if proxy.origin.tls {
-                transport = self.secure(transport, &proxy.origin, Offer::Http1).await.map_err(failed)?.0;
+                transport = self.secure(transport, &proxy.origin, Alpn::Http1).await.map_err(failed)?.0;
             }
             let tunnel = timeout(HANDSHAKE_LIMIT, proxy.tunnel(transport, &self.origin)).await;
             transport = tunnel
@@ -95,7 +93,7 @@ impl Opener {
         }
         let mut is_http2 = false;
         if self.origin.tls {
-            (transport, is_http2) = self.secure(transport, &self.origin, offer).await.map_err(failed)?;
+            (transport, is_http2) = self.secure(transport, &self.origin, alpn).await.map_err(failed)?;
         }
         if is_http2 {
             let opening = timeout(HANDSHAKE_LIMIT, http2(transport));
@@ -121,16 +119,18 @@ impl Opener {
         }
     }
 
-    /// A TLS session with `to`, and whether both sides speak HTTP/2.
+    /// Starts TLS with `to`. Returns the stream, and true when HTTP/2 was negotiated.
     async fn secure(
         &self,
         transport: Box<dyn Transport>,
         to: &Origin,
-        offer: Offer,
+        alpn: Alpn,
     ) -> Result<(Box<dyn Transport>, bool), OpenCause> {
-        let connector = self.tls.connector(offer).await.map_err(OpenCause::Roots)?;
+        let connector = self.tls.connector(alpn).await.map_err(OpenCause::Roots)?;
         let name = ServerName::try_from(to.host.clone()).map_err(|_| {
-            OpenCause::Io(std::io::Error::other("not a name or address that TLS could check"))
+            OpenCause::Io(std::io::Error::other(
+                "the host is not a name or address that a certificate can be for",
+            ))
         })?;
         let stream = timeout(HANDSHAKE_LIMIT, connector.connect(name, transport))
             .await
@@ -144,7 +144,7 @@ impl Opener {
 /// Starts HTTP/2 on `transport` and reads the server's SETTINGS.
 async fn http2(transport: Box<dyn Transport>) -> Result<NewHttp2, h2::Error> {
     let (sender, mut connection) = h2::client::Builder::new()
-        // No stream may be opened before the server's SETTINGS allow it: the limit leaves 0 when they have been read.
+        // Starts at 0 streams, so that the value below leaves 0 when the server's SETTINGS have been read.
         .initial_max_send_streams(0)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

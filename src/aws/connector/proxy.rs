@@ -10,27 +10,27 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 
 use super::dial::Transport;
-use super::error::reasons;
 use super::origin::Origin;
+use crate::aws::error::reasons;
 
-/// The variables that name the proxy, the first one set counts.
+/// The variables that name the proxy. The first one that is set counts.
 const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 /// The variables that name the exceptions.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxies that HTTPS connections go through.
+/// The proxies of HTTPS connections.
 #[derive(Debug, Clone, Default)]
 pub enum Proxies {
     /// None.
     #[default]
     Direct,
-    /// Those of a proxy URL and its exceptions.
+    /// A proxy URL and its exceptions.
     Through(Arc<Matcher>),
-    /// The proxy's URL is not usable; the reason.
+    /// The proxy's URL is not usable, for this reason.
     Unusable(String),
 }
 
-/// A proxy, as one origin is reached through it.
+/// The proxy of one origin.
 #[derive(Debug, Clone)]
 pub(super) struct Proxy {
     /// The proxy itself.
@@ -40,8 +40,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxies {
-    /// The proxies that the environment names: `HTTPS_PROXY` or `https_proxy`, with the exceptions of `NO_PROXY` or
-    /// `no_proxy`.
+    /// Reads the environment: `HTTPS_PROXY` or `https_proxy`, with the exceptions of `NO_PROXY` or `no_proxy`.
     pub fn from_env() -> Self {
         let first = |names: [&str; 2]| {
             names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.trim().is_empty())
@@ -52,8 +51,9 @@ impl Proxies {
         }
     }
 
-    /// The proxy of that URL: `http://user:password@host:port`; the scheme may be `https`, or be left out. `exceptions`
-    /// are host names (which cover their subdomains), addresses and networks, separated by commas; `*` covers all.
+    /// Parses a proxy URL, `http://user:password@host:port`. The scheme may also be `https`, or be left out.
+    /// `exceptions` are host names (which cover their subdomains), addresses and networks, separated by commas; `*`
+    /// covers all.
     pub fn new(proxy: &str, exceptions: &str) -> Self {
         let builder = || Matcher::builder().https(proxy.trim().to_owned());
         let probe = Uri::from_static("https://probe.invalid");
@@ -68,7 +68,10 @@ impl Proxies {
         }
     }
 
-    /// The proxy for an origin; none when it is reached directly.
+    /// Returns the proxy for an origin; none when the origin is reached directly.
+    ///
+    /// # Errors
+    /// The reason why the proxy's URL is not usable.
     pub(super) fn of(&self, origin: &Origin) -> Result<Option<Proxy>, String> {
         if !origin.tls {
             return Ok(None);
@@ -90,7 +93,7 @@ impl Proxies {
 }
 
 impl Proxy {
-    /// Makes `transport`, a connection to the proxy, a tunnel to `origin`.
+    /// Turns `transport`, a connection to the proxy, into a tunnel to `origin`.
     ///
     /// # Errors
     /// The proxy's refusal.
@@ -102,7 +105,7 @@ impl Proxy {
         let failed = |reason: String| format!("proxy {}: {reason}", self.origin);
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(transport)).await.map_err(|error| failed(reasons(&error)))?;
-        // Ends when the tunnel stands, or with the proxy's refusal.
+        // Ends with the upgrade, or with the proxy's refusal.
         tokio::spawn(connection.with_upgrades());
         let authority = origin.to_string();
         let mut request = Request::builder().method(Method::CONNECT).uri(&authority).header(HOST, &authority);
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_sent_and_never_shown() {
+    fn credentials_are_sent_and_never_printed() {
         let proxies = Proxies::new("http://ops:p%40ss@proxy:3128", "");
         let proxy = proxies.of(&origin(true, "lambda.test")).unwrap().unwrap();
         assert_eq!(proxy.authorization.as_ref().unwrap(), "Basic b3BzOnBAc3M=");

@@ -1,4 +1,4 @@
-//! TLS: the system's roots, and enough session tickets for a whole round.
+//! TLS: the system's roots, and session tickets for a whole round.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -12,13 +12,13 @@ use tokio_rustls::rustls::client::{
 };
 use tokio_rustls::rustls::{self, ClientConfig, NamedGroup, RootCertStore};
 
-/// Tickets kept per server. A ticket is good for one connection and servers give about two with each: with fewer
-/// than a round has pings, the rest would go through full handshakes every tick. About 1.5 KB each.
+/// Session tickets kept per server, about 1.5 KB each. A ticket serves one connection, and servers give about two with
+/// each connection. With fewer tickets than pings, the other pings would need full handshakes in every tick.
 const TICKETS: usize = 2_048;
 
 /// The protocols offered in a TLS handshake (ALPN).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Alpn {
     /// HTTP/1.1 only.
     Http1,
     /// HTTP/2 first, then HTTP/1.1.
@@ -31,18 +31,18 @@ pub enum Roots {
     /// The system's roots, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, read at the first TLS connection.
     #[default]
     Native,
-    /// These.
+    /// These certificates.
     Given(Arc<RootCertStore>),
 }
 
-/// The TLS settings that all connections share, made when first needed.
+/// The client side of TLS, shared by all connections. Its settings are made when first needed.
 #[derive(Debug, Default)]
-pub(super) struct Tls {
+pub(super) struct TlsClient {
     roots: Roots,
     connectors: OnceCell<Connectors>,
 }
 
-/// One connector for each [`Offer`].
+/// One connector for each [`Alpn`].
 #[derive(Clone)]
 struct Connectors {
     http1: TlsConnector,
@@ -55,13 +55,13 @@ impl fmt::Debug for Connectors {
     }
 }
 
-impl Tls {
+impl TlsClient {
     pub(super) fn new(roots: Roots) -> Self {
         Self { roots, connectors: OnceCell::new() }
     }
 
-    /// The connector that offers these protocols. The first call reads the roots, off the async threads.
-    pub(super) async fn connector(&self, offer: Offer) -> Result<TlsConnector, String> {
+    /// Returns the connector that offers these protocols. The first call reads the roots on a blocking thread.
+    pub(super) async fn connector(&self, alpn: Alpn) -> Result<TlsConnector, String> {
         let made = self.connectors.get_or_try_init(|| async {
             let roots = match &self.roots {
                 Roots::Given(roots) => Arc::clone(roots),
@@ -78,9 +78,9 @@ impl Tls {
             Ok::<_, String>(Connectors { http1: connector(http1), http2: connector(http2) })
         });
         let made = made.await?;
-        Ok(match offer {
-            Offer::Http1 => made.http1.clone(),
-            Offer::Http2 => made.http2.clone(),
+        Ok(match alpn {
+            Alpn::Http1 => made.http1.clone(),
+            Alpn::Http2 => made.http2.clone(),
         })
     }
 }
@@ -88,14 +88,14 @@ impl Tls {
 fn native_roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::warn!(%error, "some trusted root certificates could not be read");
+        tracing::warn!(%error, "cannot read a trusted root certificate");
     }
     let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(found.certs);
-    if taken == 0 {
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
         return Err(
-            "no trusted root certificates were found: install the system's CA certificates, or name a \
-                    PEM file in SSL_CERT_FILE"
+            "found no trusted root certificates: install the system's CA certificates, or set SSL_CERT_FILE to a PEM \
+             file"
                 .to_owned(),
         );
     }
@@ -114,7 +114,7 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-/// The TLS sessions that can be resumed. rustls' own store keeps eight tickets per server.
+/// The TLS sessions that can be resumed. The store of rustls keeps only eight tickets per server.
 #[derive(Default)]
 struct Sessions(Mutex<HashMap<ServerName<'static>, Session>>);
 
@@ -132,7 +132,7 @@ impl Sessions {
 }
 
 impl fmt::Debug for Sessions {
-    /// Leaves the sessions out: they are secrets.
+    /// Leaves out the sessions, which are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sessions")
     }

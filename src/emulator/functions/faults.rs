@@ -1,10 +1,10 @@
-//! A fault as it is written.
+//! Faults in a functions file.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::super::fault::{Fault, FaultKind, When};
-use super::words::Time;
+use super::scalars::DurationText;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,7 +34,7 @@ struct FaultEntry {
     reason: Option<String>,
     #[serde(rename = "type")]
     error_type: Option<String>,
-    by: Option<Time>,
+    by: Option<DurationText>,
     status: Option<u16>,
     code: Option<String>,
     message: Option<String>,
@@ -57,11 +57,11 @@ impl TryFrom<FaultEntry> for Fault {
             (Some(count), None, None) => When::First(count),
             (None, Some(step), None) if step > 0 => When::Every(step),
             (None, None, Some(p)) if (0.0..=1.0).contains(&p) => When::Probability(p),
-            (None, Some(_), None) => return Err("`every` counts from 1".to_owned()),
-            (None, None, Some(p)) => return Err(format!("{p} is not a probability from 0 to 1")),
-            _ => return Err("only one of `first`, `every` and `probability` can be given".to_owned()),
+            (None, Some(_), None) => return Err("expected `every` of at least 1, found 0".to_owned()),
+            (None, None, Some(p)) => return Err(format!("expected a probability from 0 to 1, found {p}")),
+            _ => return Err("expected only one of `first`, `every` and `probability`".to_owned()),
         };
-        let belongs = [
+        let allowed = [
             ("reason", reason.is_some(), fault == FaultName::Throttle),
             ("type", error_type.is_some(), fault == FaultName::FunctionError),
             ("by", by.is_some(), fault == FaultName::Slow),
@@ -69,8 +69,8 @@ impl TryFrom<FaultEntry> for Fault {
             ("code", code.is_some(), fault == FaultName::Refuse),
             ("message", message.is_some(), fault == FaultName::Refuse),
         ];
-        if let Some((name, ..)) = belongs.iter().find(|(_, given, meant)| *given && !meant) {
-            return Err(format!("`{name}` does not belong to this fault"));
+        if let Some((name, ..)) = allowed.iter().find(|(_, given, allowed)| *given && !allowed) {
+            return Err(format!("`{name}` is not a key of this fault"));
         }
         let kind = match fault {
             FaultName::Throttle => FaultKind::Throttle {
@@ -81,7 +81,7 @@ impl TryFrom<FaultEntry> for Fault {
             FaultName::NotFound => FaultKind::refuse(404),
             FaultName::Refuse => {
                 let status = status.filter(|status| (400..600).contains(status));
-                let status = status.ok_or("`refuse` needs a `status` from 400 to 599")?;
+                let status = status.ok_or("`refuse` requires a `status` from 400 to 599")?;
                 match FaultKind::refuse(status) {
                     FaultKind::Refuse { code: usual_code, message: usual_message, .. } => FaultKind::Refuse {
                         status,
@@ -93,7 +93,7 @@ impl TryFrom<FaultEntry> for Fault {
             }
             FaultName::Reset => FaultKind::Reset,
             FaultName::Slow => {
-                let Time(by) = by.ok_or("`slow` needs `by`, a duration")?;
+                let DurationText(by) = by.ok_or("`slow` requires `by`, a duration")?;
                 FaultKind::Slow { by }
             }
             FaultName::FunctionError => FaultKind::FunctionError {

@@ -2,15 +2,15 @@
 //!
 //! ```yaml
 //! account: { concurrency: 1000 }
-//! denied: [GetFunctionConcurrency]      # reads for which there is no permission
+//! denied: [GetFunctionConcurrency]      # reads without permission
 //! seed: 7
-//! default: { profile: python }          # without it, functions that are not listed do not exist
+//! default: { profile: python }          # without it, only the listed functions exist
 //! profiles:
 //!   slow: { profile: python, init: 3s..4s }
 //! functions:
-//!   traced: { profile: python, extension: 30ms..80ms }   # works on after the answer
-//!   lying: { profile: python, ids: invocations }         # the handler makes a new id on every invocation
-//!   managed: { profile: python, at_once: 10 }            # invocations that an environment takes at once
+//!   traced: { profile: python, extension: 30ms..80ms }   # works after the answer
+//!   lying: { profile: python, ids: invocations }         # a new id on every invocation
+//!   managed: { profile: python, at_once: 10 }            # concurrent invocations of an environment
 //!   ocr: { profile: container-image, reserved: 20, aliases: { live: 7 } }
 //!   flaky:
 //!     profile: slow
@@ -22,18 +22,18 @@
 //! ```
 
 mod faults;
+mod scalars;
 mod wire;
-mod words;
 
 use std::path::Path;
 
 use serde_yaml::{DefaultMessageFormatter, Location, MessageFormatter};
 
-use super::profile::Scenario;
+use super::scenario::Scenario;
 
-/// Why a functions file cannot be used.
+/// The reason why a functions file is not usable.
 #[derive(Debug, thiserror::Error)]
-pub enum BadFunctions {
+pub enum FunctionsFileError {
     /// The file cannot be read.
     #[error("cannot read {path}: {error}")]
     Unreadable {
@@ -42,7 +42,7 @@ pub enum BadFunctions {
         /// The operating system's reason.
         error: std::io::Error,
     },
-    /// The file does not say what it should.
+    /// The file has an error.
     #[error("{path}:{line}:{column}: {message}")]
     Malformed {
         /// The file.
@@ -51,32 +51,32 @@ pub enum BadFunctions {
         line: u64,
         /// The column, from 1.
         column: u64,
-        /// What is wrong.
+        /// The error.
         message: String,
     },
 }
 
-/// The scenario in the file at `path`.
+/// Reads the scenario in the file at `path`.
 ///
 /// # Errors
-/// [`BadFunctions`].
-pub fn load(path: &Path) -> Result<Scenario, BadFunctions> {
+/// [`FunctionsFileError`].
+pub fn load(path: &Path) -> Result<Scenario, FunctionsFileError> {
     let shown = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&shown, &text),
-        Err(error) => Err(BadFunctions::Unreadable { path: shown, error }),
+        Err(error) => Err(FunctionsFileError::Unreadable { path: shown, error }),
     }
 }
 
-/// The scenario that `text` describes; `path` is for the message.
+/// Parses a scenario. `path` is for messages.
 ///
 /// # Errors
-/// [`BadFunctions::Malformed`].
-pub fn parse(path: &str, text: &str) -> Result<Scenario, BadFunctions> {
-    let malformed = |place: Option<Location>, message: String| BadFunctions::Malformed {
+/// [`FunctionsFileError::Malformed`].
+pub fn parse(path: &str, text: &str) -> Result<Scenario, FunctionsFileError> {
+    let malformed = |location: Option<Location>, message: String| FunctionsFileError::Malformed {
         path: path.to_owned(),
-        line: place.map_or(1, |place| place.line()),
-        column: place.map_or(1, |place| place.column()),
+        line: location.map_or(1, |location| location.line()),
+        column: location.map_or(1, |location| location.column()),
         message,
     };
     let file: wire::File = serde_yaml::from_str(text).map_err(|error| {
@@ -85,7 +85,7 @@ pub fn parse(path: &str, text: &str) -> Result<Scenario, BadFunctions> {
             DefaultMessageFormatter.format_message(error.without_snippet()).into_owned(),
         )
     })?;
-    file.resolve().map_err(|(place, message)| malformed(place, message))
+    file.resolve().map_err(|(location, message)| malformed(location, message))
 }
 
 #[cfg(test)]

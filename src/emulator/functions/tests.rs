@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, FaultKind, When};
-use super::super::profile::{Handler, Hold, Ids, LogFormat, Preset, Profile, Span};
+use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Preset, Profile, Span};
 use super::*;
 
-fn mistake(text: &str) -> String {
+fn error(text: &str) -> String {
     parse("functions.yaml", text).unwrap_err().to_string()
 }
 
 #[test]
-fn every_word_means_something() {
+fn every_key_is_read() {
     let scenario = parse(
         "functions.yaml",
         r#"
@@ -69,7 +69,7 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
     assert_eq!(flaky.init, Span::between(Duration::from_secs(3), Duration::from_secs(4)));
     assert_eq!((flaky.memory_mb, flaky.fetch), (2048, Span::millis(1500)));
     assert_eq!((flaky.handler, flaky.log), (Handler::Only(Preset::OpenNext), LogFormat::Json));
-    assert_eq!(flaky.hold, Hold::Fixed(Duration::from_millis(40)));
+    assert_eq!(flaky.hold, HoldBehavior::Fixed(Duration::from_millis(40)));
     assert_eq!(flaky.extension, Span::between(Duration::from_millis(20), Duration::from_millis(30)));
     assert_eq!((flaky.ids, flaky.at_once.get()), (Ids::Invocations, 10));
     assert_eq!(flaky.faults[4], Fault::every(5, FaultKind::ForeignReport));
@@ -91,17 +91,17 @@ fn without_a_default_other_functions_do_not_exist() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
-    insta::assert_snapshot!(mistake("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
-    insta::assert_snapshot!(mistake("functions:\n  a:\n    profile: pyhton"), @"functions.yaml:3:14: no profile `pyhton` (there are: python, node, rust, java, java-snapstart, container-image, model-download, model-serving)");
-    insta::assert_snapshot!(mistake("functions:\n  a:\n    init: 5 parsecs"), @"functions.yaml:3:11: `5 parsecs` is not a duration such as 250ms, 1.5s, 5m or 2h");
-    insta::assert_snapshot!(mistake("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` needs `by`, a duration");
-    insta::assert_snapshot!(mistake("functions:\n  a:\n    handler: nobody"), @"functions.yaml:3:14: `nobody` is not a handler: any, none, warmd, serverless-plugin-warmup, lambda-warmer, lambda-warmer-py, opennext, bref, vapor or thundra");
-    insta::assert_snapshot!(mistake("speed: 0"), @"functions.yaml:1:8: speed is 0; it must be above 0");
+fn errors_have_a_location() {
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
+    insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
+    insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");
+    insta::assert_snapshot!(error("functions:\n  a:\n    handler: nobody"), @r#"functions.yaml:3:14: expected any, none, warmd, serverless-plugin-warmup, lambda-warmer, lambda-warmer-py, opennext, bref, vapor or thundra, found "nobody""#);
+    insta::assert_snapshot!(error("speed: 0"), @"functions.yaml:1:8: expected a speed above 0, found 0");
 }
 
 #[test]
-fn contradictions_are_refused() {
+fn invalid_values_are_refused() {
     for text in [
         "functions: { a: { memory: 64 } }",
         "functions: { a: { init: 4s..3s } }",

@@ -1,4 +1,4 @@
-//! The functions file as it is written, and what it means.
+//! The wire types of the functions file, and their conversion to a scenario.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -7,15 +7,15 @@ use serde::Deserialize;
 use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
-use super::super::profile::{
-    Account, Handler, Hold, Ids, LogFormat, Network, Operation, Package, Profile, Scenario, Span,
-};
-use super::words::{Aliased, Megabytes, Time};
+use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span};
+use super::super::scenario::{Account, Operation, Scenario};
+use super::scalars::{Aliases, DurationText, MemorySize};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    account: Option<AccountEntry>,
+    #[serde(default)]
+    account: Account,
     seed: Option<u64>,
     speed: Option<Spanned<f64>>,
     max_concurrent_streams: Option<u32>,
@@ -32,197 +32,129 @@ pub(super) struct File {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AccountEntry {
-    id: Option<String>,
-    concurrency: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Faults {
     faults: Vec<Fault>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProfileEntry {
-    profile: Option<Spanned<String>>,
-    memory: Option<Megabytes>,
-    package: Option<PackageName>,
-    fetch: Option<Span>,
-    init: Option<Span>,
-    init_limit: Option<Time>,
-    restore: Option<Span>,
-    duration: Option<Span>,
-    ping: Option<Span>,
-    handler: Option<Handler>,
-    hold: Option<Hold>,
-    extension: Option<Span>,
-    ids: Option<Ids>,
-    at_once: Option<NonZeroU32>,
-    timeout: Option<Time>,
-    idle_life: Option<Span>,
-    recycle_after: Option<Span>,
-    code_life: Option<Time>,
-    network: Option<NetworkEntry>,
-    reserved: Option<u32>,
-    provisioned: Option<u32>,
-    aliases: Option<BTreeMap<String, Aliased>>,
-    log: Option<LogFormat>,
-    xray: Option<bool>,
-    chatter: Option<usize>,
-    faults: Option<Vec<Fault>>,
-    configuration: Option<serde_json::Map<String, serde_json::Value>>,
+/// Defines `ProfileEntry` with optional keys, each with its type and the field of [`Profile`] that it replaces.
+macro_rules! profile_entry {
+    ($($key:ident: $kind:ty => $field:ident,)*) => {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct ProfileEntry {
+            profile: Option<Spanned<String>>,
+            $($key: Option<$kind>,)*
+        }
+
+        impl ProfileEntry {
+            /// Replaces the fields of `profile` for which the entry has a key.
+            fn apply(self, profile: &mut Profile) {
+                $(if let Some(value) = self.$key {
+                    profile.$field = value.into();
+                })*
+            }
+        }
+    };
+}
+
+profile_entry! {
+    memory: MemorySize => memory_mb,
+    package: Package => package,
+    fetch: Span => fetch,
+    init: Span => init,
+    init_limit: DurationText => init_limit,
+    restore: Span => restore,
+    duration: Span => duration,
+    ping: Span => ping,
+    handler: Handler => handler,
+    hold: HoldBehavior => hold,
+    extension: Span => extension,
+    ids: Ids => ids,
+    at_once: NonZeroU32 => at_once,
+    timeout: DurationText => timeout,
+    idle_life: Span => idle_life,
+    recycle_after: Span => recycle_after,
+    code_life: DurationText => code_life,
+    network: NetworkEntry => network,
+    reserved: u32 => reserved,
+    provisioned: u32 => provisioned,
+    aliases: Aliases => aliases,
+    log: LogFormat => log,
+    xray: bool => xray,
+    chatter: usize => chatter,
+    faults: Vec<Fault> => faults,
+    configuration: serde_json::Map<String, serde_json::Value> => configuration,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkEntry {
-    median: Time,
+    median: DurationText,
     #[serde(default)]
     sigma: f64,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum PackageName {
-    Zip,
-    Image,
+impl From<NetworkEntry> for Network {
+    fn from(entry: NetworkEntry) -> Self {
+        Self { median: entry.median.into(), sigma: entry.sigma }
+    }
 }
 
-/// Where something is wrong, and what.
-pub(super) type Mistake = (Option<Location>, String);
+/// The location and the message of an error.
+pub(super) type InvalidValue = (Option<Location>, String);
 
 impl File {
-    /// The scenario; an error says where something is wrong, and what.
-    pub(super) fn resolve(self) -> Result<Scenario, Mistake> {
-        let Self {
-            account,
-            seed,
-            speed,
-            max_concurrent_streams,
-            default,
-            profiles,
-            functions,
-            denied,
-            metrics,
-            events,
-        } = self;
-        let plain = Scenario::default();
-        let own: BTreeMap<String, Profile> = profiles
-            .into_iter()
-            .map(|(name, entry)| Ok((name, entry.resolve(&BTreeMap::new())?)))
-            .collect::<Result<_, Mistake>>()?;
-        let functions = functions
-            .into_iter()
-            .map(|(name, entry)| Ok((name, entry.resolve(&own)?)))
-            .collect::<Result<_, Mistake>>()?;
-        let speed = match speed {
-            None => plain.speed,
+    /// Converts the file to a scenario.
+    pub(super) fn resolve(self) -> Result<Scenario, InvalidValue> {
+        let defaults = Scenario::default();
+        let defined = resolve_all(self.profiles, &BTreeMap::new())?;
+        let speed = match self.speed {
+            None => defaults.speed,
             Some(given) if given.value.is_finite() && given.value > 0.0 => given.value,
             Some(given) => {
-                let message = format!("speed is {}; it must be above 0", given.value);
+                let message = format!("expected a speed above 0, found {}", given.value);
                 return Err((Some(given.referenced), message));
             }
         };
-        let AccountEntry { id, concurrency } =
-            account.unwrap_or(AccountEntry { id: None, concurrency: None });
         Ok(Scenario {
-            account: Account {
-                id: id.unwrap_or(plain.account.id),
-                concurrency: concurrency.unwrap_or(plain.account.concurrency),
-            },
-            default: default.map(|entry| entry.resolve(&own)).transpose()?,
-            functions,
-            denied,
-            metrics: metrics.map_or(Vec::new(), |metrics| metrics.faults),
-            events: events.map_or(Vec::new(), |events| events.faults),
-            seed: seed.unwrap_or(plain.seed),
+            account: self.account,
+            default: self.default.map(|entry| entry.resolve(&defined)).transpose()?,
+            functions: resolve_all(self.functions, &defined)?,
+            denied: self.denied,
+            metrics: self.metrics.map_or(Vec::new(), |metrics| metrics.faults),
+            events: self.events.map_or(Vec::new(), |events| events.faults),
+            seed: self.seed.unwrap_or(defaults.seed),
             speed,
-            max_concurrent_streams: max_concurrent_streams.unwrap_or(plain.max_concurrent_streams),
-            remembered: plain.remembered,
+            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(defaults.max_concurrent_streams),
+            remembered: defaults.remembered,
         })
     }
 }
 
+fn resolve_all(
+    entries: BTreeMap<String, ProfileEntry>,
+    defined: &BTreeMap<String, Profile>,
+) -> Result<BTreeMap<String, Profile>, InvalidValue> {
+    entries.into_iter().map(|(name, entry)| Ok((name, entry.resolve(defined)?))).collect()
+}
+
 impl ProfileEntry {
-    /// The profile named, or the built-in default, with this entry's words over it.
-    fn resolve(self, own: &BTreeMap<String, Profile>) -> Result<Profile, Mistake> {
-        let Self {
-            profile,
-            memory,
-            package,
-            fetch,
-            init,
-            init_limit,
-            restore,
-            duration,
-            ping,
-            handler,
-            hold,
-            extension,
-            ids,
-            at_once,
-            timeout,
-            idle_life,
-            recycle_after,
-            code_life,
-            network,
-            reserved,
-            provisioned,
-            aliases,
-            log,
-            xray,
-            chatter,
-            faults,
-            configuration,
-        } = self;
-        let base = match profile {
+    /// Overrides the named profile, or the default one, with the values of this entry.
+    fn resolve(mut self, defined: &BTreeMap<String, Profile>) -> Result<Profile, InvalidValue> {
+        let mut profile = match self.profile.take() {
             None => Profile::default(),
-            Some(named) => match own.get(&named.value).cloned().or_else(|| Profile::built_in(&named.value)) {
-                Some(profile) => profile,
-                None => {
-                    let known: Vec<&str> = own.keys().map(String::as_str).chain(Profile::BUILT_IN).collect();
-                    let message = format!("no profile `{}` (there are: {})", named.value, known.join(", "));
-                    return Err((Some(named.referenced), message));
-                }
-            },
+            Some(name) => {
+                let found = defined.get(&name.value).cloned().or_else(|| Profile::built_in(&name.value));
+                found.ok_or_else(|| {
+                    let mut known: Vec<&str> = defined.keys().map(String::as_str).collect();
+                    known.extend(Profile::built_in_names().map(|name| -> &str { name }));
+                    let message =
+                        format!("unknown profile \"{}\"; known profiles: {}", name.value, known.join(", "));
+                    (Some(name.referenced), message)
+                })?
+            }
         };
-        let aliases = aliases
-            .map(|aliases| aliases.into_iter().map(|(name, Aliased(routes))| (name, routes)).collect());
-        Ok(Profile {
-            memory_mb: memory.map_or(base.memory_mb, |Megabytes(memory)| memory),
-            package: package.map_or(base.package, |package| match package {
-                PackageName::Zip => Package::Zip,
-                PackageName::Image => Package::Image,
-            }),
-            fetch: fetch.unwrap_or(base.fetch),
-            init: init.unwrap_or(base.init),
-            init_limit: init_limit.map(|Time(limit)| limit).or(base.init_limit),
-            restore: restore.or(base.restore),
-            duration: duration.unwrap_or(base.duration),
-            ping: ping.unwrap_or(base.ping),
-            handler: handler.unwrap_or(base.handler),
-            hold: hold.unwrap_or(base.hold),
-            extension: extension.unwrap_or(base.extension),
-            ids: ids.unwrap_or(base.ids),
-            at_once: at_once.unwrap_or(base.at_once),
-            timeout: timeout.map_or(base.timeout, |Time(timeout)| timeout),
-            idle_life: idle_life.unwrap_or(base.idle_life),
-            recycle_after: recycle_after.unwrap_or(base.recycle_after),
-            code_life: code_life.map_or(base.code_life, |Time(life)| life),
-            network: network.map_or(base.network, |NetworkEntry { median: Time(median), sigma }| Network {
-                median,
-                sigma,
-            }),
-            reserved: reserved.or(base.reserved),
-            provisioned: provisioned.or(base.provisioned),
-            aliases: aliases.unwrap_or(base.aliases),
-            log: log.unwrap_or(base.log),
-            xray: xray.unwrap_or(base.xray),
-            chatter: chatter.unwrap_or(base.chatter),
-            faults: faults.unwrap_or(base.faults),
-            configuration: configuration.unwrap_or(base.configuration),
-        })
+        self.apply(&mut profile);
+        Ok(profile)
     }
 }

@@ -1,10 +1,8 @@
-//! Whatever Lambda, or somebody in its place, answers: no panic, no more environments than pings, and a report of the
-//! round that can be costed.
+//! Any answers of Lambda, or of another server, cause no panic and report no more environments than pings.
 //!
-//! An input is one or more answers, parted by lines of `%%`. An answer is a line with the HTTP status (`timeout` and
-//! `broken` stand for answers that never came), header lines, an empty line and the body. The log of the header `log`
-//! is encoded as Lambda does it, with `\t` and `\n` in it for tabs and line feeds: an input is text, and base64 is not
-//! what is fuzzed.
+//! An input is one or more answers, separated by lines of `%%`. An answer is a line with the HTTP status (`timeout` and
+//! `broken` are answers that never arrived), header lines, an empty line and the body. The header `log` is encoded in
+//! base64 like Lambda's log tail, after `\t` and `\n` in it are replaced by tabs and line feeds: base64 is not fuzzed.
 
 #![no_main]
 
@@ -19,8 +17,8 @@ use warmd_fuzz::answer::parse;
 use warmd_fuzz::domain::protocol::Protocol;
 use warmd_fuzz::domain::round::{Answer, Attempt, RawInvocation, Known, RoundReport, classify};
 
-/// Far more answers than a counter-example needs.
-const MOST_ANSWERS: usize = 64;
+/// The most answers of an input.
+const MAX_ANSWERS: usize = 64;
 
 fn answer(text: &str) -> Answer {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
@@ -51,10 +49,10 @@ fn answer(text: &str) -> Answer {
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
-    let answers: Vec<Answer> = text.split("\n%%\n").take(MOST_ANSWERS).map(answer).collect();
+    let answers: Vec<Answer> = text.split("\n%%\n").take(MAX_ANSWERS).map(answer).collect();
     for protocol in Protocol::NAMES.iter().filter_map(|name| Protocol::parse(name)) {
         let pings = answers.iter().cloned().enumerate().map(|(index, answer)| {
-            // Some answers come after the others were sent and some before, so that runs overlap or do not.
+            // Some answers arrive before later pings are sent, so that some runs overlap and others do not.
             let sent = Duration::from_micros(index as u64 * 150);
             let received = sent + Duration::from_millis(1 + (index as u64 % 5) * 40);
             classify(&protocol, RawInvocation { sent, received, answer })

@@ -1,4 +1,4 @@
-//! Whatever stands in a configuration file: no panic, no hang, no more than 256 MB.
+//! Any configuration file causes no panic, no hang, and at most 256 MB of memory.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use warmd_fuzz::config::{SourceFile, resolve};
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data).into_owned();
-    // Calendars get the same text, so that the readers of their files are reached too.
+    // Calendars get the same text, so that the parsers of their files are fuzzed too.
     let attached = text.clone();
     let file = SourceFile { path: "fleet.yaml".to_owned(), text };
     match resolve(vec![file], &mut |_| Ok(attached.clone()), None) {

@@ -1,4 +1,4 @@
-//! Whatever event arrives: no panic, a reason when it is refused, and a shard that reads the same when written again.
+//! Any event causes no panic. A refusal has a reason, and a shard is the same after writing and parsing it.
 
 #![no_main]
 

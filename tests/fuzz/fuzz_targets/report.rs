@@ -1,4 +1,4 @@
-//! Whatever a function prints before its REPORT line: no panic, and durations that are numbers.
+//! Any log before a REPORT line causes no panic, and the durations are numbers.
 
 #![no_main]
 

@@ -1,7 +1,6 @@
-//! Whatever a state document holds: no panic and no overflow in what is read from it, and it reads the same when
-//! written again.
+//! Any state document causes no panic and no overflow, and is the same after writing and parsing it.
 //!
-//! The same bytes are taken for every kind of document; most fit one of them only.
+//! The same bytes are parsed as every kind of document. Most inputs fit only one.
 
 #![no_main]
 
@@ -17,7 +16,7 @@ use warmd_fuzz::domain::handed_out::HandedOut;
 use warmd_fuzz::domain::records::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
-/// One function that may be asked for and one that may not, under the names that the corpus uses.
+/// A function that accepts requests and one that does not, with the names of the corpus.
 const FLEET: &str = r#"
 version: 1
 defaults: { region: eu-west-2, timezone: Europe/London, interval: 5m }
@@ -40,14 +39,14 @@ fn fleet() -> &'static Fleet {
     })
 }
 
-/// The document, when the bytes are one of that kind.
+/// Parses the document, if the bytes are one of that kind.
 fn document<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<T> {
     let document: T = serde_json::from_slice(data).ok()?;
     rewritten(&document);
     Some(document)
 }
 
-/// What can be read can be written and read again.
+/// Checks that a document is the same after writing and parsing it.
 fn rewritten<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(document: &T) {
     let written = serde_json::to_vec(document).expect("a document is written");
     let again: T = serde_json::from_slice(&written).expect("a written document is read");

@@ -1,37 +1,54 @@
-//! The words of a functions file: durations, spans, sizes, versions, holds, handlers.
+//! The scalar values of a functions file: durations, spans, sizes, versions, holds, handlers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use super::super::profile::{Handler, Hold, Preset, Route, Span};
+use super::super::profile::{Handler, HoldBehavior, Preset, Route, Span};
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Time(pub Duration);
+pub(super) struct DurationText(pub Duration);
 
-fn time(text: &str) -> Result<Duration, String> {
+fn expected(what: &str, found: impl fmt::Display) -> String {
+    format!("expected {what}, found \"{found}\"")
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let scale = match unit {
         "ms" => 0.001,
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("`{text}` is not a duration such as 250ms, 1.5s, 5m or 2h")),
+        _ => return Err(expected("a duration such as 250ms, 1.5s, 5m or 2h", text)),
     };
     let number: Option<f64> = text.strip_suffix(unit).and_then(|number| number.parse().ok());
-    // Whole microseconds: 0.1 s must not become 100.000001 ms.
+    // Rounded to whole microseconds, so that 0.1s does not become 100.000001 ms.
     let micros = number.map(|number| (number * scale * 1e6).round()).filter(|micros| *micros <= 1e15);
     micros
         .map(|micros| Duration::from_micros(micros as u64))
-        .ok_or_else(|| format!("`{text}` is not a duration such as 250ms, 1.5s, 5m or 2h"))
+        .ok_or_else(|| expected("a duration such as 250ms, 1.5s, 5m or 2h", text))
 }
 
-impl<'de> Deserialize<'de> for Time {
+impl From<DurationText> for Duration {
+    fn from(DurationText(duration): DurationText) -> Self {
+        duration
+    }
+}
+
+impl From<DurationText> for Option<Duration> {
+    fn from(DurationText(duration): DurationText) -> Self {
+        Some(duration)
+    }
+}
+
+impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        time(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+        duration(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -41,11 +58,11 @@ impl<'de> Deserialize<'de> for Span {
         let text = String::deserialize(deserializer)?;
         let (least, most) = text.split_once("..").unwrap_or((&text, &text));
         let span = Self {
-            least: time(least).map_err(D::Error::custom)?,
-            most: time(most).map_err(D::Error::custom)?,
+            least: duration(least).map_err(D::Error::custom)?,
+            most: duration(most).map_err(D::Error::custom)?,
         };
         if span.most < span.least {
-            return Err(D::Error::custom(format!("`{text}` ends before it begins")));
+            return Err(D::Error::custom(expected("a range that begins with its shorter duration", text)));
         }
         Ok(span)
     }
@@ -53,69 +70,86 @@ impl<'de> Deserialize<'de> for Span {
 
 /// Memory: a number of MB, with or without `MB`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Megabytes(pub u32);
+pub(super) struct MemorySize(u32);
 
-impl<'de> Deserialize<'de> for Megabytes {
+impl From<MemorySize> for u32 {
+    fn from(MemorySize(megabytes): MemorySize) -> Self {
+        megabytes
+    }
+}
+
+impl<'de> Deserialize<'de> for MemorySize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_any(Word)?;
+        let text = deserializer.deserialize_any(ScalarText)?;
         let number = text.strip_suffix("MB").unwrap_or(&text).trim();
         match number.parse() {
             // Lambda's range.
             Ok(memory) if (128..=10_240).contains(&memory) => Ok(Self(memory)),
-            _ => Err(D::Error::custom(format!("`{text}` is not a memory size from 128MB to 10240MB"))),
+            _ => Err(D::Error::custom(expected("a memory size from 128MB to 10240MB", text))),
         }
     }
 }
 
-/// A version, or versions and their weights.
-#[derive(Debug)]
-pub(super) struct Aliased(pub Vec<Route>);
+/// The aliases of a function.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Aliases(BTreeMap<String, AliasRoutes>);
 
-impl<'de> Deserialize<'de> for Aliased {
+impl From<Aliases> for BTreeMap<String, Vec<Route>> {
+    fn from(Aliases(aliases): Aliases) -> Self {
+        aliases.into_iter().map(|(name, AliasRoutes(routes))| (name, routes)).collect()
+    }
+}
+
+/// A version, or versions with weights.
+#[derive(Debug)]
+struct AliasRoutes(Vec<Route>);
+
+impl<'de> Deserialize<'de> for AliasRoutes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Aliased;
+            type Value = AliasRoutes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a version number, or version numbers with weights such as { 7: 0.9, 8: 0.1 }")
             }
 
-            fn visit_u64<E: Error>(self, version: u64) -> Result<Aliased, E> {
+            fn visit_u64<E: Error>(self, version: u64) -> Result<AliasRoutes, E> {
                 self.visit_str(&version.to_string())
             }
 
-            fn visit_i64<E: Error>(self, version: i64) -> Result<Aliased, E> {
+            fn visit_i64<E: Error>(self, version: i64) -> Result<AliasRoutes, E> {
                 self.visit_str(&version.to_string())
             }
 
-            fn visit_str<E: Error>(self, version: &str) -> Result<Aliased, E> {
-                Ok(Aliased(vec![Route { version: version.to_owned(), weight: 1.0 }]))
+            fn visit_str<E: Error>(self, version: &str) -> Result<AliasRoutes, E> {
+                Ok(AliasRoutes(vec![Route { version: version.to_owned(), weight: 1.0 }]))
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Aliased, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<AliasRoutes, A::Error> {
                 let mut routes = Vec::new();
                 while let Some((version, weight)) = map.next_entry::<String, f64>()? {
                     if !(weight.is_finite() && weight >= 0.0) {
-                        return Err(A::Error::custom(format!("{weight} is not a weight")));
+                        return Err(A::Error::custom(expected("a weight of at least 0", weight)));
                     }
                     routes.push(Route { version, weight });
                 }
-                Ok(Aliased(routes))
+                Ok(AliasRoutes(routes))
             }
         }
         deserializer.deserialize_any(Either)
     }
 }
 
-/// A scalar as text, whether it looks like a number or not.
-struct Word;
+/// A scalar as text, also when it is a number.
+struct ScalarText;
 
-impl Visitor<'_> for Word {
+impl Visitor<'_> for ScalarText {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a word or a number")
+        f.write_str("a text or a number")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
@@ -131,15 +165,15 @@ impl Visitor<'_> for Word {
     }
 }
 
-impl<'de> Deserialize<'de> for Hold {
+impl<'de> Deserialize<'de> for HoldBehavior {
     /// `as-asked`, `ignored` or a duration.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
-            "as-asked" => Ok(Self::AsAsked),
+            "as-asked" => Ok(Self::AsRequested),
             "ignored" => Ok(Self::Ignored),
-            other => time(other).map(Self::Fixed).map_err(|_| {
-                D::Error::custom(format!("`{other}` is not a hold: as-asked, ignored or a duration"))
-            }),
+            other => duration(other)
+                .map(Self::Fixed)
+                .map_err(|_| D::Error::custom(expected("as-asked, ignored or a duration", other))),
         }
     }
 }
@@ -155,10 +189,9 @@ impl<'de> Deserialize<'de> for Handler {
                 let preset: Result<Preset, serde::de::value::Error> =
                     Preset::deserialize(serde::de::value::StrDeserializer::new(other));
                 preset.map(Self::Only).map_err(|_| {
-                    D::Error::custom(format!(
-                        "`{other}` is not a handler: any, none, warmd, serverless-plugin-warmup, lambda-warmer, \
-                         lambda-warmer-py, opennext, bref, vapor or thundra"
-                    ))
+                    let known = "any, none, warmd, serverless-plugin-warmup, lambda-warmer, lambda-warmer-py, \
+                                 opennext, bref, vapor or thundra";
+                    D::Error::custom(expected(known, other))
                 })
             }
         }

@@ -1,32 +1,32 @@
-//! Chance, seeded: the same scenario, asked in the same order, gives the same run.
+//! Seeded randomness: the same scenario with the same order of requests gives the same run.
 
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::profile::{Network, Span};
+use super::span::{Network, Span};
 
-/// A seeded source of chance.
+/// A seeded random generator.
 #[derive(Debug)]
-pub(super) struct Chance(StdRng);
+pub(super) struct SeededRng(StdRng);
 
-impl Chance {
-    /// A source of its own for `name`, so that the functions do not disturb each other's draws.
-    pub(super) fn of(seed: u64, name: &str) -> Self {
-        // FNV-1a: std's hasher is seeded anew in each process.
+impl SeededRng {
+    /// Creates a generator for `name`, so that functions do not change each other's samples.
+    pub(super) fn new(seed: u64, name: &str) -> Self {
+        // FNV-1a: the hasher of std has another seed in each process.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
         });
         Self(StdRng::seed_from_u64(seed ^ hash))
     }
 
-    /// Uniform in [0, 1).
+    /// Samples a number in [0, 1).
     pub(super) fn uniform(&mut self) -> f64 {
         self.0.random()
     }
 
-    /// A version 4 UUID.
+    /// Generates a version 4 UUID.
     pub(super) fn uuid(&mut self) -> String {
         let random: u128 = self.0.random();
         let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
@@ -34,7 +34,7 @@ impl Chance {
         format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{:012x}", bits & 0xffff_ffff_ffff)
     }
 
-    /// A duration within the span, uniform, in whole microseconds.
+    /// Samples a duration within the span, uniform, in whole microseconds.
     pub(super) fn within(&mut self, span: Span) -> Duration {
         let Span { least, most } = span;
         if most <= least {
@@ -44,8 +44,8 @@ impl Chance {
         least + Duration::from_micros(micros as u64)
     }
 
-    /// One way over the network: lognormal, at most an hour.
-    pub(super) fn trip(&mut self, network: Network) -> Duration {
+    /// Samples a one-way network delay: lognormal, at most an hour.
+    pub(super) fn network_delay(&mut self, network: Network) -> Duration {
         if network.median.is_zero() {
             return Duration::ZERO;
         }
@@ -62,34 +62,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_and_name_draw_the_same_and_another_name_does_not() {
-        let draw = |seed, name| Chance::of(seed, name).uniform();
-        assert_eq!(draw(1, "a"), draw(1, "a"));
-        assert_ne!(draw(1, "a"), draw(1, "b"));
-        assert_ne!(draw(1, "a"), draw(2, "a"));
+    fn samples_depend_on_seed_and_name() {
+        let sample = |seed, name| SeededRng::new(seed, name).uniform();
+        assert_eq!(sample(1, "a"), sample(1, "a"));
+        assert_ne!(sample(1, "a"), sample(1, "b"));
+        assert_ne!(sample(1, "a"), sample(2, "a"));
     }
 
     #[test]
-    fn trips_have_the_median_and_the_spread_asked_for() {
+    fn network_delays_have_the_configured_median_and_spread() {
         let network = Network { median: Duration::from_millis(15), sigma: 0.6 };
-        let mut chance = Chance::of(7, "network");
-        let mut trips: Vec<f64> = (0..20_001).map(|_| chance.trip(network).as_secs_f64() * 1e3).collect();
-        trips.sort_by(f64::total_cmp);
-        assert!((trips[10_000] - 15.0).abs() < 0.4, "median {}", trips[10_000]);
+        let mut rng = SeededRng::new(7, "network");
+        let mut delays: Vec<f64> =
+            (0..20_001).map(|_| rng.network_delay(network).as_secs_f64() * 1e3).collect();
+        delays.sort_by(f64::total_cmp);
+        assert!((delays[10_000] - 15.0).abs() < 0.4, "median {}", delays[10_000]);
         // The 84.13th percentile of a lognormal lies one sigma up: 15 * e^0.6 = 27.3 ms.
-        assert!((trips[16_827] - 27.3).abs() < 1.0, "{}", trips[16_827]);
+        assert!((delays[16_827] - 27.3).abs() < 1.0, "{}", delays[16_827]);
     }
 
     #[test]
-    fn spans_are_kept_and_ids_look_like_uuids() {
-        let mut chance = Chance::of(7, "span");
+    fn samples_stay_within_the_span_and_ids_are_uuids() {
+        let mut rng = SeededRng::new(7, "span");
         let span = Span { least: Duration::from_secs(6), most: Duration::from_secs(7) };
-        let draws: Vec<Duration> = (0..100).map(|_| chance.within(span)).collect();
-        assert!(draws.iter().all(|d| (span.least..span.most).contains(d)));
-        assert!(draws.iter().max() > draws.iter().min());
-        let id = chance.uuid();
+        let samples: Vec<Duration> = (0..100).map(|_| rng.within(span)).collect();
+        assert!(samples.iter().all(|d| (span.least..span.most).contains(d)));
+        assert!(samples.iter().max() > samples.iter().min());
+        let id = rng.uuid();
         assert_eq!(id.len(), 36);
         assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert_ne!(id, chance.uuid());
+        assert_ne!(id, rng.uuid());
     }
 }
