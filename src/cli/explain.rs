@@ -1,4 +1,4 @@
-//! `warmd explain`: why a target is what it is.
+//! `warmd explain`: the desired number of a target at a minute.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,6 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
-use super::plan::text;
 use super::render::{self, Style};
 use super::select;
 use super::status::PauseObject;
@@ -23,10 +22,11 @@ use crate::engine::ports::Clock;
 struct ExplainObject<'e> {
     function: &'e str,
     region: Region,
-    at: String,
+    at: Minute,
     local: String,
     zone: &'static str,
-    target: u32,
+    #[serde(rename = "target")]
+    desired: u32,
     due: bool,
     windows: Vec<WindowObject<'e>>,
     next_change: Option<ChangeObject>,
@@ -40,19 +40,21 @@ struct WindowObject<'e> {
     state: &'static str,
     opens: Option<String>,
     closes: Option<String>,
-    target: u32,
+    #[serde(rename = "target")]
+    desired: u32,
 }
 
 #[derive(Serialize)]
 struct ChangeObject {
-    at: String,
-    target: u32,
+    at: Minute,
+    #[serde(rename = "target")]
+    desired: u32,
 }
 
 /// Prints the explanation.
 ///
 /// # Errors
-/// A refused configuration, an unknown function, or a region that is not said.
+/// An invalid configuration, an unknown function, or an ambiguous region.
 pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default())?;
     let at = args.at.unwrap_or_else(|| SystemClock.now());
@@ -66,7 +68,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         let paused = pause.map(PauseObject::new);
         print_json(&ExplainObject { paused, ..object(target, minute, &explanation) })?;
     } else {
-        // First: whatever the schedule says, nothing is sent.
+        // A pause overrides the schedule.
         if let Some(pause) = pause {
             print(&format!("{} ({}) is {pause}\n", target.label, target.region()))?;
         }
@@ -76,15 +78,15 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
 }
 
 fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'_>) -> ExplainObject<'e> {
-    let zone = render::plan::own_zone(target);
+    let zone = render::plan::first_zone(target);
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     ExplainObject {
         function: &target.label,
         region: target.region(),
-        at: text(minute),
+        at: minute,
         local: minute.instant().with_timezone(&zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
         zone: zone.name(),
-        target: explanation.target,
+        desired: explanation.desired,
         due: explanation.due.is_some(),
         windows: explanation
             .windows
@@ -94,10 +96,10 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
                 state: view.state.as_str(),
                 opens: view.opens.map(instant),
                 closes: view.closes.map(instant),
-                target: view.target,
+                desired: view.desired,
             })
             .collect(),
-        next_change: explanation.next_change.map(|(at, target)| ChangeObject { at: text(at), target }),
+        next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
         paused: None,
     }
 }

@@ -1,4 +1,4 @@
-//! `warmd price`: the price book, and bills from quantities.
+//! `warmd price`: the price book, and bills calculated from quantities.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use crate::domain::cost::calculator::{self, EgressUse, FreeTier, LambdaUse, ManagedUse, ProvisionedUse};
+use crate::domain::cost::calculator::{
+    self, EgressUsage, FreeTier, LambdaUsage, ManagedUsage, ProvisionedUsage,
+};
 use crate::domain::cost::{Bill, Figure, Item, PriceBook, Tier};
 use crate::domain::function::Region;
 use crate::engine::ports::Clock;
@@ -25,10 +27,10 @@ struct BookObject<'b> {
 #[derive(Serialize)]
 struct FigureObject<'b> {
     item: String,
-    /// Null for a figure that holds everywhere.
+    /// Null for a figure of all regions.
     region: Option<Region>,
     unit: &'static str,
-    /// Of the first tier.
+    /// The price of the first tier.
     price: Decimal,
     tiers: Vec<TierObject>,
     source: &'b str,
@@ -46,43 +48,43 @@ struct TierObject {
 /// Prints the price book or a bill.
 ///
 /// # Errors
-/// When a file of prices is refused.
+/// An invalid price file.
 pub fn price(args: &PriceArgs, style: Style) -> Result<Exit, Failure> {
-    let book = args.prices().over(PriceBook::embedded())?;
+    let prices = args.prices().over(PriceBook::embedded())?;
     let today = SystemClock.now().date_naive();
     let bill = match &args.command {
         PriceCommand::Book { region } => {
-            let figures = figures(&book, *region);
+            let figures = figures(&prices, *region);
             if args.json {
                 print_json(&object(&figures, today))?;
             } else {
-                print(&render::price::book(&figures, today, style))?;
+                print(&render::price::price_book(&figures, today, style))?;
             }
             return Ok(Exit::Success);
         }
-        PriceCommand::Lambda(used) => lambda(&book, used),
-        PriceCommand::Egress(used) => egress(&book, used),
-        PriceCommand::Managed(used) => managed(&book, used),
+        PriceCommand::Lambda(usage) => lambda(&prices, usage),
+        PriceCommand::Egress(usage) => egress(&prices, usage),
+        PriceCommand::Managed(usage) => managed(&prices, usage),
         PriceCommand::Ec2(Ec2Args { region, instance, count, hours }) => {
-            calculator::ec2(&book, *region, instance, *count, *hours)
+            calculator::ec2(&prices, *region, instance, *count, *hours)
         }
     };
     if args.json {
         print_json(&bill)?;
     } else {
-        print(&render::price::bill(&book, &bill, today, style))?;
+        print(&render::price::bill(&prices, &bill, today, style))?;
     }
     Ok(Exit::Success)
 }
 
-/// The figures of the book; with a region, those that hold there.
-pub fn figures(book: &PriceBook, region: Option<Region>) -> Vec<(&Item, Option<Region>, &Figure)> {
-    let holds = |item: &Item, figure: &Figure| match region {
-        // The region's own figure, not the one it takes the place of.
-        Some(region) => book.lookup(item, region).is_some_and(|found| std::ptr::eq(found, figure)),
+/// Returns the figures of the price book, or those that apply to a region.
+pub fn figures(prices: &PriceBook, region: Option<Region>) -> Vec<(&Item, Option<Region>, &Figure)> {
+    let applies = |item: &Item, figure: &Figure| match region {
+        // A figure of the region replaces that of all regions.
+        Some(region) => prices.lookup(item, region).is_some_and(|found| std::ptr::eq(found, figure)),
         None => true,
     };
-    book.iter().filter(|(item, _, figure)| holds(item, figure)).collect()
+    prices.iter().filter(|(item, _, figure)| applies(item, figure)).collect()
 }
 
 fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDate) -> BookObject<'b> {
@@ -104,7 +106,7 @@ fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDa
     BookObject { figures: figures.collect() }
 }
 
-fn lambda(book: &PriceBook, args: &LambdaArgs) -> Bill {
+fn lambda(prices: &PriceBook, args: &LambdaArgs) -> Bill {
     let LambdaArgs {
         region,
         arch,
@@ -121,13 +123,13 @@ fn lambda(book: &PriceBook, args: &LambdaArgs) -> Bill {
         snapstart_restores,
         tenant_environments,
     } = args;
-    let plain = LambdaUse::new(*arch, *memory);
-    let used = LambdaUse {
+    let plain = LambdaUsage::new(*arch, *memory);
+    let usage = LambdaUsage {
         requests: requests.unwrap_or(0),
         duration: duration.unwrap_or(Duration::ZERO),
         free_tier: if *free_tier { FreeTier::Used } else { FreeTier::Ignored },
         ephemeral_mb: ephemeral.unwrap_or(plain.ephemeral_mb),
-        provisioned: provisioned.map(|concurrency| ProvisionedUse {
+        provisioned: provisioned.map(|concurrency| ProvisionedUsage {
             concurrency,
             provisioned_for: provisioned_for.unwrap_or(Duration::ZERO),
             requests: provisioned_requests.unwrap_or(0),
@@ -138,12 +140,12 @@ fn lambda(book: &PriceBook, args: &LambdaArgs) -> Bill {
         tenant_environments: tenant_environments.unwrap_or(0),
         ..plain
     };
-    calculator::lambda(book, *region, &used)
+    calculator::lambda(prices, *region, &usage)
 }
 
-fn egress(book: &PriceBook, args: &EgressArgs) -> Bill {
+fn egress(prices: &PriceBook, args: &EgressArgs) -> Bill {
     let EgressArgs { region, size, route, free, hours, gets, puts } = args;
-    let used = EgressUse {
+    let usage = EgressUsage {
         route: *route,
         bytes: *size,
         free_bytes: free.unwrap_or(0),
@@ -151,11 +153,12 @@ fn egress(book: &PriceBook, args: &EgressArgs) -> Bill {
         gets: *gets,
         puts: *puts,
     };
-    calculator::egress(book, *region, &used)
+    calculator::egress(prices, *region, &usage)
 }
 
-fn managed(book: &PriceBook, args: &ManagedArgs) -> Bill {
+fn managed(prices: &PriceBook, args: &ManagedArgs) -> Bill {
     let ManagedArgs { region, instance, hours, requests, hourly } = args;
-    let used = ManagedUse { instance: instance.clone(), hours: *hours, requests: *requests, hourly: *hourly };
-    calculator::managed(book, *region, &used)
+    let usage =
+        ManagedUsage { instance: instance.clone(), hours: *hours, requests: *requests, hourly: *hourly };
+    calculator::managed(prices, *region, &usage)
 }

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::busy_interval::BusyInterval;
 use super::doubt::{Doubt, doubt};
-use super::run::Run;
 use super::{Attempt, Known, Outcome, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
@@ -40,8 +40,8 @@ pub fn skew(attempt: &Attempt) -> Option<Duration> {
     difference(midpoints().max()?, midpoints().min()?)
 }
 
-fn warm_runs(attempt: &Attempt) -> impl Iterator<Item = Run> {
-    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(Run::likely)
+fn warm_runs(attempt: &Attempt) -> impl Iterator<Item = BusyInterval> {
+    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(BusyInterval::likely)
 }
 
 fn difference(later: i64, earlier: i64) -> Option<Duration> {

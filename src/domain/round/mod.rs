@@ -4,6 +4,7 @@
 //! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
 //! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
 
+mod busy_interval;
 mod doubt;
 mod evidence;
 mod hold;
@@ -14,7 +15,6 @@ mod model;
 mod outcome;
 mod overlap;
 mod report;
-mod run;
 #[cfg(test)]
 mod wire_model;
 

@@ -1,6 +1,6 @@
 //! The number of runs that must have been going on at the same time: the core overlap and the work bound.
 
-use super::run::Run;
+use super::busy_interval::BusyInterval;
 
 /// The approximate number of (stretch, ping) pairs in the work bound. It limits the search to a few milliseconds.
 const WORK_BOUND_PAIRS: usize = 65_536;
@@ -9,7 +9,7 @@ const WORK_BOUND_PAIRS: usize = 65_536;
 const FEWEST_BEGINNINGS: usize = 8;
 
 /// The better of core overlap and work bound; the work bound is left out when it cannot beat what is `known`.
-pub(super) fn most_at_a_time(runs: &[Run], known: u32) -> u32 {
+pub(super) fn most_at_a_time(runs: &[BusyInterval], known: u32) -> u32 {
     let most = count(runs.len());
     if most == 0 {
         return 0;
@@ -21,7 +21,7 @@ pub(super) fn most_at_a_time(runs: &[Run], known: u32) -> u32 {
 
 /// The most cores that share an instant. Cold runs reach back to the beginning, unless they alone would make the
 /// number: that is the evidence of cold starts, and is to be called so.
-fn core_overlap(runs: &[Run]) -> u32 {
+fn core_overlap(runs: &[BusyInterval]) -> u32 {
     let new = count(runs.iter().filter(|run| run.is_new).count());
     if new > 0 {
         let with_new = most_at_once(
@@ -60,7 +60,7 @@ fn most_at_once(intervals: impl Iterator<Item = (i64, i64)>) -> u32 {
 /// work ÷ (b − a) is therefore largest where some ramp ends, and one sweep over sorted ramp ends tries every b worth
 /// trying. For a, every s and l is worth trying; above [`WORK_BOUND_PAIRS`] an even choice of them is tried.
 /// Whatever stretches are left out, each tried one gives a true lower bound.
-fn work_bound(runs: &[Run]) -> u32 {
+fn work_bound(runs: &[BusyInterval]) -> u32 {
     let mut beginnings: Vec<i64> = runs.iter().flat_map(|run| [run.sent, run.latest_start]).collect();
     beginnings.sort_unstable();
     beginnings.dedup();
@@ -118,18 +118,18 @@ mod tests {
     #[test]
     fn runs_that_no_two_need_overlap_have_no_cores_in_common() {
         let pings = (0..50).map(|_| ping(Outcome::Warm, 0.0, 60.0, 25.0));
-        let runs: Vec<Run> = pings.filter_map(|ping| Run::likely(&ping)).collect();
+        let runs: Vec<BusyInterval> = pings.filter_map(|ping| BusyInterval::likely(&ping)).collect();
         assert_eq!((core_overlap(&runs), work_bound(&runs)), (0, 21));
     }
 
     /// The least that a run can have done inside [a, b], from the definition.
-    fn least_inside(run: &Run, a: i64, b: i64) -> i64 {
+    fn least_inside(run: &BusyInterval, a: i64, b: i64) -> i64 {
         let inside = |start: i64| (b.min(start + run.busy) - a.max(start)).max(0);
         (0..=10).map(|i| inside(run.sent + (run.latest_start - run.sent) * i / 10)).min().unwrap_or(0)
     }
 
-    fn some_runs() -> impl Strategy<Value = Vec<Run>> {
-        let run = (0_i64..30, 0_i64..20, 1_i64..20).prop_map(|(sent, slack, busy)| Run {
+    fn some_runs() -> impl Strategy<Value = Vec<BusyInterval>> {
+        let run = (0_i64..30, 0_i64..20, 1_i64..20).prop_map(|(sent, slack, busy)| BusyInterval {
             sent,
             latest_start: sent + slack,
             earliest_end: sent + busy,

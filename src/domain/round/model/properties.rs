@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use super::super::{
     Attempt, Doubt, IdHistory, Ids, Known, MOST_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory,
-    overlap, run, skew, top_up,
+    busy_interval, overlap, skew, top_up,
 };
 use super::{Pool, Request, Reuse, Truth, attempt, cases, kept, ping, proven};
 use crate::domain::fleet::Hold;
@@ -414,7 +414,8 @@ fn an_extension_that_nobody_sees_proves_nothing_more() {
     let requests = [request(0, 1_000), request(0, 62_000), request(0, 2_000), request(0, 63_000)];
     let truth = Pool::with_idle(2).run(&requests, Reuse::Newest);
     assert_eq!(truth.reached.len(), 2);
-    let likely = truth.attempt.pings.iter().filter_map(run::Run::likely).collect::<Vec<_>>();
+    let likely =
+        truth.attempt.pings.iter().filter_map(busy_interval::BusyInterval::likely).collect::<Vec<_>>();
     assert!(overlap::most_at_a_time(&likely, 0) > 2, "as if the answer were the end");
     assert_eq!(proven(std::slice::from_ref(&truth.attempt)).environments, 2);
     // Asked to hold for 10 ms, and seen not to: the answers came too late to tell, the durations are those of no hold.

@@ -27,7 +27,7 @@ const BESIDES_HOLD_NS: i64 = 10_000_000;
 /// The answer need not be the end of the run: extensions work on after it, and REPORT's Duration includes that. So the
 /// latest start is not `received − busy` but `received` less what surely lay before the answer: see [`held`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct BusyInterval {
     /// The run began no earlier.
     pub sent: i64,
     /// The run began no later.
@@ -40,7 +40,7 @@ pub(super) struct Run {
     pub is_new: bool,
 }
 
-impl Run {
+impl BusyInterval {
     /// The run of a ping that is evidence and has a duration, of which `held` ns certainly lay before the answer.
     ///
     /// A duration that does not fit between request and answer is not used: an extension worked on after the answer, or
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_run_is_no_longer_than_what_surely_was() {
         let run = |received, duration, held| {
-            let run = Run::of(&ping(Outcome::Warm, 0.0, received, duration), held)?;
+            let run = BusyInterval::of(&ping(Outcome::Warm, 0.0, received, duration), held)?;
             Some((run.latest_start, run.earliest_end, run.busy))
         };
         let ms = 1_000_000;
