@@ -425,7 +425,7 @@ mod tests {
             @r"
         unknown placeholder `{{indx}}`, did you mean `{{index}}`?
         unknown placeholder `{{user}}`: expected one of index, concurrency, hold_ms, round
-        the key `{{round}}` contains a placeholder; only values may
+        the key `{{round}}` contains a placeholder, which only values may
         unclosed `{{` in `{{hold_ms`
         "
         );

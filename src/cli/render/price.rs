@@ -257,10 +257,10 @@ mod tests {
             puts: 0,
         };
         assert_snapshot!(bill(&prices, &egress(&prices, region, &used), today(), Style::default()), @r"
-          ITEM                                 QUANTITY  UNIT          PRICE     AMOUNT
+          ITEM                                  QUANTITY  UNIT          PRICE     AMOUNT
           S3 egress by internet, first 10 TiB     10,240  GiB          $0.114  $1,167.36
           S3 egress by internet, next 40 TiB         760  GiB          $0.098     $74.48
-          S3 GET requests                     1,000,000  request  $0.0000003      $0.30
+          S3 GET requests                      1,000,000  request  $0.0000003      $0.30
         total $1,242.14
         prices: Infracost's data transfer test, from the AWS price list, 2024-01-01 old
         prices: your own, no date

@@ -141,7 +141,7 @@ fn mistakes_in_prices() {
       = hint: `region: x` is the short form of `regions: [x]`
     ");
     assert_snapshot!(wrong(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
-    error: the tiers of `transfer.internet` must rise, only the last without an end, and no price below zero
+    error: the tiers of `transfer.internet` must have rising ends, the last tier no end, and no tier a negative price
      --> fleet.yaml:3:31
       |
     3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }

@@ -94,7 +94,7 @@ fn check<'t>(template: &'t Value, errors: &mut Vec<String>, found: &mut HashSet<
         Value::Object(fields) => {
             for (key, value) in fields {
                 if key.contains("{{") {
-                    errors.push(format!("the key `{key}` contains a placeholder; only values may"));
+                    errors.push(format!("the key `{key}` contains a placeholder, which only values may"));
                 }
                 check(value, errors, found);
             }

@@ -264,16 +264,16 @@ fn rejects_invalid_cron_expressions() {
         ]),
         @r#"
         30 7 * * 1-5
-                 ^^^ weekwrite days by name: numbers mean different days to different crons
+                 ^^^ weekday numbers are ambiguous: cron dialects number days differently
           hint: if 1 is Monday, write `mon-fri`; if 1 is Sunday, `sun-thu`
         30 7 * * 0
-                 ^ weekwrite days by name: numbers mean different days to different crons
+                 ^ weekday numbers are ambiguous: cron dialects number days differently
           hint: write `sun`
         30 7 * * 8
-                 ^ weekwrite days by name: numbers mean different days to different crons
+                 ^ weekday numbers are ambiguous: cron dialects number days differently
           hint: write days by name: mon tue wed thu fri sat sun
         cron(30 7 ? * 2-6 *)
-                      ^^^ weekwrite days by name: numbers mean different days to different crons
+                      ^^^ weekday numbers are ambiguous: cron dialects number days differently
           hint: if 1 is Monday, write `tue-sat`; if 1 is Sunday, `mon-fri`
         30 7 L * *
              ^ `L` is not supported (the last one of a month)
