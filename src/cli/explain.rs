@@ -1,6 +1,5 @@
 //! `warmd explain`: the desired number of a target at a minute.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::args::{ExplainArgs, Only};
@@ -15,7 +14,7 @@ use super::status::PauseObject;
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::records::with_requests;
-use crate::domain::schedule::{Explanation, Minute, explain as explanation};
+use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::engine::ports::Clock;
 
 #[derive(Serialize)]
@@ -28,20 +27,10 @@ struct ExplainObject<'e> {
     #[serde(rename = "target")]
     desired: u32,
     due: bool,
-    windows: Vec<WindowObject<'e>>,
+    windows: &'e [WindowView<'e>],
     next_change: Option<ChangeObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseObject<'e>>,
-}
-
-#[derive(Serialize)]
-struct WindowObject<'e> {
-    window: &'e str,
-    state: &'static str,
-    opens: Option<String>,
-    closes: Option<String>,
-    #[serde(rename = "target")]
-    desired: u32,
 }
 
 #[derive(Serialize)]
@@ -79,7 +68,6 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
 
 fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'_>) -> ExplainObject<'e> {
     let zone = render::plan::first_zone(target);
-    let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     ExplainObject {
         function: &target.label,
         region: target.region(),
@@ -88,17 +76,7 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         zone: zone.name(),
         desired: explanation.desired,
         due: explanation.due.is_some(),
-        windows: explanation
-            .windows
-            .iter()
-            .map(|view| WindowObject {
-                window: view.label,
-                state: view.state.as_str(),
-                opens: view.opens.map(instant),
-                closes: view.closes.map(instant),
-                desired: view.desired,
-            })
-            .collect(),
+        windows: &explanation.windows,
         next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
         paused: None,
     }

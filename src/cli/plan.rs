@@ -16,7 +16,7 @@ use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
 use crate::domain::function::Region;
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};
-use crate::domain::schedule::Minute;
+use crate::domain::schedule::{Minute, Segment};
 use crate::engine::ports::Clock;
 
 /// The default period.
@@ -34,18 +34,10 @@ struct PlanObject<'p> {
 struct FunctionObject<'p> {
     function: &'p str,
     region: Region,
-    segments: Vec<SegmentObject>,
+    segments: &'p [Segment],
     rounds: u64,
     pings: u64,
     cost: &'p CoverageCost,
-}
-
-#[derive(Serialize)]
-struct SegmentObject {
-    from: Minute,
-    until: Minute,
-    #[serde(rename = "target")]
-    desired: u32,
 }
 
 /// Prints the plan.
@@ -76,15 +68,7 @@ fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) 
     let functions = plans.iter().map(|plan| FunctionObject {
         function: &plan.target.label,
         region: plan.target.region(),
-        segments: plan
-            .segments
-            .iter()
-            .map(|segment| SegmentObject {
-                from: segment.from,
-                until: segment.until,
-                desired: segment.desired,
-            })
-            .collect(),
+        segments: &plan.segments,
         rounds: plan.rounds(),
         pings: plan.pings(),
         cost: &plan.cost,

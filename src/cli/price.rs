@@ -32,17 +32,11 @@ struct FigureObject<'b> {
     unit: &'static str,
     /// The price of the first tier.
     price: Decimal,
-    tiers: Vec<TierObject>,
+    tiers: &'b [Tier],
     source: &'b str,
     url: Option<&'b str>,
     date: Option<NaiveDate>,
     old: bool,
-}
-
-#[derive(Serialize)]
-struct TierObject {
-    up_to: Option<Decimal>,
-    price: Decimal,
 }
 
 /// Prints the price book or a bill.
@@ -93,11 +87,7 @@ fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDa
         region: *region,
         unit: item.unit(),
         price: figure.first_price(),
-        tiers: figure
-            .tiers
-            .iter()
-            .map(|Tier { up_to, price }| TierObject { up_to: *up_to, price: *price })
-            .collect(),
+        tiers: &figure.tiers,
         source: &figure.source.name,
         url: figure.source.url.as_deref(),
         date: figure.date,
@@ -107,58 +97,44 @@ fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDa
 }
 
 fn lambda(prices: &PriceBook, args: &LambdaArgs) -> Bill {
-    let LambdaArgs {
-        region,
-        arch,
-        memory,
-        requests,
-        duration,
-        free_tier,
-        ephemeral,
-        provisioned,
-        provisioned_for,
-        provisioned_requests,
-        provisioned_duration,
-        snapstart_cache_gb_s,
-        snapstart_restores,
-        tenant_environments,
-    } = args;
-    let plain = LambdaUsage::new(*arch, *memory);
+    let plain = LambdaUsage::new(args.arch, args.memory);
     let usage = LambdaUsage {
-        requests: requests.unwrap_or(0),
-        duration: duration.unwrap_or(Duration::ZERO),
-        free_tier: if *free_tier { FreeTier::Used } else { FreeTier::Ignored },
-        ephemeral_mb: ephemeral.unwrap_or(plain.ephemeral_mb),
-        provisioned: provisioned.map(|concurrency| ProvisionedUsage {
+        requests: args.requests.unwrap_or(0),
+        duration: args.duration.unwrap_or(Duration::ZERO),
+        free_tier: if args.free_tier { FreeTier::Used } else { FreeTier::Ignored },
+        ephemeral_mb: args.ephemeral.unwrap_or(plain.ephemeral_mb),
+        provisioned: args.provisioned.map(|concurrency| ProvisionedUsage {
             concurrency,
-            provisioned_for: provisioned_for.unwrap_or(Duration::ZERO),
-            requests: provisioned_requests.unwrap_or(0),
-            duration: provisioned_duration.unwrap_or(Duration::ZERO),
+            provisioned_for: args.provisioned_for.unwrap_or(Duration::ZERO),
+            requests: args.provisioned_requests.unwrap_or(0),
+            duration: args.provisioned_duration.unwrap_or(Duration::ZERO),
         }),
-        snapstart_cache_gb_s: snapstart_cache_gb_s.unwrap_or(Decimal::ZERO),
-        snapstart_restores: snapstart_restores.unwrap_or(0),
-        tenant_environments: tenant_environments.unwrap_or(0),
+        snapstart_cache_gb_s: args.snapstart_cache_gb_s.unwrap_or(Decimal::ZERO),
+        snapstart_restores: args.snapstart_restores.unwrap_or(0),
+        tenant_environments: args.tenant_environments.unwrap_or(0),
         ..plain
     };
-    calculator::lambda(prices, *region, &usage)
+    calculator::lambda(prices, args.region, &usage)
 }
 
 fn egress(prices: &PriceBook, args: &EgressArgs) -> Bill {
-    let EgressArgs { region, size, route, free, hours, gets, puts } = args;
     let usage = EgressUsage {
-        route: *route,
-        bytes: *size,
-        free_bytes: free.unwrap_or(0),
-        hours: *hours,
-        gets: *gets,
-        puts: *puts,
+        route: args.route,
+        bytes: args.size,
+        free_bytes: args.free.unwrap_or(0),
+        hours: args.hours,
+        gets: args.gets,
+        puts: args.puts,
     };
-    calculator::egress(prices, *region, &usage)
+    calculator::egress(prices, args.region, &usage)
 }
 
 fn managed(prices: &PriceBook, args: &ManagedArgs) -> Bill {
-    let ManagedArgs { region, instance, hours, requests, hourly } = args;
-    let usage =
-        ManagedUsage { instance: instance.clone(), hours: *hours, requests: *requests, hourly: *hourly };
-    calculator::managed(prices, *region, &usage)
+    let usage = ManagedUsage {
+        instance: args.instance.clone(),
+        hours: args.hours,
+        requests: args.requests,
+        hourly: args.hourly,
+    };
+    calculator::managed(prices, args.region, &usage)
 }

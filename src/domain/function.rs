@@ -4,50 +4,27 @@
 
 use std::fmt;
 
-/// The known AWS regions with their partitions.
+/// The partitions, each with its known regions.
 ///
 /// Source: the endpoint partitions of the AWS SDKs, 2026-11.
-const REGIONS: &[(&str, &str)] = &[
-    ("af-south-1", "aws"),
-    ("ap-east-1", "aws"),
-    ("ap-east-2", "aws"),
-    ("ap-northeast-1", "aws"),
-    ("ap-northeast-2", "aws"),
-    ("ap-northeast-3", "aws"),
-    ("ap-south-1", "aws"),
-    ("ap-south-2", "aws"),
-    ("ap-southeast-1", "aws"),
-    ("ap-southeast-2", "aws"),
-    ("ap-southeast-3", "aws"),
-    ("ap-southeast-4", "aws"),
-    ("ap-southeast-5", "aws"),
-    ("ap-southeast-6", "aws"),
-    ("ap-southeast-7", "aws"),
-    ("ca-central-1", "aws"),
-    ("ca-west-1", "aws"),
-    ("cn-north-1", "aws-cn"),
-    ("cn-northwest-1", "aws-cn"),
-    ("eu-central-1", "aws"),
-    ("eu-central-2", "aws"),
-    ("eu-north-1", "aws"),
-    ("eu-south-1", "aws"),
-    ("eu-south-2", "aws"),
-    ("eu-west-1", "aws"),
-    ("eu-west-2", "aws"),
-    ("eu-west-3", "aws"),
-    ("eusc-de-east-1", "aws-eusc"),
-    ("il-central-1", "aws"),
-    ("me-central-1", "aws"),
-    ("me-south-1", "aws"),
-    ("mx-central-1", "aws"),
-    ("sa-east-1", "aws"),
-    ("us-east-1", "aws"),
-    ("us-east-2", "aws"),
-    ("us-gov-east-1", "aws-us-gov"),
-    ("us-gov-west-1", "aws-us-gov"),
-    ("us-west-1", "aws"),
-    ("us-west-2", "aws"),
+const PARTITIONS: [(&str, &str); 4] = [
+    (
+        "aws",
+        "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap- \
+         south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap- \
+         southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu- \
+         south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx- \
+         central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2",
+    ),
+    ("aws-cn", "cn-north-1 cn-northwest-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+    ("aws-us-gov", "us-gov-east-1 us-gov-west-1"),
 ];
+
+/// Returns the known regions with their partitions.
+fn regions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PARTITIONS.iter().flat_map(|(partition, names)| names.split(' ').map(|name| (name, *partition)))
+}
 
 /// A region of the known list, such as `eu-west-2`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,13 +36,11 @@ impl Region {
     /// # Errors
     /// [`UnknownRegion`] with the nearest known name.
     pub fn parse(name: &str) -> Result<Self, UnknownRegion> {
-        match REGIONS.iter().find(|(known, _)| *known == name) {
-            Some((known, _)) => Ok(Self(known)),
-            None => Err(UnknownRegion {
-                given: name.to_owned(),
-                nearest: nearest(name, REGIONS.iter().map(|(known, _)| *known)),
-            }),
-        }
+        let known = regions().find(|(known, _)| *known == name);
+        known.map(|(known, _)| Self(known)).ok_or_else(|| UnknownRegion {
+            given: name.to_owned(),
+            nearest: nearest(name, regions().map(|(known, _)| known)),
+        })
     }
 
     /// Returns the name, such as `eu-west-2`.
@@ -75,12 +50,14 @@ impl Region {
 
     /// Returns the partition in ARNs: `aws`, `aws-cn`, `aws-us-gov` or `aws-eusc`.
     pub fn partition(self) -> &'static str {
-        REGIONS.iter().find(|(known, _)| *known == self.0).map_or("aws", |(_, partition)| partition)
+        regions().find(|(known, _)| *known == self.0).map_or("aws", |(_, partition)| partition)
     }
 
     /// Returns every known region in alphabetical order.
     pub fn all() -> impl Iterator<Item = Self> {
-        REGIONS.iter().map(|(name, _)| Self(name))
+        let mut all: Vec<Self> = regions().map(|(name, _)| Self(name)).collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 }
 

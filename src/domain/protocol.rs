@@ -1,7 +1,7 @@
 //! Protocols of pings: warmd's own and the presets of other warmers.
 //!
 //! The presets are contracts of handlers that are already deployed: serverless-plugin-warmup 8.4.1, lambda-warmer 2.3.0
-//! (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra. [`PRESETS`] defines all of them.
+//! (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra. A table defines all of them.
 
 mod custom;
 

@@ -118,7 +118,7 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
     let _ = writeln!(
         out,
         "  cost {}: {}, {} from S3",
-        starred(dollars(cost.bill.total()) + " ", plan.is_assumed()).trim_end(),
+        starred(dollars(cost.bill.total()), plan.is_assumed()),
         count(cost.cold_starts, "cold start"),
         binary_bytes(cost.s3.bytes()),
     );

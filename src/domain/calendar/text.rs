@@ -84,35 +84,25 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The accepted names of weekdays.
-const DAY_NAMES: [(&str, Weekday); 18] = [
-    ("mon", Weekday::Mon),
-    ("tue", Weekday::Tue),
-    ("wed", Weekday::Wed),
-    ("thu", Weekday::Thu),
-    ("fri", Weekday::Fri),
-    ("sat", Weekday::Sat),
-    ("sun", Weekday::Sun),
-    ("monday", Weekday::Mon),
-    ("tuesday", Weekday::Tue),
-    ("wednesday", Weekday::Wed),
-    ("thursday", Weekday::Thu),
-    ("friday", Weekday::Fri),
-    ("saturday", Weekday::Sat),
-    ("sunday", Weekday::Sun),
-    ("tues", Weekday::Tue),
-    ("weds", Weekday::Wed),
-    ("thur", Weekday::Thu),
-    ("thurs", Weekday::Thu),
+/// The accepted names of weekdays, the usual ones first.
+const DAYS: [(Weekday, &[&str]); 7] = [
+    (Weekday::Mon, &["mon", "monday"]),
+    (Weekday::Tue, &["tue", "tuesday", "tues"]),
+    (Weekday::Wed, &["wed", "wednesday", "weds"]),
+    (Weekday::Thu, &["thu", "thursday", "thur", "thurs"]),
+    (Weekday::Fri, &["fri", "friday"]),
+    (Weekday::Sat, &["sat", "saturday"]),
+    (Weekday::Sun, &["sun", "sunday"]),
 ];
 
 fn weekday(name: &str) -> Option<Weekday> {
-    DAY_NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, day)| *day)
+    let is_name = |known: &&str| known.eq_ignore_ascii_case(name);
+    DAYS.iter().find(|(_, names)| names.iter().any(is_name)).map(|(day, _)| *day)
 }
 
 /// Returns `mon` to `sun`.
 fn short_name(day: Weekday) -> &'static str {
-    DAY_NAMES.iter().find(|(_, known)| *known == day).map_or("", |(name, _)| name)
+    DAYS[day.num_days_from_monday() as usize].1[0]
 }
 
 fn unknown_day(part: Part<'_>) -> TextError {
@@ -126,7 +116,7 @@ fn unknown_day(part: Part<'_>) -> TextError {
         _ if lower.bytes().all(|byte| byte.is_ascii_digit()) => {
             error.hint("write days by name: mon tue wed thu fri sat sun")
         }
-        _ => match nearest(&lower, DAY_NAMES.iter().map(|(name, _)| *name).chain(["daily"])) {
+        _ => match nearest(&lower, DAYS.iter().flat_map(|(_, names)| *names).copied().chain(["daily"])) {
             Some(name) => error.hint(format!("did you mean `{name}`?")),
             None => error.hint("days are mon tue wed thu fri sat sun, ranges such as mon-fri, or daily"),
         },

@@ -23,7 +23,7 @@ fn ms(value: &Value) -> Duration {
     Duration::from_millis(value.as_u64().unwrap())
 }
 
-/// The amount of the lines whose item starts with `name`, and their quantity.
+/// Returns the amount and the quantity of the lines whose item starts with `name`.
 fn line(bill: &Bill, name: &str) -> (Decimal, Decimal) {
     let lines = bill.lines.iter().filter(|line| line.item.starts_with(name));
     lines.fold((Decimal::ZERO, Decimal::ZERO), |(amount, quantity), line| {
@@ -68,7 +68,7 @@ fn worked_examples_of_lambda_on_demand() {
 }
 
 #[test]
-fn worked_example_of_tiers_of_run_time() {
+fn worked_example_of_tiers_of_duration() {
     let vector = vector("I4");
     let bill = lambda(&PriceBook::embedded(), virginia(), &lambda_use(&vector));
     let tiers: Vec<Decimal> = bill.lines[1..].iter().map(|line| line.amount().unwrap()).collect();
@@ -108,11 +108,11 @@ fn worked_example_of_provisioned_concurrency() {
     assert_eq!(serde_json::to_value(&bill).unwrap()["total"], "19.96");
 }
 
-fn internet(gb: u64, free_gb: u64) -> EgressUsage {
+fn internet(gib: u64, free_gib: u64) -> EgressUsage {
     EgressUsage {
         route: Route::Internet,
-        bytes: gb << 30,
-        free_bytes: free_gb << 30,
+        bytes: gib << 30,
+        free_bytes: free_gib << 30,
         hours: Decimal::ZERO,
         gets: 0,
         puts: 0,
@@ -159,7 +159,7 @@ fn break_even_of_provisioned_concurrency() {
 }
 
 #[test]
-fn snapstart_tenants_and_storage_are_multiplied_by_memory() {
+fn snapstart_tenants_and_storage_depend_on_memory() {
     let used = LambdaUsage {
         requests: 1_000_000,
         duration: Duration::from_millis(100),
@@ -183,7 +183,7 @@ fn snapstart_tenants_and_storage_are_multiplied_by_memory() {
 }
 
 #[test]
-fn gateways_have_hours_and_other_routes_do_not() {
+fn only_gateways_are_billed_by_hour() {
     let bill = |route| {
         let used = EgressUsage { route, hours: Decimal::from(730), ..internet(100, 0) };
         egress(&PriceBook::embedded(), virginia(), &used)
@@ -198,7 +198,7 @@ fn gateways_have_hours_and_other_routes_do_not() {
 }
 
 #[test]
-fn the_fee_of_managed_instances_stays_on_the_on_demand_price() {
+fn fee_of_managed_instances_applies_to_on_demand_price() {
     let mut used = ManagedUsage {
         instance: "m7g.xlarge".to_owned(),
         hours: Decimal::from(2_000),
@@ -218,7 +218,7 @@ fn the_fee_of_managed_instances_stays_on_the_on_demand_price() {
 }
 
 #[test]
-fn cloudwatch_is_prorated_and_its_free_tier_taken_off_when_asked() {
+fn cloudwatch_is_prorated_and_free_tier_is_optional() {
     let mut used = CloudWatchUsage {
         metrics: 20,
         dashboards: 4,
@@ -237,7 +237,7 @@ fn cloudwatch_is_prorated_and_its_free_tier_taken_off_when_asked() {
 }
 
 #[test]
-fn the_largest_numbers_do_not_panic() {
+fn largest_numbers_do_not_panic() {
     let used = LambdaUsage {
         requests: u64::MAX,
         duration: Duration::MAX,

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::function::{Region, nearest};
 use super::item::Item;
@@ -32,7 +32,7 @@ pub struct Figure {
 }
 
 /// The price of a part of the quantity used in a month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tier {
     /// The end of the tier, counted from zero; `None` for the last.
     pub up_to: Option<Decimal>,

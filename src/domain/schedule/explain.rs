@@ -1,6 +1,7 @@
 //! Explains the desired number of a target at a minute, window by window.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::due::{DueReason, due};
 use super::minute::{Minute, shifted};
@@ -10,7 +11,8 @@ use crate::domain::calendar::{DayState, Occurrence, Window, wall_time};
 use crate::domain::fleet::Target;
 
 /// The state of a window at a minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WindowState {
     /// Between an opening and its closing.
     Open,
@@ -44,9 +46,10 @@ impl WindowState {
 }
 
 /// One window at a minute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowView<'t> {
     /// The window's name, or `windows[i]`.
+    #[serde(rename = "window")]
     pub label: &'t str,
     /// Its state.
     pub state: WindowState,
@@ -56,6 +59,7 @@ pub struct WindowView<'t> {
     /// The closing of that occurrence.
     pub closes: Option<DateTime<Utc>>,
     /// The concurrency that the window contributes now.
+    #[serde(rename = "target")]
     pub desired: u32,
 }
 

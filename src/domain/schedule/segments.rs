@@ -1,5 +1,7 @@
 //! Segments of constant desired number, with the rounds in them.
 
+use serde::Serialize;
+
 use super::due::due_minutes;
 use super::minute::Minute;
 use super::timeline::Timeline;
@@ -9,16 +11,18 @@ use crate::domain::fleet::Target;
 /// yearly openings are found.
 pub const HORIZON_DAYS: i64 = 400;
 
-/// A period with the same desired number above zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A period with the same desired number above zero. Plans contain it without the rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Segment {
     /// The first minute.
     pub from: Minute,
     /// The minute after the last.
     pub until: Minute,
     /// The desired number of environments.
+    #[serde(rename = "target")]
     pub desired: u32,
     /// The number of minutes that are due.
+    #[serde(skip)]
     pub rounds: u64,
 }
 

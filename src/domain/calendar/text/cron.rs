@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use chrono::Weekday;
+use chrono::{Month, Weekday};
 
 use super::{Part, TextError, nearest, quoted, short_name, unknown_day, weekday};
 
@@ -121,21 +121,6 @@ impl Unit {
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-
-const LONG_MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
 
 /// Returns the weekday with a number of the `cron` crate.
 fn from_sunday(number: u32) -> Weekday {
@@ -341,13 +326,12 @@ fn value(part: Part<'_>, base: Part<'_>, unit: Unit) -> Result<u32, TextError> {
 }
 
 fn month(part: Part<'_>) -> Result<u32, TextError> {
-    for (number, names) in (1..).zip(MONTHS.iter().zip(LONG_MONTHS)) {
-        if names.0.eq_ignore_ascii_case(part.text) || names.1.eq_ignore_ascii_case(part.text) {
-            return Ok(number);
-        }
+    if let Ok(month) = part.text.parse::<Month>() {
+        return Ok(month.number_from_month());
     }
+    let long_names = (1..=12_u8).filter_map(|number| Month::try_from(number).ok().map(|month| month.name()));
     let error = TextError::new(part.at(), format!("expected a month, found {}", quoted(part.text)));
-    Err(match nearest(part.text, MONTHS.into_iter().chain(LONG_MONTHS)) {
+    Err(match nearest(part.text, MONTHS.into_iter().chain(long_names)) {
         _ if weekday(part.text).is_some() => error.hint(
             "the weekday is the last of five or six fields; write EventBridge's six fields as `cron(…)`",
         ),
