@@ -203,12 +203,12 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
     plan from 2026-11-16 00:00 UTC until 2026-11-23 00:00 UTC
 
     search:live (eu-west-2), every 5 minutes, times in Europe/London: 600 rounds, 6,000 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00      10     120  1,200
-      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00      10     120  1,200
-      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00      10     120  1,200
-      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00      10     120  1,200
-      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00      10     120  1,200
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00       10     120  1,200
+      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00       10     120  1,200
+      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00       10     120  1,200
+      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00       10     120  1,200
+      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00       10     120  1,200
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················████████████████████············
       Tue 17 Nov  ················████████████████████············
@@ -227,12 +227,12 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, log_bytes_per_ping 400
 
     search:live (us-east-1), every 5 minutes, times in Europe/London: 600 rounds, 6,000 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00      10     120  1,200
-      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00      10     120  1,200
-      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00      10     120  1,200
-      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00      10     120  1,200
-      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00      10     120  1,200
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00       10     120  1,200
+      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00       10     120  1,200
+      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00       10     120  1,200
+      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00       10     120  1,200
+      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00       10     120  1,200
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················████████████████████············
       Tue 17 Nov  ················████████████████████············
@@ -251,8 +251,8 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, log_bytes_per_ping 400
 
     checkout (eu-west-2), every 5 minutes, times in Europe/London: 2,016 rounds, 4,032 pings
-      LOCAL TIME                               UTC                          TARGET  ROUNDS  PINGS
-      Mon 16 Nov 00:00 – Mon 23 Nov 00:00 GMT  16 Nov 00:00 – 23 Nov 00:00       2   2,016  4,032
+      LOCAL TIME                               UTC                          DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 00:00 – Mon 23 Nov 00:00 GMT  16 Nov 00:00 – 23 Nov 00:00        2   2,016  4,032
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ████████████████████████████████████████████████
       Tue 17 Nov  ████████████████████████████████████████████████
@@ -268,8 +268,8 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
         CloudWatch Logs of pings                        0.0015  GiB            $0.5985   $0.00
 
     report (eu-west-2), every 5 minutes, times in Europe/London: 6 rounds, 6 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Sat 21 Nov 10:00 – 10:30 GMT  21 Nov 10:00 – 10:30       1       6      6
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Sat 21 Nov 10:00 – 10:30 GMT  21 Nov 10:00 – 10:30        1       6      6
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················································
       Tue 17 Nov  ················································
@@ -461,12 +461,12 @@ fn a_difference_tells_what_it_costs() {
     insta::assert_snapshot!(diff(&[]).shown(), @r"
     exit 0
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET          PINGS              COST  OTHER
-    ~ search:live  eu-west-2         10 → 12  6,000 → 7,200  $2.59* → $73.79*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ search:live  us-east-1         10 → 12  6,000 → 7,200  $2.34* → $66.41*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ checkout     eu-west-2               2          4,032     $0.00 → $0.07  init_duration 1s → 1m
-    + thumbnails   eu-west-2               1              6            $0.00*
-    - report       eu-west-2               1              6            $0.00*
+      FUNCTION     REGION     HIGHEST          PINGS              COST  OTHER
+    ~ search:live  eu-west-2  10 → 12  6,000 → 7,200  $2.59* → $73.79*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ search:live  us-east-1  10 → 12  6,000 → 7,200  $2.34* → $66.41*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ checkout     eu-west-2        2          4,032     $0.00 → $0.07  init_duration 1s → 1m
+    + thumbnails   eu-west-2        1              6            $0.00*
+    - report       eu-west-2        1              6            $0.00*
 
     5 targets: 1 added, 3 changed, 1 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 16,038 → 18,438
 
@@ -484,7 +484,7 @@ fn a_difference_tells_what_it_costs() {
     --- stdout
     **warmd**: 5 targets: 1 added, 3 changed, 1 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 16,038 → 18,438
 
-    | | function | region | highest target | pings | cost | other |
+    | | function | region | highest | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
     | `~` | `search:live` | eu-west-2 | 10 → 12 | 6,000 → 7,200 | $2.59\* → $73.79\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
     | `~` | `search:live` | us-east-1 | 10 → 12 | 6,000 → 7,200 | $2.34\* → $66.41\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
@@ -523,9 +523,9 @@ fn prices_alone_may_be_the_difference() {
     insta::assert_snapshot!(done.shown(), @r"
     exit 4
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET  PINGS               COST
-    ~ search:live  eu-west-2              10  6,000  $2.59* → $256.14*
-    ~ search:live  us-east-1              10  6,000  $2.34* → $256.14*
+      FUNCTION     REGION     HIGHEST  PINGS               COST
+    ~ search:live  eu-west-2       10  6,000  $2.59* → $256.14*
+    ~ search:live  us-east-1       10  6,000  $2.34* → $256.14*
 
     2 targets: 0 added, 2 changed, 0 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 12,000 → 12,000
 

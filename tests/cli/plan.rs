@@ -36,11 +36,11 @@ fn a_plan_over_the_autumn_change() {
     plan from 2026-10-23 23:00 UTC until 2026-10-27 00:00 UTC
 
     nlp-inference:live (eu-west-2), every 30 minutes, times in Europe/London: 18 rounds, 180 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Sat 24 Oct 07:00 – 10:00 BST  24 Oct 06:00 – 09:00      10       6     60
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST  24 Oct 06:00 – 09:00       10       6     60
     ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
-      Sun 25 Oct 07:00 – 10:00 GMT  25 Oct 07:00 – 10:00      10       6     60
-      Mon 26 Oct 07:00 – 10:00 GMT  26 Oct 07:00 – 10:00      10       6     60
+      Sun 25 Oct 07:00 – 10:00 GMT  25 Oct 07:00 – 10:00       10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT  26 Oct 07:00 – 10:00       10       6     60
                   00    03    06    09    12    15    18    21
       Sat 24 Oct  ··············██████····························
       Sun 25 Oct  ··············██████····························
@@ -54,12 +54,12 @@ fn a_plan_over_the_autumn_change() {
         128MB, architecture x86_64
 
     nlp-inference:live (us-east-1), every 30 minutes, times in Europe/London: 36 rounds, 216 pings
-      LOCAL TIME                                   UTC                          TARGET  ROUNDS  PINGS
-      Sat 24 Oct 07:00 – 10:00 BST                 24 Oct 06:00 – 09:00             10       6     60
-      Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT  24 Oct 21:00 – 25 Oct 06:00       2      18     36
+      LOCAL TIME                                   UTC                          DESIRED  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST                 24 Oct 06:00 – 09:00              10       6     60
+      Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT  24 Oct 21:00 – 25 Oct 06:00        2      18     36
     ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
-      Sun 25 Oct 07:00 – 10:00 GMT                 25 Oct 07:00 – 10:00             10       6     60
-      Mon 26 Oct 07:00 – 10:00 GMT                 26 Oct 07:00 – 10:00             10       6     60
+      Sun 25 Oct 07:00 – 10:00 GMT                 25 Oct 07:00 – 10:00              10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT                 26 Oct 07:00 – 10:00              10       6     60
                   00    03    06    09    12    15    18    21
       Sat 24 Oct  ··············██████························▂▂▂▂
       Sun 25 Oct  ▂▂▂▂▂▂▂▂▂▂▂▂··██████····························
@@ -173,11 +173,11 @@ fn an_explanation_names_every_window() {
     exit 0
     --- stdout
     nlp-inference:live (us-east-1) at Sat 21 Nov 2026 07:30 GMT (07:30 UTC)
-    target 10: a round is due in this minute, as it is every 30 minutes
+    desired: 10; a round is due in this minute, as it is every 30 minutes
 
-      WINDOW      STATE    OPENS                 CLOSES                TARGET
-    ↗ windows[0]  leading  Sat 21 Nov 08:00 GMT  Sat 21 Nov 10:00 GMT      10
-    - windows[1]  closed   Sat 21 Nov 22:00 GMT  Sun 22 Nov 06:00 GMT       0
+      WINDOW      STATE    OPENS                 CLOSES                DESIRED
+    ↗ windows[0]  leading  Sat 21 Nov 08:00 GMT  Sat 21 Nov 10:00 GMT       10
+    - windows[1]  closed   Sat 21 Nov 22:00 GMT  Sun 22 Nov 06:00 GMT        0
 
     next change: to 0 at Sat 21 Nov 10:00 GMT
     --- stderr
@@ -221,10 +221,10 @@ fn a_difference_is_a_line_per_target() {
     insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
     exit 4
     --- stdout
-      FUNCTION            REGION     HIGHEST TARGET      PINGS    COST  OTHER
-    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  $0.01*  owner none → search
-    + nlp-inference:live  eu-west-1              12        536  $0.01*
-    - nlp-inference:live  us-east-1              10        452  $0.01*
+      FUNCTION            REGION     HIGHEST      PINGS    COST  OTHER
+    ~ nlp-inference:live  eu-west-2  10 → 12  420 → 504  $0.01*  owner none → search
+    + nlp-inference:live  eu-west-1       12        536  $0.01*
+    - nlp-inference:live  us-east-1       10        452  $0.01*
 
     3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
@@ -241,7 +241,7 @@ fn a_difference_is_a_line_per_target() {
     --- stdout
     **warmd**: 3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
-    | | function | region | highest target | pings | cost | other |
+    | | function | region | highest | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
     | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | $0.01\* | owner none → search |
     | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 | $0.01\* |  |

@@ -15,7 +15,7 @@ use crate::domain::plan::{Period, TargetPlan};
 const COLUMNS: [Column; 6] = [
     words("FUNCTION"),
     words("REGION"),
-    figures("HIGHEST TARGET"),
+    figures("HIGHEST"),
     figures("PINGS"),
     figures("COST"),
     words("OTHER"),
@@ -52,7 +52,7 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     let changes = &difference.changes;
     let mut out = format!("**warmd**: {}\n", totals(changes, period));
     if !changes.is_empty() {
-        out.push_str("\n| | function | region | highest target | pings | cost | other |\n");
+        out.push_str("\n| | function | region | highest | pings | cost | other |\n");
         out.push_str("|---|---|---|---:|---:|---:|---|\n");
     }
     for change in changes {

@@ -12,7 +12,7 @@ use crate::domain::fleet::Target;
 use crate::domain::schedule::{DueReason, Explanation, Minute, WindowState, WindowView};
 
 const COLUMNS: [Column; 5] =
-    [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("TARGET")];
+    [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("DESIRED")];
 
 /// Renders the explanation of a target at a minute, with times in the zone of each window. Ends with a line feed.
 pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, style: Style) -> String {
@@ -22,7 +22,7 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
     let local = zoned::instant(now, zone, 0);
     let mut out =
         format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
-    let _ = writeln!(out, "target {}: {}", explanation.desired, due(target, explanation));
+    let _ = writeln!(out, "desired: {}; {}", explanation.desired, due(target, explanation));
     if explanation.windows.is_empty() {
         out.push_str("no window is enabled in this region\n");
         return out;

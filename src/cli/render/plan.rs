@@ -15,7 +15,7 @@ use crate::domain::plan::{Period, TargetPlan};
 use crate::domain::schedule::Segment;
 
 const COLUMNS: [Column; 5] =
-    [words("LOCAL TIME"), words("UTC"), figures("TARGET"), figures("ROUNDS"), figures("PINGS")];
+    [words("LOCAL TIME"), words("UTC"), figures("DESIRED"), figures("ROUNDS"), figures("PINGS")];
 
 const OWNERS: [Column; 6] = [
     words("OWNER"),
