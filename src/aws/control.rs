@@ -16,9 +16,11 @@ use aws_smithy_types::Blob;
 
 use super::clients::{Clients, LambdaClients};
 use super::error::{ErrorKind, refusal};
-use crate::domain::fleet::{Architecture, Role};
-use crate::domain::function::{Identity, Region};
-use crate::domain::preflight::{AccountLimits, Deployed, Lookup, Model, State, Update};
+use crate::domain::fleet::Role;
+use crate::domain::function::{Architecture, Identity, Region};
+use crate::domain::preflight::{
+    AccountLimits, Deployed, ExecutionModel, FunctionState, Lookup, UpdateStatus,
+};
 use crate::engine::ports::{Control, DryRun, DryRunOutcome};
 
 /// The status of a dry run whose invocation Lambda would accept.
@@ -137,15 +139,15 @@ fn deployed(output: GetFunctionConfigurationOutput) -> Deployed {
     let snapshots = output.snap_start.and_then(|snap_start| snap_start.optimization_status);
     let tenants = output.tenancy_config.map(|tenancy| tenancy.tenant_isolation_mode);
     let model = if output.durable_config.is_some() {
-        Model::Durable
+        ExecutionModel::Durable
     } else if output.capacity_provider_config.is_some() {
-        Model::Managed
+        ExecutionModel::Managed
     } else if tenants == Some(TenantIsolationMode::PerTenant) {
-        Model::PerTenant
+        ExecutionModel::PerTenant
     } else if snapshots == Some(SnapStartOptimizationStatus::On) {
-        Model::SnapStart
+        ExecutionModel::SnapStart
     } else {
-        Model::OnDemand
+        ExecutionModel::OnDemand
     };
     let architecture = output.architectures.and_then(|all| match all.first() {
         Some(SdkArchitecture::Arm64) => Some(Architecture::Arm64),
@@ -154,12 +156,12 @@ fn deployed(output: GetFunctionConfigurationOutput) -> Deployed {
     });
     Deployed {
         arn: output.function_arn,
-        state: output.state.map_or(State::Active, state),
+        state: output.state.map_or(FunctionState::Active, state),
         state_reason: output.state_reason,
         update: match output.last_update_status {
-            Some(LastUpdateStatus::InProgress) => Update::InProgress,
-            Some(LastUpdateStatus::Failed) => Update::Failed,
-            Some(_) | None => Update::Successful,
+            Some(LastUpdateStatus::InProgress) => UpdateStatus::InProgress,
+            Some(LastUpdateStatus::Failed) => UpdateStatus::Failed,
+            Some(_) | None => UpdateStatus::Successful,
         },
         update_reason: output.last_update_status_reason,
         memory_mb: output.memory_size.and_then(number),
@@ -169,17 +171,17 @@ fn deployed(output: GetFunctionConfigurationOutput) -> Deployed {
     }
 }
 
-fn state(state: SdkState) -> State {
+fn state(state: SdkState) -> FunctionState {
     match state {
-        SdkState::Pending => State::Pending,
-        SdkState::Inactive => State::Inactive,
-        SdkState::Failed => State::Failed,
+        SdkState::Pending => FunctionState::Pending,
+        SdkState::Inactive => FunctionState::Inactive,
+        SdkState::Failed => FunctionState::Failed,
         SdkState::ActiveNonInvocable
         | SdkState::Deactivated
         | SdkState::Deactivating
-        | SdkState::Deleting => State::Off,
+        | SdkState::Deleting => FunctionState::Off,
         // A state that is not known here does not prevent pings.
-        _ => State::Active,
+        _ => FunctionState::Active,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `warmd check`: what is wrong, what is probably not meant, and what there is.
+//! `warmd check`: errors, warnings and a summary of the configuration.
 
 use std::io;
 
@@ -9,23 +9,19 @@ use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
-use super::live::LiveObject;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
-use crate::domain::schedule::{Lint, Minute, advise};
+use crate::domain::schedule::{LintLocation, Minute, lints};
 use crate::engine::ports::Clock;
 
-/// What `--format json` prints.
+/// The output of `--format json`.
 #[derive(Serialize)]
 pub(super) struct CheckObject<'c> {
     problems: Vec<ProblemObject<'c>>,
     targets: Vec<TargetObject<'c>>,
-    /// What `--live` adds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub live: Option<LiveObject>,
 }
 
 #[derive(Serialize)]
@@ -50,51 +46,51 @@ struct TargetObject<'c> {
     windows: Vec<&'c str>,
 }
 
-/// Checks the configuration and shows the result.
+/// Checks the configuration and prints the result.
 ///
 /// # Errors
-/// When standard output cannot be written. Mistakes in the configuration are the result, not an error.
+/// A failure to write to standard output. Errors in the configuration are part of the result.
 pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
     match Origin::new(&args.configs, &args.only).load() {
         Ok(loaded) => {
             let warnings = warnings(&loaded, now);
             match args.format {
-                CheckFormat::Text => tell(&loaded, &warnings, style, color_on_stderr)?,
+                CheckFormat::Text => print_summary(&loaded, &warnings, style, color_on_stderr)?,
                 CheckFormat::Json => print_json(&object(&warnings, &loaded.fleet.targets))?,
                 CheckFormat::Github => print(&render::check::github(&warnings))?,
             }
             Ok(Exit::Success)
         }
-        Err(problems) => refused(&problems, args.format, color_on_stderr),
+        Err(problems) => print_errors(&problems, args.format, color_on_stderr),
     }
 }
 
-/// Shows a sound configuration to people, and what in it is probably not meant.
+/// Prints the warnings and the summary of a valid configuration.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub(super) fn tell(
+/// A failure to write to standard output.
+pub(super) fn print_summary(
     loaded: &Loaded,
     warnings: &[Problem],
     style: Style,
     color_on_stderr: bool,
 ) -> io::Result<()> {
-    complain_of(warnings, color_on_stderr);
+    print_problems(warnings, color_on_stderr);
     let paths: Vec<_> = loaded.paths().collect();
     print(&render::check::summary(&loaded.fleet, &paths, warnings.len(), style))
 }
 
-/// Problems for people, on standard error.
-pub(super) fn complain_of(problems: &[Problem], color: bool) {
+/// Prints problems to standard error.
+pub(super) fn print_problems(problems: &[Problem], color: bool) {
     problems.iter().for_each(|problem| complain(&format!("{}\n", problem.render_text(color))));
 }
 
-/// Shows what is wrong with a configuration.
+/// Prints the errors of a configuration.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub(super) fn refused(
+/// A failure to write to standard output.
+pub(super) fn print_errors(
     problems: &Problems,
     format: CheckFormat,
     color_on_stderr: bool,
@@ -107,7 +103,7 @@ pub(super) fn refused(
     Ok(if problems.unreached { Exit::Failed } else { Exit::Usage })
 }
 
-/// What `--format json` prints.
+/// Returns the output of `--format json`.
 pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
@@ -127,61 +123,35 @@ pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> Chec
         highest: target.highest(),
         windows: target.windows.iter().map(|window| window.label.as_str()).collect(),
     });
-    CheckObject { problems: problems.collect(), targets: targets.collect(), live: None }
+    CheckObject { problems: problems.collect(), targets: targets.collect() }
 }
 
-/// Everything that is probably not meant, in the order of the files. What holds for several targets of one entry is
-/// told once.
+/// Returns all warnings in the order of the files. A warning about several targets of one entry is returned once.
 pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
     let places = loaded.places();
     for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
-        for advice in advise(target, now) {
-            let window = |index: usize| target.windows.get(index).map_or("", |window| window.label.as_str());
-            let (mark, message, hint) = match advice {
-                Lint::NeverOpens { window } => (
-                    marks.windows.get(window).copied(),
-                    "the window does not open in the next year".to_owned(),
-                    None,
-                ),
-                Lint::SameTarget { window: earlier, other, at } => (
-                    marks.windows.get(other).copied(),
-                    format!(
-                        "the window is open together with `{}` and wants the same number",
-                        window(earlier)
-                    ),
-                    Some(format!(
-                        "first on {}; the highest counts, they do not add up",
-                        at.format("%Y-%m-%d at %H:%M UTC")
-                    )),
-                ),
-                Lint::LongInterval { minutes } => (
-                    marks.interval,
-                    format!(
-                        "{minutes} minutes between two rounds are longer than idle environments have been seen to live"
-                    ),
-                    Some("5m or less".to_owned()),
-                ),
+        for lint in lints(target, now) {
+            let mark = match lint.location {
+                LintLocation::Interval => marks.interval,
+                LintLocation::Window(index) => marks.windows.get(index).copied(),
             };
-            warnings.push(places.warning(mark.unwrap_or(marks.function), message, hint));
+            warnings.push(places.warning(mark.unwrap_or(marks.function), lint.message, lint.hint));
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
         if calendar.set.has_passed(now.instant().date_naive()) {
             let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
-            warnings.push(places.warning(
-                calendar.mark,
-                message,
-                Some("add the dates of the coming year".to_owned()),
-            ));
+            let hint = "add the dates of the coming year".to_owned();
+            warnings.push(places.warning(calendar.mark, message, Some(hint)));
         }
     }
-    in_order(&mut warnings);
+    sort(&mut warnings);
     warnings
 }
 
-/// Puts problems into the order of the files, each told once.
-pub(super) fn in_order(problems: &mut Vec<Problem>) {
+/// Sorts problems by their location in the files and removes duplicates.
+pub(super) fn sort(problems: &mut Vec<Problem>) {
     problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
     problems.dedup();
 }

@@ -1,4 +1,4 @@
-//! `warmd compare`: the same environments by other means, in money.
+//! `warmd compare`: the cost of pings and of alternatives.
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -9,24 +9,15 @@ use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
-use super::plan::{Bounds, Period, TargetPlan, period, plans};
+use super::period::{Bounds, period};
 use super::render::{self, Style};
-use crate::domain::cost::PriceBook;
-use crate::domain::cost::compare::{Comparison, compare as ways};
+use super::select::plans;
+use crate::domain::cost::compare::Comparison;
 use crate::domain::function::Region;
 use crate::engine::ports::Clock;
 
-/// How much time is compared when nobody says.
+/// The default period.
 const MONTH: TimeDelta = TimeDelta::days(30);
-
-/// One target and its ways.
-#[derive(Debug)]
-pub struct Compared<'f> {
-    /// The target's plan.
-    pub plan: TargetPlan<'f>,
-    /// The ways.
-    pub comparison: Comparison,
-}
 
 #[derive(Serialize)]
 struct CompareObject<'c> {
@@ -44,34 +35,28 @@ struct FunctionObject<'c> {
 /// Prints the comparison.
 ///
 /// # Errors
-/// A refused configuration, an unknown function, or a period that is none.
+/// An invalid configuration, an unknown function, or an invalid period.
 pub fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
-    let bounds =
-        Bounds { from: args.from.as_deref(), long: args.for_, until: args.until.as_deref(), zone: args.zone };
+    let bounds = Bounds {
+        from: args.from.as_deref(),
+        length: args.for_,
+        until: args.until.as_deref(),
+        zone: args.zone,
+    };
     let period = period(bounds, MONTH, SystemClock.now())?;
-    let compared = compared(&fleet.prices, plans(&fleet, args.function.as_ref(), period)?, period);
+    let plans = plans(&fleet, args.function.as_ref(), period)?;
+    let comparisons: Vec<Comparison> =
+        plans.iter().map(|plan| plan.compare(&fleet.prices, period.length())).collect();
     if args.json {
-        print_json(&object(&compared))?;
+        let functions = plans.iter().zip(&comparisons).map(|(plan, comparison)| FunctionObject {
+            function: &plan.target.label,
+            region: plan.target.region(),
+            comparison,
+        });
+        print_json(&CompareObject { functions: functions.collect() })?;
     } else {
-        print(&render::compare::compare(&compared, period, style))?;
+        print(&render::compare::compare(&plans, &comparisons, period, style))?;
     }
     Ok(Exit::Success)
-}
-
-/// The ways of every plan.
-pub fn compared<'f>(book: &PriceBook, plans: Vec<TargetPlan<'f>>, period: Period) -> Vec<Compared<'f>> {
-    plans
-        .into_iter()
-        .map(|plan| Compared { comparison: ways(book, &plan.coverage(), period.length()), plan })
-        .collect()
-}
-
-fn object<'c>(compared: &'c [Compared<'_>]) -> CompareObject<'c> {
-    let functions = compared.iter().map(|Compared { plan, comparison }| FunctionObject {
-        function: &plan.target.label,
-        region: plan.target.region(),
-        comparison,
-    });
-    CompareObject { functions: functions.collect() }
 }

@@ -1,6 +1,5 @@
-//! `warmd explain`: why a target is what it is.
+//! `warmd explain`: the desired number of a target at a minute.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::args::{ExplainArgs, Only};
@@ -9,50 +8,42 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
-use super::plan::text;
 use super::render::{self, Style};
 use super::select;
 use super::status::PauseObject;
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::records::with_requests;
-use crate::domain::schedule::{Explanation, Minute, explain as explanation};
+use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::engine::ports::Clock;
 
 #[derive(Serialize)]
 struct ExplainObject<'e> {
     function: &'e str,
     region: Region,
-    at: String,
+    at: Minute,
     local: String,
     zone: &'static str,
-    target: u32,
+    #[serde(rename = "target")]
+    desired: u32,
     due: bool,
-    windows: Vec<WindowObject<'e>>,
+    windows: &'e [WindowView<'e>],
     next_change: Option<ChangeObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseObject<'e>>,
 }
 
 #[derive(Serialize)]
-struct WindowObject<'e> {
-    window: &'e str,
-    state: &'static str,
-    opens: Option<String>,
-    closes: Option<String>,
-    target: u32,
-}
-
-#[derive(Serialize)]
 struct ChangeObject {
-    at: String,
-    target: u32,
+    at: Minute,
+    #[serde(rename = "target")]
+    desired: u32,
 }
 
 /// Prints the explanation.
 ///
 /// # Errors
-/// A refused configuration, an unknown function, or a region that is not said.
+/// An invalid configuration, an unknown function, or an ambiguous region.
 pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default())?;
     let at = args.at.unwrap_or_else(|| SystemClock.now());
@@ -66,7 +57,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         let paused = pause.map(PauseObject::new);
         print_json(&ExplainObject { paused, ..object(target, minute, &explanation) })?;
     } else {
-        // First: whatever the schedule says, nothing is sent.
+        // A pause overrides the schedule.
         if let Some(pause) = pause {
             print(&format!("{} ({}) is {pause}\n", target.label, target.region()))?;
         }
@@ -76,28 +67,17 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
 }
 
 fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'_>) -> ExplainObject<'e> {
-    let zone = render::plan::own_zone(target);
-    let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let zone = render::plan::first_zone(target);
     ExplainObject {
         function: &target.label,
         region: target.region(),
-        at: text(minute),
+        at: minute,
         local: minute.instant().with_timezone(&zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
         zone: zone.name(),
-        target: explanation.target,
+        desired: explanation.desired,
         due: explanation.due.is_some(),
-        windows: explanation
-            .windows
-            .iter()
-            .map(|view| WindowObject {
-                window: view.label,
-                state: view.state.as_str(),
-                opens: view.opens.map(instant),
-                closes: view.closes.map(instant),
-                target: view.target,
-            })
-            .collect(),
-        next_change: explanation.next_change.map(|(at, target)| ChangeObject { at: text(at), target }),
+        windows: &explanation.windows,
+        next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
         paused: None,
     }
 }

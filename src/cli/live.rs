@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::app::App;
 use super::args::{CheckArgs, CheckFormat};
-use super::check::{complain_of, in_order, object, refused, tell, warnings};
+use super::check::{CheckObject, object, print_errors, print_problems, print_summary, sort, warnings};
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
@@ -16,10 +16,12 @@ use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use crate::aws::AwsControl;
-use crate::config::{Loaded, Mark, Problem};
+use crate::config::{Loaded, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
-use crate::domain::preflight::{Finding, Kind, Observations, Severity, Unchecked, Why, findings, unchecked};
+use crate::domain::preflight::{
+    Finding, Observations, Severity, Unchecked, UncheckedReason, findings, unchecked,
+};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::engine::preflight::Preflight;
@@ -38,6 +40,14 @@ pub struct LiveObject {
     pub regions: usize,
     /// What could not be read.
     not_checked: Vec<UncheckedObject>,
+}
+
+/// The output of `--format json`.
+#[derive(Serialize)]
+struct LiveCheckObject<'c> {
+    #[serde(flatten)]
+    check: CheckObject<'c>,
+    live: LiveObject,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,9 +77,9 @@ impl UncheckedObject {
         Self {
             action: unchecked.read.action(),
             why: match unchecked.why {
-                Why::Unreachable => "unreachable",
-                Why::Denied => "denied",
-                Why::Failed => "failed",
+                UncheckedReason::Unreachable => "unreachable",
+                UncheckedReason::Denied => "denied",
+                UncheckedReason::Failed => "failed",
             },
             reason: unchecked.reason.clone(),
             regions: unchecked.regions.clone(),
@@ -86,12 +96,12 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     let now = Minute::of(SystemClock.now());
     let loaded = match Origin::new(&args.configs, &args.only).load() {
         Ok(loaded) => loaded,
-        Err(problems) => return refused(&problems, args.format, color_on_stderr),
+        Err(problems) => return print_errors(&problems, args.format, color_on_stderr),
     };
     let mut all = warnings(&loaded, now);
     if args.format == CheckFormat::Text {
         // Reading may take minutes: what is known is told before.
-        tell(&loaded, &all, style, color_on_stderr)?;
+        print_summary(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
     let preflight = Preflight::of(&fleet.targets);
@@ -103,24 +113,22 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
 
     let found = findings(fleet, &seen, now);
     let mut problems = problems(&loaded, &found);
-    let errors = found.iter().filter(|finding| finding.kind.severity() == Severity::Error).count();
+    let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
     let unchecked = unchecked(fleet, &seen);
     let live = LiveObject::of(fleet, &seen, &unchecked);
     match args.format {
         CheckFormat::Text => {
-            complain_of(&problems, color_on_stderr);
+            print_problems(&problems, color_on_stderr);
             print(&render::live::summary(&live, fleet.targets.len(), &unchecked, &problems))?;
         }
         CheckFormat::Json => {
             all.append(&mut problems);
-            in_order(&mut all);
-            let mut object = object(&all, &fleet.targets);
-            object.live = Some(live);
-            print_json(&object)?;
+            sort(&mut all);
+            print_json(&LiveCheckObject { check: object(&all, &fleet.targets), live })?;
         }
         CheckFormat::Github => {
             all.append(&mut problems);
-            in_order(&mut all);
+            sort(&mut all);
             print(&format!("{}{}", render::check::github(&all), render::live::github(&unchecked)))?;
         }
     }
@@ -138,31 +146,15 @@ fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
     let places = loaded.places();
     let mut problems = Vec::new();
     for finding in found {
-        let (Some(target), Some(marks)) =
-            (loaded.fleet.targets.get(finding.target), loaded.marks.get(finding.target))
-        else {
-            continue;
-        };
-        let mark = window(target, finding, &marks.windows).unwrap_or(marks.function);
-        let (message, hint) = render::live::words(&finding.kind, target);
-        problems.push(match finding.kind.severity() {
+        let Some(marks) = loaded.marks.get(finding.target) else { continue };
+        let window = finding.window.and_then(|index| marks.windows.get(index).copied());
+        let mark = window.unwrap_or(marks.function);
+        let (message, hint) = (finding.message.clone(), finding.hint.clone());
+        problems.push(match finding.severity {
             Severity::Error => places.error(mark, message, hint),
             Severity::Warning => places.warning(mark, message, hint),
         });
     }
-    in_order(&mut problems);
+    sort(&mut problems);
     problems
-}
-
-/// The window that wants as many as the finding is about.
-fn window(target: &Target, finding: &Finding, marks: &[Mark]) -> Option<Mark> {
-    let (Kind::Reserved { reserved: 1.., wanted }
-    | Kind::Account { wanted, .. }
-    | Kind::ReservedAll { reserved: wanted }) = finding.kind
-    else {
-        return None;
-    };
-    let wants = |concurrency: u32| concurrency.saturating_add(target.spare) == wanted;
-    let place = target.windows.iter().position(|window| wants(window.concurrency))?;
-    marks.get(place).copied()
 }

@@ -21,6 +21,7 @@ mod logging;
 mod outlet;
 mod output;
 mod pause;
+mod period;
 mod plan;
 mod price;
 mod publish;

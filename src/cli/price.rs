@@ -1,4 +1,4 @@
-//! `warmd price`: the price book, and bills from quantities.
+//! `warmd price`: the price book, and bills calculated from quantities.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
 use super::render::{self, Style};
-use crate::domain::cost::calculator::{self, EgressUse, FreeTier, LambdaUse, ManagedUse, ProvisionedUse};
+use crate::domain::cost::calculator::{
+    self, EgressUsage, FreeTier, LambdaUsage, ManagedUsage, ProvisionedUsage,
+};
 use crate::domain::cost::{Bill, Figure, Item, PriceBook, Tier};
 use crate::domain::function::Region;
 use crate::engine::ports::Clock;
@@ -25,64 +27,58 @@ struct BookObject<'b> {
 #[derive(Serialize)]
 struct FigureObject<'b> {
     item: String,
-    /// Null for a figure that holds everywhere.
+    /// Null for a figure of all regions.
     region: Option<Region>,
     unit: &'static str,
-    /// Of the first tier.
+    /// The price of the first tier.
     price: Decimal,
-    tiers: Vec<TierObject>,
+    tiers: &'b [Tier],
     source: &'b str,
     url: Option<&'b str>,
     date: Option<NaiveDate>,
     old: bool,
 }
 
-#[derive(Serialize)]
-struct TierObject {
-    up_to: Option<Decimal>,
-    price: Decimal,
-}
-
 /// Prints the price book or a bill.
 ///
 /// # Errors
-/// When a file of prices is refused.
+/// An invalid price file.
 pub fn price(args: &PriceArgs, style: Style) -> Result<Exit, Failure> {
-    let book = args.prices().over(PriceBook::embedded())?;
+    let prices = args.prices().over(PriceBook::embedded())?;
     let today = SystemClock.now().date_naive();
     let bill = match &args.command {
         PriceCommand::Book { region } => {
-            let figures = figures(&book, *region);
+            let figures = figures(&prices, *region);
             if args.json {
                 print_json(&object(&figures, today))?;
             } else {
-                print(&render::price::book(&figures, today, style))?;
+                print(&render::price::price_book(&figures, today, style))?;
             }
             return Ok(Exit::Success);
         }
-        PriceCommand::Lambda(used) => lambda(&book, used),
-        PriceCommand::Egress(used) => egress(&book, used),
-        PriceCommand::Managed(used) => managed(&book, used),
+        PriceCommand::Lambda(usage) => lambda(&prices, usage),
+        PriceCommand::Egress(usage) => egress(&prices, usage),
+        PriceCommand::Managed(usage) => managed(&prices, usage),
         PriceCommand::Ec2(Ec2Args { region, instance, count, hours }) => {
-            calculator::ec2(&book, *region, instance, *count, *hours)
+            calculator::ec2(&prices, *region, instance, *count, *hours)
         }
     };
     if args.json {
         print_json(&bill)?;
     } else {
-        print(&render::price::bill(&book, &bill, today, style))?;
+        print(&render::price::bill(&prices, &bill, today, style))?;
     }
     Ok(Exit::Success)
 }
 
-/// The figures of the book; with a region, those that hold there.
-pub fn figures(book: &PriceBook, region: Option<Region>) -> Vec<(&Item, Option<Region>, &Figure)> {
-    let holds = |item: &Item, figure: &Figure| match region {
-        // The region's own figure, not the one it takes the place of.
-        Some(region) => book.lookup(item, region).is_some_and(|found| std::ptr::eq(found, figure)),
+/// Returns the figures of the price book, or those that apply to a region.
+pub fn figures(prices: &PriceBook, region: Option<Region>) -> Vec<(&Item, Option<Region>, &Figure)> {
+    let applies = |item: &Item, figure: &Figure| match region {
+        // A figure of the region replaces that of all regions.
+        Some(region) => prices.lookup(item, region).is_some_and(|found| std::ptr::eq(found, figure)),
         None => true,
     };
-    book.iter().filter(|(item, _, figure)| holds(item, figure)).collect()
+    prices.iter().filter(|(item, _, figure)| applies(item, figure)).collect()
 }
 
 fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDate) -> BookObject<'b> {
@@ -91,11 +87,7 @@ fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDa
         region: *region,
         unit: item.unit(),
         price: figure.first_price(),
-        tiers: figure
-            .tiers
-            .iter()
-            .map(|Tier { up_to, price }| TierObject { up_to: *up_to, price: *price })
-            .collect(),
+        tiers: &figure.tiers,
         source: &figure.source.name,
         url: figure.source.url.as_deref(),
         date: figure.date,
@@ -104,58 +96,45 @@ fn object<'b>(figures: &[(&'b Item, Option<Region>, &'b Figure)], today: NaiveDa
     BookObject { figures: figures.collect() }
 }
 
-fn lambda(book: &PriceBook, args: &LambdaArgs) -> Bill {
-    let LambdaArgs {
-        region,
-        arch,
-        memory,
-        requests,
-        duration,
-        free_tier,
-        ephemeral,
-        provisioned,
-        provisioned_for,
-        provisioned_requests,
-        provisioned_duration,
-        snapstart_cache_gb_s,
-        snapstart_restores,
-        tenant_environments,
-    } = args;
-    let plain = LambdaUse::new(*arch, *memory);
-    let used = LambdaUse {
-        requests: requests.unwrap_or(0),
-        duration: duration.unwrap_or(Duration::ZERO),
-        free_tier: if *free_tier { FreeTier::Used } else { FreeTier::Ignored },
-        ephemeral_mb: ephemeral.unwrap_or(plain.ephemeral_mb),
-        provisioned: provisioned.map(|concurrency| ProvisionedUse {
+fn lambda(prices: &PriceBook, args: &LambdaArgs) -> Bill {
+    let plain = LambdaUsage::new(args.arch, args.memory);
+    let usage = LambdaUsage {
+        requests: args.requests.unwrap_or(0),
+        duration: args.duration.unwrap_or(Duration::ZERO),
+        free_tier: if args.free_tier { FreeTier::Used } else { FreeTier::Ignored },
+        ephemeral_mb: args.ephemeral.unwrap_or(plain.ephemeral_mb),
+        provisioned: args.provisioned.map(|concurrency| ProvisionedUsage {
             concurrency,
-            provisioned_for: provisioned_for.unwrap_or(Duration::ZERO),
-            requests: provisioned_requests.unwrap_or(0),
-            duration: provisioned_duration.unwrap_or(Duration::ZERO),
+            provisioned_for: args.provisioned_for.unwrap_or(Duration::ZERO),
+            requests: args.provisioned_requests.unwrap_or(0),
+            duration: args.provisioned_duration.unwrap_or(Duration::ZERO),
         }),
-        snapstart_cache_gb_s: snapstart_cache_gb_s.unwrap_or(Decimal::ZERO),
-        snapstart_restores: snapstart_restores.unwrap_or(0),
-        tenant_environments: tenant_environments.unwrap_or(0),
+        snapstart_cache_gb_s: args.snapstart_cache_gb_s.unwrap_or(Decimal::ZERO),
+        snapstart_restores: args.snapstart_restores.unwrap_or(0),
+        tenant_environments: args.tenant_environments.unwrap_or(0),
         ..plain
     };
-    calculator::lambda(book, *region, &used)
+    calculator::lambda(prices, args.region, &usage)
 }
 
-fn egress(book: &PriceBook, args: &EgressArgs) -> Bill {
-    let EgressArgs { region, size, route, free, hours, gets, puts } = args;
-    let used = EgressUse {
-        route: *route,
-        bytes: *size,
-        free_bytes: free.unwrap_or(0),
-        hours: *hours,
-        gets: *gets,
-        puts: *puts,
+fn egress(prices: &PriceBook, args: &EgressArgs) -> Bill {
+    let usage = EgressUsage {
+        route: args.route,
+        bytes: args.size,
+        free_bytes: args.free.unwrap_or(0),
+        hours: args.hours,
+        gets: args.gets,
+        puts: args.puts,
     };
-    calculator::egress(book, *region, &used)
+    calculator::egress(prices, args.region, &usage)
 }
 
-fn managed(book: &PriceBook, args: &ManagedArgs) -> Bill {
-    let ManagedArgs { region, instance, hours, requests, hourly } = args;
-    let used = ManagedUse { instance: instance.clone(), hours: *hours, requests: *requests, hourly: *hourly };
-    calculator::managed(book, *region, &used)
+fn managed(prices: &PriceBook, args: &ManagedArgs) -> Bill {
+    let usage = ManagedUsage {
+        instance: args.instance.clone(),
+        hours: args.hours,
+        requests: args.requests,
+        hourly: args.hourly,
+    };
+    calculator::managed(prices, args.region, &usage)
 }

@@ -3,6 +3,7 @@
 use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, nearest};
+use crate::domain::plan::{Period, TargetPlan};
 
 /// The targets of `function`, in every region it is configured in, in the order of the configuration.
 ///
@@ -21,6 +22,22 @@ pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f T
         None => String::new(),
     };
     Err(Failure::Usage(format!("`{written}` is not in the configuration{hint}")))
+}
+
+/// Returns the plans of all targets, or of those of one function.
+///
+/// # Errors
+/// When the function is not configured.
+pub fn plans<'f>(
+    fleet: &'f Fleet,
+    function: Option<&FunctionRef>,
+    period: Period,
+) -> Result<Vec<TargetPlan<'f>>, Failure> {
+    let targets = match function {
+        Some(function) => targets(fleet, function)?,
+        None => fleet.targets.iter().collect(),
+    };
+    Ok(targets.into_iter().map(|target| TargetPlan::new(target, period, &fleet.prices)).collect())
 }
 
 /// What was probably meant by a function that is not among `labels`.

@@ -12,8 +12,8 @@ use crate::config;
 use crate::domain::calendar::text::{TextError, parse_zone};
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
-use crate::domain::fleet::{Architecture, Hold};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::fleet::Hold;
+use crate::domain::function::{Architecture, FunctionRef, Region};
 use crate::domain::protocol::Protocol;
 
 /// Units of a duration, longest name first so that `ms` is not read as `m`.

@@ -1,18 +1,18 @@
-//! Text from outside, made safe to show: on a terminal, in a text log, in Markdown.
+//! Escaping of untrusted text for terminals, text logs and Markdown.
 //!
-//! Owners, reasons, names, messages of functions and services, file names and state documents are written by others.
-//! JSON needs none of this: its encoder escapes.
+//! Owners, reasons, names, messages of functions and services, file names and state documents are untrusted. JSON output
+//! needs no escaping here, because its encoder escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// One line of text from outside: control characters, line ends of every kind, bidirectional controls and invisible
-/// characters are shown as Rust escapes (`\n`, `\u{202e}`), and nothing in it is a workflow command of GitHub Actions.
+/// Escapes a line of untrusted text.
 ///
-/// Text without any of these, which is almost all, is returned as it is.
+/// Control characters, line ends, bidirectional controls and invisible characters become Rust escapes (`\n`,
+/// `\u{202e}`). Workflow commands of GitHub Actions are disabled. Other text is returned unchanged.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let text = escaped(text, is_hidden);
-    // A runner takes `::name::` at the beginning of a line, spaces aside, and `##[name]` anywhere in it.
+    // A runner interprets `::name::` at the beginning of a line, after white space, and `##[name]` anywhere in it.
     let text = match text.trim_start().strip_prefix("::") {
         Some(rest) => Cow::Owned(format!("\\u{{3a}}:{rest}")),
         None => text,
@@ -23,7 +23,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Every line of a text that has lines on purpose, cleaned as [`clean`] does it.
+/// Applies [`clean`] to every line of a text that may have several lines.
 pub fn clean_lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return clean(text);
@@ -31,10 +31,10 @@ pub fn clean_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(clean).collect::<Vec<_>>().join("\n"))
 }
 
-/// A whole output of our own into which text from outside was put: line feeds and colours (`ESC [ … m`) stay, other
-/// characters that [`clean`] escapes do not.
+/// Escapes a complete output that may contain untrusted text. Line feeds and colours (`ESC [ … m`) are kept, other
+/// characters that [`clean`] escapes are not.
 ///
-/// A second line of defence. It cannot know where a line feed is from, so [`clean`] goes first.
+/// This is a second safeguard. Untrusted line feeds must be escaped by [`clean`] before.
 pub fn clean_output(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| is_hidden(c) && c != '\n') {
         return Cow::Borrowed(text);
@@ -57,19 +57,19 @@ pub fn clean_output(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// One cell of a Markdown table. Letters, digits, spaces and hyphens stay as they are; any other text becomes inline
-/// code in which every other ASCII character is a numeric reference: no links, images, mentions, HTML or further cells.
+/// Escapes a cell of a Markdown table. Letters, digits, spaces and hyphens are kept. Text with other ASCII characters
+/// becomes inline code with numeric references for them, so it cannot contain links, images, mentions, HTML or cells.
 ///
-/// Inline HTML and not backticks, because in a table a backslash or a bar inside them ends the cell.
+/// The code is inline HTML, because a backslash or a bar in backticks would end the cell.
 pub fn markdown(text: &str) -> String {
     let text = clean(text);
-    let harmless = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-' || !c.is_ascii();
-    if text.chars().all(harmless) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-' || !c.is_ascii();
+    if text.chars().all(is_plain) {
         return text.into_owned();
     }
     let mut out = "<code>".to_owned();
     for c in text.chars() {
-        match harmless(c) {
+        match is_plain(c) {
             true => out.push(c),
             false => _ = write!(out, "&#{};", u32::from(c)),
         }
@@ -99,7 +99,7 @@ fn is_hidden(c: char) -> bool {
             c,
             // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
             '\u{ad}' | '\u{61c}' | '\u{180e}'
-            // Zero-width space, marks of direction. The joiners between are part of words and of emoji.
+            // Zero-width space, direction marks. The joiners in between occur in words and emoji.
             | '\u{200b}' | '\u{200e}' | '\u{200f}'
             // Line and paragraph separators, embeddings and overrides.
             | '\u{2028}'..='\u{202e}'
@@ -110,7 +110,7 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The length of the colour sequence that `text` begins with; 0 when it begins with none.
+/// Returns the length of the colour sequence at the beginning of `text`, or 0.
 fn color(text: &str) -> usize {
     let Some(rest) = text.strip_prefix("\x1b[") else { return 0 };
     let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_text_stays() {
+    fn ordinary_text_is_unchanged() {
         for text in ["", "search", "équipe 日本 👩‍💻", "a: b::c #1 [x](y) @z", "C:\\x", "می‌خواهم"]
         {
             assert!(matches!(clean(text), Cow::Borrowed(same) if same == text), "{text}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_act_is_shown_instead() {
+    fn special_characters_are_escaped() {
         let cases = [
             ("\x1b[2J\x1b]0;x\x07", "\\u{1b}[2J\\u{1b}]0;x\\u{7}"),
             ("a\nb\r\nc\td", "a\\nb\\r\\nc\\td"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_keeps_its_lines_and_colours_only() {
+    fn output_keeps_lines_and_colours_only() {
         assert_eq!(
             clean_output("\x1b[1;31m✗\x1b[0m a\r\x1b[2J\u{202e}\n\x1b"),
             "\x1b[1;31m✗\x1b[0m a\\r\\u{1b}[2J\\u{202e}\n\\u{1b}"
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_gets_text_only() {
+    fn markdown_cell_is_plain_text() {
         assert_eq!(markdown("team-a 1"), "team-a 1");
         assert_eq!(
             markdown("![x](https://e.com) @all|`"),
@@ -173,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_it_is(text in any::<String>()) {
+        fn any_text_is_escaped(text in any::<String>()) {
             let shown = clean(&text);
             prop_assert!(!shown.chars().any(is_hidden));
             prop_assert_eq!(clean(&shown), shown.as_ref());

@@ -1,4 +1,4 @@
-//! The fleet: what the configuration says, resolved. One [`Target`] is one function in one region.
+//! The resolved configuration. One [`Target`] is one function in one region.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,30 +6,30 @@ use std::time::Duration;
 use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
-use super::function::{FunctionRef, Identity, Region};
+use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, account_of};
 use super::protocol::Protocol;
 
-/// Everything that the configuration files say, resolved and checked.
+/// The resolved and validated configuration.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     /// The targets, in the order of files and entries.
     pub targets: Vec<Target>,
     /// Limits of the whole fleet.
     pub limits: Limits,
-    /// Where and how finely metrics are sent.
+    /// The destination and detail of metrics.
     pub metrics: MetricsSettings,
-    /// Prices: those that come with warmd, with the configuration's own in their place.
+    /// The embedded prices with the overrides of the configuration.
     pub prices: PriceBook,
-    /// A stable hash of the configuration's content: the tick object's `config`.
+    /// A stable hash of the configuration's content, `config` in the tick object.
     pub hash: String,
 }
 
 /// Limits of the whole fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most pings in flight at once, 1 to 100,000. A round is never cut: rounds are packed into waves.
+    /// The maximum number of pings in flight, 1 to 100,000. A round is never cut: rounds are packed into waves.
     pub max_in_flight: u32,
-    /// The way in which the pings of a round reach Lambda.
+    /// The transport of the pings of a round.
     pub wire: WireSettings,
 }
 
@@ -39,48 +39,48 @@ impl Default for Limits {
     }
 }
 
-/// The way in which the pings of a round reach Lambda.
+/// The transport of the pings of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WireSettings {
-    /// The number of signatures of a round.
+    /// The number of signatures for a round.
     pub sign: Sign,
-    /// Which versions of HTTP carry pings.
+    /// The HTTP versions that carry pings.
     pub http: HttpVersions,
 }
 
-/// The number of signatures of a round. A signature covers the payload, so pings with different payloads are always signed
-/// one by one.
+/// The number of signatures for a round. A signature covers the payload, so pings with different payloads are always
+/// signed individually.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sign {
-    /// One: SigV4 signs a request, and Lambda accepts the same signed request for five minutes.
+    /// One for the round. Lambda accepts the same signed request for five minutes.
     #[default]
     Round,
     /// One for each ping.
     Ping,
 }
 
-/// Which versions of HTTP carry pings.
+/// The HTTP versions that carry pings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpVersions {
     /// HTTP/2 where the server offers it during the TLS handshake, otherwise HTTP/1.1.
     #[default]
     Auto,
-    /// HTTP/1.1, with a connection for each ping.
+    /// HTTP/1.1 with one connection for each ping.
     Http1,
 }
 
 /// The visibility of pings in the traces of functions with active tracing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trace {
-    /// No: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
+    /// Invisible: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
     #[default]
     Off,
-    /// The header is left to the SDK, which passes on the one of the warmer's own invocation, if any.
+    /// The SDK sets the header to that of the warmer's own invocation, if any.
     Inherit,
 }
 
 impl Trace {
-    /// Its name in the configuration: `off` or `inherit`.
+    /// Returns the name in the configuration: `off` or `inherit`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -89,12 +89,12 @@ impl Trace {
     }
 }
 
-/// Where and how finely metrics are sent.
+/// The destination and detail of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsSettings {
     /// The CloudWatch namespace.
     pub namespace: String,
-    /// Fleet totals only, or per target too.
+    /// The detail of the metrics.
     pub detail: Detail,
 }
 
@@ -104,63 +104,63 @@ impl Default for MetricsSettings {
     }
 }
 
-/// How finely metrics are sent.
+/// The detail of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
-    /// Ten fleet-wide metrics, as many as CloudWatch's free tier has.
+    /// Ten metrics of the fleet, the number in CloudWatch's free tier.
     #[default]
     Fleet,
-    /// Five more per target, each a custom metric that CloudWatch bills.
+    /// Five more metrics for each target, each billed as a custom metric.
     Function,
 }
 
 /// One function in one region, with its schedule.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Which function.
+    /// The function.
     pub id: Identity,
-    /// As it was configured: `name[:qualifier]` or the ARN. What people see and metrics carry.
+    /// The function as configured, `name[:qualifier]` or the ARN. Shown to users and used in metrics.
     pub label: String,
-    /// Free text, carried into every record.
+    /// Free text that is copied to every record.
     pub owner: Option<String>,
-    /// What a ping says.
+    /// The protocol of the pings.
     pub protocol: Protocol,
-    /// How long a ping asks the handler to hold.
+    /// The hold requested by a ping.
     pub hold: Hold,
-    /// The target's own timeout, when configured; 900 s is assumed otherwise.
+    /// The function's timeout, if configured; 900 s is assumed otherwise.
     pub timeout: Option<Duration>,
-    /// Memory in MB of 1,048,576 bytes, when configured; otherwise read from the REPORT line.
+    /// The memory in MB of 1,048,576 bytes, if configured; otherwise read from the REPORT line.
     pub memory_mb: Option<u32>,
-    /// Instruction set: it decides the price of a GB-second.
+    /// The instruction set, which determines the price of a GB-second.
     pub architecture: Architecture,
-    /// What a cold start, or every ping, downloads.
+    /// The downloads of a cold start or of every ping.
     pub downloads: Vec<Download>,
-    /// What estimates of its cost rest on.
+    /// The assumptions of cost estimates.
     pub assume: Assumptions,
     /// Minutes between two rounds of an open window, at least 1.
     pub interval_minutes: u32,
-    /// Minutes added to the epoch minute before the interval is looked at; 0 unless `stagger` spreads the fleet.
+    /// Minutes added to the epoch minute before it is divided by the interval; 0 without `stagger`.
     pub phase_minutes: u32,
-    /// Environments added to every target above zero.
+    /// Environments added to a desired number above zero.
     pub spare: u32,
-    /// When to keep how many warm. Only enabled windows that serve this region.
+    /// The enabled windows that apply to this region.
     pub windows: Vec<Window>,
-    /// What Warm Requests may ask for; none means that they may not.
+    /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
-    /// The role to assume to reach the function; none means the warmer's own.
+    /// The role to assume for the function; `None` is the warmer's own.
     pub role: Option<Arc<Role>>,
     /// The visibility of pings in traces.
     pub trace: Trace,
 }
 
-/// What Warm Requests may ask for.
+/// The limits of Warm Requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OnRequest {
-    /// The most environments, at least 1.
+    /// The maximum number of environments, at least 1.
     pub max_concurrency: u32,
-    /// The longest that they are kept.
+    /// The maximum time for which they are kept warm.
     pub max_for: Duration,
-    /// Requests that are less than this apart are one.
+    /// The time within which requests are treated as one.
     pub coalesce: Duration,
 }
 
@@ -169,8 +169,8 @@ pub struct OnRequest {
 pub struct Role {
     /// Its ARN.
     pub arn: String,
-    /// The external id that its trust policy asks for. Not in [`Debug`](std::fmt::Debug): it is shared with the role's
-    /// owner only.
+    /// The external id required by its trust policy. Redacted in [`Debug`](std::fmt::Debug), because it is shared only
+    /// with the role's owner.
     pub external_id: Option<String>,
 }
 
@@ -182,13 +182,13 @@ impl std::fmt::Debug for Role {
 }
 
 impl Target {
-    /// The region the target is in.
+    /// Returns the region.
     pub fn region(&self) -> Region {
         self.id.region
     }
 
-    /// A target of `function` of which nothing more is known: warmd's own protocol, automatic hold, no schedule. The
-    /// region is that of an ARN, else `region`.
+    /// Creates a target with warmd's protocol, automatic hold and no schedule. The region is that of the ARN, if
+    /// `function` is one, otherwise `region`.
     pub fn bare(function: &FunctionRef, region: Region) -> Self {
         Self {
             id: function.identity(region),
@@ -211,7 +211,7 @@ impl Target {
         }
     }
 
-    /// A target for tests: `arm64`, an interval of five minutes, no windows.
+    /// Creates a target for tests with `arm64`, an interval of five minutes and no windows.
     #[cfg(test)]
     pub(crate) fn example(function: &str, region: &str, downloads: Vec<Download>) -> Self {
         let region = Region::parse(region).unwrap();
@@ -225,55 +225,54 @@ impl Target {
         }
     }
 
-    /// The most environments that the target ever wants: the pings of its largest round.
+    /// Returns the highest desired number of environments, which is the number of pings in the largest round.
     pub fn highest(&self) -> u32 {
         let windows = self.windows.iter().map(|window| window.concurrency);
         let windows = windows.max().map_or(0, |highest| highest.saturating_add(self.spare));
         windows.max(self.on_request.map_or(0, |rule| rule.max_concurrency))
     }
 
-    /// Whether it is ever pinged: not when it is disabled, or wants nothing.
+    /// Returns true if the target can have rounds, false if it is disabled or its desired number is always zero.
     pub fn is_warmed(&self) -> bool {
         self.highest() > 0
     }
 
-    /// The time between two rounds of an open window.
+    /// Returns the ARN of the function without the qualifier. The account is that of the function's ARN, otherwise that
+    /// of the role, otherwise `own`, and `*` when unknown.
+    pub fn function_arn(&self, own: Option<&AccountId>) -> String {
+        let Identity { account, region, name, .. } = &self.id;
+        let named = account.as_ref().map(AccountId::as_str);
+        let role = || self.role.as_ref().and_then(|role| account_of(&role.arn));
+        let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
+    }
+
+    /// Returns the ARN on which Lambda authorises invocations, with the qualifier.
+    pub fn arn(&self, own: Option<&AccountId>) -> String {
+        let function = self.function_arn(own);
+        match &self.id.qualifier {
+            Some(qualifier) => format!("{function}:{qualifier}"),
+            None => function,
+        }
+    }
+
+    /// Returns the time between two rounds of an open window.
     pub fn interval(&self) -> Duration {
         Duration::from_secs(u64::from(self.interval_minutes) * 60)
     }
 
-    /// The target's own timeout, 900 s (the most Lambda allows) when it is not configured.
+    /// Returns the configured timeout, otherwise 900 s, Lambda's maximum.
     pub fn timeout_or_max(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(900))
     }
 }
 
-/// How long a ping asks the handler to keep its environment busy.
+/// The time for which a ping requests the handler to keep its environment busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hold {
-    /// Learned from the skew that was measured; 100 ms before anything is known.
+    /// Derived from the measured skew; 100 ms before any measurement.
     #[default]
     Auto,
-    /// This long to begin with; a round that is not proven is topped up with a longer one.
+    /// This time for the first attempt. A round that is not proven is topped up with a longer hold.
     Fixed(Duration),
-}
-
-/// A function's instruction set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
-pub enum Architecture {
-    /// `x86_64`, Lambda's default.
-    #[default]
-    X86_64,
-    /// `arm64` (Graviton).
-    Arm64,
-}
-
-impl Architecture {
-    /// As Lambda writes it: `x86_64` or `arm64`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
-    }
 }

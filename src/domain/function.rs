@@ -1,86 +1,63 @@
-//! Functions and where they are: names, qualifiers, ARNs, accounts, regions.
+//! Functions and their identity: names, qualifiers, ARNs, accounts, regions, instruction sets.
 //!
-//! Each newtype has one guarded door (`parse`), so a value that exists is well formed.
+//! Each newtype is created by its `parse` only, so every value is well formed.
 
 use std::fmt;
 
-/// The AWS regions warmd knows, with the partition each belongs to.
+/// The partitions, each with its known regions.
 ///
 /// Source: the endpoint partitions of the AWS SDKs, 2026-11.
-const REGIONS: &[(&str, &str)] = &[
-    ("af-south-1", "aws"),
-    ("ap-east-1", "aws"),
-    ("ap-east-2", "aws"),
-    ("ap-northeast-1", "aws"),
-    ("ap-northeast-2", "aws"),
-    ("ap-northeast-3", "aws"),
-    ("ap-south-1", "aws"),
-    ("ap-south-2", "aws"),
-    ("ap-southeast-1", "aws"),
-    ("ap-southeast-2", "aws"),
-    ("ap-southeast-3", "aws"),
-    ("ap-southeast-4", "aws"),
-    ("ap-southeast-5", "aws"),
-    ("ap-southeast-6", "aws"),
-    ("ap-southeast-7", "aws"),
-    ("ca-central-1", "aws"),
-    ("ca-west-1", "aws"),
-    ("cn-north-1", "aws-cn"),
-    ("cn-northwest-1", "aws-cn"),
-    ("eu-central-1", "aws"),
-    ("eu-central-2", "aws"),
-    ("eu-north-1", "aws"),
-    ("eu-south-1", "aws"),
-    ("eu-south-2", "aws"),
-    ("eu-west-1", "aws"),
-    ("eu-west-2", "aws"),
-    ("eu-west-3", "aws"),
-    ("eusc-de-east-1", "aws-eusc"),
-    ("il-central-1", "aws"),
-    ("me-central-1", "aws"),
-    ("me-south-1", "aws"),
-    ("mx-central-1", "aws"),
-    ("sa-east-1", "aws"),
-    ("us-east-1", "aws"),
-    ("us-east-2", "aws"),
-    ("us-gov-east-1", "aws-us-gov"),
-    ("us-gov-west-1", "aws-us-gov"),
-    ("us-west-1", "aws"),
-    ("us-west-2", "aws"),
+const PARTITIONS: [(&str, &str); 4] = [
+    (
+        "aws",
+        "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 \
+         ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 \
+         ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 \
+         eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 \
+         mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2",
+    ),
+    ("aws-cn", "cn-north-1 cn-northwest-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+    ("aws-us-gov", "us-gov-east-1 us-gov-west-1"),
 ];
+
+/// Returns the known regions with their partitions.
+fn regions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PARTITIONS.iter().flat_map(|(partition, names)| names.split(' ').map(|name| (name, *partition)))
+}
 
 /// A region of the known list, such as `eu-west-2`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(&'static str);
 
 impl Region {
-    /// The region of that name.
+    /// Parses the name of a known region.
     ///
     /// # Errors
-    /// [`UnknownRegion`] when the name is not in the list; it carries the nearest known one.
+    /// [`UnknownRegion`] with the nearest known name.
     pub fn parse(name: &str) -> Result<Self, UnknownRegion> {
-        match REGIONS.iter().find(|(known, _)| *known == name) {
-            Some((known, _)) => Ok(Self(known)),
-            None => Err(UnknownRegion {
-                given: name.to_owned(),
-                nearest: nearest(name, REGIONS.iter().map(|(known, _)| *known)),
-            }),
-        }
+        let known = regions().find(|(known, _)| *known == name);
+        known.map(|(known, _)| Self(known)).ok_or_else(|| UnknownRegion {
+            given: name.to_owned(),
+            nearest: nearest(name, regions().map(|(known, _)| known)),
+        })
     }
 
-    /// The region's name, such as `eu-west-2`.
+    /// Returns the name, such as `eu-west-2`.
     pub fn as_str(self) -> &'static str {
         self.0
     }
 
-    /// The partition of the region, as it stands in ARNs: `aws`, `aws-cn`, `aws-us-gov`, `aws-eusc`.
+    /// Returns the partition in ARNs: `aws`, `aws-cn`, `aws-us-gov` or `aws-eusc`.
     pub fn partition(self) -> &'static str {
-        REGIONS.iter().find(|(known, _)| *known == self.0).map_or("aws", |(_, partition)| partition)
+        regions().find(|(known, _)| *known == self.0).map_or("aws", |(_, partition)| partition)
     }
 
-    /// Every known region, in alphabetical order.
+    /// Returns every known region in alphabetical order.
     pub fn all() -> impl Iterator<Item = Self> {
-        REGIONS.iter().map(|(name, _)| Self(name))
+        let mut all: Vec<Self> = regions().map(|(name, _)| Self(name)).collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 }
 
@@ -102,19 +79,19 @@ impl serde::Serialize for Region {
     }
 }
 
-/// A region name that is not in the known list.
+/// The error for an unknown region name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown region `{given}`")]
 pub struct UnknownRegion {
-    /// What was given.
+    /// The given name.
     pub given: String,
-    /// The nearest known name, when one is near enough to be meant.
+    /// The nearest known name, if a typo is likely.
     pub nearest: Option<&'static str>,
 }
 
-/// The candidate nearest to `given`, when near enough that a typo is likely (case does not count).
+/// Returns the candidate nearest to `given` if a typo is likely. Case is ignored.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer than any name there is, and the comparison takes time with the square of the length.
+    // Longer than any name. The comparison takes quadratic time.
     if given.len() > 64 {
         return None;
     }
@@ -133,35 +110,35 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
 pub struct AccountId(String);
 
 impl AccountId {
-    /// The account id, when `text` is twelve digits.
+    /// Parses an account id, `None` unless `text` is twelve digits.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())).then(|| Self(text.to_owned()))
     }
 
-    /// The twelve digits.
+    /// Returns the twelve digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The account in an ARN.
+/// Returns the account of an ARN.
 pub fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4)
 }
 
-/// Why a text is not a function reference.
+/// The error for an invalid function reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFunction {
     /// The name is empty, longer than 64 characters, or has a character outside `[A-Za-z0-9_-]`.
-    #[error("`{0}` is not a function name (1 to 64 of A-Z a-z 0-9 _ -)")]
+    #[error("expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found `{0}`")]
     Name(String),
     /// The qualifier is not `$LATEST`, `$LATEST.PUBLISHED`, a version number or an alias of 1 to 128 characters.
-    #[error("`{0}` is not a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -)")]
+    #[error("expected a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -), found `{0}`")]
     Qualifier(String),
-    /// It starts with `arn:` but is not a function ARN.
-    #[error("`{0}` is not a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER])")]
+    /// The text starts with `arn:` but is not a function ARN.
+    #[error("expected a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]), found `{0}`")]
     Arn(String),
-    /// The region of an ARN is not known.
+    /// The region of an ARN is unknown.
     #[error(transparent)]
     Region(#[from] UnknownRegion),
 }
@@ -171,7 +148,7 @@ pub enum BadFunction {
 pub struct FunctionName(String);
 
 impl FunctionName {
-    /// The name, checked.
+    /// Parses a function name.
     ///
     /// # Errors
     /// [`BadFunction::Name`].
@@ -184,7 +161,7 @@ impl FunctionName {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -201,7 +178,7 @@ impl fmt::Display for FunctionName {
 pub struct Qualifier(String);
 
 impl Qualifier {
-    /// The qualifier, checked.
+    /// Parses a qualifier.
     ///
     /// # Errors
     /// [`BadFunction::Qualifier`].
@@ -215,12 +192,12 @@ impl Qualifier {
         }
     }
 
-    /// The qualifier's text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the unpublished code, which is also what no qualifier means.
+    /// Returns true for `$LATEST`, the unpublished code, which is also the meaning of no qualifier.
     pub fn is_latest(&self) -> bool {
         self.0 == "$LATEST"
     }
@@ -232,14 +209,14 @@ impl fmt::Display for Qualifier {
     }
 }
 
-/// A function as people write it: `name[:qualifier]`, or a full function ARN.
+/// A function as configured: `name[:qualifier]` or a full function ARN.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FunctionRef {
     /// The function's name.
     pub name: FunctionName,
-    /// The qualifier, when one was written.
+    /// The qualifier, if given.
     pub qualifier: Option<Qualifier>,
-    /// Account and region, when it was written as an ARN.
+    /// Account and region, if given as an ARN.
     pub place: Option<(AccountId, Region)>,
 }
 
@@ -247,7 +224,7 @@ impl FunctionRef {
     /// Parses `name[:qualifier]` or `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]`.
     ///
     /// # Errors
-    /// [`BadFunction`], with the part that is wrong.
+    /// [`BadFunction`] with the invalid part.
     pub fn parse(text: &str) -> Result<Self, BadFunction> {
         if !text.starts_with("arn:") {
             let (name, qualifier) = split_qualifier(text);
@@ -275,7 +252,7 @@ impl FunctionRef {
         })
     }
 
-    /// The single function meant in `region` (an ARN names its own region, which wins).
+    /// Returns the identity of the function in `region`. The region of an ARN takes precedence.
     pub fn identity(&self, region: Region) -> Identity {
         let (account, region) = match &self.place {
             Some((account, own)) => (Some(account.clone()), *own),
@@ -286,7 +263,7 @@ impl FunctionRef {
 }
 
 impl fmt::Display for FunctionRef {
-    /// As it was written: `name[:qualifier]`, or the ARN.
+    /// Formats the reference as configured: `name[:qualifier]` or the ARN.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((account, region)) = &self.place {
             write!(f, "arn:{}:lambda:{region}:{}:function:", region.partition(), account.as_str())?;
@@ -306,33 +283,32 @@ fn split_qualifier(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// One function in one region: what a target is known by.
+/// The identity of a target: account, region, name and qualifier.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The account, when the function was configured by ARN; otherwise the caller's own.
+    /// The account, if the function was configured by ARN; otherwise the caller's own.
     pub account: Option<AccountId>,
     /// The region.
     pub region: Region,
     /// The name.
     pub name: FunctionName,
-    /// The qualifier as written; none means `$LATEST`.
+    /// The qualifier as configured; `None` is `$LATEST`.
     pub qualifier: Option<Qualifier>,
 }
 
 impl Identity {
-    /// `name[:qualifier]`, or the ARN when the account is known: what Invoke takes as FunctionName
-    /// (with the qualifier apart) and what people see.
+    /// Returns `name[:qualifier]`, or the ARN if the account is known.
     pub fn label(&self) -> String {
         let place = self.account.clone().map(|account| (account, self.region));
         FunctionRef { name: self.name.clone(), qualifier: self.qualifier.clone(), place }.to_string()
     }
 
-    /// The name or ARN without the qualifier, as Invoke takes it.
+    /// Returns the name or ARN without the qualifier, the `FunctionName` of Invoke.
     pub fn unqualified(&self) -> String {
         Identity { qualifier: None, ..self.clone() }.label()
     }
 
-    /// What makes two identities the same: no qualifier and `$LATEST` mean the same code.
+    /// Returns the key for comparisons, in which no qualifier equals `$LATEST`.
     fn key(&self) -> (Option<&AccountId>, Region, &FunctionName, Option<&Qualifier>) {
         let qualifier = self.qualifier.as_ref().filter(|q| !q.is_latest());
         (self.account.as_ref(), self.region, &self.name, qualifier)
@@ -366,9 +342,29 @@ impl Ord for Identity {
 }
 
 impl fmt::Display for Identity {
-    /// `label (region)`.
+    /// Formats the identity as `label (region)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.label(), self.region)
+    }
+}
+
+/// A function's instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub enum Architecture {
+    /// `x86_64`, Lambda's default.
+    #[default]
+    X86_64,
+    /// `arm64` (Graviton).
+    Arm64,
+}
+
+impl Architecture {
+    /// Returns Lambda's name: `x86_64` or `arm64`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
     }
 }
 
@@ -377,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_round_trip_as_written() {
+    fn references_round_trip() {
         for text in [
             "nlp-inference",
             "nlp-inference:live",
@@ -391,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_references_are_refused() {
+    fn rejects_malformed_references() {
         for text in [
             "",
             "a b",
@@ -408,14 +404,14 @@ mod tests {
     }
 
     #[test]
-    fn a_near_region_is_a_hint_and_a_far_one_is_not() {
+    fn unknown_region_carries_nearest_name() {
         assert_eq!(Region::parse("eu-wset-2").unwrap_err().nearest, Some("eu-west-2"));
         assert_eq!(Region::parse("london").unwrap_err().nearest, None);
         assert_eq!(Region::parse("cn-north-1").unwrap().partition(), "aws-cn");
     }
 
     #[test]
-    fn no_qualifier_and_latest_are_one_identity() {
+    fn no_qualifier_equals_latest() {
         let region = Region::parse("eu-west-2").unwrap();
         let of = |text| FunctionRef::parse(text).unwrap().identity(region);
         assert_eq!(of("f"), of("f:$LATEST"));

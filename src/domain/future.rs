@@ -1,24 +1,24 @@
-//! Instants that come from outside: from event envelopes and from stored documents, which other clocks have written.
+//! Checks of instants from other clocks, in event envelopes and stored documents.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::schedule::Minute;
 
-/// The largest lead of an outside instant over the own clock: one minute, the period of the schedule. Clocks
-/// that are synchronised differ by far less.
+/// The maximum lead of another clock over our own: one minute, the period of the schedule. Synchronised clocks differ by
+/// far less.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
-/// Returns true if `at` is further ahead of `now` than [`TOLERANCE`] allows. Never overflows.
+/// Returns true if `at` is more than [`TOLERANCE`] ahead of `now`. Never overflows.
 pub fn is_future(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     at.signed_duration_since(now) > TOLERANCE
 }
 
-/// The same for a stored minute since the epoch, which may be any number.
+/// Returns true if a stored epoch minute, which may be any number, is more than [`TOLERANCE`] ahead of `now`.
 pub fn is_future_minute(minute: i64, now: DateTime<Utc>) -> bool {
     minute > Minute::of(now).epoch().saturating_add(TOLERANCE.num_minutes())
 }
 
-/// `at` moved by `by`; the end of the calendar when that lies beyond it.
+/// Returns `at` moved by `by`, clamped to chrono's range.
 pub fn later(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
     let end = if by < TimeDelta::zero() { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
     at.checked_add_signed(by).unwrap_or(end)
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minute_ahead_is_allowed_and_nothing_overflows() {
+    fn one_minute_ahead_is_tolerated_and_nothing_overflows() {
         let now: DateTime<Utc> = "2026-11-20T09:00:30Z".parse().unwrap();
         assert!(!is_future("2026-11-20T09:01:30Z".parse().unwrap(), now));
         assert!(is_future("2026-11-20T09:01:30.001Z".parse().unwrap(), now));

@@ -1,12 +1,13 @@
-//! The ground floor: names, calendars, rounds, reports and cost.
+//! Functions, calendars, rounds, reports and cost.
 //!
-//! Nothing here does I/O, reads a clock, knows the SDK or YAML, or is async. Everything that decides is a
-//! pure function of (configuration, now, what was observed).
+//! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now` and
+//! observations.
 
 pub mod calendar;
 pub mod clean;
 pub mod cost;
 pub mod dashboard;
+pub mod difference;
 pub mod events;
 pub mod fleet;
 pub mod function;
@@ -14,6 +15,7 @@ pub mod future;
 pub mod handed_out;
 pub mod iam;
 pub mod metrics;
+pub mod plan;
 pub mod preflight;
 pub mod protocol;
 pub mod records;
@@ -21,5 +23,6 @@ pub mod report;
 pub mod round;
 pub mod schedule;
 pub mod shard;
+pub mod text;
 pub mod tick;
 pub mod tick_line;

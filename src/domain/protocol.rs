@@ -1,32 +1,31 @@
-//! What a ping says, and what an answer tells: warmd's own protocol and the presets of other warmers.
+//! Protocols of pings: warmd's own and the presets of other warmers.
 //!
-//! The presets speak to handlers that are already deployed, so their bytes are contracts of others: serverless-plugin-
-//! warmup 8.4.1, lambda-warmer 2.3.0 (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra.
+//! The presets are contracts of handlers that are already deployed: serverless-plugin-warmup 8.4.1, lambda-warmer 2.3.0
+//! (npm), lambda-warmer-py, the OpenNext / SST warmer, Bref, Laravel Vapor, Thundra. A table defines all of them.
 
-use std::collections::HashSet;
+mod custom;
+
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::function::nearest;
+pub use self::custom::CustomPayload;
 
-/// Answers above this size, in bytes, are not searched for an environment's id: a handler that knows a protocol
-/// answers in less than a hundred.
-const LARGEST_ANSWER: usize = 64 * 1024;
+/// The maximum size in bytes of an answer that is searched for an id. Answers of known handlers have less than a hundred.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Ids above this length, in bytes, are not believed to be ids.
-const LONGEST_ID: usize = 256;
+/// The maximum length in bytes of an id.
+const MAX_ID_BYTES: usize = 256;
 
-/// warmd's own handlers hold no longer, whatever a ping asks: an invoker must not be able to keep a function busy.
-const LONGEST_HANDLER_HOLD: Duration = Duration::from_secs(10);
+/// The location of the initialization type in an answer of warmd's own handlers.
+const INITIALIZATION: &str = "/warmd/initialization";
 
-/// How a target is pinged.
+/// The protocol of a target's pings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
-    /// warmd's own: holds as asked, answers with the environment's id.
+    /// warmd's own: the handler holds as requested and answers with the id of its environment.
     Warmd,
     /// serverless-plugin-warmup.
     ServerlessPluginWarmup,
@@ -42,184 +41,124 @@ pub enum Protocol {
     Vapor,
     /// Thundra.
     Thundra,
-    /// Any JSON of the user's, with placeholders.
+    /// Any JSON with placeholders.
     Custom(CustomPayload),
 }
 
-/// What a payload may mention.
+/// The values that a payload may contain.
 #[derive(Debug, Clone, Copy)]
 pub struct PingContext<'a> {
     /// The round's id.
     pub round: &'a str,
-    /// The ping's index, from 0. Only custom payloads with `{{index}}` carry it.
+    /// The ping's index, from 0. Used only by custom payloads with `{{index}}`.
     pub index: u32,
-    /// How many pings the round has.
+    /// The number of pings in the round.
     pub concurrency: u32,
-    /// How long to hold, in ms.
+    /// The requested hold in ms.
     pub hold_ms: u64,
 }
 
-impl Protocol {
-    /// The names that [`Protocol::parse`] takes. `custom` is not among them: it needs a payload.
-    pub const NAMES: &[&str] = &[
-        "warmd",
-        "serverless-plugin-warmup",
-        "lambda-warmer",
-        "lambda-warmer-py",
-        "opennext",
-        "bref",
-        "vapor",
-        "thundra",
-    ];
+/// The definition of a protocol with a fixed payload.
+struct Preset {
+    protocol: Protocol,
+    /// The name in the configuration.
+    name: &'static str,
+    payload: fn(&PingContext<'_>) -> Value,
+    /// `X-Amz-Client-Context`, before base64.
+    client_context: Option<&'static str>,
+    hold: HandlerHold,
+    /// The JSON pointer of the environment's id in the answer.
+    environment: Option<&'static str>,
+}
 
-    /// The protocol of that name, one of [`Protocol::NAMES`].
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "warmd" => Self::Warmd,
-            "serverless-plugin-warmup" => Self::ServerlessPluginWarmup,
-            "lambda-warmer" => Self::LambdaWarmer,
-            "lambda-warmer-py" => Self::LambdaWarmerPy,
-            "opennext" => Self::OpenNext,
-            "bref" => Self::Bref,
-            "vapor" => Self::Vapor,
-            "thundra" => Self::Thundra,
-            _ => return None,
-        })
-    }
+/// The time for which a handler keeps its environment busy before it answers.
+#[derive(Clone, Copy)]
+enum HandlerHold {
+    /// The requested hold, at most `max`, plus `extra`.
+    Requested { max: Duration, extra: Duration },
+    /// A fixed time.
+    Fixed(Duration),
+}
 
-    /// The protocol's name as it is configured.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Warmd => "warmd",
-            Self::ServerlessPluginWarmup => "serverless-plugin-warmup",
-            Self::LambdaWarmer => "lambda-warmer",
-            Self::LambdaWarmerPy => "lambda-warmer-py",
-            Self::OpenNext => "opennext",
-            Self::Bref => "bref",
-            Self::Vapor => "vapor",
-            Self::Thundra => "thundra",
-            Self::Custom(_) => "custom",
-        }
-    }
+const fn fixed(ms: u64) -> HandlerHold {
+    HandlerHold::Fixed(Duration::from_millis(ms))
+}
 
-    /// The payload of one ping: JSON.
-    pub fn payload(&self, ping: &PingContext<'_>) -> Vec<u8> {
-        let PingContext { round, concurrency, hold_ms, .. } = *ping;
-        let payload = match self {
-            Self::Warmd => json!({"warmd": {
-                "version": 1, "round": round, "concurrency": concurrency, "hold_ms": hold_ms,
-            }}),
-            Self::ServerlessPluginWarmup => json!({"source": "serverless-plugin-warmup"}),
-            Self::LambdaWarmer => lambda_warmer("__WARMER_CORRELATIONID__", ping),
-            Self::LambdaWarmerPy => lambda_warmer("__WARMER_CORRELATION_ID__", ping),
-            Self::OpenNext => json!({
+const PRESETS: &[Preset] = &[
+    Preset {
+        protocol: Protocol::Warmd,
+        name: "warmd",
+        payload: |&PingContext { round, concurrency, hold_ms, .. }| json!({"warmd": { "version": 1, "round": round, "concurrency": concurrency, "hold_ms": hold_ms }}),
+        client_context: None,
+        // The handlers limit the hold, so that an invoker cannot keep a function busy.
+        hold: HandlerHold::Requested { max: Duration::from_secs(10), extra: Duration::ZERO },
+        environment: Some("/warmd/environment"),
+    },
+    Preset {
+        protocol: Protocol::ServerlessPluginWarmup,
+        name: "serverless-plugin-warmup",
+        payload: |_| json!({"source": "serverless-plugin-warmup"}),
+        client_context: Some(r#"{"custom":{"source":"serverless-plugin-warmup"}}"#),
+        hold: fixed(25),
+        environment: None,
+    },
+    Preset {
+        protocol: Protocol::LambdaWarmer,
+        name: "lambda-warmer",
+        payload: |ping| lambda_warmer("__WARMER_CORRELATIONID__", ping),
+        client_context: None,
+        hold: fixed(75),
+        environment: None,
+    },
+    Preset {
+        protocol: Protocol::LambdaWarmerPy,
+        name: "lambda-warmer-py",
+        payload: |ping| lambda_warmer("__WARMER_CORRELATION_ID__", ping),
+        client_context: None,
+        hold: fixed(75),
+        environment: None,
+    },
+    Preset {
+        protocol: Protocol::OpenNext,
+        name: "opennext",
+        payload: |&PingContext { round, concurrency, hold_ms, .. }| {
+            json!({
                 "type": "warmer", "warmerId": round, "index": 0, "concurrency": concurrency, "delay": hold_ms,
-            }),
-            Self::Bref => json!({"warmer": true}),
-            // Never `vaporWarmer`: a handler that sees it fans out by itself.
-            Self::Vapor => json!({"vaporWarmerPing": true}),
-            // The handler adds 100 ms of its own.
-            Self::Thundra => json!(format!("#warmup wait={hold_ms}")),
-            Self::Custom(custom) => custom.fill(ping),
-        };
-        payload.to_string().into_bytes()
-    }
+            })
+        },
+        client_context: None,
+        hold: HandlerHold::Requested { max: Duration::MAX, extra: Duration::ZERO },
+        environment: Some("/serverId"),
+    },
+    Preset {
+        protocol: Protocol::Bref,
+        name: "bref",
+        payload: |_| json!({"warmer": true}),
+        client_context: None,
+        hold: fixed(10),
+        environment: None,
+    },
+    Preset {
+        protocol: Protocol::Vapor,
+        name: "vapor",
+        // With `vaporWarmer` the handler would fan out by itself.
+        payload: |_| json!({"vaporWarmerPing": true}),
+        client_context: None,
+        hold: fixed(50),
+        environment: None,
+    },
+    Preset {
+        protocol: Protocol::Thundra,
+        name: "thundra",
+        payload: |ping| json!(format!("#warmup wait={}", ping.hold_ms)),
+        client_context: None,
+        hold: HandlerHold::Requested { max: Duration::MAX, extra: Duration::from_millis(100) },
+        environment: Some("/instanceId"),
+    },
+];
 
-    /// Returns true when all pings of a round have the same payload, so that one signature covers them all.
-    pub fn is_uniform(&self) -> bool {
-        match self {
-            Self::Custom(custom) => !custom.mentions_index,
-            Self::Warmd
-            | Self::ServerlessPluginWarmup
-            | Self::LambdaWarmer
-            | Self::LambdaWarmerPy
-            | Self::OpenNext
-            | Self::Bref
-            | Self::Vapor
-            | Self::Thundra => true,
-        }
-    }
-
-    /// `X-Amz-Client-Context`, already base64, for the preset that wants one.
-    pub fn client_context(&self) -> Option<String> {
-        match self {
-            Self::ServerlessPluginWarmup => {
-                Some(STANDARD.encode(r#"{"custom":{"source":"serverless-plugin-warmup"}}"#))
-            }
-            Self::Warmd
-            | Self::LambdaWarmer
-            | Self::LambdaWarmerPy
-            | Self::OpenNext
-            | Self::Bref
-            | Self::Vapor
-            | Self::Thundra
-            | Self::Custom(_) => None,
-        }
-    }
-
-    /// Whether a ping can ask for a hold. The others hold for a time of their own.
-    pub fn honours_hold(&self) -> bool {
-        match self {
-            Self::Warmd | Self::OpenNext | Self::Thundra => true,
-            Self::Custom(custom) => custom.mentions_hold,
-            Self::ServerlessPluginWarmup
-            | Self::LambdaWarmer
-            | Self::LambdaWarmerPy
-            | Self::Bref
-            | Self::Vapor => false,
-        }
-    }
-
-    /// The id of the environment that answered, when the answer tells it. A handler behind a custom payload may
-    /// answer as warmd's own does.
-    pub fn environment_id(&self, payload: &[u8]) -> Option<String> {
-        if payload.len() > LARGEST_ANSWER {
-            return None;
-        }
-        let id = match self {
-            Self::Warmd | Self::Custom(_) => answer::<WarmdAnswer>(payload)?.warmd.environment,
-            Self::OpenNext => answer::<OpenNextAnswer>(payload)?.server_id,
-            Self::Thundra => answer::<ThundraAnswer>(payload)?.instance_id,
-            Self::ServerlessPluginWarmup
-            | Self::LambdaWarmer
-            | Self::LambdaWarmerPy
-            | Self::Bref
-            | Self::Vapor => return None,
-        };
-        (1..=LONGEST_ID).contains(&id.len()).then_some(id)
-    }
-}
-
-impl Protocol {
-    /// `AWS_LAMBDA_INITIALIZATION_TYPE` of the environment that answered, when the answer tells it.
-    pub fn initialization(&self, payload: &[u8]) -> Option<String> {
-        match self {
-            Self::Warmd | Self::Custom(_) if payload.len() <= LARGEST_ANSWER => {
-                let told = answer::<WarmdAnswer>(payload)?.warmd.initialization;
-                told.as_str().filter(|text| text.len() <= LONGEST_ID).map(str::to_owned)
-            }
-            _ => None,
-        }
-    }
-
-    /// The time that a handler of the protocol keeps its environment busy before it answers, when `asked` to hold that
-    /// long; none when the protocol has no such time. Handlers that differ are found out by their pings.
-    pub fn handler_hold(&self, asked: Duration) -> Option<Duration> {
-        match self {
-            Self::Warmd => Some(asked.min(LONGEST_HANDLER_HOLD)),
-            Self::OpenNext => Some(asked),
-            Self::Thundra => Some(asked + Duration::from_millis(100)),
-            Self::Custom(custom) => custom.mentions_hold.then_some(asked),
-            Self::ServerlessPluginWarmup => Some(Duration::from_millis(25)),
-            Self::LambdaWarmer | Self::LambdaWarmerPy => Some(Duration::from_millis(75)),
-            Self::Bref => Some(Duration::from_millis(10)),
-            Self::Vapor => Some(Duration::from_millis(50)),
-        }
-    }
-}
-
-/// Without `concurrency` and `target` the handler does not fan out by itself. It only compares the invocation's number
-/// with 1: number 1 is the one that fans out and returns at once, every other one holds.
+/// Without `concurrency` and `target` the handler does not fan out by itself. It compares the invocation's number with 1:
+/// number 1 fans out and returns at once, all others hold.
 fn lambda_warmer(correlation: &str, ping: &PingContext<'_>) -> Value {
     json!({
         "warmer": true,
@@ -229,179 +168,98 @@ fn lambda_warmer(correlation: &str, ping: &PingContext<'_>) -> Value {
     })
 }
 
-#[derive(Deserialize)]
-struct WarmdAnswer {
-    warmd: WarmdEnvironment,
-}
-
-#[derive(Deserialize)]
-struct WarmdEnvironment {
-    environment: String,
-    /// Any JSON: what it is must not cost the id.
-    #[serde(default)]
-    initialization: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenNextAnswer {
-    server_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ThundraAnswer {
-    instance_id: String,
-}
-
-fn answer<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(payload).ok()
-}
-
-/// A custom payload: any JSON, with placeholders in its strings: `{{index}}`, `{{concurrency}}`, `{{hold_ms}}`,
-/// `{{round}}`. A string that is one of the first three and nothing else becomes a JSON number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomPayload {
-    template: Value,
-    mentions_hold: bool,
-    mentions_index: bool,
-}
-
-impl CustomPayload {
-    /// The names that may stand between `{{` and `}}`.
-    pub const PLACEHOLDERS: &[&str] = &["index", "concurrency", "hold_ms", "round"];
-
-    /// The payload, its placeholders checked.
-    ///
-    /// # Errors
-    /// What is wrong with which placeholder, every mistake, separated by `; `.
-    pub fn parse(template: Value) -> Result<Self, String> {
-        let mut mistakes = Vec::new();
-        let mut mentioned = HashSet::new();
-        check(&template, &mut mistakes, &mut mentioned);
-        if !mistakes.is_empty() {
-            return Err(mistakes.join("; "));
+impl Protocol {
+    /// The names that [`Protocol::parse`] accepts. `custom` is not included, because it requires a payload.
+    pub const NAMES: [&'static str; PRESETS.len()] = {
+        let mut names = [""; PRESETS.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = PRESETS[index].name;
+            index += 1;
         }
-        let (mentions_hold, mentions_index) = (mentioned.contains("hold_ms"), mentioned.contains("index"));
-        Ok(Self { template, mentions_hold, mentions_index })
+        names
+    };
+
+    /// Parses one of [`Protocol::NAMES`].
+    pub fn parse(name: &str) -> Option<Self> {
+        PRESETS.iter().find(|preset| preset.name == name).map(|preset| preset.protocol.clone())
     }
 
-    fn fill(&self, ping: &PingContext<'_>) -> Value {
-        fill(&self.template, ping)
-    }
-}
-
-/// A stretch of a template string.
-enum Piece<'a> {
-    Text(&'a str),
-    Placeholder(&'a str),
-    /// `{{` without `}}`.
-    Unclosed,
-}
-
-fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
+    /// Returns the definition, or the payload of a custom protocol.
+    fn preset(&self) -> Result<&'static Preset, &CustomPayload> {
+        if let Self::Custom(custom) = self {
+            return Err(custom);
         }
-        let Some(open) = rest.find("{{") else {
-            return Some(Piece::Text(std::mem::take(&mut rest)));
+        // A test finds every other variant in the table.
+        let found = PRESETS.iter().find(|preset| preset.protocol == *self);
+        Ok(found.expect("every protocol but a custom one is in the table"))
+    }
+
+    /// Returns the name in the configuration.
+    pub fn name(&self) -> &'static str {
+        self.preset().map_or("custom", |preset| preset.name)
+    }
+
+    /// Returns the JSON payload of a ping.
+    pub fn payload(&self, ping: &PingContext<'_>) -> Vec<u8> {
+        let payload = match self.preset() {
+            Ok(preset) => (preset.payload)(ping),
+            Err(custom) => custom.fill(ping),
         };
-        if open > 0 {
-            let (text, after) = rest.split_at(open);
-            rest = after;
-            return Some(Piece::Text(text));
-        }
-        let inside = rest.get(2..).unwrap_or_default();
-        match inside.split_once("}}") {
-            Some((name, after)) => {
-                rest = after;
-                Some(Piece::Placeholder(name.trim()))
-            }
-            None => {
-                rest = "";
-                Some(Piece::Unclosed)
-            }
-        }
-    })
-}
-
-fn check<'t>(template: &'t Value, mistakes: &mut Vec<String>, mentioned: &mut HashSet<&'t str>) {
-    match template {
-        Value::String(text) => {
-            for piece in pieces(text) {
-                match piece {
-                    Piece::Placeholder(name) if CustomPayload::PLACEHOLDERS.contains(&name) => {
-                        mentioned.insert(name);
-                    }
-                    Piece::Placeholder(name) => mistakes.push(unknown(name)),
-                    Piece::Unclosed => mistakes.push(format!("`{text}` has `{{{{` without `}}}}`")),
-                    Piece::Text(_) => {}
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| check(item, mistakes, mentioned)),
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                if key.contains("{{") {
-                    mistakes.push(format!("the key `{key}` holds a placeholder, but only values may"));
-                }
-                check(value, mistakes, mentioned);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        payload.to_string().into_bytes()
     }
-}
 
-fn unknown(name: &str) -> String {
-    let known = CustomPayload::PLACEHOLDERS;
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("unknown placeholder `{{{{{name}}}}}`, did you mean `{{{{{meant}}}}}`?"),
-        None => format!("unknown placeholder `{{{{{name}}}}}`: there are {}", known.join(", ")),
+    /// Returns true if all pings of a round have the same payload, so that one signature covers them.
+    pub fn is_uniform(&self) -> bool {
+        self.preset().map_or_else(|custom| !custom.has_index, |_| true)
+    }
+
+    /// Returns `X-Amz-Client-Context` in base64, for protocols that use it.
+    pub fn client_context(&self) -> Option<String> {
+        self.preset().ok()?.client_context.map(|context| STANDARD.encode(context))
+    }
+
+    /// Returns true if a ping can request a hold. Other handlers hold for a time of their own.
+    pub fn honours_hold(&self) -> bool {
+        match self.preset() {
+            Ok(preset) => matches!(preset.hold, HandlerHold::Requested { .. }),
+            Err(custom) => custom.has_hold,
+        }
+    }
+
+    /// Returns the id of the environment that answered, if the answer contains it. A handler with a custom payload may
+    /// answer as warmd's own handlers do.
+    pub fn environment_id(&self, payload: &[u8]) -> Option<String> {
+        let pointer = match self.preset() {
+            Ok(preset) => preset.environment?,
+            Err(_) => PRESETS.first()?.environment?,
+        };
+        field(payload, pointer).filter(|id| !id.is_empty())
+    }
+
+    /// Returns `AWS_LAMBDA_INITIALIZATION_TYPE` of the environment that answered, if the answer contains it.
+    pub fn initialization(&self, payload: &[u8]) -> Option<String> {
+        matches!(self, Self::Warmd | Self::Custom(_)).then(|| field(payload, INITIALIZATION)).flatten()
+    }
+
+    /// Returns the time for which a handler keeps its environment busy on a ping that requests `hold`, or `None` when the
+    /// protocol does not define it. Handlers that deviate are detected by their answers.
+    pub fn handler_hold(&self, hold: Duration) -> Option<Duration> {
+        match self.preset() {
+            Ok(Preset { hold: HandlerHold::Requested { max, extra }, .. }) => Some(hold.min(*max) + *extra),
+            Ok(Preset { hold: HandlerHold::Fixed(fixed), .. }) => Some(*fixed),
+            Err(custom) => custom.has_hold.then_some(hold),
+        }
     }
 }
 
-fn fill(template: &Value, ping: &PingContext<'_>) -> Value {
-    match template {
-        Value::String(text) => fill_text(text, ping),
-        Value::Array(items) => items.iter().map(|item| fill(item, ping)).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(key, value)| (key.clone(), fill(value, ping))).collect())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+/// Returns a text of an answer by its JSON pointer, unless answer or text are too long.
+fn field(payload: &[u8], pointer: &str) -> Option<String> {
+    if payload.len() > MAX_ANSWER_BYTES {
+        return None;
     }
-}
-
-fn fill_text(text: &str, ping: &PingContext<'_>) -> Value {
-    let mut all = pieces(text);
-    if let (Some(Piece::Placeholder(name)), None) = (all.next(), all.next()) {
-        return value_of(name, ping);
-    }
-    let mut filled = String::with_capacity(text.len());
-    for piece in pieces(text) {
-        match piece {
-            Piece::Text(text) => filled.push_str(text),
-            Piece::Placeholder(name) => match value_of(name, ping) {
-                Value::String(value) => filled.push_str(&value),
-                value => filled.push_str(&value.to_string()),
-            },
-            // Refused by `check`.
-            Piece::Unclosed => {}
-        }
-    }
-    Value::String(filled)
-}
-
-fn value_of(placeholder: &str, ping: &PingContext<'_>) -> Value {
-    match placeholder {
-        "index" => ping.index.into(),
-        "concurrency" => ping.concurrency.into(),
-        "hold_ms" => ping.hold_ms.into(),
-        "round" => ping.round.into(),
-        // Refused by `check`.
-        _ => Value::Null,
-    }
+    let answer: Value = serde_json::from_slice(payload).ok()?;
+    answer.pointer(pointer)?.as_str().filter(|text| text.len() <= MAX_ID_BYTES).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -421,18 +279,18 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_parsed_and_given_back() {
+    fn names_round_trip() {
         for name in Protocol::NAMES {
-            assert_eq!(Protocol::parse(name).unwrap().name(), *name);
+            assert_eq!(Protocol::parse(name).unwrap().name(), name);
         }
         assert_eq!(Protocol::parse("custom"), None);
         assert_eq!(Protocol::parse("Warmd"), None);
     }
 
     #[test]
-    fn the_bytes_of_every_preset() {
+    fn payloads_of_presets() {
         let listing: String = Protocol::NAMES
-            .iter()
+            .into_iter()
             .map(|name| {
                 let protocol = Protocol::parse(name).unwrap();
                 format!("{name} {}\n", bytes(&protocol, 2))
@@ -451,10 +309,10 @@ mod tests {
     }
 
     #[test]
-    fn lambda_warmer_never_fans_out_and_always_holds() {
+    fn lambda_warmer_holds_and_does_not_fan_out() {
         for name in ["lambda-warmer", "lambda-warmer-py"] {
             let payload: Value = serde_json::from_str(&bytes(&Protocol::parse(name).unwrap(), 0)).unwrap();
-            assert_eq!(payload["__WARMER_INVOCATION__"], 2, "1 returns at once");
+            assert_eq!(payload["__WARMER_INVOCATION__"], 2, "number 1 returns at once");
             assert!(payload.get("concurrency").is_none() && payload.get("target").is_none());
         }
     }
@@ -465,23 +323,25 @@ mod tests {
             let context = Protocol::parse(name).unwrap().client_context();
             let decoded =
                 context.map(|context| String::from_utf8(STANDARD.decode(context).unwrap()).unwrap());
-            let expected = (*name == "serverless-plugin-warmup")
+            let expected = (name == "serverless-plugin-warmup")
                 .then(|| r#"{"custom":{"source":"serverless-plugin-warmup"}}"#.to_owned());
             assert_eq!(decoded, expected, "{name}");
         }
     }
 
     #[test]
-    fn which_protocols_carry_a_hold() {
-        let holding: Vec<_> =
-            Protocol::NAMES.iter().filter(|name| Protocol::parse(name).unwrap().honours_hold()).collect();
-        assert_eq!(holding, [&"warmd", &"opennext", &"thundra"]);
+    fn some_protocols_honour_hold() {
+        let holding: Vec<_> = Protocol::NAMES
+            .into_iter()
+            .filter(|name| Protocol::parse(name).unwrap().honours_hold())
+            .collect();
+        assert_eq!(holding, ["warmd", "opennext", "thundra"]);
         assert!(custom(json!({"a": [{"b": "wait {{ hold_ms }}"}]})).honours_hold());
         assert!(!custom(json!({"hold_ms": 5, "i": "{{index}}"})).honours_hold());
     }
 
     #[test]
-    fn only_a_custom_payload_with_an_index_differs_by_ping() {
+    fn only_custom_payload_with_index_differs_by_ping() {
         for name in Protocol::NAMES {
             let protocol = Protocol::parse(name).unwrap();
             assert!(protocol.is_uniform(), "{name}");
@@ -496,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_ids() {
+    fn reads_environment_id() {
         let id = |name: &str, answer: &str| Protocol::parse(name).unwrap().environment_id(answer.as_bytes());
         assert_eq!(id("warmd", r#"{"warmd":{"environment":"e1"}}"#).as_deref(), Some("e1"));
         assert_eq!(id("opennext", r#"{"serverId":"s1","type":"warmer"}"#).as_deref(), Some("s1"));
@@ -509,33 +369,33 @@ mod tests {
         for answer in ["", "null", "\"warmed\"", "{", r#"{"warmd":{"environment":""}}"#, r#"{"warmd":7}"#] {
             assert_eq!(id("warmd", answer), None, "{answer}");
         }
-        let long = format!(r#"{{"warmd":{{"environment":"{}"}}}}"#, "x".repeat(LONGEST_ID + 1));
+        let long = format!(r#"{{"warmd":{{"environment":"{}"}}}}"#, "x".repeat(MAX_ID_BYTES + 1));
         assert_eq!(id("warmd", &long), None);
-        let large = format!(r#"{{"pad":"{}","warmd":{{"environment":"e"}}}}"#, "x".repeat(LARGEST_ANSWER));
+        let large = format!(r#"{{"pad":"{}","warmd":{{"environment":"e"}}}}"#, "x".repeat(MAX_ANSWER_BYTES));
         assert_eq!(id("warmd", &large), None);
     }
 
     #[test]
-    fn the_initialization_is_read_and_never_costs_the_id() {
-        let told =
+    fn reads_initialization_independently_of_id() {
+        let initialization =
             |name: &str, answer: &str| Protocol::parse(name).unwrap().initialization(answer.as_bytes());
         let answer = r#"{"warmd":{"environment":"e","initialization":"on-demand"}}"#;
-        assert_eq!(told("warmd", answer).as_deref(), Some("on-demand"));
+        assert_eq!(initialization("warmd", answer).as_deref(), Some("on-demand"));
         assert_eq!(custom(json!({})).initialization(answer.as_bytes()).as_deref(), Some("on-demand"));
-        assert_eq!(told("opennext", answer), None);
+        assert_eq!(initialization("opennext", answer), None);
         for odd in ["null", "7", "{}"] {
             let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":{odd}}}}}"#);
-            assert_eq!(told("warmd", &answer), None, "{odd}");
+            assert_eq!(initialization("warmd", &answer), None, "{odd}");
             assert_eq!(Protocol::Warmd.environment_id(answer.as_bytes()).as_deref(), Some("e"), "{odd}");
         }
     }
 
     #[test]
-    fn how_long_handlers_keep_their_environment() {
+    fn handler_hold_of_protocols() {
         let ms = Duration::from_millis;
         let hold = |protocol: &Protocol| protocol.handler_hold(ms(30)).map(|hold| hold.as_millis());
         let holds: Vec<_> =
-            Protocol::NAMES.iter().map(|name| hold(&Protocol::parse(name).unwrap())).collect();
+            Protocol::NAMES.into_iter().map(|name| hold(&Protocol::parse(name).unwrap())).collect();
         let expected = [30, 25, 75, 75, 30, 10, 50, 130].map(Some);
         assert_eq!(holds, expected);
         assert_eq!(hold(&custom(json!({}))), None);
@@ -544,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_payload_is_filled() {
+    fn fills_custom_payload() {
         let custom = custom(json!({
             "keep": "{warm}", "n": 1, "none": null,
             "i": "{{index}}", "all": ["{{ concurrency }}", "{{hold_ms}}"],
@@ -558,15 +418,15 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_in_a_custom_payload_is_told() {
+    fn reports_every_error_in_custom_payload() {
         let template = json!({"a": "{{indx}}", "b": ["{{user}}"], "{{round}}": 1, "c": "{{hold_ms"});
         assert_snapshot!(
             CustomPayload::parse(template).unwrap_err().replace("; ", "\n"),
             @r"
         unknown placeholder `{{indx}}`, did you mean `{{index}}`?
-        unknown placeholder `{{user}}`: there are index, concurrency, hold_ms, round
-        the key `{{round}}` holds a placeholder, but only values may
-        `{{hold_ms` has `{{` without `}}`
+        unknown placeholder `{{user}}`: expected one of index, concurrency, hold_ms, round
+        the key `{{round}}` contains a placeholder, which only values may
+        unclosed `{{` in `{{hold_ms`
         "
         );
     }

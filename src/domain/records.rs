@@ -10,10 +10,9 @@ mod status;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
@@ -168,18 +167,6 @@ impl Request {
         if length <= TimeDelta::zero() {
             return None;
         }
-        let at = self.since;
-        // One instant, as a cron expression with its year: the calendar has no other word for what happens once.
-        let cron = format!(
-            "{} {} {} {} {} ? {}",
-            at.second(),
-            at.minute(),
-            at.hour(),
-            at.day(),
-            at.month(),
-            at.year()
-        );
-        let schedule = cron::Schedule::from_str(&cron).ok()?;
         let label = match &self.reason {
             Some(reason) => format!("request: {reason}"),
             None => "request".to_owned(),
@@ -189,7 +176,7 @@ impl Request {
         Some(Window {
             label,
             zone: chrono_tz::UTC,
-            opening: Opening::Cron(Box::new(schedule), length),
+            opening: Opening::Once(self.since, length),
             only: Vec::new(),
             except: Vec::new(),
             from: None,

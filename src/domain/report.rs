@@ -1,53 +1,53 @@
-//! The REPORT line of Lambda's log tail, every variant.
+//! Parser for the REPORT line in Lambda's log tail.
 //!
-//! Text functions end with a `REPORT RequestId: …` line, functions with JSON logs with a `platform.report` record.
-//! `INIT_REPORT` lines (an init that crashed or ran out of time) tell nothing about the invocation's own run and are
-//! passed over: the environment may be one that was there before.
+//! Text logs end with a `REPORT RequestId: …` line, JSON logs with a `platform.report` record. `INIT_REPORT` lines (an init
+//! that crashed or timed out) are ignored, because they do not describe the invocation and the environment may be an old
+//! one.
 
 use serde::Deserialize;
 
-/// The largest figure that is believed, in ms or MB: far above Lambda's limits (900,000 ms, 10,240 MB), far below
-/// anything that could overflow.
+/// The largest accepted value, in ms or MB. It is far above Lambda's limits (900,000 ms, 10,240 MB) and prevents
+/// overflow.
 const LARGEST: f64 = 1e9;
 
-/// What a REPORT line (or a `platform.report` record) says.
+/// The content of a REPORT line or a `platform.report` record.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// The request's id.
+    /// The request id.
     pub request_id: Option<String>,
-    /// How long the handler ran, ms, to a hundredth. Init and restore are not in it.
+    /// Duration of the handler in ms, with two decimals, without init and restore.
     pub duration_ms: f64,
-    /// Billed duration, ms: duration plus init (or billed restore), rounded up, as Lambda says it.
+    /// Billed duration in ms: duration plus init or billed restore, rounded up by Lambda.
     pub billed_ms: u64,
-    /// Memory size, MB of 1,048,576 bytes.
+    /// Memory size in MB of 1,048,576 bytes.
     pub memory_mb: Option<u32>,
-    /// Most memory used, MB.
+    /// Maximum memory used in MB.
     pub max_memory_used_mb: Option<u32>,
-    /// Init duration, ms: a cold start. Absent when the init was suppressed (after a crash or a timeout).
+    /// Init duration of a cold start in ms. Absent after a suppressed init (a crash or a timeout).
     pub init_ms: Option<f64>,
-    /// Restore duration, ms: a SnapStart restore.
+    /// Duration of a SnapStart restore in ms.
     pub restore_ms: Option<f64>,
-    /// Billed restore duration, ms: the part of the billed duration that the restore caused.
+    /// Part of the billed duration caused by the restore, in ms.
     pub billed_restore_ms: Option<u64>,
-    /// `timeout`, `error`, … when the invocation did not succeed.
+    /// `timeout`, `error`, … if the invocation did not succeed.
     pub status: Option<String>,
-    /// Such as `Runtime.ExitError`.
+    /// Error type, such as `Runtime.ExitError`.
     pub error_type: Option<String>,
 }
 
 impl Report {
-    /// The last readable REPORT of a log tail, text or JSON.
+    /// Parses the last REPORT of a log tail, in text or JSON.
     ///
-    /// None when there is none, or when it lacks the duration or the billed duration: both stand in every REPORT, so
-    /// a line without them is not one. The tail is whatever the function printed; no content of it can do harm.
+    /// Returns `None` for a tail without a line that has duration and billed duration, which every REPORT contains. The
+    /// tail is untrusted output of the function.
     pub fn parse(log_tail: &str) -> Option<Self> {
         log_tail.lines().rev().find_map(|line| Self::from_json(line).or_else(|| Self::from_text(line)))
     }
 
-    /// `REPORT` and its `Label: value [unit]` fields, in any order, separated by any white space. Labels that are
-    /// not known are passed over.
+    /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by any white space. Unknown labels
+    /// are ignored.
     fn from_text(line: &str) -> Option<Self> {
-        // Most lines of a tail are the function's own: look before splitting.
+        // Most lines of a tail are the function's own, so a cheap check comes first.
         if !line.contains("REPORT") {
             return None;
         }
@@ -64,19 +64,19 @@ impl Report {
                 Some((&("ms" | "MB"), after)) => after,
                 _ => after,
             };
-            // A known label with an unreadable figure spoils the line: what follows may be shifted.
+            // A known label with an invalid value rejects the line, because later fields may be shifted.
             match label {
                 ["RequestId:"] => report.request_id = Some((*value).to_owned()),
-                ["Duration:"] => duration = Some(figure(value)?),
-                ["Billed", "Duration:"] => billed = Some(whole(figure(value)?)),
-                ["Memory", "Size:"] => report.memory_mb = Some(megabytes(figure(value)?)?),
-                ["Max", "Memory", "Used:"] => report.max_memory_used_mb = Some(megabytes(figure(value)?)?),
-                ["Init", "Duration:"] => report.init_ms = Some(figure(value)?),
-                ["Restore", "Duration:"] => report.restore_ms = Some(figure(value)?),
+                ["Duration:"] => duration = Some(number(value)?),
+                ["Billed", "Duration:"] => billed = Some(whole(number(value)?)),
+                ["Memory", "Size:"] => report.memory_mb = Some(megabytes(number(value)?)?),
+                ["Max", "Memory", "Used:"] => report.max_memory_used_mb = Some(megabytes(number(value)?)?),
+                ["Init", "Duration:"] => report.init_ms = Some(number(value)?),
+                ["Restore", "Duration:"] => report.restore_ms = Some(number(value)?),
                 ["Billed", "Restore", "Duration:"] => {
-                    report.billed_restore_ms = Some(whole(figure(value)?));
+                    report.billed_restore_ms = Some(whole(number(value)?));
                 }
-                ["Status:"] => report.status = failure((*value).to_owned()),
+                ["Status:"] => report.status = unless_success((*value).to_owned()),
                 ["Error", "Type:"] => report.error_type = Some((*value).to_owned()),
                 _ => {}
             }
@@ -84,16 +84,16 @@ impl Report {
         Some(Self { duration_ms: duration?, billed_ms: billed?, ..report })
     }
 
-    /// A `platform.report` record of the JSON log format.
+    /// Parses a `platform.report` record of the JSON log format.
     fn from_json(line: &str) -> Option<Self> {
         if !line.trim_start().starts_with('{') || !line.contains("platform.report") {
             return None;
         }
-        let Event { kind, record } = serde_json::from_str(line).ok()?;
+        let LogEvent { kind, record } = serde_json::from_str(line).ok()?;
         if kind != "platform.report" {
             return None;
         }
-        let Metrics {
+        let RecordMetrics {
             duration_ms,
             billed_duration_ms,
             memory_size_mb,
@@ -104,26 +104,26 @@ impl Report {
         } = record.metrics;
         Some(Self {
             request_id: record.request_id,
-            duration_ms: believable(duration_ms)?,
-            billed_ms: whole(believable(billed_duration_ms)?),
-            memory_mb: memory_size_mb.and_then(believable).and_then(megabytes),
-            max_memory_used_mb: max_memory_used_mb.and_then(believable).and_then(megabytes),
-            init_ms: init_duration_ms.and_then(believable),
-            restore_ms: restore_duration_ms.and_then(believable),
-            billed_restore_ms: billed_restore_duration_ms.and_then(believable).map(whole),
-            status: record.status.and_then(failure),
+            duration_ms: plausible(duration_ms)?,
+            billed_ms: whole(plausible(billed_duration_ms)?),
+            memory_mb: memory_size_mb.and_then(plausible).and_then(megabytes),
+            max_memory_used_mb: max_memory_used_mb.and_then(plausible).and_then(megabytes),
+            init_ms: init_duration_ms.and_then(plausible),
+            restore_ms: restore_duration_ms.and_then(plausible),
+            billed_restore_ms: billed_restore_duration_ms.and_then(plausible).map(whole),
+            status: record.status.and_then(unless_success),
             error_type: record.error_type,
         })
     }
 
-    /// Whether the function's own timeout ended the invocation.
+    /// Returns true if the function's timeout ended the invocation.
     pub fn timed_out(&self) -> bool {
         self.status.as_deref() == Some("timeout")
     }
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct LogEvent {
     #[serde(rename = "type")]
     kind: String,
     record: Record,
@@ -133,14 +133,14 @@ struct Event {
 #[serde(rename_all = "camelCase")]
 struct Record {
     request_id: Option<String>,
-    metrics: Metrics,
+    metrics: RecordMetrics,
     status: Option<String>,
     error_type: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metrics {
+struct RecordMetrics {
     duration_ms: f64,
     billed_duration_ms: f64,
     #[serde(rename = "memorySizeMB")]
@@ -152,24 +152,24 @@ struct Metrics {
     billed_restore_duration_ms: Option<f64>,
 }
 
-fn figure(word: &str) -> Option<f64> {
-    word.parse().ok().and_then(believable)
+fn number(word: &str) -> Option<f64> {
+    word.parse().ok().and_then(plausible)
 }
 
-fn believable(figure: f64) -> Option<f64> {
-    (0.0..=LARGEST).contains(&figure).then_some(figure)
+fn plausible(value: f64) -> Option<f64> {
+    (0.0..=LARGEST).contains(&value).then_some(value)
 }
 
-/// Whole milliseconds, rounded up as Lambda does. `figure` has been found believable, so the cast is exact.
-fn whole(figure: f64) -> u64 {
-    figure.ceil() as u64
+/// Rounds up to whole milliseconds, as Lambda does. `value` is at most [`LARGEST`], so the cast is exact.
+fn whole(value: f64) -> u64 {
+    value.ceil() as u64
 }
 
-fn megabytes(figure: f64) -> Option<u32> {
-    u32::try_from(whole(figure)).ok()
+fn megabytes(value: f64) -> Option<u32> {
+    u32::try_from(whole(value)).ok()
 }
 
-fn failure(status: String) -> Option<String> {
+fn unless_success(status: String) -> Option<String> {
     (status != "success").then_some(status)
 }
 
@@ -199,19 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_run() {
+    fn parses_warm_invocation() {
         let report = Report::parse(WARM).unwrap();
         assert_eq!((report.duration_ms, report.billed_ms, report.init_ms), (1.16, 2, None));
         assert_eq!((report.status, report.restore_ms), (None, None));
     }
 
     #[test]
-    fn a_cold_start() {
+    fn parses_cold_start() {
         assert_eq!(Report::parse(COLD), Some(cold()));
     }
 
     #[test]
-    fn separators_order_and_trace_lines_do_not_matter() {
+    fn separators_order_and_trace_lines_are_irrelevant() {
         for text in [
             COLD.replace('\t', " "),
             COLD.replace('\t', "   "),
@@ -222,7 +222,7 @@ mod tests {
             // The order of the runtime interface emulator.
             "REPORT RequestId: 93bcbe8c\tInit Duration: 31.20 ms\tDuration: 1.16 ms\tBilled Duration: 33 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB".to_owned(),
             "REPORT Max Memory Used: 17 MB Memory Size: 128 MB Billed Duration: 33 ms Init Duration: 31.20 ms Duration: 1.16 ms RequestId: 93bcbe8c".to_owned(),
-            // A field of tomorrow.
+            // An unknown field.
             COLD.replace("Memory Size", "Thaw Duration: 5 ms\tMemory Size"),
         ] {
             assert_eq!(Report::parse(&text), Some(cold()), "{text}");
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn a_restore() {
+    fn parses_restore() {
         let report = Report::parse(RESTORED).unwrap();
         assert_eq!((report.restore_ms, report.billed_restore_ms), (Some(511.25), Some(303)));
         assert_eq!((report.duration_ms, report.billed_ms, report.init_ms), (306.34, 610, None));
     }
 
     #[test]
-    fn a_timeout_and_a_crash() {
+    fn parses_timeout_and_crash() {
         let report = Report::parse(TIMEOUT).unwrap();
         assert!(report.timed_out());
         assert_eq!((report.billed_ms, report.init_ms), (3101, Some(84.0)));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn json_logs() {
+    fn parses_json_logs() {
         let report = Report::parse(&format!("{{\"message\":\"mine\"}}\n{JSON}\n")).unwrap();
         assert_eq!(report.request_id.as_deref(), Some("a"));
         assert_eq!((report.duration_ms, report.billed_ms, report.init_ms), (1233.96, 1698, Some(463.512)));
@@ -267,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_report_wins() {
+    fn last_report_is_used() {
         let forged = COLD.replace("1.16", "99.00");
         assert_eq!(Report::parse(&format!("{forged}{COLD}")), Some(cold()));
         assert_eq!(Report::parse(&format!("{JSON}\n{COLD}")), Some(cold()));
     }
 
     #[test]
-    fn what_is_not_a_report() {
+    fn rejects_other_lines() {
         for text in [
             "",
             "REPORT",
@@ -285,7 +285,7 @@ mod tests {
             "REPORT sales of today: 17",
             "REPORT RequestId: x\tDuration: 1.16 ms\tMemory Size: 128 MB",
             "REPORT RequestId: x\tBilled Duration: 2 ms",
-            // The figures of a shifted line are not believed.
+            // Shifted lines and implausible values.
             "REPORT Duration: Billed Duration: 33 ms Billed Duration: 33 ms",
             "REPORT Duration: NaN ms Billed Duration: 1 ms",
             "REPORT Duration: inf ms Billed Duration: 1 ms",
@@ -304,7 +304,7 @@ mod tests {
         prop::sample::select(vec![WARM, COLD, RESTORED, TIMEOUT, CRASH, JSON])
     }
 
-    fn sane(report: Option<Report>) -> Result<(), TestCaseError> {
+    fn check_plausible(report: Option<Report>) -> Result<(), TestCaseError> {
         if let Some(report) = report {
             prop_assert!(report.duration_ms.is_finite() && report.duration_ms >= 0.0);
             prop_assert!(report.billed_ms <= LARGEST as u64);
@@ -316,21 +316,21 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_text_panics(text in any::<String>(), prefix in "(REPORT|\\{\"type\":\"platform.report\",)?") {
-            sane(Report::parse(&format!("{prefix} {text}")))?;
+        fn arbitrary_text_does_not_panic(text in any::<String>(), prefix in "(REPORT|\\{\"type\":\"platform.report\",)?") {
+            check_plausible(Report::parse(&format!("{prefix} {text}")))?;
         }
 
         #[test]
-        fn no_mutation_panics(line in lines(), at in any::<prop::sample::Index>(), cut in 0_usize..40, put in ".{0,12}") {
+        fn mutated_report_does_not_panic(line in lines(), at in any::<prop::sample::Index>(), cut in 0_usize..40, put in ".{0,12}") {
             let chars: Vec<char> = line.chars().collect();
             let at = at.index(chars.len());
             let mutated: String =
                 chars[..at].iter().copied().chain(put.chars()).chain(chars.iter().copied().skip(at + cut)).collect();
-            sane(Report::parse(&mutated))?;
+            check_plausible(Report::parse(&mutated))?;
         }
 
         #[test]
-        fn a_tail_that_lost_its_beginning_reads_the_same(line in lines(), junk in "[^\n]{0,200}") {
+        fn truncated_tail_gives_same_report(line in lines(), junk in "[^\n]{0,200}") {
             prop_assert_eq!(Report::parse(&format!("{junk}\n{line}")), Report::parse(line));
         }
     }

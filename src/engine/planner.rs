@@ -493,7 +493,7 @@ pub async fn status(state: &impl State) -> Result<Status, Unavailable> {
 /// Which targets of those that are due are pinged: neither paused nor busy at `now`.
 fn sift(
     fleet: &Fleet,
-    due: &[schedule::Due],
+    due: &[schedule::DueTarget],
     pauses: &Pauses,
     served: &Served,
     now: DateTime<Utc>,
@@ -503,11 +503,11 @@ fn sift(
         let Some(target) = fleet.targets.get(due.index) else { continue };
         if let Some(pause) = pauses.of(target, now) {
             info!(function = %target.label, region = %target.region(), "{pause}");
-            sifted.skipped.push(RoundRecord::skipped(target, due.target, Skipped::Paused));
+            sifted.skipped.push(RoundRecord::skipped(target, due.desired, Skipped::Paused));
         } else if served.is_busy(target, now) {
-            sifted.skipped.push(RoundRecord::skipped(target, due.target, Skipped::InFlight));
+            sifted.skipped.push(RoundRecord::skipped(target, due.desired, Skipped::InFlight));
         } else {
-            sifted.due.push(Due { target: Arc::new(target.clone()), concurrency: due.target });
+            sifted.due.push(Due { target: Arc::new(target.clone()), concurrency: due.desired });
         }
     }
     sifted

@@ -12,7 +12,9 @@ use tracing::error;
 use super::ports::{Control, DryRun, DryRunOutcome};
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{Identity, Region};
-use crate::domain::preflight::{AccountSeen, Lookup, Observations, Observed, may_be_provisioned};
+use crate::domain::preflight::{
+    AccountObservation, Lookup, Observations, TargetObservation, may_be_provisioned,
+};
 use crate::domain::protocol::PingContext;
 
 /// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
@@ -88,7 +90,7 @@ impl Preflight {
     /// Reads it all. Never fails: what could not be read says so.
     pub async fn observe<C: Control>(self, control: C) -> Observations {
         let control = Arc::new(control);
-        let lost = Observed::unreachable("the reading of it ended unexpectedly".to_owned());
+        let lost = TargetObservation::unreachable("the reading of it ended unexpectedly".to_owned());
         let mut seen = Observations { targets: vec![lost; self.targets], accounts: Vec::new() };
         let mut lanes = JoinSet::new();
         for lane in self.lanes {
@@ -121,7 +123,10 @@ impl Lane {
         1 + self.functions.iter().map(|function| 1 + names(function)).sum::<usize>()
     }
 
-    async fn observe<C: Control>(self, control: Arc<C>) -> (AccountSeen, Vec<(usize, Observed)>) {
+    async fn observe<C: Control>(
+        self,
+        control: Arc<C>,
+    ) -> (AccountObservation, Vec<(usize, TargetObservation)>) {
         let mut pace = interval(PACE);
         // A slow answer must not be made up for by a burst.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -133,15 +138,15 @@ impl Lane {
         let limits = match limits {
             Lookup::Unreachable(reason) => {
                 let places = self.functions.iter().flatten().flat_map(|name| &name.places);
-                observed.extend(places.map(|place| (*place, Observed::unreachable(reason.clone()))));
-                Lookup::NotAsked
+                observed.extend(places.map(|place| (*place, TargetObservation::unreachable(reason.clone()))));
+                Lookup::NotRead
             }
             limits => {
                 observed.extend(paced.functions(self.functions).await);
                 limits
             }
         };
-        (AccountSeen { region: self.region, role: self.role, limits }, observed)
+        (AccountObservation { region: self.region, role: self.role, limits }, observed)
     }
 }
 
@@ -204,7 +209,7 @@ impl<C: Control> Paced<C> {
         })
     }
 
-    async fn functions(self: Arc<Self>, functions: Vec<Function>) -> Vec<(usize, Observed)> {
+    async fn functions(self: Arc<Self>, functions: Vec<Function>) -> Vec<(usize, TargetObservation)> {
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
         let mut running = JoinSet::new();
         for function in functions {
@@ -225,18 +230,18 @@ impl<C: Control> Paced<C> {
         observed
     }
 
-    async fn function(&self, names: &[Name]) -> Vec<(usize, Observed)> {
+    async fn function(&self, names: &[Name]) -> Vec<(usize, TargetObservation)> {
         let mut observed = Vec::new();
         let role = self.role.as_ref();
         let Some(first) = names.first() else { return observed };
         let reserved = self.turn().await.reserved(&first.id, role).await;
         for name in names {
             let Name { id, places, .. } = name;
-            let mut seen = Observed {
+            let mut seen = TargetObservation {
                 invoke: self.dry_run(name).await,
-                configuration: Lookup::NotAsked,
+                configuration: Lookup::NotRead,
                 reserved: reserved.clone(),
-                provisioned: Lookup::NotAsked,
+                provisioned: Lookup::NotRead,
             };
             if seen.invoke != Lookup::Missing {
                 seen.configuration = self.turn().await.configuration(id, role).await;

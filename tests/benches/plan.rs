@@ -22,8 +22,8 @@ use chrono_tz::Tz;
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::fleet::{Architecture, Fleet, Limits, MetricsSettings, Target};
-use warmd::domain::function::{FunctionRef, Region};
+use warmd::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
+use warmd::domain::function::{Architecture, FunctionRef, Region};
 use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
 
 /// The number of runs of each measurement.

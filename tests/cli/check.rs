@@ -35,15 +35,15 @@ fn the_examples_are_sound() {
       month-end-report                                                       eu-west-1         3     5m  warmd                              1
       arn:aws:lambda:eu-central-1:123456789012:function:partner-quotes:live  eu-central-1      0     5m  custom                             0
 
-    8 targets of 7 functions in 5 files: sound, 1 warning
+    8 targets of 7 functions in 5 files: valid, 1 warning
     --- stderr
-    warning: 12 minutes between two rounds are longer than idle environments have been seen to live
+    warning: an interval of 12 minutes is longer than idle environments were seen to live
       --> warm-configs/nlp-by-ping.yaml:21:15
        |
     21 |     interval: 12m
        |               ^^^
        |
-       = hint: 5m or less
+       = hint: set it to `5m` or less
     ");
 }
 
@@ -90,7 +90,7 @@ fn what_is_probably_not_meant_is_a_warning() {
         })
         .collect();
     insta::assert_snapshot!(said.join("\n"), @r"
-    3: 9 minutes between two rounds are longer than idle environments have been seen to live
+    3: an interval of 9 minutes is longer than idle environments were seen to live
     5: the last date of the calendar `old` has passed
     6: the calendar `spare` is not used
     11: the window does not open in the next year

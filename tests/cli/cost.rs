@@ -107,7 +107,7 @@ fn the_worked_examples_of_egress_come_out_to_the_cent() {
 
 #[test]
 fn a_bill_has_exactly_these_keys_and_exact_quantities() {
-    insta::assert_snapshot!(bill("price egress --region us-east-1 --size 1GB --route inter-region:us-east-2 --hours 5"), @r#"{"lines":[{"item":"S3 egress by inter-region:us-east-2","quantity":"0.931322574615478515625","unit":"GB","unit_price":"0.01","amount":"0.01"}],"total":"0.01"}"#);
+    insta::assert_snapshot!(bill("price egress --region us-east-1 --size 1GB --route inter-region:us-east-2 --hours 5"), @r#"{"lines":[{"item":"S3 egress by inter-region:us-east-2","quantity":"0.931322574615478515625","unit":"GiB","unit_price":"0.01","amount":"0.01"}],"total":"0.01"}"#);
     let managed = "price managed --region us-east-1 --instance m7g.xlarge --hours 2000 --requests 100000000";
     assert_eq!(bill(managed)["total"], "395.36");
     assert_eq!(bill(&format!("{managed} --hourly 0.0457"))["total"], "160.36");
@@ -203,12 +203,12 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
     plan from 2026-11-16 00:00 UTC until 2026-11-23 00:00 UTC
 
     search:live (eu-west-2), every 5 minutes, times in Europe/London: 600 rounds, 6,000 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00      10     120  1,200
-      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00      10     120  1,200
-      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00      10     120  1,200
-      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00      10     120  1,200
-      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00      10     120  1,200
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00       10     120  1,200
+      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00       10     120  1,200
+      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00       10     120  1,200
+      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00       10     120  1,200
+      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00       10     120  1,200
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················████████████████████············
       Tue 17 Nov  ················████████████████████············
@@ -217,22 +217,22 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       Fri 20 Nov  ················████████████████████············
       Sat 21 Nov  ················································
       Sun 22 Nov  ················································
-      cost $2.59*: 250 cold starts, 55.0 GB from S3
+      cost $2.59*: 250 cold starts, 51.2 GiB from S3
         ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                  6,000  request     $0.0000002   $0.00
         Lambda compute arm64, first 7.5 billion GB-s     2,030  GB-s     $0.0000133334   $0.03
         S3 GET requests                                    250  request    $0.00000042   $0.00
-        S3 egress by nat-gateway                        51.223  GB               $0.05   $2.56
-        CloudWatch Logs of pings                       0.00224  GB             $0.5985   $0.00
+        S3 egress by nat-gateway                        51.223  GiB              $0.05   $2.56
+        CloudWatch Logs of pings                       0.00224  GiB            $0.5985   $0.00
       * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, log_bytes_per_ping 400
 
     search:live (us-east-1), every 5 minutes, times in Europe/London: 600 rounds, 6,000 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00      10     120  1,200
-      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00      10     120  1,200
-      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00      10     120  1,200
-      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00      10     120  1,200
-      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00      10     120  1,200
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 08:00 – 18:00 GMT  16 Nov 08:00 – 18:00       10     120  1,200
+      Tue 17 Nov 08:00 – 18:00 GMT  17 Nov 08:00 – 18:00       10     120  1,200
+      Wed 18 Nov 08:00 – 18:00 GMT  18 Nov 08:00 – 18:00       10     120  1,200
+      Thu 19 Nov 08:00 – 18:00 GMT  19 Nov 08:00 – 18:00       10     120  1,200
+      Fri 20 Nov 08:00 – 18:00 GMT  20 Nov 08:00 – 18:00       10     120  1,200
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················████████████████████············
       Tue 17 Nov  ················████████████████████············
@@ -241,18 +241,18 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
       Fri 20 Nov  ················████████████████████············
       Sat 21 Nov  ················································
       Sun 22 Nov  ················································
-      cost $2.34*: 250 cold starts, 55.0 GB from S3
+      cost $2.34*: 250 cold starts, 51.2 GiB from S3
         ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                  6,000  request     $0.0000002   $0.00
         Lambda compute arm64, first 7.5 billion GB-s     2,030  GB-s     $0.0000133334   $0.03
         S3 GET requests                                    250  request     $0.0000004   $0.00
-        S3 egress by nat-gateway                        51.223  GB              $0.045   $2.31
-        CloudWatch Logs of pings                       0.00224  GB                $0.5   $0.00
+        S3 egress by nat-gateway                        51.223  GiB             $0.045   $2.31
+        CloudWatch Logs of pings                       0.00224  GiB               $0.5   $0.00
       * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, log_bytes_per_ping 400
 
     checkout (eu-west-2), every 5 minutes, times in Europe/London: 2,016 rounds, 4,032 pings
-      LOCAL TIME                               UTC                          TARGET  ROUNDS  PINGS
-      Mon 16 Nov 00:00 – Mon 23 Nov 00:00 GMT  16 Nov 00:00 – 23 Nov 00:00       2   2,016  4,032
+      LOCAL TIME                               UTC                          DESIRED  ROUNDS  PINGS
+      Mon 16 Nov 00:00 – Mon 23 Nov 00:00 GMT  16 Nov 00:00 – 23 Nov 00:00        2   2,016  4,032
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ████████████████████████████████████████████████
       Tue 17 Nov  ████████████████████████████████████████████████
@@ -265,11 +265,11 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
         ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                  4,032  request     $0.0000002   $0.00
         Lambda compute arm64, first 7.5 billion GB-s    92.064  GB-s     $0.0000133334   $0.00
-        CloudWatch Logs of pings                        0.0015  GB             $0.5985   $0.00
+        CloudWatch Logs of pings                        0.0015  GiB            $0.5985   $0.00
 
     report (eu-west-2), every 5 minutes, times in Europe/London: 6 rounds, 6 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Sat 21 Nov 10:00 – 10:30 GMT  21 Nov 10:00 – 10:30       1       6      6
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Sat 21 Nov 10:00 – 10:30 GMT  21 Nov 10:00 – 10:30        1       6      6
                   00    03    06    09    12    15    18    21
       Mon 16 Nov  ················································
       Tue 17 Nov  ················································
@@ -282,39 +282,39 @@ fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
         ITEM                                           QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                       6  request     $0.0000002   $0.00
         Lambda compute x86_64, first 6 billion GB-s       1.254  GB-s     $0.0000166667   $0.00
-        CloudWatch Logs of pings                     0.00000224  GB             $0.5985   $0.00
+        CloudWatch Logs of pings                     0.00000224  GiB            $0.5985   $0.00
       * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, init_duration 10s,
         log_bytes_per_ping 400, memory 128MB, architecture x86_64
 
     4 targets: 3,222 rounds, 16,038 pings
       OWNER                       TARGETS   PINGS  COLD STARTS  FROM S3    COST
-      nobody                            1       6            1      0 B  $0.00*
+      no owner                          1       6            1      0 B  $0.00*
       payments                          1   4,032          168      0 B   $0.00
-      search                            2  12,000          500   110 GB  $4.93*
+      search                            2  12,000          500  102 GiB  $4.93*
       warmd itself, in eu-west-2                                         $1.81*
       total                                                              $6.74*
 
       ITEM                                                                     QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                 10,038  request           $0.00
       Lambda compute x86_64, eu-west-2, first 6 billion GB-s                      1.254  GB-s              $0.00
-      CloudWatch Logs of pings, eu-west-2                                       0.00374  GB                $0.00
+      CloudWatch Logs of pings, eu-west-2                                       0.00374  GiB               $0.00
       Lambda compute arm64, eu-west-2, first 7.5 billion GB-s                   2,122.1  GB-s              $0.03
       S3 GET requests, eu-west-2                                                    250  request           $0.00
-      S3 egress by nat-gateway, eu-west-2                                        51.223  GB                $2.56
+      S3 egress by nat-gateway, eu-west-2                                        51.223  GiB               $2.56
       Lambda requests, us-east-1                                                  6,000  request           $0.00
       Lambda compute arm64, us-east-1, first 7.5 billion GB-s                     2,030  GB-s              $0.03
       S3 GET requests, us-east-1                                                    250  request           $0.00
-      S3 egress by nat-gateway, us-east-1                                        51.223  GB                $2.31
-      CloudWatch Logs of pings, us-east-1                                       0.00224  GB                $0.00
+      S3 egress by nat-gateway, us-east-1                                        51.223  GiB               $2.31
+      CloudWatch Logs of pings, us-east-1                                       0.00224  GiB               $0.00
       warmd itself: Lambda requests, eu-west-2                                   10,080  request           $0.00
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s     4,316.1  GB-s              $0.06
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.301  metric-month      $0.69
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
       warmd itself: CloudWatch alarms, eu-west-2                                  2.532  alarm-month       $0.25
       warmd itself: PutMetricData requests, eu-west-2                            10,080  request           $0.10
-      warmd itself: CloudWatch Logs, eu-west-2                                   0.0121  GB                $0.01
+      warmd itself: CloudWatch Logs, eu-west-2                                   0.0121  GiB               $0.01
       warmd itself: EventBridge events, eu-west-2                                10,080  event             $0.01
-      estimates at list prices, without free tiers; * rests on what is assumed
+      estimates at list prices, without free tiers; * depends on assumptions
     --- stderr
     ");
 }
@@ -376,7 +376,7 @@ fn the_article_downloads_1_89_terabytes() {
         "rounds are further apart than idle environments live"
     );
     let text = with(&["plan", "--function", "nlp-by-ping"], &FEBRUARY).stdout;
-    assert!(text.contains("8,600 cold starts, 1.89 TB from S3"), "{text}");
+    assert!(text.contains("8,600 cold starts, 1.72 TiB from S3"), "{text}");
 }
 
 #[test]
@@ -385,17 +385,17 @@ fn the_article_compared() {
     insta::assert_snapshot!(with(&compare, &FEBRUARY).shown(), @r"
     exit 0
     --- stdout
-    the 28d from 2026-02-02 00:00 UTC until 2026-03-02 00:00 UTC
+    28d from 2026-02-02 00:00 UTC until 2026-03-02 00:00 UTC
 
     nlp-by-ping (us-east-1): up to 10 environments, 8,600 pings
       OPTION                   COLD STARTS     TOTAL  NOTE
       pings                          8,600   $82.87*
-      provisioned, in windows            0   $35.46*  1,000 environments made ahead
-      provisioned, always                0  $132.60*  3,360 environments made ahead
+      provisioned, in windows            0   $35.46*  1,000 environments created in advance
+      provisioned, always                0  $132.60*  3,360 environments created in advance
       managed instances                  0  $413.84*  3 × c7i.xlarge
       EC2 instances                      0  $359.86*  3 × c7i.xlarge
-    > doing nothing                  1,245   $12.00*  cheapest; 1,245 users would wait for a cold start
-      provisioned concurrency pays for itself where its environments are busy 60 % of the time
+    > no warming                     1,245   $12.00*  cheapest; 1,245 users would wait for a cold start
+      provisioned concurrency breaks even when its environments are busy 60 % of the time
       * assumed: idle_life 5m, ping_duration 5ms, log_bytes_per_ping 400, architecture x86_64
     --- stderr
     ");
@@ -461,12 +461,12 @@ fn a_difference_tells_what_it_costs() {
     insta::assert_snapshot!(diff(&[]).shown(), @r"
     exit 0
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET          PINGS              COST  OTHER
-    ~ search:live  eu-west-2         10 → 12  6,000 → 7,200  $2.59* → $73.79*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ search:live  us-east-1         10 → 12  6,000 → 7,200  $2.34* → $66.41*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
-    ~ checkout     eu-west-2               2          4,032     $0.00 → $0.07  init_duration 1s → 1m
-    + thumbnails   eu-west-2               1              6            $0.00*
-    - report       eu-west-2               1              6            $0.00*
+      FUNCTION     REGION     HIGHEST          PINGS              COST  OTHER
+    ~ search:live  eu-west-2  10 → 12  6,000 → 7,200  $2.59* → $73.79*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ search:live  us-east-1  10 → 12  6,000 → 7,200  $2.34* → $66.41*  downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping
+    ~ checkout     eu-west-2        2          4,032     $0.00 → $0.07  init_duration 1s → 1m
+    + thumbnails   eu-west-2        1              6            $0.00*
+    - report       eu-west-2        1              6            $0.00*
 
     5 targets: 1 added, 3 changed, 1 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 16,038 → 18,438
 
@@ -476,7 +476,7 @@ fn a_difference_tells_what_it_costs() {
       warmd itself       $1.81*      $1.96*
       total              $6.74*    $142.23*
 
-      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
+      estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
     ");
     insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
@@ -484,7 +484,7 @@ fn a_difference_tells_what_it_costs() {
     --- stdout
     **warmd**: 5 targets: 1 added, 3 changed, 1 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 16,038 → 18,438
 
-    | | function | region | highest target | pings | cost | other |
+    | | function | region | highest | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
     | `~` | `search:live` | eu-west-2 | 10 → 12 | 6,000 → 7,200 | $2.59\* → $73.79\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
     | `~` | `search:live` | us-east-1 | 10 → 12 | 6,000 → 7,200 | $2.34\* → $66.41\* | downloads 220 MB by nat-gateway → 220 MB by nat-gateway per ping |
@@ -499,7 +499,7 @@ fn a_difference_tells_what_it_costs() {
     | warmd itself | $1.81\* | $1.96\* |
     | total | $6.74\* | $142.23\* |
 
-    estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
+    estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
     ");
     let object = diff(&["--format", "json"]).json();
@@ -523,9 +523,9 @@ fn prices_alone_may_be_the_difference() {
     insta::assert_snapshot!(done.shown(), @r"
     exit 4
     --- stdout
-      FUNCTION     REGION     HIGHEST TARGET  PINGS               COST
-    ~ search:live  eu-west-2              10  6,000  $2.59* → $256.14*
-    ~ search:live  us-east-1              10  6,000  $2.34* → $256.14*
+      FUNCTION     REGION     HIGHEST  PINGS               COST
+    ~ search:live  eu-west-2       10  6,000  $2.59* → $256.14*
+    ~ search:live  us-east-1       10  6,000  $2.34* → $256.14*
 
     2 targets: 0 added, 2 changed, 0 removed; pings of these in the 7d from 2026-11-16 00:00 UTC: 12,000 → 12,000
 
@@ -533,7 +533,7 @@ fn prices_alone_may_be_the_difference() {
       search       $4.93*    $512.28*
       total        $6.74*    $514.09*
 
-      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
+      estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
     ");
 }
@@ -591,8 +591,11 @@ fn mistakes_of_usage_are_told() {
         ("price ec2 --region us-east-1 --instance large --hours 1", "m7g.xlarge"),
         ("price book --prices /nowhere.yaml", "cannot be read"),
         ("compare --function nothing", "is not in the configuration"),
-        ("compare --from 2026-02-02 --for 0d", "nothing lies between 2026-02-02 00:00 UTC and"),
-        ("plan --from 2026-02-02 --until 2026-02-01", "the end must be later than the beginning"),
+        ("compare --from 2026-02-02 --for 0d", "--for must be longer than 0"),
+        (
+            "plan --from 2026-02-02 --until 2026-02-01",
+            "--until (2026-02-01 00:00 UTC) must be after --from (2026-02-02 00:00 UTC)",
+        ),
     ] {
         let done = run(&command.split_whitespace().collect::<Vec<_>>());
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{command}");

@@ -68,7 +68,7 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
       sound:live     us-east-1     10     5m  warmd           1
       resting        eu-west-2      0     5m  warmd           0
 
-    11 targets of 10 functions in 1 file: sound, 0 warnings
+    11 targets of 10 functions in 1 file: valid, 0 warnings
     left out: 1 target, never pinged
     10 targets in 2 regions compared with what is deployed: 6 errors, 5 warnings
     --- stderr
@@ -79,9 +79,9 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
       |   ^^^^^^^^^^^
       |
       = hint: allow lambda:InvokeFunction on arn:aws:lambda:eu-west-2:123456789012:function:denied:live; `warmd iam` prints the policies
-              Lambda said: The caller is not authorized to perform this operation.
+              Lambda reports: The caller is not authorized to perform this operation.
 
-    error: `gone` in eu-west-2 is not there: Lambda knows no such function
+    error: the function `gone` in eu-west-2 does not exist
      --> fleet.yaml:5:3
       |
     5 |   gone: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
@@ -93,15 +93,15 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
     6 |   no-alias:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |   ^^^^^^^^^^^^^
 
-    error: `crowded` in eu-west-2 has a reserved concurrency of 5, and its largest round is 10 pings: 5 would be throttled
+    error: `crowded` in eu-west-2 has a reserved concurrency of 5, less than its largest round of 10 pings: 5 would be throttled
      --> fleet.yaml:7:24
       |
     7 |   crowded: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |                        ^
       |
-      = hint: reserve more than 10, so that users find room beside a round
+      = hint: reserve more than 10, so that users have capacity during a round
 
-    error: `off` in eu-west-2 is switched off: its reserved concurrency is 0, so every invocation is throttled
+    error: `off` in eu-west-2 is disabled: its reserved concurrency is 0, so every invocation is throttled
      --> fleet.yaml:8:3
       |
     8 |   off: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
@@ -113,41 +113,41 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
     9 |   asleep: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |   ^^^^^^
       |
-      = hint: nobody has called it for weeks; that invocation wakes it up
+      = hint: invoke it once: that invocation fails and reactivates the function
 
-    warning: `kept:live` in eu-west-2 has 10 provisioned environments, and 10 are to be kept warm: warming gains nothing
+    warning: `kept:live` in eu-west-2 has 10 provisioned environments for rounds of 10 pings: warming has no effect
       --> fleet.yaml:10:3
        |
     10 |   kept:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
        |   ^^^^^^^^^
        |
-       = hint: leave it out of the configuration
+       = hint: remove it from the configuration
 
-    warning: `small` in eu-west-2 has 1,024 MB, the configuration says 512 MB: its cost is reckoned wrong
+    warning: `small` in eu-west-2 has 1,024 MB of memory, but 512 MB is configured: its cost estimate is wrong
       --> fleet.yaml:11:3
        |
     11 |   small:
        |   ^^^^^
        |
-       = hint: memory: 1024MB
+       = hint: set `memory: 1024MB`
 
-    warning: `small` in eu-west-2 is arm64, and reckoned as x86_64: its cost is reckoned wrong
+    warning: `small` in eu-west-2 has a timeout of 3s, but 30s is configured
       --> fleet.yaml:11:3
        |
     11 |   small:
        |   ^^^^^
        |
-       = hint: architecture: arm64
+       = hint: set `timeout: 3s`
 
-    warning: `small` in eu-west-2 times out after 3s, the configuration says 30s
+    warning: `small` in eu-west-2 is arm64, but estimated as x86_64: its cost estimate is wrong
       --> fleet.yaml:11:3
        |
     11 |   small:
        |   ^^^^^
        |
-       = hint: timeout: 3s
+       = hint: set `architecture: arm64`
 
-    error: a hold of 3s outlasts the timeout of `small` in eu-west-2, 3s: every ping times out
+    error: the hold of 3s is not shorter than the timeout of `small` in eu-west-2, 3s: every ping times out
       --> fleet.yaml:11:3
        |
     11 |   small:
@@ -184,8 +184,8 @@ functions:
         }
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
-    warning: 18 pings to 2 targets fall due together in eu-west-2 at …, the largest round to `many`; the account has 10 concurrent executions there unreserved
-    error: a round of 12 pings to `many` in eu-west-2 is more than the 10 concurrent executions that the account has there unreserved
+    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
+    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
     "#);
 }
 

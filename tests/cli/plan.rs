@@ -36,11 +36,11 @@ fn a_plan_over_the_autumn_change() {
     plan from 2026-10-23 23:00 UTC until 2026-10-27 00:00 UTC
 
     nlp-inference:live (eu-west-2), every 30 minutes, times in Europe/London: 18 rounds, 180 pings
-      LOCAL TIME                    UTC                   TARGET  ROUNDS  PINGS
-      Sat 24 Oct 07:00 – 10:00 BST  24 Oct 06:00 – 09:00      10       6     60
+      LOCAL TIME                    UTC                   DESIRED  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST  24 Oct 06:00 – 09:00       10       6     60
     ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
-      Sun 25 Oct 07:00 – 10:00 GMT  25 Oct 07:00 – 10:00      10       6     60
-      Mon 26 Oct 07:00 – 10:00 GMT  26 Oct 07:00 – 10:00      10       6     60
+      Sun 25 Oct 07:00 – 10:00 GMT  25 Oct 07:00 – 10:00       10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT  26 Oct 07:00 – 10:00       10       6     60
                   00    03    06    09    12    15    18    21
       Sat 24 Oct  ··············██████····························
       Sun 25 Oct  ··············██████····························
@@ -49,17 +49,17 @@ fn a_plan_over_the_autumn_change() {
         ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                    180  request     $0.0000002   $0.00
         Lambda compute x86_64, first 6 billion GB-s      225.1  GB-s     $0.0000166667   $0.00
-        CloudWatch Logs of pings                     0.0000671  GB             $0.5985   $0.00
+        CloudWatch Logs of pings                     0.0000671  GiB            $0.5985   $0.00
       * assumed: idle_life 5m, ping_duration 5ms, init_duration 10s, log_bytes_per_ping 400, memory
         128MB, architecture x86_64
 
     nlp-inference:live (us-east-1), every 30 minutes, times in Europe/London: 36 rounds, 216 pings
-      LOCAL TIME                                   UTC                          TARGET  ROUNDS  PINGS
-      Sat 24 Oct 07:00 – 10:00 BST                 24 Oct 06:00 – 09:00             10       6     60
-      Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT  24 Oct 21:00 – 25 Oct 06:00       2      18     36
+      LOCAL TIME                                   UTC                          DESIRED  ROUNDS  PINGS
+      Sat 24 Oct 07:00 – 10:00 BST                 24 Oct 06:00 – 09:00              10       6     60
+      Sat 24 Oct 22:00 BST – Sun 25 Oct 06:00 GMT  24 Oct 21:00 – 25 Oct 06:00        2      18     36
     ! clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT
-      Sun 25 Oct 07:00 – 10:00 GMT                 25 Oct 07:00 – 10:00             10       6     60
-      Mon 26 Oct 07:00 – 10:00 GMT                 26 Oct 07:00 – 10:00             10       6     60
+      Sun 25 Oct 07:00 – 10:00 GMT                 25 Oct 07:00 – 10:00              10       6     60
+      Mon 26 Oct 07:00 – 10:00 GMT                 26 Oct 07:00 – 10:00              10       6     60
                   00    03    06    09    12    15    18    21
       Sat 24 Oct  ··············██████························▂▂▂▂
       Sun 25 Oct  ▂▂▂▂▂▂▂▂▂▂▂▂··██████····························
@@ -68,32 +68,32 @@ fn a_plan_over_the_autumn_change() {
         ITEM                                          QUANTITY  UNIT             PRICE  AMOUNT
         Lambda requests                                    216  request     $0.0000002   $0.00
         Lambda compute x86_64, first 6 billion GB-s      270.1  GB-s     $0.0000166667   $0.00
-        CloudWatch Logs of pings                     0.0000805  GB                $0.5   $0.00
+        CloudWatch Logs of pings                     0.0000805  GiB               $0.5   $0.00
       * assumed: idle_life 5m, ping_duration 5ms, init_duration 10s, log_bytes_per_ping 400, memory
         128MB, architecture x86_64
 
     2 targets: 54 rounds, 396 pings
       OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
-      nobody                            2    396          396      0 B  $0.00*
+      no owner                          2    396          396      0 B  $0.00*
       warmd itself, in eu-west-2                                        $0.76*
       total                                                             $0.76*
 
       ITEM                                                                      QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                     180  request           $0.00
       Lambda compute x86_64, eu-west-2, first 6 billion GB-s                       225.1  GB-s              $0.00
-      CloudWatch Logs of pings, eu-west-2                                      0.0000671  GB                $0.00
+      CloudWatch Logs of pings, eu-west-2                                      0.0000671  GiB               $0.00
       Lambda requests, us-east-1                                                     216  request           $0.00
       Lambda compute x86_64, us-east-1, first 6 billion GB-s                       270.1  GB-s              $0.00
-      CloudWatch Logs of pings, us-east-1                                      0.0000805  GB                $0.00
+      CloudWatch Logs of pings, us-east-1                                      0.0000805  GiB               $0.00
       warmd itself: Lambda requests, eu-west-2                                     4,380  request           $0.00
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s      1,088.0  GB-s              $0.01
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months          1  metric-month      $0.30
       warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
       warmd itself: CloudWatch alarms, eu-west-2                                   1.100  alarm-month       $0.11
       warmd itself: PutMetricData requests, eu-west-2                              4,380  request           $0.04
-      warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GB                $0.00
+      warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GiB               $0.00
       warmd itself: EventBridge events, eu-west-2                                  4,380  event             $0.00
-      estimates at list prices, without free tiers; * rests on what is assumed
+      estimates at list prices, without free tiers; * depends on assumptions
     --- stderr
     ");
 }
@@ -153,9 +153,9 @@ fn a_date_is_midnight_in_the_zone() {
         (&["--from", "tomorrow"][..], "or a date such as"),
         (
             &["--from", "2026-07-02", "--until", "2026-07-01"],
-            "between 2026-07-02 00:00 UTC and 2026-07-01 00:00 UTC",
+            "--until (2026-07-01 00:00 UTC) must be after --from (2026-07-02 00:00 UTC)",
         ),
-        (&["--for", "99999d"], "ten years"),
+        (&["--for", "99999d"], "10 years"),
         (&["--function", "nlp-inferense:live"], "did you mean `nlp-inference:live`?"),
     ] {
         let done = run(&[&["plan", &path], args].concat());
@@ -173,11 +173,11 @@ fn an_explanation_names_every_window() {
     exit 0
     --- stdout
     nlp-inference:live (us-east-1) at Sat 21 Nov 2026 07:30 GMT (07:30 UTC)
-    target 10: a round is due in this minute, as every 30 minutes
+    desired: 10; a round is due in this minute, as it is every 30 minutes
 
-      WINDOW      STATE    OPENS                 CLOSES                TARGET
-    ↗ windows[0]  leading  Sat 21 Nov 08:00 GMT  Sat 21 Nov 10:00 GMT      10
-    - windows[1]  closed   Sat 21 Nov 22:00 GMT  Sun 22 Nov 06:00 GMT       0
+      WINDOW      STATE    OPENS                 CLOSES                DESIRED
+    ↗ windows[0]  leading  Sat 21 Nov 08:00 GMT  Sat 21 Nov 10:00 GMT       10
+    - windows[1]  closed   Sat 21 Nov 22:00 GMT  Sun 22 Nov 06:00 GMT        0
 
     next change: to 0 at Sat 21 Nov 10:00 GMT
     --- stderr
@@ -221,19 +221,19 @@ fn a_difference_is_a_line_per_target() {
     insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
     exit 4
     --- stdout
-      FUNCTION            REGION     HIGHEST TARGET      PINGS    COST  OTHER
-    ~ nlp-inference:live  eu-west-2         10 → 12  420 → 504  $0.01*  owner none → search
-    + nlp-inference:live  eu-west-1              12        536  $0.01*
-    - nlp-inference:live  us-east-1              10        452  $0.01*
+      FUNCTION            REGION     HIGHEST      PINGS    COST  OTHER
+    ~ nlp-inference:live  eu-west-2  10 → 12  420 → 504  $0.01*  owner none → search
+    + nlp-inference:live  eu-west-1       12        536  $0.01*
+    - nlp-inference:live  us-east-1       10        452  $0.01*
 
     3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
-      OWNER   COST BEFORE  COST AFTER
-      nobody       $0.02*
-      search                   $0.02*
-      total        $1.80*      $1.80*
+      OWNER     COST BEFORE  COST AFTER
+      no owner       $0.02*
+      search                     $0.02*
+      total          $1.80*      $1.80*
 
-      estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what
+      estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
     ");
     insta::assert_snapshot!(diff(&["--format", "markdown"]).shown(), @r"
@@ -241,7 +241,7 @@ fn a_difference_is_a_line_per_target() {
     --- stdout
     **warmd**: 3 targets: 1 added, 1 changed, 1 removed; pings of these in the 7d from 2026-11-20 00:00 UTC: 872 → 1,040
 
-    | | function | region | highest target | pings | cost | other |
+    | | function | region | highest | pings | cost | other |
     |---|---|---|---:|---:|---:|---|
     | `~` | `nlp-inference:live` | eu-west-2 | 10 → 12 | 420 → 504 | $0.01\* | owner none → search |
     | `+` | `nlp-inference:live` | eu-west-1 | 12 | 536 | $0.01\* |  |
@@ -249,11 +249,11 @@ fn a_difference_is_a_line_per_target() {
 
     | owner | cost before | cost after |
     |---|---:|---:|
-    | nobody | $0.02\* |  |
+    | no owner | $0.02\* |  |
     | search |  | $0.02\* |
     | total | $1.80\* | $1.80\* |
 
-    estimates at list prices, without free tiers; \* rests on what is assumed: `warmd plan` says what
+    estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
     ");
     let object = diff(&["--format", "json"]).json();

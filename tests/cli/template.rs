@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::cost::own::{OwnUse, own_cost};
+use warmd::domain::cost::self_usage::{SelfUsage, self_cost};
 use warmd::domain::dashboard;
 use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
 use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
@@ -302,9 +302,9 @@ fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() 
     };
     let dashboards = deployed("AWS::CloudWatch::Dashboard").len();
     let alarm_metrics: usize = deployed("AWS::CloudWatch::Alarm").into_iter().map(metrics).sum();
-    let bill = own_cost(
+    let bill = self_cost(
         &PriceBook::embedded(),
-        &OwnUse {
+        &SelfUsage {
             region: Region::parse("eu-west-2").unwrap(),
             // A month, as CloudWatch bills it.
             horizon: Duration::from_secs(730 * 3_600),

@@ -9,7 +9,7 @@ use warmd::aws::AwsControl;
 use warmd::aws::connector::Dialer;
 use warmd::domain::fleet::Role;
 use warmd::domain::function::{FunctionRef, Identity, Region};
-use warmd::domain::preflight::{AccountLimits, Lookup, Model, State, Update};
+use warmd::domain::preflight::{AccountLimits, ExecutionModel, FunctionState, Lookup, UpdateStatus};
 use warmd::engine::ports::{Control, DryRun, DryRunOutcome};
 
 use crate::clients_through;
@@ -89,8 +89,8 @@ async fn answers_are_parsed_and_absence_is_a_known_value() {
     });
     let control = control_through(server.dialer());
     let Lookup::Known(deployed) = control.configuration(&function(), None).await else { panic!() };
-    assert_eq!((deployed.state, deployed.state_reason.as_deref()), (State::Inactive, Some("idle")));
-    assert_eq!((deployed.update, deployed.model), (Update::InProgress, Model::SnapStart));
+    assert_eq!((deployed.state, deployed.state_reason.as_deref()), (FunctionState::Inactive, Some("idle")));
+    assert_eq!((deployed.update, deployed.model), (UpdateStatus::InProgress, ExecutionModel::SnapStart));
     assert_eq!((deployed.memory_mb, deployed.timeout.unwrap().as_secs()), (Some(1769), 30));
     assert_eq!(deployed.architecture.unwrap().as_str(), "arm64");
     assert_eq!(control.reserved(&function(), None).await, Lookup::Known(None));

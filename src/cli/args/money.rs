@@ -10,8 +10,7 @@ use super::super::value_parsers;
 use super::{Configs, Only};
 use crate::config::{Problems, load_prices};
 use crate::domain::cost::{PriceBook, Route};
-use crate::domain::fleet::Architecture;
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::{Architecture, FunctionRef, Region};
 
 /// Prices of the user's own.
 #[derive(Debug, Clone, Default, Args)]

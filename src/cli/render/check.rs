@@ -1,11 +1,11 @@
-//! What `check` says when all is well, and in the words of GitHub Actions.
+//! Renders the result of `check` as a table and as workflow commands of GitHub Actions.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::table::{Column, Sign, figures, lines, words};
+use super::Style;
+use super::table::{Column, NO_SIGN, figures, table, words};
 use super::text::{bytes, count};
-use super::{Style, Tone};
 use crate::config::{Problem, Severity};
 use crate::domain::clean::{clean, clean_lines};
 use crate::domain::cost::Per;
@@ -21,21 +21,17 @@ const COLUMNS: [Column; 7] = [
     figures("WINDOWS"),
 ];
 
-/// One line per target, and the sums. Ends with a line feed.
+/// Renders a table of the targets and the totals. Ends with a line feed.
 pub fn summary(fleet: &Fleet, paths: &[&str], warnings: usize, style: Style) -> String {
-    let rows: Vec<(Sign, Vec<String>)> =
-        fleet.targets.iter().map(|target| ((' ', Tone::Quiet), cells(target))).collect();
-    let mut out = String::new();
-    if !rows.is_empty() {
-        for line in lines(&COLUMNS, 0, &rows, style) {
-            let _ = writeln!(out, "{line}");
-        }
+    let rows: Vec<_> = fleet.targets.iter().map(|target| (NO_SIGN, cells(target))).collect();
+    let mut out = table(&COLUMNS, 0, &rows, style);
+    if !out.is_empty() {
         out.push('\n');
     }
     let functions: BTreeSet<_> = fleet.targets.iter().map(|target| &target.label).collect();
     let _ = writeln!(
         out,
-        "{} of {} in {}: sound, {}",
+        "{} of {} in {}: valid, {}",
         count(rows.len() as u64, "target"),
         count(functions.len() as u64, "function"),
         count(paths.len() as u64, "file"),
@@ -58,7 +54,7 @@ fn cells(target: &Target) -> Vec<String> {
     ]
 }
 
-/// Problems as workflow commands of GitHub Actions, one a line.
+/// Renders problems as workflow commands of GitHub Actions, one per line.
 pub fn github(problems: &[Problem]) -> String {
     let mut out = String::new();
     for problem in problems {
@@ -80,12 +76,12 @@ pub fn github(problems: &[Problem]) -> String {
     out
 }
 
-/// A command's message: cleaned, with percent signs and its own line ends escaped.
+/// Escapes the message of a workflow command.
 pub(super) fn data(text: &str) -> String {
     clean_lines(text).replace('%', "%25").replace('\n', "%0A")
 }
 
-/// A command's property: colons and commas as well.
+/// Escapes a property of a workflow command, including colons and commas.
 fn property(text: &str) -> String {
     data(&clean(text)).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,11 +1,9 @@
-//! Money as people read it: bills, and what an estimate assumes.
-
-use std::fmt::Write as _;
+//! Renders bills and assumptions.
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::table::{Column, Sign, figures, lines, words};
-use super::text::{elapsed, grouped, wrapped};
+use super::table::{Column, NO_SIGN, figures, lines, table, words};
+use super::text::{grouped, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::domain::clean::clean;
 use crate::domain::cost::assume::Assumptions;
@@ -14,13 +12,13 @@ use crate::domain::cost::{Bill, BillLine};
 const COLUMNS: [Column; 5] =
     [words("ITEM"), figures("QUANTITY"), words("UNIT"), figures("PRICE"), figures("AMOUNT")];
 
-/// Names with regions leave no room for prices.
+/// The columns of a fleet's bill. Its names include regions, which leaves no space for prices.
 const SUMS: [Column; 4] = [words("ITEM"), figures("QUANTITY"), words("UNIT"), figures("AMOUNT")];
 
-/// What an amount that rests on an assumption carries.
+/// The mark of an amount that depends on an assumption.
 pub const STAR: &str = "*";
 
-/// Dollars and cents, such as `$1,234.56`; `unknown`.
+/// Formats dollars and cents, such as `$1,234.56`, or `unknown`.
 pub fn dollars(amount: Option<Decimal>) -> String {
     match amount {
         Some(amount) => format!("${}", number(amount, 2)),
@@ -28,12 +26,17 @@ pub fn dollars(amount: Option<Decimal>) -> String {
     }
 }
 
-/// A price for one unit, with all its digits.
+/// Marks an amount that depends on an assumption.
+pub fn starred(amount: String, is_assumed: bool) -> String {
+    if is_assumed { amount + STAR } else { amount }
+}
+
+/// Formats the price of a unit, with all digits.
 pub fn price(price: Option<Decimal>) -> String {
     price.map_or_else(|| "unknown".to_owned(), |price| format!("${}", price.normalize()))
 }
 
-/// A quantity with no more digits than people read.
+/// Formats a quantity with three significant decimals.
 pub fn quantity(quantity: Decimal) -> String {
     let decimals = match quantity {
         whole if whole.is_integer() => 0,
@@ -53,21 +56,15 @@ fn number(value: Decimal, decimals: u32) -> String {
     rest.map_or_else(|| whole.clone(), |rest| format!("{whole}.{rest}"))
 }
 
-/// The lines of a bill as a table, two columns further in. Each ends with a line feed.
+/// Renders the lines of a bill as an indented table. Each line ends with a line feed.
 pub fn bill(bill: &Bill, style: Style) -> String {
-    let rows: Vec<(Sign, Vec<String>)> =
-        bill.lines.iter().map(|line| ((' ', Tone::Quiet), cells(line))).collect();
-    let mut out = String::new();
-    if !rows.is_empty() {
-        for line in lines(&COLUMNS, 0, &rows, style) {
-            let _ = writeln!(out, "  {line}");
-        }
-    }
-    out
+    let rows: Vec<_> = bill.lines.iter().map(|line| (NO_SIGN, cells(line).to_vec())).collect();
+    let lines = if rows.is_empty() { Vec::new() } else { lines(&COLUMNS, 0, &rows, style) };
+    lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
-fn cells(line: &BillLine) -> Vec<String> {
-    vec![
+fn cells(line: &BillLine) -> [String; 5] {
+    [
         line.item.clone(),
         quantity(line.quantity),
         line.unit.to_owned(),
@@ -76,70 +73,36 @@ fn cells(line: &BillLine) -> Vec<String> {
     ]
 }
 
-/// The lines of a bill for a whole fleet as a table. Each ends with a line feed.
+/// Renders the lines of a fleet's bill as a table. Each line ends with a line feed.
 pub fn sums(bill: &Bill, style: Style) -> String {
-    let rows: Vec<(Sign, Vec<String>)> = bill
-        .lines
-        .iter()
-        .map(|line| {
-            let unit = line.unit.to_owned();
-            let cells = vec![line.item.clone(), quantity(line.quantity), unit, dollars(line.amount())];
-            ((' ', Tone::Quiet), cells)
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    lines(&SUMS, 0, &rows, style).iter().fold(String::new(), |mut out, line| {
-        let _ = writeln!(out, "{line}");
-        out
-    })
+    let rows = bill.lines.iter().map(|line| {
+        let [item, quantity, unit, _, amount] = cells(line);
+        (NO_SIGN, vec![item, quantity, unit, amount])
+    });
+    table(&SUMS, 0, &rows.collect::<Vec<_>>(), style)
 }
 
-/// What of a bill has no price, in a line; nothing when all has.
+/// Renders the items without a known price, or an empty string.
 pub fn unknown(bill: &Bill, style: Style) -> String {
     let unknown: Vec<String> = bill.unknown().collect();
     if unknown.is_empty() {
         return String::new();
     }
     let text = format!("! no price is known for {}", clean(&unknown.join("; ")));
-    wrapped(&text, WIDTH - 2).iter().fold(String::new(), |mut out, line| {
-        let _ = writeln!(out, "  {}", style.paint(Tone::Warning, line));
-        out
-    })
+    let lines = wrapped(&text, WIDTH - 2).into_iter();
+    lines.map(|line| format!("  {}\n", style.paint(Tone::Warning, &line))).collect()
 }
 
-/// What is assumed, each with its value, in lines that begin with a star; nothing when nothing is.
+/// Renders the named assumptions with their values, in lines that begin with a star, or an empty string.
 pub fn assumed(names: &[&'static str], assume: &Assumptions) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let values: Vec<String> = names.iter().map(|name| format!("{name} {}", value(name, assume))).collect();
+    let entries = assume.list();
+    let used = entries.iter().filter(|entry| names.contains(&entry.name));
+    let values: Vec<String> = used.map(|entry| format!("{} {}", entry.name, entry.value)).collect();
     let text = format!("{STAR} assumed: {}", values.join(", "));
-    wrapped(&text, WIDTH - 2).iter().fold(String::new(), |mut out, line| {
-        let _ = writeln!(out, "  {line}");
-        out
-    })
-}
-
-/// The value of an assumption, by its name in the configuration.
-pub fn value(name: &str, assume: &Assumptions) -> String {
-    match name {
-        "idle_life" => elapsed(assume.idle_life.value()),
-        "recycle_after" => elapsed(assume.recycle_after.value()),
-        "ping_duration" => elapsed(assume.ping_duration.value()),
-        "init_duration" => elapsed(assume.init_duration.value()),
-        "log_bytes_per_ping" => assume.log_bytes_per_ping.value().to_string(),
-        "traffic" => assume.traffic.map_or_else(
-            || "none".to_owned(),
-            |traffic| {
-                format!("{}/s of {}", traffic.requests_per_second.normalize(), elapsed(traffic.duration))
-            },
-        ),
-        "memory" => format!("{}MB", assume.memory_mb.value()),
-        "architecture" => assume.architecture.value().as_str().to_owned(),
-        _ => String::new(),
-    }
+    wrapped(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -147,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_short_and_exact_enough() {
+    fn formats_quantities_and_amounts() {
         let of = |text: &str| quantity(text.parse().unwrap());
         assert_eq!(
             ["8600", "86043", "1762.0623111724853515625", "1.5", "99.9996", "0.0032037", "0"].map(of),

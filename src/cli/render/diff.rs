@@ -1,24 +1,21 @@
-//! What a change of configuration will change: for a terminal, and for a pull request.
+//! Renders the difference between configurations as a table and as Markdown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::cost::{STAR, dollars};
-use super::table::{Column, Sign, figures, lines, words};
-use super::text::{bytes, count, elapsed, grouped};
+use super::cost::{dollars, starred};
+use super::table::{Column, NO_SIGN, Sign, figures, words};
+use super::text::{count, elapsed, grouped};
 use super::{Style, Tone};
-use crate::cli::diff::{Change, Difference, Kind};
-use crate::cli::plan::{Period, TargetPlan};
 use crate::domain::clean::markdown as cell;
-use crate::domain::cost::{Download, FleetCost, Per};
-
-/// Ten years.
-pub const MOST_MINUTES: i64 = 3_660 * 24 * 60;
+use crate::domain::cost::FleetCost;
+use crate::domain::difference::{Change, ChangeKind, Difference};
+use crate::domain::plan::{Period, TargetPlan};
 
 const COLUMNS: [Column; 6] = [
     words("FUNCTION"),
     words("REGION"),
-    figures("HIGHEST TARGET"),
+    figures("HIGHEST"),
     figures("PINGS"),
     figures("COST"),
     words("OTHER"),
@@ -26,33 +23,23 @@ const COLUMNS: [Column; 6] = [
 
 const OWNERS: [Column; 3] = [words("OWNER"), figures("COST BEFORE"), figures("COST AFTER")];
 
-/// Below the sums: what the figures are. warmd's own cost always rests on what is assumed, and so does the total.
+/// The note below the totals. The cost of warmd itself depends on assumptions, and so does the total.
 const NOTE: &str =
-    "estimates at list prices, without free tiers; * rests on what is assumed: `warmd plan` says what";
+    "estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists";
 
-/// The changes as a table, one `~ + -` line per target, then what they mean in money. Ends with a line feed.
+/// Renders a table with a `~ + -` line per changed target, and the costs. Ends with a line feed.
 pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> String {
     let changes = &difference.changes;
-    let mut out = String::new();
-    if !changes.is_empty() {
-        let rows: Vec<(Sign, Vec<String>)> = changes
-            .iter()
-            .map(|change| (sign(change.kind()), cells(change, str::to_owned).to_vec()))
-            .collect();
-        for line in lines(&COLUMNS, 0, &rows, style) {
-            let _ = writeln!(out, "{line}");
-        }
+    let row = |change: &Change<'_>| (sign(change.kind()), cells(change, str::to_owned).to_vec());
+    let mut out = super::table::table(&COLUMNS, 0, &changes.iter().map(row).collect::<Vec<_>>(), style);
+    if !out.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", sums(changes, period));
-    let owners = owners(difference);
+    let _ = writeln!(out, "{}", totals(changes, period));
+    let owners: Vec<_> = owners(difference).into_iter().map(|cells| (NO_SIGN, cells.to_vec())).collect();
     if !owners.is_empty() {
-        let rows: Vec<(Sign, Vec<String>)> =
-            owners.into_iter().map(|cells| ((' ', Tone::Quiet), cells.to_vec())).collect();
         out.push('\n');
-        for line in lines(&OWNERS, 0, &rows, style) {
-            let _ = writeln!(out, "{line}");
-        }
+        out.push_str(&super::table::table(&OWNERS, 0, &owners, style));
     }
     if !changes.is_empty() {
         let _ = writeln!(out, "\n  {NOTE}");
@@ -60,12 +47,12 @@ pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> Strin
     out
 }
 
-/// The changes as Markdown, for a comment. Ends with a line feed.
+/// Renders the changes as Markdown. Ends with a line feed.
 pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     let changes = &difference.changes;
-    let mut out = format!("**warmd**: {}\n", sums(changes, period));
+    let mut out = format!("**warmd**: {}\n", totals(changes, period));
     if !changes.is_empty() {
-        out.push_str("\n| | function | region | highest target | pings | cost | other |\n");
+        out.push_str("\n| | function | region | highest | pings | cost | other |\n");
         out.push_str("|---|---|---|---:|---:|---:|---|\n");
     }
     for change in changes {
@@ -88,13 +75,13 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     out
 }
 
-/// A text of our own without what Markdown would read as emphasis.
+/// Escapes asterisks, which are emphasis in Markdown.
 fn escaped(text: String) -> String {
     text.replace('*', "\\*")
 }
 
-/// A row for each owner whose cost is another one afterwards, for warmd itself if its own is, and the total; none when
-/// no cost differs.
+/// Returns a row for each owner with a different cost, for warmd itself if its cost differs, and for the total. Returns
+/// no rows when no cost differs.
 fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
     let Difference { before, after, assumed_before, assumed_after, changes: _ } = difference;
     let names: BTreeSet<&String> = before.by_owner.keys().chain(after.by_owner.keys()).collect();
@@ -107,52 +94,31 @@ fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
         }
     };
     for name in names {
-        let shown = if name.is_empty() { "nobody" } else { name };
+        let shown = if name.is_empty() { "no owner" } else { name };
         let of = |cost: &FleetCost, assumed: &BTreeSet<&str>| {
             Some(starred(dollars(cost.by_owner.get(name)?.total()), assumed.contains(name.as_str())))
         };
         row(shown, &of, false);
     }
-    row("warmd itself", &|cost, _| Some(starred(dollars(cost.own.as_ref()?.total()), true)), false);
-    let something = before.bill != after.bill;
-    if something {
+    row("warmd itself", &|cost, _| Some(starred(dollars(cost.warmd.as_ref()?.total()), true)), false);
+    if before.bill != after.bill {
         let all = |cost: &FleetCost, assumed: &BTreeSet<&str>| {
-            Some(starred(dollars(cost.bill.total()), cost.own.is_some() || !assumed.is_empty()))
+            Some(starred(dollars(cost.bill.total()), cost.warmd.is_some() || !assumed.is_empty()))
         };
         row("total", &all, true);
     }
     rows
 }
 
-/// An amount with a star when it rests on what is assumed.
-fn starred(amount: String, assumed: bool) -> String {
-    if assumed { amount + STAR } else { amount }
-}
-
-/// Downloads in a few words.
-pub fn downloads(downloads: &[Download]) -> String {
-    if downloads.is_empty() {
-        return "none".to_owned();
-    }
-    let per = |per| match per {
-        Per::ColdStart => "",
-        Per::Ping => " per ping",
-    };
-    let all = downloads.iter().map(|download| {
-        format!("{} by {}{}", bytes(download.size_bytes), download.route.name(), per(download.per))
-    });
-    all.collect::<Vec<_>>().join(" + ")
-}
-
-fn sign(kind: Kind) -> Sign {
+fn sign(kind: ChangeKind) -> Sign {
     match kind {
-        Kind::Added => ('+', Tone::Good),
-        Kind::Removed => ('-', Tone::Bad),
-        Kind::Changed => ('~', Tone::Warning),
+        ChangeKind::Added => ('+', Tone::Good),
+        ChangeKind::Removed => ('-', Tone::Bad),
+        ChangeKind::Changed => ('~', Tone::Warning),
     }
 }
 
-/// The cells of a change. `shown` is applied to what a setting was and is.
+/// Returns the cells of a change. `shown` formats the values of settings.
 fn cells(change: &Change<'_>, shown: fn(&str) -> String) -> [String; 6] {
     let (function, region) = change
         .target()
@@ -164,12 +130,12 @@ fn cells(change: &Change<'_>, shown: fn(&str) -> String) -> [String; 6] {
         .collect();
     let highest = both(change, |plan| grouped(u64::from(plan.highest())));
     let pings = both(change, |plan| grouped(plan.pings()));
-    let cost = both(change, |plan| starred(dollars(plan.cost.bill.total()), !plan.cost.assumed.is_empty()));
+    let cost = both(change, |plan| starred(dollars(plan.cost.bill.total()), plan.is_assumed()));
     let segments = |plan: &Option<TargetPlan<'_>>| plan.as_ref().map(|plan| plan.segments.clone());
     let hours = segments(&change.before) != segments(&change.after);
     if hours
         && other.is_empty()
-        && change.kind() == Kind::Changed
+        && change.kind() == ChangeKind::Changed
         && ![&highest, &pings].iter().any(|cell| cell.contains('→'))
     {
         other.push("other hours".to_owned());
@@ -177,7 +143,7 @@ fn cells(change: &Change<'_>, shown: fn(&str) -> String) -> [String; 6] {
     [function, region, highest, pings, cost, other.join(", ")]
 }
 
-/// `10`, or `10 → 12` when it is another one afterwards.
+/// Formats a value as `10`, or as `10 → 12` when it differs.
 fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> String) -> String {
     match [&change.before, &change.after].map(|plan| plan.as_ref().map(&of)) {
         [Some(before), Some(after)] if before != after => format!("{before} → {after}"),
@@ -186,12 +152,13 @@ fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> String) -> String {
     }
 }
 
-fn sums(changes: &[Change<'_>], period: Period) -> String {
+fn totals(changes: &[Change<'_>], period: Period) -> String {
     if changes.is_empty() {
         return format!("nothing changes in {}", span(period));
     }
     let number = |kind| changes.iter().filter(|change| change.kind() == kind).count();
-    let (added, changed, removed) = (number(Kind::Added), number(Kind::Changed), number(Kind::Removed));
+    let (added, changed, removed) =
+        (number(ChangeKind::Added), number(ChangeKind::Changed), number(ChangeKind::Removed));
     let pings = |of: fn(&Change<'_>) -> u64| changes.iter().map(of).sum::<u64>();
     let before = pings(|change| change.before.as_ref().map_or(0, TargetPlan::pings));
     let after = pings(|change| change.after.as_ref().map_or(0, TargetPlan::pings));

@@ -1,30 +1,30 @@
-//! Why a target is what it is.
+//! Renders the explanation of a target.
 
 use std::fmt::Write as _;
 
 use chrono::Datelike;
 
-use super::plan::own_zone;
-use super::table::{Column, Sign, figures, lines, words};
+use super::plan::first_zone;
+use super::table::{Column, Sign, figures, table, words};
 use super::text::count;
 use super::{Style, Tone, zoned};
 use crate::domain::fleet::Target;
-use crate::domain::schedule::{Explanation, Minute, Why, WindowState, WindowView};
+use crate::domain::schedule::{DueReason, Explanation, Minute, WindowState, WindowView};
 
 const COLUMNS: [Column; 5] =
-    [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("TARGET")];
+    [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("DESIRED")];
 
-/// The explanation of a target at a minute: times in each window's own zone. Ends with a line feed.
+/// Renders the explanation of a target at a minute, with times in the zone of each window. Ends with a line feed.
 pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, style: Style) -> String {
-    let zone = own_zone(target);
+    let zone = first_zone(target);
     let now = minute.instant();
     let year = now.with_timezone(&zone).year();
     let local = zoned::instant(now, zone, 0);
     let mut out =
         format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
-    let _ = writeln!(out, "target {}: {}", explanation.target, due(target, explanation));
+    let _ = writeln!(out, "desired: {}; {}", explanation.desired, due(target, explanation));
     if explanation.windows.is_empty() {
-        out.push_str("it has no window that is enabled in this region\n");
+        out.push_str("no window is enabled in this region\n");
         return out;
     }
     let rows: Vec<(Sign, Vec<String>)> = target
@@ -38,17 +38,15 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
                 state(view).to_owned(),
                 view.opens.map(at).unwrap_or_default(),
                 view.closes.map(at).unwrap_or_default(),
-                view.target.to_string(),
+                view.desired.to_string(),
             ];
             (sign(view), cells)
         })
         .collect();
     out.push('\n');
-    for line in lines(&COLUMNS, 0, &rows, style) {
-        let _ = writeln!(out, "{line}");
-    }
-    if explanation.target > 0 && target.spare > 0 {
-        let _ = writeln!(out, "  the highest of them, and {} to spare", target.spare);
+    out.push_str(&table(&COLUMNS, 0, &rows, style));
+    if explanation.desired > 0 && target.spare > 0 {
+        let _ = writeln!(out, "  the highest number, plus {} spare", target.spare);
     }
     out.push('\n');
     let _ = match explanation.next_change {
@@ -60,19 +58,21 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
     out
 }
 
-/// What comes next for a target, when now there is nothing. Ends with a line feed.
+/// Renders the next change of a target. Ends with a line feed.
 pub fn next(target: &Target, at: Minute, number: u32) -> String {
-    let at = zoned::instant(at.instant(), own_zone(target), 0);
+    let at = zoned::instant(at.instant(), first_zone(target), 0);
     format!("next: {} ({}) to {number} at {at}\n", target.label, target.region())
 }
 
 fn due(target: &Target, explanation: &Explanation<'_>) -> String {
     let every = count(u64::from(target.interval_minutes), "minute");
     match explanation.due {
-        Some(Why::Rise) => "a round is due in this minute, because the target has risen".to_owned(),
-        Some(Why::Interval | Why::Open) => format!("a round is due in this minute, as every {every}"),
-        None if explanation.target > 0 => {
-            format!("no round is due in this minute; there is one every {every}")
+        Some(DueReason::Rise) => "a round is due in this minute, because the number has risen".to_owned(),
+        Some(DueReason::Interval | DueReason::Open) => {
+            format!("a round is due in this minute, as it is every {every}")
+        }
+        None if explanation.desired > 0 => {
+            format!("no round is due in this minute; rounds are every {every}")
         }
         None => "nothing to keep warm".to_owned(),
     }
@@ -91,7 +91,7 @@ fn sign(view: &WindowView<'_>) -> Sign {
 fn state(view: &WindowView<'_>) -> &'static str {
     match view.state {
         WindowState::Excepted => "excepted today",
-        WindowState::Empty => "empty today: a clock change leaves nothing of it",
+        WindowState::Empty => "empty today, because of a clock change",
         WindowState::Open
         | WindowState::Leading
         | WindowState::RampingUp

@@ -1,4 +1,4 @@
-//! A week as a picture: a row a day, two columns an hour, higher blocks for more environments.
+//! Renders a week as a chart with a row per day, two columns per hour, and higher blocks for more environments.
 
 use std::fmt::Write as _;
 
@@ -11,25 +11,25 @@ use crate::domain::schedule::{Minute, Segment};
 /// Blocks from an eighth to full.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The most days shown.
+/// The maximum number of days.
 const DAYS: i64 = 7;
 
-/// Offsets from UTC have been multiples of a quarter of an hour since 1972.
+/// The resolution. Offsets from UTC have been multiples of 15 minutes since 1972.
 const SLICE_MINUTES: i64 = 15;
 
-/// One local day: the highest target in each of its hours; `None` for an hour that is not in the plan, or that the
-/// clocks skip.
+/// A local day with the highest desired number in each hour; `None` for an hour outside the plan or skipped by a clock
+/// change.
 type Day = (NaiveDate, [Option<u32>; 24]);
 
-/// The first seven days of `segments` from `from` to `until`, on the wall clock of `zone`. Each line ends with a line feed.
+/// Renders the first seven days of `segments` on the wall clock of `zone`. Each line ends with a line feed.
 pub fn week(segments: &[Segment], from: Minute, until: Minute, zone: Tz, style: Style) -> String {
     let days = days(segments, from, until, zone);
-    let most = days.iter().flat_map(|(_, hours)| hours).flatten().max().copied().unwrap_or(0);
+    let highest = days.iter().flat_map(|(_, hours)| hours).flatten().max().copied().unwrap_or(0);
     let hours: String = (0..24).step_by(3).map(|hour| format!("{hour:02}    ")).collect();
     let mut out = style.paint(Tone::Quiet, &format!("              {}", hours.trim_end()));
     out.push('\n');
     for (date, hours) in days {
-        let strip: String = hours.iter().map(|value| cell(*value, most).repeat(2)).collect();
+        let strip: String = hours.iter().map(|value| cell(*value, highest).repeat(2)).collect();
         let strip = strip.trim_end();
         let _ = writeln!(
             out,
@@ -41,12 +41,12 @@ pub fn week(segments: &[Segment], from: Minute, until: Minute, zone: Tz, style: 
     out
 }
 
-fn cell(value: Option<u32>, most: u32) -> String {
+fn cell(value: Option<u32>, highest: u32) -> String {
     match value {
         None => " ".to_owned(),
         Some(0) => "·".to_owned(),
         Some(value) => {
-            let eighths = (u64::from(value) * BLOCKS.len() as u64).div_ceil(u64::from(most.max(1)));
+            let eighths = (u64::from(value) * BLOCKS.len() as u64).div_ceil(u64::from(highest.max(1)));
             let index = usize::try_from(eighths).unwrap_or(usize::MAX).clamp(1, BLOCKS.len()) - 1;
             BLOCKS[index].to_string()
         }
@@ -59,7 +59,7 @@ fn days(segments: &[Segment], from: Minute, until: Minute, zone: Tz) -> Vec<Day>
     let mut segments = segments.iter().peekable();
     let mut start = from;
     while start < until {
-        // Slices lie on quarters of an hour, so that none is in two local hours.
+        // Slices are aligned to 15 minutes, so that none is in two local hours.
         let end = start.plus(SLICE_MINUTES - start.epoch().rem_euclid(SLICE_MINUTES)).min(until);
         let wall = local(start.instant(), zone);
         if wall.date() - first >= TimeDelta::days(DAYS) {
@@ -67,7 +67,7 @@ fn days(segments: &[Segment], from: Minute, until: Minute, zone: Tz) -> Vec<Day>
         }
         while segments.next_if(|segment| segment.until <= start).is_some() {}
         let value =
-            segments.clone().take_while(|segment| segment.from < end).map(|segment| segment.target).max();
+            segments.clone().take_while(|segment| segment.from < end).map(|segment| segment.desired).max();
         if days.last().is_none_or(|(date, _)| *date != wall.date()) {
             days.push((wall.date(), [None; 24]));
         }
@@ -92,12 +92,12 @@ mod tests {
         Minute::of(text.parse().unwrap())
     }
 
-    fn segment(from: &str, until: &str, target: u32) -> Segment {
-        Segment { from: minute(from), until: minute(until), target, rounds: 1 }
+    fn segment(from: &str, until: &str, desired: u32) -> Segment {
+        Segment { from: minute(from), until: minute(until), desired, rounds: 1 }
     }
 
     #[test]
-    fn the_week_of_the_clock_change_in_london() {
+    fn renders_week_of_clock_change_in_london() {
         let segments = [
             segment("2026-10-24T07:00:00Z", "2026-10-24T11:00:00Z", 10),
             segment("2026-10-24T11:00:00Z", "2026-10-24T13:00:00Z", 25),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_hour_is_blank_and_the_eighth_day_is_left_out() {
+    fn skipped_hour_is_blank_and_eighth_day_is_left_out() {
         let segments = [segment("2026-03-29T00:00:00Z", "2026-04-29T00:00:00Z", 3)];
         let (from, until) = (minute("2026-03-29T00:00:00Z"), minute("2026-04-29T00:00:00Z"));
         let shown = week(&segments, from, until, Tz::Europe__London, Style::default());

@@ -11,9 +11,11 @@ pub mod live;
 pub mod plan;
 pub mod price;
 mod table;
-mod text;
 pub mod tick;
 mod zoned;
+
+// The renderers use it as `super::text`.
+use crate::domain::text;
 
 /// How wide what is shown on a terminal may be, columns: it fits a code block in a chat too. Prose is broken there
 /// anywhere.

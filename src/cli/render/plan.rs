@@ -1,20 +1,21 @@
-//! A plan: for each target its segments in local time and UTC, the clock changes, and a picture of the week.
+//! Renders plans: segments in local time and UTC, clock changes, a picture of the week, and costs.
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 
-use super::cost::{self, STAR, dollars};
-use super::table::{Column, Sign, figures, lines, words};
-use super::text::{bytes, count, grouped};
+use super::cost::{self, dollars, starred};
+use super::table::{Column, NO_SIGN, figures, lines, table, words};
+use super::text::{binary_bytes, count, grouped};
 use super::{Style, Tone, heat, zoned};
-use crate::cli::plan::{Period, TargetPlan};
-use crate::domain::cost::FleetCost;
+use crate::domain::cost::{Bill, FleetCost};
 use crate::domain::fleet::Target;
+use crate::domain::plan::{Period, TargetPlan};
+use crate::domain::schedule::Segment;
 
 const COLUMNS: [Column; 5] =
-    [words("LOCAL TIME"), words("UTC"), figures("TARGET"), figures("ROUNDS"), figures("PINGS")];
+    [words("LOCAL TIME"), words("UTC"), figures("DESIRED"), figures("ROUNDS"), figures("PINGS")];
 
 const OWNERS: [Column; 6] = [
     words("OWNER"),
@@ -25,8 +26,7 @@ const OWNERS: [Column; 6] = [
     figures("COST"),
 ];
 
-/// The plans of targets, and what they cost. `zone` is that of all times and pictures; without it each target's own.
-/// Ends with a line feed.
+/// Renders plans and their cost. Times are in `zone`, or in the zone of each target without it. Ends with a line feed.
 pub fn plan(
     plans: &[TargetPlan<'_>],
     cost: &FleetCost,
@@ -39,59 +39,57 @@ pub fn plan(
         out.push_str("no targets\n");
     }
     for plan in plans {
-        target(&mut out, plan, period, zone.unwrap_or_else(|| own_zone(plan.target)), style);
+        target(&mut out, plan, period, zone.unwrap_or_else(|| first_zone(plan.target)), style);
     }
-    if plans.len() > 1 || cost.own.is_some() {
+    if plans.len() > 1 || cost.warmd.is_some() {
         fleet(&mut out, plans, cost, style);
     }
     out
 }
 
-/// The sums: by owner, and line by line.
+/// Renders the totals by owner and by item.
 fn fleet(out: &mut String, plans: &[TargetPlan<'_>], cost: &FleetCost, style: Style) {
     let rounds = plans.iter().map(TargetPlan::rounds).sum();
     let pings = plans.iter().map(TargetPlan::pings).sum();
     let targets = count(plans.len() as u64, "target");
     let _ = writeln!(out, "\n{targets}: {}, {}", count(rounds, "round"), count(pings, "ping"));
-    let star = |assumed: bool| if assumed { STAR } else { "" };
-    let rests = |plan: &TargetPlan<'_>| !plan.cost.assumed.is_empty();
-    let quiet = (' ', Tone::Quiet);
-    let mut rows: Vec<(Sign, Vec<String>)> = Vec::new();
-    for (owner, bill) in &cost.by_owner {
-        let own = || plans.iter().filter(|plan| plan.target.owner.as_deref().unwrap_or_default() == owner);
-        let sum = |of: fn(&TargetPlan<'_>) -> u64| own().map(of).fold(0, u64::saturating_add);
-        let name = if owner.is_empty() { "nobody" } else { owner };
-        let mut cells = vec![name.to_owned(), grouped(own().count() as u64)];
-        cells.push(grouped(sum(|plan| plan.cost.pings)));
-        cells.push(grouped(sum(|plan| plan.cost.cold_starts)));
-        cells.push(bytes(sum(|plan| plan.cost.s3.bytes())));
-        cells.push(dollars(bill.total()) + star(own().any(rests)));
-        rows.push((quiet, cells));
-    }
-    let only_cost = |name: String, cost: String| {
+    let mut rows: Vec<_> =
+        cost.by_owner.iter().map(|(owner, bill)| (NO_SIGN, owner_cells(owner, bill, plans))).collect();
+    let mut add_cost = |name: String, cost: String| {
         let mut cells = vec![String::new(); OWNERS.len()];
         if let [first, .., last] = cells.as_mut_slice() {
             (*first, *last) = (name, cost);
         }
-        (quiet, cells)
+        rows.push((NO_SIGN, cells));
     };
-    if let Some(own) = &cost.own {
-        let place = own.lines.first().map_or_else(String::new, |line| format!(", in {}", line.region));
-        rows.push(only_cost(format!("warmd itself{place}"), dollars(own.total()) + STAR));
+    if let Some(warmd) = &cost.warmd {
+        let place = warmd.lines.first().map_or_else(String::new, |line| format!(", in {}", line.region));
+        add_cost(format!("warmd itself{place}"), starred(dollars(warmd.total()), true));
     }
-    let any = cost.own.is_some() || plans.iter().any(rests);
-    rows.push(only_cost("total".to_owned(), dollars(cost.total()) + star(any)));
-    for line in lines(&OWNERS, 0, &rows, style) {
-        let _ = writeln!(out, "{line}");
-    }
+    let is_assumed = cost.warmd.is_some() || plans.iter().any(TargetPlan::is_assumed);
+    add_cost("total".to_owned(), starred(dollars(cost.total()), is_assumed));
+    out.push_str(&table(&OWNERS, 0, &rows, style));
     out.push('\n');
     out.push_str(&cost::sums(&cost.bill, style));
     out.push_str(&cost::unknown(&cost.bill, style));
-    out.push_str("  estimates at list prices, without free tiers; * rests on what is assumed\n");
+    out.push_str("  estimates at list prices, without free tiers; * depends on assumptions\n");
 }
 
-/// The zone of the target's first window.
-pub fn own_zone(target: &Target) -> Tz {
+fn owner_cells(owner: &str, bill: &Bill, plans: &[TargetPlan<'_>]) -> Vec<String> {
+    let own = || plans.iter().filter(|plan| plan.owner() == owner);
+    let sum = |of: fn(&TargetPlan<'_>) -> u64| own().map(of).fold(0, u64::saturating_add);
+    vec![
+        if owner.is_empty() { "no owner".to_owned() } else { owner.to_owned() },
+        grouped(own().count() as u64),
+        grouped(sum(|plan| plan.pings())),
+        grouped(sum(|plan| plan.cost.cold_starts)),
+        binary_bytes(sum(|plan| plan.cost.s3.bytes())),
+        starred(dollars(bill.total()), own().any(TargetPlan::is_assumed)),
+    ]
+}
+
+/// Returns the zone of the target's first window, UTC without windows.
+pub fn first_zone(target: &Target) -> Tz {
     target.windows.first().map_or(Tz::UTC, |window| window.zone)
 }
 
@@ -111,54 +109,51 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
         count(plan.pings(), "ping")
     );
     if plan.segments.is_empty() {
-        out.push_str("  no window is open in this time\n");
+        out.push_str("  no window is open in this period\n");
         return;
     }
-    let (from, until) = (period.from.instant(), period.until.instant());
-    let year = from.with_timezone(&zone).year();
-    let rows: Vec<(Sign, Vec<String>)> = plan
-        .segments
-        .iter()
-        .map(|segment| {
-            let (from, until) = (segment.from.instant(), segment.until.instant());
-            let cells = vec![
-                zoned::stretch(from, until, zone, year),
-                zoned::utc_stretch(from, until),
-                segment.target.to_string(),
-                grouped(segment.rounds),
-                grouped(segment.pings()),
-            ];
-            ((' ', Tone::Quiet), cells)
-        })
-        .collect();
-    let mut changes = zoned::changes(zone, from, until).into_iter().peekable();
-    let mut lines = lines(&COLUMNS, 0, &rows, style).into_iter();
-    out.extend(lines.next().map(|heading| heading + "\n"));
-    for (segment, line) in plan.segments.iter().zip(lines) {
-        // A change within a segment is told after it.
-        while let Some(change) = changes.next_if(|change| change.at <= segment.from.instant()) {
-            call_out(out, change, zone, year, style);
-        }
-        let _ = writeln!(out, "{line}");
-    }
-    for change in changes {
-        call_out(out, change, zone, year, style);
-    }
+    segments(out, &plan.segments, period, zone, style);
     out.push_str(&heat::week(&plan.segments, period.from, period.until, zone, style));
     let cost = &plan.cost;
     let _ = writeln!(
         out,
-        "  cost {}{}: {}, {} from S3",
-        dollars(cost.bill.total()),
-        if cost.assumed.is_empty() { "" } else { STAR },
+        "  cost {}: {}, {} from S3",
+        starred(dollars(cost.bill.total()), plan.is_assumed()),
         count(cost.cold_starts, "cold start"),
-        bytes(cost.s3.bytes()),
+        binary_bytes(cost.s3.bytes()),
     );
     out.push_str(&cost::bill(&cost.bill, style));
     out.push_str(&cost::unknown(&cost.bill, style));
     out.push_str(&cost::assumed(&cost.assumed, &target.assume));
 }
 
-fn call_out(out: &mut String, change: zoned::Change, zone: Tz, year: i32, style: Style) {
-    let _ = writeln!(out, "{} {}", style.paint(Tone::Warning, "!"), zoned::change(change, zone, year));
+/// Renders segments and the clock changes between them.
+fn segments(out: &mut String, segments: &[Segment], period: Period, zone: Tz, style: Style) {
+    let (from, until) = (period.from.instant(), period.until.instant());
+    let year = from.with_timezone(&zone).year();
+    let row = |segment: &Segment| {
+        let (from, until) = (segment.from.instant(), segment.until.instant());
+        let cells = vec![
+            zoned::range(from, until, zone, year),
+            zoned::utc_range(from, until),
+            segment.desired.to_string(),
+            grouped(segment.rounds),
+            grouped(segment.pings()),
+        ];
+        (NO_SIGN, cells)
+    };
+    let mut lines = lines(&COLUMNS, 0, &segments.iter().map(row).collect::<Vec<_>>(), style).into_iter();
+    out.extend(lines.next().map(|heading| heading + "\n"));
+    let mut changes = zoned::changes(zone, from, until).into_iter().peekable();
+    let sign = style.paint(Tone::Warning, "!");
+    for (segment, line) in segments.iter().zip(lines) {
+        // A change within a segment follows it.
+        while let Some(change) = changes.next_if(|change| change.at <= segment.from.instant()) {
+            let _ = writeln!(out, "{sign} {}", zoned::change(change, zone, year));
+        }
+        let _ = writeln!(out, "{line}");
+    }
+    for change in changes {
+        let _ = writeln!(out, "{sign} {}", zoned::change(change, zone, year));
+    }
 }

@@ -1,77 +1,78 @@
-//! Plain tables: two spaces between columns, no lines, on a terminal never wider than [`WIDTH`].
-
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table};
+//! Plain tables with two spaces between columns, at most [`WIDTH`] columns wide on a terminal.
 
 use super::{Fit, Style, Tone, WIDTH};
-use crate::cli::render::text;
 use crate::domain::clean::clean;
+use crate::domain::text::shortened;
 
-/// The least that is left of a shortened name.
-const NARROWEST: usize = 12;
+/// The minimum width of a shortened name.
+const MIN_NAME_WIDTH: usize = 12;
 
-/// A column: its heading, and on which side its cells stand.
+/// A column with its heading and alignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     heading: &'static str,
-    alignment: CellAlignment,
+    right: bool,
 }
 
-/// A column of words.
+/// Creates a left-aligned column.
 pub const fn words(heading: &'static str) -> Column {
-    Column { heading, alignment: CellAlignment::Left }
+    Column { heading, right: false }
 }
 
-/// A column of figures.
+/// Creates a right-aligned column.
 pub const fn figures(heading: &'static str) -> Column {
-    Column { heading, alignment: CellAlignment::Right }
+    Column { heading, right: true }
 }
 
-/// A sign in front of a row, and its tone.
+/// A sign in front of a row, with its tone.
 pub type Sign = (char, Tone);
 
-/// The lines of a table; the first is the heading. `name` is the column that is shortened when a terminal is too narrow.
-/// Columns without a single filled cell are left out. Every cell is cleaned: it may hold text from outside.
+/// The sign of a row without one.
+pub const NO_SIGN: Sign = (' ', Tone::Quiet);
+
+/// Formats a table with a heading, as lines with line feeds. Returns an empty string without rows. See [`lines`].
+pub fn table(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], style: Style) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    lines(columns, name, rows, style).into_iter().map(|line| line + "\n").collect()
+}
+
+/// Formats the lines of a table, the first of which is the heading.
+///
+/// The column `name` is shortened to fit a terminal. Columns without any content are left out. Every cell is escaped,
+/// because it may contain untrusted text.
 pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], style: Style) -> Vec<String> {
-    let rows: Vec<(&Sign, Vec<String>)> = rows
+    let mut rows: Vec<(&Sign, Vec<String>)> = rows
         .iter()
         .map(|(sign, cells)| (sign, cells.iter().map(|cell| clean(cell).into_owned()).collect()))
         .collect();
-    let shown: Vec<usize> = (0..columns.len())
-        .filter(|&column| rows.iter().any(|(_, cells)| !cells[column].is_empty()))
-        .collect();
-    let width_of = |column: usize| {
-        let cells = rows.iter().map(|(_, cells)| cells[column].chars().count());
-        cells.max().unwrap_or(0).max(columns[column].heading.chars().count())
+    let width = |rows: &[(&Sign, Vec<String>)], column: usize| {
+        let cells = rows.iter().map(|(_, cells)| cells[column].chars().count()).max().unwrap_or(0);
+        if cells == 0 { 0 } else { cells.max(columns[column].heading.chars().count()) }
     };
-    let others: usize =
-        shown.iter().filter(|&&column| column != name).map(|&column| width_of(column) + 2).sum();
-    let room = match style.fit {
-        Fit::Whole => usize::MAX,
-        Fit::Terminal => WIDTH.saturating_sub(others + 2).max(NARROWEST),
-    };
-
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let row = |cells: Vec<String>| {
-        let cells = shown.iter().map(|&column| {
-            let text =
-                if column == name { text::shortened(&cells[column], room) } else { cells[column].clone() };
-            Cell::new(text).set_alignment(columns[column].alignment)
-        });
-        Row::from(cells.collect::<Vec<_>>())
-    };
-    table.set_header(row(columns.iter().map(|column| column.heading.to_owned()).collect()));
-    table.add_rows(rows.iter().map(|(_, cells)| row(cells.clone())));
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if index == 0 { 0 } else { 2 }, 0));
+    if style.fit == Fit::Terminal {
+        let others = (0..columns.len()).filter(|column| *column != name).map(|column| width(&rows, column));
+        let others: usize = others.filter(|width| *width > 0).map(|width| width + 2).sum();
+        let room = WIDTH.saturating_sub(others + 2).max(MIN_NAME_WIDTH);
+        for (_, cells) in &mut rows {
+            cells[name] = shortened(&cells[name], room);
+        }
     }
-    let signs = std::iter::once(None).chain(rows.iter().map(|(sign, _)| Some(*sign)));
-    signs
-        .zip(table.lines())
-        .map(|(sign, line)| match sign {
-            None => style.paint(Tone::Quiet, &format!("  {}", line.trim_end())),
-            Some((sign, tone)) => format!("{} {}", style.paint(*tone, &sign.to_string()), line.trim_end()),
-        })
-        .collect()
+    let widths: Vec<usize> = (0..columns.len()).map(|column| width(&rows, column)).collect();
+    let line = |cells: &[&str]| {
+        let shown = columns.iter().zip(&widths).zip(cells).filter(|((_, width), _)| **width > 0);
+        let padded = shown.map(|((column, &width), cell)| match column.right {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+    let heading = style.paint(Tone::Quiet, &format!("  {}", line(&headings)));
+    let rows = rows.iter().map(|((sign, tone), cells)| {
+        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+        format!("{} {}", style.paint(*tone, &sign.to_string()), line(&cells))
+    });
+    std::iter::once(heading).chain(rows).collect()
 }

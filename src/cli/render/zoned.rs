@@ -1,45 +1,45 @@
-//! Instants as people in a zone read them, and the clock changes between them.
+//! Formats instants in local time, and finds clock changes.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 
-/// The steps in which clock changes are looked for. No zone changes twice within it.
+/// The step of the search for clock changes. No zone has two changes within it.
 const STEP: TimeDelta = TimeDelta::hours(6);
 
-/// The zone's offset from UTC at `at`, seconds.
+/// Returns the offset from UTC in seconds.
 fn offset(at: DateTime<Utc>, zone: Tz) -> i32 {
     at.with_timezone(&zone).offset().fix().local_minus_utc()
 }
 
-/// `08:00`, with seconds only when there are any.
+/// Formats `08:00`, with seconds unless they are zero.
 fn clock(wall: NaiveDateTime) -> String {
     let format = if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
     wall.format(format).to_string()
 }
 
-/// `Sat 24 Oct`, with the year when it is not `year`.
+/// Formats `Sat 24 Oct`, with the year unless it is `year`.
 fn day(wall: NaiveDateTime, year: i32) -> String {
     let format = if wall.year() == year { "%a %-d %b" } else { "%a %-d %b %Y" };
     wall.format(format).to_string()
 }
 
-/// The zone's abbreviation at an instant, such as `BST`; `+03` where there is none.
+/// Returns the zone's abbreviation, such as `BST`, or an offset such as `+03`.
 fn abbreviation(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%Z").to_string()
 }
 
-/// `Sat 24 Oct 08:00 BST`, with the year when it is not `year`.
+/// Formats `Sat 24 Oct 08:00 BST`, with the year unless it is `year`.
 pub fn instant(at: DateTime<Utc>, zone: Tz, year: i32) -> String {
     let wall = at.with_timezone(&zone).naive_local();
     format!("{} {} {}", day(wall, year), clock(wall), abbreviation(at, zone))
 }
 
-/// `Sat 24 Oct 08:00 – 18:00 BST`, or both ends in full when they are on different days or abbreviations.
-pub fn stretch(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz, year: i32) -> String {
+/// Formats `Sat 24 Oct 08:00 – 18:00 BST`, or both ends in full when their days or abbreviations differ.
+pub fn range(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz, year: i32) -> String {
     let [first, last] = [from, until].map(|at| at.with_timezone(&zone).naive_local());
     let [before, after] = [from, until].map(|at| abbreviation(at, zone));
     let opening = format!("{} {}", day(first, year), clock(first));
-    // Midnight is the end of the day that it closes.
+    // Midnight is shown as the end of the day before.
     let midnight = last.time() == chrono::NaiveTime::MIN && last.date().pred_opt() == Some(first.date());
     let closing = if midnight {
         "24:00".to_owned()
@@ -55,8 +55,8 @@ pub fn stretch(from: DateTime<Utc>, until: DateTime<Utc>, zone: Tz, year: i32) -
     }
 }
 
-/// The same in UTC, without weekdays, year and zone, which stand beside it: `24 Oct 07:00 – 17:00`.
-pub fn utc_stretch(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
+/// Formats `24 Oct 07:00 – 17:00` in UTC, without weekday, year and zone.
+pub fn utc_range(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
     let day = |at: DateTime<Utc>| at.format("%-d %b").to_string();
     let [opening, closing] = [from, until].map(|at| clock(at.naive_utc()));
     if from.date_naive() == until.date_naive() {
@@ -68,15 +68,15 @@ pub fn utc_stretch(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
 
 /// A clock change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct ClockChange {
     /// The first instant with the new offset.
     pub at: DateTime<Utc>,
-    /// By how much clocks go forward; negative when they go back.
+    /// The amount by which clocks go forward, negative when they go back.
     pub forward: TimeDelta,
 }
 
-/// The clock changes of `zone` after `from` and before `until`.
-pub fn changes(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Change> {
+/// Returns the clock changes of `zone` after `from` and before `until`.
+pub fn changes(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<ClockChange> {
     let mut changes = Vec::new();
     let mut start = from;
     while start < until {
@@ -89,7 +89,7 @@ pub fn changes(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Chang
             }
             let forward = i64::from(offset(after, zone)) - i64::from(offset(start, zone));
             if after < until {
-                changes.push(Change { at: after, forward: TimeDelta::seconds(forward) });
+                changes.push(ClockChange { at: after, forward: TimeDelta::seconds(forward) });
             }
         }
         start = end;
@@ -97,8 +97,8 @@ pub fn changes(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Chang
     changes
 }
 
-/// `clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT`.
-pub fn change(change: Change, zone: Tz, year: i32) -> String {
+/// Formats `clocks go back 1h on Sun 25 Oct: 02:00 BST becomes 01:00 GMT`.
+pub fn change(change: ClockChange, zone: Tz, year: i32) -> String {
     let just_before = change.at - TimeDelta::nanoseconds(1);
     let new = change.at.with_timezone(&zone).naive_local();
     let old = new - change.forward;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_changes_are_found_and_told() {
+    fn finds_clock_changes() {
         let year = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
         assert_eq!(
             all(Tz::Europe__London, year.0, year.1),
@@ -149,7 +149,7 @@ mod tests {
             ["clocks go forward 1d on Fri 30 Dec 2011: 00:00 -10 becomes Sat 31 Dec 2011 00:00 +14"]
         );
         assert_eq!(all(Tz::Asia__Kolkata, year.0, year.1), Vec::<String>::new());
-        // The end is exclusive, and a change before the beginning is none.
+        // The end is exclusive, and a change at the beginning is not included.
         assert_eq!(
             all(Tz::Europe__London, "2026-10-25T01:00:00Z", "2026-10-26T00:00:00Z"),
             Vec::<String>::new()
@@ -161,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_names_what_differs() {
-        let of = |from: &str, until: &str| stretch(utc(from), utc(until), Tz::Europe__London, 2026);
+    fn range_shows_differing_parts() {
+        let of = |from: &str, until: &str| range(utc(from), utc(until), Tz::Europe__London, 2026);
         assert_eq!(of("2026-10-24T07:00:00Z", "2026-10-24T17:00:00Z"), "Sat 24 Oct 08:00 – 18:00 BST");
         assert_eq!(
             of("2026-10-24T21:00:00Z", "2026-10-25T06:00:00Z"),
@@ -173,7 +173,7 @@ mod tests {
             of("2026-12-31T22:00:00Z", "2027-01-01T06:00:00Z"),
             "Thu 31 Dec 22:00 – Fri 1 Jan 2027 06:00 GMT"
         );
-        // Inside the fold the wall clock may not move at all.
+        // In the fold both ends may have the same wall time.
         assert_eq!(
             of("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"),
             "Sun 25 Oct 01:30 BST – Sun 25 Oct 01:30 GMT"

@@ -12,7 +12,7 @@ use super::super::wire::{AssumeKeys, MOST_CONCURRENCY};
 use super::{Mark, Resolver};
 use crate::domain::cost::PriceBook;
 use crate::domain::cost::assume::{Assumed, Assumptions, Traffic};
-use crate::domain::fleet::Architecture;
+use crate::domain::function::Architecture;
 
 impl Resolver<'_, '_> {
     /// The traffic that a map of assumptions tells. Half of it is an error, and so is more than can be served.

@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use super::*;
 use crate::domain::calendar::{Hours, Opening};
 use crate::domain::cost::{Per, Route};
-use crate::domain::fleet::{Architecture, Detail, Hold, Target};
+use crate::domain::fleet::{Detail, Hold, Target};
+use crate::domain::function::Architecture;
 use crate::domain::protocol::Protocol;
 
 fn target<'l>(loaded: &'l Loaded, label: &str, region: &str) -> &'l Target {
@@ -144,6 +145,7 @@ functions:
             Opening::Weekly(..) => "weekly".to_owned(),
             Opening::Dates(dates, _) => format!("{dates:?}"),
             Opening::Cron(_, open_for) => format!("cron for {}m", open_for.num_minutes()),
+            Opening::Once(..) => "once".to_owned(),
         };
         format!(
             "{} {opening} {} n={} lead={} up={} down={} only={} except={}\n",

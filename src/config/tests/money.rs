@@ -23,7 +23,7 @@ const FUNCTION: &str = "functions:\n  f:\n    region: eu-west-2\n    windows: [{
 /// The prices of a file with a function, in London and in Virginia.
 fn nat(prices: &str) -> [Option<Decimal>; 2] {
     let loaded = sound(&format!("version: 1\n{prices}\n{FUNCTION}"));
-    ["eu-west-2", "us-east-1"].map(|place| loaded.fleet.prices.price(&Item::NatGb, region(place)))
+    ["eu-west-2", "us-east-1"].map(|place| loaded.fleet.prices.price(&Item::NatData, region(place)))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_price_may_have_tiers_a_date_and_a_source() {
     let loaded = sound(&format!(
         "version: 1\nprices:\n  transfer.internet:\n    region: eu-west-2\n    source: our contract\n    date: 2026-10-01\n    tiers: [{{ up_to: 10240, price: 0.08 }}, {{ price: 0.07 }}]\n{FUNCTION}"
     ));
-    let figure = loaded.fleet.prices.lookup(&Item::InternetGb, region("eu-west-2")).unwrap();
+    let figure = loaded.fleet.prices.lookup(&Item::InternetData, region("eu-west-2")).unwrap();
     let tiers: Vec<_> = figure.tiers.iter().map(|tier| (tier.up_to, tier.price.to_string())).collect();
     assert_eq!(tiers, [(dollars("10240"), "0.08".to_owned()), (None, "0.07".to_owned())]);
     assert_eq!((&*figure.source.name, figure.date), ("our contract", Some("2026-10-01".parse().unwrap())));
@@ -61,7 +61,7 @@ fn prices_may_stand_in_a_file_of_their_own() {
     let load =
         |prices| resolve_all(&[("fleet.yaml", fleet.as_str()), ("attached/prices.yaml", prices)]).unwrap();
     let loaded = load("nat-gateway.gb: 0.03\n");
-    assert_eq!(loaded.fleet.prices.price(&Item::NatGb, region("eu-west-2")), dollars("0.03"));
+    assert_eq!(loaded.fleet.prices.price(&Item::NatData, region("eu-west-2")), dollars("0.03"));
     // Other prices are another configuration.
     assert_ne!(loaded.fleet.hash, load("nat-gateway.gb: 0.04\n").fleet.hash);
 }
@@ -73,7 +73,7 @@ fn a_file_of_prices_beside_the_others_is_not_read_as_a_configuration() {
     write("fleet.yaml", &format!("version: 1\nprices: prices.yaml\n{FUNCTION}"));
     write("prices.yaml", "nat-gateway.gb: 0.03\n");
     let loaded = load(&[directory.path().to_owned()], None).unwrap();
-    assert_eq!(loaded.fleet.prices.price(&Item::NatGb, region("us-east-1")), dollars("0.03"));
+    assert_eq!(loaded.fleet.prices.price(&Item::NatData, region("us-east-1")), dollars("0.03"));
     assert_eq!(loaded.attachments(), [directory.path().join("prices.yaml")]);
 }
 
@@ -141,7 +141,7 @@ fn mistakes_in_prices() {
       = hint: `region: x` is the short form of `regions: [x]`
     ");
     assert_snapshot!(wrong(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
-    error: the tiers of `transfer.internet` must rise, only the last without an end, and no price below zero
+    error: the tiers of `transfer.internet` must have rising ends, the last tier no end, and no tier a negative price
      --> fleet.yaml:3:31
       |
     3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }

@@ -7,8 +7,8 @@ use crate::config::node::{Node, Value};
 use crate::config::quantity::HoldTime;
 use crate::config::reader::{Reader, Wire, quoted};
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Architecture, Detail, Hold, HttpVersions, Sign, Trace};
-use crate::domain::function::AccountId;
+use crate::domain::fleet::{Detail, Hold, HttpVersions, Sign, Trace};
+use crate::domain::function::{AccountId, Architecture};
 use crate::domain::protocol::Protocol;
 
 /// How long a ping holds: `auto`, or a duration.

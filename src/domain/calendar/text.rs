@@ -1,7 +1,6 @@
-//! Days, hours, cron expressions and zones as people write them.
+//! Parsers for days, hours, cron expressions and time zones.
 //!
-//! Every parser points at the part of the text that is wrong and, where there is one, at the way out: the
-//! configuration puts a caret under the first and prints the second.
+//! Every error carries the position of the invalid part and, where possible, a hint.
 
 mod cron;
 mod zone;
@@ -13,16 +12,17 @@ use chrono::{NaiveTime, Weekday};
 pub use self::cron::parse_cron;
 pub use self::zone::parse_zone;
 use super::{DaySet, Hours};
+use crate::domain::function::nearest;
 
-/// A text that is not what it should be.
+/// A parse error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TextError {
-    /// What is wrong, without the place.
+    /// The error, without the position.
     pub message: String,
-    /// How to write it right, when that can be guessed.
+    /// An instruction, when the intended text can be guessed.
     pub hint: Option<String>,
-    /// Which bytes of the text are wrong. Within the text, on character boundaries.
+    /// The invalid bytes, within the text and on character boundaries.
     pub at: Range<usize>,
 }
 
@@ -36,7 +36,7 @@ impl TextError {
     }
 }
 
-/// A part of a text, and where it begins.
+/// A part of a text, with its position.
 #[derive(Debug, Clone, Copy)]
 struct Part<'t> {
     text: &'t str,
@@ -52,13 +52,13 @@ impl<'t> Part<'t> {
         self.start..self.start + self.text.len()
     }
 
-    /// Without white space around it.
+    /// Removes surrounding white space.
     fn trim(self) -> Self {
         let lead = self.text.len() - self.text.trim_start().len();
         Self { text: self.text.trim(), start: self.start + lead }
     }
 
-    /// The parts between separators, each without white space around it.
+    /// Splits at every separator and trims the parts.
     fn split(self, separator: char) -> impl Iterator<Item = Self> {
         self.text.split(separator).scan(self.start, move |start, text| {
             let part = Self { text, start: *start };
@@ -67,7 +67,7 @@ impl<'t> Part<'t> {
         })
     }
 
-    /// The parts before and after the first separator.
+    /// Splits at the first separator and trims the parts.
     fn split_once(self, separator: char) -> Option<(Self, Self)> {
         let (before, after) = self.text.split_once(separator)?;
         let start = self.start + before.len() + separator.len_utf8();
@@ -75,23 +75,7 @@ impl<'t> Part<'t> {
     }
 }
 
-/// The candidate nearest to `given`, when it is near enough to be what was meant.
-fn nearest<'c>(given: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    // Longer than any name there is: not a slip of the fingers, and not worth the comparison.
-    if given.len() > 64 {
-        return None;
-    }
-    let given = given.to_lowercase();
-    let allowed = (given.chars().count() / 4).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// A text of the user's, short enough to repeat in a message.
+/// Quotes user input, shortened for messages.
 fn quoted(text: &str) -> String {
     const LONGEST: usize = 40;
     match text.char_indices().nth(LONGEST) {
@@ -100,57 +84,39 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Every accepted name of a weekday, the usual one first.
-const DAY_NAMES: [(&str, Weekday); 18] = [
-    ("mon", Weekday::Mon),
-    ("tue", Weekday::Tue),
-    ("wed", Weekday::Wed),
-    ("thu", Weekday::Thu),
-    ("fri", Weekday::Fri),
-    ("sat", Weekday::Sat),
-    ("sun", Weekday::Sun),
-    ("monday", Weekday::Mon),
-    ("tuesday", Weekday::Tue),
-    ("wednesday", Weekday::Wed),
-    ("thursday", Weekday::Thu),
-    ("friday", Weekday::Fri),
-    ("saturday", Weekday::Sat),
-    ("sunday", Weekday::Sun),
-    ("tues", Weekday::Tue),
-    ("weds", Weekday::Wed),
-    ("thur", Weekday::Thu),
-    ("thurs", Weekday::Thu),
+/// The accepted names of weekdays, the usual ones first.
+const DAYS: [(Weekday, &[&str]); 7] = [
+    (Weekday::Mon, &["mon", "monday"]),
+    (Weekday::Tue, &["tue", "tuesday", "tues"]),
+    (Weekday::Wed, &["wed", "wednesday", "weds"]),
+    (Weekday::Thu, &["thu", "thursday", "thur", "thurs"]),
+    (Weekday::Fri, &["fri", "friday"]),
+    (Weekday::Sat, &["sat", "saturday"]),
+    (Weekday::Sun, &["sun", "sunday"]),
 ];
 
 fn weekday(name: &str) -> Option<Weekday> {
-    DAY_NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, day)| *day)
+    let is_name = |known: &&str| known.eq_ignore_ascii_case(name);
+    DAYS.iter().find(|(_, names)| names.iter().any(is_name)).map(|(day, _)| *day)
 }
 
-/// `mon` to `sun`.
+/// Returns `mon` to `sun`.
 fn short_name(day: Weekday) -> &'static str {
-    match day {
-        Weekday::Mon => "mon",
-        Weekday::Tue => "tue",
-        Weekday::Wed => "wed",
-        Weekday::Thu => "thu",
-        Weekday::Fri => "fri",
-        Weekday::Sat => "sat",
-        Weekday::Sun => "sun",
-    }
+    DAYS[day.num_days_from_monday() as usize].1[0]
 }
 
 fn unknown_day(part: Part<'_>) -> TextError {
-    let error = TextError::new(part.at(), format!("{} is not a day of the week", quoted(part.text)));
+    let error = TextError::new(part.at(), format!("expected a day of the week, found {}", quoted(part.text)));
     let lower = part.text.to_lowercase();
     match lower.as_str() {
-        "" => TextError::new(part.at(), "a day is missing").hint("days are mon tue wed thu fri sat sun"),
+        "" => TextError::new(part.at(), "missing day").hint("days are mon tue wed thu fri sat sun"),
         "weekday" | "weekdays" | "workday" | "workdays" => error.hint("write `mon-fri`"),
         "weekend" | "weekends" => error.hint("write `sat-sun`"),
         "all" | "any" | "every" | "everyday" | "every-day" | "*" => error.hint("write `daily`"),
         _ if lower.bytes().all(|byte| byte.is_ascii_digit()) => {
-            error.hint("days are written by name: mon tue wed thu fri sat sun")
+            error.hint("write days by name: mon tue wed thu fri sat sun")
         }
-        _ => match nearest(&lower, DAY_NAMES.iter().map(|(name, _)| *name).chain(["daily"])) {
+        _ => match nearest(&lower, DAYS.iter().flat_map(|(_, names)| *names).copied().chain(["daily"])) {
             Some(name) => error.hint(format!("did you mean `{name}`?")),
             None => error.hint("days are mon tue wed thu fri sat sun, ranges such as mon-fri, or daily"),
         },
@@ -158,8 +124,8 @@ fn unknown_day(part: Part<'_>) -> TextError {
 }
 
 impl DaySet {
-    /// Parses `mon-fri`, `sat,sun`, `fri-mon` (a range may wrap round the week), `daily`, or a list of these.
-    /// Names are short or long, upper or lower case.
+    /// Parses `mon-fri`, `sat,sun`, `fri-mon` (a range may wrap around the week), `daily`, or a list of these. Names are
+    /// short or long, in upper or lower case.
     ///
     /// # Errors
     /// The first part that is not a day.
@@ -185,8 +151,8 @@ impl DaySet {
         let (first, last) = (day(first)?, day(last)?);
         if first == last {
             let name = short_name(first);
-            return Err(TextError::new(part.at(), format!("a range from {name} to {name}"))
-                .hint(format!("write `{name}` for the one day, `daily` for every day")));
+            return Err(TextError::new(part.at(), format!("the range starts and ends on {name}"))
+                .hint(format!("write `{name}` for one day, `daily` for every day")));
         }
         let mut days = Self::default().with(first);
         let mut next = first;
@@ -198,14 +164,13 @@ impl DaySet {
     }
 }
 
-/// A wall time; 24:00 is `None`.
+/// Parses a wall time; 24:00 is `None`.
 fn time_of_day(part: Part<'_>) -> Result<Option<NaiveTime>, TextError> {
     let form = || {
-        let error = TextError::new(part.at(), format!("{} is not a time of day", quoted(part.text)));
+        let error = TextError::new(part.at(), format!("expected a time of day, found {}", quoted(part.text)));
         match clock_guess(part.text) {
             Some(guess) => error.hint(format!("did you mean `{guess}`?")),
-            None => error
-                .hint("times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window"),
+            None => error.hint("write HH:MM, from 00:00 to 23:59; a window may end at 24:00"),
         }
     };
     let &[h1, h2, b':', m1, m2] = part.text.as_bytes() else {
@@ -221,7 +186,7 @@ fn time_of_day(part: Part<'_>) -> Result<Option<NaiveTime>, TextError> {
     }
 }
 
-/// What `8:00`, `8am` or `0800` most likely means.
+/// Guesses the time meant by `8:00`, `8am` or `0800`.
 fn clock_guess(text: &str) -> Option<String> {
     let lower = text.to_lowercase().replace([' ', '.'], "");
     let (digits, shift) = match (lower.strip_suffix("am"), lower.strip_suffix("pm")) {
@@ -245,43 +210,40 @@ fn clock_guess(text: &str) -> Option<String> {
 }
 
 impl Hours {
-    /// Parses `HH:MM-HH:MM` (past midnight when the end is not later than the start; `24:00` may end) or
-    /// `all-day`.
+    /// Parses `all-day` or `HH:MM-HH:MM`, which ends on the next day when the end is not later than the start. The end
+    /// may be `24:00`.
     ///
     /// # Errors
-    /// What is not a time of day, or equal ends.
+    /// A part that is not a time of day, or a start equal to the end.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let whole = Part::of(text).trim();
         if whole.text.eq_ignore_ascii_case("all-day") {
             return Ok(Self::AllDay);
         }
-        let missing = |message: &str| {
-            TextError::new(whole.at(), message)
-                .hint("write hours as `08:00-18:00`, `22:00-06:00` or `all-day`")
-        };
+        const FORMS: &str = "write hours as `08:00-18:00`, `22:00-06:00` or `all-day`";
         if whole.text.is_empty() {
-            return Err(missing("hours are missing"));
+            return Err(TextError::new(whole.at(), "missing hours").hint(FORMS));
         }
+        let unexpected =
+            || TextError::new(whole.at(), format!("expected hours, found {}", quoted(whole.text)));
         if ["all day", "allday", "all_day", "all", "24h", "always"]
             .contains(&whole.text.to_lowercase().as_str())
         {
-            let error =
-                TextError::new(whole.at(), format!("{} is not a stretch of hours", quoted(whole.text)));
-            return Err(error.hint("write `all-day`"));
+            return Err(unexpected().hint("write `all-day`"));
         }
-        // An en dash is what word processors make of a hyphen.
+        // Word processors replace a hyphen by an en dash.
         let Some((first, last)) = whole.split_once('-').or_else(|| whole.split_once('–')) else {
-            return Err(missing(&format!("{} is not a stretch of hours", quoted(whole.text))));
+            return Err(unexpected().hint(FORMS));
         };
         let start = time_of_day(first)?;
         let end = time_of_day(last)?;
         if start == end {
-            return Err(TextError::new(whole.at(), "the window opens and closes at the same time of day")
+            return Err(TextError::new(whole.at(), "the window opens and closes at the same time")
                 .hint("write `all-day` for midnight to midnight"));
         }
         let Some(start) = start else {
             return Err(TextError::new(first.at(), "a window cannot open at 24:00")
-                .hint("write `00:00`, and the following day"));
+                .hint("write `00:00` and the next day"));
         };
         Ok(Self::Between { start, end })
     }

@@ -1,16 +1,15 @@
-//! From wall times to instants, and back.
+//! Conversion between wall times and instants.
 //!
-//! A clock change leaves a gap (wall times that never are) or a fold (wall times that are twice). What a
-//! window means by such a time depends on whether it opens or closes then, so there are two mappings. Put
-//! generally: an opening is the first instant at which the wall clock shows the time or a later one; a closing is
-//! the last at which it shows the time, or what follows the last at which it shows an earlier one. Both therefore
-//! keep the order of wall times.
+//! A clock change leaves a gap (wall times that do not occur) or a fold (wall times that occur twice). Openings and
+//! closings resolve such times differently. An opening is the first instant at which the wall clock shows the time or a
+//! later one. A closing is the last instant at which it shows the time, or the instant after the last at which it shows
+//! an earlier one. Both mappings preserve the order of wall times.
 
 use chrono::offset::LocalResult;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
-/// When a window that opens at the wall time `wall` opens: the first instant after the gap, the earlier in a fold.
+/// Returns the instant of an opening at the wall time `wall`: the first after a gap, the earlier in a fold.
 pub fn opening_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         LocalResult::Single(only) => only.to_utc(),
@@ -19,7 +18,7 @@ pub fn opening_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     }
 }
 
-/// When a window that closes at the wall time `wall` closes: the first instant after the gap, the later in a fold.
+/// Returns the instant of a closing at the wall time `wall`: the first after a gap, the later in a fold.
 pub fn closing_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         LocalResult::Single(only) => only.to_utc(),
@@ -28,25 +27,25 @@ pub fn closing_instant(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     }
 }
 
-/// The first instant after the gap that `wall` is in.
+/// Returns the first instant after the gap that contains `wall`.
 fn after_gap(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
-    // The gap begins at a wall time of the offset before it; that offset maps it to the instant of the change,
-    // which is also the first one after the gap.
+    // The wall time at which the gap begins, less the offset before the gap, is the instant of the change. It is also
+    // the first instant after the gap.
     match GapInfo::new(&wall, &zone).and_then(|gap| gap.begin) {
         Some((begin, before)) => (begin - before.fix()).and_utc(),
-        // No gap: only a time at the very end of what chrono can represent comes here.
+        // Without a gap, `wall` is at the limit of chrono's range.
         None => wall.and_utc(),
     }
 }
 
-/// What the wall clock shows at `instant`.
+/// Returns the wall time at `instant`.
 pub fn wall_time(instant: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     instant.with_timezone(&zone).naive_local()
 }
 
-/// The latest time the wall clock has shown up to `instant`, or a later one that opens after it.
+/// Returns a wall time that is not before any time that the wall clock has shown up to `instant`.
 ///
-/// While a fold repeats itself this is ahead of the wall clock; otherwise it is the wall clock.
+/// In a fold the result is ahead of the wall clock by the length of the fold; otherwise it is the wall time.
 pub(super) fn latest_shown(instant: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     let wall = wall_time(instant, zone);
     match zone.from_local_datetime(&wall) {

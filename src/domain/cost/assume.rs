@@ -1,66 +1,67 @@
-//! What an estimate takes for granted, and whether somebody said so.
+//! The assumptions of cost estimates.
 
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::super::fleet::Architecture;
+use crate::domain::function::Architecture;
+use crate::domain::text::elapsed;
 
-/// A value that an estimate rests on.
+/// A configured or assumed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assumed<T> {
     /// Configured.
     Given(T),
-    /// Ours, for want of a better one: estimates mark it.
+    /// Our default, which estimates mark.
     Assumed(T),
 }
 
 impl<T: Copy> Assumed<T> {
-    /// The configured value, or ours.
-    pub fn or(given: Option<T>, ours: T) -> Self {
-        given.map_or(Self::Assumed(ours), Self::Given)
+    /// Returns the configured value, otherwise our default.
+    pub fn or(given: Option<T>, default: T) -> Self {
+        given.map_or(Self::Assumed(default), Self::Given)
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn value(self) -> T {
         match self {
             Self::Given(value) | Self::Assumed(value) => value,
         }
     }
 
-    /// Whether it is ours.
+    /// Returns true for our default.
     pub fn is_assumed(self) -> bool {
         matches!(self, Self::Assumed(_))
     }
 }
 
-/// What the estimate of a target's cost rests on.
+/// The assumptions of the cost estimate for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assumptions {
-    /// How long an idle environment is kept. 5 minutes unless given: the shortest that load tests have seen.
+    /// Lifetime of an idle environment. Default: 5 minutes, the shortest observed in load tests.
     pub idle_life: Assumed<Duration>,
-    /// How long Lambda keeps an environment in use before it makes a new one. 2 hours unless given.
+    /// Lifetime of an environment in use. Default: 2 hours.
     pub recycle_after: Assumed<Duration>,
-    /// Billed duration of a warm ping. 5 ms unless given.
+    /// Billed duration of a warm ping. Default: 5 ms.
     pub ping_duration: Assumed<Duration>,
-    /// Billed duration of making an environment, downloads included. 10 s unless given.
+    /// Billed duration of creating an environment, including downloads. Default: 10 s.
     pub init_duration: Assumed<Duration>,
-    /// Bytes that one ping writes to CloudWatch Logs. 400 unless given: the START, END and REPORT lines.
+    /// Bytes that a ping writes to CloudWatch Logs. Default: 400, the START, END and REPORT lines.
     pub log_bytes_per_ping: Assumed<u64>,
-    /// Memory in MB of 1,048,576 bytes. 128 unless given: Lambda's default.
+    /// Memory in MB of 1,048,576 bytes. Default: 128, as in Lambda.
     pub memory_mb: Assumed<u32>,
-    /// Instruction set. `x86_64` unless given: Lambda's default.
+    /// Instruction set. Default: `x86_64`, as in Lambda.
     pub architecture: Assumed<Architecture>,
-    /// What users send; nothing can be taken for it.
+    /// User traffic. There is no default.
     pub traffic: Option<Traffic>,
 }
 
-/// What users send while a window is open.
+/// User traffic while a window is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traffic {
-    /// Requests a second, on average.
+    /// Average number of requests per second.
     pub requests_per_second: Decimal,
-    /// How long one runs, on average.
+    /// Average duration of a request.
     pub duration: Duration,
 }
 
@@ -79,20 +80,36 @@ impl Default for Assumptions {
     }
 }
 
+/// An assumption with its name in the configuration, for users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assumption {
+    /// The name in the configuration.
+    pub name: &'static str,
+    /// The value as text.
+    pub value: String,
+    /// True for our default.
+    pub is_assumed: bool,
+}
+
 impl Assumptions {
-    /// The configuration's names of the values that are ours and not the user's.
-    pub fn assumed(&self) -> Vec<&'static str> {
+    /// Returns all assumptions, except for the traffic.
+    pub fn list(&self) -> [Assumption; 7] {
+        let entry = |name, value, is_assumed| Assumption { name, value, is_assumed };
+        let time = |name, time: Assumed<Duration>| entry(name, elapsed(time.value()), time.is_assumed());
+        let Self { log_bytes_per_ping: log_bytes, memory_mb: memory, architecture, .. } = *self;
         [
-            ("idle_life", self.idle_life.is_assumed()),
-            ("recycle_after", self.recycle_after.is_assumed()),
-            ("ping_duration", self.ping_duration.is_assumed()),
-            ("init_duration", self.init_duration.is_assumed()),
-            ("log_bytes_per_ping", self.log_bytes_per_ping.is_assumed()),
-            ("memory", self.memory_mb.is_assumed()),
-            ("architecture", self.architecture.is_assumed()),
+            time("idle_life", self.idle_life),
+            time("recycle_after", self.recycle_after),
+            time("ping_duration", self.ping_duration),
+            time("init_duration", self.init_duration),
+            entry("log_bytes_per_ping", log_bytes.value().to_string(), log_bytes.is_assumed()),
+            entry("memory", format!("{}MB", memory.value()), memory.is_assumed()),
+            entry("architecture", architecture.value().as_str().to_owned(), architecture.is_assumed()),
         ]
-        .into_iter()
-        .filter_map(|(name, assumed)| assumed.then_some(name))
-        .collect()
+    }
+
+    /// Returns the names of the values that are our defaults.
+    pub fn assumed(&self) -> Vec<&'static str> {
+        self.list().iter().filter(|entry| entry.is_assumed).map(|entry| entry.name).collect()
     }
 }

@@ -1,43 +1,45 @@
-//! Bills: quantities, prices, and amounts rounded the way AWS rounds them.
+//! Bills: quantities, prices and amounts, rounded as AWS rounds them.
 
+use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::super::function::Region;
-use super::book::{PriceBook, Tier};
 use super::item::Item;
+use super::price_book::{PriceBook, Tier};
+use crate::domain::function::Region;
+use crate::domain::text::grouped;
 
-/// What something costs, line by line. AWS rounds each line half up to cents, and then adds up; so do we.
+/// The lines of a bill. As in AWS bills, each line is rounded half up to cents before the sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// The lines, in the order in which they were added.
+    /// The lines in the order of addition.
     pub lines: Vec<BillLine>,
 }
 
-/// One line: so many units at a price.
+/// A line of a bill: a quantity at a price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillLine {
-    /// What it is for, for people. A tier is named here.
+    /// The description for users, including the tier.
     pub item: String,
-    /// The region whose price it is.
+    /// The region of the price.
     pub region: Region,
-    /// How much, exactly.
+    /// The exact quantity.
     pub quantity: Decimal,
-    /// Of what.
+    /// The unit of the quantity.
     pub unit: &'static str,
-    /// US dollars for one unit; `None` when the price book does not know.
+    /// US dollars per unit; `None` when unknown.
     pub unit_price: Option<Decimal>,
-    /// What the price book has it under, and the name without its tier; `None` for a price from elsewhere.
+    /// The item of the price book and the description without the tier; `None` for another price.
     listed: Option<(Item, String)>,
 }
 
 impl BillLine {
-    /// What the price book has the price under; `None` for a price from elsewhere.
+    /// Returns the item of the price book, or `None` for another price.
     pub fn listed(&self) -> Option<&Item> {
         self.listed.as_ref().map(|(item, _)| item)
     }
 
-    /// Quantity times price, not rounded; zero when there is nothing to pay for; `None` when unknown.
+    /// Returns the unrounded amount: zero for a quantity of zero, `None` when unknown.
     pub fn exact(&self) -> Option<Decimal> {
         if self.quantity.is_zero() {
             return Some(Decimal::ZERO);
@@ -45,13 +47,13 @@ impl BillLine {
         self.quantity.checked_mul(self.unit_price?)
     }
 
-    /// The amount in dollars, rounded half up to cents; `None` when unknown.
+    /// Returns the amount in US dollars, rounded half up to cents; `None` when unknown.
     pub fn amount(&self) -> Option<Decimal> {
         self.exact().map(cents)
     }
 }
 
-/// Rounds half up to cents, always with two decimals.
+/// Rounds half up to cents, with two decimals.
 fn cents(amount: Decimal) -> Decimal {
     let mut amount = amount.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     amount.rescale(2);
@@ -59,26 +61,26 @@ fn cents(amount: Decimal) -> Decimal {
 }
 
 impl Bill {
-    /// The sum of the rounded lines; `None` when any line is unknown.
+    /// Returns the sum of the rounded lines, or `None` when any line is unknown.
     pub fn total(&self) -> Option<Decimal> {
         let zero = Decimal::new(0, 2);
         self.lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
     }
 
-    /// The sum before rounding; `None` when any line is unknown.
+    /// Returns the unrounded sum, or `None` when any line is unknown.
     pub fn exact_total(&self) -> Option<Decimal> {
         self.lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.exact()?))
     }
 
-    /// The lines of which the price is unknown, as `item in region`.
+    /// Returns the lines with an unknown price, as `item in region`.
     pub fn unknown(&self) -> impl Iterator<Item = String> {
         let unknown = self.lines.iter().filter(|line| line.amount().is_none());
         unknown.map(|line| format!("{} in {}", line.item, line.region))
     }
 
-    /// Several bills as one, as AWS would bill them to one account: quantities of the same thing in the same region are
-    /// added, and then meet the tiers. So the total may be lower than the sum of totals. Lines name their region.
-    pub fn merged<'a>(book: &PriceBook, bills: impl IntoIterator<Item = &'a Self>) -> Self {
+    /// Merges bills as AWS does for one account: quantities of the same item and region are added before tiers apply, so
+    /// the total may be lower than the sum of totals. Lines name their region.
+    pub fn merged<'a>(prices: &PriceBook, bills: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sums: Vec<BillLine> = Vec::new();
         for line in bills.into_iter().flat_map(|bill| &bill.lines) {
             let same = sums.iter_mut().find(|known| match (&known.listed, &line.listed) {
@@ -99,7 +101,7 @@ impl Bill {
             match line.listed {
                 Some((item, name)) => {
                     let name = format!("{name}, {}", line.region);
-                    merged.add(book, name, (&item, line.region), line.quantity, Decimal::ZERO);
+                    merged.add(prices, name, (&item, line.region), line.quantity);
                 }
                 None => {
                     let item = format!("{}, {}", line.item, line.region);
@@ -110,7 +112,7 @@ impl Bill {
         merged
     }
 
-    /// Adds a line at a price that is not a figure of the book; nothing when the quantity is zero.
+    /// Adds a line at a price that is not in the price book, unless the quantity is zero.
     pub(super) fn add_at(
         &mut self,
         item: impl Into<String>,
@@ -124,11 +126,22 @@ impl Bill {
         }
     }
 
-    /// Adds a line for each tier that `quantity` of `item` reaches. The first `free` units are not billed and do
-    /// count towards the tiers. Nothing when the quantity is zero; a line of zero when all of it is free.
+    /// Adds a line for each tier that `quantity` of `item` reaches. Adds nothing for a quantity of zero.
     pub(super) fn add(
         &mut self,
-        book: &PriceBook,
+        prices: &PriceBook,
+        name: impl Into<String>,
+        item: (&Item, Region),
+        quantity: Decimal,
+    ) {
+        self.add_with_free(prices, name, item, quantity, Decimal::ZERO);
+    }
+
+    /// Adds lines as [`Bill::add`] does. The first `free` units are not billed but count towards the tiers. Adds a line
+    /// of zero when the whole quantity is free.
+    pub(super) fn add_with_free(
+        &mut self,
+        prices: &PriceBook,
         name: impl Into<String>,
         (item, region): (&Item, Region),
         quantity: Decimal,
@@ -152,7 +165,7 @@ impl Bill {
             });
         };
         let billed = (quantity - free).max(Decimal::ZERO);
-        let Some(figure) = book.lookup(item, region) else {
+        let Some(figure) = prices.lookup(item, region) else {
             return push(None, billed, None);
         };
         if billed.is_zero() {
@@ -170,7 +183,7 @@ impl Bill {
     }
 }
 
-/// `first 10 TB`, `next 40 TB`, `over 150 TB`; `None` when the price has no tiers.
+/// Returns `first 10 TiB`, `next 40 TiB` or `over 150 TiB`, `None` for a price without tiers.
 fn tier_name(from: Decimal, tier: &Tier, unit: &str) -> Option<String> {
     match tier.up_to {
         Some(to) if from.is_zero() => Some(format!("first {}", size(to, unit))),
@@ -180,35 +193,22 @@ fn tier_name(from: Decimal, tier: &Tier, unit: &str) -> Option<String> {
     }
 }
 
-/// A tier's size as price lists write it: TB of 1,024 GB, billions.
+/// Formats the size of a tier in TiB, billions or units.
 fn size(quantity: Decimal, unit: &str) -> String {
-    let tb = Decimal::from(1_024);
+    let tib = Decimal::from(1_024);
     let billion = Decimal::from(1_000_000_000);
-    if unit == "GB" && (quantity % tb).is_zero() {
-        format!("{} TB", (quantity / tb).normalize())
+    if unit == "GiB" && (quantity % tib).is_zero() {
+        format!("{} TiB", (quantity / tib).normalize())
     } else if quantity >= billion {
         format!("{} billion {unit}", (quantity / billion).normalize())
     } else {
-        format!("{} {unit}s", thousands(quantity))
+        format!("{} {unit}s", grouped(quantity.to_u64().unwrap_or(u64::MAX)))
     }
-}
-
-/// A whole number with a comma between thousands.
-pub(super) fn thousands(quantity: Decimal) -> String {
-    let digits = quantity.trunc().normalize().to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 impl Serialize for BillLine {
-    /// `item`, `quantity` (exact), `unit`, `unit_price`, `amount` (rounded to cents); decimals as strings, null when
-    /// unknown.
+    /// Serializes `item`, `quantity` (exact), `unit`, `unit_price` and `amount` (rounded to cents). Decimals are strings,
+    /// null when unknown.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = serializer.serialize_struct("BillLine", 5)?;
         line.serialize_field("item", &self.item)?;
@@ -221,7 +221,7 @@ impl Serialize for BillLine {
 }
 
 impl Serialize for Bill {
-    /// `lines` and `total`; the total is null when any line is unknown.
+    /// Serializes `lines` and `total`, which is null when any line is unknown.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bill = serializer.serialize_struct("Bill", 2)?;
         bill.serialize_field("lines", &self.lines)?;
@@ -240,35 +240,41 @@ mod tests {
         Region::parse(name).unwrap()
     }
 
-    fn egress(gb: Decimal, free: Decimal) -> Bill {
+    fn egress(gib: Decimal, free: Decimal) -> Bill {
         let mut bill = Bill::default();
-        bill.add(&PriceBook::embedded(), "egress", (&Item::InternetGb, region("us-east-1")), gb, free);
+        bill.add_with_free(
+            &PriceBook::embedded(),
+            "egress",
+            (&Item::InternetData, region("us-east-1")),
+            gib,
+            free,
+        );
         bill
     }
 
     #[test]
-    fn lines_round_half_up_and_then_add_up() {
+    fn lines_are_rounded_half_up_before_the_sum() {
         let line = |quantity: &str, price: &str| BillLine {
             item: "x".to_owned(),
             region: region("us-east-1"),
             quantity: quantity.parse().unwrap(),
-            unit: "GB",
+            unit: "GiB",
             unit_price: Some(price.parse().unwrap()),
             listed: None,
         };
         let bill = Bill { lines: vec![line("1", "0.005"), line("1", "0.0049"), line("3", "0.015")] };
         assert_eq!(
             serde_json::to_string(&bill).unwrap(),
-            r#"{"lines":[{"item":"x","quantity":"1","unit":"GB","unit_price":"0.005","amount":"0.01"},{"item":"x","quantity":"1","unit":"GB","unit_price":"0.0049","amount":"0.00"},{"item":"x","quantity":"3","unit":"GB","unit_price":"0.015","amount":"0.05"}],"total":"0.06"}"#
+            r#"{"lines":[{"item":"x","quantity":"1","unit":"GiB","unit_price":"0.005","amount":"0.01"},{"item":"x","quantity":"1","unit":"GiB","unit_price":"0.0049","amount":"0.00"},{"item":"x","quantity":"3","unit":"GiB","unit_price":"0.015","amount":"0.05"}],"total":"0.06"}"#
         );
         assert_eq!(serde_json::to_string(&Bill::default()).unwrap(), r#"{"lines":[],"total":"0.00"}"#);
     }
 
     #[test]
-    fn an_unknown_price_is_null_and_so_is_the_total() {
+    fn unknown_price_makes_total_null() {
         let mut bill = egress(Decimal::ONE, Decimal::ZERO);
-        let nowhere = (&Item::NatGb, region("me-south-1"));
-        bill.add(&PriceBook::embedded(), "NAT gateway", nowhere, Decimal::TEN, Decimal::ZERO);
+        let nowhere = (&Item::NatData, region("me-south-1"));
+        bill.add(&PriceBook::embedded(), "NAT gateway", nowhere, Decimal::TEN);
         assert_eq!(bill.total(), None);
         assert_eq!(bill.unknown().collect::<Vec<_>>(), ["NAT gateway in me-south-1"]);
         let json = serde_json::to_value(&bill).unwrap();
@@ -277,54 +283,54 @@ mod tests {
     }
 
     #[test]
-    fn tiers_are_named() {
+    fn lines_name_tiers() {
         let names: Vec<String> =
             egress(Decimal::from(200_000), Decimal::ZERO).lines.into_iter().map(|line| line.item).collect();
         assert_eq!(
             names,
-            ["egress, first 10 TB", "egress, next 40 TB", "egress, next 100 TB", "egress, over 150 TB"]
+            ["egress, first 10 TiB", "egress, next 40 TiB", "egress, next 100 TiB", "egress, over 150 TiB"]
         );
     }
 
     #[test]
-    fn what_is_free_counts_towards_the_tiers_and_may_be_all() {
+    fn free_quantity_counts_towards_tiers() {
         let bill = egress(Decimal::from(10_241), Decimal::from(10_240));
         assert_eq!(bill.lines.len(), 1);
-        assert_eq!(bill.lines[0].item, "egress, next 40 TB");
+        assert_eq!(bill.lines[0].item, "egress, next 40 TiB");
         let free = egress(Decimal::TEN, Decimal::from(100));
         assert_eq!((free.lines[0].quantity, free.total()), (Decimal::ZERO, Some(Decimal::new(0, 2))));
     }
 
     #[test]
-    fn merged_bills_name_regions_and_add_quantities_before_rounding() {
-        let book = PriceBook::embedded();
+    fn merging_adds_quantities_before_rounding_and_names_regions() {
+        let prices = PriceBook::embedded();
         let bill = egress("0.05".parse().unwrap(), Decimal::ZERO);
         assert_eq!(bill.total().unwrap().to_string(), "0.00");
-        let merged = Bill::merged(&book, [&bill, &bill, &bill]);
+        let merged = Bill::merged(&prices, [&bill, &bill, &bill]);
         assert_eq!(merged.lines.len(), 1);
-        assert_eq!(merged.lines[0].item, "egress, us-east-1, first 10 TB");
+        assert_eq!(merged.lines[0].item, "egress, us-east-1, first 10 TiB");
         assert_eq!(merged.total().unwrap().to_string(), "0.01");
     }
 
     #[test]
-    fn merged_bills_meet_the_tiers_together() {
-        let book = PriceBook::embedded();
-        let six_tb = egress(Decimal::from(6 * 1_024), Decimal::ZERO);
-        assert_eq!(six_tb.lines.len(), 1);
-        let merged = Bill::merged(&book, [&six_tb, &six_tb]);
+    fn merging_adds_quantities_before_tiers() {
+        let prices = PriceBook::embedded();
+        let six_tib = egress(Decimal::from(6 * 1_024), Decimal::ZERO);
+        assert_eq!(six_tib.lines.len(), 1);
+        let merged = Bill::merged(&prices, [&six_tib, &six_tib]);
         assert_eq!(merged.total(), egress(Decimal::from(12 * 1_024), Decimal::ZERO).total());
         let mut own = Bill::default();
         own.add_at("EC2 m7g.xlarge", region("us-east-1"), (Decimal::TEN, "hour"), Some(Decimal::ONE));
-        let merged = Bill::merged(&book, [&own, &six_tb, &own]);
+        let merged = Bill::merged(&prices, [&own, &six_tib, &own]);
         let shown: Vec<String> = merged.lines.iter().map(|l| format!("{} {}", l.item, l.quantity)).collect();
-        assert_eq!(shown, ["EC2 m7g.xlarge, us-east-1 20", "egress, us-east-1, first 10 TB 6144"]);
+        assert_eq!(shown, ["EC2 m7g.xlarge, us-east-1 20", "egress, us-east-1, first 10 TiB 6144"]);
     }
 
-    /// Every tiered item of every region.
+    /// Returns every tiered item of every region.
     fn tiered() -> Vec<(Item, Region)> {
-        let book = PriceBook::embedded();
+        let prices = PriceBook::embedded();
         let mut tiered = Vec::new();
-        for (item, place, figure) in book.iter() {
+        for (item, place, figure) in prices.iter() {
             if let Some(region) = place.filter(|_| figure.tiers.len() > 1) {
                 tiered.push((item.clone(), region));
             }
@@ -334,7 +340,7 @@ mod tests {
 
     fn cost(item: &(Item, Region), quantity: Decimal) -> Decimal {
         let mut bill = Bill::default();
-        bill.add(&PriceBook::embedded(), "x", (&item.0, item.1), quantity, Decimal::ZERO);
+        bill.add(&PriceBook::embedded(), "x", (&item.0, item.1), quantity);
         bill.exact_total().unwrap()
     }
 
@@ -342,30 +348,30 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn tiers_are_monotone_and_continuous(which in 0_usize..1000, tier in 0_usize..4, offset in -1_000_i64..1_000) {
+        fn cost_is_monotone_and_continuous_across_tiers(which in 0_usize..1000, tier in 0_usize..4, offset in -1_000_i64..1_000) {
             let tiered = tiered();
             let item = &tiered[which % tiered.len()];
-            let book = PriceBook::embedded();
-            let figure = book.lookup(&item.0, item.1).unwrap();
+            let prices = PriceBook::embedded();
+            let figure = prices.lookup(&item.0, item.1).unwrap();
             let edge = figure.tiers[tier % figure.tiers.len()].up_to.unwrap_or(Decimal::from(1_000_000_000_000_u64));
             let quantity = edge + Decimal::new(offset, 2);
             let step = Decimal::new(1, 2);
             let more = cost(item, quantity + step) - cost(item, quantity);
-            // Never cheaper to use more, and never a jump: a step costs at most the dearest price.
+            // More usage is never cheaper, and a step costs at most the highest price.
             prop_assert!(more > Decimal::ZERO);
             prop_assert!(more <= step * figure.first_price());
         }
 
         #[test]
-        fn the_parts_add_up_to_the_whole(which in 0_usize..1000, quantity in 0_u64..100_000_000_000, free in 0_u64..1_000_000) {
+        fn tiers_add_up_to_billed_quantity(which in 0_usize..1000, quantity in 0_u64..100_000_000_000, free in 0_u64..1_000_000) {
             let tiered = tiered();
             let item = &tiered[which % tiered.len()];
             let (quantity, free) = (Decimal::from(quantity), Decimal::from(free));
             let mut bill = Bill::default();
-            bill.add(&PriceBook::embedded(), "x", (&item.0, item.1), quantity, free);
+            bill.add_with_free(&PriceBook::embedded(), "x", (&item.0, item.1), quantity, free);
             let parts: Decimal = bill.lines.iter().map(|line| line.quantity).sum();
             prop_assert_eq!(parts, (quantity - free).max(Decimal::ZERO));
-            // The free units are those of the lowest tiers.
+            // The free units belong to the lowest tiers.
             prop_assert_eq!(bill.exact_total().unwrap(), (cost(item, quantity) - cost(item, free)).max(Decimal::ZERO));
         }
     }

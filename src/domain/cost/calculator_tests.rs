@@ -23,7 +23,7 @@ fn ms(value: &Value) -> Duration {
     Duration::from_millis(value.as_u64().unwrap())
 }
 
-/// The amount of the lines whose item starts with `name`, and their quantity.
+/// Returns the amount and the quantity of the lines whose item starts with `name`.
 fn line(bill: &Bill, name: &str) -> (Decimal, Decimal) {
     let lines = bill.lines.iter().filter(|line| line.item.starts_with(name));
     lines.fold((Decimal::ZERO, Decimal::ZERO), |(amount, quantity), line| {
@@ -31,9 +31,9 @@ fn line(bill: &Bill, name: &str) -> (Decimal, Decimal) {
     })
 }
 
-fn lambda_use(vector: &Value) -> LambdaUse {
+fn lambda_use(vector: &Value) -> LambdaUsage {
     let architecture = if vector["arch"] == "arm64" { Architecture::Arm64 } else { Architecture::X86_64 };
-    LambdaUse {
+    LambdaUsage {
         requests: vector["requests"].as_u64().unwrap_or(0),
         duration: vector.get("avg_ms").map_or(Duration::ZERO, ms),
         free_tier: match &vector["free_tier"] {
@@ -41,7 +41,7 @@ fn lambda_use(vector: &Value) -> LambdaUse {
             _ => FreeTier::Ignored,
         },
         ephemeral_mb: vector["ephemeral_mb"].as_u64().map_or(512, |mb| mb as u32),
-        ..LambdaUse::new(architecture, vector["mem_mb"].as_u64().unwrap() as u32)
+        ..LambdaUsage::new(architecture, vector["mem_mb"].as_u64().unwrap() as u32)
     }
 }
 
@@ -68,7 +68,7 @@ fn worked_examples_of_lambda_on_demand() {
 }
 
 #[test]
-fn worked_example_of_tiers_of_run_time() {
+fn worked_example_of_tiers_of_duration() {
     let vector = vector("I4");
     let bill = lambda(&PriceBook::embedded(), virginia(), &lambda_use(&vector));
     let tiers: Vec<Decimal> = bill.lines[1..].iter().map(|line| line.amount().unwrap()).collect();
@@ -85,10 +85,10 @@ fn worked_example_of_tiers_of_run_time() {
 #[test]
 fn worked_example_of_provisioned_concurrency() {
     let vector = vector("L4");
-    let used = LambdaUse {
+    let used = LambdaUsage {
         requests: vector["od_requests"].as_u64().unwrap(),
         duration: ms(&vector["od_avg_ms"]),
-        provisioned: Some(ProvisionedUse {
+        provisioned: Some(ProvisionedUsage {
             concurrency: vector["pc"].as_u64().unwrap(),
             provisioned_for: Duration::from_secs(vector["pc_seconds"].as_u64().unwrap()),
             requests: vector["pc_requests"].as_u64().unwrap(),
@@ -108,11 +108,11 @@ fn worked_example_of_provisioned_concurrency() {
     assert_eq!(serde_json::to_value(&bill).unwrap()["total"], "19.96");
 }
 
-fn internet(gb: u64, free_gb: u64) -> EgressUse {
-    EgressUse {
+fn internet(gib: u64, free_gib: u64) -> EgressUsage {
+    EgressUsage {
         route: Route::Internet,
-        bytes: gb << 30,
-        free_bytes: free_gb << 30,
+        bytes: gib << 30,
+        free_bytes: free_gib << 30,
         hours: Decimal::ZERO,
         gets: 0,
         puts: 0,
@@ -139,7 +139,7 @@ fn worked_example_of_s3_requests() {
     let vector = vector("S2");
     let count = |key: &str| vector[key].as_u64().unwrap();
     let used =
-        EgressUse { route: Route::SameRegion, gets: count("get"), puts: count("put"), ..internet(0, 0) };
+        EgressUsage { route: Route::SameRegion, gets: count("get"), puts: count("put"), ..internet(0, 0) };
     let bill = egress(&PriceBook::embedded(), virginia(), &used);
     assert_eq!(line(&bill, "S3 GET").0, number(&vector["get_cost"]));
     assert_eq!(line(&bill, "S3 PUT").0, number(&vector["put_cost"]));
@@ -159,12 +159,12 @@ fn break_even_of_provisioned_concurrency() {
 }
 
 #[test]
-fn snapstart_tenants_and_storage_are_multiplied_by_memory() {
-    let used = LambdaUse {
+fn snapstart_tenants_and_storage_depend_on_memory() {
+    let used = LambdaUsage {
         requests: 1_000_000,
         duration: Duration::from_millis(100),
         ephemeral_mb: 1024,
-        provisioned: Some(ProvisionedUse {
+        provisioned: Some(ProvisionedUsage {
             concurrency: 1,
             provisioned_for: Duration::from_secs(3600),
             requests: 1_000_000,
@@ -173,7 +173,7 @@ fn snapstart_tenants_and_storage_are_multiplied_by_memory() {
         snapstart_cache_gb_s: Decimal::from(2_600_000),
         snapstart_restores: 1_000,
         tenant_environments: 1_000,
-        ..LambdaUse::new(Architecture::X86_64, 2048)
+        ..LambdaUsage::new(Architecture::X86_64, 2048)
     };
     let bill = lambda(&PriceBook::embedded(), virginia(), &used);
     assert_eq!(line(&bill, "Ephemeral").1, Decimal::from(100_000));
@@ -183,9 +183,9 @@ fn snapstart_tenants_and_storage_are_multiplied_by_memory() {
 }
 
 #[test]
-fn gateways_have_hours_and_other_routes_do_not() {
+fn only_gateways_are_billed_by_hour() {
     let bill = |route| {
-        let used = EgressUse { route, hours: Decimal::from(730), ..internet(100, 0) };
+        let used = EgressUsage { route, hours: Decimal::from(730), ..internet(100, 0) };
         egress(&PriceBook::embedded(), virginia(), &used)
     };
     assert_eq!(bill(Route::NatGateway).total().unwrap().to_string(), "37.35");
@@ -198,8 +198,8 @@ fn gateways_have_hours_and_other_routes_do_not() {
 }
 
 #[test]
-fn the_fee_of_managed_instances_stays_on_the_on_demand_price() {
-    let mut used = ManagedUse {
+fn fee_of_managed_instances_applies_to_on_demand_price() {
+    let mut used = ManagedUsage {
         instance: "m7g.xlarge".to_owned(),
         hours: Decimal::from(2_000),
         requests: 100_000_000,
@@ -218,8 +218,8 @@ fn the_fee_of_managed_instances_stays_on_the_on_demand_price() {
 }
 
 #[test]
-fn cloudwatch_is_prorated_and_its_free_tier_taken_off_when_asked() {
-    let mut used = CloudWatchUse {
+fn cloudwatch_is_prorated_and_free_tier_is_optional() {
+    let mut used = CloudWatchUsage {
         metrics: 20,
         dashboards: 4,
         alarms: 11,
@@ -228,7 +228,7 @@ fn cloudwatch_is_prorated_and_its_free_tier_taken_off_when_asked() {
         log_bytes: 1 << 30,
         free_tier: FreeTier::Ignored,
     };
-    let total = |used: &CloudWatchUse| {
+    let total = |used: &CloudWatchUsage| {
         cloudwatch(&PriceBook::embedded(), virginia(), used).total().unwrap().to_string()
     };
     assert_eq!(total(&used), "25.05");
@@ -237,13 +237,13 @@ fn cloudwatch_is_prorated_and_its_free_tier_taken_off_when_asked() {
 }
 
 #[test]
-fn the_largest_numbers_do_not_panic() {
-    let used = LambdaUse {
+fn largest_numbers_do_not_panic() {
+    let used = LambdaUsage {
         requests: u64::MAX,
         duration: Duration::MAX,
         free_tier: FreeTier::Used,
         ephemeral_mb: u32::MAX,
-        provisioned: Some(ProvisionedUse {
+        provisioned: Some(ProvisionedUsage {
             concurrency: u64::MAX,
             provisioned_for: Duration::MAX,
             requests: u64::MAX,
@@ -252,11 +252,11 @@ fn the_largest_numbers_do_not_panic() {
         snapstart_cache_gb_s: Decimal::MAX,
         snapstart_restores: u64::MAX,
         tenant_environments: u64::MAX,
-        ..LambdaUse::new(Architecture::Arm64, u32::MAX)
+        ..LambdaUsage::new(Architecture::Arm64, u32::MAX)
     };
-    let book = PriceBook::embedded();
-    let _ = lambda(&book, virginia(), &used).total();
-    let most = EgressUse {
+    let prices = PriceBook::embedded();
+    let _ = lambda(&prices, virginia(), &used).total();
+    let most = EgressUsage {
         route: Route::NatGateway,
         bytes: u64::MAX,
         free_bytes: u64::MAX,
@@ -264,9 +264,9 @@ fn the_largest_numbers_do_not_panic() {
         gets: u64::MAX,
         puts: u64::MAX,
     };
-    let _ = egress(&book, virginia(), &most).total();
-    let _ = ec2(&book, virginia(), "m7g.xlarge", u64::MAX, Decimal::MAX).total();
-    let used = CloudWatchUse {
+    let _ = egress(&prices, virginia(), &most).total();
+    let _ = ec2(&prices, virginia(), "m7g.xlarge", u64::MAX, Decimal::MAX).total();
+    let used = CloudWatchUsage {
         metrics: u64::MAX,
         dashboards: u64::MAX,
         alarms: u64::MAX,
@@ -275,5 +275,5 @@ fn the_largest_numbers_do_not_panic() {
         log_bytes: u64::MAX,
         free_tier: FreeTier::Used,
     };
-    let _ = cloudwatch(&book, virginia(), &used).total();
+    let _ = cloudwatch(&prices, virginia(), &used).total();
 }

@@ -1,17 +1,19 @@
-use super::super::coverage::Stretch;
 use super::super::{Download, Per, Route};
 use super::*;
 use crate::domain::cost::assume::{Assumed, Assumptions};
-use crate::domain::fleet::Architecture;
-use crate::domain::function::Region;
+use crate::domain::function::{Architecture, Region};
+use crate::domain::schedule::Minute;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Four weeks of ten environments, 40 hours a week, 1 GB of memory.
-fn stretches() -> Vec<Stretch> {
+fn segment(from: i64, until: i64, desired: u32, rounds: u64) -> Segment {
+    Segment { from: Minute::from_epoch(from), until: Minute::from_epoch(until), desired, rounds }
+}
+
+/// Returns four weeks of ten environments, 40 hours a week.
+fn segments() -> Vec<Segment> {
     let days = (0..28).filter(|day| day % 7 < 5);
-    days.map(|day| Stretch { from_minute: day * 1_440 + 540, until_minute: day * 1_440 + 1_020, target: 10 })
-        .collect()
+    days.map(|day| segment(day * 1_440 + 540, day * 1_440 + 1_020, 10, 96)).collect()
 }
 
 fn assume() -> Assumptions {
@@ -22,14 +24,13 @@ fn assume() -> Assumptions {
     }
 }
 
-fn compared(place: &str, assume: &Assumptions, stretches: &[Stretch]) -> Comparison {
+fn compared(place: &str, assume: &Assumptions, segments: &[Segment]) -> Comparison {
     let object = "s3://models/nlp-v7.bin".to_owned();
     let downloads =
         [Download { object, size_bytes: 220_000_000, route: Route::NatGateway, per: Per::ColdStart }];
     let coverage = Coverage {
         region: Region::parse(place).unwrap(),
-        stretches,
-        pings: 19_200,
+        segments,
         interval: HOUR / 12,
         downloads: &downloads,
         assume,
@@ -38,18 +39,22 @@ fn compared(place: &str, assume: &Assumptions, stretches: &[Stretch]) -> Compari
 }
 
 fn shown(comparison: &Comparison) -> String {
-    let offers = comparison.options.iter().map(|offer| {
-        let total = offer.total().map_or("unknown".to_owned(), |total| total.to_string());
-        let cold = offer.cold_starts.map_or("unknown".to_owned(), |cold| cold.to_string());
-        format!("{}: {total}, cold starts {cold} ({})", offer.way.name(), offer.note.as_deref().unwrap_or(""))
+    let options = comparison.options.iter().map(|option| {
+        let total = option.total().map_or("unknown".to_owned(), |total| total.to_string());
+        let cold = option.cold_starts.map_or("unknown".to_owned(), |cold| cold.to_string());
+        format!(
+            "{}: {total}, cold starts {cold} ({})",
+            option.alternative.title(),
+            option.note.as_deref().unwrap_or("")
+        )
     });
-    let offers: Vec<String> = offers.collect();
-    let cheapest = comparison.cheapest.map_or("none", Way::name);
-    format!("{}\ncheapest {cheapest}, break-even {:?}", offers.join("\n"), comparison.break_even_utilisation)
+    let options: Vec<String> = options.collect();
+    let cheapest = comparison.cheapest.map_or("none", CostAlternative::title);
+    format!("{}\ncheapest {cheapest}, break-even {:?}", options.join("\n"), comparison.break_even_utilisation)
 }
 
 #[test]
-fn every_way_for_ten_environments_in_office_hours() {
+fn compares_alternatives_for_office_hours() {
     let traffic =
         Traffic { requests_per_second: "0.9".parse().unwrap(), duration: Duration::from_millis(1_991) };
     let assume = Assumptions {
@@ -57,42 +62,45 @@ fn every_way_for_ten_environments_in_office_hours() {
         idle_life: Assumed::Given(Duration::from_secs(600)),
         ..assume()
     };
-    insta::assert_snapshot!(shown(&compared("us-east-1", &assume, &stretches())), @r"
+    insta::assert_snapshot!(shown(&compared("us-east-1", &assume, &segments())), @r"
     pings: 7.49, cold starts 800 ()
-    provisioned-windows: 26.64, cold starts 0 (800 environments made ahead)
-    provisioned-always: 111.88, cold starts 0 (3,360 environments made ahead)
-    managed-instances: 168.08, cold starts 0 (3 × c7g.large)
-    ec2: 146.16, cold starts 0 (3 × c7g.large)
-    nothing: 6.06, cold starts 648 (648 users would wait for a cold start)
-    cheapest nothing, break-even Some(0.60)
+    provisioned, in windows: 26.64, cold starts 0 (800 environments created in advance)
+    provisioned, always: 111.88, cold starts 0 (3,360 environments created in advance)
+    managed instances: 168.08, cold starts 0 (3 × c7g.large)
+    EC2 instances: 146.16, cold starts 0 (3 × c7g.large)
+    no warming: 6.06, cold starts 648 (648 users would wait for a cold start)
+    cheapest no warming, break-even Some(0.60)
     ");
 }
 
 #[test]
-fn what_cannot_be_told_is_unknown_with_its_reason() {
-    insta::assert_snapshot!(shown(&compared("eu-north-1", &assume(), &stretches())), @r"
+fn unknown_cost_has_a_reason() {
+    insta::assert_snapshot!(shown(&compared("eu-north-1", &assume(), &segments())), @r"
     pings: unknown, cold starts 800 ()
-    provisioned-windows: unknown, cold starts 0 (800 environments made ahead)
-    provisioned-always: unknown, cold starts 0 (3,360 environments made ahead)
-    managed-instances: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; give one under `prices`)
-    ec2: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; give one under `prices`)
-    nothing: unknown, cold starts unknown (needs assume: { requests_per_second, duration })
+    provisioned, in windows: unknown, cold starts 0 (800 environments created in advance)
+    provisioned, always: unknown, cold starts 0 (3,360 environments created in advance)
+    managed instances: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; add one under `prices`)
+    EC2 instances: unknown, cold starts 0 (no arm64 instance has a price in eu-north-1; add one under `prices`)
+    no warming: unknown, cold starts unknown (needs assume: { requests_per_second, duration })
     cheapest none, break-even None
     ");
 }
 
 #[test]
-fn a_function_too_large_for_every_instance_with_a_price() {
-    use crate::domain::fleet::Architecture::X86_64;
+fn no_instance_has_enough_memory() {
+    use crate::domain::function::Architecture::X86_64;
     let large =
         Assumptions { memory_mb: Assumed::Given(10_240), architecture: Assumed::Given(X86_64), ..assume() };
-    let compared = compared("us-east-1", &large, &stretches());
-    assert_eq!(compared.options[3].note.as_deref(), Some("no x86_64 instance with a price holds it"));
+    let compared = compared("us-east-1", &large, &segments());
+    assert_eq!(
+        compared.options[3].note.as_deref(),
+        Some("no x86_64 instance with a price has enough memory")
+    );
 }
 
 #[test]
-fn the_json_has_every_option() {
-    let json = serde_json::to_value(compared("us-east-1", &assume(), &stretches())).unwrap();
+fn json_has_every_option() {
+    let json = serde_json::to_value(compared("us-east-1", &assume(), &segments())).unwrap();
     let names: Vec<&str> =
         json["options"].as_array().unwrap().iter().map(|o| o["option"].as_str().unwrap()).collect();
     assert_eq!(
@@ -106,19 +114,20 @@ fn the_json_has_every_option() {
 }
 
 #[test]
-fn nothing_wanted_costs_nothing() {
+fn plan_without_segments_costs_nothing() {
+    use CostAlternative::{Ec2, ManagedInstances, ProvisionedAlways, ProvisionedWindows};
     let comparison = compared("us-east-1", &assume(), &[]);
-    for way in [Way::ProvisionedWindows, Way::ProvisionedAlways, Way::ManagedInstances, Way::Ec2] {
-        let offer = comparison.options.iter().find(|offer| offer.way == way).unwrap();
-        assert_eq!(offer.total(), Some(Decimal::new(0, 2)), "{}", way.name());
+    for alternative in [ProvisionedWindows, ProvisionedAlways, ManagedInstances, Ec2] {
+        let option = comparison.options.iter().find(|option| option.alternative == alternative).unwrap();
+        assert_eq!(option.total(), Some(Decimal::new(0, 2)), "{alternative:?}");
     }
 }
 
 #[test]
 fn provisioned_windows_are_billed_in_steps_of_five_minutes() {
     let quantity = |minutes| {
-        let stretches = [Stretch { from_minute: 0, until_minute: minutes, target: 2 }];
-        let comparison = compared("us-east-1", &assume(), &stretches);
+        let segments = [segment(0, minutes, 2, 0)];
+        let comparison = compared("us-east-1", &assume(), &segments);
         comparison.options[1].bill.as_ref().unwrap().lines[0].quantity
     };
     assert_eq!(quantity(5), Decimal::from(600));
@@ -126,9 +135,9 @@ fn provisioned_windows_are_billed_in_steps_of_five_minutes() {
 }
 
 #[test]
-fn more_environments_than_three_instances_hold_take_more_instances() {
-    let stretches = [Stretch { from_minute: 0, until_minute: 60, target: 100 }];
-    let comparison = compared("us-east-1", &assume(), &stretches);
-    // 100 GB: 13 × 8 at .145, 7 × 16 at .1632, 4 × 32 at .214 an hour.
+fn instances_are_added_for_more_environments() {
+    let segments = [segment(0, 60, 100, 0)];
+    let comparison = compared("us-east-1", &assume(), &segments);
+    // 100 GiB: 13 × 8 at .145, 7 × 16 at .1632, 4 × 32 at .214 an hour.
     assert_eq!(comparison.options[4].note.as_deref(), Some("4 × r7g.xlarge"));
 }

@@ -11,28 +11,30 @@ fn region(name: &str) -> Region {
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn stretch(from_minute: i64, until_minute: i64, target: u32) -> Stretch {
-    Stretch { from_minute, until_minute, target }
+fn segment(from: i64, until: i64, desired: u32, rounds: u64) -> Segment {
+    Segment { from: Minute::from_epoch(from), until: Minute::from_epoch(until), desired, rounds }
 }
 
-fn made(stretches: &[Stretch]) -> u64 {
-    environments_made(stretches, 5 * MINUTE, 2 * HOUR)
+fn created(periods: &[(i64, i64, u32)]) -> u64 {
+    let segments: Vec<Segment> =
+        periods.iter().map(|(from, until, desired)| segment(*from, *until, *desired, 0)).collect();
+    environments_created(&segments, 5 * MINUTE, 2 * HOUR)
 }
 
 #[test]
-fn environments_are_made_anew_each_recycle_and_after_long_pauses() {
-    assert_eq!(made(&[]), 0);
-    assert_eq!(made(&[stretch(0, 1, 3)]), 3);
-    assert_eq!(made(&[stretch(0, 120, 1)]), 1);
-    assert_eq!(made(&[stretch(0, 121, 1)]), 2);
+fn environments_are_created_after_recycling_and_long_pauses() {
+    assert_eq!(created(&[]), 0);
+    assert_eq!(created(&[(0, 1, 3)]), 3);
+    assert_eq!(created(&[(0, 120, 1)]), 1);
+    assert_eq!(created(&[(0, 121, 1)]), 2);
     // A pause of four minutes joins, one of five does not.
-    assert_eq!(made(&[stretch(0, 60, 1), stretch(64, 120, 1)]), 1);
-    assert_eq!(made(&[stretch(0, 60, 1), stretch(65, 120, 1)]), 2);
+    assert_eq!(created(&[(0, 60, 1), (64, 120, 1)]), 1);
+    assert_eq!(created(&[(0, 60, 1), (65, 120, 1)]), 2);
     // A ramp 1, 2, 3, 2: the first lives through all 240 minutes, the second through 180, the third 60.
-    let ramp = [stretch(0, 60, 1), stretch(60, 120, 2), stretch(120, 180, 3), stretch(180, 240, 2)];
-    assert_eq!(made(&ramp), 2 + 2 + 1);
+    let ramp = [(0, 60, 1), (60, 120, 2), (120, 180, 3), (180, 240, 2)];
+    assert_eq!(created(&ramp), 2 + 2 + 1);
     // The third is missing for an hour in between.
-    assert_eq!(made(&[stretch(0, 60, 3), stretch(60, 120, 2), stretch(120, 180, 3)]), 2 + 2 + 2);
+    assert_eq!(created(&[(0, 60, 3), (60, 120, 2), (120, 180, 3)]), 2 + 2 + 2);
 }
 
 fn download(per: Per) -> [Download; 1] {
@@ -40,28 +42,28 @@ fn download(per: Per) -> [Download; 1] {
     [Download { object, size_bytes: 220_000_000, route: Route::NatGateway, per }]
 }
 
-/// 20 working days of 8.6 hours: what `mon-fri 09:00-17:36` is in London from 2026-02-02 to 2026-03-02.
-fn office_hours() -> Vec<Stretch> {
+/// Returns 20 working days of 8.6 hours: `mon-fri 09:00-17:36` in London from 2026-02-02 to 2026-03-02, with `rounds` rounds a
+/// day of ten pings.
+fn office_hours(rounds: u64) -> Vec<Segment> {
     let monday = 20_486 * 1_440;
     let days = (0..28).filter(|day| day % 7 < 5);
-    days.map(|day| stretch(monday + day * 1_440 + 540, monday + day * 1_440 + 1_056, 10)).collect()
+    days.map(|day| segment(monday + day * 1_440 + 540, monday + day * 1_440 + 1_056, 10, rounds)).collect()
 }
 
 #[test]
-fn ten_environments_through_office_hours_download_1_89_tb_a_month() {
+fn every_ping_downloads_with_interval_above_idle_life() {
     let downloads = download(Per::Ping);
     let assume = Assumptions { memory_mb: Assumed::Given(1_024), ..Assumptions::default() };
     let coverage = Coverage {
         region: region("us-east-1"),
-        stretches: &office_hours(),
-        pings: 8_600,
+        segments: &office_hours(43),
         interval: 12 * MINUTE,
         downloads: &downloads,
         assume: &assume,
     };
     let cost = coverage_cost(&PriceBook::embedded(), &coverage);
     assert_eq!(cost.s3.bytes(), 1_892_000_000_000);
-    // Rounds twelve minutes apart, and an idle life of five: every ping is cold.
+    // Rounds are twelve minutes apart, and idle environments live for five: every ping is cold.
     assert_eq!(cost.cold_starts, 8_600);
     insta::assert_snapshot!(serde_json::to_string_pretty(&cost).unwrap(), @r#"
     {
@@ -93,14 +95,14 @@ fn ten_environments_through_office_hours_download_1_89_tb_a_month() {
         {
           "item": "S3 egress by nat-gateway",
           "quantity": "1762.0623111724853515625",
-          "unit": "GB",
+          "unit": "GiB",
           "unit_price": "0.045",
           "amount": "79.29"
         },
         {
           "item": "CloudWatch Logs of pings",
           "quantity": "0.00320374965667724609375",
-          "unit": "GB",
+          "unit": "GiB",
           "unit_price": "0.5",
           "amount": "0.00"
         }
@@ -118,61 +120,61 @@ fn ten_environments_through_office_hours_download_1_89_tb_a_month() {
 }
 
 #[test]
-fn with_a_short_interval_only_new_environments_download() {
+fn only_new_environments_download_with_short_interval() {
     let downloads = download(Per::ColdStart);
     let assume = Assumptions::default();
     let coverage = Coverage {
         region: region("us-east-1"),
-        stretches: &office_hours(),
-        pings: 20_800,
+        segments: &office_hours(104),
         interval: 5 * MINUTE,
         downloads: &downloads,
         assume: &assume,
     };
     let cost = coverage_cost(&PriceBook::embedded(), &coverage);
-    // 516 minutes a day are five stretches of two hours or less; ten environments, twenty days.
+    // 516 minutes a day are five periods of two hours or less, for ten environments on twenty days.
     assert_eq!(cost.cold_starts, 5 * 10 * 20);
     assert_eq!(cost.s3.bytes(), 1_000 * 220_000_000);
 }
 
-/// Minute by minute: the k-th environment is made when it is wanted and not there, and when it is too old.
-fn model(stretches: &[Stretch], idle_minutes: i64, recycle_minutes: i64) -> u64 {
-    let highest = stretches.iter().map(|stretch| stretch.target).max().unwrap_or(0);
-    let mut made = 0;
+/// A reference model that visits every minute: the k-th environment is created when it is needed and absent or too old.
+fn model(segments: &[Segment], idle_minutes: i64, recycle_minutes: i64) -> u64 {
+    let highest = segments.iter().map(|segment| segment.desired).max().unwrap_or(0);
+    let mut created = 0;
     for k in 1..=highest {
-        let (mut last_wanted, mut born) = (None, 0);
-        let minutes = stretches.iter().filter(|s| s.target >= k).flat_map(|s| s.from_minute..s.until_minute);
+        let (mut last_needed, mut born) = (None, 0);
+        let minutes =
+            segments.iter().filter(|s| s.desired >= k).flat_map(|s| s.from.epoch()..s.until.epoch());
         for minute in minutes {
-            let alive = last_wanted.is_some_and(|last| minute - last - 1 < idle_minutes.max(1));
+            let alive = last_needed.is_some_and(|last| minute - last - 1 < idle_minutes.max(1));
             if !alive || (minute - born) >= recycle_minutes {
-                made += 1;
+                created += 1;
                 born = minute;
             }
-            last_wanted = Some(minute);
+            last_needed = Some(minute);
         }
     }
-    made
+    created
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn environments_agree_with_a_minute_model(
+    fn environments_agree_with_minute_model(
         parts in prop::collection::vec((0_i64..12, 1_i64..90, 1_u32..6), 0..8),
         idle in 1_i64..12,
     ) {
-        let mut stretches = Vec::new();
+        let mut segments = Vec::new();
         let mut at = 0;
-        for (pause, length, target) in parts {
-            stretches.push(stretch(at + pause, at + pause + length, target));
+        for (pause, length, desired) in parts {
+            segments.push(segment(at + pause, at + pause + length, desired, 0));
             at += pause + length;
         }
-        // Without recycling: that counts from the start of a joined stretch, pauses included, and the model does not.
+        // The model does not count pauses towards the age of an environment, so recycling is disabled.
         let never = 1_000_000;
         prop_assert_eq!(
-            environments_made(&stretches, MINUTE * idle as u32, MINUTE * never as u32),
-            model(&stretches, idle, never)
+            environments_created(&segments, MINUTE * idle as u32, MINUTE * never as u32),
+            model(&segments, idle, never)
         );
     }
 }

@@ -1,18 +1,18 @@
-//! What an EC2 instance type holds, read from its name.
+//! Memory and instruction set of EC2 instance types, derived from their names.
 
-use super::super::fleet::Architecture;
+use crate::domain::function::Architecture;
 
-/// What an instance type has.
+/// The memory and instruction set of an instance type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Memory, MB of 1,048,576 bytes.
+    /// Memory in MB of 1,048,576 bytes.
     pub memory_mb: u32,
     /// Instruction set.
     pub architecture: Architecture,
 }
 
-/// The shape of a type of the C, M and R families from the sixth generation on: those that Lambda's managed instances
-/// run on. They have 2, 4 and 8 GiB for each vCPU, and `g` in the name where the processor is a Graviton.
+/// Returns the shape of a type in the C, M and R families from the sixth generation on, which Lambda's managed instances
+/// use. They have 2, 4 and 8 GiB per vCPU, and Graviton types have a `g` in the name.
 ///
 /// Source: Amazon EC2 instance types, <https://aws.amazon.com/ec2/instance-types/>, 2026-11.
 pub(super) fn shape(instance: &str) -> Option<Shape> {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_a_type_has() {
+    fn shape_follows_from_name() {
         for (name, gib, architecture) in [
             ("c7g.xlarge", 8, Architecture::Arm64),
             ("c7i.xlarge", 8, Architecture::X86_64),

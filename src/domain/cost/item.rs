@@ -1,61 +1,60 @@
-//! What a price is for: the keys of the price book.
+//! Billed items, the keys of the price book.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::super::fleet::Architecture;
-use super::super::function::Region;
+use super::super::function::{Architecture, Region};
 
-/// What a price, or a free allowance, is for. The name ([`fmt::Display`]) is what overrides and listings use.
+/// An item with a price or a free allowance. Overrides and listings use its name ([`fmt::Display`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
     /// Invocations of a function.
     Requests,
-    /// Run time of a function on demand.
+    /// Duration on demand.
     Duration(Architecture),
-    /// Provisioned concurrency, used or not.
+    /// Provisioned concurrency, used or idle.
     ProvisionedIdle(Architecture),
-    /// Run time in provisioned environments.
+    /// Duration in provisioned environments.
     ProvisionedDuration(Architecture),
-    /// `/tmp` above 512 MB, while the function runs.
+    /// Ephemeral storage (`/tmp`) above 512 MB.
     Ephemeral,
-    /// Keeping a SnapStart snapshot.
+    /// SnapStart cache.
     SnapStartCache,
-    /// Restoring an environment from a SnapStart snapshot.
+    /// SnapStart restore.
     SnapStartRestore,
-    /// A new environment of a function with tenant isolation.
+    /// New environment of a function with tenant isolation.
     TenantEnvironment,
     /// Invocations of a function on managed instances.
     ManagedRequests,
-    /// The fee of managed instances, as a share of the instance's on-demand price.
+    /// Fee of managed instances, as a share of the instance's on-demand price.
     ManagedFee,
-    /// Invocations an account has free.
+    /// Free invocations of an account.
     FreeRequests,
-    /// Run time an account has free.
+    /// Free duration of an account.
     FreeDuration,
-    /// GET and the other reading requests to S3 Standard.
+    /// GET and other read requests to S3 Standard.
     S3Get,
     /// PUT, COPY, POST and LIST requests to S3 Standard.
     S3Put,
     /// DELETE requests to S3.
     S3Delete,
-    /// From S3 to a function in the same region.
-    SameRegionGb,
-    /// Out to the internet.
-    InternetGb,
-    /// Out to the internet, free for an account.
-    FreeInternetGb,
-    /// Out of a region into another one.
-    InterRegionGb,
-    /// Out of a region into this one, where that pair has a price of its own.
-    InterRegionGbTo(Region),
-    /// Through a NAT gateway.
-    NatGb,
-    /// A NAT gateway's hours.
+    /// Data from S3 to a function in the same region.
+    SameRegionData,
+    /// Data to the internet.
+    InternetData,
+    /// Free data to the internet of an account.
+    FreeInternetData,
+    /// Data from a region to another.
+    InterRegionData,
+    /// Data from a region to this one, for pairs with their own price.
+    InterRegionDataTo(Region),
+    /// Data through a NAT gateway.
+    NatData,
+    /// Hours of a NAT gateway.
     NatHour,
-    /// Through an interface endpoint.
-    EndpointGb,
-    /// An interface endpoint's hours, for each availability zone.
+    /// Data through an interface endpoint.
+    EndpointData,
+    /// Hours of an interface endpoint in an availability zone.
     EndpointHour,
     /// Custom metrics.
     Metrics,
@@ -65,23 +64,23 @@ pub enum Item {
     Dashboards,
     /// Alarms of standard resolution.
     Alarms,
-    /// Log data taken in.
-    LogGb,
-    /// Custom metrics an account has free.
+    /// Ingested log data.
+    LogData,
+    /// Free custom metrics of an account.
     FreeMetrics,
-    /// CloudWatch API requests an account has free.
+    /// Free CloudWatch API requests of an account.
     FreePutRequests,
-    /// Dashboards an account has free.
+    /// Free dashboards of an account.
     FreeDashboards,
-    /// Alarms an account has free.
+    /// Free alarms of an account.
     FreeAlarms,
-    /// Custom events put on an EventBridge bus.
+    /// Custom events on an EventBridge bus.
     Events,
-    /// Hours of an EC2 instance type, Linux on demand, such as `m7g.xlarge`.
+    /// Hours of an EC2 instance type such as `m7g.xlarge`, Linux on demand.
     Instance(String),
 }
 
-/// One row: the item, its name and the unit of its price.
+/// The items with a fixed name, with their names and units.
 const NAMES: &[(Item, &str, &str)] = &[
     (Item::Requests, "lambda.requests", "request"),
     (Item::Duration(Architecture::X86_64), "lambda.duration.x86_64", "GB-s"),
@@ -92,8 +91,8 @@ const NAMES: &[(Item, &str, &str)] = &[
     (Item::ProvisionedDuration(Architecture::Arm64), "lambda.provisioned-duration.arm64", "GB-s"),
     (Item::Ephemeral, "lambda.ephemeral", "GB-s"),
     (Item::SnapStartCache, "lambda.snapstart-cache", "GB-s"),
-    (Item::SnapStartRestore, "lambda.snapstart-restore", "GB"),
-    (Item::TenantEnvironment, "lambda.tenant-environment", "GB"),
+    (Item::SnapStartRestore, "lambda.snapstart-restore", "GiB"),
+    (Item::TenantEnvironment, "lambda.tenant-environment", "GiB"),
     (Item::ManagedRequests, "lambda.managed-requests", "request"),
     (Item::ManagedFee, "lambda.managed-fee", "of the on-demand price"),
     (Item::FreeRequests, "lambda.free-requests", "requests a month"),
@@ -101,19 +100,19 @@ const NAMES: &[(Item, &str, &str)] = &[
     (Item::S3Get, "s3.get", "request"),
     (Item::S3Put, "s3.put", "request"),
     (Item::S3Delete, "s3.delete", "request"),
-    (Item::SameRegionGb, "transfer.same-region", "GB"),
-    (Item::InternetGb, "transfer.internet", "GB"),
-    (Item::FreeInternetGb, "transfer.free-internet", "GB a month"),
-    (Item::InterRegionGb, "transfer.inter-region", "GB"),
-    (Item::NatGb, "nat-gateway.gb", "GB"),
+    (Item::SameRegionData, "transfer.same-region", "GiB"),
+    (Item::InternetData, "transfer.internet", "GiB"),
+    (Item::FreeInternetData, "transfer.free-internet", "GiB a month"),
+    (Item::InterRegionData, "transfer.inter-region", "GiB"),
+    (Item::NatData, "nat-gateway.gb", "GiB"),
     (Item::NatHour, "nat-gateway.hour", "hour"),
-    (Item::EndpointGb, "interface-endpoint.gb", "GB"),
+    (Item::EndpointData, "interface-endpoint.gb", "GiB"),
     (Item::EndpointHour, "interface-endpoint.hour", "hour"),
     (Item::Metrics, "cloudwatch.metrics", "metric-month"),
     (Item::PutRequests, "cloudwatch.put-requests", "request"),
     (Item::Dashboards, "cloudwatch.dashboards", "dashboard-month"),
     (Item::Alarms, "cloudwatch.alarms", "alarm-month"),
-    (Item::LogGb, "cloudwatch.log-gb", "GB"),
+    (Item::LogData, "cloudwatch.log-gb", "GiB"),
     (Item::FreeMetrics, "cloudwatch.free-metrics", "metrics"),
     (Item::FreePutRequests, "cloudwatch.free-put-requests", "requests a month"),
     (Item::FreeDashboards, "cloudwatch.free-dashboards", "dashboards"),
@@ -125,10 +124,10 @@ const TO_REGION: &str = "transfer.inter-region.";
 const INSTANCE: &str = "ec2.";
 
 impl Item {
-    /// The item of that name, such as `lambda.duration.arm64`, `transfer.inter-region.us-east-2` or `ec2.m7g.xlarge`.
+    /// Parses a name such as `lambda.duration.arm64`, `transfer.inter-region.us-east-2` or `ec2.m7g.xlarge`.
     pub fn parse(name: &str) -> Option<Self> {
         if let Some(region) = name.strip_prefix(TO_REGION) {
-            return Region::parse(region).ok().map(Self::InterRegionGbTo);
+            return Region::parse(region).ok().map(Self::InterRegionDataTo);
         }
         if let Some(instance) = name.strip_prefix(INSTANCE) {
             let (family, size) = instance.split_once('.')?;
@@ -139,25 +138,25 @@ impl Item {
         NAMES.iter().find(|(_, known, _)| *known == name).map(|(item, _, _)| item.clone())
     }
 
-    /// The name, as in the price book.
+    /// Returns the name in the price book.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::InterRegionGbTo(region) => format!("{TO_REGION}{region}").into(),
+            Self::InterRegionDataTo(region) => format!("{TO_REGION}{region}").into(),
             Self::Instance(instance) => format!("{INSTANCE}{instance}").into(),
             item => NAMES.iter().find(|(known, _, _)| known == item).map_or("", |(_, name, _)| name).into(),
         }
     }
 
-    /// What the price is for one of. A GB is 2^30 bytes; in GB-s it is 1,024 MB of memory for a second.
+    /// Returns the unit of the price. GB-s is the AWS name for a second of 1,024 MB of memory.
     pub fn unit(&self) -> &'static str {
         match self {
-            Self::InterRegionGbTo(_) => "GB",
+            Self::InterRegionDataTo(_) => "GiB",
             Self::Instance(_) => "hour",
             item => NAMES.iter().find(|(known, _, _)| known == item).map_or("", |(_, _, unit)| unit),
         }
     }
 
-    /// The fixed names, for hints.
+    /// Returns the fixed names, for hints.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(_, name, _)| *name)
     }
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_leads_back_to_its_item() {
+    fn names_round_trip() {
         for (item, name, unit) in NAMES {
             assert_eq!(Item::parse(name).as_ref(), Some(item));
             assert_eq!(item.name(), *name);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_item_is_refused() {
+    fn rejects_unknown_items() {
         for name in
             ["", "lambda", "lambda.request", "transfer.inter-region.moon-1", "ec2.", "ec2.m7g", "ec2.m7g.x l"]
         {

@@ -1,6 +1,6 @@
-//! What warming costs. Quantities first, prices after; decimals; unknown stays unknown.
+//! The cost of warming. Quantities are computed before prices, amounts are decimals, and unknown values stay unknown.
 //!
-//! A billed GB is 2^30 bytes on every route. GB-seconds are seconds times memory in units of 1,024 MB.
+//! AWS bills data in units of 2^30 bytes, shown as GiB. A GB-s is a second of 1,024 MB of memory.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,48 +13,48 @@ pub mod assume;
 pub mod calculator;
 pub mod compare;
 pub mod coverage;
-pub mod own;
+pub mod self_usage;
 
 mod bill;
-mod book;
 mod fleet;
 mod instance;
 mod item;
+mod price_book;
 mod round;
 mod traffic;
 
 pub use bill::{Bill, BillLine};
-pub use book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, Source, Tier};
 pub use fleet::FleetCost;
 pub use item::Item;
+pub use price_book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, PriceSource, Tier};
 pub use round::{Flow, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities};
 pub use traffic::cold_starts_per_second;
 
-/// Something that a cold start, or every ping, downloads from S3.
+/// A download from S3 by a cold start or by every ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     /// The object, `s3://bucket/key`.
     pub object: String,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size_bytes: u64,
-    /// The way its bytes take.
+    /// The route of the bytes.
     pub route: Route,
-    /// How often it is downloaded.
+    /// The frequency of the download.
     pub per: Per,
 }
 
-/// The way of bytes from S3 to a function: it decides the price per GB.
+/// The route of bytes from S3 to a function, which determines the price per GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Route {
-    /// Straight, or through a gateway endpoint, inside one region: free of transfer charges.
+    /// Directly or through a gateway endpoint within a region: no transfer charge.
     SameRegion,
-    /// Through a NAT gateway: its price per GB.
+    /// Through a NAT gateway: its price per GiB.
     NatGateway,
-    /// Through an interface endpoint: its price per GB.
+    /// Through an interface endpoint: its price per GiB.
     InterfaceEndpoint,
-    /// From a bucket in another region: that region's price per GB. In the bucket's own region it is free of charge.
+    /// From a bucket in another region: that region's price per GiB. No charge in the bucket's own region.
     InterRegion {
-        /// The bucket's region, whose price it is.
+        /// The bucket's region, whose price applies.
         bucket_region: Region,
     },
     /// Over the internet.
@@ -62,7 +62,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// The name, as configured and as in the tick object: `same-region`, `nat-gateway`, `interface-endpoint`,
+    /// Returns the name in the configuration and the tick object: `same-region`, `nat-gateway`, `interface-endpoint`,
     /// `inter-region`, `internet`.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Route {
         }
     }
 
-    /// Reads a name as written on a command line: `inter-region` has the bucket's region after a colon.
+    /// Parses a name as given on the command line. `inter-region` is followed by a colon and the bucket's region.
     ///
     /// # Errors
     /// [`BadRoute`].
@@ -92,11 +92,11 @@ impl Route {
         }
     }
 
-    /// Every name.
+    /// The names of all routes.
     pub const NAMES: [&'static str; 5] =
         ["same-region", "nat-gateway", "interface-endpoint", "inter-region", "internet"];
 
-    /// The region of the bucket, for a function in `region`.
+    /// Returns the region of the bucket for a function in `region`.
     pub fn bucket_region(self, region: Region) -> Region {
         match self {
             Self::InterRegion { bucket_region } => bucket_region,
@@ -104,19 +104,19 @@ impl Route {
         }
     }
 
-    /// The item and the region whose price a GB on this route to `region` has.
-    fn priced_as(self, book: &PriceBook, region: Region) -> (Item, Region) {
+    /// Returns the item and the region of the price per GiB on this route to `region`.
+    fn priced_as(self, prices: &PriceBook, region: Region) -> (Item, Region) {
         match self {
-            Self::SameRegion => (Item::SameRegionGb, region),
-            Self::NatGateway => (Item::NatGb, region),
-            Self::InterfaceEndpoint => (Item::EndpointGb, region),
-            Self::Internet => (Item::InternetGb, region),
-            // A function configured for several regions may be in the bucket's own: nothing leaves that region then.
-            Self::InterRegion { bucket_region } if bucket_region == region => (Item::SameRegionGb, region),
+            Self::SameRegion => (Item::SameRegionData, region),
+            Self::NatGateway => (Item::NatData, region),
+            Self::InterfaceEndpoint => (Item::EndpointData, region),
+            Self::Internet => (Item::InternetData, region),
+            // A function in several regions may be in the bucket's own, which the data does not leave.
+            Self::InterRegion { bucket_region } if bucket_region == region => (Item::SameRegionData, region),
             Self::InterRegion { bucket_region } => {
-                let pair = Item::InterRegionGbTo(region);
+                let pair = Item::InterRegionDataTo(region);
                 let item =
-                    if book.lookup(&pair, bucket_region).is_some() { pair } else { Item::InterRegionGb };
+                    if prices.lookup(&pair, bucket_region).is_some() { pair } else { Item::InterRegionData };
                 (item, bucket_region)
             }
         }
@@ -124,7 +124,7 @@ impl Route {
 }
 
 impl fmt::Display for Route {
-    /// The name; the bucket's region after a colon for `inter-region:REGION`.
+    /// Formats the name, with the bucket's region in `inter-region:REGION`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InterRegion { bucket_region } => write!(f, "inter-region:{bucket_region}"),
@@ -133,43 +133,43 @@ impl fmt::Display for Route {
     }
 }
 
-/// Why a text is not a route.
+/// The error for an invalid route.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRoute {
-    /// There is no such route.
+    /// The route is unknown.
     #[error("unknown route `{given}`")]
     Unknown {
-        /// What was given.
+        /// The given text.
         given: String,
-        /// The nearest name, when one is near enough to be meant.
+        /// The nearest name, if a typo is likely.
         nearest: Option<&'static str>,
     },
     /// `inter-region` without the bucket's region.
     #[error("`inter-region` needs the bucket's region, as in `inter-region:us-east-1`")]
     NoRegion,
-    /// The bucket's region is not known.
+    /// The bucket's region is unknown.
     #[error(transparent)]
     Region(#[from] UnknownRegion),
 }
 
-/// How often something is downloaded.
+/// The frequency of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Per {
-    /// Once for each new environment.
+    /// Once in each new environment.
     #[default]
     ColdStart,
     /// On every ping.
     Ping,
 }
 
-/// Bytes as billed GB of 2^30 bytes.
-fn gb(bytes: u64) -> Decimal {
+/// Converts bytes to billed units of 2^30 bytes.
+fn gib(bytes: u64) -> Decimal {
     Decimal::from(bytes) / Decimal::from(1_u64 << 30)
 }
 
-/// Milliseconds with `memory_mb` of memory as GB-seconds.
+/// Converts milliseconds with `memory_mb` of memory to GB-s.
 fn gb_seconds(ms: Decimal, memory_mb: u32) -> Decimal {
-    // 1,024 MB times 1,000 ms. A product too large for a decimal would be more than all of AWS.
+    // 1,024 MB times 1,000 ms. A product beyond the range of decimals is not realistic.
     ms.saturating_mul(Decimal::from(memory_mb)) / Decimal::from(1_024_000_u32)
 }
 
@@ -181,7 +181,7 @@ fn milliseconds(duration: Duration) -> Decimal {
     seconds(duration).saturating_mul(Decimal::ONE_THOUSAND)
 }
 
-/// A stretch of time in months of 730 hours, as AWS reckons them.
+/// Converts a duration to months of 730 hours, as AWS bills them.
 fn months(duration: Duration) -> Decimal {
     seconds(duration) / Decimal::from(730 * 3_600)
 }
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_read_as_they_are_written() {
+    fn routes_round_trip() {
         let routes =
             ["same-region", "nat-gateway", "interface-endpoint", "inter-region:us-east-1", "internet"];
         for (text, name) in routes.into_iter().zip(Route::NAMES) {
@@ -207,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_the_buckets_own_region() {
+    fn no_charge_in_the_region_of_the_bucket() {
         let [virginia, london] = ["us-east-1", "eu-west-2"].map(|name| Region::parse(name).unwrap());
-        let book = PriceBook::embedded();
+        let prices = PriceBook::embedded();
         let route = Route::InterRegion { bucket_region: virginia };
         let price = |reader| {
-            let (item, place) = route.priced_as(&book, reader);
-            book.price(&item, place).unwrap().to_string()
+            let (item, place) = route.priced_as(&prices, reader);
+            prices.price(&item, place).unwrap().to_string()
         };
         assert_eq!((price(london).as_str(), price(virginia).as_str()), ("0.02", "0"));
     }
 
     #[test]
     fn quantities_are_exact() {
-        assert_eq!(gb(1 << 30), Decimal::ONE);
+        assert_eq!(gib(1 << 30), Decimal::ONE);
         assert_eq!(gb_seconds(Decimal::from(250), 512).to_string(), "0.125");
         assert_eq!(milliseconds(Duration::from_micros(1_500)).normalize().to_string(), "1.5");
         assert_eq!(months(Duration::from_secs(730 * 3_600)), Decimal::ONE);

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::super::fleet::Architecture;
-use super::super::function::Region;
+use super::super::function::{Architecture, Region};
 use super::super::tick::RoundCost;
-use super::book::PriceBook;
 use super::item::Item;
-use super::{Download, Per, Route, gb, gb_seconds};
+use super::price_book::PriceBook;
+use super::{Download, Per, Route, gb_seconds, gib};
 
 /// What a round used, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -227,7 +226,7 @@ impl RoundBill<'_> {
 
     fn egress(&mut self, route: Route, region: Region, bytes: u64) -> Option<Decimal> {
         let (item, place) = route.priced_as(self.book, region);
-        self.price(&item, place, gb(bytes))
+        self.price(&item, place, gib(bytes))
     }
 }
 

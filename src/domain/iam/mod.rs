@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, Target};
-use super::function::{AccountId, Region, account_of};
+use super::function::{AccountId, Region};
 use super::preflight::Read;
 
 /// The most characters of a managed policy, white space not counted. Source: IAM quotas.
@@ -265,27 +265,10 @@ fn functions(
         arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
     };
     match purpose {
-        Purpose::Warm => vec![("Ping", PING, arns(arn))],
-        Purpose::CheckLive => vec![("Check", CHECK, arns(arn)), ("Reserved", RESERVED, arns(unqualified))],
-    }
-}
-
-/// The ARN of the function, whatever the qualifier: in the account that its own ARN names, else in that of its role,
-/// else in `own`; `*` for one that nobody named.
-fn unqualified(target: &Target, own: Option<&AccountId>) -> String {
-    let id = &target.id;
-    let named = id.account.as_ref().map(AccountId::as_str);
-    let role = || target.role.as_ref().and_then(|role| account_of(&role.arn));
-    let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
-    format!("arn:{}:lambda:{}:{account}:function:{}", id.region.partition(), id.region, id.name)
-}
-
-/// The ARN that Lambda authorises against.
-pub fn arn(target: &Target, own: Option<&AccountId>) -> String {
-    let function = unqualified(target, own);
-    match &target.id.qualifier {
-        Some(qualifier) => format!("{function}:{qualifier}"),
-        None => function,
+        Purpose::Warm => vec![("Ping", PING, arns(Target::arn))],
+        Purpose::CheckLive => {
+            vec![("Check", CHECK, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::function_arn))]
+        }
     }
 }
 

@@ -1,177 +1,75 @@
-//! What follows from what was seen.
+//! Findings: differences between the configuration and the deployed functions.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::HashMap;
 
 use super::peak::{Peak, peak};
-use super::{AccountLimits, AccountSeen, Lookup, Model, Observations, Observed, Read, State, Update};
-use crate::domain::fleet::{Architecture, Fleet, Hold, Target};
-use crate::domain::function::{AccountId, Identity, Region, account_of};
+use super::{
+    AccountLimits, AccountObservation, Deployed, ExecutionModel, FunctionState, Lookup, Observations, Read,
+    TargetObservation, UpdateStatus,
+};
+use crate::domain::fleet::{Fleet, Hold, Target};
+use crate::domain::function::{AccountId, Identity, account_of};
 use crate::domain::schedule::Minute;
+use crate::domain::text::{count, elapsed, grouped};
 
-/// Lambda takes ten requests a second for each concurrent execution. Source: Lambda quotas.
+/// Requests per second for each concurrent execution. Source: Lambda quotas.
 const REQUESTS_PER_EXECUTION: u64 = 10;
 
-/// How bad a finding is.
+const REMOVE: &str = "remove it from the configuration";
+
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Warming fails, or does harm.
+    /// Warming fails or does harm.
     Error,
-    /// Warming works; it gains little, or something that is said about it is wrong.
+    /// Warming works, but has less effect, or a reported value is wrong.
     Warning,
 }
 
-/// Something about a target that does not fit what is deployed.
+/// A difference between a target and the deployed function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The target's place in the fleet.
+    /// The target's index in the fleet.
     pub target: usize,
-    /// What it is.
-    pub kind: Kind,
+    /// The index of the window that the finding is about; `None` for the target as a whole.
+    pub window: Option<usize>,
+    /// The severity.
+    pub severity: Severity,
+    /// The difference.
+    pub message: String,
+    /// An instruction that resolves the finding, or Lambda's reason.
+    pub hint: Option<String>,
 }
 
-/// What does not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// The caller may not invoke it; what Lambda said.
-    MayNotInvoke {
-        /// What Lambda said.
-        said: String,
-        /// The ARN, when it is known.
-        arn: Option<String>,
-    },
-    /// It is not there.
-    NoFunction,
-    /// The function is there, the version or alias is not.
-    NoQualifier,
-    /// It is not active.
-    State {
-        /// Its state, never [`State::Active`].
-        state: State,
-        /// Lambda's reason.
-        reason: Option<String>,
-    },
-    /// The last update is not done.
-    Update {
-        /// Where it is, never [`Update::Successful`].
-        update: Update,
-        /// Lambda's reason.
-        reason: Option<String>,
-    },
-    /// It is not run on demand.
-    Model(Model),
-    /// Each ping holds the handler until the function times out.
-    HoldOutlasts {
-        /// The configured hold.
-        hold: Duration,
-        /// The deployed timeout.
-        timeout: Duration,
-    },
-    /// Its reserved concurrency does not leave room for its largest round.
-    Reserved {
-        /// What is reserved; 0 means that the function is switched off.
-        reserved: u32,
-        /// The pings of the largest round.
-        wanted: u32,
-    },
-    /// Its largest round takes all of its reserved concurrency: users are throttled while it lasts.
-    ReservedAll {
-        /// What is reserved.
-        reserved: u32,
-    },
-    /// Its largest round is larger than what the account has.
-    Account {
-        /// The account's concurrent executions that no function has reserved.
-        unreserved: u32,
-        /// The pings of the largest round.
-        wanted: u32,
-    },
-    /// The rounds of several of its qualifiers that fall due together do not fit into the reserved concurrency that
-    /// they share, or take all of it. Told of the target with the most pings.
-    ReservedTogether {
-        /// What is reserved.
-        reserved: u32,
-        /// What is due.
-        peak: Peak,
-    },
-    /// Provisioned environments take its pings.
-    Provisioned {
-        /// How many there are.
-        provisioned: u32,
-        /// The pings of the largest round.
-        wanted: u32,
-    },
-    /// The configured memory is not what is deployed.
-    Memory {
-        /// What is deployed, MB.
-        deployed: u32,
-        /// What is configured, MB.
-        configured: u32,
-    },
-    /// The configured timeout is not what is deployed.
-    Timeout {
-        /// What is deployed.
-        deployed: Duration,
-        /// What is configured.
-        configured: Duration,
-    },
-    /// The configured instruction set, or the one that is taken when none is, is not what is deployed.
-    Architecture {
-        /// What is deployed.
-        deployed: Architecture,
-        /// What is configured.
-        configured: Architecture,
-    },
-    /// All that is due in one minute is more than what the account has. Told of the target with the most pings.
-    Crowd {
-        /// What is due.
-        peak: Peak,
-        /// What the account has.
-        limits: AccountLimits,
-        /// Whether the pings, sent within a second, are also more than the requests that Lambda takes in one.
-        rate: Rate,
-        /// `limits.max_in_flight`.
-        max_in_flight: u32,
-    },
-}
+impl Finding {
+    fn error(target: usize, message: String) -> Self {
+        Self { target, window: None, severity: Severity::Error, message, hint: None }
+    }
 
-/// Whether requests keep to the rate that Lambda takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
-    /// They do.
-    Kept,
-    /// They are more than that many a second.
-    Above(u64),
-}
+    fn warning(target: usize, message: String) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(target, message) }
+    }
 
-impl Kind {
-    /// How bad it is.
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::ReservedTogether { reserved, peak } if peak.pings > u64::from(*reserved) => Severity::Error,
-            Self::MayNotInvoke { .. }
-            | Self::NoFunction
-            | Self::NoQualifier
-            | Self::HoldOutlasts { .. }
-            | Self::Reserved { .. }
-            | Self::Account { .. }
-            | Self::Model(Model::Durable | Model::PerTenant)
-            | Self::State { state: State::Failed | State::Off, .. } => Severity::Error,
-            Self::State { state: State::Inactive | State::Pending | State::Active, .. }
-            | Self::Update { .. }
-            | Self::Model(Model::Managed | Model::SnapStart | Model::OnDemand)
-            | Self::ReservedAll { .. }
-            | Self::ReservedTogether { .. }
-            | Self::Provisioned { .. }
-            | Self::Memory { .. }
-            | Self::Timeout { .. }
-            | Self::Architecture { .. }
-            | Self::Crowd { .. } => Severity::Warning,
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Adds Lambda's reason as the hint, if there is one.
+    fn reason(self, reason: Option<&String>) -> Self {
+        match reason {
+            Some(reason) => self.hint(format!("Lambda reports: {reason}")),
+            None => self,
         }
+    }
+
+    /// Locates the finding at the window of `target` with a round of `pings`.
+    fn at_window(self, target: &Target, pings: u32) -> Self {
+        let has = |concurrency: u32| concurrency.saturating_add(target.spare) == pings;
+        Self { window: target.windows.iter().position(|window| has(window.concurrency)), ..self }
     }
 }
 
-/// What does not fit, target by target in the order of the fleet. Targets that are never pinged are left out.
+/// Returns the findings in the order of the fleet. Targets without rounds are left out.
 pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
     let accounts: Vec<Account<'_>> =
         seen.accounts.iter().map(|account| Account::of(account, fleet, seen)).collect();
@@ -179,83 +77,214 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
         if target.is_warmed() {
             let account = accounts.iter().find(|account| account.has(target));
-            let kinds = of_target(target, observed, account.and_then(|account| account.seen.limits.known()));
-            found.extend(kinds.into_iter().map(|kind| Finding { target: index, kind }));
+            let limits = account.and_then(|account| account.seen.limits.known());
+            found.extend(of_target(index, target, observed, limits));
         }
     }
-    found.extend(shared(fleet, seen, now));
-    found.extend(accounts.iter().filter_map(|account| account.crowd(fleet, seen, now)));
+    found.extend(shared_reservations(fleet, seen, now));
+    found.extend(accounts.iter().filter_map(|account| account.excess(fleet, seen, now)));
     found.sort_by_key(|finding| finding.target);
     found
 }
 
-fn of_target(target: &Target, seen: &Observed, account: Option<&AccountLimits>) -> Vec<Kind> {
-    if seen.invoke == Lookup::Missing || seen.configuration == Lookup::Missing {
-        // Reserved concurrency is the function's, whatever the qualifier: who has it is there.
-        let there = target.id.qualifier.is_some() && seen.reserved.known().is_some();
-        return vec![if there { Kind::NoQualifier } else { Kind::NoFunction }];
-    }
-    let mut kinds = Vec::new();
-    let deployed = seen.configuration.known();
-    if let Lookup::Denied(said) = &seen.invoke {
-        let arn = deployed.and_then(|deployed| deployed.arn.clone());
-        kinds.push(Kind::MayNotInvoke { said: said.clone(), arn });
-    }
-    let wanted = target.highest();
-    if let Some(deployed) = deployed {
-        if deployed.state != State::Active {
-            kinds.push(Kind::State { state: deployed.state, reason: deployed.state_reason.clone() });
-        }
-        if deployed.update != Update::Successful {
-            kinds.push(Kind::Update { update: deployed.update, reason: deployed.update_reason.clone() });
-        }
-        if deployed.model != Model::OnDemand {
-            kinds.push(Kind::Model(deployed.model));
-        }
-        if let (Hold::Fixed(hold), Some(timeout)) = (target.hold, deployed.timeout)
-            && hold >= timeout
-            && target.protocol.honours_hold()
-        {
-            kinds.push(Kind::HoldOutlasts { hold, timeout });
-        }
-    }
-    match seen.reserved.known() {
-        Some(Some(reserved)) if *reserved < wanted => {
-            kinds.push(Kind::Reserved { reserved: *reserved, wanted })
-        }
-        Some(Some(reserved)) if *reserved == wanted => kinds.push(Kind::ReservedAll { reserved: *reserved }),
-        Some(None) => {
-            let unreserved =
-                account.map(|limits| limits.unreserved).filter(|unreserved| *unreserved < wanted);
-            kinds.extend(unreserved.map(|unreserved| Kind::Account { unreserved, wanted }));
-        }
-        Some(Some(_)) | None => {}
-    }
-    if let Some(Some(provisioned)) = seen.provisioned.known() {
-        kinds.push(Kind::Provisioned { provisioned: *provisioned, wanted });
-    }
-    if let Some(deployed) = deployed {
-        if let (Some(deployed), Some(configured)) = (deployed.memory_mb, target.memory_mb)
-            && deployed != configured
-        {
-            kinds.push(Kind::Memory { deployed, configured });
-        }
-        if let (Some(deployed), Some(configured)) = (deployed.timeout, target.timeout)
-            && deployed != configured
-        {
-            kinds.push(Kind::Timeout { deployed, configured });
-        }
-        if let Some(deployed) = deployed.architecture
-            && deployed != target.architecture
-        {
-            kinds.push(Kind::Architecture { deployed, configured: target.architecture });
-        }
-    }
-    kinds
+fn name(target: &Target) -> String {
+    format!("`{}` in {}", target.label, target.region())
 }
 
-/// Functions whose qualifiers together are due for all of their reserved concurrency, or more.
-fn shared(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
+fn of_target(
+    index: usize,
+    target: &Target,
+    seen: &TargetObservation,
+    account: Option<&AccountLimits>,
+) -> Vec<Finding> {
+    let it = name(target);
+    if seen.invoke == Lookup::Missing || seen.configuration == Lookup::Missing {
+        // Reserved concurrency belongs to the function. If it is known, only the qualifier is missing.
+        let message = match &target.id.qualifier {
+            Some(qualifier) if seen.reserved.known().is_some() => {
+                format!("`{}` in {} has no version or alias `{qualifier}`", target.id.name, target.region())
+            }
+            Some(_) => format!("the function, version or alias {it} does not exist"),
+            None => format!("the function {it} does not exist"),
+        };
+        return vec![Finding::error(index, message)];
+    }
+    let mut found = Vec::new();
+    let deployed = seen.configuration.known();
+    if let Lookup::Denied(reason) = &seen.invoke {
+        let arn = deployed.and_then(|deployed| deployed.arn.clone()).unwrap_or_else(|| target.arn(None));
+        let action = Read::Invoke.action();
+        found.push(Finding::error(index, format!("no permission to invoke {it}")).hint(format!(
+            "allow {action} on {arn}; `warmd iam` prints the policies\nLambda reports: {reason}"
+        )));
+    }
+    found.extend(deployed.into_iter().flat_map(|deployed| of_deployment(index, target, deployed)));
+    found.extend(of_concurrency(index, target, seen, account));
+    found.extend(deployed.into_iter().flat_map(|deployed| of_settings(index, target, deployed)));
+    found
+}
+
+/// Returns the findings about state, update, model and hold.
+fn of_deployment(index: usize, target: &Target, deployed: &Deployed) -> Vec<Finding> {
+    let it = name(target);
+    let error = |message| Finding::error(index, message);
+    let warning = |message| Finding::warning(index, message);
+    let state = match deployed.state {
+        FunctionState::Active => None,
+        FunctionState::Inactive => Some(
+            warning(format!("{it} is inactive: its next invocation fails"))
+                .hint("invoke it once: that invocation fails and reactivates the function"),
+        ),
+        FunctionState::Pending => {
+            Some(warning(format!("{it} is still being created and cannot be invoked yet")))
+        }
+        FunctionState::Failed => Some(error(format!("the creation of {it} failed: every invocation fails"))),
+        FunctionState::Off => Some(error(format!("{it} is deactivated or being deleted"))),
+    };
+    let update = match deployed.update {
+        UpdateStatus::Successful => None,
+        UpdateStatus::InProgress => {
+            let message = format!("an update of {it} is in progress: these findings may change");
+            Some(warning(message).hint("check again after the update"))
+        }
+        UpdateStatus::Failed => {
+            Some(warning(format!("the last update of {it} failed: the previous deployment is still active")))
+        }
+    };
+    let model = match deployed.model {
+        ExecutionModel::OnDemand => None,
+        ExecutionModel::Durable => Some(
+            error(format!("{it} is a durable function: every ping begins a durable execution")).hint(REMOVE),
+        ),
+        ExecutionModel::PerTenant => Some(
+            error(format!("{it} uses tenant isolation: Lambda rejects pings, because they name no tenant"))
+                .hint(REMOVE),
+        ),
+        ExecutionModel::Managed => Some(
+            warning(format!(
+                "{it} runs on managed instances, which have no cold starts: warming has no effect"
+            ))
+            .hint("set the minimum number of environments in its function scaling configuration"),
+        ),
+        ExecutionModel::SnapStart => Some(warning(format!(
+            "{it} uses SnapStart: its cold starts are short, and warming has less effect"
+        ))),
+    };
+    let hold = match (target.hold, deployed.timeout) {
+        (Hold::Fixed(hold), Some(timeout)) if hold >= timeout && target.protocol.honours_hold() => {
+            Some(error(format!(
+                "the hold of {} is not shorter than the timeout of {it}, {}: every ping times out",
+                elapsed(hold),
+                elapsed(timeout)
+            )))
+        }
+        _ => None,
+    };
+    let state = state.map(|finding| finding.reason(deployed.state_reason.as_ref()));
+    let update = update.map(|finding| finding.reason(deployed.update_reason.as_ref()));
+    [state, update, model, hold].into_iter().flatten().collect()
+}
+
+/// Returns the findings about reserved, unreserved and provisioned concurrency.
+fn of_concurrency(
+    index: usize,
+    target: &Target,
+    seen: &TargetObservation,
+    account: Option<&AccountLimits>,
+) -> Vec<Finding> {
+    let it = name(target);
+    let number = |number: u32| grouped(number.into());
+    let pings = target.highest();
+    let round = count(pings.into(), "ping");
+    let unreserved = account.map(|limits| limits.unreserved).filter(|unreserved| *unreserved < pings);
+    let reserved = match (seen.reserved.known(), unreserved) {
+        (Some(Some(0)), _) if pings > 0 => Some(Finding::error(
+            index,
+            format!("{it} is disabled: its reserved concurrency is 0, so every invocation is throttled"),
+        )),
+        (Some(Some(reserved)), _) if *reserved < pings => {
+            let message = format!(
+                "{it} has a reserved concurrency of {}, less than its largest round of {round}: {} would be throttled",
+                number(*reserved),
+                number(pings - *reserved),
+            );
+            let hint =
+                format!("reserve more than {}, so that users have capacity during a round", number(pings));
+            Some(Finding::error(index, message).hint(hint).at_window(target, pings))
+        }
+        (Some(Some(reserved)), _) if *reserved == pings => {
+            let message = format!(
+                "a round of {round} uses all the reserved concurrency of {it}: users are throttled during the round"
+            );
+            let hint = "reserve more, or reduce `concurrency`";
+            Some(Finding::warning(index, message).hint(hint).at_window(target, pings))
+        }
+        (Some(None), Some(unreserved)) => {
+            let message = format!(
+                "a round of {round} to {it} exceeds the account's unreserved concurrency of {}",
+                number(unreserved)
+            );
+            let hint = "request a higher quota, or reduce `concurrency`";
+            Some(Finding::error(index, message).hint(hint).at_window(target, pings))
+        }
+        _ => None,
+    };
+    let provisioned = seen.provisioned.known().copied().flatten().map(|provisioned| {
+        let environments = count(provisioned.into(), "provisioned environment");
+        match pings.checked_sub(provisioned) {
+            None | Some(0) => Finding::warning(
+                index,
+                format!("{it} has {environments} for rounds of {round}: warming has no effect"),
+            )
+            .hint(REMOVE),
+            Some(others) => Finding::warning(
+                index,
+                format!(
+                    "{it} has {environments}, which receive pings first: of {round} at most {} reach others",
+                    number(others)
+                ),
+            ),
+        }
+    });
+    reserved.into_iter().chain(provisioned).collect()
+}
+
+/// Returns the findings about configured settings that differ from the deployed ones.
+fn of_settings(index: usize, target: &Target, deployed: &Deployed) -> Vec<Finding> {
+    let it = name(target);
+    let warning = |message| Finding::warning(index, message);
+    let memory =
+        deployed.memory_mb.zip(target.memory_mb).filter(|(deployed, configured)| deployed != configured);
+    let memory = memory.map(|(deployed, configured)| {
+        warning(format!(
+            "{it} has {} MB of memory, but {} MB is configured: its cost estimate is wrong",
+            grouped(deployed.into()),
+            grouped(configured.into())
+        ))
+        .hint(format!("set `memory: {deployed}MB`"))
+    });
+    let timeout =
+        deployed.timeout.zip(target.timeout).filter(|(deployed, configured)| deployed != configured);
+    let timeout = timeout.map(|(deployed, configured)| {
+        warning(format!(
+            "{it} has a timeout of {}, but {} is configured",
+            elapsed(deployed),
+            elapsed(configured)
+        ))
+        .hint(format!("set `timeout: {}s`", deployed.as_secs()))
+    });
+    let architecture = deployed.architecture.filter(|deployed| *deployed != target.architecture);
+    let architecture = architecture.map(|deployed| {
+        let (deployed, configured) = (deployed.as_str(), target.architecture.as_str());
+        warning(format!("{it} is {deployed}, but estimated as {configured}: its cost estimate is wrong"))
+            .hint(format!("set `architecture: {deployed}`"))
+    });
+    [memory, timeout, architecture].into_iter().flatten().collect()
+}
+
+/// Finds functions with several qualifiers whose rounds together use up their reserved concurrency. The finding is
+/// reported for the target with the most pings.
+fn shared_reservations(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
     let mut functions: HashMap<_, (u32, Vec<(usize, &Target)>)> = HashMap::new();
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
         if let Some(Some(reserved @ 1..)) = observed.reserved.known() {
@@ -265,28 +294,49 @@ fn shared(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding> {
         }
     }
     let functions = functions.into_values().filter(|(_, targets)| targets.len() > 1);
-    let peaks = functions.filter_map(|(reserved, targets)| Some((reserved, peak(&targets, now)?)));
-    // One round alone is told as such.
-    let tight = peaks.filter(|(reserved, peak)| peak.pings >= u64::from(*reserved) && peak.targets > 1);
-    let told = tight.map(|(reserved, peak)| Finding {
-        target: peak.largest,
-        kind: Kind::ReservedTogether { reserved, peak },
+    let found = functions.filter_map(|(reserved, targets)| {
+        // A single large round is reported by `of_concurrency`.
+        let peak =
+            peak(&targets, now).filter(|peak| peak.pings >= u64::from(reserved) && peak.targets > 1)?;
+        let target = fleet.targets.get(peak.largest)?;
+        let together = together(&peak, target, &format!(" of `{}`", target.id.name));
+        let message =
+            format!("{together}; the function has a reserved concurrency of {}", grouped(reserved.into()));
+        let finding = match peak.pings - u64::from(reserved) {
+            0 => Finding::warning(peak.largest, format!("{message}: users are throttled during the rounds")),
+            excess => {
+                Finding::error(peak.largest, format!("{message}: {} would be throttled", grouped(excess)))
+            }
+        };
+        Some(finding.hint("reserve more, or spread the rounds with `stagger: true`"))
     });
-    told.collect()
+    found.collect()
+}
+
+/// Describes the peak of several targets, the largest of which is `largest`.
+fn together(peak: &Peak, largest: &Target, function: &str) -> String {
+    format!(
+        "{} to {}{function} are due at the same time in {} at {}, most of them to `{}`",
+        count(peak.pings, "ping"),
+        count(peak.targets as u64, "target"),
+        largest.region(),
+        peak.minute.instant().format("%Y-%m-%d %H:%M UTC"),
+        largest.label,
+    )
 }
 
 /// An account in a region.
 struct Account<'s> {
-    seen: &'s AccountSeen,
-    /// Its id, as far as anything tells it.
+    seen: &'s AccountObservation,
+    /// The account id, if known.
     id: Option<&'s str>,
 }
 
 impl<'s> Account<'s> {
-    fn of(account: &'s AccountSeen, fleet: &Fleet, seen: &'s Observations) -> Self {
+    fn of(account: &'s AccountObservation, fleet: &Fleet, seen: &'s Observations) -> Self {
         let id = match &account.role {
             Some(role) => account_of(&role.arn),
-            // It stands in the ARN of whatever is called by its name.
+            // The ARN of any function that is configured by name contains the caller's account.
             None => fleet.targets.iter().zip(&seen.targets).find_map(|(target, observed)| {
                 let own = target.role.is_none() && target.id.account.is_none();
                 account_of(observed.configuration.known().filter(|_| own)?.arn.as_deref()?)
@@ -295,7 +345,7 @@ impl<'s> Account<'s> {
         Self { seen: account, id }
     }
 
-    /// Whether the target runs in it: one that is configured by ARN may be in another.
+    /// Returns true if the target belongs to the account. A target that is configured by ARN may not.
     fn has(&self, target: &Target) -> bool {
         let named = target.id.account.as_ref().map(AccountId::as_str);
         self.seen.region == target.region()
@@ -303,103 +353,44 @@ impl<'s> Account<'s> {
             && (named.is_none() || self.id.is_none() || named == self.id)
     }
 
-    /// Whether more is due at once than it has.
-    fn crowd(&self, fleet: &Fleet, seen: &Observations, now: Minute) -> Option<Finding> {
+    /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for the
+    /// target with the most pings.
+    fn excess(&self, fleet: &Fleet, seen: &Observations, now: Minute) -> Option<Finding> {
         let limits = *self.seen.limits.known()?;
         let pairs = fleet.targets.iter().zip(&seen.targets).enumerate();
         let members: Vec<(usize, &Target)> = pairs
-            // What is reserved is not taken from the others.
+            // Functions with reserved concurrency do not use the unreserved concurrency.
             .filter(|(_, (_, observed))| !matches!(observed.reserved, Lookup::Known(Some(_))))
             .filter(|(_, (target, _))| self.has(target))
             .map(|(index, (target, _))| (index, target))
             .collect();
         let peak = peak(&members, now)?;
-        // A single round that is too large is told as such.
+        // A single large round is reported by `of_concurrency`.
         if peak.pings <= u64::from(limits.unreserved) || peak.targets < 2 {
             return None;
         }
-        let most = u64::from(limits.concurrent).saturating_mul(REQUESTS_PER_EXECUTION);
-        let rate = if peak.pings > most { Rate::Above(most) } else { Rate::Kept };
-        let kind = Kind::Crowd { peak, limits, rate, max_in_flight: fleet.limits.max_in_flight };
-        Some(Finding { target: peak.largest, kind })
-    }
-}
-
-/// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unchecked {
-    /// What was asked.
-    pub read: Read,
-    /// Why there is no answer.
-    pub why: Why,
-    /// The reason that was given, for people; of [`Why::Denied`] the first, since each names its own function.
-    pub reason: String,
-    /// The regions in which it could not be read, in alphabetical order.
-    pub regions: Vec<Region>,
-    /// Of how many targets; of how many accounts and regions, for [`Read::Account`].
-    pub count: usize,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
-    /// The target was not reached at all.
-    Unreachable,
-    /// The caller has no permission to read it.
-    Denied,
-    /// The service could not answer.
-    Failed,
-}
-
-impl Unchecked {
-    /// Whether it keeps targets from being compared at all, through no decision of anybody's: permissions that are not
-    /// granted are one.
-    pub fn is_failure(&self) -> bool {
-        match self.why {
-            Why::Unreachable => true,
-            Why::Failed => self.read == Read::Configuration,
-            Why::Denied => false,
+        let target = fleet.targets.get(peak.largest)?;
+        let mut message = format!(
+            "{}; the account has an unreserved concurrency of {}",
+            together(&peak, target, ""),
+            grouped(limits.unreserved.into())
+        );
+        let rate = u64::from(limits.concurrent).saturating_mul(REQUESTS_PER_EXECUTION);
+        if peak.pings > rate {
+            message.push_str(&format!(", and a rate limit of {} per second", count(rate, "request")));
         }
-    }
-}
-
-/// What could not be read, each told once for every reason.
-pub fn unchecked<'s>(fleet: &Fleet, seen: &'s Observations) -> Vec<Unchecked> {
-    let mut found: BTreeMap<(Why, Read, &str), Unchecked> = BTreeMap::new();
-    let mut note = |read: Read, region: Region, why: Option<(Why, &'s str)>| {
-        let Some((why, reason)) = why else { return };
-        let apart = if why == Why::Denied { "" } else { reason };
-        let lost = found.entry((why, read, apart)).or_insert_with(|| {
-            let reason = reason.to_owned();
-            Unchecked { read, why, reason, regions: Vec::new(), count: 0 }
-        });
-        lost.count += 1;
-        if let Err(place) = lost.regions.binary_search(&region) {
-            lost.regions.insert(place, region);
-        }
-    };
-    for (target, observed) in fleet.targets.iter().zip(&seen.targets) {
-        if !target.is_warmed() {
-            continue;
-        }
-        let region = target.region();
-        // That it may not be invoked is a finding of its own.
-        note(Read::Invoke, region, why(&observed.invoke).filter(|(why, _)| *why != Why::Denied));
-        note(Read::Configuration, region, why(&observed.configuration));
-        note(Read::Reserved, region, why(&observed.reserved));
-        note(Read::Provisioned, region, why(&observed.provisioned));
-    }
-    for account in &seen.accounts {
-        note(Read::Account, account.region, why(&account.limits));
-    }
-    found.into_values().collect()
-}
-
-fn why<T>(seen: &Lookup<T>) -> Option<(Why, &str)> {
-    match seen {
-        Lookup::NotAsked | Lookup::Known(_) | Lookup::Missing => None,
-        Lookup::Denied(reason) => Some((Why::Denied, reason)),
-        Lookup::Failed(reason) => Some((Why::Failed, reason)),
-        Lookup::Unreachable(reason) => Some((Why::Unreachable, reason)),
+        let max_in_flight = fleet.limits.max_in_flight;
+        let limit = grouped(max_in_flight.into());
+        let hint = if max_in_flight > limits.unreserved {
+            format!(
+                "lower `limits.max_in_flight` ({limit}), spread the rounds with `stagger: true`, or request a higher quota"
+            )
+        } else {
+            format!(
+                "`limits.max_in_flight` ({limit}) limits one process, and shards of the Lambda run concurrently: spread the \
+                 rounds with `stagger: true`, or request a higher quota"
+            )
+        };
+        Some(Finding::warning(peak.largest, message).hint(hint))
     }
 }

@@ -1,22 +1,24 @@
-//! What `check --live` compares: what is configured with what is deployed.
+//! Comparison of the configuration with the deployed functions, for `check --live`.
 //!
-//! Reading is the business of others; here stand what can be read, what was seen, and what follows from it.
+//! This module defines what is read, the observations, and the findings derived from them. The caller reads.
 
 mod findings;
 mod peak;
+mod unchecked;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::findings::{Finding, Kind, Rate, Severity, Unchecked, Why, findings, unchecked};
+pub use self::findings::{Finding, Severity, findings};
 pub use self::peak::{Peak, peak};
-use super::fleet::{Architecture, Role};
-use super::function::{Identity, Qualifier, Region};
+pub use self::unchecked::{Unchecked, UncheckedReason, unchecked};
+use super::fleet::Role;
+use super::function::{Architecture, Identity, Qualifier, Region};
 
-/// A question to Lambda. Policies grant what stands here, and nothing else is asked.
+/// A read operation of Lambda. Generated policies allow exactly these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Read {
-    /// Invoke as a dry run: whether the function is there and may be invoked.
+    /// Invoke as a dry run, which checks existence and permission.
     Invoke,
     /// GetFunctionConfiguration.
     Configuration,
@@ -29,11 +31,11 @@ pub enum Read {
 }
 
 impl Read {
-    /// All of them.
+    /// All operations.
     pub const ALL: [Self; 5] =
         [Self::Invoke, Self::Configuration, Self::Provisioned, Self::Reserved, Self::Account];
 
-    /// The IAM action that it needs.
+    /// Returns the required IAM action.
     pub const fn action(self) -> &'static str {
         match self {
             Self::Invoke => "lambda:InvokeFunction",
@@ -45,38 +47,38 @@ impl Read {
     }
 }
 
-/// What came of a question.
+/// The result of a read operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Lookup<T> {
-    /// It was not asked: the answer to another one made it pointless.
+    /// Not read, because the result of another operation made it unnecessary.
     #[default]
-    NotAsked,
-    /// The answer.
+    NotRead,
+    /// The value.
     Known(T),
-    /// There is no such function, version or alias.
+    /// The function, version or alias does not exist.
     Missing,
-    /// The caller has no permission to ask; what the service said.
+    /// The caller has no permission; the service's message.
     Denied(String),
-    /// The service could not answer this one; why, for people.
+    /// The service could not answer; the reason.
     Failed(String),
-    /// Nobody answered, or the credentials are not taken: no other question to the same place will fare better.
+    /// No answer, or the credentials were rejected; the reason. Other reads from the same endpoint would fail as well.
     Unreachable(String),
 }
 
 impl<T> Lookup<T> {
-    /// The answer, when there is one.
+    /// Returns the value, if known.
     pub fn known(&self) -> Option<&T> {
         match self {
-            Self::Known(answer) => Some(answer),
-            Self::NotAsked | Self::Missing | Self::Denied(_) | Self::Failed(_) | Self::Unreachable(_) => None,
+            Self::Known(value) => Some(value),
+            Self::NotRead | Self::Missing | Self::Denied(_) | Self::Failed(_) | Self::Unreachable(_) => None,
         }
     }
 
-    /// The same with what `of` makes of the answer.
+    /// Maps a known value.
     pub fn then<U>(self, of: impl FnOnce(T) -> Lookup<U>) -> Lookup<U> {
         match self {
-            Self::NotAsked => Lookup::NotAsked,
-            Self::Known(answer) => of(answer),
+            Self::NotRead => Lookup::NotRead,
+            Self::Known(value) => of(value),
             Self::Missing => Lookup::Missing,
             Self::Denied(reason) => Lookup::Denied(reason),
             Self::Failed(reason) => Lookup::Failed(reason),
@@ -85,98 +87,98 @@ impl<T> Lookup<T> {
     }
 }
 
-/// A deployed function, as far as warming is concerned.
+/// The properties of a deployed function that are relevant for warming.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployed {
-    /// Its ARN.
+    /// The ARN.
     pub arn: Option<String>,
-    /// Whether it can run.
-    pub state: State,
-    /// Why it is in that state.
+    /// The state.
+    pub state: FunctionState,
+    /// Lambda's reason for the state.
     pub state_reason: Option<String>,
-    /// What became of its last update.
-    pub update: Update,
-    /// Why the last update is where it is.
+    /// The status of the last update.
+    pub update: UpdateStatus,
+    /// Lambda's reason for the status.
     pub update_reason: Option<String>,
-    /// Memory, MB.
+    /// Memory in MB.
     pub memory_mb: Option<u32>,
-    /// Its timeout.
+    /// The timeout.
     pub timeout: Option<Duration>,
-    /// Its instruction set, when it is one that has a price.
+    /// The instruction set, if it is a known one.
     pub architecture: Option<Architecture>,
-    /// What else decides what warming does for it.
-    pub model: Model,
+    /// The execution model.
+    pub model: ExecutionModel,
 }
 
-/// Whether a function can run.
+/// The state of a function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum State {
-    /// It can, as far as is known.
+pub enum FunctionState {
+    /// Ready, or unknown.
     #[default]
     Active,
-    /// It is being made.
+    /// Being created.
     Pending,
-    /// Its resources were reclaimed because nobody called it: the next invocation fails, and wakes it up.
+    /// Its resources were reclaimed after weeks without an invocation. The next invocation fails and reactivates it.
     Inactive,
-    /// It could not be made.
+    /// The creation failed.
     Failed,
-    /// It is deactivated, being deleted, or not to be invoked for another reason.
+    /// Deactivated, being deleted, or not invocable for another reason.
     Off,
 }
 
-/// What became of a function's last update.
+/// The status of a function's last update.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Update {
-    /// It is done, as far as is known.
+pub enum UpdateStatus {
+    /// Done, or unknown.
     #[default]
     Successful,
-    /// It is under way.
+    /// In progress.
     InProgress,
-    /// It failed: what was deployed before goes on running.
+    /// Failed; the previous deployment is still active.
     Failed,
 }
 
-/// How Lambda runs a function.
+/// The execution model of a function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Model {
-    /// On demand: what warming is for.
+pub enum ExecutionModel {
+    /// On demand.
     #[default]
     OnDemand,
     /// On demand, restored from a snapshot.
     SnapStart,
-    /// Every invocation begins a durable execution.
+    /// Durable: every invocation begins a durable execution.
     Durable,
     /// On instances of a capacity provider.
     Managed,
-    /// Every environment belongs to a tenant, whom an invocation has to name.
+    /// Tenant isolation: every invocation must name a tenant.
     PerTenant,
 }
 
-/// What was seen of a target.
+/// The observations of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observed {
-    /// Whether it may be invoked.
+pub struct TargetObservation {
+    /// The result of the dry run.
     pub invoke: Lookup<()>,
-    /// What is deployed.
+    /// The deployed function.
     pub configuration: Lookup<Deployed>,
-    /// The concurrency reserved for the function; none when it takes part in the account's.
+    /// The reserved concurrency of the function; `None` when it uses the account's unreserved concurrency.
     pub reserved: Lookup<Option<u32>>,
-    /// Environments provisioned for the qualifier.
+    /// The provisioned concurrency of the qualifier.
     pub provisioned: Lookup<Option<u32>>,
 }
 
-impl Observed {
-    /// Of a target of which nothing could be learned.
+impl TargetObservation {
+    /// Creates the observations of an unreachable target.
     pub fn unreachable(reason: String) -> Self {
         Self {
             invoke: Lookup::Unreachable(reason),
-            configuration: Lookup::NotAsked,
-            reserved: Lookup::NotAsked,
-            provisioned: Lookup::NotAsked,
+            configuration: Lookup::NotRead,
+            reserved: Lookup::NotRead,
+            provisioned: Lookup::NotRead,
         }
     }
 
-    /// Whether it could be compared: it is known what is deployed, or that nothing is.
+    /// Returns true if the target could be compared: its deployment, or its absence, is known.
     pub fn was_compared(&self) -> bool {
         self.invoke == Lookup::Missing || matches!(self.configuration, Lookup::Known(_) | Lookup::Missing)
     }
@@ -185,33 +187,33 @@ impl Observed {
 /// An account's limits in a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimits {
-    /// Concurrent executions altogether.
+    /// All concurrent executions.
     pub concurrent: u32,
-    /// Those of them that no function has reserved.
+    /// Concurrent executions that are not reserved by a function.
     pub unreserved: u32,
 }
 
-/// What was seen of an account in a region.
+/// The observations of an account in a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountSeen {
+pub struct AccountObservation {
     /// The region.
     pub region: Region,
-    /// The role whose account it is; none means the caller's own.
+    /// The role of the account; `None` is the caller's own account.
     pub role: Option<Arc<Role>>,
-    /// Its limits.
+    /// The limits.
     pub limits: Lookup<AccountLimits>,
 }
 
-/// Everything that was seen.
+/// All observations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observations {
-    /// Of each target, in the order in which they were given.
-    pub targets: Vec<Observed>,
-    /// Of each account and region.
-    pub accounts: Vec<AccountSeen>,
+    /// The observations of each target, in the given order.
+    pub targets: Vec<TargetObservation>,
+    /// The observations of each account and region.
+    pub accounts: Vec<AccountObservation>,
 }
 
-/// Whether a function can have provisioned concurrency under this name: `$LATEST` cannot.
+/// Returns true if the qualifier can have provisioned concurrency, which `$LATEST` cannot.
 pub fn may_be_provisioned(id: &Identity) -> bool {
     id.qualifier.as_ref().is_some_and(|qualifier| !Qualifier::is_latest(qualifier))
 }

@@ -13,7 +13,7 @@ fn region() -> Region {
     Region::parse("eu-west-2").unwrap()
 }
 
-/// Ten environments on request.
+/// Returns a target with rounds of ten pings on request.
 fn target(function: &str) -> Target {
     let hour = Duration::from_secs(3600);
     let on_request = OnRequest { max_concurrency: 10, max_for: hour, coalesce: Duration::from_secs(60) };
@@ -26,8 +26,8 @@ fn fleet(targets: Vec<Target>) -> Fleet {
     Fleet { targets, limits: Limits::default(), metrics, prices, hash: String::new() }
 }
 
-fn sound() -> Observed {
-    Observed {
+fn sound() -> TargetObservation {
+    TargetObservation {
         invoke: Lookup::Known(()),
         configuration: Lookup::Known(deployed()),
         reserved: Lookup::Known(None),
@@ -45,146 +45,218 @@ fn deployed() -> Deployed {
     }
 }
 
-fn account(unreserved: u32) -> AccountSeen {
+fn account(unreserved: u32) -> AccountObservation {
     let limits = Lookup::Known(AccountLimits { concurrent: 1000, unreserved });
-    AccountSeen { region: region(), role: None, limits }
+    AccountObservation { region: region(), role: None, limits }
 }
 
 fn now() -> Minute {
     Minute::of("2026-11-20T09:00:00Z".parse().unwrap())
 }
 
-/// What follows, the severity in front.
-fn follows(target: Target, seen: Observed, account: AccountSeen) -> Vec<(Severity, Kind)> {
-    let seen = Observations { targets: vec![seen], accounts: vec![account] };
-    let found = findings(&fleet(vec![target]), &seen, now());
-    found.into_iter().map(|finding| (finding.kind.severity(), finding.kind)).collect()
+fn shown(found: &[Finding]) -> Vec<String> {
+    let severity = |finding: &Finding| if finding.severity == Severity::Error { "error" } else { "warning" };
+    found.iter().map(|finding| format!("{}: {}", severity(finding), finding.message)).collect()
 }
 
-fn of_deployed(target: Target, deployed: Deployed) -> Vec<(Severity, Kind)> {
-    follows(target, Observed { configuration: Lookup::Known(deployed), ..sound() }, account(1000))
+/// Returns the findings of a single target, as `severity: message`.
+fn found(target: Target, seen: TargetObservation, account: AccountObservation) -> Vec<String> {
+    let seen = Observations { targets: vec![seen], accounts: vec![account] };
+    shown(&findings(&fleet(vec![target]), &seen, now()))
 }
+
+fn found_for(target: Target, deployed: Deployed) -> Vec<String> {
+    let seen = TargetObservation { configuration: Lookup::Known(deployed), ..sound() };
+    found(target, seen, account(1000))
+}
+
+const NONE: [&str; 0] = [];
 
 #[test]
-fn nothing_follows_from_what_fits_or_is_not_known() {
-    let blank = Observed {
+fn matching_or_unknown_deployment_has_no_findings() {
+    let blank = TargetObservation {
         invoke: Lookup::Failed("501".to_owned()),
         configuration: Lookup::Denied("no".to_owned()),
         reserved: Lookup::Denied("no".to_owned()),
-        provisioned: Lookup::NotAsked,
+        provisioned: Lookup::NotRead,
     };
-    for seen in [sound(), blank, Observed::unreachable("no route".to_owned())] {
-        assert_eq!(follows(target("f:live"), seen, account(10)), []);
+    for seen in [sound(), blank, TargetObservation::unreachable("no route".to_owned())] {
+        assert_eq!(found(target("f:live"), seen, account(10)), NONE);
     }
-    // What is never pinged may look as it likes.
+    // Targets without rounds have no findings.
     let idle = Target { on_request: None, ..target("f") };
-    assert_eq!(follows(idle, Observed { invoke: Lookup::Missing, ..sound() }, account(0)), []);
+    let missing = TargetObservation { invoke: Lookup::Missing, ..sound() };
+    assert_eq!(found(idle, missing, account(0)), NONE);
 }
 
 #[test]
-fn what_may_not_be_invoked_or_is_not_there_is_an_error() {
-    use Severity::Error;
-    let denied = Observed { invoke: Lookup::Denied("User: … is not".to_owned()), ..sound() };
-    let kind = Kind::MayNotInvoke { said: "User: … is not".to_owned(), arn: deployed().arn };
-    assert_eq!(follows(target("f"), denied, account(1000)), [(Error, kind)]);
-    let gone =
-        |reserved| Observed { invoke: Lookup::Missing, configuration: Lookup::NotAsked, reserved, ..sound() };
+fn denied_and_missing_functions_are_errors() {
+    let denied = TargetObservation { invoke: Lookup::Denied("User: … is not".to_owned()), ..sound() };
+    let seen = Observations { targets: vec![denied], accounts: vec![account(1000)] };
+    let denied = findings(&fleet(vec![target("f")]), &seen, now());
+    assert_eq!(shown(&denied), ["error: no permission to invoke `f` in eu-west-2"]);
+    insta::assert_snapshot!(denied[0].hint.as_deref().unwrap(), @r"
+    allow lambda:InvokeFunction on arn:aws:lambda:eu-west-2:123456789012:function:f; `warmd iam` prints the policies
+    Lambda reports: User: … is not
+    ");
+    let gone = |reserved| TargetObservation {
+        invoke: Lookup::Missing,
+        configuration: Lookup::NotRead,
+        reserved,
+        ..sound()
+    };
+    let no_version = "error: the function, version or alias `f:live` in eu-west-2 does not exist";
     let cases = [
-        ("f", Lookup::Missing, Kind::NoFunction),
-        ("f:live", Lookup::Missing, Kind::NoFunction),
-        // Who has reserved concurrency, or has none, is there.
-        ("f:live", Lookup::Known(None), Kind::NoQualifier),
-        ("f:live", Lookup::Denied("no".to_owned()), Kind::NoFunction),
+        ("f", Lookup::Missing, "error: the function `f` in eu-west-2 does not exist"),
+        ("f:live", Lookup::Missing, no_version),
+        // A function with known reserved concurrency exists.
+        ("f:live", Lookup::Known(None), "error: `f` in eu-west-2 has no version or alias `live`"),
+        ("f:live", Lookup::Denied("no".to_owned()), no_version),
     ];
-    for (function, reserved, kind) in cases {
-        assert_eq!(follows(target(function), gone(reserved), account(0)), [(Error, kind)], "{function}");
+    for (function, reserved, message) in cases {
+        assert_eq!(found(target(function), gone(reserved), account(0)), [message], "{function}");
     }
-    // A server that knows no dry runs, and knows no such function either.
-    let odd = Observed {
+    // A server without dry runs.
+    let no_dry_run = TargetObservation {
         invoke: Lookup::Failed("501".to_owned()),
         configuration: Lookup::Missing,
         reserved: Lookup::Missing,
         ..sound()
     };
-    assert_eq!(follows(target("f"), odd, account(1000)), [(Error, Kind::NoFunction)]);
+    assert_eq!(
+        found(target("f"), no_dry_run, account(1000)),
+        ["error: the function `f` in eu-west-2 does not exist"]
+    );
 }
 
 #[test]
-fn states_and_models_that_are_in_the_way_are_errors_and_the_others_warnings() {
-    use Severity::{Error, Warning};
-    let states =
-        [(State::Pending, Warning), (State::Inactive, Warning), (State::Failed, Error), (State::Off, Error)];
-    for (state, severity) in states {
-        let kind = Kind::State { state, reason: Some("why".to_owned()) };
-        let deployed = Deployed { state, state_reason: Some("why".to_owned()), ..deployed() };
-        assert_eq!(of_deployed(target("f"), deployed), [(severity, kind)]);
+fn states_updates_and_models_have_messages_and_hints() {
+    let mut deployments: Vec<Deployed> = Vec::new();
+    for state in [FunctionState::Pending, FunctionState::Inactive, FunctionState::Failed, FunctionState::Off]
+    {
+        deployments.push(Deployed { state, ..deployed() });
     }
-    for update in [Update::InProgress, Update::Failed] {
-        let kind = Kind::Update { update, reason: None };
-        assert_eq!(of_deployed(target("f"), Deployed { update, ..deployed() }), [(Warning, kind)]);
+    let reason = Some("Out of space.".to_owned());
+    deployments.push(Deployed { state: FunctionState::Inactive, state_reason: reason.clone(), ..deployed() });
+    for update in [UpdateStatus::InProgress, UpdateStatus::Failed] {
+        deployments.push(Deployed { update, update_reason: None, ..deployed() });
     }
-    let models = [
-        (Model::Durable, Error),
-        (Model::PerTenant, Error),
-        (Model::Managed, Warning),
-        (Model::SnapStart, Warning),
-    ];
-    for (model, severity) in models {
-        assert_eq!(
-            of_deployed(target("f"), Deployed { model, ..deployed() }),
-            [(severity, Kind::Model(model))]
-        );
+    deployments.push(Deployed { update: UpdateStatus::Failed, update_reason: reason, ..deployed() });
+    for model in [
+        ExecutionModel::Durable,
+        ExecutionModel::PerTenant,
+        ExecutionModel::Managed,
+        ExecutionModel::SnapStart,
+    ] {
+        deployments.push(Deployed { model, ..deployed() });
     }
+    let mut out = String::new();
+    for deployed in deployments {
+        let seen = TargetObservation { configuration: Lookup::Known(deployed), ..sound() };
+        let seen = Observations { targets: vec![seen], accounts: vec![account(1000)] };
+        for finding in findings(&fleet(vec![target("f")]), &seen, now()) {
+            out.extend(shown(std::slice::from_ref(&finding)).into_iter().map(|line| line + "\n"));
+            out.extend(finding.hint.map(|hint| format!("  {hint}\n")));
+        }
+    }
+    insta::assert_snapshot!(out, @r"
+    warning: `f` in eu-west-2 is still being created and cannot be invoked yet
+    warning: `f` in eu-west-2 is inactive: its next invocation fails
+      invoke it once: that invocation fails and reactivates the function
+    error: the creation of `f` in eu-west-2 failed: every invocation fails
+    error: `f` in eu-west-2 is deactivated or being deleted
+    warning: `f` in eu-west-2 is inactive: its next invocation fails
+      Lambda reports: Out of space.
+    warning: an update of `f` in eu-west-2 is in progress: these findings may change
+      check again after the update
+    warning: the last update of `f` in eu-west-2 failed: the previous deployment is still active
+    warning: the last update of `f` in eu-west-2 failed: the previous deployment is still active
+      Lambda reports: Out of space.
+    error: `f` in eu-west-2 is a durable function: every ping begins a durable execution
+      remove it from the configuration
+    error: `f` in eu-west-2 uses tenant isolation: Lambda rejects pings, because they name no tenant
+      remove it from the configuration
+    warning: `f` in eu-west-2 runs on managed instances, which have no cold starts: warming has no effect
+      set the minimum number of environments in its function scaling configuration
+    warning: `f` in eu-west-2 uses SnapStart: its cold starts are short, and warming has less effect
+    ");
 }
 
 #[test]
-fn what_is_configured_is_held_against_what_is_deployed() {
-    use Severity::{Error, Warning};
-    let seconds = Duration::from_secs;
+fn settings_are_compared_with_deployment() {
     let with = |change: fn(&mut Target)| {
         let mut target = target("f");
         change(&mut target);
-        of_deployed(target, deployed())
+        found_for(target, deployed())
     };
-    assert_eq!(with(|target| target.memory_mb = Some(512)), []);
-    let kind = Kind::Memory { deployed: 512, configured: 1024 };
-    assert_eq!(with(|target| target.memory_mb = Some(1024)), [(Warning, kind)]);
-    let kind = Kind::Timeout { deployed: seconds(60), configured: seconds(30) };
-    assert_eq!(with(|target| target.timeout = Some(Duration::from_secs(30))), [(Warning, kind)]);
-    let kind = Kind::Architecture { deployed: Architecture::X86_64, configured: Architecture::Arm64 };
-    assert_eq!(with(|target| target.architecture = Architecture::Arm64), [(Warning, kind)]);
-    let kind = Kind::HoldOutlasts { hold: seconds(60), timeout: seconds(60) };
-    assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(60))), [(Error, kind)]);
-    assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(59))), []);
-    // A ping that carries no hold holds nothing.
+    assert_eq!(with(|target| target.memory_mb = Some(512)), NONE);
+    assert_eq!(
+        with(|target| target.memory_mb = Some(1024)),
+        [
+            "warning: `f` in eu-west-2 has 512 MB of memory, but 1,024 MB is configured: its cost estimate is wrong"
+        ]
+    );
+    assert_eq!(
+        with(|target| target.timeout = Some(Duration::from_secs(30))),
+        ["warning: `f` in eu-west-2 has a timeout of 1m, but 30s is configured"]
+    );
+    assert_eq!(
+        with(|target| target.architecture = Architecture::Arm64),
+        ["warning: `f` in eu-west-2 is x86_64, but estimated as arm64: its cost estimate is wrong"]
+    );
+    let message =
+        "error: the hold of 1m is not shorter than the timeout of `f` in eu-west-2, 1m: every ping times out";
+    assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(60))), [message]);
+    assert_eq!(with(|target| target.hold = Hold::Fixed(Duration::from_secs(59))), NONE);
+    // The protocol does not carry a hold.
     let bref = |target: &mut Target| {
         (target.hold, target.protocol) = (Hold::Fixed(Duration::from_secs(60)), Protocol::Bref)
     };
-    assert_eq!(with(bref), []);
+    assert_eq!(with(bref), NONE);
 }
 
 #[test]
-fn concurrency_is_held_against_the_largest_round() {
-    use Severity::{Error, Warning};
+fn concurrency_is_compared_with_largest_round() {
     let reserved = |reserved| {
-        let seen = Observed { reserved: Lookup::Known(Some(reserved)), ..sound() };
-        // The account's own does not matter to who has reserved some.
-        follows(target("f"), seen, account(0))
+        let seen = TargetObservation { reserved: Lookup::Known(Some(reserved)), ..sound() };
+        // The unreserved concurrency of the account does not apply.
+        found(target("f"), seen, account(0))
     };
-    assert_eq!(reserved(0), [(Error, Kind::Reserved { reserved: 0, wanted: 10 })]);
-    assert_eq!(reserved(9), [(Error, Kind::Reserved { reserved: 9, wanted: 10 })]);
-    assert_eq!(reserved(10), [(Warning, Kind::ReservedAll { reserved: 10 })]);
-    assert_eq!(reserved(11), []);
-    let kind = Kind::Account { unreserved: 9, wanted: 10 };
-    assert_eq!(follows(target("f"), sound(), account(9)), [(Error, kind)]);
-    assert_eq!(follows(target("f"), sound(), account(10)), []);
-    let provisioned = Observed { provisioned: Lookup::Known(Some(4)), ..sound() };
-    let kind = Kind::Provisioned { provisioned: 4, wanted: 10 };
-    assert_eq!(follows(target("f:live"), provisioned, account(1000)), [(Warning, kind)]);
+    let messages: Vec<String> = [0, 9, 10, 11].into_iter().flat_map(reserved).collect();
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    error: `f` in eu-west-2 is disabled: its reserved concurrency is 0, so every invocation is throttled
+    error: `f` in eu-west-2 has a reserved concurrency of 9, less than its largest round of 10 pings: 1 would be throttled
+    warning: a round of 10 pings uses all the reserved concurrency of `f` in eu-west-2: users are throttled during the round
+    ");
+    assert_eq!(
+        found(target("f"), sound(), account(9)),
+        ["error: a round of 10 pings to `f` in eu-west-2 exceeds the account's unreserved concurrency of 9"]
+    );
+    assert_eq!(found(target("f"), sound(), account(10)), NONE);
+    let provisioned = |provisioned| {
+        let seen = TargetObservation { provisioned: Lookup::Known(Some(provisioned)), ..sound() };
+        found(target("f:live"), seen, account(1000))
+    };
+    let messages: Vec<String> = [4, 10].into_iter().flat_map(provisioned).collect();
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    warning: `f:live` in eu-west-2 has 4 provisioned environments, which receive pings first: of 10 pings at most 6 reach others
+    warning: `f:live` in eu-west-2 has 10 provisioned environments for rounds of 10 pings: warming has no effect
+    ");
 }
 
 #[test]
-fn an_account_s_limits_are_about_its_own_functions() {
+fn finding_locates_the_window_of_the_round() {
+    let seen = TargetObservation { reserved: Lookup::Known(Some(5)), ..sound() };
+    let windows = [windowed("f", "08:00-10:00", 3, 5, 0), windowed("f", "12:00-14:00", 9, 5, 0)];
+    let windows = windows.into_iter().flat_map(|target| target.windows).collect();
+    let target = Target { windows, spare: 1, on_request: None, ..target("f") };
+    let seen = Observations { targets: vec![seen], accounts: vec![account(0)] };
+    let found = findings(&fleet(vec![target]), &seen, now());
+    assert_eq!(found.iter().map(|finding| finding.window).collect::<Vec<_>>(), [Some(1)]);
+}
+
+#[test]
+fn account_limits_apply_to_functions_of_the_account() {
     let other = "arn:aws:lambda:eu-west-2:999999999999:function:g";
     let own = "arn:aws:lambda:eu-west-2:123456789012:function:g";
     let found = |function: &str| {
@@ -196,31 +268,30 @@ fn an_account_s_limits_are_about_its_own_functions() {
         findings(&fleet(vec![target("f"), named]), &seen, now())
     };
     assert_eq!(found(other), []);
-    let kind = Kind::Account { unreserved: 10, wanted: 20 };
-    assert_eq!(found(own), [Finding { target: 1, kind }]);
-    // Another role, another account.
+    assert_eq!(found(own).iter().map(|finding| finding.target).collect::<Vec<_>>(), [1]);
+    // The role belongs to another account.
     let role = Some(Arc::new(Role { arn: "arn:aws:iam::999999999999:role/r".to_owned(), external_id: None }));
     let seen = Observations { targets: vec![sound()], accounts: vec![account(1)] };
     assert_eq!(findings(&fleet(vec![Target { role, ..target("f") }]), &seen, now()), []);
 }
 
 #[test]
-fn what_could_not_be_read_is_told_once_for_each_reason() {
-    let blind = || Observed {
+fn failed_reads_are_merged_by_reason() {
+    let blind = || TargetObservation {
         invoke: Lookup::Denied("that is a finding".to_owned()),
         configuration: Lookup::Denied("no".to_owned()),
         reserved: Lookup::Denied("no".to_owned()),
-        provisioned: Lookup::NotAsked,
+        provisioned: Lookup::NotRead,
     };
-    let lost = |reason: &str| Observed { invoke: Lookup::Failed(reason.to_owned()), ..blind() };
-    let far = Observed::unreachable("no route".to_owned());
+    let lost = |reason: &str| TargetObservation { invoke: Lookup::Failed(reason.to_owned()), ..blind() };
+    let far = TargetObservation::unreachable("no route".to_owned());
     let observed = vec![blind(), lost("501"), lost("501"), lost("502"), far];
     let seen = Observations { targets: observed, accounts: vec![account(1000)] };
     let us = |name| Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("us-east-1").unwrap());
     let second = Target { on_request: target("g").on_request, ..us("g") };
     let fleet = fleet(vec![target("f"), target("g"), second, target("h"), target("i")]);
-    let told = unchecked(&fleet, &seen);
-    let told: Vec<_> = told
+    let failed = unchecked(&fleet, &seen);
+    let failed: Vec<_> = failed
         .iter()
         .map(|lost| {
             let regions: Vec<&str> = lost.regions.iter().map(|region| region.as_str()).collect();
@@ -229,13 +300,13 @@ fn what_could_not_be_read_is_told_once_for_each_reason() {
         .collect();
     let (one, both) = ("eu-west-2".to_owned(), "eu-west-2 us-east-1".to_owned());
     assert_eq!(
-        told,
+        failed,
         [
-            (Why::Unreachable, Read::Invoke, 1, "no route", one.clone()),
-            (Why::Denied, Read::Configuration, 4, "no", both.clone()),
-            (Why::Denied, Read::Reserved, 4, "no", both.clone()),
-            (Why::Failed, Read::Invoke, 2, "501", both),
-            (Why::Failed, Read::Invoke, 1, "502", one),
+            (UncheckedReason::Unreachable, Read::Invoke, 1, "no route", one.clone()),
+            (UncheckedReason::Denied, Read::Configuration, 4, "no", both.clone()),
+            (UncheckedReason::Denied, Read::Reserved, 4, "no", both.clone()),
+            (UncheckedReason::Failed, Read::Invoke, 2, "501", both),
+            (UncheckedReason::Failed, Read::Invoke, 1, "502", one),
         ]
     );
 }
@@ -258,10 +329,10 @@ fn windowed(function: &str, hours: &str, concurrency: u32, interval_minutes: u32
 }
 
 #[test]
-fn the_peak_is_that_of_the_ticks_themselves() {
+fn peak_agrees_with_ticks() {
     let fleets = [
         vec![windowed("f", "08:00-18:00", 7, 5, 0), windowed("g", "08:02-18:00", 4, 3, 0)],
-        // Rises between two beats, an offset, and a ramp.
+        // Rises within an interval, a phase, and a ramp.
         vec![
             windowed("f", "09:01-09:03", 7, 7, 0),
             Target { phase_minutes: 2, ..windowed("g", "08:00-18:00", 4, 7, 0) },
@@ -273,9 +344,9 @@ fn the_peak_is_that_of_the_ticks_themselves() {
         let fleet = fleet(targets);
         let sum = |minute: Minute| {
             let due = plan_tick(&fleet, minute, Mode::DueOnly);
-            (due.iter().map(|due| u64::from(due.target)).sum::<u64>(), due.len())
+            (due.iter().map(|due| u64::from(due.desired)).sum::<u64>(), due.len())
         };
-        // Windows of every day: what is not on the first day is not on a later one, except for the beat.
+        // The windows open every day, but the due minutes may differ between days.
         let minutes = || (0..31 * 1440).map(|ahead| now().plus(ahead));
         let (pings, _) = minutes().map(sum).max_by_key(|(pings, _)| *pings).unwrap();
         let minute = minutes().find(|minute| sum(*minute).0 == pings).unwrap();
@@ -283,50 +354,56 @@ fn the_peak_is_that_of_the_ticks_themselves() {
         let peak = peak(&places, now()).unwrap();
         assert_eq!((peak.minute, peak.pings, peak.targets), (minute, pings, sum(minute).1));
     }
-    assert_eq!(peak(&[(0, &target("f"))], now()), None, "what is asked for is not known beforehand");
+    assert_eq!(peak(&[(0, &target("f"))], now()), None, "requests are not planned");
 }
 
 #[test]
-fn a_crowd_is_told_of_the_largest_and_leaves_out_what_has_concurrency_of_its_own() {
-    let fleet = fleet(vec![windowed("f", "all-day", 8, 5, 0), windowed("g", "all-day", 9, 5, 0)]);
-    let crowd = |reserved, limits: AccountLimits| {
-        let own = Observed { reserved: Lookup::Known(reserved), ..sound() };
-        let account = AccountSeen { limits: Lookup::Known(limits), ..account(0) };
+fn simultaneous_rounds_are_compared_with_unreserved_concurrency() {
+    let targets = vec![windowed("f", "all-day", 8, 5, 0), windowed("g", "all-day", 9, 5, 0)];
+    let found = |max_in_flight, reserved, limits: AccountLimits| {
+        let limit = Limits { max_in_flight, ..Limits::default() };
+        let fleet = Fleet { limits: limit, ..fleet(targets.clone()) };
+        let own = TargetObservation { reserved: Lookup::Known(reserved), ..sound() };
+        let account = AccountObservation { limits: Lookup::Known(limits), ..account(0) };
         let seen = Observations { targets: vec![sound(), own], accounts: vec![account] };
         findings(&fleet, &seen, now())
     };
     let limits = AccountLimits { concurrent: 100, unreserved: 16 };
-    let found = crowd(None, limits);
-    let peak = Peak { minute: now(), pings: 17, targets: 2, largest: 1 };
-    let kind = Kind::Crowd { peak, limits, rate: Rate::Kept, max_in_flight: 500 };
-    assert_eq!(found, [Finding { target: 1, kind }]);
-    assert_eq!(crowd(None, AccountLimits { unreserved: 17, ..limits }), []);
-    assert_eq!(crowd(Some(20), limits), []);
-    let tiny = AccountLimits { concurrent: 1, unreserved: 9 };
-    let found = crowd(None, tiny);
-    assert!(matches!(found[0].kind, Kind::Crowd { rate: Rate::Above(10), .. }), "{found:?}");
+    assert_eq!(found(500, None, AccountLimits { unreserved: 17, ..limits }), []);
+    assert_eq!(found(500, Some(20), limits), []);
+    let slow = AccountLimits { concurrent: 1, unreserved: 9 };
+    let [one] = &found(500, None, limits)[..] else { panic!("one finding") };
+    let [other] = &found(9, None, slow)[..] else { panic!("one finding") };
+    assert_eq!((one.target, one.severity), (1, Severity::Warning));
+    insta::assert_snapshot!([one, other].map(|f| format!("{}\n  {}", f.message, f.hint.as_ref().unwrap())).join("\n"), @r"
+    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 16
+      lower `limits.max_in_flight` (500), spread the rounds with `stagger: true`, or request a higher quota
+    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 9, and a rate limit of 10 requests per second
+      `limits.max_in_flight` (9) limits one process, and shards of the Lambda run concurrently: spread the rounds with `stagger: true`, or request a higher quota
+    ");
 }
 
 #[test]
-fn qualifiers_share_what_is_reserved_for_their_function() {
-    use Severity::{Error, Warning};
+fn qualifiers_share_reserved_concurrency_of_their_function() {
     let live = windowed("f:live", "all-day", 6, 5, 0);
     let canary = |hours, phase_minutes| Target { phase_minutes, ..windowed("f:canary", hours, 7, 5, 0) };
     let found = |canary: Target, reserved| {
-        let seen = Observed { reserved: Lookup::Known(Some(reserved)), ..sound() };
+        let seen = TargetObservation { reserved: Lookup::Known(Some(reserved)), ..sound() };
         let seen = Observations { targets: vec![seen.clone(), seen], accounts: vec![account(0)] };
         let found = findings(&fleet(vec![live.clone(), canary]), &seen, now());
-        found.into_iter().map(|it| (it.target, it.kind.severity(), it.kind)).collect::<Vec<_>>()
+        assert!(found.iter().all(|finding| finding.target == 1));
+        shown(&found)
     };
-    let peak = Peak { minute: now(), pings: 13, targets: 2, largest: 1 };
-    let together = |reserved| Kind::ReservedTogether { reserved, peak };
-    assert_eq!(found(canary("all-day", 0), 12), [(1, Error, together(12))]);
-    assert_eq!(found(canary("all-day", 0), 13), [(1, Warning, together(13))]);
-    assert_eq!(found(canary("all-day", 0), 14), []);
-    // Spread, they are never due together.
-    assert_eq!(found(canary("all-day", 1), 12), []);
-    // Another function, or the same name in another account.
-    assert_eq!(found(windowed("g", "all-day", 7, 5, 0), 12), []);
+    let messages: Vec<String> =
+        [12, 13, 14].into_iter().flat_map(|reserved| found(canary("all-day", 0), reserved)).collect();
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    error: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 12: 1 would be throttled
+    warning: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 13: users are throttled during the rounds
+    ");
+    // The rounds are never due at the same time.
+    assert_eq!(found(canary("all-day", 1), 12), NONE);
+    // Another function, or a function of the same name in another account.
+    assert_eq!(found(windowed("g", "all-day", 7, 5, 0), 12), NONE);
     let role = Some(Arc::new(Role { arn: "arn:aws:iam::999999999999:role/r".to_owned(), external_id: None }));
-    assert_eq!(found(Target { role, ..canary("all-day", 0) }, 12), []);
+    assert_eq!(found(Target { role, ..canary("all-day", 0) }, 12), NONE);
 }

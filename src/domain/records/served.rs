@@ -73,12 +73,12 @@ impl Served {
         at: Minute,
         previous: Minute,
         now: DateTime<Utc>,
-    ) -> Vec<schedule::Due> {
+    ) -> Vec<schedule::DueTarget> {
         let targets = fleet.targets.iter().enumerate();
         let due = targets.filter_map(|(index, target)| {
             let since = self.since(&key(target), previous, now);
-            let why = schedule::due_since(target, since, at)?;
-            Some(schedule::Due { index, target: schedule::target(target, at), why })
+            let reason = schedule::due_since(target, since, at)?;
+            Some(schedule::DueTarget { index, desired: schedule::desired(target, at), reason })
         });
         due.collect()
     }

@@ -5,9 +5,9 @@ use insta::assert_snapshot;
 use super::shards::MOST_SHARDS;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
-use crate::domain::fleet::{Architecture, Limits, MetricsSettings};
-use crate::domain::function::{FunctionRef, Region};
-use crate::domain::schedule::{self, Why, explain};
+use crate::domain::fleet::{Limits, MetricsSettings};
+use crate::domain::function::{Architecture, FunctionRef, Region};
+use crate::domain::schedule::{self, DueReason, explain};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Verdict};
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -100,7 +100,7 @@ fn a_request_in_force_is_kept_by_the_schedule_and_explained() {
     ask(&mut requests, &key(&fleet.targets[0]), &asked("09:00:10", 5, 10));
     let values = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
-        with.targets.iter().map(|target| schedule::target(target, minute(time))).collect::<Vec<_>>()
+        with.targets.iter().map(|target| schedule::desired(target, minute(time))).collect::<Vec<_>>()
     };
     assert_eq!(values("09:00:59"), [5, 0]);
     assert_eq!(values("09:10:00"), [5, 0]);
@@ -108,7 +108,7 @@ fn a_request_in_force_is_kept_by_the_schedule_and_explained() {
     assert_eq!(values("12:00:00"), [3, 0], "the window is still there");
     let with = with_requests(&fleet, &requests, at("09:05:00"));
     let explanation = explain(&with.targets[0], minute("09:05:00"));
-    assert_eq!((explanation.target, explanation.due), (5, Some(Why::Interval)));
+    assert_eq!((explanation.desired, explanation.due), (5, Some(DueReason::Interval)));
     let view = &explanation.windows[1];
     assert_snapshot!(format!("{} {} until {}", view.label, view.state.as_str(), view.closes.unwrap()), @"request: token issued open until 2026-11-20 09:10:10 UTC");
 }
@@ -121,7 +121,7 @@ fn spare_environments_are_part_of_what_a_request_is_given() {
     let fleet = fleet(vec![only]);
     ask(&mut requests, "f eu-west-2", &asked("09:00:00", 10, 10));
     let with = with_requests(&fleet, &requests, at("09:01:00"));
-    assert_eq!(schedule::target(&with.targets[0], minute("09:01:00")), 10, "not 12");
+    assert_eq!(schedule::desired(&with.targets[0], minute("09:01:00")), 10, "not 12");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_kept_request_ends_when_the_configuration_says_whatever_is_stored() {
     let requests = Requests { targets: [(key(target), request)].into() };
     let value = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
-        schedule::target(&with.targets[0], minute(time))
+        schedule::desired(&with.targets[0], minute(time))
     };
     assert_eq!([value("09:00:00"), value("09:30:59"), value("09:31:00")], [3, 3, 0]);
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::busy_interval::{BusyInterval, held};
 use super::ids::Ids;
 use super::overlap::most_at_a_time;
-use super::run::{Run, held};
 use super::{Attempt, Known, PingResult};
 
 /// Why a round's answers prove less than they seem to.
@@ -100,7 +100,7 @@ fn shared_ids(attempt: &Attempt) -> SharedIds {
     }
     groups.values().filter(|group| group.len() > 1).fold(SharedIds::default(), |shared, group| {
         let copied = group.iter().filter(|ping| ping.outcome.is_new()).count() > 1;
-        let runs: Vec<Run> = group.iter().filter_map(|ping| Run::of(ping, held)).collect();
+        let runs: Vec<BusyInterval> = group.iter().filter_map(|ping| BusyInterval::of(ping, held)).collect();
         shared.or(SharedIds { ran_at_once: !copied && most_at_a_time(&runs, 1) > 1, copied })
     })
 }

@@ -16,9 +16,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::busy_interval::{BusyInterval, held};
 use super::doubt::{Doubt, doubt};
 use super::overlap::most_at_a_time;
-use super::run::{Run, held};
 use super::{Attempt, Known, PingResult};
 use crate::domain::tick::Evidence;
 
@@ -95,7 +95,8 @@ fn cold_starts_of(attempt: &Attempt) -> u32 {
 /// At least 1: whatever its times, a ping that is evidence met an environment.
 fn overlap_of(attempt: &Attempt, known: u32) -> u32 {
     let held = held(attempt);
-    let runs: Vec<Run> = attempt.pings.iter().filter_map(|ping| Run::of(ping, held)).collect();
+    let runs: Vec<BusyInterval> =
+        attempt.pings.iter().filter_map(|ping| BusyInterval::of(ping, held)).collect();
     most_at_a_time(&runs, known).max(1)
 }
 

@@ -1,37 +1,37 @@
-//! How long to hold: skew, what is learned from it, and top-ups.
+//! Holds: the measured skew, the automatic hold derived from it, and top-ups.
 //!
-//! N pings reach N environments when each holds longer than the pings are apart. So the hold is as short as the
-//! skew that was seen allows: while a ping holds an environment, a user's request may have to wait for another.
+//! N pings reach N environments when the hold exceeds the time between the pings. The hold is as short as the measured
+//! skew allows, because a user's request cannot use an environment that a ping holds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::busy_interval::BusyInterval;
 use super::doubt::{Doubt, doubt};
-use super::run::Run;
 use super::{Attempt, Known, Outcome, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 
-/// The hold of `auto` before anything is known: with 15 ms of network either way it reaches 50 of 50 environments in
-/// 97 rounds of 100.
+/// The automatic hold without any measurement. With 15 ms of network latency in either direction, 97 of 100 rounds reach 50
+/// of 50 environments.
 const FIRST_AUTO_HOLD: Duration = Duration::from_millis(100);
 
-/// `auto` never holds shorter.
-const SHORTEST_AUTO_HOLD: Duration = Duration::from_millis(10);
+/// The minimum automatic hold.
+const MIN_AUTO_HOLD: Duration = Duration::from_millis(10);
 
-/// `auto` never holds longer, nor does a top-up of it.
-pub const LONGEST_AUTO_HOLD: Duration = Duration::from_secs(1);
+/// The maximum automatic hold, including top-ups.
+pub const MAX_AUTO_HOLD: Duration = Duration::from_secs(1);
 
-/// A round is topped up this often at most.
-pub const MOST_TOP_UPS: usize = 2;
+/// The maximum number of top-ups of a round.
+pub const MAX_TOP_UPS: usize = 2;
 
-/// How many rounds' skews are remembered. Up to 1,000 samples, the p99.9 is the largest.
-const REMEMBERED: usize = 128;
+/// The number of rounds in the history. With fewer than 1,000 samples, the p99.9 is the maximum.
+const HISTORY_LENGTH: usize = 128;
 
-/// The skew of an attempt: how far apart its warm pings ran, as the largest less the smallest midpoint of the stretch
-/// [sᵢ, rᵢ − dᵢ] in which each began.
+/// Returns the skew of an attempt: the difference between the largest and the smallest midpoint of the intervals [sᵢ, rᵢ −
+/// dᵢ] in which its warm runs began.
 ///
-/// None when fewer than two warm pings tell it, unless the attempt has but one ping: that one is not apart from any.
+/// Returns `None` with fewer than two usable warm pings, but zero for an attempt with a single ping.
 pub fn skew(attempt: &Attempt) -> Option<Duration> {
     let midpoints = || warm_runs(attempt).map(|run| run.midpoint());
     if attempt.pings.len() > 1 && midpoints().nth(1).is_none() {
@@ -40,51 +40,51 @@ pub fn skew(attempt: &Attempt) -> Option<Duration> {
     difference(midpoints().max()?, midpoints().min()?)
 }
 
-fn warm_runs(attempt: &Attempt) -> impl Iterator<Item = Run> {
-    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(Run::likely)
+fn warm_runs(attempt: &Attempt) -> impl Iterator<Item = BusyInterval> {
+    attempt.pings.iter().filter(|ping| ping.outcome == Outcome::Warm).filter_map(BusyInterval::likely)
 }
 
 fn difference(later: i64, earlier: i64) -> Option<Duration> {
     u64::try_from(later - earlier).ok().map(Duration::from_nanos)
 }
 
-/// The skews of one target's latest rounds.
+/// The skews of the latest rounds of a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SkewHistory {
-    /// Microseconds, oldest first: half a kilobyte for a target, when full.
+    /// Microseconds, oldest first. The full history of a target has half a kilobyte.
     skews: VecDeque<u32>,
 }
 
 impl SkewHistory {
-    /// Adds a round's skew, and forgets the oldest beyond 128.
+    /// Adds the skew of a round, and removes the oldest beyond 128.
     pub fn record(&mut self, skew: Duration) {
-        if self.skews.len() == REMEMBERED {
+        if self.skews.len() == HISTORY_LENGTH {
             self.skews.pop_front();
         }
         self.skews.push_back(u32::try_from(skew.as_micros()).unwrap_or(u32::MAX));
     }
 
-    /// The hold of `auto`: 100 ms without history; then the p99.9 of the skews (the largest of the 128 remembered),
+    /// Returns the automatic hold: 100 ms without history, otherwise the p99.9 of the skews (the maximum of the history)
     /// plus a quarter, plus 2 ms for timers, from 10 ms to 1 s, in whole ms.
     pub fn auto_hold(&self) -> Duration {
         let Some(largest) = self.skews.iter().max() else { return FIRST_AUTO_HOLD };
         let skew = Duration::from_micros(u64::from(*largest));
         let hold = skew + skew / 4 + Duration::from_millis(2);
-        whole_ms(hold).clamp(SHORTEST_AUTO_HOLD, LONGEST_AUTO_HOLD)
+        whole_ms(hold).clamp(MIN_AUTO_HOLD, MAX_AUTO_HOLD)
     }
 }
 
-/// The hold of the next top-up; none when the round needs none, or when none would help.
+/// Returns the hold of the next top-up, or `None` when the round needs none or none would help.
 ///
 /// A round is topped up when fewer than `concurrency` environments are proven, the protocol carries a hold and the
-/// handler was seen to keep it; at most twice; never after a ping failed (throttled, denied, …), and not where an
-/// environment takes several invocations at once. A hold that was
-/// configured as fixed is lengthened too: it is what a round begins with.
+/// handler kept it. It is topped up at most twice, never after a failed ping (throttled, denied, …), and never when an
+/// environment runs several invocations at the same time. A fixed hold is extended as well, because it applies to the
+/// first attempt only.
 ///
-/// The overlap of all runs is proven when the hold exceeds the longest way to an answer, so the first top-up takes
-/// what the last attempts would have needed and half as much again, the second two and a half times as much. Both at
-/// least double. In a simulation with 15 ms of network either way (lognormal, σ .6), fewer than 1 in 10,000 rounds of
-/// 100 were left unproven. No top-up holds longer than 1 s, or than twice a fixed hold.
+/// The overlap of all runs is proven when the hold exceeds the longest time to an answer. The first top-up therefore uses
+/// one and a half times the hold that the last attempts would have needed, the second two and a half times. Both at least
+/// double the hold. In a simulation with 15 ms of network latency in either direction (lognormal, σ .6), fewer than 1 in
+/// 10,000 rounds of 100 pings remained unproven. A top-up holds at most 1 s, or twice a fixed hold.
 pub fn top_up(
     concurrency: u32,
     attempts: &[Attempt],
@@ -95,28 +95,28 @@ pub fn top_up(
     let last = attempts.last()?;
     let held = last.hold.filter(|_| protocol.honours_hold())?;
     let failed = attempts.iter().flat_map(|attempt| &attempt.pings).any(|ping| ping.outcome.is_failure());
-    if attempts.len() > MOST_TOP_UPS
+    if attempts.len() > MAX_TOP_UPS
         || failed
-        || !was_kept(last, held)
+        || !kept_hold(last, held)
         || matches!(doubt(attempts, known), Some(Doubt::SharedEnvironments(_)))
         || proven(attempts, known).environments >= concurrency
     {
         return None;
     }
     let needed = attempts.iter().filter_map(needed).max().unwrap_or_default();
-    let generous = if attempts.len() == 1 { needed * 3 / 2 } else { needed * 5 / 2 };
+    let extended = if attempts.len() == 1 { needed * 3 / 2 } else { needed * 5 / 2 };
     let longest = match hold {
-        Hold::Auto => LONGEST_AUTO_HOLD,
-        Hold::Fixed(fixed) => LONGEST_AUTO_HOLD.max(fixed * 2),
+        Hold::Auto => MAX_AUTO_HOLD,
+        Hold::Fixed(fixed) => MAX_AUTO_HOLD.max(fixed * 2),
     };
-    let next = whole_ms((generous + Duration::from_millis(5)).max(held * 2)).min(longest);
+    let next = whole_ms((extended + Duration::from_millis(5)).max(held * 2)).min(longest);
     (next > held).then_some(next)
 }
 
-/// Returns true if some ping ran about as long as requested, by Lambda's clock and by ours: the work of an extension
-/// after the answer is no hold. If none did, the handler does not know the protocol, and a longer hold would change
-/// nothing. A tenth is left to the coarse timers of some runtimes.
-fn was_kept(attempt: &Attempt, hold: Duration) -> bool {
+/// Returns true if any ping ran about as long as requested, by Lambda's clock and by ours. The work of an extension after
+/// the answer does not count. Otherwise the handler ignores the hold, and a longer one has no effect. A tolerance of a
+/// tenth allows for the coarse timers of some runtimes.
+fn kept_hold(attempt: &Attempt, hold: Duration) -> bool {
     let enough = hold.mul_f64(0.9);
     let enough_ms = enough.as_secs_f64() * 1e3;
     attempt.pings.iter().filter(|ping| ping.outcome.is_evidence()).any(|ping| {
@@ -125,7 +125,7 @@ fn was_kept(attempt: &Attempt, hold: Duration) -> bool {
     })
 }
 
-/// The hold with which the cores of all warm runs would have shared an instant: from the first request to the latest
+/// Returns the hold with which all warm runs would have overlapped: the time from the first request to the latest
 /// possible start.
 fn needed(attempt: &Attempt) -> Option<Duration> {
     let first = warm_runs(attempt).map(|run| run.sent).min()?;
@@ -133,7 +133,7 @@ fn needed(attempt: &Attempt) -> Option<Duration> {
     difference(latest, first)
 }
 
-/// Rounded up to whole ms, as a payload carries it.
+/// Rounds up to whole ms, the unit in payloads.
 fn whole_ms(hold: Duration) -> Duration {
     let ms = hold.as_nanos().div_ceil(1_000_000);
     Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
@@ -149,7 +149,7 @@ mod tests {
         Duration::from_secs_f64(ms / 1e3)
     }
 
-    /// Pings that ran for `hold`, sent at 0 and answered after the hold and these network times, ms.
+    /// Returns pings that ran for `hold`, were sent at 0 and answered after the hold and these network times, in ms.
     fn held(hold: f64, networks: &[f64]) -> Attempt {
         let pings = networks.iter().map(|network| ping(Outcome::Warm, 0.0, network + hold, hold));
         Attempt { hold: Some(ms(hold)), handler_hold: Some(ms(hold)), ..attempt(pings) }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn skew_is_taken_from_the_midpoints_of_warm_pings() {
+    fn skew_is_difference_of_midpoints_of_warm_pings() {
         let mut attempt = attempt([
             ping(Outcome::Warm, 0.0, 30.0, 10.0),   // began in [0, 20]: 10
             ping(Outcome::Warm, 2.0, 20.0, 10.0),   // began in [2, 10]: 6
@@ -173,13 +173,13 @@ mod tests {
         attempt.pings.truncate(1);
         assert_eq!(skew(&attempt), Some(Duration::ZERO));
         attempt.pings.push(ping(Outcome::Cold, 0.0, 900.0, 10.0));
-        assert_eq!(skew(&attempt), None, "one of two is apart from what?");
+        assert_eq!(skew(&attempt), None, "a single warm ping of two has no skew");
         attempt.pings.clear();
         assert_eq!(skew(&attempt), None);
     }
 
     #[test]
-    fn auto_hold_follows_the_largest_skew_remembered() {
+    fn auto_hold_follows_largest_skew_in_history() {
         let mut history = SkewHistory::default();
         assert_eq!(history.auto_hold(), ms(100.0));
         history.record(ms(0.3));
@@ -190,18 +190,18 @@ mod tests {
         assert_eq!(history.auto_hold(), ms(27.0));
         history.record(Duration::from_secs(5000));
         assert_eq!(history.auto_hold(), ms(1000.0));
-        for _ in 0..REMEMBERED {
+        for _ in 0..HISTORY_LENGTH {
             history.record(ms(9.0));
         }
-        assert_eq!(history.auto_hold(), ms(14.0), "what is long ago is forgotten");
-        assert_eq!(history.skews.len(), REMEMBERED);
+        assert_eq!(history.auto_hold(), ms(14.0), "old skews are removed");
+        assert_eq!(history.skews.len(), HISTORY_LENGTH);
     }
 
     #[test]
-    fn a_round_is_topped_up_by_what_it_needed() {
+    fn top_up_uses_needed_hold() {
         let first = held(25.0, &[10.0, 60.0]);
         assert_eq!(next(2, std::slice::from_ref(&first), Hold::Auto), Some(96.0));
-        // Twice the last hold, when that is more.
+        // Twice the last hold is longer.
         assert_eq!(next(3, &[held(100.0, &[10.0, 60.0])], Hold::Auto), Some(200.0));
         let second = held(96.0, &[10.0, 120.0]);
         assert_eq!(next(2, &[first.clone(), second.clone()], Hold::Auto), Some(306.0));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_top_up_is_longer_or_is_not() {
+    fn top_up_is_longer_than_last_hold() {
         assert_eq!(next(3, &[held(1000.0, &[10.0, 10.0])], Hold::Auto), None);
         let fixed = Hold::Fixed(ms(3000.0));
         assert_eq!(next(3, &[held(3000.0, &[10.0, 10.0])], fixed), Some(6000.0));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_top_up_without_need_or_hope() {
+    fn no_top_up_without_need_or_effect() {
         let unproven = held(25.0, &[10.0, 60.0]);
         assert!(next(2, std::slice::from_ref(&unproven), Hold::Auto).is_some());
 

@@ -1,9 +1,10 @@
-//! A round: outcomes of its pings, evidence of distinct environments, and the report of it all.
+//! A round: outcomes of its pings, evidence of distinct environments, and its report.
 //!
-//! The way of the data: every ping gives an [`RawInvocation`]; [`classify`] makes a [`PingResult`] of it; the results of
-//! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
-//! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
+//! Every ping results in a [`RawInvocation`], which [`classify`] converts to a [`PingResult`]. The results of pings that are
+//! sent together form an [`Attempt`]. A round is one attempt, and up to [`MAX_TOP_UPS`] more with a longer hold
+//! ([`top_up`]). [`RoundReport`] describes all attempts.
 
+mod busy_interval;
 mod doubt;
 mod evidence;
 mod hold;
@@ -14,7 +15,6 @@ mod model;
 mod outcome;
 mod overlap;
 mod report;
-mod run;
 #[cfg(test)]
 mod wire_model;
 
@@ -22,37 +22,37 @@ use std::time::Duration;
 
 pub use doubt::{Doubt, ForeignIds, SharedBy};
 pub use evidence::{Proof, proven};
-pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
+pub use hold::{MAX_AUTO_HOLD, MAX_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
 pub use limit::AnswerTimes;
 pub use outcome::{Outcome, PingResult, Ran, classify};
 pub use report::{OutcomeCounts, RoundReport, Told};
 
-/// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
+/// The unclassified result of a ping. Times are offsets from the start of the round.
 #[derive(Debug, Clone)]
 pub struct RawInvocation {
-    /// Just before the request was written to the wire.
+    /// The time just before the request was written to the connection.
     pub sent: Duration,
-    /// When the answer had been read.
+    /// The time at which the answer had been read.
     pub received: Duration,
     /// The answer.
     pub answer: Answer,
 }
 
-/// What Lambda, or the network, answered.
+/// The answer of Lambda or the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// HTTP 200: the function ran.
     Responded {
         /// `X-Amz-Function-Error`.
         function_error: Option<String>,
-        /// `X-Amz-Log-Result`, still base64.
+        /// `X-Amz-Log-Result`, in base64.
         log_result: Option<String>,
         /// The handler's answer.
         payload: Vec<u8>,
         /// `X-Amz-Executed-Version`.
         executed_version: Option<String>,
-        /// `x-amzn-RequestId`: the invocation's own id, which its REPORT line repeats.
+        /// `x-amzn-RequestId`, the invocation's id, which is also in its REPORT line.
         request_id: Option<String>,
     },
     /// Any other HTTP status.
@@ -70,32 +70,30 @@ pub enum Answer {
     TimedOut,
     /// No answer: network, TLS, credentials, or an answer that is not HTTP.
     Broken {
-        /// What went wrong, for people.
+        /// The error, for users.
         message: String,
-        /// True if the request may have been processed: something of it was written.
+        /// True if a part of the request was written, so that it may have been processed.
         may_have_run: bool,
     },
 }
 
-/// Facts about a target that precede a round, and that its answers can neither prove nor disprove.
-///
-/// Facts about the function belong here, such as that it runs on managed instances; see [`SharedBy`].
+/// Facts about a target that are known before a round and cannot be derived from its answers. See also [`SharedBy`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
     /// The meaning of the ids of its handlers.
     pub ids: Ids,
 }
 
-/// Pings that were released together. A round is one attempt, or several when it was topped up.
+/// Pings that were sent together. A round has one attempt, or several after top-ups.
 #[derive(Debug, Clone, Default)]
 pub struct Attempt {
-    /// The hold that was asked for; none when the protocol cannot ask.
+    /// The requested hold; `None` when the protocol does not carry one.
     pub hold: Option<Duration>,
-    /// The time that a handler of the protocol keeps its environment busy on such a ping, before it answers; none when
-    /// the protocol has no such time. Whether it did is seen from the pings.
+    /// The time for which a handler of the protocol keeps its environment busy before it answers; `None` when the protocol
+    /// does not define it. The pings show whether the handler kept it.
     pub handler_hold: Option<Duration>,
-    /// What became of each ping. Times are offsets from this attempt's own release.
+    /// The result of each ping. Times are offsets from the start of this attempt.
     pub pings: Vec<PingResult>,
-    /// Pings that were sent a second time, after HTTP/2 had guaranteed that the first was not processed.
+    /// Pings that were sent again after HTTP/2 had guaranteed that the first request was not processed.
     pub resent: u32,
 }

@@ -1,9 +1,8 @@
-//! A reference model of Lambda's environments, for tests, that knows the truth.
+//! A reference model of Lambda's environments for tests, which knows the truth.
 //!
-//! It shares nothing with the evidence but the definition of a run. Environments run one invocation at a time, or
-//! several where that is what a test is about; a request takes an idle environment or makes a new one; an extension may
-//! work on after the answer, for a time that the caller does not know; what the caller sees are instants of its own and
-//! REPORT lines as Lambda writes them.
+//! It shares only the definition of a run with the product. Environments run one invocation at a time, or several in some
+//! tests. A request takes an idle environment or creates a new one. An extension may work after the answer for an unknown
+//! time. The caller observes its own instants and REPORT lines as Lambda writes them.
 
 mod properties;
 
@@ -15,7 +14,7 @@ use proptest::prelude::*;
 use super::{Attempt, Known, Outcome, PingResult, Proof, Ran};
 use crate::domain::report::Report;
 
-/// A ping sent and answered at these offsets, that ran for `duration`, all in ms.
+/// Returns a ping that was sent and answered at these offsets and ran for `duration`, in ms.
 pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) -> PingResult {
     let report = outcome.is_evidence().then(|| Report {
         duration_ms: duration,
@@ -43,19 +42,19 @@ pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) ->
     }
 }
 
-/// So many cases, and no file of regressions beside the crate: a case worth keeping becomes a test.
+/// Returns a configuration without a file of regressions. Relevant cases become tests.
 pub(super) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// An attempt of these pings, without a hold.
+/// Returns an attempt without a hold.
 pub(super) fn attempt(pings: impl IntoIterator<Item = PingResult>) -> Attempt {
     Attempt { pings: pings.into_iter().collect(), ..Attempt::default() }
 }
 
-/// An attempt of these pings, by handlers that keep a hold of `hold` ms.
+/// Returns an attempt whose handlers keep a hold of `hold` ms.
 pub(super) fn kept(hold: f64, pings: impl IntoIterator<Item = PingResult>) -> Attempt {
-    // By 1 ms more, which is how early a timer may fire, less what durations of 10 ms are shaved by.
+    // The tolerance of timers is 1 ms, and durations are reduced by about 20 µs.
     let hold = Some(Duration::from_secs_f64((hold + 0.98) / 1e3));
     Attempt { hold, handler_hold: hold, ..attempt(pings) }
 }
@@ -64,7 +63,7 @@ fn proven(attempts: &[Attempt]) -> Proof {
     super::proven(attempts, Known::default())
 }
 
-/// Which idle environment a request is given. Lambda is known to take the newest; no bound may depend on it.
+/// The idle environment that a request gets. Lambda takes the newest, but bounds must not depend on it.
 #[derive(Debug, Clone, Copy)]
 enum Reuse {
     Newest,
@@ -72,42 +71,42 @@ enum Reuse {
     Any,
 }
 
-/// One request, all times in µs.
+/// A request, with times in µs.
 #[derive(Debug, Clone)]
 struct Request {
     sent: u64,
-    way_there: u64,
-    way_back: u64,
-    /// How long the handler runs.
+    latency_there: u64,
+    latency_back: u64,
+    /// The duration of the handler.
     runs: u64,
-    /// The time that an extension works on after the handler has answered.
+    /// The time for which an extension works after the answer.
     works_on: u64,
-    /// How long a cold start's init takes.
+    /// The init time of a cold start.
     init: u64,
-    /// Picks among idle environments under [`Reuse::Any`].
+    /// The choice among idle environments with [`Reuse::Any`].
     choice: usize,
-    /// Whether the handler tells the environment's id.
-    tells_id: bool,
-    /// Whether Lambda rounds this REPORT's duration up or to the nearest hundredth.
+    /// True if the answer contains the environment's id.
+    has_id: bool,
+    /// True if Lambda rounds the reported duration up, false if it rounds to the nearest hundredth.
     rounds_up: bool,
-    /// Whether it is somebody else's: it occupies an environment and is not in the round.
+    /// True if the request occupies an environment but does not belong to the round.
     foreign: bool,
-    /// Whether its log tail is lost.
+    /// True if the log tail is missing.
     no_report: bool,
 }
 
 impl Request {
-    /// A request of the round without extension, init, id or a fault of the log.
-    fn plain(sent: u64, way_there: u64, way_back: u64, runs: u64) -> Self {
+    /// Returns a request of the round without extension, init or id.
+    fn plain(sent: u64, latency_there: u64, latency_back: u64, runs: u64) -> Self {
         Self {
             sent,
-            way_there,
-            way_back,
+            latency_there,
+            latency_back,
             runs,
             works_on: 0,
             init: 0,
             choice: 0,
-            tells_id: false,
+            has_id: false,
             rounds_up: false,
             foreign: false,
             no_report: false,
@@ -117,17 +116,17 @@ impl Request {
 
 #[derive(Debug)]
 struct Pool {
-    /// For each environment and each invocation that it takes at once, the end of the last run, µs.
+    /// For each environment and each of its slots, the end of the last run in µs.
     free_from: Vec<Vec<u64>>,
-    /// The number of invocations that an environment takes at once.
+    /// The number of slots: invocations that an environment runs at the same time.
     at_once: usize,
 }
 
-/// What one attempt really did.
+/// The true result of an attempt.
 #[derive(Debug)]
 struct Truth {
     attempt: Attempt,
-    /// The environments that ran a ping of the round which is evidence.
+    /// The environments that ran a ping of the round with evidence.
     reached: HashSet<usize>,
 }
 
@@ -140,7 +139,7 @@ impl Pool {
         Self { free_from: vec![vec![0; at_once]; environments], at_once }
     }
 
-    /// All runs end, and a new clock begins: top-ups wait for every earlier ping.
+    /// Ends all runs and resets the clock, because top-ups wait for every earlier ping.
     fn rest(&mut self) {
         self.free_from.iter_mut().flatten().for_each(|free_from| *free_from = 0);
     }
@@ -149,7 +148,7 @@ impl Pool {
         self.free_from[environment].iter().copied().min().unwrap_or(0)
     }
 
-    /// The environment that a request arriving at `now` gets, and whether it is new.
+    /// Returns the environment for a request that arrives at `now`, and true if it is new.
     fn take(&mut self, now: u64, reuse: Reuse, choice: usize) -> (usize, bool) {
         let mut idle: Vec<usize> = (0..self.free_from.len()).filter(|e| self.idle_from(*e) <= now).collect();
         idle.sort_by_key(|environment| self.idle_from(*environment));
@@ -170,10 +169,10 @@ impl Pool {
 
     fn run(&mut self, requests: &[Request], reuse: Reuse) -> Truth {
         let mut by_arrival: Vec<&Request> = requests.iter().collect();
-        by_arrival.sort_by_key(|request| request.sent + request.way_there);
+        by_arrival.sort_by_key(|request| request.sent + request.latency_there);
         let mut truth = Truth { attempt: Attempt::default(), reached: HashSet::new() };
         for request in by_arrival {
-            let arrived = request.sent + request.way_there;
+            let arrived = request.sent + request.latency_there;
             let (environment, new) = self.take(arrived, reuse, request.choice);
             let began = arrived + if new { request.init } else { 0 };
             let answered = began + request.runs;
@@ -195,10 +194,10 @@ impl Pool {
             let mut ping = ping(
                 outcome,
                 request.sent as f64 / 1e3,
-                (answered + request.way_back) as f64 / 1e3,
+                (answered + request.latency_back) as f64 / 1e3,
                 hundredths as f64 / 100.0,
             );
-            ping.environment = request.tells_id.then(|| format!("e{environment}"));
+            ping.environment = request.has_id.then(|| format!("e{environment}"));
             truth.attempt.pings.push(ping);
         }
         truth

@@ -1,5 +1,5 @@
-//! A reference model of pings over HTTP/2, for tests: batches that are written together, flow control that holds some
-//! back, and answers that are read together. No bound exceeds the truth, although `sent` and `received` are shared.
+//! A reference model of pings over HTTP/2 for tests: batches that are written together, flow control that delays some, and
+//! answers that are read together. Bounds must not exceed the truth, although pings share `sent` and `received`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use proptest::prelude::*;
 use super::model::{attempt, cases, ping};
 use super::{Attempt, Known, Outcome, PingResult, proven};
 
-/// One connection of a round, all times in µs.
+/// A connection of a round, with times in µs.
 #[derive(Debug, Clone)]
 struct Connection {
-    /// When the batch is handed to the socket, from the release.
+    /// The time at which the batch is written, from the start of the attempt.
     sent: u64,
-    /// One way through the network.
-    way: u64,
-    /// Bytes that may be under way before the server grants more; a payload's bytes.
+    /// The network latency in one direction.
+    latency: u64,
+    /// The flow control window and the size of a payload, in bytes.
     window: u64,
     payload: u64,
-    /// Answers that come within this time are read together.
+    /// The interval in which answers are read together.
     read_every: u64,
-    /// The duration of each ping's handler, and the idle environment that it gets.
+    /// The duration of each ping's handler, and the choice of an idle environment.
     pings: Vec<(u64, usize)>,
 }
 
@@ -30,9 +30,9 @@ fn connection() -> impl Strategy<Value = Connection> {
     let window = prop_oneof![Just(65_535_u64), Just(1 << 20)];
     let payload = prop_oneof![3 => 50_u64..500, 1 => 10_000_u64..200_000];
     (0_u64..20_000, 1_u64..30_000, window, payload, 1_u64..10_000, pings).prop_map(
-        |(sent, way, window, payload, read_every, pings)| Connection {
+        |(sent, latency, window, payload, read_every, pings)| Connection {
             sent,
-            way,
+            latency,
             window,
             payload,
             read_every,
@@ -41,19 +41,18 @@ fn connection() -> impl Strategy<Value = Connection> {
     )
 }
 
-/// When ping number `place` of a batch has been written whole: a window's worth each round trip.
+/// Returns the time at which ping number `place` of a batch is completely written, with one window per round trip.
 fn written(connection: &Connection, place: u64) -> u64 {
     let waits = ((place + 1) * connection.payload - 1) / connection.window;
-    connection.sent + waits * 2 * connection.way
+    connection.sent + waits * 2 * connection.latency
 }
 
-/// Runs the round on environments of which `idle` exist. Returns the caller's view, and the number of environments that
-/// ran.
+/// Runs the round with `idle` existing environments. Returns the observed results and the number of environments reached.
 fn run(connections: &[Connection], idle: usize) -> (Vec<PingResult>, usize) {
     let mut arrivals = Vec::new();
     for connection in connections {
         for (place, (runs, choice)) in (0..).zip(&connection.pings) {
-            arrivals.push((written(connection, place) + connection.way, *runs, *choice, connection));
+            arrivals.push((written(connection, place) + connection.latency, *runs, *choice, connection));
         }
     }
     arrivals.sort_by_key(|(at, ..)| *at);
@@ -70,7 +69,7 @@ fn run(connections: &[Connection], idle: usize) -> (Vec<PingResult>, usize) {
         };
         free_from[environment] = at + runs;
         reached.insert(environment);
-        let answered = at + runs + connection.way;
+        let answered = at + runs + connection.latency;
         let received = answered.next_multiple_of(connection.read_every);
         let reported = runs.div_ceil(10) as f64 / 100.0;
         seen.push(ping(Outcome::Warm, connection.sent as f64 / 1e3, received as f64 / 1e3, reported));
@@ -82,7 +81,7 @@ proptest! {
     #![proptest_config(cases(512))]
 
     #[test]
-    fn batches_and_flow_control_lift_no_bound_above_the_truth(
+    fn bounds_do_not_exceed_truth_with_batches_and_flow_control(
         connections in prop::collection::vec(connection(), 1..8),
         idle in 0_usize..60,
     ) {
@@ -91,17 +90,17 @@ proptest! {
         prop_assert!(proof.environments as usize <= truth, "{proof:?} above {truth}");
     }
 
-    /// With small payloads and a hold above the spread, sharing connections costs no proof.
+    /// With small payloads and a hold above the spread, shared connections do not prevent a proof.
     #[test]
-    fn a_hold_above_the_spread_still_proves_them_all(
+    fn hold_above_spread_proves_all(
         mut connections in prop::collection::vec(connection(), 1..8),
         idle in 0_usize..300,
     ) {
         for connection in &mut connections {
             (connection.payload, connection.window) = (300, 65_535);
         }
-        let spread = connections.iter().map(|c| c.sent + 2 * c.way + c.read_every).max().unwrap_or(0);
-        // 1 ms, 20 µs and two ten-thousandths more, for what hold and duration are shaved by.
+        let spread = connections.iter().map(|c| c.sent + 2 * c.latency + c.read_every).max().unwrap_or(0);
+        // Hold and duration are reduced by 1 ms, 20 µs and two ten-thousandths.
         let hold = spread + spread / 2_500 + 1_040;
         for connection in &mut connections {
             connection.pings.iter_mut().for_each(|(runs, _)| *runs = hold);
@@ -114,12 +113,12 @@ proptest! {
     }
 }
 
-/// The model has what it is about: large payloads wait for the window, and `sent` stays that of the batch.
+/// Large payloads wait for the window, and `sent` remains that of the batch.
 #[test]
-fn flow_control_holds_pings_back() {
+fn flow_control_delays_pings() {
     let connection = Connection {
         sent: 10,
-        way: 1_000,
+        latency: 1_000,
         window: 65_535,
         payload: 30_000,
         read_every: 1,

@@ -1,35 +1,37 @@
-//! Why a target is what it is, window by window.
+//! Explains the desired number of a target at a minute, window by window.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::Serialize;
 
-use super::course::{target, want};
-use super::due::{Why, due};
+use super::due::{DueReason, due};
 use super::minute::{Minute, shifted};
 use super::segments::{HORIZON_DAYS, next_change};
+use super::timeline::{concurrency_at, desired};
 use crate::domain::calendar::{DayState, Occurrence, Window, wall_time};
 use crate::domain::fleet::Target;
 
-/// What a window is doing at a minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The state of a window at a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WindowState {
     /// Between an opening and its closing.
     Open,
     /// Within the lead before an opening.
     Leading,
-    /// On the way up, before an opening and its lead.
+    /// On the ramp before an opening and its lead.
     RampingUp,
-    /// On the way down, after a closing.
+    /// On the ramp after a closing.
     RampingDown,
-    /// None of these.
+    /// None of the above.
     Closed,
-    /// Closed, and today's opening is suppressed by a calendar. Today is the day on the window's wall clock.
+    /// Closed, and a calendar suppresses today's opening. Today is the day on the window's wall clock.
     Excepted,
-    /// Closed, and a clock change leaves nothing of today's opening.
+    /// Closed, and a clock change leaves today's opening without any time.
     Empty,
 }
 
 impl WindowState {
-    /// As people read it, such as `ramping-up`.
+    /// Returns the name shown to users, such as `ramping-up`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -44,42 +46,44 @@ impl WindowState {
 }
 
 /// One window at a minute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowView<'t> {
     /// The window's name, or `windows[i]`.
+    #[serde(rename = "window")]
     pub label: &'t str,
-    /// What it is doing.
+    /// Its state.
     pub state: WindowState,
-    /// When the occurrence that the state is about opens: the next one unless open or ramping down. `None`
-    /// when none opens within [`HORIZON_DAYS`].
+    /// The opening of the occurrence to which the state refers: the next one unless open or ramping down. `None` when
+    /// the window does not open within [`HORIZON_DAYS`].
     pub opens: Option<DateTime<Utc>>,
-    /// When that occurrence closes.
+    /// The closing of that occurrence.
     pub closes: Option<DateTime<Utc>>,
-    /// Environments the window wants now.
-    pub target: u32,
+    /// The concurrency that the window contributes now.
+    #[serde(rename = "target")]
+    pub desired: u32,
 }
 
 /// A target at a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation<'t> {
-    /// Environments wanted, spare ones included.
-    pub target: u32,
-    /// Why the minute is due, when it is.
-    pub due: Option<Why>,
+    /// The desired number of environments, spare ones included.
+    pub desired: u32,
+    /// The reason for which the minute is due, if it is.
+    pub due: Option<DueReason>,
     /// Every window, in the target's order.
     pub windows: Vec<WindowView<'t>>,
-    /// The next minute at which the target is another, and what it is then; `None` when it stays for
+    /// The next minute at which the desired number differs, with that number; `None` when it is constant for
     /// [`HORIZON_DAYS`].
     pub next_change: Option<(Minute, u32)>,
 }
 
-/// Explains `wanted` at `minute`.
-pub fn explain(wanted: &Target, minute: Minute) -> Explanation<'_> {
+/// Explains `target` at `minute`.
+pub fn explain(target: &Target, minute: Minute) -> Explanation<'_> {
     Explanation {
-        target: target(wanted, minute),
-        due: due(wanted, minute),
-        windows: wanted.windows.iter().map(|window| view(window, minute)).collect(),
-        next_change: next_change(wanted, minute),
+        desired: desired(target, minute),
+        due: due(target, minute),
+        windows: target.windows.iter().map(|window| view(window, minute)).collect(),
+        next_change: next_change(target, minute),
     }
 }
 
@@ -96,8 +100,8 @@ fn view(window: &Window, minute: Minute) -> WindowView<'_> {
     let (state, occurrence) = match (opened, leading, rising, falling) {
         (Some(opened), ..) => (WindowState::Open, Some(opened)),
         (_, Some(leading), ..) => (WindowState::Leading, Some(leading)),
-        // Both ramps may be under way: the one that decides the value is named.
-        (_, _, Some(rising), Some(falling)) if up_wins(window, &rising, &falling, now) => {
+        // When both ramps are active, the state is the ramp with the higher value.
+        (_, _, Some(rising), Some(falling)) if up_is_higher(window, &rising, &falling, now) => {
             (WindowState::RampingUp, Some(rising))
         }
         (_, _, _, Some(falling)) => (WindowState::RampingDown, Some(falling)),
@@ -109,13 +113,13 @@ fn view(window: &Window, minute: Minute) -> WindowView<'_> {
         state,
         opens: occurrence.map(|occurrence| occurrence.opens),
         closes: occurrence.map(|occurrence| occurrence.closes),
-        target: want(window, minute),
+        desired: concurrency_at(window, minute),
     }
 }
 
-/// Whether the way up to `rising` is at least as far as the way down from `falling`. Compared as fractions of
-/// the ramps, crosswise: passed / up ≥ left / down.
-fn up_wins(window: &Window, rising: &Occurrence, falling: &Occurrence, now: DateTime<Utc>) -> bool {
+/// Returns true if the ramp up to `rising` is at least as high as the ramp down from `falling`: passed / up ≥ left /
+/// down, compared crosswise.
+fn up_is_higher(window: &Window, rising: &Occurrence, falling: &Occurrence, now: DateTime<Utc>) -> bool {
     let (up, down) = (window.ramp_up.num_seconds(), window.ramp_down.num_seconds());
     let passed = up + window.lead.num_seconds() - (rising.opens - now).num_seconds();
     let left = down + (falling.closes - now).num_seconds();
@@ -126,7 +130,7 @@ fn idle_state(window: &Window, today: NaiveDate) -> WindowState {
     match window.day_state(today) {
         DayState::Excepted => WindowState::Excepted,
         DayState::Empty => WindowState::Empty,
-        DayState::Opens | DayState::Not => WindowState::Closed,
+        DayState::Opens | DayState::NoOpening => WindowState::Closed,
     }
 }
 

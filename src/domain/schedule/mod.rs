@@ -1,6 +1,6 @@
-//! How many environments are wanted at a minute, what is due then, and what will be.
+//! The desired number of environments at each minute, the targets due at a tick, and the schedule ahead.
 //!
-//! A window that opens at o and closes at c, with lead L, ramps u and d, and concurrency n wants, at minute t:
+//! A window that opens at o and closes at c, with lead L, ramps u and d, and concurrency n, contributes at minute t:
 //!
 //! ```text
 //! ⌈n(t − (o − L − u)) / u⌉   on [o − L − u, o − L)
@@ -9,22 +9,23 @@
 //! 0                          elsewhere
 //! ```
 //!
-//! A target wants the most that any of its windows does, plus its spare environments when that is above zero.
-//! Openings and closings are exact instants, to the second; t is the instant at which minute t begins.
+//! The desired number of a target is the maximum over its windows, plus its spare environments when that maximum is
+//! above zero. Openings and closings are exact to the second; t is the instant at which minute t begins.
 
-mod advice;
-mod course;
 mod due;
 mod explain;
+mod lint;
 mod minute;
 mod segments;
+mod timeline;
 
-pub use self::advice::{Lint, advise};
-pub use self::course::{target, want};
-pub use self::due::{Due, Mode, Why, due, due_since, phase, plan_tick};
+pub use self::due::{DueReason, DueTarget, Mode, due, due_since, phase, plan_tick};
 pub use self::explain::{Explanation, WindowState, WindowView, explain};
+pub use self::lint::{Lint, LintLocation, lints};
 pub use self::minute::Minute;
+pub(crate) use self::segments::seconds_between;
 pub use self::segments::{HORIZON_DAYS, Segment, next_change, segments};
+pub use self::timeline::{concurrency_at, desired};
 
 #[cfg(test)]
 mod model;

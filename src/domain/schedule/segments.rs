@@ -1,75 +1,91 @@
-//! What will be: stretches of one value, with the rounds in them.
+//! Segments of constant desired number, with the rounds in them.
 
-use super::course::Course;
-use super::due::beats;
+use serde::Serialize;
+
+use super::due::due_minutes;
 use super::minute::Minute;
+use super::timeline::Timeline;
 use crate::domain::fleet::Target;
 
-/// How far ahead the next change and the next opening are looked for: a year with a month's margin, so that
-/// what happens once a year is found.
+/// The number of days in which the next change and the next opening are searched: a year and a margin of a month, so that
+/// yearly openings are found.
 pub const HORIZON_DAYS: i64 = 400;
 
-/// A stretch of one value above zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A period with the same desired number above zero. Plans contain it without the rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Segment {
-    /// Its first minute.
+    /// The first minute.
     pub from: Minute,
-    /// The first minute after it.
+    /// The minute after the last.
     pub until: Minute,
-    /// Environments wanted in it.
-    pub target: u32,
-    /// Minutes in it that are due.
+    /// The desired number of environments.
+    #[serde(rename = "target")]
+    pub desired: u32,
+    /// The number of minutes that are due.
+    #[serde(skip)]
     pub rounds: u64,
 }
 
 impl Segment {
-    /// Pings of its rounds, top-ups aside.
+    /// Returns the number of pings of all rounds, without top-ups.
     pub fn pings(&self) -> u64 {
-        self.rounds.saturating_mul(u64::from(self.target))
+        self.rounds.saturating_mul(u64::from(self.desired))
+    }
+
+    /// Returns the length in seconds, 0 when the segment ends before it starts.
+    pub fn seconds(&self) -> u64 {
+        seconds_between(self.from, self.until)
     }
 }
 
-/// The segments of `target` from `from` to `until`, which is not included: sorted, each as long as it can be,
-/// zero left out. The minute before `from` is looked at, so that a rise at `from` counts only if it is one.
+/// Returns the seconds from `from` to `until`, 0 when `until` is earlier.
+pub(crate) fn seconds_between(from: Minute, until: Minute) -> u64 {
+    u64::try_from(until.epoch().saturating_sub(from.epoch())).unwrap_or(0).saturating_mul(60)
+}
+
+/// Returns the segments of `target` in [`from`, `until`), sorted and each as long as possible. Periods with a desired
+/// number of zero are left out.
+///
+/// A rise at `from` is a round only when the number in the minute before `from` is lower.
 pub fn segments(target: &Target, from: Minute, until: Minute) -> Vec<Segment> {
     let mut segments = Vec::new();
     if from >= until {
         return segments;
     }
-    let mut course = Course::at(target, from.plus(-1), until);
-    let mut before = course.value();
-    course.advance(from);
+    let mut timeline = Timeline::at(target, from.plus(-1), until);
+    let mut before = timeline.value();
+    timeline.advance(from);
     let mut start = from;
     while start < until {
-        let value = course.value();
+        let desired = timeline.value();
         let mut end = start;
-        while end < until && course.value() == value {
-            end = course.holds_until().map_or(until, |next| next.min(until));
-            course.advance(end);
+        while end < until && timeline.value() == desired {
+            end = timeline.holds_until().map_or(until, |next| next.min(until));
+            timeline.advance(end);
         }
-        if value > 0 {
+        if desired > 0 {
             let first = start.epoch();
-            let rise = value > before && beats(target, first..first + 1) == 0;
-            let rounds = beats(target, first..end.epoch()) + u64::from(rise);
-            segments.push(Segment { from: start, until: end, target: value, rounds });
+            let rise = desired > before && due_minutes(target, first..first + 1) == 0;
+            let rounds = due_minutes(target, first..end.epoch()) + u64::from(rise);
+            segments.push(Segment { from: start, until: end, desired, rounds });
         }
-        before = value;
+        before = desired;
         start = end;
     }
     segments
 }
 
-/// The next minute after `minute` at which the target's value is another, and that value; `None` when it
-/// stays for [`HORIZON_DAYS`].
+/// Returns the next minute after `minute` at which the desired number differs, with that number; `None` when it is
+/// constant for [`HORIZON_DAYS`].
 pub fn next_change(target: &Target, minute: Minute) -> Option<(Minute, u32)> {
     let horizon = minute.plus(HORIZON_DAYS * 24 * 60);
-    let mut course = Course::at(target, minute, horizon);
-    let value = course.value();
+    let mut timeline = Timeline::at(target, minute, horizon);
+    let value = timeline.value();
     loop {
-        let next = course.holds_until().filter(|next| *next <= horizon)?;
-        course.advance(next);
-        if course.value() != value {
-            return Some((next, course.value()));
+        let next = timeline.holds_until().filter(|next| *next <= horizon)?;
+        timeline.advance(next);
+        if timeline.value() != value {
+            return Some((next, timeline.value()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The schedule against the reference model, and by hand.
+//! Tests of the schedule against the reference model, and by hand.
 
 mod agreement;
 mod by_hand;
@@ -13,8 +13,8 @@ use chrono_tz::Tz;
 use super::Minute;
 use crate::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{Architecture, Fleet, Limits, MetricsSettings, Target};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
+use crate::domain::function::{Architecture, FunctionRef, Region};
 
 fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()

@@ -161,7 +161,7 @@ impl<S: State> TickPlanner<S> {
         let fleet = &*records::with_requests(fleet, &requests, report.tick);
         let enough = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
-            scheduled.is_some_and(|target| schedule::target(target, minute) <= due.concurrency)
+            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency)
                 && !undone.contains(&records::key(&due.target))
         };
         let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();

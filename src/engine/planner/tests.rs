@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::fleet::{Limits, MetricsSettings, OnRequest};
+use crate::domain::function::{Architecture, FunctionRef, Region};
 use crate::domain::records::Pause;
 use crate::domain::tick::{TickReport, Unfinished, UnfinishedReason, Verdict};
 use crate::engine::state::{Directory, Document, Memory, NotPut, Version};

@@ -87,7 +87,7 @@ async fn each_thing_is_asked_once_and_of_what_is_not_there_no_more() {
     assert_eq!(seen.targets[1].provisioned, Lookup::Known(None));
     assert_eq!(
         (&seen.targets[2].invoke, &seen.targets[2].configuration),
-        (&Lookup::Missing, &Lookup::NotAsked)
+        (&Lookup::Missing, &Lookup::NotRead)
     );
 }
 
@@ -121,7 +121,7 @@ async fn where_nobody_answers_nothing_more_is_asked() {
     let asked = Arc::clone(&control.asked);
     let seen = Preflight::of(&targets).observe(control).await;
     assert_eq!(asked.lock().unwrap().len(), 1);
-    assert_eq!(seen.targets, vec![Observed::unreachable("no route".to_owned()); 2]);
+    assert_eq!(seen.targets, vec![TargetObservation::unreachable("no route".to_owned()); 2]);
 }
 
 #[tokio::test(start_paused = true)]

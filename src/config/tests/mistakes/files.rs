@@ -253,7 +253,7 @@ fn all_mistakes_of_all_files_in_one_go() {
         ("b.yaml", "version: 1\nfunctions: [\n"),
         ("c.yaml", "functions: {}\n"),
     ]), @r#"
-    error: `mun` is not a day of the week
+    error: expected a day of the week, found `mun`
      --> a.yaml:6:17
       |
     6 |       - { days: mun, hours: "8-18", concurrency: 0 }
@@ -261,7 +261,7 @@ fn all_mistakes_of_all_files_in_one_go() {
       |
       = hint: did you mean `mon`?
 
-    error: `8` is not a time of day
+    error: expected a time of day, found `8`
      --> a.yaml:6:30
       |
     6 |       - { days: mun, hours: "8-18", concurrency: 0 }

@@ -1,23 +1,23 @@
-//! Cron expressions in three dialects, turned into the `cron` crate's.
+//! Cron expressions in three dialects, translated to that of the `cron` crate.
 //!
-//! What the dialects read differently is refused, with what to write instead: weekdays by number (1 is Sunday
-//! to EventBridge and the crate, Monday to crontab), and in five fields a day of the month together with a
-//! weekday (crontab takes either, the crate both).
+//! Forms with different meanings in the dialects are rejected with a hint: weekdays by number (1 is Sunday in EventBridge
+//! and the crate, Monday in crontab), and in five fields a day of the month together with a weekday (crontab requires
+//! either, the crate both).
 
 use std::str::FromStr;
 
-use chrono::Weekday;
+use chrono::{Month, Weekday};
 
 use super::{Part, TextError, nearest, quoted, short_name, unknown_day, weekday};
 
-/// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (a second before
-/// them, which must be 0), or EventBridge's `cron(minute hour day month weekday year)`.
+/// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (preceded by a second, which
+/// must be 0), or EventBridge's `cron(minute hour day month weekday year)`.
 ///
-/// The schedule's times are wall times: give it naive times as if they were UTC. Its second is always 0.
-/// A day of the month and a weekday must both hold.
+/// The schedule contains wall times, represented as UTC. Its second is always 0. A day of the month and a weekday must
+/// both match.
 ///
 /// # Errors
-/// The first field that is wrong.
+/// The first invalid field.
 pub fn parse_cron(text: &str) -> Result<::cron::Schedule, TextError> {
     let whole = Part::of(text).trim();
     let (inner, event_bridge) = unwrap(whole)?;
@@ -36,14 +36,14 @@ pub fn parse_cron(text: &str) -> Result<::cron::Schedule, TextError> {
         (_, true) => {
             return Err(TextError::new(
                 inner.at(),
-                format!("{} fields where EventBridge has 6", parts.len()),
+                format!("expected 6 fields in `cron(…)`, found {}", parts.len()),
             )
             .hint(
                 "the fields are minute hour day-of-month month day-of-week year: `cron(30 7 ? * MON-FRI *)`",
             ));
         }
         (_, false) => {
-            return Err(TextError::new(whole.at(), format!("{} fields where cron has 5", parts.len()))
+            return Err(TextError::new(whole.at(), format!("expected 5 fields, found {}", parts.len()))
                 .hint("the fields are minute hour day-of-month month day-of-week: `30 7 * * mon-fri`"));
         }
     };
@@ -57,7 +57,7 @@ pub fn parse_cron(text: &str) -> Result<::cron::Schedule, TextError> {
         check_both_days(day, weekday, dialect)?;
     }
     ::cron::Schedule::from_str(&normal)
-        .map_err(|error| TextError::new(whole.at(), format!("not a cron expression: {error}")))
+        .map_err(|error| TextError::new(whole.at(), format!("invalid cron expression: {error}")))
 }
 
 const EVERY: Part<'static> = Part { text: "*", start: 0 };
@@ -82,7 +82,7 @@ enum Unit {
 const UNITS: [Unit; 6] = [Unit::Minute, Unit::Hour, Unit::Day, Unit::Month, Unit::Weekday, Unit::Year];
 
 impl Unit {
-    /// Its name, with the article.
+    /// Returns the name with an article.
     fn name(self) -> &'static str {
         match self {
             Self::Minute => "a minute",
@@ -94,7 +94,8 @@ impl Unit {
         }
     }
 
-    /// First and last value. Weekdays are Sunday 1 to Saturday 7, and years end in 2100, as in the `cron` crate.
+    /// Returns the first and last value. Weekdays are Sunday 1 to Saturday 7, and years end in 2100, as in the `cron`
+    /// crate.
     fn bounds(self) -> (u32, u32) {
         match self {
             Self::Minute => (0, 59),
@@ -106,7 +107,7 @@ impl Unit {
         }
     }
 
-    /// A value as it is written.
+    /// Formats a value.
     fn write(self, value: u32) -> String {
         match self {
             Self::Month => {
@@ -121,38 +122,21 @@ impl Unit {
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-const LONG_MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-/// The weekday of the `cron` crate's number.
+/// Returns the weekday with a number of the `cron` crate.
 fn from_sunday(number: u32) -> Weekday {
     (1..number).fold(Weekday::Sun, |day, _| day.succ())
 }
 
-/// What stands inside `cron(…)`, or the whole.
+/// Returns the content of `cron(…)` and true, or the whole text and false.
 fn unwrap(whole: Part<'_>) -> Result<(Part<'_>, bool), TextError> {
     let lower = whole.text.to_ascii_lowercase();
     let error = |message: &str| TextError::new(whole.at(), message);
     if lower.is_empty() {
-        return Err(
-            error("a cron expression is missing").hint("write five fields, such as `30 7 * * mon-fri`")
-        );
+        return Err(error("missing cron expression").hint("write five fields, such as `30 7 * * mon-fri`"));
     }
     if lower.starts_with("rate(") || lower.starts_with("at(") {
-        return Err(error("a window needs a cron expression, not a rate or a single time")
-            .hint("write `cron: …` for openings; how often to ping is `interval`; single days are `dates`"));
+        return Err(error("expected a cron expression, found a rate or a single time")
+            .hint("`cron` sets the openings; set the time between pings with `interval`, and single days with `dates`"));
     }
     if lower.starts_with('@') {
         let same = match lower.as_str() {
@@ -163,7 +147,7 @@ fn unwrap(whole: Part<'_>) -> Result<(Part<'_>, bool), TextError> {
             "@yearly" | "@annually" => Some("0 0 1 1 *"),
             _ => None,
         };
-        let error = error("a shorthand is not a cron expression");
+        let error = error("expected a cron expression, found a shorthand");
         return Err(match same {
             Some(same) => error.hint(format!("write `{same}`")),
             None => error.hint("write five fields, such as `30 7 * * mon-fri`"),
@@ -173,15 +157,15 @@ fn unwrap(whole: Part<'_>) -> Result<(Part<'_>, bool), TextError> {
         return Ok((whole, false));
     }
     let Some(inner) = whole.text.get(5..).and_then(|rest| rest.strip_suffix(')')) else {
-        return Err(error("the bracket of `cron(` is not closed").hint("`cron(30 7 ? * MON-FRI *)`"));
+        return Err(error("unclosed `cron(`").hint("write `cron(30 7 ? * MON-FRI *)`"));
     };
     Ok((Part { text: inner, start: whole.start + 5 }.trim(), true))
 }
 
-/// The parts between stretches of white space.
+/// Splits at white space.
 fn words(part: Part<'_>) -> impl Iterator<Item = Part<'_>> {
     part.text.split_whitespace().map(move |word| {
-        // `word` is a slice of the part's text, so its address tells its place.
+        // `word` is a slice of the part's text, so the difference of addresses is its offset.
         let start = part.start + (word.as_ptr() as usize - part.text.as_ptr() as usize);
         Part { text: word, start }
     })
@@ -191,46 +175,50 @@ fn check_second(second: Part<'_>, parts: &[Part<'_>], whole: Part<'_>) -> Result
     if second.text.parse() == Ok(0u32) {
         return Ok(());
     }
-    let error = TextError::new(second.at(), "the first of six fields is the second, and it must be 0");
-    // `30 7 ? * MON-FRI *`: EventBridge's six fields without their bracket.
+    let error =
+        TextError::new(second.at(), format!("expected 0 as the second, found {}", quoted(second.text)));
+    // EventBridge's six fields without `cron(…)`, such as `30 7 ? * MON-FRI *`.
     let last_is_a_year =
         parts.last().is_some_and(|last| last.text == "*" || last.text.parse::<u32>().is_ok());
     let a_question = parts.get(2).into_iter().chain(parts.get(4)).any(|part| part.text == "?");
     Err(if last_is_a_year || a_question {
-        error.hint(format!("EventBridge's form has a bracket: `cron({})`", whole.text))
+        error.hint(format!("for EventBridge's six fields write `cron({})`", whole.text))
     } else {
-        error.hint("windows are in whole minutes: write 0, or leave the field out")
+        error.hint("windows start at whole minutes: write 0 or remove the first field")
     })
 }
 
-/// Whether the field keeps any day out.
+/// Returns true if the field excludes any day.
 fn restricts(part: Part<'_>) -> bool {
     !matches!(part.text, "*" | "?" | "*/1")
 }
 
 fn check_both_days(day: Part<'_>, weekday: Part<'_>, dialect: Dialect) -> Result<(), TextError> {
     match dialect {
-        // The crate's six fields have one meaning: both must hold.
+        // In the crate's six fields both must match.
         Dialect::Crate => Ok(()),
         Dialect::Crontab => Err(TextError::new(
             day.start..weekday.at().end,
-            "a day of the month and a weekday: crontab takes days that match either, others both",
+            "a day of the month and a weekday are ambiguous: crontab matches either, other dialects both",
         )
-        .hint("for either write two windows; for both write six fields, the first of them 0")),
+        .hint("to match either, write two windows; to match both, write six fields with 0 as the first")),
         Dialect::EventBridge => Err(TextError::new(
             day.start..weekday.at().end,
-            "a day of the month and a weekday: EventBridge takes only one of them",
+            "EventBridge accepts a day of the month or a weekday, not both",
         )
         .hint("write `?` for the other")),
     }
 }
 
-/// One field, in the `cron` crate's words.
+/// Translates a field to the syntax of the `cron` crate.
 fn field(part: Part<'_>, unit: Unit) -> Result<String, TextError> {
     if part.text == "?" {
         return match unit {
             Unit::Day | Unit::Weekday => Ok("*".to_owned()),
-            _ => Err(TextError::new(part.at(), format!("`?` is not {}", unit.name())).hint("write `*`")),
+            _ => {
+                Err(TextError::new(part.at(), format!("expected {}, found `?`", unit.name()))
+                    .hint("write `*`"))
+            }
         };
     }
     let items: Result<Vec<String>, TextError> = part.split(',').map(|item| list_item(item, unit)).collect();
@@ -239,33 +227,32 @@ fn field(part: Part<'_>, unit: Unit) -> Result<String, TextError> {
 
 fn list_item(item: Part<'_>, unit: Unit) -> Result<String, TextError> {
     if item.text.is_empty() {
-        return Err(TextError::new(item.at(), format!("{} is missing", unit.name())));
+        return Err(TextError::new(item.at(), format!("expected {}, found nothing", unit.name())));
     }
-    refuse_extensions(item, unit)?;
+    reject_extensions(item, unit)?;
     let Some((base, step)) = item.split_once('/') else {
         return Ok(base_of(item, unit)?.0);
     };
     let (base, is_point) = base_of(base, unit)?;
     if is_point && unit == Unit::Weekday {
-        return Err(
-            TextError::new(item.at(), "a step from a single weekday").hint("list the days: `mon,wed,fri`")
-        );
+        return Err(TextError::new(item.at(), "a single weekday cannot have a step")
+            .hint("list the days: `mon,wed,fri`"));
     }
     let (first, last) = unit.bounds();
     match step.text.parse::<u32>() {
         Ok(step) if step >= 1 && step <= last - first => Ok(format!("{base}/{step}")),
-        _ => Err(TextError::new(step.at(), format!("{} is not a step", quoted(step.text)))
+        _ => Err(TextError::new(step.at(), format!("expected a step, found {}", quoted(step.text)))
             .hint(format!("a step is a number from 1 to {}", last - first))),
     }
 }
 
-/// `L`, `W` and `#` of EventBridge and Quartz.
-fn refuse_extensions(item: Part<'_>, unit: Unit) -> Result<(), TextError> {
+/// Rejects `L`, `W` and `#` of EventBridge and Quartz.
+fn reject_extensions(item: Part<'_>, unit: Unit) -> Result<(), TextError> {
     let error = |what: &str| TextError::new(item.at(), format!("`{}` is not supported ({what})", item.text));
     if let Some((day, _)) = item.split_once('#') {
         let day = weekday(day.text).map_or("mon", short_name);
         return Err(error("the nth weekday of a month").hint(format!(
-            "the first one is in six fields: `0 30 7 1-7 * {day}`; the second has 8-14, and so on"
+            "for the first one write six fields: `0 30 7 1-7 * {day}`; for the second use 8-14, and so on"
         )));
     }
     let upper = item.text.to_ascii_uppercase();
@@ -281,7 +268,7 @@ fn refuse_extensions(item: Part<'_>, unit: Unit) -> Result<(), TextError> {
     Ok(())
 }
 
-/// `*`, a value or a range, and whether it is a single value.
+/// Translates `*`, a value or a range. The flag is true for a single value.
 fn base_of(base: Part<'_>, unit: Unit) -> Result<(String, bool), TextError> {
     if base.text == "*" {
         return Ok(("*".to_owned(), false));
@@ -291,13 +278,13 @@ fn base_of(base: Part<'_>, unit: Unit) -> Result<(String, bool), TextError> {
     };
     let (from, to) = (value(first, base, unit)?, value(last, base, unit)?);
     if from > to {
-        return Err(TextError::new(base.at(), format!("the range {} wraps round", quoted(base.text)))
+        return Err(TextError::new(base.at(), format!("the range {} wraps around", quoted(base.text)))
             .hint(unwrapped(from, to, unit)));
     }
     Ok((format!("{}-{}", unit.write(from), unit.write(to)), false))
 }
 
-/// How to write a range that wraps round.
+/// Returns a hint for a range that wraps around.
 fn unwrapped(from: u32, to: u32, unit: Unit) -> String {
     let (first, last) = unit.bounds();
     if to + 1 == from {
@@ -310,14 +297,14 @@ fn unwrapped(from: u32, to: u32, unit: Unit) -> String {
         let days: Vec<String> = (from..=last).chain(first..=to).map(|day| unit.write(day)).collect();
         return format!("write `{}`", days.join(","));
     }
-    let stretch = |from: u32, to: u32| match from == to {
+    let range = |from: u32, to: u32| match from == to {
         true => unit.write(from),
         false => format!("{}-{}", unit.write(from), unit.write(to)),
     };
-    format!("write `{},{}`", stretch(from, last), stretch(first, to))
+    format!("write `{},{}`", range(from, last), range(first, to))
 }
 
-/// One value; `base` is what it stands in, for the message.
+/// Parses one value. `base` is the surrounding range, for the message.
 fn value(part: Part<'_>, base: Part<'_>, unit: Unit) -> Result<u32, TextError> {
     let number =
         part.text.parse::<u32>().ok().filter(|_| part.text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -333,30 +320,29 @@ fn value(part: Part<'_>, base: Part<'_>, unit: Unit) -> Result<u32, TextError> {
     let (first, last) = unit.bounds();
     match number {
         Some(number) if (first..=last).contains(&number) => Ok(number),
-        _ => Err(TextError::new(part.at(), format!("{} is not {}", quoted(part.text), unit.name()))
+        _ => Err(TextError::new(part.at(), format!("expected {}, found {}", unit.name(), quoted(part.text)))
             .hint(format!("{} is a number from {first} to {last}", unit.name()))),
     }
 }
 
 fn month(part: Part<'_>) -> Result<u32, TextError> {
-    for (number, names) in (1..).zip(MONTHS.iter().zip(LONG_MONTHS)) {
-        if names.0.eq_ignore_ascii_case(part.text) || names.1.eq_ignore_ascii_case(part.text) {
-            return Ok(number);
-        }
+    if let Ok(month) = part.text.parse::<Month>() {
+        return Ok(month.number_from_month());
     }
-    let error = TextError::new(part.at(), format!("{} is not a month", quoted(part.text)));
-    Err(match nearest(part.text, MONTHS.into_iter().chain(LONG_MONTHS)) {
+    let long_names = (1..=12_u8).filter_map(|number| Month::try_from(number).ok().map(|month| month.name()));
+    let error = TextError::new(part.at(), format!("expected a month, found {}", quoted(part.text)));
+    Err(match nearest(part.text, MONTHS.into_iter().chain(long_names)) {
         _ if weekday(part.text).is_some() => error.hint(
-            "the weekday is the last field of five or six; EventBridge's form has a bracket: `cron(…)`",
+            "the weekday is the last of five or six fields; write EventBridge's six fields as `cron(…)`",
         ),
         Some(name) => error.hint(format!("did you mean `{name}`?")),
         None => error.hint("a month is a number from 1 to 12, or jan to dec"),
     })
 }
 
-/// Refuses a weekday by number, and says what the number may mean.
+/// Returns the error for a weekday by number, with the possible meanings of the number.
 fn numbered_weekday(base: Part<'_>) -> TextError {
-    // Where Sunday is 1 there is no day 0; where Monday is 1, Sunday is 0 and 7.
+    // With Sunday as 1 there is no day 0; with Monday as 1, Sunday is 0 and 7.
     let read = |text: &str, sunday: u32| {
         let number = text.parse::<u32>().ok().filter(|number| (sunday..=7).contains(number))?;
         Some(short_name(from_sunday((number + 7 - sunday) % 7 + 1)))
@@ -367,15 +353,13 @@ fn numbered_weekday(base: Part<'_>) -> TextError {
         }
         None => read(base.text, sunday).map(str::to_owned),
     };
-    let error = TextError::new(
-        base.at(),
-        "weekdays are written by name: numbers mean different days to different crons",
-    );
+    let error =
+        TextError::new(base.at(), "weekday numbers are ambiguous: cron dialects number days differently");
     match (meaning(0), meaning(1)) {
         (Some(monday), Some(sunday)) => {
             error.hint(format!("if 1 is Monday, write `{monday}`; if 1 is Sunday, `{sunday}`"))
         }
         (Some(monday), None) => error.hint(format!("write `{monday}`")),
-        _ => error.hint("write mon tue wed thu fri sat sun"),
+        _ => error.hint("write days by name: mon tue wed thu fri sat sun"),
     }
 }

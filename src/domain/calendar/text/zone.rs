@@ -1,13 +1,13 @@
-//! Time zones: the names of the embedded IANA database, and nothing else.
+//! Time zones of the embedded IANA database.
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::{Part, TextError, nearest, quoted};
 
-/// Abbreviations and habits of speech that are not IANA names, and the zones people mean by them.
+/// Common names that are not IANA names, with the zones that they may refer to.
 ///
-/// Abbreviations that are IANA names themselves (`UTC GMT CET EET WET MET EST MST HST`) are accepted and not here.
-const MEANT: &[(&str, &[&str])] = &[
+/// Abbreviations that are IANA names themselves (`UTC GMT CET EET WET MET EST MST HST`) are accepted and not listed.
+const ALIASES: &[(&str, &[&str])] = &[
     ("ACDT", &["Australia/Adelaide"]),
     ("ACST", &["Australia/Adelaide", "Australia/Darwin"]),
     ("ADT", &["America/Halifax"]),
@@ -57,7 +57,7 @@ const MEANT: &[(&str, &[&str])] = &[
     ("WEST", &["Europe/Lisbon"]),
     ("WIB", &["Asia/Jakarta"]),
     ("Z", &["UTC"]),
-    // Cities that the database files under another one.
+    // Cities that the database lists under another city.
     ("Bangalore", &["Asia/Kolkata"]),
     ("Beijing", &["Asia/Shanghai"]),
     ("Bengaluru", &["Asia/Kolkata"]),
@@ -75,10 +75,10 @@ const MEANT: &[(&str, &[&str])] = &[
     ("Washington", &["America/New_York"]),
 ];
 
-/// The zone of that name in the embedded IANA database. Names are taken exactly.
+/// Parses the exact name of a zone in the embedded IANA database.
 ///
 /// # Errors
-/// Any other text: abbreviations and offsets are not zones. The hint names what was probably meant.
+/// Any other text, including abbreviations and offsets. The hint names the zone that was probably meant.
 pub fn parse_zone(text: &str) -> Result<Tz, TextError> {
     let part = Part::of(text).trim();
     part.text.parse().map_err(|_| unknown(part))
@@ -87,15 +87,16 @@ pub fn parse_zone(text: &str) -> Result<Tz, TextError> {
 fn unknown(part: Part<'_>) -> TextError {
     let error = |message| TextError::new(part.at(), message);
     if part.text.is_empty() {
-        return error("a time zone is missing".to_owned()).hint("write an IANA name such as `Europe/London`");
+        return error("missing time zone".to_owned()).hint("write an IANA name such as `Europe/London`");
     }
-    let plain = format!("{} is not a time zone of the IANA database", quoted(part.text));
+    let plain = format!("unknown time zone {}", quoted(part.text));
     let key = part.text.replace(' ', "_");
-    if let Some((name, zones)) = MEANT.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key)) {
+    if let Some((name, zones)) = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key)) {
         return match zones {
             [only] => error(plain).hint(format!("write `{only}`")),
-            several => error(format!("`{name}` is ambiguous and not a time zone of the IANA database"))
-                .hint(format!("it may be {}", one_of(several))),
+            several => {
+                error(format!("ambiguous time zone `{name}`")).hint(format!("write {}", one_of(several)))
+            }
         };
     }
     if let Some(hint) = offset_hint(part.text) {
@@ -114,7 +115,7 @@ fn unknown(part: Part<'_>) -> TextError {
     }
 }
 
-/// The zone whose city is nearest to `given`: `Lodnon` is `Europe/London`.
+/// Returns the zone with the city nearest to `given`, such as `Europe/London` for `Lodnon`.
 fn nearest_city(given: &str) -> Option<&'static str> {
     let cities = TZ_VARIANTS.iter().filter_map(|zone| zone.name().rsplit_once('/').map(|(_, city)| city));
     let city = nearest(given, cities)?;
@@ -132,12 +133,12 @@ fn one_of(zones: &[&str]) -> String {
     }
 }
 
-/// For `+01:00`, `UTC+1`, `GMT-05:30` and the like.
+/// Returns a hint for an offset such as `+01:00`, `UTC+1` or `GMT-05:30`.
 fn offset_hint(text: &str) -> Option<String> {
     let upper = text.to_uppercase();
     let rest = upper.strip_prefix("UTC").or_else(|| upper.strip_prefix("GMT")).unwrap_or(&upper).trim();
     let (sign, digits) = match rest.strip_prefix('+') {
-        // The Etc zones count westwards, so their signs are turned round.
+        // The Etc zones count westwards, so the sign is inverted.
         Some(digits) => ('-', digits),
         None => ('+', rest.strip_prefix(['-', '−'])?),
     };
@@ -150,8 +151,8 @@ fn offset_hint(text: &str) -> Option<String> {
     let name = format!("Etc/GMT{sign}{hours}");
     Some(match name.parse::<Tz>() {
         Ok(_) if minutes == 0 => {
-            format!("write the place, such as `Europe/Paris`: its clock changes are then right; or `{name}`")
+            format!("write a city, such as `Europe/Paris`, to follow its clock changes; or `{name}`")
         }
-        _ => "write the place, such as `Asia/Kolkata`".to_owned(),
+        _ => "write a city, such as `Asia/Kolkata`".to_owned(),
     })
 }

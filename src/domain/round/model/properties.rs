@@ -1,4 +1,4 @@
-//! The properties of evidence, on rounds of the reference model: no bound ever exceeds the truth.
+//! Property tests of evidence with the reference model: bounds never exceed the truth.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::super::{
-    Attempt, Doubt, IdHistory, Ids, Known, MOST_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory,
-    overlap, run, skew, top_up,
+    Attempt, Doubt, IdHistory, Ids, Known, MAX_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory,
+    busy_interval, overlap, skew, top_up,
 };
 use super::{Pool, Request, Reuse, Truth, attempt, cases, kept, ping, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 use crate::domain::tick::{Evidence, Verdict};
 
-/// Network time of one way, µs: mostly short, sometimes very long.
-fn way() -> impl Strategy<Value = u64> {
+/// A network latency in one direction in µs, mostly short and sometimes very long.
+fn latency() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 1_u64..2_000, 3 => 2_000_u64..30_000, 1 => 30_000_u64..200_000]
 }
 
 fn request(ids: u32) -> impl Strategy<Value = Request> {
     let times = (
         prop_oneof![3 => 0_u64..3_000, 1 => 0_u64..200_000],
-        way(),
-        way(),
+        latency(),
+        latency(),
         1_u64..120_000,
         0_u64..200_000,
         0_u64..500_000,
@@ -34,22 +34,22 @@ fn request(ids: u32) -> impl Strategy<Value = Request> {
     (times, any::<usize>(), ids, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.05))
         .prop_map(
             |(
-                (sent, way_there, way_back, runs, works_on, init),
+                (sent, latency_there, latency_back, runs, works_on, init),
                 choice,
-                tells_id,
+                has_id,
                 rounds_up,
                 foreign,
                 no_report,
             )| {
                 Request {
                     sent,
-                    way_there,
-                    way_back,
+                    latency_there,
+                    latency_back,
                     runs,
                     works_on,
                     init,
                     choice,
-                    tells_id,
+                    has_id,
                     rounds_up,
                     foreign,
                     no_report,
@@ -62,12 +62,12 @@ fn request(ids: u32) -> impl Strategy<Value = Request> {
 #[derive(Debug, Clone, Copy)]
 enum Extension {
     None,
-    /// It works on for as long as it happens to take.
+    /// It works for a random time.
     Any,
-    /// It always works on for so long, µs.
+    /// It works for this time in µs.
     Always(u64),
-    /// The same, far away: handlers are quick, and every request takes 150 ms there and back, so that what the extension
-    /// does after the answer fits between request and answer.
+    /// It works for this time in µs. Handlers are fast and the network is slow (150 ms in total), so that the work of the
+    /// extension after the answer fits between request and answer.
     Unseen(u64),
 }
 
@@ -80,14 +80,14 @@ fn extension() -> impl Strategy<Value = Extension> {
     ]
 }
 
-/// The behaviour of a round's handlers on a hold, µs.
+/// The behaviour of a round's handlers for a hold in µs.
 #[derive(Debug, Clone, Copy)]
 enum Handling {
-    /// There is none.
+    /// No hold is requested.
     NoHold,
-    /// They keep it; their timers may fire 1 ms early.
+    /// They keep the hold. Their timers may fire 1 ms early.
     Keep(u64),
-    /// They ignore it, and the network is faster than it.
+    /// They ignore the hold, and the network is faster than the hold.
     Ignore(u64),
 }
 
@@ -99,7 +99,7 @@ fn handling() -> impl Strategy<Value = Handling> {
     ]
 }
 
-/// A round's requests, as handlers and extension make them, and the requested hold.
+/// Returns requests with the behaviour of handlers and extension, and the requested hold.
 fn handled(
     mut requests: Vec<Request>,
     handling: Handling,
@@ -112,8 +112,8 @@ fn handled(
             Extension::Always(works_on) => request.works_on = works_on,
             Extension::Unseen(works_on) => {
                 request.sent %= 3_000;
-                request.way_there = request.way_there.saturating_mul(7) % 150_000;
-                request.way_back = 150_000 - request.way_there;
+                request.latency_there = request.latency_there.saturating_mul(7) % 150_000;
+                request.latency_back = 150_000 - request.latency_there;
                 (request.runs, request.works_on) = (request.runs % 3_000 + 1, works_on);
             }
         }
@@ -121,8 +121,12 @@ fn handled(
             Handling::NoHold => {}
             Handling::Keep(hold) => request.runs += hold - 999,
             Handling::Ignore(hold) => {
-                let times =
-                    [&mut request.runs, &mut request.way_there, &mut request.way_back, &mut request.init];
+                let times = [
+                    &mut request.runs,
+                    &mut request.latency_there,
+                    &mut request.latency_back,
+                    &mut request.init,
+                ];
                 for time in times {
                     *time %= hold / 5;
                 }
@@ -140,7 +144,7 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
     (0_u32..=3, any::<bool>(), 1_u64..60_000).prop_flat_map(|(ids, alike, runs)| {
         prop::collection::vec(request(ids), 1..40).prop_map(move |mut requests| {
             if alike {
-                // As with a hold: every run about as long.
+                // With a hold, all runs have about the same length.
                 requests.iter_mut().for_each(|request| request.runs = runs + request.runs % 300);
             }
             requests
@@ -152,7 +156,7 @@ fn reuse() -> impl Strategy<Value = Reuse> {
     prop_oneof![2 => Just(Reuse::Newest), 1 => Just(Reuse::Oldest), 1 => Just(Reuse::Any)]
 }
 
-/// What a bound without ids, or without times, or without cold starts would have said.
+/// Returns attempts without a part of the evidence.
 fn blinded(attempts: &[Attempt], blind: impl Fn(&mut PingResult)) -> Vec<Attempt> {
     let mut attempts = attempts.to_vec();
     attempts.iter_mut().flat_map(|attempt| &mut attempt.pings).for_each(blind);
@@ -162,9 +166,9 @@ fn blinded(attempts: &[Attempt], blind: impl Fn(&mut PingResult)) -> Vec<Attempt
 proptest! {
     #![proptest_config(cases(512))]
 
-    /// With handlers that keep a hold or ignore it, and with extensions that work on after the answer.
+    /// Covers handlers that keep or ignore a hold, and extensions that work after the answer.
     #[test]
-    fn no_bound_exceeds_the_truth(
+    fn bounds_do_not_exceed_truth(
         idle in 0_usize..30,
         rounds in prop::collection::vec((requests(), handling(), extension()), 1..=3),
         reuse in reuse(),
@@ -189,23 +193,23 @@ proptest! {
         ] {
             let proof = proven(&attempts);
             prop_assert!(proof.environments <= truth, "{proof:?} above {truth}");
-            prop_assert!(proof.environments <= all.environments, "knowing less proved more");
+            prop_assert!(proof.environments <= all.environments, "less evidence proved more");
         }
         let report = RoundReport::new(truth + 1, &attempts, true, Known::default());
-        prop_assert_ne!(report.verdict, Verdict::Reached, "more than the truth was not reached");
+        prop_assert_ne!(report.verdict, Verdict::Reached, "more than the truth must not be reached");
     }
 
-    /// Environments that take several invocations at once, and handlers that tell their ids: what ids prove stands
-    /// while nothing contradicts it, and nothing does once something has.
+    /// Covers environments that run several invocations at the same time, with ids in the answers. Contradictory evidence
+    /// proves nothing.
     #[test]
-    fn environments_that_take_several_at_once_are_not_counted_for_several(
+    fn shared_environments_are_counted_once(
         (idle, at_once) in (0_usize..4, 2_usize..12),
         requests in requests(),
         (handling, extension) in (handling(), extension()),
         reuse in reuse(),
     ) {
         let (mut requests, hold) = handled(requests, handling, extension);
-        requests.iter_mut().for_each(|request| request.tells_id = true);
+        requests.iter_mut().for_each(|request| request.has_id = true);
         let truth = Pool::of(idle, at_once).run(&requests, reuse);
         let reached = u32::try_from(truth.reached.len()).unwrap();
         let attempts = [Attempt { hold, handler_hold: hold, ..truth.attempt }];
@@ -215,32 +219,32 @@ proptest! {
         prop_assert_ne!(report.verdict, Verdict::Reached);
     }
 
-    /// A deployment before each attempt but the first: no claim above the environments of any one version.
+    /// With a deployment before each attempt but the first, bounds do not exceed the environments of any single version.
     #[test]
-    fn deployments_between_attempts_add_nothing(
+    fn deployments_between_attempts_do_not_raise_bounds(
         rounds in prop::collection::vec((requests(), handling(), extension()), 2..=3),
         reuse in reuse(),
     ) {
-        let mut most = 0;
+        let mut highest = 0;
         let mut attempts = Vec::new();
         for (version, (requests, handling, extension)) in rounds.into_iter().enumerate() {
             let (mut requests, hold) = handled(requests, handling, extension);
-            requests.iter_mut().for_each(|request| request.tells_id = true);
+            requests.iter_mut().for_each(|request| request.has_id = true);
             let Truth { mut attempt, reached } = Pool::with_idle(1).run(&requests, reuse);
             for ping in &mut attempt.pings {
                 ping.version = Some(version.to_string());
                 ping.environment = ping.environment.take().map(|id| format!("{version}-{id}"));
             }
-            most = most.max(u32::try_from(reached.len()).unwrap());
+            highest = highest.max(u32::try_from(reached.len()).unwrap());
             attempts.push(Attempt { hold, handler_hold: hold, ..attempt });
         }
         let proof = proven(&attempts);
-        prop_assert!(proof.environments <= most, "{proof:?} above {most}");
+        prop_assert!(proof.environments <= highest, "{proof:?} above {highest}");
     }
 
-    /// A handler that makes a new id on every invocation: after three all-warm rounds its ids prove nothing.
+    /// A handler with a new id for every invocation is detected after three warm rounds. Its ids then prove nothing.
     #[test]
-    fn ids_of_invocations_are_found_out(
+    fn ids_of_invocations_are_detected(
         rounds in prop::collection::vec((requests(), handling(), extension()), 3..=5),
         reuse in reuse(),
     ) {
@@ -268,9 +272,9 @@ proptest! {
         }
     }
 
-    /// The sharpest case: environments that never rest, and a network that takes 5 µs, less than REPORT's rounding.
+    /// The extreme case: environments without pauses, and a network latency of 5 µs, less than REPORT's rounding.
     #[test]
-    fn runs_without_a_pause_prove_no_more_than_their_environments(
+    fn runs_without_pauses_do_not_raise_bounds(
         environments in prop::collection::vec((5_u64..20_000, prop::collection::vec(1_u64..5_000, 1..12)), 1..8),
         hold in 1_100_u64..5_000,
         rounds_up in any::<bool>(),
@@ -281,11 +285,11 @@ proptest! {
         for (mut now, runs) in environments {
             for (i, runs) in runs.into_iter().enumerate() {
                 let runs = runs + hold - 1_000;
-                // In tenths of a hundredth, so that REPORT has something to round.
-                let told = if rounds_up { runs.div_ceil(10) } else { (runs + 5) / 10 };
+                // Times are in µs, which REPORT rounds to 10 µs.
+                let reported = if rounds_up { runs.div_ceil(10) } else { (runs + 5) / 10 };
                 let outcome = if i == 0 && first_is_new { Outcome::Cold } else { Outcome::Warm };
                 let (sent, received) = (now - 5, now + runs + 5);
-                pings.push(ping(outcome, sent as f64 / 1e3, received as f64 / 1e3, told as f64 / 100.0));
+                pings.push(ping(outcome, sent as f64 / 1e3, received as f64 / 1e3, reported as f64 / 100.0));
                 now += runs;
             }
         }
@@ -294,15 +298,15 @@ proptest! {
         prop_assert!(proof.environments <= truth, "{proof:?} above {truth}");
     }
 
-    /// With a hold longer than the way to the latest answer, all N are proven, and without help of ids.
+    /// With a hold longer than the time to the latest answer, all environments are proven without ids.
     #[test]
-    fn a_hold_above_the_spread_proves_them_all(mut requests in requests(), idle in 0_usize..60) {
+    fn hold_above_spread_proves_all_environments(mut requests in requests(), idle in 0_usize..60) {
         requests.iter_mut().for_each(|request| (request.foreign, request.no_report) = (false, false));
-        let spread = requests.iter().map(|r| r.sent + r.way_there + r.way_back).max().unwrap_or(0);
-        // 1 ms, 20 µs and two ten-thousandths more, for what hold and duration are shaved by.
+        let spread = requests.iter().map(|r| r.sent + r.latency_there + r.latency_back).max().unwrap_or(0);
+        // Hold and duration are reduced by 1 ms, 20 µs and two ten-thousandths.
         let hold = spread + spread / 2_500 + 1_040;
         requests.iter_mut().for_each(|request| {
-            (request.runs, request.works_on, request.tells_id) = (hold, 0, false);
+            (request.runs, request.works_on, request.has_id) = (hold, 0, false);
         });
         let n = u32::try_from(requests.len()).unwrap();
 
@@ -314,17 +318,17 @@ proptest! {
         prop_assert!(matches!(proof.evidence, Evidence::Overlap | Evidence::ColdStarts));
     }
 
-    /// The skew that is measured differs from the true one by no more than the network can hide.
+    /// The error of the measured skew is at most the network latency.
     #[test]
-    fn the_measured_skew_is_near_the_true_one(mut requests in requests()) {
+    fn measured_skew_is_near_true_skew(mut requests in requests()) {
         requests.iter_mut().for_each(|request| {
             (request.foreign, request.no_report, request.works_on) = (false, false, 0);
         });
         let mut pool = Pool::with_idle(requests.len());
         let truth = pool.run(&requests, Reuse::Newest);
-        let began = |r: &Request| r.sent + r.way_there;
+        let began = |r: &Request| r.sent + r.latency_there;
         let spread = requests.iter().map(began).max().unwrap_or(0) - requests.iter().map(began).min().unwrap_or(0);
-        let hidden = requests.iter().map(|r| r.way_there.max(r.way_back)).max().unwrap_or(0);
+        let hidden = requests.iter().map(|r| r.latency_there.max(r.latency_back)).max().unwrap_or(0);
         if let Some(skew) = skew(&truth.attempt) {
             let skew = u64::try_from(skew.as_micros()).unwrap();
             prop_assert!(skew.abs_diff(spread) <= hidden + 50, "{skew} for {spread}");
@@ -332,20 +336,20 @@ proptest! {
     }
 }
 
-/// One way through the network, µs: lognormal, by Box and Muller.
+/// Returns a lognormal network latency in µs, by the Box-Muller transform.
 fn lognormal(rng: &mut StdRng, median_ms: f64, sigma: f64) -> u64 {
     let (u, v): (f64, f64) = (rng.random_range(f64::EPSILON..1.0), rng.random());
     let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
     (median_ms * (sigma * normal).exp() * 1e3) as u64
 }
 
-/// A round as the engine runs it: with the automatic hold, a handler that keeps it and tells no id, and top-ups.
-/// Returns the attempts and the environments really reached by the last.
+/// Runs a round with the automatic hold, a handler that keeps it and has no id, and top-ups. Returns the attempts and the
+/// number of environments reached by the last.
 fn whole_round(
     n: usize,
     history: &mut SkewHistory,
     pool: &mut Pool,
-    way: &mut impl FnMut() -> u64,
+    latency: &mut impl FnMut() -> u64,
 ) -> (Vec<Attempt>, usize) {
     let mut attempts = Vec::new();
     let mut hold = history.auto_hold();
@@ -353,8 +357,8 @@ fn whole_round(
         let requests: Vec<Request> = (0..n)
             .map(|i| {
                 let runs = u64::try_from(hold.as_micros()).unwrap() + 150;
-                // Pings leave 10 µs apart.
-                Request::plain(i as u64 * 10, way(), way(), runs)
+                // Pings are sent 10 µs apart.
+                Request::plain(i as u64 * 10, latency(), latency(), runs)
             })
             .collect();
         pool.rest();
@@ -371,9 +375,9 @@ fn whole_round(
     }
 }
 
-/// 15 ms of network either way, σ .6, and no ids: 50 of 50 and 100 of 100 are proven in every round.
+/// With 15 ms of network latency in either direction, σ .6, and no ids, all environments are proven in every round.
 #[test]
-fn every_round_is_proven_within_the_top_ups() {
+fn every_round_is_proven_with_top_ups() {
     let mut rng = StdRng::seed_from_u64(7);
     for n in [50, 100] {
         let (mut history, mut pool) = (SkewHistory::default(), Pool::with_idle(n));
@@ -382,14 +386,14 @@ fn every_round_is_proven_within_the_top_ups() {
                 whole_round(n, &mut history, &mut pool, &mut || lognormal(&mut rng, 15.0, 0.6));
             let report = RoundReport::new(u32::try_from(n).unwrap(), &attempts, true, Known::default());
             assert_eq!(report.verdict, Verdict::Reached, "{n}: {report:?}");
-            assert!(attempts.len() <= 1 + MOST_TOP_UPS);
+            assert!(attempts.len() <= 1 + MAX_TOP_UPS);
         }
     }
 }
 
-/// On loopback the hold is short once learned, and still every round reaches and proves all, hardly ever with a top-up.
+/// On loopback the automatic hold becomes short, and rounds still reach and prove all, almost always without a top-up.
 #[test]
-fn on_loopback_the_learned_hold_is_short_and_enough() {
+fn automatic_hold_on_loopback_is_short_and_sufficient() {
     let mut rng = StdRng::seed_from_u64(7);
     let (mut history, mut pool) = (SkewHistory::default(), Pool::with_idle(100));
     let mut topped_up = 0;
@@ -403,28 +407,29 @@ fn on_loopback_the_learned_hold_is_short_and_enough() {
     assert!(history.auto_hold() <= Duration::from_millis(40), "{:?}", history.auto_hold());
 }
 
-/// Two environments behind a slow network, each kept busy by an extension for 55 ms after 5 ms of work: without knowing
-/// the extension, what fits between request and answer seems to prove three.
+/// Two environments behind a slow network, each kept busy by an extension for 55 ms after 5 ms of work. Durations that fit
+/// between request and answer appear to prove three environments.
 #[test]
-fn an_extension_that_nobody_sees_proves_nothing_more() {
-    let request = |sent: u64, way_there: u64| Request {
+fn unnoticed_extension_does_not_raise_bounds() {
+    let request = |sent: u64, latency_there: u64| Request {
         works_on: 55_000,
-        ..Request::plain(sent, way_there, 90_000 - way_there, 5_000)
+        ..Request::plain(sent, latency_there, 90_000 - latency_there, 5_000)
     };
     let requests = [request(0, 1_000), request(0, 62_000), request(0, 2_000), request(0, 63_000)];
     let truth = Pool::with_idle(2).run(&requests, Reuse::Newest);
     assert_eq!(truth.reached.len(), 2);
-    let likely = truth.attempt.pings.iter().filter_map(run::Run::likely).collect::<Vec<_>>();
-    assert!(overlap::most_at_a_time(&likely, 0) > 2, "as if the answer were the end");
+    let likely =
+        truth.attempt.pings.iter().filter_map(busy_interval::BusyInterval::likely).collect::<Vec<_>>();
+    assert!(overlap::most_at_a_time(&likely, 0) > 2, "as if runs ended with the answer");
     assert_eq!(proven(std::slice::from_ref(&truth.attempt)).environments, 2);
-    // Asked to hold for 10 ms, and seen not to: the answers came too late to tell, the durations are those of no hold.
+    // Handlers ignore a requested hold of 10 ms. The answers are too late to show this, but the durations are too long.
     let hold = Some(Duration::from_millis(10));
     assert_eq!(proven(&[Attempt { hold, handler_hold: hold, ..truth.attempt }]).environments, 2);
 }
 
-/// One environment that takes all pings at once, as managed instances do: the id that all answer gives it away.
+/// One environment that runs all pings at the same time, as managed instances do, is detected by the common id.
 #[test]
-fn one_managed_environment_proves_nothing() {
+fn managed_environment_proves_nothing() {
     let pings = (0..10).map(|i| PingResult {
         environment: Some("e".to_owned()),
         ..ping(Outcome::Warm, f64::from(i) * 0.1, 103.0, 100.2)
@@ -434,9 +439,9 @@ fn one_managed_environment_proves_nothing() {
     assert!(matches!(report.doubt, Some(Doubt::SharedEnvironments(_))));
 }
 
-/// The search stays cheap however large the round is: what is asserted is that it ends with a sane bound.
+/// The search for a bound is limited in large rounds and still gives a good bound.
 #[test]
-fn a_round_of_ten_thousand_is_bounded_soon() {
+fn large_round_has_good_bound() {
     let pings = (0..10_000).map(|i| {
         let sent = f64::from(i) * 0.01;
         ping(Outcome::Warm, sent, sent + 60.0, 25.0)

@@ -1,12 +1,12 @@
-//! What can be worked out on paper.
+//! Cases worked out by hand.
 
 use std::fmt::Write;
 
 use chrono_tz::Tz;
 
 use super::super::{
-    Due, Lint, Mode, Segment, Why, WindowState, advise, due, due_since, explain, next_change, phase,
-    plan_tick, segments, target, want,
+    DueReason, DueTarget, LintLocation, Mode, Segment, WindowState, concurrency_at, desired, due, due_since,
+    explain, lints, next_change, phase, plan_tick, segments,
 };
 use super::*;
 
@@ -17,7 +17,7 @@ fn totals(segments: &[Segment]) -> (u64, u64) {
 }
 
 #[test]
-fn four_weeks_of_working_days() {
+fn segments_of_four_weeks_of_working_days() {
     let target = function(12, vec![weekly(LONDON, "mon-fri", "09:00-17:36", 10)]);
     let plan = segments(&target, minute("2026-02-02T00:00:00Z"), minute("2026-03-02T00:00:00Z"));
     assert_eq!(plan.len(), 20);
@@ -25,7 +25,7 @@ fn four_weeks_of_working_days() {
 }
 
 #[test]
-fn a_rise_at_the_start_of_a_plan_counts_only_if_it_is_one() {
+fn first_minute_counts_as_rise_only_after_lower_value() {
     let target = function(60, vec![weekly(LONDON, "daily", "09:10-10:00", 3)]);
     let until = minute("2026-02-02T09:50:00Z");
     assert_eq!(totals(&segments(&target, minute("2026-02-02T09:10:00Z"), until)), (1, 3));
@@ -34,53 +34,53 @@ fn a_rise_at_the_start_of_a_plan_counts_only_if_it_is_one() {
 }
 
 #[test]
-fn lead_and_ramps_climb_and_fall_by_the_formula() {
+fn lead_and_ramps_follow_formula() {
     let window = ramped(weekly(LONDON, "mon", "12:00-12:05", 3), 2, 4, 6);
     let values: Vec<u32> =
-        (-8..13).map(|shift| want(&window, minute("2026-02-02T12:00:00Z").plus(shift))).collect();
+        (-8..13).map(|shift| concurrency_at(&window, minute("2026-02-02T12:00:00Z").plus(shift))).collect();
     // Up in 4 minutes from 11:54, lead from 11:58, down in 6 minutes from 12:05.
     assert_eq!(values, [0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 1, 1, 0, 0]);
 }
 
 #[test]
-fn the_most_of_all_windows_counts_and_spare_is_added_above_zero() {
+fn windows_combine_by_maximum_and_spare_is_added_above_zero() {
     let windows =
         vec![weekly(LONDON, "daily", "08:00-18:00", 10), weekly(LONDON, "daily", "12:00-14:00", 25)];
-    let target_ = Target { spare: 2, ..function(5, windows) };
-    let at = |text| target(&target_, minute(text));
+    let target = Target { spare: 2, ..function(5, windows) };
+    let at = |text| desired(&target, minute(text));
     assert_eq!(at("2026-02-02T07:59:00Z"), 0);
     assert_eq!(at("2026-02-02T08:00:59Z"), 12);
     assert_eq!(at("2026-02-02T12:00:00Z"), 27);
     assert_eq!(at("2026-02-02T14:00:00Z"), 12);
     assert_eq!(
-        next_change(&target_, minute("2026-02-02T14:00:00Z")),
+        next_change(&target, minute("2026-02-02T14:00:00Z")),
         Some((minute("2026-02-02T18:00:00Z"), 0))
     );
 }
 
 #[test]
-fn weekday_date_and_calendar_are_those_of_the_opening_day() {
+fn weekday_date_and_calendar_apply_to_opening_day() {
     let night = weekly(LONDON, "fri", "22:00-06:00", 1);
     // Friday 27 November 2026.
-    assert_eq!(want(&night, minute("2026-11-28T05:59:00Z")), 1);
-    assert_eq!(want(&night, minute("2026-11-28T06:00:00Z")), 0);
-    assert_eq!(want(&night, minute("2026-11-27T05:59:00Z")), 0);
+    assert_eq!(concurrency_at(&night, minute("2026-11-28T05:59:00Z")), 1);
+    assert_eq!(concurrency_at(&night, minute("2026-11-28T06:00:00Z")), 0);
+    assert_eq!(concurrency_at(&night, minute("2026-11-27T05:59:00Z")), 0);
     let except_saturday = Window { except: vec![calendar(&["2026-11-28"])], ..night.clone() };
-    assert_eq!(want(&except_saturday, minute("2026-11-28T05:59:00Z")), 1);
+    assert_eq!(concurrency_at(&except_saturday, minute("2026-11-28T05:59:00Z")), 1);
     let except_friday = Window { except: vec![calendar(&["2026-11-27"])], ..night.clone() };
-    assert_eq!(want(&except_friday, minute("2026-11-28T05:59:00Z")), 0);
+    assert_eq!(concurrency_at(&except_friday, minute("2026-11-28T05:59:00Z")), 0);
     let through_friday = Window { through: Some(date("2026-11-27")), ..night.clone() };
-    assert_eq!(want(&through_friday, minute("2026-11-28T05:59:00Z")), 1);
+    assert_eq!(concurrency_at(&through_friday, minute("2026-11-28T05:59:00Z")), 1);
     let only_friday = Window { only: vec![calendar(&["2026-11-27"])], ..night };
-    assert_eq!(want(&only_friday, minute("2026-11-28T05:59:00Z")), 1);
-    assert_eq!(want(&only_friday, minute("2026-12-05T05:59:00Z")), 0);
+    assert_eq!(concurrency_at(&only_friday, minute("2026-11-28T05:59:00Z")), 1);
+    assert_eq!(concurrency_at(&only_friday, minute("2026-12-05T05:59:00Z")), 0);
 }
 
 #[test]
-fn offsets_with_seconds_open_in_the_first_whole_minute() {
+fn windows_with_offset_in_seconds_open_in_first_whole_minute() {
     // Before 1911-03-11 Paris was 9 minutes 21 seconds ahead, so 08:00 was 07:50:39 UTC and 08:30 was 08:20:39.
     let paris = weekly(Tz::Europe__Paris, "daily", "08:00-08:30", 1);
-    let values = |text| want(&paris, minute(text));
+    let values = |text| concurrency_at(&paris, minute(text));
     assert_eq!([values("1910-06-01T07:50:00Z"), values("1910-06-01T07:51:00Z")], [0, 1]);
     assert_eq!([values("1910-06-01T08:20:00Z"), values("1910-06-01T08:21:00Z")], [1, 0]);
     let plan =
@@ -90,43 +90,43 @@ fn offsets_with_seconds_open_in_the_first_whole_minute() {
 }
 
 #[test]
-fn a_tick_serves_what_its_mode_says() {
+fn tick_serves_targets_of_its_mode() {
     let at = |interval, hours| function(interval, vec![weekly(LONDON, "daily", hours, 4)]);
     let fleet =
         fleet(vec![at(5, "08:00-18:00"), at(7, "09:03-18:00"), at(60, "08:01-18:00"), at(5, "20:00-21:00")]);
     let now = minute("2026-02-02T09:03:00Z");
     let served = |mode| {
         let due = plan_tick(&fleet, now, mode);
-        assert!(due.iter().all(|due| due.target == 4));
-        due.into_iter().map(|Due { index, why, .. }| (index, why)).collect::<Vec<_>>()
+        assert!(due.iter().all(|due| due.desired == 4));
+        due.into_iter().map(|DueTarget { index, reason, .. }| (index, reason)).collect::<Vec<_>>()
     };
-    assert_eq!(served(Mode::Open), [(0, Why::Open), (1, Why::Open), (2, Why::Open)]);
-    assert_eq!(served(Mode::DueOnly), [(1, Why::Rise)]);
-    assert_eq!(served(Mode::DueSince(now.plus(-1))), [(1, Why::Rise)]);
+    assert_eq!(served(Mode::Open), [(0, DueReason::Open), (1, DueReason::Open), (2, DueReason::Open)]);
+    assert_eq!(served(Mode::DueOnly), [(1, DueReason::Rise)]);
+    assert_eq!(served(Mode::DueSince(now.plus(-1))), [(1, DueReason::Rise)]);
     assert_eq!(
         served(Mode::DueSince(now.plus(-4))),
-        [(0, Why::Interval), (1, Why::Rise), (2, Why::Interval)]
+        [(0, DueReason::Interval), (1, DueReason::Rise), (2, DueReason::Interval)]
     );
-    // The same minute again, or a clock that went back: nothing.
+    // A repeated minute, or a clock that was set back, serves nothing.
     assert_eq!(served(Mode::DueSince(now)), []);
     assert_eq!(served(Mode::DueSince(now.plus(3))), []);
 }
 
 #[test]
-fn what_was_due_and_has_closed_is_not_made_up() {
+fn closed_window_is_not_made_up_for() {
     let target = function(5, vec![weekly(LONDON, "daily", "09:00-09:30", 4)]);
     let after = minute("2026-02-02T08:50:00Z");
-    assert_eq!(due_since(&target, after, minute("2026-02-02T09:29:00Z")), Some(Why::Interval));
+    assert_eq!(due_since(&target, after, minute("2026-02-02T09:29:00Z")), Some(DueReason::Interval));
     assert_eq!(due_since(&target, after, minute("2026-02-02T09:30:00Z")), None);
-    // A week asleep costs no more than a minute.
+    // A long pause gives the same result.
     assert_eq!(
         due_since(&target, after.plus(-10_000_000), minute("2026-02-02T09:29:00Z")),
-        Some(Why::Interval)
+        Some(DueReason::Interval)
     );
 }
 
 #[test]
-fn a_phase_shifts_the_beat_and_not_the_rise() {
+fn phase_shifts_interval_but_not_rise() {
     let target = Target { phase_minutes: 2, ..function(5, vec![weekly(LONDON, "daily", "09:00-10:00", 1)]) };
     let open = minute("2026-02-02T09:00:00Z");
     let due: Vec<i64> = (0..12).filter(|shift| due(&target, open.plus(*shift)).is_some()).collect();
@@ -134,10 +134,10 @@ fn a_phase_shifts_the_beat_and_not_the_rise() {
 }
 
 #[test]
-fn phases_are_stable_and_spread() {
+fn phases_are_stable_and_evenly_distributed() {
     let of =
         |name: &str, region: &str| FunctionRef::parse(name).unwrap().identity(Region::parse(region).unwrap());
-    // Stable: a change of these numbers moves every staggered fleet.
+    // A change of these values would move the rounds of every staggered fleet.
     let some = [
         phase(&of("nlp-inference:live", "eu-west-2"), 1_000_000),
         phase(&of("nlp-inference:live", "us-east-1"), 1_000_000),
@@ -159,7 +159,7 @@ fn phases_are_stable_and_spread() {
 }
 
 #[test]
-fn every_state_of_a_window() {
+fn explanation_names_every_window_state() {
     let london = Window {
         label: "london".to_owned(),
         ..ramped(weekly(LONDON, "mon-fri", "08:00-18:00", 10), 5, 10, 30)
@@ -187,7 +187,7 @@ fn every_state_of_a_window() {
         writeln!(
             out,
             "{at}: {} {:?}, next {}",
-            explanation.target,
+            explanation.desired,
             explanation.due,
             next.unwrap_or_default()
         )
@@ -203,7 +203,7 @@ fn every_state_of_a_window() {
                 view.label,
                 at(view.opens),
                 at(view.closes),
-                view.target
+                view.desired
             )
             .unwrap();
         }
@@ -248,7 +248,7 @@ fn every_state_of_a_window() {
 }
 
 #[test]
-fn advice_on_schedules_that_are_probably_not_meant() {
+fn lints_report_unintended_schedules() {
     let now = minute("2026-11-20T09:00:00Z");
     let windows = vec![
         weekly(LONDON, "mon-fri", "08:00-18:00", 10),
@@ -258,33 +258,34 @@ fn advice_on_schedules_that_are_probably_not_meant() {
         on_dates(LONDON, &["2025-11-28"], "all-day", 4),
         Window { through: Some(date("2026-11-20")), ..weekly(LONDON, "daily", "08:00-10:00", 5) },
         cron(LONDON, "0 0 30 2 *", 60, 6),
-        // Leap days: none in the next year.
+        // There is no leap day in the next year.
         cron(LONDON, "0 0 29 2 *", 60, 7),
     ];
     let target = function(6, windows);
-    assert_eq!(
-        advise(&target, now),
-        [
-            Lint::LongInterval { minutes: 6 },
-            Lint::SameTarget { window: 0, other: 1, at: instant("2026-11-20T17:00:00Z") },
-            Lint::SameTarget { window: 1, other: 3, at: instant("2026-11-20T18:00:00Z") },
-            Lint::NeverOpens { window: 4 },
-            Lint::NeverOpens { window: 6 },
-            Lint::NeverOpens { window: 7 },
-        ]
-    );
+    let shown = lints(&target, now)
+        .into_iter()
+        .map(|lint| format!("{:?}: {}; {}", lint.location, lint.message, lint.hint.unwrap_or_default()));
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r"
+    Interval: an interval of 6 minutes is longer than idle environments were seen to live; set it to `5m` or less
+    Window(1): the window overlaps `windows[0]` with the same concurrency; first on 2026-11-20 at 17:00 UTC; overlapping windows combine by maximum, they do not add up
+    Window(3): the window overlaps `windows[0]` with the same concurrency; first on 2026-11-20 at 18:00 UTC; overlapping windows combine by maximum, they do not add up
+    Window(4): the window does not open in the next year; 
+    Window(6): the window does not open in the next year; 
+    Window(7): the window does not open in the next year; 
+    ");
     let apart =
         function(5, vec![weekly(LONDON, "mon", "08:00-18:00", 1), weekly(LONDON, "tue", "08:00-18:00", 1)]);
-    assert_eq!(advise(&apart, now), []);
-    // Each window is told once, not each pair.
+    assert_eq!(lints(&apart, now), []);
+    // Each window is reported once, not each pair.
     let same = function(5, vec![weekly(LONDON, "mon-fri", "08:00-18:00", 1); 300]);
-    let told = advise(&same, now);
-    assert_eq!(told.len(), 299);
-    assert_eq!(told[0], Lint::SameTarget { window: 0, other: 1, at: now.instant() });
+    let found = lints(&same, now);
+    assert_eq!(found.len(), 299);
+    assert_eq!(found[0].location, LintLocation::Window(1));
+    assert!(found[0].hint.as_ref().unwrap().starts_with("first on 2026-11-20 at 09:00 UTC"), "{found:?}");
 }
 
 #[test]
-fn a_calendar_has_passed_after_its_last_date() {
+fn calendar_has_passed_after_last_date() {
     let england = DateSet {
         name: "england".to_owned(),
         dates: dates(&["2026-12-25", "2026-12-28"]),
@@ -298,7 +299,7 @@ fn a_calendar_has_passed_after_its_last_date() {
 }
 
 #[test]
-fn the_ends_of_time_do_not_panic() {
+fn extreme_minutes_do_not_panic() {
     let far = TimeDelta::days(100_000_000);
     let windows = vec![
         Window {
@@ -309,12 +310,12 @@ fn the_ends_of_time_do_not_panic() {
         },
         window(LONDON, Opening::Cron(Box::new(parse_cron("* * * * *").unwrap()), far), 1),
     ];
-    let target_ = Target { spare: u32::MAX, ..function(u32::MAX, windows) };
+    let target = Target { spare: u32::MAX, ..function(u32::MAX, windows) };
     for at in [i64::MIN, 0, i64::MAX].map(Minute::from_epoch) {
-        let _ = target(&target_, at);
-        let _ = due(&target_, at);
-        let _ = explain(&target_, at);
-        let _ = advise(&target_, at);
-        let _ = segments(&target_, at.plus(-5), at.plus(5));
+        let _ = desired(&target, at);
+        let _ = due(&target, at);
+        let _ = explain(&target, at);
+        let _ = lints(&target, at);
+        let _ = segments(&target, at.plus(-5), at.plus(5));
     }
 }

@@ -1,4 +1,4 @@
-//! Tables for both clock changes of a year, in places that do it differently.
+//! Tables of both clock changes of a year in zones with different rules.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use chrono::{NaiveDateTime, SecondsFormat};
 use super::*;
 use crate::domain::calendar::{closing_instant, opening_instant};
 
-/// One line per window: its openings and closings around `day`, UTC.
+/// Returns one line per window with its openings and closings around `day`, in UTC.
 fn table(zone: Tz, day: &str, hours: &[&str]) -> String {
     let mut out = String::new();
     let day = date(day);
@@ -33,7 +33,7 @@ const HOURS: &[&str] =
     &["all-day", "22:00-06:00", "01:00-03:00", "01:30-02:30", "02:00-02:30", "02:15-02:45", "02:30-02:00"];
 
 #[test]
-fn london() {
+fn clock_changes_of_london() {
     // Forward at 01:00 to 02:00 on 29 March, back at 02:00 to 01:00 on 25 October 2026.
     insta::assert_snapshot!(table(Tz::Europe__London, "2026-03-29", HOURS), @r#"
         all-day      28: 28T00:00Z-29T00:00Z 29: 29T00:00Z-29T23:00Z 30: 29T23:00Z-30T23:00Z
@@ -56,7 +56,7 @@ fn london() {
 }
 
 #[test]
-fn new_york() {
+fn clock_changes_of_new_york() {
     // Forward at 02:00 to 03:00 on 8 March, back at 02:00 to 01:00 on 1 November 2026.
     insta::assert_snapshot!(table(Tz::America__New_York, "2026-03-08", HOURS), @r#"
         all-day      07: 07T05:00Z-08T05:00Z 08: 08T05:00Z-09T04:00Z 09: 09T04:00Z-10T04:00Z
@@ -79,8 +79,8 @@ fn new_york() {
 }
 
 #[test]
-fn lord_howe() {
-    // Half an hour: back at 02:00 to 01:30 on 5 April, forward at 02:00 to 02:30 on 4 October 2026.
+fn clock_changes_of_lord_howe() {
+    // A change of half an hour: back at 02:00 to 01:30 on 5 April, forward at 02:00 to 02:30 on 4 October 2026.
     insta::assert_snapshot!(table(Tz::Australia__Lord_Howe, "2026-04-05", HOURS), @r#"
         all-day      04: 03T13:00Z-04T13:00Z 05: 04T13:00Z-05T13:30Z 06: 05T13:30Z-06T13:30Z
         22:00-06:00  04: 04T11:00Z-04T19:30Z 05: 05T11:30Z-05T19:30Z 06: 06T11:30Z-06T19:30Z
@@ -102,8 +102,8 @@ fn lord_howe() {
 }
 
 #[test]
-fn apia() {
-    // The whole of Friday 30 December 2011 was left out; clocks went back at 04:00 to 03:00 on 1 April 2012.
+fn clock_changes_of_apia() {
+    // Friday 30 December 2011 was skipped; clocks went back at 04:00 to 03:00 on 1 April 2012.
     insta::assert_snapshot!(table(Tz::Pacific__Apia, "2011-12-30", HOURS), @r#"
         all-day      29: 29T10:00Z-30T10:00Z 31: 30T10:00Z-31T10:00Z
         22:00-06:00  29: 30T08:00Z-30T10:00Z 30: 30T10:00Z-30T16:00Z 31: 31T08:00Z-31T16:00Z
@@ -125,9 +125,9 @@ fn apia() {
 }
 
 #[test]
-fn casablanca() {
-    // Standard time is ahead; it goes back for Ramadan, at 03:00 to 02:00 on 15 February, and returns at 02:00 to
-    // 03:00 on 22 March 2026.
+fn clock_changes_of_casablanca() {
+    // Clocks go back for Ramadan, at 03:00 to 02:00 on 15 February, and forward again at 02:00 to 03:00 on 22 March
+    // 2026.
     insta::assert_snapshot!(table(Tz::Africa__Casablanca, "2026-02-15", HOURS), @r#"
         all-day      14: 13T23:00Z-14T23:00Z 15: 14T23:00Z-16T00:00Z 16: 16T00:00Z-17T00:00Z
         22:00-06:00  14: 14T21:00Z-15T06:00Z 15: 15T22:00Z-16T06:00Z 16: 16T22:00Z-17T06:00Z
@@ -149,7 +149,7 @@ fn casablanca() {
 }
 
 #[test]
-fn sao_paulo() {
+fn clock_changes_of_sao_paulo() {
     // Changes at midnight: back at 00:00 to 23:00 (of the 17th) on 18 February, forward at 00:00 to 01:00 on
     // 4 November 2018.
     let hours =
@@ -175,7 +175,7 @@ fn sao_paulo() {
 }
 
 #[test]
-fn wall_times_in_gaps_and_folds() {
+fn wall_times_in_gaps_and_folds_map_to_instants() {
     let at = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::Secs, true);
     for (zone, wall, opens, closes) in [
         (Tz::Europe__London, "2026-03-29T01:30:00", "2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z"),

@@ -1,90 +1,91 @@
-//! What warmd itself costs.
+//! The cost of warmd itself.
 
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::super::fleet::{Architecture, Detail};
-use super::super::function::Region;
 use super::bill::Bill;
-use super::book::PriceBook;
 use super::item::Item;
-use super::{gb, gb_seconds, milliseconds, months};
+use super::price_book::PriceBook;
+use super::{gb_seconds, gib, milliseconds, months};
+use crate::domain::fleet::Detail;
+use crate::domain::function::{Architecture, Region};
 
-/// What warmd itself does over a plan's time, when it runs as the Lambda of its template.
+/// The usage of warmd itself over the period of a plan, as the Lambda of its template.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnUse {
-    /// Where warmd runs.
+pub struct SelfUsage {
+    /// The region of warmd.
     pub region: Region,
-    /// The plan's length.
+    /// The length of the period.
     pub horizon: Duration,
-    /// Rounds in it, of all targets.
+    /// The number of rounds of all targets.
     pub rounds: u64,
-    /// Those of them that make new environments.
+    /// The number of rounds that create environments.
     pub cold_rounds: u64,
-    /// How long making an environment takes, at most.
+    /// The maximum time to create an environment.
     pub init: Duration,
-    /// Targets.
+    /// The number of targets.
     pub targets: u64,
-    /// Whether each target has metrics of its own.
+    /// The detail of the metrics.
     pub detail: Detail,
 }
 
-/// Memory of warmd's Lambda, MB: the default of `template.yaml`, one core.
+/// Memory of warmd's Lambda in MB: the default of `template.yaml`, one vCPU.
 const MEMORY_MB: u32 = 1_769;
-/// The fleet's own metrics, see [`Detail`].
+/// Metrics of the fleet, see [`Detail`].
 const FLEET_METRICS: u64 = 10;
-/// Metrics of each target with [`Detail::Function`].
+/// Metrics of a target with [`Detail::Function`].
 const TARGET_METRICS: u64 = 5;
-/// Data that one PutMetricData request takes. Source: the service's quota.
+/// Metric data in a PutMetricData request. Source: the service quota.
 const DATA_PER_REQUEST: u64 = 1_000;
-/// Dashboards of `template.yaml`. A test counts them, and the next, there.
+/// Dashboards in `template.yaml`. A test compares this and the next constant with the template.
 const DASHBOARDS: u64 = 1;
-/// Metrics that the alarms of `template.yaml` watch: an alarm on an expression is billed once for each metric in it.
-/// Source: Amazon CloudWatch pricing, which is per alarm metric.
+/// Metrics of the alarms in `template.yaml`. An alarm on an expression is billed for each of its metrics. Source: Amazon
+/// CloudWatch pricing.
 const ALARM_METRICS: u64 = 11;
 
-/// Assumed: a tick in which nothing is due reads a cached configuration and sends one PutMetricData request, which
-/// takes tens of milliseconds from within the region.
+/// The assumed duration of a tick without rounds: it reads a cached configuration and sends one PutMetricData request,
+/// which takes tens of milliseconds within the region.
 const QUIET_TICK: Duration = Duration::from_millis(50);
-/// Assumed: a tick with rounds waits besides for the slowest ping, which is held for 100 ms at first and for less once
-/// the skew is known. New environments add their initialisation.
+/// The assumed duration of a tick with rounds: it also waits for the slowest ping, which is held for 100 ms at first and
+/// for less once the skew is knusage. The init time of new environments is added.
 const BUSY_TICK: Duration = Duration::from_millis(250);
-/// Bytes of a tick's log without its rounds: the tick object in a line of JSON, and Lambda's start and report lines.
+/// Bytes of a tick's log without rounds: the tick object as a line of JSON, and Lambda's START, END and REPORT lines.
 const LOG_BYTES_PER_TICK: u64 = 1_000;
-/// Bytes that one round adds: its record in the tick object, and a log line. A test holds this against a real record.
+/// Bytes that a round adds: its record in the tick object and a log line. A test compares this with a record.
 const LOG_BYTES_PER_ROUND: u64 = 900;
 
-/// What warmd's own Lambda, metrics, dashboard, alarms, logs and schedule cost. An estimate at list prices: the free
-/// tier, which an account has once, is not taken off, and ticks count as custom events, the most they can cost.
-pub fn own_cost(book: &PriceBook, own: &OwnUse) -> Bill {
-    let region = own.region;
-    let ticks = own.horizon.as_secs() / 60;
-    let busy = own.rounds.min(ticks);
-    // Rounds of one tick wait side by side.
-    let cold = own.cold_rounds.min(busy);
+/// Estimates the cost of warmd's Lambda, metrics, dashboard, alarms, logs and schedule at list prices.
+///
+/// The estimate is an upper bound: it ignores the free tier, and prices ticks as custom events.
+pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
+    let region = usage.region;
+    let ticks = usage.horizon.as_secs() / 60;
+    let busy = usage.rounds.min(ticks);
+    // Rounds of one tick run concurrently.
+    let cold = usage.cold_rounds.min(busy);
     let ran = |ticks: u64, each| Decimal::from(ticks).saturating_mul(milliseconds(each));
     let ran = ran(busy, BUSY_TICK)
         .saturating_add(ran(ticks - busy, QUIET_TICK))
-        .saturating_add(ran(cold, own.init));
+        .saturating_add(ran(cold, usage.init));
     let mut bill = Bill::default();
     let mut add = |name: &str, item: Item, quantity| {
-        bill.add(book, format!("warmd itself: {name}"), (&item, region), quantity, Decimal::ZERO);
+        bill.add(prices, format!("warmd itself: {name}"), (&item, region), quantity);
     };
     add("Lambda requests", Item::Requests, Decimal::from(ticks));
     add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, MEMORY_MB));
 
-    let (metrics, data_per_tick) = match own.detail {
+    let (metrics, data_per_tick) = match usage.detail {
         Detail::Fleet => (FLEET_METRICS, FLEET_METRICS),
         Detail::Function => {
-            let of_rounds = own.rounds.saturating_mul(TARGET_METRICS).checked_div(ticks).unwrap_or(0);
+            let of_rounds = usage.rounds.saturating_mul(TARGET_METRICS).checked_div(ticks).unwrap_or(0);
             (
-                own.targets.saturating_mul(TARGET_METRICS).saturating_add(FLEET_METRICS),
+                usage.targets.saturating_mul(TARGET_METRICS).saturating_add(FLEET_METRICS),
                 of_rounds.saturating_add(FLEET_METRICS),
             )
         }
     };
-    let held = |count: u64| Decimal::from(count).saturating_mul(months(own.horizon));
+    let held = |count: u64| Decimal::from(count).saturating_mul(months(usage.horizon));
     add("CloudWatch metrics", Item::Metrics, held(metrics));
     add("CloudWatch dashboards", Item::Dashboards, held(DASHBOARDS));
     add("CloudWatch alarms", Item::Alarms, held(ALARM_METRICS));
@@ -92,8 +93,8 @@ pub fn own_cost(book: &PriceBook, own: &OwnUse) -> Bill {
     add("PutMetricData requests", Item::PutRequests, Decimal::from(puts));
     let log_bytes = ticks
         .saturating_mul(LOG_BYTES_PER_TICK)
-        .saturating_add(own.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
-    add("CloudWatch Logs", Item::LogGb, gb(log_bytes));
+        .saturating_add(usage.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
+    add("CloudWatch Logs", Item::LogData, gib(log_bytes));
     add("EventBridge events", Item::Events, Decimal::from(ticks));
     bill
 }
@@ -107,8 +108,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn own() -> OwnUse {
-        OwnUse {
+    fn usage() -> SelfUsage {
+        SelfUsage {
             region: Region::parse("us-east-1").unwrap(),
             horizon: 730 * HOUR,
             rounds: 2_080,
@@ -120,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn what_warmd_itself_costs_in_a_month() {
-        let bill = own_cost(&PriceBook::embedded(), &own());
+    fn cost_of_warmd_for_a_month() {
+        let bill = self_cost(&PriceBook::embedded(), &usage());
         let lines = bill
             .lines
             .iter()
@@ -133,19 +134,21 @@ mod tests {
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
         warmd itself: CloudWatch alarms: 11 alarm-month 1.10
         warmd itself: PutMetricData requests: 43800 request 0.44
-        warmd itself: CloudWatch Logs: 0.042535364627838134765625 GB 0.02
+        warmd itself: CloudWatch Logs: 0.042535364627838134765625 GiB 0.02
         warmd itself: EventBridge events: 43800 event 0.04
         ");
-        let detailed =
-            own_cost(&PriceBook::embedded(), &OwnUse { detail: Detail::Function, targets: 200, ..own() });
+        let detailed = self_cost(
+            &PriceBook::embedded(),
+            &SelfUsage { detail: Detail::Function, targets: 200, ..usage() },
+        );
         let metrics = detailed.lines.iter().find(|line| line.item.contains("metrics")).unwrap();
         assert_eq!(metrics.amount().unwrap().to_string(), "303.00");
-        let nothing = OwnUse { horizon: Duration::ZERO, rounds: 0, ..own() };
-        assert_eq!(own_cost(&PriceBook::embedded(), &nothing).total().unwrap().to_string(), "0.00");
+        let nothing = SelfUsage { horizon: Duration::ZERO, rounds: 0, ..usage() };
+        assert_eq!(self_cost(&PriceBook::embedded(), &nothing).total().unwrap().to_string(), "0.00");
     }
 
     #[test]
-    fn a_round_writes_about_as_many_bytes_as_is_assumed() {
+    fn assumed_bytes_per_round_match_a_record() {
         let downloads = vec![Download {
             object: "s3://models/nlp-v7.bin".to_owned(),
             size_bytes: 220_000_000,
@@ -177,7 +180,7 @@ mod tests {
             skipped: None,
             ..RoundRecord::skipped(&target, 10, Skipped::InFlight)
         };
-        // The record, and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…},"target":…}`.
+        // The record and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…},"target":…}`.
         let record = serde_json::to_string(&record).unwrap().len() as u64;
         let line = 300;
         let assumed = LOG_BYTES_PER_ROUND;

@@ -1,10 +1,10 @@
-//! Figures as people read them.
+//! Formatting of numbers, durations and text for users.
 
 use std::time::Duration;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// US dollars with six decimals, the precision at which a tick's cost is not nothing; two from $100 on.
+/// Formats US dollars with six decimals, which the cost of a tick requires, and with two from $100 on.
 pub fn money(amount: Decimal) -> String {
     let smallest = Decimal::new(1, 6);
     if amount > Decimal::ZERO && amount < smallest {
@@ -15,23 +15,34 @@ pub fn money(amount: Decimal) -> String {
     format!("${rounded:.0$}", decimals as usize)
 }
 
-/// Bytes in decimal units with three digits, such as `2.20 GB`.
+/// Formats bytes in decimal units with three digits, such as `2.20 GB`.
 pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if count < 1_000 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64 / 1_000.0;
-    let mut unit = 0;
-    // 999.5 would be shown as 1000.
-    while value >= 999.5 && unit < UNITS.len() - 1 {
-        value /= 1_000.0;
-        unit += 1;
-    }
-    format!("{} {}", three_digits(value), UNITS[unit])
+    scaled(count, 1_000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// Milliseconds with a tenth below 10, and seconds from 10,000 on, such as `3.1 ms`, `25 ms`, `12.0 s`.
+/// Formats bytes in binary units with three digits, such as `2.05 GiB`. AWS bills data in these units.
+pub fn binary_bytes(count: u64) -> String {
+    scaled(count, 1_024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+fn scaled(count: u64, base: u16, units: &[&str]) -> String {
+    if count < u64::from(base) {
+        return format!("{count} B");
+    }
+    let mut value = count as f64;
+    let mut unit = "B";
+    for larger in units.iter().skip(1) {
+        // A rounded value never reaches the base.
+        if unit != "B" && value < f64::from(base) - 0.5 {
+            break;
+        }
+        value /= f64::from(base);
+        unit = larger;
+    }
+    format!("{} {unit}", three_digits(value))
+}
+
+/// Formats milliseconds with one decimal below 10, and as seconds from 10,000 on, such as `3.1 ms`, `25 ms`, `12.0 s`.
 pub fn millis(ms: f64) -> String {
     if ms >= 9_999.5 {
         format!("{:.1} s", ms / 1_000.0)
@@ -42,7 +53,7 @@ pub fn millis(ms: f64) -> String {
     }
 }
 
-/// An elapsed time in its two largest units, such as `7d`, `1h 30m`, `90s` as `1m 30s`, `250ms`.
+/// Formats a duration in its two largest units, such as `7d`, `1h 30m`, `1m 30s`, `250ms`.
 pub fn elapsed(duration: Duration) -> String {
     const UNITS: [(u128, &str); 5] =
         [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
@@ -60,12 +71,12 @@ pub fn elapsed(duration: Duration) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
-/// `1 ping`, `2 pings`, `12,000 pings`.
+/// Formats a number with a noun, such as `1 ping` or `12,000 pings`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// Digits in groups of three: `12,000`.
+/// Formats a number with groups of three digits, such as `12,000`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -78,7 +89,7 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// `text` in at most `width` characters, its middle left out: names differ at their ends.
+/// Shortens `text` to `width` characters in the middle, because names differ at their ends.
 pub fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
@@ -90,7 +101,7 @@ pub fn shortened(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// `text` in lines of at most `width` visible columns, broken at spaces; the later lines are indented by two.
+/// Wraps `text` at spaces into lines of at most `width` visible columns. The lines after the first are indented by two.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -107,7 +118,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Columns that `text` takes: characters without ANSI sequences.
+/// Counts the characters without ANSI sequences.
 fn visible(text: &str) -> usize {
     let mut columns = 0;
     let mut escaped = false;
@@ -137,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_keeps_what_a_tick_costs() {
+    fn money_has_precision_for_ticks() {
         let shown: Vec<_> = ["0", "0.0000002", "0.0000104", "0.1024999", "12.5", "99.9999999", "1234.567"]
             .map(|amount| money(amount.parse().unwrap()))
             .to_vec();
@@ -156,10 +167,12 @@ mod tests {
             shown,
             ["0 B", "999 B", "1.00 kB", "999 kB", "1.00 MB", "220 MB", "2.20 GB", "1.89 TB", "18.4 EB"]
         );
+        let shown = [1_023, 1_024, (1 << 20) - 1, 11_000_000_000, 1 << 40, u64::MAX].map(binary_bytes);
+        assert_eq!(shown, ["1023 B", "1.00 KiB", "1.00 MiB", "10.2 GiB", "1.00 TiB", "16.0 EiB"]);
     }
 
     #[test]
-    fn times_and_counts() {
+    fn formats_times_and_counts() {
         assert_eq!(
             [0.04, 3.12, 9.96, 25.0, 9_999.4, 12_000.0].map(millis),
             ["0.0 ms", "3.1 ms", "10 ms", "25 ms", "9999 ms", "12.0 s"]
@@ -179,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_break_at_spaces_and_colour_takes_no_room() {
+    fn wraps_at_spaces_and_ignores_colour() {
         assert_eq!(wrapped("one two three", 7), ["one two", "  three"]);
         assert_eq!(wrapped("\x1b[32mone\x1b[0m two three", 7), ["\x1b[32mone\x1b[0m two", "  three"]);
         assert_eq!(wrapped("unbreakable", 3), ["unbreakable"]);

@@ -1,7 +1,7 @@
-//! The course of a target over time: its value at a minute, and the minute until which that holds.
+//! The desired number of a target over time: its value at a minute, and the minute until which the value holds.
 //!
-//! Nothing here steps through minutes. A window's value is decided by two of its occurrences only: the latest
-//! that has begun (lead included), since it also closes last, and the earliest that has not.
+//! Nothing here steps through minutes. Two occurrences of a window determine its value: the latest that has begun
+//! (lead included), which also closes last, and the earliest that has not begun.
 
 use chrono::{NaiveDate, TimeDelta};
 
@@ -9,77 +9,73 @@ use super::minute::{Minute, instant_of};
 use crate::domain::calendar::Window;
 use crate::domain::fleet::Target;
 
-/// The environments that `window` wants at `minute`.
-pub fn want(window: &Window, minute: Minute) -> u32 {
-    WindowCourse::at(window, minute, minute).value
+/// Returns the concurrency that `window` contributes at `minute`, lead and ramps included.
+pub fn concurrency_at(window: &Window, minute: Minute) -> u32 {
+    WindowTimeline::at(window, minute, minute).value
 }
 
-/// The environments that `target` wants at `minute`, spare ones included.
-pub fn target(target: &Target, minute: Minute) -> u32 {
-    let most = target.windows.iter().map(|window| want(window, minute)).max().unwrap_or(0);
-    with_spare(most, target.spare)
+/// Returns the desired number of environments of `target` at `minute`, spare ones included.
+pub fn desired(target: &Target, minute: Minute) -> u32 {
+    Timeline::at(target, minute, minute).value()
 }
 
-fn with_spare(most: u32, spare: u32) -> u32 {
-    match most {
-        0 => 0,
-        most => most.saturating_add(spare),
-    }
-}
-
-/// A target's value from a minute on.
-pub(super) struct Course<'t> {
-    windows: Vec<WindowCourse<'t>>,
+/// The desired number of a target, from a minute on.
+pub(super) struct Timeline<'t> {
+    windows: Vec<WindowTimeline<'t>>,
     spare: u32,
 }
 
-impl<'t> Course<'t> {
-    /// The course at `minute`. Nothing after `horizon` is looked at.
+impl<'t> Timeline<'t> {
+    /// Creates the timeline at `minute`. Changes after `horizon` are not looked up.
     pub(super) fn at(target: &'t Target, minute: Minute, horizon: Minute) -> Self {
-        let windows = target.windows.iter().map(|window| WindowCourse::at(window, minute, horizon)).collect();
+        let windows =
+            target.windows.iter().map(|window| WindowTimeline::at(window, minute, horizon)).collect();
         Self { windows, spare: target.spare }
     }
 
-    /// The value at the course's minute.
+    /// Returns the value at the current minute.
     pub(super) fn value(&self) -> u32 {
-        with_spare(self.windows.iter().map(|window| window.value).max().unwrap_or(0), self.spare)
+        match self.windows.iter().map(|window| window.value).max().unwrap_or(0) {
+            0 => 0,
+            highest => highest.saturating_add(self.spare),
+        }
     }
 
-    /// The first minute at which the value may be another; `None` when it holds to the horizon.
+    /// Returns the first minute at which the value may differ, or `None` when it holds to the horizon.
     pub(super) fn holds_until(&self) -> Option<Minute> {
         self.windows.iter().filter_map(|window| window.holds_until).min()
     }
 
-    /// Goes on to `minute`, which must not be earlier than where the course is.
+    /// Advances to `minute`, which must not be before the current minute.
     pub(super) fn advance(&mut self, minute: Minute) {
         for window in &mut self.windows {
             if window.holds_until.is_some_and(|until| until <= minute) {
-                window.seek(minute);
+                window.advance(minute);
             }
         }
     }
 }
 
-/// One window's part of a course. Stretches and instants in seconds.
-struct WindowCourse<'w> {
+/// The timeline of one window. Durations and instants are in seconds.
+struct WindowTimeline<'w> {
     window: &'w Window,
     lead: i64,
     up: i64,
     down: i64,
     horizon: Minute,
-    /// When the latest occurrence that has begun closes.
+    /// The closing of the latest occurrence that has begun.
     closes: Option<i64>,
-    /// When the earliest occurrence that has not begun does, lead included, and when it closes. Not looked up
-    /// while the window is open: it cannot matter before the closing.
+    /// Beginning (lead included) and closing of the earliest occurrence that has not begun. Not looked up while the
+    /// window is open, because it has no effect before the closing.
     next: Option<(i64, i64)>,
     value: u32,
     holds_until: Option<Minute>,
 }
 
-impl<'w> WindowCourse<'w> {
+impl<'w> WindowTimeline<'w> {
     fn at(window: &'w Window, minute: Minute, horizon: Minute) -> Self {
-        let seconds = |stretch: TimeDelta| stretch.num_seconds().clamp(0, LONGEST_STRETCH);
-        let mut course = Self {
+        let seconds = |duration: TimeDelta| duration.num_seconds().clamp(0, MAX_DURATION);
+        let mut timeline = Self {
             window,
             lead: seconds(window.lead),
             up: seconds(window.ramp_up),
@@ -90,16 +86,16 @@ impl<'w> WindowCourse<'w> {
             value: 0,
             holds_until: None,
         };
-        course.look_up(minute.seconds());
-        course.settle(minute.seconds());
-        course
+        timeline.look_up(minute.seconds());
+        timeline.update_value(minute.seconds());
+        timeline
     }
 
-    /// Goes on to `minute`, which is not before the end of what holds.
-    fn seek(&mut self, minute: Minute) {
+    /// Advances to `minute`, which must not be before `holds_until`.
+    fn advance(&mut self, minute: Minute) {
         let now = minute.seconds();
         match self.next {
-            // Others may have begun as well. They matter when this one closes, and are found then.
+            // Later occurrences may have begun as well. They take effect when this one closes and are looked up then.
             Some((begins, closes)) if begins <= now && now < closes => {
                 self.closes = Some(closes);
                 self.next = None;
@@ -107,13 +103,13 @@ impl<'w> WindowCourse<'w> {
             Some((begins, _)) if now < begins => {}
             _ => self.look_up(now),
         }
-        self.settle(now);
+        self.update_value(now);
     }
 
-    /// Finds the two occurrences that decide.
+    /// Looks up the two occurrences that determine the value.
     fn look_up(&mut self, now: i64) {
         let bound = instant_of(now + self.lead);
-        let longest = self.window.longest().num_seconds().clamp(0, LONGEST_STRETCH);
+        let longest = self.window.longest().num_seconds().clamp(0, MAX_DURATION);
         let since = day_near(now - self.down - longest, -2);
         self.closes = self.window.latest_opening(bound, since).map(|latest| latest.closes.timestamp());
         self.next = if self.closes.is_some_and(|closes| now < closes) {
@@ -125,8 +121,8 @@ impl<'w> WindowCourse<'w> {
         };
     }
 
-    /// Derives value and holding time.
-    fn settle(&mut self, now: i64) {
+    /// Computes `value` and `holds_until`.
+    fn update_value(&mut self, now: i64) {
         let n = i64::from(self.window.concurrency.max(1));
         let (mut value, mut until) = (0, i64::MAX);
         if let Some(closes) = self.closes {
@@ -144,14 +140,14 @@ impl<'w> WindowCourse<'w> {
             if passed < 0 {
                 until = until.min(begins - self.up);
             } else {
-                // ⌈n·passed/u⌉ is v for as long as n·passed ≤ v·u. Before the opening, so u is not zero.
+                // ⌈n·passed/u⌉ is v for as long as n·passed ≤ v·u. The opening is ahead, so u is not zero.
                 let rising = ceil_div(n * passed, self.up.max(1));
                 value = value.max(rising);
                 until = until.min(begins - self.up + rising * self.up / n + 1).min(begins.max(now + 1));
             }
         }
         self.value = u32::try_from(value).unwrap_or(self.window.concurrency);
-        // Later than now always, save in the very last minute there is.
+        // `until` is after `now`, except in the last minute of the range.
         self.holds_until = Some(until)
             .filter(|until| *until < i64::MAX)
             .map(Minute::from_seconds_up)
@@ -159,11 +155,11 @@ impl<'w> WindowCourse<'w> {
     }
 }
 
-/// Ten years, in seconds: leads, ramps and occurrences count as no longer. It keeps what is multiplied with up to
-/// 2^32 environments within 63 bits.
-const LONGEST_STRETCH: i64 = 10 * 366 * 86_400;
+/// The longest lead, ramp or occurrence that is taken into account: ten years, in seconds. Products with up to 2^32
+/// environments then fit 63 bits.
+const MAX_DURATION: i64 = 10 * 366 * 86_400;
 
-/// The UTC day of a second since the epoch, shifted by whole days (two cover the wall clocks of all zones).
+/// Returns the UTC day of a second since the epoch, shifted by whole days. Two days cover the wall clocks of all zones.
 fn day_near(seconds: i64, days: i64) -> NaiveDate {
     instant_of(seconds.saturating_add(days * 86_400)).date_naive()
 }

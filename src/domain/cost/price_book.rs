@@ -1,19 +1,19 @@
-//! The price book: every figure with its region, unit, tiers, source and date.
+//! The price book: prices with region, unit, tiers, source and date.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::function::{Region, nearest};
 use super::item::Item;
 
-/// Figures older than this many days are marked: list prices do change.
+/// The age in days from which a figure is marked as old.
 pub const OLD_AFTER_DAYS: u64 = 180;
 
-/// Prices, US dollars. Cheap to clone.
+/// The price book, in US dollars. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PriceBook {
     figures: Arc<BTreeMap<(Item, Option<Region>), Figure>>,
@@ -22,65 +22,66 @@ pub struct PriceBook {
 /// One figure of the price book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// The price for one unit, by how much was used; at least one tier, the last without an end.
-    /// A free allowance or a share stands here too, as a single tier.
+    /// The price of a unit in each tier of usage; at least one tier, the last without an end. A free allowance or a share
+    /// is a single tier.
     pub tiers: Vec<Tier>,
-    /// Where it was published, or who gave it.
-    pub source: Source,
-    /// The day it was looked up; `None` for a figure that the user gave without one.
+    /// The publication, or the configuration.
+    pub source: PriceSource,
+    /// The date of retrieval; `None` for an override without a date.
     pub date: Option<NaiveDate>,
 }
 
-/// The price of a stretch of the quantity used in a month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The price of a part of the quantity used in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tier {
-    /// Where the tier ends, counted from zero; `None` for the last.
+    /// The end of the tier, counted from zero; `None` for the last.
     pub up_to: Option<Decimal>,
-    /// US dollars for one unit.
+    /// US dollars per unit.
     pub price: Decimal,
 }
 
-/// Where a figure comes from.
+/// The origin of a figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Its name, for people.
+pub struct PriceSource {
+    /// The name shown to users.
     pub name: Arc<str>,
-    /// Its address; `None` for a figure that the user gave.
+    /// The address; `None` for an override.
     pub url: Option<Arc<str>>,
 }
 
 impl Figure {
-    /// The price of the first unit: the list price where there are no tiers, and the highest where there are.
+    /// Returns the price of the first tier, which is the highest.
     pub fn first_price(&self) -> Decimal {
         self.tiers.first().map_or(Decimal::ZERO, |tier| tier.price)
     }
 
-    /// Whether the figure is more than [`OLD_AFTER_DAYS`] old on the day `today`. One without a date is not: who gave it
-    /// answers for it.
+    /// Returns true if the figure is more than [`OLD_AFTER_DAYS`] old on `today`. A figure without a date is not old.
     pub fn is_old(&self, today: NaiveDate) -> bool {
         let limit = self.date.and_then(|date| date.checked_add_days(Days::new(OLD_AFTER_DAYS)));
         limit.is_some_and(|limit| limit < today)
     }
 
-    /// Whether the user gave it.
+    /// Returns true for an override by the user.
     pub fn is_override(&self) -> bool {
         self.source.url.is_none()
     }
 }
 
-/// Why an override is refused.
+/// The error for an invalid override.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadOverride {
-    /// No item has that name.
-    #[error("`{given}` is not an item of the price book")]
+    /// The item is unknown.
+    #[error("unknown item `{given}` of the price book")]
     UnknownItem {
-        /// What was given.
+        /// The given name.
         given: String,
-        /// The nearest name, when one is near enough to be meant.
+        /// The nearest name, if a typo is likely.
         nearest: Option<&'static str>,
     },
-    /// The tiers do not rise, have an end on the last or none on another, or a price below zero.
-    #[error("the tiers of `{item}` must rise, only the last without an end, and no price below zero")]
+    /// The ends of the tiers do not rise, the last has an end or another has none, or a price is negative.
+    #[error(
+        "the tiers of `{item}` must have rising ends, the last tier no end, and no tier a negative price"
+    )]
     Tiers {
         /// The item's name.
         item: String,
@@ -88,10 +89,10 @@ pub enum BadOverride {
 }
 
 impl PriceBook {
-    /// The prices that come with warmd.
+    /// Returns the embedded price book.
     pub fn embedded() -> Self {
         static BOOK: LazyLock<PriceBook> = LazyLock::new(|| {
-            // The data is compiled in, and a test reads it: this cannot fail at a user's.
+            // The data is compiled in and covered by a test.
             PriceBook::read(include_str!("prices.json")).expect("the embedded price book is well formed")
         });
         BOOK.clone()
@@ -102,7 +103,7 @@ impl PriceBook {
         let mut figures = BTreeMap::new();
         for entry in file.figures {
             let item = Item::parse(&entry.item).ok_or_else(|| format!("unknown item {}", entry.item))?;
-            let source = file.sources.get(&entry.source).ok_or_else(|| format!("{item}: no such source"))?;
+            let source = file.sources.get(&entry.source).ok_or_else(|| format!("{item}: unknown source"))?;
             for (regions, price) in entry.prices {
                 let tiers = price.tiers().filter(|tiers| well_formed(tiers));
                 let tiers = tiers.ok_or_else(|| format!("{item}: malformed tiers"))?;
@@ -111,10 +112,10 @@ impl PriceBook {
                         "*" => None,
                         name => Some(Region::parse(name).map_err(|error| error.to_string())?),
                     };
-                    let source = Source { name: source.name.clone(), url: Some(source.url.clone()) };
+                    let source = PriceSource { name: source.name.clone(), url: Some(source.url.clone()) };
                     let figure = Figure { tiers: tiers.clone(), source, date: Some(entry.date) };
                     if figures.insert((item.clone(), place), figure).is_some() {
-                        return Err(format!("{item} in {region} stands there twice"));
+                        return Err(format!("duplicate figure for {item} in {region}"));
                     }
                 }
             }
@@ -122,23 +123,23 @@ impl PriceBook {
         Ok(Self { figures: Arc::new(figures) })
     }
 
-    /// The figure for `item` in `region`: the region's own, or the one that holds everywhere. `None` is unknown.
+    /// Returns the figure for `item` in `region`: that of the region, otherwise that of all regions. `None` is unknown.
     pub fn lookup(&self, item: &Item, region: Region) -> Option<&Figure> {
         self.figures.get(&(item.clone(), Some(region))).or_else(|| self.figures.get(&(item.clone(), None)))
     }
 
-    /// The price of the first unit of `item` in `region`.
+    /// Returns the price of the first tier of `item` in `region`.
     pub fn price(&self, item: &Item, region: Region) -> Option<Decimal> {
         self.lookup(item, region).map(Figure::first_price)
     }
 
-    /// Puts a figure of the user's own in the place of the book's.
+    /// Overrides a figure.
     ///
-    /// `region` `None` replaces the figure that holds everywhere, and every regional one: it is meant for all.
-    /// `date` is the day the user says it was looked up, if any; the last tier has no end.
+    /// Without a region, the override replaces the figure of all regions and every regional one. `date` is the date of
+    /// retrieval, if given.
     ///
     /// # Errors
-    /// [`BadOverride`], when no item is called `name`, or the tiers make no sense. The book stays as it was then.
+    /// [`BadOverride`] for an unknown item or invalid tiers. The price book is unchanged then.
     pub fn set(
         &mut self,
         name: &str,
@@ -154,7 +155,7 @@ impl PriceBook {
         if !well_formed(&tiers) {
             return Err(BadOverride::Tiers { item: name.to_owned() });
         }
-        // Copied only while somebody else has the same book.
+        // Copies the map only if it is shared.
         let figures = Arc::make_mut(&mut self.figures);
         if region.is_none() {
             let regional = figures.range((item.clone(), None)..).map(|(key, _)| key);
@@ -163,19 +164,19 @@ impl PriceBook {
                 figures.remove(&key);
             }
         }
-        let source = Source { name: source.into(), url: None };
+        let source = PriceSource { name: source.into(), url: None };
         figures.insert((item, region), Figure { tiers, source, date });
         Ok(())
     }
 
-    /// Every figure, by item and then region; region `None` holds everywhere.
+    /// Returns every figure, ordered by item and region. Region `None` applies to all regions.
     pub fn iter(&self) -> impl Iterator<Item = (&Item, Option<Region>, &Figure)> {
         self.figures.iter().map(|((item, region), figure)| (item, *region, figure))
     }
 
-    /// The EC2 instance types with a price in `region`, and that price per hour.
+    /// Returns the EC2 instance types with a price in `region`, and the price per hour.
     pub fn instances(&self, region: Region) -> impl Iterator<Item = (&str, Decimal)> {
-        // A price of the region's own takes the place of the one that holds everywhere.
+        // A price of the region takes precedence over that of all regions.
         let own = move |item: &Item| self.figures.contains_key(&(item.clone(), Some(region)));
         self.iter().filter_map(move |(item, place, figure)| match (item, place) {
             (Item::Instance(name), Some(place)) if place == region => {
@@ -201,7 +202,7 @@ fn well_formed(tiers: &[Tier]) -> bool {
         })
 }
 
-/// The data file. Prices are strings, because a JSON number would pass through binary floating point.
+/// The data file. Prices are strings, because JSON numbers are parsed as binary floating point.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -222,7 +223,7 @@ struct FileFigure {
     item: String,
     source: String,
     date: NaiveDate,
-    /// Region names with spaces between them, or `*`, and their price.
+    /// Prices by region names, separated by spaces, or `*`.
     prices: BTreeMap<String, FilePrice>,
 }
 
@@ -269,10 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_has_a_source_a_date_a_unit_and_sensible_tiers() {
-        let book = PriceBook::read(include_str!("prices.json")).unwrap();
-        assert!(book.iter().count() > 100);
-        for (item, _, figure) in book.iter() {
+    fn every_figure_has_source_date_unit_and_valid_tiers() {
+        let prices = PriceBook::read(include_str!("prices.json")).unwrap();
+        assert!(prices.iter().count() > 100);
+        for (item, _, figure) in prices.iter() {
             assert!(figure.source.url.as_ref().unwrap().starts_with("https://"), "{item}");
             assert!(!figure.source.name.is_empty(), "{item}");
             assert!((day("2021-03-31")..=day("2026-11-20")).contains(&figure.date.unwrap()), "{item}");
@@ -282,8 +283,8 @@ mod tests {
     }
 
     #[test]
-    fn eleven_regions_have_what_a_round_on_any_route_needs() {
-        use crate::domain::fleet::Architecture::{Arm64, X86_64};
+    fn eleven_regions_have_prices_for_every_route() {
+        use crate::domain::function::Architecture::{Arm64, X86_64};
         for name in [
             "us-east-1",
             "us-east-2",
@@ -305,11 +306,11 @@ mod tests {
                 Item::ProvisionedDuration(X86_64),
                 Item::Ephemeral,
                 Item::S3Get,
-                Item::SameRegionGb,
-                Item::InternetGb,
-                Item::InterRegionGb,
-                Item::NatGb,
-                Item::EndpointGb,
+                Item::SameRegionData,
+                Item::InternetData,
+                Item::InterRegionData,
+                Item::NatData,
+                Item::EndpointData,
                 Item::Metrics,
                 Item::Events,
             ] {
@@ -319,40 +320,40 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sourced_is_absent() {
+    fn unsourced_price_is_absent() {
         assert_eq!(PriceBook::embedded().price(&Item::Requests, region("me-south-1")), None);
     }
 
     #[test]
-    fn an_override_wins_and_the_original_book_stays() {
-        let book = PriceBook::embedded();
+    fn override_takes_precedence_and_original_is_unchanged() {
+        let prices = PriceBook::embedded();
         let london = region("eu-west-2");
-        let mut own = book.clone();
+        let mut own = prices.clone();
         own.set("nat-gateway.gb", Some(london), flat("0.03"), "contract", Some(day("2026-11-01"))).unwrap();
-        assert_eq!(own.price(&Item::NatGb, london), Some("0.03".parse().unwrap()));
-        assert!(own.lookup(&Item::NatGb, london).unwrap().is_override());
+        assert_eq!(own.price(&Item::NatData, london), Some("0.03".parse().unwrap()));
+        assert!(own.lookup(&Item::NatData, london).unwrap().is_override());
         assert_eq!(
-            own.price(&Item::NatGb, region("us-east-1")),
-            book.price(&Item::NatGb, region("us-east-1"))
+            own.price(&Item::NatData, region("us-east-1")),
+            prices.price(&Item::NatData, region("us-east-1"))
         );
-        assert_eq!(book.price(&Item::NatGb, london), Some("0.05".parse().unwrap()));
+        assert_eq!(prices.price(&Item::NatData, london), Some("0.05".parse().unwrap()));
 
         let mut everywhere = own.clone();
         everywhere.set("nat-gateway.gb", None, flat("0.02"), "contract", None).unwrap();
-        assert_eq!(everywhere.iter().filter(|(item, ..)| **item == Item::NatGb).count(), 1);
+        assert_eq!(everywhere.iter().filter(|(item, ..)| **item == Item::NatData).count(), 1);
         for place in [london, region("me-south-1")] {
-            assert_eq!(everywhere.price(&Item::NatGb, place), Some("0.02".parse().unwrap()));
+            assert_eq!(everywhere.price(&Item::NatData, place), Some("0.02".parse().unwrap()));
         }
     }
 
     #[test]
-    fn an_instance_has_one_price_in_a_region() {
+    fn instance_has_one_price_in_a_region() {
         let virginia = region("us-east-1");
-        let mut book = PriceBook::embedded();
-        book.set("ec2.m7g.xlarge", None, flat("0.10"), "contract", None).unwrap();
-        book.set("ec2.m7g.xlarge", Some(virginia), flat("0.12"), "contract", None).unwrap();
+        let mut prices = PriceBook::embedded();
+        prices.set("ec2.m7g.xlarge", None, flat("0.10"), "contract", None).unwrap();
+        prices.set("ec2.m7g.xlarge", Some(virginia), flat("0.12"), "contract", None).unwrap();
         let prices = |place| -> Vec<String> {
-            let own = book.instances(place).filter(|(name, _)| *name == "m7g.xlarge");
+            let own = prices.instances(place).filter(|(name, _)| *name == "m7g.xlarge");
             own.map(|(_, price)| price.to_string()).collect()
         };
         assert_eq!(prices(virginia), ["0.12"]);
@@ -360,12 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn a_senseless_override_is_refused() {
-        let mut book = PriceBook::embedded();
+    fn rejects_invalid_overrides() {
+        let mut prices = PriceBook::embedded();
         let tier =
             |up_to: Option<u32>, price: i32| Tier { up_to: up_to.map(Decimal::from), price: price.into() };
         assert_eq!(
-            book.set("nat-gateway.bg", None, flat("1"), "x", None).unwrap_err(),
+            prices.set("nat-gateway.bg", None, flat("1"), "x", None).unwrap_err(),
             BadOverride::UnknownItem { given: "nat-gateway.bg".to_owned(), nearest: Some("nat-gateway.gb") }
         );
         for tiers in [
@@ -375,15 +376,15 @@ mod tests {
             vec![tier(None, 1), tier(None, 1)],
             vec![tier(Some(5), 1), tier(Some(5), 1), tier(None, 1)],
         ] {
-            assert!(book.set("nat-gateway.gb", None, tiers, "x", None).is_err());
+            assert!(prices.set("nat-gateway.gb", None, tiers, "x", None).is_err());
         }
     }
 
     #[test]
-    fn a_figure_is_old_from_its_181st_day() {
-        let mut book = PriceBook::embedded();
-        book.set("s3.get", None, flat("1"), "x", Some(day("2026-01-01"))).unwrap();
-        let figure = book.lookup(&Item::S3Get, region("us-east-1")).unwrap().clone();
+    fn figure_is_old_from_its_181st_day() {
+        let mut prices = PriceBook::embedded();
+        prices.set("s3.get", None, flat("1"), "x", Some(day("2026-01-01"))).unwrap();
+        let figure = prices.lookup(&Item::S3Get, region("us-east-1")).unwrap().clone();
         assert!(!figure.is_old(day("2026-06-30")));
         assert!(figure.is_old(day("2026-07-01")));
         assert!(!Figure { date: None, ..figure }.is_old(day("2099-01-01")));

@@ -1,0 +1,75 @@
+//! Periods from `--from`, `--for` and `--until`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, DurationRound, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::error::Failure;
+use crate::domain::calendar::opening_instant;
+use crate::domain::plan::Period;
+use crate::domain::schedule::Minute;
+
+/// The maximum length of a period: ten years.
+const MAX_LENGTH: TimeDelta = TimeDelta::days(3_660);
+
+/// The flags that define a period.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    /// `--from`: RFC 3339 or a date; the current time by default.
+    pub from: Option<&'a str>,
+    /// `--for`: the length.
+    pub length: Option<Duration>,
+    /// `--until`: RFC 3339 or a date.
+    pub until: Option<&'a str>,
+    /// The time zone of dates; UTC by default.
+    pub zone: Option<Tz>,
+}
+
+/// Returns the period of `bounds`, with the length `default` without `--for` and `--until`.
+///
+/// # Errors
+/// An empty period, one longer than ten years, or an invalid instant.
+pub fn period(bounds: Bounds<'_>, default: TimeDelta, now: DateTime<Utc>) -> Result<Period, Failure> {
+    let zone = bounds.zone.unwrap_or(Tz::UTC);
+    let from = match bounds.from {
+        // The current minute is included.
+        None => Minute::of(now).instant(),
+        Some(text) => instant_or_date("--from", text, zone)?,
+    };
+    let until = match (bounds.until, bounds.length) {
+        (Some(text), _) => instant_or_date("--until", text, zone)?,
+        (None, None) => from + default,
+        (None, Some(length)) => TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| from.checked_add_signed(length))
+            .ok_or_else(|| Failure::Usage("--for is too long".to_owned()))?,
+    };
+    if until <= from {
+        let at = |instant: DateTime<Utc>| instant.format("%F %R UTC");
+        return Err(Failure::Usage(match bounds.until {
+            Some(_) => format!("--until ({}) must be after --from ({})", at(until), at(from)),
+            None => "--for must be longer than 0".to_owned(),
+        }));
+    }
+    if until - from > MAX_LENGTH {
+        return Err(Failure::Usage("the period must not be longer than 10 years".to_owned()));
+    }
+    Ok(Period { from: first_minute_from(from), until: first_minute_from(until) })
+}
+
+/// Returns the first whole minute at or after `at`.
+fn first_minute_from(at: DateTime<Utc>) -> Minute {
+    let up = at.duration_trunc(TimeDelta::minutes(1)).is_ok_and(|minute| minute != at);
+    Minute::of(at).plus(i64::from(up))
+}
+
+/// Parses the value of a flag: RFC 3339, or a date, which is its midnight in `zone`.
+fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>, Failure> {
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        // If a clock change skips midnight, the day begins at the first instant after it.
+        return Ok(opening_instant(date.and_time(NaiveTime::MIN), zone));
+    }
+    super::value_parsers::instant(text)
+        .map_err(|error| Failure::Usage(format!("{flag} {text}: {error}, or a date such as 2026-11-20")))
+}

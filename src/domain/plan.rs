@@ -1,0 +1,129 @@
+//! Plans of targets over a period, and their cost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::cost::compare::{Comparison, compare};
+use super::cost::coverage::{Coverage, CoverageCost, coverage_cost};
+use super::cost::self_usage::{SelfUsage, self_cost};
+use super::cost::{FleetCost, PriceBook};
+use super::fleet::{Fleet, Target};
+use super::function::Region;
+use super::schedule::{Minute, Segment, seconds_between, segments};
+
+/// A period of whole minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The first minute.
+    pub from: Minute,
+    /// The minute after the last.
+    pub until: Minute,
+}
+
+impl Period {
+    /// Returns the length.
+    pub fn length(self) -> Duration {
+        Duration::from_secs(seconds_between(self.from, self.until))
+    }
+}
+
+/// The plan of one target.
+#[derive(Debug, Clone)]
+pub struct TargetPlan<'f> {
+    /// The target.
+    pub target: &'f Target,
+    /// The segments with a desired number above zero.
+    pub segments: Vec<Segment>,
+    /// The estimated cost.
+    pub cost: CoverageCost,
+}
+
+impl<'f> TargetPlan<'f> {
+    /// Creates the plan of a target for a period.
+    pub fn new(target: &'f Target, period: Period, prices: &PriceBook) -> Self {
+        let segments = segments(target, period.from, period.until);
+        let cost = coverage_cost(prices, &coverage(target, &segments));
+        Self { target, segments, cost }
+    }
+
+    /// Compares the cost of pings with that of the alternatives over `horizon`, the length of the plan's period.
+    pub fn compare(&self, prices: &PriceBook, horizon: Duration) -> Comparison {
+        compare(prices, &coverage(self.target, &self.segments), horizon)
+    }
+
+    /// Returns the highest desired number.
+    pub fn highest(&self) -> u32 {
+        coverage(self.target, &self.segments).highest()
+    }
+
+    /// Returns the number of rounds.
+    pub fn rounds(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.rounds).sum()
+    }
+
+    /// Returns the number of pings, without top-ups.
+    pub fn pings(&self) -> u64 {
+        self.cost.pings
+    }
+
+    /// Returns the owner of the target, empty without one.
+    pub fn owner(&self) -> &'f str {
+        self.target.owner.as_deref().unwrap_or_default()
+    }
+
+    /// Returns true if the cost depends on assumptions that are not configured.
+    pub fn is_assumed(&self) -> bool {
+        !self.cost.assumed.is_empty()
+    }
+}
+
+fn coverage<'a>(target: &'a Target, segments: &'a [Segment]) -> Coverage<'a> {
+    Coverage {
+        region: target.region(),
+        segments,
+        interval: target.interval(),
+        downloads: &target.downloads,
+        assume: &target.assume,
+    }
+}
+
+/// The part of the fleet that a plan covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole fleet, including warmd itself.
+    Fleet,
+    /// One function.
+    Function,
+}
+
+/// Returns the total cost of `plans`. For the whole fleet it includes warmd itself, which is assumed to run in the region
+/// of most targets.
+pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope: Scope) -> FleetCost {
+    let warmd = match scope {
+        Scope::Fleet => most_common_region(plans).map(|region| {
+            let cold = plans.iter().filter(|plan| plan.cost.cold_starts > 0);
+            let usage = SelfUsage {
+                region,
+                horizon: period.length(),
+                rounds: plans.iter().map(TargetPlan::rounds).sum(),
+                cold_rounds: plans.iter().map(|plan| plan.cost.cold_rounds).sum(),
+                init: cold.map(|plan| plan.target.assume.init_duration.value()).max().unwrap_or_default(),
+                targets: plans.len() as u64,
+                detail: fleet.metrics.detail,
+            };
+            self_cost(&fleet.prices, &usage)
+        }),
+        Scope::Function => None,
+    };
+    let costs = plans.iter().map(|plan| (plan.target.owner.as_deref(), &plan.cost));
+    FleetCost::new(&fleet.prices, costs, warmd)
+}
+
+/// Returns the region of most targets, the first of several.
+fn most_common_region(plans: &[TargetPlan<'_>]) -> Option<Region> {
+    let mut counts: BTreeMap<Region, usize> = BTreeMap::new();
+    for plan in plans {
+        *counts.entry(plan.target.region()).or_default() += 1;
+    }
+    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(region, _)| region)
+}
