@@ -12,6 +12,7 @@
 pub mod aws;
 pub mod cli;
 pub mod config;
+pub mod deploy;
 pub mod domain;
 pub mod emulator;
 pub mod engine;

@@ -1,15 +1,18 @@
 //! `warmd check`: what is wrong, what is probably not meant, and what there is.
 
+pub mod live;
+
 use std::io;
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::args::{CheckArgs, CheckFormat};
+use self::live::LiveObject;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
-use super::live::LiveObject;
+use super::options::{Configs, Only};
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
@@ -18,9 +21,54 @@ use crate::domain::function::Region;
 use crate::domain::schedule::{Lint, Minute, advise};
 use crate::engine::ports::Clock;
 
+/// `warmd check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd check                       the files in warm-configs/
+  warmd check --format github       annotations for GitHub Actions
+  warmd check --live                also compare with the deployed functions
+  warmd check --live --local        the same with the emulator, without AWS account
+
+--live checks for each target: the permission to invoke it (by a dry run, which runs no handler);
+that it exists and is active; its memory, timeout and architecture; and the reserved, provisioned
+and account concurrency for its rounds. It sends at most 10 requests per second for each region
+and role, with the credentials of the caller: use the warmer's to check the warmer's permissions.
+
+Exit codes: 2 if there is an error. Warnings and missing permissions to read do not change the exit
+code. 1 if --live cannot compare a target for another reason, such as no connection to Lambda.")]
+pub struct CheckArgs {
+    /// Also compare each target with the deployed function. No handler runs.
+    #[arg(long)]
+    pub live: bool,
+    /// Use the embedded emulator, started for this run, instead of AWS.
+    #[arg(long, requires = "live")]
+    pub local: bool,
+    /// Output format: text, json, or github for workflow annotations.
+    #[arg(long, value_name = "text|json|github", default_value = "text", hide_possible_values = true)]
+    pub format: CheckFormat,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
+
+/// Output format of `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// Workflow commands of GitHub Actions.
+    Github,
+}
+
 /// What `--format json` prints.
 #[derive(Serialize)]
-pub(super) struct CheckObject<'c> {
+struct CheckObject<'c> {
     problems: Vec<ProblemObject<'c>>,
     targets: Vec<TargetObject<'c>>,
     /// What `--live` adds.
@@ -74,19 +122,14 @@ pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Ex
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(super) fn tell(
-    loaded: &Loaded,
-    warnings: &[Problem],
-    style: Style,
-    color_on_stderr: bool,
-) -> io::Result<()> {
+fn tell(loaded: &Loaded, warnings: &[Problem], style: Style, color_on_stderr: bool) -> io::Result<()> {
     complain_of(warnings, color_on_stderr);
     let paths: Vec<_> = loaded.paths().collect();
     print(&render::check::summary(&loaded.fleet, &paths, warnings.len(), style))
 }
 
 /// Problems for people, on standard error.
-pub(super) fn complain_of(problems: &[Problem], color: bool) {
+fn complain_of(problems: &[Problem], color: bool) {
     problems.iter().for_each(|problem| complain(&format!("{}\n", problem.render_text(color))));
 }
 
@@ -94,11 +137,7 @@ pub(super) fn complain_of(problems: &[Problem], color: bool) {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(super) fn refused(
-    problems: &Problems,
-    format: CheckFormat,
-    color_on_stderr: bool,
-) -> Result<Exit, Failure> {
+fn refused(problems: &Problems, format: CheckFormat, color_on_stderr: bool) -> Result<Exit, Failure> {
     match format {
         CheckFormat::Text => complain(&problems.render_text(color_on_stderr)),
         CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
@@ -108,7 +147,7 @@ pub(super) fn refused(
 }
 
 /// What `--format json` prints.
-pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
+fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
         path: &problem.place.path,
@@ -132,7 +171,7 @@ pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> Chec
 
 /// Everything that is probably not meant, in the order of the files. What holds for several targets of one entry is
 /// told once.
-pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
+fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
     let places = loaded.places();
     for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
@@ -181,7 +220,7 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
 }
 
 /// Puts problems into the order of the files, each told once.
-pub(super) fn in_order(problems: &mut Vec<Problem>) {
+fn in_order(problems: &mut Vec<Problem>) {
     problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
     problems.dedup();
 }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::app::App;
-use super::args::RunArgs;
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
 use super::error::Failure;
@@ -18,7 +17,7 @@ use super::exit::Exit;
 use super::live_config::{Asked, LiveConfig};
 use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
-use super::run::{insisted, no_targets};
+use super::run::{RunArgs, insisted, no_targets};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
 use crate::aws::{AwsLambda, CloudWatch};

@@ -1,16 +1,41 @@
 //! `warmd emulate`: the embedded emulator as a server.
 
 use std::fs;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use tracing::info;
 
-use super::args::EmulateArgs;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::print;
 use super::signals::Termination;
 use crate::emulator::{self, Emulator, Scenario, Tls};
+
+/// `warmd emulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd emulate --listen 127.0.0.1:9000
+  AWS_ENDPOINT_URL=http://127.0.0.1:9000 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x \\
+      warmd run --once
+
+Prints `listening on http://ADDR` when it is ready. Stops on SIGTERM or SIGINT.")]
+pub struct EmulateArgs {
+    /// Address and port. Port 0 selects a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// YAML file with function profiles. [default: every function exists, with the default profile]
+    #[arg(long, value_name = "FILE")]
+    pub functions: Option<PathBuf>,
+    /// PEM file with the certificate chain. Enables TLS with HTTP/2 and HTTP/1.1.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
 
 /// Serves until a signal ends it.
 ///

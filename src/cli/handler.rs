@@ -3,7 +3,19 @@
 //! Each holds for the time that a ping asks for, answers with an id of the environment that was made on its first
 //! invocation, and hands every other event on untouched. `tests/handlers.rs` runs them.
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
+
+/// `warmd handler`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd handler python > warmd_handler.py
+  warmd handler node")]
+pub struct HandlerArgs {
+    /// Language of the handler.
+    #[arg(value_name = "LANGUAGE")]
+    pub language: Language,
+}
 
 /// A handler's language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,7 +12,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
-use super::args::LogFormat;
+use super::options::LogFormat;
 use super::output::Log;
 use crate::domain::clean::clean_output;
 

@@ -1,7 +1,7 @@
 //! Commands and what people see: the only room that prints.
 
 mod app;
-pub mod args;
+mod args;
 mod check;
 pub mod clock;
 mod compare;
@@ -15,9 +15,9 @@ mod exit;
 mod explain;
 pub mod handler;
 pub mod lambda;
-mod live;
 mod live_config;
 mod logging;
+mod options;
 mod outlet;
 mod output;
 mod pause;
@@ -41,11 +41,13 @@ use clap::Parser;
 use tokio::runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use self::args::{Cli, Command, RunArgs, WarmArgs};
+use self::args::{Cli, Command};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{complain, print_data};
+use self::run::RunArgs;
+use self::warm::WarmArgs;
 use crate::aws::fd_limit;
 use crate::config;
 
@@ -101,7 +103,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Warm(args) => block_on(warm::warm(args, style)),
         Command::Emulate(args) => block_on(emulate::emulate(args)),
         Command::Check(args) if args.live => {
-            block_on(live::check(args, style, output::color_on_stderr(cli.color)))
+            block_on(check::live::check(args, style, output::color_on_stderr(cli.color)))
         }
         Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
         Command::Plan(args) => plan::plan(args, style),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::args::Color;
 use super::exit::Exit;
+use super::options::Color;
 use super::outlet::{Delivered, Outlet, Overflow, Pushed};
 use super::render::{Fit, Style};
 use super::signals::Termination;

@@ -5,62 +5,20 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::app::App;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::StateArgs;
 use super::output::{complain, print};
 use super::select::near;
 use super::status::labels;
-use super::store::Store;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
-use crate::domain::records::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
+use crate::domain::records::{PAUSES, Pause, Pauses, Status};
 use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::{read, update};
-
-/// Which state store.
-#[derive(Debug, Clone, Args)]
-pub struct StateArgs {
-    /// Where state is kept: a directory, or s3://bucket/prefix.
-    #[arg(long, value_name = "DIR|s3://…", env = "WARMD_STATE", hide_env_values = true)]
-    pub state: Option<String>,
-}
-
-impl StateArgs {
-    /// Where it is, when one is given.
-    pub fn place(&self) -> Option<&str> {
-        self.state.as_deref().filter(|place| !place.is_empty())
-    }
-
-    /// The store.
-    ///
-    /// # Errors
-    /// When none is given.
-    pub async fn open(&self) -> Result<Store, Failure> {
-        if self.place().is_none() {
-            let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        Store::at(self.place(), App::aws().await.clients())
-    }
-}
-
-impl StateArgs {
-    /// Requests and pauses, when a store is given; none otherwise.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
-        if self.place().is_none() {
-            return Ok(Default::default());
-        }
-        let store = self.open().await?;
-        tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES)).map_err(unavailable)
-    }
-}
+use crate::engine::state::update;
 
 /// `warmd pause`.
 #[derive(Debug, Args)]
@@ -195,6 +153,6 @@ fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
 }
 
 /// A store that cannot be read or written.
-pub fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
+fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
     Failure::Unexpected(error.to_string())
 }

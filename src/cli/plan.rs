@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::args::PlanArgs;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only, Prices};
 use super::output::{print, print_json};
 use super::render::{self, Style};
 use super::select;
+use super::value_parsers;
 use crate::domain::calendar::opening_instant;
 use crate::domain::cost::coverage::{Coverage, CoverageCost, Stretch, coverage_cost};
 use crate::domain::cost::own::{OwnUse, own_cost};
@@ -23,6 +25,48 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::schedule::{Minute, Segment, segments};
 use crate::engine::ports::Clock;
+
+/// `warmd plan`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("end").args(["for_", "until"])), after_help = "\
+Examples:
+  warmd plan                                            the next 7 days
+  warmd plan --zone Europe/London --from 2026-10-24 --for 3d
+  warmd plan --function nlp-inference:live --json
+
+A DATE is midnight in --zone (default: UTC). --until is exclusive.
+
+Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
+configuration replaces. Hours of a NAT gateway are not included.")]
+pub struct PlanArgs {
+    /// Start: RFC 3339 or a DATE. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
+    /// Length, such as 12h or 30d, at most 10 years. [default: 7d]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
+    pub for_: Option<Duration>,
+    /// End, exclusive: RFC 3339 or a DATE.
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub until: Option<String>,
+    /// Function to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: Option<FunctionRef>,
+    /// Time zone of dates and the chart. [default: UTC for dates, that of the first window for the chart]
+    #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
+    pub zone: Option<chrono_tz::Tz>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The user's own prices.
+    #[command(flatten)]
+    pub prices: Prices,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
 
 /// How long a plan is when nobody says.
 const WEEK: TimeDelta = TimeDelta::days(7);
@@ -298,6 +342,6 @@ pub fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>
         // A midnight that the clocks skip is the first instant of that day.
         return Ok(opening_instant(date.and_time(NaiveTime::MIN), zone));
     }
-    super::value_parsers::instant(text)
+    value_parsers::instant(text)
         .map_err(|error| Failure::Usage(format!("{flag} {text}: {error}, or a date such as 2026-11-20")))
 }

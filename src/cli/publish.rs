@@ -8,12 +8,12 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::app::App;
-use super::args::Only;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::diff::difference;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::Only;
 use super::output::{complain, print};
 use super::plan::Period;
 use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, version};

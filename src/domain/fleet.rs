@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
-use super::function::{FunctionRef, Identity, Region};
+use super::function::{AccountId, FunctionRef, Identity, Region, account_of};
 use super::protocol::Protocol;
 
 /// Everything that the configuration files say, resolved and checked.
@@ -185,6 +185,26 @@ impl Target {
     /// The region the target is in.
     pub fn region(&self) -> Region {
         self.id.region
+    }
+
+    /// The ARN, with the qualifier if there is one, on which Lambda authorises an invocation. `own` is the account for a
+    /// target without an ARN or a role of its own; without it the account is `*`.
+    pub fn arn(&self, own: Option<&AccountId>) -> String {
+        let function = self.unqualified_arn(own);
+        match &self.id.qualifier {
+            Some(qualifier) => format!("{function}:{qualifier}"),
+            None => function,
+        }
+    }
+
+    /// The ARN without the qualifier. The account is that of the configured ARN, else that of the role, else `own`,
+    /// else `*`.
+    pub fn unqualified_arn(&self, own: Option<&AccountId>) -> String {
+        let Identity { account, region, name, .. } = &self.id;
+        let named = account.as_ref().map(AccountId::as_str);
+        let role = || self.role.as_ref().and_then(|role| account_of(&role.arn));
+        let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
     }
 
     /// A target of `function` of which nothing more is known: warmd's own protocol, automatic hold, no schedule. The

@@ -40,7 +40,7 @@ fn whose_policies_they_are_is_said_where_roles_are_assumed() {
     assert_eq!(statement["Principal"]["AWS"], "arn:aws:iam::111122223333:root");
     assert_eq!(statement["Condition"]["StringEquals"]["sts:ExternalId"], json!(["s3cret"]));
     let open = iam(&[]);
-    assert_eq!(open.stdout.lines().last(), Some("# its trust policy: with --account"));
+    assert_eq!(open.stdout.lines().last(), Some("# its trust policy: pass --account to print it"));
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
+use warmd::deploy::iam::{PolicyInput, Purpose, S3Prefix, policies};
+use warmd::deploy::{EventKind, dashboard, sample};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::cost::own::{OwnUse, own_cost};
-use warmd::domain::dashboard;
-use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
+use warmd::domain::events::{ENVIRONMENTS_WARM, SOURCE};
 use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
 use warmd::domain::function::Region;
-use warmd::domain::iam::{Needs, Purpose, S3Prefix, policies};
 use warmd::domain::metrics::{Metric, Scope};
 use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
 use warmd::domain::tick_line;
@@ -342,7 +342,7 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
     let fleet = fleet();
     let (configs, state) =
         (S3Prefix::parse("s3://b-1/configs").unwrap(), S3Prefix::parse("s3://b-1/state").unwrap());
-    let needs = Needs {
+    let input = PolicyInput {
         purpose: Purpose::Warm,
         fleet: &fleet,
         account: None,
@@ -361,9 +361,9 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
     for own in ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"] {
         assert!(role.remove(own), "{own}");
     }
-    assert_eq!(role, actions(&json!(policies(&needs))));
+    assert_eq!(role, actions(&json!(policies(&input))));
     assert!(!role.contains("lambda:GetFunctionConfiguration"), "it returns environment variables");
-    let check = Needs { purpose: Purpose::CheckLive, ..needs };
+    let check = PolicyInput { purpose: Purpose::CheckLive, ..input };
     assert_eq!(actions(properties(&template, "CheckPolicy")), actions(&json!(policies(&check))));
 
     let statements = objects(&properties(&template, "Role")["Policies"]);

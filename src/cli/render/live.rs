@@ -4,11 +4,10 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::text::{count, elapsed, grouped};
-use crate::cli::live::LiveObject;
+use crate::cli::check::live::LiveObject;
 use crate::config::{Problem, Severity};
 use crate::domain::clean::clean;
 use crate::domain::fleet::Target;
-use crate::domain::iam;
 use crate::domain::preflight::{Kind, Model, Peak, Rate, Read, State, Unchecked, Update, Why};
 
 /// That reading takes a while.
@@ -27,7 +26,7 @@ pub fn words(kind: &Kind, target: &Target) -> (String, Option<String>) {
     let hinted = |message: String, hint: &str| (message, Some(hint.to_owned()));
     match kind {
         Kind::MayNotInvoke { said, arn } => {
-            let arn = arn.clone().unwrap_or_else(|| iam::arn(target, None));
+            let arn = arn.clone().unwrap_or_else(|| target.arn(None));
             let action = Read::Invoke.action();
             let hint =
                 format!("allow {action} on {arn}; `warmd iam` prints the policies\nLambda said: {said}");

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::app::App;
-use super::args::{CheckArgs, CheckFormat};
-use super::check::{complain_of, in_order, object, refused, tell, warnings};
-use super::clock::SystemClock;
-use super::configuration::Origin;
-use super::error::Failure;
-use super::exit::Exit;
-use super::output::{complain, print, print_json};
-use super::render::{self, Style};
+use super::{CheckArgs, CheckFormat, complain_of, in_order, object, refused, tell, warnings};
 use crate::aws::AwsControl;
+use crate::cli::app::App;
+use crate::cli::clock::SystemClock;
+use crate::cli::configuration::Origin;
+use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::output::{complain, print, print_json};
+use crate::cli::render::{self, Style};
 use crate::config::{Loaded, Mark, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
