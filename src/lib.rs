@@ -9,6 +9,8 @@
 //!    └───────▶ config ──────────▶ domain
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 pub mod aws;
 pub mod cli;
 pub mod config;
