@@ -20,20 +20,11 @@ use super::status::StatusArgs;
 use super::value_parsers;
 use super::warm::WarmArgs;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  Success: no round is short
-  1  Internal failure: metrics lost, a round not run, a service unreachable
-  2  Invalid usage or configuration: nothing was sent
-  3  A round is short: it reached fewer environments than desired
-  4  `diff --exit-code` found changes
-
-3 takes precedence over 1.";
-
 /// Keeps AWS Lambda functions warm. Each round sends N pings at once, so that they reach N distinct execution
 /// environments, proves how many were reached, and reports the cost.
 #[derive(Debug, Parser)]
-#[command(name = "warmd", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "warmd", version, after_help = "Exit codes and environment variables: `warmd --help`",
+    after_long_help = include_str!("help/warmd.txt"), max_term_width = 100)]
 pub struct Cli {
     /// Format of logs, which go to stderr. Data goes to stdout.
     #[arg(
@@ -45,8 +36,8 @@ pub struct Cli {
         help_heading = "Output"
     )]
     pub log_format: LogFormat,
-    /// Log filter: error, warn, info, debug, trace, or directives such as `info,warmd=debug`.
-    /// [default: info for the daemon, warn otherwise]
+    /// Log filter: error, warn, info, debug, trace, or directives such as `info,warmd=debug`. Logs of dependencies are
+    /// limited to debug: at trace, the AWS SDK logs credentials. [default: info for the daemon, warn otherwise]
     #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true,
         value_parser = value_parsers::log_filter, help_heading = "Output")]
     pub log_level: Option<Targets>,

@@ -32,8 +32,14 @@ Examples:
 
 --live checks for each target: the permission to invoke it (by a dry run, which runs no handler);
 that it exists and is active; its memory, timeout and architecture; and the reserved, provisioned
-and account concurrency for its rounds. It sends at most 10 requests per second for each region
-and role, with the credentials of the caller: use the warmer's to check the warmer's permissions.
+and account concurrency for its rounds. It uses the given credentials and assumes `role_arn` as for
+pings. The warmer's credentials show what the warmer may invoke; they allow the other checks only
+with the policies of `warmd iam --check-live`. It sends three requests for each target, at most 10
+a second for each region and role: 10,000 targets in one region take about 50 minutes.
+
+A file found in a directory must be in that directory after links are resolved, as with Kubernetes
+volumes. A file given by name may be anything readable, also a pipe. All files together may have at
+most 64 MB.
 
 Exit codes: 2 if there is an error. Warnings and missing permissions to read do not change the exit
 code. 1 if --live cannot compare a target for another reason, such as no connection to Lambda.")]

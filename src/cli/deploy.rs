@@ -18,28 +18,36 @@ use crate::deploy::iam::{POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assu
 use crate::deploy::{self, EventKind};
 use crate::domain::clean::clean;
 use crate::domain::function::{AccountId, Region};
+use crate::domain::metrics::{Metric, Scope};
 use crate::engine::ports::Clock;
+
+const EVENT_EXAMPLE: &str = "\
+Example:
+  aws lambda invoke --function-name NAME --cli-binary-format raw-in-base64-out \\
+      --payload \"$(warmd lambda-event warm-request)\" response.json
+
+NAME is the output `FunctionName` of the stack.";
 
 /// `warmd lambda-event`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  aws lambda invoke --function-name NAME --cli-binary-format raw-in-base64-out \\
-      --payload \"$(warmd lambda-event warm-request)\" answer.json
-
-NAME is the output `FunctionName` of the stack.")]
+#[command(
+    after_help = EVENT_EXAMPLE,
+    after_long_help = format!("{EVENT_EXAMPLE}\n\n{}", include_str!("help/lambda-event.txt"))
+)]
 pub struct LambdaEventArgs {
     /// Kind of event.
     #[arg(value_name = "KIND")]
     pub kind: EventKind,
 }
 
-/// `warmd dashboard`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const DASHBOARD_EXAMPLE: &str = "\
 Example:
   warmd dashboard --print > dashboard.json
-  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json")]
+  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json";
+
+/// `warmd dashboard`.
+#[derive(Debug, Args)]
+#[command(after_help = DASHBOARD_EXAMPLE, after_long_help = format!("{DASHBOARD_EXAMPLE}\n\n{}", metrics_help()))]
 pub struct DashboardArgs {
     /// Print the dashboard body as JSON.
     #[arg(long, required = true)]
@@ -87,6 +95,26 @@ pub struct IamArgs {
     /// The configuration.
     #[command(flatten)]
     pub configs: Configs,
+}
+
+/// Returns the table of metrics by scope.
+fn metrics_help() -> String {
+    let mut out = "Metrics, in the region of the warmer, for each tick:\n".to_owned();
+    let groups: [(&str, fn(Scope) -> bool); 3] = [
+        ("of the fleet, zeros included", |scope| matches!(scope, Scope::Fleet | Scope::FleetAndTarget)),
+        ("of the fleet, if not zero", |scope| scope == Scope::FleetNotZero),
+        ("of each target, with `metrics: { detail: function }`, dimensions Function and Region", |scope| {
+            matches!(scope, Scope::FleetAndTarget | Scope::Target)
+        }),
+    ];
+    for (title, is_in) in groups {
+        let _ = writeln!(out, "  {title}");
+        for metric in Metric::ALL.iter().filter(|metric| is_in(metric.scope())) {
+            let (name, unit) = (metric.name(), metric.unit().as_str());
+            let _ = writeln!(out, "    {name:<17}{unit:<13}{}", metric.meaning());
+        }
+    }
+    out
 }
 
 fn account(text: &str) -> Result<AccountId, String> {

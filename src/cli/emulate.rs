@@ -13,15 +13,20 @@ use super::output::print;
 use super::signals::Termination;
 use crate::emulator::{self, Emulator, Scenario, Tls};
 
-/// `warmd emulate`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   warmd emulate --listen 127.0.0.1:9000
   AWS_ENDPOINT_URL=http://127.0.0.1:9000 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x \\
       warmd run --once
 
-Prints `listening on http://ADDR` when it is ready. Stops on SIGTERM or SIGINT.")]
+Prints `listening on http://ADDR` when it is ready. Stops on SIGTERM or SIGINT.";
+
+/// A functions file, with a title.
+const FUNCTIONS: &str = include_str!("help/emulate.txt");
+
+/// `warmd emulate`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FUNCTIONS}"))]
 pub struct EmulateArgs {
     /// Address and port. Port 0 selects a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
@@ -51,7 +56,7 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
             let (certificates, key) = (read(certificates)?, read(key)?);
             Some(Tls::from_pem(&certificates, &key).map_err(|error| Failure::Usage(error.to_string()))?)
         }
-        // The parser asks for both or none.
+        // clap requires both or none.
         _ => None,
     };
     let unexpected = |error: std::io::Error| Failure::Unexpected(error.to_string());
@@ -70,4 +75,15 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_file_of_the_help_is_valid() {
+        let (_, yaml) = FUNCTIONS.split_once('\n').unwrap();
+        emulator::functions::parse("help", yaml).unwrap();
+    }
 }

@@ -66,7 +66,8 @@ pub struct Only {
 /// The user's own prices.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Prices {
-    /// YAML file with your own prices, in lines such as `nat-gateway.gb: 0.03`.
+    /// YAML file with your own prices, in lines such as `nat-gateway.gb: 0.03`. They take precedence over `prices` in
+    /// the configuration.
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
 }

@@ -37,7 +37,11 @@ Examples:
 A DATE is midnight in --zone (default: UTC). --until is exclusive.
 
 Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
-configuration replaces. Hours of a NAT gateway are not included.")]
+configuration replaces. Hours of a NAT gateway are not included.
+
+Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
+without state in S3 and queries of the dashboard). In JSON, functions without an owner are in
+`by_owner` under the empty name.")]
 pub struct PlanArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
     #[arg(long, value_name = "RFC3339|DATE")]

@@ -33,7 +33,13 @@ Examples:
   warmd price ec2 --region us-east-1 --instance m7g.xlarge --count 2 --hours 730
 
 Each line is rounded half up to cents before the sum, as on an AWS bill. Free tiers are off by
-default. A price that is not in the price book is shown as unknown.")]
+default. A price that is not in the price book is shown as unknown.
+
+Your own prices replace those of the price book, in a file for --prices or under `prices` in the
+configuration (`prices: prices.yaml` for a file):
+  nat-gateway.gb: 0.03                                      # in every region
+  ec2.m7g.large: { price: 0.098, region: eu-west-2, date: 2026-11-01, source: our contract }
+  transfer.internet: { tiers: [{ up_to: 10240, price: 0.08 }, { price: 0.07 }] }")]
 pub struct PriceArgs {
     /// The calculation.
     #[command(subcommand)]
@@ -56,7 +62,7 @@ impl PriceArgs {
 /// A calculation.
 #[derive(Debug, Subcommand)]
 pub enum PriceCommand {
-    /// List all prices with source and date.
+    /// List all prices with source and date. Prices older than 180 days are marked.
     Book {
         /// Region of the prices. [default: all]
         #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
@@ -68,7 +74,7 @@ pub enum PriceCommand {
     Egress(EgressArgs),
     /// Calculate a function on Lambda managed instances.
     Managed(ManagedArgs),
-    /// Calculate EC2 on-demand instances.
+    /// Calculate EC2 on-demand instances. The price book has them for us-east-1 only.
     Ec2(Ec2Args),
 }
 

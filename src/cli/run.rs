@@ -32,9 +32,7 @@ use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
 
-/// `warmd run`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   warmd run --once --local              one tick against the embedded emulator, without AWS account
   warmd run --once --dry-run            the pings of a tick now, without sending them
@@ -55,7 +53,11 @@ SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal s
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
 
 Metrics are sent to CloudWatch in the region of AWS_REGION or the profile. Metrics that CloudWatch
-does not accept are written to stderr in embedded metric format.")]
+does not accept are written to stderr in embedded metric format.";
+
+/// `warmd run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", include_str!("help/run.txt")))]
 pub struct RunArgs {
     /// Run one tick, then exit.
     #[arg(long)]

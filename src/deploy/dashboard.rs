@@ -252,9 +252,9 @@ mod tests {
     #[test]
     fn all_fleet_metrics_but_one_are_shown() {
         let sent: HashSet<&str> = Metric::ALL
-            .into_iter()
+            .iter()
             .filter(|metric| metric.scope() != Scope::Target)
-            .map(Metric::name)
+            .map(|metric| metric.name())
             .collect();
         let mut shown = HashSet::new();
         for widget in widgets().iter().filter(|widget| widget["type"] == "metric") {
