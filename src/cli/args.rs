@@ -23,8 +23,7 @@ use super::warm::WarmArgs;
 /// Keeps AWS Lambda functions warm. Each round sends N pings at once, so that they reach N distinct execution
 /// environments, proves how many were reached, and reports the cost.
 #[derive(Debug, Parser)]
-#[command(name = "warmd", version, after_help = "Exit codes and environment variables: `warmd --help`",
-    after_long_help = include_str!("help/warmd.txt"), max_term_width = 100)]
+#[command(name = "warmd", version, after_help = include_str!("help/warmd.txt"), max_term_width = 100)]
 pub struct Cli {
     /// Format of logs, which go to stderr. Data goes to stdout.
     #[arg(

@@ -13,6 +13,8 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only};
 use super::output::print_data;
+use super::render::WIDTH;
+use super::render::text::wrapped;
 use super::value_parsers;
 use crate::deploy::iam::{POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assumed, policies};
 use crate::deploy::{self, EventKind};
@@ -72,9 +74,9 @@ Examples:
   warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
   warmd iam --check-live            for the caller of `warmd check --live`
 
-Prints one policy document per line, each within the size limit of a managed policy. Targets that are
-never pinged are left out. If the configuration has roles to assume, lines beginning with # name the
-role of the documents that follow.")]
+Prints one policy document per line, each within the size limit of a managed policy. Targets that
+are never pinged are left out. If the configuration has roles to assume, lines beginning with # name
+the role of the documents that follow.")]
 pub struct IamArgs {
     /// AWS account of the warmer, 12 digits. [default: * in the policies]
     #[arg(long, value_name = "ID", value_parser = account)]
@@ -111,7 +113,9 @@ fn metrics_help() -> String {
         let _ = writeln!(out, "  {title}");
         for metric in Metric::ALL.iter().filter(|metric| is_in(metric.scope())) {
             let (name, unit) = (metric.name(), metric.unit().as_str());
-            let _ = writeln!(out, "    {name:<17}{unit:<13}{}", metric.meaning());
+            for line in wrapped(&format!("    {name} ({unit}): {}", metric.meaning()), WIDTH - 6) {
+                let _ = writeln!(out, "{}{line}", if line.starts_with("    ") { "" } else { "    " });
+            }
         }
     }
     out

@@ -1,4 +1,4 @@
-//! `warmd emulate`: the embedded emulator as a server.
+//! `warmd emulate`: serves the embedded emulator.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -42,10 +42,10 @@ pub struct EmulateArgs {
     pub tls_key: Option<PathBuf>,
 }
 
-/// Serves until a signal ends it.
+/// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Files that cannot be used, and an address that cannot be listened on.
+/// An invalid file or an address that is in use.
 pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
     let scenario = match &args.functions {
         Some(path) => emulator::functions::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
@@ -61,15 +61,15 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit, Failure> {
     };
     let unexpected = |error: std::io::Error| Failure::Unexpected(error.to_string());
     let mut termination = Termination::listen().map_err(unexpected)?;
-    let cannot = |error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen));
-    let listener = emulator::listen(args.listen).map_err(cannot)?;
+    let in_use = |error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen));
+    let listener = emulator::listen(args.listen).map_err(in_use)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     print(&format!("listening on {scheme}://{}\n", listener.local_addr().map_err(unexpected)?))?;
-    let ended = async {
+    let stopped = async {
         let signal = termination.next().await;
         info!(signal, "stopped");
     };
-    Emulator::new(scenario).serve(listener, tls, ended).await;
+    Emulator::new(scenario).serve(listener, tls, stopped).await;
     Ok(Exit::Success)
 }
 

@@ -1,4 +1,4 @@
-//! Commands and what people see: the only room that prints.
+//! Commands, their arguments and output.
 
 mod app;
 mod args;
@@ -51,7 +51,7 @@ use self::warm::WarmArgs;
 use crate::aws::fd_limit;
 use crate::config;
 
-/// The command line, from its arguments to the exit code.
+/// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let color = output::color_on_stderr(cli.color);
@@ -64,16 +64,16 @@ pub fn main() -> ExitCode {
     let ended = command(&cli).and_then(|exit| Ok(exit.after(output::finish(exit)?)));
     let exit = ended.unwrap_or_else(|failure| {
         complain(&failure.message(color));
-        // The message is the last output. An unread message changes nothing.
+        // A message that nobody reads does not change the exit code.
         let _ = output::finish(failure.exit());
         failure.exit()
     });
     exit.into()
 }
 
-/// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
-/// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
-/// end. That there is no region or are no credentials is told by warmd itself, in one line.
+/// Returns the log filter without --log-level: info for the daemon, warn for commands. The tables of `run --once` and
+/// `warm` contain the engine's warnings, JSON output does not. The receipt of a signal is always logged, because a round
+/// may take minutes to end. Missing regions and credentials have messages of their own.
 fn default_level(command: &Command) -> Targets {
     let (own, more) = match command {
         Command::Run(args) if !args.once => (LevelFilter::INFO, None),
@@ -91,7 +91,7 @@ fn default_level(command: &Command) -> Targets {
 
 fn command(cli: &Cli) -> Result<Exit, Failure> {
     let style = output::style(cli.color);
-    // Those that listen for signals: printing must not keep them from it.
+    // Printing must not block commands that handle signals.
     match &cli.command {
         Command::Run(args) if !args.once => output::start_threads(Overflow::DropAbove(DAEMON_QUEUE))?,
         Command::Run(_) | Command::Warm(_) => output::start_threads(Overflow::Keep)?,
@@ -123,7 +123,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// `warmd schema`: as the copy in `warm-configs/schema.json`, which is made with it.
+/// Prints the JSON Schema. `warm-configs/schema.json` is a copy.
 fn schema() -> Result<Exit, Failure> {
     let schema = serde_json::to_string_pretty(&config::schema());
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
@@ -131,7 +131,7 @@ fn schema() -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Runs a command that waits for the network.
+/// Runs an asynchronous command.
 fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     if let Err(error) = fd_limit::raise() {
         tracing::warn!(%error, "the limit of open files stays as it is");
@@ -139,7 +139,7 @@ fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start threads: {error}")))?;
     let exit = runtime.block_on(command);
-    // What is still running is not waited for: whatever had to end has ended, or was given up by a second signal.
+    // Remaining tasks have been given up by a second signal.
     runtime.shutdown_background();
     exit
 }

@@ -46,8 +46,8 @@ became due since its previous tick.
 
 With --state, pauses and requests apply, and `warmd status` shows the last tick. The daemon and
 --once --due-only also record the minutes they serve: of several processes with the same store, only
-one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing and
-use the current pauses.
+one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
+and use the current pauses.
 
 SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.

@@ -1,4 +1,4 @@
-//! `warmd check --live`: what is configured, compared with what is deployed.
+//! `warmd check --live`: compares the configuration with the deployed functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::cli::configuration::Origin;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::output::{complain, print, print_json};
+use crate::cli::render::live::LiveCounts;
 use crate::cli::render::{self, Style};
 use crate::config::{Loaded, Mark, Problem};
 use crate::domain::fleet::{Fleet, Target};
@@ -23,19 +24,14 @@ use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::engine::preflight::Preflight;
 
-/// Reading for longer than this is announced.
+/// Reads that take longer are announced.
 const LONG: Duration = Duration::from_secs(10);
 
-/// What was compared.
+/// The result of the comparison in JSON.
 #[derive(Debug, Serialize)]
 pub struct LiveObject {
-    /// Targets that are ever pinged.
-    pub targets: usize,
-    /// Those of them that could be compared.
-    pub compared: usize,
-    /// The regions they are in.
-    pub regions: usize,
-    /// What could not be read.
+    #[serde(flatten)]
+    counts: LiveCounts,
     not_checked: Vec<UncheckedObject>,
 }
 
@@ -52,12 +48,12 @@ impl LiveObject {
     fn of(fleet: &Fleet, seen: &Observations, unchecked: &[Unchecked]) -> Self {
         let warmed = || fleet.targets.iter().filter(|target| target.is_warmed());
         let pairs = fleet.targets.iter().zip(&seen.targets);
-        Self {
+        let counts = LiveCounts {
             targets: warmed().count(),
             compared: pairs.filter(|(target, seen)| target.is_warmed() && seen.was_compared()).count(),
             regions: warmed().map(Target::region).collect::<BTreeSet<_>>().len(),
-            not_checked: unchecked.iter().map(UncheckedObject::of).collect(),
-        }
+        };
+        Self { counts, not_checked: unchecked.iter().map(UncheckedObject::of).collect() }
     }
 }
 
@@ -77,10 +73,10 @@ impl UncheckedObject {
     }
 }
 
-/// Checks the configuration, compares it with what is deployed, and shows the result.
+/// Checks the configuration, compares it with the deployed functions, and shows the result.
 ///
 /// # Errors
-/// When standard output cannot be written, or the emulator cannot be started. Mistakes are the result, not an error.
+/// Standard output cannot be written, or the emulator cannot be started. Mistakes in the configuration are a result.
 pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
     let loaded = match Origin::new(&args.configs, &args.only).load() {
@@ -89,13 +85,13 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     };
     let mut all = warnings(&loaded, now);
     if args.format == CheckFormat::Text {
-        // Reading may take minutes: what is known is told before.
+        // Before the reads, which may take minutes.
         tell(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
     let preflight = Preflight::of(&fleet.targets);
     if preflight.takes() > LONG {
-        complain(&render::live::announced(preflight.reads(), preflight.takes()));
+        complain(&render::live::announcement(preflight.reads(), preflight.takes()));
     }
     let app = App::of(args.local, &fleet.targets).await?;
     let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;
@@ -108,7 +104,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     match args.format {
         CheckFormat::Text => {
             complain_of(&problems, color_on_stderr);
-            print(&render::live::summary(&live, fleet.targets.len(), &unchecked, &problems))?;
+            print(&render::live::summary(&live.counts, fleet.targets.len(), &unchecked, &problems))?;
         }
         CheckFormat::Json => {
             all.append(&mut problems);
@@ -132,7 +128,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     })
 }
 
-/// The findings at their places in the files, in the order of those.
+/// Returns the findings with their locations, in the order of the files.
 fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
     let places = loaded.places();
     let mut problems = Vec::new();
@@ -153,7 +149,7 @@ fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
     problems
 }
 
-/// The window that wants as many as the finding is about.
+/// Returns the location of the window with the concurrency of the finding.
 fn window(target: &Target, finding: &Finding, marks: &[Mark]) -> Option<Mark> {
     let (Kind::Reserved { reserved: 1.., wanted }
     | Kind::Account { wanted, .. }
@@ -161,7 +157,7 @@ fn window(target: &Target, finding: &Finding, marks: &[Mark]) -> Option<Mark> {
     else {
         return None;
     };
-    let wants = |concurrency: u32| concurrency.saturating_add(target.spare) == wanted;
-    let place = target.windows.iter().position(|window| wants(window.concurrency))?;
-    marks.get(place).copied()
+    let index =
+        target.windows.iter().position(|window| window.concurrency.saturating_add(target.spare) == wanted)?;
+    marks.get(index).copied()
 }

@@ -1,19 +1,31 @@
-//! What `check --live` says.
+//! Text of `check --live`.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::text::{count, elapsed, grouped};
-use crate::cli::check::live::LiveObject;
 use crate::config::{Problem, Severity};
 use crate::domain::clean::clean;
 use crate::domain::fleet::Target;
 use crate::domain::preflight::{Kind, Model, Peak, Rate, Read, State, Unchecked, Update, Why};
 
-/// That reading takes a while.
-pub fn announced(reads: usize, takes: Duration) -> String {
+/// Numbers of targets in a comparison with deployed functions.
+#[derive(Debug, Serialize)]
+pub struct LiveCounts {
+    /// Targets that are ever pinged.
+    pub targets: usize,
+    /// Targets of those that were compared.
+    pub compared: usize,
+    /// Regions of the targets.
+    pub regions: usize,
+}
+
+/// Returns the announcement of a long read.
+pub fn announcement(reads: usize, takes: Duration) -> String {
     let takes = elapsed(Duration::from_secs(takes.as_secs()));
-    format!("reading what is deployed: {}, about {takes}", count(reads as u64, "request"))
+    format!("reading deployed functions: {}, about {takes}", count(reads as u64, "request"))
 }
 
 /// A finding: what does not fit, and what to do about it.
@@ -200,15 +212,15 @@ fn minute(peak: &Peak) -> impl fmt::Display {
     peak.minute.instant().format("%Y-%m-%d %H:%M UTC")
 }
 
-/// What could not be read, and the sums. `targets` are all there are. Ends with a line feed.
-pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], problems: &[Problem]) -> String {
+/// Returns lines for failed reads and the totals. `targets` is the number of configured targets.
+pub fn summary(live: &LiveCounts, targets: usize, unchecked: &[Unchecked], problems: &[Problem]) -> String {
     let mut out = String::new();
     for lost in unchecked {
         let _ = writeln!(out, "{}", clean(&not_checked(lost)));
     }
     let idle = targets.saturating_sub(live.targets);
     if idle > 0 {
-        let _ = writeln!(out, "left out: {}, never pinged", count(idle as u64, "target"));
+        let _ = writeln!(out, "skipped: {}, never pinged", count(idle as u64, "target"));
     }
     let of =
         |severity: Severity| problems.iter().filter(|problem| problem.severity == severity).count() as u64;
@@ -218,7 +230,7 @@ pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], probl
     };
     let _ = writeln!(
         out,
-        "{compared}{} in {} compared with what is deployed: {}, {}",
+        "compared {compared}{} in {} with the deployed functions: {}, {}",
         count(live.targets as u64, "target"),
         count(live.regions as u64, "region"),
         count(of(Severity::Error), "error"),
@@ -227,7 +239,7 @@ pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], probl
     out
 }
 
-/// What could not be read, as workflow commands of GitHub Actions, one a line.
+/// Returns failed reads as workflow commands of GitHub Actions, one per line.
 pub fn github(unchecked: &[Unchecked]) -> String {
     let mut out = String::new();
     for lost in unchecked {
@@ -343,8 +355,8 @@ mod tests {
     #[test]
     fn ten_thousand_targets_are_announced_with_their_time() {
         assert_eq!(
-            announced(30_001, Duration::from_millis(3_000_000)),
-            "reading what is deployed: 30,001 requests, about 50m"
+            announcement(30_001, Duration::from_millis(3_000_000)),
+            "reading deployed functions: 30,001 requests, about 50m"
         );
     }
 }
