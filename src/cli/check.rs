@@ -1,4 +1,4 @@
-//! `warmd check`: what is wrong, what is probably not meant, and what there is.
+//! `warmd check`: validates the configuration and lists mistakes, probable mistakes and targets.
 
 pub mod live;
 

@@ -102,22 +102,19 @@ pub struct IamArgs {
 /// Returns the table of metrics by scope.
 fn metrics_help() -> String {
     let mut out = "Metrics, in the region of the warmer, for each tick:\n".to_owned();
-    let groups: [(&str, fn(Scope) -> bool); 3] = [
-        ("of the fleet, zeros included", |scope| matches!(scope, Scope::Fleet | Scope::FleetAndTarget)),
-        ("of the fleet, if not zero", |scope| scope == Scope::FleetNotZero),
-        ("of each target, with `metrics: { detail: function }`, dimensions Function and Region", |scope| {
-            matches!(scope, Scope::FleetAndTarget | Scope::Target)
-        }),
-    ];
-    for (title, is_in) in groups {
+    let mut group = |title: &str, scopes: [Scope; 2]| {
         let _ = writeln!(out, "  {title}");
-        for metric in Metric::ALL.iter().filter(|metric| is_in(metric.scope())) {
+        for metric in Metric::ALL.iter().filter(|metric| scopes.contains(&metric.scope())) {
             let (name, unit) = (metric.name(), metric.unit().as_str());
-            for line in wrapped(&format!("    {name} ({unit}): {}", metric.meaning()), WIDTH - 6) {
-                let _ = writeln!(out, "{}{line}", if line.starts_with("    ") { "" } else { "    " });
+            for line in wrapped(&format!("{name} ({unit}): {}", metric.meaning()), WIDTH - 4) {
+                let _ = writeln!(out, "    {line}");
             }
         }
-    }
+    };
+    group("of the fleet, zeros included", [Scope::Fleet, Scope::FleetAndTarget]);
+    group("of the fleet, if not zero", [Scope::FleetNotZero; 2]);
+    let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
+    group(title, [Scope::Target, Scope::FleetAndTarget]);
     out
 }
 
