@@ -1,4 +1,4 @@
-//! What the README says of the code is what the code says.
+//! Compares the README with the code, and the files of the top level with the agreed ones.
 
 use warmd::domain::metrics;
 
@@ -42,4 +42,16 @@ fn every_setting_of_the_lambda_is_in_its_table() {
     let mut settings: Vec<&str> = told.into_iter().filter(|name| name.starts_with("WARMD_")).collect();
     settings.sort_unstable();
     assert_eq!(settings, read);
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    // Dot-files, licences and ignored files are not listed.
+    let known = "Cargo.toml Cargo.lock README.md src template.yaml tests warm-configs".to_owned()
+        + include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.gitignore"));
+    let names =
+        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let unknown = names.filter(|name| !known.contains(name.as_str()) && !name.starts_with(['.', 'L']));
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<String>::new());
 }

@@ -46,7 +46,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let app = App::of(args.local, &fleet.targets).await?;
     let engine = app.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
-    let planner = Store::at(args.state.place(), app.clients())?.swept(SystemClock.now()).await.planner();
+    let planner = Store::at(args.state.location(), app.clients())?.swept(SystemClock.now()).await.planner();
     let recorder = Recorder::new(app.cloudwatch()?, Box::new(Stderr));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));

@@ -95,8 +95,8 @@ pub struct StateArgs {
 
 impl StateArgs {
     /// Returns the store's location, if one is given.
-    pub fn place(&self) -> Option<&str> {
-        self.state.as_deref().filter(|place| !place.is_empty())
+    pub fn location(&self) -> Option<&str> {
+        self.state.as_deref().filter(|location| !location.is_empty())
     }
 
     /// Opens the store.
@@ -104,11 +104,11 @@ impl StateArgs {
     /// # Errors
     /// No or an invalid location.
     pub async fn open(&self) -> Result<Store, Failure> {
-        if self.place().is_none() {
+        if self.location().is_none() {
             let message = "no state store\nhint: set --state or WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Store::at(self.place(), App::aws().await.clients())
+        Store::at(self.location(), App::aws().await.clients())
     }
 
     /// Reads requests and pauses. Without a store there are none.
@@ -116,7 +116,7 @@ impl StateArgs {
     /// # Errors
     /// A store that cannot be read.
     pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
-        if self.place().is_none() {
+        if self.location().is_none() {
             return Ok(Default::default());
         }
         let store = self.open().await?;

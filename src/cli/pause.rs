@@ -96,7 +96,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
 
 /// Says when it looks as if the pause stops nothing.
 fn warn(status: &Status, args: &PauseArgs) {
-    let place = args.state.place().unwrap_or_default();
+    let place = args.state.location().unwrap_or_default();
     if status.tick.is_none() && status.targets.is_empty() {
         complain(&format!(
             "warning: no tick has been noted at {place}: is it where the schedule keeps its state?"

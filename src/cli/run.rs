@@ -113,7 +113,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &fleet.targets).await?;
-    let planner = Store::at(args.state.place(), app.clients())?.swept(now).await.planner();
+    let planner = Store::at(args.state.location(), app.clients())?.swept(now).await.planner();
     // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
     let (largest, planned) = match planner.durability() {
         Durability::Durable => (largest(&fleet), None),
@@ -297,7 +297,7 @@ fn before(now: DateTime<Utc>) -> Minute {
 
 /// The keeper of a dry run, which needs no AWS unless the state is there.
 async fn dry_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner<Store>, Failure> {
-    let store = match args.state.place() {
+    let store = match args.state.location() {
         None => Store::Memory(Memory::default()),
         place => Store::at(place, App::of(args.local, &fleet.targets).await?.clients())?,
     };

@@ -267,7 +267,7 @@ fn function_statements(
     match purpose {
         Purpose::Warm => vec![("Ping", PING, arns(Target::arn))],
         Purpose::CheckLive => {
-            vec![("Check", CHECK, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::unqualified_arn))]
+            vec![("Check", CHECK, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::function_arn))]
         }
     }
 }

@@ -187,26 +187,6 @@ impl Target {
         self.id.region
     }
 
-    /// The ARN, with the qualifier if there is one, on which Lambda authorises an invocation. `own` is the account for a
-    /// target without an ARN or a role of its own; without it the account is `*`.
-    pub fn arn(&self, own: Option<&AccountId>) -> String {
-        let function = self.unqualified_arn(own);
-        match &self.id.qualifier {
-            Some(qualifier) => format!("{function}:{qualifier}"),
-            None => function,
-        }
-    }
-
-    /// The ARN without the qualifier. The account is that of the configured ARN, else that of the role, else `own`,
-    /// else `*`.
-    pub fn unqualified_arn(&self, own: Option<&AccountId>) -> String {
-        let Identity { account, region, name, .. } = &self.id;
-        let named = account.as_ref().map(AccountId::as_str);
-        let role = || self.role.as_ref().and_then(|role| account_of(&role.arn));
-        let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
-        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
-    }
-
     /// A target of `function` of which nothing more is known: warmd's own protocol, automatic hold, no schedule. The
     /// region is that of an ARN, else `region`.
     pub fn bare(function: &FunctionRef, region: Region) -> Self {
@@ -255,6 +235,25 @@ impl Target {
     /// Whether it is ever pinged: not when it is disabled, or wants nothing.
     pub fn is_warmed(&self) -> bool {
         self.highest() > 0
+    }
+
+    /// Returns the ARN of the function without the qualifier. The account is that of the function's ARN, otherwise that
+    /// of the role, otherwise `own`, and `*` when unknown.
+    pub fn function_arn(&self, own: Option<&AccountId>) -> String {
+        let Identity { account, region, name, .. } = &self.id;
+        let named = account.as_ref().map(AccountId::as_str);
+        let role = || self.role.as_ref().and_then(|role| account_of(&role.arn));
+        let account = named.or_else(role).or(own.map(AccountId::as_str)).unwrap_or("*");
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
+    }
+
+    /// Returns the ARN on which Lambda authorises invocations, with the qualifier.
+    pub fn arn(&self, own: Option<&AccountId>) -> String {
+        let function = self.function_arn(own);
+        match &self.id.qualifier {
+            Some(qualifier) => format!("{function}:{qualifier}"),
+            None => function,
+        }
     }
 
     /// The time between two rounds of an open window.
