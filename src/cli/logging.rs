@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use clap::ValueEnum;
 use serde_json::Value;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,9 +13,17 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
-use super::options::LogFormat;
 use super::output::Log;
 use crate::domain::clean::clean_output;
+
+/// Format of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::app::App;
 use super::error::Failure;
@@ -12,26 +12,6 @@ use crate::config::{Problems, load_prices};
 use crate::domain::cost::PriceBook;
 use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests};
 use crate::engine::state::read;
-
-/// Format of logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// Use of colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
 
 /// The configuration.
 #[derive(Debug, Clone, Default, Args)]

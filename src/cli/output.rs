@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::exit::Exit;
-use super::options::Color;
 use super::outlet::{Delivered, Outlet, Overflow, Pushed};
 use super::render::{Fit, Style};
 use super::signals::Termination;
@@ -19,6 +19,17 @@ use crate::domain::clean::clean_output;
 
 /// The longest time that a stopping daemon waits for the readers of its output.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// Use of colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// Returns the style of text on standard output.
 pub fn style(color: Color) -> Style {
