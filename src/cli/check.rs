@@ -1,14 +1,17 @@
 //! `warmd check`: errors, warnings and a summary of the configuration.
 
+pub mod live;
+
 use std::io;
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::args::{CheckArgs, CheckFormat};
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only};
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
@@ -17,9 +20,60 @@ use crate::domain::function::Region;
 use crate::domain::schedule::{LintLocation, Minute, lints};
 use crate::engine::ports::Clock;
 
+/// `warmd check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd check                       the files in warm-configs/
+  warmd check --format github       annotations for GitHub Actions
+  warmd check --live                also compare with the deployed functions
+  warmd check --live --local        the same with the emulator, without AWS account
+
+--live checks for each target: the permission to invoke it (by a dry run, which runs no handler);
+that it exists and is active; its memory, timeout and architecture; and the reserved, provisioned
+and account concurrency for its rounds. It uses the given credentials and assumes `role_arn` as for
+pings. The warmer's credentials show what the warmer may invoke; they allow the other checks only
+with the policies of `warmd iam --check-live`. It sends three requests for each target, at most 10
+a second for each region and role: 10,000 targets in one region take about 50 minutes.
+
+A file found in a directory must be in that directory after links are resolved, as with Kubernetes
+volumes. A file given by name may be anything readable, also a pipe. All files together may have at
+most 64 MB.
+
+Exit codes: 2 if there is an error. Warnings and missing permissions to read do not change the exit
+code. 1 if --live cannot compare a target for another reason, such as no connection to Lambda.")]
+pub struct CheckArgs {
+    /// Also compare each target with the deployed function. No handler runs.
+    #[arg(long)]
+    pub live: bool,
+    /// Use the embedded emulator, started for this run, instead of AWS.
+    #[arg(long, requires = "live")]
+    pub local: bool,
+    /// Output format: text, json, or github for workflow annotations.
+    #[arg(long, value_name = "text|json|github", default_value = "text", hide_possible_values = true)]
+    pub format: CheckFormat,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
+
+/// Output format of `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// Workflow commands of GitHub Actions.
+    Github,
+}
+
 /// The output of `--format json`.
 #[derive(Serialize)]
-pub(super) struct CheckObject<'c> {
+struct CheckObject<'c> {
     problems: Vec<ProblemObject<'c>>,
     targets: Vec<TargetObject<'c>>,
 }
@@ -70,7 +124,7 @@ pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Ex
 ///
 /// # Errors
 /// A failure to write to standard output.
-pub(super) fn print_summary(
+fn print_summary(
     loaded: &Loaded,
     warnings: &[Problem],
     style: Style,
@@ -82,7 +136,7 @@ pub(super) fn print_summary(
 }
 
 /// Prints problems to standard error.
-pub(super) fn print_problems(problems: &[Problem], color: bool) {
+fn print_problems(problems: &[Problem], color: bool) {
     problems.iter().for_each(|problem| complain(&format!("{}\n", problem.render_text(color))));
 }
 
@@ -90,11 +144,7 @@ pub(super) fn print_problems(problems: &[Problem], color: bool) {
 ///
 /// # Errors
 /// A failure to write to standard output.
-pub(super) fn print_errors(
-    problems: &Problems,
-    format: CheckFormat,
-    color_on_stderr: bool,
-) -> Result<Exit, Failure> {
+fn print_errors(problems: &Problems, format: CheckFormat, color_on_stderr: bool) -> Result<Exit, Failure> {
     match format {
         CheckFormat::Text => complain(&problems.render_text(color_on_stderr)),
         CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
@@ -104,7 +154,7 @@ pub(super) fn print_errors(
 }
 
 /// Returns the output of `--format json`.
-pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
+fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
         path: &problem.place.path,
@@ -127,7 +177,7 @@ pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> Chec
 }
 
 /// Returns all warnings in the order of the files. A warning about several targets of one entry is returned once.
-pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
+fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
     let places = loaded.places();
     for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
@@ -151,7 +201,7 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
 }
 
 /// Sorts problems by their location in the files and removes duplicates.
-pub(super) fn sort(problems: &mut Vec<Problem>) {
+fn sort(problems: &mut Vec<Problem>) {
     problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
     problems.dedup();
 }

@@ -1,20 +1,67 @@
 //! `warmd compare`: the cost of pings and of alternatives.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::args::CompareArgs;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only, Prices};
 use super::output::{print, print_json};
 use super::period::{Bounds, period};
 use super::render::{self, Style};
 use super::select::plans;
+use super::value_parsers;
 use crate::domain::cost::compare::Comparison;
-use crate::domain::function::Region;
+use crate::domain::function::{FunctionRef, Region};
 use crate::engine::ports::Clock;
+
+/// `warmd compare`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("end").args(["for_", "until"])), after_help = "\
+Examples:
+  warmd compare                                          the next 30 days
+  warmd compare --function nlp-inference:live --from 2026-02-02 --until 2026-03-02
+  warmd compare --json | jq '.functions[].cheapest'
+
+Compares for each target the cost of the same coverage by pings, by provisioned concurrency (in the
+same windows, or always), on managed instances and on EC2. It also shows the effect of no warming on
+users, which requires `assume: { requests_per_second, duration }` in the configuration. The duration
+of users' requests is not included. The price book has EC2 prices for us-east-1 only: use --prices
+for other regions. A DATE is midnight in --zone (default: UTC). --until is exclusive.")]
+pub struct CompareArgs {
+    /// Start: RFC 3339 or a DATE. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
+    /// Length, such as 7d, at most 10 years. [default: 30d]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
+    pub for_: Option<Duration>,
+    /// End, exclusive: RFC 3339 or a DATE.
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub until: Option<String>,
+    /// Function to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: Option<FunctionRef>,
+    /// Time zone of dates. [default: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
+    pub zone: Option<chrono_tz::Tz>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The user's own prices.
+    #[command(flatten)]
+    pub prices: Prices,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
 
 /// The default period.
 const MONTH: TimeDelta = TimeDelta::days(30);

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::args::{Configs, Only, Prices};
 use super::error::Failure;
+use super::options::{Configs, Only, Prices};
 use super::remote::{self, S3ConfigSource, Text};
 use super::s3_uri::S3Uri;
 use super::value_parsers::Regions;

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::app::App;
-use super::args::RunArgs;
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
 use super::error::Failure;
@@ -18,7 +17,7 @@ use super::exit::Exit;
 use super::live_config::{Asked, LiveConfig};
 use super::output::{Stderr, print, print_json};
 use super::render::{self, Style};
-use super::run::{insisted, no_targets};
+use super::run::{RunArgs, insisted, no_targets};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
 use crate::aws::{AwsLambda, CloudWatch};
@@ -47,7 +46,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let app = App::of(args.local, &fleet.targets).await?;
     let engine = app.engine(fleet.limits, largest(&fleet))?;
     engine.set_prices(fleet.prices.clone());
-    let planner = Store::at(args.state.place(), app.clients())?.swept(SystemClock.now()).await.planner();
+    let planner = Store::at(args.state.location(), app.clients())?.swept(SystemClock.now()).await.planner();
     let recorder = Recorder::new(app.cloudwatch()?, Box::new(Stderr));
     if fleet.targets.is_empty() {
         warn!("{}", no_targets(&args.only));

@@ -1,4 +1,4 @@
-//! What a deployment needs, printed: sample events, the dashboard, IAM policies.
+//! `warmd lambda-event`, `warmd dashboard` and `warmd iam`: print what a deployment needs.
 
 use std::fmt::Write as _;
 
@@ -7,52 +7,61 @@ use clap::Args;
 use serde_json::Value;
 
 use super::app::App;
-use super::args::{Configs, Only};
 use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only};
 use super::output::print_data;
+use super::render::WIDTH;
 use super::value_parsers;
+use crate::deploy::iam::{POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assumed, policies};
+use crate::deploy::{self, EventKind};
 use crate::domain::clean::clean;
-use crate::domain::dashboard;
-use crate::domain::events::{EventKind, sample};
 use crate::domain::function::{AccountId, Region};
-use crate::domain::iam::{Needs, POLICIES_PER_ROLE, Purpose, S3Prefix, assumed, policies};
+use crate::domain::metrics::{Metric, Scope};
+use crate::domain::text::wrapped;
 use crate::engine::ports::Clock;
+
+const EVENT_EXAMPLE: &str = "\
+Example:
+  aws lambda invoke --function-name NAME --cli-binary-format raw-in-base64-out \\
+      --payload \"$(warmd lambda-event warm-request)\" response.json
+
+NAME is the output `FunctionName` of the stack.";
 
 /// `warmd lambda-event`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  aws lambda invoke --function-name NAME --cli-binary-format raw-in-base64-out \\
-      --payload \"$(warmd lambda-event warm-request)\" answer.json
-
-NAME is the output `FunctionName` of the stack.")]
+#[command(
+    after_help = EVENT_EXAMPLE,
+    after_long_help = format!("{EVENT_EXAMPLE}\n\n{}", include_str!("help/lambda-event.txt"))
+)]
 pub struct LambdaEventArgs {
-    /// scheduled, warm-request or shard.
-    #[arg(value_name = "KIND", value_parser = kind)]
+    /// Kind of event.
+    #[arg(value_name = "KIND")]
     pub kind: EventKind,
 }
 
-/// `warmd dashboard`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const DASHBOARD_EXAMPLE: &str = "\
 Example:
   warmd dashboard --print > dashboard.json
-  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json")]
+  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json";
+
+/// `warmd dashboard`.
+#[derive(Debug, Args)]
+#[command(after_help = DASHBOARD_EXAMPLE, after_long_help = format!("{DASHBOARD_EXAMPLE}\n\n{}", metrics_help()))]
 pub struct DashboardArgs {
-    /// Print the dashboard's body.
+    /// Print the dashboard body as JSON.
     #[arg(long, required = true)]
     pub print: bool,
-    /// The Lambda's region. [default: the profile's]
+    /// Region of the Lambda. [default: the profile's]
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
         value_parser = value_parsers::region)]
     pub region: Option<Region>,
-    /// The namespace of its metrics.
+    /// CloudWatch namespace of the metrics.
     #[arg(long, value_name = "NAME", default_value = "warmd")]
     pub namespace: String,
-    /// Its log group.
+    /// Log group of the Lambda.
     #[arg(long, value_name = "NAME", default_value = "/aws/lambda/warmd")]
     pub log_group: String,
 }
@@ -63,69 +72,82 @@ pub struct DashboardArgs {
 Examples:
   warmd iam --account 123456789012 --region eu-west-2 --bus default
   warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
-  warmd iam --check-live            for whoever runs `warmd check --live`
+  warmd iam --check-live            for the caller of `warmd check --live`
 
-One policy document a line, each small enough for a managed policy. What is never pinged is left out.
-Where the configuration has roles to assume, lines that begin with # say whose documents follow.")]
+Prints one policy document per line, each within the size limit of a managed policy. Targets that
+are never pinged are left out. If the configuration has roles to assume, lines beginning with # name
+the role of the documents that follow.")]
 pub struct IamArgs {
-    /// The warmer's own account; without it policies leave it open.
+    /// AWS account of the warmer, 12 digits. [default: * in the policies]
     #[arg(long, value_name = "ID", value_parser = account)]
     pub account: Option<AccountId>,
-    /// The warmer's own region. [default: the profile's]
+    /// Region of the warmer. [default: the profile's]
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
         value_parser = value_parsers::region)]
     pub region: Option<Region>,
-    /// Where state is kept, when that is S3.
+    /// State store, if it is in S3.
     #[arg(long, value_name = "s3://…", env = "WARMD_STATE", hide_env_values = true)]
     pub state: Option<String>,
-    /// The bus of shards and requests: its name or ARN.
+    /// Bus of shards and requests, name or ARN.
     #[arg(long, value_name = "NAME", env = "WARMD_BUS", hide_env_values = true)]
     pub bus: Option<String>,
-    /// Print those of whoever runs `check --live`, instead of the warmer's.
+    /// Print the policies for the caller of `check --live` instead of the warmer.
     #[arg(long)]
     pub check_live: bool,
-    /// Which configuration.
+    /// The configuration.
     #[command(flatten)]
     pub configs: Configs,
 }
 
-fn kind(text: &str) -> Result<EventKind, String> {
-    EventKind::parse(text).ok_or_else(|| {
-        let names = EventKind::ALL.map(EventKind::name).join(", ");
-        format!("expected one of {names}")
-    })
+/// Returns the table of metrics by scope.
+fn metrics_help() -> String {
+    let mut out = "Metrics, in the region of the warmer, for each tick:\n".to_owned();
+    let mut group = |title: &str, scopes: [Scope; 2]| {
+        let _ = writeln!(out, "  {title}");
+        for metric in Metric::ALL.iter().filter(|metric| scopes.contains(&metric.scope())) {
+            let (name, unit) = (metric.name(), metric.unit().as_str());
+            for line in wrapped(&format!("{name} ({unit}): {}", metric.meaning()), WIDTH - 4) {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+    };
+    group("of the fleet, zeros included", [Scope::Fleet, Scope::FleetAndTarget]);
+    group("of the fleet, if not zero", [Scope::FleetNotZero; 2]);
+    let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
+    group(title, [Scope::Target, Scope::FleetAndTarget]);
+    out
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).ok_or_else(|| "expected the twelve digits of an account".to_owned())
+    AccountId::parse(text).ok_or_else(|| "expected an account id of 12 digits".to_owned())
 }
 
 /// Prints a sample event.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// Standard output cannot be written.
 pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
-    let mut event = sample(args.kind);
-    // Of now: one of long ago would be too late to be served.
+    let mut event = deploy::sample(args.kind);
+    // The current time: the Lambda refuses stale events.
     let now = SystemClock.now().to_rfc3339_opts(SecondsFormat::Secs, true);
     if args.kind == EventKind::Shard {
         event["detail"]["tick"] = Value::from(now.clone());
     }
     event["time"] = Value::from(now);
-    pretty(&event)
+    print_pretty(&event)
 }
 
 /// Prints the dashboard.
 ///
 /// # Errors
-/// When no region is known, or standard output cannot be written.
+/// No region, or standard output cannot be written.
 pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
-    let region = region(args.region).await?;
-    pretty(&dashboard::body(&args.namespace, &args.log_group, region.as_str()))
+    let region = region_or_own(args.region).await?;
+    print_pretty(&deploy::dashboard::body(&args.namespace, &args.log_group, region.as_str()))
 }
 
-/// The region that was given, else that of the profile.
-async fn region(given: Option<Region>) -> Result<Region, Failure> {
+/// Returns `given`, else the region of the profile.
+async fn region_or_own(given: Option<Region>) -> Result<Region, Failure> {
     match given {
         Some(region) => Ok(region),
         None => App::aws().await.own_region(),
@@ -135,57 +157,57 @@ async fn region(given: Option<Region>) -> Result<Region, Failure> {
 /// Prints the policies.
 ///
 /// # Errors
-/// A refused configuration, no region, or a place that is none.
+/// An invalid configuration or S3 URI, no region, or standard output cannot be written.
 pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default())?;
-    let place = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
+    let in_s3 = |text: &&str| text.starts_with("s3://");
+    let prefix = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
     let paths = args.configs.paths();
-    let remote = paths.iter().filter_map(|path| path.to_str()).find(|path| path.starts_with("s3://"));
-    let configs = remote.map(place).transpose()?;
-    let state = args.state.as_deref().filter(|state| state.starts_with("s3://")).map(place).transpose()?;
+    let configs = paths.iter().filter_map(|path| path.to_str()).find(in_s3).map(prefix).transpose()?;
+    let state = args.state.as_deref().filter(in_s3).map(prefix).transpose()?;
     let (purpose, own_role) = match args.check_live {
         false => (Purpose::Warm, "# the warmer's own role\n"),
-        true => (Purpose::CheckLive, "# whoever runs check --live\n"),
+        true => (Purpose::CheckLive, "# the caller of check --live\n"),
     };
-    let needs = Needs {
+    let input = PolicyInput {
         purpose,
         fleet: &fleet,
         account: args.account.as_ref(),
-        region: region(args.region).await?,
+        region: region_or_own(args.region).await?,
         configs: configs.as_ref(),
         state: state.as_ref(),
         bus: args.bus.as_deref(),
     };
-    let (own, roles) = (policies(&needs), assumed(&needs));
+    let roles = assumed(&input);
     let mut out = String::new();
     if !roles.is_empty() {
         out.push_str(own_role);
     }
-    tell(&mut out, &own);
+    write_documents(&mut out, &policies(&input));
     for role in &roles {
         let _ = writeln!(out, "# {}", clean(&role.arn));
-        tell(&mut out, &role.policies);
+        write_documents(&mut out, &role.policies);
         match &role.trust {
             Some(trust) => _ = writeln!(out, "# its trust policy, unless it has one: {trust}"),
-            None => out.push_str("# its trust policy: with --account\n"),
+            None => out.push_str("# its trust policy: pass --account to print it\n"),
         }
     }
     print_data(&out)?;
     Ok(Exit::Success)
 }
 
-/// The documents of one role, one a line.
-fn tell(out: &mut String, documents: &[Value]) {
+/// Appends the documents of one role, one per line.
+fn write_documents(out: &mut String, documents: &[Value]) {
     if documents.len() > POLICIES_PER_ROLE {
         tracing::warn!(
             policies = documents.len(),
-            "a role takes {POLICIES_PER_ROLE} managed policies: tag the functions instead, as the template does"
+            "a role can have {POLICIES_PER_ROLE} managed policies: allow the functions by tag, as template.yaml does"
         );
     }
     documents.iter().for_each(|document| _ = writeln!(out, "{document}"));
 }
 
-fn pretty(value: &Value) -> Result<Exit, Failure> {
+fn print_pretty(value: &Value) -> Result<Exit, Failure> {
     print_data(&format!("{value:#}\n"))?;
     Ok(Exit::Success)
 }

@@ -1,23 +1,71 @@
 //! `warmd diff`: the effect of a change of configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use clap::{Args, ValueEnum};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::args::{DiffArgs, DiffFormat};
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Only, Prices};
 use super::output::{print, print_json};
 use super::period::{Bounds, period};
 use super::render::{self, Style};
+use super::value_parsers;
 use crate::domain::difference::{ChangeKind, Difference, difference};
 use crate::domain::function::Region;
 use crate::domain::plan::TargetPlan;
 use crate::engine::ports::Clock;
+
+/// `warmd diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  git worktree add /tmp/live main && warmd diff /tmp/live/warm-configs warm-configs
+  warmd diff OLD NEW --for 30d --format markdown      for a pull-request comment
+  warmd diff OLD NEW --exit-code                      exits with 4 if there are changes")]
+pub struct DiffArgs {
+    /// Configuration before: a file, a directory, or s3://bucket/prefix.
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// Configuration after: a file, a directory, or s3://bucket/prefix.
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Start: RFC 3339 or a DATE, which is midnight UTC. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
+    /// Length, such as 30d.
+    #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = value_parsers::duration)]
+    pub for_: Duration,
+    /// Output format: table, json, or markdown for a pull-request comment.
+    #[arg(long, value_name = "table|json|markdown", default_value = "table", hide_possible_values = true)]
+    pub format: DiffFormat,
+    /// Exit with 4 if there are changes.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// The user's own prices.
+    #[command(flatten)]
+    pub prices: Prices,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+}
+
+/// Output format of `diff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// Text for people.
+    Table,
+    /// One JSON object.
+    Json,
+    /// Markdown for a pull-request comment.
+    Markdown,
+}
 
 #[derive(Serialize)]
 struct DiffObject<'c> {

@@ -1,20 +1,20 @@
-//! Why a command ends early.
+//! The error type of commands.
 
 use std::io;
 
 use super::exit::Exit;
 use crate::config::Problems;
 
-/// Why a command ends early: one message for people, and an exit code.
+/// An error that ends a command, with a message for people and an exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The configuration is refused. Nothing was sent.
+    /// The configuration is invalid or cannot be read. Nothing was sent.
     #[error("{0}")]
     Configuration(Problems),
-    /// What was asked for cannot be done. Nothing was sent.
+    /// The arguments are invalid. Nothing was sent.
     #[error("{0}")]
     Usage(String),
-    /// Something unexpected.
+    /// An internal or a service's failure.
     #[error("{0}")]
     Unexpected(String),
     /// Standard output cannot be written.
@@ -23,7 +23,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Configuration(problems) if problems.unreached => Exit::Failed,
@@ -32,7 +32,7 @@ impl Failure {
         }
     }
 
-    /// The message as it is shown.
+    /// Returns the message as printed.
     pub fn message(&self, color: bool) -> String {
         match self {
             Self::Configuration(problems) => problems.render_text(color),

@@ -1,4 +1,4 @@
-//! Exit codes, decided in one place.
+//! Exit codes.
 
 use std::process::ExitCode;
 
@@ -7,16 +7,16 @@ use crate::domain::tick::{TickReport, Verdict};
 use crate::engine::planner::StoreHealth;
 use crate::engine::record::Recorded;
 
-/// How the process ends. The codes are a contract that other people's scripts use.
+/// The result of the process. Scripts depend on the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done, nothing short.
+    /// 0: success, no round is short.
     Success,
-    /// 1: something of ours failed (metrics lost, a round not run, anything unexpected).
+    /// 1: internal failure (metrics lost, a round not run, anything unexpected).
     Failed,
-    /// 1: a second signal ended the process before its work was done, or one signal while its output was not read.
+    /// 1: stopped by a second signal, or by one signal while waiting for the reader of the output.
     Interrupted,
-    /// 2: bad usage or configuration; nothing was sent.
+    /// 2: invalid usage or configuration; nothing was sent.
     Usage,
     /// 3: at least one round is short.
     Short,
@@ -25,20 +25,21 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code of a single tick. A short round matters more than a loss of ours: it is what the caller asked about.
+    /// Returns the result of a single tick. A short round takes precedence over an internal failure.
     pub fn of_tick(report: &TickReport, recorded: Option<Recorded>) -> Self {
         if report.rounds.iter().any(|round| round.verdict == Verdict::Short) {
             return Self::Short;
         }
         let recorded = match recorded {
             None | Some(Recorded::Sent) => true,
-            // The data was saved, but CloudWatch did not take it: somebody should look.
+            // The data is saved, but CloudWatch did not accept it.
             Some(Recorded::FellBack | Recorded::Lost) => false,
         };
         if recorded && report.unfinished.is_empty() { Self::Success } else { Self::Failed }
     }
 
-    /// The code after the output: 0 when the reader of standard output has closed its end, as in `warmd plan | head`.
+    /// Returns the result after the output: success if the reader of standard output closed it, as in
+    /// `warmd plan | head`.
     pub fn after(self, delivered: Delivered) -> Self {
         match (self, delivered) {
             (Self::Interrupted, _) | (_, Delivered::Abandoned) => Self::Interrupted,
@@ -47,7 +48,7 @@ impl Exit {
         }
     }
 
-    /// The same code, unless a success was had without the state store: that is a failure of ours.
+    /// Turns success into failure if the state store was unavailable.
     pub fn with_store(self, health: StoreHealth) -> Self {
         match (self, health) {
             (Self::Success, StoreHealth::Unavailable) => Self::Failed,
@@ -55,7 +56,7 @@ impl Exit {
         }
     }
 
-    /// The number.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_wants_no_code_but_a_second_signal_has_one() {
+    fn a_closed_output_is_success_and_an_interrupt_is_not() {
         assert_eq!(Exit::Short.after(Delivered::Done), Exit::Short);
         assert_eq!(Exit::Short.after(Delivered::Closed).code(), 0);
         assert_eq!(Exit::Success.after(Delivered::Abandoned).code(), 1);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_round_outranks_our_own_losses_and_anything_else_of_ours_is_1() {
+    fn a_short_round_takes_precedence_over_internal_failures() {
         let of = |verdicts: &[Verdict], unfinished, recorded| {
             Exit::of_tick(&report(verdicts, unfinished), recorded).code()
         };

@@ -1,21 +1,51 @@
 //! `warmd explain`: the desired number of a target at a minute.
 
+use chrono::{DateTime, Utc};
+use clap::Args;
 use serde::Serialize;
 
-use super::args::{ExplainArgs, Only};
 use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only, StateArgs};
 use super::output::{print, print_json};
 use super::render::{self, Style};
 use super::select;
 use super::status::PauseObject;
+use super::value_parsers;
 use crate::domain::fleet::Target;
-use crate::domain::function::Region;
+use crate::domain::function::{FunctionRef, Region};
 use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::engine::ports::Clock;
+
+/// `warmd explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd explain storefront-ssr:live
+  warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
+pub struct ExplainArgs {
+    /// Function: NAME, NAME:QUALIFIER or ARN, as in the configuration.
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: FunctionRef,
+    /// Region, if the function is configured in several.
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
+    pub region: Option<Region>,
+    /// Minute to explain, RFC 3339. [default: now]
+    #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant)]
+    pub at: Option<DateTime<Utc>>,
+    /// The state store: requests and pauses apply.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
 
 #[derive(Serialize)]
 struct ExplainObject<'e> {

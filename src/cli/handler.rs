@@ -1,11 +1,23 @@
-//! Handler snippets: what a function needs to know warmd's pings. `warmd handler LANGUAGE` prints one.
+//! Handler snippets that answer warmd's pings. `warmd handler LANGUAGE` prints one.
 //!
-//! Each holds for the time that a ping asks for, answers with an id of the environment that was made on its first
-//! invocation, and hands every other event on untouched. `tests/cli/handlers.rs` runs them.
+//! A snippet keeps the environment busy for the hold of a ping, responds with an environment id that is created on the
+//! first invocation, and passes every other event to the handler. `tests/cli/handlers.rs` runs them.
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-/// A handler's language.
+/// `warmd handler`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd handler python > warmd_handler.py
+  warmd handler node")]
+pub struct HandlerArgs {
+    /// Language of the handler.
+    #[arg(value_name = "LANGUAGE")]
+    pub language: Language,
+}
+
+/// Language of a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     /// Python.
@@ -16,7 +28,7 @@ pub enum Language {
     Rust,
 }
 
-/// The source of the handler snippet, whole: it can be saved as a file and imported.
+/// Returns the source of a snippet, a file that can be imported.
 pub fn snippet(language: Language) -> &'static str {
     match language {
         Language::Python => include_str!("handlers/python.py"),

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use clap::ValueEnum;
 use serde_json::Value;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,14 +13,22 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
-use super::args::LogFormat;
 use super::output::Log;
 use crate::domain::clean::clean_output;
+
+/// Format of logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
     let started = registry().with(filter).with(cap());
-    // A logger that somebody else has set is as good.
+    // Fails if a logger is set already, which then stays.
     let _ = match format {
         LogFormat::Text => {
             started.with(fmt::layer().with_writer(|| Cleaned(Log)).with_ansi(color)).try_init()
@@ -36,15 +45,15 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// Own events at any level, those of every other crate at debug at most: at trace the SDK and the HTTP stack write
-/// credentials down (the secret key and the session token of an assumed role, headers).
+/// Limits the events of other crates to debug. At trace, the SDK and the HTTP stack log credentials (secret keys, session
+/// tokens, headers).
 fn cap() -> Targets {
     let own = [env!("CARGO_PKG_NAME"), "bootstrap"].map(|name| (name, LevelFilter::TRACE));
     Targets::new().with_default(LevelFilter::DEBUG).with_targets(own)
 }
 
-/// Text records that text from outside cannot disguise: see [`clean_output`]. Every line of a record but its first is
-/// indented, so that nothing in a record looks like the next one. A record is written at once, as the formatter does.
+/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record but
+/// the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
 struct Cleaned<W>(W);
 
 impl<W: io::Write> io::Write for Cleaned<W> {
@@ -60,29 +69,30 @@ impl<W: io::Write> io::Write for Cleaned<W> {
     }
 }
 
-/// Where the runtime crate writes every refused event down a second time, as Rust prints it.
+/// The target under which the runtime crate logs each failed invocation a second time, in Rust's debug format.
 const DUMPS: &str = "lambda_runtime::layers::panic";
 
-/// The request id of the invocation that is served, or was last: Lambda gives an environment one at a time.
+/// The request id of the current or last invocation. Lambda runs one at a time in an environment.
 static INVOCATION: Mutex<Option<String>> = Mutex::new(None);
 
-/// Starts logging in a Lambda: JSON lines that carry the request id of the invocation in `requestId`.
+/// Starts logging in a Lambda: JSON lines with the request id of the invocation in `requestId`.
 pub fn start_in_lambda(filter: Targets) {
-    let told = filter.iter().any(|(target, _)| target.starts_with("lambda_runtime"));
-    let filter = if told { filter } else { filter.with_target(DUMPS, LevelFilter::OFF) };
+    let is_explicit = filter.iter().any(|(target, _)| target.starts_with("lambda_runtime"));
+    let filter = if is_explicit { filter } else { filter.with_target(DUMPS, LevelFilter::OFF) };
     let lines = fmt::layer().with_writer(io::stderr).json();
     let lines = lines.flatten_event(true).with_current_span(false).with_span_list(false);
     let lines = lines.map_event_format(OfInvocation);
-    // A logger that somebody else has set is as good.
+    // Fails if a logger is set already, which then stays.
     let _ = registry().with(filter).with(cap()).with(lines).try_init();
 }
 
-/// From now on lines are of this invocation.
+/// Sets the request id of the following records.
 pub fn invocation(request_id: &str) {
     *INVOCATION.lock().unwrap_or_else(PoisonError::into_inner) = Some(request_id.to_owned());
 }
 
-/// JSON lines with the request id. Not by a span: a filter may leave it out, and tasks of their own are in none.
+/// A formatter that appends the request id to JSON lines. A span would not do: filters may disable it, and spawned tasks
+/// are outside of it.
 struct OfInvocation<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for OfInvocation<F>
@@ -120,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cannot_pass_for_two_or_move_the_cursor() {
+    fn a_record_cannot_imitate_another_or_move_the_cursor() {
         assert_eq!(written("\x1b[2mtime\x1b[0m INFO warm\n"), "\x1b[2mtime\x1b[0m INFO warm\n");
         assert_eq!(
             written("INFO no key\n2026-11-20T09:00:00Z ERROR forged\u{202e}\x1b[2J\r\n"),

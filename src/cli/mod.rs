@@ -1,7 +1,7 @@
-//! Commands and what people see: the only room that prints.
+//! Commands, their arguments and output.
 
 mod app;
-pub mod args;
+mod args;
 mod check;
 pub mod clock;
 mod compare;
@@ -15,9 +15,9 @@ mod exit;
 mod explain;
 pub mod handler;
 pub mod lambda;
-mod live;
 mod live_config;
 mod logging;
+mod options;
 mod outlet;
 mod output;
 mod pause;
@@ -42,15 +42,17 @@ use clap::Parser;
 use tokio::runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use self::args::{Cli, Command, RunArgs, WarmArgs};
+use self::args::{Cli, Command};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{complain, print_data};
+use self::run::RunArgs;
+use self::warm::WarmArgs;
 use crate::aws::fd_limit;
 use crate::config;
 
-/// The command line, from its arguments to the exit code.
+/// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let color = output::color_on_stderr(cli.color);
@@ -63,16 +65,16 @@ pub fn main() -> ExitCode {
     let ended = command(&cli).and_then(|exit| Ok(exit.after(output::finish(exit)?)));
     let exit = ended.unwrap_or_else(|failure| {
         complain(&failure.message(color));
-        // The message is the last output. An unread message changes nothing.
+        // A message that nobody reads does not change the exit code.
         let _ = output::finish(failure.exit());
         failure.exit()
     });
     exit.into()
 }
 
-/// A daemon tells what it does. A command's table names every problem itself, so the engine's warnings would say the
-/// same twice; an object for programs does not. That a signal was heard is always told: a round may take minutes to
-/// end. That there is no region or are no credentials is told by warmd itself, in one line.
+/// Returns the log filter without --log-level: info for the daemon, warn for commands. The tables of `run --once` and
+/// `warm` contain the engine's warnings, JSON output does not. The receipt of a signal is always logged, because a round
+/// may take minutes to end. Missing regions and credentials have messages of their own.
 fn default_level(command: &Command) -> Targets {
     let (own, more) = match command {
         Command::Run(args) if !args.once => (LevelFilter::INFO, None),
@@ -90,7 +92,7 @@ fn default_level(command: &Command) -> Targets {
 
 fn command(cli: &Cli) -> Result<Exit, Failure> {
     let style = output::style(cli.color);
-    // Those that listen for signals: printing must not keep them from it.
+    // Printing must not block commands that handle signals.
     match &cli.command {
         Command::Run(args) if !args.once => output::start_threads(Overflow::DropAbove(DAEMON_QUEUE))?,
         Command::Run(_) | Command::Warm(_) => output::start_threads(Overflow::Keep)?,
@@ -102,7 +104,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Warm(args) => block_on(warm::warm(args, style)),
         Command::Emulate(args) => block_on(emulate::emulate(args)),
         Command::Check(args) if args.live => {
-            block_on(live::check(args, style, output::color_on_stderr(cli.color)))
+            block_on(check::live::check(args, style, output::color_on_stderr(cli.color)))
         }
         Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
         Command::Plan(args) => plan::plan(args, style),
@@ -122,7 +124,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// `warmd schema`: as the copy in `warm-configs/schema.json`, which is made with it.
+/// Prints the JSON Schema. `warm-configs/schema.json` is a copy.
 fn schema() -> Result<Exit, Failure> {
     let schema = serde_json::to_string_pretty(&config::schema());
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
@@ -130,7 +132,7 @@ fn schema() -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Runs a command that waits for the network.
+/// Runs an asynchronous command.
 fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     if let Err(error) = fd_limit::raise() {
         tracing::warn!(%error, "the limit of open files stays as it is");
@@ -138,7 +140,7 @@ fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start threads: {error}")))?;
     let exit = runtime.block_on(command);
-    // What is still running is not waited for: whatever had to end has ended, or was given up by a second signal.
+    // Remaining tasks have been given up by a second signal.
     runtime.shutdown_background();
     exit
 }

@@ -7,26 +7,37 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::args::Color;
 use super::exit::Exit;
 use super::outlet::{Delivered, Outlet, Overflow, Pushed};
 use super::render::{Fit, Style};
 use super::signals::Termination;
 use crate::domain::clean::clean_output;
 
-/// The longest time that the daemon waits at its end for the readers of its output.
+/// The longest time that a stopping daemon waits for the readers of its output.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
-/// How the text of a command is styled on standard output.
+/// Use of colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Returns the style of text on standard output.
 pub fn style(color: Color) -> Style {
     let terminal = io::stdout().is_terminal();
     Style { color: colored(color, terminal), fit: if terminal { Fit::Terminal } else { Fit::Whole } }
 }
 
-/// Whether what goes to standard error is coloured.
+/// Returns true if messages on standard error are coloured.
 pub fn color_on_stderr(color: Color) -> bool {
     colored(color, io::stderr().is_terminal())
 }
@@ -40,10 +51,10 @@ fn colored(color: Color, terminal: bool) -> bool {
     }
 }
 
-/// The streams of a process that listens for signals, each with a thread of its own.
+/// Writer threads of the streams, in a process that handles signals.
 static THREADS: OnceLock<Threads> = OnceLock::new();
 
-/// The reader of standard output has closed its end, in a process without [`THREADS`].
+/// Set when the reader of standard output closed it, in a process without [`THREADS`].
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug)]
@@ -53,27 +64,27 @@ struct Threads {
     stderr: Outlet,
 }
 
-/// From now on both streams are written by threads of their own, and printing never waits for a reader. For processes
-/// that listen for signals; the others wait in place, and a signal ends them.
+/// Starts writer threads for both streams, so that printing never waits for a reader. Processes that handle signals need
+/// them; in others printing blocks, and a signal ends the process.
 ///
 /// # Errors
-/// The operating system's.
+/// An error of the operating system.
 pub fn start_threads(overflow: Overflow) -> io::Result<()> {
-    // Copies of the descriptors: a thread that is blocked must not hold the locks of the standard streams.
+    // Duplicated descriptors: a blocked thread must not hold the locks of the standard streams.
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let stdout = Outlet::start("standard output", overflow, stdout)?;
     let stderr = Outlet::start("standard error", overflow, stderr)?;
-    // The first call counts.
+    // Later calls have no effect.
     let _ = THREADS.set(Threads { overflow, stdout, stderr });
     Ok(())
 }
 
-/// Waits until all that was printed is written. The daemon, and a command that ends with [`Exit::Interrupted`], wait for
-/// [`LAST_OUTPUT`] at most; any other command waits until SIGINT or SIGTERM.
+/// Waits until all output is written. The daemon, and a command that ends with [`Exit::Interrupted`], wait at most
+/// [`LAST_OUTPUT`]. Other commands wait until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Why the output of a command could not be written.
+/// The output of a command could not be written.
 pub fn finish(exit: Exit) -> io::Result<Delivered> {
     let Some(threads) = THREADS.get() else {
         return Ok(if CLOSED.load(Ordering::Relaxed) { Delivered::Closed } else { Delivered::Done });
@@ -84,7 +95,7 @@ pub fn finish(exit: Exit) -> io::Result<Delivered> {
         let drained = async { tokio::join!(threads.stdout.drained(), threads.stderr.drained()) };
         match (threads.overflow, exit) {
             (Overflow::DropAbove(_), _) | (_, Exit::Interrupted) => {
-                // What is left is dropped with the process.
+                // The process drops the rest.
                 let _ = timeout(LAST_OUTPUT, drained).await;
                 Ok(true)
             }
@@ -103,27 +114,27 @@ pub fn finish(exit: Exit) -> io::Result<Delivered> {
     }
     Ok(match written {
         false => Delivered::Abandoned,
-        // A daemon goes on without a reader: its exit code is not the reader's affair.
+        // A daemon continues without a reader, so a closed output does not change its exit code.
         true if threads.stdout.is_closed() && threads.overflow == Overflow::Keep => Delivered::Closed,
         true => Delivered::Done,
     })
 }
 
-/// Writes text for people to standard output, without control characters other than line feeds and colours.
+/// Writes text for people to standard output. Escapes control characters except line feeds and colours.
 ///
 /// # Errors
-/// As [`print_data`].
+/// Same as [`print_data`].
 pub fn print(text: &str) -> io::Result<()> {
     print_data(&clean_output(text))
 }
 
-/// Writes what programs read to standard output as it is, or hands it to the thread that does.
+/// Writes text for programs to standard output, unchanged.
 ///
 /// # Errors
-/// The operating system's, except that a reader who has gone away (`warmd … | head`) is not an error.
+/// An error of the operating system. A closed pipe (`warmd … | head`) is not an error.
 pub fn print_data(text: &str) -> io::Result<()> {
     if let Some(threads) = THREADS.get() {
-        // What is dropped is counted there.
+        // The outlet counts what it drops.
         threads.stdout.push(text.into());
         return Ok(());
     }
@@ -140,20 +151,20 @@ pub fn print_data(text: &str) -> io::Result<()> {
 /// Writes `value` to standard output as one line of JSON.
 ///
 /// # Errors
-/// As [`print_data`].
+/// Same as [`print_data`].
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');
     print_data(&line)
 }
 
-/// Writes a message of the command line's own to standard error: one that is not a log record.
+/// Writes a message, which is not a log record, to standard error.
 pub fn complain(message: &str) {
-    // When standard error is gone as well, nobody is left to tell.
+    // A failure cannot be reported anywhere.
     let _ = Stderr.write_all(format!("{}\n", clean_output(message)).as_bytes());
 }
 
-/// Standard error, or the thread that writes it. Each write is one message.
+/// Standard error or its writer thread. Each write is one message.
 #[derive(Debug, Clone, Copy)]
 pub struct Stderr;
 
@@ -174,8 +185,7 @@ impl Write for Stderr {
     }
 }
 
-/// [`Stderr`] for log records. Never fails: the logger would print the error on standard error, and panic when it
-/// cannot.
+/// [`Stderr`] without errors, for log records. The logger prints write errors on standard error, and panics if that fails.
 #[derive(Debug, Clone, Copy)]
 pub struct Log;
 

@@ -5,62 +5,20 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::app::App;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::StateArgs;
 use super::output::{complain, print};
 use super::select::near;
 use super::status::labels;
-use super::store::Store;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
-use crate::domain::records::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
+use crate::domain::records::{PAUSES, Pause, Pauses, Status};
 use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::{read, update};
-
-/// Which state store.
-#[derive(Debug, Clone, Args)]
-pub struct StateArgs {
-    /// Where state is kept: a directory, or s3://bucket/prefix.
-    #[arg(long, value_name = "DIR|s3://…", env = "WARMD_STATE", hide_env_values = true)]
-    pub state: Option<String>,
-}
-
-impl StateArgs {
-    /// Where it is, when one is given.
-    pub fn place(&self) -> Option<&str> {
-        self.state.as_deref().filter(|place| !place.is_empty())
-    }
-
-    /// The store.
-    ///
-    /// # Errors
-    /// When none is given.
-    pub async fn open(&self) -> Result<Store, Failure> {
-        if self.place().is_none() {
-            let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        Store::at(self.place(), App::aws().await.clients())
-    }
-}
-
-impl StateArgs {
-    /// Requests and pauses, when a store is given; none otherwise.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
-        if self.place().is_none() {
-            return Ok(Default::default());
-        }
-        let store = self.open().await?;
-        tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES)).map_err(unavailable)
-    }
-}
+use crate::engine::state::update;
 
 /// `warmd pause`.
 #[derive(Debug, Args)]
@@ -69,19 +27,19 @@ Examples:
   warmd pause nlp-inference:live --for 1h --reason 'migrating the model' --state s3://my-warmd/state
   warmd pause --all --for 2h --reason 'change freeze'
 
-Honoured from the next tick on, in every region, and by Warm Requests too. `warmd status` and
+A pause takes effect at the next tick, in all regions, and for Warm Requests too. `warmd status` and
 `warmd explain --state` show it.")]
 pub struct PauseArgs {
-    /// Which function, as it is configured.
+    /// Function, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
-    /// Everything.
+    /// Pause the whole fleet.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
-    /// For how long, such as 1h.
+    /// Length of the pause, such as 1h.
     #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
     pub for_: Duration,
-    /// Why, for people: one line of at most 256 characters.
+    /// Reason, one line of at most 256 characters.
     #[arg(long, value_name = "TEXT", value_parser = value_parsers::reason)]
     pub reason: String,
     /// The state store.
@@ -92,10 +50,10 @@ pub struct PauseArgs {
 /// `warmd resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// Which function, as it is configured.
+    /// Function, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
-    /// Everything: the pause of all, and those of single functions.
+    /// End all pauses: that of the fleet and those of functions.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
     /// The state store.
@@ -138,7 +96,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
 
 /// Says when it looks as if the pause stops nothing.
 fn warn(status: &Status, args: &PauseArgs) {
-    let place = args.state.place().unwrap_or_default();
+    let place = args.state.location().unwrap_or_default();
     if status.tick.is_none() && status.targets.is_empty() {
         complain(&format!(
             "warning: no tick has been noted at {place}: is it where the schedule keeps its state?"
@@ -195,6 +153,6 @@ fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
 }
 
 /// A store that cannot be read or written.
-pub fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
+fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
     Failure::Unexpected(error.to_string())
 }

@@ -1,23 +1,73 @@
 //! `warmd plan`: the schedule ahead and its cost.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::args::PlanArgs;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only, Prices};
 use super::output::{print, print_json};
 use super::period::{Bounds, period};
 use super::render::{self, Style};
 use super::select::plans;
+use super::value_parsers;
 use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
-use crate::domain::function::Region;
+use crate::domain::function::{FunctionRef, Region};
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};
 use crate::domain::schedule::{Minute, Segment};
 use crate::engine::ports::Clock;
+
+/// `warmd plan`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("end").args(["for_", "until"])), after_help = "\
+Examples:
+  warmd plan                                            the next 7 days
+  warmd plan --zone Europe/London --from 2026-10-24 --for 3d
+  warmd plan --function nlp-inference:live --json
+
+A DATE is midnight in --zone (default: UTC). --until is exclusive.
+
+Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
+configuration replaces. Hours of a NAT gateway are not included.
+
+Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
+without state in S3 and queries of the dashboard). In JSON, functions without an owner are in
+`by_owner` under the empty name.")]
+pub struct PlanArgs {
+    /// Start: RFC 3339 or a DATE. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
+    /// Length, such as 12h or 30d, at most 10 years. [default: 7d]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
+    pub for_: Option<Duration>,
+    /// End, exclusive: RFC 3339 or a DATE.
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub until: Option<String>,
+    /// Function to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: Option<FunctionRef>,
+    /// Time zone of dates and the chart. [default: UTC for dates, that of the first window for the chart]
+    #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
+    pub zone: Option<chrono_tz::Tz>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The user's own prices.
+    #[command(flatten)]
+    pub prices: Prices,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
 
 /// The default period.
 const WEEK: TimeDelta = TimeDelta::days(7);

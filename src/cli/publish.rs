@@ -8,11 +8,11 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::app::App;
-use super::args::Only;
 use super::clock::SystemClock;
 use super::configuration::Origin;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::Only;
 use super::output::{complain, print};
 use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, version};
 use super::render::{self, Style};
@@ -38,15 +38,21 @@ Examples:
   warmd publish warm-configs s3://my-warmd/configs
   warmd publish --rollback s3://my-warmd/configs
 
-Validates, shows the difference to what is live over the next 7 days, uploads every file under a
-name made of its content, and then switches one object, the manifest: who reads sees the old
-configuration or the new one, never a mixture. When somebody else publishes at the same moment,
-one of the two is refused. --rollback shows the difference too.")]
+Validates the configuration, shows the difference to the live one over the next 7 days, uploads each
+file under a name derived from its content, and then replaces one object, the manifest. A reader
+sees the old or the new configuration, never a mixture. Of two concurrent calls, one is refused.
+--rollback shows the difference, too.
+
+The last ten configurations are kept for --rollback. A process that reads a broken configuration
+keeps the last good one, and the metric ConfigAge counts the seconds. An instance of the Lambda
+function that starts meanwhile takes the last good one from the manifest. Without a manifest (YAML
+objects that were uploaded in another way) there is no earlier version, and the instance does not
+start until they are corrected.")]
 pub struct PublishArgs {
-    /// Files or directories, and last the place: s3://bucket/prefix.
+    /// Files or directories, then the destination s3://bucket/prefix.
     #[arg(value_name = "PATH… s3://BUCKET/PREFIX", required = true, num_args = 1..)]
     pub places: Vec<String>,
-    /// Go back to the configuration that was live before.
+    /// Restore the configuration that was live before.
     #[arg(long)]
     pub rollback: bool,
 }

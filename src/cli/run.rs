@@ -2,21 +2,23 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::Args;
 use tokio::time::Instant;
 
 use super::app::App;
-use super::args::{Only, RunArgs};
 use super::clock::SystemClock;
 use super::configuration::{Origin, largest};
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::{Configs, Only, Prices, StateArgs};
 use super::output::{Stderr, complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
-use super::value_parsers::Regions;
+use super::value_parsers::{self, Regions};
 use crate::aws::CloudWatch;
 use crate::domain::fleet::Fleet;
 use crate::domain::metrics::{Share, TickFacts};
@@ -29,6 +31,72 @@ use crate::engine::running::{Part, Reporter};
 use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
+
+const EXAMPLES: &str = "\
+Examples:
+  warmd run --once --local              one tick against the embedded emulator, without AWS account
+  warmd run --once --dry-run            the pings of a tick now, without sending them
+  warmd run --once --json | jq .rounds  one tick, as JSON
+  warmd run                             the daemon: a tick every minute until SIGTERM or SIGINT
+  warmd run --once --due-only --state s3://my-warmd/state
+                                        one tick of due targets, for a cron job every minute
+
+--once serves all targets with an open window at that minute. The daemon serves the targets that
+became due since its previous tick.
+
+With --state, pauses and requests apply, and `warmd status` shows the last tick. The daemon and
+--once --due-only also record the minutes they serve: of several processes with the same store, only
+one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
+and use the current pauses.
+
+SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.
+SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
+
+Metrics are sent to CloudWatch in the region of AWS_REGION or the profile. Metrics that CloudWatch
+does not accept are written to stderr in embedded metric format.";
+
+/// `warmd run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", include_str!("help/run.txt")))]
+pub struct RunArgs {
+    /// Run one tick, then exit.
+    #[arg(long)]
+    pub once: bool,
+    /// Time of the tick, RFC 3339, which determines the open windows. Pings are sent now. [default: now]
+    #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant, requires = "once")]
+    pub at: Option<DateTime<Utc>>,
+    /// Serve only targets that are due in that minute, as the daemon does, instead of all open ones.
+    #[arg(long, requires = "once")]
+    pub due_only: bool,
+    /// Show the pings without sending them.
+    #[arg(long, requires = "once")]
+    pub dry_run: bool,
+    /// Schedule of the daemon's ticks: six cron fields, seconds first, in UTC.
+    #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = value_parsers::cron,
+        conflicts_with = "once")]
+    pub cron: cron::Schedule,
+    /// Time from SIGTERM to exit for rounds in flight and their records, 1s to 15m.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = value_parsers::grace)]
+    pub grace: Duration,
+    /// The state store: requests, pauses and served minutes.
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Use the embedded emulator, started for this run, instead of AWS.
+    #[arg(long)]
+    pub local: bool,
+    /// Print one JSON object per tick, or two if some rounds of the tick take long.
+    #[arg(long)]
+    pub json: bool,
+    /// The user's own prices.
+    #[command(flatten)]
+    pub prices: Prices,
+    /// The part of the fleet.
+    #[command(flatten)]
+    pub only: Only,
+    /// The configuration.
+    #[command(flatten)]
+    pub configs: Configs,
+}
 
 /// One tick.
 ///
@@ -45,7 +113,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &fleet.targets).await?;
-    let planner = Store::at(args.state.place(), app.clients())?.swept(now).await.planner();
+    let planner = Store::at(args.state.location(), app.clients())?.swept(now).await.planner();
     // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
     let (largest, planned) = match planner.durability() {
         Durability::Durable => (largest(&fleet), None),
@@ -229,7 +297,7 @@ fn before(now: DateTime<Utc>) -> Minute {
 
 /// The keeper of a dry run, which needs no AWS unless the state is there.
 async fn dry_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner<Store>, Failure> {
-    let store = match args.state.place() {
+    let store = match args.state.location() {
         None => Store::Memory(Memory::default()),
         place => Store::at(place, App::of(args.local, &fleet.targets).await?.clients())?,
     };

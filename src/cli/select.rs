@@ -1,14 +1,14 @@
-//! Targets that people name on the command line.
+//! Selection of targets by function name.
 
 use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, nearest};
 use crate::domain::plan::{Period, TargetPlan};
 
-/// The targets of `function`, in every region it is configured in, in the order of the configuration.
+/// Returns the targets of `function` in all its regions, in the order of the configuration.
 ///
 /// # Errors
-/// When there is none; the nearest configured function is the hint.
+/// No target. The nearest configured function is the hint.
 pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f Target>, Failure> {
     let found: Vec<_> =
         fleet.targets.iter().filter(|target| target.id == function.identity(target.region())).collect();
@@ -40,17 +40,17 @@ pub fn plans<'f>(
     Ok(targets.into_iter().map(|target| TargetPlan::new(target, period, &fleet.prices)).collect())
 }
 
-/// What was probably meant by a function that is not among `labels`.
+/// Returns the label nearest to `written`.
 pub fn near<'l, L: Iterator<Item = &'l str>>(written: &str, labels: impl Fn() -> L) -> Option<&'l str> {
-    // The name alone, of a function that is configured with a qualifier, is the likeliest slip.
+    // A name without its configured qualifier is the most likely mistake.
     let qualified = labels().find(|label| label.split_once(':').is_some_and(|(name, _)| name == written));
     qualified.or_else(|| nearest(written, labels()))
 }
 
-/// The one target of `function` that is meant.
+/// Returns the target of `function` in `region`, or in its only region.
 ///
 /// # Errors
-/// When there is none, or several and `region` does not say which.
+/// No target, or several regions without `region`.
 pub fn target<'f>(
     fleet: &'f Fleet,
     function: &FunctionRef,
@@ -58,11 +58,11 @@ pub fn target<'f>(
 ) -> Result<&'f Target, Failure> {
     let all = targets(fleet, function)?;
     let regions = || all.iter().map(|target| target.region().as_str()).collect::<Vec<_>>().join(", ");
-    let mut meant = all.iter().filter(|target| region.is_none_or(|region| region == target.region()));
-    match (meant.next(), meant.next()) {
+    let mut matching = all.iter().filter(|target| region.is_none_or(|region| region == target.region()));
+    match (matching.next(), matching.next()) {
         (Some(only), None) => Ok(only),
         (Some(_), Some(_)) => Err(Failure::Usage(format!(
-            "`{function}` is configured in {}: say which with --region",
+            "`{function}` is configured in several regions: add --region with one of {}",
             regions()
         ))),
         (None, _) => {

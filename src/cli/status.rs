@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
+use super::options::StateArgs;
 use super::output::{complain, print, print_json};
-use super::pause::StateArgs;
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
@@ -25,8 +25,12 @@ use crate::engine::state::{Unavailable, before, read};
 
 /// `warmd status`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only.
+Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
+read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
-    /// Only this function, as it is configured.
+    /// Function to show, as in the configuration. [default: all]
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Print JSON.

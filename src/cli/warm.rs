@@ -1,12 +1,13 @@
 //! `warmd warm`: one round now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::app::App;
-use super::args::WarmArgs;
 use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
@@ -14,14 +15,68 @@ use super::output::print;
 use super::render::Style;
 use super::run::{insisted, show};
 use super::signals::Termination;
+use super::value_parsers;
 use crate::domain::events::{SOURCE, WARM_REQUEST};
-use crate::domain::fleet::{Limits, Target};
-use crate::domain::function::Region;
+use crate::domain::fleet::{Hold, Limits, Target};
+use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::record::PATIENCE;
 use crate::engine::stop::stop;
 use crate::engine::tick::Due;
+
+/// `warmd warm`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd warm nlp-inference:live --concurrency 10 --region eu-west-2
+  warmd warm my-site-server --concurrency 5 --protocol opennext --hold 75ms
+  warmd warm reports --concurrency 3 --protocol custom \\
+      --payload '{\"ping\":true,\"n\":\"{{index}}\"}'
+  warmd warm anything --concurrency 10 --local
+  warmd warm nlp-inference:live --concurrency 5 --for 10m --via-bus
+
+Sends one round with its top-ups, and no metrics to CloudWatch. The region is that of the ARN, else
+--region, AWS_REGION or the profile, else us-east-1 with --local.")]
+pub struct WarmArgs {
+    /// Function: NAME, NAME:QUALIFIER or ARN.
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: FunctionRef,
+    /// Number of environments to warm, and of pings sent at once.
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub concurrency: u32,
+    /// Ping protocol of the function's handler.
+    #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = value_parsers::protocols())]
+    pub protocol: String,
+    /// Payload of `--protocol custom`: JSON with placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}.
+    #[arg(long, value_name = "JSON", value_parser = value_parsers::json, required_if_eq("protocol", "custom"))]
+    pub payload: Option<serde_json::Value>,
+    /// Time that the handler holds each ping, so that all overlap: auto, or a duration such as 75ms.
+    #[arg(long, value_name = "auto|DURATION", default_value = "auto", value_parser = value_parsers::hold)]
+    pub hold: Hold,
+    /// Region of the function.
+    #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
+    pub region: Option<Region>,
+    /// Put a Warm Request for the deployed Lambda on the bus, instead of pinging from here.
+    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
+    pub via_bus: bool,
+    /// Time for which the Lambda keeps them warm, such as 10m. With --via-bus.
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::some_time)]
+    pub for_: Option<Duration>,
+    /// Bus, name or ARN. With --via-bus. [env: WARMD_BUS] [default: the account's default bus]
+    // Not clap's `env`: WARMD_BUS in the environment must not conflict with pings from here.
+    #[arg(long, value_name = "NAME")]
+    pub bus: Option<String>,
+    /// Reason for the records, one line of at most 256 characters. With --via-bus.
+    #[arg(long, value_name = "TEXT", value_parser = crate::domain::events::reason)]
+    pub reason: Option<String>,
+    /// Use the embedded emulator, started for this run, instead of AWS.
+    #[arg(long)]
+    pub local: bool,
+    /// Print the tick object as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Where the emulator's functions are when nobody says where.
 const LOCAL_REGION: &str = "us-east-1";

@@ -6,14 +6,12 @@
 pub mod calendar;
 pub mod clean;
 pub mod cost;
-pub mod dashboard;
 pub mod difference;
 pub mod events;
 pub mod fleet;
 pub mod function;
 pub mod future;
 pub mod handed_out;
-pub mod iam;
 pub mod metrics;
 pub mod plan;
 pub mod preflight;

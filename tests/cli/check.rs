@@ -20,7 +20,7 @@ functions:
 ";
 
 #[test]
-fn the_examples_are_sound() {
+fn the_examples_are_valid() {
     let done = run(&["check"]);
     insta::assert_snapshot!(done.shown(), @r"
     exit 0
@@ -48,7 +48,7 @@ fn the_examples_are_sound() {
 }
 
 #[test]
-fn mistakes_are_exit_2_in_every_format() {
+fn mistakes_exit_with_2_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "wrong.yaml", WRONG);
     let path = path.to_str().unwrap();
@@ -70,17 +70,17 @@ fn mistakes_are_exit_2_in_every_format() {
         "{}",
         github.stdout
     );
-    assert_eq!(github.stdout.lines().count(), 1, "a hint stays on the line: {}", github.stdout);
+    assert_eq!(github.stdout.lines().count(), 1, "one line per problem: {}", github.stdout);
 }
 
 #[test]
-fn what_is_probably_not_meant_is_a_warning() {
+fn probable_mistakes_are_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "doubtful.yaml", DOUBTFUL);
     let done = run(&["check", path.to_str().unwrap(), "--format", "json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let object = done.json();
-    let said: Vec<String> = object["problems"]
+    let messages: Vec<String> = object["problems"]
         .as_array()
         .unwrap()
         .iter()
@@ -89,8 +89,8 @@ fn what_is_probably_not_meant_is_a_warning() {
             format!("{}: {}", problem["line"], problem["message"].as_str().unwrap())
         })
         .collect();
-    insta::assert_snapshot!(said.join("\n"), @r"
-    3: an interval of 9 minutes is longer than idle environments were seen to live
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    3: 9 minutes between two rounds are longer than idle environments have been seen to live
     5: the last date of the calendar `old` has passed
     6: the calendar `spare` is not used
     11: the window does not open in the next year
@@ -110,7 +110,7 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
-fn the_schema_is_the_copy_beside_the_examples() {
+fn the_schema_equals_the_copy_in_warm_configs() {
     let done = run(&["schema"]);
     let copy: Value =
         serde_json::from_str(&std::fs::read_to_string(root().join("warm-configs/schema.json")).unwrap())
@@ -129,36 +129,34 @@ fn handlers_are_printed() {
 }
 
 #[test]
-fn help_tells_the_commands_and_the_exit_codes() {
+fn help_lists_commands_and_exit_codes() {
     let done = run(&["--help"]);
     insta::assert_snapshot!(done.shown(), @r"
     exit 0
     --- stdout
-    Keeps AWS Lambda functions warm: N pings at once, so that they reach N distinct environments; proof
-    of how many were reached; and what it cost
+    Keeps AWS Lambda functions warm. Each round sends N pings at once, so that they reach N distinct
+    execution environments, proves how many were reached, and reports the cost
 
     Usage: warmd [OPTIONS] <COMMAND>
 
     Commands:
-      run           Keep the fleet warm: as a daemon, or one tick with --once
-      warm          Warm one function now: one round, no configuration needed
-      check         Validate the configuration: every mistake at once, then one line per target
-      plan          Show what will happen: targets over time, in local time and UTC
-      explain       Say why a function's target is what it is, window by window, and when it changes
-                    next
-      diff          Show what a change of configuration will change
-      publish       Make a configuration in S3 live, all of it at once, or go back to the one before
-      pause         Keep a function, or everything, from being warmed for a while
+      run           Keep the fleet warm, as a daemon or for one tick with --once
+      warm          Warm one function now, without a configuration
+      check         Validate the configuration and list all mistakes and targets
+      plan          Show windows, rounds and costs over time, in local time and UTC
+      explain       Explain the desired concurrency of a function, window by window, and its next change
+      diff          Compare two configurations: targets, rounds and costs
+      publish       Publish a configuration to S3 atomically, or roll back
+      pause         Pause the warming of a function or of the fleet
       resume        End a pause
-      status        Show how the last tick went, and what is paused or asked for
-      lambda-event  Print a sample of an event that the Lambda takes
+      status        Show the last tick, pauses and requests
+      lambda-event  Print a sample event for the Lambda
       dashboard     Print the CloudWatch dashboard
-      iam           Print the IAM policies that a configuration needs
-      price         Reckon prices: the price book, and what a month of Lambda, S3 egress or instances
-                    costs
-      compare       Compare what else would keep the same environments ready, in money
+      iam           Print the IAM policies for a configuration
+      price         Calculate prices of Lambda, S3 egress and EC2, or list the price book
+      compare       Compare the cost of pings with that of the alternatives
       schema        Print the JSON Schema of the configuration
-      handler       Print the handler snippet that knows warmd's pings
+      handler       Print a handler snippet that answers pings
       emulate       Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3
       help          Print this message or the help of the given subcommand(s)
 
@@ -167,24 +165,37 @@ fn help_tells_the_commands_and_the_exit_codes() {
       -V, --version  Print version
 
     Output:
-          --log-format <text|json>     Log format on stderr. Data goes to stdout [default: text]
-          --log-level <FILTER>         What to log: error, warn, info, debug, trace, or directives such
-                                       as `info,warmd=debug`. [default: info for the daemon, warn
-                                       otherwise] [env: RUST_LOG]
-          --color <auto|always|never>  Colour: auto is on for a terminal, unless NO_COLOR is set
+          --log-format <text|json>     Format of logs, which go to stderr. Data goes to stdout [default:
+                                       text]
+          --log-level <FILTER>         Log filter: error, warn, info, debug, trace, or directives such
+                                       as `info,warmd=debug`. Logs of dependencies are limited to debug:
+                                       at trace, the AWS SDK logs credentials. [default: info for the
+                                       daemon, warn otherwise] [env: RUST_LOG]
+          --color <auto|always|never>  Use of colour. auto: on a terminal, unless NO_COLOR is set
                                        [default: auto]
 
     Exit codes:
-      0  nothing short
-      1  something of warmd's own failed (metrics lost, a round not run), and neither 2 nor 3 applies
-      2  usage or configuration: nothing was sent
-      3  at least one round is short
+      0  success; also if the reader of the output closes it, as in `warmd plan | head -1`
+      1  internal failure, if neither 2 nor 3 applies: CloudWatch did not acknowledge metrics, a round
+         was not run, the state store could not be read or written, a tick of the daemon panicked, or
+         `check --live` could not compare a target
+      2  invalid usage or configuration, or an error found by `check --live`; nothing was sent
+      3  at least one round is short: it reached fewer environments than desired
       4  `diff --exit-code` found changes
+
+    Environment:
+      Credentials, profiles and regions are those of every AWS SDK. All clients use AWS_ENDPOINT_URL
+      (also for one service: AWS_ENDPOINT_URL_LAMBDA, _S3, _CLOUDWATCH, _EVENTBRIDGE), SSL_CERT_FILE,
+      HTTPS_PROXY and NO_PROXY. With an S3 endpoint, the bucket is part of the path. A function is
+      always called in its own region.
+
+    Text from outside (owners, reasons, messages of functions and services, file names, state documents)
+    is escaped: control characters, line ends and bidirectional controls appear as \n or \u{202e}.
+    Markdown output shows it as code. JSON output contains it unchanged.
     --- stderr
     ");
-    for command in [
-        "run", "warm", "check", "plan", "explain", "diff", "price", "compare", "schema", "handler", "emulate",
-    ] {
+    let commands = done.stdout.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap().lines();
+    for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
         let done = run(&[command, "--help"]);
         assert_eq!(done.code, 0);
         let wide: Vec<_> = done.stdout.lines().filter(|line| line.chars().count() > 100).collect();

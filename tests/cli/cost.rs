@@ -1,4 +1,4 @@
-//! Money: bills, the price book, and what plans, differences and comparisons say of it.
+//! Bills, the price book, and the costs of plans, differences and comparisons.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn vector(id: &str) -> Value {
     file["vectors"].as_array().unwrap().iter().find(|vector| vector["id"] == id).unwrap().clone()
 }
 
-/// A bill from a command line, words separated by spaces.
+/// Runs a command line and returns the bill.
 fn bill(command: &str) -> Value {
     let args: Vec<&str> = command.split_whitespace().chain(["--json"]).collect();
     let done = run(&args);
@@ -24,14 +24,14 @@ fn bill(command: &str) -> Value {
     done.json()
 }
 
-/// The amounts of the lines whose item begins so.
+/// Returns the amounts of lines with an item that begins with `item`.
 fn amounts(bill: &Value, item: &str) -> Vec<String> {
     let lines = bill["lines"].as_array().unwrap().iter();
     let lines = lines.filter(|line| line["item"].as_str().unwrap().starts_with(item));
     lines.map(|line| line["amount"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A number of a vector as a bill writes an amount.
+/// Formats a number of a vector like an amount of a bill.
 fn cents(number: &Value) -> String {
     format!("{:.2}", number.as_f64().unwrap())
 }
@@ -51,7 +51,7 @@ fn lambda(vector: &Value, more: &str) -> Value {
 }
 
 #[test]
-fn the_worked_examples_of_lambda_come_out_to_the_cent() {
+fn the_worked_examples_of_lambda_match_to_the_cent() {
     for id in ["L1", "L2", "L3", "I1", "I2", "I4"] {
         let vector = vector(id);
         let bill = lambda(&vector, "");
@@ -79,7 +79,7 @@ fn the_worked_examples_of_lambda_come_out_to_the_cent() {
 }
 
 #[test]
-fn the_worked_examples_of_egress_come_out_to_the_cent() {
+fn the_worked_examples_of_egress_match_to_the_cent() {
     for id in ["S1", "I7", "I9"] {
         let vector = vector(id);
         let bill = bill(&format!(
@@ -116,14 +116,14 @@ fn a_bill_has_exactly_these_keys_and_exact_quantities() {
         "238.27"
     );
     let gateway = "price egress --region us-east-1 --size 100GiB --route nat-gateway";
-    assert_eq!(bill(gateway)["total"], "4.50", "no hours unless asked for");
+    assert_eq!(bill(gateway)["total"], "4.50", "no hours by default");
     assert_eq!(bill(&format!("{gateway} --hours 730"))["total"], "37.35");
     let snapstart = "price lambda --region us-east-1 --memory 2048MB --snapstart-cache-gb-s 2600000 --snapstart-restores 1000 --tenant-environments 1000";
     assert_eq!(amounts(&bill(snapstart), ""), ["3.91", "0.28", "0.33"]);
 }
 
 #[test]
-fn what_the_price_book_does_not_know_is_null() {
+fn unknown_prices_are_null() {
     let unknown = bill("price ec2 --region me-south-1 --instance m7g.xlarge --hours 1");
     assert_eq!(unknown["total"], Value::Null);
     assert_eq!(unknown["lines"][0]["amount"], Value::Null);
@@ -132,7 +132,7 @@ fn what_the_price_book_does_not_know_is_null() {
 }
 
 #[test]
-fn every_figure_of_the_book_has_a_source_and_a_date() {
+fn every_price_has_a_source_and_a_date() {
     let all = bill("price book");
     assert_eq!(keys(&all), ["figures"]);
     let all = all["figures"].as_array().unwrap();
@@ -159,7 +159,7 @@ fn every_figure_of_the_book_has_a_source_and_a_date() {
     assert_eq!((&nat[0]["region"], &nat[0]["price"]), (&json!("eu-west-2"), &json!("0.05")));
 }
 
-/// A function of each owner, one of nobody's, and a price of ones own.
+/// Functions with and without owner, and an own price.
 const SHOP: &str = "
 version: 1
 defaults: { region: eu-west-2, timezone: Europe/London, interval: 5m }
@@ -195,7 +195,7 @@ fn with(args: &[&str], more: &[&str]) -> Done {
 }
 
 #[test]
-fn a_plan_tells_its_cost_by_target_by_owner_and_in_total() {
+fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
     let (_folder, path) = shop();
     insta::assert_snapshot!(with(&["plan", &path], &WEEK).shown(), @r"
     exit 0
@@ -326,7 +326,7 @@ fn the_cost_objects_are_exact() {
     let search = &object["functions"][0]["cost"];
     assert_eq!(keys(search), ["pings", "cold_starts", "s3_egress_bytes", "lines", "total", "assumed"]);
     assert_eq!(keys(&search["lines"][0]), ["item", "quantity", "unit", "unit_price", "amount"]);
-    // Five days of ten hours: an environment is made every two.
+    // Five days of ten hours, and a new environment every two.
     assert_eq!((&search["pings"], &search["cold_starts"]), (&json!(6_000), &json!(250)));
     assert_eq!(search["s3_egress_bytes"], 250 * 220_000_000_u64);
     assert_eq!(
@@ -346,13 +346,13 @@ fn the_cost_objects_are_exact() {
         .iter()
         .filter(|line| line["item"].as_str().unwrap().starts_with("warmd itself"));
     assert_eq!(own.count(), 8);
-    // One function alone: what warmd itself costs is not its.
+    // The cost of one function excludes that of warmd itself.
     let one = with(&["plan", &path, "--json", "--function", "checkout"], &WEEK).json();
     assert_eq!(one["cost"]["total"], one["functions"][0]["cost"]["total"]);
 }
 
 #[test]
-fn nothing_is_assumed_where_nothing_is_pinged() {
+fn targets_without_pings_have_no_assumptions() {
     let (_folder, path) = shop();
     let object =
         run(&["plan", &path, "--json", "--function", "report", "--from", "2026-11-16", "--for", "1d"]).json();
@@ -380,7 +380,7 @@ fn the_article_downloads_1_89_terabytes() {
 }
 
 #[test]
-fn the_article_compared() {
+fn the_comparison_of_the_article() {
     let compare = ["compare", "--function", "nlp-by-ping"];
     insta::assert_snapshot!(with(&compare, &FEBRUARY).shown(), @r"
     exit 0
@@ -426,7 +426,7 @@ fn a_comparison_without_traffic_leaves_nothing_unknown() {
     let object = run(&["compare", &path, "--json", "--function", "checkout", "--from", "2026-11-16"]).json();
     let nothing = &object["functions"][0]["options"][5];
     assert_eq!(*nothing, json!({"option": "nothing", "total": null, "cold_starts": null, "lines": []}));
-    // Instances have no price in London, unless it is given.
+    // The price book has no instances for London.
     assert_eq!(object["functions"][0]["options"][4]["total"], Value::Null);
     let folder = tempfile::tempdir().unwrap();
     let prices = write(folder.path(), "prices.yaml", "ec2.m7g.large: { price: 0.1, region: eu-west-2 }\n");
@@ -448,7 +448,7 @@ fn a_comparison_without_traffic_leaves_nothing_unknown() {
 }
 
 #[test]
-fn a_difference_tells_what_it_costs() {
+fn a_difference_shows_costs() {
     let (folder, old) = shop();
     let new = SHOP
         .replace("concurrency: 10", "concurrency: 12")
@@ -515,7 +515,7 @@ fn a_difference_tells_what_it_costs() {
 }
 
 #[test]
-fn prices_alone_may_be_the_difference() {
+fn a_change_of_prices_is_a_difference() {
     let (folder, old) = shop();
     let new = SHOP.replace("functions:", "prices: { nat-gateway.gb: 5 }\nfunctions:");
     let new = write(folder.path(), "new.yml", &new);
@@ -539,7 +539,7 @@ fn prices_alone_may_be_the_difference() {
 }
 
 #[test]
-fn prices_of_a_file_go_before_those_of_the_configuration() {
+fn prices_of_a_file_take_precedence_over_the_configuration() {
     let (folder, _) = shop();
     let own = SHOP.replace("functions:", "prices: { nat-gateway.gb: 5 }\nfunctions:");
     let own = write(folder.path(), "own.yml", &own);
@@ -557,7 +557,7 @@ fn prices_of_a_file_go_before_those_of_the_configuration() {
 }
 
 #[test]
-fn a_round_is_reckoned_with_the_configurations_prices() {
+fn a_round_uses_the_prices_of_the_configuration() {
     let (folder, path) = shop();
     let round = |args: &[&str]| {
         let args =
@@ -574,7 +574,7 @@ fn a_round_is_reckoned_with_the_configurations_prices() {
 }
 
 #[test]
-fn mistakes_of_usage_are_told() {
+fn usage_errors_name_the_expected_value() {
     let folder = tempfile::tempdir().unwrap();
     let prices = write(folder.path(), "prices.yml", "nat-gateway.bg: 1\n");
     let prices = prices.to_str().unwrap();

@@ -5,28 +5,18 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Emulate, Holding, Running, run, warmd, with_aws, write};
+use crate::support::{Fixture, Holding, ONE, Running, run, warmd, write};
 
-const ONE: &str = "
-version: 1
-defaults: { region: eu-west-2 }
-functions:
-  f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
-";
-
-/// A daemon whose first tick is at once, and whose next is an hour away.
-fn daemon(configs: &str, more: &[&str], endpoint: &str) -> Command {
-    let args = ["run", "--cron", "0 0 * * * *", "--configs", configs];
-    with_aws(warmd(&[&args, more].concat()), endpoint)
+/// A daemon with a first tick at its start and the next at the full hour.
+fn daemon(fixture: &Fixture, more: &[&str]) -> Command {
+    fixture.warmd(&[&["run", "--cron", "0 0 * * * *"], more].concat())
 }
 
 #[test]
 fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let mut command = daemon(configs.to_str().unwrap(), &["--json"], &emulate.endpoint);
+    let mut command = daemon(&fixture, &["--json"]);
     command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
     let running = Running::start(command);
     let ping = lambda.ping();
@@ -49,11 +39,9 @@ fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
 
 #[test]
 fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+    let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let mut command = daemon(configs.to_str().unwrap(), &[], &emulate.endpoint);
+    let mut command = daemon(&fixture, &[]);
     command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
     let running = Running::start(command);
     let _never_answered = lambda.ping();
@@ -67,10 +55,8 @@ fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
 
 #[test]
 fn a_start_serves_what_is_open_and_shows_a_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let running = Running::start(daemon(configs.to_str().unwrap(), &[], &emulate.endpoint));
+    let fixture = Fixture::new(ONE);
+    let running = Running::start(daemon(&fixture, &[]));
     let line = running.await_stdout("1 target: ✓ 1 reached; 1 ping: 1 cold; cost ");
     assert!(line.starts_with("20") && line[..20].ends_with('Z'), "a line begins with its instant: {line}");
     running.signal("INT");
@@ -80,34 +66,27 @@ fn a_start_serves_what_is_open_and_shows_a_line() {
 
 #[test]
 fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let running = Running::start(daemon(configs.to_str().unwrap(), &[], &emulate.endpoint));
+    let fixture = Fixture::new(ONE);
+    let running = Running::start(daemon(&fixture, &[]));
     running.await_stderr("started");
     running.await_stdout("1 ping");
     running.signal("HUP");
     running.await_stderr("the configuration has not changed");
-    write(folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
+    write(fixture.folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
     running.signal("HUP");
     let mistake = running.await_stderr("one.yaml:5:");
     assert!(mistake.contains("dayly"), "{mistake}");
     running.await_stderr("the new configuration is refused; the old one stays in force");
-    write(folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));
+    write(fixture.folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));
     running.signal("HUP");
     running.await_stderr("a new configuration is in force");
-    running.signal("TERM");
-    let (status, _, stderr) = running.end();
-    assert_eq!(status.code(), Some(0), "{stderr}");
+    running.stop();
 }
 
 #[test]
 fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let args = ["run", "--json", "--cron", "* * * * * *", configs.to_str().unwrap()];
-    let running = Running::start(with_aws(warmd(&args), &emulate.endpoint));
+    let fixture = Fixture::new(ONE);
+    let running = Running::start(fixture.warmd(&["run", "--json", "--cron", "* * * * * *"]));
     // Ticks may end in another order than they began; at most one of a minute has a round. The start may be at the end
     // of a minute, so the tick with the round need not be in the minute with several.
     let mut minutes = BTreeMap::<String, Vec<usize>>::new();
@@ -118,7 +97,7 @@ fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed(
         minutes.entry(minute).or_default().push(tick["rounds"].as_array().unwrap().len());
     }
     assert!(minutes.values().all(|rounds| rounds.iter().sum::<usize>() <= 1), "{minutes:?}");
-    write(folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 22"));
+    write(fixture.folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 22"));
     running.await_stderr("a new configuration is in force");
     running.signal("TERM");
     assert_eq!(running.end().0.code(), Some(0));
@@ -141,8 +120,6 @@ fn logs_can_be_json() {
     let line: Value = serde_json::from_str(&running.await_stderr("started")).unwrap();
     assert_eq!([&line["level"], &line["targets"]], [&json!("INFO"), &json!(1)]);
     running.await_stdout("1 ping");
-    running.signal("TERM");
-    let (status, _, stderr) = running.end();
-    assert_eq!(status.code(), Some(0), "{stderr}");
+    let stderr = running.stop();
     assert!(stderr.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{stderr}");
 }

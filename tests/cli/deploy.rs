@@ -1,8 +1,8 @@
-//! What a deployment needs, printed: `dashboard`, `iam` and `lambda-event`.
+//! `dashboard`, `iam` and `lambda-event`, and S3 and bus options.
 
 use serde_json::{Value, json};
 
-use crate::support::{Done, Emulate, done, root, run, warmd, with_aws, write};
+use crate::support::{Done, Emulate, closed_endpoint, done, root, run, warmd, with_aws, write};
 
 const ROLES: &str = "version: 1
 defaults: { region: eu-west-2 }
@@ -14,7 +14,7 @@ functions:
     windows: [{ days: daily, hours: all-day, concurrency: 2 }]
 ";
 
-/// `warmd iam` of [`ROLES`].
+/// Runs `warmd iam` on [`ROLES`].
 fn iam(flags: &[&str]) -> Done {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "fleet.yaml", ROLES);
@@ -22,7 +22,7 @@ fn iam(flags: &[&str]) -> Done {
 }
 
 #[test]
-fn whose_policies_they_are_is_said_where_roles_are_assumed() {
+fn policies_of_assumed_roles_are_preceded_by_their_role() {
     let printed = iam(&["--account", "111122223333"]);
     assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
     let lines: Vec<&str> = printed.stdout.lines().collect();
@@ -40,18 +40,18 @@ fn whose_policies_they_are_is_said_where_roles_are_assumed() {
     assert_eq!(statement["Principal"]["AWS"], "arn:aws:iam::111122223333:root");
     assert_eq!(statement["Condition"]["StringEquals"]["sts:ExternalId"], json!(["s3cret"]));
     let open = iam(&[]);
-    assert_eq!(open.stdout.lines().last(), Some("# its trust policy: with --account"));
+    assert_eq!(open.stdout.lines().last(), Some("# its trust policy: pass --account to print it"));
 }
 
 #[test]
-fn the_region_is_the_profile_s_or_has_to_be_said() {
+fn the_default_region_is_that_of_the_profile() {
     let folder = tempfile::tempdir().unwrap();
     let profile = write(folder.path(), "config", "[default]\nregion = eu-central-1\n");
-    let needs = [&["dashboard", "--print"][..], &["iam", "--bus", "default"]];
-    for args in needs {
-        let lost = run(args);
-        assert_eq!((lost.code, lost.stdout.as_str()), (2, ""));
-        assert!(lost.stderr.contains("--region"), "{}", lost.stderr);
+    let commands = [&["dashboard", "--print"][..], &["iam", "--bus", "default"]];
+    for args in commands {
+        let failed = run(args);
+        assert_eq!((failed.code, failed.stdout.as_str()), (2, ""));
+        assert!(failed.stderr.contains("--region"), "{}", failed.stderr);
         let mut command = warmd(args);
         command.env("AWS_CONFIG_FILE", &profile);
         let found = done(command);
@@ -67,9 +67,9 @@ fn the_region_is_the_profile_s_or_has_to_be_said() {
     }
 }
 
-/// The template gives the function no name of its own.
+/// The template sets no name for the function.
 #[test]
-fn the_example_names_the_function_as_the_stack_does() {
+fn the_example_uses_the_function_name_of_the_stack() {
     let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     assert!(!template.contains(" FunctionName: warmd") && template.contains("\n  FunctionName:\n"));
     let help = run(&["lambda-event", "--help"]).stdout;
@@ -80,7 +80,7 @@ fn the_example_names_the_function_as_the_stack_does() {
 }
 
 #[test]
-fn a_request_over_the_bus_says_where_and_carries_all_that_was_said() {
+fn a_request_over_the_bus_names_it_and_keeps_all_options() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: {}\n");
     let warm = |more: &[&str]| {
@@ -100,7 +100,7 @@ fn a_request_over_the_bus_says_where_and_carries_all_that_was_said() {
         theirs.stdout,
         theirs.stderr
     );
-    // What would be refused there, or forgotten, is refused here.
+    // Options that the Lambda would refuse or ignore.
     for more in [&["--for", "0s"][..], &["--protocol", "bref"], &["--hold", "75ms"]] {
         let refused = done(warm(&[&["--via-bus"], more].concat()));
         assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{more:?}");
@@ -111,12 +111,12 @@ fn a_request_over_the_bus_says_where_and_carries_all_that_was_said() {
     }
     let mut command = warm(&["--local"]);
     command.env("WARMD_BUS", "theirs");
-    assert_eq!(done(command).code, 0, "an environment in which others need it");
+    assert_eq!(done(command).code, 0, "WARMD_BUS does not conflict with --local");
 }
 
-/// The commands of the `Examples:` of a help text that need nothing but the examples in `warm-configs/`.
+/// Runs the examples of the help text.
 #[test]
-fn the_examples_of_explain_fit_the_shipped_configuration() {
+fn the_examples_of_explain_match_warm_configs() {
     let help = run(&["explain", "--help"]).stdout;
     let examples: Vec<&str> =
         help.lines().filter_map(|line| line.trim().strip_prefix("warmd explain ")).collect();
@@ -129,21 +129,19 @@ fn the_examples_of_explain_fit_the_shipped_configuration() {
 }
 
 #[test]
-fn what_looks_like_s3_is_told_how_to_be_written_and_what_is_not_reached_is_exit_1() {
+fn invalid_s3_uris_exit_with_2_and_unreachable_buckets_with_1() {
     for odd in ["S3://bucket/configs", "s3:/bucket/configs"] {
         let done = run(&["check", odd]);
         assert_eq!(done.code, 2);
         assert!(done.stderr.contains("s3://bucket/prefix"), "{}", done.stderr);
     }
-    let nobody = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
+    let closed = closed_endpoint();
     for command in ["check", "plan"] {
-        let lost = done(with_aws(warmd(&[command, "s3://bucket/configs"]), &nobody));
-        assert_eq!((lost.code, lost.stdout.as_str()), (1, ""), "{command}: {}", lost.stderr);
+        let failed = done(with_aws(warmd(&[command, "s3://bucket/configs"]), &closed));
+        assert_eq!((failed.code, failed.stdout.as_str()), (1, ""), "{command}: {}", failed.stderr);
     }
-    let nowhere = run(&["check", "s3://bucket/configs"]);
-    assert_eq!(nowhere.code, 2, "a region has to be set");
-    assert!(nowhere.stderr.contains("no AWS region is configured: set AWS_REGION"), "{}", nowhere.stderr);
+    let without_region = run(&["check", "s3://bucket/configs"]);
+    assert_eq!(without_region.code, 2);
+    let stderr = &without_region.stderr;
+    assert!(stderr.contains("no AWS region is configured: set AWS_REGION"), "{stderr}");
 }

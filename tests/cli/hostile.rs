@@ -1,4 +1,4 @@
-//! What others write, as far as people see it: nothing in it moves a cursor, forges a line or is a command.
+//! Text from outside cannot move the cursor, imitate lines or act as a command.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -7,17 +7,17 @@ use serde_json::json;
 
 use crate::support::{Emulate, done, read_request, root, run, warmd, with_aws, write};
 
-/// A terminal's title, a cleared screen, a forged line, a reversed text, a line separator.
+/// Sets the terminal's title, clears the screen, imitates a line, reverses text and separates lines.
 const HOSTILE: &str = "a\u{1b}]0;x\u{7}\u{1b}[2Jb\n::error::forged\nc\u{202e}d\u{2028}e\u{9b}31m";
 
-/// Whether anything in it would act instead of being shown. Colours are not asked for here.
-fn acts(text: &str) -> bool {
+/// Returns true if a terminal or a workflow would interpret a part of `text`.
+fn is_hostile(text: &str) -> bool {
     text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2028}".contains(c))
         || text.lines().any(|line| line.trim_start().starts_with("::error::forged"))
 }
 
 #[test]
-fn state_documents_are_shown_as_text() {
+fn state_documents_are_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
     let at = "2026-11-20T09:00:00Z";
@@ -35,20 +35,20 @@ fn state_documents_are_shown_as_text() {
     write(folder.path(), "status.1.json", &status.to_string());
     let shown = run(&["status", "--state", state]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
-    assert!(!acts(&shown.stdout), "{:?}", shown.stdout);
+    assert!(!is_hostile(&shown.stdout), "{:?}", shown.stdout);
     assert_eq!(shown.stdout.lines().count(), 6, "{:?}", shown.stdout);
     assert!(shown.stdout.contains(r"b\n::error::forged\nc\u{202e}d\u{2028}e\u{9b}31m"), "{}", shown.stdout);
     let resumed = run(&["resume", "f", "--state", state]);
     assert!(
-        !acts(&resumed.stdout) && resumed.stdout.contains("everything is still paused"),
+        !is_hostile(&resumed.stdout) && resumed.stdout.contains("everything is still paused"),
         "{:?}",
         resumed.stdout
     );
     let json = run(&["status", "--json", "--state", state]).json();
-    assert_eq!(json["pauses"]["all"]["reason"], HOSTILE, "programs get it as it is");
+    assert_eq!(json["pauses"]["all"]["reason"], HOSTILE, "JSON is not escaped");
 }
 
-/// A text in quotes, all of it in ASCII: YAML takes no control characters as they are.
+/// Returns a YAML string in ASCII. YAML does not allow control characters.
 fn escaped(text: &str) -> String {
     let escape = |c: char| {
         if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\U{:08x}", u32::from(c)) }
@@ -56,7 +56,7 @@ fn escaped(text: &str) -> String {
     format!("\"{}\"", text.chars().map(escape).collect::<String>())
 }
 
-/// Two configurations that differ in cost and owner.
+/// Writes two configurations that differ in cost and owner.
 fn configs(folder: &std::path::Path, owner: &str) -> [String; 2] {
     [2, 3].map(|number| {
         let owner = if number == 2 { "search".to_owned() } else { owner.to_owned() };
@@ -70,14 +70,14 @@ fn configs(folder: &std::path::Path, owner: &str) -> [String; 2] {
 }
 
 #[test]
-fn an_owner_is_text_in_a_table_and_in_markdown() {
+fn an_owner_is_escaped_in_tables_and_markdown() {
     let folder = tempfile::tempdir().unwrap();
-    // Control characters are no part of an owner that a configuration may have.
+    // A configuration with control characters is invalid.
     let [old, new] = configs(folder.path(), "::error::forged c\u{202e}d\u{200f}");
     for command in [&["diff", &old, &new][..], &["plan", &new], &["check", &new]] {
         let shown = run(command);
         assert_eq!(shown.code, 0, "{}", shown.stderr);
-        assert!(!acts(&shown.stdout) && !acts(&shown.stderr), "{command:?}: {:?}", shown.stdout);
+        assert!(!is_hostile(&shown.stdout) && !is_hostile(&shown.stderr), "{command:?}: {:?}", shown.stdout);
     }
     let link = "![x](https://evil.example/x.png) @everyone <b>a</b> | b `c` www.evil.example";
     let [old, new] = configs(folder.path(), link);
@@ -85,13 +85,13 @@ fn an_owner_is_text_in_a_table_and_in_markdown() {
     let row = shown.lines().find(|line| line.contains("everyone") && line.starts_with("| <code>")).unwrap();
     assert!(row.starts_with("| <code>&#33;&#91;x&#93;&#40;https&#58;"), "{row}");
     assert_eq!(row.matches('|').count(), 4, "three cells: {row}");
-    for act in ["![", "](", "@everyone", "<b>", "`c`", "www."] {
-        assert!(!shown.contains(act), "{act} in {shown}");
+    for active in ["![", "](", "@everyone", "<b>", "`c`", "www."] {
+        assert!(!shown.contains(active), "{active} in {shown}");
     }
 }
 
 #[test]
-fn a_file_name_is_no_workflow_command() {
+fn a_file_name_cannot_be_a_workflow_command() {
     let folder = tempfile::tempdir().unwrap();
     let name = "x\n::error::forged\n\u{1b}[2J.yaml";
     write(folder.path(), name, "version: 0\n");
@@ -99,7 +99,7 @@ fn a_file_name_is_no_workflow_command() {
         let shown = run(&["check", "--format", format, folder.path().to_str().unwrap()]);
         assert_eq!(shown.code, 2);
         assert!(
-            !acts(&shown.stdout) && !acts(&shown.stderr),
+            !is_hostile(&shown.stdout) && !is_hostile(&shown.stderr),
             "{format}: {:?}{:?}",
             shown.stdout,
             shown.stderr
@@ -125,7 +125,7 @@ fn a_reason_is_one_short_line() {
     assert_eq!(pause(&"é".repeat(256)).code, 0);
 }
 
-/// An STS that gives every role the same credentials.
+/// Starts an STS that returns the same credentials for every role.
 fn sts(secret: &'static str, token: &'static str) -> String {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -176,7 +176,7 @@ fn no_log_level_shows_a_secret() {
         let ran = done(command);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert_eq!(ran.json()["rounds"][0]["verdict"], "reached");
-        assert!(ran.stderr.contains("DEBUG"), "something is logged: {}", ran.stderr);
+        assert!(ran.stderr.contains("DEBUG"), "no debug records: {}", ran.stderr);
         for secret in secrets {
             let at = ran.stderr.lines().find(|line| line.contains(secret));
             assert_eq!(at, None, "{secret} in the log");

@@ -1,4 +1,4 @@
-//! `check --live`: the built binary, asking an emulator of its own.
+//! `check --live` with an emulator.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{Done, Emulate, done, root, run, warmd, with_aws, write};
+use crate::support::{Done, Emulate, closed_endpoint, done, root, run, warmd, with_aws, write};
 
 const FLEET: &str = "version: 1
 defaults: { region: eu-west-2, interval: 5m, memory: 512MB }
@@ -39,7 +39,7 @@ functions:
   sound: {}
 ";
 
-/// `check --live` on one file, and what Lambda saw of it.
+/// Runs `check --live` on one file. Returns the result and the emulator's observations.
 fn compared(fleet: &str, functions: &str, flags: &[&str]) -> (Done, Value) {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), functions);
@@ -50,7 +50,7 @@ fn compared(fleet: &str, functions: &str, flags: &[&str]) -> (Done, Value) {
 }
 
 #[test]
-fn what_would_hurt_is_told_by_name_before_it_does() {
+fn every_finding_names_its_target_and_location() {
     let (done, seen) = compared(FLEET, FUNCTIONS, &[]);
     insta::assert_snapshot!(done.shown(), @r#"
     exit 2
@@ -68,9 +68,9 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
       sound:live     us-east-1     10     5m  warmd           1
       resting        eu-west-2      0     5m  warmd           0
 
-    11 targets of 10 functions in 1 file: valid, 0 warnings
-    left out: 1 target, never pinged
-    10 targets in 2 regions compared with what is deployed: 6 errors, 5 warnings
+    11 targets of 10 functions in 1 file: sound, 0 warnings
+    skipped: 1 target, never pinged
+    compared 10 targets in 2 regions with the deployed functions: 6 errors, 5 warnings
     --- stderr
     error: no permission to invoke `denied:live` in eu-west-2
      --> fleet.yaml:4:3
@@ -153,7 +153,7 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
     11 |   small:
        |   ^^^^^
     "#);
-    // Nobody was pinged, and everything was asked once.
+    // Dry runs only, and no read twice.
     let kinds: BTreeSet<&str> =
         seen["invocations"].as_array().unwrap().iter().map(|seen| seen["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, BTreeSet::from(["DryRun"]));
@@ -162,7 +162,7 @@ fn what_would_hurt_is_told_by_name_before_it_does() {
 }
 
 #[test]
-fn a_new_accounts_limit_is_held_against_the_rounds() {
+fn rounds_above_the_account_limit_are_findings() {
     let fleet = "version: 1
 defaults: { region: eu-west-2, interval: 5m }
 functions:
@@ -173,24 +173,24 @@ functions:
     let (done, _) = compared(fleet, account, &["--format", "json"]);
     assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
     let problems = done.json()["problems"].as_array().unwrap().clone();
-    let said = |problem: &Value| {
+    let text = |problem: &Value| {
         format!("{}: {}", problem["severity"].as_str().unwrap(), problem["message"].as_str().unwrap())
     };
-    let mut said: Vec<String> = problems.iter().map(said).collect();
-    // When it is depends on now.
-    for message in &mut said {
+    let mut messages: Vec<String> = problems.iter().map(text).collect();
+    // The minute depends on the current time.
+    for message in &mut messages {
         if let Some((before, after)) = message.clone().split_once(" at 20") {
             *message = format!("{before} at …{}", &after[18..]);
         }
     }
-    insta::assert_snapshot!(said.join("\n"), @r#"
-    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
-    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
+    insta::assert_snapshot!(messages.join("\n"), @r#"
+    warning: 18 pings to 2 targets fall due together in eu-west-2 at …, the largest round to `many`; the account has 10 concurrent executions there unreserved
+    error: a round of 12 pings to `many` in eu-west-2 is more than the 10 concurrent executions that the account has there unreserved
     "#);
 }
 
 #[test]
-fn what_may_not_be_read_is_told_once_and_is_no_mistake() {
+fn missing_permissions_are_reported_once_and_are_not_errors() {
     let fleet = "version: 1
 defaults: { region: eu-west-2, interval: 5m, memory: 512MB }
 functions:
@@ -210,7 +210,7 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam --check-live`)
     not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam --check-live`)
     not checked: the permission to invoke 1 target in eu-west-2: NotImplemented: An error occurred and the request cannot be processed.
-    0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings
+    compared 0 of 2 targets in 1 region with the deployed functions: 0 errors, 0 warnings
     "#);
     let (object, _) = compared(fleet, denied, &["--format", "json"]);
     let live = &object.json()["live"];
@@ -228,8 +228,8 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     );
 }
 
-/// A server that answers every request with what `answer` makes of its head: a status and a body. Its endpoint, and
-/// what it was sent, head and body.
+/// Starts a server that responds to each request with the status and body that `answer` returns for its head. Returns
+/// its endpoint and the requests it receives.
 fn scripted(answer: fn(&str) -> (&'static str, &'static str)) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -267,7 +267,7 @@ functions:
   two: { protocol: bref, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
 ";
 
-/// `check --live` of [`TWO`] at an endpoint.
+/// Runs `check --live` on [`TWO`] at an endpoint.
 fn two_at(endpoint: &str, flags: &[&str]) -> Done {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "fleet.yaml", TWO);
@@ -277,19 +277,19 @@ fn two_at(endpoint: &str, flags: &[&str]) -> Done {
 }
 
 #[test]
-fn where_no_question_is_answered_nothing_is_compared_and_that_is_exit_1() {
+fn without_any_valid_response_the_exit_code_is_1() {
     let (proxy, _) = scripted(|_| ("403 Forbidden", "<html>no</html>"));
     let done = two_at(&proxy, &[]);
     assert_eq!((done.code, done.stderr.as_str()), (1, ""));
     let last = done.stdout.lines().last().unwrap();
-    assert_eq!(last, "0 of 2 targets in 1 region compared with what is deployed: 0 errors, 0 warnings");
+    assert_eq!(last, "compared 0 of 2 targets in 1 region with the deployed functions: 0 errors, 0 warnings");
     let github = two_at(&proxy, &["--format", "github"]).stdout;
     assert!(github.contains("::error title=warmd::not checked: the configuration of 2 targets"), "{github}");
 }
 
-/// Emulators of Lambda that do not know dry runs.
+/// Some emulators of Lambda do not implement dry runs.
 #[test]
-fn a_server_that_runs_dry_runs_is_sent_one_and_that_is_a_ping() {
+fn a_server_that_executes_dry_runs_receives_only_one() {
     let (server, seen) = scripted(|request| match request.contains("/invocations") {
         true => ("200 OK", "{}"),
         false => ("501 Not Implemented", ""),
@@ -306,19 +306,15 @@ fn a_server_that_runs_dry_runs_is_sent_one_and_that_is_a_ping() {
 }
 
 #[test]
-fn a_region_that_nobody_answers_from_is_exit_1() {
-    let nobody = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    let done = done(with_aws(warmd(&["check", "--live", "--format", "github"]), &nobody));
+fn an_unreachable_region_exits_with_1() {
+    let done = done(with_aws(warmd(&["check", "--live", "--format", "github"]), &closed_endpoint()));
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     let line = done.stdout.lines().last().unwrap();
     assert!(
         line.starts_with("::error title=warmd::not compared: 7 targets in eu-west-1, eu-west-2, us-east-1: "),
         "{line}"
     );
-    // No credentials at all.
+    // Without credentials.
     let done = run(&["check", "--live"]);
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     assert!(
@@ -328,11 +324,11 @@ fn a_region_that_nobody_answers_from_is_exit_1() {
         "{}",
         done.stdout
     );
-    assert!(done.stdout.contains("\n0 of 7 targets in 3 regions compared "), "{}", done.stdout);
+    assert!(done.stdout.contains("\ncompared 0 of 7 targets in 3 regions "), "{}", done.stdout);
 }
 
 #[test]
-fn the_examples_fit_the_embedded_emulator() {
+fn the_examples_match_the_embedded_emulator() {
     let done = run(&["check", "--live", "--local"]);
     let last: Vec<&str> = done.stdout.lines().rev().take(2).collect();
     assert_eq!(
@@ -340,19 +336,18 @@ fn the_examples_fit_the_embedded_emulator() {
         (
             0,
             vec![
-                "7 targets in 3 regions compared with what is deployed: 0 errors, 0 warnings",
-                "left out: 1 target, never pinged"
+                "compared 7 targets in 3 regions with the deployed functions: 0 errors, 0 warnings",
+                "skipped: 1 target, never pinged"
             ]
         )
     );
     let one = run(&["check", "--live", "--local", "--regions", "us-east-1"]);
-    assert!(one.stdout.contains("\n2 targets in 1 region compared "), "{}", one.stdout);
-    assert_eq!(run(&["check", "--local"]).code, 2, "--local is about --live");
+    assert!(one.stdout.contains("\ncompared 2 targets in 1 region "), "{}", one.stdout);
+    assert_eq!(run(&["check", "--local"]).code, 2, "--local requires --live");
 }
 
-/// What is granted is what is asked, no more and no less.
 #[test]
-fn every_question_is_granted_and_every_grant_is_asked() {
+fn the_printed_policy_allows_exactly_the_requests_of_a_check() {
     let fleet = "version: 1
 functions:
   f:live: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
@@ -360,18 +355,18 @@ functions:
     let (done, seen) = compared(fleet, "default: {}\n", &[]);
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     let reads = seen["reads"].as_array().unwrap().iter();
-    let mut asked: BTreeSet<String> =
+    let mut sent: BTreeSet<String> =
         reads.map(|read| format!("lambda:{}", read["operation"].as_str().unwrap())).collect();
     assert_eq!(seen["invocations"][0]["kind"], "DryRun");
-    asked.insert("lambda:InvokeFunction".to_owned());
+    sent.insert("lambda:InvokeFunction".to_owned());
 
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "fleet.yaml", fleet);
     let printed = run(&["iam", "--check-live", file.to_str().unwrap(), "--region", "eu-west-2"]);
-    let granted: BTreeSet<String> = actions(&printed.json()).filter(|it| it.starts_with("lambda:")).collect();
-    assert_eq!(asked, granted);
+    let allowed: BTreeSet<String> = actions(&printed.json()).filter(|it| it.starts_with("lambda:")).collect();
+    assert_eq!(sent, allowed);
     let template = std::fs::read_to_string(Path::new(root()).join("template.yaml")).unwrap();
-    assert!(asked.iter().all(|action| template.contains(action)), "{asked:?}");
+    assert!(sent.iter().all(|action| template.contains(action)), "{sent:?}");
 }
 
 fn actions(policy: &Value) -> impl Iterator<Item = String> + '_ {

@@ -1,24 +1,17 @@
 //! Readers of the output that stop reading, or go away.
 
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Done, Emulate, Holding, PATIENCE, Running, warmd, with_aws, write};
+use crate::support::{Done, Emulate, Fixture, Holding, ONE, PATIENCE, Running, lines, warmd, write};
 
 /// Three times what a pipe holds, as tick objects.
 const TARGETS: usize = 300;
-
-const ONE: &str = "
-version: 1
-defaults: { region: eu-west-2 }
-functions:
-  f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
-";
 
 fn many() -> String {
     let functions = (0..TARGETS).map(|index| {
@@ -31,9 +24,8 @@ fn many() -> String {
 }
 
 /// A daemon that ticks every second and logs what it records.
-fn daemon(configs: &str, endpoint: &str) -> Command {
-    let args = ["--log-level", "info,warmd=debug", "run", "--json", "--cron", "* * * * * *", configs];
-    with_aws(warmd(&args), endpoint)
+fn daemon(fixture: &Fixture) -> Command {
+    fixture.warmd(&["--log-level", "info,warmd=debug", "run", "--json", "--cron", "* * * * * *"])
 }
 
 /// A stream without a reader.
@@ -122,26 +114,12 @@ fn await_ticks(emulate: &Emulate, least: usize) {
     panic!("CloudWatch has {} ticks", ticks(emulate));
 }
 
-fn lines(reader: PipeReader) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(reader).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
 #[test]
 fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "many.yaml", &many());
+    let fixture = Fixture::new(&many());
     let (reader, writer) = pipe().unwrap();
-    let running = Running::start_into(daemon(configs.to_str().unwrap(), &emulate.endpoint), writer);
-    await_large_tick(&running, &emulate);
+    let running = Running::start_into(daemon(&fixture), writer);
+    await_large_tick(&running, &fixture.emulate);
     for _ in 0..2 {
         running.await_stderr("recorded");
     }
@@ -153,32 +131,24 @@ fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
         rounds = tick["rounds"].as_array().unwrap().len();
     }
     assert_eq!(rounds, TARGETS);
-    running.signal("TERM");
-    let (status, _, stderr) = running.end();
-    assert_eq!(status.code(), Some(0), "{stderr}");
+    running.stop();
 }
 
 #[test]
 fn a_daemon_whose_ticks_nobody_reads_ends_at_a_signal() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "many.yaml", &many());
+    let fixture = Fixture::new(&many());
     let (_unread, writer) = pipe().unwrap();
-    let running = Running::start_into(daemon(configs.to_str().unwrap(), &emulate.endpoint), writer);
-    await_large_tick(&running, &emulate);
-    running.signal("TERM");
-    let (status, _, stderr) = running.end();
-    assert_eq!(status.code(), Some(0), "{stderr}");
+    let running = Running::start_into(daemon(&fixture), writer);
+    await_large_tick(&running, &fixture.emulate);
+    let stderr = running.stop();
     assert!(stderr.contains("stopped"), "{stderr}");
 }
 
 #[test]
 fn two_signals_end_a_daemon_of_which_nobody_reads_anything() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "one.yaml", ONE);
+    let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let mut command = daemon(configs.to_str().unwrap(), &emulate.endpoint);
+    let mut command = daemon(&fixture);
     command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
     let ((_stdout, stdout), (_stderr, stderr)) = (full(), full());
     let mut unread = Unread::start(command, stdout, stderr);
@@ -191,26 +161,21 @@ fn two_signals_end_a_daemon_of_which_nobody_reads_anything() {
 
 #[test]
 fn a_daemon_whose_readers_are_gone_goes_on_warming() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "one.yaml", ONE);
-    let command = daemon(configs.to_str().unwrap(), &emulate.endpoint);
+    let fixture = Fixture::new(ONE);
+    let command = daemon(&fixture);
     let mut unread = Unread::start(command, closed(), closed());
-    await_ticks(&emulate, 3);
-    assert_eq!(emulate.observations()["invocations"].as_array().unwrap().len(), 1);
+    await_ticks(&fixture.emulate, 3);
+    assert_eq!(fixture.emulate.observations()["invocations"].as_array().unwrap().len(), 1);
     assert_eq!(unread.terminate_until_it_ends().code(), Some(0));
 }
 
 #[test]
 fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let configs = write(folder.path(), "many.yaml", &many());
-    let args = ["run", "--once", "--due-only", "--json", configs.to_str().unwrap()];
-    let once = || with_aws(warmd(&args), &emulate.endpoint);
+    let fixture = Fixture::new(&many());
+    let once = || fixture.warmd(&["run", "--once", "--due-only", "--json"]);
     let (reader, writer) = pipe().unwrap();
     let running = Running::start_into(once(), writer);
-    await_ticks(&emulate, 1);
+    await_ticks(&fixture.emulate, 1);
     let tick: Value = serde_json::from_str(&lines(reader).recv_timeout(PATIENCE).unwrap()).unwrap();
     assert_eq!(tick["rounds"].as_array().unwrap().len(), TARGETS, "a command drops nothing");
     assert_eq!(running.end().0.code(), Some(0));
@@ -218,7 +183,7 @@ fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
     // A signal ends the wait for the reader.
     let ((_unread, stdout), (_stderr, stderr)) = (pipe().unwrap(), pipe().unwrap());
     let mut unread = Unread::start(once(), stdout, stderr);
-    await_ticks(&emulate, 2);
+    await_ticks(&fixture.emulate, 2);
     assert_eq!(unread.terminate_until_it_ends().code(), Some(1));
 }
 

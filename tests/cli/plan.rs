@@ -107,7 +107,7 @@ fn the_plan_object_is_exact() {
     let mut object = done.json();
     assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
     assert_eq!(keys(&object["functions"][0]), ["function", "region", "segments", "rounds", "pings", "cost"]);
-    // The cost has tests of its own.
+    // Other tests check costs.
     object["functions"][0]["cost"] = Value::Null;
     object["cost"] = Value::Null;
     assert_eq!(
@@ -117,7 +117,7 @@ fn the_plan_object_is_exact() {
 }
 
 #[test]
-fn a_rise_at_the_beginning_counts_only_if_it_is_one() {
+fn the_first_minute_has_a_round_only_at_a_rise() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "a.yaml", &OFFICE.replace("08:00", "08:10"));
     let rounds = |from: &str| {
@@ -134,9 +134,9 @@ fn a_rise_at_the_beginning_counts_only_if_it_is_one() {
         ];
         run(&args).json()["functions"][0]["rounds"].clone()
     };
-    // 07:10 is no half hour: the round there is due to the rise, the next to the interval.
+    // The round at 07:10 is due to the rise, that at 07:30 to the interval.
     assert_eq!(rounds("2026-11-20T07:10:00Z"), 1);
-    assert_eq!(rounds("2026-11-20T07:11:00Z"), 1, "07:30 lies in it");
+    assert_eq!(rounds("2026-11-20T07:11:00Z"), 1, "includes 07:30");
     assert_eq!(rounds("2026-11-20T07:09:30Z"), 1, "the first whole minute is 07:10");
     assert_eq!(rounds("2026-11-20T07:31:00Z"), 0);
 }
@@ -165,7 +165,7 @@ fn a_date_is_midnight_in_the_zone() {
 }
 
 #[test]
-fn an_explanation_names_every_window() {
+fn an_explanation_shows_every_window() {
     let (_folder, path) = office();
     let args =
         ["explain", "nlp-inference:live", &path, "--region", "us-east-1", "--at", "2026-11-21T07:30:00Z"];
@@ -197,7 +197,7 @@ fn an_explanation_names_every_window() {
 }
 
 #[test]
-fn an_explanation_asks_which_region_is_meant() {
+fn an_ambiguous_region_is_an_error_with_the_choices() {
     let (_folder, path) = office();
     let done = run(&["explain", "nlp-inference:live", &path]);
     assert_eq!(done.code, 2);
@@ -207,7 +207,7 @@ fn an_explanation_asks_which_region_is_meant() {
 }
 
 #[test]
-fn a_difference_is_a_line_per_target() {
+fn a_difference_has_one_line_per_target() {
     let (folder, old) = office();
     let new = OFFICE
         .replace("concurrency: 10", "concurrency: 12")
@@ -271,7 +271,7 @@ fn a_difference_is_a_line_per_target() {
 }
 
 #[test]
-fn staggering_is_a_change_though_the_pings_are_as_many() {
+fn staggering_is_a_change_with_the_same_number_of_pings() {
     let text = "version: 1
 defaults: { region: eu-west-2 }
 functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] } }
@@ -285,7 +285,7 @@ functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1
 }
 
 #[test]
-fn nothing_is_cut_where_there_is_no_terminal() {
+fn text_is_not_shortened_without_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let function = format!("{}:{}", "f".repeat(64), "a".repeat(40));
     let text = OFFICE.replace("nlp-inference:live", &function);

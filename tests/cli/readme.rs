@@ -209,3 +209,15 @@ fn every_setting_of_the_lambda_is_described_in_the_template() {
     described.sort_unstable();
     assert_eq!(described, read);
 }
+
+#[test]
+fn the_top_level_is_fixed() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    // Dot-files, licences and ignored files are not listed.
+    let known = "Cargo.toml Cargo.lock README.md src template.yaml tests warm-configs".to_owned()
+        + include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.gitignore"));
+    let names =
+        std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let unknown = names.filter(|name| !known.contains(name.as_str()) && !name.starts_with(['.', 'L']));
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<String>::new());
+}

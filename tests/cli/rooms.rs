@@ -1,282 +1,193 @@
-//! The architecture as a test: which room may import which, who may print, and what stands at the top level.
+//! Architecture tests: imports between rooms and between files, and purity of the domain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// Who may import whom. A room may always import itself.
-const ALLOWED: &[(&str, &[&str])] = &[
-    ("domain", &[]),
-    ("config", &["domain"]),
-    ("engine", &["domain"]),
-    ("emulator", &["domain"]),
-    ("aws", &["engine", "domain"]),
-    ("cli", &["aws", "config", "domain", "emulator", "engine"]),
-    ("bin", &["aws", "cli", "config", "domain", "emulator", "engine"]),
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// The rooms, and what each may import besides itself.
+const ROOMS: [(&str, &str); 10] = [
+    ("domain", ""),
+    ("config", "domain"),
+    ("engine", "domain"),
+    ("service", "domain config engine"),
+    ("aws", "domain engine"),
+    ("deploy", "domain"),
+    ("emulator", "domain/function"),
+    ("lambda", "domain config engine service aws"),
+    ("cli", "domain config engine service aws deploy emulator lambda"),
+    ("bin", "cli lambda"),
 ];
+/// The beginnings of words that the domain may not contain: I/O, async, the SDK, YAML, logs.
+const NOT_IN_DOMAIN: &str = "async , await, aws_config::, clap::, hyper::, lambda_runtime::, serde_yaml::, std::env, \
+                             std::fs, std::io, std::net, std::process, tokio::, tracing::";
 
-/// What domain may not use: I/O, async, the SDK, YAML, logs.
-const NOT_IN_DOMAIN: &[&str] = &[
-    "aws_config",
-    "aws_sdk_cloudwatch",
-    "aws_sdk_eventbridge",
-    "aws_sdk_lambda",
-    "aws_sdk_s3",
-    "clap",
-    "hyper",
-    "lambda_runtime",
-    "serde_yaml",
-    "std::env",
-    "std::fs",
-    "std::io",
-    "std::net",
-    "std::process",
-    "tokio",
-    "tracing",
-];
-
-/// The top level, as it is fixed. Dot-files and licences may stand there too.
-const TOP_LEVEL: &[&str] =
-    &["Cargo.toml", "Cargo.lock", "README.md", "src", "template.yaml", "tests", "warm-configs"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+struct Module {
+    /// The code, see [`write`].
+    words: String,
+    /// The paths of the names that `use` declares.
+    names: BTreeMap<String, String>,
+    /// The outermost `a.rs` that contains the module. A file `a.rs` and those in `a/` count as one.
+    file: String,
 }
 
-/// A source file that ships: its path below `src`, and its code without comments, literals and tests.
-struct Source {
-    path: PathBuf,
-    code: String,
-}
+/// The modules by path, such as `/domain/fleet`. The path of `lib.rs` is empty.
+type Modules = BTreeMap<String, Module>;
 
-impl Source {
-    fn room(&self) -> String {
-        self.path.components().next().unwrap().as_os_str().to_string_lossy().into_owned()
-    }
-}
-
-fn sources() -> Vec<Source> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() {
-                // Snippets for other people's handlers are text of the product, not code of it.
-                if name != "handlers" && name != "tests" {
-                    folders.push(path);
+/// Appends code without comments, literals and test items. A path is one word, and `a::{b, c}` becomes `a::b , a::c`.
+fn write(code: TokenStream, words: &mut String) {
+    let mut in_test = false;
+    for token in code {
+        match token {
+            TokenTree::Group(group) if in_test => in_test = group.delimiter() != Delimiter::Brace,
+            TokenTree::Group(group) => {
+                let mut inner = String::new();
+                write(group.stream(), &mut inner);
+                in_test = inner == " cfg ( test )";
+                match words.rsplit_once(' ').filter(|(_, prefix)| prefix.ends_with("::")) {
+                    Some((before, prefix)) => {
+                        let paths = inner.split(',').map(|path| format!(" {prefix}{} ", path.trim_start()));
+                        *words = before.to_owned() + &paths.collect::<Vec<_>>().join(",");
+                    }
+                    None => words.extend([" (", &inner, " )"]),
                 }
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
-                let code = product_code(&fs::read_to_string(&path).unwrap());
-                found.push(Source { path: path.strip_prefix(root().join("src")).unwrap().to_owned(), code });
+            }
+            TokenTree::Literal(_) => {}
+            token if in_test => in_test = token.to_string() != ";",
+            TokenTree::Punct(colon) if colon.as_char() == ':' => words.push(':'),
+            TokenTree::Ident(name) if words.ends_with("::") => words.push_str(&name.to_string()),
+            token => words.extend([" ", &token.to_string()]),
+        }
+    }
+}
+
+/// Adds the module `path` and those that it declares. `read` returns the code of a file below `src`.
+fn add(modules: &mut Modules, path: &str, file: Option<&str>, read: &impl Fn(&str) -> Option<String>) {
+    let own = read(&if path.is_empty() { "/lib.rs".to_owned() } else { format!("{path}.rs") });
+    let file_of_children = own.as_ref().map(|_| file.unwrap_or(path)).filter(|file| !file.is_empty());
+    let code = own.as_ref().cloned().or_else(|| read(&format!("{path}/mod.rs"))).expect(path);
+    let mut words = String::new();
+    write(code.parse().unwrap(), &mut words);
+    let declared = words.split(" mod ").filter_map(|rest| rest.split_once(" ;"));
+    for (child, _) in declared.filter(|(name, _)| !name.contains(' ')) {
+        add(modules, &format!("{path}/{child}"), file_of_children, read);
+    }
+    let trees = words.split(" use ").skip(1).filter_map(|rest| rest.split(" ;").next());
+    let names = trees.flat_map(|tree| tree.split(',')).map(|item| {
+        let (path, alias) = item.split_once(" as ").unwrap_or((item, item));
+        let [path, alias] = [path, alias].map(|text| text.trim().trim_end_matches("::self"));
+        (alias.rsplit("::").next().unwrap().to_owned(), path.to_owned())
+    });
+    let (names, file) = (names.collect(), file.unwrap_or(path).to_owned());
+    modules.insert(path.to_owned(), Module { words, names, file });
+}
+
+/// Returns the module that defines the item `path` used in `module`, if it is one of `modules`.
+fn resolve(modules: &Modules, module: &str, path: &str) -> Option<String> {
+    let (name, rest) = path.split_once("::").unwrap_or((path, ""));
+    let child = format!("{module}/{name}");
+    match name {
+        "crate" | "warmd" => resolve(modules, "", rest),
+        "self" => resolve(modules, module, rest),
+        "super" => resolve(modules, module.rsplit_once('/')?.0, rest),
+        "" => None,
+        _ if modules.contains_key(&child) => resolve(modules, &child, rest),
+        _ => match modules[module].names.get(name).filter(|path| !path.starts_with(name)) {
+            Some(path) => resolve(modules, module, &format!("{path}::{rest}")),
+            None => Some(module.to_owned()),
+        },
+    }
+}
+
+/// Returns pairs of an importing and an imported module.
+fn imports(modules: &Modules) -> BTreeSet<(&str, String)> {
+    let mut imports = BTreeSet::new();
+    for (from, module) in modules {
+        let paths = module.words.split_whitespace().map(|word| word.trim_matches(':'));
+        imports.extend(
+            paths.filter_map(|path| {
+                Some((from.as_str(), resolve(modules, from, path).filter(|to| to != from)?))
+            }),
+        );
+    }
+    imports
+}
+
+/// Returns the shortest cycle of imports between files. A `mod.rs` may import the files beside it.
+fn cycle(modules: &Modules) -> Option<String> {
+    let mut graph: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+    for (from, to) in imports(modules).iter().filter(|(from, to)| !to.starts_with(&format!("{from}/"))) {
+        let (from, to) = (&modules[*from].file, &modules[to].file);
+        if from != to {
+            graph.entry(from).or_default().insert(to);
+        }
+    }
+    let mut paths: VecDeque<Vec<&String>> = graph.keys().map(|start| vec![*start]).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(path) = paths.pop_front() {
+        for next in graph.get(path[path.len() - 1]).into_iter().flatten().copied() {
+            let path: Vec<&String> = path.iter().copied().chain([next]).collect();
+            if path[0] == next {
+                return Some(path.into_iter().cloned().collect::<Vec<_>>().join(" -> "));
+            }
+            if seen.insert((path[0], next)) {
+                paths.push_back(path);
             }
         }
     }
-    assert!(found.len() > 20, "the sources were not found");
-    found
+    None
 }
 
-/// The code without comments, literals, and the tests at its end.
-fn product_code(text: &str) -> String {
-    let code = without_comments_and_literals(text);
-    code.split("\n#[cfg(test)]\n").next().unwrap_or_default().to_owned()
-}
-
-/// Reads just enough of Rust to leave out `//…`, `"…"`, `r#"…"#` and `'"'`. Line feeds stay.
-fn without_comments_and_literals(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("'\"'") {
-            3
-        } else if rest.starts_with("'\\\"'") {
-            4
-        } else if let Some(length) = raw_literal(rest, out.chars().next_back()) {
-            length
-        } else if rest.starts_with('"') {
-            literal(rest)
-        } else {
-            out.push(character);
-            rest = &rest[character.len_utf8()..];
-            continue;
-        };
-        out.extend(rest[..skipped].chars().filter(|character| *character == '\n'));
-        rest = &rest[skipped..];
+static WARMD: LazyLock<Modules> = LazyLock::new(|| {
+    let mut modules = Modules::new();
+    for root in ["", "/bin/warmd", "/bin/bootstrap"] {
+        let read = |file: &str| fs::read_to_string(format!("{}/src{file}", env!("CARGO_MANIFEST_DIR"))).ok();
+        add(&mut modules, root, None, &read);
     }
-    out
+    modules
+});
+
+#[test]
+fn rooms_import_rooms_below() {
+    for (from, to) in imports(&WARMD) {
+        let room = from.split('/').nth(1).unwrap();
+        let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).expect(room);
+        let mut allowed = allowed.split(' ').chain([room]).map(|allowed| format!("/{allowed}/"));
+        assert!(allowed.any(|allowed| format!("{to}/").starts_with(&allowed)), "src{from} imports src{to}");
+    }
 }
 
-/// The length of the text literal that `text` begins with.
-fn literal(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
+#[test]
+fn files_do_not_import_each_other_in_a_cycle() {
+    assert_eq!(cycle(&WARMD), None);
 }
 
-/// The length of the raw text literal that `text` begins with.
-fn raw_literal(text: &str, before: Option<char>) -> Option<usize> {
-    if before.is_some_and(|before| before.is_alphanumeric() || before == '_') {
-        return None;
-    }
-    let hashes = text.strip_prefix('r')?.chars().take_while(|character| *character == '#').count();
-    let body = 1 + hashes;
-    if !text[body..].starts_with('"') {
-        return None;
-    }
-    let end = format!("\"{}", "#".repeat(hashes));
-    Some(text[body + 1..].find(&end).map_or(text.len(), |at| body + 1 + at + end.len()))
-}
-
-/// The rooms that `code` mentions: `crate::room`, `warmd::room`, or at the first level of `crate::{…}`.
-fn imports(code: &str) -> BTreeSet<String> {
-    let rooms: Vec<&str> = ALLOWED.iter().map(|(room, _)| *room).collect();
-    let mut found = BTreeSet::new();
-    for root in ["crate::", "warmd::"] {
-        for (at, _) in code.match_indices(root) {
-            let rest = &code[at + root.len()..];
-            let names = match rest.strip_prefix('{') {
-                Some(group) => first_level(group),
-                None => rest.chars().take_while(|character| is_name(*character)).collect(),
+#[test]
+fn a_cycle_is_named() {
+    let with = |b: &str| {
+        let mut modules = Modules::new();
+        add(&mut modules, "", None, &|file| {
+            let code = match file {
+                "/lib.rs" => "mod room; mod b;",
+                "/room/mod.rs" => "mod a; pub use a::{A as Name, X}; #[cfg(test)] mod tests;",
+                "/room/a.rs" => "mod inner; use crate::{b::{self, B}, other}; pub struct A;",
+                "/room/a/inner.rs" => "use super::A; /* crate::b::B */ const C: &str = \"crate::b::B\";",
+                "/b.rs" => b,
+                _ => return None,
             };
-            let names = names.split(|character| !is_name(character));
-            found.extend(names.filter(|name| rooms.contains(name)).map(str::to_owned));
-        }
-    }
-    found
-}
-
-/// Of `a::{b, c}, d::e}…` the heads: `a`, `d`.
-fn first_level(group: &str) -> String {
-    let mut depth = 1;
-    let mut heads = String::new();
-    let mut head = true;
-    for character in group.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => head = true,
-            ':' => head = false,
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-        if depth == 1 && (head || character == ',') {
-            heads.push(character);
-        }
-    }
-    heads
-}
-
-fn is_name(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-/// Whether `name` stands in `code` as the beginning of a path.
-fn mentions(code: &str, name: &str) -> bool {
-    code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        code[at + name.len()..].starts_with("::")
-            && !before.is_some_and(|before| is_name(before) || before == ':')
-    })
+            Some(code.to_owned())
+        });
+        cycle(&modules)
+    };
+    assert_eq!(with("#[cfg(test)] mod tests { use crate::room::Name; }"), None);
+    assert_eq!(with("use crate::room; fn f(_: room::Name) {}").as_deref(), Some("/b -> /room/a -> /b"));
 }
 
 #[test]
-fn imports_point_down_only() {
-    let mut wrong = Vec::new();
-    let mut edges = BTreeSet::new();
-    for source in sources().iter().filter(|source| source.path != Path::new("lib.rs")) {
-        let room = source.room();
-        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == room) else {
-            panic!("{} is in no known room", source.path.display());
-        };
-        for import in imports(&source.code) {
-            if import != room && !allowed.contains(&import.as_str()) {
-                wrong.push(format!("{} imports {import}", source.path.display()));
-            }
-            edges.insert((room.clone(), import));
-        }
+fn the_domain_is_pure() {
+    for (path, Module { words, .. }) in WARMD.iter().filter(|(path, _)| path.starts_with("/domain")) {
+        let found = NOT_IN_DOMAIN.split(", ").find(|word| words.contains(&format!(" {word}")));
+        assert_eq!(found, None, "in src{path}");
     }
-    assert_eq!(wrong, Vec::<String>::new());
-    // Guards the reading itself: edges that surely exist.
-    for (from, to) in [("engine", "domain"), ("cli", "domain")] {
-        assert!(edges.contains(&(from.to_owned(), to.to_owned())), "{from} → {to} was not seen");
-    }
-}
-
-#[test]
-fn the_reader_of_imports_sees_every_form() {
-    let of = |code: &str| imports(&product_code(code)).into_iter().collect::<Vec<_>>();
-    assert_eq!(of("use crate::aws::Client;"), ["aws"]);
-    assert_eq!(of("use crate::{config::{self, engine}, domain::{fleet, tick}};"), ["config", "domain"]);
-    assert_eq!(of("fn f() { crate::emulator::start() }"), ["emulator"]);
-    assert_eq!(of("use warmd::cli;"), ["cli"]);
-    assert_eq!(of("let q = '\"'; use crate::aws::Client; let r = '\\\"';"), ["aws"]);
-    assert_eq!(of("let q = r#\"a \" b\"#; use crate::aws::Client;"), ["aws"]);
-    for nothing in [
-        "// use crate::aws::Client;",
-        "let x = \"crate::aws \\\" crate::aws\";",
-        "let x = r\"crate::aws\";",
-        "fn f() {}\n#[cfg(test)]\nmod tests { use crate::aws::Client; }",
-    ] {
-        assert_eq!(of(nothing), Vec::<String>::new(), "{nothing}");
-    }
-}
-
-#[test]
-fn domain_is_pure() {
-    let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| source.room() == "domain") {
-        let used = NOT_IN_DOMAIN.iter().filter(|name| mentions(&source.code, name));
-        wrong.extend(used.map(|name| format!("{} uses {name}", source.path.display())));
-        if source.code.contains("async ") || source.code.contains(".await") {
-            wrong.push(format!("{} is async", source.path.display()));
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
-#[test]
-fn only_the_command_line_prints() {
-    let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| !["cli", "bin"].contains(&source.room().as_str())) {
-        for call in ["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout()", "stderr()"] {
-            if source.code.contains(call) {
-                wrong.push(format!("{} has {call}", source.path.display()));
-            }
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
-#[test]
-fn the_wall_clock_is_read_in_one_file() {
-    let calls = ["Utc::now", "Local::now", "SystemTime::now", "std::time::Instant::now"];
-    let sources = sources();
-    let readers = sources.iter().filter(|source| calls.iter().any(|call| source.code.contains(call)));
-    assert_eq!(readers.map(|source| source.path.as_path()).collect::<Vec<_>>(), [Path::new("cli/clock.rs")]);
-}
-
-#[test]
-fn the_top_level_is_as_agreed() {
-    // What is not part of the project, such as build output, is in .gitignore.
-    let ignored = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
-    let ignored: Vec<_> = ignored.lines().map(|line| line.trim_matches('/')).collect();
-    let names =
-        fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    let extra: Vec<_> = names
-        .filter(|name| !TOP_LEVEL.contains(&name.as_str()) && !ignored.contains(&name.as_str()))
-        .filter(|name| !name.starts_with('.') && !name.starts_with("LICENSE"))
-        .collect();
-    assert_eq!(extra, Vec::<String>::new());
 }

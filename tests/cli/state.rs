@@ -243,7 +243,7 @@ fn pauses_are_honoured_shown_and_ended() {
         assert_eq!(account.run(&["resume", "--all", "--state", state]).stdout, "everything was not paused\n");
     }
     let nowhere = account.run(&["status"]);
-    assert_eq!((nowhere.code, nowhere.stderr.contains("say --state, or set WARMD_STATE")), (2, true));
+    assert_eq!((nowhere.code, nowhere.stderr.contains("set --state or WARMD_STATE")), (2, true));
 }
 
 #[test]

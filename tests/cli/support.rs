@@ -1,4 +1,4 @@
-//! The built binary, its emulator, and a Lambda that answers when the test wants.
+//! Helpers: the built binary, its emulator, and a Lambda that responds on demand.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,21 +7,23 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// The repository.
+use tempfile::TempDir;
+
+/// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `warmd`, run in the repository, with none of this machine's AWS settings.
+/// Returns a command that runs `warmd` in the repository, without AWS settings of this machine.
 pub fn warmd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmd"));
     command.args(args).current_dir(root()).env_clear().stdin(Stdio::null());
-    // Neither a profile nor instance credentials: what is not given here is not found elsewhere.
+    // No profile and no instance credentials.
     command.env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 
-/// The settings of a machine whose AWS is at `endpoint`.
+/// Adds the settings of an AWS at `endpoint`.
 pub fn with_aws(mut command: Command, endpoint: &str) -> Command {
     command
         .env("AWS_ENDPOINT_URL", endpoint)
@@ -31,7 +33,7 @@ pub fn with_aws(mut command: Command, endpoint: &str) -> Command {
     command
 }
 
-/// What a command did.
+/// The result of a command.
 pub struct Done {
     pub code: i32,
     pub stdout: String,
@@ -45,13 +47,13 @@ impl Done {
         Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// The tick object, or whatever JSON was printed.
+    /// Returns standard output as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
     }
 
-    /// All three, for a snapshot.
+    /// Returns exit code and both streams, for a snapshot.
     pub fn shown(&self) -> String {
         format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, steady(&self.stdout), self.stderr)
     }
@@ -67,7 +69,7 @@ pub fn run(args: &[&str]) -> Done {
     done(warmd(args))
 }
 
-/// What is measured, or changes with every word of the examples, blanked.
+/// Replaces durations and configuration hashes.
 pub fn steady(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for line in &mut lines {
@@ -83,7 +85,7 @@ pub fn steady(text: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Longer than anything here takes on a busy machine.
+/// The timeout of waits, longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running process. Killed when it is dropped.
@@ -100,11 +102,19 @@ impl Running {
         Self { child, stdout: lines(stdout), stderr: lines(stderr) }
     }
 
-    /// The same, with a standard output that somebody else reads, or nobody.
+    /// Starts a process with `stdout` as its standard output.
     pub fn start_into(mut command: Command, stdout: impl Into<Stdio>) -> Self {
         let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = lines(child.stderr.take().unwrap());
         Self { child, stdout: lines(std::io::empty()), stderr }
+    }
+
+    /// Sends SIGTERM, expects exit code 0, and returns standard error.
+    pub fn stop(self) -> String {
+        self.signal("TERM");
+        let (status, _, stderr) = self.end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        stderr
     }
 
     /// Sends a signal, such as `TERM`.
@@ -123,7 +133,7 @@ impl Running {
         await_line(&self.stdout, part)
     }
 
-    /// Waits for the end; the rest of both streams and the status.
+    /// Waits for the end. Returns the status and the rest of both streams.
     pub fn end(mut self) -> (ExitStatus, String, String) {
         let [stdout, stderr] = [&self.stdout, &self.stderr].map(|stream| {
             let mut rest = String::new();
@@ -131,7 +141,7 @@ impl Running {
                 match stream.recv_timeout(PATIENCE) {
                     Ok(line) => rest.push_str(&line),
                     Err(RecvTimeoutError::Disconnected) => return rest,
-                    Err(RecvTimeoutError::Timeout) => panic!("it does not end; said:\n{rest}"),
+                    Err(RecvTimeoutError::Timeout) => panic!("the process does not end; output:\n{rest}"),
                 }
             }
         });
@@ -146,8 +156,8 @@ impl Drop for Running {
     }
 }
 
-/// The lines of a stream, each with its end.
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+/// Reads the lines of a stream, each with its line feed.
+pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut stream = BufReader::new(stream);
@@ -167,19 +177,19 @@ fn await_line(stream: &Receiver<String>, part: &str) -> String {
         match stream.recv_timeout(PATIENCE) {
             Ok(line) if line.contains(part) => return line,
             Ok(line) => seen.push_str(&line),
-            Err(why) => panic!("no `{part}` ({why}); said:\n{seen}"),
+            Err(why) => panic!("no `{part}` ({why}); output:\n{seen}"),
         }
     }
 }
 
-/// `warmd emulate` as a process of its own.
+/// A `warmd emulate` process.
 pub struct Emulate {
     pub endpoint: String,
     _process: Running,
 }
 
 impl Emulate {
-    /// With a functions file of this text.
+    /// Starts the emulator with a functions file.
     pub fn start(folder: &Path, functions: &str) -> Self {
         let file = write(folder, "functions.yaml", functions);
         let file = file.to_str().unwrap();
@@ -189,7 +199,7 @@ impl Emulate {
         Self { endpoint, _process: process }
     }
 
-    /// What it saw so far.
+    /// Returns its observations.
     pub fn observations(&self) -> serde_json::Value {
         let mut stream = TcpStream::connect(self.endpoint.strip_prefix("http://").unwrap()).unwrap();
         write!(stream, "GET /_emulator/observations HTTP/1.1\r\nhost: e\r\nconnection: close\r\n\r\n")
@@ -200,6 +210,40 @@ impl Emulate {
     }
 }
 
+/// A configuration of one function with one environment, all day.
+pub const ONE: &str = "
+version: 1
+defaults: { region: eu-west-2 }
+functions:
+  f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+";
+
+/// A configuration file and an emulator with every function.
+pub struct Fixture {
+    pub folder: TempDir,
+    pub emulate: Emulate,
+    pub configs: String,
+}
+
+impl Fixture {
+    pub fn new(configs: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+        let configs = write(folder.path(), "one.yaml", configs).to_str().unwrap().to_owned();
+        Self { folder, emulate, configs }
+    }
+
+    /// Returns a command with the AWS settings of the emulator. `args` precede the configuration.
+    pub fn warmd(&self, args: &[&str]) -> Command {
+        with_aws(warmd(&[args, &[&self.configs]].concat()), &self.emulate.endpoint)
+    }
+}
+
+/// Returns an endpoint without a server.
+pub fn closed_endpoint() -> String {
+    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
 /// Writes a file and returns its path.
 pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -207,7 +251,7 @@ pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A Lambda that holds a ping until the test lets it go.
+/// A Lambda that responds to a ping when the test calls [`HeldPing::answer`].
 pub struct Holding {
     listener: TcpListener,
 }
@@ -238,7 +282,7 @@ impl Holding {
 }
 
 impl HeldPing {
-    /// Answers as a warm environment does.
+    /// Responds like a warm environment.
     pub fn answer(mut self) {
         use base64::Engine as _;
         let report = "REPORT RequestId: r\tDuration: 25.00 ms\tBilled Duration: 25 ms\tMemory Size: 128 MB\t\
@@ -255,7 +299,7 @@ impl HeldPing {
     }
 }
 
-/// Reads a request to the end of its body; `None` when the connection closes first.
+/// Reads a request. Returns `None` if the connection closes first.
 pub fn read_request(stream: &mut TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;

@@ -1,22 +1,22 @@
-//! `template.yaml` says what the code says: the dashboard, the events, the metrics, the rights.
+//! Compares `template.yaml` with the code: dashboard, events, metrics and permissions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
+use warmd::deploy::iam::{PolicyInput, Purpose, S3Prefix, policies};
+use warmd::deploy::{EventKind, dashboard, sample};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::cost::self_usage::{SelfUsage, self_cost};
-use warmd::domain::dashboard;
-use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
+use warmd::domain::events::{ENVIRONMENTS_WARM, SOURCE};
 use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
 use warmd::domain::function::Region;
-use warmd::domain::iam::{Needs, Purpose, S3Prefix, policies};
 use warmd::domain::metrics::{Metric, Scope};
 use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
 use warmd::domain::tick_line;
 
-/// The template, its tags (`!Ref`, `!Sub`, …) left out: what they are about stays.
+/// Returns the template without tags (`!Ref`, `!Sub`, …). Their values stay.
 fn template() -> Value {
     let text = include_str!("../../template.yaml");
     serde_yaml::from_str(text).unwrap()
@@ -28,7 +28,7 @@ fn properties<'a>(template: &'a Value, resource: &str) -> &'a Value {
     properties
 }
 
-/// Every object in `value`, at any depth.
+/// Returns all objects in `value`, at any depth.
 fn objects(value: &Value) -> Vec<&Value> {
     let inner: Vec<&Value> = match value {
         Value::Object(object) => object.values().collect(),
@@ -46,7 +46,7 @@ fn texts(value: &Value) -> BTreeSet<&str> {
     }
 }
 
-/// A configuration of two functions, the second in another account.
+/// Returns a configuration of two functions, the second in another account.
 fn fleet() -> Fleet {
     let text = "
 version: 1
@@ -61,11 +61,11 @@ functions:
     windows: [{ days: daily, hours: all-day, concurrency: 2 }]
 ";
     let file = SourceFile { path: "nlp.yaml".to_owned(), text: text.to_owned() };
-    resolve(vec![file], &mut |_| unreachable!("it names no file"), None).unwrap().fleet
+    resolve(vec![file], &mut |_| unreachable!("no file is referenced"), None).unwrap().fleet
 }
 
 #[test]
-fn the_queries_of_the_dashboard_name_what_the_log_has() {
+fn the_queries_of_the_dashboard_use_keys_of_the_log() {
     let fleet = fleet();
     let report = TickReport {
         tick: "2026-11-20T09:00:00Z".parse().unwrap(),
@@ -87,18 +87,18 @@ fn the_queries_of_the_dashboard_name_what_the_log_has() {
         for path in query.split("item.").skip(1) {
             let path = path.split([',', ' ', ')', '\n']).next().unwrap();
             let round = &line["tick"]["rounds"][0];
-            let known = round.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
-            assert!(known, "{path} in {query}");
+            let exists = round.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
+            assert!(exists, "{path} in {query}");
         }
     }
 }
 
 #[test]
-fn the_dashboard_is_the_one_that_is_printed() {
+fn the_template_contains_the_printed_dashboard() {
     let template = template();
     let deployed = properties(&template, "Dashboard")["DashboardBody"].as_str().unwrap();
     let deployed: Value = serde_json::from_str(deployed).unwrap();
-    // The same names in both: `!Sub` puts the stack's own in their place.
+    // `!Sub` replaces these names by those of the stack.
     let printed = dashboard::body("${MetricNamespace}", "${LogGroup}", "${AWS::Region}");
     assert_eq!(
         deployed,
@@ -109,27 +109,27 @@ fn the_dashboard_is_the_one_that_is_printed() {
 }
 
 #[test]
-fn the_printed_default_is_that_of_a_stack_named_warmd() {
+fn the_defaults_of_the_dashboard_match_a_stack_named_warmd() {
     let template = template();
     assert_eq!(properties(&template, "LogGroup")["LogGroupName"], "/aws/lambda/${AWS::StackName}");
     let namespace = &template["Parameters"]["MetricNamespace"]["Default"];
     assert_eq!(*namespace, json!(MetricsSettings::default().namespace));
 }
 
-/// Whether EventBridge would take `event` for `pattern`, as far as lists of texts go.
+/// Returns true if `pattern`, of lists of strings, matches `event` in EventBridge.
 fn matches(pattern: &Value, event: &Value) -> bool {
     let mut conditions = pattern.as_object().unwrap().iter();
     conditions.all(|(key, allowed)| {
         let value = event[key].as_str().unwrap();
         let allowed = texts(allowed);
         let own_account = key == "account" && allowed.contains("AWS::AccountId");
-        assert!(!allowed.is_empty(), "{key}: only lists of texts are understood here");
+        assert!(!allowed.is_empty(), "{key}: expected a list of strings");
         own_account || allowed.contains(value)
     })
 }
 
 #[test]
-fn each_event_reaches_the_function_by_its_own_rule() {
+fn each_event_matches_its_own_rule_only() {
     let template = template();
     let rules = ["RequestRule", "ShardRule"];
     let taken = |event: &Value| {
@@ -146,15 +146,15 @@ fn each_event_reaches_the_function_by_its_own_rule() {
     assert_eq!(taken(&forged), [""; 0]);
     for rule in rules {
         let account = &properties(&template, rule)["EventPattern"]["account"];
-        assert_eq!(*account, json!(["AWS::AccountId"]), "{rule} takes no event of another account");
+        assert_eq!(*account, json!(["AWS::AccountId"]), "{rule} must not match events of other accounts");
     }
     let mut done = sample(EventKind::WarmRequest);
     (done["source"], done["detail-type"]) = (json!(SOURCE), json!(ENVIRONMENTS_WARM));
-    assert_eq!(taken(&done), [""; 0], "what the function says does not call it again");
+    assert_eq!(taken(&done), [""; 0], "the function does not invoke itself");
 }
 
 #[test]
-fn nothing_late_is_delivered() {
+fn stale_events_are_not_delivered() {
     let template = template();
     let function = properties(&template, "Function");
     assert_eq!(function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], 120);
@@ -186,7 +186,7 @@ fn the_bucket_is_kept_versioned_encrypted_and_tls_only() {
     );
     assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"], "false");
     assert_eq!(statement["Resource"], json!(["OwnBucket.Arn", "${OwnBucket.Arn}/*"]));
-    // Its old versions are many and soon worth nothing.
+    // Old versions of state are numerous and soon useless.
     let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
     let state = rules.iter().find(|rule| rule["Prefix"] == "${StatePrefix}/").unwrap();
     assert_eq!(state["NoncurrentVersionExpiration"]["NoncurrentDays"], 1);
@@ -224,7 +224,7 @@ fn the_function_is_what_cargo_lambda_builds() {
 }
 
 #[test]
-fn alarms_watch_metrics_that_are_sent() {
+fn alarms_use_metrics_that_are_sent() {
     let template = template();
     let sent: BTreeSet<&str> =
         Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
@@ -233,7 +233,7 @@ fn alarms_watch_metrics_that_are_sent() {
     for (metric, name) in watched[1..].iter().zip([Metric::RoundsShort, Metric::RoundsUnfinished]) {
         assert_eq!(metric["MetricStat"]["Metric"]["Namespace"], "MetricNamespace");
         assert_eq!(metric["MetricStat"]["Metric"]["MetricName"], name.name());
-        assert_eq!(metric["MetricStat"]["Period"], 900, "it rings for one round in 15 minutes");
+        assert_eq!(metric["MetricStat"]["Period"], 900, "one short round in 15 minutes is enough");
     }
     assert_eq!((watched.len(), &short["EvaluationPeriods"]), (3, &json!(1)));
     for alarm in ["NoTickAlarm", "ConfigBehindAlarm", "NoTargetAlarm"] {
@@ -245,7 +245,7 @@ fn alarms_watch_metrics_that_are_sent() {
     let no_tick = properties(&template, "NoTickAlarm");
     let minutes = no_tick["Period"].as_u64().unwrap() * no_tick["EvaluationPeriods"].as_u64().unwrap() / 60;
     assert_eq!((minutes, no_tick["TreatMissingData"].as_str()), (5, Some("breaching")));
-    // Sent only while there is something to tell.
+    // Sent only if not zero.
     for alarm in [
         "RoundsShortAlarm",
         "ErrorsAlarm",
@@ -268,9 +268,9 @@ fn alarms_watch_metrics_that_are_sent() {
     assert_eq!(dead["Dimensions"][0]["Value"], "DeadLetters.QueueName");
 }
 
-/// EventBridge counts failures for each rule apart.
+/// EventBridge counts failures per rule.
 #[test]
-fn the_failures_of_every_rule_are_watched() {
+fn the_alarm_includes_the_failures_of_every_rule() {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
     let rules = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Events::Rule");
@@ -287,7 +287,7 @@ fn the_failures_of_every_rule_are_watched() {
 }
 
 #[test]
-fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() {
+fn the_cost_of_warmd_includes_the_deployed_dashboards_and_alarms() {
     let template = template();
     let deployed = |kind: &str| -> Vec<&Value> {
         let resources = template["Resources"].as_object().unwrap().values();
@@ -306,7 +306,7 @@ fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() 
         &PriceBook::embedded(),
         &SelfUsage {
             region: Region::parse("eu-west-2").unwrap(),
-            // A month, as CloudWatch bills it.
+            // A month of CloudWatch.
             horizon: Duration::from_secs(730 * 3_600),
             rounds: 0,
             cold_rounds: 0,
@@ -321,28 +321,28 @@ fn what_warmd_itself_costs_counts_the_dashboards_and_alarms_that_are_deployed() 
 }
 
 #[test]
-fn every_parameter_is_described_and_has_its_place_and_a_default() {
+fn every_parameter_has_a_description_a_group_and_a_default() {
     let template = template();
     let groups =
         template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
-    let mut placed: Vec<&str> = groups.iter().flat_map(|group| texts(&group["Parameters"])).collect();
+    let mut grouped: Vec<&str> = groups.iter().flat_map(|group| texts(&group["Parameters"])).collect();
     let parameters = template["Parameters"].as_object().unwrap();
     let mut named: Vec<&str> = parameters.keys().map(String::as_str).collect();
-    placed.sort_unstable();
+    grouped.sort_unstable();
     named.sort_unstable();
-    assert_eq!(placed, named);
+    assert_eq!(grouped, named);
     for (name, parameter) in parameters {
         assert!(parameter["Description"].as_str().is_some_and(|text| text.len() > 20), "{name}");
-        assert!(parameter.get("Default").is_some(), "{name}: `sam deploy` asks nothing");
+        assert!(parameter.get("Default").is_some(), "{name}: `sam deploy` needs no input");
     }
 }
 
 #[test]
-fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
+fn the_role_has_the_permissions_of_the_printed_policies_only() {
     let fleet = fleet();
     let (configs, state) =
         (S3Prefix::parse("s3://b-1/configs").unwrap(), S3Prefix::parse("s3://b-1/state").unwrap());
-    let needs = Needs {
+    let input = PolicyInput {
         purpose: Purpose::Warm,
         fleet: &fleet,
         account: None,
@@ -357,13 +357,13 @@ fn the_role_may_do_what_the_policies_for_a_configuration_allow_and_no_more() {
     };
     let template = template();
     let mut role = actions(&properties(&template, "Role")["Policies"]);
-    // What every Lambda needs for its own log and dead letters.
+    // Permissions for its own log and dead-letter queue.
     for own in ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"] {
         assert!(role.remove(own), "{own}");
     }
-    assert_eq!(role, actions(&json!(policies(&needs))));
+    assert_eq!(role, actions(&json!(policies(&input))));
     assert!(!role.contains("lambda:GetFunctionConfiguration"), "it returns environment variables");
-    let check = Needs { purpose: Purpose::CheckLive, ..needs };
+    let check = PolicyInput { purpose: Purpose::CheckLive, ..input };
     assert_eq!(actions(properties(&template, "CheckPolicy")), actions(&json!(policies(&check))));
 
     let statements = objects(&properties(&template, "Role")["Policies"]);

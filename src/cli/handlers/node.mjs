@@ -1,4 +1,4 @@
-// Answers warmd's pings and leaves every other event to your handler. No dependencies.
+// Responds to warmd's pings and passes every other event to your handler. No dependencies.
 //
 //   import { warmd } from "./warmd-handler.mjs";
 //   export const handler = warmd(async (event, context) => { ... });
@@ -8,14 +8,14 @@
 
 import { randomUUID } from "node:crypto";
 
-// Made on the environment's first invocation, not here: environments that are restored from one
-// snapshot would share what is made while the module is loaded.
+// Set on the first invocation, because environments that are restored from one snapshot share
+// everything that is set while the module is loaded.
 let environment;
 
-// Whoever may invoke the function must not keep it busy for longer.
+// The upper limit of a hold: callers cannot keep the function busy for longer.
 const LONGEST_HOLD_MS = 10_000;
 
-// The hold of a ping, in ms; undefined when the event is not a ping.
+// Returns the hold of a ping in ms, or undefined for other events.
 function holdOf(event) {
   const ping = event?.warmd;
   const hold = ping?.version === 1 ? ping.hold_ms : undefined;
@@ -23,14 +23,14 @@ function holdOf(event) {
   return isHold ? Math.min(hold, LONGEST_HOLD_MS) : undefined;
 }
 
-// Not async itself, and all arguments handed on: a handler with a callback stays one.
+// Not async, and passes all arguments, so that handlers with a callback work.
 export function warmd(handler) {
   return function (event, context, ...rest) {
     environment ??= randomUUID({ disableEntropyCache: true });
     const hold = holdOf(event);
     if (hold === undefined) return handler.call(this, event, context, ...rest);
     const initialization = process.env.AWS_LAMBDA_INITIALIZATION_TYPE ?? null;
-    // Keeps this environment busy, so that the next ping meets another.
+    // Keeps this environment busy, so that the next ping reaches another one.
     return new Promise((resolve) => setTimeout(resolve, hold, { warmd: { environment, initialization } }));
   };
 }

@@ -1,4 +1,4 @@
-"""Answers warmd's pings and leaves every other event to your handler. No dependencies.
+"""Responds to warmd's pings and passes every other event to your handler. No dependencies.
 
     from warmd_handler import warmd
 
@@ -12,16 +12,16 @@ import os
 import time
 import uuid
 
-# Whoever may invoke the function must not keep it busy for longer.
+# The upper limit of a hold: callers cannot keep the function busy for longer.
 _LONGEST_HOLD_MS = 10_000
 
-# Made on the environment's first invocation, not here: environments that are restored from one
-# snapshot would share what is made while the module is loaded.
+# Set on the first invocation, because environments that are restored from one snapshot share
+# everything that is set while the module is loaded.
 _environment = None
 
 
 def _hold_ms(event):
-    """The hold of a ping, in ms; None when the event is not a ping."""
+    """Returns the hold of a ping in ms, or None for other events."""
     ping = event.get("warmd") if isinstance(event, dict) else None
     if not isinstance(ping, dict) or ping.get("version") != 1:
         return None
@@ -31,7 +31,7 @@ def _hold_ms(event):
 
 
 def warmd(handler):
-    """Decorates a Lambda handler so that it knows warmd's pings."""
+    """Decorates a Lambda handler so that it responds to warmd's pings."""
 
     @functools.wraps(handler)
     def wrapper(event, context):
@@ -41,7 +41,7 @@ def warmd(handler):
         hold_ms = _hold_ms(event)
         if hold_ms is None:
             return handler(event, context)
-        time.sleep(hold_ms / 1000)  # keeps this environment busy, so that the next ping meets another
+        time.sleep(hold_ms / 1000)  # keeps this environment busy, so that the next ping reaches another one
         initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         return {"warmd": {"environment": _environment, "initialization": initialization}}
 

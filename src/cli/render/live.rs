@@ -1,29 +1,41 @@
-//! What `check --live` says.
+//! Text of `check --live`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::text::{count, elapsed, grouped};
-use crate::cli::live::LiveObject;
 use crate::config::{Problem, Severity};
 use crate::domain::clean::clean;
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
 
-/// That reading takes a while.
-pub fn announced(reads: usize, takes: Duration) -> String {
-    let takes = elapsed(Duration::from_secs(takes.as_secs()));
-    format!("reading what is deployed: {}, about {takes}", count(reads as u64, "request"))
+/// Numbers of targets in a comparison with deployed functions.
+#[derive(Debug, Serialize)]
+pub struct LiveCounts {
+    /// Targets that are ever pinged.
+    pub targets: usize,
+    /// Targets of those that were compared.
+    pub compared: usize,
+    /// Regions of the targets.
+    pub regions: usize,
 }
 
-/// What could not be read, and the sums. `targets` are all there are. Ends with a line feed.
-pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], problems: &[Problem]) -> String {
+/// Returns the announcement of a long read.
+pub fn announcement(reads: usize, takes: Duration) -> String {
+    let takes = elapsed(Duration::from_secs(takes.as_secs()));
+    format!("reading deployed functions: {}, about {takes}", count(reads as u64, "request"))
+}
+
+/// Returns lines for failed reads and the totals. `targets` is the number of configured targets.
+pub fn summary(live: &LiveCounts, targets: usize, unchecked: &[Unchecked], problems: &[Problem]) -> String {
     let mut out = String::new();
     for lost in unchecked {
         let _ = writeln!(out, "{}", clean(&not_checked(lost)));
     }
     let idle = targets.saturating_sub(live.targets);
     if idle > 0 {
-        let _ = writeln!(out, "left out: {}, never pinged", count(idle as u64, "target"));
+        let _ = writeln!(out, "skipped: {}, never pinged", count(idle as u64, "target"));
     }
     let of =
         |severity: Severity| problems.iter().filter(|problem| problem.severity == severity).count() as u64;
@@ -33,7 +45,7 @@ pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], probl
     };
     let _ = writeln!(
         out,
-        "{compared}{} in {} compared with what is deployed: {}, {}",
+        "compared {compared}{} in {} with the deployed functions: {}, {}",
         count(live.targets as u64, "target"),
         count(live.regions as u64, "region"),
         count(of(Severity::Error), "error"),
@@ -42,7 +54,7 @@ pub fn summary(live: &LiveObject, targets: usize, unchecked: &[Unchecked], probl
     out
 }
 
-/// What could not be read, as workflow commands of GitHub Actions, one a line.
+/// Returns failed reads as workflow commands of GitHub Actions, one per line.
 pub fn github(unchecked: &[Unchecked]) -> String {
     let mut out = String::new();
     for lost in unchecked {
@@ -80,8 +92,8 @@ mod tests {
     #[test]
     fn ten_thousand_targets_are_announced_with_their_time() {
         assert_eq!(
-            announced(30_001, Duration::from_millis(3_000_000)),
-            "reading what is deployed: 30,001 requests, about 50m"
+            announcement(30_001, Duration::from_millis(3_000_000)),
+            "reading deployed functions: 30,001 requests, about 50m"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What people see. Pure: data in, text out; `cli` prints it.
+//! Conversion of results to text for people. Pure; the commands print it.
 
 pub mod check;
 pub mod compare;
@@ -17,30 +17,29 @@ mod zoned;
 // The renderers use it as `super::text`.
 use crate::domain::text;
 
-/// How wide what is shown on a terminal may be, columns: it fits a code block in a chat too. Prose is broken there
-/// anywhere.
+/// The maximum width of tables on a terminal, in columns. It also fits a code block in a chat.
 pub const WIDTH: usize = 100;
 
-/// How text is shown.
+/// Style of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
-    /// With ANSI colours. Without them nothing is lost: signs carry the same.
+    /// Use ANSI colours. Signs carry the same information without them.
     pub color: bool,
-    /// Whether it has to fit a terminal.
+    /// Handling of long names.
     pub fit: Fit,
 }
 
-/// How names and payloads that are too long for [`WIDTH`] are shown.
+/// Handling of names and payloads that are too long for [`WIDTH`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fit {
-    /// In full: a file or a pipe has no width, and a name that was cut finds nothing.
+    /// In full, for files and pipes: programs may search for the name.
     #[default]
     Whole,
     /// Shortened.
     Terminal,
 }
 
-/// A colour with a meaning.
+/// The meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
@@ -50,7 +49,7 @@ pub(crate) enum Tone {
 }
 
 impl Style {
-    /// `text` in the colour of `tone`.
+    /// Returns `text` in the colour of `tone`.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         if !self.color || text.is_empty() {
             return text.to_owned();

@@ -14,13 +14,11 @@ use super::shard::Shard;
 use super::tick::Evidence;
 
 mod fields;
-mod sample;
 #[cfg(test)]
 mod tests;
 
 pub(super) use fields::Fields;
 pub use fields::{MOST_REASON_CHARS, reason};
-pub use sample::{EventKind, sample};
 
 /// The `source` of events that warmd itself puts on a bus.
 pub const SOURCE: &str = "warmd";
@@ -31,7 +29,7 @@ pub const WARM_SHARD: &str = "Warm Shard";
 /// The `detail-type` that says that a request's environments are warm.
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
 /// The `detail-type` of EventBridge's schedules.
-const SCHEDULED: &str = "Scheduled Event";
+pub const SCHEDULED: &str = "Scheduled Event";
 /// The name of such an event in messages.
 const SCHEDULED_KIND: &str = "scheduled event";
 /// Who fires schedules: rules of EventBridge, and EventBridge Scheduler.

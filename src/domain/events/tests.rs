@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::deploy::{EventKind, sample};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -12,37 +13,6 @@ fn function(text: &str) -> FunctionRef {
 
 fn refused(event: Value) -> String {
     LambdaEvent::parse(&event).unwrap_err().to_string()
-}
-
-#[test]
-fn every_sample_is_an_event_of_its_kind() {
-    for kind in EventKind::ALL {
-        assert_eq!(EventKind::parse(kind.name()), Some(kind));
-        let event = LambdaEvent::parse(&sample(kind)).unwrap();
-        match kind {
-            EventKind::Scheduled => {
-                assert_eq!(event, LambdaEvent::Scheduled { at: at("2026-11-20T09:00:00Z") });
-            }
-            EventKind::WarmRequest => assert_eq!(
-                event,
-                LambdaEvent::Request(WarmRequest {
-                    id: Some("53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa".to_owned()),
-                    at: Some(at("2026-11-20T09:00:00Z")),
-                    function: function("nlp-inference:live"),
-                    region: None,
-                    concurrency: 5,
-                    keep_for: Some(Duration::from_secs(600)),
-                    reason: Some("token issued".to_owned()),
-                })
-            ),
-            EventKind::Shard => {
-                let LambdaEvent::Shard { at, shard } = event else { panic!("{event:?}") };
-                assert!(at.is_some());
-                assert_eq!((shard.attempt, shard.rounds.len()), (1, 2));
-                assert_eq!(shard.detail(), sample(kind)["detail"], "nothing of it was lost");
-            }
-        }
-    }
 }
 
 #[test]
@@ -172,7 +142,7 @@ fn times_more_than_a_minute_ahead_are_refused() {
         event["time"] = json!(time);
         event
     };
-    for kind in EventKind::ALL {
+    for kind in [EventKind::Scheduled, EventKind::WarmRequest, EventKind::Shard] {
         for time in ["1970-01-01T00:00:00Z", "2026-11-20T09:00:00Z", "2026-11-20T09:01:00Z"] {
             assert_eq!(check(timed(kind, time)), Ok(()), "{time}");
         }

@@ -1,29 +1,28 @@
-//! The CloudWatch dashboard: one body, printed by `warmd dashboard --print` and deployed by `template.yaml`, whose copy
-//! a test keeps equal.
+//! The CloudWatch dashboard. `warmd dashboard --print` prints its body, `template.yaml` contains a copy.
 //!
-//! Fleet totals are metrics. What is told per function comes from the tick lines in the log (see
-//! [`super::tick_line`]): a metric per function and kind would often cost more than the warming.
+//! Fleet totals are metrics. Figures per function are queries over the tick lines in the log (see
+//! [`tick_line`]): a custom metric per function and kind often costs more than the warming.
 
 use serde_json::{Map, Value, json};
 
-use super::metrics::Metric;
-use super::tick_line;
+use crate::domain::metrics::Metric;
+use crate::domain::tick_line;
 
-/// The width of a dashboard, in its own units. Source: the dashboard body reference of CloudWatch.
+/// The width of a dashboard in grid units. Source: CloudWatch, dashboard body structure.
 const WIDTH: u32 = 24;
-/// Seconds in five minutes: the period of the graphs. The widest default interval between two rounds.
+/// The period of the graphs in seconds: the default interval between two rounds.
 const PERIOD: u32 = 300;
-/// Seconds in a day. A day's datum starts at midnight UTC, so months can be told apart.
+/// Seconds in a day. Data points of this period start at midnight UTC, so each belongs to one month.
 const DAY: u32 = 86_400;
-/// Bytes in a billed GB.
-const GB: u64 = 1 << 30;
+/// Bytes in a GiB, which AWS bills as a GB.
+const GIB: u64 = 1 << 30;
 
-/// The dashboard's body for the metrics in `namespace` and the Lambda's log group, both in `region`.
+/// Returns the body for the metrics in `namespace` and the Lambda's log group, both in `region`.
 pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
     let on = Source { namespace, log_group, region };
     let rows: [(u32, Vec<Value>); 5] = [
         (4, vec![on.month_to_date()]),
-        (6, vec![on.target_and_reached(), on.trouble()]),
+        (6, vec![on.desired_and_reached(), on.problems()]),
         (6, vec![on.cold_starts(), on.egress(), on.cost()]),
         (8, vec![on.top_ten()]),
         (8, vec![on.short_rounds(), on.ticks()]),
@@ -40,11 +39,11 @@ pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
         }
         y += height;
     }
-    // The period of each graph holds, whatever stretch of time is looked at: sums would mean something else.
+    // `inherit` keeps the period of each graph at every time range. Sums over other periods are not comparable.
     json!({ "start": "-PT12H", "periodOverride": "inherit", "widgets": widgets })
 }
 
-/// Where the data are.
+/// The location of the data.
 struct Source<'a> {
     namespace: &'a str,
     log_group: &'a str,
@@ -52,9 +51,9 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Costs and bytes since the month began (UTC), which no time range of a dashboard says.
+    /// Costs and bytes since the beginning of the month (UTC), for which a dashboard has no time range.
     ///
-    /// Of the last 31 days, the days in the month of the latest datum are added up.
+    /// Adds up those of the last 31 days that are in the month of the latest data point.
     fn month_to_date(&self) -> Value {
         let sum = |id: &str, of: &str, label: &str| {
             let month = format!("YEAR({id}) * 12 + MONTH({id})");
@@ -69,26 +68,26 @@ impl Source<'_> {
             hidden(Metric::Pings, "pings"),
             sum("cost", "cost", "Warming cost (USD)"),
             sum("egress", "egress", "of which S3 egress (USD)"),
-            sum("bytes", &format!("bytes / {GB}"), "S3 egress (GB)"),
+            sum("bytes", &format!("bytes / {GIB}"), "S3 egress (GiB)"),
             sum("pings", "pings", "Pings"),
         ];
         let more = json!({ "start": "-P31D", "period": DAY, "view": "singleValue" });
         self.graph("Month to date (UTC)", metrics, more)
     }
 
-    fn target_and_reached(&self) -> Value {
+    fn desired_and_reached(&self) -> Value {
         self.log(
-            "Target and reached (proven) environments, by five minutes",
+            "Desired and reached (proven) environments per five minutes",
             "timeSeries",
             &[
                 "fields item.verdict as verdict, item.target as wanted, item.reached as proven",
                 "filter verdict != \"skipped\"",
-                "stats sum(wanted) as target, sum(proven) as reached by bin(5m)",
+                "stats sum(wanted) as desired, sum(proven) as reached by bin(5m)",
             ],
         )
     }
 
-    fn trouble(&self) -> Value {
+    fn problems(&self) -> Value {
         let counts = [
             Metric::RoundsShort,
             Metric::RoundsUnfinished,
@@ -98,11 +97,10 @@ impl Source<'_> {
             Metric::EventsRefused,
             Metric::StateUnavailable,
         ];
-        let behind =
-            json!({ "stat": "Maximum", "label": "Configuration behind (s, right)", "yAxis": "right" });
+        let stale = json!({ "stat": "Maximum", "label": "Configuration stale (s, right)", "yAxis": "right" });
         let mut metrics = counts.map(|metric| self.metric(metric, json!({}))).to_vec();
-        metrics.push(self.metric(Metric::ConfigAge, behind));
-        self.sums("Trouble; configuration behind its source (s, right)", metrics)
+        metrics.push(self.metric(Metric::ConfigAge, stale));
+        self.sums("Problems; age of a stale configuration (s, right)", metrics)
     }
 
     fn cold_starts(&self) -> Value {
@@ -116,10 +114,10 @@ impl Source<'_> {
     fn egress(&self) -> Value {
         let metrics = [
             self.metric(Metric::S3EgressBytes, json!({ "id": "bytes", "visible": false })),
-            expression(&format!("bytes / {GB}"), "S3 egress (GB)"),
+            expression(&format!("bytes / {GIB}"), "S3 egress (GiB)"),
             self.metric(Metric::S3EgressCost, json!({ "label": "S3 egress (USD)", "yAxis": "right" })),
         ];
-        self.sums("S3 egress (GB); its cost (USD, right)", metrics)
+        self.sums("S3 egress (GiB); its cost (USD, right)", metrics)
     }
 
     fn cost(&self) -> Value {
@@ -139,7 +137,7 @@ impl Source<'_> {
                  item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, \
                  toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress",
                 &format!(
-                    "stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / {GB} as s3_egress_gb, \
+                    "stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / {GIB} as s3_egress_gib, \
                      sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner"
                 ),
                 "sort cost_usd desc",
@@ -156,7 +154,7 @@ impl Source<'_> {
                 "fields item.function as function, item.qualifier as qualifier, item.region as region, \
                  item.verdict as verdict, item.target as wanted, item.reached as proven",
                 "filter verdict in [\"short\", \"unproven\"]",
-                "stats count(*) as rounds, max(wanted) as target, min(proven) as least_reached \
+                "stats count(*) as rounds, max(wanted) as desired, min(proven) as least_reached \
                  by function, qualifier, region, verdict",
                 "sort rounds desc",
                 "limit 20",
@@ -178,7 +176,7 @@ impl Source<'_> {
         self.sums("Ticks", metrics)
     }
 
-    /// A metric of a graph, with rendering properties.
+    /// Returns a metric of a graph with rendering properties.
     fn metric(&self, metric: Metric, rendering: Value) -> Value {
         match rendering.as_object().is_some_and(Map::is_empty) {
             true => json!([self.namespace, metric.name()]),
@@ -186,7 +184,7 @@ impl Source<'_> {
         }
     }
 
-    /// A graph of sums over five minutes.
+    /// Returns a graph of sums over [`PERIOD`].
     fn sums(&self, title: &str, metrics: impl Into<Vec<Value>>) -> Value {
         let more = json!({ "period": PERIOD, "view": "timeSeries", "yAxis": { "left": { "min": 0 } } });
         self.graph(title, metrics.into(), more)
@@ -201,7 +199,7 @@ impl Source<'_> {
         widget("metric", properties)
     }
 
-    /// A query over the rounds in the tick lines, each an `item`.
+    /// Returns a query over the rounds in the tick lines. Each round is an `item`.
     fn log(&self, title: &str, view: &str, commands: &[&str]) -> Value {
         let (message, key) = (tick_line::MESSAGE, tick_line::KEY);
         let rounds = [
@@ -220,7 +218,7 @@ fn expression(expression: &str, label: &str) -> Value {
     json!([{ "expression": expression, "label": label }])
 }
 
-/// A widget whose place and size are still to be told.
+/// Returns a widget. [`body`] sets its position and size.
 fn widget(kind: &str, properties: Value) -> Value {
     json!({ "type": kind, "x": 0, "y": 0, "width": 0, "height": 0, "properties": properties })
 }
@@ -252,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_shown_is_one_that_is_sent_for_the_fleet() {
+    fn all_fleet_metrics_but_one_are_shown() {
         let sent: HashSet<&str> = Metric::ALL
-            .into_iter()
+            .iter()
             .filter(|metric| metric.scope() != Scope::Target)
-            .map(Metric::name)
+            .map(|metric| metric.name())
             .collect();
         let mut shown = HashSet::new();
         for widget in widgets().iter().filter(|widget| widget["type"] == "metric") {
@@ -290,7 +288,7 @@ mod tests {
         | fields jsonParse(@message) as line
         | unnest line.tick.rounds into item
         | fields item.function as function, item.qualifier as qualifier, item.region as region, item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress
-        | stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / 1073741824 as s3_egress_gb, sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner
+        | stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / 1073741824 as s3_egress_gib, sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner
         | sort cost_usd desc
         | limit 10
         "#);

@@ -1,4 +1,4 @@
-//! `warmd check --live`: what is configured, compared with what is deployed.
+//! `warmd check --live`: compares the configuration with the deployed functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::app::App;
-use super::args::{CheckArgs, CheckFormat};
-use super::check::{CheckObject, object, print_errors, print_problems, print_summary, sort, warnings};
-use super::clock::SystemClock;
-use super::configuration::Origin;
-use super::error::Failure;
-use super::exit::Exit;
-use super::output::{complain, print, print_json};
-use super::render::{self, Style};
+use super::{
+    CheckArgs, CheckFormat, CheckObject, object, print_errors, print_problems, print_summary, sort, warnings,
+};
 use crate::aws::AwsControl;
+use crate::cli::app::App;
+use crate::cli::clock::SystemClock;
+use crate::cli::configuration::Origin;
+use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::output::{complain, print, print_json};
+use crate::cli::render::live::LiveCounts;
+use crate::cli::render::{self, Style};
 use crate::config::{Loaded, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
@@ -26,19 +28,14 @@ use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::engine::preflight::Preflight;
 
-/// Reading for longer than this is announced.
+/// Reads that take longer are announced.
 const LONG: Duration = Duration::from_secs(10);
 
-/// What was compared.
+/// The result of the comparison in JSON.
 #[derive(Debug, Serialize)]
 pub struct LiveObject {
-    /// Targets that are ever pinged.
-    pub targets: usize,
-    /// Those of them that could be compared.
-    pub compared: usize,
-    /// The regions they are in.
-    pub regions: usize,
-    /// What could not be read.
+    #[serde(flatten)]
+    counts: LiveCounts,
     not_checked: Vec<UncheckedObject>,
 }
 
@@ -63,12 +60,12 @@ impl LiveObject {
     fn of(fleet: &Fleet, seen: &Observations, unchecked: &[Unchecked]) -> Self {
         let warmed = || fleet.targets.iter().filter(|target| target.is_warmed());
         let pairs = fleet.targets.iter().zip(&seen.targets);
-        Self {
+        let counts = LiveCounts {
             targets: warmed().count(),
             compared: pairs.filter(|(target, seen)| target.is_warmed() && seen.was_compared()).count(),
             regions: warmed().map(Target::region).collect::<BTreeSet<_>>().len(),
-            not_checked: unchecked.iter().map(UncheckedObject::of).collect(),
-        }
+        };
+        Self { counts, not_checked: unchecked.iter().map(UncheckedObject::of).collect() }
     }
 }
 
@@ -88,10 +85,10 @@ impl UncheckedObject {
     }
 }
 
-/// Checks the configuration, compares it with what is deployed, and shows the result.
+/// Checks the configuration, compares it with the deployed functions, and shows the result.
 ///
 /// # Errors
-/// When standard output cannot be written, or the emulator cannot be started. Mistakes are the result, not an error.
+/// Standard output cannot be written, or the emulator cannot be started. Mistakes in the configuration are a result.
 pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
     let loaded = match Origin::new(&args.configs, &args.only).load() {
@@ -106,7 +103,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     let fleet = &loaded.fleet;
     let preflight = Preflight::of(&fleet.targets);
     if preflight.takes() > LONG {
-        complain(&render::live::announced(preflight.reads(), preflight.takes()));
+        complain(&render::live::announcement(preflight.reads(), preflight.takes()));
     }
     let app = App::of(args.local, &fleet.targets).await?;
     let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;
@@ -119,7 +116,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     match args.format {
         CheckFormat::Text => {
             print_problems(&problems, color_on_stderr);
-            print(&render::live::summary(&live, fleet.targets.len(), &unchecked, &problems))?;
+            print(&render::live::summary(&live.counts, fleet.targets.len(), &unchecked, &problems))?;
         }
         CheckFormat::Json => {
             all.append(&mut problems);
@@ -141,7 +138,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     })
 }
 
-/// The findings at their places in the files, in the order of those.
+/// Returns the findings with their locations, in the order of the files.
 fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
     let places = loaded.places();
     let mut problems = Vec::new();

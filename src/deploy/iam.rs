@@ -1,60 +1,59 @@
-//! The IAM policies that a warmer needs for one configuration, and the roles that it assumes: exact, and cut into
-//! documents that IAM takes.
+//! Least-privilege IAM policies for one configuration, split into documents within IAM's size limit, and the roles that
+//! the warmer assumes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, Target};
-use super::function::{AccountId, Region};
-use super::preflight::Read;
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::{AccountId, Region};
+use crate::domain::preflight::Read;
 
-/// The most characters of a managed policy, white space not counted. Source: IAM quotas.
+/// The maximum size of a managed policy, in characters without white space. Source: IAM quotas.
 pub const MAX_CHARS: usize = 6_144;
-/// How many managed policies a role may have unless its quota is raised. Source: IAM quotas. A configuration that
-/// needs more is better served by the tag condition of the template.
+/// The default quota of managed policies per role. Source: IAM quotas.
 pub const POLICIES_PER_ROLE: usize = 10;
 
-/// The principal that gets the policies.
+/// The principal of the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The warmer: exactly what it calls. It reads no function's configuration, which holds environment variables.
+    /// The warmer. It may not read a function's configuration, which contains environment variables.
     Warm,
-    /// The user of `check --live`: the reads, and the permission that its dry runs ask about.
+    /// The caller of `check --live`: reads, and the permission to invoke, which its dry runs check.
     CheckLive,
 }
 
 /// The input of the policies.
 #[derive(Debug, Clone, Copy)]
-pub struct Needs<'a> {
-    /// The principal that gets them.
+pub struct PolicyInput<'a> {
+    /// The principal.
     pub purpose: Purpose,
     /// The configuration: its functions and its metric namespace.
     pub fleet: &'a Fleet,
-    /// The warmer's account, for functions that are not configured by ARN; none leaves it open (`*`).
+    /// The warmer's account, for functions that are not configured by ARN. Without it the account is `*`.
     pub account: Option<&'a AccountId>,
-    /// The warmer's own region: its bus is there.
+    /// The warmer's own region, which is that of its bus.
     pub region: Region,
-    /// Where the configuration is, when it is in S3.
+    /// The location of a configuration in S3.
     pub configs: Option<&'a S3Prefix>,
-    /// Where the state is, when it is in S3.
+    /// The location of state in S3.
     pub state: Option<&'a S3Prefix>,
-    /// The bus for shards and reports, a name or an ARN; none means none is used.
+    /// The name or ARN of the bus for shards and reports.
     pub bus: Option<&'a str>,
 }
 
-/// What a role needs that the warmer assumes.
+/// The policies of a role that the warmer assumes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RoleNeeds {
+pub struct RolePolicies {
     /// The role.
     pub arn: String,
-    /// Its policy documents, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
+    /// The policy documents, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
     pub policies: Vec<Value>,
-    /// A trust policy that lets the warmer's account assume it; none when nobody named that account.
+    /// A trust policy for the warmer's account, if [`PolicyInput::account`] is set.
     pub trust: Option<Value>,
 }
 
-/// `s3://bucket/prefix`, fit to stand in a policy.
+/// `s3://bucket/prefix`, valid inside a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Prefix {
     bucket: String,
@@ -65,18 +64,19 @@ impl S3Prefix {
     /// Parses `s3://bucket[/prefix]`.
     ///
     /// # Errors
-    /// What is wrong with it. `*`, `?` and `$` would mean something else in a policy.
+    /// An invalid URI, or a prefix with `*`, `?` or `$`, which are wildcards and variables in a policy.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let place =
-            text.strip_prefix("s3://").ok_or_else(|| format!("`{text}` is not s3://bucket/prefix"))?;
+        let place = text
+            .strip_prefix("s3://")
+            .ok_or_else(|| format!("expected s3://bucket/prefix, found `{text}`"))?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(named) {
-            return Err(format!("`{bucket}` is not a bucket's name (3 to 63 of a-z 0-9 . -)"));
+            return Err(format!("expected a bucket name (3 to 63 of a-z 0-9 . -), found `{bucket}`"));
         }
         if prefix.contains(['*', '?', '$']) {
             return Err(format!(
-                "the prefix `{prefix}` has one of * ? $, which mean something else in a policy"
+                "expected a prefix without * ? $, which are special in a policy, found `{prefix}`"
             ));
         }
         Ok(Self { bucket: bucket.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
@@ -86,7 +86,7 @@ impl S3Prefix {
         format!("arn:{partition}:s3:::{}", self.bucket)
     }
 
-    /// Every object under the prefix.
+    /// The pattern of all objects under the prefix.
     fn objects_arn(&self, partition: &str) -> String {
         match self.prefix.as_str() {
             "" => format!("{}/*", self.bucket_arn(partition)),
@@ -94,7 +94,7 @@ impl S3Prefix {
         }
     }
 
-    /// Keys under the prefix, as a pattern.
+    /// The patterns of the keys that may be listed.
     fn keys(&self) -> Vec<String> {
         match self.prefix.as_str() {
             "" => vec!["*".to_owned()],
@@ -103,7 +103,7 @@ impl S3Prefix {
     }
 }
 
-/// One statement, allowing.
+/// A statement with the effect Allow.
 #[derive(Debug, Clone)]
 struct Statement {
     sid: &'static str,
@@ -127,36 +127,36 @@ impl Statement {
     }
 }
 
-/// The documents of the warmer's own role, each of at most [`MAX_CHARS`] characters as [`size`] counts them. What a
-/// role is assumed for is not in them, nor what is never pinged.
-pub fn policies(needs: &Needs<'_>) -> Vec<Value> {
-    let own: Vec<&Target> = warmed(needs).filter(|target| target.role.is_none()).collect();
-    packed(needs.purpose, common(needs), &own, needs.account)
+/// Returns the documents of the warmer's own role, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
+/// Targets that are reached through another role, or never pinged, are left out.
+pub fn policies(input: &PolicyInput<'_>) -> Vec<Value> {
+    let own: Vec<&Target> = warmed(input).filter(|target| target.role.is_none()).collect();
+    pack(input.purpose, common(input), &own, input.account)
 }
 
-/// The documents of the roles that are assumed, in the order of their ARNs.
-pub fn assumed(needs: &Needs<'_>) -> Vec<RoleNeeds> {
+/// Returns the policies of the roles that the warmer assumes, in the order of their ARNs.
+pub fn assumed(input: &PolicyInput<'_>) -> Vec<RolePolicies> {
     let mut roles: BTreeMap<&str, (Vec<&Target>, BTreeSet<Option<&str>>)> = BTreeMap::new();
-    for target in warmed(needs) {
+    for target in warmed(input) {
         if let Some(role) = &target.role {
             let (targets, ids) = roles.entry(&role.arn).or_default();
             targets.push(target);
             ids.insert(role.external_id.as_deref());
         }
     }
-    let roles = roles.into_iter().map(|(arn, (targets, ids))| RoleNeeds {
+    let roles = roles.into_iter().map(|(arn, (targets, ids))| RolePolicies {
         arn: arn.to_owned(),
-        policies: packed(needs.purpose, Vec::new(), &targets, None),
-        trust: needs.account.map(|account| trust(needs.region.partition(), account, &ids)),
+        policies: pack(input.purpose, Vec::new(), &targets, None),
+        trust: input.account.map(|account| trust(input.region.partition(), account, &ids)),
     });
     roles.collect()
 }
 
-fn warmed<'a>(needs: &Needs<'a>) -> impl Iterator<Item = &'a Target> {
-    needs.fleet.targets.iter().filter(|target| target.is_warmed())
+fn warmed<'a>(input: &PolicyInput<'a>) -> impl Iterator<Item = &'a Target> {
+    input.fleet.targets.iter().filter(|target| target.is_warmed())
 }
 
-/// Lets an account assume a role. An external id is asked for when every target gives one.
+/// Returns a trust policy for an account. It requires an external id if every target of the role has one.
 fn trust(partition: &str, account: &AccountId, ids: &BTreeSet<Option<&str>>) -> Value {
     let mut statement = json!({
         "Effect": "Allow",
@@ -169,7 +169,7 @@ fn trust(partition: &str, account: &AccountId, ids: &BTreeSet<Option<&str>>) -> 
     json!({ "Version": "2012-10-17", "Statement": [statement] })
 }
 
-fn packed(
+fn pack(
     purpose: Purpose,
     common: Vec<Statement>,
     targets: &[&Target],
@@ -180,67 +180,67 @@ fn packed(
     if !targets.is_empty() && purpose == Purpose::CheckLive {
         packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
     }
-    for (sid, actions, arns) in functions(purpose, targets, own) {
+    for (sid, actions, arns) in function_statements(purpose, targets, own) {
         let empty = Statement { sid, actions, resources: Vec::new(), condition: None };
         packer.add_list(&empty, arns);
     }
     packer.finish()
 }
 
-/// The size of a policy document as IAM counts it: characters that are no white space.
+/// Returns the size of a policy document as IAM counts it: characters without white space.
 pub fn size(document: &Value) -> usize {
     document.to_string().chars().filter(|c| !c.is_whitespace()).count()
 }
 
-/// What does not depend on the functions.
-fn common(needs: &Needs<'_>) -> Vec<Statement> {
-    let partition = needs.region.partition();
-    // A check reads the configuration and assumes roles; it writes nothing.
-    let needs = match needs.purpose {
-        Purpose::Warm => needs,
-        Purpose::CheckLive => &Needs { state: None, bus: None, ..*needs },
+/// Returns the statements that are not about functions.
+fn common(input: &PolicyInput<'_>) -> Vec<Statement> {
+    let partition = input.region.partition();
+    // A check reads the configuration and assumes roles. It writes nothing.
+    let input = match input.purpose {
+        Purpose::Warm => input,
+        Purpose::CheckLive => &PolicyInput { state: None, bus: None, ..*input },
     };
     let mut statements = Vec::new();
-    if needs.purpose == Purpose::Warm {
+    if input.purpose == Purpose::Warm {
         statements.push(Statement {
             condition: Some(
-                json!({ "StringEquals": { "cloudwatch:namespace": needs.fleet.metrics.namespace } }),
+                json!({ "StringEquals": { "cloudwatch:namespace": input.fleet.metrics.namespace } }),
             ),
             ..Statement::new("Metrics", &["cloudwatch:PutMetricData"], "*")
         });
     }
-    if let Some(configs) = needs.configs {
+    if let Some(configs) = input.configs {
         statements.push(Statement::new("Configs", &["s3:GetObject"], configs.objects_arn(partition)));
     }
-    if let Some(state) = needs.state {
+    if let Some(state) = input.state {
         const ACTIONS: &[&str] = &["s3:GetObject", "s3:PutObject"];
         statements.push(Statement::new("State", ACTIONS, state.objects_arn(partition)));
     }
-    let listed: Vec<&S3Prefix> = needs.configs.into_iter().chain(needs.state).collect();
+    let listed: Vec<&S3Prefix> = input.configs.into_iter().chain(input.state).collect();
     for (index, (place, sid)) in listed.iter().zip(["List", "ListState"]).enumerate() {
         if listed[..index].iter().any(|earlier| earlier.bucket == place.bucket) {
             continue;
         }
         let same = listed.iter().filter(|other| other.bucket == place.bucket);
         let keys: Vec<String> = same.flat_map(|place| place.keys()).collect();
-        // Without the right to list, S3 answers 403 for an object that is not there. That question has no prefix.
+        // Without ListBucket, S3 answers GetObject for a missing key with 403. That check has no `s3:prefix`.
         statements.push(Statement {
             condition: Some(json!({ "StringLikeIfExists": { "s3:prefix": keys } })),
             ..Statement::new(sid, &["s3:ListBucket"], place.bucket_arn(partition))
         });
     }
-    if let Some(bus) = needs.bus {
+    if let Some(bus) = input.bus {
         let arn = match bus.starts_with("arn:") {
             true => bus.to_owned(),
             false => {
-                let account = needs.account.map_or("*", AccountId::as_str);
-                format!("arn:{partition}:events:{}:{account}:event-bus/{bus}", needs.region)
+                let account = input.account.map_or("*", AccountId::as_str);
+                format!("arn:{partition}:events:{}:{account}:event-bus/{bus}", input.region)
             }
         };
         statements.push(Statement::new("Bus", &["events:PutEvents"], arn));
     }
     let roles: BTreeSet<&str> =
-        warmed(needs).filter_map(|target| target.role.as_ref()).map(|role| role.arn.as_str()).collect();
+        warmed(input).filter_map(|target| target.role.as_ref()).map(|role| role.arn.as_str()).collect();
     if !roles.is_empty() {
         let resources = roles.into_iter().map(str::to_owned).collect();
         statements.push(Statement { resources, ..Statement::new("Roles", &["sts:AssumeRole"], "") });
@@ -248,16 +248,16 @@ fn common(needs: &Needs<'_>) -> Vec<Statement> {
     statements
 }
 
-/// Statements about functions: what is done to them, and the ARNs in the order of the configuration.
-fn functions(
+/// Returns sid, actions and ARNs of the statements about functions. ARNs are in the order of the configuration.
+fn function_statements(
     purpose: Purpose,
     targets: &[&Target],
     own: Option<&AccountId>,
 ) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
-    // Invoke and the reads that take a qualifier are authorised on the qualified ARN when there is one.
+    // Invoke and the reads with a qualifier are authorised on the qualified ARN if there is one.
     const PING: &[&str] = &[Read::Invoke.action()];
     const CHECK: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
-    // Reserved concurrency belongs to the function, whatever the qualifier.
+    // Reserved concurrency belongs to the function, without a qualifier.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
     let arns = |of: fn(&Target, Option<&AccountId>) -> String| {
         let mut seen = HashSet::new();
@@ -272,15 +272,17 @@ fn functions(
     }
 }
 
-/// Fills documents one after the other.
+/// Statements split into documents of at most [`MAX_CHARS`].
 #[derive(Debug, Default)]
 struct Packer {
+    /// Finished documents.
     full: Vec<Vec<Statement>>,
+    /// The document that is being filled.
     open: Vec<Statement>,
 }
 
 impl Packer {
-    /// Adds a statement that stays whole.
+    /// Adds a statement without splitting it.
     fn add(&mut self, statement: Statement) {
         let mut tried = self.open.clone();
         tried.push(statement.clone());
@@ -290,12 +292,12 @@ impl Packer {
         self.open.push(statement);
     }
 
-    /// Adds `statement` about `resources`, repeated in as many documents as they need.
+    /// Adds `statement` for `resources`, repeated in as many documents as necessary.
     fn add_list(&mut self, statement: &Statement, resources: Vec<String>) {
         let mut room = 0;
         let mut first = true;
         for resource in resources {
-            // The ARN in quotes, with a comma: names hold nothing that JSON escapes, and no white space.
+            // The ARN in quotes, with a comma. Function names contain no white space and nothing that JSON escapes.
             let chars = resource.chars().count() + 3;
             if first || chars > room {
                 let mut tried = self.open.clone();

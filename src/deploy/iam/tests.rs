@@ -15,8 +15,8 @@ fn target(label: &str, at: &str) -> Target {
     Target { on_request: Some(on_request), ..Target::bare(&FunctionRef::parse(label).unwrap(), region(at)) }
 }
 
-/// The same, reached by a role.
-fn reached_by(target: Target, arn: &str, external_id: Option<&str>) -> Target {
+/// Returns `target`, reached through a role.
+fn with_role(target: Target, arn: &str, external_id: Option<&str>) -> Target {
     let role = Role { arn: arn.to_owned(), external_id: external_id.map(str::to_owned) };
     Target { role: Some(Arc::new(role)), ..target }
 }
@@ -27,8 +27,8 @@ fn fleet(targets: Vec<Target>) -> Fleet {
     Fleet { targets, limits: Limits::default(), metrics, prices, hash: String::new() }
 }
 
-fn needs(fleet: &Fleet) -> Needs<'_> {
-    Needs {
+fn input(fleet: &Fleet) -> PolicyInput<'_> {
+    PolicyInput {
         purpose: Purpose::Warm,
         fleet,
         account: None,
@@ -39,7 +39,7 @@ fn needs(fleet: &Fleet) -> Needs<'_> {
     }
 }
 
-/// Every allowed pair of action and resource, and how often it stands.
+/// Returns all allowed pairs of action and resource, repeated ones included.
 fn allowed(documents: &[Value]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for document in documents {
@@ -62,18 +62,18 @@ fn a_small_configuration_is_one_document() {
         target("nlp:live", "us-east-1"),
         target("thumbnails", "eu-west-2"),
         target("arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST", "eu-west-1"),
-        reached_by(target("far", "eu-west-2"), "arn:aws:iam::999999999999:role/warmed", None),
+        with_role(target("far", "eu-west-2"), "arn:aws:iam::999999999999:role/warmed", None),
     ]);
-    let place = |text| S3Prefix::parse(text).unwrap();
-    let (configs, state) = (place("s3://warmd-config/configs/"), place("s3://warmd-config/state"));
-    let needs = Needs {
+    let prefix = |text| S3Prefix::parse(text).unwrap();
+    let (configs, state) = (prefix("s3://warmd-config/configs/"), prefix("s3://warmd-config/state"));
+    let input = PolicyInput {
         account: Some(&account),
         configs: Some(&configs),
         state: Some(&state),
         bus: Some("default"),
-        ..needs(&fleet)
+        ..input(&fleet)
     };
-    let documents = policies(&needs);
+    let documents = policies(&input);
     assert_eq!(documents.len(), 1);
     let lines: Vec<String> =
         documents[0]["Statement"].as_array().unwrap().iter().map(Value::to_string).collect();
@@ -89,29 +89,29 @@ fn a_small_configuration_is_one_document() {
 }
 
 #[test]
-fn nothing_is_allowed_that_is_not_asked_for() {
+fn only_metrics_and_pings_are_allowed_by_default() {
     let fleet = fleet(vec![target("f", "cn-north-1")]);
-    let pairs = allowed(&policies(&Needs { region: region("cn-north-1"), ..needs(&fleet) }));
+    let pairs = allowed(&policies(&PolicyInput { region: region("cn-north-1"), ..input(&fleet) }));
     let own = "arn:aws-cn:lambda:cn-north-1:*:function:f";
     let expected = [("cloudwatch:PutMetricData", "*"), ("lambda:InvokeFunction", own)];
     assert_eq!(pairs, expected.map(|(action, resource)| (action.to_owned(), resource.to_owned())));
 }
 
 #[test]
-fn a_check_may_read_and_writes_nothing() {
+fn a_check_reads_and_does_not_write() {
     let state = S3Prefix::parse("s3://warmd-state/live").unwrap();
     let configs = S3Prefix::parse("s3://warmd-config").unwrap();
     let role = "arn:aws:iam::210987654321:role/warmed";
     let fleet =
-        fleet(vec![target("nlp:live", "eu-west-2"), reached_by(target("far", "eu-west-2"), role, None)]);
-    let needs = Needs {
+        fleet(vec![target("nlp:live", "eu-west-2"), with_role(target("far", "eu-west-2"), role, None)]);
+    let input = PolicyInput {
         purpose: Purpose::CheckLive,
         configs: Some(&configs),
         state: Some(&state),
         bus: Some("default"),
-        ..needs(&fleet)
+        ..input(&fleet)
     };
-    let documents = policies(&needs);
+    let documents = policies(&input);
     let lines: Vec<String> =
         documents[0]["Statement"].as_array().unwrap().iter().map(Value::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -122,34 +122,34 @@ fn a_check_may_read_and_writes_nothing() {
     {"Sid":"Check","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:*:function:nlp:live"]}
     {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:*:function:nlp"]}
     "#);
-    let roles = assumed(&needs);
+    let roles = assumed(&input);
     assert!(allowed(&roles[0].policies).contains(&("lambda:GetAccountSettings".to_owned(), "*".to_owned())));
 }
 
 #[test]
-fn what_is_never_pinged_is_granted_to_nobody() {
+fn targets_that_are_never_pinged_are_left_out() {
     let resting = Target { on_request: None, ..target("resting", "eu-west-2") };
     let role = "arn:aws:iam::210987654321:role/warmed";
-    let fleet = fleet(vec![reached_by(resting.clone(), role, None), resting]);
-    let documents = policies(&needs(&fleet));
+    let fleet = fleet(vec![with_role(resting.clone(), role, None), resting]);
+    let documents = policies(&input(&fleet));
     assert_eq!(allowed(&documents), [("cloudwatch:PutMetricData".to_owned(), "*".to_owned())]);
-    assert_eq!(assumed(&needs(&fleet)), []);
+    assert_eq!(assumed(&input(&fleet)), []);
 }
 
 #[test]
-fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
+fn a_role_covers_its_targets_in_its_own_account() {
     let (first, second) = ("arn:aws:iam::210987654321:role/a", "arn:aws:iam::210987654321:role/b");
     let elsewhere = "arn:aws:lambda:eu-west-2:999999999999:function:shared:live";
     let fleet = fleet(vec![
         target("own", "eu-west-2"),
-        reached_by(target("f:live", "eu-west-2"), second, Some("s3cret")),
-        reached_by(target("f:live", "us-east-1"), second, Some("s3cret")),
-        reached_by(target("g", "eu-west-2"), first, None),
-        reached_by(target(elsewhere, "eu-west-2"), first, Some("unused")),
+        with_role(target("f:live", "eu-west-2"), second, Some("s3cret")),
+        with_role(target("f:live", "us-east-1"), second, Some("s3cret")),
+        with_role(target("g", "eu-west-2"), first, None),
+        with_role(target(elsewhere, "eu-west-2"), first, Some("unused")),
     ]);
     let account = AccountId::parse("111122223333").unwrap();
-    let needs = Needs { account: Some(&account), ..needs(&fleet) };
-    let own = allowed(&policies(&needs));
+    let input = PolicyInput { account: Some(&account), ..input(&fleet) };
+    let own = allowed(&policies(&input));
     let on = |pairs: &[(String, String)]| {
         let lambda = pairs.iter().filter(|(action, _)| action == "lambda:InvokeFunction");
         lambda.map(|(_, arn)| arn.clone()).collect::<Vec<_>>()
@@ -158,12 +158,12 @@ fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
     for role in [first, second] {
         assert!(own.contains(&("sts:AssumeRole".to_owned(), role.to_owned())), "{own:?}");
     }
-    let mut told = String::new();
-    for role in assumed(&needs) {
+    let mut shown = String::new();
+    for role in assumed(&input) {
         let documents: Vec<String> = role.policies.iter().map(Value::to_string).collect();
-        told += &format!("{}\n{}\n{}\n", role.arn, documents.join("\n"), role.trust.unwrap());
+        shown += &format!("{}\n{}\n{}\n", role.arn, documents.join("\n"), role.trust.unwrap());
     }
-    insta::assert_snapshot!(told, @r#"
+    insta::assert_snapshot!(shown, @r#"
     arn:aws:iam::210987654321:role/a
     {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}]}
@@ -171,14 +171,14 @@ fn a_role_has_the_rights_on_what_it_is_assumed_for_in_its_own_account() {
     {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":["s3cret"]}}}]}
     "#);
-    let open = assumed(&Needs { account: None, ..needs });
-    assert!(open.iter().all(|role| role.trust.is_none()), "nobody is trusted by guess");
+    let open = assumed(&PolicyInput { account: None, ..input });
+    assert!(open.iter().all(|role| role.trust.is_none()), "no trust policy without an account");
 }
 
 #[test]
-fn every_question_is_granted() {
+fn every_read_of_a_check_is_allowed() {
     let fleet = fleet(vec![target("f", "eu-west-2")]);
-    let pairs = allowed(&policies(&Needs { purpose: Purpose::CheckLive, ..needs(&fleet) }));
+    let pairs = allowed(&policies(&PolicyInput { purpose: Purpose::CheckLive, ..input(&fleet) }));
     let granted: Vec<&str> = pairs
         .iter()
         .map(|(action, _)| action.as_str())
@@ -189,11 +189,11 @@ fn every_question_is_granted() {
 }
 
 #[test]
-fn buckets_apart_are_listed_apart() {
+fn separate_buckets_have_separate_list_statements() {
     let fleet = fleet(Vec::new());
     let (configs, state) =
         (S3Prefix::parse("s3://first").unwrap(), S3Prefix::parse("s3://second/a/b").unwrap());
-    let documents = policies(&Needs { configs: Some(&configs), state: Some(&state), ..needs(&fleet) });
+    let documents = policies(&PolicyInput { configs: Some(&configs), state: Some(&state), ..input(&fleet) });
     let statements = documents[0]["Statement"].as_array().unwrap();
     let lists: Vec<String> = statements
         .iter()
@@ -213,19 +213,19 @@ fn buckets_apart_are_listed_apart() {
 fn a_bus_may_be_an_arn() {
     let fleet = fleet(Vec::new());
     let arn = "arn:aws:events:us-east-1:999999999999:event-bus/theirs";
-    let pairs = allowed(&policies(&Needs { bus: Some(arn), ..needs(&fleet) }));
+    let pairs = allowed(&policies(&PolicyInput { bus: Some(arn), ..input(&fleet) }));
     assert!(pairs.contains(&("events:PutEvents".to_owned(), arn.to_owned())));
 }
 
 #[test]
-fn a_thousand_targets_are_packed_into_full_documents() {
+fn a_thousand_targets_fill_documents_to_the_limit() {
     let label = |index| format!("payments-inference-service-{index:04}:live");
     let fleet = fleet((0..1_000).map(|index| target(&label(index), "eu-west-2")).collect());
-    let documents = policies(&needs(&fleet));
+    let documents = policies(&input(&fleet));
     let sizes: Vec<usize> = documents.iter().map(size).collect();
     assert!(sizes.iter().all(|size| *size <= MAX_CHARS), "{sizes:?}");
     let (_, all_but_last) = sizes.split_last().unwrap();
-    assert!(all_but_last.iter().all(|size| *size > MAX_CHARS - 110), "no room is wasted: {sizes:?}");
+    assert!(all_but_last.iter().all(|size| *size > MAX_CHARS - 110), "documents are full: {sizes:?}");
     assert_eq!(documents.len(), 13);
     let pairs = allowed(&documents);
     let invoked: Vec<&str> = pairs
@@ -240,13 +240,13 @@ fn a_thousand_targets_are_packed_into_full_documents() {
 }
 
 #[test]
-fn white_space_does_not_count() {
+fn white_space_is_not_counted() {
     let document = json!({ "Sid": "a b", "x": [1, 2] });
     assert_eq!(size(&document), r#"{"Sid":"ab","x":[1,2]}"#.len());
 }
 
 #[test]
-fn places_in_s3_are_checked() {
+fn invalid_s3_prefixes_are_rejected() {
     for text in ["bucket/prefix", "s3://", "s3://UP/x", "s3://ab", "s3://bucket/a*", "s3://bucket/${x}"] {
         assert!(S3Prefix::parse(text).is_err(), "{text}");
     }

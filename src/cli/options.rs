@@ -1,0 +1,106 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::app::App;
+use super::error::Failure;
+use super::store::Store;
+use super::value_parsers::{self, Regions};
+use crate::config::{Problems, load_prices};
+use crate::domain::cost::PriceBook;
+use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests};
+use crate::engine::state::read;
+
+/// The configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Configs {
+    /// Configuration: YAML files, directories of *.yaml files, or s3://bucket/prefix. [default: warm-configs]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Configuration, the same as PATH.
+    #[arg(long = "configs", value_name = "PATH", num_args = 1..)]
+    configs: Vec<PathBuf>,
+}
+
+impl Configs {
+    /// Returns the given paths; `warm-configs` if there are none.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        if self.paths.is_empty() && self.configs.is_empty() {
+            return vec![PathBuf::from("warm-configs")];
+        }
+        self.paths.iter().chain(&self.configs).cloned().collect()
+    }
+}
+
+/// The part of the fleet.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Only {
+    /// Regions of the targets to include, separated by commas. [default: all]
+    #[arg(long, value_name = "REGION,…", env = "WARMD_REGIONS", hide_env_values = true, default_value = "all",
+        hide_default_value = true, value_parser = value_parsers::regions)]
+    pub regions: Regions,
+}
+
+/// The user's own prices.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Prices {
+    /// YAML file with your own prices, in lines such as `nat-gateway.gb: 0.03`. They take precedence over `prices` in
+    /// the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+}
+
+impl Prices {
+    /// Returns `book` with the file's prices in place of its own.
+    ///
+    /// # Errors
+    /// All mistakes in the file.
+    pub fn over(&self, book: PriceBook) -> Result<PriceBook, Problems> {
+        match &self.prices {
+            Some(path) => load_prices(path, &book),
+            None => Ok(book),
+        }
+    }
+}
+
+/// The state store.
+#[derive(Debug, Clone, Args)]
+pub struct StateArgs {
+    /// State store: a directory, or s3://bucket/prefix.
+    #[arg(long, value_name = "DIR|s3://…", env = "WARMD_STATE", hide_env_values = true)]
+    pub state: Option<String>,
+}
+
+impl StateArgs {
+    /// Returns the store's location, if one is given.
+    pub fn location(&self) -> Option<&str> {
+        self.state.as_deref().filter(|location| !location.is_empty())
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// No or an invalid location.
+    pub async fn open(&self) -> Result<Store, Failure> {
+        if self.location().is_none() {
+            let message = "no state store\nhint: set --state or WARMD_STATE";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        Store::at(self.location(), App::aws().await.clients())
+    }
+
+    /// Reads requests and pauses. Without a store there are none.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
+        if self.location().is_none() {
+            return Ok(Default::default());
+        }
+        let store = self.open().await?;
+        let both = tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES));
+        both.map_err(|error| Failure::Unexpected(error.to_string()))
+    }
+}

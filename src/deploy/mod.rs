@@ -1,0 +1,8 @@
+//! Documents generated for AWS: IAM policies, the CloudWatch dashboard and sample events. `template.yaml` deploys
+//! copies of some of them; `tests/deploy` compares the two.
+
+pub mod dashboard;
+pub mod iam;
+mod sample;
+
+pub use sample::{EventKind, sample};
