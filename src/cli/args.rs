@@ -258,7 +258,7 @@ pub struct WarmArgs {
     #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
     pub via_bus: bool,
     /// How long the Lambda is to keep them warm.
-    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::some_time)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::positive_duration)]
     pub for_: Option<Duration>,
     /// The bus: its name or ARN. [env: WARMD_BUS] [default: the account's default bus]
     // Not the parser's `env`: a bus in the environment is no reason to refuse pings from here.

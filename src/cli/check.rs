@@ -111,9 +111,9 @@ pub(super) fn refused(
 pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
-        path: &problem.place.path,
-        line: problem.place.line,
-        column: problem.place.column,
+        path: &problem.position.path,
+        line: problem.position.line,
+        column: problem.position.column,
         end_column: problem.end_column,
         message: &problem.message,
         hint: problem.hint.as_deref(),
@@ -134,18 +134,18 @@ pub(super) fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> Chec
 /// told once.
 pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
-    let places = loaded.places();
-    for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
+    let diagnostics = loaded.diagnostics();
+    for (target, locations) in loaded.fleet.targets.iter().zip(&loaded.locations) {
         for advice in advise(target, now) {
             let window = |index: usize| target.windows.get(index).map_or("", |window| window.label.as_str());
-            let (mark, message, hint) = match advice {
+            let (location, message, hint) = match advice {
                 Lint::NeverOpens { window } => (
-                    marks.windows.get(window).copied(),
+                    locations.windows.get(window).copied(),
                     "the window does not open in the next year".to_owned(),
                     None,
                 ),
                 Lint::SameTarget { window: earlier, other, at } => (
-                    marks.windows.get(other).copied(),
+                    locations.windows.get(other).copied(),
                     format!(
                         "the window is open together with `{}` and wants the same number",
                         window(earlier)
@@ -156,21 +156,21 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
                     )),
                 ),
                 Lint::LongInterval { minutes } => (
-                    marks.interval,
+                    locations.interval,
                     format!(
                         "{minutes} minutes between two rounds are longer than idle environments have been seen to live"
                     ),
                     Some("5m or less".to_owned()),
                 ),
             };
-            warnings.push(places.warning(mark.unwrap_or(marks.function), message, hint));
+            warnings.push(diagnostics.warning(location.unwrap_or(locations.function), message, hint));
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
         if calendar.set.has_passed(now.instant().date_naive()) {
             let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
-            warnings.push(places.warning(
-                calendar.mark,
+            warnings.push(diagnostics.warning(
+                calendar.location,
                 message,
                 Some("add the dates of the coming year".to_owned()),
             ));
@@ -182,6 +182,6 @@ pub(super) fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
 
 /// Puts problems into the order of the files, each told once.
 pub(super) fn in_order(problems: &mut Vec<Problem>) {
-    problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
+    problems.sort_by(|one, other| (&one.position, &one.message).cmp(&(&other.position, &other.message)));
     problems.dedup();
 }

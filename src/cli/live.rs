@@ -16,7 +16,7 @@ use super::exit::Exit;
 use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use crate::aws::AwsControl;
-use crate::config::{Loaded, Mark, Problem};
+use crate::config::{Loaded, Location, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
 use crate::domain::preflight::{Finding, Kind, Observations, Severity, Unchecked, Why, findings, unchecked};
@@ -135,19 +135,19 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
 
 /// The findings at their places in the files, in the order of those.
 fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
-    let places = loaded.places();
+    let diagnostics = loaded.diagnostics();
     let mut problems = Vec::new();
     for finding in found {
-        let (Some(target), Some(marks)) =
-            (loaded.fleet.targets.get(finding.target), loaded.marks.get(finding.target))
+        let (Some(target), Some(locations)) =
+            (loaded.fleet.targets.get(finding.target), loaded.locations.get(finding.target))
         else {
             continue;
         };
-        let mark = window(target, finding, &marks.windows).unwrap_or(marks.function);
+        let location = window(target, finding, &locations.windows).unwrap_or(locations.function);
         let (message, hint) = render::live::words(&finding.kind, target);
         problems.push(match finding.kind.severity() {
-            Severity::Error => places.error(mark, message, hint),
-            Severity::Warning => places.warning(mark, message, hint),
+            Severity::Error => diagnostics.error(location, message, hint),
+            Severity::Warning => diagnostics.warning(location, message, hint),
         });
     }
     in_order(&mut problems);
@@ -155,7 +155,7 @@ fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
 }
 
 /// The window that wants as many as the finding is about.
-fn window(target: &Target, finding: &Finding, marks: &[Mark]) -> Option<Mark> {
+fn window(target: &Target, finding: &Finding, locations: &[Location]) -> Option<Location> {
     let (Kind::Reserved { reserved: 1.., wanted }
     | Kind::Account { wanted, .. }
     | Kind::ReservedAll { reserved: wanted }) = finding.kind
@@ -164,5 +164,5 @@ fn window(target: &Target, finding: &Finding, marks: &[Mark]) -> Option<Mark> {
     };
     let wants = |concurrency: u32| concurrency.saturating_add(target.spare) == wanted;
     let place = target.windows.iter().position(|window| wants(window.concurrency))?;
-    marks.get(place).copied()
+    locations.get(place).copied()
 }

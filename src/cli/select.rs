@@ -2,7 +2,8 @@
 
 use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::{FunctionRef, Region, nearest};
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::parse::nearest;
 
 /// The targets of `function`, in every region it is configured in, in the order of the configuration.
 ///

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::parse::{TextError, nearest, quoted};
+
 /// The AWS regions warmd knows, with the partition each belongs to.
 ///
 /// Source: the endpoint partitions of the AWS SDKs, 2026-11.
@@ -112,20 +114,14 @@ pub struct UnknownRegion {
     pub nearest: Option<&'static str>,
 }
 
-/// The candidate nearest to `given`, when near enough that a typo is likely (case does not count).
-pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer than any name there is, and the comparison takes time with the square of the length.
-    if given.len() > 64 {
-        return None;
+impl From<UnknownRegion> for TextError {
+    fn from(UnknownRegion { given, nearest }: UnknownRegion) -> Self {
+        let hint = match nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write the code of an AWS region, such as `eu-west-2`".to_owned(),
+        };
+        Self::new(0..given.len(), format!("unknown region {}", quoted(&given))).hint(hint)
     }
-    let given = given.to_lowercase();
-    let limit = (given.chars().count() / 3).clamp(1, 4);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 /// A twelve-digit AWS account id.

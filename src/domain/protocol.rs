@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::function::nearest;
+use super::parse::nearest;
 
 /// Answers above this size, in bytes, are not searched for an environment's id: a handler that knows a protocol
 /// answers in less than a hundred.

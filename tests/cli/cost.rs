@@ -589,7 +589,7 @@ fn mistakes_of_usage_are_told() {
         ("price egress --region us-east-1 --size 1GiB --route inter-region", "inter-region:us-east-1"),
         ("price egress --region us-eats-1 --size 1GiB --route internet", "did you mean `us-east-1`?"),
         ("price ec2 --region us-east-1 --instance large --hours 1", "m7g.xlarge"),
-        ("price book --prices /nowhere.yaml", "cannot be read"),
+        ("price book --prices /nowhere.yaml", "cannot read"),
         ("compare --function nothing", "is not in the configuration"),
         ("compare --from 2026-02-02 --for 0d", "nothing lies between 2026-02-02 00:00 UTC and"),
         ("plan --from 2026-02-02 --until 2026-02-01", "the end must be later than the beginning"),

@@ -13,28 +13,7 @@ use chrono::{NaiveTime, Weekday};
 pub use self::cron::parse_cron;
 pub use self::zone::parse_zone;
 use super::{DaySet, Hours};
-
-/// A text that is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct TextError {
-    /// What is wrong, without the place.
-    pub message: String,
-    /// How to write it right, when that can be guessed.
-    pub hint: Option<String>,
-    /// Which bytes of the text are wrong. Within the text, on character boundaries.
-    pub at: Range<usize>,
-}
-
-impl TextError {
-    fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, at }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// A part of a text, and where it begins.
 #[derive(Debug, Clone, Copy)]
@@ -72,31 +51,6 @@ impl<'t> Part<'t> {
         let (before, after) = self.text.split_once(separator)?;
         let start = self.start + before.len() + separator.len_utf8();
         Some((Self { text: before, start: self.start }.trim(), Self { text: after, start }.trim()))
-    }
-}
-
-/// The candidate nearest to `given`, when it is near enough to be what was meant.
-fn nearest<'c>(given: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    // Longer than any name there is: not a slip of the fingers, and not worth the comparison.
-    if given.len() > 64 {
-        return None;
-    }
-    let given = given.to_lowercase();
-    let allowed = (given.chars().count() / 4).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// A text of the user's, short enough to repeat in a message.
-fn quoted(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("`{}…`", &text[..cut]),
-        None => format!("`{text}`"),
     }
 }
 

@@ -7,7 +7,8 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::super::function::{Region, nearest};
+use super::super::function::Region;
+use super::super::parse::nearest;
 use super::item::Item;
 
 /// Figures older than this many days are marked: list prices do change.

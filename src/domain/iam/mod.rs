@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::fleet::{Fleet, Target};
 use super::function::{AccountId, Region, account_of};
+use super::parse::quoted;
 use super::preflight::Read;
+use super::s3_uri::S3Uri;
 
 /// The most characters of a managed policy, white space not counted. Source: IAM quotas.
 pub const MAX_CHARS: usize = 6_144;
@@ -67,19 +69,14 @@ impl S3Prefix {
     /// # Errors
     /// What is wrong with it. `*`, `?` and `$` would mean something else in a policy.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let place =
-            text.strip_prefix("s3://").ok_or_else(|| format!("`{text}` is not s3://bucket/prefix"))?;
-        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(named) {
-            return Err(format!("`{bucket}` is not a bucket's name (3 to 63 of a-z 0-9 . -)"));
-        }
+        let other = || Err(format!("expected s3://bucket/prefix, found {}", quoted(text)));
+        let S3Uri { bucket, prefix } = S3Uri::parse(text).unwrap_or_else(other)?;
         if prefix.contains(['*', '?', '$']) {
             return Err(format!(
                 "the prefix `{prefix}` has one of * ? $, which mean something else in a policy"
             ));
         }
-        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
+        Ok(Self { bucket, prefix })
     }
 
     fn bucket_arn(&self, partition: &str) -> String {

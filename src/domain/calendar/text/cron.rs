@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use chrono::Weekday;
 
-use super::{Part, TextError, nearest, quoted, short_name, unknown_day, weekday};
+use super::{Part, short_name, unknown_day, weekday};
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (a second before
 /// them, which must be 0), or EventBridge's `cron(minute hour day month weekday year)`.

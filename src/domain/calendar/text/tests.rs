@@ -43,7 +43,7 @@ fn days_that_are_refused() {
         refusals(DaySet::parse, &["mon-fry", "", "mon,,tue", "1-5", "weekdays", "every-day", "mon-mon", "blursday"]),
         @r#"
         mon-fry
-            ^^^ `fry` is not a day of the week
+            ^^^ "fry" is not a day of the week
           hint: did you mean `fri`?
 
         ^ a day is missing
@@ -52,19 +52,19 @@ fn days_that_are_refused() {
             ^ a day is missing
           hint: days are mon tue wed thu fri sat sun
         1-5
-        ^ `1` is not a day of the week
+        ^ "1" is not a day of the week
           hint: days are written by name: mon tue wed thu fri sat sun
         weekdays
-        ^^^^^^^^ `weekdays` is not a day of the week
+        ^^^^^^^^ "weekdays" is not a day of the week
           hint: write `mon-fri`
         every-day
-        ^^^^^^^^^ `every-day` is not a day of the week
+        ^^^^^^^^^ "every-day" is not a day of the week
           hint: write `daily`
         mon-mon
         ^^^^^^^ a range from mon to mon
           hint: write `mon` for the one day, `daily` for every day
         blursday
-        ^^^^^^^^ `blursday` is not a day of the week
+        ^^^^^^^^ "blursday" is not a day of the week
           hint: did you mean `thursday`?
         "#
     );
@@ -91,19 +91,19 @@ fn hours_that_are_refused() {
         ]),
         @r#"
         25:00-26:00
-        ^^^^^ `25:00` is not a time of day
+        ^^^^^ "25:00" is not a time of day
           hint: times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window
         08:00-18:60
-              ^^^^^ `18:60` is not a time of day
+              ^^^^^ "18:60" is not a time of day
           hint: times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window
         8:00-18:00
-        ^^^^ `8:00` is not a time of day
+        ^^^^ "8:00" is not a time of day
           hint: did you mean `08:00`?
         8am-6pm
-        ^^^ `8am` is not a time of day
+        ^^^ "8am" is not a time of day
           hint: did you mean `08:00`?
         0800-1800
-        ^^^^ `0800` is not a time of day
+        ^^^^ "0800" is not a time of day
           hint: did you mean `08:00`?
         09:00-09:00
         ^^^^^^^^^^^ the window opens and closes at the same time of day
@@ -115,25 +115,25 @@ fn hours_that_are_refused() {
         ^^^^^^^^^^^ the window opens and closes at the same time of day
           hint: write `all-day` for midnight to midnight
         09:00
-        ^^^^^ `09:00` is not a stretch of hours
+        ^^^^^ "09:00" is not a stretch of hours
           hint: write hours as `08:00-18:00`, `22:00-06:00` or `all-day`
 
         ^ hours are missing
           hint: write hours as `08:00-18:00`, `22:00-06:00` or `all-day`
         08:00 to 18:00
-        ^^^^^^^^^^^^^^ `08:00 to 18:00` is not a stretch of hours
+        ^^^^^^^^^^^^^^ "08:00 to 18:00" is not a stretch of hours
           hint: write hours as `08:00-18:00`, `22:00-06:00` or `all-day`
         all day
-        ^^^^^^^ `all day` is not a stretch of hours
+        ^^^^^^^ "all day" is not a stretch of hours
           hint: write `all-day`
         08:00-24:01
-              ^^^^^ `24:01` is not a time of day
+              ^^^^^ "24:01" is not a time of day
           hint: times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window
         08:00-18:00-20:00
-              ^^^^^^^^^^^ `18:00-20:00` is not a time of day
+              ^^^^^^^^^^^ "18:00-20:00" is not a time of day
           hint: times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window
         ٠٨:00-18:00
-        ^^^^^ `٠٨:00` is not a time of day
+        ^^^^^ "٠٨:00" is not a time of day
           hint: times are HH:MM on the 24-hour clock, from 00:00 to 23:59; 24:00 may end a window
         "#
     );
@@ -157,7 +157,7 @@ fn zones_that_are_refused() {
         ]),
         @r#"
         Europe/Lodnon
-        ^^^^^^^^^^^^^ `Europe/Lodnon` is not a time zone of the IANA database
+        ^^^^^^^^^^^^^ "Europe/Lodnon" is not a time zone of the IANA database
           hint: did you mean `Europe/London`?
         IST
         ^^^ `IST` is ambiguous and not a time zone of the IANA database
@@ -166,46 +166,46 @@ fn zones_that_are_refused() {
         ^^^ `BST` is ambiguous and not a time zone of the IANA database
           hint: it may be `Europe/London`, `Asia/Dhaka` or `Pacific/Bougainville`
         est5
-        ^^^^ `est5` is not a time zone of the IANA database
+        ^^^^ "est5" is not a time zone of the IANA database
           hint: did you mean `EST`?
         JST
-        ^^^ `JST` is not a time zone of the IANA database
+        ^^^ "JST" is not a time zone of the IANA database
           hint: write `Asia/Tokyo`
         europe/london
-        ^^^^^^^^^^^^^ `europe/london` is not a time zone of the IANA database
+        ^^^^^^^^^^^^^ "europe/london" is not a time zone of the IANA database
           hint: did you mean `Europe/London`?
         London
-        ^^^^^^ `London` is not a time zone of the IANA database
+        ^^^^^^ "London" is not a time zone of the IANA database
           hint: did you mean `Europe/London`?
         Lodnon
-        ^^^^^^ `Lodnon` is not a time zone of the IANA database
+        ^^^^^^ "Lodnon" is not a time zone of the IANA database
           hint: did you mean `Europe/London`?
         New York
-        ^^^^^^^^ `New York` is not a time zone of the IANA database
+        ^^^^^^^^ "New York" is not a time zone of the IANA database
           hint: did you mean `America/New_York`?
         Mumbai
-        ^^^^^^ `Mumbai` is not a time zone of the IANA database
+        ^^^^^^ "Mumbai" is not a time zone of the IANA database
           hint: write `Asia/Kolkata`
         UTC+1
-        ^^^^^ `UTC+1` is not a time zone of the IANA database
+        ^^^^^ "UTC+1" is not a time zone of the IANA database
           hint: write the place, such as `Europe/Paris`: its clock changes are then right; or `Etc/GMT-1`
         +05:30
-        ^^^^^^ `+05:30` is not a time zone of the IANA database
+        ^^^^^^ "+05:30" is not a time zone of the IANA database
           hint: write the place, such as `Asia/Kolkata`
         GMT-8
-        ^^^^^ `GMT-8` is not a time zone of the IANA database
+        ^^^^^ "GMT-8" is not a time zone of the IANA database
           hint: write the place, such as `Europe/Paris`: its clock changes are then right; or `Etc/GMT+8`
         GMT+20
-        ^^^^^^ `GMT+20` is not a time zone of the IANA database
+        ^^^^^^ "GMT+20" is not a time zone of the IANA database
           hint: write the place, such as `Asia/Kolkata`
 
         ^ a time zone is missing
           hint: write an IANA name such as `Europe/London`
         Middle Earth
-        ^^^^^^^^^^^^ `Middle Earth` is not a time zone of the IANA database
+        ^^^^^^^^^^^^ "Middle Earth" is not a time zone of the IANA database
           hint: write an IANA name such as `Europe/London` or `America/New_York`
         Zürich
-        ^^^^^^ `Zürich` is not a time zone of the IANA database
+        ^^^^^^ "Zürich" is not a time zone of the IANA database
           hint: did you mean `Europe/Zurich`?
         "#
     );
@@ -291,16 +291,16 @@ fn cron_expressions_that_are_refused() {
                  ^^^^ `friL` is not supported (the last one of a month)
           hint: list the days: `dates: [2026-11-30, 2026-12-31]`
         30 7 * * fri-mon
-                 ^^^^^^^ the range `fri-mon` wraps round
+                 ^^^^^^^ the range "fri-mon" wraps round
           hint: write `fri,sat,sun,mon`
         30 7 * * mon-sun
-                 ^^^^^^^ the range `mon-sun` wraps round
+                 ^^^^^^^ the range "mon-sun" wraps round
           hint: write `*`
         0 22-6 * * *
-          ^^^^ the range `22-6` wraps round
+          ^^^^ the range "22-6" wraps round
           hint: write `22-23,0-6`
         0 0 * nov-feb *
-              ^^^^^^^ the range `nov-feb` wraps round
+              ^^^^^^^ the range "nov-feb" wraps round
           hint: write `nov-dec,jan-feb`
         10 30 7 * * mon-fri
         ^^ the first of six fields is the second, and it must be 0
@@ -309,7 +309,7 @@ fn cron_expressions_that_are_refused() {
         ^^ the first of six fields is the second, and it must be 0
           hint: EventBridge's form has a bracket: `cron(30 7 ? * MON-FRI *)`
         0 7 * * mon-fri *
-                ^^^ `mon` is not a month
+                ^^^ "mon" is not a month
           hint: the weekday is the last field of five or six; EventBridge's form has a bracket: `cron(…)`
         30 7 * *
         ^^^^^^^^ 4 fields where cron has 5
@@ -330,13 +330,13 @@ fn cron_expressions_that_are_refused() {
         ^^^^^^ a shorthand is not a cron expression
           hint: write `0 0 * * *`
         30 24 * * *
-           ^^ `24` is not an hour
+           ^^ "24" is not an hour
           hint: an hour is a number from 0 to 23
         */0 * * * *
-          ^ `0` is not a step
+          ^ "0" is not a step
           hint: a step is a number from 1 to 59
         */60 * * * *
-          ^^ `60` is not a step
+          ^^ "60" is not a step
           hint: a step is a number from 1 to 59
         30 7 1 * mon
              ^^^^^^^ a day of the month and a weekday: crontab takes days that match either, others both
@@ -348,10 +348,10 @@ fn cron_expressions_that_are_refused() {
            ^ `?` is not an hour
           hint: write `*`
         30 7 * * mno
-                 ^^^ `mno` is not a day of the week
+                 ^^^ "mno" is not a day of the week
           hint: did you mean `mon`?
         30 7 * jnu *
-               ^^^ `jnu` is not a month
+               ^^^ "jnu" is not a month
           hint: did you mean `jun`?
         1,,2 * * * *
           ^ a minute is missing
@@ -359,7 +359,7 @@ fn cron_expressions_that_are_refused() {
                  ^^^^^ a step from a single weekday
           hint: list the days: `mon,wed,fri`
         30 +7 * * *
-           ^^ `+7` is not an hour
+           ^^ "+7" is not an hour
           hint: an hour is a number from 0 to 23
         30 7 31 2 * * 2030
         ^^^^^^^^^^^^^^^^^^ 7 fields where cron has 5

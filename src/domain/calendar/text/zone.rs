@@ -2,7 +2,8 @@
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::{Part, TextError, nearest, quoted};
+use super::Part;
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// Abbreviations and habits of speech that are not IANA names, and the zones people mean by them.
 ///
