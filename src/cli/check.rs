@@ -157,9 +157,9 @@ fn print_errors(problems: &Problems, format: CheckFormat, color_on_stderr: bool)
 fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
-        path: &problem.place.path,
-        line: problem.place.line,
-        column: problem.place.column,
+        path: &problem.position.path,
+        line: problem.position.line,
+        column: problem.position.column,
         end_column: problem.end_column,
         message: &problem.message,
         hint: problem.hint.as_deref(),
@@ -179,21 +179,25 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
 /// Returns all warnings in the order of the files. A warning about several targets of one entry is returned once.
 fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     let mut warnings = loaded.warnings.clone();
-    let places = loaded.places();
-    for (target, marks) in loaded.fleet.targets.iter().zip(&loaded.marks) {
+    let diagnostics = loaded.diagnostics();
+    for (target, locations) in loaded.fleet.targets.iter().zip(&loaded.locations) {
         for lint in lints(target, now) {
-            let mark = match lint.location {
-                LintLocation::Interval => marks.interval,
-                LintLocation::Window(index) => marks.windows.get(index).copied(),
+            let location = match lint.location {
+                LintLocation::Interval => locations.interval,
+                LintLocation::Window(index) => locations.windows.get(index).copied(),
             };
-            warnings.push(places.warning(mark.unwrap_or(marks.function), lint.message, lint.hint));
+            warnings.push(diagnostics.warning(
+                location.unwrap_or(locations.function),
+                lint.message,
+                lint.hint,
+            ));
         }
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
         if calendar.set.has_passed(now.instant().date_naive()) {
             let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
             let hint = "add the dates of the coming year".to_owned();
-            warnings.push(places.warning(calendar.mark, message, Some(hint)));
+            warnings.push(diagnostics.warning(calendar.location, message, Some(hint)));
         }
     }
     sort(&mut warnings);
@@ -202,6 +206,6 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
 
 /// Sorts problems by their location in the files and removes duplicates.
 fn sort(problems: &mut Vec<Problem>) {
-    problems.sort_by(|one, other| (&one.place, &one.message).cmp(&(&other.place, &other.message)));
+    problems.sort_by(|one, other| (&one.position, &one.message).cmp(&(&other.position, &other.message)));
     problems.dedup();
 }

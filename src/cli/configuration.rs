@@ -8,11 +8,11 @@ use std::time::SystemTime;
 use super::error::Failure;
 use super::options::{Configs, Only, Prices};
 use super::remote::{self, S3ConfigSource, Text};
-use super::s3_uri::S3Uri;
 use super::value_parsers::Regions;
 use crate::config::{self, Loaded, Problems, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
+use crate::domain::s3_uri::S3Uri;
 
 /// Where a configuration comes from, and which part of it is meant.
 #[derive(Debug, Clone)]

@@ -204,8 +204,8 @@ impl LiveConfig {
 fn say(problems: &Problems) {
     for problem in &problems.list {
         match &problem.hint {
-            Some(hint) => error!("{}: {} (hint: {hint})", problem.place, problem.message),
-            None => error!("{}: {}", problem.place, problem.message),
+            Some(hint) => error!("{}: {} (hint: {hint})", problem.position, problem.message),
+            None => error!("{}: {}", problem.position, problem.message),
         }
     }
 }

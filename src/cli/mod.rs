@@ -28,7 +28,6 @@ mod publish;
 mod remote;
 mod render;
 mod run;
-mod s3_uri;
 mod select;
 mod signals;
 mod status;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{self, Runtime};
 
 use super::error::Failure;
-use super::s3_uri::S3Uri;
 use crate::aws::{Bucket, Clients};
 use crate::config::{self, Loaded, Problem, Problems, SourceFile};
 use crate::domain::function::Region;
+use crate::domain::s3_uri::S3Uri;
 use crate::engine::ports::{Fetched, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 

@@ -2,7 +2,8 @@
 
 use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::{FunctionRef, Region, nearest};
+use crate::domain::function::{FunctionRef, Region};
+use crate::domain::parse::nearest;
 use crate::domain::plan::{Period, TargetPlan};
 
 /// Returns the targets of `function` in all its regions, in the order of the configuration.

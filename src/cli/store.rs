@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use super::error::Failure;
-use super::s3_uri::S3Uri;
 use crate::aws::{Bucket, Clients};
+use crate::domain::s3_uri::S3Uri;
 use crate::domain::tick::TickReport;
 use crate::engine::planner::{Durability, StoreHealth, TickPlanner};
 use crate::engine::state::{Directory, Document, Memory, NotPut, ObjectState, State, Unavailable, Version};

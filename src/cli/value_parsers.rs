@@ -1,4 +1,4 @@
-//! What flags take beyond plain text, each with a message that says what was expected.
+//! Parsers of the values of flags and variables: the domain's parsers, with errors on one line.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,103 +8,83 @@ use clap::builder::PossibleValuesParser;
 use rust_decimal::Decimal;
 use tracing_subscriber::filter::Targets;
 
-use crate::config;
-use crate::domain::calendar::text::{TextError, parse_zone};
+use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::Hold;
 use crate::domain::function::{Architecture, FunctionRef, Region};
+use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::Protocol;
+use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
 
-/// Units of a duration, longest name first so that `ms` is not read as `m`.
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
-/// An instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
+/// Parses an instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form.
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
         format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
     })
 }
 
-/// A duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
+/// Parses a duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a whole number and a unit, such as 75ms, 90s, 5m, 2h or 7d".to_owned();
-    let (number, factor) = UNITS
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
-        .ok_or_else(expected)?;
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    number.checked_mul(*factor).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
+    DurationRange::ALL.parse(text).map_err(TextError::into_line)
 }
 
-/// A duration as [`duration`] takes it, above zero.
+/// Parses a duration above zero.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn some_time(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("expected more than 0".to_owned()) } else { Ok(time) }
+/// The text has another form, or the duration is zero.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    DurationRange::POSITIVE.parse(text).map_err(TextError::into_line)
 }
 
-/// The time that a stopping process leaves to what is in flight: 1 s to 15 minutes.
+/// Parses the grace period of a process that stops: 1 s to 15 minutes.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form, or the duration is not in the range.
 pub fn grace(text: &str) -> Result<Duration, String> {
-    let grace = duration(text)?;
-    if (Duration::from_secs(1)..=Duration::from_secs(900)).contains(&grace) {
-        Ok(grace)
-    } else {
-        Err("expected 1s to 15m".to_owned())
-    }
+    DurationRange { min: 1_000, max: 900_000, step: 1 }.parse(text).map_err(TextError::into_line)
 }
 
-/// A hold: `auto`, or a duration of at most 900 s, the longest that Lambda lets an invocation run.
+/// Parses a hold: `auto`, or a duration of at most 15 minutes, Lambda's longest timeout.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form, or the duration is too long.
 pub fn hold(text: &str) -> Result<Hold, String> {
     if text == "auto" {
         return Ok(Hold::Auto);
     }
-    let hold = duration(text).map_err(|expected| format!("{expected}, or `auto`"))?;
-    if hold > Duration::from_secs(900) {
-        return Err("a hold above 900s outlives Lambda's longest timeout".to_owned());
-    }
-    Ok(Hold::Fixed(hold))
+    let range = DurationRange { min: 0, max: 900_000, step: 1 };
+    range.parse(text).map(Hold::Fixed).map_err(|error| format!("{}; or write `auto`", error.into_line()))
 }
 
-/// A region of the known list.
+/// Parses the name of a known region.
 ///
 /// # Errors
-/// Which name is unknown, and the nearest known one.
+/// The name is unknown; the message suggests the nearest one.
 pub fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).map_err(|error| match error.nearest {
-        Some(nearest) => format!("{error}; did you mean `{nearest}`?"),
-        None => format!("{error}; expected a name such as eu-west-2"),
-    })
+    Region::parse(text).map_err(|error| TextError::from(error).into_line())
 }
 
-/// Regions that are served.
+/// A choice of regions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Regions {
-    /// All.
+    /// Every region.
     #[default]
     All,
-    /// These.
+    /// Only these regions.
     Only(Vec<Region>),
 }
 
-/// Regions separated by commas, or `all`. Nothing, as an empty environment variable has it, is all.
+/// Parses regions separated by commas, or `all`. An empty text, as an empty environment variable has, is `all`.
 ///
 /// # Errors
-/// Which name is unknown, and the nearest known one.
+/// A name is unknown; the message suggests the nearest one.
 pub fn regions(text: &str) -> Result<Regions, String> {
     let mut names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
     if text.trim() == "all" || names.peek().is_none() {
@@ -113,34 +93,34 @@ pub fn regions(text: &str) -> Result<Regions, String> {
     names.map(region).collect::<Result<_, _>>().map(Regions::Only)
 }
 
-/// A function: `name[:qualifier]` or an ARN.
+/// Parses a function: `name[:qualifier]` or an ARN.
 ///
 /// # Errors
-/// Which part is wrong.
+/// The part that is wrong.
 pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
 }
 
-/// A reason, for people: not blank, and as events may have it.
+/// Parses a reason: not blank, and within the limits of events.
 ///
 /// # Errors
-/// The expected form.
+/// The text is blank, too long, or has control characters.
 pub fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" => Err("it is for whoever finds the fleet cold: say why, such as 'change freeze'".to_owned()),
+        "" => Err("expected a reason, found a blank text; write one, such as 'change freeze'".to_owned()),
         reason => events::reason(reason),
     }
 }
 
-/// The names of the protocols.
+/// Returns a parser of the names of protocols.
 pub fn protocols() -> PossibleValuesParser {
     PossibleValuesParser::new(Protocol::NAMES.iter().copied().chain(["custom"]))
 }
 
-/// A schedule of the `cron` crate, seconds first.
+/// Parses a schedule of the `cron` crate, seconds first.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The number of fields, or the field that is wrong.
 pub fn cron(text: &str) -> Result<cron::Schedule, String> {
     let expected = "expected six fields, seconds first, in UTC: \"0 * * * * *\" is every minute";
     cron::Schedule::from_str(text).map_err(|error| {
@@ -156,21 +136,18 @@ pub fn cron(text: &str) -> Result<cron::Schedule, String> {
     })
 }
 
-/// A zone of the embedded IANA database.
+/// Parses the name of a time zone of the embedded IANA database.
 ///
 /// # Errors
-/// Which name is unknown, and what was probably meant.
+/// The name is unknown; the message suggests the nearest one.
 pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
-    parse_zone(text).map_err(|error| match &error.hint {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    })
+    parse_zone(text).map_err(TextError::into_line)
 }
 
-/// An instruction set: `x86_64` or `arm64`.
+/// Parses an instruction set: `x86_64` or `arm64`.
 ///
 /// # Errors
-/// The expected form.
+/// The text is neither.
 pub fn architecture(text: &str) -> Result<Architecture, String> {
     [Architecture::X86_64, Architecture::Arm64]
         .into_iter()
@@ -178,44 +155,37 @@ pub fn architecture(text: &str) -> Result<Architecture, String> {
         .ok_or_else(|| "expected x86_64 or arm64".to_owned())
 }
 
-/// A function's memory, as the configuration writes it: `1024MB`.
+/// Parses the memory of a function, such as `1024MB`; returns MB.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form, or the memory is not in Lambda's range.
 pub fn memory(text: &str) -> Result<u32, String> {
-    config::parse_memory(text).map_err(told)
+    parse_memory(text).map_err(TextError::into_line)
 }
 
-/// Ephemeral storage in the same form, 512 MB to 10,240 MB.
+/// Parses ephemeral storage, 512 MB to 10,240 MB; returns MB.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form, or the storage is not in Lambda's range.
 pub fn ephemeral(text: &str) -> Result<u32, String> {
-    match config::parse_memory(text) {
-        Ok(mb @ 512..) => Ok(mb),
-        _ => Err("ephemeral storage is 512MB to 10240MB".to_owned()),
-    }
+    parse_memory(text)
+        .ok()
+        .filter(|mb| *mb >= 512)
+        .ok_or_else(|| TextError::expected("ephemeral storage from 512MB to 10240MB", text).into_line())
 }
 
-/// A size, as the configuration writes it: `220MB` or `210MiB`.
+/// Parses a size, such as `220MB` or `210MiB`; returns bytes.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form.
 pub fn size(text: &str) -> Result<u64, String> {
-    config::parse_size(text).map_err(told)
+    parse_size(text).map_err(TextError::into_line)
 }
 
-fn told(error: TextError) -> String {
-    match &error.hint {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    }
-}
-
-/// The way of bytes from S3; `inter-region` with the bucket's region after a colon.
+/// Parses the route of bytes from S3; `inter-region` takes the bucket's region after a colon.
 ///
 /// # Errors
-/// The expected form.
+/// The route is unknown, or its region is missing or unknown.
 pub fn route(text: &str) -> Result<Route, String> {
     Route::parse(text).map_err(|error| match &error {
         BadRoute::Unknown { nearest: Some(nearest), .. } => format!("{error}; did you mean `{nearest}`?"),
@@ -229,10 +199,10 @@ pub fn route(text: &str) -> Result<Route, String> {
     })
 }
 
-/// An EC2 instance type, such as `m7g.xlarge`.
+/// Parses an EC2 instance type, such as `m7g.xlarge`.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form.
 pub fn instance(text: &str) -> Result<String, String> {
     match Item::parse(&format!("ec2.{text}")) {
         Some(Item::Instance(name)) => Ok(name),
@@ -240,35 +210,36 @@ pub fn instance(text: &str) -> Result<String, String> {
     }
 }
 
-/// An exact number from 0 to 10^12.
+/// Parses an exact number from 0 to 10^12.
 ///
 /// # Errors
-/// The expected form.
+/// The text has another form, or the number is not in the range.
 pub fn amount(text: &str) -> Result<Decimal, String> {
     let fits = |number: &Decimal| (Decimal::ZERO..=Decimal::from(1_000_000_000_000_u64)).contains(number);
     let number = Decimal::from_str_exact(text).ok().filter(fits);
-    number.ok_or_else(|| "expected a number from 0 on, in plain digits such as 2000 or 0.0457".to_owned())
+    number.ok_or_else(|| "expected a number of 0 or more, in plain digits such as 2000 or 0.0457".to_owned())
 }
 
-/// A JSON text.
+/// Parses JSON.
 ///
 /// # Errors
-/// Where it is malformed.
+/// The position of the error.
 pub fn json(text: &str) -> Result<serde_json::Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+    serde_json::from_str(text).map_err(|error| format!("expected JSON: {error}"))
 }
 
-/// A log filter: a level, or directives such as `info,warmd=debug`. Not an `EnvFilter`: its filters by field bring two
-/// regex engines, and nobody needs them here. Nothing, as an empty environment variable has it, is no directive.
+/// Parses a log filter: a level, or directives such as `info,warmd=debug`. An empty text is an empty filter.
+///
+/// It is not an `EnvFilter`, whose filters by field bring two regex engines.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The directive that is wrong.
 pub fn log_filter(text: &str) -> Result<Targets, String> {
     let expected = "expected error, warn, info, debug, trace, or directives such as info,warmd=debug";
-    // The parser takes nothing for `error`, and all else for the name of a target, which nothing then has.
+    // The parser reads an empty directive as `error`, and any other text as the name of a target.
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
-        return Err(format!("`{wrong}` is no directive; {expected}"));
+        return Err(format!("{expected}, found {}", quoted(wrong)));
     }
     if parts.is_empty() {
         return Ok(Targets::new());
@@ -281,26 +252,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_take_one_unit_and_a_whole_number() {
-        assert_eq!(duration("75ms"), Ok(Duration::from_millis(75)));
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+    fn durations_have_their_limits() {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
-        for bad in ["", "5", "m", "-5m", "1.5h", "5 m", "5w", "99999999999999999999d", "9999999999999999d"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
+        insta::assert_snapshot!(duration("5 apples").unwrap_err(), @r#"expected a duration, found "5 apples"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`"#);
+        insta::assert_snapshot!(positive_duration("0s").unwrap_err(), @r#"expected a duration above zero, found "0s""#);
+        insta::assert_snapshot!(grace("16m").unwrap_err(), @r#"expected a duration from 1s to 15m, found "16m""#);
     }
 
     #[test]
     fn a_hold_is_auto_or_no_longer_than_an_invocation() {
         assert_eq!(hold("auto"), Ok(Hold::Auto));
         assert_eq!(hold("75ms"), Ok(Hold::Fixed(Duration::from_millis(75))));
-        assert!(hold("901s").is_err());
-        assert!(hold("Auto").unwrap_err().contains("`auto`"));
+        insta::assert_snapshot!(hold("901s").unwrap_err(), @r#"expected a duration from 0s to 15m, found "901s"; or write `auto`"#);
+        assert!(hold("Auto").unwrap_err().ends_with("; or write `auto`"));
     }
 
     #[test]
-    fn a_cron_expression_that_is_none_is_told_in_one_line() {
+    fn errors_of_cron_expressions_are_one_line() {
         insta::assert_snapshot!(cron("* * * * *").unwrap_err(), @r#"found 5 fields; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
         insta::assert_snapshot!(cron("hourly").unwrap_err(), @r#"found 1 field; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
         insta::assert_snapshot!(cron("0 61 * * * *").unwrap_err(), @r#"Minutes must be less than 59. ('61' specified.) expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
@@ -313,9 +281,9 @@ mod tests {
         assert_eq!(size("0B"), Ok(0));
         assert_eq!(memory("1536MB"), Ok(1_536));
         assert_eq!(ephemeral("2048MB"), Ok(2_048));
-        assert!(ephemeral("256MB").is_err());
-        insta::assert_snapshot!(size("220mb").unwrap_err(), @"`220mb` is not a size; write `220MB`");
-        insta::assert_snapshot!(memory("1536").unwrap_err(), @"`1536` has no unit; write `1536MB`");
+        insta::assert_snapshot!(size("220mb").unwrap_err(), @r#"expected a size, found "220mb"; write `220MB`"#);
+        insta::assert_snapshot!(memory("1536").unwrap_err(), @r#"expected a memory size with a unit, found "1536"; write `1536MB`"#);
+        insta::assert_snapshot!(ephemeral("256MB").unwrap_err(), @r#"expected ephemeral storage from 512MB to 10240MB, found "256MB""#);
         insta::assert_snapshot!(route("inter-region").unwrap_err(), @"`inter-region` needs the bucket's region, as in `inter-region:us-east-1`");
         insta::assert_snapshot!(route("nat").unwrap_err(), @"unknown route `nat`; expected one of same-region, nat-gateway, interface-endpoint, inter-region:REGION, internet");
         assert!(amount("-1").is_err() && amount("1e9").is_err() && amount("0.0457").is_ok());
@@ -323,10 +291,10 @@ mod tests {
     }
 
     #[test]
-    fn messages_say_what_was_expected() {
+    fn errors_name_the_expected_form() {
         insta::assert_snapshot!(instant("yesterday").unwrap_err(), @"premature end of input; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00");
-        insta::assert_snapshot!(region("eu-wset-2").unwrap_err(), @"unknown region `eu-wset-2`; did you mean `eu-west-2`?");
-        insta::assert_snapshot!(region("london").unwrap_err(), @"unknown region `london`; expected a name such as eu-west-2");
+        insta::assert_snapshot!(region("eu-wset-2").unwrap_err(), @r#"unknown region "eu-wset-2"; did you mean `eu-west-2`?"#);
+        insta::assert_snapshot!(region("london").unwrap_err(), @r#"unknown region "london"; write the code of an AWS region, such as `eu-west-2`"#);
         assert_eq!(regions(" all "), Ok(Regions::All));
         assert_eq!(regions(""), Ok(Regions::All));
         let two = ["eu-west-1", "us-east-1"].map(|name| Region::parse(name).unwrap());
@@ -338,13 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn a_log_filter_is_what_it_looks_like() {
+    fn a_log_filter_ignores_white_space_and_empty_directives() {
         let shown = |text: &str| log_filter(text).map(|filter| filter.to_string());
         for same in ["info", " info", "info,", ",info ,,"] {
             assert_eq!(shown(same), Ok("info".to_owned()), "{same}");
         }
         assert_eq!(log_filter("warn, warmd=debug"), log_filter("warn,warmd=debug"));
-        insta::assert_snapshot!(shown("warn,warmd[tick]=debug").unwrap_err(), @"`warmd[tick]=debug` is no directive; expected error, warn, info, debug, trace, or directives such as info,warmd=debug");
+        insta::assert_snapshot!(shown("warn,warmd[tick]=debug").unwrap_err(), @r#"expected error, warn, info, debug, trace, or directives such as info,warmd=debug, found "warmd[tick]=debug""#);
         for none in ["", " , "] {
             assert_eq!(log_filter(none), Ok(Targets::new()));
         }

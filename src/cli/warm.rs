@@ -61,7 +61,7 @@ pub struct WarmArgs {
     #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
     pub via_bus: bool,
     /// Time for which the Lambda keeps them warm, such as 10m. With --via-bus.
-    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::some_time)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::positive_duration)]
     pub for_: Option<Duration>,
     /// Bus, name or ARN. With --via-bus. [env: WARMD_BUS] [default: the account's default bus]
     // Not clap's `env`: WARMD_BUS in the environment must not conflict with pings from here.

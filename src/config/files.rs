@@ -1,4 +1,4 @@
-//! Reading the files: the only I/O of the configuration.
+//! Reads the files of the configuration: its only I/O.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,30 +15,30 @@ use super::source::SourceFile;
 const MOST_TOTAL_BYTES: u64 = 64 << 20;
 
 /// The hint for a configuration file that is too large.
-pub(super) const TOO_LARGE: &str = "split it: all the files of a directory are one configuration";
+pub(super) const SPLIT: &str = "split it: the files of a directory are one configuration";
 
-/// Why a file cannot be used, and what to do about it.
-pub(super) type Unusable = (String, Option<&'static str>);
+/// The reason why a file cannot be read, and a hint.
+pub(super) type ReadError = (String, Option<&'static str>);
 
 /// Reads files within [`MOST_TOTAL_BYTES`].
-pub(super) struct Files {
-    /// The directories that were given, with links resolved.
+pub(super) struct FileReader {
+    /// The directories among the sources, with links resolved.
     roots: Vec<PathBuf>,
-    /// Bytes that may still be read.
-    room: u64,
+    /// The bytes that may still be read.
+    bytes_left: u64,
 }
 
-impl Files {
-    /// A reader of these sources.
+impl FileReader {
+    /// Creates a reader of these sources.
     pub fn new(sources: &[PathBuf]) -> Self {
         let directories = sources.iter().filter(|source| source.is_dir());
         Self {
             roots: directories.filter_map(|path| fs::canonicalize(path).ok()).collect(),
-            room: MOST_TOTAL_BYTES,
+            bytes_left: MOST_TOTAL_BYTES,
         }
     }
 
-    /// Reads the files of all sources, each once. What cannot be read does not hide what is wrong with the others.
+    /// Reads the files of all sources, each once. Continues after a file that cannot be read.
     pub fn read(&mut self, sources: &[PathBuf]) -> (Vec<SourceFile>, Problems) {
         let mut problems = Problems::default();
         let mut files = Vec::new();
@@ -56,7 +56,7 @@ impl Files {
                 if !seen.insert(resolved.clone().unwrap_or_else(|| path.clone())) {
                     continue;
                 }
-                // What a directory holds is not named one by one: it may be anybody's.
+                // The user did not name the files of a directory, so their links are not trusted.
                 let text = match path == *source {
                     true => self.read_text(&path),
                     false => self.read_inside(&path),
@@ -72,7 +72,7 @@ impl Files {
         (files, problems)
     }
 
-    /// Reads a file that a configuration names: of dates, or of prices.
+    /// Reads a file of dates or prices that the configuration names.
     pub fn read_attachment(&mut self, path: &str) -> Result<String, String> {
         let path = Path::new(path);
         let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
@@ -83,14 +83,14 @@ impl Files {
         read.map_err(|(reason, _)| reason)
     }
 
-    /// The text of a regular file that lies in a directory that was given, once links are resolved: a link within it,
-    /// as Kubernetes makes them, is followed, and one that leads out is not.
-    fn read_inside(&mut self, path: &Path) -> Result<String, Unusable> {
-        let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
+    /// Reads a regular file that is in one of the directories once links are resolved. Follows a link within a
+    /// directory, such as those of Kubernetes, but no link out of it.
+    fn read_inside(&mut self, path: &Path) -> Result<String, ReadError> {
+        let unreadable = |error| (format!("cannot read: {}", without_code(&error)), None);
         let resolved = fs::canonicalize(path).map_err(unreadable)?;
         if !self.roots.iter().any(|root| resolved.starts_with(root)) {
-            let hint = "give the file itself instead of its directory, or copy it there";
-            return Err(("a link that leads out of the directory is not followed".to_owned(), Some(hint)));
+            let hint = "name the file itself instead of its directory, or copy it into the directory";
+            return Err(("the link leads out of the directory".to_owned(), Some(hint)));
         }
         if !fs::metadata(&resolved).map_err(unreadable)?.is_file() {
             return Err(("expected a regular file, found a pipe, a socket or a device".to_owned(), None));
@@ -98,11 +98,11 @@ impl Files {
         self.read_text(&resolved)
     }
 
-    fn read_text(&mut self, path: &Path) -> Result<String, Unusable> {
+    fn read_text(&mut self, path: &Path) -> Result<String, ReadError> {
         let text = read_text(path)?;
-        match self.room.checked_sub(text.len() as u64) {
-            Some(room) => {
-                self.room = room;
+        match self.bytes_left.checked_sub(text.len() as u64) {
+            Some(bytes_left) => {
+                self.bytes_left = bytes_left;
                 Ok(text)
             }
             None => Err(("all files together are larger than 64 MB".to_owned(), None)),
@@ -110,37 +110,38 @@ impl Files {
     }
 }
 
-/// The configuration files of a directory, or the file itself.
+/// Returns the configuration files of a directory, or the file itself.
 fn found_in(source: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
     let fail = |reason: String| Box::new(Problem::of_file(source.to_string_lossy(), reason));
     if !source.is_dir() {
         return match fs::metadata(source) {
             Ok(_) => Ok(vec![source.to_owned()]),
-            Err(error) => Err(fail(format!("cannot be read: {}", plain(&error)))),
+            Err(error) => Err(fail(format!("cannot read: {}", without_code(&error)))),
         };
     }
     let yaml = |path: &PathBuf| {
         let extension = path.extension().and_then(OsStr::to_str);
         matches!(extension, Some("yaml" | "yml")) && !path.is_dir()
     };
-    let entries = fs::read_dir(source).map_err(|error| fail(format!("cannot be read: {}", plain(&error))))?;
+    let entries =
+        fs::read_dir(source).map_err(|error| fail(format!("cannot read: {}", without_code(&error))))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(yaml).collect();
     if paths.is_empty() {
-        let problem = Problem::of_file(source.to_string_lossy(), "there is no .yaml file in this directory");
-        return Err(Box::new(problem.hint("directories inside are not looked into")));
+        let problem = Problem::of_file(source.to_string_lossy(), "no .yaml file in this directory");
+        return Err(Box::new(problem.hint("name a directory with YAML files: subdirectories are not read")));
     }
     paths.sort();
     Ok(paths)
 }
 
-/// A file's text: any file that can be read, a pipe included. A larger file than is taken is not read to its end.
-pub(super) fn read_text(path: &Path) -> Result<String, Unusable> {
-    let unreadable = |error| (format!("cannot be read: {}", plain(&error)), None);
+/// Reads the text of a file, which may be a pipe. Stops at the limit of a file that is too large.
+pub(super) fn read_text(path: &Path) -> Result<String, ReadError> {
+    let unreadable = |error| (format!("cannot read: {}", without_code(&error)), None);
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > MOST_BYTES {
-        return Err(("the file is larger than 8 MB".to_owned(), Some(TOO_LARGE)));
+        return Err(("the file is larger than 8 MB".to_owned(), Some(SPLIT)));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
@@ -149,11 +150,11 @@ pub(super) fn read_text(path: &Path) -> Result<String, Unusable> {
     })
 }
 
-/// The system's own words, without the error number.
-fn plain(error: &std::io::Error) -> String {
+/// Returns the message of an error without its number.
+fn without_code(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
+        Some((message, _)) => message.to_lowercase(),
         None => text,
     }
 }

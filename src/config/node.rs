@@ -1,7 +1,7 @@
-//! YAML text to a tree that knows where everything stands.
+//! Parses YAML into a tree of values with their positions.
 //!
-//! A derived structure stops at its first mistake; a tree can be walked to the end, so that every mistake is
-//! reported at once. serde_yaml parses, expands aliases and merge keys, and keeps the budgets.
+//! A derived `Deserialize` stops at its first error. A tree can be read to its end, so that all errors are reported
+//! at once. serde_yaml parses, expands aliases and merge keys, and enforces the budgets.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,26 +10,27 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
-use super::problem::Problem;
-use super::source::{Source, Span};
+use super::problem::{Problem, Problems};
+use super::source::{SourceText, Span};
+use crate::domain::parse::quoted;
 
-/// Larger files are refused before they are parsed.
+/// The most bytes of a file. Larger files are rejected before they are parsed.
 pub const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// Values in one file, those that aliases repeat included: 60 for each of 10,000 functions. It bounds the memory.
+/// The most values in one file, those that aliases repeat included: 60 for each of 10,000 functions. Bounds memory.
 const MOST_NODES: usize = 600_000;
-/// The same while duplicate keys are looked for, which takes more memory for each.
+/// The same limit for a parse that finds duplicate keys, which takes more memory for each value.
 const MOST_NODES_WITH_DUPLICATES: usize = 200_000;
-/// Lists and maps inside each other. The keys we know need 6; the rest is for payloads.
+/// The most lists and maps inside each other. The known keys need 6; the rest is for payloads.
 const DEEPEST: usize = 32;
 
-/// A value and where it stands. For a value that an alias repeats, where it was written.
+/// A value with its position. The position of a value that an alias repeats is that of the anchor.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     pub span: Span,
     pub value: Value<'a>,
 }
 
-/// A YAML value. Numbers are kept as they were written: see [`Source::slice`].
+/// A YAML value. The text of a number is [`SourceText::slice`] of its span.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
     Null,
@@ -44,24 +45,41 @@ pub(super) enum Value<'a> {
 #[derive(Debug)]
 pub(super) struct Key<'a> {
     pub span: Span,
-    /// None for a key that is a number, a boolean or nothing.
+    /// `None` for a key that is a number, a boolean or null.
     pub text: Option<Cow<'a, str>>,
 }
 
-/// Parses a whole file. An empty one is [`Value::Null`].
-pub(super) fn parse<'a>(source: &Source<'a>) -> Result<Node<'a>, Box<Problem>> {
+/// Parses a file. An empty file is [`Value::Null`].
+fn parse<'a>(source: &SourceText<'a>) -> Result<Node<'a>, Box<Problem>> {
     let first = match from_str(source.text, DuplicateKeyPolicy::Error, MOST_NODES) {
         Ok(node) => return Ok(node),
         Err(error) => error,
     };
-    // The parser stops at the first duplicate key. The walker tells them all, with both places, so it gets to see
-    // them; where that would take too much, the first must do.
+    // The parser stops at the first duplicate key. The reader reports all of them with both positions, so it is given
+    // the whole tree, unless that takes too much memory.
     if let Error::DuplicateMappingKey { .. } = innermost(&first)
         && let Ok(node) = from_str(source.text, DuplicateKeyPolicy::LastWins, MOST_NODES_WITH_DUPLICATES)
     {
         return Ok(node);
     }
     Err(Box::new(explain(source, &first)))
+}
+
+/// Parses a file. Returns `None` after it has added an error to `problems`; `hint` is the one for an empty file.
+pub(super) fn parse_into<'a>(
+    source: &SourceText<'a>,
+    hint: &str,
+    problems: &mut Problems,
+) -> Option<Node<'a>> {
+    let problem = match parse(source) {
+        Ok(Node { value: Value::Null, .. }) => {
+            Problem::error(source, Span::START, "the file is empty").hint(hint)
+        }
+        Ok(node) => return Some(node),
+        Err(problem) => *problem,
+    };
+    problems.push(problem);
+    None
 }
 
 fn from_str(text: &str, duplicate_keys: DuplicateKeyPolicy, max_nodes: usize) -> Result<Node<'_>, Error> {
@@ -76,11 +94,11 @@ fn from_str(text: &str, duplicate_keys: DuplicateKeyPolicy, max_nodes: usize) ->
             max_documents: 2,
             max_recorded_anchor_events: max_nodes / 3,
             max_recorded_anchor_bytes: MOST_BYTES,
-            // One anchor may well be used by 10,000 functions; what aliases repeat counts as nodes.
+            // One anchor may be used by 10,000 functions; the values that aliases repeat count as nodes.
             enforce_alias_anchor_ratio: false,
         },
         duplicate_keys: duplicate_keys,
-        // `on`, `off`, `yes` and `no` stay the texts that they are in YAML 1.2.
+        // `on`, `off`, `yes` and `no` are texts, as in YAML 1.2.
         strict_booleans: true,
         reject_unsupported_tags: true,
         non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough,
@@ -102,7 +120,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
         let text = match value {
             Value::Text(text) => Some(text),
             Value::Null | Value::Bool(_) | Value::Number => None,
-            Value::List(_) | Value::Map(_) => return Err(D::Error::custom("a key must be text")),
+            Value::List(_) | Value::Map(_) => return Err(D::Error::custom("expected a text as key")),
         };
         Ok(Self { span: span_of(defined), text })
     }
@@ -179,7 +197,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// The error behind the wrappers that tell where an alias stands.
+/// Returns the error without the wrappers that carry the position of an alias.
 fn innermost(mut error: &Error) -> &Error {
     while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
         error = inner;
@@ -187,9 +205,9 @@ fn innermost(mut error: &Error) -> &Error {
     error
 }
 
-/// What the parser found, in words for people who do not know YAML's grammar.
-fn explain(source: &Source<'_>, error: &Error) -> Problem {
-    // Where an alias repeats too much is better shown than where its value was written.
+/// Converts an error of the parser into a problem, in words that do not assume knowledge of YAML's grammar.
+fn explain(source: &SourceText<'_>, error: &Error) -> Problem {
+    // The alias is the better position than the anchor whose values it repeats.
     let alias = match error {
         Error::AliasError { locations, .. } => Some(locations.reference_location),
         _ => None,
@@ -200,34 +218,38 @@ fn explain(source: &Source<'_>, error: &Error) -> Problem {
     let problem = |message: &str| Problem::error(source, span, message);
     match error {
         Error::DuplicateMappingKey { key, .. } => {
-            problem(&format!("the key `{}` stands twice", key.as_deref().unwrap_or("?")))
+            problem(&format!("duplicate key {}", quoted(key.as_deref().unwrap_or("?"))))
         }
-        Error::MultipleDocuments { .. } => problem("a second YAML document begins here")
-            .hint("one document for each file: put it into a file of its own"),
-        Error::UnknownAnchor { .. } => problem("this alias names an anchor that is not defined before it")
-            .hint("a text that begins with `*` needs quotes"),
-        Error::RecursiveReferencesRequireWeakTypes { .. } => problem("this alias contains itself"),
-        Error::UnsupportedTag { tag, .. } => problem(&format!("the YAML tag `{tag}` is not supported"))
-            .hint("a text that begins with `!` needs quotes"),
+        Error::MultipleDocuments { .. } => {
+            problem("expected one YAML document, found a second one").hint("move it to a file of its own")
+        }
+        Error::UnknownAnchor { .. } => problem("unknown anchor")
+            .hint("define the anchor before the alias, or put a text that begins with `*` in quotes"),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => problem("the alias contains itself"),
+        Error::UnsupportedTag { tag, .. } => problem(&format!("unsupported YAML tag {}", quoted(tag)))
+            .hint("remove it, or put a text that begins with `!` in quotes"),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            problem(&format!("the file grows too large here ({})", too_large(error)))
-                .hint("split the file, and look for aliases (`*name`) that repeat each other")
+            problem(&format!("the file is too large ({})", exceeded_limit(error)))
+                .hint("split the file, and remove aliases (`*name`) that repeat each other")
         }
-        Error::MergeValueNotMapOrSeqOfMaps { .. } => problem("`<<` takes a map, or a list of maps"),
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => problem("expected a map or a list of maps after \"<<\""),
         _ => {
-            let said = UserMessageFormatter.format_message(error);
-            let (message, hint) = plainer(&said);
+            let original = UserMessageFormatter.format_message(error);
+            let (message, hint) = simplify(&original);
             match source.tab_before(span) {
-                Some(tab) if said.contains("tab") => Problem::error(source, tab, message).maybe_hint(hint),
+                Some(tab) if original.contains("tab") => {
+                    Problem::error(source, tab, message).maybe_hint(hint)
+                }
                 _ => problem(message).maybe_hint(hint),
             }
         }
     }
 }
 
-fn too_large(error: &Error) -> String {
+/// Describes the limit that the file exceeds.
+fn exceeded_limit(error: &Error) -> String {
     use serde_yaml::budget::BudgetBreach;
     match error {
         Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
@@ -235,44 +257,43 @@ fn too_large(error: &Error) -> String {
         }
         Error::Budget { breach: BudgetBreach::RecordedAnchorEvents { .. }, .. }
         | Error::Budget { breach: BudgetBreach::RecordedAnchorBytes { .. }, .. } => {
-            "its anchors (`&name`) hold too much".to_owned()
+            "too many values under anchors (`&name`)".to_owned()
         }
-        _ => format!("more than {MOST_NODES} values, those that aliases repeat included"),
+        _ => format!("more than {MOST_NODES} values, with those that aliases repeat"),
     }
 }
 
-/// The parser's more puzzling sentences in plainer words, with a hint.
-fn plainer(said: &str) -> (&str, Option<&'static str>) {
-    const SENTENCES: &[(&str, &str, &str)] = &[
-        ("tabs disallowed", "a tab stands where YAML wants spaces", "replace the tab by spaces"),
-        ("tab", "a tab stands where YAML wants spaces", "replace the tab by spaces"),
+/// Replaces a message of the parser that needs knowledge of YAML's grammar, and adds a hint.
+fn simplify(original: &str) -> (&str, Option<&'static str>) {
+    const MESSAGES: &[(&str, &str, &str)] = &[
+        ("tab", "expected spaces, found a tab", "replace the tab by spaces"),
         (
             "mapping values are not allowed",
-            "a `key:` is not expected here",
-            "indent all keys of a map alike, and put a text with `: ` in it in quotes",
+            "unexpected `key:`",
+            "indent all keys of a map alike, and put a text that contains `: ` in quotes",
         ),
         (
             "did not find expected key",
-            "the indentation does not fit the lines above",
+            "the indentation does not match the lines above",
             "indent all keys of a map alike",
         ),
         (
             "did not find expected '-'",
-            "the indentation does not fit the lines above",
+            "the indentation does not match the lines above",
             "indent all items of a list alike",
         ),
         (
             "invalid indentation in multiline quoted scalar",
-            "the quoted text above is not closed",
-            "close it with the quote that opened it",
+            "the quoted text above has no closing quote",
+            "end it with the quote that begins it",
         ),
-        ("recursion limit", "too many lists and maps inside each other", "32 is the most"),
+        ("recursion limit", "too many lists and maps inside each other", "use at most 32"),
         ("unexpected character", "", "put the text in quotes"),
-        ("unclosed quote", "", "close it with the quote that opened it"),
+        ("unclosed quote", "", "end the text with the quote that begins it"),
     ];
-    match SENTENCES.iter().find(|(part, ..)| said.contains(part)) {
-        Some((_, "", hint)) => (said, Some(hint)),
+    match MESSAGES.iter().find(|(part, ..)| original.contains(part)) {
+        Some((_, "", hint)) => (original, Some(hint)),
         Some((_, message, hint)) => (message, Some(hint)),
-        None => (said, None),
+        None => (original, None),
     }
 }

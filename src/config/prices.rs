@@ -1,145 +1,105 @@
-//! Prices of the user's own: under `prices`, in a file that it names, or in one that the command line names.
+//! The user's own prices: under `prices`, in a file that it names, or in a file that the command line names.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use rust_decimal::Decimal;
+use chrono::NaiveDate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::files;
 use super::node::{self, Node, Value};
 use super::problem::{Problem, Problems};
-use super::reader::{At, Reader, Wire, quoted, wire};
-use super::source::{Source, SourceFile};
-use super::values::{Date, FreeText, List, Row, Table};
+use super::reader::{At, FromNode, Reader};
+use super::source::{SourceFile, SourceText, Span};
+use super::values::{Date, FreeText, List, Price, Table, TableEntry, TierEnd, has_extension};
+use super::wire_struct::wire_struct;
 use crate::domain::cost::{BadOverride, Item, PriceBook, Tier};
 use crate::domain::function::Region;
+use crate::domain::parse::{did_you_mean, quoted};
 
-/// What a figure's source is called when nobody says.
-const OWN: &str = "your own";
+/// The source of a price without `source`.
+const DEFAULT_SOURCE: &str = "your own";
 
-wire! {
+wire_struct! {
     /// A price of your own: `price`, or `tiers`.
     struct PriceKeys [] {
         /// US dollars for one unit; a share or a quantity where the price book has one.
-        price: Amount<0>,
-        /// Prices by how much is used in a month, rising; the last has no `up_to`.
+        price: Price,
+        /// Prices by monthly usage, in rising order; the last has no `up_to`.
         tiers: List<TierKeys>,
-        /// The one region it is for. All when none is given.
+        /// The region of the price. Default: all regions.
         region: Region,
-        /// The regions it is for.
+        /// The regions of the price.
         regions: List<Region>,
-        /// The day it was looked up: 180 days later it is marked as old.
+        /// The date of the price. Output marks prices of more than 180 days as old.
         date: Date,
-        /// Where it is from.
+        /// The source of the price.
         source: FreeText,
     }
 }
 
-wire! {
+wire_struct! {
     /// A price up to a quantity.
     struct TierKeys ["price"] {
-        /// Where the tier ends, in units counted from zero.
-        up_to: Amount<1>,
+        /// The end of the tier, in units counted from zero.
+        up_to: TierEnd,
         /// US dollars for one unit.
-        price: Amount<0>,
+        price: Price,
     }
 }
 
-/// An exact number: from zero on, or above it when `ABOVE` is 1. In quotes or without.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Amount<const ABOVE: u8>(pub Decimal);
+/// The most items of a table. The price book has hundreds.
+const MAX_ITEMS: usize = 2_000;
+/// The most prices of an item. AWS has dozens of regions.
+const MAX_PRICES: usize = 100;
 
-/// The most that an [`Amount`] may be: products with quantities stay within a decimal's range.
-const MOST: u64 = 1_000_000_000_000_000;
-
-impl<const ABOVE: u8> Wire for Amount<ABOVE> {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = reader.text_or_number(node, "a number such as 0.045")?;
-        let fits = |number: &Decimal| {
-            *number <= Decimal::from(MOST) && (*number > Decimal::ZERO || ABOVE == 0 && number.is_zero())
-        };
-        if let Some(number) = Decimal::from_str_exact(text).ok().filter(fits) {
-            return Some(Self(number));
-        }
-        let least = if ABOVE == 0 { "from 0 on" } else { "above 0" };
-        let problem = reader
-            .error(node.span, format!("{} is not a number {least}", quoted(text)))
-            .hint("write plain digits, such as 0.045; prices are in US dollars");
-        reader.report(problem);
-        None
-    }
+fn reject_length<T>(reader: &mut Reader<'_>, node: &Node<'_>, found: usize, max: usize) -> Option<T> {
+    let message = format!("expected at most {max} prices, found {found}");
+    reader.reject(reader.error(reader.head(node), message))
 }
 
-impl<const ABOVE: u8> JsonSchema for Amount<ABOVE> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("Amount{ABOVE}").into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let least = if ABOVE == 0 { "minimum" } else { "exclusiveMinimum" };
-        json_schema!({ "type": ["number", "string"], least: 0, "pattern": "^[0-9]+(\\.[0-9]+)?$" })
-    }
-}
-
-/// The price book has hundreds of items, and AWS dozens of regions: more than this is a mistake, and takes memory.
-const MOST_ITEMS: usize = 2_000;
-const MOST_FIGURES: usize = 100;
-
-fn too_many<T>(reader: &mut Reader<'_>, node: &Node<'_>, count: usize, most: usize) -> Option<T> {
-    let span = reader.head(node);
-    let problem = reader.error(span, format!("{count} prices are more than the {most} that are taken here"));
-    reader.report(problem);
-    None
-}
-
-/// The prices of a map from items.
-fn table(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Table<Figures>> {
+/// Reads a map from items to prices.
+fn read_table(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Table<ItemPrices>> {
     match &node.value {
-        Value::Map(entries) if entries.len() > MOST_ITEMS => {
-            too_many(reader, node, entries.len(), MOST_ITEMS)
+        Value::Map(entries) if entries.len() > MAX_ITEMS => {
+            reject_length(reader, node, entries.len(), MAX_ITEMS)
         }
-        _ => Table::read(node, reader),
+        _ => Table::from_node(node, reader),
     }
 }
 
-/// What is said about one item: a price for all regions, or one or several with more to say.
+/// The prices of an item.
 #[derive(Debug)]
-pub(super) struct Figures(Vec<At<PriceKeys>>);
+pub(super) struct ItemPrices(Vec<At<PriceKeys>>);
 
-impl Wire for Figures {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+impl FromNode for ItemPrices {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::Map(_) => At::read(node, reader).map(|keys| Self(vec![keys])),
-            Value::List(entries) if entries.len() > MOST_FIGURES => {
-                too_many(reader, node, entries.len(), MOST_FIGURES)
+            Value::Map(_) => At::from_node(node, reader).map(|keys| Self(vec![keys])),
+            Value::List(entries) if entries.len() > MAX_PRICES => {
+                reject_length(reader, node, entries.len(), MAX_PRICES)
             }
-            Value::List(_) => List::read(node, reader).map(|List(list)| Self(list)),
-            Value::Number | Value::Text(_) => {
-                let price = At::<Amount<0>>::read(node, reader)?;
+            Value::List(_) => List::from_node(node, reader).map(|List(list)| Self(list)),
+            _ => {
+                let price = At::<Price>::from_node(node, reader)?;
                 let span = price.span;
                 Some(Self(vec![At { value: PriceKeys { price: Some(price), ..PriceKeys::default() }, span }]))
             }
-            Value::Null | Value::Bool(_) => reader.wrong_kind(node, "a price such as 0.045", None),
         }
     }
 }
 
-impl JsonSchema for Figures {
+impl JsonSchema for ItemPrices {
     fn schema_name() -> Cow<'static, str> {
-        "Figures".into()
+        "ItemPrices".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let price = generator.subschema_for::<Amount<0>>();
+        let price = generator.subschema_for::<Price>();
         let keys = generator.subschema_for::<PriceKeys>();
         let list = generator.subschema_for::<List<PriceKeys>>();
         json_schema!({
-            "description": "A price in US dollars for all regions, or one or several with a region, tiers, date or source.",
+            "description": "A price in US dollars, or one or several with a region, tiers, date or source.",
             "anyOf": [price, keys, list],
         })
     }
@@ -147,42 +107,34 @@ impl JsonSchema for Figures {
 
 /// Prices by item of the price book, or the path of a file of them.
 #[derive(Debug)]
-pub(super) enum Prices {
-    /// They stand here.
-    Here(Table<Figures>),
-    /// They stand in a file, relative to this one.
+pub(super) enum PriceSource {
+    /// The prices.
+    Inline(Table<ItemPrices>),
+    /// The path of a file, relative to the configuration file.
     File(String),
 }
 
-impl Wire for Prices {
-    fn read(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+impl FromNode for PriceSource {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::Map(_) => table(node, reader).map(Self::Here),
-            Value::Text(path) => {
-                let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-                if let Some("yaml" | "yml" | "json") = extension.as_deref() {
-                    return Some(Self::File(path.clone().into_owned()));
-                }
-                let problem = reader
-                    .error(node.span, format!("{} is not a .yaml file", quoted(path)))
-                    .hint("prices stand here as a map, or in a YAML file of their own");
-                reader.report(problem);
-                None
+            Value::Map(_) => read_table(node, reader).map(Self::Inline),
+            Value::Text(path) if has_extension(path, &["yaml", "yml", "json"]) => {
+                Some(Self::File(path.clone().into_owned()))
             }
-            _ => reader.wrong_kind(node, "a map of prices, or the path of a file of them,", None),
+            _ => reader.expected(node, "a map of prices, or the path of a .yaml file", None),
         }
     }
 }
 
-impl JsonSchema for Prices {
+impl JsonSchema for PriceSource {
     fn schema_name() -> Cow<'static, str> {
-        "Prices".into()
+        "PriceSource".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let names: Vec<&str> = Item::names().collect();
         json_schema!({
-            "description": "Prices by item of the price book (`warmd price book` lists them), or the path of a file of them.",
+            "description": "Prices by item (`warmd price book` lists the items), or the path of a file of them.",
             "anyOf": [
                 { "type": "string", "pattern": "\\.([yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$" },
                 {
@@ -191,137 +143,125 @@ impl JsonSchema for Prices {
                         { "enum": names },
                         { "pattern": "^(ec2\\.[a-z0-9-]+\\.[a-z0-9-]+|transfer\\.inter-region\\.[a-z0-9-]+)$" },
                     ] },
-                    "additionalProperties": generator.subschema_for::<Figures>(),
+                    "additionalProperties": generator.subschema_for::<ItemPrices>(),
                 },
             ],
         })
     }
 }
 
-/// `book` with the prices of a file that the command line names.
+/// Returns `book` with the prices of a file that the command line names.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
+/// All problems of the file.
 pub fn load_prices(path: &Path, book: &PriceBook) -> Result<PriceBook, Problems> {
     let shown = path.to_string_lossy().into_owned();
     let text = files::read_text(path).map_err(|(reason, _)| Problem::of_file(shown.as_str(), reason))?;
     read_prices(&SourceFile { path: shown, text }, book)
 }
 
-/// `book` with the prices of a file: a map from items to prices, as under `prices` in a configuration.
+/// Returns `book` with the prices of a file: a map from items to prices, as under `prices` in a configuration.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
+/// All problems of the file.
 pub fn read_prices(file: &SourceFile, book: &PriceBook) -> Result<PriceBook, Problems> {
     let mut problems = Problems::default();
-    let book = put_file(&Source::new(file), book.clone(), &mut problems);
+    let book = apply_file(&SourceText::new(file), book.clone(), &mut problems);
     if problems.is_empty() { Ok(book) } else { Err(problems) }
 }
 
-/// As [`read_prices`]; what is wrong goes to `problems`.
-pub(super) fn put_file(source: &Source<'_>, book: PriceBook, problems: &mut Problems) -> PriceBook {
-    let node = match node::parse(source) {
-        Ok(node) => node,
-        Err(problem) => {
-            problems.push(*problem);
-            return book;
-        }
-    };
-    if let Value::Null = node.value {
-        problems.push(
-            Problem::error(source, node.span, "the file is empty")
-                .hint("a line is an item and its price, such as `nat-gateway.gb: 0.03`"),
-        );
-        return book;
-    }
-    match table(&node, &mut Reader::new(source, problems)) {
-        Some(table) => put(source, &table, book, problems),
+/// Returns `book` with the prices of a file. Adds errors to `problems`.
+pub(super) fn apply_file(source: &SourceText<'_>, book: PriceBook, problems: &mut Problems) -> PriceBook {
+    let hint = "add a line of an item and its price, such as `nat-gateway.gb: 0.03`";
+    let Some(node) = node::parse_into(source, hint, problems) else { return book };
+    match read_table(&node, &mut Reader::new(source, problems)) {
+        Some(table) => apply(source, &table, book, problems),
         None => book,
     }
 }
 
-/// `book` with the prices of a table.
-pub(super) fn put(
-    source: &Source<'_>,
-    Table(rows): &Table<Figures>,
+/// Returns `book` with the prices of a table. Adds errors to `problems`.
+pub(super) fn apply(
+    source: &SourceText<'_>,
+    Table(entries): &Table<ItemPrices>,
     mut book: PriceBook,
     problems: &mut Problems,
 ) -> PriceBook {
-    for Row { name, value } in rows {
+    for TableEntry { name, value } in entries {
         if Item::parse(&name.value).is_none() {
-            // A hint takes time, and nobody reads this many.
-            let full = problems.is_full();
-            problems.push(if full {
-                Problem::error(source, name.span, "")
-            } else {
-                unknown_item(source, name)
-            });
-            continue;
-        }
-        let Some(Figures(figures)) = value else { continue };
-        let mut taken: Vec<Option<Region>> = Vec::new();
-        let mut own = Vec::new();
-        for At { value: keys, span } in figures.iter().filter(|figure| !figure.value.flawed) {
-            let read = Own::of(source, *span, keys);
-            match read {
-                Ok(figure) => {
-                    for place in &figure.places {
-                        if taken.contains(place) {
-                            let place = place.map_or("every region", Region::as_str);
-                            problems.push(
-                                Problem::error(source, *span, format!("a second price for {place}"))
-                                    .hint("keep one of the two"),
-                            );
-                            break;
-                        }
-                        taken.push(*place);
-                        own.push((*place, figure.clone()));
-                    }
-                }
-                Err(problem) => problems.push(*problem),
-            }
-        }
-        // What holds everywhere replaces every regional figure, so it comes first.
-        own.sort_by_key(|(place, _)| place.is_some());
-        for (place, figure) in own {
-            let Own { tiers, span, source: from, date, .. } = figure;
-            if let Err(bad) = book.set(&name.value, place, tiers, &from, date) {
-                let problem = match bad {
-                    BadOverride::UnknownItem { .. } => unknown_item(source, name),
-                    BadOverride::Tiers { .. } => Problem::error(source, span, bad.to_string())
-                        .hint("such as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`"),
-                };
-                problems.push(problem);
-                break;
-            }
+            let problem =
+                if problems.is_full() { Problem::placeholder() } else { unknown_item(source, name) };
+            problems.push(problem);
+        } else if let Some(prices) = value {
+            apply_item(source, name, prices, &mut book, problems);
         }
     }
     book
 }
 
-fn unknown_item(source: &Source<'_>, name: &At<String>) -> Problem {
-    let near = crate::domain::function::nearest(&name.value, Item::names());
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`warmd price book` lists the items".to_owned(),
-    };
-    let message = format!("{} is not an item of the price book", quoted(&name.value));
-    Problem::error(source, name.span, message).hint(hint)
+/// Sets the prices of one item.
+fn apply_item(
+    source: &SourceText<'_>,
+    name: &At<String>,
+    ItemPrices(prices): &ItemPrices,
+    book: &mut PriceBook,
+    problems: &mut Problems,
+) {
+    let mut regional = Vec::new();
+    for At { value: keys, span } in prices.iter().filter(|price| !price.value.has_errors) {
+        match Override::read(source, *span, keys) {
+            Ok((regions, price)) => {
+                for region in regions {
+                    if regional.iter().any(|(known, _)| *known == region) {
+                        let region = region.map_or("all regions", Region::as_str);
+                        let problem = Problem::error(source, *span, format!("duplicate price for {region}"));
+                        problems.push(problem.hint("remove one of the two"));
+                        break;
+                    }
+                    regional.push((region, price.clone()));
+                }
+            }
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    // A price for all regions replaces every regional one, so it comes first.
+    regional.sort_by_key(|(region, _)| region.is_some());
+    for (region, Override { tiers, span, source: from, date }) in regional {
+        if let Err(error) = book.set(&name.value, region, tiers, &from, date) {
+            problems.push(match error {
+                BadOverride::UnknownItem { .. } => unknown_item(source, name),
+                BadOverride::Tiers { .. } => Problem::error(source, span, error.to_string())
+                    .hint("write tiers as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`"),
+            });
+            break;
+        }
+    }
 }
 
-/// One figure of the user's, checked but for its tiers.
+fn unknown_item(source: &SourceText<'_>, name: &At<String>) -> Problem {
+    let hint = did_you_mean(&name.value, Item::names())
+        .unwrap_or_else(|| "run `warmd price book` for a list of the items".to_owned());
+    Problem::error(source, name.span, format!("unknown item {}", quoted(&name.value))).hint(hint)
+}
+
+/// A price of the user's. Its tiers are unchecked.
 #[derive(Clone)]
-struct Own {
-    places: Vec<Option<Region>>,
+struct Override {
     tiers: Vec<Tier>,
-    span: super::source::Span,
+    span: Span,
     source: String,
-    date: Option<chrono::NaiveDate>,
+    date: Option<NaiveDate>,
 }
 
-impl Own {
-    fn of(source: &Source<'_>, whole: super::source::Span, keys: &PriceKeys) -> Result<Self, Box<Problem>> {
-        let PriceKeys { price, tiers, region, regions, date, source: from, flawed: _ } = keys;
+impl Override {
+    /// Reads a price and its regions; `None` is all regions.
+    fn read(
+        file: &SourceText<'_>,
+        whole: Span,
+        keys: &PriceKeys,
+    ) -> Result<(Vec<Option<Region>>, Self), Box<Problem>> {
+        let fail = |span, message, hint| Box::new(Problem::error(file, span, message).hint(hint));
+        let PriceKeys { price, tiers, region, regions, date, source, has_errors: _ } = keys;
         let (tiers, span) = match (price, tiers) {
             (Some(price), None) => (vec![Tier { up_to: None, price: price.value.0 }], price.span),
             (None, Some(tiers)) => {
@@ -332,25 +272,23 @@ impl Own {
                 (tiers.value.0.iter().filter_map(tier).collect(), tiers.span)
             }
             (Some(_), Some(tiers)) => {
-                let problem = Problem::error(source, tiers.span, "`price` and `tiers` exclude each other");
-                return Err(Box::new(problem.hint("a price without tiers is `price`")));
+                let message = "\"tiers\" cannot be used with \"price\"";
+                return Err(fail(tiers.span, message, "remove one of the two"));
             }
             (None, None) => {
-                let problem = Problem::error(source, whole, "the price is missing");
-                return Err(Box::new(problem.hint("give `price`, or `tiers`")));
+                return Err(fail(whole, "missing key \"price\"", "add `price`, or `tiers`"));
             }
         };
-        let places = match (region, regions) {
+        let regions = match (region, regions) {
             (None, None) => vec![None],
             (Some(region), None) => vec![Some(region.value)],
             (None, Some(regions)) => regions.value.0.iter().map(|region| Some(region.value)).collect(),
             (Some(_), Some(regions)) => {
-                let problem =
-                    Problem::error(source, regions.span, "`region` and `regions` exclude each other");
-                return Err(Box::new(problem.hint("`region: x` is the short form of `regions: [x]`")));
+                let message = "\"regions\" cannot be used with \"region\"";
+                return Err(fail(regions.span, message, "remove one of the two"));
             }
         };
-        let from = from.as_ref().map_or_else(|| OWN.to_owned(), |from| from.value.0.clone());
-        Ok(Self { places, tiers, span, source: from, date: date.as_ref().map(|date| date.value.0) })
+        let source = source.as_ref().map_or(DEFAULT_SOURCE, |source| &source.value.0).to_owned();
+        Ok((regions, Self { tiers, span, source, date: date.as_ref().map(|date| date.value.0) }))
     }
 }

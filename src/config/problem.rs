@@ -1,24 +1,24 @@
-//! What is wrong with a configuration: for people, and for machines.
+//! Errors and warnings about a configuration, as data and as text.
 
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-use super::source::{Source, Span, floor_char_boundary};
+use super::source::{SourceText, Span};
 use crate::domain::clean::{clean, clean_lines};
 
-/// How bad a [`Problem`] is.
+/// The severity of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The configuration is refused.
+    /// The configuration is rejected.
     Error,
-    /// The configuration is taken; something in it is probably not meant.
+    /// The configuration is accepted; part of it is probably a mistake.
     Warning,
 }
 
 impl Severity {
-    /// `error` or `warning`.
+    /// Returns `error` or `warning`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -27,18 +27,18 @@ impl Severity {
     }
 }
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// The file, as it was given.
     pub path: String,
-    /// The line, from 1; 0 when the whole file is meant.
+    /// The line, from 1; 0 for the whole file.
     pub line: u32,
-    /// The column in characters, from 1; 0 when the whole file is meant.
+    /// The column in characters, from 1; 0 for the whole file.
     pub column: u32,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.path),
@@ -47,37 +47,37 @@ impl fmt::Display for Place {
     }
 }
 
-/// One mistake, or one thing that is probably not meant.
+/// An error or a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// Where it is.
-    pub place: Place,
-    /// The column after the last character that is meant, on the same line; 0 when the whole file is meant.
+    /// The position of its first character.
+    pub position: Position,
+    /// The column after its last character, on the same line; 0 for the whole file.
     pub end_column: u32,
-    /// What is wrong: one sentence, without a full stop.
+    /// The problem: one sentence, without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// An instruction that solves it.
     pub hint: Option<String>,
-    /// The other place that it has to do with, such as where a name was defined first.
-    pub related: Option<Place>,
-    /// The line, for [`Problem::render_text`].
+    /// A related position, such as that of an earlier definition.
+    pub related: Option<Position>,
+    /// The source line, for [`Problem::render_text`].
     excerpt: Option<Excerpt>,
 }
 
-/// A line of a file, or the part around what is meant when it is very long.
+/// A source line, or the part around the problem when the line is very long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     text: String,
     covered: Range<usize>,
-    /// Whether `text` does not begin where the line does.
+    /// `text` begins after the beginning of the line.
     cropped: bool,
 }
 
-/// Longer lines are cropped around what is meant.
+/// The bytes of the longest line that is shown whole.
 const LONGEST_EXCERPT: usize = 1_000;
-/// Bytes kept on either side of it.
+/// The bytes that are shown on either side of the problem in a longer line.
 const EXCERPT_MARGIN: usize = 200;
 
 impl Excerpt {
@@ -85,22 +85,22 @@ impl Excerpt {
         if line.len() <= LONGEST_EXCERPT {
             return Self { text: line.to_owned(), covered, cropped: false };
         }
-        let from = floor_char_boundary(line, covered.start.saturating_sub(EXCERPT_MARGIN));
+        let from = line.floor_char_boundary(covered.start.saturating_sub(EXCERPT_MARGIN));
         let end = covered.end.min(covered.start + EXCERPT_MARGIN);
-        let to = floor_char_boundary(line, end + EXCERPT_MARGIN);
-        let end = floor_char_boundary(line, end);
+        let to = line.floor_char_boundary(end + EXCERPT_MARGIN);
+        let end = line.floor_char_boundary(end);
         let text = line.get(from..to).unwrap_or_default().to_owned();
         Self { text, covered: covered.start - from..end - from, cropped: true }
     }
 }
 
 impl Problem {
-    /// A mistake at `span` of `source`.
-    pub(super) fn error(source: &Source<'_>, span: Span, message: impl Into<String>) -> Self {
+    /// Creates an error at `span` of `source`.
+    pub(super) fn error(source: &SourceText<'_>, span: Span, message: impl Into<String>) -> Self {
         let located = source.locate(span);
         Self {
             severity: Severity::Error,
-            place: Place { path: source.path.to_owned(), line: located.line, column: located.column },
+            position: Position { path: source.path.to_owned(), line: located.line, column: located.column },
             end_column: located.column.saturating_add(located.characters.max(1)),
             message: message.into(),
             hint: None,
@@ -109,11 +109,11 @@ impl Problem {
         }
     }
 
-    /// A mistake of a whole file or directory.
+    /// Creates an error about a whole file or directory.
     pub fn of_file(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            place: Place { path: path.into(), line: 0, column: 0 },
+            position: Position { path: path.into(), line: 0, column: 0 },
             end_column: 0,
             message: message.into(),
             hint: None,
@@ -122,27 +122,27 @@ impl Problem {
         }
     }
 
-    /// Stands in for a problem that is counted, not kept. Finding its place and words would take time, and a file
-    /// may have a million of them.
-    pub(super) fn counted() -> Self {
+    /// Creates an empty problem, to be counted by a full [`Problems`]. The position and the message of a real one take
+    /// time, and a file may have a million errors.
+    pub(super) fn placeholder() -> Self {
         Self::of_file("", "")
     }
 
-    /// The same as a warning.
+    /// Changes the severity to a warning.
     #[must_use]
     pub(super) fn into_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same with a hint, when there is one.
+    /// Adds a hint, if any.
     #[must_use]
     pub(super) fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {
         match hint {
@@ -151,32 +151,32 @@ impl Problem {
         }
     }
 
-    /// The same with the other place that it has to do with.
+    /// Adds a related position.
     #[must_use]
-    pub(super) fn related(mut self, place: Place) -> Self {
-        self.related = Some(place);
+    pub(super) fn related(mut self, position: Position) -> Self {
+        self.related = Some(position);
         self
     }
 
-    /// The problem for people: what is wrong, `--> path:line:column`, the line with carets under what is meant, and
-    /// a hint. With `color`, in ANSI colours. Ends without a line end.
+    /// Renders the problem as text: the message, `--> path:line:column`, the source line with carets, and the hint.
+    /// `color` adds ANSI colours. The text has no line end at its end.
     pub fn render_text(&self, color: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let (path, message) = (clean(&self.place.path), clean_lines(&self.message));
+        let (path, message) = (clean(&self.position.path), clean_lines(&self.message));
         let whole = || Origin::path(path.as_ref());
         let mut group = level.primary_title(message.as_ref()).elements(None::<Element<'_>>);
         match &self.excerpt {
             None => group = group.element(whole()),
             Some(excerpt) => {
                 let mut snippet = Snippet::source(excerpt.text.as_str())
-                    .line_start(self.place.line as usize)
+                    .line_start(self.position.line as usize)
                     .annotation(AnnotationKind::Primary.span(excerpt.covered.clone()));
                 if excerpt.cropped {
-                    // The renderer would count columns from the cut, so they are told beforehand.
-                    let (line, column) = (self.place.line as usize, self.place.column as usize);
+                    // The renderer would count columns from the cut.
+                    let (line, column) = (self.position.line as usize, self.position.column as usize);
                     group = group.element(whole().line(line).char_column(column));
                 } else {
                     snippet = snippet.path(path.as_ref());
@@ -187,26 +187,25 @@ impl Problem {
         if let Some(hint) = &self.hint {
             group = group.element(Level::HELP.with_name("hint").message(clean_lines(hint)));
         }
-        if let Some(place) = &self.related {
-            group = group
-                .element(Level::NOTE.message(format!("the other place is {}", clean(&place.to_string()))));
+        if let Some(position) = &self.related {
+            group = group.element(Level::NOTE.message(format!("see also {}", clean(&position.to_string()))));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
 }
 
-/// More problems than this are counted, not kept: nobody reads them, and a hostile file could make millions.
+/// The most problems that are kept; further ones are only counted. A hostile file could have millions.
 pub const MOST_PROBLEMS: usize = 200;
 
-/// All that is wrong with a configuration. Not empty when it is an error.
+/// The problems of a configuration. Not empty when it is an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems {
     /// The problems, in the order of files and lines, at most [`MOST_PROBLEMS`].
     pub list: Vec<Problem>,
-    /// How many more there are.
+    /// The number of further problems.
     pub omitted: usize,
-    /// Whether there is nothing wrong with the configuration that is known: where it is could not be reached.
+    /// The configuration's location could not be reached, so nothing is known about the configuration itself.
     pub unreached: bool,
 }
 
@@ -219,7 +218,7 @@ impl Problems {
         }
     }
 
-    /// Puts `others` after these.
+    /// Appends `others`.
     pub(super) fn append(&mut self, others: Self) {
         let Self { list, omitted, unreached } = others;
         self.unreached |= unreached;
@@ -227,12 +226,12 @@ impl Problems {
         self.omitted += omitted;
     }
 
-    /// Whether further problems are only counted, so that their texts need not be made.
+    /// Returns `true` when further problems are only counted.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= MOST_PROBLEMS
     }
 
-    /// How many there are.
+    /// Returns the number of problems, further ones included.
     pub(super) fn count(&self) -> usize {
         self.list.len() + self.omitted
     }
@@ -241,7 +240,7 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// All problems for people, a blank line between two.
+    /// Renders all problems as text, with a blank line between two.
     pub fn render_text(&self, color: bool) -> String {
         let mut texts: Vec<String> = self.list.iter().map(|problem| problem.render_text(color)).collect();
         if self.omitted > 0 {

@@ -1,18 +1,18 @@
-//! One file's text, and where a byte of it stands.
+//! The text of a file, and the conversion of byte offsets to lines and columns.
 
 use std::cell::OnceCell;
 use std::ops::Range;
 
-/// A file as it was read: its path as people see it, and its text.
+/// A file: its path and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// The path, as it is shown in messages. Files that it names are looked up beside it.
+    /// The path, as messages show it. Paths in the file are relative to it.
     pub path: String,
     /// The text.
     pub text: String,
 }
 
-/// A stretch of a file's text, in bytes. Files are at most 8 MB, so 32 bits are plenty.
+/// A range of bytes in the text of a file. Files are at most 8 MB, so 32 bits suffice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span {
     start: u32,
@@ -20,7 +20,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The first byte of a file: where a mistake of the whole file is shown.
+    /// The beginning of a file: the position of errors about the whole file.
     pub const START: Self = Self { start: 0, len: 0 };
 
     pub fn new(range: Range<usize>) -> Self {
@@ -40,19 +40,19 @@ impl Span {
 
 /// A [`SourceFile`] with an index of its lines.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(super) struct SourceText<'a> {
     pub path: &'a str,
     /// The text, without a byte-order mark.
     pub text: &'a str,
     index: OnceCell<Index>,
 }
 
-/// What makes places cheap to tell, in a line of 8 MB too: a file that is wrong in many places asks for each of them.
+/// Makes the lookup of lines and columns cheap, also in a line of 8 MB: a file may have an error in every few bytes.
 #[derive(Debug)]
 struct Index {
-    /// The byte at which each line begins.
+    /// The first byte of each line.
     lines: Vec<usize>,
-    /// How many characters begin before each multiple of [`STRIDE`] bytes.
+    /// The number of characters that begin before each multiple of [`STRIDE`] bytes.
     characters: Vec<usize>,
 }
 
@@ -64,32 +64,32 @@ impl Index {
         let mut count = 0;
         let characters = text.as_bytes().chunks(STRIDE).map(|chunk| {
             let before = count;
-            count += beginnings(chunk);
+            count += count_characters(chunk);
             before
         });
         Self { characters: characters.collect(), lines: line_starts(text) }
     }
 
-    /// How many characters of `text` begin before byte `at`.
+    /// Returns the number of characters of `text` that begin before byte `at`.
     fn characters_before(&self, text: &str, at: usize) -> usize {
         let stride = (at / STRIDE).min(self.characters.len().saturating_sub(1));
         let counted = self.characters.get(stride).copied().unwrap_or_default();
-        counted + beginnings(text.as_bytes().get(stride * STRIDE..at).unwrap_or_default())
+        counted + count_characters(text.as_bytes().get(stride * STRIDE..at).unwrap_or_default())
     }
 }
 
-/// How many characters begin in these bytes of UTF-8: all but continuations, which are `10xxxxxx`.
-fn beginnings(bytes: &[u8]) -> usize {
+/// Counts the characters that begin in these bytes of UTF-8: all bytes but continuations, which are `10xxxxxx`.
+fn count_characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
 }
 
-/// A line of a file, and what of it a span covers.
+/// The line of a span, and the part of the line that the span covers.
 pub(super) struct Located<'a> {
-    /// From 1.
+    /// The line's number, from 1.
     pub line: u32,
-    /// In characters, from 1.
+    /// The column of the first character, from 1.
     pub column: u32,
-    /// How many characters of the line the span covers.
+    /// The number of characters of the line that the span covers.
     pub characters: u32,
     /// The line's text, without its end.
     pub text: &'a str,
@@ -97,18 +97,18 @@ pub(super) struct Located<'a> {
     pub covered: Range<usize>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceText<'a> {
     pub fn new(file: &'a SourceFile) -> Self {
         let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
         Self { path: &file.path, text, index: OnceCell::new() }
     }
 
-    /// The text that `span` covers; empty when it lies outside.
+    /// Returns the text that `span` covers; empty when the span lies outside of the file.
     pub fn slice(&self, span: Span) -> &'a str {
         self.text.get(span.start()..span.end()).unwrap_or_default()
     }
 
-    /// The character at a line and column, both from 1, the column in characters.
+    /// Returns the span of the character at a line and column, both from 1, the column in characters.
     pub fn span_at(&self, line: u64, column: u64) -> Span {
         let starts = &self.index().lines;
         let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -121,7 +121,7 @@ impl<'a> Source<'a> {
         Span::new(begin + at..begin + at + width)
     }
 
-    /// The first tab on the line of `span`, at or before it.
+    /// Returns the span of the first tab on the line of `span`, at or before it.
     pub fn tab_before(&self, span: Span) -> Option<Span> {
         let located = self.locate(span);
         let begin = span.start() - located.covered.start;
@@ -129,16 +129,16 @@ impl<'a> Source<'a> {
         Some(Span::new(begin + tab..begin + tab + 1))
     }
 
-    /// Where `span` stands. A span over several lines is cut at the end of its first one.
+    /// Returns the line of `span`. A span over several lines is cut at the end of its first line.
     pub fn locate(&self, span: Span) -> Located<'a> {
         let index = self.index();
-        let start = floor_char_boundary(self.text, span.start());
+        let start = self.text.floor_char_boundary(span.start());
         let line = index.lines.partition_point(|begin| *begin <= start).saturating_sub(1);
         let begin = index.lines.get(line).copied().unwrap_or_default();
         let end = index.lines.get(line + 1).copied().unwrap_or(self.text.len());
         let text = self.text.get(begin..end).unwrap_or_default().trim_end_matches(['\n', '\r']);
         let from = (start - begin).min(text.len());
-        let to = floor_char_boundary(text, span.end().saturating_sub(begin)).max(from);
+        let to = text.floor_char_boundary(span.end().saturating_sub(begin)).max(from);
         let before = |at: usize| index.characters_before(self.text, begin + at);
         Located {
             line: saturate(line + 1),
@@ -170,16 +170,7 @@ fn line_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-/// The nearest character boundary at or before `index`.
-pub(super) fn floor_char_boundary(text: &str, index: usize) -> usize {
-    let mut index = index.min(text.len());
-    while !text.is_char_boundary(index) {
-        index -= 1;
-    }
-    index
-}
-
-pub(super) fn saturate(number: usize) -> u32 {
+fn saturate(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
@@ -190,7 +181,7 @@ mod tests {
     #[test]
     fn lines_and_columns_count_characters_from_one() {
         let file = SourceFile { path: "f".into(), text: "\u{feff}a: é\r\nb: [日本, x]\rc\n".into() };
-        let source = Source::new(&file);
+        let source = SourceText::new(&file);
         let at = |needle: &str| {
             let start = source.text.find(needle).unwrap();
             let located = source.locate(Span::new(start..start + needle.len()));
@@ -205,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn places_in_a_long_line_are_exact() {
+    fn columns_in_a_long_line_are_exact() {
         let file =
             SourceFile { path: "f".into(), text: format!("é\n{}\n日", "aé日b\u{1f980}".repeat(1_000)) };
-        let source = Source::new(&file);
+        let source = SourceText::new(&file);
         let line = source.text.lines().nth(1).unwrap();
         for (column, (at, character)) in line.char_indices().enumerate() {
             let begin = "é\n".len() + at;

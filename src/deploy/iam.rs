@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{AccountId, Region};
+use crate::domain::parse::quoted;
 use crate::domain::preflight::Read;
+use crate::domain::s3_uri::S3Uri;
 
 /// The maximum size of a managed policy, in characters without white space. Source: IAM quotas.
 pub const MAX_CHARS: usize = 6_144;
@@ -66,20 +68,14 @@ impl S3Prefix {
     /// # Errors
     /// An invalid URI, or a prefix with `*`, `?` or `$`, which are wildcards and variables in a policy.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let place = text
-            .strip_prefix("s3://")
-            .ok_or_else(|| format!("expected s3://bucket/prefix, found `{text}`"))?;
-        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(named) {
-            return Err(format!("expected a bucket name (3 to 63 of a-z 0-9 . -), found `{bucket}`"));
-        }
+        let other = || Err(format!("expected s3://bucket/prefix, found {}", quoted(text)));
+        let S3Uri { bucket, prefix } = S3Uri::parse(text).unwrap_or_else(other)?;
         if prefix.contains(['*', '?', '$']) {
             return Err(format!(
                 "expected a prefix without * ? $, which are special in a policy, found `{prefix}`"
             ));
         }
-        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
+        Ok(Self { bucket, prefix })
     }
 
     fn bucket_arn(&self, partition: &str) -> String {

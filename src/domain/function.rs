@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::parse::{TextError, nearest, quoted};
+
 /// The partitions, each with its known regions.
 ///
 /// Source: the endpoint partitions of the AWS SDKs, 2026-11.
@@ -89,20 +91,14 @@ pub struct UnknownRegion {
     pub nearest: Option<&'static str>,
 }
 
-/// Returns the candidate nearest to `given` if a typo is likely. Case is ignored.
-pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer than any name. The comparison takes quadratic time.
-    if given.len() > 64 {
-        return None;
+impl From<UnknownRegion> for TextError {
+    fn from(UnknownRegion { given, nearest }: UnknownRegion) -> Self {
+        let hint = match nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write the code of an AWS region, such as `eu-west-2`".to_owned(),
+        };
+        Self::new(0..given.len(), format!("unknown region {}", quoted(&given))).hint(hint)
     }
-    let given = given.to_lowercase();
-    let limit = (given.chars().count() / 3).clamp(1, 4);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 /// A twelve-digit AWS account id.

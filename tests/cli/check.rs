@@ -89,12 +89,12 @@ fn probable_mistakes_are_warnings() {
             format!("{}: {}", problem["line"], problem["message"].as_str().unwrap())
         })
         .collect();
-    insta::assert_snapshot!(messages.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @r#"
     3: 9 minutes between two rounds are longer than idle environments have been seen to live
     5: the last date of the calendar `old` has passed
-    6: the calendar `spare` is not used
+    6: unused calendar "spare"
     11: the window does not open in the next year
-    ");
+    "#);
     let target = &object["targets"][0];
     assert_eq!(
         [&target["function"], &target["highest"], &target["interval_minutes"]],

@@ -589,7 +589,7 @@ fn usage_errors_name_the_expected_value() {
         ("price egress --region us-east-1 --size 1GiB --route inter-region", "inter-region:us-east-1"),
         ("price egress --region us-eats-1 --size 1GiB --route internet", "did you mean `us-east-1`?"),
         ("price ec2 --region us-east-1 --instance large --hours 1", "m7g.xlarge"),
-        ("price book --prices /nowhere.yaml", "cannot be read"),
+        ("price book --prices /nowhere.yaml", "cannot read"),
         ("compare --function nothing", "is not in the configuration"),
         ("compare --from 2026-02-02 --for 0d", "--for must be longer than 0"),
         (

@@ -156,7 +156,7 @@ fn bad_usage_is_refused_with_a_hint() {
             "{{index}}",
         ),
         (&["warm", "f", "-n", "2", "--local", "--payload", "1"], "--protocol custom"),
-        (&["warm", "f", "-n", "2", "--local", "--hold", "1000s"], "900s"),
+        (&["warm", "f", "-n", "2", "--local", "--hold", "1000s"], "from 0s to 15m"),
         (
             &["warm", "arn:aws:lambda:eu-west-1:123456789012:function:f", "-n", "1", "--region", "eu-west-2"],
             "eu-west-1",

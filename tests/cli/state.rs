@@ -98,7 +98,7 @@ fn what_is_refused_is_not_published() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 2\n");
     let refused = account.run(&["publish", &account.configs(), PLACE]);
-    assert_eq!((refused.code, refused.stderr.contains("this version is not known")), (2, true));
+    assert_eq!((refused.code, refused.stderr.contains("expected version 1")), (2, true));
     let empty = account.run(&["check", PLACE]);
     assert_eq!((empty.code, empty.stderr.contains("there is no .yaml object under this prefix")), (2, true));
     for wrong in [
@@ -184,7 +184,7 @@ fn commands_refuse_a_broken_publication_whatever_was_live_before() {
     s3(&account, "PUT", &object(&new), "version: 2\n");
     for command in [&["check", PLACE][..], &["plan", PLACE], &["run", "--once", PLACE], &["run", PLACE]] {
         let refused = account.run(command);
-        let told = refused.stderr.contains("this version is not known");
+        let told = refused.stderr.contains("expected version 1");
         assert_eq!((refused.code, told), (2, true), "{command:?}: {}", refused.stderr);
     }
 }
@@ -312,7 +312,12 @@ fn what_a_pause_replaces_is_told_and_why_it_is_there() {
     assert!(before.ends_with("Z: change freeze"), "{before}");
     for blank in ["", " \t"] {
         let refused = pause("9h", blank);
-        assert_eq!((refused.code, refused.stderr.contains("say why")), (2, true), "{}", refused.stderr);
+        assert_eq!(
+            (refused.code, refused.stderr.contains("expected a reason")),
+            (2, true),
+            "{}",
+            refused.stderr
+        );
     }
     let status = run(&["status", "--state", state]);
     assert!(status.stdout.ends_with(": trying it\n"), "{}", status.stdout);

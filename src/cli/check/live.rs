@@ -140,16 +140,16 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
 
 /// Returns the findings with their locations, in the order of the files.
 fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
-    let places = loaded.places();
+    let diagnostics = loaded.diagnostics();
     let mut problems = Vec::new();
     for finding in found {
-        let Some(marks) = loaded.marks.get(finding.target) else { continue };
-        let window = finding.window.and_then(|index| marks.windows.get(index).copied());
-        let mark = window.unwrap_or(marks.function);
+        let Some(locations) = loaded.locations.get(finding.target) else { continue };
+        let window = finding.window.and_then(|index| locations.windows.get(index).copied());
+        let location = window.unwrap_or(locations.function);
         let (message, hint) = (finding.message.clone(), finding.hint.clone());
         problems.push(match finding.severity {
-            Severity::Error => places.error(mark, message, hint),
-            Severity::Warning => places.warning(mark, message, hint),
+            Severity::Error => diagnostics.error(location, message, hint),
+            Severity::Warning => diagnostics.warning(location, message, hint),
         });
     }
     sort(&mut problems);

@@ -143,11 +143,11 @@ mod tests {
             ("WARMD_ALLOW_CUSTOM_PAYLOAD", "yes"),
             ("WARMD_REGIONS", "london"),
         ]);
-        insta::assert_snapshot!(wrong.unwrap_err().replace("; WARMD", "\nWARMD"), @"
+        insta::assert_snapshot!(wrong.unwrap_err().replace("; WARMD", "\nWARMD"), @r#"
         WARMD_TICK: expected whole minutes, such as 1m
-        WARMD_MAX_TICK_AGE: expected a whole number and a unit, such as 75ms, 90s, 5m, 2h or 7d, or 0 for any age
+        WARMD_MAX_TICK_AGE: expected a duration, found "old"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`, or 0 for any age
         WARMD_ALLOW_CUSTOM_PAYLOAD: `yes` is neither true nor false
-        WARMD_REGIONS: unknown region `london`; expected a name such as eu-west-2
-        ");
+        WARMD_REGIONS: unknown region "london"; write the code of an AWS region, such as `eu-west-2`
+        "#);
     }
 }

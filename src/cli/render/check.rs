@@ -62,9 +62,9 @@ pub fn github(problems: &[Problem]) -> String {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let _ = write!(out, "::{command} file={}", property(&problem.place.path));
-        if problem.place.line > 0 {
-            let (line, column, end) = (problem.place.line, problem.place.column, problem.end_column);
+        let _ = write!(out, "::{command} file={}", property(&problem.position.path));
+        if problem.position.line > 0 {
+            let (line, column, end) = (problem.position.line, problem.position.column, problem.end_column);
             let _ = write!(out, ",line={line},col={column},endColumn={end}");
         }
         let message = match &problem.hint {

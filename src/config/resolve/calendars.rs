@@ -1,49 +1,43 @@
-//! Calendars: their dates, stretches and files.
+//! Calendars: their dates, ranges and files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::super::ics::{self, EventDays};
-use super::super::node::{self, MOST_BYTES, Value};
-use super::super::problem::Problem;
-use super::super::reader::{At, Reader, Wire, quoted};
-use super::super::source::{Source, SourceFile};
+use super::super::node::{self, MOST_BYTES};
+use super::super::reader::{At, FromNode, Reader};
+use super::super::source::{SourceFile, SourceText};
 use super::super::values::{Date, List};
 use super::super::wire::{CalendarKeys, DatesFile};
-use super::{Mark, Resolver};
+use super::{Location, Resolver, memory};
 use crate::domain::calendar::DateSet;
+use crate::domain::parse::quoted;
 
 impl Resolver<'_, '_> {
-    /// The dates of a calendar. None when something is wrong; that has been reported.
+    /// Returns the dates of a calendar, or `None` after it has reported an error.
     pub(super) fn calendar(
         &mut self,
         file: usize,
         name: &At<String>,
         keys: &CalendarKeys,
     ) -> Option<Arc<DateSet>> {
-        let CalendarKeys { dates, from, through, file: path, flawed } = keys;
-        let mark = |span| Mark { file, span };
+        let CalendarKeys { dates, from, through, file: path, has_errors } = keys;
+        let at = |span| Location { file, span };
         let mut set = DateSet { name: name.value.clone(), dates: BTreeSet::new(), ranges: Vec::new() };
-        let stretch = from.as_ref().or(through.as_ref());
-        let exclusive =
-            [dates.as_ref().map(|at| at.span), stretch.map(|at| at.span), path.as_ref().map(|at| at.span)];
-        let given: Vec<_> = exclusive.into_iter().flatten().collect();
-        match given.as_slice() {
-            [] if *flawed => return None,
+        let range = from.as_ref().map(|at| ("from", at.span));
+        let range = range.or(through.as_ref().map(|at| ("through", at.span)));
+        let sources =
+            [dates.as_ref().map(|at| ("dates", at.span)), range, path.as_ref().map(|at| ("file", at.span))];
+        match sources.into_iter().flatten().collect::<Vec<_>>().as_slice() {
+            [] if *has_errors => return None,
             [] => {
-                let problem = self
-                    .error(mark(name.span), format!("the calendar {} has no dates", quoted(&name.value)))
-                    .hint("give `dates`, or `from` and `through`, or `file`");
-                self.problems.push(problem);
-                return None;
+                let message = format!("the calendar {} has no dates", quoted(&name.value));
+                return self.fail(at(name.span), message, "add `dates`, or `from` and `through`, or `file`");
             }
             [_] => {}
-            [_, second, ..] => {
-                let problem = self
-                    .error(mark(*second), "`dates`, `from`/`through` and `file` exclude each other")
-                    .hint("make two calendars; a window can name both");
-                self.problems.push(problem);
+            [first, second, ..] => {
+                self.conflict(file, *first, *second, "define two calendars: a window can name both");
                 return None;
             }
         }
@@ -52,72 +46,53 @@ impl Resolver<'_, '_> {
         }
         match (from, through) {
             (Some(first), Some(last)) => {
-                self.in_order(file, first, last)?;
+                self.check_order(file, first, last)?;
                 set.ranges.push((first.value.0, last.value.0));
             }
-            (Some(one), None) | (None, Some(one)) if !flawed => {
-                let missing = if from.is_some() { "through" } else { "from" };
-                let problem = self
-                    .error(mark(one.span), format!("the key `{missing}` is missing"))
-                    .hint("both days are included");
-                self.problems.push(problem);
-                return None;
+            (Some(first), None) if !has_errors => {
+                return self.fail(at(first.span), "missing key \"through\"", "add the last day of the range");
+            }
+            (None, Some(last)) if !has_errors => {
+                return self.fail(at(last.span), "missing key \"from\"", "add the first day of the range");
             }
             _ => {}
         }
         if let Some(path) = path {
-            let days = self.calendar_file(mark(path.span), &path.value.0)?;
-            if !self.bear(mark(path.span), 40 * (days.dates.len() + days.ranges.len())) {
+            let days = self.calendar_file(at(path.span), &path.value.0)?;
+            if !self.reserve_memory(at(path.span), memory::DATE * (days.dates.len() + days.ranges.len())) {
                 return None;
             }
             set.dates.clone_from(&days.dates);
             set.ranges.clone_from(&days.ranges);
         }
-        (!flawed).then(|| Arc::new(set))
+        (!has_errors).then(|| Arc::new(set))
     }
 
-    /// Reports a stretch whose last day comes before its first.
-    pub(super) fn in_order(&mut self, file: usize, first: &At<Date>, last: &At<Date>) -> Option<()> {
+    /// Reports a range whose last day is before its first.
+    pub(super) fn check_order(&mut self, file: usize, first: &At<Date>, last: &At<Date>) -> Option<()> {
         if first.value.0 <= last.value.0 {
             return Some(());
         }
-        let message = format!("`through` ({}) is before `from` ({})", last.value.0, first.value.0);
-        let problem = self.error(Mark { file, span: last.span }, message);
-        self.problems.push(problem);
-        None
+        let message =
+            format!("\"through\" ({}) must not be before \"from\" ({})", last.value.0, first.value.0);
+        self.reject(self.error(Location { file, span: last.span }, message))
     }
 
-    /// The days of the file that a calendar names, relative to the calendar's own. A file is read once, however many
-    /// calendars name it.
-    fn calendar_file(&mut self, mark: Mark, path: &str) -> Option<Arc<EventDays>> {
-        let own = Path::new(self.source(mark).path);
-        let path = own.parent().unwrap_or(Path::new("")).join(path).to_string_lossy().into_owned();
+    /// Returns the days of a calendar's file. Reads a file once, for any number of calendars.
+    fn calendar_file(&mut self, location: Location, path: &str) -> Option<Arc<EventDays>> {
+        let path = self.relative(location, path);
         if let Some(known) = self.event_days.get(&path) {
             return known.clone();
         }
-        let days = self.read_calendar_file(mark, &path).map(Arc::new);
+        let days = self.read_calendar_file(location, &path).map(Arc::new);
         self.event_days.insert(path, days.clone());
         days
     }
 
-    fn read_calendar_file(&mut self, mark: Mark, path: &str) -> Option<EventDays> {
-        let text = match (self.read)(path) {
-            Ok(text) if text.len() > MOST_BYTES => Err("the file is larger than 8 MB".to_owned()),
-            read => read,
-        };
-        let text = match text {
-            Ok(text) => text,
-            Err(reason) => {
-                let problem = self
-                    .error(mark, format!("the calendar's file {}: {reason}", quoted(path)))
-                    .hint("the path is relative to this file");
-                self.problems.push(problem);
-                return None;
-            }
-        };
-        let file = SourceFile { path: path.to_owned(), text };
-        let source = Source::new(&file);
-        let days = if file.path.to_ascii_lowercase().ends_with(".ics") {
+    fn read_calendar_file(&mut self, location: Location, path: &str) -> Option<EventDays> {
+        let file = self.read_named("calendar file", location, path.to_owned())?;
+        let source = SourceText::new(&file);
+        let days = if path.to_ascii_lowercase().ends_with(".ics") {
             ics::parse(&source, self.problems)
         } else {
             self.yaml_dates(&source)
@@ -126,21 +101,28 @@ impl Resolver<'_, '_> {
         days
     }
 
-    fn yaml_dates(&mut self, source: &Source<'_>) -> Option<EventDays> {
-        let node = match node::parse(source) {
-            Ok(node) => node,
-            Err(problem) => {
-                self.problems.push(*problem);
-                return None;
-            }
-        };
-        if let Value::Null = node.value {
-            self.problems.push(Problem::error(source, node.span, "the file is empty").hint("give `dates`"));
-            return None;
-        }
-        let keys = DatesFile::read(&node, &mut Reader::new(source, self.problems))?;
-        let DatesFile { dates, flawed } = keys;
-        let dates = dates.filter(|_| !flawed)?.value.0.iter().map(|date| date.value.0).collect();
+    fn yaml_dates(&mut self, source: &SourceText<'_>) -> Option<EventDays> {
+        let node = node::parse_into(source, "add `dates`", self.problems)?;
+        let DatesFile { dates, has_errors } =
+            DatesFile::from_node(&node, &mut Reader::new(source, self.problems))?;
+        let dates = dates.filter(|_| !has_errors)?.value.0.iter().map(|date| date.value.0).collect();
         Some(EventDays { dates, ranges: Vec::new() })
+    }
+
+    /// Returns a path that is relative to the file of `location`.
+    pub(super) fn relative(&self, location: Location, path: &str) -> String {
+        let own = Path::new(self.source(location).path);
+        own.parent().unwrap_or(Path::new("")).join(path).to_string_lossy().into_owned()
+    }
+
+    /// Reads a file that the configuration names, or returns `None` after it has reported an error.
+    pub(super) fn read_named(&mut self, kind: &str, location: Location, path: String) -> Option<SourceFile> {
+        let reason = match (self.read)(&path) {
+            Ok(text) if text.len() > MOST_BYTES => "the file is larger than 8 MB".to_owned(),
+            Ok(text) => return Some(SourceFile { path, text }),
+            Err(reason) => reason,
+        };
+        let message = format!("{kind} {}: {reason}", quoted(&path));
+        self.fail(location, message, "check the path, which is relative to this file")
     }
 }

@@ -1,197 +1,109 @@
-//! What the files say together: names looked up, defaults filled in, every rule across keys and files checked.
+//! Assembles the fleet: looks up names, fills in defaults, checks the rules across keys and files.
 
-mod assume;
 mod calendars;
+mod estimates;
 mod functions;
-mod twice;
-mod weight;
+mod memory;
+mod sources;
+mod warnings;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use super::files::TOO_LARGE;
 use super::ics::EventDays;
-use super::node::{self, MOST_BYTES, Node, Value};
-use super::problem::{MOST_PROBLEMS, Place, Problem, Problems};
-use super::reader::{At, Reader, Wire, quoted};
-use super::source::{Source, SourceFile, Span};
-use super::values::Row;
-use super::wire::{Defaults, FileKeys, WindowKeys};
-use super::{Calendar, Loaded, TargetMarks};
+use super::loaded::{Calendar, Loaded, Location, TargetLocations};
+use super::problem::{Position, Problem, Problems};
+use super::reader::At;
+use super::source::{SourceFile, SourceText, Span};
+use super::values::TableEntry;
+use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{Identity, Region};
+use crate::domain::parse::quoted;
 
-/// A place in the configuration: [`super::Places::warning`] makes a problem of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    /// Index of the file.
-    pub(super) file: usize,
-    pub(super) span: Span,
-}
-
-/// How the files that calendars name are read: from a path to its text, or why it could not be had.
+/// Reads a file that a calendar or `prices` names: from its path to its text, or to the reason of the failure.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<String, String> + 'r;
 
-/// Something that is defined once for the fleet. Its value is none when it is wrong.
-struct Named<T> {
-    mark: Mark,
+/// The definition of a name that is shared by all files.
+struct Definition<T> {
+    location: Location,
+    /// `None` for a definition with errors.
     value: Option<T>,
     used: bool,
 }
 
-/// A named window: the keys of it, and the file they stand in.
-type NamedWindows<'k> = BTreeMap<&'k str, Named<(usize, &'k WindowKeys)>>;
-
-/// A number of pings that a round has, and where it was asked for.
-struct Demand {
-    mark: Mark,
+/// The number of pings of a round, and its location.
+struct RoundSize {
+    location: Location,
     concurrency: u32,
     spare: u32,
 }
 
-/// Everything that is known while the fleet is put together.
+/// The state of the assembly of a fleet.
 struct Resolver<'a, 'r> {
-    sources: &'a [Source<'a>],
+    sources: &'a [SourceText<'a>],
     problems: &'r mut Problems,
     read: &'r mut ReadFile<'r>,
     attachments: Vec<SourceFile>,
-    /// The days of the files that calendars name, by path; none where a file is wrong.
+    /// The days of the files that calendars name, by path; `None` for a file with errors.
     event_days: BTreeMap<String, Option<Arc<EventDays>>>,
-    calendars: BTreeMap<&'a str, Named<Arc<DateSet>>>,
-    windows: NamedWindows<'a>,
-    identities: HashMap<Identity, Mark>,
-    demands: Vec<Demand>,
-    weight: usize,
-    targets: Vec<(Target, TargetMarks)>,
+    calendars: BTreeMap<&'a str, Definition<Arc<DateSet>>>,
+    /// The named windows, each with the index of its file.
+    windows: BTreeMap<&'a str, Definition<(usize, &'a WindowKeys)>>,
+    identities: HashMap<Identity, Location>,
+    round_sizes: Vec<RoundSize>,
+    /// An estimate of the memory of the fleet, in bytes.
+    memory_estimate: usize,
+    targets: Vec<(Target, TargetLocations)>,
 }
 
-/// Puts the fleet together from the texts of its files. Reads nothing but what calendars name, through `read`.
+/// Assembles the fleet from the texts of its files. Reads only the files that calendars and `prices` name, with `read`.
 ///
-/// With `filter`, only targets in those regions are kept; everything is checked all the same.
+/// `filter` keeps only targets in those regions; all targets are checked.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of files and lines.
+/// All problems of the configuration, in the order of files and lines.
 pub fn resolve(
     files: Vec<SourceFile>,
     read: &mut ReadFile<'_>,
     filter: Option<&[Region]>,
 ) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
-    let outcome = {
-        let sources: Vec<Source<'_>> = files.iter().map(Source::new).collect();
-        let parsed = read_files(&sources, &mut problems);
-        put_together(&sources, &parsed, &mut problems, read, filter)
+    let assembled = {
+        let sources: Vec<SourceText<'_>> = files.iter().map(SourceText::new).collect();
+        let parsed = sources::read_keys(&sources, &mut problems);
+        assemble(&sources, &parsed, &mut problems, read, filter)
     };
     if !problems.is_empty() {
         let order: HashMap<&str, usize> =
             files.iter().enumerate().map(|(at, file)| (file.path.as_str(), at)).collect();
         let key = |problem: &Problem| {
-            let Place { path, line, column } = &problem.place;
+            let Position { path, line, column } = &problem.position;
             (order.get(path.as_str()).copied().unwrap_or(usize::MAX), *line, *column)
         };
         problems.list.sort_by_key(key);
         return Err(problems);
     }
-    let Outcome { fleet, calendars, marks, warnings } = outcome;
-    Ok(Loaded { fleet, warnings, calendars, marks, files, attachments: Vec::new() })
+    let Assembled { fleet, calendars, locations, warnings } = assembled;
+    Ok(Loaded { fleet, warnings, calendars, locations, files, attachments: Vec::new() })
 }
 
-/// The keys of each file; none where it could not be read, or is a file of dates or prices that another one names.
-fn read_files<'a>(sources: &'a [Source<'a>], problems: &mut Problems) -> Vec<Option<FileKeys>> {
-    let nodes: Vec<Option<Node<'_>>> = sources.iter().map(|source| parse_file(source, problems)).collect();
-    let named: Vec<PathBuf> = sources
-        .iter()
-        .zip(&nodes)
-        .flat_map(|(source, node)| node.iter().flat_map(|node| named_files(source, node)))
-        .collect();
-    sources
-        .iter()
-        .zip(nodes)
-        .map(|(source, node)| match node {
-            Some(_) if named.contains(&normal(Path::new(source.path))) => None,
-            Some(node) => FileKeys::read(&node, &mut Reader::new(source, problems)),
-            None => None,
-        })
-        .collect()
-}
-
-fn parse_file<'a>(source: &Source<'a>, problems: &mut Problems) -> Option<Node<'a>> {
-    if source.text.len() > MOST_BYTES {
-        problems.push(Problem::of_file(source.path, "the file is larger than 8 MB").hint(TOO_LARGE));
-        return None;
-    }
-    match node::parse(source) {
-        Ok(Node { value: Value::Null, .. }) => {
-            let problem = Problem::error(source, Span::START, "the file is empty");
-            problems.push(problem.hint("begin it with `version: 1`, or remove it"));
-            None
-        }
-        Ok(node) => Some(node),
-        Err(problem) => {
-            problems.push(*problem);
-            None
-        }
-    }
-}
-
-/// The files that the calendars and prices of a file name.
-fn named_files(source: &Source<'_>, node: &Node<'_>) -> Vec<PathBuf> {
-    let parent = Path::new(source.path).parent().unwrap_or(Path::new(""));
-    let path = |node: Option<&Node<'_>>| match node {
-        Some(Node { value: Value::Text(path), .. }) => Some(normal(&parent.join(path.as_ref()))),
-        _ => None,
-    };
-    let calendars = match entry(node, "calendars") {
-        Some(Node { value: Value::Map(calendars), .. }) => calendars.as_slice(),
-        _ => &[],
-    };
-    let of_calendars = calendars.iter().filter_map(|(_, calendar)| path(entry(calendar, "file")));
-    of_calendars.chain(path(entry(node, "prices"))).collect()
-}
-
-fn entry<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
-    match &node.value {
-        Value::Map(map) => {
-            map.iter().find(|(key, _)| key.text.as_deref() == Some(name)).map(|(_, value)| value)
-        }
-        _ => None,
-    }
-}
-
-/// The path without `.` and `..`, as far as the text tells.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if out.file_name().is_some() => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-struct Outcome {
+struct Assembled {
     fleet: Fleet,
     calendars: Vec<Calendar>,
-    marks: Vec<TargetMarks>,
+    locations: Vec<TargetLocations>,
     warnings: Vec<Problem>,
 }
 
-fn put_together<'a>(
-    sources: &'a [Source<'a>],
+fn assemble<'a>(
+    sources: &'a [SourceText<'a>],
     parsed: &'a [Option<FileKeys>],
     problems: &mut Problems,
     read: &mut ReadFile<'_>,
     filter: Option<&[Region]>,
-) -> Outcome {
+) -> Assembled {
     let mut resolver = Resolver {
         sources,
         problems,
@@ -201,8 +113,8 @@ fn put_together<'a>(
         calendars: BTreeMap::new(),
         windows: BTreeMap::new(),
         identities: HashMap::new(),
-        demands: Vec::new(),
-        weight: 0,
+        round_sizes: Vec::new(),
+        memory_estimate: 0,
         targets: Vec::new(),
     };
     let files =
@@ -211,84 +123,101 @@ fn put_together<'a>(
     let metrics = resolver.metrics(files().filter_map(|(file, keys)| Some((file, keys.metrics.as_ref()?))));
     let prices = resolver.prices(files().filter_map(|(file, keys)| Some((file, keys.prices.as_ref()?))));
     for (file, keys) in files() {
-        for Row { name, value } in keys.calendars.iter().flat_map(|table| &table.value.0) {
-            let set = value.as_ref().and_then(|keys| resolver.calendar(file, name, keys));
-            let named = Named { mark: Mark { file, span: name.span }, value: set, used: false };
-            resolver.define("calendar", &name.value, named, |resolver| &mut resolver.calendars);
+        for TableEntry { name, value } in keys.calendars.iter().flat_map(|table| &table.value.0) {
+            let value = value.as_ref().and_then(|keys| resolver.calendar(file, name, keys));
+            resolver.define("calendar", file, name, value, |resolver| &mut resolver.calendars);
         }
     }
     for (file, keys) in files() {
-        for Row { name, value } in keys.windows.iter().flat_map(|table| &table.value.0) {
-            let sound = value
-                .as_ref()
-                .filter(|window| resolver.layer(file, &window.0))
-                .map(|window| (file, &window.0));
-            let named = Named { mark: Mark { file, span: name.span }, value: sound, used: false };
-            resolver.define("window", &name.value, named, |resolver| &mut resolver.windows);
+        for TableEntry { name, value } in keys.windows.iter().flat_map(|table| &table.value.0) {
+            let value = value.as_ref().map(|window| &window.0);
+            let valid = value.filter(|keys| resolver.check_window_keys(file, keys)).map(|keys| (file, keys));
+            resolver.define("window", file, name, valid, |resolver| &mut resolver.windows);
         }
     }
     let no_defaults = Defaults::default();
     for (file, keys) in files() {
         let defaults = keys.defaults.as_ref().map_or(&no_defaults, |at| &at.value);
         let defaults = resolver.defaults(file, defaults);
-        for row in keys.functions.iter().flat_map(|table| &table.value.0) {
-            resolver.function(file, &defaults, row);
+        for entry in keys.functions.iter().flat_map(|table| &table.value.0) {
+            resolver.function(file, &defaults, entry);
         }
     }
-    resolver.check_demands(limits);
+    resolver.check_round_sizes(limits);
     let mut warnings = resolver.unused();
-    warnings.extend(resolver.named_twice());
-    let hash = hash(sources, &resolver.attachments);
+    warnings.extend(resolver.duplicates());
+    let hash = sources::hash(sources, &resolver.attachments);
     let kept = |target: &Target| filter.is_none_or(|regions| regions.contains(&target.region()));
-    let (targets, marks) = resolver.targets.into_iter().filter(|(target, _)| kept(target)).unzip();
+    let (targets, locations) = resolver.targets.into_iter().filter(|(target, _)| kept(target)).unzip();
     let calendars = resolver
         .calendars
         .into_values()
-        .filter_map(|named| Some(Calendar { set: named.value?, mark: named.mark, used: named.used }))
+        .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
-    Outcome { fleet: Fleet { targets, limits, metrics, prices, hash }, calendars, marks, warnings }
+    Assembled { fleet: Fleet { targets, limits, metrics, prices, hash }, calendars, locations, warnings }
 }
 
 impl<'a> Resolver<'a, '_> {
-    fn source(&self, mark: Mark) -> &'a Source<'a> {
-        self.sources.get(mark.file).expect("marks are made from indices of these sources")
+    fn source(&self, location: Location) -> &'a SourceText<'a> {
+        self.sources.get(location.file).expect("locations have indices of these sources")
     }
 
-    fn error(&self, mark: Mark, message: impl Into<String>) -> Problem {
+    /// Creates an error.
+    fn error(&self, location: Location, message: impl Into<String>) -> Problem {
         if self.problems.is_full() {
-            return Problem::counted();
+            return Problem::placeholder();
         }
-        Problem::error(self.source(mark), mark.span, message)
+        Problem::error(self.source(location), location.span, message)
     }
 
-    fn place(&self, mark: Mark) -> Place {
-        self.error(mark, "").place
+    /// Reports a problem. Returns `None`, for functions that end with it.
+    fn reject<T>(&mut self, problem: Problem) -> Option<T> {
+        self.problems.push(problem);
+        None
     }
 
-    /// Keeps a definition; a second one of the same name is an error that tells both places.
+    /// Reports an error with a hint. Returns `None`, for functions that end with it.
+    fn fail<T>(&mut self, location: Location, message: impl Into<String>, hint: &str) -> Option<T> {
+        self.reject(self.error(location, message).hint(hint))
+    }
+
+    /// Reports two keys of a map that exclude each other.
+    fn conflict(&mut self, file: usize, first: (&str, Span), second: (&str, Span), hint: &str) {
+        let message = format!("\"{}\" cannot be used with \"{}\"", second.0, first.0);
+        let problem = self.error(Location { file, span: second.1 }, message).hint(hint);
+        self.reject::<()>(problem.related(self.position(Location { file, span: first.1 })));
+    }
+
+    fn position(&self, location: Location) -> Position {
+        self.error(location, "").position
+    }
+
+    /// Adds a definition. Reports a second one of the same name.
     fn define<T>(
         &mut self,
-        what: &str,
-        name: &'a str,
-        named: Named<T>,
-        table: impl Fn(&mut Self) -> &mut BTreeMap<&'a str, Named<T>>,
+        kind: &str,
+        file: usize,
+        name: &'a At<String>,
+        value: Option<T>,
+        table: impl Fn(&mut Self) -> &mut BTreeMap<&'a str, Definition<T>>,
     ) {
-        match table(self).get(name).map(|first| first.mark) {
+        let location = Location { file, span: name.span };
+        match table(self).get(name.value.as_str()).map(|first| first.location) {
             None => {
-                table(self).insert(name, named);
+                table(self).insert(&name.value, Definition { location, value, used: false });
             }
             Some(first) => {
                 let problem = self
-                    .error(named.mark, format!("the {what} {} is defined twice", quoted(name)))
-                    .hint("names of calendars and windows hold for the whole fleet: rename one of the two")
-                    .related(self.place(first));
-                self.problems.push(problem);
+                    .error(location, format!("duplicate {kind} {}", quoted(&name.value)))
+                    .hint("rename one of the two: all files share the names of calendars and windows")
+                    .related(self.position(first));
+                self.reject::<()>(problem);
             }
         }
     }
 
-    /// The one value of a key that may stand in one file only.
-    fn only_once<'k, T>(
+    /// Returns the value of a key that is allowed in one file only.
+    fn single<'k, T>(
         &mut self,
         key: &str,
         mut given: impl Iterator<Item = (usize, &'k At<T>)>,
@@ -297,101 +226,61 @@ impl<'a> Resolver<'a, '_> {
         T: 'k,
     {
         let (file, first) = given.next()?;
-        let related = self.place(Mark { file, span: first.span });
-        for (file, again) in given {
+        let related = self.position(Location { file, span: first.span });
+        for (file, second) in given {
             let problem = self
-                .error(Mark { file, span: again.span }, format!("`{key}` stands in a second file"))
-                .hint("it holds for the whole fleet, so it stands in one file only")
+                .error(
+                    Location { file, span: second.span },
+                    format!("duplicate key {} in a second file", quoted(key)),
+                )
+                .hint("keep it in one file: it applies to the whole fleet")
                 .related(related.clone());
-            self.problems.push(problem);
+            self.reject::<()>(problem);
         }
         Some(&first.value)
     }
 
-    fn limits<'k>(&mut self, given: impl Iterator<Item = (usize, &'k At<super::wire::LimitKeys>)>) -> Limits {
+    fn limits<'k>(&mut self, given: impl Iterator<Item = (usize, &'k At<LimitKeys>)>) -> Limits {
         let mut limits = Limits::default();
-        if let Some(keys) = self.only_once("limits", given) {
+        if let Some(keys) = self.single("limits", given) {
             if let Some(max) = &keys.max_in_flight {
                 limits.max_in_flight = max.value.0;
             }
             if let Some(sign) = &keys.sign {
-                limits.wire.sign = sign.value.0;
+                limits.wire.sign = sign.value;
             }
             if let Some(http) = &keys.http {
-                limits.wire.http = http.value.0;
+                limits.wire.http = http.value;
             }
         }
         limits
     }
 
-    fn metrics<'k>(
-        &mut self,
-        given: impl Iterator<Item = (usize, &'k At<super::wire::MetricKeys>)>,
-    ) -> MetricsSettings {
+    fn metrics<'k>(&mut self, given: impl Iterator<Item = (usize, &'k At<MetricKeys>)>) -> MetricsSettings {
         let mut metrics = MetricsSettings::default();
-        if let Some(keys) = self.only_once("metrics", given) {
+        if let Some(keys) = self.single("metrics", given) {
             if let Some(namespace) = &keys.namespace {
                 metrics.namespace.clone_from(&namespace.value.0);
             }
             if let Some(detail) = &keys.detail {
-                metrics.detail = detail.value.0;
+                metrics.detail = detail.value;
             }
         }
         metrics
     }
 
-    /// A round is never cut, so one that the cap cannot hold could never be sent.
-    fn check_demands(&mut self, limits: Limits) {
+    /// Reports rounds above the cap. A round is sent whole, so these could never be sent.
+    fn check_round_sizes(&mut self, limits: Limits) {
         let cap = limits.max_in_flight;
-        for Demand { mark, concurrency, spare } in std::mem::take(&mut self.demands) {
+        for RoundSize { location, concurrency, spare } in std::mem::take(&mut self.round_sizes) {
             let pings = concurrency.saturating_add(spare);
             if pings > cap {
-                let spare = if spare > 0 { format!(" with {spare} to spare") } else { String::new() };
+                let spare = if spare > 0 { format!(" and {spare} spare ones") } else { String::new() };
                 let message =
-                    format!("{concurrency} environments{spare} are more than limits.max_in_flight ({cap})");
-                let problem = self
-                    .error(mark, message)
-                    .hint(format!("a round is never cut: ask for fewer, or raise max_in_flight to {pings}"));
-                self.problems.push(problem);
+                    format!("{concurrency} environments{spare} exceed \"limits.max_in_flight\" ({cap})");
+                let hint = format!("lower the number, or raise `max_in_flight` to {pings}");
+                self.fail::<()>(location, message, &hint);
             }
         }
     }
-
-    /// Warnings about names that nothing takes up.
-    fn unused(&self) -> Vec<Problem> {
-        let calendars = self.calendars.iter().map(|(name, named)| ("calendar", name, named.mark, named.used));
-        let windows = self.windows.iter().map(|(name, named)| ("window", name, named.mark, named.used));
-        let mut unused: Vec<_> = calendars.chain(windows).filter(|(.., used)| !used).collect();
-        unused.sort_by_key(|(_, _, mark, _)| (mark.file, mark.span.start()));
-        let warning = |mark, message: String| self.error(mark, message).into_warning();
-        let mut warnings: Vec<_> = unused
-            .iter()
-            .take(MOST_PROBLEMS)
-            .map(|(what, name, mark, _)| warning(*mark, format!("the {what} {} is not used", quoted(name))))
-            .collect();
-        if let Some((.., mark, _)) = unused.get(MOST_PROBLEMS) {
-            let more = unused.len() - MOST_PROBLEMS;
-            warnings.push(warning(*mark, format!("from here on {more} more are not used")));
-        }
-        warnings
-    }
-}
-
-/// A hash of the files' contents: 64 bits of SHA-256, in hexadecimal. It does not depend on where the files lie, nor on
-/// how their lines end.
-fn hash(sources: &[Source<'_>], attachments: &[SourceFile]) -> String {
-    let name = |path: &str| Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
-    let mut texts: Vec<(bool, Option<String>, String)> = sources
-        .iter()
-        .map(|source| (false, name(source.path), source.text.replace("\r\n", "\n")))
-        .chain(attachments.iter().map(|file| (true, name(&file.path), file.text.replace("\r\n", "\n"))))
-        .collect();
-    texts.sort_unstable();
-    let mut hasher = Sha256::new();
-    for (attached, _, text) in &texts {
-        hasher.update([u8::from(*attached)]);
-        hasher.update((text.len() as u64).to_le_bytes());
-        hasher.update(text);
-    }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Windows: the keys under a function, laid over those of a named window.
+//! Windows: the keys under a function, over those of a named window.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,392 +8,374 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use super::super::quantity::{Lasting, Positive};
-use super::super::reader::{At, quoted};
-use super::super::values::{List, Name};
+use super::super::reader::At;
+use super::super::values::{Lead, List, Name};
 use super::super::wire::{LoadKeys, MOST_CONCURRENCY, WindowKeys};
-use super::functions::Context;
-use super::{Demand, Mark, Resolver, weight};
+use super::{Location, Resolver, RoundSize, memory};
 use crate::domain::calendar::{DateSet, Opening, Window};
-use crate::domain::function::{Region, nearest};
+use crate::domain::function::Region;
+use crate::domain::parse::{did_you_mean, quoted};
 
-/// A window, and what of it is not the window's own.
-pub(super) struct Resolved {
-    pub window: Window,
-    /// The regions that it is for; none for all.
-    pub regions: Option<Vec<Region>>,
-    pub mark: Mark,
+/// The settings of a function that its windows use.
+pub(super) struct Context<'c> {
+    pub file: usize,
+    /// The function's regions; empty when they have errors.
+    pub regions: &'c [Region],
+    pub zone: Option<Tz>,
+    /// The function's lead, in minutes.
+    pub lead: u32,
+    pub spare: u32,
 }
 
-/// The keys of a window over those of the named one that it takes up, each with the file they stand in.
+/// A window with its location.
+pub(super) struct LocatedWindow {
+    pub window: Window,
+    /// The regions of the window; `None` for all of the function's.
+    pub regions: Option<Vec<Region>>,
+    pub location: Location,
+}
+
+impl LocatedWindow {
+    /// Returns `true` when the window applies to a region of the function.
+    pub(super) fn is_in(&self, region: Region) -> bool {
+        self.regions.as_ref().is_none_or(|regions| regions.contains(&region))
+    }
+}
+
+/// The keys of a window over those of the named window that it uses, each with the index of its file.
 struct Layers<'k> {
     own: (usize, &'k WindowKeys),
     named: Option<(usize, &'k WindowKeys)>,
 }
 
 impl<'k> Layers<'k> {
-    /// The key's value, and where it stands.
-    fn pick<T>(&self, key: impl Fn(&'k WindowKeys) -> &'k Option<At<T>>) -> Option<(Mark, &'k T)> {
+    /// Returns the value of a key with its location.
+    fn pick<T>(&self, key: impl Fn(&'k WindowKeys) -> &'k Option<At<T>>) -> Option<(Location, &'k T)> {
         let find = |(file, keys): (usize, &'k WindowKeys)| {
-            key(keys).as_ref().map(|at| (Mark { file, span: at.span }, &at.value))
+            key(keys).as_ref().map(|at| (Location { file, span: at.span }, &at.value))
         };
         find(self.own).or_else(|| self.named.and_then(find))
     }
 
-    /// The same for a key that the named window does not lend when the own layer says `instead` of it.
-    fn pick_unless<T>(
+    /// Returns the value of a key, without the named window's if `own_only`.
+    fn pick_from<T>(
         &self,
-        instead: bool,
+        own_only: bool,
         key: impl Fn(&'k WindowKeys) -> &'k Option<At<T>>,
-    ) -> Option<(Mark, &'k T)> {
-        let layers = Self { own: self.own, named: self.named.filter(|_| !instead) };
-        layers.pick(key)
+    ) -> Option<(Location, &'k T)> {
+        Self { own: self.own, named: self.named.filter(|_| !own_only) }.pick(key)
+    }
+
+    /// Returns a duration in minutes; 0 without one.
+    fn minutes(&self, key: impl Fn(&'k WindowKeys) -> &'k Option<At<Lead>>) -> TimeDelta {
+        minutes(self.pick(key).map_or(0, |(_, lead)| lead.minutes()))
     }
 }
 
+fn minutes(count: u32) -> TimeDelta {
+    TimeDelta::minutes(i64::from(count))
+}
+
 impl<'a> Resolver<'a, '_> {
-    /// Checks what can be checked of the keys of one window by themselves. Whether nothing is wrong with them.
-    pub(super) fn layer(&mut self, file: usize, keys: &WindowKeys) -> bool {
-        let mut sound = !keys.flawed;
-        let mark = |span| Mark { file, span };
-        let selectors = [
-            ("days", keys.days.as_ref().map(|at| at.span)),
-            ("dates", keys.dates.as_ref().map(|at| at.span)),
-            ("cron", keys.cron.as_ref().map(|at| at.span)),
-        ];
-        let given: Vec<_> = selectors.iter().filter_map(|(name, span)| Some((name, (*span)?))).collect();
-        if let [(first, _), (second, span), ..] = given.as_slice() {
-            let problem = self
-                .error(mark(*span), format!("`{first}` and `{second}` exclude each other"))
-                .hint("make two windows: where they overlap, the higher number counts");
-            self.problems.push(problem);
-            sound = false;
+    /// Checks the keys of one window by themselves. Returns `false` after it has reported an error.
+    pub(super) fn check_window_keys(&mut self, file: usize, keys: &WindowKeys) -> bool {
+        let before = self.problems.count();
+        let days = keys.days.as_ref().map(|at| ("days", at.span));
+        let dates = keys.dates.as_ref().map(|at| ("dates", at.span));
+        let cron = keys.cron.as_ref().map(|at| ("cron", at.span));
+        let openings: Vec<_> = [days, dates, cron].into_iter().flatten().collect();
+        if let [first, second, ..] = openings.as_slice() {
+            let hint = "define two windows: where they overlap, the higher number applies";
+            self.conflict(file, *first, *second, hint);
         }
-        if let (Some(_), Some(hours)) = (&keys.cron, &keys.hours) {
-            let problem = self
-                .error(mark(hours.span), "`hours` does not go with `cron`")
-                .hint("with `cron`, `for` says how long the window stays open");
-            self.problems.push(problem);
-            sound = false;
+        if let (Some(cron), Some(hours)) = (cron, &keys.hours) {
+            self.conflict(
+                file,
+                cron,
+                ("hours", hours.span),
+                "set `for`: the time that the window stays open",
+            );
         }
-        if let (Some(open_for), true) = (&keys.r#for, keys.days.is_some() || keys.dates.is_some()) {
-            let problem = self
-                .error(mark(open_for.span), "`for` goes with `cron` only")
-                .hint("with `days` or `dates`, `hours` says when the window closes");
-            self.problems.push(problem);
-            sound = false;
+        if let (Some(open_for), Some(first)) = (&keys.r#for, days.or(dates)) {
+            self.conflict(file, first, ("for", open_for.span), "set `hours`: they close the window");
         }
         if let (Some(concurrency), Some(load)) = (&keys.concurrency, &keys.load) {
-            let problem = self
-                .error(mark(load.span), "`concurrency` and `load` exclude each other")
-                .hint("keep the one that is meant")
-                .related(self.place(mark(concurrency.span)));
-            self.problems.push(problem);
-            sound = false;
+            let concurrency = ("concurrency", concurrency.span);
+            self.conflict(file, concurrency, ("load", load.span), "remove one of the two");
         }
-        if let Some(load) = keys.load.as_ref().filter(|load| !load.value.flawed)
+        if let Some(load) = keys.load.as_ref().filter(|load| !load.value.has_errors)
             && let Err((message, hint)) = environments(&load.value)
         {
-            let problem = self.error(mark(load.span), message).hint(hint);
-            self.problems.push(problem);
-            sound = false;
+            self.fail::<()>(Location { file, span: load.span }, message, hint);
         }
         if let (Some(first), Some(last)) = (&keys.from, &keys.through) {
-            sound &= self.in_order(file, first, last).is_some();
+            self.check_order(file, first, last);
         }
         if let Some(regions) = &keys.regions {
-            sound &= self.distinct(file, &regions.value);
+            self.check_distinct(file, &regions.value);
         }
+        let mut valid = !keys.has_errors;
         for names in [&keys.only, &keys.except].into_iter().flatten() {
-            sound &= self.calendars_exist(file, &names.value);
+            valid &= self.use_calendars(file, &names.value);
         }
-        sound
+        valid && self.problems.count() == before
     }
 
-    /// Reports regions that stand in a list twice.
-    pub(super) fn distinct(&mut self, file: usize, regions: &List<Region>) -> bool {
+    /// Reports duplicates in a list of regions.
+    pub(super) fn check_distinct(&mut self, file: usize, regions: &List<Region>) {
         let mut seen = Vec::new();
-        for region in &regions.0 {
-            if seen.contains(&region.value) {
-                let mark = Mark { file, span: region.span };
-                let problem = self.error(mark, format!("{} stands in the list twice", region.value));
-                self.problems.push(problem);
-                return false;
+        for At { value: region, span } in &regions.0 {
+            if seen.contains(region) {
+                let message = format!("duplicate region {}", quoted(region.as_str()));
+                self.fail::<()>(Location { file, span: *span }, message, "remove one of the two");
+                return;
             }
-            seen.push(region.value);
+            seen.push(*region);
         }
-        true
     }
 
-    fn calendars_exist(&mut self, file: usize, names: &List<Name>) -> bool {
-        let mut sound = true;
+    /// Marks calendars as used. Returns `false` when one is unknown or has errors.
+    fn use_calendars(&mut self, file: usize, names: &List<Name>) -> bool {
+        let mut valid = true;
         for At { value: Name(name), span } in &names.0 {
             if let Some(calendar) = self.calendars.get_mut(name.as_str()) {
                 calendar.used = true;
-                sound &= calendar.value.is_some();
-                continue;
+                valid &= calendar.value.is_some();
+            } else {
+                self.unknown::<()>("calendar", name, Location { file, span: *span });
+                valid = false;
             }
-            let problem =
-                self.unknown("calendar", name, Mark { file, span: *span }, self.calendars.keys().copied());
-            self.problems.push(problem);
-            sound = false;
         }
-        sound
+        valid
     }
 
-    fn unknown<'n>(
-        &self,
-        what: &str,
-        name: &str,
-        mark: Mark,
-        known: impl Iterator<Item = &'n str>,
-    ) -> super::Problem {
+    /// Reports the name of a calendar or a window that is not defined.
+    fn unknown<T>(&mut self, kind: &str, name: &str, location: Location) -> Option<T> {
         if self.problems.is_full() {
-            return super::Problem::counted();
+            return self.reject(super::Problem::placeholder());
         }
-        // Enough to guess from, and to be quick with any number of names.
+        // The search takes time, and there may be any number of names.
         const CONSIDERED: usize = 1_000;
-        let known: Vec<&str> = known.take(CONSIDERED).collect();
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("define it under `{what}s`"),
-            None => format!("define it under `{what}s`; known are {}", shortened(&known)),
+        const SHOWN: usize = 8;
+        let known: Vec<&str> = match kind {
+            "calendar" => self.calendars.keys().copied().take(CONSIDERED).collect(),
+            _ => self.windows.keys().copied().take(CONSIDERED).collect(),
         };
-        self.error(mark, format!("unknown {what} {}", quoted(name))).hint(hint)
+        let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| {
+            let shown = known.get(..SHOWN.min(known.len())).unwrap_or_default().join(", ");
+            match known.len() {
+                0 => format!("define it under `{kind}s`"),
+                1..=SHOWN => format!("define it under `{kind}s`, or use one of {shown}"),
+                _ => format!("define it under `{kind}s`, or use one of {shown}, …"),
+            }
+        });
+        self.fail(location, format!("unknown {kind} {}", quoted(name)), &hint)
     }
 
-    /// One window of a function. None when something is wrong with it (that has been reported), or when it is not
-    /// enabled.
+    /// Resolves one window of a function. Returns `None` for a window that is disabled, and after it has reported an
+    /// error.
     pub(super) fn window(
         &mut self,
         context: &Context<'_>,
         index: usize,
         at: &'a At<WindowKeys>,
-    ) -> Option<Resolved> {
+    ) -> Option<LocatedWindow> {
         let own = &at.value;
-        let mark = Mark { file: context.file, span: at.span };
-        let sound = self.layer(context.file, own);
+        let location = Location { file: context.file, span: at.span };
+        let valid = self.check_window_keys(context.file, own);
         let named = match &own.r#use {
             None => None,
             Some(At { value: Name(name), span }) => {
-                Some(self.named(name, Mark { file: context.file, span: *span })??)
+                let location = Location { file: context.file, span: *span };
+                let Some(named) = self.windows.get_mut(name.as_str()) else {
+                    return self.unknown("window", name, location);
+                };
+                named.used = true;
+                Some(named.value?)
             }
         };
         let layers = Layers { own: (context.file, own), named };
-        let weight = weight::of_window(own, named.map(|(_, keys)| keys));
-        if !self.bear(mark, weight.saturating_mul(context.regions.len())) {
+        let bytes = memory::of_window(own, named.map(|(_, keys)| keys));
+        if !self.reserve_memory(location, bytes.saturating_mul(context.regions.len())) {
             return None;
         }
-        let opening = self.opening(&layers, mark, own.flawed);
-        let concurrency = self.concurrency(&layers, mark, own.flawed);
-        let regions = self.window_regions(&layers, mark, context);
-        if let (Some((first_mark, first)), Some((last_mark, last))) =
-            (layers.pick(|keys| &keys.from), layers.pick(|keys| &keys.through))
-            && first_mark.file == last_mark.file
-            && layers.named.is_some()
-            && sound
-        {
-            let (first, last) =
-                (At { value: *first, span: first_mark.span }, At { value: *last, span: last_mark.span });
-            self.in_order(first_mark.file, &first, &last)?;
+        let opening = self.opening(&layers, location);
+        let concurrency = self.concurrency(&layers, location);
+        let regions = self.window_regions(&layers, location, context);
+        if valid && layers.named.is_some() {
+            self.check_merged_order(&layers)?;
         }
-        let (opening, (concurrency, asked), regions) = (opening?, concurrency?, regions?);
-        if !sound || layers.pick(|keys| &keys.enabled).is_some_and(|(_, flag)| !flag.0) {
+        let (opening, (concurrency, concurrency_location), regions) = (opening?, concurrency?, regions?);
+        if !valid || layers.pick(|keys| &keys.enabled).is_some_and(|(_, enabled)| !enabled) {
             return None;
         }
-        self.demands.push(Demand { mark: asked, concurrency, spare: context.spare });
-        let minutes = |key: Option<(Mark, &Lasting<0, 86_400_000, 60_000>)>| {
-            key.map_or(0, |(_, lasting)| lasting.minutes())
-        };
-        let delta = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
-        let calendars = |resolver: &Self, names: Option<(Mark, &List<Name>)>| -> Vec<Arc<DateSet>> {
-            let names = names.map(|(_, names)| names.0.as_slice()).unwrap_or_default();
-            names
-                .iter()
-                .filter_map(|name| resolver.calendars.get(name.value.0.as_str())?.value.clone())
-                .collect()
-        };
+        self.round_sizes.push(RoundSize {
+            location: concurrency_location,
+            concurrency,
+            spare: context.spare,
+        });
+        let label =
+            own.r#use.as_ref().map_or_else(|| format!("windows[{index}]"), |name| name.value.0.clone());
+        let zone = layers.pick(|keys| &keys.timezone).map(|(_, zone)| zone.0).or(context.zone);
+        let lead = layers.pick(|keys| &keys.lead).map_or(context.lead, |(_, lead)| lead.minutes());
         let window = Window {
-            label: own
-                .r#use
-                .as_ref()
-                .map_or_else(|| format!("windows[{index}]"), |name| name.value.0.clone()),
-            zone: layers
-                .pick(|keys| &keys.timezone)
-                .map(|(_, zone)| zone.0)
-                .or(context.zone)
-                .unwrap_or(Tz::UTC),
+            label,
+            zone: zone.unwrap_or(Tz::UTC),
             opening,
-            only: calendars(self, layers.pick(|keys| &keys.only)),
-            except: calendars(self, layers.pick(|keys| &keys.except)),
+            only: self.calendar_sets(layers.pick(|keys| &keys.only)),
+            except: self.calendar_sets(layers.pick(|keys| &keys.except)),
             from: layers.pick(|keys| &keys.from).map(|(_, date)| date.0),
             through: layers.pick(|keys| &keys.through).map(|(_, date)| date.0),
             concurrency,
-            lead: delta(layers.pick(|keys| &keys.lead).map_or(context.lead, |(_, lead)| lead.minutes())),
-            ramp_up: delta(minutes(layers.pick(|keys| &keys.ramp_up))),
-            ramp_down: delta(minutes(layers.pick(|keys| &keys.ramp_down))),
+            lead: minutes(lead),
+            ramp_up: layers.minutes(|keys| &keys.ramp_up),
+            ramp_down: layers.minutes(|keys| &keys.ramp_down),
         };
-        Some(Resolved { window, regions, mark })
+        Some(LocatedWindow { window, regions, location })
     }
 
-    /// The named window of that name. The outer none: there is no such name, and that has been reported. The inner one:
-    /// it is wrong itself.
-    fn named(&mut self, name: &str, mark: Mark) -> Option<Option<(usize, &'a WindowKeys)>> {
-        if let Some(named) = self.windows.get_mut(name) {
-            named.used = true;
-            return Some(named.value);
+    /// Reports a range whose last day is before its first, where the two come from different layers of one file.
+    fn check_merged_order(&mut self, layers: &Layers<'_>) -> Option<()> {
+        let from = layers.pick(|keys| &keys.from);
+        let through = layers.pick(|keys| &keys.through);
+        let (Some((from, first)), Some((through, last))) = (from, through) else { return Some(()) };
+        if from.file != through.file {
+            return Some(());
         }
-        let problem = self.unknown("window", name, mark, self.windows.keys().copied());
-        self.problems.push(problem);
-        None
+        let (first, last) = (At { value: *first, span: from.span }, At { value: *last, span: through.span });
+        self.check_order(from.file, &first, &last)
     }
 
-    /// When the window opens. Keys of one layer that exclude each other were told where the layer was checked.
-    fn opening(&mut self, layers: &Layers<'_>, mark: Mark, flawed: bool) -> Option<Opening> {
+    fn calendar_sets(&self, names: Option<(Location, &List<Name>)>) -> Vec<Arc<DateSet>> {
+        let names = names.map(|(_, names)| names.0.as_slice()).unwrap_or_default();
+        names.iter().filter_map(|name| self.calendars.get(name.value.0.as_str())?.value.clone()).collect()
+    }
+
+    /// Returns the openings of a window. Conflicts within one layer have been reported by
+    /// [`Resolver::check_window_keys`].
+    fn opening(&mut self, layers: &Layers<'_>, location: Location) -> Option<Opening> {
         let own = layers.own.1;
-        // Another way of opening takes the place of the named window's whole way.
+        // Another kind of opening replaces that of the named window with all its keys.
         let by_cron = own.cron.is_some();
         let by_days = own.days.is_some() || own.dates.is_some();
-        let days = layers.pick_unless(by_cron || by_days, |keys| &keys.days);
-        let dates = layers.pick_unless(by_cron || by_days, |keys| &keys.dates);
-        let cron = layers.pick_unless(by_cron || by_days, |keys| &keys.cron);
-        let hours = layers.pick_unless(by_cron, |keys| &keys.hours);
-        let open_for = layers.pick_unless(by_days, |keys| &keys.r#for);
-        let mut fail = |mark: Mark, message: &str, hint: &str| {
-            if !flawed {
-                let problem = self.error(mark, message).hint(hint);
-                self.problems.push(problem);
-            }
-            None
-        };
-        if let Some((_, cron)) = cron {
-            if let Some((at, _)) = hours {
+        let days = layers.pick_from(by_cron || by_days, |keys| &keys.days);
+        let dates = layers.pick_from(by_cron || by_days, |keys| &keys.dates);
+        let cron = layers.pick_from(by_cron || by_days, |keys| &keys.cron);
+        let hours = layers.pick_from(by_cron, |keys| &keys.hours);
+        let open_for = layers.pick_from(by_days, |keys| &keys.r#for);
+        let (location, message, hint) = match (cron, days.is_some() || dates.is_some(), hours, open_for) {
+            (Some(_), _, Some((location, _)), _) => {
                 layers.named?;
-                return fail(
-                    at,
-                    "`hours` does not go with `cron`",
-                    "the named window opens by `cron`: give `for`",
-                );
+                let hint = "set `for` instead: the named window opens by `cron`";
+                (location, "\"hours\" cannot be used with \"cron\"", hint)
             }
-            let Some((_, open_for)) = open_for else {
-                return fail(
-                    mark,
-                    "the key `for` is missing",
-                    "it says how long a window with `cron` stays open: `for: 2h`",
-                );
-            };
-            let open_for = TimeDelta::minutes(i64::from(open_for.minutes()));
-            return Some(Opening::Cron(cron.0.clone(), open_for));
-        }
-        if days.is_none() && dates.is_none() {
-            let (message, hint) = match (hours, open_for) {
-                (Some(_), _) => ("the key `days` is missing", "`days: daily` is every day"),
-                (None, Some(_)) => (
-                    "the key `cron` is missing",
-                    "`cron: \"30 7 * * mon-fri\"` opens at 07:30 on working days",
-                ),
-                (None, None) => (
-                    "the window does not say when it opens",
-                    "give `days` and `hours`, or `dates` and `hours`, or `cron` and `for`",
-                ),
-            };
-            return fail(mark, message, hint);
-        }
-        if let Some((at, _)) = open_for {
-            layers.named?;
-            return fail(at, "`for` goes with `cron` only", "the named window opens by days: give `hours`");
-        }
-        let Some((_, hours)) = hours else {
-            return fail(mark, "the key `hours` is missing", "`hours: all-day` is midnight to midnight");
+            (Some((_, cron)), _, None, Some((_, open_for))) => {
+                return Some(Opening::Cron(cron.0.clone(), minutes(open_for.minutes())));
+            }
+            (Some(_), _, None, None) => (
+                location,
+                "missing key \"for\"",
+                "add the time that the window stays open, such as `for: 2h`",
+            ),
+            (None, true, _, Some((location, _))) => {
+                layers.named?;
+                let hint = "set `hours` instead: the named window opens by days";
+                (location, "\"for\" requires \"cron\"", hint)
+            }
+            (None, true, Some((_, hours)), None) => {
+                return match (days, dates) {
+                    (Some((_, days)), _) => Some(Opening::Weekly(days.0, hours.0)),
+                    (None, dates) => {
+                        let dates: BTreeSet<_> = dates?.1.0.iter().map(|date| date.value.0).collect();
+                        Some(Opening::Dates(dates, hours.0))
+                    }
+                };
+            }
+            (None, true, None, None) => {
+                (location, "missing key \"hours\"", "add `hours: all-day` for midnight to midnight")
+            }
+            (None, false, Some(_), _) => {
+                (location, "missing key \"days\"", "add `days: daily` for every day")
+            }
+            (None, false, None, Some(_)) => {
+                let hint = "add the openings, such as `cron: \"30 7 * * mon-fri\"` for 07:30 on working days";
+                (location, "missing key \"cron\"", hint)
+            }
+            (None, false, None, None) => {
+                let hint = "add `days` and `hours`, or `dates` and `hours`, or `cron` and `for`";
+                (location, "the window has no openings", hint)
+            }
         };
-        match (days, dates) {
-            (Some((_, days)), _) => Some(Opening::Weekly(days.0, hours.0)),
-            (None, Some((_, dates))) => {
-                let dates: BTreeSet<_> = dates.0.iter().map(|date| date.value.0).collect();
-                Some(Opening::Dates(dates, hours.0))
-            }
-            (None, None) => None,
-        }
+        if own.has_errors { None } else { self.fail(location, message, hint) }
     }
 
-    /// How many environments are wanted, and where that is said.
-    fn concurrency(&mut self, layers: &Layers<'_>, mark: Mark, flawed: bool) -> Option<(u32, Mark)> {
+    /// Returns the number of environments of a window, with its location.
+    fn concurrency(&mut self, layers: &Layers<'_>, location: Location) -> Option<(u32, Location)> {
         let own = layers.own.1;
-        let told = own.concurrency.is_some() || own.load.is_some();
-        if let Some((at, concurrency)) = layers.pick_unless(told, |keys| &keys.concurrency) {
+        let own_only = own.concurrency.is_some() || own.load.is_some();
+        if let Some((at, concurrency)) = layers.pick_from(own_only, |keys| &keys.concurrency) {
             return Some((concurrency.0, at));
         }
-        let Some((at, load)) = layers.pick_unless(told, |keys| &keys.load) else {
-            if !flawed {
-                let problem = self
-                    .error(mark, "the window does not say how many environments to keep warm")
-                    .hint("give `concurrency`, or `load`");
-                self.problems.push(problem);
-            }
-            return None;
-        };
-        // What is wrong with a load was told where its layer was checked.
-        environments(load).ok().map(|count| (count, at))
+        match layers.pick_from(own_only, |keys| &keys.load) {
+            // Errors of a load have been reported by `check_window_keys`.
+            Some((at, load)) => environments(load).ok().map(|count| (count, at)),
+            None if own.has_errors => None,
+            None => self.fail(location, "missing key \"concurrency\"", "add `concurrency`, or `load`"),
+        }
     }
 
-    /// The regions that the window is for. The outer none: something is wrong.
-    #[expect(clippy::option_option, reason = "wrong, for all regions, or for some")]
+    /// Returns the regions of a window; the inner `None` is all regions of the function.
+    #[expect(clippy::option_option, reason = "an error, all regions, or some")]
     fn window_regions(
         &mut self,
         layers: &Layers<'_>,
-        mark: Mark,
+        location: Location,
         context: &Context<'_>,
     ) -> Option<Option<Vec<Region>>> {
         let Some((at, list)) = layers.pick(|keys| &keys.regions) else {
             return Some(None);
         };
-        let mut sound = true;
+        let before = self.problems.count();
         for region in &list.0 {
             if !context.regions.is_empty() && !context.regions.contains(&region.value) {
                 let own = layers.own.1.regions.is_some();
-                let span = if own { Mark { file: at.file, span: region.span } } else { mark };
+                let location = if own { Location { file: at.file, span: region.span } } else { location };
                 let names: Vec<&str> = context.regions.iter().map(|region| region.as_str()).collect();
-                let problem = self
-                    .error(span, format!("the window is for {}, which the function is not in", region.value))
-                    .hint(format!("the function is in {}", names.join(", ")));
-                self.problems.push(problem);
-                sound = false;
+                let hint = format!("use some of the function's regions: {}", names.join(", "));
+                self.fail::<()>(location, format!("the function is not in {}", region.value), &hint);
             }
         }
-        sound.then(|| Some(list.0.iter().map(|region| region.value).collect()))
+        let regions = list.0.iter().map(|region| region.value).collect();
+        (self.problems.count() == before).then_some(Some(regions))
     }
 }
 
-/// Environments that a load keeps busy.
+/// Returns the number of environments that a load keeps busy.
 fn environments(load: &LoadKeys) -> Result<u32, (String, &'static str)> {
-    const FORMS: &str =
-        "`{ requests_per_second: 50, duration: 200ms }` or `{ requests_per_second: 50, per_environment: 5 }`";
-    let Some(At { value: Positive(rate), .. }) = &load.requests_per_second else {
-        return Err(("the load has no rate".to_owned(), FORMS));
+    const FORMS: &str = "write `{ requests_per_second: 50, duration: 200ms }` or \
+                         `{ requests_per_second: 50, per_environment: 5 }`";
+    let Some(rate) = load.requests_per_second.as_ref().map(|at| at.value.0) else {
+        return Err(("missing key \"requests_per_second\"".to_owned(), FORMS));
     };
     let busy = match (&load.duration, &load.per_environment) {
-        // Little's law: requests under way = arrivals a second × seconds each.
+        // Little's law: concurrent requests = arrivals a second × seconds each.
         (Some(duration), None) => {
             let ms = Decimal::from(u64::try_from(duration.value.0.as_millis()).unwrap_or(u64::MAX));
             rate.checked_mul(ms).and_then(|product| product.checked_div(Decimal::ONE_THOUSAND))
         }
-        (None, Some(At { value: Positive(each), .. })) => rate.checked_div(*each),
+        (None, Some(each)) => rate.checked_div(each.value.0),
         (Some(_), Some(_)) => {
-            return Err(("`duration` and `per_environment` exclude each other".to_owned(), FORMS));
+            return Err(("\"per_environment\" cannot be used with \"duration\"".to_owned(), FORMS));
         }
         (None, None) => {
-            return Err(("the load needs `duration` or `per_environment`".to_owned(), FORMS));
+            return Err(("missing key \"duration\" or \"per_environment\"".to_owned(), FORMS));
         }
     };
     match busy.and_then(|busy| busy.ceil().to_u32()) {
         Some(count) if (1..=MOST_CONCURRENCY).contains(&count) => Ok(count),
-        _ => Err((format!("the load asks for more than {MOST_CONCURRENCY} environments"), "check its units")),
+        _ => Err((
+            format!("the load needs more than {MOST_CONCURRENCY} environments"),
+            "check the units of the rate and of `duration`",
+        )),
     }
-}
-
-/// The first few names of a list.
-fn shortened(names: &[&str]) -> String {
-    const SHOWN: usize = 8;
-    let shown = names.get(..SHOWN.min(names.len())).unwrap_or_default().join(", ");
-    if names.len() > SHOWN { format!("{shown}, …") } else { shown }
 }

@@ -1,10 +1,12 @@
-//! What is taken, and what becomes of it.
+//! Accepted configurations and the fleets that they make.
+
+use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use insta::assert_snapshot;
 
 use super::*;
-use crate::domain::calendar::{Hours, Opening};
+use crate::domain::calendar::{DateSet, Hours, Opening};
 use crate::domain::cost::{Per, Route};
 use crate::domain::fleet::{Detail, Hold, Target};
 use crate::domain::function::Architecture;
@@ -15,9 +17,9 @@ fn target<'l>(loaded: &'l Loaded, label: &str, region: &str) -> &'l Target {
     loaded.fleet.targets.iter().find(found).unwrap()
 }
 
-/// The concurrency of the only window of the only function.
+/// Returns the concurrency of the only window of the only function.
 fn concurrency(window: &str) -> u32 {
-    let loaded = sound(&format!(
+    let loaded = valid(&format!(
         "version: 1\nlimits: {{ max_in_flight: 100000 }}\nfunctions:\n  f:\n    region: eu-west-2\n    windows:\n      - {{ days: daily, hours: all-day, {window} }}\n"
     ));
     loaded.fleet.targets[0].windows[0].concurrency
@@ -53,7 +55,7 @@ functions:
 
 #[test]
 fn a_function_in_two_regions() {
-    let loaded = sound(OFFICE);
+    let loaded = valid(OFFICE);
     assert_eq!(loaded.fleet.limits.max_in_flight, 600);
     assert_eq!(loaded.fleet.metrics.namespace, "Warm/Fleet");
     assert_eq!(loaded.fleet.metrics.detail, Detail::Function);
@@ -90,18 +92,18 @@ fn a_function_in_two_regions() {
 }
 
 #[test]
-fn only_the_regions_that_are_asked_for() {
+fn a_filter_keeps_targets_in_its_regions() {
     let files = || vec![SourceFile { path: "fleet.yaml".into(), text: OFFICE.into() }];
     let filter = [Region::parse("us-east-1").unwrap()];
     let loaded = resolve(files(), &mut |_| Err(String::new()), Some(&filter)).unwrap();
     let regions: Vec<&str> = loaded.fleet.targets.iter().map(|target| target.region().as_str()).collect();
     assert_eq!(regions, ["us-east-1"]);
-    assert_eq!(loaded.marks.len(), 1);
-    assert_eq!(loaded.fleet.hash, sound(OFFICE).fleet.hash);
+    assert_eq!(loaded.locations.len(), 1);
+    assert_eq!(loaded.fleet.hash, valid(OFFICE).fleet.hash);
 }
 
 #[test]
-fn loads_become_environments_exactly() {
+fn loads_are_converted_to_environments_exactly() {
     assert_eq!(concurrency("load: { requests_per_second: 50, duration: 200ms }"), 10);
     assert_eq!(concurrency("load: { requests_per_second: 50, duration: 201ms }"), 11);
     assert_eq!(concurrency("load: { requests_per_second: 0.1, duration: 1s }"), 1);
@@ -113,7 +115,7 @@ fn loads_become_environments_exactly() {
 }
 
 #[test]
-fn named_windows_calendars_and_every_way_to_open() {
+fn named_windows_calendars_and_every_kind_of_opening() {
     let fleet = r#"
 version: 1
 calendars:
@@ -192,7 +194,7 @@ functions:
 }
 
 #[test]
-fn a_calendars_file_is_not_read_as_configuration() {
+fn a_calendar_file_is_not_read_as_configuration() {
     let files = [
         ("c/fleet.yaml", "version: 1\ncalendars: { c: { file: ./days.yaml } }\n"),
         ("c/days.yaml", "dates: [2026-12-25]\n"),
@@ -204,7 +206,7 @@ fn a_calendars_file_is_not_read_as_configuration() {
 }
 
 #[test]
-fn defaults_hold_for_their_own_file() {
+fn defaults_apply_to_their_own_file() {
     let windows = "windows: [{ days: daily, hours: all-day, concurrency: 1 }]";
     let loaded = resolve_all(&[
         ("a.yaml", &format!("version: 1\ndefaults: {{ region: eu-west-2, owner: a, interval: 2m }}\nfunctions:\n  f: {{ {windows} }}\n")),
@@ -220,18 +222,18 @@ fn defaults_hold_for_their_own_file() {
 }
 
 #[test]
-fn what_is_not_enabled_is_checked_and_does_not_count() {
+fn disabled_parts_are_checked_and_ignored() {
     let text = "version: 1\ndefaults: { region: eu-west-2 }\nfunctions:\n  off: { enabled: false }\n  off-too:\n    enabled: false\n    windows: [{ days: daily, hours: all-day, concurrency: 900 }]\n  partly:\n    windows:\n      - { days: daily, hours: all-day, concurrency: 900, enabled: false }\n      - { days: daily, hours: all-day, concurrency: 1 }\n";
-    let loaded = sound(text);
+    let loaded = valid(text);
     let windows: Vec<usize> = loaded.fleet.targets.iter().map(|target| target.windows.len()).collect();
     assert_eq!(windows, [0, 0, 1]);
     assert_eq!(loaded.fleet.targets[2].windows[0].label, "windows[1]");
-    assert!(wrong(&text.replace("daily", "dayly")).contains("did you mean `daily`?"));
+    assert!(errors(&text.replace("daily", "dayly")).contains("did you mean `daily`?"));
 }
 
 #[test]
 fn anchors_aliases_and_merge_keys_work() {
-    let loaded = sound(
+    let loaded = valid(
         "version: 1\ndefaults: { region: eu-west-2 }\nfunctions:\n  f: &f\n    owner: a\n    windows: &w\n      - &day { days: daily, hours: all-day, concurrency: 1 }\n  g: { <<: *f, owner: b }\n  h: { windows: [{ <<: *day, concurrency: 2 }] }\n  i: { windows: *w }\n",
     );
     let of = |label| {
@@ -242,8 +244,8 @@ fn anchors_aliases_and_merge_keys_work() {
 }
 
 #[test]
-fn words_of_yaml_1_1_are_texts() {
-    let loaded = sound(
+fn booleans_of_yaml_1_1_are_texts() {
+    let loaded = valid(
         "version: 1\ndefaults: { region: eu-west-2 }\nfunctions:\n  on: { owner: no, windows: [{ days: daily, hours: 08:00-18:00, concurrency: 1 }] }\n  y: { owner: 0042, windows: [{ days: daily, hours: all-day, concurrency: 1 }] }\n",
     );
     let owners: Vec<_> =
@@ -262,7 +264,7 @@ fn stagger_gives_each_target_a_stable_phase() {
         )
     };
     let phases = |stagger| -> Vec<u32> {
-        sound(&text(stagger)).fleet.targets.iter().map(|target| target.phase_minutes).collect()
+        valid(&text(stagger)).fleet.targets.iter().map(|target| target.phase_minutes).collect()
     };
     assert!(phases("false").iter().all(|phase| *phase == 0));
     let staggered = phases("true");
@@ -271,47 +273,47 @@ fn stagger_gives_each_target_a_stable_phase() {
         assert!(staggered.iter().filter(|given| **given == phase).count() >= 10, "{staggered:?}");
     }
     assert!(staggered.iter().all(|phase| *phase < 4));
-    // Other machines and later versions must find the same.
+    // The value must not change between machines and versions.
     assert_eq!(staggered[..8], [3, 0, 0, 3, 1, 2, 2, 1]);
 }
 
 #[test]
 fn custom_payloads_are_json() {
-    let loaded = sound(
+    let loaded = valid(
         "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    protocol: custom\n    payload: { warm: true, n: 5, list: [a, null, 1.5], text: \"5\" }\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n",
     );
     assert!(matches!(loaded.fleet.targets[0].protocol, Protocol::Custom(_)));
 }
 
 #[test]
-fn what_nothing_uses_is_a_warning() {
-    let loaded = sound(
+fn unused_names_are_warnings() {
+    let loaded = valid(
         "version: 1\ncalendars: { unused: { dates: [2026-12-25] }, used: { dates: [2026-12-25] } }\nwindows: { idle: { days: daily, except: [used] } }\n",
     );
     let warnings: Vec<String> = loaded.warnings.iter().map(|warning| warning.render_text(false)).collect();
     assert_snapshot!(warnings.join("\n\n"), @r#"
-    warning: the calendar `unused` is not used
+    warning: unused calendar "unused"
      --> fleet.yaml:2:14
       |
     2 | calendars: { unused: { dates: [2026-12-25] }, used: { dates: [2026-12-25] } }
       |              ^^^^^^
 
-    warning: the window `idle` is not used
+    warning: unused window "idle"
      --> fleet.yaml:3:12
       |
     3 | windows: { idle: { days: daily, except: [used] } }
       |            ^^^^
     "#);
-    let at = loaded.calendars[1].mark;
-    let warning = loaded.places().warning(at, "its last date has passed", None);
+    let at = loaded.calendars[1].location;
+    let warning = loaded.diagnostics().warning(at, "its last date has passed", None);
     assert_eq!(
-        (warning.severity, warning.place.to_string()),
+        (warning.severity, warning.position.to_string()),
         (Severity::Warning, "fleet.yaml:2:47".to_owned())
     );
 }
 
 #[test]
-fn a_function_by_its_name_and_by_its_arn_is_a_warning() {
+fn a_function_by_name_and_by_arn_is_a_warning() {
     let fleet = |name: &str, arn: &str| {
         let window = "windows: [{ days: daily, hours: all-day, concurrency: 1 }]";
         let arn_key = "arn:aws:lambda:eu-west-2:123456789012:function";
@@ -320,37 +322,37 @@ fn a_function_by_its_name_and_by_its_arn_is_a_warning() {
         )
     };
     let shown = |name: &str, arn: &str| {
-        let warnings = sound(&fleet(name, arn)).warnings;
+        let warnings = valid(&fleet(name, arn)).warnings;
         warnings.iter().map(|warning| warning.render_text(false)).collect::<Vec<_>>().join("\n\n")
     };
     assert_snapshot!(shown("", ""), @r"
-    warning: nlp:live (eu-west-2) is pinged twice if warmd runs in the account 123456789012
+    warning: nlp:live (eu-west-2) is pinged twice if warmd runs in account 123456789012
      --> fleet.yaml:4:3
       |
     4 |   nlp:live: { regions: [eu-west-1, eu-west-2], windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
       |   ^^^^^^^^
       |
-      = hint: it stands here by its name and by its ARN: keep one of the two, or name both by their ARNs
-      = note: the other place is fleet.yaml:3:3
+      = hint: it is configured by name and by ARN: remove one of the two, or use two ARNs
+      = note: see also fleet.yaml:3:3
     ");
-    // It is not pinged, or it is in another account.
+    // The function is not pinged, or it is in another account.
     assert_eq!(shown(", enabled: false", ""), "");
     assert_eq!(shown("", ", enabled: false"), "");
     assert_eq!(shown(", role_arn: \"arn:aws:iam::999999999999:role/warmed\"", ""), "");
-    assert_snapshot!(wrong(&fleet(", role_arn: \"arn:aws:iam::123456789012:role/warmed\"", "")), @r#"
-    error: nlp:live (eu-west-2) is configured twice: by its name, and by its ARN
+    assert_snapshot!(errors(&fleet(", role_arn: \"arn:aws:iam::123456789012:role/warmed\"", "")), @r#"
+    error: nlp:live (eu-west-2) is configured by name and by ARN
      --> fleet.yaml:4:3
       |
     4 |   nlp:live: { regions: [eu-west-1, eu-west-2], windows: [{ days: daily, hours: all-day, concurrency: 1 }], role_arn: "arn:aws:iam::12...
       |   ^^^^^^^^
       |
-      = hint: keep one of the two; several windows can stand under one function
-      = note: the other place is fleet.yaml:3:3
+      = hint: merge the two: a function can have several windows
+      = note: see also fleet.yaml:3:3
     "#);
 }
 
 #[test]
-fn the_hash_is_of_the_content_alone() {
+fn the_hash_depends_on_the_content_alone() {
     let hash = |files: &[(&str, &str)]| resolve_all(files).unwrap().fleet.hash;
     let (a, b) = ("version: 1\nlimits: {}\n", "version: 1\nmetrics: {}\n");
     let one = hash(&[("x/a.yaml", a), ("x/b.yaml", b)]);
@@ -362,6 +364,6 @@ fn the_hash_is_of_the_content_alone() {
     let calendar = "version: 1\ncalendars: { c: { file: attached/c.yaml } }\n";
     let with = |dates: &str| hash(&[("a.yaml", calendar), ("attached/c.yaml", dates)]);
     assert_ne!(with("dates: [2026-12-25]"), with("dates: [2026-12-26]"));
-    // Other machines and later versions must find the same.
+    // The value must not change between machines and versions.
     assert_snapshot!(one, @"472bbb86db10c6ee");
 }

@@ -1,4 +1,4 @@
-//! The examples: they load together, and editors can help with them.
+//! The examples: they load together, and refer to the schema.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn the_examples_are_one_fleet() {
 }
 
 #[test]
-fn every_example_tells_editors_where_the_schema_is() {
+fn every_example_names_the_schema() {
     for entry in fs::read_dir(directory()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {

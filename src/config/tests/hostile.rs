@@ -1,4 +1,4 @@
-//! Whatever stands in a file: no panic, no hang, and problems that can be shown.
+//! Arbitrary content: no panic, no hang, and problems that can be rendered.
 
 use std::fs;
 
@@ -7,27 +7,29 @@ use proptest::prelude::*;
 use super::examples::directory;
 use super::*;
 
-/// Resolves a file and renders what is wrong. Calendars get `attached`.
-fn survives(text: &str, attached: &str) -> Result<(), TestCaseError> {
+/// Resolves a file and renders its problems. The files of calendars have the text `attached`.
+fn check_resolve(text: &str, attached: &str) -> Result<(), TestCaseError> {
     let files = vec![SourceFile { path: "fleet.yaml".into(), text: text.into() }];
     match resolve(files, &mut |_| Ok(attached.to_owned()), None) {
-        Ok(loaded) => prop_assert_eq!(loaded.fleet.targets.len(), loaded.marks.len()),
+        Ok(loaded) => prop_assert_eq!(loaded.fleet.targets.len(), loaded.locations.len()),
         Err(problems) => {
             prop_assert!(!problems.list.is_empty());
             for problem in &problems.list {
                 prop_assert!(!problem.message.is_empty());
                 prop_assert!(!problem.render_text(false).is_empty());
-                let place = &problem.place;
+                let position = &problem.position;
                 let lines = text.split(['\n', '\r']).count().max(attached.split(['\n', '\r']).count());
-                prop_assert!(place.line as usize <= lines, "{place} of {lines} lines");
-                prop_assert!(place.line == 0 || (place.column >= 1 && problem.end_column > place.column));
+                prop_assert!(position.line as usize <= lines, "{position} of {lines} lines");
+                prop_assert!(
+                    position.line == 0 || (position.column >= 1 && problem.end_column > position.column)
+                );
             }
         }
     }
     Ok(())
 }
 
-/// The examples as one text: each without its version, under one.
+/// Returns the texts of the examples, in the order of their names.
 fn examples() -> Vec<String> {
     let paths = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> =
@@ -36,7 +38,7 @@ fn examples() -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// Bits of YAML and of our own words, in any order.
+/// Fragments of YAML and words of the configuration, in any order.
 fn tokens() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "version: 1\n",
@@ -115,17 +117,17 @@ fn tokens() -> impl Strategy<Value = String> {
     prop::collection::vec(words, 0..60).prop_map(|words| words.concat())
 }
 
-/// A change to a text: where (as fractions of its length), how much goes, and what comes.
-fn changes() -> impl Strategy<Value = Vec<(f64, usize, String)>> {
+/// Edits of a text: the position as a fraction of its length, the number of removed characters, the inserted text.
+fn edits() -> impl Strategy<Value = Vec<(f64, usize, String)>> {
     prop::collection::vec((0.0..1.0, 0usize..12, "\\PC{0,3}|[ \t\n\r:,\\[\\]{}&*!|>'\"%@`#-]{0,4}"), 1..6)
 }
 
-fn changed(text: &str, changes: &[(f64, usize, String)]) -> String {
+fn edited(text: &str, edits: &[(f64, usize, String)]) -> String {
     let mut chars: Vec<char> = text.chars().collect();
-    for (at, gone, new) in changes {
+    for (at, removed, inserted) in edits {
         let start = (at * chars.len() as f64) as usize;
-        let end = (start + gone).min(chars.len());
-        chars.splice(start..end, new.chars());
+        let end = (start + removed).min(chars.len());
+        chars.splice(start..end, inserted.chars());
     }
     chars.into_iter().collect()
 }
@@ -136,18 +138,18 @@ proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let text = String::from_utf8_lossy(&bytes);
-        survives(&text, &text)?;
+        check_resolve(&text, &text)?;
     }
 
     #[test]
     fn any_tokens(text in tokens(), attached in tokens()) {
-        survives(&format!("version: 1\n{text}"), &attached)?;
+        check_resolve(&format!("version: 1\n{text}"), &attached)?;
     }
 
     #[test]
-    fn examples_with_slips(which in 0usize..4, changes in changes()) {
+    fn edited_examples(which in 0usize..4, edits in edits()) {
         let examples = examples();
-        survives(&changed(&examples[which], &changes), "dates: [2026-12-25]")?;
+        check_resolve(&edited(&examples[which], &edits), "dates: [2026-12-25]")?;
     }
 
     #[test]
@@ -160,12 +162,12 @@ proptest! {
         0..30,
     )) {
         let calendars = "version: 1\ncalendars: { c: { file: c.ics } }\n";
-        survives(calendars, &lines.join("\r\n"))?;
+        check_resolve(calendars, &lines.join("\r\n"))?;
     }
 }
 
 #[test]
-fn a_small_file_cannot_ask_for_a_huge_fleet() {
+fn a_small_file_cannot_make_a_huge_fleet() {
     let regions: Vec<&str> = Region::all().map(Region::as_str).collect();
     let regions = regions.join(", ");
     let functions: String = (0..3_000).map(|n| format!("  f{n}: *f\n")).collect();
@@ -173,7 +175,7 @@ fn a_small_file_cannot_ask_for_a_huge_fleet() {
         "version: 1\ndefaults: {{ regions: [{regions}] }}\nfunctions:\n  f: &f {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n{functions}"
     );
     let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
-    insta::assert_snapshot!(problems.list[0].message, @"from here on the fleet is larger than warmd takes");
+    insta::assert_snapshot!(problems.list[0].message, @"the fleet is too large from here on");
     assert_eq!((problems.list.len(), problems.omitted), (1, 0));
 
     let dates = "2026-12-25, ".repeat(2_000);
@@ -186,13 +188,12 @@ fn a_small_file_cannot_ask_for_a_huge_fleet() {
     let payload = "x".repeat(1 << 20);
     let text = format!("version: 1\ndefaults: {{ protocol: custom, payload: [\"{payload}\"] }}\n");
     let problems = resolve_all(&[("fleet.yaml", &text)]).unwrap_err();
-    insta::assert_snapshot!(problems.list[0].message, @"the payload is too large");
+    insta::assert_snapshot!(problems.list[0].message, @"the payload is larger than 64 KB");
 }
 
-/// Each mistake is told with its place; in one line of half a megabyte, counting from its beginning each time would
-/// take minutes.
+/// Every problem has a column. Without an index, columns in a line of half a megabyte would take minutes.
 #[test]
-fn many_mistakes_in_one_long_line_are_told_quickly() {
+fn many_errors_in_one_long_line_are_reported_quickly() {
     let windows = "{},".repeat(150_000);
     let text = format!(
         "version: 1\ndefaults: {{ region: eu-west-2 }}\nfunctions: {{ f: {{ windows: [{windows}] }} }}\n"
@@ -204,26 +205,26 @@ fn many_mistakes_in_one_long_line_are_told_quickly() {
 }
 
 #[test]
-fn ten_thousand_warnings_are_told_quickly() {
+fn ten_thousand_warnings_are_created_quickly() {
     let functions: String = (0..10_000).map(|n| format!("  f{n}: *f\n")).collect();
     let comment = "#".repeat(1 << 20);
-    let loaded = sound(&format!(
+    let loaded = valid(&format!(
         "version: 1\n{comment}\ndefaults: {{ region: eu-west-2 }}\nfunctions:\n  f: &f {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n{functions}"
     ));
     let started = tokio::time::Instant::now();
-    let places = loaded.places();
-    for marks in &loaded.marks {
-        let warning = places.warning(marks.function, "", None);
-        assert!(warning.place.line > 4);
+    let diagnostics = loaded.diagnostics();
+    for locations in &loaded.locations {
+        let warning = diagnostics.warning(locations.function, "", None);
+        assert!(warning.position.line > 4);
     }
     assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[test]
-fn warnings_of_unused_names_have_an_end() {
+fn the_number_of_warnings_about_unused_names_is_limited() {
     let windows: String = (0..1_000).map(|n| format!("  w{n}: {{}}\n")).collect();
-    let loaded = sound(&format!("version: 1\nwindows:\n{windows}"));
+    let loaded = valid(&format!("version: 1\nwindows:\n{windows}"));
     assert_eq!(loaded.warnings.len(), 201);
     let last = &loaded.warnings[200];
-    assert_eq!((last.place.line, last.message.as_str()), (203, "from here on 800 more are not used"));
+    assert_eq!((last.position.line, last.message.as_str()), (203, "800 more unused names from here on"));
 }

@@ -1,9 +1,9 @@
-//! What people see of the configuration: what is taken, and what every mistake looks like.
+//! Tests of the configuration through its public functions.
 
 mod accepted;
+mod errors;
 mod examples;
 mod hostile;
-mod mistakes;
 mod money;
 mod reading;
 mod requests;
@@ -12,7 +12,7 @@ mod validator;
 
 use super::*;
 
-/// Files by path and text; a file under `attached/` is there for calendars only.
+/// Resolves files, given by path and text. Files under `attached/` can only be named by other files.
 fn resolve_all(files: &[(&str, &str)]) -> Result<Loaded, Problems> {
     let all: Vec<SourceFile> =
         files.iter().map(|(path, text)| SourceFile { path: (*path).into(), text: (*text).into() }).collect();
@@ -25,32 +25,32 @@ fn resolve_all(files: &[(&str, &str)]) -> Result<Loaded, Problems> {
     resolve(files, &mut read, None)
 }
 
-/// One file that is sound.
-fn sound(text: &str) -> Loaded {
+/// Resolves one file without errors.
+fn valid(text: &str) -> Loaded {
     resolve_all(&[("fleet.yaml", text)]).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// What people see of the mistakes of some files.
-fn mistakes(files: &[(&str, &str)]) -> String {
+/// Returns the rendered errors of some files.
+fn errors_of(files: &[(&str, &str)]) -> String {
     match resolve_all(files) {
-        Ok(loaded) => panic!("no mistake was found: {:#?}", loaded.fleet),
+        Ok(loaded) => panic!("expected errors, found {:#?}", loaded.fleet),
         Err(problems) => problems.render_text(false),
     }
 }
 
-/// What people see of the mistakes of one file.
-fn wrong(text: &str) -> String {
-    mistakes(&[("fleet.yaml", text)])
+/// Returns the rendered errors of one file.
+fn errors(text: &str) -> String {
+    errors_of(&[("fleet.yaml", text)])
 }
 
-/// The mistakes of one window of a function that is sound otherwise.
-fn wrong_window(window: &str) -> String {
-    wrong(&format!("version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows:\n      - {window}\n"))
+/// Returns the rendered errors of one window of an otherwise valid function.
+fn window_errors(window: &str) -> String {
+    errors(&format!("version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows:\n      - {window}\n"))
 }
 
-/// The mistakes of a function that is sound otherwise.
-fn wrong_function(keys: &str) -> String {
-    wrong(&format!(
+/// Returns the rendered errors of keys of an otherwise valid function.
+fn function_errors(keys: &str) -> String {
+    errors(&format!(
         "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n    {keys}\n"
     ))
 }

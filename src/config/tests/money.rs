@@ -1,4 +1,4 @@
-//! Prices of the user's own, and what estimates assume.
+//! The user's own prices, and assumptions of estimates.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ fn dollars(text: &str) -> Option<Decimal> {
 
 const FUNCTION: &str = "functions:\n  f:\n    region: eu-west-2\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n";
 
-/// The prices of a file with a function, in London and in Virginia.
+/// Returns the prices of NAT gateways in London and in Virginia.
 fn nat(prices: &str) -> [Option<Decimal>; 2] {
-    let loaded = sound(&format!("version: 1\n{prices}\n{FUNCTION}"));
+    let loaded = valid(&format!("version: 1\n{prices}\n{FUNCTION}"));
     ["eu-west-2", "us-east-1"].map(|place| loaded.fleet.prices.price(&Item::NatData, region(place)))
 }
 
 #[test]
-fn prices_of_ones_own_take_the_place_of_the_books() {
+fn own_prices_replace_those_of_the_book() {
     assert_eq!(nat(""), [dollars("0.05"), dollars("0.045")]);
     assert_eq!(nat("prices: {}"), [dollars("0.05"), dollars("0.045")]);
     assert_eq!(nat("prices: { nat-gateway.gb: 0.03 }"), [dollars("0.03"); 2]);
@@ -36,7 +36,7 @@ fn prices_of_ones_own_take_the_place_of_the_books() {
         nat("prices: { nat-gateway.gb: { price: 0.03, region: us-east-1 } }"),
         [dollars("0.05"), dollars("0.03")]
     );
-    // Whatever the order, a region's own price goes before that for all.
+    // In any order, the price of a region has precedence over the price for all regions.
     assert_eq!(
         nat("prices: { nat-gateway.gb: [{ price: 0.03, regions: [us-east-1] }, { price: 0.01 }] }"),
         [dollars("0.01"), dollars("0.03")]
@@ -45,7 +45,7 @@ fn prices_of_ones_own_take_the_place_of_the_books() {
 
 #[test]
 fn a_price_may_have_tiers_a_date_and_a_source() {
-    let loaded = sound(&format!(
+    let loaded = valid(&format!(
         "version: 1\nprices:\n  transfer.internet:\n    region: eu-west-2\n    source: our contract\n    date: 2026-10-01\n    tiers: [{{ up_to: 10240, price: 0.08 }}, {{ price: 0.07 }}]\n{FUNCTION}"
     ));
     let figure = loaded.fleet.prices.lookup(&Item::InternetData, region("eu-west-2")).unwrap();
@@ -56,7 +56,7 @@ fn a_price_may_have_tiers_a_date_and_a_source() {
 }
 
 #[test]
-fn prices_may_stand_in_a_file_of_their_own() {
+fn prices_can_be_in_a_separate_file() {
     let fleet = format!("version: 1\nprices: attached/prices.yaml\n{FUNCTION}");
     let load =
         |prices| resolve_all(&[("fleet.yaml", fleet.as_str()), ("attached/prices.yaml", prices)]).unwrap();
@@ -67,7 +67,7 @@ fn prices_may_stand_in_a_file_of_their_own() {
 }
 
 #[test]
-fn a_file_of_prices_beside_the_others_is_not_read_as_a_configuration() {
+fn a_price_file_is_not_read_as_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("fleet.yaml", &format!("version: 1\nprices: prices.yaml\n{FUNCTION}"));
@@ -78,8 +78,8 @@ fn a_file_of_prices_beside_the_others_is_not_read_as_a_configuration() {
 }
 
 #[test]
-fn what_the_price_book_prints_as_json_can_be_read_in_figures() {
-    // JSON is YAML: a price may come from a program that writes it so.
+fn prices_can_be_json() {
+    // JSON is YAML, and programs write it.
     let file = SourceFile {
         path: "p.json".into(),
         text: r#"{"s3.get": {"price": "0.0000003", "region": "eu-west-2"}}"#.into(),
@@ -89,9 +89,9 @@ fn what_the_price_book_prints_as_json_can_be_read_in_figures() {
 }
 
 #[test]
-fn mistakes_in_prices() {
-    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  nat-gateway.bg: 0.03\n  lambda.requests: -1\n  lambda.duration: 1\n{FUNCTION}")), @r"
-    error: `nat-gateway.bg` is not an item of the price book
+fn errors_in_prices() {
+    assert_snapshot!(errors(&format!("version: 1\nprices:\n  nat-gateway.bg: 0.03\n  lambda.requests: -1\n  lambda.duration: 1\n{FUNCTION}")), @r#"
+    error: unknown item "nat-gateway.bg"
      --> fleet.yaml:3:3
       |
     3 |   nat-gateway.bg: 0.03
@@ -99,124 +99,122 @@ fn mistakes_in_prices() {
       |
       = hint: did you mean `nat-gateway.gb`?
 
-    error: `-1` is not a number from 0 on
+    error: expected a number of 0 or more, found -1
      --> fleet.yaml:4:20
       |
     4 |   lambda.requests: -1
       |                    ^^
       |
-      = hint: write plain digits, such as 0.045; prices are in US dollars
+      = hint: write plain digits, such as 50 or 0.045, up to 1000000000000000
 
-    error: `lambda.duration` is not an item of the price book
+    error: unknown item "lambda.duration"
      --> fleet.yaml:5:3
       |
     5 |   lambda.duration: 1
       |   ^^^^^^^^^^^^^^^
       |
-      = hint: `warmd price book` lists the items
-    ");
-    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  s3.get: {{ region: eu-west-2 }}\n  s3.put: {{ price: 1, tiers: [{{ price: 1 }}] }}\n  s3.delete: {{ price: 1, region: eu-west-2, regions: [eu-west-1] }}\n{FUNCTION}")), @r"
-    error: the price is missing
+      = hint: run `warmd price book` for a list of the items
+    "#);
+    assert_snapshot!(errors(&format!("version: 1\nprices:\n  s3.get: {{ region: eu-west-2 }}\n  s3.put: {{ price: 1, tiers: [{{ price: 1 }}] }}\n  s3.delete: {{ price: 1, region: eu-west-2, regions: [eu-west-1] }}\n{FUNCTION}")), @r#"
+    error: missing key "price"
      --> fleet.yaml:3:11
       |
     3 |   s3.get: { region: eu-west-2 }
       |           ^
       |
-      = hint: give `price`, or `tiers`
+      = hint: add `price`, or `tiers`
 
-    error: `price` and `tiers` exclude each other
+    error: "tiers" cannot be used with "price"
      --> fleet.yaml:4:30
       |
     4 |   s3.put: { price: 1, tiers: [{ price: 1 }] }
       |                              ^
       |
-      = hint: a price without tiers is `price`
+      = hint: remove one of the two
 
-    error: `region` and `regions` exclude each other
+    error: "regions" cannot be used with "region"
      --> fleet.yaml:5:54
       |
     5 |   s3.delete: { price: 1, region: eu-west-2, regions: [eu-west-1] }
       |                                                      ^
       |
-      = hint: `region: x` is the short form of `regions: [x]`
-    ");
-    assert_snapshot!(wrong(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
+      = hint: remove one of the two
+    "#);
+    assert_snapshot!(errors(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
     error: the tiers of `transfer.internet` must have rising ends, the last tier no end, and no tier a negative price
      --> fleet.yaml:3:31
       |
     3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }
       |                               ^
       |
-      = hint: such as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`
+      = hint: write tiers as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`
 
-    error: a second price for every region
+    error: duplicate price for all regions
      --> fleet.yaml:4:34
       |
     4 |   nat-gateway.gb: [{ price: 1 }, { price: 2 }]
       |                                  ^
       |
-      = hint: keep one of the two
+      = hint: remove one of the two
     ");
-    assert_snapshot!(wrong(&format!("version: 1\nprices: prices.txt\n{FUNCTION}")), @r"
-    error: `prices.txt` is not a .yaml file
+    assert_snapshot!(errors(&format!("version: 1\nprices: prices.txt\n{FUNCTION}")), @r#"
+    error: expected a map of prices, or the path of a .yaml file, found "prices.txt"
      --> fleet.yaml:2:9
       |
     2 | prices: prices.txt
       |         ^^^^^^^^^^
-      |
-      = hint: prices stand here as a map, or in a YAML file of their own
-    ");
-    assert_snapshot!(wrong(&format!("version: 1\nprices: nowhere.yaml\n{FUNCTION}")), @r"
-    error: the file of prices `nowhere.yaml` cannot be read: no such file
+    "#);
+    assert_snapshot!(errors(&format!("version: 1\nprices: nowhere.yaml\n{FUNCTION}")), @r#"
+    error: price file "nowhere.yaml": no such file
      --> fleet.yaml:2:9
       |
     2 | prices: nowhere.yaml
       |         ^^^^^^^^^^^^
       |
-      = hint: the path is relative to this file
-    ");
-    assert_snapshot!(wrong(&format!("version: 1\nprices: 5\n{FUNCTION}")), @r"
-    error: a map of prices, or the path of a file of them, belongs here, not a number
+      = hint: check the path, which is relative to this file
+    "#);
+    assert_snapshot!(errors(&format!("version: 1\nprices: 5\n{FUNCTION}")), @r"
+    error: expected a map of prices, or the path of a .yaml file, found 5
      --> fleet.yaml:2:9
       |
     2 | prices: 5
       |         ^
     ");
-    assert_snapshot!(mistakes(&[("a.yaml", "version: 1\nprices: { s3.get: 1 }\n"), ("b.yaml", "version: 1\nprices: { s3.get: 1 }\n")]), @r"
-    error: `prices` stands in a second file
+    assert_snapshot!(errors_of(&[("a.yaml", "version: 1\nprices: { s3.get: 1 }\n"), ("b.yaml", "version: 1\nprices: { s3.get: 1 }\n")]), @r#"
+    error: duplicate key "prices" in a second file
      --> b.yaml:2:9
       |
     2 | prices: { s3.get: 1 }
       |         ^
       |
-      = hint: it holds for the whole fleet, so it stands in one file only
-      = note: the other place is a.yaml:2:9
-    ");
-    assert_snapshot!(mistakes(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "version: 1\n")]), @r"
-    error: `version` is not an item of the price book
+      = hint: keep it in one file: it applies to the whole fleet
+      = note: see also a.yaml:2:9
+    "#);
+    assert_snapshot!(errors_of(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "version: 1\n")]), @r#"
+    error: unknown item "version"
      --> attached/p.yaml:1:1
       |
     1 | version: 1
       | ^^^^^^^
       |
-      = hint: `warmd price book` lists the items
-    ");
-    assert_snapshot!(mistakes(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "# nothing\n")]), @r"
+      = hint: run `warmd price book` for a list of the items
+    "#);
+    assert_snapshot!(errors_of(&[("fleet.yaml", "version: 1\nprices: attached/p.yaml\n"), ("attached/p.yaml", "# nothing\n")]), @r"
     error: the file is empty
-     --> attached/p.yaml:2:1
+     --> attached/p.yaml:1:1
       |
-    2 |
+    1 | # nothing
       | ^
       |
-      = hint: a line is an item and its price, such as `nat-gateway.gb: 0.03`
+      = hint: add a line of an item and its price, such as `nat-gateway.gb: 0.03`
     ");
 }
 
 #[test]
-fn there_are_not_that_many_prices() {
+fn the_number_of_prices_is_limited() {
     let many: String = (0..2_001).map(|size| format!("  ec2.m7g.{size}xlarge: 1\n")).collect();
-    assert_snapshot!(wrong(&format!("version: 1\nprices:\n{many}")), @r"
-    error: 2001 prices are more than the 2000 that are taken here
+    assert_snapshot!(errors(&format!("version: 1\nprices:\n{many}")), @r"
+    error: expected at most 2000 prices, found 2001
      --> fleet.yaml:3:3
       |
     3 |   ec2.m7g.0xlarge: 1
@@ -225,8 +223,8 @@ fn there_are_not_that_many_prices() {
 }
 
 #[test]
-fn assumptions_come_key_by_key_from_the_function_and_the_defaults() {
-    let loaded = sound(
+fn assumptions_are_merged_key_by_key() {
+    let loaded = valid(
         "version: 1\ndefaults:\n  region: eu-west-2\n  architecture: arm64\n  assume: { idle_life: 6m, init_duration: 3s, requests_per_second: 5, duration: 1s }\nfunctions:\n  f:\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { init_duration: 8s, recycle_after: 90m, log_bytes_per_ping: 250 }\n  g:\n    memory: 512MB\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { requests_per_second: 0.5, duration: 250ms }\n",
     );
     let [f, g] = [0, 1].map(|index| loaded.fleet.targets[index].assume);
@@ -245,9 +243,9 @@ fn assumptions_come_key_by_key_from_the_function_and_the_defaults() {
 }
 
 #[test]
-fn mistakes_in_assumptions() {
-    assert_snapshot!(wrong_function("assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }"), @r"
-    error: unknown key `idle_lief`
+fn errors_in_assumptions() {
+    assert_snapshot!(function_errors("assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }"), @r#"
+    error: unknown key "idle_lief"
      --> fleet.yaml:6:15
       |
     6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
@@ -255,48 +253,48 @@ fn mistakes_in_assumptions() {
       |
       = hint: did you mean `idle_life`?
 
-    error: `5` has no unit
+    error: expected a duration with a unit, found "5"
      --> fleet.yaml:6:45
       |
     6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
       |                                             ^
       |
-      = hint: write `5ms`?
+      = hint: write `5ms`
 
-    error: `1.5` is not a whole number from 0 to 100000000
+    error: expected a whole number from 0 to 100000000, found 1.5
      --> fleet.yaml:6:68
       |
     6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
       |                                                                    ^^^
 
-    error: `90s` is not a whole number of minutes
+    error: expected whole minutes, found "90s"
      --> fleet.yaml:6:88
       |
     6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
       |                                                                                        ^^^
       |
       = hint: write `1m` or `2m`
-    ");
-    assert_snapshot!(wrong_function("assume: { requests_per_second: 5 }"), @r"
-    error: the key `duration` is missing
+    "#);
+    assert_snapshot!(function_errors("assume: { requests_per_second: 5 }"), @r#"
+    error: missing key "duration"
      --> fleet.yaml:6:36
       |
     6 |     assume: { requests_per_second: 5 }
       |                                    ^
       |
-      = hint: `requests_per_second` and `duration` go together: how long does a user's request run?
-    ");
-    assert_snapshot!(wrong_function("assume: { duration: 5s }"), @r"
-    error: the key `requests_per_second` is missing
+      = hint: add the duration of a user's request: `requests_per_second` requires it
+    "#);
+    assert_snapshot!(function_errors("assume: { duration: 5s }"), @r#"
+    error: missing key "requests_per_second"
      --> fleet.yaml:6:25
       |
     6 |     assume: { duration: 5s }
       |                         ^^
       |
-      = hint: `requests_per_second` and `duration` go together; a ping's is `ping_duration`
-    ");
-    assert_snapshot!(wrong_function("assume: { requests_per_second: 1000000, duration: 1s }"), @r"
-    error: this keeps more than 100000 environments busy
+      = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
+    "#);
+    assert_snapshot!(function_errors("assume: { requests_per_second: 1000000, duration: 1s }"), @r"
+    error: the traffic needs more than 100000 environments
      --> fleet.yaml:6:36
       |
     6 |     assume: { requests_per_second: 1000000, duration: 1s }
@@ -304,23 +302,23 @@ fn mistakes_in_assumptions() {
       |
       = hint: check the units of the rate and of `duration`
     ");
-    assert_snapshot!(wrong_function("assume: 5m"), @r"
-    error: a map (`key: value`) belongs here, not a text
+    assert_snapshot!(function_errors("assume: 5m"), @r#"
+    error: expected a map, found "5m"
      --> fleet.yaml:6:13
       |
     6 |     assume: 5m
       |             ^^
       |
-      = hint: put its keys below it, indented, or in braces: `{ key: value }`
-    ");
-    // Told once, however many functions there are.
-    assert_snapshot!(wrong(&format!("version: 1\ndefaults: {{ assume: {{ duration: 1s }} }}\n{FUNCTION}  g:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n")), @r"
-    error: the key `requests_per_second` is missing
+      = hint: indent its keys below it, or write them in braces: `{ key: value }`
+    "#);
+    // An error in the defaults is reported once for all functions.
+    assert_snapshot!(errors(&format!("version: 1\ndefaults: {{ assume: {{ duration: 1s }} }}\n{FUNCTION}  g:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n")), @r#"
+    error: missing key "requests_per_second"
      --> fleet.yaml:2:33
       |
     2 | defaults: { assume: { duration: 1s } }
       |                                 ^^
       |
-      = hint: `requests_per_second` and `duration` go together; a ping's is `ping_duration`
-    ");
+      = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
+    "#);
 }

@@ -1,4 +1,4 @@
-//! Directories, files, and what cannot be read.
+//! Directories, files, links and read errors.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::*;
 const FUNCTION: &str = "version: 1\nfunctions: { NAME: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 1 }] } }\n";
 
 #[test]
-fn a_directory_is_its_yaml_files_in_order() {
+fn a_directory_contributes_its_yaml_files_in_order() {
     let dir = tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     write("b.yml", &FUNCTION.replace("NAME", "b"));
@@ -25,12 +25,12 @@ fn a_directory_is_its_yaml_files_in_order() {
     };
     assert_eq!(labels(&[dir.path().to_owned()]), ["a", "b"]);
     assert_eq!(labels(&[dir.path().join("b.yml")]), ["b"]);
-    // A file that is meant twice is read once.
+    // A file that is named twice is read once.
     assert_eq!(labels(&[dir.path().join("b.yml"), dir.path().to_owned()]), ["b", "a"]);
 }
 
 #[test]
-fn a_calendars_file_lies_beside_its_own() {
+fn the_path_of_a_calendar_file_is_relative() {
     let dir = tempdir().unwrap();
     fs::create_dir(dir.path().join("days")).unwrap();
     fs::write(dir.path().join("days/uk.yaml"), "dates: [2026-12-25]\n").unwrap();
@@ -41,7 +41,7 @@ fn a_calendars_file_lies_beside_its_own() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_all_at_once() {
+fn all_read_errors_are_reported_at_once() {
     let dir = tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     fs::create_dir(path("empty")).unwrap();
@@ -51,42 +51,42 @@ fn what_cannot_be_read_is_told_all_at_once() {
     let sources = ["empty", "none.yaml", "large.yaml", "old.yaml", "latin.yaml"].map(path);
     let problems = load(&sources, None).unwrap_err().to_string();
     let shown = problems.replace(&format!("{}/", dir.path().display()), "");
-    insta::assert_snapshot!(shown, @r#"
-    error: there is no .yaml file in this directory
+    insta::assert_snapshot!(shown, @r"
+    error: no .yaml file in this directory
     --> empty
-     = hint: directories inside are not looked into
+     = hint: name a directory with YAML files: subdirectories are not read
 
-    error: cannot be read: no such file or directory
+    error: cannot read: no such file or directory
     --> none.yaml
 
     error: the file is larger than 8 MB
     --> large.yaml
-     = hint: split it: all the files of a directory are one configuration
+     = hint: split it: the files of a directory are one configuration
 
     error: the file is not UTF-8 text (line 2)
     --> latin.yaml
      = hint: save it as UTF-8
 
-    error: this version is not known
+    error: expected version 1, found 0
      --> old.yaml:1:10
       |
     1 | version: 0
       |          ^
       |
       = hint: write `version: 1`
-    "#);
+    ");
 }
 
 #[cfg(unix)]
 #[test]
-fn links_lead_within_a_directory_and_not_out_of_it() {
+fn links_out_of_a_directory_are_rejected() {
     use std::os::unix::fs::symlink;
 
     let outside = tempdir().unwrap();
     fs::write(outside.path().join("environ"), "SECRET=hunter2\0PATH=/bin\0").unwrap();
     let dir = tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    // As Kubernetes mounts a ConfigMap.
+    // The layout of a ConfigMap that Kubernetes mounts.
     fs::create_dir(path("..2026_11_20")).unwrap();
     fs::write(path("..2026_11_20/fleet.yaml"), FUNCTION.replace("NAME", "f")).unwrap();
     fs::write(path("..2026_11_20/uk.yaml"), "dates: [2026-12-25]\n").unwrap();
@@ -104,26 +104,26 @@ fn links_lead_within_a_directory_and_not_out_of_it() {
     let problems = load(&source, None).unwrap_err().to_string();
     let shown = problems.replace(&format!("{}/", dir.path().display()), "");
     insta::assert_snapshot!(shown, @r#"
-    error: a link that leads out of the directory is not followed
+    error: the link leads out of the directory
     --> x.yaml
-     = hint: give the file itself instead of its directory, or copy it there
+     = hint: name the file itself instead of its directory, or copy it into the directory
 
-    error: the calendar's file `days/x.yaml`: a link that leads out of the directory is not followed
+    error: calendar file "days/x.yaml": the link leads out of the directory
      --> y.yaml:2:25
       |
     2 | calendars: { x: { file: days/x.yaml } }
       |                         ^^^^^^^^^^^
       |
-      = hint: the path is relative to this file
+      = hint: check the path, which is relative to this file
     "#);
-    // A file that is named may be anything, a link to anything included.
+    // A file that is named may be a link to any file.
     symlink(path("..2026_11_20/fleet.yaml"), outside.path().join("link.yaml")).unwrap();
     assert_eq!(load(&[outside.path().join("link.yaml")], None).unwrap().fleet.targets.len(), 1);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_read_when_it_is_named_and_not_when_it_is_found() {
+fn a_pipe_is_read_only_when_it_is_named() {
     let dir = tempdir().unwrap();
     let pipe = dir.path().join("pipe.yaml");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -139,7 +139,7 @@ fn a_pipe_is_read_when_it_is_named_and_not_when_it_is_found() {
 }
 
 #[test]
-fn all_files_together_are_bounded() {
+fn all_files_together_have_a_size_limit() {
     let dir = tempdir().unwrap();
     let text = format!("version: 1\n#{}\n", "x".repeat(7_900_000));
     for index in 0..9 {
@@ -148,5 +148,5 @@ fn all_files_together_are_bounded() {
     let problems = load(&[dir.path().to_owned()], None).unwrap_err();
     assert_eq!(problems.list.len(), 1, "{problems}");
     assert_eq!(problems.list[0].message, "all files together are larger than 64 MB");
-    assert!(problems.list[0].place.path.ends_with("8.yaml"));
+    assert!(problems.list[0].position.path.ends_with("8.yaml"));
 }

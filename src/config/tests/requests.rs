@@ -1,4 +1,4 @@
-//! Warm Requests, roles, and how pings are sent.
+//! Warm Requests, roles, and the transport of pings.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::*;
 use crate::domain::fleet::{HttpVersions, OnRequest, Sign, Trace};
 
 #[test]
-fn a_function_may_be_warmed_on_request_alone() {
-    let loaded = sound(
+fn a_function_can_have_requests_without_windows() {
+    let loaded = valid(
         "version: 1\nlimits: { sign: ping, http: http1 }\ndefaults:\n  trace: inherit\n  region: eu-west-2\n  role_arn: arn:aws:iam::123456789012:role/path/warmd\n  external_id: e-1\nfunctions:\n  nlp:live:\n    on_request: { max_concurrency: 5, max_for: 30m }\n  other:\n    trace: off\n    role_arn: arn:aws:iam::210987654321:role/w\n    on_request: { max_concurrency: 5, max_for: 1h, coalesce: 10s }\n  off:\n    enabled: false\n    on_request: { max_concurrency: 5, max_for: 1h }\n",
     );
     let [nlp, other, off] = &loaded.fleet.targets[..] else { panic!("three targets") };
@@ -31,37 +31,40 @@ fn a_function_may_be_warmed_on_request_alone() {
 }
 
 #[test]
-fn mistakes_in_requests_and_roles() {
+fn errors_in_requests_and_roles() {
     let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
     for (keys, message) in [
-        ("on_request: {}", "error: the key `max_concurrency` is missing"),
-        ("on_request: { max_concurrency: 5 }", "error: the key `max_for` is missing"),
+        ("on_request: {}", "error: missing key \"max_concurrency\""),
+        ("on_request: { max_concurrency: 5 }", "error: missing key \"max_for\""),
         (
             "on_request: { max_concurrency: 501, max_for: 5m }",
-            "error: 501 environments are more than limits.max_in_flight (500)",
+            "error: 501 environments exceed \"limits.max_in_flight\" (500)",
         ),
-        ("on_request: { max_concurrency: 5, max_for: 90s }", "error: `90s` is not a whole number of minutes"),
+        ("on_request: { max_concurrency: 5, max_for: 90s }", "error: expected whole minutes, found \"90s\""),
         (
             "spare: 5\n    on_request: { max_concurrency: 5, max_for: 5m }",
-            "error: `max_concurrency` must be above the 5 environments that are spare",
+            "error: \"max_concurrency\" must be above \"spare\" (5)",
         ),
-        ("role_arn: warmd", "error: `warmd` is not the ARN of a role"),
-        ("role_arn: arn:aws:iam::123:role/x", "error: `arn:aws:iam::123:role/x` is not the ARN of a role"),
-        ("external_id: e-1", "error: `external_id` goes with a `role_arn`"),
+        ("role_arn: warmd", "error: expected the ARN of a role, found \"warmd\""),
+        (
+            "role_arn: arn:aws:iam::123:role/x",
+            "error: expected the ARN of a role, found \"arn:aws:iam::123:role/x\"",
+        ),
+        ("external_id: e-1", "error: \"external_id\" requires \"role_arn\""),
     ] {
-        assert_eq!(first(wrong_function(keys)), message, "{keys}");
+        assert_eq!(first(function_errors(keys)), message, "{keys}");
     }
 }
 
 #[test]
-fn a_removed_key_gets_its_own_hint() {
-    insta::assert_snapshot!(wrong("version: 1\nlimits: { prepare: dry-run }\n"), @r"
-    error: the key `prepare` was removed
+fn a_removed_key_has_its_own_hint() {
+    insta::assert_snapshot!(errors("version: 1\nlimits: { prepare: dry-run }\n"), @r#"
+    error: the key "prepare" was removed
      --> fleet.yaml:2:11
       |
     2 | limits: { prepare: dry-run }
       |           ^^^^^^^
       |
-      = hint: delete it: a DryRun on each connection made rounds slower, and connections are opened before the first ping anyway
-    ");
+      = hint: remove it: connections are opened before the first ping without it
+    "#);
 }

@@ -15,7 +15,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 pub use self::occurrence::{DayState, Occurrence};
-pub use self::text::{TextError, parse_cron, parse_zone};
+pub use self::text::{parse_cron, parse_zone};
 pub use self::wall::{closing_instant, opening_instant, wall_time};
 
 /// A period of local time with a number of environments to keep warm.

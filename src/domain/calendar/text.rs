@@ -12,29 +12,7 @@ use chrono::{NaiveTime, Weekday};
 pub use self::cron::parse_cron;
 pub use self::zone::parse_zone;
 use super::{DaySet, Hours};
-use crate::domain::function::nearest;
-
-/// A parse error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct TextError {
-    /// The error, without the position.
-    pub message: String,
-    /// An instruction, when the intended text can be guessed.
-    pub hint: Option<String>,
-    /// The invalid bytes, within the text and on character boundaries.
-    pub at: Range<usize>,
-}
-
-impl TextError {
-    fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, at }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// A part of a text, with its position.
 #[derive(Debug, Clone, Copy)]
@@ -72,15 +50,6 @@ impl<'t> Part<'t> {
         let (before, after) = self.text.split_once(separator)?;
         let start = self.start + before.len() + separator.len_utf8();
         Some((Self { text: before, start: self.start }.trim(), Self { text: after, start }.trim()))
-    }
-}
-
-/// Quotes user input, shortened for messages.
-fn quoted(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("`{}…`", &text[..cut]),
-        None => format!("`{text}`"),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::function::{Region, UnknownRegion, nearest};
+use super::function::{Region, UnknownRegion};
+use super::parse::nearest;
 
 pub mod assume;
 pub mod calculator;

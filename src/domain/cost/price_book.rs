@@ -7,7 +7,8 @@ use chrono::{Days, NaiveDate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::super::function::{Region, nearest};
+use super::super::function::Region;
+use super::super::parse::nearest;
 use super::item::Item;
 
 /// The age in days from which a figure is marked as old.

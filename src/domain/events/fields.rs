@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{EventError, kind_of};
-use crate::domain::function::nearest;
+use crate::domain::parse::{TextError, nearest};
+use crate::domain::quantity::DurationRange;
 
 /// A JSON object that is being read.
 pub(in crate::domain) struct Fields<'a> {
@@ -152,15 +153,5 @@ pub fn reason(text: &str) -> Result<String, String> {
 
 /// A duration above 0: a whole number and one unit, `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    // `ms` before `s` and `m`: the first suffix that fits is taken.
-    const UNITS: [(&str, u64); 5] =
-        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    UNITS
-        .iter()
-        .find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, ms)))
-        .filter(|(digits, _)| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|(digits, ms)| digits.parse::<u64>().ok()?.checked_mul(*ms))
-        .filter(|ms| *ms > 0)
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("`{text}` is not a duration such as 90s, 10m or 2h"))
+    DurationRange::POSITIVE.parse(text).map_err(TextError::into_line)
 }

@@ -7,8 +7,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::fleet::Hold;
-use super::function::{FunctionRef, Region, nearest};
+use super::function::{FunctionRef, Region};
 use super::future::{TOLERANCE, is_future};
+use super::parse::nearest;
 use super::protocol::Protocol;
 use super::shard::Shard;
 use super::tick::Evidence;

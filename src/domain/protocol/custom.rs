@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::PingContext;
-use crate::domain::function::nearest;
+use crate::domain::parse::nearest;
 
 /// A custom payload: any JSON with the placeholders `{{index}}`, `{{concurrency}}`, `{{hold_ms}}` and `{{round}}` in its
 /// strings. A string that consists of one of the first three becomes a JSON number.

@@ -446,7 +446,7 @@ async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not()
     let second = harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!((rounds(&second)[0].as_str(), &second["config"]), ("checkout 3 reached", &first["config"]));
     assert!(harness.metric("ConfigAge").is_some(), "somebody can be woken");
-    assert!(harness.stderr().contains("this version is not known"));
+    assert!(harness.stderr().contains("expected version 1"));
     harness.emulator.reset();
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");
     bucket.put("fleet.yaml", new.into_bytes(), Condition::Always).await.unwrap();

@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let attached = text.clone();
     let file = SourceFile { path: "fleet.yaml".to_owned(), text };
     match resolve(vec![file], &mut |_| Ok(attached.clone()), None) {
-        Ok(loaded) => assert!(loaded.fleet.targets.len() == loaded.marks.len()),
+        Ok(loaded) => assert!(loaded.fleet.targets.len() == loaded.locations.len()),
         Err(problems) => assert!(!problems.render_text(true).is_empty()),
     }
 });

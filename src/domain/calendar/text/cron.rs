@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use chrono::{Month, Weekday};
 
-use super::{Part, TextError, nearest, quoted, short_name, unknown_day, weekday};
+use super::{Part, short_name, unknown_day, weekday};
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (preceded by a second, which
 /// must be 0), or EventBridge's `cron(minute hour day month weekday year)`.

@@ -2,7 +2,8 @@
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::{Part, TextError, nearest, quoted};
+use super::Part;
+use crate::domain::parse::{TextError, nearest, quoted};
 
 /// Common names that are not IANA names, with the zones that they may refer to.
 ///

@@ -1,4 +1,4 @@
-//! Every mistake: its caret, its reason, its hint.
+//! The rendered text of every error.
 
 mod calendars;
 mod files;

@@ -1,12 +1,12 @@
-//! Files: YAML, sizes, what stands in one of them only, and mistakes of many at once.
+//! Files: YAML, sizes, keys that are allowed in one file only, and errors of several files.
 
 use insta::assert_snapshot;
 
 use super::*;
 
 #[test]
-fn a_file_that_is_empty_or_says_nothing() {
-    assert_snapshot!(wrong(""), @r#"
+fn empty_files_and_versions() {
+    assert_snapshot!(errors(""), @r"
     error: the file is empty
      --> fleet.yaml:1:1
       |
@@ -14,8 +14,8 @@ fn a_file_that_is_empty_or_says_nothing() {
       | ^
       |
       = hint: begin it with `version: 1`, or remove it
-    "#);
-    assert_snapshot!(wrong("# only a comment\n"), @r#"
+    ");
+    assert_snapshot!(errors("# only a comment\n"), @r"
     error: the file is empty
      --> fleet.yaml:1:1
       |
@@ -23,9 +23,9 @@ fn a_file_that_is_empty_or_says_nothing() {
       | ^
       |
       = hint: begin it with `version: 1`, or remove it
-    "#);
-    assert_snapshot!(wrong("functions: {}\n"), @r#"
-    error: the key `version` is missing
+    ");
+    assert_snapshot!(errors("functions: {}\n"), @r#"
+    error: missing key "version"
      --> fleet.yaml:1:1
       |
     1 | functions: {}
@@ -33,35 +33,35 @@ fn a_file_that_is_empty_or_says_nothing() {
       |
       = hint: begin the file with `version: 1`
     "#);
-    assert_snapshot!(wrong("version: 2\n"), @r#"
-    error: this version is not known
+    assert_snapshot!(errors("version: 2\n"), @r"
+    error: expected version 1, found 2
      --> fleet.yaml:1:10
       |
     1 | version: 2
       |          ^
       |
       = hint: write `version: 1`
-    "#);
-    assert_snapshot!(wrong("version: \"1\"\n"), @r#"
-    error: the version is a number
+    ");
+    assert_snapshot!(errors("version: \"1\"\n"), @r#"
+    error: expected the number 1, found "1"
      --> fleet.yaml:1:10
       |
     1 | version: "1"
       |          ^^^
       |
-      = hint: write `version: 1`, without quotes
+      = hint: remove the quotes: `version: 1`
     "#);
-    assert_snapshot!(wrong("- version: 1\n"), @r#"
-    error: a map (`key: value`) belongs here, not a list
+    assert_snapshot!(errors("- version: 1\n"), @r"
+    error: expected a map, found a list
      --> fleet.yaml:1:1
       |
     1 | - version: 1
       | ^
       |
-      = hint: leave out the `-` or `[]`: every entry is `name: value`
-    "#);
-    assert_snapshot!(wrong("verison: 1\n"), @r#"
-    error: unknown key `verison`
+      = hint: remove the `-` or `[]`: every entry is `key: value`
+    ");
+    assert_snapshot!(errors("verison: 1\n"), @r#"
+    error: unknown key "verison"
      --> fleet.yaml:1:1
       |
     1 | verison: 1
@@ -72,51 +72,51 @@ fn a_file_that_is_empty_or_says_nothing() {
 }
 
 #[test]
-fn yaml_that_is_not_yaml() {
-    assert_snapshot!(wrong("version: 1\nfunctions:\n\tf:\n\t\tregion: eu-west-2\n"), @r#"
-    error: a tab stands where YAML wants spaces
+fn invalid_yaml() {
+    assert_snapshot!(errors("version: 1\nfunctions:\n\tf:\n\t\tregion: eu-west-2\n"), @r"
+    error: expected spaces, found a tab
      --> fleet.yaml:3:1
       |
     3 |     f:
       | ^^^^
       |
       = hint: replace the tab by spaces
-    "#);
-    assert_snapshot!(wrong("version: 1\nfunctions: { f: [1, 2 }\n"), @r#"
+    ");
+    assert_snapshot!(errors("version: 1\nfunctions: { f: [1, 2 }\n"), @r"
     error: mismatched bracket '[' closed by '}'
      --> fleet.yaml:2:17
       |
     2 | functions: { f: [1, 2 }
       |                 ^
-    "#);
-    assert_snapshot!(wrong("version: 1\n functions: 1\n"), @r#"
-    error: a `key:` is not expected here
+    ");
+    assert_snapshot!(errors("version: 1\n functions: 1\n"), @r"
+    error: unexpected `key:`
      --> fleet.yaml:2:11
       |
     2 |  functions: 1
       |           ^
       |
-      = hint: indent all keys of a map alike, and put a text with `: ` in it in quotes
-    "#);
-    assert_snapshot!(wrong("version: 1\nfunctions:\n  a: 1\n b: 2\n"), @r#"
-    error: the indentation does not fit the lines above
+      = hint: indent all keys of a map alike, and put a text that contains `: ` in quotes
+    ");
+    assert_snapshot!(errors("version: 1\nfunctions:\n  a: 1\n b: 2\n"), @r"
+    error: the indentation does not match the lines above
      --> fleet.yaml:4:2
       |
     4 |  b: 2
       |  ^
       |
       = hint: indent all keys of a map alike
-    "#);
-    assert_snapshot!(wrong("version: 1\nfunctions:\n  f: { hours: \"08:00-18:00 }\nlimits: {}\n"), @r#"
+    ");
+    assert_snapshot!(errors("version: 1\nfunctions:\n  f: { hours: \"08:00-18:00 }\nlimits: {}\n"), @r#"
     error: unclosed quote
      --> fleet.yaml:3:15
       |
     3 |   f: { hours: "08:00-18:00 }
       |               ^
       |
-      = hint: close it with the quote that opened it
+      = hint: end the text with the quote that begins it
     "#);
-    assert_snapshot!(wrong("version: 1\ndefaults: { owner: @team }\n"), @r#"
+    assert_snapshot!(errors("version: 1\ndefaults: { owner: @team }\n"), @r"
     error: unexpected character: `@'
      --> fleet.yaml:2:20
       |
@@ -124,136 +124,136 @@ fn yaml_that_is_not_yaml() {
       |                    ^
       |
       = hint: put the text in quotes
-    "#);
-    assert_snapshot!(wrong("version: 1\n---\nversion: 1\n"), @r#"
-    error: a second YAML document begins here
+    ");
+    assert_snapshot!(errors("version: 1\n---\nversion: 1\n"), @r"
+    error: expected one YAML document, found a second one
      --> fleet.yaml:3:1
       |
     3 | version: 1
       | ^
       |
-      = hint: one document for each file: put it into a file of its own
-    "#);
-    assert_snapshot!(wrong("version: 1\ndefaults: *common\n"), @r#"
-    error: this alias names an anchor that is not defined before it
+      = hint: move it to a file of its own
+    ");
+    assert_snapshot!(errors("version: 1\ndefaults: *common\n"), @r"
+    error: unknown anchor
      --> fleet.yaml:2:11
       |
     2 | defaults: *common
       |           ^
       |
-      = hint: a text that begins with `*` needs quotes
-    "#);
-    assert_snapshot!(wrong("version: 1\ndefaults: &a { owner: *a }\n"), @r#"
-    error: this alias contains itself
+      = hint: define the anchor before the alias, or put a text that begins with `*` in quotes
+    ");
+    assert_snapshot!(errors("version: 1\ndefaults: &a { owner: *a }\n"), @r"
+    error: the alias contains itself
      --> fleet.yaml:2:23
       |
     2 | defaults: &a { owner: *a }
       |                       ^
-    "#);
-    assert_snapshot!(wrong("version: 1\ndefaults: !secret x\n"), @r#"
-    error: the YAML tag `!secret` is not supported
+    ");
+    assert_snapshot!(errors("version: 1\ndefaults: !secret x\n"), @r#"
+    error: unsupported YAML tag "!secret"
      --> fleet.yaml:2:19
       |
     2 | defaults: !secret x
       |                   ^
       |
-      = hint: a text that begins with `!` needs quotes
+      = hint: remove it, or put a text that begins with `!` in quotes
     "#);
-    assert_snapshot!(wrong("version: 1\n? [a, b]\n: c\n"), @r#"
-    error: a key must be text
+    assert_snapshot!(errors("version: 1\n? [a, b]\n: c\n"), @r"
+    error: expected a text as key
      --> fleet.yaml:2:3
       |
     2 | ? [a, b]
       |   ^
-    "#);
-    assert_snapshot!(wrong("version: 1\n2026: c\n"), @r#"
-    error: a key must be a text
+    ");
+    assert_snapshot!(errors("version: 1\n2026: c\n"), @r"
+    error: expected a text as key
      --> fleet.yaml:2:1
       |
     2 | 2026: c
       | ^^^^
       |
       = hint: put it in quotes
-    "#);
+    ");
 }
 
 #[test]
-fn files_that_grow_too_large() {
+fn files_that_are_too_large() {
     let mut bomb = String::from("version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");
         bomb.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
     }
-    assert_snapshot!(wrong(&bomb), @r#"
-    error: the file grows too large here (its anchors (`&name`) hold too much)
+    assert_snapshot!(errors(&bomb), @r"
+    error: the file is too large (too many values under anchors (`&name`))
      --> fleet.yaml:7:10
       |
     7 | a5: &a5 [*a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4, *a4]
       |          ^
       |
-      = hint: split the file, and look for aliases (`*name`) that repeat each other
-    "#);
-    assert_snapshot!(wrong(&format!("version: 1\na: {}\n", "[".repeat(100))), @r#"
+      = hint: split the file, and remove aliases (`*name`) that repeat each other
+    ");
+    assert_snapshot!(errors(&format!("version: 1\na: {}\n", "[".repeat(100))), @r"
     error: too many lists and maps inside each other
      --> fleet.yaml:2:36
       |
     2 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
       |                                    ^
       |
-      = hint: 32 is the most
-    "#);
-    assert_snapshot!(wrong(&format!("version: 1\na: [{}]\n", "1,".repeat(700_000))), @r#"
-    error: the file grows too large here (more than 600000 values, those that aliases repeat included)
+      = hint: use at most 32
+    ");
+    assert_snapshot!(errors(&format!("version: 1\na: [{}]\n", "1,".repeat(700_000))), @r"
+    error: the file is too large (more than 600000 values, with those that aliases repeat)
      --> fleet.yaml:2:1199995
       |
      ::: 
     2 | ...1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,...
       |                                                                    ^
       |
-      = hint: split the file, and look for aliases (`*name`) that repeat each other
-    "#);
+      = hint: split the file, and remove aliases (`*name`) that repeat each other
+    ");
     let large = format!("version: 1\n{}", "# 8 MB of comments\n".repeat(450_000));
-    assert_snapshot!(wrong(&large), @r#"
+    assert_snapshot!(errors(&large), @r"
     error: the file is larger than 8 MB
     --> fleet.yaml
-     = hint: split it: all the files of a directory are one configuration
-    "#);
+     = hint: split it: the files of a directory are one configuration
+    ");
 }
 
 #[test]
-fn things_that_stand_in_one_file_only() {
-    assert_snapshot!(mistakes(&[
+fn keys_that_are_allowed_in_one_file_only() {
+    assert_snapshot!(errors_of(&[
         ("a.yaml", "version: 1\nlimits: { max_in_flight: 10 }\nmetrics: {}\n"),
         ("b.yaml", "version: 1\nmetrics: { detail: function }\nlimits: { max_in_flight: 10 }\n"),
     ]), @r#"
-    error: `metrics` stands in a second file
+    error: duplicate key "metrics" in a second file
      --> b.yaml:2:10
       |
     2 | metrics: { detail: function }
       |          ^
       |
-      = hint: it holds for the whole fleet, so it stands in one file only
-      = note: the other place is a.yaml:3:10
+      = hint: keep it in one file: it applies to the whole fleet
+      = note: see also a.yaml:3:10
 
-    error: `limits` stands in a second file
+    error: duplicate key "limits" in a second file
      --> b.yaml:3:9
       |
     3 | limits: { max_in_flight: 10 }
       |         ^
       |
-      = hint: it holds for the whole fleet, so it stands in one file only
-      = note: the other place is a.yaml:2:9
+      = hint: keep it in one file: it applies to the whole fleet
+      = note: see also a.yaml:2:9
     "#);
 }
 
 #[test]
-fn all_mistakes_of_all_files_in_one_go() {
-    assert_snapshot!(mistakes(&[
+fn all_errors_of_all_files_are_reported_at_once() {
+    assert_snapshot!(errors_of(&[
         ("a.yaml", "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows:\n      - { days: mun, hours: \"8-18\", concurrency: 0 }\n"),
         ("b.yaml", "version: 1\nfunctions: [\n"),
         ("c.yaml", "functions: {}\n"),
     ]), @r#"
-    error: expected a day of the week, found `mun`
+    error: expected a day of the week, found "mun"
      --> a.yaml:6:17
       |
     6 |       - { days: mun, hours: "8-18", concurrency: 0 }
@@ -261,7 +261,7 @@ fn all_mistakes_of_all_files_in_one_go() {
       |
       = hint: did you mean `mon`?
 
-    error: expected a time of day, found `8`
+    error: expected a time of day, found "8"
      --> a.yaml:6:30
       |
     6 |       - { days: mun, hours: "8-18", concurrency: 0 }
@@ -269,7 +269,7 @@ fn all_mistakes_of_all_files_in_one_go() {
       |
       = hint: did you mean `08:00`?
 
-    error: `0` is not a whole number from 1 to 100000
+    error: expected a whole number from 1 to 100000, found 0
      --> a.yaml:6:50
       |
     6 |       - { days: mun, hours: "8-18", concurrency: 0 }
@@ -281,7 +281,7 @@ fn all_mistakes_of_all_files_in_one_go() {
     2 | functions: [
       |            ^
 
-    error: the key `version` is missing
+    error: missing key "version"
      --> c.yaml:1:1
       |
     1 | functions: {}
@@ -296,11 +296,11 @@ fn all_mistakes_of_all_files_in_one_go() {
 }
 
 #[test]
-fn a_very_long_line_is_cropped_around_the_mistake() {
+fn a_very_long_line_is_cropped_around_the_error() {
     let text = format!("version: 1\nlimits: {{ {} max_in_flight: -1 }}\n", " ".repeat(100_000));
     let problems = resolve_all(&[("a.yaml", &text)]).unwrap_err();
     let problem = &problems.list[0];
-    assert_eq!((problem.place.line, problem.place.column, problem.end_column), (2, 100_027, 100_029));
+    assert_eq!((problem.position.line, problem.position.column, problem.end_column), (2, 100_027, 100_029));
     let rendered = problem.render_text(false);
     assert!(rendered.contains("--> a.yaml:2:100027\n"), "{rendered}");
     assert!(rendered.contains("max_in_flight: -1 }\n") && rendered.ends_with(" ^^"), "{rendered}");

@@ -1,0 +1,98 @@
+//! A valid configuration, and the locations of its parts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::problem::Problem;
+use super::source::{SourceFile, SourceText, Span};
+use crate::domain::calendar::DateSet;
+use crate::domain::fleet::Fleet;
+
+/// A valid configuration.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// Warnings: unused calendars and windows, functions that may be pinged twice.
+    pub warnings: Vec<Problem>,
+    /// The calendars, by name.
+    pub calendars: Vec<Calendar>,
+    /// The locations of the targets, in the order of [`Fleet::targets`].
+    pub locations: Vec<TargetLocations>,
+    /// The files, for [`Loaded::diagnostics`].
+    pub(super) files: Vec<SourceFile>,
+    /// The files that calendars and `prices` name.
+    pub(super) attachments: Vec<PathBuf>,
+}
+
+/// A location in the configuration, for [`Diagnostics`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The index of the file.
+    pub(super) file: usize,
+    pub(super) span: Span,
+}
+
+/// A calendar with its location.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    /// The dates.
+    pub set: Arc<DateSet>,
+    /// The location of the name.
+    pub location: Location,
+    /// A window uses the calendar.
+    pub used: bool,
+}
+
+/// The locations of a target's keys.
+#[derive(Debug, Clone)]
+pub struct TargetLocations {
+    /// The function's key.
+    pub function: Location,
+    /// The interval, or that of the defaults, if any.
+    pub interval: Option<Location>,
+    /// The windows, in the order of [`Target::windows`](crate::domain::fleet::Target::windows).
+    pub windows: Vec<Location>,
+}
+
+impl Loaded {
+    /// Returns a builder of problems, for checks outside of this module.
+    pub fn diagnostics(&self) -> Diagnostics<'_> {
+        Diagnostics(self.files.iter().map(SourceText::new).collect())
+    }
+
+    /// Returns the paths of the files, in the order in which they were read.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+
+    /// Returns the files, in the order in which they were read.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// Returns the files that calendars and `prices` name. A change of one is a change of the configuration.
+    pub fn attachments(&self) -> &[PathBuf] {
+        &self.attachments
+    }
+}
+
+/// Builds problems at locations of a configuration. Indexes each file once: there may be thousands of problems.
+#[derive(Debug)]
+pub struct Diagnostics<'l>(Vec<SourceText<'l>>);
+
+impl Diagnostics<'_> {
+    /// Creates a warning.
+    pub fn warning(&self, location: Location, message: impl Into<String>, hint: Option<String>) -> Problem {
+        self.error(location, message, hint).into_warning()
+    }
+
+    /// Creates an error.
+    pub fn error(&self, location: Location, message: impl Into<String>, hint: Option<String>) -> Problem {
+        match self.0.get(location.file) {
+            Some(source) => Problem::error(source, location.span, message),
+            None => Problem::of_file("", message),
+        }
+        .maybe_hint(hint)
+    }
+}

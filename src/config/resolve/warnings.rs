@@ -1,0 +1,95 @@
+//! Warnings about the whole fleet: unused names, and functions that are configured by name and by ARN.
+
+use std::collections::HashMap;
+
+use super::{Location, Problem, Resolver};
+use crate::config::problem::MOST_PROBLEMS;
+use crate::domain::fleet::Target;
+use crate::domain::function::{Identity, account_of};
+use crate::domain::parse::quoted;
+
+impl Resolver<'_, '_> {
+    /// Returns warnings about calendars and named windows that nothing uses.
+    pub(super) fn unused(&self) -> Vec<Problem> {
+        let calendars =
+            self.calendars.iter().map(|(name, named)| ("calendar", name, named.location, named.used));
+        let windows = self.windows.iter().map(|(name, named)| ("window", name, named.location, named.used));
+        let mut unused: Vec<_> = calendars.chain(windows).filter(|(.., used)| !used).collect();
+        unused.sort_by_key(|(_, _, location, _)| order(*location));
+        let mut warnings: Vec<_> = unused
+            .iter()
+            .take(MOST_PROBLEMS)
+            .map(|(kind, name, location, _)| {
+                self.warning(*location, format!("unused {kind} {}", quoted(name)))
+            })
+            .collect();
+        if let Some((.., location, _)) = unused.get(MOST_PROBLEMS) {
+            let more = unused.len() - MOST_PROBLEMS;
+            warnings.push(self.warning(*location, format!("{more} more unused names from here on")));
+        }
+        warnings
+    }
+
+    /// Finds functions that are configured by name and by ARN. This is an error where a role gives the account of the
+    /// name. Elsewhere the name is in warmd's own account, which is not known here, so it is a warning.
+    pub(super) fn duplicates(&mut self) -> Vec<Problem> {
+        let by_name: HashMap<&Identity, (&Target, Location)> = self
+            .targets
+            .iter()
+            .filter(|(target, _)| target.id.account.is_none())
+            .map(|(target, locations)| (&target.id, (target, locations.function)))
+            .collect();
+        let (mut certain, mut possible) = (Vec::new(), Vec::new());
+        for (target, locations) in &self.targets {
+            let Some(account) = &target.id.account else { continue };
+            let Some((named, location)) = by_name.get(&Identity { account: None, ..target.id.clone() })
+            else {
+                continue;
+            };
+            let mut both = [*location, locations.function];
+            both.sort_by_key(|location| order(*location));
+            match named.role.as_ref().and_then(|role| account_of(&role.arn)) {
+                Some(known) if known == account.as_str() => {
+                    certain.push((both, format!("{} is configured by name and by ARN", named.id)));
+                }
+                Some(_) => {}
+                None if target.is_warmed() && named.is_warmed() => {
+                    let account = account.as_str();
+                    let message = format!("{} is pinged twice if warmd runs in account {account}", named.id);
+                    possible.push((both, message));
+                }
+                None => {}
+            }
+        }
+        for ([first, second], message) in certain {
+            let problem = self.error(second, message).hint(MERGE).related(self.position(first));
+            self.reject::<()>(problem);
+        }
+        let mut warnings: Vec<Problem> = possible
+            .iter()
+            .take(MOST_PROBLEMS)
+            .map(|([first, second], message)| {
+                self.warning(*second, message.clone())
+                    .hint("it is configured by name and by ARN: remove one of the two, or use two ARNs")
+                    .related(self.position(*first))
+            })
+            .collect();
+        if let Some(([_, second], _)) = possible.get(MOST_PROBLEMS) {
+            let more = possible.len() - MOST_PROBLEMS;
+            let message = format!("{more} more functions from here on may be pinged twice");
+            warnings.push(self.warning(*second, message));
+        }
+        warnings
+    }
+
+    fn warning(&self, location: Location, message: String) -> Problem {
+        self.error(location, message).into_warning()
+    }
+}
+
+/// The hint for a function that is configured twice.
+pub(super) const MERGE: &str = "merge the two: a function can have several windows";
+
+fn order(location: Location) -> (usize, usize) {
+    (location.file, location.span.start())
+}
