@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connector::Failure;
-use super::error::{failure, refusal};
-use crate::engine::ports::{Delivery, Unacknowledged};
+use super::error::{call_error, failure, is_throttle};
+use crate::engine::ports::{CallError, Delivery, ErrorKind, Unacknowledged};
 
 /// The longest that one attempt takes, connecting included. Answers after 5 s have been observed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -21,18 +21,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; twice as long before the third.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Codes of a request that was refused because there are too many. Source: the common errors of the AWS APIs, 2026-11.
-const THROTTLES: [&str; 8] = [
-    "LimitExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
 
 /// The time-outs of a client whose requests are sent through [`attempts`].
 pub(super) fn timeouts() -> TimeoutConfig {
@@ -53,7 +41,7 @@ where
 {
     if until <= Instant::now() {
         return Err(Unacknowledged {
-            reason: "no time was left to send the request".to_owned(),
+            reason: CallError::new(ErrorKind::Timeout, "no time was left to send the request"),
             delivery: Delivery::NotProcessed,
         });
     }
@@ -64,7 +52,7 @@ where
             Ok(Err(error)) => error,
             Err(_) => {
                 return Err(Unacknowledged {
-                    reason: "no answer before the time for the report ended".to_owned(),
+                    reason: CallError::new(ErrorKind::Timeout, "no answer before the deadline of the report"),
                     delivery: Delivery::Unknown,
                 });
             }
@@ -80,7 +68,7 @@ where
             Next::Repeat | Next::Refused => Delivery::NotProcessed,
             Next::Unknown => Delivery::Unknown,
         };
-        return Err(Unacknowledged { reason: refusal(&error), delivery });
+        return Err(Unacknowledged { reason: call_error(&error), delivery });
     }
 }
 
@@ -122,7 +110,7 @@ fn answered(status: u16, code: Option<&str>) -> Next {
     match status {
         200..=299 => Next::Unknown,
         429 | 503 => Next::Repeat,
-        _ if code.is_some_and(|code| THROTTLES.contains(&code)) => Next::Repeat,
+        _ if code.is_some_and(is_throttle) => Next::Repeat,
         300..=499 => Next::Refused,
         _ => Next::Unknown,
     }

@@ -6,6 +6,7 @@ use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::connector::{Failure, reasons};
+use crate::engine::ports::{CallError, ErrorKind};
 
 /// The commonest mistake of a first run.
 const NO_CREDENTIALS: &str = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
@@ -21,6 +22,50 @@ const NOISE: [&str; 7] = [
     "unhandled error",
     "other",
 ];
+
+/// Codes of a request that was refused because there are too many. Source: the common errors of the AWS APIs, 2026-11.
+const THROTTLES: [&str; 8] = [
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Returns true for the code of a throttled request.
+pub(super) fn is_throttle(code: &str) -> bool {
+    THROTTLES.contains(&code)
+}
+
+/// Returns the kind of a failed call and [`refusal`] as its message.
+pub(super) fn call_error<E>(error: &SdkError<E, HttpResponse>) -> CallError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let kind = match error {
+        SdkError::ServiceError(refused) => {
+            kind_of_code(refused.raw().status().as_u16(), refused.err().code().unwrap_or_default())
+        }
+        SdkError::TimeoutError(_) => ErrorKind::Timeout,
+        SdkError::ResponseError(_) => ErrorKind::Other,
+        _ if matches!(failure(error), Some(Failure::NoAnswer { .. })) => ErrorKind::Timeout,
+        _ => ErrorKind::Unreachable,
+    };
+    CallError::new(kind, refusal(error))
+}
+
+/// Returns the kind of an error that a service answered.
+pub(super) fn kind_of_code(status: u16, code: &str) -> ErrorKind {
+    match code {
+        _ if status == 429 || is_throttle(code) => ErrorKind::Throttled,
+        "AccessDenied" | "AccessDeniedException" => ErrorKind::AccessDenied,
+        "NoSuchKey" | "ResourceNotFoundException" => ErrorKind::NotFound,
+        _ => ErrorKind::Other,
+    }
+}
 
 /// The service's code and message when it refused a call, otherwise the reason why it could not be made.
 pub(super) fn refusal<E>(error: &SdkError<E, HttpResponse>) -> String
@@ -68,6 +113,14 @@ pub(super) fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_throttled_and_a_denied_call_differ() {
+        assert_eq!(kind_of_code(400, "ThrottlingException"), ErrorKind::Throttled);
+        assert_eq!(kind_of_code(429, ""), ErrorKind::Throttled);
+        assert_eq!(kind_of_code(403, "AccessDenied"), ErrorKind::AccessDenied);
+        assert_eq!(kind_of_code(403, "ExpiredToken"), ErrorKind::Other);
+    }
 
     #[test]
     fn errors_are_one_line_without_the_sdks_preambles() {

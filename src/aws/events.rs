@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::attempts::attempts;
-use crate::engine::ports::{Delivery, Event, Events, LostEvents, Unacknowledged};
+use super::error::kind_of_code;
+use crate::engine::ports::{CallError, Delivery, ErrorKind, Event, Events, LostEvents, Unacknowledged};
 
 /// Entries in one PutEvents request: the API's limit.
 const PER_REQUEST: usize = 10;
@@ -47,13 +48,14 @@ impl EventBridge {
         let of_entry = |index: usize| match answer.entries().get(index) {
             Some(entry) if entry.error_code().is_some() => {
                 let code = entry.error_code().unwrap_or("refused");
-                let reason = format!("{code}: {}", entry.error_message().unwrap_or("no reason given"));
+                let message = format!("{code}: {}", entry.error_message().unwrap_or("no reason given"));
+                let reason = CallError::new(kind_of_code(200, code), message);
                 Some((index, Unacknowledged { reason, delivery: Delivery::NotProcessed }))
             }
             Some(entry) if entry.event_id().is_some() => None,
             Some(_) | None if all_taken => None,
             Some(_) | None => {
-                let reason = "the answer does not mention it".to_owned();
+                let reason = CallError::new(ErrorKind::Other, "the answer does not mention it");
                 Some((index, Unacknowledged { reason, delivery: Delivery::Unknown }))
             }
         };
@@ -107,7 +109,7 @@ impl Events for EventBridge {
             }
         }
         let unexpected = || Unacknowledged {
-            reason: "the request ended unexpectedly".to_owned(),
+            reason: CallError::new(ErrorKind::Other, "the request ended unexpectedly"),
             delivery: Delivery::Unknown,
         };
         let lost: Vec<_> = ends

@@ -6,8 +6,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::connector::reasons;
-use super::error::refusal;
-use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
+use super::error::call_error;
+use crate::engine::ports::{CallError, Condition, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 
 /// The largest object that is read: no configuration and no state document is near it.
@@ -40,7 +40,8 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        ObjectsFailed(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
+        let CallError { kind, message } = call_error(error);
+        ObjectsFailed(CallError::new(kind, format!("s3://{}/{}: {message}", self.bucket, self.key(key))))
     }
 }
 
@@ -64,8 +65,9 @@ impl Objects for Bucket {
             }
         };
         let version = Version(answer.e_tag.unwrap_or_default());
-        let too_large =
-            || ObjectsFailed(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)));
+        let too_large = || {
+            ObjectsFailed::from(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)))
+        };
         if answer
             .content_length
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MOST_BYTES))
@@ -76,7 +78,7 @@ impl Objects for Bucket {
         let mut bytes = Vec::new();
         while let Some(part) = body.next().await {
             let part =
-                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
+                part.map_err(|error| ObjectsFailed::from(format!("{}: {}", self.key(key), reasons(&error))))?;
             // The bound holds whatever the length says.
             if bytes.len().saturating_add(part.len()) > MOST_BYTES {
                 return Err(too_large());

@@ -74,6 +74,23 @@ pub enum LogFormat {
     Json,
 }
 
+/// `warmd schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The format to describe.
+    #[arg(long, value_enum, default_value_t = SchemaOf::Config)]
+    pub of: SchemaOf,
+}
+
+/// A format with a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A configuration file.
+    Config,
+    /// The tick object, as `run --once --json` and the Lambda print it.
+    Tick,
+}
+
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -118,8 +135,8 @@ pub enum Command {
     Price(PriceArgs),
     /// Compare what else would keep the same environments ready, in money.
     Compare(CompareArgs),
-    /// Print the JSON Schema of the configuration.
-    Schema,
+    /// Print the JSON Schema of the configuration, or of the tick object.
+    Schema(SchemaArgs),
     /// Print the handler snippet that knows warmd's pings.
     Handler(HandlerArgs),
     /// Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3.

@@ -41,13 +41,14 @@ use clap::Parser;
 use tokio::runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use self::args::{Cli, Command, RunArgs, WarmArgs};
+use self::args::{Cli, Command, RunArgs, SchemaOf, WarmArgs};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{complain, print_data};
 use crate::aws::fd_limit;
 use crate::config;
+use crate::domain::tick;
 
 /// The command line, from its arguments to the exit code.
 pub fn main() -> ExitCode {
@@ -116,14 +117,17 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
         Command::Compare(args) => compare::compare(args, style),
-        Command::Schema => schema(),
+        Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }
 }
 
-/// `warmd schema`: as the copy in `warm-configs/schema.json`, which is made with it.
-fn schema() -> Result<Exit, Failure> {
-    let schema = serde_json::to_string_pretty(&config::schema());
+/// `warmd schema`. `warm-configs/schema.json` is a copy of that of the configuration.
+fn schema(of: SchemaOf) -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&match of {
+        SchemaOf::Config => config::schema(),
+        SchemaOf::Tick => tick::schema(),
+    });
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
     print_data(&format!("{schema}\n"))?;
     Ok(Exit::Success)

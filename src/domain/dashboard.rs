@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn every_metric_shown_is_one_that_is_sent_for_the_fleet() {
         let sent: HashSet<&str> = Metric::ALL
-            .into_iter()
+            .iter()
             .filter(|metric| metric.scope() != Scope::Target)
-            .map(Metric::name)
+            .map(|metric| metric.name())
             .collect();
         let mut shown = HashSet::new();
         for widget in widgets().iter().filter(|widget| widget["type"] == "metric") {

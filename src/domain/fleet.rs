@@ -7,6 +7,7 @@ use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
 use super::function::{FunctionRef, Identity, Region};
+use super::metrics::Detail;
 use super::protocol::Protocol;
 
 /// Everything that the configuration files say, resolved and checked.
@@ -89,12 +90,12 @@ impl Trace {
     }
 }
 
-/// Where and how finely metrics are sent.
+/// The destination and the granularity of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsSettings {
     /// The CloudWatch namespace.
     pub namespace: String,
-    /// Fleet totals only, or per target too.
+    /// The granularity.
     pub detail: Detail,
 }
 
@@ -102,16 +103,6 @@ impl Default for MetricsSettings {
     fn default() -> Self {
         Self { namespace: "warmd".to_owned(), detail: Detail::Fleet }
     }
-}
-
-/// How finely metrics are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Detail {
-    /// Ten fleet-wide metrics, as many as CloudWatch's free tier has.
-    #[default]
-    Fleet,
-    /// Five more per target, each a custom metric that CloudWatch bills.
-    Function,
 }
 
 /// One function in one region, with its schedule.

@@ -233,7 +233,7 @@ impl fmt::Display for Qualifier {
 }
 
 /// A function as people write it: `name[:qualifier]`, or a full function ARN.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FunctionRef {
     /// The function's name.
     pub name: FunctionName,
@@ -333,9 +333,9 @@ impl Identity {
     }
 
     /// What makes two identities the same: no qualifier and `$LATEST` mean the same code.
-    fn key(&self) -> (Option<&AccountId>, Region, &FunctionName, Option<&Qualifier>) {
+    fn key(&self) -> (Option<&AccountId>, &FunctionName, Option<&Qualifier>, Region) {
         let qualifier = self.qualifier.as_ref().filter(|q| !q.is_latest());
-        (self.account.as_ref(), self.region, &self.name, qualifier)
+        (self.account.as_ref(), &self.name, qualifier, self.region)
     }
 }
 

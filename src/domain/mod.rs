@@ -13,6 +13,7 @@ pub mod function;
 pub mod future;
 pub mod handed_out;
 pub mod iam;
+pub mod metric_data;
 pub mod metrics;
 pub mod preflight;
 pub mod protocol;

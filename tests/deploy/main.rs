@@ -9,11 +9,11 @@ use warmd::domain::cost::PriceBook;
 use warmd::domain::cost::own::{OwnUse, own_cost};
 use warmd::domain::dashboard;
 use warmd::domain::events::{ENVIRONMENTS_WARM, EventKind, SOURCE, sample};
-use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
+use warmd::domain::fleet::{Fleet, MetricsSettings};
 use warmd::domain::function::Region;
 use warmd::domain::iam::{Needs, Purpose, S3Prefix, policies};
-use warmd::domain::metrics::{Metric, Scope};
-use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
+use warmd::domain::metrics::{Detail, Metric, Scope};
+use warmd::domain::tick::{RoundRecord, SkipReason, TickReport};
 use warmd::domain::tick_line;
 
 /// The template, its tags (`!Ref`, `!Sub`, …) left out: what they are about stays.
@@ -72,7 +72,7 @@ fn the_queries_of_the_dashboard_name_what_the_log_has() {
         config: None,
         duration_ms: 0,
         partial: false,
-        rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, Skipped::InFlight)],
+        rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, SkipReason::InFlight)],
         unfinished: Vec::new(),
     };
     let line = tick_line::lines(&report, report.tick, "r-1").remove(0);
@@ -226,8 +226,11 @@ fn the_function_is_what_cargo_lambda_builds() {
 #[test]
 fn alarms_watch_metrics_that_are_sent() {
     let template = template();
-    let sent: BTreeSet<&str> =
-        Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
+    let sent: BTreeSet<&str> = Metric::ALL
+        .iter()
+        .filter(|metric| metric.scope() != Scope::Target)
+        .map(|metric| metric.name())
+        .collect();
     let short = properties(&template, "RoundsShortAlarm");
     let watched = short["Metrics"].as_array().unwrap();
     for (metric, name) in watched[1..].iter().zip([Metric::RoundsShort, Metric::RoundsUnfinished]) {

@@ -10,7 +10,8 @@ use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::Target;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::protocol::Protocol;
-use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::domain::round::Verdict;
+use warmd::domain::tick::SentRound;
 use warmd::emulator::profile::{Hold, Ids, Network, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Profile, Scenario};
 use warmd::engine::stop::stop;
@@ -21,7 +22,7 @@ use crate::lambda_through;
 const FAR: Network = Network { median: Duration::from_millis(15), sigma: 0.6 };
 
 /// A round, and how many environments it really met.
-type Truth = (RoundRecord, u32);
+type Truth = (SentRound, u32);
 
 /// Runs `number` rounds of ten pings to a function that behaves like `profile`, a minute apart.
 async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Truth> {
@@ -40,15 +41,15 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Truth> {
         timeout: Some(Duration::from_secs(60)),
         ..Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap())
     };
-    let due = Due { target: Arc::new(target), concurrency: 10 };
+    let due = Due { target: Arc::new(target), concurrency: NonZeroU32::new(10).unwrap() };
     let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
     let mut told = Vec::new();
     for minute in 0..number {
         emulator.reset();
         let now = start + TimeDelta::minutes(minute);
-        let mut report = engine.tick(now, None, vec![due.clone()], &stop).await;
+        let report = engine.tick(now, None, vec![due.clone()], &stop).await;
         let met = emulator.observe().rounds().iter().map(|round| round.environments).sum::<usize>();
-        told.push((report.rounds.remove(0), u32::try_from(met).unwrap()));
+        told.push((report.rounds[0].sent().unwrap().clone(), u32::try_from(met).unwrap()));
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     told
@@ -56,8 +57,9 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Truth> {
 
 fn honest(told: &[Truth]) {
     for (round, met) in told {
+        let round = &round.report;
         assert!(round.reached.unwrap_or(0) <= *met, "more than {met}: {round:?}");
-        assert!(round.verdict != Verdict::Reached || *met >= round.target, "{round:?}");
+        assert!(round.verdict != Verdict::Reached || *met >= 10, "{round:?}");
     }
 }
 
@@ -73,7 +75,11 @@ async fn an_extension_that_works_on_after_the_answer_adds_nothing() {
                     honest(&told);
                     let last = &told[7];
                     if protocol == "warmd" {
-                        assert_eq!(last.0.reached, Some(last.1), "ids are none of the extension's business");
+                        assert_eq!(
+                            last.0.report.reached,
+                            Some(last.1),
+                            "ids are none of the extension's business"
+                        );
                     }
                 }
             }
@@ -87,6 +93,7 @@ async fn a_hold_that_is_kept_proves_them_all_beside_a_short_extension() {
     for extension in [Span::millis(0), Span::millis(15)] {
         let profile = Profile { extension, ..Profile::python() };
         for (round, met) in rounds(profile, "lambda-warmer-py", 3).await {
+            let round = &round.report;
             assert_eq!((round.reached, round.verdict, met), (Some(10), Verdict::Reached, 10), "{round:?}");
         }
     }
@@ -97,11 +104,15 @@ async fn a_handler_with_a_new_id_for_every_invocation_is_found_out() {
     let lying = Profile { ids: Ids::Invocations, hold: Hold::Ignored, network: FAR, ..Profile::python() };
     let told = rounds(lying, "warmd", 10).await;
     let (believed, found_out) = told.split_at(6);
-    assert!(believed.iter().any(|(round, met)| round.reached > Some(*met)), "it does lie: {believed:?}");
+    assert!(
+        believed.iter().any(|(round, met)| round.report.reached > Some(*met)),
+        "it does lie: {believed:?}"
+    );
     honest(found_out);
     for (round, _) in found_out {
-        assert_eq!(round.verdict, Verdict::Unproven);
-        assert!(round.doubts[0].contains("a new id on every invocation"), "{:?}", round.doubts);
+        assert_eq!(round.report.verdict, Verdict::Unproven);
+        let doubt = round.report.doubt.unwrap().explain();
+        assert!(doubt.contains("a new id on every invocation"), "{doubt}");
     }
 }
 
@@ -113,9 +124,11 @@ async fn environments_that_take_several_invocations_at_once_are_not_counted() {
         let told = rounds(managed.clone(), protocol, 3).await;
         honest(&told);
         for (round, met) in told {
+            let round = &round.report;
             let all = (round.reached, round.verdict, round.top_ups, met);
             assert_eq!(all, (None, Verdict::Unproven, 0, 1), "{protocol}: {round:?}");
-            assert!(round.doubts[0].contains("managed instances"), "{:?}", round.doubts);
+            let doubt = round.doubt.unwrap().explain();
+            assert!(doubt.contains("managed instances"), "{doubt}");
         }
     }
 }
@@ -125,9 +138,10 @@ async fn the_report_line_of_another_invocation_is_none() {
     let foreign = Fault::always(FaultKind::ForeignReport);
     let profile = Profile { faults: vec![foreign], ..Profile::python() };
     for (round, _) in rounds(profile, "warmd", 2).await {
-        assert_eq!((round.unclassified, round.reached), (10, None));
-        assert_eq!((round.billed_ms, round.cost_usd.total), (None, None));
-        assert!(round.problems[0].contains("another invocation"), "{:?}", round.problems);
+        let SentRound { report: round, cost, .. } = round;
+        assert_eq!((round.counts.unclassified, round.reached), (10, None));
+        assert_eq!((round.billed_ms, cost.total), (None, None));
+        assert!(round.messages[0].contains("another invocation"), "{:?}", round.messages);
     }
 }
 
@@ -135,12 +149,12 @@ async fn the_report_line_of_another_invocation_is_none() {
 async fn a_ping_that_ran_and_whose_answer_was_cut_has_no_known_cost() {
     let profile = Profile { faults: vec![Fault::every(10, FaultKind::Reset)], ..Profile::python() };
     for (round, met) in rounds(profile, "warmd", 2).await {
-        assert_eq!((round.failed, met), (1, 10), "it ran");
-        let cost = &round.cost_usd;
-        assert_eq!((cost.total, round.billed_ms), (None, None));
+        assert_eq!((round.report.counts.failed, met), (1, 10), "it ran");
+        let cost = &round.cost;
+        assert_eq!((cost.total, round.report.billed_ms), (None, None));
         let (least, most) = (cost.cost_at_least.unwrap(), cost.cost_at_most.unwrap());
         assert!(!least.is_zero() && least < most, "{least} {most}");
         // Refusals beside it would have been free; nine answers were told in full.
-        assert_eq!(round.warm + round.cold, 9);
+        assert_eq!(round.report.counts.warm + round.report.counts.cold, 9);
     }
 }

@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use super::*;
 use crate::domain::calendar::{Hours, Opening};
 use crate::domain::cost::{Per, Route};
-use crate::domain::fleet::{Architecture, Detail, Hold, Target};
+use crate::domain::fleet::{Architecture, Hold, Target};
+use crate::domain::metrics::Detail;
 use crate::domain::protocol::Protocol;
 
 fn target<'l>(loaded: &'l Loaded, label: &str, region: &str) -> &'l Target {

@@ -7,8 +7,9 @@ use crate::config::node::{Node, Value};
 use crate::config::quantity::HoldTime;
 use crate::config::reader::{Reader, Wire, quoted};
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Architecture, Detail, Hold, HttpVersions, Sign, Trace};
+use crate::domain::fleet::{Architecture, Hold, HttpVersions, Sign, Trace};
 use crate::domain::function::AccountId;
+use crate::domain::metrics::Detail;
 use crate::domain::protocol::Protocol;
 
 /// How long a ping holds: `auto`, or a duration.

@@ -27,7 +27,7 @@ pub use bill::{Bill, BillLine};
 pub use book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, Source, Tier};
 pub use fleet::FleetCost;
 pub use item::Item;
-pub use round::{Flow, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities};
+pub use round::{Flow, RoundCost, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities};
 pub use traffic::cold_starts_per_second;
 
 /// Something that a cold start, or every ping, downloads from S3.

@@ -1,8 +1,8 @@
-//! A round: outcomes of its pings, evidence of distinct environments, and the report of it all.
+//! A round: outcomes of its pings, evidence of distinct environments, and its report.
 //!
-//! The way of the data: every ping gives an [`RawInvocation`]; [`classify`] makes a [`PingResult`] of it; the results of
-//! pings released together are an [`Attempt`]; a round is one attempt and up to [`MOST_TOP_UPS`] more with a longer
-//! hold ([`top_up`]); [`RoundReport`] is what is said about all of them.
+//! Data flow: [`classify`] turns the [`RawInvocation`] of each ping into a [`PingResult`]. The results of pings that were
+//! released together form an [`Attempt`]. A round is one attempt and up to [`MOST_TOP_UPS`] more with a longer hold
+//! ([`top_up`]). [`RoundReport`] evaluates all of them.
 
 mod doubt;
 mod evidence;
@@ -21,12 +21,12 @@ mod wire_model;
 use std::time::Duration;
 
 pub use doubt::{Doubt, ForeignIds, SharedBy};
-pub use evidence::{Proof, proven};
+pub use evidence::{Evidence, Proof, proven};
 pub use hold::{LONGEST_AUTO_HOLD, MOST_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
 pub use limit::AnswerTimes;
 pub use outcome::{Outcome, PingResult, Ran, classify};
-pub use report::{OutcomeCounts, RoundReport, Told};
+pub use report::{OutcomeCounts, ReportSums, RoundReport, Verdict};
 
 /// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
 #[derive(Debug, Clone)]
