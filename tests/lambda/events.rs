@@ -197,8 +197,8 @@ async fn unknown_events_are_refused_with_the_reason() {
     let mut harness = harness(&[]).await;
     for (event, reason) in [
         (json!({ "hello": 1 }), "neither `source` and `detail-type`"),
-        (json!({ "warmd": { "warm": { "function": "f" } } }), "`concurrency` is missing"),
-        (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "is not known"),
+        (json!({ "warmd": { "warm": { "function": "f" } } }), "missing `concurrency`"),
+        (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "unknown event"),
     ] {
         let answer = harness.invoke(event).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();

@@ -136,7 +136,7 @@ fn bounds_stand_beside_an_unknown_total_only() {
     };
     assert_snapshot!(serde_json::to_string(&bounded).unwrap(), @r#"{"requests":null,"compute":null,"s3_requests":null,"s3_egress":null,"total":null,"cost_at_least":"0.0000004","cost_at_most":"0.05"}"#);
     let known = RoundRecord::skipped(&target("nlp"), 1, SkipReason::DryRun).cost();
-    let keys = serde_json::to_value(&known).unwrap();
+    let keys = serde_json::to_value(known).unwrap();
     assert!(keys.get("cost_at_least").is_none() && keys.get("cost_at_most").is_none());
 }
 
