@@ -18,17 +18,21 @@ pub use keys::schema;
 pub use skip::SkipReason;
 
 /// The report of one tick. Its JSON keys are a contract with users' scripts; [`schema`] describes them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct TickReport {
-    /// The `now` of the tick.
+    /// The `now` of the tick, UTC, in whole seconds.
+    #[serde(serialize_with = "keys::seconds_utc")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub tick: DateTime<Utc>,
-    /// The hash of the configuration; none without one (`warmd warm`).
+    /// The hash of the configuration; null without one (`warmd warm`).
     pub config: Option<String>,
     /// The duration of the tick, ms.
     pub duration_ms: u64,
-    /// True if rounds were still running: a second report with the same `tick` has the rest.
+    /// True if rounds were still running: a second object with the same `tick` has the rest.
     pub partial: bool,
     /// One record per due target, in the order of the configuration.
+    #[schemars(with = "Vec<keys::RoundKeys>")]
     pub rounds: Vec<RoundRecord>,
     /// The due targets without a result.
     pub unfinished: Vec<Unfinished>,
@@ -180,11 +184,15 @@ impl RoundRecord {
 }
 
 /// A due target without a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Unfinished {
     /// The target's identity.
+    #[serde(flatten, serialize_with = "keys::target")]
+    #[schemars(with = "keys::TargetKeys")]
     pub id: Identity,
     /// The number of environments wanted.
+    #[serde(rename = "target")]
     pub desired: u32,
     /// The reason why there is no result.
     pub reason: UnfinishedReason,

@@ -157,7 +157,7 @@ fn help_tells_the_commands_and_the_exit_codes() {
       price         Reckon prices: the price book, and what a month of Lambda, S3 egress or instances
                     costs
       compare       Compare what else would keep the same environments ready, in money
-      schema        Print the JSON Schema of the configuration
+      schema        Print the JSON Schema of the configuration, or of the tick object
       handler       Print the handler snippet that knows warmd's pings
       emulate       Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3
       help          Print this message or the help of the given subcommand(s)

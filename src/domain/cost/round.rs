@@ -128,7 +128,7 @@ impl S3Quantities {
     }
 }
 
-/// Returns the downloads of `pings` pings on which the function ran and of which `cold_starts` made a new environment.
+/// Returns the downloads of `pings` pings that ran the function, `cold_starts` of them in a new environment.
 /// None when something is downloaded per cold start and the number of cold starts is unknown.
 pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64>) -> Option<S3Quantities> {
     let mut flows: BTreeMap<Route, Flow> = BTreeMap::new();

@@ -1,10 +1,10 @@
-//! Sample events, for trying a deployed Lambda out.
+//! Sample events for tests of a deployed Lambda.
 
 use serde_json::{Value, json};
 
 use super::{SCHEDULED, SOURCE, WARM_REQUEST, WARM_SHARD};
 
-/// A kind of event of which there is a sample.
+/// A kind of sample event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// The schedule fired.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::function::{FunctionRef, Identity, Region};
@@ -61,4 +62,12 @@ pub(super) fn deserialize<'de, K: Key, V: Deserialize<'de>, D: Deserializer<'de>
 ) -> Result<BTreeMap<K, V>, D::Error> {
     let map = BTreeMap::<String, V>::deserialize(deserializer)?;
     Ok(map.into_iter().filter_map(|(key, value)| Some((K::parse(&key)?, value))).collect())
+}
+
+/// Reads a map. Values that cannot be read are left out as well.
+pub(super) fn deserialize_known<'de, K: Key, V: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<K, V>, D::Error> {
+    let map: BTreeMap<K, serde_json::Value> = deserialize(deserializer)?;
+    Ok(map.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?))).collect())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::keyed::Key;
 use super::{FORGOTTEN_AFTER, keyed};
@@ -31,8 +31,8 @@ pub struct Status {
     /// True if ticks have been spread over several instances: then shards have documents of their own.
     #[serde(default)]
     pub spread: bool,
-    /// The last round of each target.
-    #[serde(with = "keyed")]
+    /// The last round of each target. A verdict or a reason that only a newer version knows is left out.
+    #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub targets: BTreeMap<Identity, LastRound>,
 }
 
@@ -63,7 +63,7 @@ pub struct LastRound {
     /// The conclusion; [`Verdict::Skipped`] when no round is known that was sent.
     pub verdict: Verdict,
     /// The last of the rounds that were skipped since.
-    #[serde(default, deserialize_with = "known_skip")]
+    #[serde(default)]
     pub skipped: Option<Skip>,
 }
 
@@ -75,12 +75,6 @@ pub struct Skip {
     /// The reason.
     #[serde(rename = "why")]
     pub reason: SkipReason,
-}
-
-/// Reads a skip. A reason that only a newer version knows is no error: the rest of the document stays readable.
-fn known_skip<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Skip>, D::Error> {
-    let skip = Option::<serde_json::Value>::deserialize(deserializer)?;
-    Ok(skip.and_then(|skip| serde_json::from_value(skip).ok()))
 }
 
 /// The number of documents for the rounds of shards.

@@ -28,7 +28,7 @@ pub use limit::AnswerTimes;
 pub use outcome::{Outcome, PingResult, Ran, classify};
 pub use report::{OutcomeCounts, ReportSums, RoundReport, Verdict};
 
-/// What came back for one ping, before anything is concluded from it. Times are offsets from the round's release.
+/// The answer to one ping before its classification. Times are offsets from the round's release.
 #[derive(Debug, Clone)]
 pub struct RawInvocation {
     /// Just before the request was written to the wire.
@@ -39,7 +39,7 @@ pub struct RawInvocation {
     pub answer: Answer,
 }
 
-/// What Lambda, or the network, answered.
+/// The answer of Lambda, or of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// HTTP 200: the function ran.
@@ -70,16 +70,14 @@ pub enum Answer {
     TimedOut,
     /// No answer: network, TLS, credentials, or an answer that is not HTTP.
     Broken {
-        /// What went wrong, for people.
+        /// The reason, for people.
         message: String,
-        /// True if the request may have been processed: something of it was written.
+        /// True if the request may have been processed: a part of it was written.
         may_have_run: bool,
     },
 }
 
 /// Facts about a target that precede a round, and that its answers can neither prove nor disprove.
-///
-/// Facts about the function belong here, such as that it runs on managed instances; see [`SharedBy`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
     /// The meaning of the ids of its handlers.
@@ -89,12 +87,12 @@ pub struct Known {
 /// Pings that were released together. A round is one attempt, or several when it was topped up.
 #[derive(Debug, Clone, Default)]
 pub struct Attempt {
-    /// The hold that was asked for; none when the protocol cannot ask.
+    /// The hold in the pings; none when the protocol does not carry one.
     pub hold: Option<Duration>,
-    /// The time that a handler of the protocol keeps its environment busy on such a ping, before it answers; none when
-    /// the protocol has no such time. Whether it did is seen from the pings.
+    /// The time for which a handler of the protocol keeps its environment busy before it answers; none when the protocol
+    /// has no such time. The results of the pings show if the handler did so.
     pub handler_hold: Option<Duration>,
-    /// What became of each ping. Times are offsets from this attempt's own release.
+    /// The results of the pings. Times are offsets from the release of this attempt.
     pub pings: Vec<PingResult>,
     /// Pings that were sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: u32,

@@ -8,52 +8,22 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Serialize, Serializer};
 
-use super::{RoundOutcome, RoundRecord, SkipReason, TickReport, Unfinished, UnfinishedReason};
-use crate::domain::cost::RoundCost;
+use super::{RoundRecord, SkipReason, TickReport};
+use crate::domain::cost::{RoundCost, S3Quantities};
 use crate::domain::function::Identity;
 use crate::domain::round::{Evidence, OutcomeCounts, Verdict};
 
 /// Returns the JSON Schema (draft 7) of a tick's report.
 pub fn schema() -> serde_json::Value {
     let generator = SchemaSettings::draft07().for_serialize().into_generator();
-    let mut schema = generator.into_root_schema_for::<TickKeys<'_>>();
+    let mut schema = generator.into_root_schema_for::<TickReport>();
     schema.insert("title".to_owned(), "warmd tick".into());
     schema.to_value()
 }
 
-/// The report of one tick.
-#[derive(Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct TickKeys<'r> {
-    /// The instant that the tick was planned for, whole seconds, UTC.
-    #[schemars(extend("format" = "date-time"))]
-    tick: String,
-    /// The hash of the configuration; null without one (`warmd warm`).
-    config: Option<&'r str>,
-    /// The duration of the tick, ms.
-    duration_ms: u64,
-    /// True if rounds were still running: a second object with the same `tick` has the rest.
-    partial: bool,
-    /// One record per due target, in the order of the configuration.
-    #[schemars(with = "Vec<RoundKeys>")]
-    rounds: &'r [RoundRecord],
-    /// The due targets without a result.
-    #[schemars(with = "Vec<UnfinishedKeys>")]
-    unfinished: &'r [Unfinished],
-}
-
-impl Serialize for TickReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { tick, config, duration_ms, partial, rounds, unfinished } = self;
-        let (tick, config) = (seconds_utc(*tick), config.as_deref());
-        TickKeys { tick, config, duration_ms: *duration_ms, partial: *partial, rounds, unfinished }
-            .serialize(serializer)
-    }
-}
-
 /// The keys by which an object names its target.
 #[derive(Serialize, JsonSchema)]
-struct TargetKeys {
+pub(super) struct TargetKeys {
     /// The function's name, or its ARN without qualifier when it was configured by ARN.
     function: String,
     /// The qualifier as configured.
@@ -75,7 +45,7 @@ impl From<&Identity> for TargetKeys {
 /// One round with its top-ups.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct RoundKeys {
+pub(super) struct RoundKeys {
     #[serde(flatten)]
     id: TargetKeys,
     /// Free text from the configuration.
@@ -118,39 +88,28 @@ struct RoundKeys {
 
 impl From<&RoundRecord> for RoundKeys {
     fn from(round: &RoundRecord) -> Self {
-        let RoundRecord { id, owner, desired, memory_mb, outcome } = round;
-        let keys = Self {
-            id: id.into(),
-            owner: owner.clone(),
-            target: *desired,
+        let sent = round.sent();
+        let report = sent.map(|sent| &sent.report);
+        Self {
+            id: (&round.id).into(),
+            owner: round.owner.clone(),
+            target: round.desired,
             pings: round.pings(),
             reached: round.reached(),
             evidence: round.evidence(),
             verdict: round.verdict(),
             counts: round.counts(),
-            versions: Vec::new(),
-            hold_ms: None,
-            skew_ms: None,
-            top_ups: 0,
-            resent: 0,
+            versions: report.map(|report| report.versions.clone()).unwrap_or_default(),
+            hold_ms: report.and_then(|report| u64::try_from(report.hold?.as_millis()).ok()),
+            skew_ms: report.and_then(|report| report.skew.map(tenths_of_ms)),
+            top_ups: report.map_or(0, |report| report.top_ups),
+            resent: report.map_or(0, |report| report.resent),
             skipped: round.skip_reason(),
-            billed_ms: None,
-            memory_mb: *memory_mb,
+            billed_ms: report.and_then(|report| report.billed_ms),
+            memory_mb: round.memory_mb,
             s3_egress_bytes: round.s3_bytes(),
-            routes: BTreeMap::new(),
+            routes: sent.and_then(|sent| sent.s3.as_ref()).map(S3Quantities::routes).unwrap_or_default(),
             cost_usd: round.cost(),
-        };
-        let RoundOutcome::Sent(sent) = outcome else { return keys };
-        let report = &sent.report;
-        Self {
-            versions: report.versions.clone(),
-            hold_ms: report.hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
-            skew_ms: report.skew.map(tenths_of_ms),
-            top_ups: report.top_ups,
-            resent: report.resent,
-            billed_ms: report.billed_ms,
-            routes: sent.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default(),
-            ..keys
         }
     }
 }
@@ -161,27 +120,14 @@ impl Serialize for RoundRecord {
     }
 }
 
-/// A due target without a result.
-#[derive(Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct UnfinishedKeys {
-    #[serde(flatten)]
-    id: TargetKeys,
-    /// The number of environments wanted.
-    target: u32,
-    /// The reason why there is no result.
-    reason: UnfinishedReason,
+/// Writes the keys of a target.
+pub(super) fn target<S: Serializer>(id: &Identity, serializer: S) -> Result<S::Ok, S::Error> {
+    TargetKeys::from(id).serialize(serializer)
 }
 
-impl Serialize for Unfinished {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, desired, reason } = self;
-        UnfinishedKeys { id: id.into(), target: *desired, reason: *reason }.serialize(serializer)
-    }
-}
-
-fn seconds_utc(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+/// Writes an instant in whole seconds.
+pub(super) fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 fn tenths_of_ms(duration: Duration) -> f64 {

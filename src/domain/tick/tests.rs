@@ -217,7 +217,7 @@ fn the_schema_describes_every_key() {
         bare.map(|(key, _)| key.clone()).collect::<Vec<_>>()
     };
     assert_eq!(described(&schema["properties"]), [""; 0]);
-    for definition in ["RoundKeys", "RoundCost", "UnfinishedKeys"] {
+    for definition in ["RoundKeys", "RoundCost", "Unfinished"] {
         assert_eq!(described(&schema["definitions"][definition]["properties"]), [""; 0], "{definition}");
     }
 }
