@@ -119,6 +119,19 @@ fn the_schema_is_the_copy_beside_the_examples() {
 }
 
 #[test]
+fn the_tick_object_matches_its_schema() {
+    let schema = run(&["schema", "--of", "tick"]).json();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for more in ["--local", "--dry-run"] {
+        let tick = run(&["run", "--once", "--json", "--at", "2026-11-20T09:00:00Z", more]).json();
+        let errors: Vec<String> =
+            validator.iter_errors(&tick).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(errors, [""; 0], "{tick}");
+        assert!(!tick["rounds"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
 fn handlers_are_printed() {
     for (language, part) in [("python", "def "), ("node", "export "), ("rust", "fn ")] {
         let done = run(&["handler", language]);
