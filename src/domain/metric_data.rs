@@ -112,7 +112,8 @@ impl TickFacts {
             Metric::TicksStale => Some(f64::from(self.ticks_stale)),
             Metric::EventsRefused => Some(f64::from(self.events_refused)),
             Metric::StateUnavailable => Some(f64::from(self.state_unavailable)),
-            Metric::ConfigAge => self.config_age.map(|age| age.as_secs_f64().round()),
+            // At least 1: the alarm needs a value from the first tick on.
+            Metric::ConfigAge => self.config_age.map(|age| age.as_secs_f64().round().max(1.0)),
             _ => None,
         }
     }
@@ -471,6 +472,8 @@ mod tests {
         let data = facts.data();
         let sent: Vec<_> = data.iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(sent, [("TicksStale", 2.0), ("ConfigAge", 90.0)]);
+        let facts = TickFacts { config_age: Some(Duration::ZERO), ..TickFacts::default() };
+        assert_eq!(facts.data()[0].value, 1.0);
         let facts = TickFacts { events_refused: 1, state_unavailable: 3, ..TickFacts::default() };
         let sent: Vec<_> = facts.data().iter().map(|datum| (datum.name, datum.value)).collect();
         assert_eq!(sent, [("EventsRefused", 1.0), ("StateUnavailable", 3.0)]);
