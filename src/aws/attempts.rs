@@ -11,8 +11,8 @@ use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::{ErrorKind, Failure, refusal};
-use crate::engine::ports::{Delivery, Unacknowledged};
+use super::error::{Failure, call_error};
+use crate::engine::ports::{CallError, Delivery, ErrorKind, Unacknowledged};
 
 /// The time limit of one attempt, connecting included. Answers after 5 s have been observed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -40,7 +40,7 @@ where
 {
     if until <= Instant::now() {
         return Err(Unacknowledged {
-            reason: "no time was left to send the request".to_owned(),
+            reason: CallError::new(ErrorKind::Timeout, "no time was left to send the request"),
             delivery: Delivery::NotProcessed,
         });
     }
@@ -51,7 +51,7 @@ where
             Ok(Err(error)) => error,
             Err(_) => {
                 return Err(Unacknowledged {
-                    reason: "no answer before the deadline of the report".to_owned(),
+                    reason: CallError::new(ErrorKind::Timeout, "no answer before the deadline of the report"),
                     delivery: Delivery::Unknown,
                 });
             }
@@ -70,7 +70,7 @@ where
             Processed::NotYet | Processed::Never => Delivery::NotProcessed,
             Processed::Unknown => Delivery::Unknown,
         };
-        return Err(Unacknowledged { reason: refusal(&error), delivery });
+        return Err(Unacknowledged { reason: call_error(&error), delivery });
     }
 }
 

@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::attempts::attempts;
-use crate::domain::metrics::{self, Batch, Datum, Unit};
-use crate::engine::ports::{Delivery, LostMetrics, Metrics, Unacknowledged};
+use crate::domain::metric_data::{self, Batch, Datum};
+use crate::domain::metrics::Unit;
+use crate::engine::ports::{CallError, Delivery, ErrorKind, LostMetrics, Metrics, Unacknowledged};
 
 /// CloudWatch, through the SDK.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl CloudWatch {
 impl Metrics for CloudWatch {
     async fn put(&self, batch: &Batch, until: Instant) -> Result<(), LostMetrics> {
         let at = DateTime::from(SystemTime::from(batch.at));
-        let chunks = metrics::requests(batch);
+        let chunks = metric_data::requests(batch);
         let mut requests = JoinSet::new();
         for (index, chunk) in chunks.iter().enumerate() {
             let request = self
@@ -48,7 +49,7 @@ impl Metrics for CloudWatch {
                     ends[index] = Err(delivery);
                     last_reason = Some(reason);
                 }
-                Err(panicked) => last_reason = Some(panicked.to_string()),
+                Err(panicked) => last_reason = Some(CallError::new(ErrorKind::Other, panicked.to_string())),
             }
         }
         let Some(reason) = last_reason else { return Ok(()) };

@@ -15,13 +15,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
 
 use super::clients::{Clients, LambdaClients};
-use super::error::{ErrorKind, refusal};
+use super::error::refusal;
 use crate::domain::fleet::Role;
 use crate::domain::function::{Architecture, Identity, Region};
 use crate::domain::preflight::{
     AccountLimits, Deployed, ExecutionModel, FunctionState, Lookup, UpdateStatus,
 };
-use crate::engine::ports::{Control, DryRun, DryRunOutcome};
+use crate::engine::ports::{Control, DryRun, DryRunOutcome, ErrorKind};
 
 /// The status of a dry run whose invocation Lambda would accept.
 const WOULD_INVOKE: u16 = 204;

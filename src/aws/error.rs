@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::connector::Origin;
+use crate::engine::ports::{CallError, ErrorKind};
 
 /// The reason why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -106,23 +107,6 @@ impl From<Failure> for ConnectorError {
     }
 }
 
-/// The kind of a failed call, the same for all services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ErrorKind {
-    /// The service refused the call because it receives too many.
-    Throttled,
-    /// The caller has no permission for the call.
-    AccessDenied,
-    /// The time limit passed before an answer arrived.
-    Timeout,
-    /// The operation was not reached: there is no connection, or the service does not accept the credentials.
-    Unreachable,
-    /// The function or object does not exist.
-    NotFound,
-    /// Any other refusal, or an answer that is not the service's.
-    Other,
-}
-
 impl ErrorKind {
     /// Classifies a failed call.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
@@ -181,6 +165,14 @@ const PREAMBLES: [&str; 7] = [
     "unhandled error",
     "other",
 ];
+
+/// Returns the kind of a failed call, with [`refusal`] as its message.
+pub(super) fn call_error<E>(error: &SdkError<E, HttpResponse>) -> CallError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    CallError::new(ErrorKind::of(error), refusal(error))
+}
 
 /// Returns the service's code and message when it refused a call, otherwise the reason why there is no answer.
 pub(super) fn refusal<E>(error: &SdkError<E, HttpResponse>) -> String
@@ -244,6 +236,13 @@ fn without_number(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_throttled_and_a_denied_call_differ() {
+        assert_eq!(ErrorKind::of_code("ThrottlingException"), ErrorKind::Throttled);
+        assert_eq!(ErrorKind::of_code("AccessDenied"), ErrorKind::AccessDenied);
+        assert_eq!(ErrorKind::of_code("ExpiredToken"), ErrorKind::Other);
+    }
 
     #[test]
     fn errors_are_one_line_without_the_sdks_preambles() {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::attempts::attempts;
-use crate::engine::ports::{Delivery, Event, Events, LostEvents, Unacknowledged};
+use crate::engine::ports::{CallError, Delivery, ErrorKind, Event, Events, LostEvents, Unacknowledged};
 
 /// The most entries of a PutEvents request: the API's limit.
 const MAX_ENTRIES: usize = 10;
@@ -47,13 +47,14 @@ impl EventBridge {
         let of_entry = |index: usize| match answer.entries().get(index) {
             Some(entry) if entry.error_code().is_some() => {
                 let code = entry.error_code().unwrap_or("refused");
-                let reason = format!("{code}: {}", entry.error_message().unwrap_or("no message"));
+                let message = format!("{code}: {}", entry.error_message().unwrap_or("no message"));
+                let reason = CallError::new(ErrorKind::of_code(code), message);
                 Some((index, Unacknowledged { reason, delivery: Delivery::NotProcessed }))
             }
             Some(entry) if entry.event_id().is_some() => None,
             Some(_) | None if all_accepted => None,
             Some(_) | None => {
-                let reason = "the answer has no result for the event".to_owned();
+                let reason = CallError::new(ErrorKind::Other, "the answer has no result for the event");
                 Some((index, Unacknowledged { reason, delivery: Delivery::Unknown }))
             }
         };
@@ -108,7 +109,7 @@ impl Events for EventBridge {
             }
         }
         let unexpected = || Unacknowledged {
-            reason: "the request ended unexpectedly".to_owned(),
+            reason: CallError::new(ErrorKind::Other, "the request ended unexpectedly"),
             delivery: Delivery::Unknown,
         };
         let lost: Vec<_> = ends

@@ -5,8 +5,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::error::{ErrorKind, reasons, refusal};
-use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
+use super::error::{call_error, reasons};
+use crate::engine::ports::{CallError, Condition, ErrorKind, Fetched, NotStored, Objects, ObjectsFailed};
 use crate::engine::state::Version;
 
 /// The largest object that is read, bytes. Configurations and state documents are far smaller.
@@ -43,7 +43,8 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        ObjectsFailed(format!("{}: {}", self.uri(key), refusal(error)))
+        let CallError { kind, message } = call_error(error);
+        ObjectsFailed(CallError::new(kind, format!("{}: {message}", self.uri(key))))
     }
 }
 
@@ -68,7 +69,7 @@ impl Objects for Bucket {
         };
         let version = Version(answer.e_tag.unwrap_or_default());
         let too_large =
-            || ObjectsFailed(format!("{}: expected at most {MAX_OBJECT_BYTES} bytes", self.uri(key)));
+            || ObjectsFailed::from(format!("{}: expected at most {MAX_OBJECT_BYTES} bytes", self.uri(key)));
         if answer
             .content_length
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MAX_OBJECT_BYTES))
@@ -79,7 +80,7 @@ impl Objects for Bucket {
         let mut bytes = Vec::new();
         while let Some(part) = body.next().await {
             let part =
-                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.uri(key), reasons(&error))))?;
+                part.map_err(|error| ObjectsFailed::from(format!("{}: {}", self.uri(key), reasons(&error))))?;
             // Checked here too: the length may be absent or wrong.
             if bytes.len().saturating_add(part.len()) > MAX_OBJECT_BYTES {
                 return Err(too_large());

@@ -1,6 +1,6 @@
 //! The command line: commands and global options.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use super::check::CheckArgs;
@@ -56,6 +56,23 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// `warmd schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The format to describe.
+    #[arg(long, value_enum, default_value_t = SchemaOf::Config)]
+    pub of: SchemaOf,
+}
+
+/// A format with a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A configuration file.
+    Config,
+    /// The tick object, as `run --once --json` and the Lambda print it.
+    Tick,
+}
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -89,8 +106,8 @@ pub enum Command {
     Price(PriceArgs),
     /// Compare the cost of pings with that of the alternatives.
     Compare(CompareArgs),
-    /// Print the JSON Schema of the configuration.
-    Schema,
+    /// Print the JSON Schema of the configuration, or of the tick object.
+    Schema(SchemaArgs),
     /// Print a handler snippet that answers pings.
     Handler(HandlerArgs),
     /// Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3.

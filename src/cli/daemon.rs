@@ -21,7 +21,7 @@ use super::run::{RunArgs, insisted, no_targets};
 use super::signals::Termination;
 use super::store::{Store, halfway, time_of_record, unavailable};
 use crate::aws::{AwsLambda, CloudWatch};
-use crate::domain::metrics::{Share, TickFacts};
+use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::schedule::Minute;
 use crate::domain::tick::TickReport;
 use crate::engine::daemon::{self, Daemon};
@@ -135,7 +135,7 @@ impl Daemon for Shared {
         } else {
             // What is counted once for a tick was counted with its first part.
             let unavailable_since = unavailable(health).saturating_sub(unavailable(plan.health));
-            TickFacts { share: Share::Part, state_unavailable: unavailable_since, ..TickFacts::default() }
+            TickFacts { scope: TickScope::Part, state_unavailable: unavailable_since, ..TickFacts::default() }
         };
         // What ends long after its tick counts when it ends: alarms look at the latest minutes.
         let recorded = TickReport { tick: time_of_record(&report, now), ..report.clone() };

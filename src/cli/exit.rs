@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::outlet::Delivered;
-use crate::domain::tick::{TickReport, Verdict};
+use crate::domain::tick::TickReport;
 use crate::engine::planner::StoreHealth;
 use crate::engine::record::Recorded;
 
@@ -27,7 +27,7 @@ pub enum Exit {
 impl Exit {
     /// Returns the result of a single tick. A short round takes precedence over an internal failure.
     pub fn of_tick(report: &TickReport, recorded: Option<Recorded>) -> Self {
-        if report.rounds.iter().any(|round| round.verdict == Verdict::Short) {
+        if report.any_short() {
             return Self::Short;
         }
         let recorded = match recorded {
@@ -80,25 +80,25 @@ mod tests {
 
     use super::*;
     use crate::domain::function::{FunctionRef, Region};
-    use crate::domain::tick::{RoundRecord, Skipped, Unfinished, UnfinishedReason};
+    use crate::domain::round::Verdict;
+    use crate::domain::tick::{RoundRecord, SkipReason, Unfinished, UnfinishedReason};
 
     fn report(verdicts: &[Verdict], unfinished: bool) -> TickReport {
         let region = Region::parse("eu-west-2").unwrap();
         let target = crate::domain::fleet::Target::bare(&FunctionRef::parse("f").unwrap(), region);
         let rounds = verdicts.iter().map(|verdict| {
-            let round = RoundRecord::skipped(&target, 1, Skipped::InFlight);
-            RoundRecord { verdict: *verdict, ..round }
+            if *verdict == Verdict::Skipped {
+                return RoundRecord::skipped(&target, 1, SkipReason::InFlight);
+            }
+            RoundRecord::example(&target, 1, *verdict, None)
         });
         TickReport {
-            tick: DateTime::UNIX_EPOCH,
-            config: None,
-            duration_ms: 1,
-            partial: false,
             rounds: rounds.collect(),
             unfinished: unfinished
                 .then(|| Unfinished::new(&target, 1, UnfinishedReason::Deadline))
                 .into_iter()
                 .collect(),
+            ..TickReport::empty(DateTime::UNIX_EPOCH, None)
         }
     }
 

@@ -41,7 +41,7 @@ use clap::Parser;
 use tokio::runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, SchemaOf};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
@@ -50,6 +50,7 @@ use self::run::RunArgs;
 use self::warm::WarmArgs;
 use crate::aws::fd_limit;
 use crate::config;
+use crate::domain::tick;
 
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
@@ -118,14 +119,17 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
         Command::Compare(args) => compare::compare(args, style),
-        Command::Schema => schema(),
+        Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }
 }
 
-/// Prints the JSON Schema. `warm-configs/schema.json` is a copy.
-fn schema() -> Result<Exit, Failure> {
-    let schema = serde_json::to_string_pretty(&config::schema());
+/// Prints a JSON Schema. `warm-configs/schema.json` is a copy of the schema of the configuration.
+fn schema(of: SchemaOf) -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&match of {
+        SchemaOf::Config => config::schema(),
+        SchemaOf::Tick => tick::schema(),
+    });
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
     print_data(&format!("{schema}\n"))?;
     Ok(Exit::Success)

@@ -76,7 +76,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let change = |pauses: &mut Pauses| {
         pauses.prune(now);
         match &args.function {
-            Some(function) => pauses.functions.insert(function.to_string(), pause.clone()),
+            Some(function) => pauses.functions.insert(function.clone(), pause.clone()),
             None => pauses.all.replace(pause.clone()),
         }
     };
@@ -105,13 +105,13 @@ fn warn(status: &Status, args: &PauseArgs) {
     }
     let Some(function) = args.function.as_ref().map(ToString::to_string) else { return };
     let known = labels(status.targets.keys());
-    if known.contains(function.as_str()) {
+    if known.contains(&function) {
         return;
     }
-    let known = match near(&function, || known.iter().copied()) {
+    let known = match near(&function, || known.iter().map(String::as_str)) {
         Some(near) => format!("; did you mean `{}`?", clean(near)),
         None if known.is_empty() => ", nor anything else".to_owned(),
-        None => format!("; known: {}", few(known.iter().copied())),
+        None => format!("; known: {}", few(known.iter().map(String::as_str))),
     };
     complain(&format!("warning: no tick at {place} has served `{function}` in the last two days{known}"));
 }
@@ -126,7 +126,7 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     let change = |pauses: &mut Pauses| {
         pauses.prune(now);
         match &args.function {
-            Some(function) => (pauses.functions.remove(&function.to_string()).is_some(), pauses.all.clone()),
+            Some(function) => (pauses.functions.remove(function).is_some(), pauses.all.clone()),
             None => (std::mem::take(pauses) != Pauses::default(), None),
         }
     };

@@ -252,11 +252,11 @@ impl S3ConfigSource {
     ) -> Result<T, ObjectsFailed> {
         let wait = || match &self.runtime {
             Some(runtime) => runtime.block_on(reading),
-            None => Err(ObjectsFailed("the process is ending".to_owned())),
+            None => Err(ObjectsFailed::from("the process is ending".to_owned())),
         };
         // A thread that runs a runtime cannot block on another one; a thread of its own can.
         let waited = std::thread::scope(|scope| scope.spawn(wait).join());
-        waited.unwrap_or_else(|_| Err(ObjectsFailed("reading from S3 ended unexpectedly".to_owned())))
+        waited.unwrap_or_else(|_| Err(ObjectsFailed::from("reading from S3 ended unexpectedly".to_owned())))
     }
 
     async fn look(&self) -> Result<Seen, ObjectsFailed> {
@@ -267,7 +267,7 @@ impl S3ConfigSource {
             Fetched::Unchanged => Ok(before),
             Fetched::Object { bytes, version } => {
                 let manifest: Manifest = serde_json::from_slice(&bytes)
-                    .map_err(|error| ObjectsFailed(format!("{MANIFEST} cannot be read: {error}")))?;
+                    .map_err(|error| ObjectsFailed::from(format!("{MANIFEST} cannot be read: {error}")))?;
                 published(&bucket, &before, version, manifest).await
             }
             Fetched::Missing => self.lying(&bucket, &before).await,
@@ -280,7 +280,7 @@ impl S3ConfigSource {
             return Ok(bucket);
         }
         let bucket = Clients::load().await.bucket(&self.place.bucket, &self.place.prefix);
-        let bucket = bucket.map_err(|error| ObjectsFailed(error.to_string()))?;
+        let bucket = bucket.map_err(|error| ObjectsFailed::from(error.to_string()))?;
         *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = Some(bucket.clone());
         Ok(bucket)
     }

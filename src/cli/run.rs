@@ -21,9 +21,9 @@ use super::store::{Store, halfway, time_of_record, unavailable};
 use super::value_parsers::{self, Regions};
 use crate::aws::CloudWatch;
 use crate::domain::fleet::Fleet;
-use crate::domain::metrics::{Share, TickFacts};
+use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::schedule::{Minute, Mode, next_change};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport};
+use crate::domain::tick::{SkipReason, TickReport};
 use crate::engine::planner::{Cause, Durability, Plan, StoreHealth, TickPlanner};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::record::{PATIENCE, Recorded, Recorder};
@@ -119,7 +119,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         Durability::Durable => (largest(&fleet), None),
         Durability::Volatile => {
             let plan = look(&planner, args, &fleet, now).await;
-            (plan.due.iter().map(|due| due.concurrency).max().unwrap_or(0), Some(plan))
+            (plan.due.iter().map(|due| due.concurrency.get()).max().unwrap_or(0), Some(plan))
         }
     };
     let engine = app.engine(fleet.limits, largest)?;
@@ -204,10 +204,10 @@ impl Once<'_> {
         let recorded = TickReport { tick: at, ..report.clone() };
         // One by hand would tell whoever watches for missing ticks that the schedule runs.
         let is_scheduled = self.args.due_only && self.args.at.is_none();
-        let share = if is_scheduled && is_first { Share::Whole } else { Share::Part };
+        let scope = if is_scheduled && is_first { TickScope::Whole } else { TickScope::Part };
         let counted = if is_first { 0 } else { unavailable(self.plan.health) };
         let state_unavailable = unavailable(health).saturating_sub(counted);
-        let facts = TickFacts { share, state_unavailable, ..TickFacts::default() };
+        let facts = TickFacts { scope, state_unavailable, ..TickFacts::default() };
         self.recorder.record(&recorded, &self.fleet.metrics, facts, until).await
     }
 }
@@ -327,16 +327,9 @@ pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, eng
 
 fn dry_run(fleet: &Fleet, at: DateTime<Utc>, plan: Plan, json: bool, style: Style) -> Result<Exit, Failure> {
     if json {
-        let due =
-            plan.due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::DryRun));
-        print_json(&TickReport {
-            tick: at,
-            config: Some(fleet.hash.clone()),
-            duration_ms: 0,
-            partial: false,
-            rounds: due.chain(plan.skipped).collect(),
-            unfinished: Vec::new(),
-        })?;
+        let due = plan.due.iter().map(|due| due.skipped(SkipReason::DryRun));
+        let rounds = due.chain(plan.skipped).collect();
+        print_json(&TickReport { rounds, ..TickReport::empty(at, Some(fleet.hash.clone())) })?;
     } else {
         print(&render::dry_run::dry_run(fleet, at, &plan.due, &plan.skipped, style))?;
     }

@@ -17,8 +17,10 @@ use super::output::{complain, print, print_json};
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
-use crate::domain::function::FunctionRef;
+use crate::domain::function::{FunctionRef, Identity};
 use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
+use crate::domain::round::Verdict;
+use crate::domain::tick::SkipReason;
 use crate::engine::planner;
 use crate::engine::ports::Clock;
 use crate::engine::state::{Unavailable, before, read};
@@ -63,7 +65,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         requests.targets.retain(|_, request| now < request.until);
     }
     if let Some(function) = &args.function {
-        only(&function.to_string(), &mut known)?;
+        only(function, &mut known)?;
     }
     if args.json {
         print_json(&StatusObject::new(&known))?;
@@ -96,40 +98,36 @@ impl Known {
 }
 
 /// Leaves what is known of one function.
-fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
+fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
+    let label = function.to_string();
     let (none, nothing) = (Status::default(), Requests::default());
     let status = known.status.as_ref().unwrap_or(&none);
     let requests = known.requests.as_ref().unwrap_or(&nothing);
     let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
-    names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(String::as_str));
-    if !names.contains(label) && known.troubles().next().is_none() {
-        let hint = match near(label, || names.iter().copied()) {
+    names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
+    if !names.contains(&label) && known.troubles().next().is_none() {
+        let hint = match near(&label, || names.iter().map(String::as_str)) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
         return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
     }
-    let of = |key: &String| place(key).0 == label;
+    let of = |id: &Identity| *id == function.identity(id.region);
     if let Ok(status) = &mut known.status {
-        status.targets.retain(|key, _| of(key));
+        status.targets.retain(|id, _| of(id));
     }
     if let Ok(requests) = &mut known.requests {
-        requests.targets.retain(|key, _| of(key));
+        requests.targets.retain(|id, _| of(id));
     }
     if let Ok(pauses) = &mut known.pauses {
-        pauses.functions.retain(|known, _| known == label);
+        pauses.functions.retain(|known, _| known == function);
     }
     Ok(())
 }
 
-/// The function, as it is configured, and the region of a target by its [`crate::domain::records::key`].
-fn place(key: &str) -> (&str, &str) {
-    key.rsplit_once(' ').unwrap_or((key, ""))
-}
-
-/// The functions of these keys.
-pub fn labels<'k>(keys: impl Iterator<Item = &'k String>) -> BTreeSet<&'k str> {
-    keys.map(|key| place(key).0).collect()
+/// The functions of these targets, as they are configured.
+pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
+    ids.map(Identity::label).collect()
 }
 
 /// A time as people and scripts read it: RFC 3339, whole seconds, UTC.
@@ -173,8 +171,8 @@ struct RoundObject<'s> {
     tick: String,
     target: u32,
     reached: Option<u32>,
-    verdict: &'s str,
-    skipped: Option<&'s str>,
+    verdict: Verdict,
+    skipped: Option<SkipReason>,
     skipped_tick: Option<String>,
 }
 
@@ -214,7 +212,7 @@ struct RequestObject<'s> {
 impl<'s> StatusObject<'s> {
     fn new(known: &'s Known) -> Self {
         let requests = |requests: &'s Requests| {
-            requests.targets.iter().map(|(key, request)| RequestObject::new(key, request)).collect()
+            requests.targets.iter().map(|(id, request)| RequestObject::new(id, request)).collect()
         };
         Self {
             status: known.status.as_ref().ok().map(TickObject::new),
@@ -233,15 +231,15 @@ impl<'s> TickObject<'s> {
             pauses_unknown: status.tick.map(|_| status.pauses_unknown),
             duration_ms: status.tick.map(|_| status.duration_ms),
             unfinished: status.tick.map(|_| status.unfinished),
-            targets: status.targets.iter().map(|(key, last)| RoundObject::new(key, last)).collect(),
+            targets: status.targets.iter().map(|(id, last)| RoundObject::new(id, last)).collect(),
         }
     }
 }
 
 impl<'s> PausesObject<'s> {
     fn new(pauses: &'s Pauses) -> Self {
-        let paused = |(label, pause): (&String, &'s Pause)| PausedObject {
-            function: FunctionObject::new(label),
+        let paused = |(function, pause): (&FunctionRef, &'s Pause)| PausedObject {
+            function: FunctionObject::new(function),
             pause: PauseObject::new(pause),
         };
         Self {
@@ -252,28 +250,26 @@ impl<'s> PausesObject<'s> {
 }
 
 impl FunctionObject {
-    fn new(label: &str) -> Self {
-        match FunctionRef::parse(label) {
-            Ok(FunctionRef { name, qualifier, place }) => Self {
-                qualifier: qualifier.as_ref().map(ToString::to_string),
-                function: FunctionRef { name, qualifier: None, place }.to_string(),
-            },
-            Err(_) => Self { function: label.to_owned(), qualifier: None },
-        }
+    fn new(function: &FunctionRef) -> Self {
+        let qualifier = function.qualifier.as_ref().map(ToString::to_string);
+        Self { function: FunctionRef { qualifier: None, ..function.clone() }.to_string(), qualifier }
+    }
+
+    fn of(id: &Identity) -> Self {
+        Self { function: id.unqualified(), qualifier: id.qualifier.as_ref().map(ToString::to_string) }
     }
 }
 
 impl<'s> RoundObject<'s> {
-    fn new(key: &'s str, last: &'s LastRound) -> Self {
-        let (label, region) = place(key);
+    fn new(id: &'s Identity, last: &'s LastRound) -> Self {
         Self {
-            function: FunctionObject::new(label),
-            region,
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
             tick: seconds(last.tick),
-            target: last.target,
+            target: last.desired,
             reached: last.reached,
-            verdict: &last.verdict,
-            skipped: last.skipped.as_ref().map(|skip| skip.why.as_str()),
+            verdict: last.verdict,
+            skipped: last.skipped.as_ref().map(|skip| skip.reason),
             skipped_tick: last.skipped.as_ref().map(|skip| seconds(skip.tick)),
         }
     }
@@ -287,11 +283,10 @@ impl<'s> PauseObject<'s> {
 }
 
 impl<'s> RequestObject<'s> {
-    fn new(key: &'s str, request: &'s Request) -> Self {
-        let (label, region) = place(key);
+    fn new(id: &'s Identity, request: &'s Request) -> Self {
         Self {
-            function: FunctionObject::new(label),
-            region,
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
             concurrency: request.concurrency,
             asked: seconds(request.asked),
             since: seconds(request.since),
@@ -315,15 +310,15 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
                 let _ = writeln!(out, "everything is {pause}");
             }
             for (function, pause) in functions {
-                let _ = writeln!(out, "{} is {pause}", clean(function));
+                let _ = writeln!(out, "{function} is {pause}");
             }
         }
         Err(_) => out.push_str("pauses unknown\n"),
     }
     match &known.requests {
         Ok(requests) => {
-            for (key, request) in &requests.targets {
-                show_request(&mut out, key, request, now);
+            for (id, request) in &requests.targets {
+                show_request(&mut out, id, request, now);
             }
         }
         Err(_) => out.push_str("requests unknown\n"),
@@ -358,28 +353,34 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         };
         let _ = writeln!(out, "configuration {}: {behind}", clean(config));
     }
-    for (key, last) in &status.targets {
+    for (id, last) in &status.targets {
         let skipped = last.skipped.as_ref();
-        let skipped = skipped.map(|skip| format!("skipped: {} ({})", clean(&skip.why), ago(skip.tick, now)));
+        let skipped =
+            skipped.map(|skip| format!("skipped: {} ({})", skip.reason.name(), ago(skip.tick, now)));
         let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let sent = format!("reached {reached}, {} ({})", clean(&last.verdict), ago(last.tick, now));
+        let sent = format!("reached {reached}, {} ({})", last.verdict.name(), ago(last.tick, now));
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),
             Some(skipped) => skipped,
         };
-        let _ = writeln!(out, "  {}: target {}, {what}", clean(key), last.target);
+        let _ = writeln!(out, "  {}: target {}, {what}", shown_id(id), last.desired);
     }
 }
 
-fn show_request(out: &mut String, key: &str, request: &Request, now: DateTime<Utc>) {
+/// A target as the text shows it: `nlp-inference:live eu-west-2`.
+fn shown_id(id: &Identity) -> String {
+    format!("{} {}", id.label(), id.region)
+}
+
+fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {
     let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
     // It counts as unknown: nothing is kept warm by it.
     let future = if request.is_future(now) { " in the future," } else { "" };
     let _ = writeln!(
         out,
         "{} is asked for{future} until {}, {} environments{reason}",
-        clean(key),
+        shown_id(id),
         seconds(request.until),
         request.concurrency
     );

@@ -1,5 +1,6 @@
 //! `warmd warm`: one round now.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,7 +103,8 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     let target = Target { protocol, hold: args.hold, ..bare };
     let limits = Limits { max_in_flight: args.concurrency, ..Limits::default() };
     let engine = app.engine(limits, args.concurrency)?;
-    let due = vec![Due { target: Arc::new(target), concurrency: args.concurrency }];
+    let concurrency = NonZeroU32::new(args.concurrency).unwrap_or(NonZeroU32::MIN);
+    let due = vec![Due { target: Arc::new(target), concurrency }];
     let (stopper, stop) = stop();
     tokio::select! {
         report = engine.tick(SystemClock.now(), None, due, &stop) => {

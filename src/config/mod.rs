@@ -60,4 +60,4 @@ pub fn load(sources: &[PathBuf], filter: Option<&[Region]>) -> Result<Loaded, Pr
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,8 +15,9 @@ use super::values::{
 };
 use super::wire_struct::wire_struct;
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Detail, HttpVersions, Sign, Trace};
+use crate::domain::fleet::{HttpVersions, Sign, Trace};
 use crate::domain::function::{Architecture, Region};
+use crate::domain::metrics::Detail;
 
 /// The most environments of one target, and the most pings in flight: the concurrency of a large account.
 pub(super) const MOST_CONCURRENCY: u32 = 100_000;

@@ -7,6 +7,7 @@ use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
 use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, account_of};
+use super::metrics::Detail;
 use super::protocol::Protocol;
 
 /// The resolved and validated configuration.
@@ -102,16 +103,6 @@ impl Default for MetricsSettings {
     fn default() -> Self {
         Self { namespace: "warmd".to_owned(), detail: Detail::Fleet }
     }
-}
-
-/// The detail of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Detail {
-    /// Ten metrics of the fleet, the number in CloudWatch's free tier.
-    #[default]
-    Fleet,
-    /// Five more metrics for each target, each billed as a custom metric.
-    Function,
 }
 
 /// One function in one region, with its schedule.

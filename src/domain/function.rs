@@ -206,7 +206,7 @@ impl fmt::Display for Qualifier {
 }
 
 /// A function as configured: `name[:qualifier]` or a full function ARN.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FunctionRef {
     /// The function's name.
     pub name: FunctionName,
@@ -305,9 +305,9 @@ impl Identity {
     }
 
     /// Returns the key for comparisons, in which no qualifier equals `$LATEST`.
-    fn key(&self) -> (Option<&AccountId>, Region, &FunctionName, Option<&Qualifier>) {
+    fn key(&self) -> (Option<&AccountId>, &FunctionName, Option<&Qualifier>, Region) {
         let qualifier = self.qualifier.as_ref().filter(|q| !q.is_latest());
-        (self.account.as_ref(), self.region, &self.name, qualifier)
+        (self.account.as_ref(), &self.name, qualifier, self.region)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod function;
 pub mod future;
 pub mod handed_out;
+pub mod metric_data;
 pub mod metrics;
 pub mod parse;
 pub mod plan;

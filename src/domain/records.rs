@@ -1,9 +1,8 @@
-//! What outlives a process: requests in force, pauses, when each target was last served, which shards were, and how the
-//! last tick went.
-//!
-//! Plain documents and pure functions on them. Where they are kept is not their business.
+//! Documents that outlive a process: requests, pauses, the minutes in which targets were served, the shards that were
+//! served, and the result of the last tick. They are plain data with pure functions, independent of the state store.
 
 mod bounded;
+mod keyed;
 mod served;
 mod shards;
 mod status;
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::{Opening, Window};
 use super::clean::clean;
 use super::fleet::{Fleet, OnRequest, Target};
+use super::function::{FunctionRef, Identity};
 use super::future::{is_future, later};
 use super::schedule::Minute;
 
@@ -35,132 +35,133 @@ pub const SERVED: &str = "served";
 /// The name of the document [`Status`].
 pub const STATUS: &str = "status";
 
-/// Entries of targets that have not been heard of for so long are dropped. Above the longest interval, a day.
+/// The age at which the entry of a target is dropped. Above the longest interval, a day.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(2);
-/// A request is at least so long remembered, so that a repeated delivery finds it. Above the longest `coalesce`.
+/// The time for which a request is kept at least, so that a repeated delivery is recognised. Above the longest `coalesce`.
 const REQUESTS_LIVE: TimeDelta = TimeDelta::hours(1);
-
-/// What a target is known by in the documents: its label and its region.
-pub fn key(target: &Target) -> String {
-    format!("{} {}", target.label, target.region())
-}
 
 // ---------------------------------------------------------------------------------------------------- requests
 
-/// Requests for warmth.
+/// The Warm Requests of all targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// By target, see [`key`].
-    pub targets: BTreeMap<String, Request>,
+    /// The latest request by target.
+    #[serde(with = "keyed")]
+    pub targets: BTreeMap<Identity, Request>,
 }
 
-/// The request that is in force, or was last, for a target.
+/// The latest request for a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Environments wanted.
+    /// The number of environments wanted.
     pub concurrency: u32,
-    /// When the last one arrived that led to a round.
+    /// The arrival of the last request that led to a round.
     pub asked: DateTime<Utc>,
-    /// Since when it is kept warm; whole minutes.
+    /// The beginning of the time in which the target is kept warm; a whole minute.
     pub since: DateTime<Utc>,
-    /// Until when it is kept warm, this instant not included; not after `since` when only a round was asked for.
+    /// The end of that time, this instant not included. Not after `since` when only one round was requested.
     pub until: DateTime<Utc>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<String>,
 }
 
-/// A request as it arrives.
+/// The terms of a request as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// When.
+pub struct RequestTerms {
+    /// The arrival.
     pub at: DateTime<Utc>,
-    /// Environments wanted.
+    /// The number of environments wanted.
     pub concurrency: u32,
-    /// How long to keep them; none means one round.
+    /// The time for which to keep them warm; none means one round.
     pub keep_for: Option<Duration>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<String>,
 }
 
-/// What is to be done about a request.
+/// The decision on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// A round for so many environments.
+    /// A round for this number of environments.
     Round(u32),
-    /// Nothing: an earlier request that is less than `coalesce` ago has the same or more warmed, so many.
+    /// No round: an earlier request, less than `coalesce` ago, had this number of environments warmed, which is enough.
     Coalesced(u32),
 }
 
 impl Requests {
-    /// Takes a request for the target of that [`key`]: within `rule`, and one with those that came shortly before.
-    /// `now` is the own clock: what is stored and lies in its future is dropped, as is what is too old.
-    pub fn ask(&mut self, key: &str, asked: &Asked, rule: &OnRequest, now: DateTime<Utc>) -> Decision {
-        self.prune(asked.at.min(now), now);
-        let concurrency = asked.concurrency.min(rule.max_concurrency);
+    /// Adds a request for a target, limited by `rule` and coalesced with requests shortly before it. Entries that are in
+    /// the future of `now`, the own clock, or too old are dropped.
+    pub fn add(
+        &mut self,
+        id: &Identity,
+        terms: &RequestTerms,
+        rule: &OnRequest,
+        now: DateTime<Utc>,
+    ) -> Decision {
+        self.prune(terms.at.min(now), now);
+        let concurrency = terms.concurrency.min(rule.max_concurrency);
         let span = |length: Duration| TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-        let since = Minute::of(asked.at).instant();
-        let until = asked.keep_for.map_or(since, |keep| later(asked.at, span(keep.min(rule.max_for))));
-        let before = self.targets.get(key);
-        let live_config = before.filter(|before| before.until > asked.at);
+        let since = Minute::of(terms.at).instant();
+        let until = terms.keep_for.map_or(since, |keep| later(terms.at, span(keep.min(rule.max_for))));
+        let before = self.targets.get(id);
+        let in_force = before.filter(|before| before.until > terms.at);
         let coalesced = before.filter(|before| {
-            let apart = asked.at.signed_duration_since(before.asked);
+            let apart = terms.at.signed_duration_since(before.asked);
             apart.abs() < span(rule.coalesce) && before.concurrency >= concurrency
         });
         let request = Request {
-            // What was asked for earlier is still owed: a smaller or shorter request takes nothing away.
-            concurrency: live_config
+            // A smaller or shorter request does not reduce an earlier one.
+            concurrency: in_force
                 .or(coalesced)
                 .map_or(concurrency, |before| before.concurrency.max(concurrency)),
-            asked: coalesced.map_or(asked.at, |before| before.asked),
-            since: live_config.map_or(since, |before| before.since),
-            until: live_config.map_or(until, |before| before.until.max(until)),
-            reason: asked.reason.clone().or_else(|| before.and_then(|before| before.reason.clone())),
+            asked: coalesced.map_or(terms.at, |before| before.asked),
+            since: in_force.map_or(since, |before| before.since),
+            until: in_force.map_or(until, |before| before.until.max(until)),
+            reason: terms.reason.clone().or_else(|| before.and_then(|before| before.reason.clone())),
         };
-        let answered = match coalesced {
+        let decision = match coalesced {
             Some(before) => Decision::Coalesced(before.concurrency),
             None => Decision::Round(concurrency),
         };
-        self.targets.insert(key.to_owned(), request);
-        answered
+        self.targets.insert(id.clone(), request);
+        decision
     }
 
-    /// Drops what has passed at `at`, and what lies in the future of `now`.
+    /// Drops requests that have ended at `at`, and those in the future of `now`.
     fn prune(&mut self, at: DateTime<Utc>, now: DateTime<Utc>) {
         self.targets.retain(|_, request| {
             request.until.max(later(request.asked, REQUESTS_LIVE)) > at && !request.is_future(now)
         });
     }
 
-    /// The targets with a stored time in the future, for a warning.
-    pub fn in_future(&self, now: DateTime<Utc>) -> Vec<&str> {
+    /// Returns the targets with a stored time in the future, for a warning.
+    pub fn in_future(&self, now: DateTime<Utc>) -> Vec<String> {
         let future = self.targets.iter().filter(|(_, request)| request.is_future(now));
-        future.map(|(key, _)| key.as_str()).collect()
+        future.map(|(id, _)| id.to_string()).collect()
     }
 
-    /// The request in force for a target.
-    pub fn live_config(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
+    /// Returns the request by which a target is kept warm at `now`.
+    pub fn in_force(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
         let rule = target.on_request.as_ref()?;
-        let request = self.targets.get(&key(target))?;
+        let request = self.targets.get(&target.id)?;
         (request.since <= now && now < request.ends(rule)).then_some(request)
     }
 }
 
 impl Request {
-    /// Returns true if it was requested later than `now`. Then it counts as unknown.
+    /// Returns true if the request is later than `now`. It has no effect then.
     pub fn is_future(&self, now: DateTime<Utc>) -> bool {
         is_future(self.asked, now) || is_future(self.since, now)
     }
 
-    /// The instant until which it is kept warm, at most as long as the configuration allows: requests that are one with
-    /// it may have come up to `coalesce` after it.
+    /// Returns the end of the request, at most as late as the configuration allows: coalesced requests may have arrived up
+    /// to `coalesce` after it.
     fn ends(&self, rule: &OnRequest) -> DateTime<Utc> {
         let longest = TimeDelta::from_std(rule.coalesce.saturating_add(rule.max_for));
         self.until.min(later(self.asked, longest.unwrap_or(TimeDelta::MAX)))
     }
 
-    /// The request as a window, so that the ordinary schedule keeps it, plans it and explains it.
-    ///
-    /// None when there is nothing to keep.
+    /// Returns the request as a window of the schedule, which is planned and explained like every other. None when only
+    /// one round was requested.
     fn window(&self, target: &Target) -> Option<Window> {
         let rule = target.on_request.as_ref()?;
         let length = self.ends(rule).signed_duration_since(self.since);
@@ -171,7 +172,7 @@ impl Request {
             Some(reason) => format!("request: {reason}"),
             None => "request".to_owned(),
         };
-        // Whoever may ask may have changed the most since: the configuration decides. Spare ones are added later.
+        // The configuration may allow less than it did when the request arrived. The schedule adds the spare ones.
         let wanted = self.concurrency.min(rule.max_concurrency).saturating_sub(target.spare).max(1);
         Some(Window {
             label,
@@ -189,14 +190,14 @@ impl Request {
     }
 }
 
-/// The fleet with the requests that are in force at `now`, each as a window of its target.
+/// Returns the fleet with the requests in force at `now`, each as a window of its target.
 pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Utc>) -> Cow<'f, Fleet> {
     let mut fleet = Cow::Borrowed(fleet);
     for index in 0..fleet.targets.len() {
         let Some(window) = fleet
             .targets
             .get(index)
-            .and_then(|target| requests.live_config(target, now).and_then(|request| request.window(target)))
+            .and_then(|target| requests.in_force(target, now).and_then(|request| request.window(target)))
         else {
             continue;
         };
@@ -209,32 +210,34 @@ pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Ut
 
 // ---------------------------------------------------------------------------------------------------- pauses
 
-/// What is not to be warmed for a while.
+/// The pauses of the fleet and of single functions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pauses {
     /// The pause of everything.
     pub all: Option<Pause>,
-    /// By function, as it is configured: in all its regions.
-    pub functions: BTreeMap<String, Pause>,
+    /// The pauses by function, as it is configured, in all its regions.
+    #[serde(with = "keyed")]
+    pub functions: BTreeMap<FunctionRef, Pause>,
 }
 
 /// A pause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Until when, this instant not included.
+    /// The end, this instant not included.
     pub until: DateTime<Utc>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
 impl Pauses {
-    /// The pause that holds for a target: the one that lasts longer.
+    /// Returns the pause of a target: of several the one that ends last.
     pub fn of(&self, target: &Target, now: DateTime<Utc>) -> Option<&Pause> {
-        let both = self.all.iter().chain(self.functions.get(&target.label));
-        both.filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
+        let is_its = |function: &FunctionRef| function.identity(target.region()) == target.id;
+        let own = self.functions.iter().filter(|(function, _)| is_its(function)).map(|(_, pause)| pause);
+        self.all.iter().chain(own).filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
     }
 
-    /// Drops what has passed.
+    /// Drops pauses that have ended.
     pub fn prune(&mut self, now: DateTime<Utc>) {
         self.all.take_if(|pause| pause.until <= now);
         self.functions.retain(|_, pause| pause.until > now);

@@ -1,23 +1,22 @@
-//! Shards: the parts of a tick that is too large for one invocation. Each is put on the bus and handled by another
-//! instance of the same Lambda.
+//! Shards: parts of a tick that is too large for one invocation. Each is put on the bus for another instance of the same
+//! Lambda.
 
-use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::events::{EventError, Fields, WARM_SHARD, place};
-use super::function::{FunctionRef, Region};
+use super::function::Identity;
 
-/// How often a round is tried in all: first in the tick or shard it belongs to, then handed on when time ran out.
+/// The most attempts at a round: one in its tick or shard, and further ones after it was handed on.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// The version of the schema.
-const VERSION: u32 = 1;
-/// The most bytes of a shard's `detail`. An entry of PutEvents, like the payload of an asynchronous invocation, has
-/// been allowed 256 KiB from the start (1 MB since, but not everywhere); the envelope needs some of it.
+pub(super) const VERSION: u32 = 1;
+/// The most bytes of a shard's `detail`. An entry of PutEvents, like the payload of an asynchronous invocation, may have
+/// 256 KiB in every region (1 MB in some), envelope included.
 const MAX_BYTES: usize = 240_000;
-/// The bytes of a `detail` without its rounds, generously.
+/// An upper estimate of the bytes of a `detail` without its rounds.
 const ENVELOPE_BYTES: usize = 400;
 
 /// A part of a tick: whole rounds that fit in flight together.
@@ -25,12 +24,12 @@ const ENVELOPE_BYTES: usize = 400;
 pub struct Shard {
     /// The tick's `now`.
     pub tick: DateTime<Utc>,
-    /// The hash of the configuration that the tick was planned on.
+    /// The hash of the configuration that the tick was planned with.
     pub config: Option<String>,
-    /// Which attempt at these rounds this is, 1 to [`MAX_ATTEMPTS`].
+    /// The number of the attempt at these rounds, 1 to [`MAX_ATTEMPTS`].
     pub attempt: u32,
-    /// The request id of the invocation by which an operator asked for the tick: the same minute may be asked for
-    /// again. None for the schedule's own ticks.
+    /// The request id of the invocation of an operator's tick: the same minute may be requested again. None for ticks of
+    /// the schedule.
     pub run: Option<String>,
     /// The rounds, at least one.
     pub rounds: Vec<ShardRound>,
@@ -39,31 +38,29 @@ pub struct Shard {
 /// A round of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardRound {
-    /// The function, as it is configured.
-    pub function: FunctionRef,
-    /// The region.
-    pub region: Region,
-    /// Environments wanted, at least 1.
-    pub concurrency: u32,
+    /// The identity of the target.
+    pub id: Identity,
+    /// The number of environments wanted.
+    pub concurrency: NonZeroU32,
 }
 
 impl ShardRound {
     fn json(&self) -> Value {
         json!({
-            "function": self.function.to_string(),
-            "region": self.region,
+            "function": self.id.label(),
+            "region": self.id.region,
             "concurrency": self.concurrency,
         })
     }
 
-    /// The bytes of the round in a `detail`, with its comma.
+    /// Returns the bytes of the round in a `detail`, with its comma.
     fn bytes(&self) -> usize {
         self.json().to_string().len() + 1
     }
 }
 
 impl Shard {
-    /// The `detail` of the event that carries the shard.
+    /// Returns the `detail` of the event that carries the shard.
     pub fn detail(&self) -> Value {
         let mut detail = json!({
             "version": VERSION,
@@ -78,67 +75,29 @@ impl Shard {
         detail
     }
 
-    /// What the shard is known by: the same in every delivery, and another for every other shard and attempt. The
-    /// first 128 bits of the SHA-256 of its `detail`, in hexadecimal.
+    /// Returns the id of the shard: the first 128 bits of the SHA-256 of its `detail`, in hexadecimal. It is the same in
+    /// every delivery, and different for every other shard and attempt.
     pub fn id(&self) -> String {
         let digest = Sha256::digest(self.detail().to_string().as_bytes());
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The shards that `rounds` of the same tick and attempt are packed into, see [`pack`].
+    /// Packs `rounds` of the same tick and attempt into shards, see [`pack`].
     pub fn parts(&self, rounds: &[ShardRound], max_in_flight: u32) -> Vec<Self> {
         let parts = pack(rounds, max_in_flight, self.tick, self.config.as_deref());
         parts.into_iter().map(|part| Self { rounds: part.rounds, ..self.clone() }).collect()
     }
 
-    /// The shard that hands on those of this one's rounds that were not released; none when they have been tried
-    /// [`MAX_ATTEMPTS`] times, or when there are none.
+    /// Returns the shard for the next attempt at rounds of this one that were not released; none after
+    /// [`MAX_ATTEMPTS`], or without rounds.
     pub fn retry(&self, rounds: Vec<ShardRound>) -> Option<Self> {
         let attempt = self.attempt + 1;
         (attempt <= MAX_ATTEMPTS && !rounds.is_empty()).then(|| Self { attempt, rounds, ..self.clone() })
     }
-
-    pub(super) fn read(mut fields: Fields<'_>) -> Result<Self, EventError> {
-        let version = fields.number("version", VERSION, VERSION);
-        fields.required("version", version);
-        let tick = fields.instant("tick");
-        let tick = fields.required("tick", tick);
-        let config = fields.text("config");
-        let attempt = fields.number("attempt", 1, MAX_ATTEMPTS);
-        let attempt = fields.required("attempt", attempt);
-        let run = fields.text("run");
-        let (mut rounds, mut named) = (Vec::new(), HashSet::new());
-        match fields.value("rounds").and_then(Value::as_array) {
-            Some(given) if !given.is_empty() => {
-                for (index, round) in given.iter().enumerate() {
-                    match read_round(round) {
-                        Ok(round) if named.insert(round.function.identity(round.region)) => {
-                            rounds.push(round)
-                        }
-                        Ok(_) => fields.problem(format!("`rounds[{index}]`: the target has a round already")),
-                        Err(error) => {
-                            fields.problem(format!("`rounds[{index}]`: {}", error.problems.join("; ")));
-                        }
-                    }
-                }
-            }
-            _ => fields.problem("`rounds` must be a list of at least one round"),
-        }
-        let (tick, attempt) = fields.finish(tick.zip(attempt))?;
-        Ok(Self { tick, config, attempt, run, rounds })
-    }
 }
 
-fn read_round(round: &Value) -> Result<ShardRound, EventError> {
-    let mut fields = Fields::of_value(WARM_SHARD, "rounds", round)?;
-    let (function, region, concurrency) = place(&mut fields);
-    let region = fields.required("region", region);
-    let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
-    Ok(ShardRound { function, region, concurrency })
-}
-
-/// Packs the rounds of a tick into as few shards as first-fit decreasing finds: at most `max_in_flight` pings, and
-/// as many bytes as an event may have, in each. A round is never split: one above the cap gets a shard of its own.
+/// Packs the rounds of a tick into shards by first-fit decreasing: at most `max_in_flight` pings, and the bytes of one
+/// event, in each. A round is never split: one above the cap has a shard of its own.
 ///
 /// The same rounds in the same order give the same shards. `attempt` is 1 for a tick's own rounds.
 pub fn pack(
@@ -155,11 +114,11 @@ pub fn pack(
     let mut sorted: Vec<&ShardRound> = rounds.iter().collect();
     sorted.sort_by_key(|round| std::cmp::Reverse(round.concurrency));
     let mut bins: Vec<Bin> = Vec::new();
-    // Bins only fill up: what was too full for one round is too full for the next of the same size.
+    // Bins only fill up: a bin without room for one round has none for the next of the same size.
     let (mut size, mut first) = (u32::MAX, 0);
     for round in sorted {
-        if round.concurrency < size {
-            (size, first) = (round.concurrency, 0);
+        if round.concurrency.get() < size {
+            (size, first) = (round.concurrency.get(), 0);
         }
         let bytes = round.bytes();
         let fits = |bin: &Bin| bin.room >= size && bin.bytes + bytes <= MAX_BYTES;
@@ -186,11 +145,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::events::{LambdaEvent, SOURCE};
+    use crate::domain::function::{FunctionRef, Region};
 
     fn round(name: &str, concurrency: u32) -> ShardRound {
-        let function = FunctionRef::parse(name).unwrap();
-        ShardRound { function, region: Region::parse("eu-west-2").unwrap(), concurrency }
+        let id = FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap());
+        ShardRound { id, concurrency: NonZeroU32::new(concurrency).unwrap() }
     }
 
     fn rounds(sizes: &[u32]) -> Vec<ShardRound> {
@@ -198,21 +157,21 @@ mod tests {
     }
 
     fn sizes(shards: &[Shard]) -> Vec<Vec<u32>> {
-        let sizes = |shard: &Shard| shard.rounds.iter().map(|round| round.concurrency).collect();
+        let sizes = |shard: &Shard| shard.rounds.iter().map(|round| round.concurrency.get()).collect();
         shards.iter().map(sizes).collect()
     }
 
     const TICK: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     #[test]
-    fn small_rounds_fill_the_room_that_large_ones_leave() {
+    fn small_rounds_fill_the_room_left_by_large_ones() {
         let shards = pack(&rounds(&[1, 5, 3, 8, 2, 7, 4]), 10, TICK, Some("abc"));
         assert_eq!(sizes(&shards), [vec![8, 2], vec![7, 3], vec![5, 4, 1]]);
         assert!(shards.iter().all(|shard| shard.attempt == 1 && shard.config.as_deref() == Some("abc")));
     }
 
     #[test]
-    fn a_round_above_the_cap_stands_alone_and_whole() {
+    fn a_round_above_the_cap_has_a_shard_of_its_own() {
         assert_eq!(sizes(&pack(&rounds(&[12, 10, 1]), 10, TICK, None)), [vec![12], vec![10], vec![1]]);
         assert_eq!(pack(&[], 10, TICK, None), []);
     }
@@ -223,7 +182,7 @@ mod tests {
         let shards = pack(&vec![round(&long, 1); 3_000], 100_000, TICK, Some(&"c".repeat(64)));
         assert!(shards.len() > 1);
         assert!(shards.iter().all(|shard| shard.detail().to_string().len() <= MAX_BYTES));
-        assert!(shards[0].detail().to_string().len() > MAX_BYTES - 1_000, "and that much is used");
+        assert!(shards[0].detail().to_string().len() > MAX_BYTES - 1_000, "almost all of it is used");
     }
 
     #[test]
@@ -234,22 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_released_is_handed_on_twice() {
+    fn rounds_that_were_not_released_are_handed_on_twice() {
         let first = pack(&rounds(&[3, 2]), 10, TICK, None).remove(0);
         let second = first.retry(vec![first.rounds[1].clone()]).unwrap();
         assert_eq!((second.attempt, second.rounds.len(), second.tick), (2, 1, TICK));
         let third = second.retry(second.rounds.clone()).unwrap();
         assert_eq!(third.retry(third.rounds.clone()), None);
         assert_eq!(first.retry(Vec::new()), None);
-    }
-
-    #[test]
-    fn the_event_tells_the_same_shard() {
-        let shard = pack(&[round("nlp:live", 10), round("nlp:$LATEST", 2)], 500, TICK, Some("abc")).remove(0);
-        for shard in [shard.clone(), Shard { run: Some("request-1".to_owned()), ..shard }] {
-            let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
-            assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard { at: None, shard }));
-        }
     }
 
     #[test]
@@ -288,16 +238,16 @@ mod tests {
         ) {
             let shards = pack(&rounds(&given), cap, TICK, None);
             let mut packed: Vec<String> =
-                shards.iter().flat_map(|shard| &shard.rounds).map(|round| round.function.to_string()).collect();
-            let mut names: Vec<String> = rounds(&given).iter().map(|round| round.function.to_string()).collect();
+                shards.iter().flat_map(|shard| &shard.rounds).map(|round| round.id.label()).collect();
+            let mut names: Vec<String> = rounds(&given).iter().map(|round| round.id.label()).collect();
             packed.sort();
             names.sort();
             prop_assert_eq!(packed, names);
             let total: u32 = given.iter().sum();
             for shard in &shards {
-                prop_assert!(shard.rounds.iter().map(|round| round.concurrency).sum::<u32>() <= cap);
+                prop_assert!(shard.rounds.iter().map(|round| round.concurrency.get()).sum::<u32>() <= cap);
             }
-            // Two bins at most half full would have been one.
+            // Two bins that are at most half full would be one.
             prop_assert!(shards.len() as u32 <= 1 + 2 * total / cap);
         }
     }

@@ -1,12 +1,12 @@
-//! The tick object as the Lambda logs it: JSON lines, which the dashboard's queries read.
+//! The log lines of a tick in the Lambda. The dashboard's queries read them.
 //!
 //! One line has these keys, in this order:
 //! ```json
 //! {"timestamp":"2026-11-20T09:00:01Z","level":"INFO","message":"tick","requestId":"…","tick":{…}}
 //! ```
-//! `timestamp` and `level` are what Lambda looks for in JSON logs. The small keys come first: CloudWatch Logs Insights
-//! discovers the first 200 fields of a line, and the queries select by `message`. They take `tick` apart with
-//! `jsonParse` and `unnest`, for which the number of fields does not matter.
+//! Lambda requires `timestamp` and `level` in JSON logs. The small keys come first, because CloudWatch Logs Insights
+//! discovers the first 200 fields of a line only, and the queries filter by `message`. They read `tick` with `jsonParse`
+//! and `unnest`, which have no such limit.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -17,21 +17,21 @@ use super::tick::TickReport;
 pub const MESSAGE: &str = "tick";
 /// The key of the tick object.
 pub const KEY: &str = "tick";
-/// The most bytes of a line: CloudWatch Logs took events of 256 KB, and takes 1 MB since April 2025; part of that is
-/// its own, and what is cut off is no JSON any more.
+/// The most bytes of a line. CloudWatch Logs truncates events at 256 KB (1 MB since April 2025), overhead included, and a
+/// truncated line is invalid JSON.
 const MAX_BYTES: usize = 240_000;
-/// The bytes of a line without rounds, generously.
+/// An upper estimate of the bytes of a line without rounds.
 const ENVELOPE_BYTES: usize = 600;
 
-/// The lines for a tick: one, unless it would be longer than CloudWatch Logs takes. Then each has a part of `rounds`
-/// and `unfinished`, and says which (`"part":2,"parts":3`).
+/// Returns the lines of a tick: one, or several if it would be too long for CloudWatch Logs. Each of several has a part of
+/// `rounds` and `unfinished`, and its number (`"part":2,"parts":3`).
 ///
-/// `at` is when they are written; `request_id` is the invocation's.
+/// `at` is the time of writing, `request_id` that of the invocation.
 pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<String> {
-    let rounds = report.rounds.iter().map(|round| (Place::Rounds, json!(round)));
-    let unfinished = report.unfinished.iter().map(|unfinished| (Place::Unfinished, json!(unfinished)));
+    let rounds = report.rounds.iter().map(|round| (List::Rounds, json!(round)));
+    let unfinished = report.unfinished.iter().map(|unfinished| (List::Unfinished, json!(unfinished)));
     let mut parts = vec![Part::default()];
-    for (place, value) in rounds.chain(unfinished) {
+    for (list, value) in rounds.chain(unfinished) {
         let bytes = value.to_string().len() + 1;
         let full = parts.last().is_none_or(|part| part.bytes + bytes > MAX_BYTES - ENVELOPE_BYTES);
         if full {
@@ -39,14 +39,15 @@ pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<St
         }
         if let Some(part) = parts.last_mut() {
             part.bytes += bytes;
-            match place {
-                Place::Rounds => part.rounds.push(value),
-                Place::Unfinished => part.unfinished.push(value),
+            match list {
+                List::Rounds => part.rounds.push(value),
+                List::Unfinished => part.unfinished.push(value),
             }
         }
     }
     let number = parts.len();
-    let empty = TickReport { rounds: Vec::new(), unfinished: Vec::new(), ..report.clone() };
+    let (duration_ms, partial) = (report.duration_ms, report.partial);
+    let empty = TickReport { duration_ms, partial, ..TickReport::empty(report.tick, report.config.clone()) };
     let line = |(index, part): (usize, Part)| {
         let mut tick = json!(empty);
         tick["rounds"] = Value::Array(part.rounds);
@@ -67,7 +68,7 @@ pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<St
     parts.into_iter().enumerate().map(line).collect()
 }
 
-enum Place {
+enum List {
     Rounds,
     Unfinished,
 }
@@ -82,29 +83,16 @@ struct Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::function::Region;
+    use crate::domain::fleet::Target;
     use crate::domain::tick::{Unfinished, UnfinishedReason};
 
     fn unfinished(function: &str) -> Unfinished {
-        Unfinished {
-            function: function.to_owned(),
-            qualifier: None,
-            region: Region::parse("eu-west-2").unwrap(),
-            target: 3,
-            reason: UnfinishedReason::Deadline,
-        }
+        Unfinished::new(&Target::example(function, "eu-west-2", Vec::new()), 3, UnfinishedReason::Deadline)
     }
 
     fn report(unfinished: Vec<Unfinished>) -> TickReport {
         let tick = "2026-11-20T09:00:00Z".parse().unwrap();
-        TickReport {
-            tick,
-            config: Some("abc".to_owned()),
-            duration_ms: 512,
-            partial: false,
-            rounds: Vec::new(),
-            unfinished,
-        }
+        TickReport { duration_ms: 512, unfinished, ..TickReport::empty(tick, Some("abc".to_owned())) }
     }
 
     #[test]
@@ -116,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_too_long_for_a_line_is_told_in_parts_that_lack_nothing() {
+    fn a_tick_too_long_for_a_line_is_split_into_complete_parts() {
         let names: Vec<String> = (0..5_000).map(|index| format!("function-{index:05}")).collect();
         let lines =
             lines(&report(names.iter().map(|name| unfinished(name)).collect()), DateTime::UNIX_EPOCH, "r-1");
         let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= MAX_BYTES));
-        let told = parsed.iter().flat_map(|line| line["tick"]["unfinished"].as_array().unwrap());
-        assert!(told.map(|one| one["function"].as_str().unwrap()).eq(names.iter().map(String::as_str)));
+        let logged = parsed.iter().flat_map(|line| line["tick"]["unfinished"].as_array().unwrap());
+        assert!(logged.map(|one| one["function"].as_str().unwrap()).eq(names.iter().map(String::as_str)));
         assert_eq!(parsed[1]["part"], 2);
         assert_eq!(parsed[1]["parts"], lines.len());
         assert_eq!(parsed[1]["tick"]["config"], "abc");

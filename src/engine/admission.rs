@@ -1,15 +1,14 @@
-//! Waves: which rounds may run together under the in-flight cap.
+//! The cap of pings in flight.
 //!
-//! A round is never cut: it is admitted with all its pings or it waits. Each ping gives its slot back when it has
-//! ended, not when its round has, and whatever fits goes ahead of what does not, so that a slow function holds
-//! back nothing but itself.
+//! A round is never cut: it is admitted with all its pings, or it waits. A ping returns its slot when it has ended, not
+//! when its round has, and a round that fits precedes one that does not. A slow function thus delays only itself.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The in-flight cap, shared by every round of the process.
+/// The cap, shared by every round of the process.
 #[derive(Debug, Clone)]
 pub struct Admission {
     state: Arc<Mutex<State>>,
@@ -28,18 +27,18 @@ struct Waiting {
     admitted: oneshot::Sender<Slots>,
 }
 
-/// Slots of an admitted round. Dropping them gives them back.
+/// Slots of an admitted round. Dropping them returns them.
 #[derive(Debug)]
 pub struct Slots {
     admission: Admission,
     held: usize,
 }
 
-/// One ping's slot.
+/// The slot of one ping.
 #[derive(Debug)]
 pub struct Slot(#[expect(dead_code, reason = "held for its Drop")] Slots);
 
-/// The round is larger than the cap, so it would wait for ever.
+/// The error for a round that is larger than the cap and would wait forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a round of {pings} pings is larger than max_in_flight, {limit}")]
 pub struct TooLarge {
@@ -50,12 +49,12 @@ pub struct TooLarge {
 }
 
 impl Admission {
-    /// A cap of `limit` pings in flight.
+    /// Creates a cap of `limit` pings in flight.
     pub fn new(limit: usize) -> Self {
         Self { state: Arc::new(Mutex::new(State { limit, in_flight: 0, waiting: VecDeque::new() })) }
     }
 
-    /// Changes the cap. Rounds in flight stay; a lower cap only holds back later ones.
+    /// Changes the cap. A lower one affects later rounds only.
     pub fn set_limit(&self, limit: usize) {
         self.lock().limit = limit;
         self.admit_what_fits();
@@ -64,7 +63,7 @@ impl Admission {
     /// Waits until `pings` slots are free at once.
     ///
     /// # Errors
-    /// [`TooLarge`] when they never can be.
+    /// [`TooLarge`] if the cap is lower than that.
     pub async fn admit(&self, pings: usize) -> Result<Slots, TooLarge> {
         let admitted = {
             let mut state = self.lock();
@@ -76,20 +75,20 @@ impl Admission {
             receiver
         };
         self.admit_what_fits();
-        // A waiting entry leaves the queue only with its slots, and the queue lives as long as `self`.
+        // An entry leaves the queue only with its slots, and the queue lives as long as `self`.
         Ok(admitted.await.unwrap_or(Slots { admission: self.clone(), held: 0 }))
     }
 
     fn admit_what_fits(&self) {
-        // Slots sent to a round that has been given up come back through their Drop, which calls this again, so
-        // they are dropped with the lock released.
+        // Slots for a cancelled round are returned by their Drop, which calls this function again, so they are dropped
+        // after the lock is released.
         let mut unwanted = Vec::new();
         {
             let mut state = self.lock();
             let mut index = 0;
             while index < state.waiting.len() {
                 let pings = state.waiting[index].pings;
-                // Alone, a round always fits: a cap that was lowered meanwhile must not strand it.
+                // A single round always fits: the cap may have been lowered since.
                 if state.in_flight > 0 && state.in_flight + pings > state.limit {
                     index += 1;
                     continue;
@@ -110,7 +109,7 @@ impl Admission {
 }
 
 impl Slots {
-    /// Splits one ping's slot off; `None` when all are handed out.
+    /// Splits off the slot of one ping; none when all have been split off.
     pub fn take(&mut self) -> Option<Slot> {
         self.held = self.held.checked_sub(1)?;
         Some(Slot(Slots { admission: self.admission.clone(), held: 1 }))
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fits_goes_ahead_of_what_does_not() {
+    async fn a_round_that_fits_precedes_one_that_does_not() {
         let admission = Admission::new(10);
         let mut slow = admission.admit(8).await.unwrap();
         let large = tokio::spawn({
@@ -150,14 +149,14 @@ mod tests {
         drop(small);
         settle().await;
         assert!(!large.is_finished(), "8 of 10 are still taken");
-        // Ping by ping, not round by round: three of the slow round's eight end.
+        // Three pings of the slow round end.
         let ended: Vec<_> = (0..3).filter_map(|_| slow.take()).collect();
         drop(ended);
         assert_eq!(large.await.unwrap().unwrap().held, 5);
     }
 
     #[tokio::test]
-    async fn a_round_above_the_cap_is_refused_and_a_lower_cap_holds_back() {
+    async fn a_round_above_the_cap_is_refused() {
         let admission = Admission::new(4);
         assert_eq!(admission.admit(5).await.unwrap_err(), TooLarge { pings: 5, limit: 4 });
         let held = admission.admit(4).await.unwrap();
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_that_waits_is_not_stranded_by_a_lower_cap() {
+    async fn a_waiting_round_above_a_lowered_cap_is_admitted_alone() {
         let admission = Admission::new(4);
         let held = admission.admit(4).await.unwrap();
         let waiting = tokio::spawn({
@@ -182,15 +181,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slots_of_a_round_that_was_given_up_come_back() {
+    async fn slots_of_a_cancelled_round_are_returned() {
         let admission = Admission::new(3);
         let held = admission.admit(3).await.unwrap();
-        let given_up = tokio::spawn({
+        let cancelled = tokio::spawn({
             let admission = admission.clone();
             async move { admission.admit(2).await.map(|_| ()) }
         });
         settle().await;
-        given_up.abort();
+        cancelled.abort();
         settle().await;
         drop(held);
         settle().await;

@@ -1,5 +1,6 @@
-//! A Lambda that loses, delays, repeats and shuffles the answers of another one, and the engine's conduct with it.
+//! The engine on a Lambda that loses, delays, repeats and reorders the answers of another one.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,12 @@ use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Hold, Target};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::round::{Answer, RawInvocation};
-use crate::domain::tick::{RoundRecord, Verdict};
+use crate::domain::round::{Answer, RawInvocation, RoundReport, Verdict};
 
-/// The function's run.
+/// The duration of a run.
 const RUN: Duration = Duration::from_millis(100);
 
-/// Every ping meets a warm environment of its own that runs for [`RUN`].
+/// Every ping has a warm environment of its own that runs for [`RUN`].
 struct Sound;
 
 impl Lambda for Sound {
@@ -49,15 +49,15 @@ impl Lambda for Sound {
 /// The faults in the answers of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The last comes first.
+    /// In reverse order.
     Reordered,
-    /// Each comes an hour late, with the times of when it was due.
+    /// An hour late, with the original times.
     Delayed,
-    /// Each comes twice, and one comes for a ping that does not exist.
+    /// Twice, and one for a ping that does not exist.
     Repeated,
     /// The first three are lost, and the channel is closed.
     Lost,
-    /// The first three are lost, and the channel stays open for ever.
+    /// The first three are lost, and the channel stays open.
     Withheld,
 }
 
@@ -96,31 +96,32 @@ impl<L: Lambda> Lambda for Faulty<L> {
 }
 
 /// Two rounds of ten pings, one after the other, under a cap of ten.
-async fn rounds(fault: Fault) -> [RoundRecord; 2] {
+async fn rounds(fault: Fault) -> [RoundReport; 2] {
     let engine = Arc::new(Engine::new(Faulty(Sound, fault), PriceBook::embedded(), 10));
     let (_stopper, stop) = stop();
     let bare = Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap());
     let timeout = Some(Duration::from_secs(7_200));
     let target = Arc::new(Target { hold: Hold::Fixed(RUN), timeout, ..bare });
-    let mut records = Vec::new();
+    let mut reports = Vec::new();
     for minute in [0, 5] {
         let now = format!("2026-11-20T09:0{minute}:00Z").parse().unwrap();
-        let due = Due { target: Arc::clone(&target), concurrency: 10 };
-        records.push(engine.tick(now, None, vec![due], &stop).await.rounds.remove(0));
+        let due = Due { target: Arc::clone(&target), concurrency: NonZeroU32::new(10).unwrap() };
+        let tick = engine.tick(now, None, vec![due], &stop).await;
+        reports.push(tick.rounds[0].sent().unwrap().report.clone());
     }
-    records.try_into().unwrap()
+    reports.try_into().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_in_any_order_and_however_late_count_once() {
     for fault in [Fault::Reordered, Fault::Delayed, Fault::Repeated] {
-        for record in rounds(fault).await {
+        for report in rounds(fault).await {
             assert_eq!(
-                (record.verdict, record.reached, record.pings, record.warm),
+                (report.verdict, report.reached, report.pings, report.counts.warm),
                 (Verdict::Reached, Some(10), 10, 10),
                 "{fault:?}"
             );
-            assert_eq!(record.billed_ms, Some(1_000), "{fault:?}");
+            assert_eq!(report.billed_ms, Some(1_000), "{fault:?}");
         }
     }
 }
@@ -128,10 +129,10 @@ async fn answers_in_any_order_and_however_late_count_once() {
 #[tokio::test(start_paused = true)]
 async fn lost_answers_fail_their_pings_and_free_their_slots() {
     for fault in [Fault::Lost, Fault::Withheld] {
-        for record in rounds(fault).await {
-            assert_eq!((record.verdict, record.pings), (Verdict::Short, 10), "{fault:?}");
-            assert_eq!((record.warm, record.failed), (7, 3), "{fault:?}");
-            assert_eq!(record.reached, Some(7), "{fault:?}: nothing is claimed for the lost ones");
+        for report in rounds(fault).await {
+            assert_eq!((report.verdict, report.pings), (Verdict::Short, 10), "{fault:?}");
+            assert_eq!((report.counts.warm, report.counts.failed), (7, 3), "{fault:?}");
+            assert_eq!(report.reached, Some(7), "{fault:?}: the lost ones prove nothing");
         }
     }
 }

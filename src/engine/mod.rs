@@ -1,7 +1,8 @@
-//! Ports, rounds, the in-flight cap, ticks and the daemon's loop.
+//! Ports, rounds, the in-flight cap, ticks and the loop of the daemon.
 
 pub mod admission;
 pub mod daemon;
+mod due;
 pub mod planner;
 pub mod ports;
 pub mod preflight;

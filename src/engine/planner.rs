@@ -7,6 +7,7 @@
 mod note;
 mod trouble;
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,11 +24,11 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::later;
 use crate::domain::handed_out::{self, HandedOut, NotAdmitted, PerMinute};
 use crate::domain::records::{
-    self, Asked, Decision, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
+    self, Decision, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::Shard;
-use crate::domain::tick::{RoundRecord, Skipped};
+use crate::domain::tick::{RoundRecord, SkipReason};
 
 /// The longest delay of a tick's first ping by the store.
 pub const READ_WITHIN: Duration = Duration::from_secs(3);
@@ -254,13 +255,12 @@ impl<S: State> TickPlanner<S> {
     pub async fn request(
         &self,
         targets: &[&Target],
-        asked: &Asked,
+        asked: &RequestTerms,
         now: DateTime<Utc>,
     ) -> Result<Plan, Unavailable> {
         let ask = |requests: &mut Requests| -> Vec<Option<Decision>> {
-            let ask = |target: &&Target| {
-                Some(requests.ask(&records::key(target), asked, target.on_request.as_ref()?, now))
-            };
+            let ask =
+                |target: &&Target| Some(requests.add(&target.id, asked, target.on_request.as_ref()?, now));
             targets.iter().map(ask).collect()
         };
         let started = Instant::now();
@@ -291,13 +291,14 @@ impl<S: State> TickPlanner<S> {
             match answer {
                 None => {}
                 Some(Decision::Round(wanted) | Decision::Coalesced(wanted)) if paused(target) => {
-                    sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Paused));
+                    sifted.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
                 Some(Decision::Round(concurrency)) => {
-                    sifted.due.push(Due { target: Arc::new((*target).clone()), concurrency });
+                    let due = |concurrency| Due { target: Arc::new((*target).clone()), concurrency };
+                    sifted.due.extend(NonZeroU32::new(concurrency).map(due));
                 }
                 Some(Decision::Coalesced(wanted)) => {
-                    sifted.skipped.push(RoundRecord::skipped(target, wanted, Skipped::Coalesced));
+                    sifted.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Coalesced));
                 }
             }
         }
@@ -417,7 +418,7 @@ impl<S: State> TickPlanner<S> {
         });
         trouble.and(unread);
         let in_future = served.iter().flat_map(|(_, served)| served.in_future(now));
-        let in_future: Vec<&str> = in_future.chain(requests.in_future(now)).collect();
+        let in_future: Vec<String> = in_future.chain(requests.in_future(now)).collect();
         if !in_future.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
             let some = in_future.get(..MOST_NAMED).unwrap_or(&in_future).join(", ");
             warn!(%now, entries = in_future.len(), %some,
@@ -501,13 +502,15 @@ fn sift(
     let mut sifted = Sifted::default();
     for due in due {
         let Some(target) = fleet.targets.get(due.index) else { continue };
+        let wanted = due.desired;
         if let Some(pause) = pauses.of(target, now) {
             info!(function = %target.label, region = %target.region(), "{pause}");
-            sifted.skipped.push(RoundRecord::skipped(target, due.desired, Skipped::Paused));
+            sifted.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
         } else if served.is_busy(target, now) {
-            sifted.skipped.push(RoundRecord::skipped(target, due.desired, Skipped::InFlight));
+            sifted.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::InFlight));
         } else {
-            sifted.due.push(Due { target: Arc::new(target.clone()), concurrency: due.desired });
+            let due = |concurrency| Due { target: Arc::new(target.clone()), concurrency };
+            sifted.due.extend(NonZeroU32::new(wanted).map(due));
         }
     }
     sifted

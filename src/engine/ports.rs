@@ -1,4 +1,4 @@
-//! The narrow ports through which the engine touches the world.
+//! The ports of the engine: Lambda, its control plane, CloudWatch, EventBridge, an object store and the clock.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::state::Version;
 use crate::domain::fleet::{Role, WireSettings};
 use crate::domain::function::{Identity, Region};
-use crate::domain::metrics::Batch;
+use crate::domain::metric_data::Batch;
 use crate::domain::preflight::{AccountLimits, Deployed, Lookup};
 use crate::domain::round::RawInvocation;
 
@@ -20,13 +20,13 @@ use crate::domain::round::RawInvocation;
 pub struct PingRound {
     /// The function.
     pub function: Identity,
-    /// The role to assume for it; none means the warmer's own.
+    /// The role to assume; none means the credentials of warmd.
     pub role: Option<Arc<Role>>,
     /// The payloads.
     pub payloads: Payloads,
     /// `X-Amz-Client-Context`, already base64.
     pub client_context: Option<String>,
-    /// `X-Amzn-Trace-Id`; none leaves the header to the SDK.
+    /// `X-Amzn-Trace-Id`; none means the header of the SDK.
     pub trace_id: Option<String>,
     /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
@@ -37,19 +37,19 @@ pub struct PingRound {
 /// The payloads of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payloads {
-    /// Every ping has the same.
+    /// Every ping has the same payload.
     Same {
         /// The payload.
         payload: Vec<u8>,
         /// The number of pings that have it.
         pings: u32,
     },
-    /// Each ping has its own, in the order of their indices.
+    /// Each ping has its own payload, in the order of the indices.
     Each(Vec<Vec<u8>>),
 }
 
 impl Payloads {
-    /// The number of pings.
+    /// Returns the number of pings.
     pub fn pings(&self) -> u32 {
         match self {
             Self::Same { pings, .. } => *pings,
@@ -57,7 +57,7 @@ impl Payloads {
         }
     }
 
-    /// The payload of the ping with this index; empty when there is no such ping.
+    /// Returns the payload of the ping with this index; empty if there is no such ping.
     pub fn of(&self, index: usize) -> &[u8] {
         match self {
             Self::Same { payload, .. } => payload,
@@ -66,7 +66,7 @@ impl Payloads {
     }
 }
 
-/// The end of one ping.
+/// The result of one ping.
 #[derive(Debug, Clone)]
 pub struct PingEnd {
     /// The ping's index in its round, from 0.
@@ -77,20 +77,20 @@ pub struct PingEnd {
     pub resent: bool,
 }
 
-/// The ends of a round's pings, in the order in which the pings end. The channel closes after the last one.
+/// The results of a round's pings, in the order in which the pings end. The channel closes after the last one.
 pub type PingEnds = mpsc::UnboundedReceiver<PingEnd>;
 
-/// Lambda, as the engine needs it.
+/// The port for pings.
 pub trait Lambda: Send + Sync + 'static {
     /// Sends all pings of a round at once and delivers each as it ends.
     ///
-    /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once; the only
-    /// exception is a ping that HTTP/2 guarantees was not processed. Pings are synchronous invocations with log tail.
-    /// The failure is the [`RawInvocation`]'s answer.
+    /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once, or a second
+    /// time if HTTP/2 guarantees that the first was not processed. Pings are synchronous invocations with the log tail.
+    /// A failure is the answer of its [`RawInvocation`].
     fn send(&self, round: PingRound) -> PingEnds;
 }
 
-/// What a dry run says: what a ping would, so that a server which runs it all the same has a ping.
+/// The content of a dry run. It is that of a ping, for servers that invoke the function nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRun {
     /// The payload.
@@ -99,19 +99,19 @@ pub struct DryRun {
     pub client_context: Option<String>,
 }
 
-/// What a dry run was taken for.
+/// The interpretation of a dry run by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DryRunOutcome {
     /// A dry run: the function may be invoked.
     Dry,
-    /// An invocation, answered with this HTTP status: the server does not know dry runs.
+    /// An invocation, answered with this HTTP status: the server does not support dry runs.
     Ran(u16),
 }
 
-/// What can be read of functions without running them, one method for each
-/// [`Read`](crate::domain::preflight::Read). `role` is the role to assume; none means the caller's own credentials.
+/// The port for reading functions without running them, with one method for each
+/// [`Read`](crate::domain::preflight::Read). `role` is the role to assume; none means the credentials of warmd.
 pub trait Control: Send + Sync + 'static {
-    /// Asks whether the function may be invoked, without invoking it.
+    /// Checks that the function may be invoked, without invoking it.
     fn invoke(
         &self,
         of: &Identity,
@@ -119,28 +119,28 @@ pub trait Control: Send + Sync + 'static {
         dry_run: &DryRun,
     ) -> impl Future<Output = Lookup<DryRunOutcome>> + Send;
 
-    /// What is deployed.
+    /// Reads the deployed configuration.
     fn configuration(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
     ) -> impl Future<Output = Lookup<Deployed>> + Send;
 
-    /// The environments provisioned for the qualifier.
+    /// Reads the provisioned concurrency of the qualifier.
     fn provisioned(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
     ) -> impl Future<Output = Lookup<Option<u32>>> + Send;
 
-    /// The concurrency reserved for the function, whatever the qualifier.
+    /// Reads the reserved concurrency of the function, which all qualifiers share.
     fn reserved(
         &self,
         of: &Identity,
         role: Option<&Arc<Role>>,
     ) -> impl Future<Output = Lookup<Option<u32>>> + Send;
 
-    /// The account's limits in a region.
+    /// Reads the limits of the account in a region.
     fn account(
         &self,
         region: Region,
@@ -148,13 +148,13 @@ pub trait Control: Send + Sync + 'static {
     ) -> impl Future<Output = Lookup<AccountLimits>> + Send;
 }
 
-/// CloudWatch, as the engine needs it.
+/// The port for metrics.
 pub trait Metrics: Send + Sync + 'static {
     /// Sends a batch, within the API's limits. Returns at `until` at the latest. PutMetricData is not idempotent:
-    /// a request is sent again only when the one before was certainly not processed.
+    /// a request is retried only if the one before was certainly not processed.
     ///
     /// # Errors
-    /// The metrics without an acknowledgement, for the fallback to write.
+    /// The metrics without an acknowledgement, for the fallback.
     fn put(&self, batch: &Batch, until: Instant) -> impl Future<Output = Result<(), LostMetrics>> + Send;
 }
 
@@ -166,11 +166,55 @@ pub struct LostMetrics {
     pub lost: Batch,
     /// The metrics that CloudWatch may have counted.
     pub unknown: Batch,
-    /// Why, for people.
-    pub reason: String,
+    /// The reason.
+    pub reason: CallError,
 }
 
-/// The fate of a request that a service did not acknowledge.
+impl LostMetrics {
+    /// Returns an instruction for the operator, if there is one for this reason.
+    pub fn hint(&self) -> &'static str {
+        match self.reason.kind {
+            ErrorKind::AccessDenied => "; allow cloudwatch:PutMetricData in the IAM policy of warmd",
+            _ => "",
+        }
+    }
+}
+
+/// A failed call of a service.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// The kind of failure.
+    pub kind: ErrorKind,
+    /// The failure in one line, for people.
+    pub message: String,
+}
+
+impl CallError {
+    /// Creates an error.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// The kind of a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The service has too many requests at present.
+    Throttled,
+    /// The credentials lack a permission.
+    AccessDenied,
+    /// The resource does not exist.
+    NotFound,
+    /// No answer arrived in time.
+    Timeout,
+    /// The request could not be sent, or its connection broke.
+    Unreachable,
+    /// Any other failure.
+    Other,
+}
+
+/// The state of a request that a service did not acknowledge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// Not processed: the service refused the request, or never received it.
@@ -179,12 +223,12 @@ pub enum Delivery {
     Unknown,
 }
 
-/// Why a request has no acknowledgement.
+/// The reason why a request has no acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unacknowledged {
-    /// Why, for people.
-    pub reason: String,
-    /// The fate of the request.
+    /// The reason.
+    pub reason: CallError,
+    /// The state of the request.
     pub delivery: Delivery,
 }
 
@@ -201,10 +245,10 @@ pub struct Event {
     pub detail: String,
 }
 
-/// EventBridge, as the engine needs it.
+/// The port for events.
 pub trait Events: Send + Sync + 'static {
-    /// Puts events on their buses, within the API's limits. Returns at `until` at the latest. Refused events are sent
-    /// again a few times; events that the bus may have taken are not.
+    /// Puts events on their buses, within the API's limits. Returns at `until` at the latest. Refused events are
+    /// retried a few times; events that the bus may have accepted are not.
     ///
     /// # Errors
     /// The events without an acknowledgement.
@@ -213,65 +257,71 @@ pub trait Events: Send + Sync + 'static {
 
 /// Events that EventBridge did not acknowledge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("EventBridge did not {} {} of the events: {}", self.verb(), lost.len(), lost.first().map_or("", |(_, why)| why.reason.as_str()))]
+#[error("EventBridge did not {} {} of the events: {}", self.verb(), lost.len(), lost.first().map_or("", |(_, why)| why.reason.message.as_str()))]
 pub struct LostEvents {
-    /// Each event without an acknowledgement, and why. With [`Delivery::Unknown`] the bus may have taken it.
+    /// The events without an acknowledgement. With [`Delivery::Unknown`] the bus may have accepted one.
     pub lost: Vec<(Event, Unacknowledged)>,
 }
 
 impl LostEvents {
     fn verb(&self) -> &'static str {
         let refused = self.lost.iter().all(|(_, why)| why.delivery == Delivery::NotProcessed);
-        if refused { "take" } else { "acknowledge" }
+        if refused { "accept" } else { "acknowledge" }
     }
 }
 
-/// What came of asking for an object.
+/// The result of reading an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// It is still at the version that was known.
+    /// The object still has the known version.
     Unchanged,
-    /// It is new, or has changed.
+    /// The object is new or has changed.
     Object {
-        /// Its content.
+        /// The content.
         bytes: Vec<u8>,
-        /// Its version.
+        /// The version.
         version: Version,
     },
-    /// There is none.
+    /// There is no such object.
     Missing,
 }
 
-/// On what condition an object is written.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition<'v> {
-    /// None.
+    /// No condition.
     Always,
-    /// That there is none yet.
+    /// The object does not exist.
     New,
-    /// That it is still at this version.
+    /// The object has this version.
     Replaces(&'v Version),
 }
 
-/// The object store cannot be read or written; for people.
+/// A failed call of the object store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ObjectsFailed(pub String);
+#[error(transparent)]
+pub struct ObjectsFailed(#[from] pub CallError);
 
-/// Why an object was not written.
+impl From<String> for ObjectsFailed {
+    fn from(message: String) -> Self {
+        Self(CallError { kind: ErrorKind::Other, message })
+    }
+}
+
+/// The reason why an object was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotStored {
     /// The condition was not met.
-    #[error("the object has changed meanwhile")]
+    #[error("the object has changed since it was read")]
     Conflict,
-    /// It could not be written.
+    /// The call failed.
     #[error(transparent)]
     Failed(#[from] ObjectsFailed),
 }
 
-/// An object store under one prefix, as the engine needs it. Keys are relative to the prefix.
+/// The port for objects under one prefix. Keys are relative to the prefix.
 pub trait Objects: Send + Sync + 'static {
-    /// Reads an object, unless it is still at the version that is `known`.
+    /// Reads an object, unless it still has the `known` version.
     ///
     /// # Errors
     /// [`ObjectsFailed`].
@@ -292,15 +342,15 @@ pub trait Objects: Send + Sync + 'static {
         condition: Condition<'_>,
     ) -> impl Future<Output = Result<Version, NotStored>> + Send;
 
-    /// The keys of all objects and their versions, in the order of keys.
+    /// Lists the keys and versions of all objects, sorted by key.
     ///
     /// # Errors
     /// [`ObjectsFailed`].
     fn list(&self) -> impl Future<Output = Result<Vec<(String, Version)>, ObjectsFailed>> + Send;
 }
 
-/// The wall clock. Read once a tick; everything downstream is handed that `now`.
+/// The wall clock. A tick reads it once and passes its `now` on.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant.
+    /// Returns the present instant.
     fn now(&self) -> DateTime<Utc>;
 }

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::ports::Metrics;
 use crate::domain::fleet::MetricsSettings;
-use crate::domain::metrics::{self, Batch, TickFacts};
+use crate::domain::metric_data::{self as metrics, Batch, TickFacts};
 use crate::domain::tick::TickReport;
 
 /// The time for CloudWatch and EventBridge when nothing else limits it: one attempt of 15 s and, before it,
@@ -60,7 +60,7 @@ impl<M: Metrics> Recorder<M> {
         };
         let (refused, unknown) = (lost.lost.data.len(), lost.unknown.data.len());
         if refused > 0 {
-            error!(reason = %lost.reason, metrics = refused, "CloudWatch did not take the metrics: writing them as embedded-metric lines");
+            error!(reason = %lost.reason, metrics = refused, "CloudWatch did not accept the metrics: writing them as embedded-metric lines{}", lost.hint());
         }
         if unknown > 0 {
             error!(reason = %lost.reason, metrics = unknown, "CloudWatch may or may not have counted the metrics: writing them as plain JSON, which is not counted again");

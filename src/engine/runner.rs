@@ -1,5 +1,6 @@
-//! One round: N pings sent together, and topped up when too few environments are proven.
+//! One round: N pings sent together, and top-ups when too few environments are proven.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, AnswerTimes, Attempt, Known, RawInvocation, classify, top_up};
 
-/// The longest that connections may take to open, beyond a ping's own time limit, until lost pings are given up. A try
-/// takes at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made
-/// twice in each of up to four searches; over HTTP/1.1 128 connections are opened at a time.
+/// The time for opening connections, beyond a ping's own time limit, after which a ping counts as lost. An attempt takes
+/// at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made twice in
+/// each of up to four searches. Over HTTP/1.1 128 connections are opened at a time.
 const OPENING_LIMIT: Duration = Duration::from_secs(600);
 
-/// Why a round did not start.
+/// The reason why a round did not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotStarted {
     #[error("stopped before the round was released")]
@@ -31,10 +32,10 @@ pub(super) enum NotStarted {
 /// A round to be run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Round<'r> {
-    /// What is pinged.
+    /// The target.
     pub target: &'r Target,
-    /// With how many pings.
-    pub concurrency: u32,
+    /// The number of pings.
+    pub concurrency: NonZeroU32,
     /// The round's id.
     pub id: &'r str,
     /// The tick's instant.
@@ -45,7 +46,7 @@ pub(super) struct Round<'r> {
     pub known: Known,
     /// The history of its answers.
     pub answers: AnswerTimes,
-    /// Set to the instant at which pings were sent last.
+    /// Receives the instant at which pings were sent last.
     pub sent: &'r Mutex<Option<Instant>>,
 }
 
@@ -57,23 +58,23 @@ pub(super) async fn run<L: Lambda>(
     hold: Duration,
     stop: &mut Stop,
 ) -> Result<Vec<Attempt>, NotStarted> {
-    let Round { target, concurrency, .. } = round;
+    let (target, pings) = (round.target, round.concurrency.get());
     let mut attempts = Vec::with_capacity(1);
     let mut hold = hold;
     loop {
         let slots = tokio::select! {
             biased;
             _ = stop.stopped() => Err(NotStarted::Stopped),
-            slots = admission.admit(concurrency as usize) => slots.map_err(NotStarted::from),
+            slots = admission.admit(pings as usize) => slots.map_err(NotStarted::from),
         };
         let slots = match slots {
             Ok(slots) => slots,
-            // What has been sent is reported; only a round that never began is left undone.
+            // A round with a sent attempt has a report.
             Err(_) if !attempts.is_empty() => return Ok(attempts),
             Err(reason) => return Err(reason),
         };
         attempts.push(attempt(lambda, slots, round, hold).await);
-        match top_up(concurrency, &attempts, &target.protocol, target.hold, round.known) {
+        match top_up(pings, &attempts, &target.protocol, target.hold, round.known) {
             Some(longer) => hold = longer,
             None => return Ok(attempts),
         }
@@ -82,16 +83,16 @@ pub(super) async fn run<L: Lambda>(
 
 /// Sends the pings of one attempt and collects their results. Each ping gives its slot back when it ends.
 async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>, hold: Duration) -> Attempt {
-    let Round { target, concurrency, .. } = round;
+    let target = round.target;
     let request = request(round, hold);
-    let given_up = Instant::now() + request.timeout + OPENING_LIMIT;
-    // At the earliest: the pings leave when their connections are ready.
+    let lost_at = Instant::now() + request.timeout + OPENING_LIMIT;
+    // A lower bound: the pings are written when their connections are ready.
     *round.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     let mut deliveries = lambda.send(request);
-    let mut results = vec![None; concurrency as usize];
+    let mut results = vec![None; round.concurrency.get() as usize];
     let (mut missing, mut resent) = (results.len(), 0);
     while missing > 0 {
-        let Ok(Some(delivery)) = timeout_at(given_up, deliveries.recv()).await else { break };
+        let Ok(Some(delivery)) = timeout_at(lost_at, deliveries.recv()).await else { break };
         let PingEnd { index, raw, resent: again } = delivery;
         match results.get_mut(index as usize) {
             Some(result @ None) => {
@@ -100,12 +101,12 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
                 missing -= 1;
                 drop(slots.take());
             }
-            // A second answer to one ping proves nothing, and must not release a second slot.
-            _ => error!(index, "an answer was delivered that belongs to no ping in flight: ignored"),
+            // A second answer to one ping must not release a second slot.
+            _ => error!(index, "ignored an answer that belongs to no ping in flight"),
         }
     }
     if missing > 0 {
-        error!(missing, function = %target.label, "pings ended without an answer being delivered");
+        error!(missing, function = %target.label, "pings ended without a result");
     }
     let lost = || {
         let answer = Answer::Broken { message: "the ping ended unexpectedly".to_owned(), may_have_run: true };
@@ -120,7 +121,8 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
 }
 
 fn request(round: Round<'_>, hold: Duration) -> PingRound {
-    let Round { target, concurrency, id, now, wire, answers, .. } = round;
+    let Round { target, id, now, wire, answers, .. } = round;
+    let concurrency = round.concurrency.get();
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
     let payload = |index| target.protocol.payload(&PingContext { round: id, index, concurrency, hold_ms });
     PingRound {
@@ -140,7 +142,7 @@ fn request(round: Round<'_>, hold: Duration) -> PingRound {
     }
 }
 
-/// An `X-Amzn-Trace-Id` of a new trace that is not sampled: version, epoch seconds, 96 random bits (X-Ray developer
+/// Returns an `X-Amzn-Trace-Id` of a new trace that is not sampled: version, epoch seconds, 96 random bits (X-Ray developer
 /// guide, "Trace ID format").
 fn not_sampled(now: DateTime<Utc>) -> String {
     let epoch = u32::try_from(now.timestamp()).unwrap_or_default();
@@ -161,7 +163,7 @@ mod tests {
         let sent = Mutex::default();
         let round = Round {
             target,
-            concurrency: 3,
+            concurrency: NonZeroU32::new(3).unwrap(),
             id: "r",
             now: "2026-11-20T09:00:00Z".parse().unwrap(),
             wire: WireSettings::default(),
@@ -180,7 +182,7 @@ mod tests {
         let (epoch, random) = root.split_once('-').unwrap();
         assert_eq!(u32::from_str_radix(epoch, 16), Ok(1_795_165_200));
         assert!(random.len() == 24 && random.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
-        assert_ne!(request_of(&target()).trace_id.unwrap(), id, "each round is a trace of its own");
+        assert_ne!(request_of(&target()).trace_id.unwrap(), id, "each round has its own trace");
         assert_eq!(request_of(&Target { trace: Trace::Inherit, ..target() }).trace_id, None);
     }
 

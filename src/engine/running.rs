@@ -1,8 +1,7 @@
-//! A tick under way: its rounds end one by one, and what has ended can be reported before the rest.
+//! A tick in progress: rounds that have ended can be reported before the rest.
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,15 +9,14 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{Instrument, error, warn};
 
-use super::ports::Lambda;
+use super::due::Due;
 use super::stop::Stop;
-use super::tick::{Due, Engine};
 use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
 
-/// After this time a tick reports what has ended.
+/// The time after which a tick reports the rounds that have ended.
 const PARTIAL_AFTER: Duration = Duration::from_secs(45);
 
-/// A part of a tick. A tick whose rounds take long has two: what has ended in time, and the rest.
+/// A part of a tick. A tick with slow rounds has two: the rounds that have ended in time, and the rest.
 #[derive(Debug)]
 pub struct Part {
     /// The part of the report that is shown and recorded.
@@ -27,7 +25,7 @@ pub struct Part {
     pub is_first: bool,
     /// The whole tick; with its last part only.
     pub whole: Option<TickReport>,
-    /// The rounds that still run; none with the last part.
+    /// The rounds in progress; none with the last part.
     pub running: Vec<Due>,
     /// The deadline for recording the part.
     pub until: Instant,
@@ -39,7 +37,7 @@ pub trait Reporter: Send + Sync {
     fn part(&self, part: Part) -> impl Future<Output = ()> + Send;
 }
 
-/// A tick whose rounds run.
+/// A tick in progress.
 #[derive(Debug)]
 pub struct RunningTick {
     now: DateTime<Utc>,
@@ -47,44 +45,46 @@ pub struct RunningTick {
     started: Instant,
     due: Vec<Due>,
     rounds: JoinSet<Result<RoundRecord, Unfinished>>,
-    /// Which of `due` a task serves.
+    /// The index in `due` of each task.
     tasks: HashMap<Id, usize>,
-    /// The rounds that have ended and are not reported yet.
+    /// The rounds that have ended and are not reported yet, by their index in `due`.
     ended: Vec<(usize, Result<RoundRecord, Unfinished>)>,
 }
 
 impl RunningTick {
-    pub(super) fn start<L: Lambda>(
-        engine: &Arc<Engine<L>>,
+    /// Starts `run` for every due target.
+    pub(super) fn start<R>(
         now: DateTime<Utc>,
         config: Option<String>,
         due: Vec<Due>,
-        stop: &Stop,
-    ) -> Self {
+        run: impl Fn(Due) -> R,
+    ) -> Self
+    where
+        R: Future<Output = Result<RoundRecord, Unfinished>> + Send + 'static,
+    {
         let mut order: Vec<usize> = (0..due.len()).collect();
-        // The largest first: small rounds fill what room they leave, the other way round they would not.
+        // The largest first: small rounds then fill the room that is left.
         order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
         let mut rounds = JoinSet::new();
         let mut tasks = HashMap::with_capacity(due.len());
         for index in order {
-            let (engine, due, stop) = (Arc::clone(engine), due[index].clone(), stop.clone());
-            // The span names the invocation that a log line belongs to.
-            let round = async move { engine.round(&due, now, stop).await }.in_current_span();
+            // The span has the id of the invocation.
+            let round = run(due[index].clone()).in_current_span();
             tasks.insert(rounds.spawn(round).id(), index);
         }
         Self { now, config, started: Instant::now(), due, rounds, tasks, ended: Vec::new() }
     }
 
-    /// When the tick reports what has ended, although not all has: after 45 s, or half the shortest interval of its
-    /// targets if that is less.
+    /// Returns the instant at which the tick reports the rounds that have ended: after 45 s, or half the shortest interval
+    /// of its targets if that is less.
     pub fn partial_at(&self) -> Instant {
         let minutes = self.due.iter().map(|due| due.target.interval_minutes).min();
         let half = minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 30));
         self.started + half.map_or(PARTIAL_AFTER, |half| half.min(PARTIAL_AFTER))
     }
 
-    /// Waits until all rounds have ended, or until `cutoff`. Returns true when all have ended. Nothing is lost when the
-    /// wait is given up.
+    /// Waits until all rounds have ended, or until `cutoff`. Returns true when all have ended. Cancelling the wait loses
+    /// nothing.
     pub async fn wait(&mut self, cutoff: Option<Instant>) -> bool {
         loop {
             let next = self.rounds.join_next_with_id();
@@ -104,16 +104,14 @@ impl RunningTick {
                 }
             };
             let Some(index) = self.tasks.remove(&task) else { continue };
-            let record = record.or_else(|| {
-                let Due { target, concurrency } = self.due.get(index)?;
-                Some(Err(Unfinished::new(target, *concurrency, UnfinishedReason::Unexpected)))
-            });
+            let unexpected = || Some(Err(self.due.get(index)?.unfinished(UnfinishedReason::Unexpected)));
+            let record = record.or_else(unexpected);
             self.ended.extend(record.map(|record| (index, record)));
         }
     }
 
-    /// Waits for the rounds, and reports them with the rounds that were `skipped`: once, or in two parts when some take
-    /// long. After the signal to stop, rounds have half of `grace` to end; the rest of it is left to the records.
+    /// Waits for the rounds and reports them together with the `skipped` ones: once, or in two parts if some rounds are
+    /// slow. After the signal to stop the rounds have half of `grace` to end. The rest of it is for recording.
     pub async fn in_parts(
         mut self,
         skipped: &[RoundRecord],
@@ -126,7 +124,7 @@ impl RunningTick {
             let since = stopped.stopped().await;
             sleep_until(since + grace / 2).await;
         });
-        // Also while nothing ends the process: the signal may come while the part is recorded.
+        // The signal may come while the part is recorded.
         let until = || stop.since().unwrap_or_else(Instant::now) + grace * 9 / 10;
         let partial_at = self.partial_at();
         let (mut all_ended, mut is_cut) = (false, false);
@@ -149,13 +147,12 @@ impl RunningTick {
                     () = &mut cut => {}
                 }
             };
-            // Side by side: a slow record must not delay the end of the rounds.
+            // Side by side: slow recording must not delay the end of the rounds.
             tokio::join!(reporter.part(part), waiting);
         }
         let mut report = self.finish();
-        for left in &report.unfinished {
-            let (function, region, reason) = (&left.function, left.region, left.reason);
-            warn!(%function, qualifier = left.qualifier, %region, pings = left.target, ?reason, "left unfinished");
+        for Unfinished { id, desired, reason } in &report.unfinished {
+            warn!(function = id.label(), region = %id.region, pings = desired, ?reason, "left unfinished");
         }
         let is_first = first.is_none();
         if is_first {
@@ -171,38 +168,31 @@ impl RunningTick {
             .await;
     }
 
-    /// The rounds that have not ended.
+    /// Returns the rounds that have not ended.
     pub fn left(&self) -> Vec<Due> {
         self.tasks.values().filter_map(|index| self.due.get(*index)).cloned().collect()
     }
 
-    /// Reports what has ended since the last report; the other rounds go on.
+    /// Reports the rounds that have ended since the last report. The other rounds continue.
     pub fn partial(&mut self) -> TickReport {
         TickReport { partial: true, ..self.report() }
     }
 
-    /// Reports the rest. Rounds that have not ended are reported as in flight; they go on, and their targets stay in
-    /// flight until they have ended, in this process at least.
+    /// Reports the rest. Rounds that have not ended are reported as in flight. They continue, and in this process their
+    /// targets stay in flight until they have ended.
     pub fn finish(mut self) -> TickReport {
         self.rounds.detach_all();
         for index in std::mem::take(&mut self.tasks).into_values() {
-            let Some(Due { target, concurrency }) = self.due.get(index) else { continue };
-            let unfinished = Unfinished::new(target, *concurrency, UnfinishedReason::InFlight);
-            self.ended.push((index, Err(unfinished)));
+            let Some(due) = self.due.get(index) else { continue };
+            self.ended.push((index, Err(due.unfinished(UnfinishedReason::InFlight))));
         }
         self.report()
     }
 
     fn report(&mut self) -> TickReport {
         self.ended.sort_by_key(|(index, _)| *index);
-        let mut report = TickReport {
-            tick: self.now,
-            config: self.config.clone(),
-            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            partial: false,
-            rounds: Vec::with_capacity(self.ended.len()),
-            unfinished: Vec::new(),
-        };
+        let mut report = TickReport::empty(self.now, self.config.clone());
+        report.duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         for (_, record) in self.ended.drain(..) {
             match record {
                 Ok(record) => report.rounds.push(record),

@@ -1,24 +1,24 @@
-//! The signal to stop: rounds in flight are finished, nothing new is released.
+//! The signal to stop: rounds in flight end, and no new ones are released.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Signals that the process is to stop. Dropping it signals nothing.
+/// The sender of the signal to stop. Dropping it sends no signal.
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<Option<Instant>>);
 
-/// Receives the signal to stop.
+/// The receiver of the signal to stop.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Option<Instant>>);
 
-/// A stopper and its receiver.
+/// Creates a sender and its receiver.
 pub fn stop() -> (Stopper, Stop) {
     let (sender, receiver) = watch::channel(None);
     (Stopper(sender), Stop(receiver))
 }
 
 impl Stopper {
-    /// Signals every receiver to stop. Only the first call counts.
+    /// Sends the signal to every receiver. Only the first call has an effect.
     pub fn stop(&self) {
         self.0.send_if_modified(|since| {
             let first = since.is_none();
@@ -29,17 +29,17 @@ impl Stopper {
 }
 
 impl Stop {
-    /// Returns true when the process is to stop.
+    /// Returns true if the signal was sent.
     pub fn is_stopping(&self) -> bool {
         self.since().is_some()
     }
 
-    /// When the signal came; none when it has not.
+    /// Returns the instant of the signal; none before it.
     pub fn since(&self) -> Option<Instant> {
         *self.0.borrow()
     }
 
-    /// Waits for the signal, and returns when it came. Waits for ever when every sender is gone.
+    /// Waits for the signal and returns its instant. Waits forever when every sender is gone.
     pub async fn stopped(&mut self) -> Instant {
         let since = match self.0.wait_for(Option::is_some).await {
             Ok(since) => *since,

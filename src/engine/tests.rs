@@ -1,6 +1,7 @@
-//! The engine on a scripted Lambda and paused time.
+//! Tests of the engine on a scripted Lambda and paused time.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use super::daemon::{self, Daemon};
 use super::planner::Plan;
-use super::ports::{Clock, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
+use super::ports::{CallError, Clock, ErrorKind, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
 use super::record::{PATIENCE, Recorded, Recorder};
 use super::running::Part;
 use super::stop::stop;
@@ -21,24 +22,24 @@ use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{MetricsSettings, Target};
 use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
-use crate::domain::metrics::{Batch, TickFacts};
-use crate::domain::round::{Answer, RawInvocation};
-use crate::domain::tick::{Skipped, TickReport, UnfinishedReason, Verdict};
+use crate::domain::metric_data::{Batch, TickFacts};
+use crate::domain::round::{Answer, RawInvocation, Verdict};
+use crate::domain::tick::{SentRound, SkipReason, TickReport, UnfinishedReason};
 
 mod clocks;
 mod hung;
 mod soak;
 
-/// What the scripted Lambda does with the pings of one function.
+/// The behaviour of the scripted Lambda for the pings of one function.
 #[derive(Debug, Clone, Copy)]
 enum Script {
-    /// Each ping is a warm environment of its own that runs as long as it is asked to hold, and this long at least.
+    /// Each ping has a warm environment of its own that runs for the hold, and this long at least.
     Runs(Duration),
     /// Every ping is throttled.
     Throttles,
     /// The ping's task panics.
     Panics,
-    /// One environment runs the pings one after the other, and its handler makes a new id for each.
+    /// One environment runs the pings one after the other, and its handler creates a new id for each.
     FreshIds,
     /// The answer breaks after the request was sent.
     Breaks,
@@ -60,7 +61,7 @@ impl Scripted {
     }
 }
 
-/// The scripted Lambda, shared so that a test can look at it after the engine has taken it.
+/// The scripted Lambda, shared with the engine.
 #[derive(Debug, Clone)]
 struct Shared(Arc<Scripted>);
 
@@ -139,7 +140,16 @@ fn due(name: &str, concurrency: u32) -> Due {
         interval_minutes: 5,
         ..Target::bare(&FunctionRef::parse(name).unwrap(), region)
     };
-    Due { target: Arc::new(target), concurrency }
+    Due { target: Arc::new(target), concurrency: number(concurrency) }
+}
+
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+/// A round of the report, which was sent.
+fn sent(report: &TickReport, index: usize) -> &SentRound {
+    report.rounds[index].sent().unwrap()
 }
 
 fn engine(scripts: &[(&'static str, Script)], cap: usize) -> (Arc<Engine<Shared>>, Arc<Scripted>) {
@@ -157,32 +167,34 @@ async fn a_round_is_proven_by_the_overlap_of_its_holds_and_priced() {
     let (_stopper, stop) = stop();
     let report =
         engine.tick(at("2026-11-20T09:00:00Z"), Some("abc".to_owned()), vec![due("f", 10)], &stop).await;
-    let [round] = &report.rounds[..] else { panic!("{report:?}") };
+    assert_eq!(report.rounds.len(), 1);
+    let SentRound { report: round, cost, .. } = sent(&report, 0);
     assert_eq!((round.reached, round.verdict, round.top_ups), (Some(10), Verdict::Reached, 0));
-    assert_eq!((round.pings, round.warm, round.billed_ms, round.hold_ms), (10, 10, Some(1_000), Some(100)));
+    assert_eq!((round.pings, round.counts.warm, round.billed_ms), (10, 10, Some(1_000)));
+    assert_eq!(round.hold, Some(Duration::from_millis(100)));
     // 10 × $0.20/M; 1 s × 128/1,024 GB × $0.0000133334 on arm64.
-    assert_eq!(round.cost_usd.total.unwrap().round_dp(10).to_string(), "0.0000036667");
+    assert_eq!(cost.total.unwrap().round_dp(10).to_string(), "0.0000036667");
 
-    // The first round taught the skew: the second holds no longer than it must.
+    // The skew of the first round makes the hold of the second shorter.
     let report = engine.tick(at("2026-11-20T09:05:00Z"), None, vec![due("f", 10)], &stop).await;
-    assert_eq!(report.rounds[0].hold_ms, Some(10));
-    assert_eq!(report.rounds[0].reached, Some(10));
+    let round = &sent(&report, 0).report;
+    assert_eq!((round.hold, round.reached), (Some(Duration::from_millis(10)), Some(10)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_of_invocations_count_as_nothing_after_three_rounds() {
+async fn ids_of_invocations_do_not_count_after_three_rounds() {
     let (engine, _) = engine(&[("f", Script::FreshIds)], 10);
     let (_stopper, stop) = stop();
-    let mut seen = Vec::new();
+    let mut results = Vec::new();
     for minute in 0..5 {
         let now = at("2026-11-20T09:00:00Z") + TimeDelta::minutes(minute);
         let report = engine.tick(now, None, vec![due("f", 3)], &stop).await;
-        let round = &report.rounds[0];
-        assert_eq!(round.warm, round.pings);
-        seen.push((round.reached, round.verdict, round.doubts.len()));
+        let round = &sent(&report, 0).report;
+        assert_eq!(round.counts.warm, round.pings);
+        results.push((round.reached, round.verdict, round.doubt.is_some()));
     }
-    let (believed, found_out) = ((Some(3), Verdict::Reached, 0), (Some(1), Verdict::Unproven, 1));
-    assert_eq!(seen, [believed, believed, found_out, found_out, found_out]);
+    let (undetected, detected) = ((Some(3), Verdict::Reached, false), (Some(1), Verdict::Unproven, true));
+    assert_eq!(results, [undetected, undetected, detected, detected, detected]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,15 +207,17 @@ async fn a_ping_that_may_have_run_has_no_known_cost() {
             timeout: Some(Duration::from_secs(3)),
             ..Target::clone(&due("f", 1).target)
         }),
-        concurrency: 2,
+        concurrency: number(2),
     };
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:live", 2), bounded], &stop).await;
-    let costs: Vec<_> = report.rounds.iter().map(|round| &round.cost_usd).collect();
+    let costs: Vec<_> = report.rounds.iter().map(|round| round.cost()).collect();
     assert!(costs.iter().all(|cost| cost.total.is_none() && cost.cost_at_least.unwrap().is_zero()));
     // 2 × ($0.20/M + 133 GB-s × $0.0000133334).
     let most = costs[1].cost_at_most.unwrap().round_dp(7).to_string();
     assert_eq!((costs[0].cost_at_most, most.as_str()), (None, "0.0035471"));
-    assert!(report.rounds.iter().all(|round| round.verdict == Verdict::Short && round.failed == 2));
+    assert!(
+        report.rounds.iter().all(|round| round.verdict() == Verdict::Short && round.counts().failed == 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,22 +228,22 @@ async fn one_slow_function_delays_no_other() {
     let began = Instant::now();
     let rounds = vec![due("slow", 6), due("quick:a", 4), due("quick:b", 4), due("quick:c", 4)];
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, rounds, &stop).await;
-    assert!(report.rounds.iter().all(|round| round.verdict == Verdict::Reached));
-    assert_eq!(scripted.most_in_flight.load(Ordering::SeqCst), 10, "the cap is used and kept");
+    assert!(report.rounds.iter().all(|round| round.verdict() == Verdict::Reached));
+    assert_eq!(scripted.most_in_flight.load(Ordering::SeqCst), 10, "the cap is reached and not exceeded");
     let last_quick =
         scripted.sent.lock().unwrap().iter().filter(|(name, _)| name == "quick").map(|(_, at)| *at).max();
     assert!(last_quick.unwrap() - began < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttles_are_told_by_name_and_not_topped_up() {
+async fn a_throttled_round_is_not_topped_up() {
     let (engine, _) = engine(&[("f", Script::Throttles)], 10);
     let (_stopper, stop) = stop();
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 3)], &stop).await;
-    let round = &report.rounds[0];
-    assert_eq!((round.throttled, round.pings, round.top_ups), (3, 3, 0));
+    let SentRound { report: round, cost, .. } = sent(&report, 0);
+    assert_eq!((round.counts.throttled, round.pings, round.top_ups), (3, 3, 0));
     assert_eq!((round.verdict, round.reached), (Verdict::Short, None));
-    assert_eq!(round.cost_usd.total.unwrap().normalize().to_string(), "0");
+    assert_eq!(cost.total.unwrap().normalize().to_string(), "0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,10 +251,10 @@ async fn a_ping_that_panics_is_a_failed_ping() {
     let (engine, _) = engine(&[("f", Script::Panics)], 10);
     let (_stopper, stop) = stop();
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f", 2)], &stop).await;
-    assert_eq!((report.rounds[0].failed, report.rounds[0].verdict), (2, Verdict::Short));
-    // Its slots came back: the cap is free for a whole round again.
+    assert_eq!((report.rounds[0].counts().failed, report.rounds[0].verdict()), (2, Verdict::Short));
+    // Its slots were returned: there is room for a whole round.
     let report = engine.tick(at("2026-11-20T09:05:00Z"), None, vec![due("f", 10)], &stop).await;
-    assert_eq!(report.rounds[0].failed, 10);
+    assert_eq!(report.rounds[0].counts().failed, 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,14 +267,14 @@ async fn a_target_in_flight_is_skipped_and_free_again_after() {
     });
     tokio::time::sleep(Duration::from_secs(60)).await;
     let second = engine.tick(at("2026-11-20T09:01:00Z"), None, vec![due("f:$LATEST", 2)], &stop).await;
-    assert_eq!((second.rounds[0].skipped, second.rounds[0].pings), (Some(Skipped::InFlight), 0));
-    assert_eq!(first.await.unwrap().rounds[0].verdict, Verdict::Reached);
+    assert_eq!((second.rounds[0].skip_reason(), second.rounds[0].pings()), (Some(SkipReason::InFlight), 0));
+    assert_eq!(first.await.unwrap().rounds[0].verdict(), Verdict::Reached);
     let third = engine.tick(at("2026-11-20T09:02:00Z"), None, vec![due("f", 2)], &stop).await;
-    assert_eq!(third.rounds[0].skipped, None);
+    assert_eq!(third.rounds[0].skip_reason(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
+async fn after_a_stop_rounds_in_flight_end_and_the_rest_is_listed() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(30)))], 4);
     let (stopper, stop) = stop();
     let tick = tokio::spawn({
@@ -272,36 +286,36 @@ async fn a_stop_finishes_what_is_in_flight_and_lists_the_rest() {
     stopper.stop();
     let report = tick.await.unwrap();
     let [done] = &report.rounds[..] else { panic!("{report:?}") };
-    assert_eq!((done.reached, done.verdict), (Some(4), Verdict::Reached));
+    assert_eq!((done.reached(), done.verdict()), (Some(4), Verdict::Reached));
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };
-    assert_eq!((left.target, left.reason), (4, UnfinishedReason::Deadline));
-    assert_ne!(done.qualifier, left.qualifier);
+    assert_eq!((left.desired, left.reason), (4, UnfinishedReason::Deadline));
+    assert_ne!(done.id, left.id);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_that_ends_unexpectedly_is_not_lost() {
+async fn a_round_that_ends_unexpectedly_is_reported() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 8);
     let (_stopper, stop) = stop();
     let sound = due("f:a", 2);
-    // No configuration has such a timeout: to add to it panics.
+    // An addition to this timeout panics. No configuration has it.
     let broken = Target { timeout: Some(Duration::MAX), ..Target::clone(&due("f:b", 3).target) };
-    let broken = Due { target: Arc::new(broken), concurrency: 3 };
+    let broken = Due { target: Arc::new(broken), concurrency: number(3) };
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![broken, sound], &stop).await;
-    assert_eq!(report.rounds[0].verdict, Verdict::Reached);
+    assert_eq!(report.rounds[0].verdict(), Verdict::Reached);
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };
-    assert_eq!((left.qualifier.as_deref(), left.reason), (Some("b"), UnfinishedReason::Unexpected));
+    assert_eq!((left.id.label().as_str(), left.reason), ("f:b", UnfinishedReason::Unexpected));
     assert_eq!(engine.still_in_flight(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_above_the_cap_is_not_cut_and_says_why() {
+async fn a_round_above_the_cap_is_not_cut() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1)))], 4);
     let (_stopper, stop) = stop();
     let report =
         engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:a", 5), due("f:b", 4)], &stop).await;
     assert_eq!(report.rounds.len(), 1);
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };
-    assert_eq!((left.target, left.reason), (5, UnfinishedReason::TooLarge));
+    assert_eq!((left.desired, left.reason), (5, UnfinishedReason::TooLarge));
     assert_eq!(serde_json::to_value(left.reason).unwrap(), "too-large");
 }
 
@@ -319,7 +333,7 @@ impl Clock for Wall {
     }
 }
 
-/// The time that a stopped daemon has for its rounds and records.
+/// The time of a stopped daemon for its rounds and records.
 const GRACE: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
@@ -340,7 +354,7 @@ impl Daemon for Diary {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
+async fn the_daemon_ticks_on_the_cron_skips_missed_ticks_and_drains() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(4)))], 4);
     let (stopper, stop) = stop();
     let start = at("2026-11-20T09:00:30Z");
@@ -355,7 +369,7 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
     // The machine sleeps through 09:02 … 10:00: one tick, not fifty-nine.
     clock.ahead.store(59 * 60, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(20)).await;
-    // The 10:01 tick is in flight when the stop comes: it is finished and reported.
+    // The 10:01 tick is in flight at the stop: it ends and is reported.
     tokio::time::sleep(Duration::from_secs(41)).await;
     stopper.stop();
     assert_eq!(daemon.await.unwrap().lost_ticks, 0);
@@ -369,7 +383,7 @@ async fn the_daemon_fires_on_the_cron_makes_up_nothing_and_drains() {
     assert_eq!(firings, ["09:00:30 09:00:30", "09:00:30 09:01:00", "09:01:00 10:00:05", "10:00:05 10:01:00"]);
     let reports = diary.reports.lock().unwrap();
     assert_eq!(reports.len(), 4);
-    assert!(reports.iter().all(|report| report.rounds[0].verdict == Verdict::Reached), "{reports:#?}");
+    assert!(reports.iter().all(|report| report.rounds[0].verdict() == Verdict::Reached), "{reports:#?}");
 }
 
 struct Refusing;
@@ -377,7 +391,8 @@ struct Refusing;
 impl Metrics for Refusing {
     async fn put(&self, batch: &Batch, _: Instant) -> Result<(), LostMetrics> {
         let unknown = Batch { data: Vec::new(), ..batch.clone() };
-        Err(LostMetrics { lost: batch.clone(), unknown, reason: "AccessDenied".to_owned() })
+        let reason = CallError::new(ErrorKind::AccessDenied, "AccessDenied");
+        Err(LostMetrics { lost: batch.clone(), unknown, reason })
     }
 }
 
@@ -398,14 +413,7 @@ impl std::io::Write for Page {
 async fn metrics_that_are_refused_are_written_as_lines() {
     let page = Page::default();
     let recorder = Recorder::new(Refusing, Box::new(page.clone()));
-    let report = TickReport {
-        tick: at("2026-11-20T09:00:00Z"),
-        config: None,
-        duration_ms: 5,
-        partial: false,
-        rounds: Vec::new(),
-        unfinished: Vec::new(),
-    };
+    let report = TickReport { duration_ms: 5, ..TickReport::empty(at("2026-11-20T09:00:00Z"), None) };
     assert_eq!(
         recorder
             .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)
@@ -418,4 +426,16 @@ async fn metrics_that_are_refused_are_written_as_lines() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["TickDuration"], 5.0);
     assert_eq!(lines[0]["Pings"], 0.0);
+}
+
+#[test]
+fn a_denied_request_for_metrics_has_a_hint_with_the_permission() {
+    let batch = Batch { namespace: "warmd".to_owned(), at: DateTime::UNIX_EPOCH, data: Vec::new() };
+    let lost = |kind| LostMetrics {
+        lost: batch.clone(),
+        unknown: batch.clone(),
+        reason: CallError::new(kind, "refused"),
+    };
+    assert!(lost(ErrorKind::AccessDenied).hint().contains("cloudwatch:PutMetricData"));
+    assert_eq!(lost(ErrorKind::Throttled).hint(), "");
 }

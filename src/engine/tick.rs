@@ -1,4 +1,4 @@
-//! A tick: every due target's round, side by side, and the record of them all.
+//! Ticks: the rounds of all due targets, side by side, and their report.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,19 +16,12 @@ use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
-use crate::domain::round::{AnswerTimes, Attempt, IdHistory, Known, RoundReport, SkewHistory, skew};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict};
+use crate::domain::round::{AnswerTimes, Attempt, IdHistory, Known, RoundReport, SkewHistory, Verdict, skew};
+use crate::domain::tick::{RoundRecord, SentRound, SkipReason, TickReport, Unfinished, UnfinishedReason};
 
-/// A target that is due, and how many environments it is to have.
-#[derive(Debug, Clone)]
-pub struct Due {
-    /// The target.
-    pub target: Arc<Target>,
-    /// Environments wanted, at least 1.
-    pub concurrency: u32,
-}
+pub use super::due::Due;
 
-/// Runs ticks. One for the life of the process: it knows what is in flight, and the skews and ids seen so far.
+/// Runs ticks. A process has one engine, which keeps the rounds in flight and the history of every target.
 #[derive(Debug)]
 pub struct Engine<L> {
     lambda: Arc<L>,
@@ -36,19 +29,19 @@ pub struct Engine<L> {
     wire: Mutex<WireSettings>,
     admission: Admission,
     flights: Mutex<Flights>,
-    answers: Mutex<HashMap<Identity, Answers>>,
+    answers: Mutex<HashMap<Identity, AnswerHistory>>,
     skews: Mutex<HashMap<Identity, SkewHistory>>,
     ids: Mutex<HashMap<Identity, IdHistory>>,
 }
 
-/// The rounds in flight, and when the pings of each were sent; none while it waits for room.
+/// The rounds in flight, with the instant at which the pings of each were sent; none while it waits for room.
 type Flights = HashMap<Identity, Arc<Mutex<Option<Instant>>>>;
 
 /// The history of a target's answers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Answers {
+struct AnswerHistory {
     times: AnswerTimes,
-    /// Until when an unanswered ping may still run.
+    /// The instant until which an unanswered ping may still run.
     quiet_until: Option<Instant>,
 }
 
@@ -69,7 +62,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<L: Lambda> Engine<L> {
-    /// An engine that pings through `lambda`, at most `max_in_flight` at once.
+    /// Creates an engine that sends at most `max_in_flight` pings at once through `lambda`.
     pub fn new(lambda: L, prices: PriceBook, max_in_flight: usize) -> Self {
         Self {
             lambda: Arc::new(lambda),
@@ -83,30 +76,30 @@ impl<L: Lambda> Engine<L> {
         }
     }
 
-    /// Which targets have a round in flight, in order.
+    /// Returns the targets with a round in flight, sorted.
     pub fn still_in_flight(&self) -> Vec<Identity> {
         let mut ids: Vec<Identity> = lock(&self.flights).keys().cloned().collect();
         ids.sort();
         ids
     }
 
-    /// Changes the in-flight cap, after a reload.
+    /// Changes the in-flight cap.
     pub fn set_max_in_flight(&self, limit: usize) {
         self.admission.set_limit(limit);
     }
 
-    /// Changes how pings reach Lambda.
+    /// Changes the way in which pings reach Lambda.
     pub fn set_wire(&self, wire: WireSettings) {
         *lock(&self.wire) = wire;
     }
 
-    /// Changes the prices that rounds are reckoned with, after a configuration was read.
+    /// Changes the prices from which the cost of rounds is calculated.
     pub fn set_prices(&self, prices: PriceBook) {
         *lock(&self.prices) = prices;
     }
 
-    /// Serves every due target and reports on each. Rounds that were not released when `stop` spoke, are reported
-    /// as unfinished. `now` is the tick's instant, `config` the configuration's hash.
+    /// Runs the rounds of every due target. Rounds that were not released before the signal of `stop` are reported as
+    /// unfinished. `now` is the tick's instant, `config` the configuration's hash.
     pub async fn tick(
         self: &Arc<Self>,
         now: DateTime<Utc>,
@@ -117,7 +110,7 @@ impl<L: Lambda> Engine<L> {
         self.tick_until(now, config, due, stop, None).await
     }
 
-    /// The same, but rounds that have not ended at `cutoff` are not waited for: they are reported as in flight.
+    /// Runs the rounds of every due target until `cutoff`. Rounds that have not ended by then are reported as in flight.
     pub async fn tick_until(
         self: &Arc<Self>,
         now: DateTime<Utc>,
@@ -131,7 +124,7 @@ impl<L: Lambda> Engine<L> {
         running.finish()
     }
 
-    /// Starts the rounds of every due target. Rounds that were not released when `stop` is signalled are reported as
+    /// Starts the rounds of every due target. Rounds that were not released before the signal of `stop` are reported as
     /// unfinished.
     pub fn start(
         self: &Arc<Self>,
@@ -140,64 +133,64 @@ impl<L: Lambda> Engine<L> {
         due: Vec<Due>,
         stop: &Stop,
     ) -> RunningTick {
-        RunningTick::start(self, now, config, due, stop)
+        let (engine, stop) = (Arc::clone(self), stop.clone());
+        RunningTick::start(now, config, due, move |due| {
+            let (engine, stop) = (Arc::clone(&engine), stop.clone());
+            async move { engine.round(&due, now, stop).await }
+        })
     }
 
-    pub(super) async fn round(
-        &self,
-        due: &Due,
-        now: DateTime<Utc>,
-        mut stop: Stop,
-    ) -> Result<RoundRecord, Unfinished> {
+    async fn round(&self, due: &Due, now: DateTime<Utc>, mut stop: Stop) -> Result<RoundRecord, Unfinished> {
         let Due { target, concurrency } = due;
         let sent = match self.reserve(target) {
             Ok(sent) => sent,
-            Err((skipped, reason)) => {
-                warn!(function = %target.label, region = %target.region(), "skipped: {reason}");
-                return Ok(RoundRecord::skipped(target, *concurrency, skipped));
+            Err(skipped) => {
+                let reason = skipped.explanation();
+                warn!(function = %target.label, region = %target.region(), %reason, "skipped");
+                return Ok(due.skipped(skipped));
             }
         };
         let _in_flight = InFlight { flights: &self.flights, id: target.id.clone() };
-        let answers = self.answers(target);
-        let round = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
-        let wire = *lock(&self.wire);
-        let wanted = runner::Round {
+        let round_id = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
+        let round = runner::Round {
             target,
             concurrency: *concurrency,
-            id: &round,
+            id: &round_id,
             now,
-            wire,
+            wire: *lock(&self.wire),
             known: self.known(target),
-            answers: answers.times,
+            answers: self.answers(target).times,
             sent: &sent,
         };
-        let ran = runner::run(&self.lambda, &self.admission, wanted, self.hold(target), &mut stop).await;
+        let ran = runner::run(&self.lambda, &self.admission, round, self.hold(target), &mut stop).await;
         let attempts = match ran {
             Ok(attempts) => attempts,
-            Err(why) => {
-                warn!(function = %target.label, region = %target.region(), reason = %why, "not served");
-                let reason = match why {
+            Err(error) => {
+                warn!(function = %target.label, region = %target.region(), reason = %error, "not served");
+                return Err(due.unfinished(match error {
                     NotStarted::Stopped => UnfinishedReason::Deadline,
                     NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
-                };
-                return Err(Unfinished::new(target, *concurrency, reason));
+                }));
             }
         };
-        self.learn(target, &attempts, *lock(&sent));
+        self.record_history(target, &attempts, *lock(&sent));
+        let record = self.evaluate(due, &attempts);
+        log_round(target, &round_id, &record);
+        Ok(record)
+    }
+
+    /// Evaluates and prices the attempts of a round.
+    fn evaluate(&self, due: &Due, attempts: &[Attempt]) -> RoundRecord {
+        let Due { target, concurrency } = due;
         let honours_hold = target.protocol.honours_hold();
-        let report = RoundReport::new(*concurrency, &attempts, honours_hold, self.known(target));
+        let report = RoundReport::new(concurrency.get(), attempts, honours_hold, self.known(target));
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();
-        let (cost, unknown) = round_cost(&prices, target.region(), target.architecture, &used);
-        let mut record = RoundRecord::new(target, &report, &used, cost);
-        say(target, &round, &record, &report);
-        for reason in &unknown {
-            warn!(function = %target.label, region = %target.region(), round, %reason, "the round's cost is unknown");
-        }
-        record.cost_unknown = unknown;
+        let (cost, cost_unknown) = round_cost(&prices, target.region(), target.architecture, &used);
         let quiet_until = self.answers(target).quiet_until;
-        record.quiet_for = quiet_until.and_then(|until| until.checked_duration_since(Instant::now()));
-        Ok(record)
+        let quiet_for = quiet_until.and_then(|until| until.checked_duration_since(Instant::now()));
+        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for };
+        RoundRecord::sent_to(target, concurrency.get(), sent, &used)
     }
 
     fn hold(&self, target: &Target) -> Duration {
@@ -213,28 +206,29 @@ impl<L: Lambda> Engine<L> {
         Known { ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default() }
     }
 
-    /// Marks the target as in flight. Check and reserve are one step: two ticks must not both find the target free.
-    fn reserve(&self, target: &Target) -> Result<Arc<Mutex<Option<Instant>>>, (Skipped, &'static str)> {
+    /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target free.
+    fn reserve(&self, target: &Target) -> Result<Arc<Mutex<Option<Instant>>>, SkipReason> {
         let mut flights = lock(&self.flights);
         if let Some(earlier) = flights.get(&target.id) {
             return Err(match *lock(earlier) {
-                Some(_) => (Skipped::InFlight, "its earlier round is still in flight"),
-                None => (Skipped::NoRoom, "its earlier round still waits for room under max_in_flight"),
+                Some(_) => SkipReason::InFlight,
+                None => SkipReason::NoRoom,
             });
         }
         if self.answers(target).quiet_until.is_some_and(|until| Instant::now() < until) {
-            return Err((Skipped::InFlight, "a ping that was not answered may still run"));
+            return Err(SkipReason::InFlight);
         }
         let sent = Arc::default();
         flights.insert(target.id.clone(), Arc::clone(&sent));
         Ok(sent)
     }
 
-    fn answers(&self, target: &Target) -> Answers {
+    fn answers(&self, target: &Target) -> AnswerHistory {
         lock(&self.answers).get(&target.id).copied().unwrap_or_default()
     }
 
-    fn learn(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
+    /// Adds the attempts of a round, whose pings were `sent` last at that instant, to the history of its target.
+    fn record_history(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
         {
             let mut all = lock(&self.answers);
             let answers = all.entry(target.id.clone()).or_default();
@@ -243,33 +237,34 @@ impl<L: Lambda> Engine<L> {
             answers.quiet_until = sent.zip(pause).map(|(sent, pause)| sent + pause);
         }
         lock(&self.ids).entry(target.id.clone()).or_default().record(attempts);
-        let seen: Vec<Duration> = attempts.iter().filter_map(skew).collect();
-        if !seen.is_empty() {
+        let measured: Vec<Duration> = attempts.iter().filter_map(skew).collect();
+        if !measured.is_empty() {
             let mut skews = lock(&self.skews);
             let history = skews.entry(target.id.clone()).or_default();
-            seen.into_iter().for_each(|skew| history.record(skew));
+            measured.into_iter().for_each(|skew| history.record(skew));
         }
     }
 }
 
-/// One log line a round, louder when something is wrong.
-fn say(target: &Target, round: &str, record: &RoundRecord, report: &RoundReport) {
-    let (function, region, reached) = (&target.label, target.region(), record.reached);
-    let wanted = record.target;
-    match record.verdict {
-        Verdict::Short => {
-            warn!(%function, %region, round, wanted, reached, problems = %report.messages.join("; "), "round is short");
-        }
-        Verdict::Reached | Verdict::Unproven | Verdict::Skipped => {
-            let verdict = record.verdict.name();
-            info!(%function, %region, round, wanted, reached, verdict, "round done");
-        }
+/// Logs a round that was sent, and warnings about it.
+fn log_round(target: &Target, round: &str, record: &RoundRecord) {
+    let (function, region, desired) = (&target.label, target.region(), record.desired);
+    let Some(SentRound { report, cost_unknown, .. }) = record.sent() else { return };
+    let (verdict, reached) = (report.verdict, report.reached);
+    if verdict == Verdict::Short {
+        let problems = report.messages.join("; ");
+        warn!(%function, %region, round, desired, reached, %problems, "round is short");
+    } else {
+        info!(%function, %region, round, desired, reached, verdict = verdict.name(), "round done");
     }
-    for doubt in &record.doubts {
-        warn!(%function, %region, round, %doubt, "answers prove less than they seem to");
+    if let Some(doubt) = report.doubt {
+        warn!(%function, %region, round, doubt = doubt.explain(), "answers prove less than they seem to");
     }
-    if record.versions.len() > 1 {
-        warn!(%function, %region, round, versions = %record.versions.join(", "),
-            "several versions executed in one round: a weighted alias, or a deployment under way");
+    if report.versions.len() > 1 {
+        warn!(%function, %region, round, versions = %report.versions.join(", "),
+            "several versions executed in one round: a weighted alias, or a deployment in progress");
+    }
+    for reason in cost_unknown {
+        warn!(%function, %region, round, %reason, "the cost of the round is unknown");
     }
 }

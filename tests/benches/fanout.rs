@@ -57,6 +57,7 @@ mod quota;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -74,7 +75,7 @@ use warmd::aws::{AwsLambda, Clients, fd_limit};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::{Hold, HttpVersions, Target, WireSettings};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::domain::round::{RoundReport, Verdict};
 use warmd::emulator::profile::{Network, Span};
 use warmd::emulator::{Emulator, ObservedRound, Profile, Scenario, Tls, listen};
 use warmd::engine::stop::{Stop, Stopper, stop};
@@ -416,10 +417,14 @@ async fn tick(
     targets: &[Arc<Target>],
     n: usize,
     stop: &Stop,
-) -> Vec<RoundRecord> {
-    let due = |target: &Arc<Target>| Due { target: Arc::clone(target), concurrency: n as u32 };
+) -> Vec<RoundReport> {
+    let due = |target: &Arc<Target>| Due {
+        target: Arc::clone(target),
+        concurrency: NonZeroU32::new(n as u32).unwrap(),
+    };
     let due = targets.iter().map(due).collect();
-    engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, due, stop).await.rounds
+    let tick = engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, due, stop).await;
+    tick.rounds.iter().map(|round| round.sent().unwrap().report.clone()).collect()
 }
 
 async fn warmd(endpoint: &str, transport: &str, n: usize, targets: usize) {
@@ -432,7 +437,7 @@ async fn warmd(endpoint: &str, transport: &str, n: usize, targets: usize) {
                 (record.verdict, record.pings as usize),
                 (Verdict::Reached, n),
                 "{:?}",
-                record.problems
+                record.messages
             );
         }
     })
@@ -455,7 +460,9 @@ async fn scene(endpoint: &str, function: &str, n: usize) {
     for _ in 0..SCENE_ROUNDS {
         records.push(tick(&engine, &targets, n, &stop).await.remove(0));
     }
-    let hold = |record: Option<&RoundRecord>| record.and_then(|record| record.hold_ms).unwrap_or_default();
+    let hold = |record: Option<&RoundReport>| {
+        record.and_then(|record| record.hold).unwrap_or_default().as_millis() as u64
+    };
     let scene = Scene {
         proven: records.iter().map(|record| record.reached.unwrap_or_default()).min().unwrap_or_default(),
         top_ups: records.iter().map(|record| record.top_ups).sum(),

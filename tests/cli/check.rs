@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{root, run, write};
+use crate::validator::Validator;
 
 const WRONG: &str = "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{ days: mon-fry, hours: all-day, concurrency: 1 }]\n";
 
@@ -116,6 +117,18 @@ fn the_schema_equals_the_copy_in_warm_configs() {
         serde_json::from_str(&std::fs::read_to_string(root().join("warm-configs/schema.json")).unwrap())
             .unwrap();
     assert_eq!(done.json(), copy);
+}
+
+#[test]
+fn the_tick_object_matches_its_schema() {
+    let schema = run(&["schema", "--of", "tick"]).json();
+    let validator = Validator::new(schema);
+    assert!(!validator.is_valid(&serde_json::json!({})));
+    for more in ["--local", "--dry-run"] {
+        let tick = run(&["run", "--once", "--json", "--at", "2026-11-20T09:00:00Z", more]).json();
+        assert_eq!(validator.errors(&tick), [""; 0], "{tick}");
+        assert!(!tick["rounds"].as_array().unwrap().is_empty());
+    }
 }
 
 #[test]

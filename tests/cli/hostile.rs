@@ -25,13 +25,15 @@ fn state_documents_are_escaped() {
     write(
         folder.path(),
         "pauses.1.json",
-        &json!({ "all": pause, "functions": { HOSTILE: pause } }).to_string(),
+        &json!({ "all": pause, "functions": { HOSTILE: pause, "f": pause } }).to_string(),
     );
     let request = json!({ "concurrency": 1, "asked": at, "since": at, "until": "2099-01-01T00:00:00Z", "reason": HOSTILE });
-    write(folder.path(), "requests.1.json", &json!({ "targets": { HOSTILE: request } }).to_string());
+    let requests = json!({ "targets": { HOSTILE: request, "f eu-west-2": request } });
+    write(folder.path(), "requests.1.json", &requests.to_string());
     let last = json!({ "tick": at, "target": 1, "reached": 1, "verdict": HOSTILE, "skipped": { "tick": at, "why": HOSTILE } });
+    let sound = json!({ "tick": at, "target": 1, "reached": 1, "verdict": "reached" });
     let status = json!({ "tick": at, "config": HOSTILE, "config_behind_since": null, "duration_ms": 1,
-        "unfinished": 0, "targets": { HOSTILE: last } });
+        "unfinished": 0, "targets": { HOSTILE: last, "f eu-west-2": last, "g eu-west-2": sound } });
     write(folder.path(), "status.1.json", &status.to_string());
     let shown = run(&["status", "--state", state]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);

@@ -21,3 +21,5 @@ mod run;
 mod state;
 mod support;
 mod template;
+#[path = "../../src/config/tests/validator.rs"]
+mod validator;

@@ -140,7 +140,7 @@ fn every_name_is_a_metric_or_belongs_to_the_template() {
         .iter()
         .flat_map(|section| template[section].as_object().unwrap().keys().map(String::as_str))
         .collect();
-    known.extend(Metric::ALL.map(Metric::name));
+    known.extend(Metric::ALL.iter().map(|metric| metric.name()));
     let mut checked = 0;
     for code in inline_code(&read("README.md")) {
         let name = code.split('=').next().unwrap();

@@ -10,10 +10,10 @@ use warmd::deploy::{EventKind, dashboard, sample};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::cost::self_usage::{SelfUsage, self_cost};
 use warmd::domain::events::{ENVIRONMENTS_WARM, SOURCE};
-use warmd::domain::fleet::{Detail, Fleet, MetricsSettings};
+use warmd::domain::fleet::{Fleet, MetricsSettings};
 use warmd::domain::function::Region;
-use warmd::domain::metrics::{Metric, Scope};
-use warmd::domain::tick::{RoundRecord, Skipped, TickReport};
+use warmd::domain::metrics::{Detail, Metric, Scope};
+use warmd::domain::tick::{RoundRecord, SkipReason, TickReport};
 use warmd::domain::tick_line;
 
 /// Returns the template without tags (`!Ref`, `!Sub`, …). Their values stay.
@@ -72,7 +72,7 @@ fn the_queries_of_the_dashboard_use_keys_of_the_log() {
         config: None,
         duration_ms: 0,
         partial: false,
-        rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, Skipped::InFlight)],
+        rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, SkipReason::InFlight)],
         unfinished: Vec::new(),
     };
     let line = tick_line::lines(&report, report.tick, "r-1").remove(0);
@@ -226,8 +226,11 @@ fn the_function_is_what_cargo_lambda_builds() {
 #[test]
 fn alarms_use_metrics_that_are_sent() {
     let template = template();
-    let sent: BTreeSet<&str> =
-        Metric::ALL.into_iter().filter(|metric| metric.scope() != Scope::Target).map(Metric::name).collect();
+    let sent: BTreeSet<&str> = Metric::ALL
+        .iter()
+        .filter(|metric| metric.scope() != Scope::Target)
+        .map(|metric| metric.name())
+        .collect();
     let short = properties(&template, "RoundsShortAlarm");
     let watched = short["Metrics"].as_array().unwrap();
     for (metric, name) in watched[1..].iter().zip([Metric::RoundsShort, Metric::RoundsUnfinished]) {

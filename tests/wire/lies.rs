@@ -9,7 +9,8 @@ use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::Target;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::protocol::Protocol;
-use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::domain::round::Verdict;
+use warmd::domain::tick::SentRound;
 use warmd::emulator::profile::{HoldBehavior, Ids, Network, Span};
 use warmd::emulator::{Emulator, Fault, FaultKind, Profile, Scenario};
 use warmd::engine::stop::stop;
@@ -20,7 +21,7 @@ use crate::{Connect, emulator_dialer, lambda_through};
 const FAR: Network = Network { median: Duration::from_millis(15), sigma: 0.6 };
 
 /// A round, and the number of environments that the emulator observed.
-type Observed = (RoundRecord, u32);
+type Observed = (SentRound, u32);
 
 /// Runs `number` rounds of ten pings, a minute apart, to a function with this profile.
 async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Observed> {
@@ -33,15 +34,15 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Observed> 
         timeout: Some(Duration::from_secs(60)),
         ..Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap())
     };
-    let due = Due { target: Arc::new(target), concurrency: 10 };
+    let due = Due { target: Arc::new(target), concurrency: NonZeroU32::new(10).unwrap() };
     let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
     let mut all = Vec::new();
     for minute in 0..number {
         emulator.reset();
         let now = start + TimeDelta::minutes(minute);
-        let mut report = engine.tick(now, None, vec![due.clone()], &stop).await;
+        let report = engine.tick(now, None, vec![due.clone()], &stop).await;
         let observed = emulator.observe().rounds().iter().map(|round| round.environments).sum::<usize>();
-        all.push((report.rounds.remove(0), u32::try_from(observed).unwrap()));
+        all.push((report.rounds[0].sent().unwrap().clone(), u32::try_from(observed).unwrap()));
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     all
@@ -49,8 +50,9 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Observed> 
 
 fn assert_not_exaggerated(rounds: &[Observed]) {
     for (round, observed) in rounds {
+        let round = &round.report;
         assert!(round.reached.unwrap_or(0) <= *observed, "more than {observed}: {round:?}");
-        assert!(round.verdict != Verdict::Reached || *observed >= round.target, "{round:?}");
+        assert!(round.verdict != Verdict::Reached || *observed >= 10, "{round:?}");
     }
 }
 
@@ -66,7 +68,7 @@ async fn an_extension_after_the_answer_does_not_change_the_count() {
                     assert_not_exaggerated(&all);
                     let last = &all[7];
                     if protocol == "warmd" {
-                        assert_eq!(last.0.reached, Some(last.1), "an extension does not change ids");
+                        assert_eq!(last.0.report.reached, Some(last.1), "an extension does not change ids");
                     }
                 }
             }
@@ -80,6 +82,7 @@ async fn a_hold_proves_all_environments_in_spite_of_a_short_extension() {
     for extension in [Span::millis(0), Span::millis(15)] {
         let profile = Profile { extension, ..Profile::python() };
         for (round, observed) in rounds(profile, "lambda-warmer-py", 3).await {
+            let round = &round.report;
             assert_eq!(
                 (round.reached, round.verdict, observed),
                 (Some(10), Verdict::Reached, 10),
@@ -95,11 +98,15 @@ async fn a_handler_with_a_new_id_for_every_invocation_is_detected() {
         Profile { ids: Ids::Invocations, hold: HoldBehavior::Ignored, network: FAR, ..Profile::python() };
     let all = rounds(misleading, "warmd", 10).await;
     let (undetected, detected) = all.split_at(6);
-    assert!(undetected.iter().any(|(round, observed)| round.reached > Some(*observed)), "{undetected:?}");
+    assert!(
+        undetected.iter().any(|(round, observed)| round.report.reached > Some(*observed)),
+        "{undetected:?}"
+    );
     assert_not_exaggerated(detected);
     for (round, _) in detected {
-        assert_eq!(round.verdict, Verdict::Unproven);
-        assert!(round.doubts[0].contains("a new id on every invocation"), "{:?}", round.doubts);
+        assert_eq!(round.report.verdict, Verdict::Unproven);
+        let doubt = round.report.doubt.unwrap().explain();
+        assert!(doubt.contains("a new id on every invocation"), "{doubt}");
     }
 }
 
@@ -111,9 +118,11 @@ async fn environments_that_take_several_invocations_at_once_are_not_counted() {
         let all = rounds(managed.clone(), protocol, 3).await;
         assert_not_exaggerated(&all);
         for (round, observed) in all {
+            let round = &round.report;
             let result = (round.reached, round.verdict, round.top_ups, observed);
             assert_eq!(result, (None, Verdict::Unproven, 0, 1), "{protocol}: {round:?}");
-            assert!(round.doubts[0].contains("managed instances"), "{:?}", round.doubts);
+            let doubt = round.doubt.unwrap().explain();
+            assert!(doubt.contains("managed instances"), "{doubt}");
         }
     }
 }
@@ -123,9 +132,10 @@ async fn the_report_line_of_another_invocation_is_ignored() {
     let foreign = Fault::always(FaultKind::ForeignReport);
     let profile = Profile { faults: vec![foreign], ..Profile::python() };
     for (round, _) in rounds(profile, "warmd", 2).await {
-        assert_eq!((round.unclassified, round.reached), (10, None));
-        assert_eq!((round.billed_ms, round.cost_usd.total), (None, None));
-        assert!(round.problems[0].contains("another invocation"), "{:?}", round.problems);
+        let SentRound { report: round, cost, .. } = round;
+        assert_eq!((round.counts.unclassified, round.reached), (10, None));
+        assert_eq!((round.billed_ms, cost.total), (None, None));
+        assert!(round.messages[0].contains("another invocation"), "{:?}", round.messages);
     }
 }
 
@@ -133,11 +143,11 @@ async fn the_report_line_of_another_invocation_is_ignored() {
 async fn the_cost_of_a_ping_without_an_answer_is_unknown() {
     let profile = Profile { faults: vec![Fault::every(10, FaultKind::Reset)], ..Profile::python() };
     for (round, observed) in rounds(profile, "warmd", 2).await {
-        assert_eq!((round.failed, observed), (1, 10), "it ran");
-        let cost = &round.cost_usd;
-        assert_eq!((cost.total, round.billed_ms), (None, None));
+        assert_eq!((round.report.counts.failed, observed), (1, 10), "it ran");
+        let cost = &round.cost;
+        assert_eq!((cost.total, round.report.billed_ms), (None, None));
         let (least, most) = (cost.cost_at_least.unwrap(), cost.cost_at_most.unwrap());
         assert!(!least.is_zero() && least < most, "{least} {most}");
-        assert_eq!(round.warm + round.cold, 9);
+        assert_eq!(round.report.counts.warm + round.report.counts.cold, 9);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::fleet::{Hold, Target};
 use warmd::domain::function::{FunctionRef, Region};
-use warmd::domain::tick::{RoundRecord, Verdict};
+use warmd::domain::round::{RoundReport, Verdict};
 use warmd::emulator::profile::Span;
 use warmd::emulator::{Emulator, Profile, Scenario, listen};
 use warmd::engine::stop::stop;
@@ -55,7 +56,7 @@ impl Nginx {
 }
 
 /// Sends rounds of 100 pings through nginx. Returns their records, the emulator and the lines of the access log.
-async fn rounds(http2: &str, directives: &str) -> Option<(Vec<RoundRecord>, Emulator, Vec<String>)> {
+async fn rounds(http2: &str, directives: &str) -> Option<(Vec<RoundReport>, Emulator, Vec<String>)> {
     let quick = Profile { fetch: Span::millis(0), init: Span::millis(0), ..Profile::default() };
     let emulator = Emulator::new(Scenario::default().with("f", quick));
     let upstream = listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -88,17 +89,18 @@ async fn rounds(http2: &str, directives: &str) -> Option<(Vec<RoundRecord>, Emul
     let target = Arc::new(Target { hold: Hold::Fixed(Duration::from_millis(300)), ..bare });
     let mut records = Vec::new();
     for _ in 0..ROUNDS {
-        let due = Due { target: Arc::clone(&target), concurrency: N };
+        let due = Due { target: Arc::clone(&target), concurrency: NonZeroU32::new(N).unwrap() };
         let now = "2026-11-20T09:00:00Z".parse().unwrap();
-        records.push(engine.tick(now, None, vec![due], &stop).await.rounds.remove(0));
+        let tick = engine.tick(now, None, vec![due], &stop).await;
+        records.push(tick.rounds[0].sent().unwrap().report.clone());
     }
     let access = std::fs::read_to_string(folder.path().join("access")).unwrap();
     Some((records, emulator, access.lines().map(str::to_owned).collect()))
 }
 
-fn check(records: &[RoundRecord], emulator: &Emulator) {
+fn check(records: &[RoundReport], emulator: &Emulator) {
     for record in records {
-        assert_eq!((record.verdict, record.reached), (Verdict::Reached, Some(N)), "{:?}", record.problems);
+        assert_eq!((record.verdict, record.reached), (Verdict::Reached, Some(N)), "{:?}", record.messages);
     }
     let pings: u32 = records.iter().map(|record| record.pings).sum();
     assert_eq!(emulator.observe().invocations.len(), pings as usize, "no ping ran twice");

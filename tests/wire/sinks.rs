@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use ciborium::Value;
 use http::Request;
 use warmd::aws::Clients;
-use warmd::domain::metrics::{Batch, Datum, Unit};
-use warmd::engine::ports::{Delivery, Event, Events, Metrics, Unacknowledged};
+use warmd::domain::metric_data::{Batch, Datum};
+use warmd::domain::metrics::Unit;
+use warmd::engine::ports::{CallError, Delivery, ErrorKind, Event, Events, Metrics, Unacknowledged};
 use warmd::engine::record::PATIENCE;
 
 use crate::clients_through;
@@ -105,7 +106,8 @@ async fn a_refusal_is_reported_with_code_and_message() {
         answer
     });
     let lost = clients(&server).cloudwatch().unwrap().put(&batch(3), soon()).await.unwrap_err();
-    assert_eq!(lost.reason, "AccessDeniedException: not allowed: cloudwatch:PutMetricData");
+    let denied = "AccessDeniedException: not allowed: cloudwatch:PutMetricData";
+    assert_eq!(lost.reason, CallError::new(ErrorKind::AccessDenied, denied));
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,8 +166,10 @@ async fn only_refused_events_are_sent_again() {
     });
     let events: Vec<Event> = (0..15).map(event).collect();
     let lost = clients(&server).events().unwrap().put(&events, soon()).await.unwrap_err();
-    let reason =
-        Unacknowledged { reason: "ThrottlingException: busy".to_owned(), delivery: Delivery::NotProcessed };
+    let reason = Unacknowledged {
+        reason: CallError::new(ErrorKind::Throttled, "ThrottlingException: busy"),
+        delivery: Delivery::NotProcessed,
+    };
     assert_eq!(lost.lost, [(event(12), reason)]);
     let requests = server.observed.requests.lock().unwrap();
     let mut batches: Vec<Vec<u64>> = requests.iter().map(indexes).collect();

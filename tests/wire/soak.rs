@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use warmd::domain::metrics::{Batch, Datum, Unit};
+use warmd::domain::metric_data::{Batch, Datum};
+use warmd::domain::metrics::Unit;
 use warmd::emulator::{Emulator, Fault, FaultKind, Scenario};
 use warmd::engine::ports::{Delivery, Event, Events};
 use warmd::engine::record::{PATIENCE, Recorded, Recorder};

@@ -5,6 +5,7 @@ mod rounds;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,13 +32,13 @@ use crate::cli::value_parsers::Regions;
 use crate::domain::events::{DirectWarm, LambdaEvent, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::metrics::{Batch, Share, TickFacts};
+use crate::domain::metric_data::{Batch, TickFacts, TickScope};
 use crate::domain::parse::nearest;
 use crate::domain::protocol::Protocol;
-use crate::domain::records::{Asked, STATUS, Status};
+use crate::domain::records::{RequestTerms, STATUS, Status};
 use crate::domain::schedule::{Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::domain::tick_line;
 use crate::engine::planner::{Cause, Durability, Plan, StoreHealth, TickPlanner};
 use crate::engine::ports::Clock;
@@ -187,7 +188,7 @@ impl Warmer {
     async fn late(&self, fleet: &Fleet, tick: DateTime<Utc>, invoked: &Invoked<'_>) -> TickReport {
         let report = nothing(tick, fleet);
         log(&report, invoked);
-        let facts = self.facts(Share::Part, StoreHealth::Sound);
+        let facts = self.facts(TickScope::Part, StoreHealth::Sound);
         self.count(fleet, TickFacts { ticks_stale: 1, ..facts }, invoked).await;
         report
     }
@@ -227,14 +228,10 @@ impl Warmer {
         let shard = Shard { run, ..first_shard(at, fleet) };
         let (own, handed_on) = self.spread(fleet, &shard, due, invoked).await;
         let sent: Vec<Due> = own.iter().chain(&handed_on).cloned().collect();
-        let share = if shard.run.is_none() { Share::Whole } else { Share::Part };
+        let share = if shard.run.is_none() { TickScope::Whole } else { TickScope::Part };
         let (mut report, part) = self.rounds(fleet, &shard, own, share, Some(&plan), invoked).await;
         report.rounds.append(&mut plan.skipped);
-        report.unfinished.extend(
-            handed_on
-                .iter()
-                .map(|due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn)),
-        );
+        report.unfinished.extend(handed_on.iter().map(|due| due.unfinished(UnfinishedReason::HandedOn)));
         // An operator's tick is none of the schedule's.
         let cause = match shard.run {
             None => Cause::Schedule { config_behind_since: self.live_config.stale_since() },
@@ -266,28 +263,28 @@ impl Warmer {
         }
         let mut skipped = Vec::new();
         let due = shard.rounds.iter().filter_map(|round| {
-            let id = round.function.identity(round.region);
-            let Some(target) = fleet.targets.iter().find(|target| target.id == id) else {
-                warn!(function = %round.function, region = %round.region, "not in the configuration: not served");
+            let id = &round.id;
+            let Some(target) = fleet.targets.iter().find(|target| target.id == *id) else {
+                warn!(function = id.label(), region = %id.region, "not in the configuration: not served");
                 return None;
             };
             // Whoever puts it on the bus cannot have more warmed than the configuration does.
-            let concurrency = round.concurrency.min(target.highest());
-            (concurrency > 0).then(|| Due { target: Arc::new(target.clone()), concurrency })
+            let concurrency = NonZeroU32::new(round.concurrency.get().min(target.highest()));
+            concurrency.map(|concurrency| Due { target: Arc::new(target.clone()), concurrency })
         });
         let due = self.allowed(&mut skipped, due.collect());
         // EventBridge and Lambda both deliver at least once.
         let (taken, mut health) = self.planner.take_shard(&shard.id(), SystemClock.now()).await;
         let Some(taken) = taken else {
             info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
-            let served =
-                due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::Served));
+            let served = due.iter().map(|due| due.skipped(SkipReason::Served));
             let rounds = served.chain(skipped).collect();
             let report = TickReport { rounds, ..nothing(shard.tick, &fleet) };
-            self.record(&fleet, &report, Share::Part, health, invoked).await;
+            self.record(&fleet, &report, TickScope::Part, health, invoked).await;
             return Ok(report);
         };
-        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, None, invoked).await;
+        let (mut report, part) =
+            self.rounds(&fleet, &shard, due.clone(), TickScope::Part, None, invoked).await;
         if report.sent_nothing() {
             health = health.and(self.planner.give_back(taken).await);
         }
@@ -297,7 +294,7 @@ impl Warmer {
         let cause = if shard.run.is_none() { Cause::Shard } else { Cause::Asked };
         let noting = self.planner.note(&nothing_planned, &due, &report, cause, SystemClock.now());
         let noted = halfway(invoked.until(invoked.share.record), noting).await;
-        self.record(&fleet, &part.rest(&report), Share::Part, noted, invoked).await;
+        self.record(&fleet, &part.rest(&report), TickScope::Part, noted, invoked).await;
         Ok(report)
     }
 
@@ -336,7 +333,7 @@ impl Warmer {
         if self.is_late(at) {
             return Ok(self.late(&fleet, at, invoked).await);
         }
-        let asked = Asked {
+        let asked = RequestTerms {
             at,
             concurrency: request.concurrency,
             keep_for: request.keep_for,
@@ -358,7 +355,8 @@ impl Warmer {
         };
         let due = self.allowed(&mut plan.skipped, std::mem::take(&mut plan.due));
         let shard = first_shard(at, &fleet);
-        let (mut report, part) = self.rounds(&fleet, &shard, due.clone(), Share::Part, None, invoked).await;
+        let (mut report, part) =
+            self.rounds(&fleet, &shard, due.clone(), TickScope::Part, None, invoked).await;
         report.rounds.append(&mut plan.skipped);
         // Told before anything else is written: somebody may wait for it.
         self.tell(&report, started, invoked).await;
@@ -369,7 +367,7 @@ impl Warmer {
             let note = |status: &mut Status| status.note_rounds(&report.rounds, report.tick, now);
             let _ = update(self.planner.state(), STATUS, note).await;
         }
-        self.record(&fleet, &part.rest(&report), Share::Part, plan.health.and(noted), invoked).await;
+        self.record(&fleet, &part.rest(&report), TickScope::Part, plan.health.and(noted), invoked).await;
         Ok(report)
     }
 
@@ -392,12 +390,13 @@ impl Warmer {
             return Err(refused(format!("nothing was sent: {failure}")));
         }
         let mut skipped = Vec::new();
-        let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
+        let due = |concurrency| Due { target: Arc::new(target), concurrency };
+        let due = NonZeroU32::new(warm.concurrency).map(due).into_iter().collect();
         let due = self.allowed(&mut skipped, due);
         let shard = Shard { attempt: MAX_ATTEMPTS, ..first_shard(at, &fleet) };
-        let (mut report, part) = self.rounds(&fleet, &shard, due, Share::Part, None, invoked).await;
+        let (mut report, part) = self.rounds(&fleet, &shard, due, TickScope::Part, None, invoked).await;
         report.rounds.append(&mut skipped);
-        self.record(&fleet, &part.rest(&report), Share::Part, StoreHealth::Sound, invoked).await;
+        self.record(&fleet, &part.rest(&report), TickScope::Part, StoreHealth::Sound, invoked).await;
         Ok(report)
     }
 
@@ -410,16 +409,16 @@ impl Warmer {
         for due in refused {
             error!(function = %due.target.label, region = %due.target.region(),
                 "not sent: its payload is `custom`, which needs WARMD_ALLOW_CUSTOM_PAYLOAD=true");
-            skipped.push(RoundRecord::skipped(&due.target, due.concurrency, Skipped::CustomPayload));
+            skipped.push(due.skipped(SkipReason::CustomPayload));
         }
         allowed
     }
 
-    fn facts(&self, share: Share, health: StoreHealth) -> TickFacts {
+    fn facts(&self, share: TickScope, health: StoreHealth) -> TickFacts {
         let age = self.live_config.stale_since().map(|since| SystemClock.now().signed_duration_since(since));
         let config_age = age.map(|age| age.to_std().unwrap_or_default());
         let state_unavailable = unavailable(health);
-        TickFacts { share, config_age, state_unavailable, ..TickFacts::default() }
+        TickFacts { scope: share, config_age, state_unavailable, ..TickFacts::default() }
     }
 
     /// Writes the tick down: in the log, and in CloudWatch.
@@ -427,7 +426,7 @@ impl Warmer {
         &self,
         fleet: &Fleet,
         report: &TickReport,
-        share: Share,
+        share: TickScope,
         health: StoreHealth,
         invoked: &Invoked<'_>,
     ) {
@@ -439,7 +438,7 @@ impl Warmer {
         &self,
         fleet: &Fleet,
         report: &TickReport,
-        share: Share,
+        share: TickScope,
         health: StoreHealth,
         invoked: &Invoked<'_>,
         until: Instant,
@@ -509,12 +508,5 @@ fn first_shard(tick: DateTime<Utc>, fleet: &Fleet) -> Shard {
 }
 
 fn nothing(tick: DateTime<Utc>, fleet: &Fleet) -> TickReport {
-    TickReport {
-        tick,
-        config: Some(fleet.hash.clone()),
-        duration_ms: 0,
-        partial: false,
-        rounds: Vec::new(),
-        unfinished: Vec::new(),
-    }
+    TickReport::empty(tick, Some(fleet.hash.clone()))
 }

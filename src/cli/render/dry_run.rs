@@ -1,4 +1,4 @@
-//! What a tick would send.
+//! The output of a dry run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,8 +21,8 @@ const ROWS: usize = 20;
 const COLUMNS: [Column; 5] =
     [words("FUNCTION"), words("REGION"), figures("TARGET"), words("PROTOCOL"), figures("HOLD")];
 
-/// What a tick at `now` would send: targets, sums, an example of each payload, and what is skipped. Ends with a line
-/// feed.
+/// Returns the pings of a tick at `now`: targets, sums, an example of each payload, and the skipped rounds. Ends with a
+/// line feed.
 pub fn dry_run(
     fleet: &Fleet,
     now: DateTime<Utc>,
@@ -67,7 +67,7 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
     if due.len() > ROWS {
         let _ = writeln!(out, "  … and {}, see --json", count((due.len() - ROWS) as u64, "more target"));
     }
-    let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+    let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
     let _ = writeln!(
         out,
         "\n{}: {}, at most {} in flight at once",
@@ -103,6 +103,6 @@ fn payload(due: &Due) -> String {
         Hold::Fixed(hold) => hold,
     };
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-    let context = PingContext { round: "…", index: 0, concurrency: due.concurrency, hold_ms };
+    let context = PingContext { round: "…", index: 0, concurrency: due.concurrency.get(), hold_ms };
     String::from_utf8_lossy(&due.target.protocol.payload(&context)).into_owned()
 }

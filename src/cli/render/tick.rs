@@ -1,7 +1,8 @@
-//! One tick in a few readable lines: what is not fine first, then the sums, then what to do about it.
+//! One tick in a few lines: a table, the sums, and a note for every problem.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 
@@ -9,9 +10,10 @@ use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::domain::clean::clean;
-use crate::domain::tick::{
-    Evidence, RoundCost, RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason, Verdict,
-};
+use crate::domain::cost::RoundCost;
+use crate::domain::function::Identity;
+use crate::domain::round::{Evidence, OutcomeCounts, RoundReport, Verdict};
+use crate::domain::tick::{RoundOutcome, RoundRecord, SentRound, TickReport, Unfinished, UnfinishedReason};
 
 /// The most rows of a table: a screen.
 const ROWS: usize = 20;
@@ -30,14 +32,14 @@ const COLUMNS: [Column; 8] = [
     figures("COST"),
 ];
 
-/// A row of the table: a round, or what was left undone.
+/// A row of the table: a round, or a target without a result.
 #[derive(Clone, Copy)]
 enum Item<'a> {
     Round(&'a RoundRecord),
     Unfinished(&'a Unfinished),
 }
 
-/// How fine an item is, worst first.
+/// The state of a row, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Short,
@@ -74,7 +76,7 @@ impl Item<'_> {
     fn state(self) -> State {
         match self {
             Item::Unfinished(_) => State::Unfinished,
-            Item::Round(round) => match round.verdict {
+            Item::Round(round) => match round.verdict() {
                 Verdict::Reached => State::Reached,
                 Verdict::Unproven => State::Unproven,
                 Verdict::Short => State::Short,
@@ -85,35 +87,29 @@ impl Item<'_> {
 
     fn cells(self) -> Vec<String> {
         match self {
-            Item::Round(round) => vec![
-                label(&round.function, round.qualifier.as_deref()),
-                round.region.to_string(),
-                reached(round),
-                sent(round, round.warm.to_string()),
-                sent(round, (round.cold + round.restored).to_string()),
-                skew_and_hold(round),
-                match round.s3_egress_bytes {
-                    Some(0) => String::new(),
-                    Some(count) => bytes(count),
-                    None => sent(round, "unknown".to_owned()),
-                },
-                match round.cost_usd.total {
-                    Some(total) => sent(round, money(total)),
-                    None => sent(round, "unknown".to_owned()),
-                },
-            ],
-            Item::Unfinished(unfinished) => {
-                let mut cells = vec![String::new(); COLUMNS.len()];
-                cells[0] = label(&unfinished.function, unfinished.qualifier.as_deref());
-                cells[1] = unfinished.region.to_string();
-                cells[2] = format!("0/{}", unfinished.target);
-                cells
-            }
+            Item::Unfinished(Unfinished { id, desired, .. }) => unsent(id, *desired),
+            Item::Round(RoundRecord { id, desired, outcome, .. }) => match outcome {
+                RoundOutcome::Skipped(_) => unsent(id, *desired),
+                RoundOutcome::Sent(round) => vec![
+                    id.label(),
+                    id.region.to_string(),
+                    reached(*desired, &round.report),
+                    round.report.counts.warm.to_string(),
+                    round.report.counts.new_environments().to_string(),
+                    skew_and_hold(&round.report),
+                    match round.s3.as_ref().map(|s3| s3.bytes()) {
+                        Some(0) => String::new(),
+                        Some(count) => bytes(count),
+                        None => "unknown".to_owned(),
+                    },
+                    round.cost.total.map_or("unknown".to_owned(), money),
+                ],
+            },
         }
     }
 }
 
-/// A tick as a table of its targets, the sums, and a note for whatever is not fine. Ends with a line feed.
+/// Returns a tick as a table of its targets, the sums, and a note for every problem. Ends with a line feed.
 pub fn tick(report: &TickReport, style: Style) -> String {
     let items = items(report);
     let mut out = heading(report);
@@ -141,7 +137,7 @@ pub fn tick(report: &TickReport, style: Style) -> String {
     out
 }
 
-/// A tick in one line, followed by its notes: what the daemon shows. Ends with a line feed.
+/// Returns a tick in one line, followed by its notes, as the daemon shows it. Ends with a line feed.
 pub fn tick_line(report: &TickReport, style: Style) -> String {
     let instant = instant(report);
     let mut out = format!("{instant} {}\n", sums(report, &items(report), style).join("; "));
@@ -156,7 +152,7 @@ fn items(report: &TickReport) -> Vec<Item<'_>> {
     rounds.chain(report.unfinished.iter().map(Item::Unfinished)).collect()
 }
 
-/// All items in the order of the configuration when they fit; otherwise the worst first.
+/// Returns all items in the order of the configuration if they fit, otherwise the worst first.
 fn shown<'a>(items: &[Item<'a>]) -> Vec<Item<'a>> {
     let mut shown = items.to_vec();
     if shown.len() > ROWS {
@@ -179,53 +175,49 @@ fn heading(report: &TickReport) -> String {
     out
 }
 
-fn label(function: &str, qualifier: Option<&str>) -> String {
-    match qualifier {
-        Some(qualifier) => format!("{function}:{qualifier}"),
-        None => function.to_owned(),
-    }
+/// Returns the cells of a target without pings.
+fn unsent(id: &Identity, desired: u32) -> Vec<String> {
+    let mut cells = vec![id.label(), id.region.to_string(), format!("0/{desired}")];
+    cells.resize(COLUMNS.len(), String::new());
+    cells
 }
 
-/// Ids count exactly; the other evidence is a lower bound, and is shown as one while it is below the target.
-fn reached(round: &RoundRecord) -> String {
-    let target = round.target;
+/// Ids count exactly. Other evidence is a lower bound, and marked as one while it is below the desired number.
+fn reached(desired: u32, round: &RoundReport) -> String {
+    let lower_bound = |reached, evidence: &str| {
+        let at_least = if reached < desired { "≥" } else { "" };
+        format!("{at_least}{reached}/{desired} {evidence}")
+    };
     match (round.reached, round.evidence) {
-        _ if round.verdict == Verdict::Skipped => format!("0/{target}"),
-        (Some(reached), Some(Evidence::Ids)) => format!("{reached}/{target} ids"),
-        (Some(reached), Some(evidence @ (Evidence::Overlap | Evidence::ColdStarts))) => {
-            let at_least = if reached < target { "≥" } else { "" };
-            let evidence = if evidence == Evidence::Overlap { "overlap" } else { "colds" };
-            format!("{at_least}{reached}/{target} {evidence}")
-        }
-        (None, _) | (_, None | Some(Evidence::Unknown)) => format!("?/{target}"),
+        (Some(reached), Evidence::Ids) => format!("{reached}/{desired} ids"),
+        (Some(reached), Evidence::Overlap) => lower_bound(reached, "overlap"),
+        (Some(reached), Evidence::ColdStarts) => lower_bound(reached, "colds"),
+        (None, _) | (_, Evidence::Unknown) => format!("?/{desired}"),
     }
 }
 
-/// Empty for a round that sent nothing.
-fn sent(round: &RoundRecord, text: String) -> String {
-    if round.pings == 0 { String::new() } else { text }
-}
-
-/// The hold must be longer than the skew for all pings to overlap: side by side, that is seen at once.
-fn skew_and_hold(round: &RoundRecord) -> String {
-    match (round.skew_ms, round.hold_ms) {
+/// Returns skew and hold side by side: the hold must be longer for all pings to overlap.
+fn skew_and_hold(round: &RoundReport) -> String {
+    let ms = |duration: Duration| millis(duration.as_secs_f64() * 1_000.0);
+    match (round.skew.map(ms), round.hold.map(ms)) {
         (None, None) => String::new(),
-        (Some(skew), None) => millis(skew),
-        (None, Some(hold)) => format!("-/{}", millis(hold as f64)),
-        (Some(skew), Some(hold)) => {
-            let skew = millis(skew);
-            format!("{}/{}", skew.strip_suffix(" ms").unwrap_or(&skew), millis(hold as f64))
-        }
+        (Some(skew), None) => skew,
+        (None, Some(hold)) => format!("-/{hold}"),
+        (Some(skew), Some(hold)) => format!("{}/{hold}", skew.strip_suffix(" ms").unwrap_or(&skew)),
     }
 }
 
-/// Pings that failed.
-fn bad(round: &RoundRecord) -> u32 {
-    let RoundRecord { throttled, function_errors, timed_out, denied, not_found, failed, .. } = round;
-    throttled + function_errors + timed_out + denied + not_found + failed
+/// Returns the number of pings that failed.
+fn failures(counts: OutcomeCounts) -> u32 {
+    counts.throttled.saturating_add(counts.errors())
 }
 
-/// Targets, pings and cost, each in a line of its own.
+/// The rounds of a tick that were sent.
+fn sent(report: &TickReport) -> impl Iterator<Item = &SentRound> {
+    report.rounds.iter().filter_map(RoundRecord::sent)
+}
+
+/// Returns the sums of targets, pings and cost, a line each.
 fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     let states = State::ALL.into_iter().filter_map(|state| {
         let number = items.iter().filter(|item| item.state() == state).count() as u64;
@@ -233,39 +225,40 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     });
     let targets =
         format!("{}: {}", count(items.len() as u64, "target"), states.collect::<Vec<_>>().join(", "));
-    let pings: u64 = report.rounds.iter().map(|round| u64::from(round.pings)).sum();
+    let pings: u64 = sent(report).map(|round| u64::from(round.report.pings)).sum();
     if pings == 0 {
         return vec![targets];
     }
-    let outcome = |word: &str, of: fn(&RoundRecord) -> u32| {
-        let number: u64 = report.rounds.iter().map(|round| u64::from(of(round))).sum();
+    let outcome = |word: &str, of: fn(OutcomeCounts) -> u32| {
+        let number: u64 = sent(report).map(|round| u64::from(of(round.report.counts))).sum();
         (number > 0).then(|| format!("{} {word}", grouped(number)))
     };
     let outcomes = [
-        outcome("warm", |round| round.warm),
-        outcome("cold", |round| round.cold),
-        outcome("restored", |round| round.restored),
-        outcome("failed", bad),
-        outcome("unclassified", |round| round.unclassified),
+        outcome("warm", |counts| counts.warm),
+        outcome("cold", |counts| counts.cold),
+        outcome("restored", |counts| counts.restored),
+        outcome("failed", failures),
+        outcome("unclassified", |counts| counts.unclassified),
     ];
     let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-    let top_ups: u64 = report.rounds.iter().map(|round| u64::from(round.top_ups)).sum();
+    let top_ups: u64 = sent(report).map(|round| u64::from(round.report.top_ups)).sum();
     let topped = if top_ups > 0 { format!(" with {}", count(top_ups, "top-up")) } else { String::new() };
     vec![targets, format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", ")), cost(report)]
 }
 
 fn cost(report: &TickReport) -> String {
-    let served = || report.rounds.iter().filter(|round| round.pings > 0);
-    let sum = |of: fn(&RoundRecord) -> Option<Decimal>| served().filter_map(of).sum::<Decimal>();
+    let sum = |of: fn(&RoundCost) -> Option<Decimal>| {
+        sent(report).filter_map(|round| of(&round.cost)).sum::<Decimal>()
+    };
     let parts = [
-        ("requests", sum(|round| round.cost_usd.requests)),
-        ("compute", sum(|round| round.cost_usd.compute)),
-        ("S3 requests", sum(|round| round.cost_usd.s3_requests)),
-        ("S3 egress", sum(|round| round.cost_usd.s3_egress)),
+        ("requests", sum(|cost| cost.requests)),
+        ("compute", sum(|cost| cost.compute)),
+        ("S3 requests", sum(|cost| cost.s3_requests)),
+        ("S3 egress", sum(|cost| cost.s3_egress)),
     ];
-    let unknown = served().filter(|round| round.cost_usd.total.is_none()).count();
+    let unknown = sent(report).filter(|round| round.cost.total.is_none()).count();
     let at_least = if unknown > 0 { "at least " } else { "" };
-    let total = sum(|round| round.cost_usd.total.or(round.cost_usd.cost_at_least));
+    let total = sum(|cost| cost.total.or(cost.cost_at_least));
     let mut line = format!("cost {at_least}{}", money(total));
     let shown: Vec<_> = parts
         .iter()
@@ -276,7 +269,7 @@ fn cost(report: &TickReport) -> String {
         let _ = write!(line, ": {}", shown.join(", "));
     }
     let mut routes = BTreeMap::<&str, u64>::new();
-    for (route, bytes) in served().flat_map(|round| &round.routes) {
+    for (route, bytes) in sent(report).filter_map(|round| round.s3.as_ref()).flat_map(|s3| s3.routes()) {
         *routes.entry(route).or_default() += bytes;
     }
     let routes: Vec<_> = routes
@@ -290,78 +283,73 @@ fn cost(report: &TickReport) -> String {
     line
 }
 
-/// What is not fine, and what to do about it.
+/// Returns a note for every problem, with its remedy.
 fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let mut notes = Vec::new();
-    let short = report.rounds.iter().filter(|round| round.verdict == Verdict::Short);
-    push(&mut notes, State::Short.sign(), style, short.map(short_note));
-    let undone = report.unfinished.iter().map(|unfinished| {
-        let why = match unfinished.reason {
-            UnfinishedReason::Deadline => "not sent: warmd was told to stop, or the tick ran out of time",
-            UnfinishedReason::InFlight => "still in flight when the tick ran out of time",
-            UnfinishedReason::HandedOn => "put on the bus, for another instance of the Lambda",
-            UnfinishedReason::Unexpected => {
-                "not reported: something unexpected ended its round, see the log; please report it"
-            }
-            UnfinishedReason::TooLarge => {
-                "not sent: the round is larger than the cap of pings in flight, and a round is never cut"
-            }
-        };
-        format!(
-            "{} ({}) {why}",
-            label(&unfinished.function, unfinished.qualifier.as_deref()),
-            unfinished.region
-        )
-    });
-    push(&mut notes, State::Unfinished.sign(), style, undone);
+    let rounds = |verdict| {
+        let rounds = report.rounds.iter().filter(move |round| round.verdict() == verdict);
+        rounds.filter_map(|round| Some((round, &round.sent()?.report)))
+    };
+    let short = rounds(Verdict::Short).map(|(record, round)| short_note(record, round));
+    push(&mut notes, State::Short.sign(), style, short);
+    let unfinished = report.unfinished.iter().map(|left| format!("{} {}", left.id, explanation(left.reason)));
+    push(&mut notes, State::Unfinished.sign(), style, unfinished);
     notes.extend(skipped(&report.rounds, style));
-    let unproven = || report.rounds.iter().filter(|round| round.verdict == Verdict::Unproven);
-    let silent = unproven().filter(|round| round.unclassified > 0).map(|round| {
+    let unclassified = rounds(Verdict::Unproven).filter(|(_, round)| round.counts.unclassified > 0);
+    let unclassified = unclassified.map(|(record, round)| {
         format!(
             "{} unproven: {} of {} without a readable REPORT line of their own; a function that logs JSON sends \
              it at the system log level INFO only",
-            place(round),
-            round.unclassified,
+            record.id,
+            round.counts.unclassified,
             count(u64::from(round.pings), "answer"),
         )
     });
-    push(&mut notes, State::Unproven.sign(), style, silent);
-    if unproven().any(|round| round.unclassified == 0 && round.doubts.is_empty()) {
+    push(&mut notes, State::Unproven.sign(), style, unclassified);
+    if rounds(Verdict::Unproven).any(|(_, round)| round.counts.unclassified == 0 && round.doubt.is_none()) {
         notes.push(format!(
             "{} unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer \
              with an id (`warmd handler`), or a longer hold, prove more",
             paint(State::Unproven.sign(), style)
         ));
     }
-    let warning = ('!', Tone::Warning);
-    let versions = report.rounds.iter().filter(|round| round.versions.len() > 1).map(|round| {
-        let versions = round.versions.join(", ");
-        format!("{} ran versions {versions}: a weighted alias, or a deployment under way", place(round))
-    });
-    push(&mut notes, warning, style, versions);
-    let doubtful = report
-        .rounds
-        .iter()
-        .flat_map(|round| round.doubts.iter().map(move |doubt| format!("{}: {doubt}", place(round))));
-    push(&mut notes, warning, style, doubtful);
-    let unknown = report.rounds.iter().filter(|round| round.pings > 0 && round.cost_usd.total.is_none());
-    push(
-        &mut notes,
-        warning,
-        style,
-        unknown.map(|round| {
-            format!(
-                "{} cost unknown{}: {}",
-                place(round),
-                bounds(&round.cost_usd),
-                round.cost_unknown.join("; ")
-            )
-        }),
-    );
+    warnings(&mut notes, report, style);
     notes
 }
 
-/// Between what and what an unknown cost lies, as far as that is known.
+/// Adds the notes on versions, doubts and unknown costs.
+fn warnings(notes: &mut Vec<String>, report: &TickReport, style: Style) {
+    let warning = ('!', Tone::Warning);
+    let sent = || report.rounds.iter().filter_map(|record| Some((&record.id, record.sent()?)));
+    let versions = sent().filter(|(_, round)| round.report.versions.len() > 1).map(|(id, round)| {
+        let versions = round.report.versions.join(", ");
+        format!("{id} ran versions {versions}: a weighted alias, or a deployment in progress")
+    });
+    push(notes, warning, style, versions);
+    let doubts = sent().filter_map(|(id, round)| Some(format!("{id}: {}", round.report.doubt?.explain())));
+    push(notes, warning, style, doubts);
+    let unknown = sent().filter(|(_, round)| round.cost.total.is_none()).map(|(id, round)| {
+        format!("{id} cost unknown{}: {}", bounds(&round.cost), round.cost_unknown.join("; "))
+    });
+    push(notes, warning, style, unknown);
+}
+
+/// Returns the reason why a target has no result, for people.
+fn explanation(reason: UnfinishedReason) -> &'static str {
+    match reason {
+        UnfinishedReason::Deadline => "not sent: warmd was stopped, or the tick ran out of time",
+        UnfinishedReason::InFlight => "still in flight when the tick ran out of time",
+        UnfinishedReason::HandedOn => "put on the bus, for another instance of the Lambda",
+        UnfinishedReason::Unexpected => {
+            "not reported: its round ended unexpectedly, see the log; please report it"
+        }
+        UnfinishedReason::TooLarge => {
+            "not sent: the round is larger than the cap of pings in flight, and a round is never cut"
+        }
+    }
+}
+
+/// Returns the bounds of an unknown cost, as far as they are known.
 fn bounds(cost: &RoundCost) -> String {
     match (cost.cost_at_least.filter(|least| !least.is_zero()), cost.cost_at_most) {
         (None, None) => String::new(),
@@ -371,21 +359,11 @@ fn bounds(cost: &RoundCost) -> String {
     }
 }
 
-/// Which rounds were skipped, and why.
+/// Returns a note for every skipped round.
 pub(super) fn skipped(rounds: &[RoundRecord], style: Style) -> Vec<String> {
     let mut notes = Vec::new();
-    let skipped = rounds.iter().filter_map(|round| {
-        let why = match round.skipped? {
-            Skipped::InFlight => "skipped: its earlier round is still in flight",
-            Skipped::NoRoom => "skipped: its earlier round still waits for room under limits.max_in_flight",
-            Skipped::DryRun => return None,
-            Skipped::Paused => "skipped: it is paused",
-            Skipped::Coalesced => "skipped: a request shortly before has had it warmed",
-            Skipped::CustomPayload => "skipped: custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true",
-            Skipped::Served => "skipped: its shard was delivered before, and has been served",
-        };
-        Some(format!("{} {why}", place(round)))
-    });
+    let skipped = rounds.iter().filter_map(|round| Some((&round.id, round.skip_reason()?)));
+    let skipped = skipped.map(|(id, reason)| format!("{id} skipped: {}", reason.explanation()));
     push(&mut notes, State::Skipped.sign(), style, skipped);
     notes
 }
@@ -412,20 +390,16 @@ fn paint((sign, tone): Sign, style: Style) -> String {
     style.paint(tone, &sign.to_string())
 }
 
-fn place(round: &RoundRecord) -> String {
-    format!("{} ({})", label(&round.function, round.qualifier.as_deref()), round.region)
-}
-
-/// What went wrong; ids that prove too few environments when nothing did.
-fn short_note(round: &RoundRecord) -> String {
-    if bad(round) > 0 {
-        return format!("{} short: {}", place(round), round.problems.join("; "));
+/// Returns the failures of a short round; without any, ids prove too few environments.
+fn short_note(record: &RoundRecord, round: &RoundReport) -> String {
+    if failures(round.counts) > 0 {
+        return format!("{} short: {}", record.id, round.messages.join("; "));
     }
     let reached = round.reached.unwrap_or(0);
     format!(
         "{} short: ids prove {reached} of {}: the pings did not overlap; a longer hold helps",
-        place(round),
-        count(u64::from(round.target), "environment")
+        record.id,
+        count(u64::from(record.desired), "environment")
     )
 }
 

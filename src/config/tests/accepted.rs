@@ -8,8 +8,9 @@ use insta::assert_snapshot;
 use super::*;
 use crate::domain::calendar::{DateSet, Hours, Opening};
 use crate::domain::cost::{Per, Route};
-use crate::domain::fleet::{Detail, Hold, Target};
+use crate::domain::fleet::{Hold, Target};
 use crate::domain::function::Architecture;
+use crate::domain::metrics::Detail;
 use crate::domain::protocol::Protocol;
 
 fn target<'l>(loaded: &'l Loaded, label: &str, region: &str) -> &'l Target {

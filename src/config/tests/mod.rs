@@ -8,7 +8,7 @@ mod money;
 mod reading;
 mod requests;
 mod schema;
-mod validator;
+pub(crate) mod validator;
 
 use super::*;
 

@@ -1,26 +1,26 @@
-//! A validator for the part of JSON Schema draft 7 that the configuration's schema uses. A keyword that it does not
+//! A validator for the part of JSON Schema draft 7 that the published schemas use. A keyword that it does not
 //! know is a failure. `tests/deploy/lint.sh` checks the schema and the examples with a complete validator.
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 /// A schema and its definitions.
-pub(super) struct Validator {
+pub(crate) struct Validator {
     root: Value,
 }
 
 impl Validator {
-    pub(super) fn new(root: Value) -> Self {
+    pub(crate) fn new(root: Value) -> Self {
         assert_eq!(root["$schema"], "http://json-schema.org/draft-07/schema#");
         Self { root }
     }
 
-    pub(super) fn is_valid(&self, document: &Value) -> bool {
+    pub(crate) fn is_valid(&self, document: &Value) -> bool {
         self.errors(document).is_empty()
     }
 
     /// The violations, each with the path of the value.
-    pub(super) fn errors(&self, document: &Value) -> Vec<String> {
+    pub(crate) fn errors(&self, document: &Value) -> Vec<String> {
         let mut errors = Vec::new();
         self.check(&self.root, document, "", &mut errors);
         errors

@@ -8,8 +8,9 @@ use super::quantity::{DURATION_PATTERN, InitTime};
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
 use crate::domain::cost::Per;
-use crate::domain::fleet::{Detail, Hold, HttpVersions, Sign, Trace};
+use crate::domain::fleet::{Hold, HttpVersions, Sign, Trace};
 use crate::domain::function::Architecture;
+use crate::domain::metrics::Detail;
 use crate::domain::protocol::Protocol;
 
 /// The version of the configuration's format.

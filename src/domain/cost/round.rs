@@ -1,31 +1,77 @@
-//! What one round cost.
+//! The cost of one round.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::{Decimal, RoundingStrategy};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::super::function::{Architecture, Region};
-use super::super::tick::RoundCost;
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::{Download, Per, Route, gb_seconds, gib};
 
-/// What a round used, as far as it is known.
+/// The usage of a round, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoundQuantities {
-    /// Billed invocations: pings on which the function was started, whatever became of it. Not throttles (429), refusals
-    /// (403, 404) and what was never sent. `None` when a ping may have been one of them.
+    /// Billed invocations: pings that started the function, whatever their outcome. Pings that were throttled (429),
+    /// refused (403, 404) or not sent do not count. None when a ping may be one of those.
     pub requests: Option<u64>,
     /// Billed duration, ms, summed over the round's pings.
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes.
     pub memory_mb: Option<u32>,
-    /// The downloads from S3; `None` when the number of cold starts, or of pings, is unknown and matters.
+    /// The downloads from S3; none when they depend on a number of cold starts or pings that is unknown.
     pub s3: Option<S3Quantities>,
     /// The lower bound of the usage.
     pub least: Usage,
-    /// The upper bound of the usage; `None` when nothing bounds it.
+    /// The upper bound of the usage; none when nothing bounds it.
     pub most: Option<Usage>,
+}
+
+/// The cost of a round, US dollars; null where unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RoundCost {
+    /// Invocations.
+    #[schemars(with = "Option<String>")]
+    pub requests: Option<Decimal>,
+    /// GB-seconds.
+    #[schemars(with = "Option<String>")]
+    pub compute: Option<Decimal>,
+    /// GET requests to S3.
+    #[schemars(with = "Option<String>")]
+    pub s3_requests: Option<Decimal>,
+    /// Bytes from S3, at the price of their routes.
+    #[schemars(with = "Option<String>")]
+    pub s3_egress: Option<Decimal>,
+    /// The sum; null when a part is unknown.
+    #[schemars(with = "Option<String>")]
+    pub total: Option<Decimal>,
+    /// The lower bound of an unknown sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cost_at_least: Option<Decimal>,
+    /// The upper bound of an unknown sum. Absent when the function's memory, its timeout or a price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cost_at_most: Option<Decimal>,
+}
+
+impl RoundCost {
+    /// The cost of nothing.
+    pub const ZERO: Self = {
+        let zero = Some(Decimal::ZERO);
+        Self {
+            requests: zero,
+            compute: zero,
+            s3_requests: zero,
+            s3_egress: zero,
+            total: zero,
+            cost_at_least: None,
+            cost_at_most: None,
+        }
+    };
 }
 
 /// A bound of the usage of a round.
@@ -39,33 +85,33 @@ pub struct Usage {
     pub s3: S3Quantities,
 }
 
-/// What came from S3.
+/// Downloads from S3.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3Quantities {
     flows: BTreeMap<Route, Flow>,
 }
 
-/// What came by one route.
+/// Downloads by one route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flow {
     /// Bytes.
     pub bytes: u64,
-    /// GET requests: one per object and download, however many parts it was read in.
+    /// GET requests: one per object and download, whatever the number of parts it was read in.
     pub gets: u64,
 }
 
 impl S3Quantities {
-    /// Bytes by all routes.
+    /// Returns the bytes of all routes.
     pub fn bytes(&self) -> u64 {
         self.flows.values().fold(0, |sum, flow| sum.saturating_add(flow.bytes))
     }
 
-    /// GET requests by all routes.
+    /// Returns the GET requests of all routes.
     pub fn gets(&self) -> u64 {
         self.flows.values().fold(0, |sum, flow| sum.saturating_add(flow.gets))
     }
 
-    /// Bytes by the route's name, as in the tick object.
+    /// Returns the bytes by the name of the route, as in the tick object.
     pub fn routes(&self) -> BTreeMap<&'static str, u64> {
         let mut routes = BTreeMap::new();
         for (route, flow) in &self.flows {
@@ -75,16 +121,14 @@ impl S3Quantities {
         routes
     }
 
-    /// Bytes and requests by route.
+    /// Iterates over bytes and requests by route.
     pub fn flows(&self) -> impl Iterator<Item = (Route, Flow)> {
         self.flows.iter().map(|(route, flow)| (*route, *flow))
     }
 }
 
-/// What `pings` pings of which `cold_starts` made a new environment downloaded.
-///
-/// `pings` are those on which the function ran. `None` when something is downloaded per cold start and it is unknown
-/// how many there were.
+/// Returns the downloads of `pings` pings that ran the function, `cold_starts` of them in a new environment.
+/// None when something is downloaded per cold start and the number of cold starts is unknown.
 pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64>) -> Option<S3Quantities> {
     let mut flows: BTreeMap<Route, Flow> = BTreeMap::new();
     for download in downloads {
@@ -101,11 +145,11 @@ pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64
     Some(S3Quantities { flows })
 }
 
-/// What a round of a function in `region` cost, and in words why a figure is unknown (each reason once).
+/// Returns the cost of a round of a function in `region`, and the reasons why a figure is unknown, each once.
 ///
-/// Prices are those of the first tier: what one round costs does not depend on the rest of the month. Nothing used
-/// costs nothing, even where the price is unknown. Where the total is unknown, it is bounded by what was used at least,
-/// as far as prices and memory are known, and by what was used at most, if they all are.
+/// Prices are those of the first tier: the cost of one round does not depend on the rest of the month. A quantity of
+/// zero costs zero even where the price is unknown. An unknown total has a lower bound, from the least usage with known
+/// prices and memory, and an upper bound if prices and memory for the most usage are all known.
 pub fn round_cost(
     book: &PriceBook,
     region: Region,
@@ -185,7 +229,7 @@ impl RoundBill<'_> {
             return Some(Decimal::ZERO);
         }
         if used.billed_ms.is_none() && used.requests.is_some() {
-            self.reasons.push("not every ping told its billed duration");
+            self.reasons.push("the billed duration of some pings is unknown");
         }
         if used.memory_mb.is_none() {
             self.reasons.push("the function's memory is unknown");
@@ -194,7 +238,7 @@ impl RoundBill<'_> {
         self.price(&Item::Duration(architecture), region, quantity)
     }
 
-    /// GET requests, and bytes.
+    /// Returns the cost of GET requests and of bytes.
     fn s3(&mut self, region: Region, s3: &S3Quantities) -> (Option<Decimal>, Option<Decimal>) {
         let gets = s3.flows().map(|(route, flow)| {
             self.price(&Item::S3Get, route.bucket_region(region), Decimal::from(flow.gets))
@@ -204,7 +248,7 @@ impl RoundBill<'_> {
         (gets, sum(bytes.collect()))
     }
 
-    /// The parts of a bound's cost: requests, compute, GET requests, bytes.
+    /// Returns the parts of a bound's cost: requests, compute, GET requests, bytes.
     fn usage(
         &mut self,
         (region, architecture): (Region, Architecture),
@@ -234,7 +278,8 @@ fn sum(parts: Vec<Option<Decimal>>) -> Option<Decimal> {
     parts.into_iter().try_fold(Decimal::ZERO, |sum, part| sum.checked_add(part?))
 }
 
-/// Seven to fifteen decimals: enough for one request ($0.0000002), and no endless tail from dividing by 2^30.
+/// Rounds to seven to fifteen decimals: enough for one request ($0.0000002), without the long tail of a division by
+/// 2^30.
 fn shown(amount: Decimal) -> Decimal {
     let mut amount = amount.round_dp_with_strategy(15, RoundingStrategy::MidpointAwayFromZero).normalize();
     if amount.scale() < 7 {
@@ -308,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_from_another_region_have_that_regions_price() {
+    fn bytes_from_another_region_have_the_price_of_that_region() {
         let tokyo = Route::InterRegion { bucket_region: region("ap-northeast-1") };
         let s3 = s3_quantities(&[download(1 << 30, tokyo, Per::Ping)], 1, None);
         let (cost, _) = cost("us-east-1", &RoundQuantities { s3, ..used() });
@@ -317,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_regions_may_have_a_price_of_its_own() {
+    fn a_pair_of_regions_may_have_its_own_price() {
         let ohio = Route::InterRegion { bucket_region: region("us-east-2") };
         let s3 = s3_quantities(&[download(1 << 30, ohio, Per::Ping)], 1, None);
         let near = cost("us-east-1", &RoundQuantities { s3: s3.clone(), ..used() }).0;
@@ -327,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_null_and_said_once() {
+    fn an_unknown_figure_is_null_with_its_reason_once() {
         let (no_memory, reasons) = cost("eu-west-2", &RoundQuantities { memory_mb: None, ..used() });
         insta::assert_snapshot!(lines(&no_memory), @"requests 0.0000020 compute null s3_requests 0.0000042 s3_egress 0.102445483207703 total null");
         assert_eq!(reasons, ["the function's memory is unknown"]);
@@ -345,7 +390,7 @@ mod tests {
     fn an_unknown_cost_lies_between_bounds() {
         let download = [download(220_000_000, Route::NatGateway, Per::ColdStart)];
         let s3 = |cold_starts| s3_quantities(&download, 10, Some(cold_starts)).unwrap();
-        // Nine pings told 900 ms and one cold start; of the tenth nothing is known but a timeout of 30 s.
+        // Nine pings reported 900 ms and one cold start; of the tenth only the timeout of 30 s is known.
         let unknown = RoundQuantities {
             requests: None,
             billed_ms: None,
@@ -369,11 +414,11 @@ mod tests {
         assert_eq!(no_memory.cost_at_least.unwrap().round_dp(9).to_string(), "0.010246768", "no compute");
         let no_price = cost("me-south-1", &unknown).0;
         assert_eq!((no_price.cost_at_least, no_price.cost_at_most), (Some(Decimal::ZERO), None));
-        assert_eq!(cost("eu-west-2", &used()).0.cost_at_least, None, "a known total needs no bounds");
+        assert_eq!(cost("eu-west-2", &used()).0.cost_at_least, None, "a known total has no bounds");
     }
 
     #[test]
-    fn nothing_used_costs_nothing_even_where_prices_are_unknown() {
+    fn zero_usage_costs_zero_even_where_prices_are_unknown() {
         let throttled = RoundQuantities {
             requests: Some(0),
             s3: s3_quantities(&[], 0, Some(0)),

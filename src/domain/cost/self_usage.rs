@@ -8,8 +8,8 @@ use super::bill::Bill;
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::{gb_seconds, gib, milliseconds, months};
-use crate::domain::fleet::Detail;
 use crate::domain::function::{Architecture, Region};
+use crate::domain::metrics::{Detail, Metric, Scope};
 
 /// The usage of warmd itself over the period of a plan, as the Lambda of its template.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +32,6 @@ pub struct SelfUsage {
 
 /// Memory of warmd's Lambda in MB: the default of `template.yaml`, one vCPU.
 const MEMORY_MB: u32 = 1_769;
-/// Metrics of the fleet, see [`Detail`].
-const FLEET_METRICS: u64 = 10;
-/// Metrics of a target with [`Detail::Function`].
-const TARGET_METRICS: u64 = 5;
 /// Metric data in a PutMetricData request. Source: the service quota.
 const DATA_PER_REQUEST: u64 = 1_000;
 /// Dashboards in `template.yaml`. A test compares this and the next constant with the template.
@@ -75,13 +71,14 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("Lambda requests", Item::Requests, Decimal::from(ticks));
     add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, MEMORY_MB));
 
+    let (of_fleet, of_target) = (Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target));
     let (metrics, data_per_tick) = match usage.detail {
-        Detail::Fleet => (FLEET_METRICS, FLEET_METRICS),
+        Detail::Fleet => (of_fleet, of_fleet),
         Detail::Function => {
-            let of_rounds = usage.rounds.saturating_mul(TARGET_METRICS).checked_div(ticks).unwrap_or(0);
+            let of_rounds = usage.rounds.saturating_mul(of_target).checked_div(ticks).unwrap_or(0);
             (
-                usage.targets.saturating_mul(TARGET_METRICS).saturating_add(FLEET_METRICS),
-                of_rounds.saturating_add(FLEET_METRICS),
+                usage.targets.saturating_mul(of_target).saturating_add(of_fleet),
+                of_rounds.saturating_add(of_fleet),
             )
         }
     };
@@ -104,7 +101,8 @@ mod tests {
     use super::*;
     use crate::domain::cost::{Download, Per, RoundQuantities, Route, round_cost, s3_quantities};
     use crate::domain::fleet::Target;
-    use crate::domain::tick::{Evidence, RoundRecord, Skipped, Verdict};
+    use crate::domain::round::{Evidence, Known, RoundReport, Verdict};
+    use crate::domain::tick::{RoundRecord, SentRound};
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -163,23 +161,21 @@ mod tests {
             s3: s3_quantities(&target.downloads, 10, Some(10)),
             ..RoundQuantities::default()
         };
-        let (cost_usd, _) = round_cost(&PriceBook::embedded(), target.region(), target.architecture, &used);
-        let record = RoundRecord {
+        let (cost, cost_unknown) =
+            round_cost(&PriceBook::embedded(), target.region(), target.architecture, &used);
+        let report = RoundReport {
             pings: 10,
             reached: Some(10),
-            evidence: Some(Evidence::Overlap),
+            evidence: Evidence::Overlap,
             verdict: Verdict::Reached,
             versions: vec!["7".to_owned()],
-            hold_ms: Some(25),
-            skew_ms: Some(3.1),
-            billed_ms: Some(12_345),
-            memory_mb: Some(1_024),
-            s3_egress_bytes: Some(2_200_000_000),
-            routes: [("nat-gateway", 2_200_000_000)].into(),
-            cost_usd,
-            skipped: None,
-            ..RoundRecord::skipped(&target, 10, Skipped::InFlight)
+            hold: Some(Duration::from_millis(25)),
+            skew: Some(Duration::from_micros(3_100)),
+            billed_ms: used.billed_ms,
+            ..RoundReport::new(10, &[], true, Known::default())
         };
+        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None };
+        let record = RoundRecord::sent_to(&target, 10, sent, &used);
         // The record and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…},"target":…}`.
         let record = serde_json::to_string(&record).unwrap().len() as u64;
         let line = 300;

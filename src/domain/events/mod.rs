@@ -1,6 +1,8 @@
-//! The events that the Lambda takes, told apart by their shape: the schedule's, requests for warmth, shards of a
-//! large tick, and what operators ask for directly. Whatever else arrives is refused.
+//! The events that the Lambda serves: those of the schedule, Warm Requests, shards of a large tick, and direct invocations
+//! of operators. The shape of an event decides its kind; an unknown one is refused.
 
+use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -11,106 +13,106 @@ use super::function::{FunctionRef, Region};
 use super::future::{TOLERANCE, is_future};
 use super::parse::nearest;
 use super::protocol::Protocol;
-use super::shard::Shard;
-use super::tick::Evidence;
+use super::round::Evidence;
+use super::shard::{self, MAX_ATTEMPTS, Shard, ShardRound};
 
 mod fields;
 #[cfg(test)]
 mod tests;
 
-pub(super) use fields::Fields;
+use fields::Fields;
 pub use fields::{MOST_REASON_CHARS, reason};
 
-/// The `source` of events that warmd itself puts on a bus.
+/// The `source` of events from warmd.
 pub const SOURCE: &str = "warmd";
-/// The `detail-type` by which an application asks for warmth.
+/// The `detail-type` of a Warm Request, by which an application has a function warmed.
 pub const WARM_REQUEST: &str = "Warm Request";
 /// The `detail-type` of a part of a tick that is too large for one invocation.
 pub const WARM_SHARD: &str = "Warm Shard";
-/// The `detail-type` that says that a request's environments are warm.
+/// The `detail-type` of the event after the round of a Warm Request.
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
 /// The `detail-type` of EventBridge's schedules.
 pub const SCHEDULED: &str = "Scheduled Event";
 /// The name of such an event in messages.
 const SCHEDULED_KIND: &str = "scheduled event";
-/// Who fires schedules: rules of EventBridge, and EventBridge Scheduler.
+/// The sources of scheduled events: rules of EventBridge, and EventBridge Scheduler.
 const SCHEDULERS: [&str; 2] = ["aws.events", "aws.scheduler"];
-/// The most environments that one event may ask for: as many as may ever be in flight.
+/// The most environments of one event: the largest `max_in_flight`.
 const MOST_CONCURRENCY: u32 = 100_000;
 
 /// An event that the Lambda serves.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LambdaEvent {
-    /// The schedule fired.
+    /// A firing of the schedule.
     Scheduled {
-        /// When: the tick's `now`, so that a repeated delivery acts on its own minute.
+        /// The time of the firing, which is the tick's `now`: a repeated delivery is for the same minute.
         at: DateTime<Utc>,
     },
-    /// An application asks for warmth.
+    /// A Warm Request of an application.
     Request(WarmRequest),
     /// A part of a large tick.
     Shard {
-        /// When it was put on the bus; none when it did not come over one.
+        /// The time at which it was put on the bus; none when it did not arrive by one.
         at: Option<DateTime<Utc>>,
-        /// Its rounds.
+        /// The shard.
         shard: Shard,
     },
-    /// An operator asks for a tick: `{"warmd":{"run":{"at":…}}}`.
+    /// A tick for an operator: `{"warmd":{"run":{"at":…}}}`.
     Run {
         /// The minute to serve; none means the present one.
         at: Option<DateTime<Utc>>,
     },
-    /// An operator asks for one round: `{"warmd":{"warm":{…}}}`.
+    /// One round for an operator: `{"warmd":{"warm":{…}}}`.
     Warm(DirectWarm),
 }
 
-/// What an application asks for in a `Warm Request`.
+/// A Warm Request of an application.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WarmRequest {
-    /// The event's id, the same in every delivery; none when it did not come over a bus.
+    /// The event's id, the same in every delivery; none when it did not arrive by a bus.
     pub id: Option<String>,
-    /// When it was put on the bus; none when it did not come over one.
+    /// The time at which it was put on the bus; none when it did not arrive by one.
     pub at: Option<DateTime<Utc>>,
     /// The function, as it is configured.
     pub function: FunctionRef,
-    /// Only there; none means every region that the Lambda serves.
+    /// The region; none means every region that the Lambda serves.
     pub region: Option<Region>,
-    /// Environments wanted, 1 to 100,000.
+    /// The number of environments wanted, 1 to 100,000.
     pub concurrency: u32,
-    /// How long to keep them warm; none means once.
+    /// The time for which to keep them warm; none means one round.
     pub keep_for: Option<Duration>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: Option<String>,
 }
 
-/// One round that an operator asks for.
+/// One round for an operator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirectWarm {
     /// The function.
     pub function: FunctionRef,
     /// Its region; none means the Lambda's own.
     pub region: Option<Region>,
-    /// Environments wanted, 1 to 100,000.
+    /// The number of environments wanted, 1 to 100,000.
     pub concurrency: u32,
-    /// What a ping says; none means the configured protocol, or `warmd`.
+    /// The protocol of the pings; none means the configured protocol, or `warmd`.
     pub protocol: Option<Protocol>,
-    /// How long a ping holds; none means the configured hold, or `auto`.
+    /// The hold; none means the configured hold, or `auto`.
     pub hold: Option<Hold>,
 }
 
-/// An event that is not served. Nothing was sent for it.
+/// A refused event. Nothing was sent for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this event is not served, and nothing was sent: {kind}: {}", problems.join("; "))]
 pub struct EventError {
-    /// What it was taken for.
+    /// The kind of the event.
     pub kind: &'static str,
-    /// Every mistake in it.
+    /// Every mistake in the event.
     pub problems: Vec<String>,
 }
 
-/// The most problems that are kept of an event, and the most characters of each: they quote the event, which may have
-/// a megabyte, and go to the log.
+/// The most problems of an event in the log. They quote the event, which may have a megabyte.
 const MOST_PROBLEMS: usize = 20;
+/// The most characters of a problem.
 const MOST_PROBLEM_CHARS: usize = 300;
 
 impl EventError {
@@ -128,7 +130,7 @@ impl EventError {
     }
 }
 
-/// The beginning of a long problem, and its end: that is where the reason stands.
+/// Shortens a long problem to its beginning and its end, which has the reason.
 fn shortened(problem: String) -> String {
     let length = problem.chars().count();
     if length <= MOST_PROBLEM_CHARS {
@@ -144,10 +146,10 @@ impl LambdaEvent {
     /// Reads an event.
     ///
     /// # Errors
-    /// [`EventError`] when it is of no known kind, or has mistakes: all of them.
+    /// [`EventError`] for an unknown kind, or with every mistake in the event.
     pub fn parse(event: &Value) -> Result<Self, EventError> {
         let Some(event) = event.as_object() else {
-            return Err(EventError::unknown(format!("expected a JSON object, got {}", kind_of(event))));
+            return Err(EventError::unknown(format!("expected a JSON object, found {}", kind_of(event))));
         };
         if let Some(direct) = event.get("warmd") {
             return direct_event(event, direct);
@@ -158,21 +160,20 @@ impl LambdaEvent {
             (Some(_), Some(WARM_REQUEST)) => request(event),
             (Some(SOURCE), Some(WARM_SHARD)) => shard(event),
             (Some(source), Some(kind)) => {
-                Err(EventError::unknown(format!("`{kind}` from `{source}` is not known")))
+                Err(EventError::unknown(format!("unknown event `{kind}` from `{source}`")))
             }
             _ => Err(EventError::unknown(
-                "it has neither `source` and `detail-type`, as events of EventBridge do, nor `warmd`"
-                    .to_owned(),
+                "expected `source` and `detail-type`, as in events of EventBridge, or `warmd`".to_owned(),
             )),
         }
     }
 }
 
 impl LambdaEvent {
-    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock: the sender of an event
-    /// chooses its time, and a target served in a later minute would not be served in those before it.
+    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock. The sender of an event sets its
+    /// time, and a target that was served in a later minute would not be served in the minutes before it.
     ///
-    /// An operator may ask for a tick of any minute: nothing is noted of it.
+    /// A tick for an operator may be of any minute: it is not recorded as served.
     ///
     /// # Errors
     /// [`EventError`] with the times in the future.
@@ -211,7 +212,7 @@ fn request(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
     let (id, at) = (envelope.text("id"), envelope.instant("time"));
     let (id, at) = envelope.finish(Some((id, at)))?;
     let mut fields = Fields::of_detail(WARM_REQUEST, event)?;
-    let (function, region, concurrency) = place(&mut fields);
+    let (function, region, concurrency) = function_and_concurrency(&mut fields);
     let keep_for = fields.duration("for");
     let reason = fields.read("reason", reason);
     let (function, concurrency) = fields.finish(function.zip(concurrency))?;
@@ -222,7 +223,44 @@ fn shard(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
     let mut envelope = Fields::of_envelope(WARM_SHARD, event);
     let at = envelope.instant("time");
     let at = envelope.finish(Some(at))?;
-    Shard::read(Fields::of_detail(WARM_SHARD, event)?).map(|shard| LambdaEvent::Shard { at, shard })
+    let mut fields = Fields::of_detail(WARM_SHARD, event)?;
+    let version = fields.number("version", shard::VERSION, shard::VERSION);
+    fields.required("version", version);
+    let tick = fields.instant("tick");
+    let tick = fields.required("tick", tick);
+    let config = fields.text("config");
+    let attempt = fields.number("attempt", 1, MAX_ATTEMPTS);
+    let attempt = fields.required("attempt", attempt);
+    let run = fields.text("run");
+    let rounds = shard_rounds(&mut fields);
+    let (tick, attempt) = fields.finish(tick.zip(attempt))?;
+    Ok(LambdaEvent::Shard { at, shard: Shard { tick, config, attempt, run, rounds } })
+}
+
+fn shard_rounds(fields: &mut Fields<'_>) -> Vec<ShardRound> {
+    let (mut rounds, mut ids) = (Vec::new(), HashSet::new());
+    let Some(given) = fields.value("rounds").and_then(Value::as_array).filter(|given| !given.is_empty())
+    else {
+        fields.problem("`rounds` must be a list of at least one round");
+        return rounds;
+    };
+    for (index, round) in given.iter().enumerate() {
+        match shard_round(round) {
+            Ok(round) if ids.insert(round.id.clone()) => rounds.push(round),
+            Ok(_) => fields.problem(format!("`rounds[{index}]`: duplicate target")),
+            Err(error) => fields.problem(format!("`rounds[{index}]`: {}", error.problems.join("; "))),
+        }
+    }
+    rounds
+}
+
+fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
+    let mut fields = Fields::of_value(WARM_SHARD, "rounds", round)?;
+    let (function, region, concurrency) = function_and_concurrency(&mut fields);
+    let region = fields.required("region", region);
+    let concurrency = concurrency.and_then(NonZeroU32::new);
+    let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
+    Ok(ShardRound { id: function.identity(region), concurrency })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {
@@ -241,11 +279,11 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
         (None, Some(warm)) => {
             fields.finish(Some(()))?;
             let mut fields = Fields::of_value(KIND, "warm", warm)?;
-            let (function, region, concurrency) = place(&mut fields);
+            let (function, region, concurrency) = function_and_concurrency(&mut fields);
             let protocol = fields.read("protocol", |text| {
                 Protocol::parse(text).ok_or_else(|| match nearest(text, Protocol::NAMES.iter().copied()) {
-                    Some(near) => format!("`{text}` is not a protocol: did you mean `{near}`?"),
-                    None => format!("`{text}` is not one of {}", Protocol::NAMES.join(", ")),
+                    Some(near) => format!("expected a protocol, found `{text}`: did you mean `{near}`?"),
+                    None => format!("expected one of {}, found `{text}`", Protocol::NAMES.join(", ")),
                 })
             });
             let hold = fields.read("hold", hold);
@@ -259,8 +297,8 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
     }
 }
 
-/// Which function, where, and how many environments: the same in requests, rounds of a shard and direct invocations.
-pub(super) fn place(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Region>, Option<u32>) {
+/// Reads the function, the region and the number of environments of a request, a round of a shard or a direct invocation.
+fn function_and_concurrency(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Region>, Option<u32>) {
     let function =
         fields.read("function", |text| FunctionRef::parse(text).map_err(|error| error.to_string()));
     let function = fields.required("function", function);
@@ -280,7 +318,7 @@ fn hold(text: &str) -> Result<Hold, String> {
         "auto" => Ok(Hold::Auto),
         text => match fields::duration(text)? {
             hold if hold <= Duration::from_secs(900) => Ok(Hold::Fixed(hold)),
-            _ => Err("above 900s, the longest that Lambda lets an invocation run".to_owned()),
+            _ => Err("expected at most 900s, the longest run of a function".to_owned()),
         },
     }
 }
@@ -290,13 +328,13 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
 }
 
-/// The `detail` of an [`ENVIRONMENTS_WARM`] event: what a request for `function` has led to, and how long it took.
+/// Returns the `detail` of an [`ENVIRONMENTS_WARM`] event: the result of a request for `function`, and its duration.
 pub fn environments_warm(
     function: &str,
     reached: Option<u32>,

@@ -1,19 +1,19 @@
-//! Documents that stay small: what does not fit is dropped, oldest first.
+//! The size limit of documents: entries are dropped oldest first.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::keyed::Key;
 use super::{Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
-/// The most bytes of a document as it is written. A fleet of ten thousand targets with the longest names takes half of
-/// it.
+/// The most bytes of a written document. A fleet of ten thousand targets with the longest names has half as many.
 pub const MOST_BYTES: usize = 8 << 20;
 
-/// A document that can be made smaller.
+/// A document that can be reduced in size.
 pub trait Bounded {
-    /// Drops entries, oldest first, that take at least `excess` bytes as JSON, or all. Returns how many.
+    /// Drops entries, oldest first, until at least `excess` bytes of JSON or all entries are gone. Returns their number.
     fn drop_oldest(&mut self, excess: usize) -> usize;
 }
 
@@ -24,7 +24,7 @@ impl Bounded for Requests {
 }
 
 impl Bounded for Pauses {
-    /// Drops the pause that ends first, and a pause of everything last: the time of creation is not stored.
+    /// Drops the pauses that end first, and the pause of the whole fleet last: the time of creation is not stored.
     fn drop_oldest(&mut self, excess: usize) -> usize {
         let dropped = drop_oldest(&mut self.functions, excess, |pause| pause.until);
         if dropped == 0 { usize::from(self.all.take().is_some()) } else { dropped }
@@ -61,14 +61,16 @@ impl Bounded for HandedOut {
     }
 }
 
-fn drop_oldest<V: Serialize, A: Ord>(
-    entries: &mut BTreeMap<String, V>,
+fn drop_oldest<K: Key, V: Serialize, A: Ord>(
+    entries: &mut BTreeMap<K, V>,
     excess: usize,
     age: impl Fn(&V) -> A,
 ) -> usize {
-    let mut oldest: Vec<(A, String, usize)> = entries
+    let mut oldest: Vec<(A, K, usize)> = entries
         .iter()
-        .map(|(key, value)| (age(value), key.clone(), json_bytes(key) + json_bytes(value) + ":,".len()))
+        .map(|(key, value)| {
+            (age(value), key.clone(), json_bytes(&key.text()) + json_bytes(value) + ":,".len())
+        })
         .collect();
     oldest.sort();
     let mut gone = 0;

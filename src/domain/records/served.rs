@@ -1,48 +1,50 @@
-//! When each target was last served, and which targets a tick has claimed.
+//! The minute in which each target was last served, and the claims of running ticks.
 //!
-//! A tick claims its targets before it pings them, for [`LEASE`]; it renews the lease while its rounds run, and notes
-//! the targets as served when they have ended. The claim of a process that has died lapses, and the next tick finds
-//! its targets late.
+//! A tick claims its targets before it pings them, for [`LEASE`]. It renews the lease while its rounds run, and records the
+//! targets as served when their rounds have ended. The claim of a process that has died expires, and its targets are due
+//! at the next tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FORGOTTEN_AFTER, key};
+use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Identity;
 use crate::domain::future::{is_future, is_future_minute, later};
 use crate::domain::schedule::{self, Minute};
 
 /// The lease of a claim that is not renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// The longest that pings can be in flight: 15 minutes, which is the longest that Lambda runs a function, and its init
-/// and the network. A later instant in `busy` comes from a clock that was wrong.
+/// The longest time that pings can be in flight: the longest run of a function, 15 minutes, and its init and the network.
+/// A later instant in `busy` was written by a wrong clock.
 const LONGEST_BUSY: TimeDelta = TimeDelta::minutes(20);
 
-/// When each target was last served.
+/// The minutes in which targets were served.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
     /// The minute since the epoch of the latest tick.
     pub ticked: Option<i64>,
-    /// The minute since the epoch in which a target was last served, by target, see [`key`].
-    pub targets: BTreeMap<String, i64>,
-    /// The targets with pings whose end no process awaited, and the instant until which they may run.
-    #[serde(default)]
-    pub busy: BTreeMap<String, DateTime<Utc>>,
-    /// Targets that a tick is serving, by target.
-    #[serde(default)]
-    pub claims: BTreeMap<String, Claim>,
+    /// The minute since the epoch in which a target was last served.
+    #[serde(with = "keyed")]
+    pub targets: BTreeMap<Identity, i64>,
+    /// The targets with pings that no process waits for, and the instant until which these may run.
+    #[serde(default, with = "keyed")]
+    pub busy: BTreeMap<Identity, DateTime<Utc>>,
+    /// The claims of running ticks.
+    #[serde(default, with = "keyed")]
+    pub claims: BTreeMap<Identity, Claim>,
 }
 
-/// A target that a tick is serving.
+/// The claim of a running tick on a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// A random number of the tick. It identifies a write whose answer was lost.
     pub by: u32,
     /// The tick's minute since the epoch.
     pub minute: i64,
-    /// Since which minute the target had been due. It still is when the claim lapses.
+    /// The minute after which the target was due. It is due again when the claim expires.
     pub before: i64,
     /// The end of the lease, this instant not included.
     pub until: DateTime<Utc>,
@@ -59,12 +61,12 @@ impl Claim {
 }
 
 impl Served {
-    /// Selects the targets that a tick at `at` serves; `previous` is the schedule's firing before, `now` the own clock.
+    /// Selects the targets that a tick at `at` serves. `previous` is the schedule's firing before, `now` the own clock.
     ///
-    /// Whatever has been due for a target since it was last served: what a lost tick has left is made up for at the
-    /// next one, and what has been served or claimed in this minute is not served again. Targets of which nothing is
-    /// known have been due since the firing before, or since the latest tick when that is longer ago. A tick in this
-    /// very minute says nothing about them: it may be that of another process, which has other targets.
+    /// A target is selected if it was due in a minute since it was last served: the next tick makes up for a lost one,
+    /// and a target that was served or claimed in this minute is not served again. A target without an entry counts from
+    /// the firing before, or from the latest tick if that was earlier. A tick in this very minute does not count for it:
+    /// that may be the tick of another process, which has other targets.
     ///
     /// A stored minute in the future counts as unknown.
     pub fn plan(
@@ -76,18 +78,18 @@ impl Served {
     ) -> Vec<schedule::DueTarget> {
         let targets = fleet.targets.iter().enumerate();
         let due = targets.filter_map(|(index, target)| {
-            let since = self.since(&key(target), previous, now);
+            let since = self.since(&target.id, previous, now);
             let reason = schedule::due_since(target, since, at)?;
             Some(schedule::DueTarget { index, desired: schedule::desired(target, at), reason })
         });
         due.collect()
     }
 
-    /// The minute after which minutes count as due for the target of that [`key`].
-    fn since(&self, key: &str, previous: Minute, now: DateTime<Utc>) -> Minute {
+    /// Returns the minute after which minutes count as due for a target.
+    fn since(&self, id: &Identity, previous: Minute, now: DateTime<Utc>) -> Minute {
         let known = |minute: &i64| !is_future_minute(*minute, now);
-        let served = self.targets.get(key).copied().filter(known);
-        let last = match self.claims.get(key).filter(|claim| !claim.is_future(now)) {
+        let served = self.targets.get(id).copied().filter(known);
+        let last = match self.claims.get(id).filter(|claim| !claim.is_future(now)) {
             Some(claim) if claim.holds(now) => served.max(Some(claim.minute)),
             Some(claim) => served.or(Some(claim.before)),
             None => served,
@@ -96,16 +98,14 @@ impl Served {
         last.map_or_else(|| ticked.map_or(previous, |ticked| ticked.min(previous)), Minute::from_epoch)
     }
 
-    /// Returns true if pings that were left in flight may still run at `now`.
-    ///
-    /// A claim that holds means that a process serves the target: it renews the claim until the round has ended.
+    /// Returns true if pings that were left in flight may still run at `now`, or if a process serves the target. That
+    /// process renews its claim until the round has ended.
     pub fn is_busy(&self, target: &Target, now: DateTime<Utc>) -> bool {
-        let key = key(target);
-        self.busy.get(&key).is_some_and(|until| now < *until && !is_too_busy(*until, now))
-            || self.claims.get(&key).is_some_and(|claim| claim.holds(now))
+        self.busy.get(&target.id).is_some_and(|until| now < *until && !is_too_busy(*until, now))
+            || self.claims.get(&target.id).is_some_and(|claim| claim.holds(now))
     }
 
-    /// Claims targets for a tick at `at`, until [`LEASE`] after `now`. Drops what is too old or in the future.
+    /// Claims targets for a tick at `at`, until [`LEASE`] after `now`. Drops entries that are too old or in the future.
     pub fn claim<'t>(
         &mut self,
         by: u32,
@@ -116,11 +116,10 @@ impl Served {
     ) {
         let until = later(now, LEASE);
         for target in targets {
-            let key = key(target);
-            // There is a due minute in every interval: nothing before it matters.
+            // Every interval has a due minute, so earlier minutes do not matter.
             let interval_ago = at.plus(-i64::from(target.interval_minutes));
-            let before = self.since(&key, previous, now).max(interval_ago).epoch();
-            self.claims.insert(key, Claim { by, minute: at.epoch(), before, until });
+            let before = self.since(&target.id, previous, now).max(interval_ago).epoch();
+            self.claims.insert(target.id.clone(), Claim { by, minute: at.epoch(), before, until });
         }
         self.prune(at, now);
         self.ticked = self.ticked.max(Some(at.epoch()));
@@ -138,32 +137,32 @@ impl Served {
         }
     }
 
-    /// Ends the claims of the tick `by`: its targets were served in its minute, except those that `undone` names by
-    /// their [`key`], which are due as they were before.
-    pub fn settle(&mut self, by: u32, undone: impl Fn(&str) -> bool, now: DateTime<Utc>) {
+    /// Ends the claims of the tick `by`: its targets were served in its minute, except those that are `undone`, which are
+    /// due as they were before.
+    pub fn settle(&mut self, by: u32, undone: impl Fn(&Identity) -> bool, now: DateTime<Utc>) {
         self.settle_part(by, |_| true, undone, now);
     }
 
-    /// The same for the targets whose rounds have `ended`. The other claims of the tick stay.
+    /// Ends the claims of the targets whose rounds have `ended`. The other claims of the tick stay.
     pub fn settle_part(
         &mut self,
         by: u32,
-        ended: impl Fn(&str) -> bool,
-        undone: impl Fn(&str) -> bool,
+        ended: impl Fn(&Identity) -> bool,
+        undone: impl Fn(&Identity) -> bool,
         now: DateTime<Utc>,
     ) {
         let mut oldest = Minute::of(now);
-        for (key, claim) in self.claims.extract_if(.., |key, claim| claim.by == by && ended(key)) {
+        for (id, claim) in self.claims.extract_if(.., |id, claim| claim.by == by && ended(id)) {
             oldest = oldest.min(Minute::from_epoch(claim.minute));
-            let minute = if undone(&key) { claim.before } else { claim.minute };
-            let served = self.targets.entry(key).or_insert(minute);
-            // Another tick may have served it since. What lies in the future is replaced.
+            let minute = if undone(&id) { claim.before } else { claim.minute };
+            let served = self.targets.entry(id).or_insert(minute);
+            // Another tick may have served it since. A minute in the future is replaced.
             *served = if is_future_minute(*served, now) { minute } else { minute.max(*served) };
         }
         self.prune(oldest, now);
     }
 
-    /// Notes that targets were served at `minute`, by schedule or on request.
+    /// Records that targets were served at `minute`, by schedule or on request.
     pub fn note<'t>(
         &mut self,
         minute: Minute,
@@ -172,49 +171,47 @@ impl Served {
     ) {
         self.prune(minute, now);
         for target in targets {
-            // Deliveries may overtake each other: what is known stays when it is newer.
-            let served = self.targets.entry(key(target)).or_insert(i64::MIN);
+            // Deliveries may overtake each other: a newer entry stays.
+            let served = self.targets.entry(target.id.clone()).or_insert(i64::MIN);
             *served = (*served).max(minute.epoch());
         }
     }
 
-    /// Takes back that a tick at `minute` has served the target of that [`key`]: it was served at `before`. Nothing
-    /// is taken back of what another tick has noted.
-    pub fn take_back(&mut self, key: &str, minute: Minute, before: Minute) {
-        // The tick that has handed the target on may still run, and have it claimed.
-        if let Some(claim) = self.claims.get(key).filter(|claim| claim.minute == minute.epoch()).copied() {
-            self.claims.remove(key);
-            self.targets.insert(key.to_owned(), claim.before);
+    /// Reverts the record that a tick at `minute` served a target to the minute `before`. The records of other ticks
+    /// stay.
+    pub fn take_back(&mut self, id: &Identity, minute: Minute, before: Minute) {
+        // The tick that handed the target on may still run and have a claim on it.
+        if let Some(claim) = self.claims.get(id).filter(|claim| claim.minute == minute.epoch()).copied() {
+            self.claims.remove(id);
+            self.targets.insert(id.clone(), claim.before);
             return;
         }
-        if let Some(served) = self.targets.get_mut(key).filter(|served| **served == minute.epoch()) {
+        if let Some(served) = self.targets.get_mut(id).filter(|served| **served == minute.epoch()) {
             *served = before.epoch();
         }
     }
 
-    /// Notes the instant until which pings may run whose end no process awaited.
+    /// Records the instant until which pings may run that no process waits for.
     pub fn note_busy<'t>(&mut self, busy: impl IntoIterator<Item = (&'t Target, DateTime<Utc>)>) {
         for (target, until) in busy {
-            let known = self.busy.entry(key(target)).or_insert(until);
+            let known = self.busy.entry(target.id.clone()).or_insert(until);
             *known = until.max(*known);
         }
     }
 
-    /// The targets with a stored time in the future, and the latest tick if it lies there, for a warning.
-    pub fn in_future(&self, now: DateTime<Utc>) -> Vec<&str> {
+    /// Returns the entries with a time in the future, for a warning: targets, and the latest tick.
+    pub fn in_future(&self, now: DateTime<Utc>) -> Vec<String> {
         let targets = self.targets.iter().filter(|(_, minute)| is_future_minute(**minute, now));
         let busy = self.busy.iter().filter(|(_, until)| is_too_busy(**until, now));
         let claims = self.claims.iter().filter(|(_, claim)| claim.is_future(now));
-        let mut keys: Vec<&str> = targets.map(|(key, _)| key.as_str()).collect();
-        keys.extend(busy.map(|(key, _)| key.as_str()));
-        keys.extend(claims.map(|(key, _)| key.as_str()));
-        keys.extend(self.ticked.filter(|ticked| is_future_minute(*ticked, now)).map(|_| "the latest tick"));
-        keys.sort_unstable();
-        keys.dedup();
-        keys
+        let ids = targets.map(|(id, _)| id).chain(busy.map(|(id, _)| id)).chain(claims.map(|(id, _)| id));
+        let ids: BTreeSet<&Identity> = ids.collect();
+        let ticked = self.ticked.filter(|ticked| is_future_minute(*ticked, now));
+        let ticked = ticked.map(|_| "the latest tick".to_owned());
+        ids.into_iter().map(ToString::to_string).chain(ticked).collect()
     }
 
-    /// Drops what lies in the future of `now`, and what is too old to matter for a tick at `at`.
+    /// Drops entries in the future of `now`, and those that are too old to matter for a tick at `at`.
     fn prune(&mut self, at: Minute, now: DateTime<Utc>) {
         let forgotten = at.min(Minute::of(now)).plus(-FORGOTTEN_AFTER.num_minutes()).epoch();
         let is_known = |minute: i64| minute > forgotten && !is_future_minute(minute, now);

@@ -1,4 +1,4 @@
-//! Which shards of large ticks were taken on.
+//! The shards of large ticks that are served or were.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::future::{is_future, later};
 
-/// The time that a shard is remembered. Above the greatest delay of a delivery: Lambda and EventBridge give up after
-/// two minutes each, as `template.yaml` has it.
+/// The time for which a shard is remembered. Above the longest delay of a delivery: EventBridge and Lambda stop after two
+/// minutes each, see `template.yaml`.
 const SHARDS_LIVE: TimeDelta = TimeDelta::hours(1);
-/// The most shards in a document. An hour of a hundred shards a minute makes some 400 in each of 16 documents.
+/// The most shards in a document. An hour with a hundred shards a minute has about 400 in each of 16 documents.
 pub(super) const MOST_SHARDS: usize = 1_000;
 
-/// Shards of large ticks that a delivery serves already, so that another delivery skips them. They are spread over
-/// several documents, because all shards of a tick are taken on at the same moment.
+/// The shards that a delivery serves, so that another delivery skips them. They are spread over several documents, because
+/// all shards of a tick arrive at the same moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shards {
-    /// By [`crate::domain::shard::Shard::id`].
+    /// The deliveries by [`Shard::id`](crate::domain::shard::Shard::id).
     pub taken: BTreeMap<String, Taken>,
 }
 
 /// The delivery that serves a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
-    /// When.
+    /// The instant at which it began.
     pub at: DateTime<Utc>,
     /// A random number of this delivery. It identifies a write whose answer was lost.
     pub by: u32,
@@ -38,12 +38,12 @@ impl Taken {
 }
 
 impl Shards {
-    /// The name of the document that a shard is in: `shards-` and the first digit of its id.
+    /// Returns the name of a shard's document: `shards-` and the first digit of its id.
     pub fn document(id: &str) -> String {
         format!("shards-{}", id.get(..1).unwrap_or_default())
     }
 
-    /// Takes a shard on for the delivery `by`; `false` when another delivery has it. Drops what is too old.
+    /// Assigns a shard to the delivery `by`. Returns false if another delivery has it. Drops entries that are too old.
     pub fn take(&mut self, id: &str, by: u32, now: DateTime<Utc>) -> bool {
         if let Some(taken) = self.taken.get(id).filter(|taken| taken.lives(now)) {
             return taken.by == by;
@@ -57,7 +57,7 @@ impl Shards {
         true
     }
 
-    /// Gives back what the delivery `by` has taken on and not served.
+    /// Removes the assignment of a shard that the delivery `by` did not serve.
     pub fn give_back(&mut self, id: &str, by: u32) {
         self.taken.retain(|known, taken| known != id || taken.by != by);
     }

@@ -1,4 +1,4 @@
-//! Requests, pauses and what is late.
+//! Tests of the documents.
 
 use insta::assert_snapshot;
 
@@ -6,9 +6,10 @@ use super::shards::MOST_SHARDS;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
 use crate::domain::fleet::{Limits, MetricsSettings};
-use crate::domain::function::{Architecture, FunctionRef, Region};
+use crate::domain::function::{Architecture, Region};
+use crate::domain::round::{Evidence, Verdict};
 use crate::domain::schedule::{self, DueReason, explain};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, Verdict};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
 
 fn at(text: &str) -> DateTime<Utc> {
     format!("2026-11-20T{text}Z").parse().unwrap()
@@ -37,8 +38,16 @@ fn target(name: &str, hours: Option<&str>) -> Target {
         interval_minutes: 5,
         windows: hours.map(window).into_iter().collect(),
         on_request: Some(RULE),
-        ..Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap())
+        ..Target::bare(&function(name), Region::parse("eu-west-2").unwrap())
     }
+}
+
+fn function(name: &str) -> FunctionRef {
+    FunctionRef::parse(name).unwrap()
+}
+
+fn id(name: &str) -> Identity {
+    function(name).identity(Region::parse("eu-west-2").unwrap())
 }
 
 const RULE: OnRequest =
@@ -55,56 +64,60 @@ fn fleet(targets: Vec<Target>) -> Fleet {
 }
 
 /// The decision on a request for that target that arrives at once.
-fn ask(requests: &mut Requests, key: &str, asked: &Asked) -> Decision {
-    requests.ask(key, asked, &RULE, asked.at)
+fn ask(requests: &mut Requests, id: &Identity, terms: &RequestTerms) -> Decision {
+    requests.add(id, terms, &RULE, terms.at)
 }
 
-fn asked(time: &str, concurrency: u32, minutes: u64) -> Asked {
+fn asked(time: &str, concurrency: u32, minutes: u64) -> RequestTerms {
     let keep_for = (minutes > 0).then(|| Duration::from_secs(60 * minutes));
-    Asked { at: at(time), concurrency, keep_for, reason: Some("token issued".to_owned()) }
+    RequestTerms { at: at(time), concurrency, keep_for, reason: Some("token issued".to_owned()) }
 }
 
 #[test]
-fn requests_shortly_after_one_another_are_one() {
+fn requests_shortly_after_one_another_are_coalesced() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 5, 10)), Decision::Round(5));
+    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10)), Decision::Round(5));
     assert_eq!(
-        ask(&mut requests, "f eu", &asked("09:00:10", 5, 10)),
+        ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10)),
         Decision::Coalesced(5),
         "delivered twice"
     );
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:09", 2, 10)), Decision::Coalesced(5));
-    assert_eq!(ask(&mut requests, "g eu", &asked("09:01:09", 2, 10)), Decision::Round(2), "another function");
-    // Coalescing counts from the round, not from the request before: a steady stream is served every minute.
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:01:10", 2, 10)), Decision::Round(2));
+    assert_eq!(ask(&mut requests, &id("f"), &asked("09:01:09", 2, 10)), Decision::Coalesced(5));
     assert_eq!(
-        ask(&mut requests, "f eu", &asked("09:01:11", 7, 0)),
+        ask(&mut requests, &id("g"), &asked("09:01:09", 2, 10)),
+        Decision::Round(2),
+        "another function"
+    );
+    // Coalescing counts from the last round, not from the last request: a steady stream is served every minute.
+    assert_eq!(ask(&mut requests, &id("f"), &asked("09:01:10", 2, 10)), Decision::Round(2));
+    assert_eq!(
+        ask(&mut requests, &id("f"), &asked("09:01:11", 7, 0)),
         Decision::Round(7),
         "more than was warmed"
     );
-    let request = &requests.targets["f eu"];
+    let request = &requests.targets[&id("f")];
     assert_eq!((request.concurrency, request.since, request.until), (7, at("09:00:00"), at("09:11:10")));
 }
 
 #[test]
 fn a_request_gets_at_most_what_the_configuration_allows() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, "f eu", &asked("09:00:10", 500, 600)), Decision::Round(10));
-    assert_eq!(requests.targets["f eu"].until, at("09:30:10"));
+    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:10", 500, 600)), Decision::Round(10));
+    assert_eq!(requests.targets[&id("f")].until, at("09:30:10"));
 }
 
 #[test]
-fn a_request_in_force_is_kept_by_the_schedule_and_explained() {
+fn a_request_in_force_is_a_window_of_the_schedule() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", Some("12:00-13:00")), target("g", None)]);
-    ask(&mut requests, &key(&fleet.targets[0]), &asked("09:00:10", 5, 10));
+    ask(&mut requests, &fleet.targets[0].id, &asked("09:00:10", 5, 10));
     let values = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
         with.targets.iter().map(|target| schedule::desired(target, minute(time))).collect::<Vec<_>>()
     };
     assert_eq!(values("09:00:59"), [5, 0]);
     assert_eq!(values("09:10:00"), [5, 0]);
-    assert_eq!(values("09:11:00"), [0, 0], "it has passed");
+    assert_eq!(values("09:11:00"), [0, 0], "it has ended");
     assert_eq!(values("12:00:00"), [3, 0], "the window is still there");
     let with = with_requests(&fleet, &requests, at("09:05:00"));
     let explanation = explain(&with.targets[0], minute("09:05:00"));
@@ -114,21 +127,21 @@ fn a_request_in_force_is_kept_by_the_schedule_and_explained() {
 }
 
 #[test]
-fn spare_environments_are_part_of_what_a_request_is_given() {
+fn spare_environments_are_part_of_the_requested_number() {
     let mut requests = Requests::default();
     let mut only = target("f", None);
     only.spare = 2;
     let fleet = fleet(vec![only]);
-    ask(&mut requests, "f eu-west-2", &asked("09:00:00", 10, 10));
+    ask(&mut requests, &id("f"), &asked("09:00:00", 10, 10));
     let with = with_requests(&fleet, &requests, at("09:01:00"));
     assert_eq!(schedule::desired(&with.targets[0], minute("09:01:00")), 10, "not 12");
 }
 
 #[test]
-fn a_round_without_a_length_is_not_kept() {
+fn a_request_for_one_round_is_no_window() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", None)]);
-    assert_eq!(ask(&mut requests, "f eu-west-2", &asked("09:00:30", 5, 0)), Decision::Round(5));
+    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:30", 5, 0)), Decision::Round(5));
     let with = with_requests(&fleet, &requests, at("09:00:30"));
     assert!(matches!(with, Cow::Borrowed(_)));
 }
@@ -146,22 +159,22 @@ fn tick<'t>(served: &mut Served, time: &str, targets: impl IntoIterator<Item = &
 }
 
 #[test]
-fn what_a_lost_tick_has_left_is_served_at_the_next_one() {
+fn the_next_tick_makes_up_for_a_lost_one() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00")), target("new", Some("09:32-17:00"))]);
     let mut served = Served::default();
-    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "nothing is known: as without a store");
+    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "without entries: as without a store");
     tick(&mut served, "09:30:00", [&fleet.targets[0]]);
     assert_eq!(planned(&served, &fleet, "09:30:00"), [0; 0], "a repeated delivery");
     assert_eq!(planned(&served, &fleet, "09:31:00"), [0; 0]);
-    // The ticks from 09:31 to 09:35 are lost: one target's beat, the other's opening.
+    // The ticks from 09:31 to 09:35 are lost: a due minute of one target, the opening of the other.
     assert_eq!(planned(&served, &fleet, "09:36:00"), [0, 1]);
     tick(&mut served, "09:36:00", &fleet.targets);
-    assert_eq!(planned(&served, &fleet, "09:37:00"), [0; 0], "made up once");
+    assert_eq!(planned(&served, &fleet, "09:37:00"), [0; 0], "once");
     let late = |served: &Served| served.plan(&fleet, minute("09:29:00"), minute("09:28:00"), at("09:37:00"));
-    assert_eq!(late(&served), [], "an old delivery that comes late");
+    assert_eq!(late(&served), [], "an old delivery");
     served.note(minute("09:29:00"), [&fleet.targets[0]], at("09:37:00"));
-    assert_eq!(planned(&served, &fleet, "09:37:00"), [0; 0], "and it takes nothing back");
-    assert_eq!(planned(&served, &fleet, "17:30:00"), [0; 0], "what has closed since is not made up");
+    assert_eq!(planned(&served, &fleet, "09:37:00"), [0; 0], "and it reverts nothing");
+    assert_eq!(planned(&served, &fleet, "17:30:00"), [0; 0], "a window that has closed since is not served");
 }
 
 #[test]
@@ -169,7 +182,7 @@ fn processes_with_different_targets_share_a_store() {
     let fleets = ["f", "g"].map(|name| fleet(vec![target(name, Some("09:00-17:00"))]));
     let mut served = Served::default();
     for time in ["09:00:00", "09:05:00", "09:10:00"] {
-        // The second one comes in the same minute, and finds that somebody's tick has been there.
+        // The second process ticks in the same minute, after the first.
         for fleet in &fleets {
             for due in [1, 0] {
                 assert_eq!(planned(&served, fleet, time).len(), due, "{time}");
@@ -180,7 +193,7 @@ fn processes_with_different_targets_share_a_store() {
 }
 
 #[test]
-fn the_claim_of_a_process_that_died_lapses_and_its_targets_are_late() {
+fn the_claim_of_a_process_that_died_expires_and_its_targets_are_due() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00")), target("new", Some("09:05-17:00"))]);
     let mut served = Served::default();
     tick(&mut served, "09:00:00", [&fleet.targets[0]]);
@@ -189,45 +202,49 @@ fn the_claim_of_a_process_that_died_lapses_and_its_targets_are_late() {
     assert_eq!(planned(&served, &fleet, "09:05:02"), [0; 0], "another delivery");
     assert_eq!(planned(&served, &fleet, "09:06:01"), [0; 0], "the lease has a second left");
     let dead = served.clone();
-    assert_eq!(planned(&dead, &fleet, "09:06:02"), [0, 1], "it has lapsed: one was served before, one never");
+    assert_eq!(
+        planned(&dead, &fleet, "09:06:02"),
+        [0, 1],
+        "it has expired: one was served before, one never"
+    );
     served.renew(7, at("09:05:32"));
-    assert_eq!(planned(&served, &fleet, "09:06:31"), [0; 0], "it runs on");
+    assert_eq!(planned(&served, &fleet, "09:06:31"), [0; 0], "it was renewed");
     assert_eq!(planned(&served, &fleet, "09:06:32"), [0, 1]);
-    // Taken over: what the first one notes when it wakes up changes nothing of the second one's.
+    // Another tick has taken over: the first one changes nothing of its claims.
     let mut taken = dead;
     taken.claim(8, minute("09:06:00"), minute("09:05:00"), at("09:06:02"), &fleet.targets);
     let before = taken.clone();
     taken.renew(7, at("09:06:03"));
     taken.settle(7, |_| false, at("09:06:04"));
     assert_eq!(taken, before);
-    taken.settle(8, |key| key.starts_with("new"), at("09:06:10"));
-    assert_eq!(planned(&taken, &fleet, "09:07:00"), [1], "what was left undone is late");
+    taken.settle(8, |id| id.name.as_str() == "new", at("09:06:10"));
+    assert_eq!(planned(&taken, &fleet, "09:07:00"), [1], "a target that was left undone is due");
     assert!(taken.claims.is_empty());
 }
 
 #[test]
-fn a_stored_minute_in_the_future_is_unknown_and_repaired_at_the_next_write() {
+fn a_stored_minute_in_the_future_is_ignored_and_repaired_at_the_next_write() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00")), target("g", Some("09:00-17:00"))]);
     let tomorrow = minute("09:05:00").plus(24 * 60).epoch();
     for stored in [tomorrow, i64::MAX] {
         let mut served = Served::default();
-        served.targets.insert(key(&fleet.targets[0]), stored);
+        served.targets.insert(id("f"), stored);
         served.ticked = Some(stored);
-        served.busy.insert(key(&fleet.targets[1]), at("09:05:00") + TimeDelta::days(1));
+        served.busy.insert(id("g"), at("09:05:00") + TimeDelta::days(1));
         assert_eq!(planned(&served, &fleet, "09:05:00"), [0, 1]);
         assert!(!served.is_busy(&fleet.targets[1], at("09:05:00")));
-        assert_eq!(served.in_future(at("09:05:00")), ["f eu-west-2", "g eu-west-2", "the latest tick"]);
+        assert_eq!(served.in_future(at("09:05:00")), ["f (eu-west-2)", "g (eu-west-2)", "the latest tick"]);
         tick(&mut served, "09:05:00", [&fleet.targets[0]]);
         assert_eq!(served.in_future(at("09:05:00")), [""; 0]);
         assert_eq!((served.ticked, served.busy.len()), (Some(minute("09:05:00").epoch()), 0));
-        assert_eq!(planned(&served, &fleet, "09:10:00"), [0, 1], "and the beat goes on");
+        assert_eq!(planned(&served, &fleet, "09:10:00"), [0, 1], "and the schedule goes on");
     }
     // A claim of a clock that is a day ahead.
     let mut served = Served::default();
     let ahead = at("09:05:00") + TimeDelta::days(1);
     served.claim(7, Minute::of(ahead), Minute::of(ahead), ahead, &fleet.targets);
     assert_eq!(planned(&served, &fleet, "09:05:00"), [0, 1]);
-    // Another machine's clock is half a minute ahead, which is no mistake.
+    // Another machine's clock is half a minute ahead, which is allowed.
     let mut served = Served::default();
     tick(&mut served, "09:05:00", &fleet.targets);
     let behind = served.plan(&fleet, minute("09:05:00"), minute("09:04:00"), at("09:04:30"));
@@ -235,7 +252,7 @@ fn a_stored_minute_in_the_future_is_unknown_and_repaired_at_the_next_write() {
 }
 
 #[test]
-fn a_request_of_the_future_is_unknown_and_dropped_at_the_next_one() {
+fn a_request_of_the_future_is_ignored_and_dropped_at_the_next_one() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", None)]);
     let target = &fleet.targets[0];
@@ -246,30 +263,29 @@ fn a_request_of_the_future_is_unknown_and_dropped_at_the_next_one() {
         until: DateTime::<Utc>::MAX_UTC,
         reason: None,
     };
-    requests.targets.insert(key(target), future.clone());
-    requests.targets.insert("other".to_owned(), future);
-    assert_eq!(requests.live_config(target, at("09:00:00")), None);
-    assert_eq!(requests.in_future(at("09:00:00")), ["f eu-west-2", "other"]);
-    assert_eq!(ask(&mut requests, &key(target), &asked("09:00:10", 2, 10)), Decision::Round(2));
+    requests.targets.insert(id("f"), future.clone());
+    requests.targets.insert(id("other"), future);
+    assert_eq!(requests.in_force(target, at("09:00:00")), None);
+    assert_eq!(requests.in_future(at("09:00:00")), ["f (eu-west-2)", "other (eu-west-2)"]);
+    assert_eq!(ask(&mut requests, &target.id, &asked("09:00:10", 2, 10)), Decision::Round(2));
     assert_eq!(requests.targets.len(), 1);
-    let kept = requests.live_config(target, at("09:05:00")).unwrap();
+    let kept = requests.in_force(target, at("09:05:00")).unwrap();
     assert_eq!((kept.concurrency, kept.since), (2, at("09:00:00")));
 }
 
 #[test]
-fn a_late_or_early_request_prunes_by_the_own_clock() {
+fn a_late_or_early_request_drops_entries_by_the_own_clock() {
     let mut requests = Requests::default();
-    ask(&mut requests, "f eu", &asked("09:00:10", 5, 10));
+    ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10));
     let mut early = asked("09:00:10", 1, 10);
     early.at = "2099-01-01T00:00:00Z".parse().unwrap();
-    requests.ask("g eu", &early, &RULE, at("09:00:20"));
-    assert_eq!(requests.targets["f eu"].concurrency, 5, "it is in force still");
+    requests.add(&id("g"), &early, &RULE, at("09:00:20"));
+    assert_eq!(requests.targets[&id("f")].concurrency, 5, "it is still in force");
 }
 
 #[test]
-fn a_kept_request_ends_when_the_configuration_says_whatever_is_stored() {
+fn the_configuration_limits_a_stored_request() {
     let fleet = fleet(vec![target("f", None)]);
-    let target = &fleet.targets[0];
     let request = Request {
         concurrency: 3,
         asked: at("09:00:00"),
@@ -277,7 +293,7 @@ fn a_kept_request_ends_when_the_configuration_says_whatever_is_stored() {
         until: DateTime::<Utc>::MAX_UTC,
         reason: None,
     };
-    let requests = Requests { targets: [(key(target), request)].into() };
+    let requests = Requests { targets: [(id("f"), request)].into() };
     let value = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
         schedule::desired(&with.targets[0], minute(time))
@@ -289,24 +305,20 @@ fn a_kept_request_ends_when_the_configuration_says_whatever_is_stored() {
 fn no_arithmetic_on_stored_instants_overflows() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00"))]);
     let target = &fleet.targets[0];
-    let key = key(target);
+    let key = id("f");
     let report = |tick| TickReport {
-        tick,
-        config: None,
-        duration_ms: 1,
-        partial: false,
-        rounds: vec![RoundRecord::skipped(target, 3, Skipped::Paused)],
-        unfinished: Vec::new(),
+        rounds: vec![RoundRecord::skipped(target, 3, SkipReason::Paused)],
+        ..TickReport::empty(tick, None)
     };
     let times = [DateTime::<Utc>::MIN_UTC, at("09:00:00"), DateTime::<Utc>::MAX_UTC];
     for (stored, now) in times.iter().flat_map(|stored| times.iter().map(move |now| (*stored, *now))) {
         let last = LastRound {
             tick: stored,
-            target: 3,
+            desired: 3,
             reached: None,
             evidence: None,
-            verdict: "short".to_owned(),
-            skipped: Some(Skip { tick: stored, why: "paused".to_owned() }),
+            verdict: Verdict::Short,
+            skipped: Some(Skip { tick: stored, reason: SkipReason::Paused }),
         };
         let mut status = Status { tick: Some(stored), ..Status::default() };
         status.targets.insert(key.clone(), last);
@@ -324,8 +336,8 @@ fn no_arithmetic_on_stored_instants_overflows() {
         let request = Request { concurrency: 1, asked: stored, since: stored, until: stored, reason: None };
         let mut requests = Requests { targets: [(key.clone(), request)].into() };
         with_requests(&fleet, &requests, now);
-        let asked = Asked { at: now, concurrency: 1, keep_for: Some(Duration::MAX), reason: None };
-        requests.ask(&key, &asked, &OnRequest { max_for: Duration::MAX, ..RULE }, now);
+        let asked = RequestTerms { at: now, concurrency: 1, keep_for: Some(Duration::MAX), reason: None };
+        requests.add(&key, &asked, &OnRequest { max_for: Duration::MAX, ..RULE }, now);
         with_requests(&fleet, &requests, now);
 
         for minute in [i64::MIN, i64::MAX] {
@@ -350,21 +362,14 @@ fn no_arithmetic_on_stored_instants_overflows() {
 fn a_status_of_the_future_is_replaced() {
     let target = target("f", None);
     let tomorrow = at("09:00:00") + TimeDelta::days(1);
-    let rounds = vec![RoundRecord::skipped(&target, 3, Skipped::Paused)];
-    let report = |tick| TickReport {
-        tick,
-        config: Some("cafe".to_owned()),
-        duration_ms: 1,
-        partial: false,
-        rounds: rounds.clone(),
-        unfinished: Vec::new(),
-    };
+    let rounds = vec![RoundRecord::skipped(&target, 3, SkipReason::Paused)];
+    let report = |tick| TickReport { rounds: rounds.clone(), ..TickReport::empty(tick, None) };
     let mut status = Status::default();
     let mut note = |tick, now| {
         let report = report(tick);
         let tick = TickNote { report: &report, config_behind_since: None, pauses_unknown: true };
         status.note_tick(&tick, now);
-        (status.tick.unwrap(), status.targets["f eu-west-2"].latest())
+        (status.tick.unwrap(), status.targets[&id("f")].latest())
     };
     assert_eq!(note(tomorrow, tomorrow), (tomorrow, tomorrow));
     assert_eq!(note(at("09:05:00"), at("09:05:01")), (at("09:05:00"), at("09:05:00")));
@@ -372,33 +377,33 @@ fn a_status_of_the_future_is_replaced() {
 }
 
 #[test]
-fn what_does_not_fit_is_dropped_oldest_first() {
+fn the_oldest_entries_are_dropped_until_a_document_fits() {
     let mut requests = Requests::default();
     for (second, name) in (10..20).zip('a'..) {
         let mut asked = asked(&format!("09:00:{second}"), 1, 10);
         asked.reason = Some("r".repeat(1_000));
-        ask(&mut requests, &name.to_string(), &asked);
+        ask(&mut requests, &id(&name.to_string()), &asked);
     }
     let bytes = |requests: &Requests| serde_json::to_vec(requests).unwrap().len();
     let before = bytes(&requests);
-    assert_eq!(requests.drop_oldest(2_500), 3, "three of a thousand bytes and more");
-    assert_eq!(requests.targets.keys().map(String::as_str).collect::<String>(), "defghij");
+    assert_eq!(requests.drop_oldest(2_500), 3, "three of more than a thousand bytes");
+    assert_eq!(requests.targets.keys().map(Identity::label).collect::<String>(), "defghij");
     assert!(bytes(&requests) <= before - 2_500);
     assert_eq!(requests.drop_oldest(usize::MAX), 7);
-    assert_eq!(requests.drop_oldest(1), 0, "nothing is left");
+    assert_eq!(requests.drop_oldest(1), 0, "it is empty");
     let pause = |time: &str| Pause { until: at(time), reason: "r".to_owned() };
     let mut pauses = Pauses { all: Some(pause("09:00:00")), ..Pauses::default() };
-    pauses.functions.insert("f".to_owned(), pause("10:00:00"));
+    pauses.functions.insert(function("f"), pause("10:00:00"));
     assert_eq!(
         (pauses.drop_oldest(1), pauses.all.is_some()),
         (1, true),
-        "the pause of everything stays longest"
+        "the pause of the fleet is dropped last"
     );
     assert_eq!((pauses.drop_oldest(1), pauses.all.is_some(), pauses.drop_oldest(1)), (1, false, 0));
 }
 
 #[test]
-fn busy_targets_are_left_alone_until_their_pings_have_ended() {
+fn a_target_is_busy_until_its_pings_have_ended() {
     let target = target("f", None);
     let mut served = Served::default();
     served.note_busy([(&target, at("09:15:00"))]);
@@ -408,11 +413,11 @@ fn busy_targets_are_left_alone_until_their_pings_have_ended() {
 }
 
 #[test]
-fn the_longer_pause_holds() {
+fn the_pause_that_ends_last_applies() {
     let target = target("f", None);
     let pause = |time: &str, reason: &str| Pause { until: at(time), reason: reason.to_owned() };
     let mut pauses = Pauses { all: Some(pause("10:00:00", "freeze")), ..Pauses::default() };
-    pauses.functions.insert("f".to_owned(), pause("11:00:00", "migration"));
+    pauses.functions.insert(function("f"), pause("11:00:00", "migration"));
     assert_snapshot!(pauses.of(&target, at("09:00:00")).unwrap(), @"paused until 2026-11-20T11:00:00Z: migration");
     pauses.prune(at("10:00:00"));
     assert_eq!((pauses.all.is_none(), pauses.functions.len()), (true, 1));
@@ -420,7 +425,7 @@ fn the_longer_pause_holds() {
 }
 
 #[test]
-fn a_shard_is_taken_on_once_and_forgotten_in_time() {
+fn a_shard_is_assigned_once_and_dropped_after_an_hour() {
     let mut shards = Shards::default();
     assert!(shards.take("a1", 1, at("09:00:00")));
     assert!(!shards.take("a1", 2, at("09:03:00")), "another delivery");
@@ -436,7 +441,7 @@ fn a_shard_is_taken_on_once_and_forgotten_in_time() {
 }
 
 #[test]
-fn a_flood_of_shards_does_not_fill_the_store() {
+fn the_number_of_stored_shards_is_limited() {
     let mut shards = Shards::default();
     for index in 0..2_000 {
         assert!(shards.take(&index.to_string(), 1, at("09:00:00") + TimeDelta::seconds(index)));
@@ -444,36 +449,101 @@ fn a_flood_of_shards_does_not_fill_the_store() {
     assert_eq!(shards.taken.len(), MOST_SHARDS);
     assert!(
         !shards.take("1999", 2, at("09:40:00")) && !shards.take("1000", 2, at("09:40:00")),
-        "the oldest go"
+        "the oldest are dropped"
     );
 }
 
 #[test]
-fn the_last_round_that_was_sent_stays_beside_what_was_skipped_since() {
+fn the_last_round_that_was_sent_stays_beside_later_skips() {
     let target = target("f", None);
-    let skipped = |why| RoundRecord::skipped(&target, 3, why);
-    let sent = |reached| RoundRecord {
-        skipped: None,
-        verdict: Verdict::Short,
-        reached: Some(reached),
-        ..skipped(Skipped::Paused)
-    };
+    let skipped = |reason| RoundRecord::skipped(&target, 3, reason);
+    let sent = |reached| RoundRecord::example(&target, 3, Verdict::Short, Some(reached));
     let mut status = Status::default();
     let mut after = |time: &str, round: RoundRecord| {
         status.note_rounds(&[round], at(time), at("09:20:00"));
-        let last = &status.targets["f eu-west-2"];
+        let last = &status.targets[&id("f")];
         let skip = last.skipped.as_ref();
-        let skip = skip.map(|skip| format!("; {} at {}", skip.why, skip.tick.format("%H:%M")));
+        let skip = skip.map(|skip| format!("; {} at {}", skip.reason.name(), skip.tick.format("%H:%M")));
         let reached = last.reached.map_or("?".to_owned(), |reached| reached.to_string());
-        format!("{} {reached} at {}{}", last.verdict, last.tick.format("%H:%M"), skip.unwrap_or_default())
+        format!(
+            "{} {reached} at {}{}",
+            last.verdict.name(),
+            last.tick.format("%H:%M"),
+            skip.unwrap_or_default()
+        )
     };
-    assert_snapshot!(after("09:00:00", skipped(Skipped::Paused)), @"skipped ? at 09:00; paused at 09:00");
-    assert_snapshot!(after("09:05:00", skipped(Skipped::InFlight)), @"skipped ? at 09:05; in-flight at 09:05");
+    assert_snapshot!(after("09:00:00", skipped(SkipReason::Paused)), @"skipped ? at 09:00; paused at 09:00");
+    assert_snapshot!(after("09:05:00", skipped(SkipReason::InFlight)), @"skipped ? at 09:05; in-flight at 09:05");
     assert_snapshot!(after("09:03:00", sent(2)), @"short 2 at 09:03; in-flight at 09:05");
     assert_snapshot!(after("09:10:00", sent(1)), @"short 1 at 09:10");
-    assert_snapshot!(after("09:15:00", skipped(Skipped::Paused)), @"short 1 at 09:10; paused at 09:15");
-    assert_snapshot!(after("09:14:00", skipped(Skipped::Coalesced)), @"short 1 at 09:10; paused at 09:15");
-    // A request or a shard that comes late.
+    assert_snapshot!(after("09:15:00", skipped(SkipReason::Paused)), @"short 1 at 09:10; paused at 09:15");
+    assert_snapshot!(after("09:14:00", skipped(SkipReason::Coalesced)), @"short 1 at 09:10; paused at 09:15");
+    // A late request or shard.
     assert_snapshot!(after("09:09:00", sent(3)), @"short 1 at 09:10; paused at 09:15");
     assert_snapshot!(after("09:20:00", sent(3)), @"short 3 at 09:20");
+}
+
+/// Documents as version 0.1 wrote them.
+mod stored {
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned + Serialize>(document: &str) -> T {
+        let read: T = serde_json::from_str(document).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), document, "it is written in the same form");
+        read
+    }
+
+    #[test]
+    fn requests() {
+        let requests: Requests = read(
+            r#"{"targets":{"nlp:live eu-west-2":{"concurrency":5,"asked":"2026-11-20T09:00:10Z","since":"2026-11-20T09:00:00Z","until":"2026-11-20T09:10:10Z","reason":"token issued"},"arn:aws:lambda:us-east-1:123456789012:function:nlp:7 us-east-1":{"concurrency":1,"asked":"2026-11-20T09:00:10Z","since":"2026-11-20T09:00:00Z","until":"2026-11-20T09:00:00Z","reason":null}}}"#,
+        );
+        assert_eq!(requests.targets[&id("nlp:live")].concurrency, 5);
+        let arn = requests.targets.keys().find(|id| id.account.is_some()).unwrap();
+        assert_eq!((arn.region.as_str(), arn.qualifier.as_ref().unwrap().as_str()), ("us-east-1", "7"));
+    }
+
+    #[test]
+    fn pauses() {
+        let pauses: Pauses = read(
+            r#"{"all":{"until":"2026-11-20T10:00:00Z","reason":"freeze"},"functions":{"nlp:live":{"until":"2026-11-20T11:00:00Z","reason":"migration"}}}"#,
+        );
+        assert_eq!(pauses.of(&target("nlp:live", None), at("10:30:00")).unwrap().reason, "migration");
+        assert_eq!(pauses.of(&target("nlp", None), at("10:30:00")), None);
+    }
+
+    #[test]
+    fn served() {
+        let served: Served = read(
+            r#"{"ticked":29919900,"targets":{"f eu-west-2":29919900},"busy":{"f eu-west-2":"2026-11-20T09:15:00Z"},"claims":{"g:$LATEST eu-west-2":{"by":7,"minute":29919900,"before":29919895,"until":"2026-11-20T09:01:00Z"}}}"#,
+        );
+        assert_eq!((served.targets[&id("f")], served.claims[&id("g")].by), (29_919_900, 7));
+        assert!(served.busy.contains_key(&id("f")));
+        // Before claims were kept.
+        let old: Served = serde_json::from_str(r#"{"ticked":null,"targets":{"f eu-west-2":1}}"#).unwrap();
+        assert_eq!(old.targets.len(), 1);
+    }
+
+    #[test]
+    fn status() {
+        let status: Status = read(
+            r#"{"tick":"2026-11-20T09:00:00Z","config":"cafe","config_behind_since":null,"pauses_unknown":false,"duration_ms":512,"unfinished":0,"spread":false,"targets":{"f eu-west-2":{"tick":"2026-11-20T09:00:00Z","target":3,"reached":2,"evidence":"cold-starts","verdict":"short","skipped":{"tick":"2026-11-20T09:05:00Z","why":"in-flight"}},"g eu-west-2":{"tick":"2026-11-20T09:00:00Z","target":3,"reached":null,"evidence":null,"verdict":"skipped","skipped":null}}}"#,
+        );
+        let last = &status.targets[&id("f")];
+        assert_eq!(
+            (last.desired, last.verdict, last.evidence),
+            (3, Verdict::Short, Some(Evidence::ColdStarts))
+        );
+        assert_eq!(last.skipped.as_ref().unwrap().reason, SkipReason::InFlight);
+        assert!(!status.targets[&id("g")].was_sent());
+    }
+
+    #[test]
+    fn entries_of_a_newer_version_leave_the_rest_readable() {
+        let status: Status = serde_json::from_str(
+            r#"{"tick":null,"config":null,"config_behind_since":null,"duration_ms":0,"unfinished":0,"targets":{"f moon-west-1":{"tick":"2026-11-20T09:00:00Z","target":1,"reached":1,"verdict":"reached"},"f eu-west-2":{"tick":"2026-11-20T09:00:00Z","target":1,"reached":1,"verdict":"reached"},"g eu-west-2":{"tick":"2026-11-20T09:00:00Z","target":1,"reached":1,"verdict":"reached","skipped":{"tick":"2026-11-20T09:05:00Z","why":"too-hot"}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(status.targets.keys().collect::<Vec<_>>(), [&id("f")]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Reasons not to believe what answers say about environments.
+//! Reasons why answers prove less about environments than they seem to.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use super::ids::Ids;
 use super::overlap::most_at_a_time;
 use super::{Attempt, Known, PingResult};
 
-/// Why a round's answers prove less than they seem to.
+/// A reason why a round's answers prove less than they seem to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// An environment runs several invocations at once (managed instances), so that no bound holds: nothing is claimed.
+    /// An environment runs several invocations at once (managed instances), so that no bound holds.
     SharedEnvironments(SharedBy),
-    /// Ids are not those of environments: they count as nothing, and the other evidence stands.
+    /// Ids are not those of environments: they do not count, and the other evidence does.
     ForeignIds(ForeignIds),
 }
 
@@ -28,37 +28,37 @@ pub enum SharedBy {
 /// The sign that ids are not those of environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignIds {
-    /// No id came again in several rounds: the handler makes one on every invocation.
+    /// No id was repeated in several rounds: the handler creates one on every invocation.
     Fresh,
-    /// Two new environments answered the same id: the handler made it before the snapshot.
+    /// Two new environments answered the same id: the handler created it before the snapshot.
     Copied,
 }
 
 impl Doubt {
-    /// The doubt and its remedy, as text.
+    /// Returns the doubt and its remedy as text.
     pub fn explain(self) -> &'static str {
         match self {
             Self::SharedEnvironments(SharedBy::Answer) => {
-                "its handler says that it runs on managed instances, where an environment takes several invocations \
-                 at once: pings prove nothing there"
+                "its handler runs on managed instances, where an environment takes several invocations at once: pings \
+                 prove nothing there"
             }
             Self::SharedEnvironments(SharedBy::Ids) => {
                 "one id answered pings that ran at the same time: either its environments take several invocations at \
                  once (managed instances), or they share an id; nothing is proven"
             }
             Self::ForeignIds(ForeignIds::Fresh) => {
-                "its handler seems to make a new id on every invocation (none came again in three all-warm rounds), so \
-                 ids count as nothing: make the id once in each environment, as `warmd handler` does"
+                "its handler seems to create a new id on every invocation (none was repeated in three all-warm \
+                 rounds), so ids do not count: create the id once in each environment, as `warmd handler` does"
             }
             Self::ForeignIds(ForeignIds::Copied) => {
-                "new environments answered the same id, so ids count as nothing: make the id on the first invocation, \
-                 as `warmd handler` does"
+                "new environments answered the same id, so ids do not count: create the id on the first invocation, as \
+                 `warmd handler` does"
             }
         }
     }
 }
 
-/// Returns the gravest doubt about a round's answers, or none.
+/// Returns the most serious doubt about a round's answers, or none.
 pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.managed_instance) {
@@ -78,9 +78,9 @@ pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
 /// The behaviour of pings with the same id and version.
 #[derive(Debug, Clone, Copy, Default)]
 struct SharedIds {
-    /// More than one of them must have run at once, which an environment that takes one at a time cannot.
+    /// At least two of them must have run at once, which an environment that takes one at a time cannot do.
     ran_at_once: bool,
-    /// More than one of them made a new environment.
+    /// At least two of them created a new environment.
     copied: bool,
 }
 

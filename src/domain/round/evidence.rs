@@ -1,45 +1,61 @@
-//! How many distinct environments a round is known to have reached: lower bounds, never above the truth.
+//! Lower bounds of the distinct environments that a round reached, never above the truth.
 //!
 //! All bounds rest on one fact: an environment runs one invocation at a time. Where answers show that it does not,
-//! nothing is claimed ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. It began after sᵢ (sent), and
-//! hᵢ or more before rᵢ (answered), where hᵢ ≤ dᵢ is what the handler surely ran before it answered: its hold. The rest of
-//! dᵢ may come after the answer, when an extension works on.
+//! nothing is proven ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. The run began after sᵢ (sent), and
+//! at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered: its
+//! hold. The rest of dᵢ may come after the answer, while an extension still runs.
 //!
-//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing: it may have met the
-//!   environment of another.
-//! - **Core overlap**: run i surely covers its core [rᵢ − hᵢ, sᵢ + dᵢ), when that is not empty. Runs that share an
+//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing: its environment may be the same
+//!   as that of another ping.
+//! - **Core overlap**: run i certainly covers its core [rᵢ − hᵢ, sᵢ + dᵢ), when that is not empty. Runs that share an
 //!   instant are in distinct environments.
-//! - **Core overlap with cold starts**: a cold start's environment was made for it. Whatever else ran before it ended
-//!   ran elsewhere, so for counting, the core of a cold run reaches back to the beginning: (−∞, sᵢ + dᵢ).
-//! - **Work bound**: in any stretch [a, b] there are at least ⌈work that must lie inside ÷ (b − a)⌉ environments.
-//! - **Cold starts**: each made an environment of its own.
+//! - **Core overlap with cold starts**: a cold start has a new environment. Every other run that began before its end
+//!   was in another environment, so the core of a cold run extends back to the beginning: (−∞, sᵢ + dᵢ).
+//! - **Work bound**: in any interval [a, b] there are at least ⌈work that must lie inside ÷ (b − a)⌉ environments.
+//! - **Cold starts**: each created one environment.
 
 use std::collections::{HashMap, HashSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::busy_interval::{BusyInterval, held};
 use super::doubt::{Doubt, doubt};
 use super::overlap::most_at_a_time;
 use super::{Attempt, Known, PingResult};
-use crate::domain::tick::Evidence;
 
-/// How many distinct environments are proven, and by what.
+/// The proof of the number of environments reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Distinct ids that the handlers answered.
+    Ids,
+    /// Runs that must have overlapped, or work that cannot have fitted into fewer environments.
+    Overlap,
+    /// Cold starts and restores, each of which created one environment.
+    ColdStarts,
+    /// No proof.
+    Unknown,
+}
+
+/// The number of distinct environments proven, and its evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// A lower bound of the distinct environments reached; 0 when nothing is known.
     pub environments: u32,
-    /// What proves it: the best bound; of equal ones ids, then overlap, then cold starts.
+    /// The best bound; of equal ones ids, then overlap, then cold starts.
     pub evidence: Evidence,
 }
 
 impl Proof {
-    /// The environments proven; none when nothing is known.
+    /// Returns the number of environments proven; none when nothing is known.
     pub fn reached(self) -> Option<u32> {
         (self.environments > 0).then_some(self.environments)
     }
 }
 
-/// The best lower bound over a round's attempts. Ids are united over them, for each executed version; of the other
-/// bounds the best attempt counts, because the environments of one attempt may be those of another.
+/// Returns the best lower bound over a round's attempts. Ids are united over the attempts, per executed version. The
+/// other bounds are those of the best attempt, because two attempts may have reached the same environments.
 pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
     let ids = match doubt(attempts, known) {
         Some(Doubt::SharedEnvironments(_)) => return Proof { environments: 0, evidence: Evidence::Unknown },
@@ -50,7 +66,7 @@ pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
     let (mut overlap, mut cold_starts) = (0, 0);
     for attempt in attempts {
         cold_starts = cold_starts.max(cold_starts_of(attempt));
-        // Not more environments than pings: when as many are proven already, there is nothing to find.
+        // There are at most as many environments as pings: a bound that is already that high cannot improve.
         if count(evidence_of(attempt).count()) > ids.max(overlap) {
             overlap = overlap.max(overlap_of(attempt, ids.max(overlap)));
         }
@@ -66,8 +82,8 @@ pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
     }
 }
 
-/// The distinct environments that ids tell of, by the pings that `counts` picks: the most of any attempt, or of any
-/// version over all attempts. Between two attempts a deployment may replace every environment by one of another version.
+/// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version over
+/// all attempts. Between two attempts a deployment may replace every environment by one of another version.
 pub(super) fn distinct_ids(attempts: &[Attempt], counts: impl Fn(&PingResult) -> bool) -> u32 {
     let mut versions: HashMap<Option<&str>, HashSet<&str>> = HashMap::new();
     let mut most = 0;
@@ -92,7 +108,7 @@ fn cold_starts_of(attempt: &Attempt) -> u32 {
     count(attempt.pings.iter().filter(|ping| ping.outcome.is_new()).count())
 }
 
-/// At least 1: whatever its times, a ping that is evidence met an environment.
+/// Returns at least 1: a ping that is evidence reached an environment, whatever its times.
 fn overlap_of(attempt: &Attempt, known: u32) -> u32 {
     let held = held(attempt);
     let runs: Vec<BusyInterval> =
@@ -123,13 +139,13 @@ mod tests {
     fn the_work_bound_of_fifty_pings_that_no_two_need_overlap() {
         let pings = || (0..50).map(|_| ping(Outcome::Warm, 0.0, 60.0, 25.0));
         assert_eq!(proven(&[kept(25.0, pings())]), overlap(21));
-        // Not held: it may all have been an extension's work, begun as late as with the answer. 50 × 25 / 85.
+        // Without a hold the whole run may be that of an extension that began with the answer. 50 × 25 / 85.
         assert_eq!(proven(&[attempt(pings())]), overlap(15));
     }
 
     #[test]
-    fn the_work_bound_finds_the_crowded_stretch() {
-        // Ten runs of 30 ms within 50 ms, among stragglers that would thin them out: 300 / 50 = 6.
+    fn the_work_bound_finds_the_densest_interval() {
+        // Ten runs of 30 ms within 50 ms, among stragglers with longer intervals: 300 / 50 = 6.
         let crowd = (0..10).map(|_| ping(Outcome::Warm, 100.0, 150.0, 20.0));
         let stragglers = [0.0, 400.0, 800.0].map(|at| ping(Outcome::Warm, at, at + 300.0, 20.0));
         assert_eq!(proven(&[kept(20.0, crowd.chain(stragglers))]), overlap(4));
@@ -155,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_duration_rounded_up_proves_nothing_more() {
-        // Two runs of 9.996 ms, one after the other in 20 ms, told as 10.00 ms.
+        // Two runs of 9.996 ms, one after the other in 20 ms, reported as 10.00 ms.
         let pings = [ping(Outcome::Warm, 0.0, 19.992, 10.0), ping(Outcome::Warm, 0.0, 19.992, 10.0)];
         assert_eq!(proven(&[kept(10.0, pings)]), overlap(1));
     }
@@ -176,7 +192,7 @@ mod tests {
             Outcome::FunctionError { kind: "E".to_owned() },
             Outcome::Throttled { reason: None },
         ] {
-            // All that a warm ping tells, and still none.
+            // The data of a warm ping, with another outcome.
             let warm = ping(Outcome::Warm, 0.0, 60.0, 55.0);
             let ping = PingResult { outcome, environment: Some("e".to_owned()), ..warm.clone() };
             assert_eq!(proven(&[attempt([ping.clone(), ping.clone()])]).evidence, Evidence::Unknown);
@@ -207,18 +223,18 @@ mod tests {
             ping.environment = Some(i.to_string());
         }
         assert_eq!(proven(&[attempt(pings.clone())]), Proof { environments: 3, evidence: Evidence::Ids });
-        // An id too few, and the overlap is better.
+        // With one id fewer the overlap is the better bound.
         pings[0].environment = None;
         assert_eq!(proven(&[kept(25.0, pings)]), overlap(3));
     }
 
     #[test]
-    fn cold_runs_never_share_with_what_ran_before_they_ended() {
+    fn a_cold_run_shares_no_environment_with_earlier_runs() {
         // Three warm runs in the first 110 ms, two cold ones that began ten seconds later: five environments.
         let warm = (0..3).map(|_| ping(Outcome::Warm, 0.0, 110.0, 100.0));
         let cold = (0..2).map(|_| ping(Outcome::Cold, 0.0, 10_110.0, 100.0));
         assert_eq!(proven(&[kept(100.0, warm.chain(cold))]), overlap(5));
-        // A warm run that may have begun after a cold one ended may have met its environment.
+        // A warm run that may have begun after the end of a cold one may have used the same environment.
         let pings = [ping(Outcome::Cold, 0.0, 500.0, 100.0), ping(Outcome::Warm, 0.0, 900.0, 100.0)];
         assert_eq!(proven(&[kept(100.0, pings)]), overlap(1));
     }
@@ -230,7 +246,7 @@ mod tests {
     #[test]
     fn ids_are_united_for_each_version() {
         let id = |id: &str, version: &str| with_id(id, version, ping(Outcome::Warm, 0.0, 10.0, 1.0));
-        // One environment each time: the second is that of a deployment, and the first is gone.
+        // One environment at a time: a deployment replaces the first.
         let deployed = [attempt([id("a", "7"), id("a", "7")]), attempt([id("b", "8"), id("b", "8")])];
         assert_eq!(proven(&deployed).environments, 1);
         // A weighted alias: both versions at once.
@@ -243,18 +259,18 @@ mod tests {
     const NOTHING: Proof = Proof { environments: 0, evidence: Evidence::Unknown };
 
     #[test]
-    fn one_id_in_runs_that_overlap_claims_nothing() {
+    fn one_id_in_overlapping_runs_proves_nothing() {
         let same = |ids: [&str; 3], received: f64| {
             ids.map(|id| with_id(id, "7", ping(Outcome::Warm, 0.0, received, 100.0)))
         };
         let ids = ["a", "a", "b"];
         assert_eq!(proven(&[kept(100.0, same(ids, 110.0))]), NOTHING);
-        // Cores that are empty, but more work than one environment has time for: 2 × 100 in 199.
+        // Empty cores, but more work than fits into one environment: 2 × 100 ms in 199 ms.
         assert_eq!(proven(&[kept(100.0, same(ids, 199.0))]), NOTHING);
         // One after the other: two environments.
         let proof = Proof { environments: 2, evidence: Evidence::Ids };
         assert_eq!(proven(&[kept(100.0, same(ids, 201.0))]), proof);
-        // Not one of them needs to have overlapped another.
+        // Without a hold no two of them must have overlapped.
         assert_eq!(proven(&[attempt(same(ids, 199.0))]), NOTHING_BUT_IDS);
     }
 
@@ -262,7 +278,7 @@ mod tests {
     const NOTHING_BUT_IDS: Proof = Proof { environments: 2, evidence: Evidence::Ids };
 
     #[test]
-    fn the_handlers_own_word_for_managed_instances_claims_nothing() {
+    fn a_managed_instance_proves_nothing() {
         let mut pings: Vec<_> =
             ["a", "b"].iter().map(|id| with_id(id, "7", ping(Outcome::Warm, 0.0, 110.0, 100.0))).collect();
         assert_eq!(proven(&[kept(100.0, pings.clone())]).environments, 2);
@@ -271,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_two_new_environments_is_none() {
+    fn an_id_shared_by_new_environments_does_not_count() {
         let restored = |id| with_id(id, "7", ping(Outcome::Restored, 0.0, 900.0, 25.0));
         let proof = proven(&[attempt([restored("a"), restored("a"), restored("b")])]);
         assert_eq!(proof, Proof { environments: 3, evidence: Evidence::ColdStarts });

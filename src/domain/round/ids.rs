@@ -1,4 +1,4 @@
-//! Checks, over a target's latest rounds, that the ids its handlers answer are those of environments.
+//! Detection, over a target's latest rounds, of handlers whose ids are not those of environments.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashSet, VecDeque};
@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::{Attempt, Outcome};
 
-/// After so many all-warm rounds in a row without one repeated id, ids are those of invocations.
+/// The number of consecutive all-warm rounds without a repeated id after which ids are those of invocations.
 const FRESH_ROUNDS: u32 = 3;
 
 /// The meaning of the ids that a target's handlers answer.
@@ -15,25 +15,25 @@ pub enum Ids {
     /// Environments: distinct ids are distinct environments.
     #[default]
     Environments,
-    /// Invocations: the handler makes a new id each time, which says nothing about environments.
+    /// Invocations: the handler creates a new id each time.
     Invocations,
 }
 
 /// The ids of one target's latest rounds.
 ///
-/// Environments that were warm in one round answer the next one too, so some id must come again. A handler that makes
-/// a new id on every invocation repeats none.
+/// Environments that were warm in one round answer the next one too, so some ids must be repeated. A handler that
+/// creates a new id on every invocation repeats none.
 #[derive(Debug, Clone, Default)]
 pub struct IdHistory {
     /// Hashes of the ids of the latest rounds that had any, oldest first. Eight bytes for each ping of three rounds.
     rounds: VecDeque<HashSet<u64>>,
-    /// All-warm rounds in a row without a repeated id, up to [`FRESH_ROUNDS`].
+    /// Consecutive all-warm rounds without a repeated id, up to [`FRESH_ROUNDS`].
     fresh: u32,
 }
 
 impl IdHistory {
-    /// Adds a round. A repeated id, in the round or of the three before it, shows that ids are those of environments.
-    /// A round in which not every ping was warm breaks the row: its environments may all be new.
+    /// Adds a round. An id repeated in the round or from the three before it proves that ids are those of environments.
+    /// A round in which a ping was not warm resets the count: its environments may all be new.
     pub fn record(&mut self, attempts: &[Attempt]) {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let mut ids = HashSet::new();
@@ -49,7 +49,7 @@ impl IdHistory {
         self.fresh = match (repeated, all_warm) {
             (true, _) => 0,
             (false, true) => FRESH_ROUNDS.min(self.fresh + 1),
-            // Once found to be those of invocations, only a repeated id shows otherwise.
+            // Only a repeated id reverts the conclusion that ids are those of invocations.
             (false, false) if self.fresh == FRESH_ROUNDS => FRESH_ROUNDS,
             (false, false) => 0,
         };
@@ -59,7 +59,7 @@ impl IdHistory {
         self.rounds.push_back(ids);
     }
 
-    /// The conclusion from the rounds so far.
+    /// Returns the conclusion from the rounds so far.
     pub fn ids(&self) -> Ids {
         if self.fresh == FRESH_ROUNDS { Ids::Invocations } else { Ids::Environments }
     }
@@ -94,11 +94,11 @@ mod tests {
     const COLD: &Outcome = &Outcome::Cold;
 
     #[test]
-    fn three_all_warm_rounds_in_a_row_without_a_repeated_id_are_needed() {
+    fn three_consecutive_all_warm_rounds_without_a_repeated_id_are_needed() {
         let [a, b, c]: [&[&str]; 3] = [&["1", "2"], &["3", "4"], &["5", "6"]];
         assert_eq!(after(&[(WARM, a), (WARM, b)]), Ids::Environments);
         assert_eq!(after(&[(WARM, a), (WARM, b), (WARM, c)]), Ids::Invocations);
-        assert_eq!(after(&[(WARM, a), (COLD, b), (WARM, c)]), Ids::Environments, "the row is broken");
+        assert_eq!(after(&[(WARM, a), (COLD, b), (WARM, c)]), Ids::Environments, "reset");
         assert_eq!(after(&[(WARM, a), (WARM, b), (WARM, &["5", "2"])]), Ids::Environments, "2 again");
         assert_eq!(after(&[(WARM, a), (WARM, b), (WARM, &["5", "5"])]), Ids::Environments, "5 again");
         assert_eq!(after(&[(COLD, a), (WARM, a), (WARM, b), (WARM, c)]), Ids::Environments);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_repeated_id_restores_the_trust() {
+    fn only_a_repeated_id_reverts_the_conclusion() {
         let fresh: [(&Outcome, &[&str]); 3] = [(WARM, &["1"]), (WARM, &["2"]), (WARM, &["3"])];
         let then = |more: &[(&Outcome, &[&str])]| after(&[&fresh, more].concat());
         assert_eq!(then(&[(COLD, &["4"])]), Ids::Invocations);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_top_up_that_meets_the_same_environments_repeats_their_ids() {
+    fn a_top_up_of_the_same_environments_repeats_their_ids() {
         let mut history = IdHistory::default();
         for id in ["1", "2", "3"] {
             history.record(&[round(WARM, &[id]), round(WARM, &[id])]);

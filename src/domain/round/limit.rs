@@ -4,33 +4,32 @@ use std::time::Duration;
 
 use super::{Attempt, Outcome, PingResult};
 
-/// The longest that Lambda runs a function (Lambda quotas), and the longest that is waited for a function whose timeout
-/// is not configured.
+/// The longest run of a function (Lambda quotas), and the longest wait for a function whose timeout is not configured.
 const LONGEST: Duration = Duration::from_secs(900);
 /// The allowance beyond a configured timeout: an init of 10 s that does not count towards it, and the
 /// network.
 const MARGIN: Duration = Duration::from_secs(20);
 /// The allowance beyond the hold and the init when no timeout is configured.
 const WORK: Duration = Duration::from_secs(30);
-/// The limit before an init was seen. Cold starts of 90 s have been measured for functions that load large models.
+/// The limit before an init was observed. Cold starts of 90 s have been measured for functions that load large models.
 const BEFORE_ANY_INIT: Duration = Duration::from_secs(180);
-/// Pauses double up to 2^10 times the first; the longest pause ends them long before.
+/// Pauses double up to 2^10 times the first. The longest pause is reached long before.
 const MOST_DOUBLINGS: u32 = 10;
 
 /// The history of one target's answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AnswerTimes {
-    /// The longest init or restore that a REPORT line showed.
+    /// The longest init or restore in a REPORT line.
     longest_init: Option<Duration>,
-    /// Rounds in a row in which a ping got no answer in time.
+    /// Consecutive rounds with a ping that was not answered in time.
     unanswered: u32,
 }
 
 impl AnswerTimes {
-    /// The time limit of a ping that asks for `hold`, from its release.
+    /// Returns the time limit of a ping with this `hold`, from its release.
     ///
-    /// A configured timeout counts, and 20 s more. Otherwise the limit is the hold, twice the longest init and 30 s;
-    /// before an init was seen 180 s, doubled after each round that ran out of it, up to 15 minutes.
+    /// It is the configured timeout and 20 s more. Without one it is the hold, twice the longest init and 30 s; before
+    /// an init was observed 180 s, doubled after each round that exceeded it, up to 15 minutes.
     pub fn limit(&self, timeout: Option<Duration>, hold: Duration) -> Duration {
         match (timeout, self.longest_init) {
             (Some(timeout), _) => timeout + MARGIN,
@@ -39,7 +38,7 @@ impl AnswerTimes {
         }
     }
 
-    /// Adds what a round's attempts showed.
+    /// Adds a round's attempts.
     pub fn record(&mut self, attempts: &[Attempt]) {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let init = pings()
@@ -52,9 +51,9 @@ impl AnswerTimes {
         self.unanswered = if pings().any(is_unanswered) { self.unanswered.saturating_add(1) } else { 0 };
     }
 
-    /// The pause of the target, from the release of a round with an unanswered ping; none when every ping
-    /// was answered. Lambda runs on after the caller has stopped waiting: for the configured timeout, otherwise two
-    /// intervals are allowed, doubled with each such round in a row, up to 15 minutes.
+    /// Returns the pause of the target, from the release of a round with an unanswered ping; none when every ping was
+    /// answered. Lambda continues a run after the caller has stopped waiting. The pause is the configured timeout;
+    /// without one two intervals, doubled with each consecutive such round, up to 15 minutes.
     pub fn pause(&self, timeout: Option<Duration>, interval: Duration) -> Option<Duration> {
         let doublings = doublings(self.unanswered.checked_sub(1)?);
         Some(timeout.unwrap_or_else(|| interval.saturating_mul(2).saturating_mul(doublings).min(LONGEST)))
@@ -97,7 +96,7 @@ mod tests {
         let mut times = AnswerTimes::default();
         assert_eq!(times.limit(None, secs(1)), secs(180));
         times.record(&[round(&[Outcome::Warm])]);
-        assert_eq!(times.limit(None, secs(1)), secs(180), "no init was seen");
+        assert_eq!(times.limit(None, secs(1)), secs(180), "no init was observed");
         let mut cold = round(&[Outcome::Cold, Outcome::Cold, Outcome::Restored]);
         for (ping, init) in cold.pings.iter_mut().zip([8_000.0, 2_000.0]) {
             ping.report.as_mut().unwrap().init_ms = Some(init);
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_functions_own_timeout_leaves_nothing_running() {
+    fn the_timeout_of_the_function_itself_causes_no_pause() {
         let mut times = AnswerTimes::default();
         let mut ended = round(&[Outcome::TimedOut]);
         ended.pings[0].report = Some(crate::domain::report::Report::default());

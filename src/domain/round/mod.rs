@@ -21,12 +21,12 @@ mod wire_model;
 use std::time::Duration;
 
 pub use doubt::{Doubt, ForeignIds, SharedBy};
-pub use evidence::{Proof, proven};
+pub use evidence::{Evidence, Proof, proven};
 pub use hold::{MAX_AUTO_HOLD, MAX_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
 pub use limit::AnswerTimes;
 pub use outcome::{Outcome, PingResult, Ran, classify};
-pub use report::{OutcomeCounts, RoundReport, Told};
+pub use report::{OutcomeCounts, ReportSums, RoundReport, Verdict};
 
 /// The unclassified result of a ping. Times are offsets from the start of the round.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! What became of one ping.
+//! The classification of one ping by its answer.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use super::{Answer, RawInvocation};
 use crate::domain::protocol::Protocol;
 use crate::domain::report::Report;
 
-/// Longer messages of functions and services are cut, at this many characters.
+/// The most characters of a message from a function or a service.
 const LONGEST_MESSAGE: usize = 300;
 
-/// The message of a ping whose log tail has no REPORT line but another invocation's.
+/// The message of a ping whose log tail has only the REPORT line of another invocation.
 const FOREIGN_REPORT: &str = "the REPORT line is another invocation's";
 
 /// `AWS_LAMBDA_INITIALIZATION_TYPE` on managed instances. Source: Lambda's list of runtime environment variables.
 const MANAGED_INSTANCES: &str = "lambda-managed-instances";
 
-/// What became of one ping.
+/// The outcome of one ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// An environment that was there before answered.
+    /// An existing environment answered.
     Warm,
     /// A new environment answered: the REPORT line has an Init Duration.
     Cold,
-    /// A new environment made from a snapshot answered: the REPORT line has a Restore Duration.
+    /// A new environment restored from a snapshot answered: the REPORT line has a Restore Duration.
     Restored,
-    /// Lambda refused for want of concurrency or rate.
+    /// Lambda refused the request because of a concurrency or rate limit.
     Throttled {
         /// Lambda's `Reason`, such as `ReservedFunctionConcurrentInvocationLimitExceeded`.
         reason: Option<String>,
     },
     /// The function failed.
     FunctionError {
-        /// The error's type, such as `Runtime.ExitError`; else what the header said (`Unhandled`).
+        /// The error's type, such as `Runtime.ExitError`; otherwise the value of the header (`Unhandled`).
         kind: String,
     },
     /// The client stopped waiting, or the function's own timeout ended the invocation.
@@ -46,25 +46,26 @@ pub enum Outcome {
     NotFound,
     /// Network, service or a malformed answer.
     Failed {
-        /// What happened, for people.
+        /// The reason, for people.
         detail: String,
     },
-    /// The function answered well, but there is no readable REPORT line.
+    /// The function answered successfully, but there is no readable REPORT line.
     Unclassified,
 }
 
 impl Outcome {
-    /// Whether the ping tells something about environments: warm, cold and restored do.
+    /// Returns true if the ping is evidence of an environment: warm, cold or restored.
     pub fn is_evidence(&self) -> bool {
         matches!(self, Self::Warm | Self::Cold | Self::Restored)
     }
 
-    /// Whether the ping made a new environment, from scratch or from a snapshot.
+    /// Returns true if the ping created a new environment, from scratch or from a snapshot.
     pub fn is_new(&self) -> bool {
         matches!(self, Self::Cold | Self::Restored)
     }
 
-    /// Whether the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified have not.
+    /// Returns true if the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified pings
+    /// have not failed.
     pub fn is_failure(&self) -> bool {
         !(self.is_evidence() || *self == Self::Unclassified)
     }
@@ -75,16 +76,16 @@ impl Outcome {
 pub enum Ran {
     /// Started: Lambda bills a request, and the time it took.
     Yes,
-    /// Perhaps started: the request was sent, and no answer shows the result.
+    /// Perhaps started: the request was sent, and no answer has the result.
     Maybe,
     /// Not started: the request was refused, or never sent. The ping cost nothing.
     No,
 }
 
-/// What became of one ping, and what it told.
+/// The result of one ping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PingResult {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Evidence that the function was started.
     pub ran: Ran,
@@ -94,18 +95,18 @@ pub struct PingResult {
     pub received: Duration,
     /// The REPORT line.
     pub report: Option<Report>,
-    /// The environment's id, when the handler told it.
+    /// The environment's id, when the handler answered one.
     pub environment: Option<String>,
     /// True if the handler answered that it runs on a managed instance, where an environment takes several invocations
     /// at once.
     pub managed_instance: bool,
     /// The version that executed.
     pub version: Option<String>,
-    /// What the service or the function said about a failure.
+    /// The message of the service or the function about a failure.
     pub message: Option<String>,
 }
 
-/// Concludes from what came back what became of the ping.
+/// Classifies a ping by its answer.
 pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
     let RawInvocation { sent, received, answer } = raw;
     let failed = |outcome, ran, message| PingResult {
@@ -121,9 +122,9 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
     };
     match answer {
         Answer::Responded { function_error, log_result, payload, executed_version, request_id } => {
-            let told = log_result.as_deref().and_then(report_of);
-            let foreign = is_of_another_invocation(told.as_ref(), request_id.as_deref());
-            let report = told.filter(|_| !foreign);
+            let logged = log_result.as_deref().and_then(report_of);
+            let foreign = is_of_another_invocation(logged.as_ref(), request_id.as_deref());
+            let report = logged.filter(|_| !foreign);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload);
             let message = match outcome {
                 Outcome::Unclassified if foreign => Some(FOREIGN_REPORT.to_owned()),
@@ -131,8 +132,8 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
             };
             let request_id = request_id.or_else(|| report.as_ref()?.request_id.clone());
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
-            // Some handlers answer the request's id where the environment's belongs; it would make every ping look
-            // distinct. Only a new environment may be named after the request: its first.
+            // Some handlers answer the request's id as the environment's, which would make every ping look distinct.
+            // Only a new environment may have the id of a request: its first.
             let environment = environment.filter(|id| outcome.is_new() || Some(id) != request_id.as_ref());
             PingResult {
                 outcome,
@@ -148,10 +149,10 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
         }
         Answer::Refused { status, code, reason, message } => {
             let outcome = refused(status, code.as_deref(), reason, message.as_deref());
-            let ran = ran_in_spite_of(status, code.as_deref().unwrap_or_default());
+            let ran = ran_despite(status, code.as_deref().unwrap_or_default());
             failed(outcome, ran, message.map(|message| cut(&message)))
         }
-        // Lambda runs an invocation to its end, whether anybody waits for the answer or not.
+        // Lambda runs an invocation to its end even when the caller no longer waits.
         Answer::TimedOut => failed(Outcome::TimedOut, Ran::Maybe, Some("no answer in time".to_owned())),
         Answer::Broken { message, may_have_run } => {
             let ran = if may_have_run { Ran::Maybe } else { Ran::No };
@@ -165,14 +166,14 @@ fn report_of(log_result: &str) -> Option<Report> {
     Report::parse(&String::from_utf8_lossy(&tail))
 }
 
-/// Returns true if a REPORT line names another request than the answer's own. The log of an environment that runs
-/// several invocations at once, and what a function prints, may end with one.
+/// Returns true if a REPORT line has another request id than the answer. The log of an environment that runs several
+/// invocations at once may end with one, and so may the output of a function.
 fn is_of_another_invocation(report: Option<&Report>, request_id: Option<&str>) -> bool {
-    let told = report.and_then(|report| report.request_id.as_deref());
-    told.zip(request_id).is_some_and(|(told, own)| !told.eq_ignore_ascii_case(own))
+    let logged = report.and_then(|report| report.request_id.as_deref());
+    logged.zip(request_id).is_some_and(|(logged, own)| !logged.eq_ignore_ascii_case(own))
 }
 
-/// The error object that Lambda answers in place of the function.
+/// The error object that Lambda answers instead of the function's payload.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct FunctionFailure {
@@ -195,14 +196,14 @@ fn responded(
         };
         return (outcome, None);
     }
-    // A timeout comes as a function error too; the REPORT line, or without one the error object, tells them apart.
+    // A timeout is a function error too; the REPORT line, or without one the error object, distinguishes them.
     let failure: FunctionFailure = serde_json::from_slice(payload).unwrap_or_default();
     let message = failure.error_message.as_deref().map(cut);
-    let said_timeout = match failure.error_type.as_deref() {
+    let names_timeout = match failure.error_type.as_deref() {
         Some(kind) => kind == "Sandbox.Timedout",
         None => message.as_deref().is_some_and(|message| message.contains("Task timed out after")),
     };
-    if report.is_some_and(Report::timed_out) || (function_error.is_some() && said_timeout) {
+    if report.is_some_and(Report::timed_out) || (function_error.is_some() && names_timeout) {
         return (Outcome::TimedOut, message);
     }
     let kind = failure
@@ -214,8 +215,9 @@ fn responded(
     (Outcome::FunctionError { kind: cut(&kind) }, message)
 }
 
-/// By the table of Invoke's exceptions. The status decides, because proxies and emulators leave the code out; a code
-/// that tells of the function's file system or keys means that Lambda let us in and could not start the function.
+/// Classifies a refusal by the table of Invoke's exceptions. The status decides, because proxies and emulators omit the
+/// code. A code about the function's file system or keys means that the caller was authorised and Lambda could not start
+/// the function.
 fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Option<&str>) -> Outcome {
     let code = code.unwrap_or_default();
     match status {
@@ -235,8 +237,8 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
     }
 }
 
-/// The beginnings of the exceptions by which Lambda says that it could not make an environment for the function. They
-/// come with HTTP 4xx and 502. Source: the errors of Invoke in Lambda's API reference.
+/// The prefixes of the exceptions that mean that Lambda could not create an environment for the function. Their status is
+/// 4xx or 502. Source: the errors of Invoke in Lambda's API reference.
 const NOT_STARTED: [&str; 10] = [
     "EC2",
     "EFS",
@@ -250,11 +252,11 @@ const NOT_STARTED: [&str; 10] = [
     "SubnetIPAddress",
 ];
 
-/// Returns true if the function may have run although the answer is a refusal. A client error (4xx) refuses the request
-/// before it is processed, save 408 without Lambda's own name for it, which a proxy answers that stopped waiting. A
-/// server error (5xx) may come after the run, unless it says that there was no environment to run in. Other kinds of
-/// success (2xx) mean that the request was taken.
-fn ran_in_spite_of(status: u16, code: &str) -> Ran {
+/// Returns the evidence that the function ran although the answer is a refusal. A client error (4xx) refuses the request
+/// before it is processed, except 408 without an exception of Lambda, which a proxy answers after its own timeout. A
+/// server error (5xx) may follow the run, unless it means that there was no environment to run in. Other kinds of success
+/// (2xx) mean that the request was accepted.
+fn ran_despite(status: u16, code: &str) -> Ran {
     let not_started =
         code.starts_with("SnapStart") || NOT_STARTED.iter().any(|beginning| code.starts_with(beginning));
     match status {
@@ -264,7 +266,7 @@ fn ran_in_spite_of(status: u16, code: &str) -> Ran {
     }
 }
 
-/// One line, of at most [`LONGEST_MESSAGE`] characters.
+/// Returns one line of at most [`LONGEST_MESSAGE`] characters.
 fn cut(message: &str) -> String {
     let mut line: String =
         message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect();
@@ -302,13 +304,13 @@ mod tests {
             status,
             code: (!code.is_empty()).then(|| code.to_owned()),
             reason: reason.map(str::to_owned),
-            message: Some("said so".to_owned()),
+            message: Some("no luck".to_owned()),
         })
         .outcome
     }
 
     #[test]
-    fn warm_cold_and_restored_are_told_apart_by_the_report() {
+    fn the_report_distinguishes_warm_cold_and_restored() {
         let answer = r#"{"warmd":{"environment":"e1"}}"#;
         let warm = responded(None, Some(WARM), answer);
         assert_eq!(warm.outcome, Outcome::Warm);
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_another_invocation_is_none() {
+    fn the_report_of_another_invocation_does_not_count() {
         let own = |request_id: Option<&str>, log: &str, payload: &str| {
             ping(Answer::Responded {
                 function_error: None,
@@ -373,13 +375,13 @@ mod tests {
             }
         }
         let nameless = WARM.replace("RequestId: q1", "");
-        assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it names no other");
-        // The request's own id is none of an environment, whether or not the REPORT line names it.
+        assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it has no other id");
+        // The request's own id is not that of an environment, whether or not the REPORT line has it.
         assert_eq!(own(Some("e1"), &nameless, answer).environment, None);
     }
 
     #[test]
-    fn the_handlers_word_for_managed_instances_is_kept() {
+    fn managed_instances_are_recognised() {
         let on = |kind: &str| {
             let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":"{kind}"}}}}"#);
             responded(None, Some(WARM), &answer).managed_instance
@@ -403,7 +405,7 @@ mod tests {
         assert_eq!(kind(responded(Some("Unhandled"), Some(&crash), "")).0, "Runtime.ExitError");
         assert_eq!(kind(responded(None, Some(&crash), "")).0, "Runtime.ExitError");
         assert_eq!(kind(responded(Some("Handled"), None, "[]")).0, "Handled");
-        // A failed invocation names no environment, and its REPORT still counts for the bill.
+        // A failed invocation has no environment, and its REPORT still counts for the bill.
         let ping = responded(Some("Unhandled"), Some(WARM), r#"{"warmd":{"environment":"e"}}"#);
         assert_eq!(ping.environment, None);
         assert_eq!(ping.report.unwrap().billed_ms, 26);
@@ -419,7 +421,7 @@ mod tests {
         let sandbox =
             r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: q1 Error: Task timed out"}"#;
         assert_eq!(responded(Some("Unhandled"), None, sandbox).outcome, Outcome::TimedOut);
-        // An error of the function's own that only speaks of one.
+        // An error of the function itself whose message only mentions a timeout.
         let own = r#"{"errorType":"DbError","errorMessage":"Task timed out after 1 s"}"#;
         assert!(matches!(responded(Some("Unhandled"), None, own).outcome, Outcome::FunctionError { .. }));
         assert_eq!(ping(Answer::TimedOut).outcome, Outcome::TimedOut);
@@ -437,15 +439,15 @@ mod tests {
         assert_eq!(refused(403, "", None), Outcome::Denied);
         assert_eq!(refused(404, "ResourceNotFoundException", None), Outcome::NotFound);
         for (status, code, detail) in [
-            (400, "InvalidRequestContentException", "HTTP 400 InvalidRequestContentException: said so"),
-            (403, "EFSMountFailureException", "HTTP 403 EFSMountFailureException: said so"),
-            (408, "SnapStartTimeoutException", "HTTP 408 SnapStartTimeoutException: said so"),
-            (409, "ResourceConflictException", "HTTP 409 ResourceConflictException: said so"),
-            (413, "", "HTTP 413 said so"),
-            (500, "ServiceException", "HTTP 500 ServiceException: said so"),
-            (502, "EC2ThrottledException", "HTTP 502 EC2ThrottledException: said so"),
-            (502, "KMSAccessDeniedException", "HTTP 502 KMSAccessDeniedException: said so"),
-            (799, "Tomorrow", "HTTP 799 Tomorrow: said so"),
+            (400, "InvalidRequestContentException", "HTTP 400 InvalidRequestContentException: no luck"),
+            (403, "EFSMountFailureException", "HTTP 403 EFSMountFailureException: no luck"),
+            (408, "SnapStartTimeoutException", "HTTP 408 SnapStartTimeoutException: no luck"),
+            (409, "ResourceConflictException", "HTTP 409 ResourceConflictException: no luck"),
+            (413, "", "HTTP 413 no luck"),
+            (500, "ServiceException", "HTTP 500 ServiceException: no luck"),
+            (502, "EC2ThrottledException", "HTTP 502 EC2ThrottledException: no luck"),
+            (502, "KMSAccessDeniedException", "HTTP 502 KMSAccessDeniedException: no luck"),
+            (799, "Tomorrow", "HTTP 799 Tomorrow: no luck"),
         ] {
             assert_eq!(refused(status, code, None), Outcome::Failed { detail: detail.to_owned() });
         }
@@ -454,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn which_refusals_leave_open_whether_the_function_ran() {
+    fn some_refusals_may_follow_a_run() {
         let ran = |status, code: &str| {
             let code = (!code.is_empty()).then(|| code.to_owned());
             ping(Answer::Refused { status, code, reason: None, message: None }).ran

@@ -1,44 +1,72 @@
-//! What is said about a round.
+//! The report of a round.
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::doubt::{Doubt, doubt};
 use super::evidence::distinct_ids;
-use super::{Attempt, Known, Outcome, PingResult, Ran, proven, skew};
+use super::{Attempt, Evidence, Known, Outcome, PingResult, Ran, proven, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
-use crate::domain::tick::{Evidence, Verdict};
 
-/// So many different messages are kept; a broken round may have one for each ping.
+/// The most different messages of a round. A broken round may have one for each ping.
 const MOST_MESSAGES: usize = 8;
 
-/// The longest init that comes before an invocation and is billed with it: 130 s, or the function's timeout
-/// when that is longer. Source: the lifecycle of the execution environment in Lambda's developer guide. It is the
-/// longest of its limits; most functions have 10 s.
+/// The longest init that precedes an invocation and is billed with it: 130 s, or the function's timeout when that is
+/// longer. Source: the lifecycle of the execution environment in Lambda's developer guide. It is the longest of the
+/// limits there; most functions have 10 s.
 const LONGEST_INIT: Duration = Duration::from_secs(130);
 
+/// The conclusion from a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As many environments are proven as wanted, and no ping failed.
+    Reached,
+    /// No ping failed, but fewer environments are proven than wanted.
+    Unproven,
+    /// A ping failed, or ids prove fewer environments than wanted.
+    Short,
+    /// No ping was sent.
+    Skipped,
+}
+
+impl Verdict {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Unproven => "unproven",
+            Self::Short => "short",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Pings by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OutcomeCounts {
-    /// [`Outcome::Warm`].
+    /// Pings that an existing environment answered.
     pub warm: u32,
-    /// [`Outcome::Cold`].
+    /// Pings that created a new environment.
     pub cold: u32,
-    /// [`Outcome::Restored`].
+    /// Pings that created a new environment from a snapshot.
     pub restored: u32,
-    /// [`Outcome::Throttled`].
+    /// Pings that Lambda throttled.
     pub throttled: u32,
-    /// [`Outcome::FunctionError`].
+    /// Pings on which the function failed.
     pub function_errors: u32,
-    /// [`Outcome::TimedOut`].
+    /// Pings without an answer in time, or ended by the function's own timeout.
     pub timed_out: u32,
-    /// [`Outcome::Denied`].
+    /// Pings that the caller was not allowed to send.
     pub denied: u32,
-    /// [`Outcome::NotFound`].
+    /// Pings to a function or qualifier that does not exist.
     pub not_found: u32,
-    /// [`Outcome::Failed`].
+    /// Pings lost by the network, the service or a malformed answer.
     pub failed: u32,
-    /// [`Outcome::Unclassified`].
+    /// Pings answered without a readable REPORT line.
     pub unclassified: u32,
 }
 
@@ -57,26 +85,35 @@ impl OutcomeCounts {
             Outcome::Unclassified => &mut self.unclassified,
         } += 1;
     }
+
+    /// Returns the pings that created a new environment.
+    pub fn new_environments(&self) -> u32 {
+        self.cold.saturating_add(self.restored)
+    }
+
+    /// Returns the pings that failed otherwise than by a throttle.
+    pub fn errors(&self) -> u32 {
+        let errors = [self.function_errors, self.timed_out, self.denied, self.not_found, self.failed];
+        errors.into_iter().fold(0, u32::saturating_add)
+    }
 }
 
-/// What is said about a round, its top-ups included.
+/// The report of a round, its top-ups included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundReport {
-    /// Environments wanted.
-    pub concurrency: u32,
     /// Pings sent.
     pub pings: u32,
-    /// What became of them.
+    /// The pings by outcome.
     pub counts: OutcomeCounts,
-    /// Environments proven, none when unknown. Never above the truth.
+    /// The number of environments proven, none when unknown. Never above the truth.
     pub reached: Option<u32>,
-    /// What proves it.
+    /// The proof of `reached`.
     pub evidence: Evidence,
-    /// Why the answers prove less than they seem to.
+    /// The reason why the answers prove less than they seem to.
     pub doubt: Option<Doubt>,
-    /// What is concluded: reached, unproven or short.
+    /// The conclusion: reached, unproven or short.
     pub verdict: Verdict,
-    /// The versions that executed, in order. More than one is worth a warning.
+    /// The versions that executed, sorted. More than one is a warning.
     pub versions: Vec<String>,
     /// The hold of the last attempt; none when the protocol does not carry one.
     pub hold: Option<Duration>,
@@ -86,44 +123,43 @@ pub struct RoundReport {
     pub top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: u32,
-    /// Requests that Lambda surely bills: pings that started the function, whatever became of them there.
+    /// Requests that Lambda certainly bills: pings that started the function, whatever their outcome.
     pub requests: u32,
-    /// Pings that may have started the function as well: no answer tells.
+    /// Pings without an answer, which may have started the function.
     pub maybe_requests: u32,
-    /// Billed duration, ms, summed over the pings; none when a ping that ran, or may have run, did not tell it, and when
-    /// none ran.
+    /// Billed duration, ms, summed over the pings; none unless known for every ping that ran or may have run, and at
+    /// least one ran.
     pub billed_ms: Option<u64>,
-    /// Memory, MB, as the REPORT lines tell it; the largest, should versions differ.
+    /// Memory in MB of 1,048,576 bytes, from the REPORT lines; the largest if versions differ.
     pub memory_mb: Option<u32>,
-    /// New environments, made by pings of whatever outcome; none when a ping that ran, or may have run, did not tell.
+    /// New environments, created by pings of any outcome; none unless known for every ping that ran or may have run.
     pub cold_starts: Option<u32>,
-    /// The sums over those pings that had a REPORT line.
-    pub told: Told,
-    /// What went wrong, for people: different messages, each with the number of its pings.
+    /// The sums over the pings with a REPORT line.
+    pub sums: ReportSums,
+    /// The failures, for people: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
 
 /// The sums of a round's REPORT lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportSums {
     /// Pings with a REPORT line.
     pub pings: u32,
     /// Their billed duration, ms.
     pub billed_ms: u64,
-    /// The number of them that made a new environment.
+    /// The number of them that created a new environment.
     pub cold_starts: u32,
 }
 
-impl Told {
-    fn by<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Self {
+impl ReportSums {
+    fn of<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Self {
         pings.filter(|ping| ping.ran != Ran::No).filter_map(|ping| ping.report.as_ref()).fold(
             Self::default(),
-            |told, report| Self {
-                pings: told.pings + 1,
-                billed_ms: told.billed_ms.saturating_add(report.billed_ms),
-                // A function that failed or ran out of time may have begun with a cold start too, and downloaded what
-                // that downloads.
-                cold_starts: told.cold_starts
+            |sums, report| Self {
+                pings: sums.pings + 1,
+                billed_ms: sums.billed_ms.saturating_add(report.billed_ms),
+                // A run that failed or timed out may have begun with a cold start and its downloads too.
+                cold_starts: sums.cold_starts
                     + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()),
             },
         )
@@ -131,9 +167,9 @@ impl Told {
 }
 
 impl RoundReport {
-    /// The report of a round for `concurrency` environments. `honours_hold` says whether the protocol carries a hold,
-    /// `known` what was known of the target before, or from this round's ids.
-    pub fn new(concurrency: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
+    /// Evaluates the attempts of a round for `desired` environments. `honours_hold` is true if the protocol carries a
+    /// hold. `known` is the knowledge of the target, this round's ids included.
+    pub fn new(desired: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
 
@@ -143,19 +179,18 @@ impl RoundReport {
         let doubt = doubt(attempts, known);
         let ran = |ran| count(pings().filter(|ping| ping.ran == ran).count());
         let (requests, maybe_requests) = (ran(Ran::Yes), ran(Ran::Maybe));
-        let told = Told::by(pings());
-        // The sum of some pings would pass for the whole: a ping without an answer may have been billed for 900 s.
-        let all_told = told.pings == requests.saturating_add(maybe_requests);
+        let sums = ReportSums::of(pings());
+        // A sum over some of the pings could be far too low: a ping without an answer may be billed for 900 s.
+        let all_reported = sums.pings == requests.saturating_add(maybe_requests);
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
 
         Self {
-            concurrency,
             pings: count(pings().count()),
             counts,
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
-            verdict: verdict(concurrency, attempts, proof.environments, doubt),
+            verdict: verdict(desired, attempts, proof.environments, doubt),
             versions: versions(pings()),
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
@@ -163,24 +198,24 @@ impl RoundReport {
             resent: attempts.iter().map(|attempt| attempt.resent).sum(),
             requests,
             maybe_requests,
-            billed_ms: (all_told && told.pings > 0).then_some(told.billed_ms),
+            billed_ms: (all_reported && sums.pings > 0).then_some(sums.billed_ms),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),
-            cold_starts: all_told.then_some(told.cold_starts),
-            told,
+            cold_starts: all_reported.then_some(sums.cold_starts),
+            sums,
             messages: messages(pings()),
         }
     }
 
-    /// What the round used at `target`, as far as it is known: what its cost is made of. Configured memory goes
-    /// before what the REPORT lines say.
+    /// Returns the usage of the round at `target`, as far as it is known. Configured memory takes precedence over that
+    /// of the REPORT lines.
     pub fn quantities(&self, target: &Target) -> RoundQuantities {
         let downloads = &target.downloads;
         let requests = u64::from(self.requests);
         let most_requests = requests + u64::from(self.maybe_requests);
-        let told = &self.told;
-        // Pings that ran, or may have run, and did not tell for how long.
-        let silent = most_requests.saturating_sub(u64::from(told.pings));
-        let longest_ms = match (silent, target.timeout) {
+        let sums = &self.sums;
+        // Pings that ran, or may have run, for an unknown time.
+        let unreported = most_requests.saturating_sub(u64::from(sums.pings));
+        let longest_ms = match (unreported, target.timeout) {
             (0, _) => Some(0),
             (_, Some(timeout)) => u64::try_from((timeout + timeout.max(LONGEST_INIT)).as_millis()).ok(),
             (_, None) => None,
@@ -198,30 +233,30 @@ impl RoundReport {
             },
             least: Usage {
                 requests,
-                billed_ms: told.billed_ms,
-                s3: s3(requests, u64::from(told.cold_starts)),
+                billed_ms: sums.billed_ms,
+                s3: s3(requests, u64::from(sums.cold_starts)),
             },
             most: longest_ms.map(|longest_ms| Usage {
                 requests: most_requests,
-                billed_ms: told.billed_ms.saturating_add(longest_ms.saturating_mul(silent)),
-                s3: s3(most_requests, u64::from(told.cold_starts) + silent),
+                billed_ms: sums.billed_ms.saturating_add(longest_ms.saturating_mul(unreported)),
+                s3: s3(most_requests, u64::from(sums.cold_starts) + unreported),
             }),
         }
     }
 }
 
-/// Short when a ping failed, or when every ping told its environment and they are too few. A mere lower bound that is
-/// too low proves nothing of the kind; and ids that are in doubt, or that a better proof contradicts, prove nothing either.
-fn verdict(concurrency: u32, attempts: &[Attempt], proven: u32, doubt: Option<Doubt>) -> Verdict {
+/// Returns the verdict: short when a ping failed, or when every ping has an id and the ids are too few. A lower bound that
+/// is too low does not make a round short, and neither do doubtful ids or ids that a better proof contradicts.
+fn verdict(desired: u32, attempts: &[Attempt], proven: u32, doubt: Option<Doubt>) -> Verdict {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.outcome.is_failure()) {
         return Verdict::Short;
     }
-    if proven >= concurrency {
+    if proven >= desired {
         return Verdict::Reached;
     }
-    let all_told = pings().all(|ping| ping.environment.is_some()) && pings().next().is_some();
-    if doubt.is_none() && all_told && distinct_ids(attempts, |_| true) < concurrency {
+    let all_have_ids = pings().all(|ping| ping.environment.is_some()) && pings().next().is_some();
+    if doubt.is_none() && all_have_ids && distinct_ids(attempts, |_| true) < desired {
         Verdict::Short
     } else {
         Verdict::Unproven
@@ -264,7 +299,7 @@ fn plural(pings: u32) -> String {
 
 fn describe(ping: &PingResult) -> Option<String> {
     let message = ping.message.as_deref().map(without_request_id);
-    let (what, detail) = match &ping.outcome {
+    let (kind, detail) = match &ping.outcome {
         Outcome::Warm | Outcome::Cold | Outcome::Restored => return None,
         Outcome::Throttled { reason } => ("throttled", reason.as_deref().or(message.as_deref())),
         Outcome::FunctionError { kind } => {
@@ -282,13 +317,13 @@ fn describe(ping: &PingResult) -> Option<String> {
         }
     };
     Some(match detail {
-        Some(detail) => format!("{what}: {detail}"),
-        None => what.to_owned(),
+        Some(detail) => format!("{kind}: {detail}"),
+        None => kind.to_owned(),
     })
 }
 
-/// Lambda begins its own messages with the request's id, sometimes with the time before it. Without them the same
-/// mishap of a hundred pings is one message.
+/// Removes the request's id, and the time before it, from the beginning of one of Lambda's own messages. Without them the
+/// same failure of a hundred pings is one message.
 fn without_request_id(message: &str) -> String {
     let is_id = |word: &str| {
         word.len() == 36 && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) && word.contains('-')
@@ -323,12 +358,12 @@ mod tests {
         ping
     }
 
-    fn report(concurrency: u32, pings: Vec<PingResult>) -> RoundReport {
-        RoundReport::new(concurrency, &[attempt(pings)], true, Known::default())
+    fn report(desired: u32, pings: Vec<PingResult>) -> RoundReport {
+        RoundReport::new(desired, &[attempt(pings)], true, Known::default())
     }
 
     #[test]
-    fn reached_when_as_many_are_proven_as_wanted() {
+    fn a_round_is_reached_when_as_many_are_proven_as_wanted() {
         let report = report(2, vec![warm(Some("a")), warm(Some("b"))]);
         assert_eq!(
             (report.verdict, report.reached, report.evidence),
@@ -337,11 +372,11 @@ mod tests {
     }
 
     #[test]
-    fn ids_by_every_ping_that_are_too_few_are_short() {
+    fn too_few_distinct_ids_make_a_round_short() {
         let pings = vec![warm(Some("a")), warm(Some("a"))];
         let short = report(2, pings.clone());
         assert_eq!((short.verdict, short.reached), (Verdict::Short, Some(1)));
-        // A top-up may find the missing one: ids are united.
+        // A top-up may reach the missing one: ids are united.
         let topped = RoundReport::new(
             2,
             &[attempt(pings), attempt([warm(Some("a")), warm(Some("b"))])],
@@ -407,7 +442,7 @@ mod tests {
         assert_eq!(report.counts, counts);
         assert_eq!((report.pings, report.requests, report.maybe_requests, report.top_ups), (7, 5, 1, 1));
         assert_eq!(report.memory_mb, Some(128));
-        assert_eq!(report.billed_ms, None, "two pings that ran did not tell theirs");
+        assert_eq!(report.billed_ms, None, "two pings that ran have no REPORT line");
         assert_eq!(report.versions, ["7", "10", "$LATEST"]);
         assert_eq!(report.hold, Some(Duration::from_millis(50)));
         assert_eq!(report.skew, Some(Duration::from_millis(4)));
@@ -418,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn new_environments_are_counted_whatever_became_of_the_ping() {
+    fn new_environments_are_counted_whatever_the_outcome() {
         let cold = ping(Outcome::Cold, 0.0, 900.0, 25.0);
         let crashed = PingResult { outcome: Outcome::FunctionError { kind: "E".to_owned() }, ..cold.clone() };
         let restored = ping(Outcome::Restored, 0.0, 900.0, 25.0);
@@ -437,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_run_is_not_known_to_have_cost_nothing() {
+    fn the_cost_of_a_ping_that_may_have_run_is_unknown() {
         let download = Download {
             object: "s3://models/nlp-v7.bin".to_owned(),
             size_bytes: 100,
@@ -451,12 +486,12 @@ mod tests {
         assert_eq!((used.requests, used.billed_ms, used.s3), (None, None, None));
         assert_eq!((used.least.requests, used.least.billed_ms, used.least.s3.bytes()), (1, 1, 100));
         let most = used.most.unwrap();
-        // 30 s of timeout, and the longest init there is.
+        // 30 s of timeout, and the longest init.
         assert_eq!((most.requests, most.billed_ms, most.s3.bytes()), (2, 160_001, 200));
 
         let unbounded = Target { timeout: None, ..target.clone() };
         assert_eq!(report(1, vec![broken(true)]).quantities(&unbounded).most, None);
-        // Ran, but the log tells nothing of its own.
+        // It ran, but has no REPORT line.
         let silent = ping(Outcome::Unclassified, 0.0, 1.0, 0.0);
         let used = report(1, vec![silent]).quantities(&target);
         assert_eq!((used.requests, used.billed_ms, used.s3.unwrap().bytes()), (Some(1), None, 100));
@@ -468,25 +503,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_told_is_unknown_and_not_zero() {
+    fn without_a_report_line_figures_are_unknown_and_not_zero() {
         let report = report(1, vec![ping(Outcome::Denied, 0.0, 1.0, 0.0)]);
         assert_eq!((report.billed_ms, report.memory_mb, report.skew), (None, None, None));
         assert_eq!(report.requests, 0);
     }
 
     #[test]
-    fn the_requests_id_does_not_make_messages_different() {
+    fn messages_are_compared_without_the_request_id() {
         let id = "5ddcba94-5de2-421b-b4b0-086e1d345233";
-        let said = |message: String| {
+        let failed = |message: String| {
             let mut ping = ping(Outcome::TimedOut, 0.0, 1.0, 0.0);
             ping.message = Some(message);
             ping
         };
         let pings = vec![
-            said(format!("RequestId: {id} Error: Task timed out after 1.00 seconds")),
-            said(format!("2026-11-20T09:00:01.117Z {id} Task timed out after 1.00 seconds")),
-            said("Task timed out after 1.00 seconds".to_owned()),
-            said(format!("order {id} is unknown")),
+            failed(format!("RequestId: {id} Error: Task timed out after 1.00 seconds")),
+            failed(format!("2026-11-20T09:00:01.117Z {id} Task timed out after 1.00 seconds")),
+            failed("Task timed out after 1.00 seconds".to_owned()),
+            failed(format!("order {id} is unknown")),
         ];
         assert_snapshot!(report(4, pings).messages.join("\n"), @r"
         3 pings timed out: Task timed out after 1.00 seconds
@@ -495,19 +530,19 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_told_once_with_their_number() {
-        let said = |outcome, message: &str| {
+    fn equal_messages_are_counted() {
+        let failed = |outcome, message: &str| {
             let mut ping = ping(outcome, 0.0, 1.0, 0.0);
             ping.message = Some(message.to_owned());
             ping
         };
         let throttle = || Outcome::Throttled { reason: Some("CallerRateLimitExceeded".to_owned()) };
         let pings = vec![
-            said(throttle(), "Rate Exceeded."),
+            failed(throttle(), "Rate Exceeded."),
             warm(None),
-            said(throttle(), "Rate Exceeded."),
-            said(Outcome::FunctionError { kind: "KeyError".to_owned() }, "'user'"),
-            said(Outcome::Denied, "not authorized to perform lambda:InvokeFunction"),
+            failed(throttle(), "Rate Exceeded."),
+            failed(Outcome::FunctionError { kind: "KeyError".to_owned() }, "'user'"),
+            failed(Outcome::Denied, "not authorized to perform lambda:InvokeFunction"),
             ping(Outcome::TimedOut, 0.0, 1.0, 0.0),
             ping(Outcome::Unclassified, 0.0, 1.0, 0.0),
         ];

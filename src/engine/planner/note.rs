@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::trouble::Trouble;
 use super::{Cause, Durability, Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::Region;
+use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::records::{self, SERVED, STATUS, Served, Status, TickNote};
 use crate::domain::schedule::{self, Minute};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::state::{State, before, update};
 use crate::engine::tick::Due;
 
@@ -47,21 +47,21 @@ impl<S: State> TickPlanner<S> {
         let correct = |served: &mut Served| {
             match (cause, &plan.claim) {
                 (Cause::Schedule { .. }, Some(lease)) => {
-                    served.settle(lease.by, |key| undone.contains(key), now)
+                    served.settle(lease.by, |id| undone.contains(id), now)
                 }
                 // The store could not be written when the tick was planned.
                 (Cause::Schedule { .. }, None) => {
                     let done = sent.iter().map(|due| due.target.as_ref());
-                    served.note(minute, done.filter(|target| !undone.contains(&records::key(target))), now);
+                    served.note(minute, done.filter(|target| !undone.contains(&target.id)), now);
                 }
                 // The tick that has handed the shard on has noted its targets as served.
                 (Cause::Shard, _) => {
                     for due in sent {
-                        let key = records::key(&due.target);
-                        if undone.contains(&key) {
+                        let id = &due.target.id;
+                        if undone.contains(id) {
                             // There is a due minute in every interval.
                             let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
-                            served.take_back(&key, minute, interval_ago);
+                            served.take_back(id, minute, interval_ago);
                         }
                     }
                 }
@@ -122,10 +122,10 @@ impl<S: State> TickPlanner<S> {
         let (Durability::Durable, Some(lease)) = (self.durability, &plan.claim) else {
             return StoreHealth::Sound;
         };
-        let running: HashSet<String> = running.iter().map(|due| records::key(&due.target)).collect();
+        let running: HashSet<&Identity> = running.iter().map(|due| &due.target.id).collect();
         let undone = left_undone(sent, report);
         let settle = |served: &mut Served| {
-            served.settle_part(lease.by, |key| !running.contains(key), |key| undone.contains(key), now);
+            served.settle_part(lease.by, |id| !running.contains(id), |id| undone.contains(id), now);
         };
         let settled = before(Instant::now() + READ_WITHIN, update(self.state(), SERVED, settle)).await;
         let mut trouble = Trouble::default();
@@ -161,8 +161,8 @@ impl<S: State> TickPlanner<S> {
         let fleet = &*records::with_requests(fleet, &requests, report.tick);
         let enough = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
-            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency)
-                && !undone.contains(&records::key(&due.target))
+            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency.get())
+                && !undone.contains(&due.target.id)
         };
         let targets: Vec<&Target> = sent.iter().filter(enough).map(|due| due.target.as_ref()).collect();
         // Only what is noted of the targets: the tick of this minute may still come.
@@ -193,46 +193,32 @@ fn write_within(health: StoreHealth) -> Duration {
 
 /// The targets with pings whose end was not awaited, and the instant until which they may run.
 fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'d Target, DateTime<Utc>)> {
-    let left = |due: &Due| {
-        let in_flight = report.unfinished.iter().any(|left| {
-            left.reason == UnfinishedReason::InFlight
-                && is_of(&due.target, left.region, &left.function, left.qualifier.as_deref())
-        });
+    let left = |target: &Target| {
+        let in_flight = report
+            .unfinished
+            .iter()
+            .any(|left| left.reason == UnfinishedReason::InFlight && left.id == target.id);
         // They may have been released in the last moment, however long ago the tick's own time is.
-        in_flight.then(|| match due.target.timeout {
+        in_flight.then(|| match target.timeout {
             Some(timeout) => timeout + BUSY_MARGIN,
-            None => due.target.interval().saturating_mul(2).min(LONGEST_RUN),
+            None => target.interval().saturating_mul(2).min(LONGEST_RUN),
         })
     };
-    let unanswered = |due: &Due| {
-        let is_its = |round: &&RoundRecord| {
-            is_of(&due.target, round.region, &round.function, round.qualifier.as_deref())
-        };
-        report.rounds.iter().find(is_its)?.quiet_for
-    };
+    let unanswered =
+        |target: &Target| report.rounds.iter().find(|round| round.id == target.id)?.sent()?.quiet_for;
     let until = |due: &'d Due| {
-        let quiet = left(due).max(unanswered(due))?;
-        Some((due.target.as_ref(), later(now, TimeDelta::from_std(quiet).ok()?)))
+        let target = due.target.as_ref();
+        let quiet = left(target).max(unanswered(target))?;
+        Some((target, later(now, TimeDelta::from_std(quiet).ok()?)))
     };
     sent.iter().filter_map(until).collect()
 }
 
-/// Keys of targets whose rounds were neither sent nor handed on.
-fn left_undone(sent: &[Due], report: &TickReport) -> HashSet<String> {
-    let undone = |target: &Target| {
-        report.unfinished.iter().any(|left| {
-            left.reason == UnfinishedReason::Deadline
-                && is_of(target, left.region, &left.function, left.qualifier.as_deref())
-        }) || report.rounds.iter().any(|round| {
-            matches!(round.skipped, Some(Skipped::InFlight | Skipped::NoRoom))
-                && is_of(target, round.region, &round.function, round.qualifier.as_deref())
-        })
-    };
-    sent.iter().filter(|due| undone(&due.target)).map(|due| records::key(&due.target)).collect()
-}
-
-fn is_of(target: &Target, region: Region, function: &str, qualifier: Option<&str>) -> bool {
-    target.region() == region
-        && target.id.qualifier.as_ref().map(|own| own.as_str()) == qualifier
-        && target.id.unqualified() == function
+/// Targets whose rounds were neither sent nor handed on.
+fn left_undone<'d>(sent: &'d [Due], report: &TickReport) -> HashSet<&'d Identity> {
+    let unfinished = report.unfinished.iter().filter(|left| left.reason == UnfinishedReason::Deadline);
+    let is_skipped = |round: &&RoundRecord| round.skip_reason().is_some_and(SkipReason::stays_due);
+    let skipped = report.rounds.iter().filter(is_skipped).map(|round| &round.id);
+    let undone: HashSet<&Identity> = unfinished.map(|left| &left.id).chain(skipped).collect();
+    sent.iter().map(|due| &due.target.id).filter(|id| undone.contains(id)).collect()
 }

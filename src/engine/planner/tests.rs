@@ -5,15 +5,20 @@ use std::time::Duration;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Limits, MetricsSettings, OnRequest};
-use crate::domain::function::{Architecture, FunctionRef, Region};
+use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
 use crate::domain::records::Pause;
-use crate::domain::tick::{TickReport, Unfinished, UnfinishedReason, Verdict};
+use crate::domain::round::Verdict;
+use crate::domain::tick::{RoundOutcome, TickReport, Unfinished, UnfinishedReason};
 use crate::engine::state::{Directory, Document, Memory, NotPut, Version};
 
 const SCHEDULE: Cause = Cause::Schedule { config_behind_since: None };
 
 fn at(time: &str) -> DateTime<Utc> {
     format!("2026-11-20T{time}Z").parse().unwrap()
+}
+
+fn id(name: &str) -> Identity {
+    FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap())
 }
 
 fn fleet() -> Fleet {
@@ -66,14 +71,7 @@ async fn tick<S: State>(planner: &TickPlanner<S>, time: &str) -> Plan {
 }
 
 fn report(time: &str, unfinished: Vec<Unfinished>) -> TickReport {
-    TickReport {
-        tick: at(time),
-        config: None,
-        duration_ms: 1,
-        partial: false,
-        rounds: Vec::new(),
-        unfinished,
-    }
+    TickReport { duration_ms: 1, unfinished, ..TickReport::empty(at(time), None) }
 }
 
 #[tokio::test]
@@ -99,7 +97,7 @@ async fn what_may_still_be_in_flight_is_left_alone_until_its_timeout() {
     let unfinished = vec![Unfinished::new(&first.due[1].target, 2, UnfinishedReason::InFlight)];
     let _ = planner.note(&first, &first.due, &report("09:05:00", unfinished), SCHEDULE, at("09:09:40")).await;
     let busy = tick(&planner, "09:10:00").await;
-    assert_eq!((names(&busy), busy.skipped[0].skipped), (vec!["a"], Some(Skipped::InFlight)));
+    assert_eq!((names(&busy), busy.skipped[0].skip_reason()), (vec!["a"], Some(SkipReason::InFlight)));
     assert_eq!(names(&plan(&planner, "09:11:00").await), ["b"], "and made up for then");
 }
 
@@ -119,7 +117,7 @@ async fn looking_notes_nothing_and_pauses_are_those_of_now() {
     plan(&planner, "09:00:00").await;
     let pause = Pause { until: at("09:10:00"), reason: "migration".to_owned() };
     let change = |pauses: &mut Pauses| {
-        pauses.functions.insert("a".to_owned(), pause.clone());
+        pauses.functions.insert(FunctionRef::parse("a").unwrap(), pause.clone());
     };
     update(planner.state(), PAUSES, change).await.unwrap();
     let look = async |mode, time: &str| {
@@ -182,10 +180,7 @@ async fn only_ticks_of_the_schedule_are_ticks() {
     let scheduled = TickReport { config: Some("cafe".to_owned()), ..report("09:00:00", unfinished) };
     let behind = Cause::Schedule { config_behind_since: Some(at("08:00:00")) };
     let _ = planner.note(&tick, &tick.due, &scheduled, behind, at("09:00:01")).await;
-    let rounds = |reached| {
-        let round = RoundRecord::skipped(&fleet.targets[0], 2, Skipped::Paused);
-        vec![RoundRecord { skipped: None, verdict: Verdict::Short, reached: Some(reached), ..round }]
-    };
+    let rounds = |reached| vec![RoundRecord::example(&fleet.targets[0], 2, Verdict::Short, Some(reached))];
     let other = |time: &str, reached| TickReport {
         duration_ms: 70_000,
         partial: false,
@@ -200,7 +195,7 @@ async fn only_ticks_of_the_schedule_are_ticks() {
     let status = status(planner.state()).await.unwrap();
     assert_eq!((status.tick, status.duration_ms, status.unfinished), (Some(at("09:00:00")), 1, 1));
     assert_eq!((status.config.as_deref(), status.config_behind_since), (Some("cafe"), Some(at("08:00:00"))));
-    let last = &status.targets["a eu-west-2"];
+    let last = &status.targets[&id("a")];
     assert_eq!((last.tick, last.reached), (at("09:04:00"), Some(2)), "an operator's pings are of now");
 }
 
@@ -208,12 +203,8 @@ async fn only_ticks_of_the_schedule_are_ticks() {
 async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
     let planner = TickPlanner::new(Memory::default(), Durability::Durable);
     let (fleet, tick) = (fleet(), plan(&planner, "09:00:00").await);
-    let round = |index: usize, reached| RoundRecord {
-        skipped: None,
-        verdict: Verdict::Short,
-        reached: Some(reached),
-        ..RoundRecord::skipped(&fleet.targets[index], 2, Skipped::Paused)
-    };
+    let round =
+        |index: usize, reached| RoundRecord::example(&fleet.targets[index], 2, Verdict::Short, Some(reached));
     let told = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
     let handed_on = vec![Unfinished::new(&fleet.targets[1], 2, UnfinishedReason::HandedOn)];
     let whole = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
@@ -224,8 +215,8 @@ async fn the_rounds_of_shards_are_known_without_a_race_for_one_document() {
     let _ = planner.note(&Plan::default(), &tick.due, &shard, Cause::Shard, at("09:05:02")).await;
     assert_eq!(read::<Status>(planner.state(), STATUS).await.unwrap(), before, "another document");
     let status = status(planner.state()).await.unwrap();
-    let reached = |key: &str| status.targets[key].reached;
-    assert_eq!((reached("a eu-west-2"), reached("b eu-west-2")), (Some(1), Some(2)));
+    let reached = |name: &str| status.targets[&id(name)].reached;
+    assert_eq!((reached("a"), reached("b")), (Some(1), Some(2)));
     assert_eq!((status.tick, status.unfinished), (Some(at("09:05:00")), 0));
 }
 
@@ -235,15 +226,15 @@ async fn paused_targets_are_skipped_and_served_at_once_when_resumed() {
     plan(&planner, "09:00:00").await;
     let pause = Pause { until: at("09:07:00"), reason: "migration".to_owned() };
     let change = |pauses: &mut Pauses| {
-        pauses.functions.insert("a".to_owned(), pause.clone());
+        pauses.functions.insert(FunctionRef::parse("a").unwrap(), pause.clone());
     };
     update(planner.state(), PAUSES, change).await.unwrap();
     let paused = tick(&planner, "09:05:00").await;
-    assert_eq!((names(&paused), paused.skipped[0].skipped), (vec!["b"], Some(Skipped::Paused)));
+    assert_eq!((names(&paused), paused.skipped[0].skip_reason()), (vec!["b"], Some(SkipReason::Paused)));
     let targets = fleet();
-    let asked = Asked { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
+    let asked = RequestTerms { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
     let request = planner.request(&[&targets.targets[0]], &asked, asked.at).await.unwrap();
-    assert_eq!((request.due.len(), request.skipped[0].skipped), (0, Some(Skipped::Paused)));
+    assert_eq!((request.due.len(), request.skipped[0].skip_reason()), (0, Some(SkipReason::Paused)));
     assert_eq!(names(&plan(&planner, "09:07:00").await), ["a"]);
 }
 
@@ -253,7 +244,7 @@ async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
     plan(&planner, "09:00:00").await;
     let fleet = fleet();
     for (index, concurrency) in [(0, 1), (1, 2)] {
-        let asked = Asked { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
+        let asked = RequestTerms { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
         let request = planner.request(&[&fleet.targets[index]], &asked, asked.at).await.unwrap();
         assert_eq!(request.due.len(), 1);
         let _ = planner
@@ -323,11 +314,11 @@ async fn a_store_that_is_away_does_not_let_the_fleet_go_cold() {
         planner.take_shard("a1", at("09:00:01")).await.0.is_none(),
         "and not twice by the same environment"
     );
-    let asked = Asked { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
+    let asked = RequestTerms { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
     let fleet = fleet();
     let round = planner.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!((names(&round), round.health), (vec!["a"], StoreHealth::Unavailable), "it needs no store");
-    let asked = Asked { keep_for: Some(Duration::from_secs(60)), ..asked };
+    let asked = RequestTerms { keep_for: Some(Duration::from_secs(60)), ..asked };
     let kept = planner.request(&[&fleet.targets[0]], &asked, asked.at).await;
     assert!(kept.is_err(), "it could not be kept");
 }
@@ -361,7 +352,7 @@ impl State for Slow {
 
 fn pause_a(pauses: &mut Pauses) {
     let pause = Pause { until: at("10:00:00"), reason: "migration".to_owned() };
-    pauses.functions.insert("a".to_owned(), pause);
+    pauses.functions.insert(FunctionRef::parse("a").unwrap(), pause);
 }
 
 #[tokio::test(start_paused = true)]
@@ -434,9 +425,9 @@ async fn pauses_are_judged_by_the_own_clock() {
         "an event that comes early passes no pause"
     );
     let targets = fleet();
-    let asked = Asked { at: at("10:00:20"), concurrency: 1, keep_for: None, reason: None };
+    let asked = RequestTerms { at: at("10:00:20"), concurrency: 1, keep_for: None, reason: None };
     let request = planner.request(&[&targets.targets[0]], &asked, at("09:59:50")).await.unwrap();
-    assert_eq!(request.skipped[0].skipped, Some(Skipped::Paused));
+    assert_eq!(request.skipped[0].skip_reason(), Some(SkipReason::Paused));
 }
 
 #[tokio::test]
@@ -467,13 +458,17 @@ async fn a_document_that_has_grown_too_large_is_repaired() {
     assert!(document.len() > 16_000_000);
     std::fs::write(folder.path().join("requests.1.json"), document).unwrap();
     let planner = TickPlanner::new(state.clone(), Durability::Durable);
-    let asked =
-        Asked { at: at("09:00:00"), concurrency: 1, keep_for: Some(Duration::from_secs(60)), reason: None };
+    let asked = RequestTerms {
+        at: at("09:00:00"),
+        concurrency: 1,
+        keep_for: Some(Duration::from_secs(60)),
+        reason: None,
+    };
     let fleet = fleet();
     let kept = planner.request(&[&fleet.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!(names(&kept), ["a"]);
     let requests: Requests = read(&state, REQUESTS).await.unwrap();
-    assert!(requests.targets.contains_key("a eu-west-2") && !requests.targets.contains_key("f00 eu-west-2"));
+    assert!(requests.targets.contains_key(&id("a")) && !requests.targets.contains_key(&id("f00")));
     let bytes = state.get(REQUESTS).await.unwrap().unwrap().bytes.len();
     assert!(bytes <= records::MOST_BYTES && bytes > records::MOST_BYTES / 2, "{bytes}");
 }
@@ -547,7 +542,7 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
     update(planner.state(), SERVED, renew).await.unwrap();
     let busy = plan(&other, "09:05:00").await;
     assert_eq!((names(&busy).len(), busy.skipped.len()), (0, 2));
-    assert!(busy.skipped.iter().all(|round| round.skipped == Some(Skipped::InFlight)));
+    assert!(busy.skipped.iter().all(|round| round.skip_reason() == Some(SkipReason::InFlight)));
 
     // `a` has ended.
     let running = first.due[1..].to_vec();
@@ -563,8 +558,10 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
 
     // `b` has ended without an answer, and may run for four minutes more.
     let mut unanswered = report("09:00:00", Vec::new());
-    let mut round = RoundRecord::skipped(&first.due[1].target, 2, Skipped::Served);
-    (round.skipped, round.quiet_for) = (None, Some(Duration::from_secs(240)));
+    let mut round = RoundRecord::example(&first.due[1].target, 2, Verdict::Short, None);
+    if let RoundOutcome::Sent(sent) = &mut round.outcome {
+        sent.quiet_for = Some(Duration::from_secs(240));
+    }
     unanswered.rounds.push(round);
     let _ = planner.note(&first, &first.due, &unanswered, SCHEDULE, at("09:06:20")).await;
     let later = plan(&other, "09:10:00").await;
@@ -576,7 +573,7 @@ async fn a_hung_target_is_left_alone_by_every_process_and_holds_back_no_other() 
 /// A round that waits for room in another tick of the process was not served.
 #[tokio::test(start_paused = true)]
 async fn a_round_without_room_is_due_again() {
-    for skipped in [Skipped::InFlight, Skipped::NoRoom] {
+    for skipped in [SkipReason::InFlight, SkipReason::NoRoom] {
         let planner = TickPlanner::new(Memory::default(), Durability::Durable);
         let first = plan(&planner, "09:00:00").await;
         let mut ended = report("09:00:00", Vec::new());

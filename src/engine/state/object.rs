@@ -9,7 +9,7 @@ pub struct ObjectState<O>(pub O);
 
 impl<O: Objects> State for ObjectState<O> {
     async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
-        match self.0.get(&key(name), None).await.map_err(|error| Unavailable(error.0))? {
+        match self.0.get(&key(name), None).await.map_err(|error| Unavailable(error.to_string()))? {
             Fetched::Object { bytes, .. } if bytes.len() > MOST_READ_BYTES => Err(Unavailable(format!(
                 "`{}` is refused: it is larger than {MOST_READ_BYTES} bytes",
                 key(name)
@@ -23,7 +23,7 @@ impl<O: Objects> State for ObjectState<O> {
         let condition = replaces.map_or(Condition::New, Condition::Replaces);
         self.0.put(&key(name), bytes, condition).await.map_err(|error| match error {
             NotStored::Conflict => NotPut::Conflict,
-            NotStored::Failed(error) => NotPut::Unavailable(Unavailable(error.0)),
+            NotStored::Failed(error) => NotPut::Unavailable(Unavailable(error.to_string())),
         })
     }
 }

@@ -1,16 +1,16 @@
-//! The daemon with a wall clock that is set, and with ticks that panic.
+//! The daemon with a wall clock that is changed, and with ticks that panic.
 
 use super::*;
 
 /// A tick: seconds since the daemon's start on the monotonic clock, the firing before, and the tick's own time.
 type Tick = (u64, DateTime<Utc>, DateTime<Utc>);
 
-/// The actions of a daemon on paused time.
+/// The log of a daemon on paused time.
 #[derive(Debug)]
 struct Log {
     began: Instant,
     ticks: Mutex<Vec<Tick>>,
-    /// The ticks that panic while they are planned, and while they are recorded.
+    /// The numbers of the ticks that panic during planning and during recording.
     panics: [Option<usize>; 2],
 }
 
@@ -80,7 +80,7 @@ async fn pass(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_an_hour_is_no_hour_of_silence() {
+async fn after_a_clock_is_set_back_ticks_continue() {
     let run = Run::start([None, None]);
     pass(32).await;
     run.set(-3_600);
@@ -93,12 +93,12 @@ async fn a_clock_that_is_set_back_an_hour_is_no_hour_of_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_ahead_costs_the_missed_ticks_only() {
+async fn after_a_clock_is_set_ahead_only_the_skipped_ticks_are_lost() {
     let run = Run::start([None, None]);
     pass(32).await;
     run.set(3_600);
     pass(60).await;
-    // It is noticed within five seconds.
+    // The change is detected within five seconds.
     assert_eq!(
         run.ticks(),
         [
@@ -115,7 +115,7 @@ async fn a_clock_that_is_set_ahead_costs_the_missed_ticks_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_again_and_again_starves_nothing() {
+async fn a_clock_that_is_set_back_repeatedly_stops_no_tick() {
     let run = Run::start([None, None]);
     for _ in 0..20 {
         pass(20).await;
@@ -139,7 +139,7 @@ async fn a_clock_that_jumps_to_another_century_does_not_stop_the_daemon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_adjustments_serve_no_minute_twice() {
+async fn after_small_adjustments_no_minute_is_served_twice() {
     let run = Run::start([None, None]);
     for adjustment in [-1, 1, -1] {
         pass(60).await;
@@ -151,7 +151,7 @@ async fn small_adjustments_serve_no_minute_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_that_panic_are_counted_and_the_next_one_comes() {
+async fn ticks_that_panic_are_counted_and_do_not_stop_the_next() {
     let run = Run::start([Some(2), Some(3)]);
     pass(155).await;
     assert_eq!(
@@ -162,7 +162,7 @@ async fn ticks_that_panic_are_counted_and_the_next_one_comes() {
             "90 s: 09:00:30 09:02:00",
             "150 s: 09:02:00 09:03:00"
         ],
-        "what was not planned is still due at the next one"
+        "a tick without a plan is still due at the next one"
     );
     assert_eq!(run.end().await.lost_ticks, 2);
 }

@@ -1,4 +1,4 @@
-//! Targets that do not answer: no other target waits for them, and nothing of theirs is lost or counted twice.
+//! Targets that do not answer: they delay no other target, and their pings are counted once.
 
 use super::*;
 use crate::domain::tick::RoundRecord;
@@ -6,7 +6,7 @@ use crate::domain::tick::RoundRecord;
 /// A round that never ends by itself.
 const HUNG: Script = Script::Runs(Duration::from_secs(1_000_000));
 
-/// As the daemon runs one tick of these rounds: its parts, each with the time at which it was reported.
+/// Runs one tick of these rounds as the daemon does. Returns its parts, each with the time of its report.
 async fn parts(
     engine: &Arc<Engine<Shared>>,
     due: Vec<Due>,
@@ -20,13 +20,13 @@ async fn parts(
     }
     let parts = Parts(Instant::now(), Mutex::default());
     let running = engine.start(at("2026-11-20T09:00:00Z"), None, due, &stop);
-    let skipped = vec![RoundRecord::skipped(&super::due("paused", 1).target, 1, Skipped::Paused)];
+    let skipped = vec![RoundRecord::skipped(&super::due("paused", 1).target, 1, SkipReason::Paused)];
     running.in_parts(&skipped, stop, GRACE, &parts).await;
     parts.1.into_inner().unwrap()
 }
 
-fn functions(part: &Part) -> Vec<&str> {
-    part.report.rounds.iter().map(|round| round.function.as_str()).collect()
+fn functions(part: &Part) -> Vec<String> {
+    part.report.rounds.iter().map(|round| round.id.label()).collect()
 }
 
 /// `due` with an interval and a timeout.
@@ -45,14 +45,18 @@ async fn a_hung_target_delays_no_report_of_the_others() {
         let parts = parts(&engine, due, stop).await;
         let [(first_at, first), (last_at, last)] = &parts[..] else { panic!("{parts:?}") };
         assert_eq!((*first_at, *last_at), (reported, 120), "half the shortest interval, 45 s at most");
-        assert_eq!((functions(first), first.report.partial), (vec!["f", "paused"], true));
-        assert_eq!((functions(last), last.report.partial), (vec!["hung"], false), "only the rest");
+        assert_eq!((functions(first).join(" ").as_str(), first.report.partial), ("f paused", true));
+        assert_eq!(
+            (functions(last).join(" ").as_str(), last.report.partial),
+            ("hung", false),
+            "only the rest"
+        );
         assert_eq!((first.is_first, first.whole.is_none()), (true, true));
         assert_eq!((last.is_first, first.report.tick), (false, last.report.tick));
         assert_eq!(first.running.iter().map(|due| due.target.label.as_str()).collect::<Vec<_>>(), ["hung"]);
         let whole = last.whole.as_ref().unwrap();
         assert_eq!((whole.rounds.len(), whole.unfinished.len()), (3, 0));
-        assert_eq!(last.report.rounds[0].timed_out, 2);
+        assert_eq!(last.report.rounds[0].counts().timed_out, 2);
     }
 }
 
@@ -62,12 +66,15 @@ async fn a_tick_that_ends_in_time_has_one_part() {
     let (_stopper, stop) = stop();
     let parts = parts(&engine, vec![due("f", 2)], stop).await;
     let [(1, part)] = &parts[..] else { panic!("{parts:?}") };
-    assert_eq!((functions(part), part.report.partial, part.is_first), (vec!["f", "paused"], false, true));
+    assert_eq!(
+        (functions(part).join(" ").as_str(), part.report.partial, part.is_first),
+        ("f paused", false, true)
+    );
     assert_eq!(part.whole.as_ref(), Some(&part.report));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_signal_to_stop_flushes_within_the_grace_and_names_what_it_leaves() {
+async fn after_the_signal_to_stop_a_tick_ends_within_the_grace_and_lists_the_rest() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(15))), ("hung", HUNG)], 10);
     let (stopper, stop) = stop();
     tokio::spawn(async move {
@@ -79,9 +86,12 @@ async fn the_signal_to_stop_flushes_within_the_grace_and_names_what_it_leaves() 
     let [(20, part)] = &parts[..] else { panic!("{parts:?}") };
     assert_eq!(functions(part), ["f", "paused"]);
     let [left] = &part.report.unfinished[..] else { panic!("{part:?}") };
-    assert_eq!((left.function.as_str(), left.target, left.reason), ("hung", 3, UnfinishedReason::InFlight));
+    assert_eq!(
+        (left.id.label().as_str(), left.desired, left.reason),
+        ("hung", 3, UnfinishedReason::InFlight)
+    );
     assert_eq!(part.report.unreported_pings(), 3);
-    assert!(part.until > Instant::now(), "time is left to the record");
+    assert!(part.until > Instant::now(), "there is time for recording");
 }
 
 /// One round of a target at this time, seconds from the start.
@@ -91,30 +101,30 @@ async fn round(engine: &Arc<Engine<Shared>>, due: &Due) -> RoundRecord {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_timeout_the_wait_is_bounded_and_the_target_left_alone() {
+async fn without_a_timeout_the_wait_is_limited_and_the_target_paused() {
     let (engine, _) = engine(&[("hung", HUNG)], 10);
     let due = timed("hung", 5, None);
     let began = Instant::now();
     let first = round(&engine, &due).await;
-    assert_eq!((first.timed_out, began.elapsed().as_secs()), (2, 180));
+    assert_eq!((first.counts().timed_out, began.elapsed().as_secs()), (2, 180));
     // Two intervals from when the pings were sent.
     tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!(round(&engine, &due).await.skipped, Some(Skipped::InFlight));
+    assert_eq!(round(&engine, &due).await.skip_reason(), Some(SkipReason::InFlight));
     tokio::time::sleep(Duration::from_secs(299)).await;
-    assert_eq!(round(&engine, &due).await.skipped, Some(Skipped::InFlight));
+    assert_eq!(round(&engine, &due).await.skip_reason(), Some(SkipReason::InFlight));
     tokio::time::sleep(Duration::from_secs(2)).await;
     let again = Instant::now();
-    assert_eq!(round(&engine, &due).await.timed_out, 2);
+    assert_eq!(round(&engine, &due).await.counts().timed_out, 2);
     assert_eq!(again.elapsed().as_secs(), 360, "twice as long");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configured_timeout_is_waited_for_and_no_longer() {
+async fn the_wait_ends_with_a_configured_timeout() {
     let (engine, _) = engine(&[("hung", HUNG)], 10);
     let due = timed("hung", 1, Some(30));
     for _ in 0..3 {
         let began = Instant::now();
-        assert_eq!(round(&engine, &due).await.timed_out, 2, "its invocations have ended: it is pinged again");
+        assert_eq!(round(&engine, &due).await.counts().timed_out, 2, "its invocations have ended");
         assert_eq!(began.elapsed().as_secs(), 50);
     }
 }
@@ -131,9 +141,9 @@ async fn a_target_that_waits_for_room_is_not_in_flight() {
         }
     });
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(round(&engine, &timed("f", 5, None)).await.skipped, Some(Skipped::NoRoom));
-    assert_eq!(round(&engine, &timed("hung", 5, None)).await.skipped, Some(Skipped::InFlight));
-    assert_eq!(scripted.sent.lock().unwrap().len(), 2, "nothing was sent to the one that waits");
+    assert_eq!(round(&engine, &timed("f", 5, None)).await.skip_reason(), Some(SkipReason::NoRoom));
+    assert_eq!(round(&engine, &timed("hung", 5, None)).await.skip_reason(), Some(SkipReason::InFlight));
+    assert_eq!(scripted.sent.lock().unwrap().len(), 2, "the target that waits has no pings");
     let report = tick.await.unwrap();
-    assert_eq!((report.rounds[1].function.as_str(), report.rounds[1].warm), ("f", 2));
+    assert_eq!((report.rounds[1].id.label().as_str(), report.rounds[1].counts().warm), ("f", 2));
 }

@@ -1,10 +1,10 @@
-//! A day of the daemon, on virtual time, with functions that are sound, slow, hung, throttled, cut off and lying.
+//! A day of the daemon on virtual time, with functions that are sound, slow, hung, throttled, cut off and without true ids.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// The functions, what they do, and every how many minutes they are due.
+/// The functions, their behaviour, and their interval in minutes.
 const FUNCTIONS: [(&str, Script, u32); 6] = [
     ("sound", Script::Runs(Duration::from_millis(300)), 1),
     ("slow", Script::Runs(Duration::from_secs(50)), 1),
@@ -32,7 +32,7 @@ impl Daemon for Day {
     }
 
     async fn ticked(&self, _: &Plan, part: Part) {
-        // CloudWatch is slow too; what has to be recorded by then is.
+        // CloudWatch is slow too.
         let slow = Instant::now() + Duration::from_secs(15);
         tokio::time::sleep_until(part.until.min(slow)).await;
         self.reports.lock().unwrap().push(part.report);
@@ -60,34 +60,34 @@ async fn a_day_with_every_kind_of_function() {
     assert!(stopping.elapsed() <= GRACE, "{:?}", stopping.elapsed());
 
     let reports = day.reports.lock().unwrap();
-    let mut reported: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut reported: BTreeMap<String, u32> = BTreeMap::new();
     for report in reports.iter() {
         for round in &report.rounds {
-            *reported.entry(&round.function).or_default() += round.pings;
+            *reported.entry(round.id.label()).or_default() += round.pings();
         }
         for left in report.unfinished.iter().filter(|left| left.reason.may_have_sent()) {
-            *reported.entry(&left.function).or_default() += left.target;
+            *reported.entry(left.id.label()).or_default() += left.desired;
         }
     }
     // Every ping that was sent is in exactly one report.
-    let mut sent: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut sent: BTreeMap<String, u32> = BTreeMap::new();
     let all = scripted.sent.lock().unwrap();
-    all.iter().for_each(|(name, _)| *sent.entry(name).or_default() += 1);
+    all.iter().for_each(|(name, _)| *sent.entry(name.clone()).or_default() += 1);
     assert_eq!(reported, sent);
 
     let rounds = |name: &str| {
         let rounds = reports.iter().flat_map(|report| &report.rounds);
-        rounds.filter(|round| round.function == name).cloned().collect::<Vec<_>>()
+        rounds.filter(|round| round.id.label() == name).cloned().collect::<Vec<_>>()
     };
     let sound = rounds("sound");
-    assert_eq!(sound.len(), MINUTES, "nobody held it back for a minute");
-    assert!(sound.iter().all(|round| round.reached == Some(3)), "and every round is proven");
-    assert_eq!(rounds("slow").len(), MINUTES - 1, "the last one was cut off by the signal");
+    assert_eq!(sound.len(), MINUTES, "no other function delays it");
+    assert!(sound.iter().all(|round| round.reached() == Some(3)), "and every round is proven");
+    assert_eq!(rounds("slow").len(), MINUTES - 1, "the signal ended the last one");
     // A hung function: at most 3 pings for the 15 minutes that one may run.
     let hung = sent["hung"];
     assert!((3 * 24..=3 * 24 * 4 + 9).contains(&hung), "{hung} pings");
-    assert!(rounds("hung").iter().any(|round| round.skipped == Some(Skipped::InFlight)));
-    // Fresh ids are believed in two rounds, and prove nothing afterwards.
-    assert!(rounds("lying").iter().skip(2).all(|round| round.reached <= Some(1)));
-    assert!(rounds("cut-off").iter().all(|round| round.cost_usd.total.is_none()), "they may have run");
+    assert!(rounds("hung").iter().any(|round| round.skip_reason() == Some(SkipReason::InFlight)));
+    // Fresh ids count in two rounds, and not afterwards.
+    assert!(rounds("lying").iter().skip(2).all(|round| round.reached() <= Some(1)));
+    assert!(rounds("cut-off").iter().all(|round| round.cost().total.is_none()), "they may have run");
 }

@@ -196,9 +196,9 @@ async fn a_region_without_a_target_is_warned_about() {
 async fn unknown_events_are_refused_with_the_reason() {
     let mut harness = harness(&[]).await;
     for (event, reason) in [
-        (json!({ "hello": 1 }), "neither `source` and `detail-type`"),
-        (json!({ "warmd": { "warm": { "function": "f" } } }), "`concurrency` is missing"),
-        (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "is not known"),
+        (json!({ "hello": 1 }), "expected `source` and `detail-type`"),
+        (json!({ "warmd": { "warm": { "function": "f" } } }), "missing `concurrency`"),
+        (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "unknown event"),
     ] {
         let answer = harness.invoke(event).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use warmd::domain::metrics::UNACKNOWLEDGED;
+use warmd::domain::metric_data::UNACKNOWLEDGED;
 use warmd::emulator::{Fault, FaultKind, Scenario};
 
 use super::support::{LambdaHarness, Setting, now, scheduled};

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use warmd_fuzz::config::{SourceFile, resolve};
 use warmd_fuzz::domain::fleet::Fleet;
 use warmd_fuzz::domain::handed_out::HandedOut;
-use warmd_fuzz::domain::records::{Asked, Pauses, Requests, Served, Shards, Status, key, with_requests};
+use warmd_fuzz::domain::records::{Pauses, RequestTerms, Requests, Served, Shards, Status, with_requests};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
 /// A function that accepts requests and one that does not, with the names of the corpus.
@@ -64,13 +64,13 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         plan_tick(&asked, minute, Mode::Open);
         for target in &fleet.targets {
             let Some(rule) = &target.on_request else { continue };
-            let asked = Asked {
+            let terms = RequestTerms {
                 at: now,
                 concurrency: 4,
                 keep_for: Some(rule.max_for),
                 reason: Some("why".to_owned()),
             };
-            requests.ask(&key(target), &asked, rule, now);
+            requests.add(&target.id, &terms, rule, now);
             requests.in_future(now);
         }
         with_requests(fleet, &requests, now);
@@ -93,13 +93,13 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         }
         for target in &fleet.targets {
             served.is_busy(target, now);
-            served.take_back(&key(target), minute, minute.plus(-5));
+            served.take_back(&target.id, minute, minute.plus(-5));
         }
         served.note_busy(fleet.targets.iter().map(|target| (target, now + TimeDelta::minutes(1))));
         served.in_future(now);
         served.claim(7, minute, minute.plus(-1), now, &fleet.targets);
         served.renew(7, now);
-        served.settle(7, |key| key.len() % 2 == 0, now);
+        served.settle(7, |id| id.name.as_str().len() % 2 == 0, now);
         assert!(!served.is_claimed_by(7));
         served.note(minute, &fleet.targets, now);
         rewritten(&served);

@@ -7,10 +7,9 @@ use super::{Invoked, Warmer};
 use crate::cli::clock::SystemClock;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::fleet::Fleet;
-use crate::domain::function::FunctionRef;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
-use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::planner::{Durability, READ_WITHIN};
 use crate::engine::ports::{Clock, Event, Events};
 use crate::engine::state::{before, read};
@@ -41,7 +40,7 @@ impl Warmer {
         due: Vec<Due>,
         invoked: &Invoked<'_>,
     ) -> (Vec<Due>, Vec<Due>) {
-        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
         let cap = fleet.limits.max_in_flight;
         if pings <= u64::from(cap) || self.settings.bus.is_none() {
             return (due, Vec::new());
@@ -107,10 +106,7 @@ impl Warmer {
         report: &mut TickReport,
         invoked: &Invoked<'_>,
     ) {
-        let is_left = |due: &&Due| {
-            let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
-            report.unfinished.contains(&as_left)
-        };
+        let is_left = |due: &&Due| report.unfinished.contains(&due.unfinished(UnfinishedReason::Deadline));
         let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
         let Some(retry) = shard.retry(left) else {
             return;
@@ -124,12 +120,7 @@ impl Warmer {
         };
         let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
         for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
-            let is_lost = lost.iter().any(|round| {
-                round.region == left.region
-                    && round.function.identity(round.region).unqualified() == left.function
-                    && round.function.qualifier.as_ref().map(|own| own.as_str()) == left.qualifier.as_deref()
-            });
-            if !is_lost {
+            if !lost.iter().any(|round| round.id == left.id) {
                 left.reason = UnfinishedReason::HandedOn;
             }
         }
@@ -141,7 +132,7 @@ impl Warmer {
         if self.settings.bus.is_none() {
             return;
         }
-        let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
+        let coalesced = |round: &RoundRecord| round.skip_reason() == Some(SkipReason::Coalesced);
         let (requests, status) = if report.rounds.iter().any(coalesced) {
             let state = self.planner.state();
             let deadline = Instant::now() + READ_WITHIN;
@@ -153,24 +144,20 @@ impl Warmer {
         } else {
             (Requests::default(), Status::default())
         };
-        let earlier = |round: &RoundRecord, function: &str| {
-            let key = format!("{function} {}", round.region);
-            let asked = requests.targets.get(&key)?.asked;
-            let last = status.targets.get(&key)?;
-            (last.tick >= asked && last.target >= round.target).then_some((last.reached, last.evidence))
+        let earlier = |round: &RoundRecord| {
+            let asked = requests.targets.get(&round.id)?.asked;
+            let last = status.targets.get(&round.id)?;
+            (last.tick >= asked && last.desired >= round.desired).then_some((last.reached, last.evidence))
         };
         let of_round = |round: &RoundRecord| {
-            let function = named(&round.function, round.qualifier.as_deref());
             let (reached, evidence) = match coalesced(round) {
-                true => earlier(round, &function).unwrap_or_default(),
-                false => (round.reached, round.evidence),
+                true => earlier(round).unwrap_or_default(),
+                false => (round.reached(), round.evidence()),
             };
-            (function, reached, evidence)
+            (round.id.label(), reached, evidence)
         };
-        let of_unfinished =
-            |left: &Unfinished| (named(&left.function, left.qualifier.as_deref()), None, None);
         let rounds = report.rounds.iter().map(of_round);
-        let told = rounds.chain(report.unfinished.iter().map(of_unfinished));
+        let told = rounds.chain(report.unfinished.iter().map(|left| (left.id.label(), None, None)));
         let event = |(function, reached, evidence): (String, _, _)| Event {
             bus: self.settings.bus.clone(),
             source: SOURCE.to_owned(),
@@ -184,14 +171,6 @@ impl Warmer {
     }
 }
 
-/// A function as a request names it.
-fn named(function: &str, qualifier: Option<&str>) -> String {
-    qualifier.map_or_else(|| function.to_owned(), |qualifier| format!("{function}:{qualifier}"))
-}
-
 fn shard_round(due: &Due) -> ShardRound {
-    let id = &due.target.id;
-    let place = id.account.clone().map(|account| (account, id.region));
-    let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
-    ShardRound { function, region: id.region, concurrency: due.concurrency }
+    ShardRound { id: due.target.id.clone(), concurrency: due.concurrency }
 }

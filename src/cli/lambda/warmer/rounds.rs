@@ -6,7 +6,7 @@ use super::{Invoked, Warmer, nothing};
 use crate::cli::clock::SystemClock;
 use crate::cli::store::halfway;
 use crate::domain::fleet::Fleet;
-use crate::domain::metrics::Share;
+use crate::domain::metric_data::TickScope;
 use crate::domain::shard::Shard;
 use crate::domain::tick::TickReport;
 use crate::engine::planner::{Plan, StoreHealth};
@@ -36,8 +36,8 @@ impl FirstPart {
     }
 
     /// Returns the share for the rest of a tick: figures that count once for a tick were sent with its first part.
-    pub(super) fn share(&self, share: Share) -> Share {
-        if self.was_recorded { Share::Part } else { share }
+    pub(super) fn share(&self, share: TickScope) -> TickScope {
+        if self.was_recorded { TickScope::Part } else { share }
     }
 }
 
@@ -49,7 +49,7 @@ impl Warmer {
         fleet: &Fleet,
         shard: &Shard,
         due: Vec<Due>,
-        share: Share,
+        share: TickScope,
         plan: Option<&Plan>,
         invoked: &Invoked<'_>,
     ) -> (TickReport, FirstPart) {
@@ -108,12 +108,12 @@ impl Warmer {
 mod tests {
     use super::*;
     use crate::domain::fleet::Target;
-    use crate::domain::tick::{RoundRecord, Skipped, Unfinished, UnfinishedReason};
+    use crate::domain::tick::{RoundRecord, SkipReason, Unfinished, UnfinishedReason};
 
     #[test]
     fn what_was_recorded_first_is_not_recorded_again() {
         let target = |name: &str| Target::example(name, "eu-west-2", Vec::new());
-        let round = |name: &str| RoundRecord::skipped(&target(name), 1, Skipped::Paused);
+        let round = |name: &str| RoundRecord::skipped(&target(name), 1, SkipReason::Paused);
         let left = |name: &str| Unfinished::new(&target(name), 1, UnfinishedReason::InFlight);
         let report = TickReport {
             tick: "2026-11-20T09:00:00Z".parse().unwrap(),
@@ -124,14 +124,17 @@ mod tests {
             unfinished: ["d", "e"].map(left).to_vec(),
         };
         let none = FirstPart::default();
-        assert_eq!((none.rest(&report).as_ref(), none.share(Share::Whole)), (&report, Share::Whole));
+        assert_eq!((none.rest(&report).as_ref(), none.share(TickScope::Whole)), (&report, TickScope::Whole));
         let first = FirstPart { was_recorded: true, rounds: 2, unfinished: 1 };
         let rest = first.rest(&report);
-        let names =
-            |rounds: &[RoundRecord]| rounds.iter().map(|round| round.function.clone()).collect::<Vec<_>>();
-        assert_eq!((names(&rest.rounds), rest.unfinished[0].function.as_str()), (vec!["c".to_owned()], "e"));
-        assert_eq!((rest.unfinished.len(), first.share(Share::Whole)), (1, Share::Part));
+        let names = |rounds: &[RoundRecord]| rounds.iter().map(|round| round.id.label()).collect::<Vec<_>>();
+        assert_eq!((names(&rest.rounds), rest.unfinished[0].id.name.as_str()), (vec!["c".to_owned()], "e"));
+        assert_eq!((rest.unfinished.len(), first.share(TickScope::Whole)), (1, TickScope::Part));
         let empty = FirstPart { was_recorded: true, ..FirstPart::default() };
-        assert_eq!(empty.share(Share::Whole), Share::Part, "counted once, also when nothing had ended");
+        assert_eq!(
+            empty.share(TickScope::Whole),
+            TickScope::Part,
+            "counted once, also when nothing had ended"
+        );
     }
 }

@@ -14,7 +14,7 @@ use super::super::{
 use super::{Pool, Request, Reuse, Truth, attempt, cases, kept, ping, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
-use crate::domain::tick::{Evidence, Verdict};
+use crate::domain::round::{Evidence, Verdict};
 
 /// A network latency in one direction in µs, mostly short and sometimes very long.
 fn latency() -> impl Strategy<Value = u64> {

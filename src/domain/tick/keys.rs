@@ -1,0 +1,135 @@
+//! The JSON form of a tick's report: its keys, their order and their schema.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Serialize, Serializer};
+
+use super::{RoundRecord, SkipReason, TickReport};
+use crate::domain::cost::{RoundCost, S3Quantities};
+use crate::domain::function::Identity;
+use crate::domain::round::{Evidence, OutcomeCounts, Verdict};
+
+/// Returns the JSON Schema (draft 7) of a tick's report.
+pub fn schema() -> serde_json::Value {
+    let generator = SchemaSettings::draft07().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<TickReport>();
+    schema.insert("title".to_owned(), "warmd tick".into());
+    schema.to_value()
+}
+
+/// The keys by which an object names its target.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TargetKeys {
+    /// The function's name, or its ARN without qualifier when it was configured by ARN.
+    function: String,
+    /// The qualifier as configured.
+    qualifier: Option<String>,
+    /// The region.
+    region: &'static str,
+}
+
+impl From<&Identity> for TargetKeys {
+    fn from(id: &Identity) -> Self {
+        Self {
+            function: id.unqualified(),
+            qualifier: id.qualifier.as_ref().map(ToString::to_string),
+            region: id.region.as_str(),
+        }
+    }
+}
+
+/// One round with its top-ups.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RoundKeys {
+    #[serde(flatten)]
+    id: TargetKeys,
+    /// Free text from the configuration.
+    owner: Option<String>,
+    /// The number of environments wanted.
+    target: u32,
+    /// Pings sent, top-ups included.
+    pings: u32,
+    /// The number of environments proven, null when unknown. Never above the truth.
+    reached: Option<u32>,
+    /// The proof of `reached`; null when the round was skipped.
+    evidence: Option<Evidence>,
+    /// The conclusion.
+    verdict: Verdict,
+    #[serde(flatten)]
+    counts: OutcomeCounts,
+    /// The versions that executed, sorted. More than one is a warning.
+    versions: Vec<String>,
+    /// The hold of the last attempt, ms; null when the protocol does not carry one.
+    hold_ms: Option<u64>,
+    /// The time between the first and the last start of the pings' runs, ms, in tenths; null when unknown.
+    skew_ms: Option<f64>,
+    /// Attempts after the first: 0 to 2.
+    top_ups: u32,
+    /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
+    resent: u32,
+    /// The reason why the round was skipped; null when it was sent.
+    skipped: Option<SkipReason>,
+    /// Billed duration, ms, summed over the pings; null unless known for every ping that ran or may have run.
+    billed_ms: Option<u64>,
+    /// Memory in MB of 1,048,576 bytes, configured or read from REPORT.
+    memory_mb: Option<u32>,
+    /// Bytes downloaded from S3; null when unknown.
+    s3_egress_bytes: Option<u64>,
+    /// The same, by route.
+    routes: BTreeMap<&'static str, u64>,
+    /// The cost.
+    cost_usd: RoundCost,
+}
+
+impl From<&RoundRecord> for RoundKeys {
+    fn from(round: &RoundRecord) -> Self {
+        let sent = round.sent();
+        let report = sent.map(|sent| &sent.report);
+        Self {
+            id: (&round.id).into(),
+            owner: round.owner.clone(),
+            target: round.desired,
+            pings: round.pings(),
+            reached: round.reached(),
+            evidence: round.evidence(),
+            verdict: round.verdict(),
+            counts: round.counts(),
+            versions: report.map(|report| report.versions.clone()).unwrap_or_default(),
+            hold_ms: report.and_then(|report| u64::try_from(report.hold?.as_millis()).ok()),
+            skew_ms: report.and_then(|report| report.skew.map(tenths_of_ms)),
+            top_ups: report.map_or(0, |report| report.top_ups),
+            resent: report.map_or(0, |report| report.resent),
+            skipped: round.skip_reason(),
+            billed_ms: report.and_then(|report| report.billed_ms),
+            memory_mb: round.memory_mb,
+            s3_egress_bytes: round.s3_bytes(),
+            routes: sent.and_then(|sent| sent.s3.as_ref()).map(S3Quantities::routes).unwrap_or_default(),
+            cost_usd: round.cost(),
+        }
+    }
+}
+
+impl Serialize for RoundRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RoundKeys::from(self).serialize(serializer)
+    }
+}
+
+/// Writes the keys of a target.
+pub(super) fn target<S: Serializer>(id: &Identity, serializer: S) -> Result<S::Ok, S::Error> {
+    TargetKeys::from(id).serialize(serializer)
+}
+
+/// Writes an instant in whole seconds.
+pub(super) fn seconds_utc<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn tenths_of_ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3 * 10.0).round() / 10.0
+}
