@@ -4,9 +4,10 @@
 //! Rooms, ground floor first. Imports point down only (`tests/rooms.rs` keeps that):
 //!
 //! ```text
-//! cli, bin ──▶ aws ──▶ engine ──▶ domain
-//!    │         emulator ────────▶ domain
-//!    └───────▶ config ──────────▶ domain
+//! bin ──▶ cli ──▶ lambda ──▶ service ──▶ engine ──▶ domain
+//!          │         │          └──────▶ config ──▶ domain
+//!          │         └──────▶ aws ──▶ engine
+//!          └──▶ emulator ──▶ domain
 //! ```
 
 pub mod aws;
@@ -15,3 +16,5 @@ pub mod config;
 pub mod domain;
 pub mod emulator;
 pub mod engine;
+pub mod lambda;
+pub mod service;

@@ -34,7 +34,7 @@ fn every_setting_of_the_lambda_is_in_its_table() {
     let told: Vec<&str> =
         section.unwrap().split("| `").skip(1).filter_map(|row| row.split('`').next()).collect();
     // Only what `Settings` reads: the names stand nowhere else.
-    let code = include_str!("../src/cli/lambda/settings.rs").split("#[cfg(test)]").next().unwrap();
+    let code = include_str!("../src/lambda/settings.rs").split("#[cfg(test)]").next().unwrap();
     let mut read: Vec<&str> = code.split('"').filter(|text| text.starts_with("WARMD_")).collect();
     read.retain(|name| name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'));
     read.sort_unstable();

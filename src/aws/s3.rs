@@ -1,14 +1,14 @@
-//! The Objects port on the SDK: S3, with its conditional reads and writes.
+//! The [`ObjectStore`] port on the SDK: S3, with its conditional reads and writes.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::future::BoxFuture;
 
 use super::connector::reasons;
 use super::error::refusal;
-use crate::engine::ports::{Condition, Fetched, NotStored, Objects, ObjectsFailed};
-use crate::engine::state::Version;
+use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
 
 /// The largest object that is read: no configuration and no state document is near it.
 const MOST_BYTES: usize = 64 << 20;
@@ -36,11 +36,11 @@ impl Bucket {
     }
 
     /// What went wrong, with the object that it is about.
-    fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectsFailed
+    fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectStoreError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        ObjectsFailed(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
+        ObjectStoreError(format!("s3://{}/{}: {}", self.bucket, self.key(key), refusal(error)))
     }
 }
 
@@ -48,8 +48,8 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-impl Objects for Bucket {
-    async fn get(&self, key: &str, known: Option<&Version>) -> Result<Fetched, ObjectsFailed> {
+impl Bucket {
+    async fn read(&self, key: &str, known: Option<&Version>) -> Result<Fetched, ObjectStoreError> {
         let request = self.client.get_object().bucket(&self.bucket).key(self.key(key));
         let answer = request.set_if_none_match(known.map(|version| version.0.clone())).send().await;
         let answer = match answer {
@@ -64,8 +64,9 @@ impl Objects for Bucket {
             }
         };
         let version = Version(answer.e_tag.unwrap_or_default());
-        let too_large =
-            || ObjectsFailed(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)));
+        let too_large = || {
+            ObjectStoreError(format!("{} is refused: it is larger than {MOST_BYTES} bytes", self.key(key)))
+        };
         if answer
             .content_length
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MOST_BYTES))
@@ -76,7 +77,7 @@ impl Objects for Bucket {
         let mut bytes = Vec::new();
         while let Some(part) = body.next().await {
             let part =
-                part.map_err(|error| ObjectsFailed(format!("{}: {}", self.key(key), reasons(&error))))?;
+                part.map_err(|error| ObjectStoreError(format!("{}: {}", self.key(key), reasons(&error))))?;
             // The bound holds whatever the length says.
             if bytes.len().saturating_add(part.len()) > MOST_BYTES {
                 return Err(too_large());
@@ -86,7 +87,7 @@ impl Objects for Bucket {
         Ok(Fetched::Object { bytes, version })
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, NotStored> {
+    async fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, PutError> {
         let request = self.client.put_object().bucket(&self.bucket).key(self.key(key));
         let request = match condition {
             Condition::Always => request,
@@ -97,16 +98,16 @@ impl Objects for Bucket {
             Ok(answer) => Ok(Version(answer.e_tag.unwrap_or_default())),
             Err(error) => Err(match (status(&error), condition) {
                 // 412: another version. 409: another write at this moment. 404: gone meanwhile.
-                (Some(409 | 412), _) => NotStored::Conflict,
+                (Some(409 | 412), _) => PutError::Conflict,
                 (Some(404), Condition::Replaces(_)) if error.code() == Some("NoSuchKey") => {
-                    NotStored::Conflict
+                    PutError::Conflict
                 }
-                _ => NotStored::Failed(self.failed(key, &error)),
+                _ => PutError::Failed(self.failed(key, &error)),
             }),
         }
     }
 
-    async fn list(&self) -> Result<Vec<(String, Version)>, ObjectsFailed> {
+    async fn read_list(&self) -> Result<Vec<(String, Version)>, ObjectStoreError> {
         let mut found = Vec::new();
         let mut next = None;
         loop {
@@ -124,5 +125,28 @@ impl Objects for Bucket {
                 return Ok(found);
             }
         }
+    }
+}
+
+impl ObjectStore for Bucket {
+    fn get<'a>(
+        &'a self,
+        key: &'a str,
+        known: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+        Box::pin(self.read(key, known))
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<Version, PutError>> {
+        Box::pin(self.write(key, bytes, condition))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+        Box::pin(self.read_list())
     }
 }

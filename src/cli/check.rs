@@ -5,8 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::args::{CheckArgs, CheckFormat};
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::live::LiveObject;
@@ -17,6 +16,7 @@ use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::schedule::{Lint, Minute, advise};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -54,9 +54,9 @@ struct TargetObject<'c> {
 ///
 /// # Errors
 /// When standard output cannot be written. Mistakes in the configuration are the result, not an error.
-pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
+pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
-    match Origin::new(&args.configs, &args.only).load() {
+    match configuration::source(args.configs.paths(), &args.only).await.load().await {
         Ok(loaded) => {
             let warnings = warnings(&loaded, now);
             match args.format {

@@ -4,8 +4,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::args::CompareArgs;
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
@@ -15,6 +14,7 @@ use crate::domain::cost::PriceBook;
 use crate::domain::cost::compare::{Comparison, compare as ways};
 use crate::domain::function::Region;
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// How much time is compared when nobody says.
 const MONTH: TimeDelta = TimeDelta::days(30);
@@ -45,8 +45,8 @@ struct FunctionObject<'c> {
 ///
 /// # Errors
 /// A refused configuration, an unknown function, or a period that is none.
-pub fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
+pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
+    let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let bounds =
         Bounds { from: args.from.as_deref(), long: args.for_, until: args.until.as_deref(), zone: args.zone };
     let period = period(bounds, MONTH, SystemClock.now())?;

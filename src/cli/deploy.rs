@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::app::App;
 use super::args::{Configs, Only};
-use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -20,6 +19,7 @@ use crate::domain::events::{EventKind, sample};
 use crate::domain::function::{AccountId, Region};
 use crate::domain::iam::{Needs, POLICIES_PER_ROLE, Purpose, S3Prefix, assumed, policies};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd lambda-event`.
 #[derive(Debug, Args)]
@@ -137,7 +137,7 @@ async fn region(given: Option<Region>) -> Result<Region, Failure> {
 /// # Errors
 /// A refused configuration, no region, or a place that is none.
 pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
-    let fleet = configuration::load(&args.configs, &Only::default())?;
+    let fleet = configuration::load(&args.configs, &Only::default()).await?;
     let place = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
     let paths = args.configs.paths();
     let remote = paths.iter().filter_map(|path| path.to_str()).find(|path| path.starts_with("s3://"));

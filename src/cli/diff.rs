@@ -9,8 +9,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::args::{DiffArgs, DiffFormat};
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
@@ -21,6 +20,7 @@ use crate::domain::fleet::{Fleet, Hold, OnRequest, Role, Target};
 use crate::domain::function::Region;
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// One target that is not the same before and after.
 #[derive(Debug, Clone)]
@@ -104,9 +104,12 @@ struct Amounts {
 ///
 /// # Errors
 /// When one of the configurations is refused.
-pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
-    let load = |path: &Path| Origin::of_path(path, &args.only).with_prices(&args.prices).load();
-    let (old, new) = (load(&args.old)?.fleet, load(&args.new)?.fleet);
+pub async fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
+    let load = async |path: &Path| {
+        let source = configuration::source(vec![path.to_owned()], &args.only).await;
+        source.with_prices(args.prices.prices.clone()).load().await
+    };
+    let (old, new) = (load(&args.old).await?.fleet, load(&args.new).await?.fleet);
     let from = match &args.from {
         None => SystemClock.now(),
         Some(text) => instant_or_date("--from", text, Tz::UTC)?,

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::outlet::Delivered;
 use crate::domain::tick::{TickReport, Verdict};
-use crate::engine::planner::StoreHealth;
-use crate::engine::record::Recorded;
+use crate::service::planner::StoreHealth;
+use crate::service::recorder::Recorded;
 
 /// How the process ends. The codes are a contract that other people's scripts use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

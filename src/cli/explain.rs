@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::args::{ExplainArgs, Only};
-use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -18,6 +17,7 @@ use crate::domain::function::Region;
 use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, explain as explanation};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 #[derive(Serialize)]
 struct ExplainObject<'e> {
@@ -54,7 +54,7 @@ struct ChangeObject {
 /// # Errors
 /// A refused configuration, an unknown function, or a region that is not said.
 pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = configuration::load(&args.configs, &Only::default())?;
+    let fleet = configuration::load(&args.configs, &Only::default()).await?;
     let at = args.at.unwrap_or_else(|| SystemClock.now());
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;

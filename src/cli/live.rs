@@ -9,8 +9,7 @@ use serde::Serialize;
 use super::app::App;
 use super::args::{CheckArgs, CheckFormat};
 use super::check::{complain_of, in_order, object, refused, tell, warnings};
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print, print_json};
@@ -22,7 +21,8 @@ use crate::domain::function::Region;
 use crate::domain::preflight::{Finding, Kind, Observations, Severity, Unchecked, Why, findings, unchecked};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
-use crate::engine::preflight::Preflight;
+use crate::service::clock::SystemClock;
+use crate::service::preflight::Preflight;
 
 /// Reading for longer than this is announced.
 const LONG: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl UncheckedObject {
 /// When standard output cannot be written, or the emulator cannot be started. Mistakes are the result, not an error.
 pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
-    let loaded = match Origin::new(&args.configs, &args.only).load() {
+    let loaded = match configuration::source(args.configs.paths(), &args.only).await.load().await {
         Ok(loaded) => loaded,
         Err(problems) => return refused(&problems, args.format, color_on_stderr),
     };

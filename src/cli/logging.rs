@@ -1,24 +1,19 @@
 //! Logs on standard error.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
-use serde_json::Value;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
 use super::args::LogFormat;
 use super::output::Log;
 use crate::domain::clean::clean_output;
+use crate::lambda::logging::level_cap;
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
-    let started = registry().with(filter).with(cap());
+    let started = registry().with(filter).with(level_cap());
     // A logger that somebody else has set is as good.
     let _ = match format {
         LogFormat::Text => {
@@ -36,13 +31,6 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// Own events at any level, those of every other crate at debug at most: at trace the SDK and the HTTP stack write
-/// credentials down (the secret key and the session token of an assumed role, headers).
-fn cap() -> Targets {
-    let own = [env!("CARGO_PKG_NAME"), "bootstrap"].map(|name| (name, LevelFilter::TRACE));
-    Targets::new().with_default(LevelFilter::DEBUG).with_targets(own)
-}
-
 /// Text records that text from outside cannot disguise: see [`clean_output`]. Every line of a record but its first is
 /// indented, so that nothing in a record looks like the next one. A record is written at once, as the formatter does.
 struct Cleaned<W>(W);
@@ -57,53 +45,6 @@ impl<W: io::Write> io::Write for Cleaned<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
-    }
-}
-
-/// Where the runtime crate writes every refused event down a second time, as Rust prints it.
-const DUMPS: &str = "lambda_runtime::layers::panic";
-
-/// The request id of the invocation that is served, or was last: Lambda gives an environment one at a time.
-static INVOCATION: Mutex<Option<String>> = Mutex::new(None);
-
-/// Starts logging in a Lambda: JSON lines that carry the request id of the invocation in `requestId`.
-pub fn start_in_lambda(filter: Targets) {
-    let told = filter.iter().any(|(target, _)| target.starts_with("lambda_runtime"));
-    let filter = if told { filter } else { filter.with_target(DUMPS, LevelFilter::OFF) };
-    let lines = fmt::layer().with_writer(io::stderr).json();
-    let lines = lines.flatten_event(true).with_current_span(false).with_span_list(false);
-    let lines = lines.map_event_format(OfInvocation);
-    // A logger that somebody else has set is as good.
-    let _ = registry().with(filter).with(cap()).with(lines).try_init();
-}
-
-/// From now on lines are of this invocation.
-pub fn invocation(request_id: &str) {
-    *INVOCATION.lock().unwrap_or_else(PoisonError::into_inner) = Some(request_id.to_owned());
-}
-
-/// JSON lines with the request id. Not by a span: a filter may leave it out, and tasks of their own are in none.
-struct OfInvocation<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for OfInvocation<F>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        let mut line = String::new();
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        let id = INVOCATION.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match (id, line.trim_end().strip_suffix('}')) {
-            (Some(id), Some(open)) => writeln!(writer, "{open},\"requestId\":{}}}", Value::from(id)),
-            _ => writer.write_str(&line),
-        }
     }
 }
 

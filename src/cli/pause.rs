@@ -6,59 +6,58 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::app::App;
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print};
 use super::select::near;
 use super::status::labels;
-use super::store::Store;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::records::{PAUSES, Pause, Pauses, REQUESTS, Requests, Status};
-use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::{read, update};
+use crate::service::clock::SystemClock;
+use crate::service::planner;
+use crate::service::store::{DocumentStore, Unavailable};
 
-/// Which state store.
+/// The state store.
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
-    /// Where state is kept: a directory, or s3://bucket/prefix.
+    /// The state store: a directory, or s3://bucket/prefix.
     #[arg(long, value_name = "DIR|s3://…", env = "WARMD_STATE", hide_env_values = true)]
     pub state: Option<String>,
 }
 
 impl StateArgs {
-    /// Where it is, when one is given.
-    pub fn place(&self) -> Option<&str> {
-        self.state.as_deref().filter(|place| !place.is_empty())
+    /// The location of the store, if one is given.
+    pub fn location(&self) -> Option<&str> {
+        self.state.as_deref().filter(|location| !location.is_empty())
     }
 
-    /// The store.
+    /// Opens the store.
     ///
     /// # Errors
-    /// When none is given.
-    pub async fn open(&self) -> Result<Store, Failure> {
-        if self.place().is_none() {
-            let message = "no state store is given\nhint: say --state, or set WARMD_STATE";
+    /// When no store is given.
+    pub async fn open(&self) -> Result<DocumentStore, Failure> {
+        if self.location().is_none() {
+            let message = "no state store is given\nhint: use --state, or set WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Store::at(self.place(), App::aws().await.clients())
+        App::aws().await.documents(self.location())
     }
 }
 
 impl StateArgs {
-    /// Requests and pauses, when a store is given; none otherwise.
+    /// Reads the requests and pauses in the store. There are none without a store.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the store cannot be read.
     pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
-        if self.place().is_none() {
+        if self.location().is_none() {
             return Ok(Default::default());
         }
         let store = self.open().await?;
-        tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES)).map_err(unavailable)
+        tokio::try_join!(store.read(REQUESTS), store.read(PAUSES)).map_err(unavailable)
     }
 }
 
@@ -122,26 +121,26 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
             None => pauses.all.replace(pause.clone()),
         }
     };
-    let before = update(&store, PAUSES, change).await.map_err(unavailable)?;
+    let before = store.update(PAUSES, change).await.map_err(unavailable)?;
     print(&format!("{} {pause}\n", name(args.function.as_ref())))?;
     if let Some(before) = before {
         let which = if before.until > until { ", longer" } else { "" };
-        print(&format!("this replaces a pause that held before{which}: {before}\n"))?;
+        print(&format!("this replaces an earlier pause{which}: {before}\n"))?;
     }
-    // The pause holds whatever is known: its function may be served for the first time tomorrow.
+    // Never an error: the function may be served for the first time tomorrow.
     match planner::status(&store).await {
         Ok(status) => warn(&status, args),
-        Err(error) => complain(&format!("warning: whether anything here is served is not known: {error}")),
+        Err(error) => complain(&format!("warning: the pause may stop nothing: {error}")),
     }
     Ok(Exit::Success)
 }
 
-/// Says when it looks as if the pause stops nothing.
+/// Prints a warning if the pause probably stops nothing.
 fn warn(status: &Status, args: &PauseArgs) {
-    let place = args.state.place().unwrap_or_default();
+    let location = args.state.location().unwrap_or_default();
     if status.tick.is_none() && status.targets.is_empty() {
         complain(&format!(
-            "warning: no tick has been noted at {place}: is it where the schedule keeps its state?"
+            "warning: no tick is recorded at {location}: is it the state store of the schedule?"
         ));
         return;
     }
@@ -155,7 +154,7 @@ fn warn(status: &Status, args: &PauseArgs) {
         None if known.is_empty() => ", nor anything else".to_owned(),
         None => format!("; known: {}", few(known.iter().copied())),
     };
-    complain(&format!("warning: no tick at {place} has served `{function}` in the last two days{known}"));
+    complain(&format!("warning: no tick at {location} has served `{function}` in the last two days{known}"));
 }
 
 /// Resumes.
@@ -172,7 +171,7 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
             None => (std::mem::take(pauses) != Pauses::default(), None),
         }
     };
-    let (was, still) = update(&store, PAUSES, change).await.map_err(unavailable)?;
+    let (was, still) = store.update(PAUSES, change).await.map_err(unavailable)?;
     let name = name(args.function.as_ref());
     print(&if was { format!("{name} resumed\n") } else { format!("{name} was not paused\n") })?;
     if let Some(all) = still {
@@ -185,7 +184,7 @@ fn name(function: Option<&FunctionRef>) -> String {
     function.map_or_else(|| "everything".to_owned(), ToString::to_string)
 }
 
-/// The first of these names.
+/// Lists the first of these names.
 fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     const FEW: usize = 5;
     let more = names.len().saturating_sub(FEW);
@@ -194,7 +193,7 @@ fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// A store that cannot be read or written.
-pub fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
+/// Converts the error of a store that cannot be read or written.
+fn unavailable(error: Unavailable) -> Failure {
     Failure::Unexpected(error.to_string())
 }

@@ -8,8 +8,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::args::PlanArgs;
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
@@ -23,6 +22,7 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::schedule::{Minute, Segment, segments};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// How long a plan is when nobody says.
 const WEEK: TimeDelta = TimeDelta::days(7);
@@ -180,8 +180,8 @@ struct SegmentObject {
 ///
 /// # Errors
 /// A refused configuration, an unknown function, or a period that is none.
-pub fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
+pub async fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
+    let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let bounds =
         Bounds { from: args.from.as_deref(), long: args.for_, until: args.until.as_deref(), zone: args.zone };
     let period = period(bounds, WEEK, SystemClock.now())?;

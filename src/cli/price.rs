@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::args::{Ec2Args, EgressArgs, LambdaArgs, ManagedArgs, PriceArgs, PriceCommand};
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{print, print_json};
@@ -16,6 +15,7 @@ use crate::domain::cost::calculator::{self, EgressUse, FreeTier, LambdaUse, Mana
 use crate::domain::cost::{Bill, Figure, Item, PriceBook, Tier};
 use crate::domain::function::Region;
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 #[derive(Serialize)]
 struct BookObject<'b> {

@@ -9,7 +9,6 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::{complain, print, print_json};
@@ -19,9 +18,10 @@ use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
-use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::{Unavailable, before, read};
+use crate::service::clock::SystemClock;
+use crate::service::planner;
+use crate::service::store::{Unavailable, before};
 
 /// `warmd status`.
 #[derive(Debug, Args)]
@@ -48,8 +48,8 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let deadline = Instant::now() + WITHIN;
     let (status, pauses, requests) = tokio::join!(
         before(deadline, planner::status(&store)),
-        before(deadline, read::<Pauses>(&store, PAUSES)),
-        before(deadline, read::<Requests>(&store, REQUESTS)),
+        before(deadline, store.read::<Pauses>(PAUSES)),
+        before(deadline, store.read::<Requests>(REQUESTS)),
     );
     let mut known = Known { status, pauses, requests };
     if let Ok(pauses) = &mut known.pauses {

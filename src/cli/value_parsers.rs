@@ -6,18 +6,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
 use rust_decimal::Decimal;
-use tracing_subscriber::filter::Targets;
 
 use crate::config;
+pub use crate::config::{Regions, duration, region, regions};
 use crate::domain::calendar::text::{TextError, parse_zone};
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::{Architecture, Hold};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::FunctionRef;
 use crate::domain::protocol::Protocol;
-
-/// Units of a duration, longest name first so that `ms` is not read as `m`.
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+pub use crate::lambda::log_filter;
 
 /// An instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
 ///
@@ -27,20 +25,6 @@ pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
         format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
     })
-}
-
-/// A duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
-///
-/// # Errors
-/// The expected form.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a whole number and a unit, such as 75ms, 90s, 5m, 2h or 7d".to_owned();
-    let (number, factor) = UNITS
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
-        .ok_or_else(expected)?;
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    number.checked_mul(*factor).map(Duration::from_millis).ok_or_else(|| "too long".to_owned())
 }
 
 /// A duration as [`duration`] takes it, above zero.
@@ -78,39 +62,6 @@ pub fn hold(text: &str) -> Result<Hold, String> {
         return Err("a hold above 900s outlives Lambda's longest timeout".to_owned());
     }
     Ok(Hold::Fixed(hold))
-}
-
-/// A region of the known list.
-///
-/// # Errors
-/// Which name is unknown, and the nearest known one.
-pub fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).map_err(|error| match error.nearest {
-        Some(nearest) => format!("{error}; did you mean `{nearest}`?"),
-        None => format!("{error}; expected a name such as eu-west-2"),
-    })
-}
-
-/// Regions that are served.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Regions {
-    /// All.
-    #[default]
-    All,
-    /// These.
-    Only(Vec<Region>),
-}
-
-/// Regions separated by commas, or `all`. Nothing, as an empty environment variable has it, is all.
-///
-/// # Errors
-/// Which name is unknown, and the nearest known one.
-pub fn regions(text: &str) -> Result<Regions, String> {
-    let mut names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
-    if text.trim() == "all" || names.peek().is_none() {
-        return Ok(Regions::All);
-    }
-    names.map(region).collect::<Result<_, _>>().map(Regions::Only)
 }
 
 /// A function: `name[:qualifier]` or an ARN.
@@ -258,27 +209,12 @@ pub fn json(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
 }
 
-/// A log filter: a level, or directives such as `info,warmd=debug`. Not an `EnvFilter`: its filters by field bring two
-/// regex engines, and nobody needs them here. Nothing, as an empty environment variable has it, is no directive.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn log_filter(text: &str) -> Result<Targets, String> {
-    let expected = "expected error, warn, info, debug, trace, or directives such as info,warmd=debug";
-    // The parser takes nothing for `error`, and all else for the name of a target, which nothing then has.
-    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
-        return Err(format!("`{wrong}` is no directive; {expected}"));
-    }
-    if parts.is_empty() {
-        return Ok(Targets::new());
-    }
-    parts.join(",").parse().map_err(|error| format!("{error}; {expected}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::filter::Targets;
+
     use super::*;
+    use crate::domain::function::Region;
 
     #[test]
     fn durations_take_one_unit_and_a_whole_number() {

@@ -12,11 +12,13 @@
 mod files;
 mod ics;
 mod node;
+mod options;
 mod prices;
 mod problem;
 mod quantity;
 mod reader;
 mod resolve;
+mod s3_uri;
 mod schema;
 mod source;
 mod values;
@@ -26,9 +28,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::files::Files;
+pub use self::options::{Regions, duration, region, regions};
 pub use self::prices::{load_prices, read_prices};
 pub use self::problem::{MOST_PROBLEMS, Place, Problem, Problems, Severity};
 pub use self::resolve::{Mark, ReadFile, resolve};
+pub use self::s3_uri::S3Uri;
 pub use self::schema::{schema, schema_text};
 use self::source::Source;
 pub use self::source::SourceFile;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::state::Version;
 use crate::domain::fleet::{Role, WireSettings};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metrics::Batch;
@@ -226,77 +226,89 @@ impl LostEvents {
     }
 }
 
-/// What came of asking for an object.
+/// The version of a stored object. Its text has a meaning for the store only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// The result of reading an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// It is still at the version that was known.
+    /// The object is still at the known version.
     Unchanged,
-    /// It is new, or has changed.
+    /// The object is new or has changed.
     Object {
-        /// Its content.
+        /// The content.
         bytes: Vec<u8>,
-        /// Its version.
+        /// The version.
         version: Version,
     },
-    /// There is none.
+    /// No object has this key.
     Missing,
 }
 
-/// On what condition an object is written.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition<'v> {
-    /// None.
+    /// Unconditional.
     Always,
-    /// That there is none yet.
+    /// No object has this key yet.
     New,
-    /// That it is still at this version.
+    /// The object is still at this version.
     Replaces(&'v Version),
 }
 
-/// The object store cannot be read or written; for people.
+/// The object store cannot be read or written. The text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ObjectsFailed(pub String);
+pub struct ObjectStoreError(pub String);
 
-/// Why an object was not written.
+/// The reason why an object was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotStored {
+pub enum PutError {
     /// The condition was not met.
-    #[error("the object has changed meanwhile")]
+    #[error("the object has changed in the meantime")]
     Conflict,
-    /// It could not be written.
+    /// The store cannot be written.
     #[error(transparent)]
-    Failed(#[from] ObjectsFailed),
+    Failed(#[from] ObjectStoreError),
 }
 
-/// An object store under one prefix, as the engine needs it. Keys are relative to the prefix.
-pub trait Objects: Send + Sync + 'static {
-    /// Reads an object, unless it is still at the version that is `known`.
+/// An object store under one prefix. Keys are relative to the prefix.
+pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
+    /// Reads an object, unless it is still at the version `known`.
     ///
     /// # Errors
-    /// [`ObjectsFailed`].
-    fn get(
-        &self,
-        key: &str,
-        known: Option<&Version>,
-    ) -> impl Future<Output = Result<Fetched, ObjectsFailed>> + Send;
+    /// [`ObjectStoreError`].
+    fn get<'a>(
+        &'a self,
+        key: &'a str,
+        known: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>>;
 
-    /// Writes an object, if `condition` is met.
+    /// Writes an object if `condition` is met. Returns its new version.
     ///
     /// # Errors
-    /// [`NotStored`].
-    fn put(
-        &self,
-        key: &str,
+    /// [`PutError`].
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
         bytes: Vec<u8>,
-        condition: Condition<'_>,
-    ) -> impl Future<Output = Result<Version, NotStored>> + Send;
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<Version, PutError>>;
 
-    /// The keys of all objects and their versions, in the order of keys.
+    /// Lists the keys and versions of all objects, in the order of keys.
     ///
     /// # Errors
-    /// [`ObjectsFailed`].
-    fn list(&self) -> impl Future<Output = Result<Vec<(String, Version)>, ObjectsFailed>> + Send;
+    /// [`ObjectStoreError`].
+    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>>;
+
+    /// Removes what interrupted writes left behind more than an hour before `now`. Returns the number of removed files.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError`].
+    fn sweep(&self, _now: DateTime<Utc>) -> BoxFuture<'_, Result<usize, ObjectStoreError>> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// The wall clock. Read once a tick; everything downstream is handed that `now`.

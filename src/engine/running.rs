@@ -1,14 +1,13 @@
 //! A tick under way: its rounds end one by one, and what has ended can be reported before the rest.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{Instrument, error, warn};
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, error};
 
 use super::ports::Lambda;
 use super::stop::Stop;
@@ -17,27 +16,6 @@ use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason}
 
 /// After this time a tick reports what has ended.
 const PARTIAL_AFTER: Duration = Duration::from_secs(45);
-
-/// A part of a tick. A tick whose rounds take long has two: what has ended in time, and the rest.
-#[derive(Debug)]
-pub struct Part {
-    /// The part of the report that is shown and recorded.
-    pub report: TickReport,
-    /// True for the first part.
-    pub is_first: bool,
-    /// The whole tick; with its last part only.
-    pub whole: Option<TickReport>,
-    /// The rounds that still run; none with the last part.
-    pub running: Vec<Due>,
-    /// The deadline for recording the part.
-    pub until: Instant,
-}
-
-/// Shows and records the parts of a tick.
-pub trait Reporter: Send + Sync {
-    /// Takes a part.
-    fn part(&self, part: Part) -> impl Future<Output = ()> + Send;
-}
 
 /// A tick whose rounds run.
 #[derive(Debug)]
@@ -110,65 +88,6 @@ impl RunningTick {
             });
             self.ended.extend(record.map(|record| (index, record)));
         }
-    }
-
-    /// Waits for the rounds, and reports them with the rounds that were `skipped`: once, or in two parts when some take
-    /// long. After the signal to stop, rounds have half of `grace` to end; the rest of it is left to the records.
-    pub async fn in_parts(
-        mut self,
-        skipped: &[RoundRecord],
-        stop: Stop,
-        grace: Duration,
-        reporter: &impl Reporter,
-    ) {
-        let mut stopped = stop.clone();
-        let mut cut = pin!(async move {
-            let since = stopped.stopped().await;
-            sleep_until(since + grace / 2).await;
-        });
-        // Also while nothing ends the process: the signal may come while the part is recorded.
-        let until = || stop.since().unwrap_or_else(Instant::now) + grace * 9 / 10;
-        let partial_at = self.partial_at();
-        let (mut all_ended, mut is_cut) = (false, false);
-        tokio::select! {
-            biased;
-            ended = self.wait(Some(partial_at)) => all_ended = ended,
-            () = &mut cut => is_cut = true,
-        }
-        let mut first = None;
-        if !all_ended && !is_cut {
-            let mut report = self.partial();
-            report.rounds.extend(skipped.iter().cloned());
-            first = Some(report.clone());
-            let running = self.left();
-            let part = Part { report, is_first: true, whole: None, running, until: until() };
-            let waiting = async {
-                tokio::select! {
-                    biased;
-                    _ = self.wait(None) => {}
-                    () = &mut cut => {}
-                }
-            };
-            // Side by side: a slow record must not delay the end of the rounds.
-            tokio::join!(reporter.part(part), waiting);
-        }
-        let mut report = self.finish();
-        for left in &report.unfinished {
-            let (function, region, reason) = (&left.function, left.region, left.reason);
-            warn!(%function, qualifier = left.qualifier, %region, pings = left.target, ?reason, "left unfinished");
-        }
-        let is_first = first.is_none();
-        if is_first {
-            report.rounds.extend(skipped.iter().cloned());
-        }
-        let mut whole = report.clone();
-        if let Some(first) = first {
-            whole.rounds.splice(0..0, first.rounds);
-            whole.unfinished.splice(0..0, first.unfinished);
-        }
-        reporter
-            .part(Part { report, is_first, whole: Some(whole), running: Vec::new(), until: until() })
-            .await;
     }
 
     /// The rounds that have not ended.

@@ -262,7 +262,7 @@ async fn operators_ask_for_ticks_and_rounds() {
 
 #[tokio::test]
 async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
-    use warmd::engine::ports::{Fetched, Objects};
+    use warmd::engine::ports::{Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
     let later = now() + TimeDelta::days(30);
     let tick = harness.tick(json!({ "warmd": { "run": { "at": later.to_rfc3339() } } })).await;
@@ -280,7 +280,7 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
 
 #[tokio::test]
 async fn a_request_is_warmed_kept_and_told() {
-    use warmd::engine::ports::{Condition, Fetched, Objects};
+    use warmd::engine::ports::{Condition, Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
         json!({ "function": "nlp-inference:live", "concurrency": 9, "for": "10m", "reason": "token issued" });
@@ -338,7 +338,7 @@ fn told(harness: &LambdaHarness) -> Vec<Value> {
 async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
     use std::time::Duration;
     use warmd::emulator::Profile;
-    use warmd::engine::ports::{Condition, Objects};
+    use warmd::engine::ports::{Condition, ObjectStore};
     const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
     const BUS: (&str, &str) = ("WARMD_BUS", "default");
     let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
@@ -427,7 +427,7 @@ async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_
 
 #[tokio::test]
 async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not() {
-    use warmd::engine::ports::{Condition, Objects};
+    use warmd::engine::ports::{Condition, ObjectStore};
     let mut harness = {
         // The account first: the configuration has to lie there when the Lambda starts.
         let account =

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
-use warmd::engine::ports::{Condition, Objects};
+use warmd::engine::ports::{Condition, ObjectStore};
 
 use crate::support::{LambdaHarness, Setting, now, scheduled};
 

@@ -12,7 +12,7 @@ use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::domain::metrics::{Batch, Datum, UNACKNOWLEDGED, Unit};
 use warmd::emulator::{Emulator, Fault, FaultKind, Scenario};
 use warmd::engine::ports::{Delivery, Event, Events};
-use warmd::engine::record::{PATIENCE, Recorded, Recorder};
+use warmd::service::recorder::{PATIENCE, Recorded, Recorder};
 
 pub fn slow(seconds: f64) -> FaultKind {
     FaultKind::Slow { by: Duration::from_secs_f64(seconds) }

@@ -12,7 +12,7 @@ use warmd::aws::Clients;
 use warmd::aws::connector::{Connector, Proxies, Roots};
 use warmd::domain::metrics::{Batch, Datum, Unit};
 use warmd::engine::ports::{Delivery, Event, Events, Metrics, Unacknowledged};
-use warmd::engine::record::PATIENCE;
+use warmd::service::recorder::PATIENCE;
 
 use crate::server::{Server, answer};
 

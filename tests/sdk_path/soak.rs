@@ -14,7 +14,7 @@ use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::domain::metrics::{Batch, Datum, Unit};
 use warmd::emulator::{Emulator, Fault, FaultKind, Scenario};
 use warmd::engine::ports::{Delivery, Event, Events};
-use warmd::engine::record::{PATIENCE, Recorded, Recorder};
+use warmd::service::recorder::{PATIENCE, Recorded, Recorder};
 
 use crate::counted::{Page, now, pings, slow};
 

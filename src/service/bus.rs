@@ -1,0 +1,215 @@
+//! The events that the service puts on the bus: shards of a tick that is too large or too long for one invocation, and
+//! the results of Warm Requests.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::budget::TimeBudget;
+use super::planner::{READ_WITHIN, TickPlanner};
+use super::store::{Durability, before};
+use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
+use crate::domain::function::{FunctionRef, Identity};
+use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
+use crate::domain::shard::{Shard, ShardRound};
+use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
+use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::tick::Due;
+
+/// The bus.
+#[derive(Debug)]
+pub struct Bus<E> {
+    /// EventBridge.
+    pub events: E,
+    /// The name or ARN of the bus.
+    pub name: String,
+}
+
+/// The bus, with what it needs of the service.
+pub(super) struct ShardBus<'s, E> {
+    pub bus: &'s Bus<E>,
+    pub planner: &'s TickPlanner,
+    pub clock: &'s Arc<dyn Clock>,
+}
+
+impl<E: Events> ShardBus<'_, E> {
+    /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that are
+    /// on the bus.
+    pub(super) async fn spread(
+        &self,
+        shard: &Shard,
+        due: Vec<Due>,
+        in_flight: &[Identity],
+        max_in_flight: u32,
+        until: Instant,
+    ) -> (Vec<Due>, Vec<Due>) {
+        // The engine skips targets with a round in flight. Another process does not know of these rounds.
+        let (busy, due): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
+        let (mut own, handed_on) = self.spread_free(shard, due, max_in_flight, until).await;
+        own.extend(busy);
+        (own, handed_on)
+    }
+
+    async fn spread_free(
+        &self,
+        shard: &Shard,
+        due: Vec<Due>,
+        max_in_flight: u32,
+        until: Instant,
+    ) -> (Vec<Due>, Vec<Due>) {
+        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
+        if pings <= u64::from(max_in_flight) {
+            return (due, Vec::new());
+        }
+        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
+        let shards = shard.parts(&rounds, max_in_flight);
+        // The first shard is as full as any other: this process serves it.
+        let lost = self.put(shards.get(1..).unwrap_or_default(), until).await;
+        let lost = self.take(lost).await;
+        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
+        let mut own: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
+        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
+        due.into_iter().partition(|due| {
+            let round = shard_round(due);
+            let found = own.iter().position(|own| **own == round);
+            found.map(|index| own.swap_remove(index)).is_some()
+        })
+    }
+
+    /// Takes shards that the bus did not acknowledge, as if they had been delivered to this process. Returns those that
+    /// no other process has taken: the bus may have delivered them all the same.
+    async fn take(&self, lost: Vec<Shard>) -> Vec<Shard> {
+        let mut taken = Vec::with_capacity(lost.len());
+        for shard in lost {
+            match self.planner.take_shard(&shard.id(), self.clock.now()).await {
+                // It stays taken: its rounds are served, or due again at the next tick.
+                (Some(_), _) => taken.push(shard),
+                (None, _) => {
+                    info!(tick = %shard.tick, "the shard was delivered after all: another instance serves it")
+                }
+            }
+        }
+        taken
+    }
+
+    /// Puts shards on the bus. Returns those that the bus did not acknowledge by `until`. The bus may have taken them.
+    async fn put(&self, shards: &[Shard], until: Instant) -> Vec<Shard> {
+        self.planner.record_shards(shards, self.clock.now()).await;
+        let events: Vec<Event> =
+            shards.iter().map(|shard| self.event(WARM_SHARD, shard.detail().to_string())).collect();
+        let Err(lost) = self.bus.events.put(&events, until).await else {
+            return Vec::new();
+        };
+        error!("{lost}");
+        let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+        let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
+        let pairs = events.iter().zip(shards).filter(is_lost);
+        pairs.map(|(_, shard)| shard.clone()).collect()
+    }
+
+    fn event(&self, detail_type: &str, detail: String) -> Event {
+        Event {
+            bus: Some(self.bus.name.clone()),
+            source: SOURCE.to_owned(),
+            detail_type: detail_type.to_owned(),
+            detail,
+        }
+    }
+
+    /// Puts the rounds that were not released on the bus for another attempt, and marks them as handed on in the report.
+    pub(super) async fn hand_on(
+        &self,
+        shard: &Shard,
+        due: &[Due],
+        report: &mut TickReport,
+        max_in_flight: u32,
+        budget: &TimeBudget,
+    ) {
+        let is_left = |due: &&Due| {
+            let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
+            report.unfinished.contains(&as_left)
+        };
+        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
+        let Some(retry) = shard.retry(left) else {
+            return;
+        };
+        let shards = retry.parts(&retry.rounds, max_in_flight);
+        let lost = self.put(&shards, budget.hand_on_until()).await;
+        let lost = match self.planner.durability() {
+            // The next tick serves what is taken here: no other process may serve it as well.
+            Durability::Durable => self.take(lost).await,
+            Durability::Volatile => lost,
+        };
+        let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
+        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
+            let is_lost = lost.iter().any(|round| {
+                round.region == left.region
+                    && round.function.identity(round.region).unqualified() == left.function
+                    && round.function.qualifier.as_ref().map(|own| own.as_str()) == left.qualifier.as_deref()
+            });
+            if !is_lost {
+                left.reason = UnfinishedReason::HandedOn;
+            }
+        }
+    }
+
+    /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that was
+    /// coalesced with an earlier one gets the result of that one, if its round has ended.
+    pub(super) async fn notify(&self, report: &TickReport, started: Instant, budget: &TimeBudget) {
+        let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
+        let (requests, status) = match report.rounds.iter().any(coalesced) {
+            true => self.earlier_requests().await,
+            false => Default::default(),
+        };
+        let earlier = |round: &RoundRecord, function: &str| {
+            let key = format!("{function} {}", round.region);
+            let asked = requests.targets.get(&key)?.asked;
+            let last = status.targets.get(&key)?;
+            (last.tick >= asked && last.target >= round.target).then_some((last.reached, last.evidence))
+        };
+        let of_round = |round: &RoundRecord| {
+            let function = label(&round.function, round.qualifier.as_deref());
+            let (reached, evidence) = match coalesced(round) {
+                true => earlier(round, &function).unwrap_or_default(),
+                false => (round.reached, round.evidence),
+            };
+            (function, reached, evidence)
+        };
+        let of_unfinished =
+            |left: &Unfinished| (label(&left.function, left.qualifier.as_deref()), None, None);
+        let results = report.rounds.iter().map(of_round).chain(report.unfinished.iter().map(of_unfinished));
+        let event = |(function, reached, evidence): (String, _, _)| {
+            let detail = environments_warm(&function, reached, evidence, started.elapsed());
+            self.event(ENVIRONMENTS_WARM, detail.to_string())
+        };
+        let events: Vec<Event> = results.map(event).collect();
+        if let Err(lost) = self.bus.events.put(&events, budget.notify_until()).await {
+            error!("{lost}");
+        }
+    }
+
+    /// Reads the requests in force and the results of the last rounds; nothing when the store is unavailable.
+    async fn earlier_requests(&self) -> (Requests, Status) {
+        let documents = self.planner.documents();
+        let deadline = Instant::now() + READ_WITHIN;
+        let (requests, status) = tokio::join!(
+            before(deadline, documents.read(REQUESTS)),
+            before(deadline, documents.read(STATUS)),
+        );
+        (requests.unwrap_or_default(), status.unwrap_or_default())
+    }
+}
+
+/// Returns the label by which a request names a function.
+fn label(function: &str, qualifier: Option<&str>) -> String {
+    qualifier.map_or_else(|| function.to_owned(), |qualifier| format!("{function}:{qualifier}"))
+}
+
+fn shard_round(due: &Due) -> ShardRound {
+    let id = &due.target.id;
+    let place = id.account.clone().map(|account| (account, id.region));
+    let function = FunctionRef { name: id.name.clone(), qualifier: id.qualifier.clone(), place };
+    ShardRound { function, region: id.region, concurrency: due.concurrency }
+}
