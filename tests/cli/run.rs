@@ -132,7 +132,10 @@ fn a_tick_with_nothing_to_do_says_what_comes_next() {
 fn regions_without_a_target_are_told() {
     let done = run(&["run", "--once", "--local", "--json", "--regions", "ap-south-1", "--at", MORNING]);
     assert_eq!((done.code, done.json()["rounds"].as_array().unwrap().len()), (0, 0));
-    assert_eq!(done.stderr, "the configuration has no targets in ap-south-1 (--regions, WARMD_REGIONS)\n");
+    assert_eq!(
+        done.stderr,
+        "the configuration has nothing to warm in ap-south-1 (--regions, WARMD_REGIONS)\n"
+    );
 }
 
 #[test]

@@ -517,11 +517,11 @@ fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
     let folder = state.to_str().unwrap();
     let tick = account.run(&["run", "--once", "--due-only", "--json", "--state", folder, &configs]);
     assert_eq!((tick.code, rounds(&tick.json())), (1, vec!["checkout 3 reached".to_owned()]));
-    assert!(tick.stderr.contains("served.1.json is refused: it is no regular file"), "{}", tick.stderr);
+    assert!(tick.stderr.contains("served.1.json is refused: it is not a regular file"), "{}", tick.stderr);
     let shown = account.run(&["status", "--state", folder]);
     assert_eq!(shown.code, 1);
     assert!(shown.stderr.contains("pauses.1.json is refused: it is a symbolic link"), "{}", shown.stderr);
-    assert!(shown.stderr.contains("status.1.json is refused: it is no regular file"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("status.1.json is refused: it is not a regular file"), "{}", shown.stderr);
 }
 
 #[test]

@@ -9,14 +9,14 @@ use crate::domain::events::{DirectWarm, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metrics::Batch;
-use crate::domain::records::{SERVED, Served, Status};
+use crate::domain::records::{SERVED, STATUS, Served, Status};
 use crate::domain::schedule::Minute;
 use crate::domain::shard::{Shard, ShardRound};
 use crate::engine::ports::{Event, Events, LostEvents, LostMetrics, Metrics, ObjectStore};
 use crate::engine::tests::hung::HUNG;
 use crate::service::bus::Bus;
 use crate::service::live_config::LiveConfig;
-use crate::service::planner::{self, StoreHealth, TickPlanner};
+use crate::service::planner::{StoreHealth, TickPlanner};
 use crate::service::recorder::Recorder;
 use crate::service::store::{DocumentStore, Durability, Memory};
 use crate::service::{
@@ -82,6 +82,7 @@ fn target(name: &str) -> Target {
     };
     Target {
         timeout: Some(Duration::from_secs(100)),
+        interval_minutes: 1,
         windows: vec![window],
         on_request: Some(on_request),
         ..Target::clone(&due(name, 2).target)
@@ -197,7 +198,10 @@ async fn only_scheduled_ticks_count_as_ticks() {
         ("request", Trigger::Request(request())),
         ("warm", Trigger::Warm { warm: warm(), region: region() }),
     ];
-    let mut table = Vec::new();
+    let mut table = vec![format!(
+        "{:<26} | {:<5} | {:<8} | {:<6} | {:<9} | {:<10} | events",
+        "trigger", "tick?", "metrics", "served", "last tick", "last round"
+    )];
     for (name, trigger) in triggers {
         let harness = Harness::new(&[("f", Script::Runs(Duration::from_secs(1)))]);
         let planner = TickPlanner::new(harness.documents.clone());
@@ -208,10 +212,13 @@ async fn only_scheduled_ticks_count_as_ticks() {
         let [batch] = &batches[..] else { panic!("{name}: {batches:?}") };
         let is_whole = batch.data.iter().any(|datum| datum.name == "TickDuration");
         let served: Served = harness.documents.read(SERVED).await.unwrap();
-        let status: Status = planner::status(&harness.documents).await.unwrap();
+        let mut status: Status = harness.documents.read(STATUS).await.unwrap();
+        for document in Status::shard_documents() {
+            status.merge(harness.documents.read(&document).await.unwrap());
+        }
         let shown = |at: Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| at.format("%T").to_string());
         table.push(format!(
-            "{name:<26} | {:<5} | {} | {:<5} | {:<8} | {:<8} | {}",
+            "{name:<26} | {:<5} | {} | {:<6} | {:<9} | {:<10} | {}",
             is_whole,
             batch.at.format("%T"),
             served != Served::default(),
@@ -220,8 +227,22 @@ async fn only_scheduled_ticks_count_as_ticks() {
             harness.sink.events.lock().unwrap().len(),
         ));
     }
-    // TickDuration, time of the metrics, targets count as served, last tick and last round in `warmd status`, events.
-    insta::assert_snapshot!(table.join("\n"), @"");
+    // `tick?`: with TickDuration. `metrics`: their time. `served`: the targets count as served. The last tick and round are
+    // those in `warmd status`.
+    insta::assert_snapshot!(table.join("\n"), @"
+    trigger                    | tick? | metrics  | served | last tick | last round | events
+    schedule                   | true  | 09:00:00 | true   | 09:00:00  | 09:00:00   | 0
+    run --once --due-only      | true  | 09:00:10 | true   | 09:00:10  | 09:00:10   | 0
+    run --once                 | false | 09:00:10 | false  | -         | 09:00:11   | 0
+    run --once --at            | false | 09:00:11 | false  | -         | -          | 0
+    run --once --at --due-only | false | 09:00:11 | false  | -         | -          | 0
+    run event                  | false | 09:00:10 | false  | -         | 09:00:11   | 0
+    run event at               | false | 09:00:11 | false  | -         | 09:00:11   | 0
+    shard                      | false | 09:00:00 | false  | -         | 09:00:00   | 0
+    shard of a run event       | false | 09:00:00 | false  | -         | 09:00:11   | 0
+    request                    | false | 09:00:00 | true   | -         | 09:00:00   | 1
+    warm                       | false | 09:00:10 | false  | -         | -          | 0
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,8 +339,8 @@ async fn the_daemon_serves_firings_and_ends_with_the_rounds_in_flight() {
     assert_eq!(daemon.await.unwrap().lost_ticks, 0);
     let reports = parts.0.lock().unwrap();
     let ticks: Vec<String> = reports.iter().map(|report| report.tick.format("%T").to_string()).collect();
-    assert_eq!(ticks, ["08:58:30", "08:59:00", "09:58:05", "09:59:00"]);
+    assert_eq!(ticks, ["09:00:10", "09:01:00", "10:00:05", "10:01:00"]);
     let rounds: Vec<usize> = reports.iter().map(|report| report.rounds.len()).collect();
-    assert_eq!(rounds, [1, 0, 1, 0]);
-    assert!(reports[0].rounds.iter().all(|round| round.verdict == Verdict::Reached), "{reports:#?}");
+    assert_eq!(rounds, [1; 4]);
+    assert!(reports[3].rounds.iter().all(|round| round.verdict == Verdict::Reached), "{reports:#?}");
 }
