@@ -1,4 +1,4 @@
-//! `warmd status`: what is in the state store.
+//! `warmd status`: shows the records in the state store.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ use crate::service::store::{Unavailable, before};
 /// `warmd status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Only this function, as it is configured.
+    /// Show this function only, as it is configured.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Print JSON.
@@ -37,11 +37,10 @@ pub struct StatusArgs {
     pub state: StateArgs,
 }
 
-/// Shows how the last tick went, and what is paused or asked for. What cannot be read is shown as unknown, and the rest
-/// all the same.
+/// Shows the last tick, the pauses and the requests in force. Documents that cannot be read are shown as unknown.
 ///
 /// # Errors
-/// When the store knows nothing of the function.
+/// When the store has no record of the function.
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
@@ -66,17 +65,17 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     } else {
         print(&shown(&known, now))?;
     }
-    let troubles: BTreeSet<String> = known.troubles().collect();
-    for trouble in &troubles {
-        complain(&format!("error: {trouble}"));
+    let failures: BTreeSet<String> = known.failures().collect();
+    for failure in &failures {
+        complain(&format!("error: {failure}"));
     }
-    Ok(if troubles.is_empty() { Exit::Success } else { Exit::Failed })
+    Ok(if failures.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-/// The longest time that the store may take.
+/// The longest time that reading the store may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// The readable content of the store.
+/// The documents of the store.
 struct Known {
     status: Result<Status, Unavailable>,
     pauses: Result<Pauses, Unavailable>,
@@ -84,26 +83,26 @@ struct Known {
 }
 
 impl Known {
-    /// Why something cannot be read.
-    fn troubles(&self) -> impl Iterator<Item = String> {
+    /// Returns the reasons why documents cannot be read.
+    fn failures(&self) -> impl Iterator<Item = String> {
         let all = [self.status.as_ref().err(), self.pauses.as_ref().err(), self.requests.as_ref().err()];
         all.into_iter().flatten().map(ToString::to_string)
     }
 }
 
-/// Leaves what is known of one function.
+/// Keeps the records of one function.
 fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
     let (none, nothing) = (Status::default(), Requests::default());
     let status = known.status.as_ref().unwrap_or(&none);
     let requests = known.requests.as_ref().unwrap_or(&nothing);
     let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(String::as_str));
-    if !names.contains(label) && known.troubles().next().is_none() {
+    if !names.contains(label) && known.failures().next().is_none() {
         let hint = match near(label, || names.iter().copied()) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
-        return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
+        return Err(Failure::Usage(format!("the state store has no record of `{label}`{hint}")));
     }
     let of = |key: &String| place(key).0 == label;
     if let Ok(status) = &mut known.status {
@@ -118,24 +117,24 @@ fn only(label: &str, known: &mut Known) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The function, as it is configured, and the region of a target by its [`crate::domain::records::key`].
+/// Splits the [`crate::domain::records::key`] of a target into its label and its region.
 fn place(key: &str) -> (&str, &str) {
     key.rsplit_once(' ').unwrap_or((key, ""))
 }
 
-/// The functions of these keys.
+/// Returns the labels of these keys.
 pub fn labels<'k>(keys: impl Iterator<Item = &'k String>) -> BTreeSet<&'k str> {
     keys.map(|key| place(key).0).collect()
 }
 
-/// A time as people and scripts read it: RFC 3339, whole seconds, UTC.
+/// Formats a time in RFC 3339, in whole seconds and UTC.
 fn seconds(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 // ---------------------------------------------------------------------------------------------------- JSON
 
-/// Unreadable documents are null.
+/// The JSON object. Documents that cannot be read are null.
 #[derive(Serialize)]
 struct StatusObject<'s> {
     status: Option<TickObject<'s>>,
@@ -154,7 +153,7 @@ struct TickObject<'s> {
     targets: Vec<RoundObject<'s>>,
 }
 
-/// The keys by which the tick object names a function.
+/// A function, with the keys of the tick object.
 #[derive(Serialize)]
 struct FunctionObject {
     function: String,
@@ -180,7 +179,7 @@ struct PausesObject<'s> {
     functions: Vec<PausedObject<'s>>,
 }
 
-/// A pause, as commands print it.
+/// A pause in JSON.
 #[derive(Debug, Serialize)]
 pub struct PauseObject<'s> {
     until: String,
@@ -276,7 +275,7 @@ impl<'s> RoundObject<'s> {
 }
 
 impl<'s> PauseObject<'s> {
-    /// Of a pause.
+    /// Converts a pause.
     pub fn new(pause: &'s Pause) -> Self {
         Self { until: seconds(pause.until), reason: &pause.reason }
     }
@@ -303,7 +302,7 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
     let mut out = String::new();
     match &known.status {
         Ok(status) => show_status(&mut out, status, now),
-        Err(_) => out.push_str("how the last tick went is unknown\n"),
+        Err(_) => out.push_str("the last tick is unknown\n"),
     }
     match &known.pauses {
         Ok(Pauses { all, functions }) => {
@@ -329,7 +328,7 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
 
 fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
     let _ = match status.tick {
-        None => writeln!(out, "no tick of a schedule has been noted here"),
+        None => writeln!(out, "no tick of a schedule is recorded"),
         Some(tick) => {
             let left = match status.unfinished {
                 0 => String::new(),
@@ -345,14 +344,14 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         }
     };
     if status.pauses_unknown {
-        let _ = writeln!(out, "pauses unknown to the last tick: they could not be read");
+        let _ = writeln!(out, "the last tick could not read the pauses");
     }
     if let Some(config) = &status.config {
-        let behind = match status.config_behind_since {
-            None => "as its source says".to_owned(),
-            Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since, now)),
+        let age = match status.config_behind_since {
+            None => "as in its source".to_owned(),
+            Some(since) => format!("stale since {} ({})", seconds(since), ago(since, now)),
         };
-        let _ = writeln!(out, "configuration {}: {behind}", clean(config));
+        let _ = writeln!(out, "configuration {}: {age}", clean(config));
     }
     for (key, last) in &status.targets {
         let skipped = last.skipped.as_ref();
@@ -370,18 +369,18 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
 
 fn show_request(out: &mut String, key: &str, request: &Request, now: DateTime<Utc>) {
     let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
-    // It counts as unknown: nothing is kept warm by it.
+    // A request in the future keeps nothing warm.
     let future = if request.is_future(now) { " in the future," } else { "" };
     let _ = writeln!(
         out,
-        "{} is asked for{future} until {}, {} environments{reason}",
+        "{} is requested{future} until {}, {} environments{reason}",
         clean(key),
         seconds(request.until),
         request.concurrency
     );
 }
 
-/// The age in words.
+/// Formats the time since `at`.
 fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match now.signed_duration_since(at).num_seconds() {
         ..0 => "in the future".to_owned(),

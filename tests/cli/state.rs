@@ -62,7 +62,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
         (first.code, first.stdout.lines().last().unwrap().ends_with("is live at s3://warmd-config/live")),
         (0, true)
     );
-    assert!(first.stderr.contains("nothing is live at s3://warmd-config/live yet"));
+    assert!(first.stderr.contains("nothing is published at s3://warmd-config/live yet"));
     let hash = first.stdout.lines().last().unwrap().split(' ').next().unwrap().to_owned();
 
     for command in
@@ -83,7 +83,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
     };
     assert_eq!(target(), 4);
     let again = account.run(&["publish", &configs, PLACE]);
-    assert!(again.stdout.contains("is live at s3://warmd-config/live already"), "{}", again.stdout);
+    assert!(again.stdout.contains("is already live at s3://warmd-config/live"), "{}", again.stdout);
     let back = account.run(&["publish", "--rollback", PLACE]);
     let (difference, switched) = back.stdout.trim_end().rsplit_once('\n').unwrap();
     assert!(difference.contains("~ checkout") && difference.contains("4 → 3"), "{difference}");
@@ -243,7 +243,7 @@ fn pauses_are_honoured_shown_and_ended() {
         assert_eq!(account.run(&["resume", "--all", "--state", state]).stdout, "everything was not paused\n");
     }
     let nowhere = account.run(&["status"]);
-    assert_eq!((nowhere.code, nowhere.stderr.contains("say --state, or set WARMD_STATE")), (2, true));
+    assert_eq!((nowhere.code, nowhere.stderr.contains("use --state, or set WARMD_STATE")), (2, true));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_pause_that_stops_nothing_is_told() {
         assert!(paused.code == 0 && paused.stdout.contains(" paused until "), "{}", paused.stderr);
         paused.stderr.replace(state, "STATE")
     };
-    insta::assert_snapshot!(pause("checkout"), @"warning: no tick has been noted at STATE: is it where the schedule keeps its state?");
+    insta::assert_snapshot!(pause("checkout"), @"warning: no tick is recorded at STATE: is it the state store of the schedule?");
     assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
     let elsewhere = ["run", "--once", "--due-only", "--regions", "us-east-1", "--state", state, &configs];
     assert_eq!(account.run(&elsewhere).code, 0);
@@ -278,7 +278,7 @@ fn a_pause_that_stops_nothing_is_told() {
     let status = account.run(&["status", "chekout", "--state", state]);
     assert_eq!((status.code, status.stdout.as_str()), (2, ""));
     insta::assert_snapshot!(status.stderr, @r"
-    error: nothing is known of `chekout` here
+    error: the state store has no record of `chekout`
     hint: did you mean `checkout`?
     ");
     let status = account.run(&["status", "nlp-inference:live", "--json", "--state", state]).json();
@@ -308,7 +308,7 @@ fn what_a_pause_replaces_is_told_and_why_it_is_there() {
     let shorter = pause("1m", "trying it");
     let [now, before] = shorter.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", shorter.stdout) };
     assert!(now.starts_with("everything paused until ") && now.ends_with("Z: trying it"), "{now}");
-    assert!(before.starts_with("this replaces a pause that held before, longer: paused until "), "{before}");
+    assert!(before.starts_with("this replaces an earlier pause, longer: paused until "), "{before}");
     assert!(before.ends_with("Z: change freeze"), "{before}");
     for blank in ["", " \t"] {
         let refused = pause("9h", blank);
@@ -549,7 +549,7 @@ fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
         "{}",
         tick.stderr
     );
-    assert_eq!(tick.stderr.matches("holds times in the future").count(), 1, "{}", tick.stderr);
+    assert_eq!(tick.stderr.matches("has times in the future").count(), 1, "{}", tick.stderr);
     let again = account.run(&due);
     assert_eq!((again.code, again.stderr.as_str()), (0, ""), "repaired");
     let shown = account.run(&["status", "--state", folder]);
@@ -611,7 +611,7 @@ fn a_request_goes_over_the_bus() {
         "token issued",
     ]);
     assert_eq!(
-        asked.stdout, "asked for 5 environments of nlp:live on the bus warm-bus in eu-west-2\n",
+        asked.stdout, "requested 5 environments of nlp:live on the bus warm-bus in eu-west-2\n",
         "{}",
         asked.stderr
     );

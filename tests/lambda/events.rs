@@ -73,7 +73,7 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
         let tick = harness.tick(event).await;
         assert_eq!(rounds(&tick), [""; 0], "{of}");
         assert_eq!((harness.metric("TicksStale"), harness.metric("Pings")), (Some(1.0), None), "{of}");
-        assert!(harness.pings().is_empty() && harness.stderr().contains("comes too late"), "{of}");
+        assert!(harness.pings().is_empty() && harness.stderr().contains("the event is stale"), "{of}");
         let line: Value = serde_json::from_str(harness.stdout().lines().next().unwrap()).unwrap();
         assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
     }
@@ -138,7 +138,7 @@ async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted(
         ("request-1", "; pauses unknown"),
         ("request-2", "cannot be kept, and nothing was sent"),
         ("request-3", "; pauses unknown"),
-        ("request-4", "; whether the shard was served before is not known"),
+        ("request-4", "; the shard may be served twice"),
     ] {
         let messages = logged.iter().filter(|line| line["requestId"] == id);
         let messages = messages.map(|line| line["message"].as_str().unwrap());

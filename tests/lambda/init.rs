@@ -76,7 +76,7 @@ async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
         assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
         let told = harness.stderr();
         assert_eq!(told.matches("this version is not known").count(), 1, "{told}");
-        assert!(told.contains("one that was live before is in force"), "{told}");
+        assert!(told.contains("an earlier version is in force"), "{told}");
     }
 }
 
