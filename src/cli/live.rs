@@ -94,9 +94,9 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
         tell(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
-    let preflight = Preflight::of(&fleet.targets);
-    if preflight.takes() > LONG {
-        complain(&render::live::announced(preflight.reads(), preflight.takes()));
+    let preflight = Preflight::new(&fleet.targets);
+    if preflight.duration() > LONG {
+        complain(&render::live::announced(preflight.reads(), preflight.duration()));
     }
     let app = App::of(args.local, &fleet.targets).await?;
     let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;

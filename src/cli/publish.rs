@@ -1,4 +1,4 @@
-//! `warmd publish`: makes a configuration live, all of it at once, or goes back to the one before.
+//! `warmd publish`: publishes a configuration in S3, or rolls it back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,37 +36,38 @@ Examples:
   warmd publish warm-configs s3://my-warmd/configs
   warmd publish --rollback s3://my-warmd/configs
 
-Validates, shows the difference to what is live over the next 7 days, uploads every file under a
-name made of its content, and then switches one object, the manifest: who reads sees the old
-configuration or the new one, never a mixture. When somebody else publishes at the same moment,
-one of the two is refused. --rollback shows the difference too.")]
+Validates, shows the difference to the live version over the next 7 days, uploads every file under
+a key that contains its hash, and then replaces one object, the manifest: readers see the old
+configuration or the new one, never a mixture. When two versions are published at the same moment,
+one of them is refused. --rollback shows the difference too.")]
 pub struct PublishArgs {
-    /// Files or directories, and last the place: s3://bucket/prefix.
+    /// Files or directories, and last the destination: s3://bucket/prefix.
     #[arg(value_name = "PATH… s3://BUCKET/PREFIX", required = true, num_args = 1..)]
     pub places: Vec<String>,
-    /// Go back to the configuration that was live before.
+    /// Publish the version again that was live before.
     #[arg(long)]
     pub rollback: bool,
 }
 
-/// Publishes.
+/// Publishes a configuration, or rolls it back.
 ///
 /// # Errors
-/// A configuration that is refused, a place that cannot be written, or somebody who was faster.
+/// A configuration that is refused, a destination that cannot be written, or another version that was published at the
+/// same time.
 pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> {
     let (last, paths) =
-        args.places.split_last().ok_or_else(|| Failure::Usage("no place is given".to_owned()))?;
+        args.places.split_last().ok_or_else(|| Failure::Usage("no destination is given".to_owned()))?;
     let place = match S3Uri::parse(last) {
         Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
         None => {
-            let message = format!("`{last}` is not a place to publish to: give s3://bucket/prefix last");
+            let message = format!("expected s3://bucket/prefix as the last argument, found `{last}`");
             return Err(Failure::Usage(message));
         }
     };
     match (args.rollback, paths) {
         (true, []) => rollback(&place, style).await,
-        (true, _) => Err(Failure::Usage("--rollback takes the place only".to_owned())),
-        (false, []) => Err(Failure::Usage("say what to publish: PATH… before the place".to_owned())),
+        (true, _) => Err(Failure::Usage("--rollback takes the destination only".to_owned())),
+        (false, []) => Err(Failure::Usage("no files are given: use PATH… before the destination".to_owned())),
         (false, paths) => upload(paths, &place, style).await,
     }
 }
@@ -150,7 +151,7 @@ async fn live(objects: &dyn ObjectStore) -> Result<Option<(Version, Manifest)>, 
         Fetched::Object { bytes, version } => {
             let manifest = serde_json::from_slice(&bytes).map_err(|error| {
                 Failure::Usage(format!(
-                    "the manifest that is live cannot be read: {error}\nhint: delete {MANIFEST}, or restore its earlier \
+                    "the live manifest cannot be read: {error}\nhint: delete {MANIFEST}, or restore its earlier \
                      version"
                 ))
             })?;

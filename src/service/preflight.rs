@@ -1,4 +1,4 @@
-//! Reads what is deployed, for `check --live`: each thing once, and no faster than the account can bear.
+//! Reads what is deployed, for `check --live`: each setting once, and below the rate limits of the account.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::domain::preflight::{AccountSeen, Lookup, Observations, Observed, may_
 use crate::domain::protocol::PingContext;
 use crate::engine::ports::{Control, DryRun, DryRunOutcome};
 
-/// Between two reads of one account in one region. Lambda takes 15 of them a second, from everybody in the account
-/// together (Lambda quotas), and deployments need some too.
+/// The pause between two reads of one account in one region. Lambda accepts 15 per second for the whole account, and
+/// deployments need some of them. Source: Lambda quotas.
 const PACE: Duration = Duration::from_millis(100);
-/// Functions that are looked at side by side: enough to keep the pace when an answer takes half a second.
-const SIDE_BY_SIDE: usize = 8;
+/// The functions that are read concurrently: enough for the rate of [`PACE`] when an answer takes half a second.
+const CONCURRENT_FUNCTIONS: usize = 8;
 
-/// What is to be read, and in which order.
+/// The reads, grouped by account and region.
 #[derive(Debug)]
 pub struct Preflight {
     targets: usize,
     lanes: Vec<Lane>,
 }
 
-/// An account in a region: its reads wait for each other.
+/// An account in a region. Its reads are sequential.
 #[derive(Debug)]
 struct Lane {
     region: Region,
@@ -36,35 +36,35 @@ struct Lane {
     functions: Vec<Function>,
 }
 
-/// What is called differently and is one function.
+/// The names of one function.
 type Function = Vec<Name>;
 
-/// A function's name with one qualifier, and the places of the targets that have it.
+/// A function with one qualifier, and the indices of the targets that have it.
 #[derive(Debug)]
 struct Name {
     id: Identity,
     dry_run: DryRun,
-    places: Vec<usize>,
+    indices: Vec<usize>,
 }
 
 impl Name {
-    fn of(target: &Target) -> Self {
+    fn new(target: &Target) -> Self {
         let ping = PingContext { round: "check", index: 0, concurrency: 1, hold_ms: 0 };
         let (payload, client_context) = (target.protocol.payload(&ping), target.protocol.client_context());
-        Self { id: target.id.clone(), dry_run: DryRun { payload, client_context }, places: Vec::new() }
+        Self { id: target.id.clone(), dry_run: DryRun { payload, client_context }, indices: Vec::new() }
     }
 }
 
 impl Preflight {
-    /// Of the targets that are ever pinged.
-    pub fn of(targets: &[Target]) -> Self {
+    /// Creates the reads for the targets that are ever pinged.
+    pub fn new(targets: &[Target]) -> Self {
         let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Name>>> = BTreeMap::new();
-        for (place, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
+        for (index, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
             let role = target.role.as_ref().map(|role| (role.arn.clone(), role.external_id.clone()));
             let function = Identity { qualifier: None, ..target.id.clone() };
             let lane = lanes.entry((target.region(), role)).or_default();
             let name = lane.entry(function).or_default().entry(target.id.clone());
-            name.or_insert_with(|| Name::of(target)).places.push(place);
+            name.or_insert_with(|| Name::new(target)).indices.push(index);
         }
         let lanes = lanes.into_iter().map(|((region, role), functions)| Lane {
             region,
@@ -74,21 +74,21 @@ impl Preflight {
         Self { targets: targets.len(), lanes: lanes.collect() }
     }
 
-    /// How many questions are asked of accounts at 10 a second. Dry runs are invocations, which have limits of their own.
+    /// Returns the number of reads, without dry runs: these are invocations, which have another rate limit.
     pub fn reads(&self) -> usize {
         self.lanes.iter().map(Lane::reads).sum()
     }
 
-    /// How long that takes at least.
-    pub fn takes(&self) -> Duration {
+    /// Returns the shortest time that the reads take.
+    pub fn duration(&self) -> Duration {
         let longest = self.lanes.iter().map(Lane::reads).max().unwrap_or(0);
         PACE.saturating_mul(u32::try_from(longest.saturating_sub(1)).unwrap_or(u32::MAX))
     }
 
-    /// Reads it all. Never fails: what could not be read says so.
+    /// Reads everything. A read that fails is part of the result.
     pub async fn observe<C: Control>(self, control: C) -> Observations {
         let control = Arc::new(control);
-        let lost = Observed::unreachable("the reading of it ended unexpectedly".to_owned());
+        let lost = Observed::unreachable("reading it ended unexpectedly".to_owned());
         let mut seen = Observations { targets: vec![lost; self.targets], accounts: Vec::new() };
         let mut lanes = JoinSet::new();
         for lane in self.lanes {
@@ -98,8 +98,8 @@ impl Preflight {
             match lane {
                 Ok((account, observed)) => {
                     seen.accounts.push(account);
-                    for (place, observed) in observed {
-                        if let Some(target) = seen.targets.get_mut(place) {
+                    for (index, observed) in observed {
+                        if let Some(target) = seen.targets.get_mut(index) {
                             *target = observed;
                         }
                     }
@@ -117,23 +117,23 @@ impl Lane {
         let names = |function: &Function| {
             function.iter().map(|name| 1 + usize::from(may_be_provisioned(&name.id))).sum::<usize>()
         };
-        // The account's own settings, and each function's reserved concurrency.
+        // The settings of the account, and the reserved concurrency of each function.
         1 + self.functions.iter().map(|function| 1 + names(function)).sum::<usize>()
     }
 
     async fn observe<C: Control>(self, control: Arc<C>) -> (AccountSeen, Vec<(usize, Observed)>) {
         let mut pace = interval(PACE);
-        // A slow answer must not be made up for by a burst.
+        // No burst after a slow answer.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let role = self.role.clone();
         let paced = Arc::new(Paced { control, role, pace: Mutex::new(pace), dry_runs: Mutex::default() });
         let mut observed = Vec::new();
-        // Asked first: when nobody answers that, or the credentials are not taken, the rest would take hours to fail.
+        // First: if the account is unreachable, or the credentials are refused, the other reads would take hours to fail.
         let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
         let limits = match limits {
             Lookup::Unreachable(reason) => {
-                let places = self.functions.iter().flatten().flat_map(|name| &name.places);
-                observed.extend(places.map(|place| (*place, Observed::unreachable(reason.clone()))));
+                let indices = self.functions.iter().flatten().flat_map(|name| &name.indices);
+                observed.extend(indices.map(|index| (*index, Observed::unreachable(reason.clone()))));
                 Lookup::NotAsked
             }
             limits => {
@@ -145,7 +145,7 @@ impl Lane {
     }
 }
 
-/// An account's reads, one after the other.
+/// Reads an account at the rate of [`PACE`].
 struct Paced<C> {
     control: Arc<C>,
     role: Option<Arc<Role>>,
@@ -153,29 +153,29 @@ struct Paced<C> {
     dry_runs: Mutex<DryRuns>,
 }
 
-/// What becomes of dry runs.
+/// The treatment of dry runs by the server.
 #[derive(Debug, Default)]
 enum DryRuns {
-    /// None was answered yet.
+    /// No dry run was answered yet.
     #[default]
     Unknown,
-    /// They are dry.
+    /// Dry runs run nothing.
     Dry,
-    /// They are run, so none is sent any more; for people.
+    /// Dry runs invoke functions, so no more are sent. The reason is for people.
     Run(String),
 }
 
 impl<C: Control> Paced<C> {
-    /// Waits until the next read may go out.
+    /// Waits until the next read may be sent.
     async fn turn(&self) -> &C {
         self.pace.lock().await.tick().await;
         &self.control
     }
 
-    /// Asks whether a function may be invoked, unless that was found to run functions.
+    /// Sends a dry run, unless an earlier one invoked a function.
     async fn dry_run(&self, of: &Name) -> Lookup<()> {
         let known = self.dry_runs.lock().await;
-        // Until one is known to be dry, each waits for the one before.
+        // Dry runs are sequential until one is known to run nothing.
         let turn = match &*known {
             DryRuns::Run(reason) => return Lookup::Failed(reason.clone()),
             DryRuns::Unknown => Some(known),
@@ -189,14 +189,14 @@ impl<C: Control> Paced<C> {
             Some(known) => known,
             None => self.dry_runs.lock().await,
         };
-        answer.then(|trial| match trial {
+        answer.then(|outcome| match outcome {
             DryRunOutcome::Dry => {
                 *known = DryRuns::Dry;
                 Lookup::Known(())
             }
             DryRunOutcome::Ran(status) => {
                 let reason = format!(
-                    "a dry run was answered with status {status}, as if it had been run: no more are sent"
+                    "a dry run was answered with status {status}, as if it had invoked the function: no more are sent"
                 );
                 *known = DryRuns::Run(reason.clone());
                 Lookup::Failed(reason)
@@ -205,13 +205,13 @@ impl<C: Control> Paced<C> {
     }
 
     async fn functions(self: Arc<Self>, functions: Vec<Function>) -> Vec<(usize, Observed)> {
-        let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+        let permits = Arc::new(Semaphore::new(CONCURRENT_FUNCTIONS));
         let mut running = JoinSet::new();
         for function in functions {
-            let (paced, places) = (Arc::clone(&self), Arc::clone(&places));
+            let (paced, permits) = (Arc::clone(&self), Arc::clone(&permits));
             running.spawn(async move {
-                // Never closed.
-                let _place = places.acquire().await;
+                // The semaphore is never closed.
+                let _permit = permits.acquire().await;
                 paced.function(&function).await
             });
         }
@@ -231,7 +231,7 @@ impl<C: Control> Paced<C> {
         let Some(first) = names.first() else { return observed };
         let reserved = self.turn().await.reserved(&first.id, role).await;
         for name in names {
-            let Name { id, places, .. } = name;
+            let Name { id, indices, .. } = name;
             let mut seen = Observed {
                 invoke: self.dry_run(name).await,
                 configuration: Lookup::NotAsked,
@@ -244,7 +244,7 @@ impl<C: Control> Paced<C> {
                     seen.provisioned = self.turn().await.provisioned(id, role).await;
                 }
             }
-            observed.extend(places.iter().map(|place| (*place, seen.clone())));
+            observed.extend(indices.iter().map(|index| (*index, seen.clone())));
         }
         observed
     }

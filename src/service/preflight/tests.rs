@@ -15,22 +15,22 @@ fn target(function: &str, region: &str) -> Target {
     Target { on_request: Some(on_request), windows: Vec::<Window>::new(), ..bare }
 }
 
-/// Notes what it is asked, and when; answers a millisecond later.
+/// Records the reads and their times. Answers after a millisecond.
 #[derive(Debug, Default)]
-struct Noting {
-    asked: Arc<StdMutex<Vec<(Instant, String)>>>,
+struct ScriptedControl {
+    reads: Arc<StdMutex<Vec<(Instant, String)>>>,
     account: Lookup<AccountLimits>,
 }
 
-impl Noting {
+impl ScriptedControl {
     async fn answer<T>(&self, what: &str, of: &str, answer: Lookup<T>) -> Lookup<T> {
-        self.asked.lock().unwrap().push((Instant::now(), format!("{what} {of}")));
+        self.reads.lock().unwrap().push((Instant::now(), format!("{what} {of}")));
         tokio::time::sleep(Duration::from_millis(1)).await;
         answer
     }
 }
 
-impl Control for Noting {
+impl Control for ScriptedControl {
     async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>, _: &DryRun) -> Lookup<DryRunOutcome> {
         let answer = match of.name.as_str() {
             "gone" => Lookup::Missing,
@@ -58,16 +58,16 @@ impl Control for Noting {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_thing_is_asked_once_and_of_what_is_not_there_no_more() {
+async fn each_setting_is_read_once_and_none_of_missing_functions() {
     let targets = [
         target("f", "eu-west-2"),
         target("f:live", "eu-west-2"),
         target("gone:live", "eu-west-2"),
         Target { on_request: None, ..target("resting", "eu-west-2") },
     ];
-    let control = Noting::default();
-    let asked = Arc::clone(&control.asked);
-    let seen = Preflight::of(&targets).observe(control).await;
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
     let mut asked: Vec<String> = asked.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
     asked.sort();
     assert_eq!(
@@ -92,15 +92,15 @@ async fn each_thing_is_asked_once_and_of_what_is_not_there_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_go_out_ten_a_second_in_each_region_and_take_as_long_as_was_said() {
+async fn reads_are_limited_to_ten_per_second_and_region() {
     let regions = ["eu-west-2", "us-east-1"];
     let targets: Vec<Target> =
         (0..60).map(|index| target(&format!("f{index}:live"), regions[index % 2])).collect();
-    let preflight = Preflight::of(&targets);
-    // For each of thirty functions three, and the account's.
-    assert_eq!((preflight.reads(), preflight.takes()), (2 * 91, Duration::from_secs(9)));
-    let control = Noting::default();
-    let asked = Arc::clone(&control.asked);
+    let preflight = Preflight::new(&targets);
+    // Three for each of thirty functions, and one of the account.
+    assert_eq!((preflight.reads(), preflight.duration()), (2 * 91, Duration::from_secs(9)));
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
     let begun = Instant::now();
     preflight.observe(control).await;
     let took = begun.elapsed();
@@ -109,37 +109,38 @@ async fn reads_go_out_ten_a_second_in_each_region_and_take_as_long_as_was_said()
     let reads: Vec<Instant> =
         asked.iter().filter(|(_, what)| !what.starts_with("invoke")).map(|(at, _)| *at).collect();
     assert_eq!(reads.len(), 2 * 91);
-    // Two regions side by side.
-    let hurried = reads.windows(21).filter(|stretch| stretch[20] - stretch[0] < Duration::from_millis(999));
-    assert_eq!(hurried.count(), 0);
+    // Two regions at the same time.
+    let too_fast = reads.windows(21).filter(|stretch| stretch[20] - stretch[0] < Duration::from_millis(999));
+    assert_eq!(too_fast.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_answers_nothing_more_is_asked() {
+async fn an_unreachable_account_is_read_once() {
     let targets = [target("f:live", "eu-west-2"), target("g", "eu-west-2")];
-    let control = Noting { account: Lookup::Unreachable("no route".to_owned()), ..Noting::default() };
-    let asked = Arc::clone(&control.asked);
-    let seen = Preflight::of(&targets).observe(control).await;
+    let control =
+        ScriptedControl { account: Lookup::Unreachable("no route".to_owned()), ..ScriptedControl::default() };
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
     assert_eq!(asked.lock().unwrap().len(), 1);
     assert_eq!(seen.targets, vec![Observed::unreachable("no route".to_owned()); 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_runs_dry_runs_is_sent_one_in_each_region() {
+async fn a_server_that_invokes_dry_runs_gets_one_per_region() {
     let mut targets: Vec<Target> = (0..20).map(|index| target(&format!("run{index}"), "eu-west-2")).collect();
     targets.push(target("run", "us-east-1"));
     targets.push(target("dry", "us-east-2"));
-    let control = Noting::default();
-    let asked = Arc::clone(&control.asked);
-    let seen = Preflight::of(&targets).observe(control).await;
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
     let count =
         |what: &str| asked.lock().unwrap().iter().filter(|(_, asked)| asked.starts_with(what)).count();
     assert_eq!((count("invoke"), count("configuration")), (3, 22));
-    let said = |place: usize| match &seen.targets[place].invoke {
+    let reason = |index: usize| match &seen.targets[index].invoke {
         Lookup::Failed(reason) => reason.clone(),
         other => panic!("{other:?}"),
     };
-    assert!(said(0).contains("status 200") && said(0).contains("no more"), "{}", said(0));
-    assert!((1..21).all(|place| said(place) == said(0)));
+    assert!(reason(0).contains("status 200") && reason(0).contains("no more"), "{}", reason(0));
+    assert!((1..21).all(|index| reason(index) == reason(0)));
     assert_eq!(seen.targets[21].invoke, Lookup::Known(()));
 }
