@@ -17,19 +17,6 @@ pub struct PingCapacity {
     is_local: bool,
 }
 
-/// The largest round does not fit into the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
-     hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer environments at \
-     once"
-)]
-pub struct RoundTooLarge {
-    largest: u32,
-    capacity: usize,
-    needed: u64,
-}
-
 impl PingCapacity {
     /// Creates the capacity of a process that pings through `clients`.
     pub fn new(clients: Arc<Clients>, is_local: bool) -> Self {
@@ -39,8 +26,8 @@ impl PingCapacity {
     /// Returns the number of pings that may be in flight: `max_in_flight`, or less with a warning.
     ///
     /// # Errors
-    /// When `largest`, the pings of the largest round, do not fit: a round is never cut.
-    pub fn in_flight(&self, limits: Limits, largest: u32) -> Result<usize, RoundTooLarge> {
+    /// When `largest`, the pings of the largest round, do not fit: a round is never cut. The text is for people.
+    pub fn in_flight(&self, limits: Limits, largest: u32) -> Result<usize, String> {
         let capacity = self.check(limits, largest)?;
         let max_in_flight = usize::try_from(limits.max_in_flight).unwrap_or(usize::MAX);
         if max_in_flight > capacity {
@@ -56,7 +43,7 @@ impl PingCapacity {
     ///
     /// # Errors
     /// As [`PingCapacity::in_flight`].
-    pub fn check(&self, limits: Limits, largest: u32) -> Result<usize, RoundTooLarge> {
+    pub fn check(&self, limits: Limits, largest: u32) -> Result<usize, String> {
         let demand = match limits.wire.http {
             _ if self.is_local => Demand::PerPing(2),
             HttpVersions::Auto if self.clients.lambda_has_tls() => Demand::Shared(STREAMS_PER_CONNECTION),
@@ -64,7 +51,12 @@ impl PingCapacity {
         };
         let capacity = fd_limit::capacity(demand);
         if u64::from(largest) > capacity as u64 {
-            return Err(RoundTooLarge { largest, capacity, needed: fd_limit::needed(largest, demand) });
+            let needed = fd_limit::needed(largest, demand);
+            return Err(format!(
+                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
+                 hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
+                 environments at once"
+            ));
         }
         Ok(capacity)
     }

@@ -15,7 +15,7 @@ mod lambda;
 mod s3;
 mod sign;
 
-pub use capacity::{PingCapacity, RoundTooLarge};
+pub use capacity::PingCapacity;
 pub use clients::{Clients, NoRegion};
 pub use cloudwatch::CloudWatch;
 pub use connector::STREAMS_PER_CONNECTION;

@@ -4,11 +4,12 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use futures_util::future::BoxFuture;
 
 use super::connector::reasons;
 use super::error::refusal;
-use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
+use crate::engine::ports::{
+    Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
+};
 
 /// The largest object that is read: no configuration and no state document is near it.
 const MOST_BYTES: usize = 64 << 20;
@@ -129,11 +130,7 @@ impl Bucket {
 }
 
 impl ObjectStore for Bucket {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         Box::pin(self.read(key, known))
     }
 
@@ -142,11 +139,11 @@ impl ObjectStore for Bucket {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    ) -> StoreFuture<'a, Version, PutError> {
         Box::pin(self.write(key, bytes, condition))
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         Box::pin(self.read_list())
     }
 }

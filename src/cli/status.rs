@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::error::Failure;
@@ -61,7 +62,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         only(&function.to_string(), &mut known)?;
     }
     if args.json {
-        print_json(&StatusObject::new(&known))?;
+        print_json(&object(&known))?;
     } else {
         print(&shown(&known, now))?;
     }
@@ -134,144 +135,11 @@ fn seconds(at: DateTime<Utc>) -> String {
 
 // ---------------------------------------------------------------------------------------------------- JSON
 
-/// The JSON object. Documents that cannot be read are null.
-#[derive(Serialize)]
-struct StatusObject<'s> {
-    status: Option<TickObject<'s>>,
-    pauses: Option<PausesObject<'s>>,
-    requests: Option<Vec<RequestObject<'s>>>,
-}
-
-#[derive(Serialize)]
-struct TickObject<'s> {
-    tick: Option<String>,
-    config: Option<&'s str>,
-    config_behind_since: Option<String>,
-    pauses_unknown: Option<bool>,
-    duration_ms: Option<u64>,
-    unfinished: Option<usize>,
-    targets: Vec<RoundObject<'s>>,
-}
-
-/// A function, with the keys of the tick object.
-#[derive(Serialize)]
-struct FunctionObject {
-    function: String,
-    qualifier: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RoundObject<'s> {
-    #[serde(flatten)]
-    function: FunctionObject,
-    region: &'s str,
-    tick: String,
-    target: u32,
-    reached: Option<u32>,
-    verdict: &'s str,
-    skipped: Option<&'s str>,
-    skipped_tick: Option<String>,
-}
-
-#[derive(Serialize)]
-struct PausesObject<'s> {
-    all: Option<PauseObject<'s>>,
-    functions: Vec<PausedObject<'s>>,
-}
-
 /// A pause in JSON.
 #[derive(Debug, Serialize)]
 pub struct PauseObject<'s> {
     until: String,
     reason: &'s str,
-}
-
-#[derive(Serialize)]
-struct PausedObject<'s> {
-    #[serde(flatten)]
-    function: FunctionObject,
-    #[serde(flatten)]
-    pause: PauseObject<'s>,
-}
-
-#[derive(Serialize)]
-struct RequestObject<'s> {
-    #[serde(flatten)]
-    function: FunctionObject,
-    region: &'s str,
-    concurrency: u32,
-    asked: String,
-    since: String,
-    until: String,
-    reason: Option<&'s str>,
-}
-
-impl<'s> StatusObject<'s> {
-    fn new(known: &'s Known) -> Self {
-        let requests = |requests: &'s Requests| {
-            requests.targets.iter().map(|(key, request)| RequestObject::new(key, request)).collect()
-        };
-        Self {
-            status: known.status.as_ref().ok().map(TickObject::new),
-            pauses: known.pauses.as_ref().ok().map(PausesObject::new),
-            requests: known.requests.as_ref().ok().map(requests),
-        }
-    }
-}
-
-impl<'s> TickObject<'s> {
-    fn new(status: &'s Status) -> Self {
-        Self {
-            tick: status.tick.map(seconds),
-            config: status.config.as_deref(),
-            config_behind_since: status.config_behind_since.map(seconds),
-            pauses_unknown: status.tick.map(|_| status.pauses_unknown),
-            duration_ms: status.tick.map(|_| status.duration_ms),
-            unfinished: status.tick.map(|_| status.unfinished),
-            targets: status.targets.iter().map(|(key, last)| RoundObject::new(key, last)).collect(),
-        }
-    }
-}
-
-impl<'s> PausesObject<'s> {
-    fn new(pauses: &'s Pauses) -> Self {
-        let paused = |(label, pause): (&String, &'s Pause)| PausedObject {
-            function: FunctionObject::new(label),
-            pause: PauseObject::new(pause),
-        };
-        Self {
-            all: pauses.all.as_ref().map(PauseObject::new),
-            functions: pauses.functions.iter().map(paused).collect(),
-        }
-    }
-}
-
-impl FunctionObject {
-    fn new(label: &str) -> Self {
-        match FunctionRef::parse(label) {
-            Ok(FunctionRef { name, qualifier, place }) => Self {
-                qualifier: qualifier.as_ref().map(ToString::to_string),
-                function: FunctionRef { name, qualifier: None, place }.to_string(),
-            },
-            Err(_) => Self { function: label.to_owned(), qualifier: None },
-        }
-    }
-}
-
-impl<'s> RoundObject<'s> {
-    fn new(key: &'s str, last: &'s LastRound) -> Self {
-        let (label, region) = place(key);
-        Self {
-            function: FunctionObject::new(label),
-            region,
-            tick: seconds(last.tick),
-            target: last.target,
-            reached: last.reached,
-            verdict: &last.verdict,
-            skipped: last.skipped.as_ref().map(|skip| skip.why.as_str()),
-            skipped_tick: last.skipped.as_ref().map(|skip| seconds(skip.tick)),
-        }
-    }
 }
 
 impl<'s> PauseObject<'s> {
@@ -281,18 +149,79 @@ impl<'s> PauseObject<'s> {
     }
 }
 
-impl<'s> RequestObject<'s> {
-    fn new(key: &'s str, request: &'s Request) -> Self {
-        let (label, region) = place(key);
-        Self {
-            function: FunctionObject::new(label),
-            region,
-            concurrency: request.concurrency,
-            asked: seconds(request.asked),
-            since: seconds(request.since),
-            until: seconds(request.until),
-            reason: request.reason.as_deref(),
+/// Returns the JSON object. Documents that cannot be read are null.
+fn object(known: &Known) -> Value {
+    let requests = |requests: &Requests| {
+        requests.targets.iter().map(|(key, request)| request_object(key, request)).collect::<Vec<_>>()
+    };
+    json!({
+        "status": known.status.as_ref().ok().map(tick_object),
+        "pauses": known.pauses.as_ref().ok().map(pauses_object),
+        "requests": known.requests.as_ref().ok().map(requests),
+    })
+}
+
+fn tick_object(status: &Status) -> Value {
+    json!({
+        "tick": status.tick.map(seconds),
+        "config": status.config,
+        "config_behind_since": status.config_behind_since.map(seconds),
+        "pauses_unknown": status.tick.map(|_| status.pauses_unknown),
+        "duration_ms": status.tick.map(|_| status.duration_ms),
+        "unfinished": status.tick.map(|_| status.unfinished),
+        "targets": status.targets.iter().map(|(key, last)| round_object(key, last)).collect::<Vec<_>>(),
+    })
+}
+
+fn round_object(key: &str, last: &LastRound) -> Value {
+    let (label, region) = place(key);
+    let (function, qualifier) = function(label);
+    json!({
+        "function": function,
+        "qualifier": qualifier,
+        "region": region,
+        "tick": seconds(last.tick),
+        "target": last.target,
+        "reached": last.reached,
+        "verdict": last.verdict,
+        "skipped": last.skipped.as_ref().map(|skip| &skip.why),
+        "skipped_tick": last.skipped.as_ref().map(|skip| seconds(skip.tick)),
+    })
+}
+
+fn pauses_object(pauses: &Pauses) -> Value {
+    let paused = |(label, pause): (&String, &Pause)| {
+        let (function, qualifier) = function(label);
+        let PauseObject { until, reason } = PauseObject::new(pause);
+        json!({ "function": function, "qualifier": qualifier, "until": until, "reason": reason })
+    };
+    let functions: Vec<Value> = pauses.functions.iter().map(paused).collect();
+    json!({ "all": pauses.all.as_ref().map(PauseObject::new), "functions": functions })
+}
+
+fn request_object(key: &str, request: &Request) -> Value {
+    let (label, region) = place(key);
+    let (function, qualifier) = function(label);
+    json!({
+        "function": function,
+        "qualifier": qualifier,
+        "region": region,
+        "concurrency": request.concurrency,
+        "asked": seconds(request.asked),
+        "since": seconds(request.since),
+        "until": seconds(request.until),
+        "reason": request.reason,
+    })
+}
+
+/// Splits a label into the function and its qualifier, as in the tick object.
+fn function(label: &str) -> (String, Option<String>) {
+    match FunctionRef::parse(label) {
+        Ok(FunctionRef { name, qualifier, place }) => {
+            let qualifier = qualifier.as_ref().map(ToString::to_string);
+            (FunctionRef { name, qualifier: None, place }.to_string(), qualifier)
         }
+        Err(_) => (label.to_owned(), None),
     }
 }
 

@@ -273,17 +273,16 @@ pub enum PutError {
     Failed(#[from] ObjectStoreError),
 }
 
+/// The future result of an object store.
+pub type StoreFuture<'a, T, E = ObjectStoreError> = BoxFuture<'a, Result<T, E>>;
+
 /// An object store under one prefix. Keys are relative to the prefix.
 pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
     /// Reads an object, unless it is still at the version `known`.
     ///
     /// # Errors
     /// [`ObjectStoreError`].
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>>;
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched>;
 
     /// Writes an object if `condition` is met. Returns its new version.
     ///
@@ -294,19 +293,19 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>>;
+    ) -> StoreFuture<'a, Version, PutError>;
 
     /// Lists the keys and versions of all objects, in the order of keys.
     ///
     /// # Errors
     /// [`ObjectStoreError`].
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>>;
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>>;
 
     /// Removes what interrupted writes left behind more than an hour before `now`. Returns the number of removed files.
     ///
     /// # Errors
     /// [`ObjectStoreError`].
-    fn sweep(&self, _now: DateTime<Utc>) -> BoxFuture<'_, Result<usize, ObjectStoreError>> {
+    fn sweep(&self, _now: DateTime<Utc>) -> StoreFuture<'_, usize> {
         Box::pin(async { Ok(0) })
     }
 }

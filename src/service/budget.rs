@@ -77,33 +77,8 @@ impl TimeBudget {
         }
     }
 
-    /// The deadline for shards that a large tick puts on the bus.
-    pub(super) fn spread_until(&self) -> Instant {
-        self.until(|split| split.release)
-    }
-
-    /// The deadline for unreleased rounds that are put on the bus.
-    pub(super) fn hand_on_until(&self) -> Instant {
-        self.until(|split| split.hand_on)
-    }
-
-    /// The deadline for events that answer a request.
-    pub(super) fn notify_until(&self) -> Instant {
-        self.until(|split| split.notify)
-    }
-
-    /// The deadline for recording the first part of a tick.
-    pub(super) fn record_part_until(&self) -> Instant {
-        self.until(|split| split.wait)
-    }
-
-    /// The deadline for recording the last part of a tick.
-    pub(super) fn record_until(&self) -> Instant {
-        self.until(|split| split.record)
-    }
-
     /// Returns a deadline of a fixed time, the end of the grace, or [`PATIENCE`] from now, whichever is earliest.
-    fn until(&self, deadline: impl Fn(Split) -> Duration) -> Instant {
+    pub(super) fn until(&self, deadline: impl Fn(Split) -> Duration) -> Instant {
         let now = Instant::now();
         let latest = now + PATIENCE;
         match self.end {
@@ -117,17 +92,17 @@ impl TimeBudget {
 
 /// The deadlines of a fixed time, from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Split {
-    /// Rounds are released until then.
-    release: Duration,
-    /// Rounds in flight are waited for until then. The rest is for the report.
-    wait: Duration,
+pub(super) struct Split {
+    /// Rounds are released, and shards of a large tick are put on the bus, until then.
+    pub release: Duration,
+    /// Rounds in flight are waited for, and the first part is recorded, until then. The rest is for the report.
+    pub wait: Duration,
     /// Unreleased rounds are put on the bus until then.
-    hand_on: Duration,
+    pub hand_on: Duration,
     /// Events that answer a request are put on the bus until then.
-    notify: Duration,
+    pub notify: Duration,
     /// CloudWatch is waited for until then. The rest is for the lines with what it did not acknowledge.
-    record: Duration,
+    pub record: Duration,
 }
 
 /// Splits a time: a tenth for the last rounds and a tenth for the report when it is short; fixed times when it is long.

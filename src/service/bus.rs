@@ -45,22 +45,11 @@ impl<E: Events> ShardBus<'_, E> {
         until: Instant,
     ) -> (Vec<Due>, Vec<Due>) {
         // The engine skips targets with a round in flight. Another process does not know of these rounds.
-        let (busy, due): (Vec<Due>, Vec<Due>) =
+        let (busy, mut due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let (mut own, handed_on) = self.spread_free(shard, due, max_in_flight, until).await;
-        own.extend(busy);
-        (own, handed_on)
-    }
-
-    async fn spread_free(
-        &self,
-        shard: &Shard,
-        due: Vec<Due>,
-        max_in_flight: u32,
-        until: Instant,
-    ) -> (Vec<Due>, Vec<Due>) {
         let pings: u64 = due.iter().map(|due| u64::from(due.concurrency)).sum();
         if pings <= u64::from(max_in_flight) {
+            due.extend(busy);
             return (due, Vec::new());
         }
         let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
@@ -69,13 +58,15 @@ impl<E: Events> ShardBus<'_, E> {
         let lost = self.put(shards.get(1..).unwrap_or_default(), until).await;
         let lost = self.take(lost).await;
         let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
-        let mut own: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
+        let mut rounds: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
         info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
-        due.into_iter().partition(|due| {
+        let (mut own, handed_on): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| {
             let round = shard_round(due);
-            let found = own.iter().position(|own| **own == round);
-            found.map(|index| own.swap_remove(index)).is_some()
-        })
+            let found = rounds.iter().position(|own| **own == round);
+            found.map(|index| rounds.swap_remove(index)).is_some()
+        });
+        own.extend(busy);
+        (own, handed_on)
     }
 
     /// Takes shards that the bus did not acknowledge, as if they had been delivered to this process. Returns those that
@@ -136,7 +127,7 @@ impl<E: Events> ShardBus<'_, E> {
             return;
         };
         let shards = retry.parts(&retry.rounds, max_in_flight);
-        let lost = self.put(&shards, budget.hand_on_until()).await;
+        let lost = self.put(&shards, budget.until(|split| split.hand_on)).await;
         let lost = match self.planner.durability() {
             // The next tick serves what is taken here: no other process may serve it as well.
             Durability::Durable => self.take(lost).await,
@@ -185,7 +176,7 @@ impl<E: Events> ShardBus<'_, E> {
             self.event(ENVIRONMENTS_WARM, detail.to_string())
         };
         let events: Vec<Event> = results.map(event).collect();
-        if let Err(lost) = self.bus.events.put(&events, budget.notify_until()).await {
+        if let Err(lost) = self.bus.events.put(&events, budget.until(|split| split.notify)).await {
             error!("{lost}");
         }
     }

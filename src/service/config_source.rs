@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::s3_config::{S3ConfigSource, Text, problem};
 use crate::config::{self, Loaded, Problems, Regions, S3Uri, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
 use crate::engine::ports::ObjectStore;
+
+/// The path and the version of every file or object of a configuration.
+pub type Fingerprint = Vec<(String, String)>;
 
 /// A source of configurations, and the part of the fleet that is used.
 #[derive(Debug, Clone)]
@@ -115,11 +117,11 @@ impl ConfigSource {
     pub async fn fingerprint(&self, attachments: &[PathBuf]) -> Result<Fingerprint, Problems> {
         let paths = match &self.backend {
             Backend::Files(paths) => paths,
-            Backend::S3(source) => return Ok(Fingerprint::Objects(source.refresh().await?)),
+            Backend::S3(source) => return source.refresh().await,
             Backend::Invalid(problems) => return Err(problems.clone()),
         };
         let paths: Vec<PathBuf> = paths.iter().chain(attachments).chain(&self.prices).cloned().collect();
-        off_thread(move || Ok(Fingerprint::Files(stamps(&paths)))).await
+        off_thread(move || Ok(fingerprint(&paths))).await
     }
 
     /// Returns the warning for a fleet that has nothing to warm in the selected regions.
@@ -177,18 +179,22 @@ async fn off_thread<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(problem("configuration", format!("cannot be read: {error}"))))
 }
 
-fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
-    let mut stamps = Vec::new();
+/// Returns the metadata of files, and of the files in directories.
+fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
+    let mut versions = Vec::new();
+    let mut add = |path: &Path| {
+        // Follows symbolic links: a mounted ConfigMap changes by a link to another file.
+        let metadata = fs::metadata(path).ok().map(|metadata| (metadata.modified().ok(), metadata.len()));
+        versions.push((path.to_string_lossy().into_owned(), format!("{metadata:?}")));
+    };
     for path in paths {
         match fs::read_dir(path) {
-            Ok(entries) => {
-                stamps.extend(entries.filter_map(Result::ok).map(|entry| Stamp::of(&entry.path())))
-            }
-            Err(_) => stamps.push(Stamp::of(path)),
+            Ok(entries) => entries.filter_map(Result::ok).for_each(|entry| add(&entry.path())),
+            Err(_) => add(path),
         }
     }
-    stamps.sort();
-    stamps
+    versions.sort();
+    versions
 }
 
 /// Returns an absolute path without `.` and `..`. Links are not resolved.
@@ -206,33 +212,4 @@ fn normalized(path: &Path) -> Result<PathBuf, Problems> {
         }
     }
     Ok(out)
-}
-
-/// A value that changes with the source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fingerprint {
-    /// The files.
-    Files(Vec<Stamp>),
-    /// The objects: path and version of each.
-    Objects(Vec<(String, String)>),
-}
-
-/// The metadata of a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp {
-    path: PathBuf,
-    modified: Option<SystemTime>,
-    length: Option<u64>,
-}
-
-impl Stamp {
-    /// Follows symbolic links: a mounted ConfigMap changes by a link to another file.
-    fn of(path: &Path) -> Self {
-        let metadata = fs::metadata(path).ok();
-        Self {
-            path: path.to_owned(),
-            modified: metadata.as_ref().and_then(|metadata| metadata.modified().ok()),
-            length: metadata.map(|metadata| metadata.len()),
-        }
-    }
 }

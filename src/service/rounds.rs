@@ -56,7 +56,7 @@ pub(super) async fn report_in_parts(
     if is_late && budget.allows_part(partial_at) {
         let mut report = running.partial();
         report.rounds.extend(skipped.take().into_iter().flatten());
-        let (left, until) = (running.left(), budget.record_part_until());
+        let (left, until) = (running.left(), budget.until(|split| split.wait));
         let part = Part { report, is_first: true, whole: None, running: left, until };
         let waiting = async {
             tokio::select! {
@@ -88,7 +88,7 @@ pub(super) async fn report_in_parts(
         whole.rounds.splice(0..0, first.rounds);
         whole.unfinished.splice(0..0, first.unfinished);
     }
-    let until = budget.record_until();
+    let until = budget.until(|split| split.record);
     let part = Part { report, is_first, whole: Some(whole), running: Vec::new(), until };
     reporter.part(&part).await;
     part.whole.unwrap_or(part.report)

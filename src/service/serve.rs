@@ -190,7 +190,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let namespace = self.live_config.fleet().metrics.namespace.clone();
         let batch = Batch { namespace, at: self.clock.now(), data: facts.data() };
         // The recorder logs failures.
-        let _ = recorder.put(&batch, budget.record_until()).await;
+        let _ = recorder.put(&batch, budget.until(|split| split.record)).await;
     }
 
     fn bus(&self) -> Option<ShardBus<'_, E>> {

@@ -58,12 +58,12 @@ impl TickPlanner {
             return StoreHealth::Sound;
         }
         let mut failures = StoreFailures::default();
-        let covered = match kind {
-            RecordKind::Request => self.covered(results, &mut failures).await,
-            _ => Vec::new(),
-        };
         let undone = left_undone(sent, report);
-        let busy = busy(sent, report, now);
+        let (covered, busy) = match kind {
+            // Requests leave the busy targets to the ticks.
+            RecordKind::Request => (self.covered(results, &mut failures).await, Vec::new()),
+            _ => (Vec::new(), busy(sent, report, now)),
+        };
         let is_served_touched = match kind {
             RecordKind::Tick => plan.claim.is_some() || !sent.is_empty(),
             RecordKind::Shard => !undone.is_empty() || !busy.is_empty(),
@@ -71,12 +71,9 @@ impl TickPlanner {
             RecordKind::Request => !covered.is_empty(),
             RecordKind::MetricsOnly => false,
         };
-        let change = |served: &mut Served| record_served(served, results, kind, &undone, &covered, now);
-        let change_with_busy = |served: &mut Served| {
-            change(served);
-            if kind != RecordKind::Request {
-                served.note_busy(busy.iter().copied());
-            }
+        let change = |served: &mut Served| {
+            record_served(served, results, kind, &undone, &covered, now);
+            served.note_busy(busy.iter().copied());
         };
         let status = |status: &mut Status| record_status(status, results, kind, stale_since, now);
         let document = match kind {
@@ -86,7 +83,7 @@ impl TickPlanner {
         let deadline = Instant::now() + write_within(plan.health);
         let served = async {
             match is_served_touched {
-                true => self.documents.update(SERVED, change_with_busy).await,
+                true => self.documents.update(SERVED, change).await,
                 false => Ok(()),
             }
         };

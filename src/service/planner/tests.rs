@@ -3,8 +3,6 @@
 use std::future::ready;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Architecture, Limits, MetricsSettings, OnRequest};
@@ -13,7 +11,9 @@ use crate::domain::handed_out::NotAdmitted;
 use crate::domain::records::Pause;
 use crate::domain::shard::Shard;
 use crate::domain::tick::{TickReport, Unfinished, UnfinishedReason, Verdict};
-use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
+use crate::engine::ports::{
+    Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
+};
 use crate::service::store::{Directory, Memory};
 use crate::service::trigger::RecordKind;
 
@@ -316,11 +316,7 @@ async fn the_schedule_alone_decides_without_a_durable_store() {
 struct Forgetful(Memory, AtomicBool);
 
 impl ObjectStore for Forgetful {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         self.0.get(key, known)
     }
 
@@ -329,7 +325,7 @@ impl ObjectStore for Forgetful {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    ) -> StoreFuture<'a, Version, PutError> {
         Box::pin(async move {
             let put = self.0.put(key, bytes, condition).await;
             let is_repeated = self.1.swap(true, Ordering::Relaxed);
@@ -337,7 +333,7 @@ impl ObjectStore for Forgetful {
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         self.0.list()
     }
 }
@@ -364,24 +360,15 @@ impl Failing {
 }
 
 impl ObjectStore for Failing {
-    fn get<'a>(
-        &'a self,
-        _: &'a str,
-        _: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, _: &'a str, _: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         Box::pin(ready(Err(Self::error())))
     }
 
-    fn put<'a>(
-        &'a self,
-        _: &'a str,
-        _: Vec<u8>,
-        _: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    fn put<'a>(&'a self, _: &'a str, _: Vec<u8>, _: Condition<'a>) -> StoreFuture<'a, Version, PutError> {
         Box::pin(ready(Err(Self::error().into())))
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         Box::pin(ready(Err(Self::error())))
     }
 }
@@ -427,11 +414,7 @@ impl Slow {
 }
 
 impl ObjectStore for Slow {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         Box::pin(async move {
             self.answer().await;
             self.store.get(key, known).await
@@ -443,14 +426,14 @@ impl ObjectStore for Slow {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    ) -> StoreFuture<'a, Version, PutError> {
         Box::pin(async move {
             self.answer().await;
             self.store.put(key, bytes, condition).await
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         self.store.list()
     }
 }

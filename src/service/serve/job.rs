@@ -136,7 +136,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     async fn run_nothing(&self, job: &Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
         let report = job.empty_report();
         let whole = Some(report.clone());
-        let until = budget.record_until();
+        let until = budget.until(|split| split.record);
         let part = Part { report, is_first: true, whole, running: Vec::new(), until };
         observer.reported(&part);
         if job.work == Work::Stale {
@@ -155,7 +155,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let (own, handed_on) = match self.bus() {
             Some(bus) if job.is_spread => {
                 let in_flight = self.engine.still_in_flight();
-                bus.spread(&job.shard, due, &in_flight, max_in_flight, budget.spread_until()).await
+                bus.spread(&job.shard, due, &in_flight, max_in_flight, budget.until(|split| split.release))
+                    .await
             }
             _ => (due, Vec::new()),
         };

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::BoxFuture;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use super::documents::MOST_READ_BYTES;
-use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
+use crate::engine::ports::{
+    Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
+};
 
-/// The most attempts to read an object that disappears between the listing and the reading, or to write one
-/// unconditionally.
+/// The most attempts to read an object that disappears between the listing and the reading.
 const MOST_ATTEMPTS: u32 = 100;
 /// The most operations that wait for the disk at once. A tick needs three.
 const MOST_OPERATIONS: usize = 16;
@@ -103,19 +103,19 @@ impl Directory {
         Err(io::Error::other(format!("`{name}` kept changing: {MOST_ATTEMPTS} attempts to read it failed")))
     }
 
-    /// Writes an object; none when the condition is not met.
-    fn write(&self, key: &str, bytes: &[u8], condition: Replaced) -> io::Result<Option<u64>> {
+    /// Writes an object; none when `replaced` is not its newest version. Version 0 stands for a missing object, and none
+    /// for any version.
+    fn write(&self, key: &str, bytes: &[u8], replaced: Option<u64>) -> io::Result<Option<u64>> {
         let name = name(key)?;
-        let replaced = match condition {
-            Replaced::Version(replaced) => return self.write_after(name, bytes, replaced),
-            Replaced::Any => || Ok::<u64, io::Error>(self.versions_of(name)?.pop_last().unwrap_or(0)),
-        };
-        for _ in 0..MOST_ATTEMPTS {
-            if let Some(number) = self.write_after(name, bytes, replaced()?)? {
+        if let Some(replaced) = replaced {
+            return self.write_after(name, bytes, replaced);
+        }
+        loop {
+            let newest = self.versions_of(name)?.pop_last().unwrap_or(0);
+            if let Some(number) = self.write_after(name, bytes, newest)? {
                 return Ok(Some(number));
             }
         }
-        Ok(None)
     }
 
     /// Creates the version after `replaced`; none when that is not the newest any more.
@@ -180,21 +180,8 @@ impl Directory {
     }
 }
 
-/// The version that a write replaces.
-#[derive(Debug, Clone, Copy)]
-enum Replaced {
-    /// The newest, whatever it is.
-    Any,
-    /// The version of this number; 0 when there must be none.
-    Version(u64),
-}
-
 impl ObjectStore for Directory {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         let (key, known) = (key.to_owned(), known.cloned());
         Box::pin(self.blocking(move |this| this.read(&key, known.as_ref())))
     }
@@ -204,30 +191,28 @@ impl ObjectStore for Directory {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    ) -> StoreFuture<'a, Version, PutError> {
         let key = key.to_owned();
         Box::pin(async move {
             let replaced = match condition {
-                Condition::Always => Replaced::Any,
-                Condition::New => Replaced::Version(0),
+                Condition::Always => None,
+                Condition::New => Some(0),
                 // A version of another store.
-                Condition::Replaces(version) => {
-                    Replaced::Version(version.0.parse().map_err(|_| PutError::Conflict)?)
-                }
+                Condition::Replaces(version) => Some(version.0.parse().map_err(|_| PutError::Conflict)?),
             };
             let written = self.blocking(move |this| this.write(&key, &bytes, replaced)).await?;
             written.map(|number| Version(number.to_string())).ok_or(PutError::Conflict)
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         let newest = |(name, mut versions): (String, BTreeSet<u64>)| {
             Some((format!("{name}.json"), Version(versions.pop_last()?.to_string())))
         };
         Box::pin(self.blocking(move |this| Ok(this.versions()?.into_iter().filter_map(newest).collect())))
     }
 
-    fn sweep(&self, now: DateTime<Utc>) -> BoxFuture<'_, Result<usize, ObjectStoreError>> {
+    fn sweep(&self, now: DateTime<Utc>) -> StoreFuture<'_, usize> {
         Box::pin(self.blocking(move |this| this.remove_stale(now)))
     }
 }

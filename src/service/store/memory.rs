@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::BoxFuture;
-
-use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
+use crate::engine::ports::{Condition, Fetched, ObjectStore, PutError, StoreFuture, Version};
 
 /// An object store that ends with the process.
 #[derive(Debug, Default)]
@@ -48,11 +46,7 @@ impl Memory {
 }
 
 impl ObjectStore for Memory {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-        known: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Fetched, ObjectStoreError>> {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
         Box::pin(ready(Ok(self.read(key, known))))
     }
 
@@ -61,11 +55,11 @@ impl ObjectStore for Memory {
         key: &'a str,
         bytes: Vec<u8>,
         condition: Condition<'a>,
-    ) -> BoxFuture<'a, Result<Version, PutError>> {
+    ) -> StoreFuture<'a, Version, PutError> {
         Box::pin(ready(self.write(key, bytes, condition)))
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(String, Version)>, ObjectStoreError>> {
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         let objects = self.objects();
         let listed = objects.iter().map(|(key, (version, _))| (key.clone(), Version(version.to_string())));
         Box::pin(ready(Ok(listed.collect())))
