@@ -16,11 +16,10 @@ use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::ports::ObjectStore;
-use crate::service::clock::SystemClock;
+use crate::service::Service;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::store::DocumentStore;
-use crate::service::{Policy, Service, ServiceParts};
 
 /// The service on AWS, or on the emulator.
 pub type AwsService = Service<AwsLambda, CloudWatch, EventBridge>;
@@ -117,19 +116,12 @@ impl App {
         largest: Option<u32>,
     ) -> Result<AwsService, Failure> {
         let capacity = PingCapacity::new(Arc::clone(&self.clients), self.is_local);
-        let parts = ServiceParts {
-            lambda: AwsLambda::new(Arc::clone(&self.clients)),
-            live_config,
-            documents,
-            recorder,
-            bus: None,
-            clock: Arc::new(SystemClock),
-            capacity: Box::new(move |limits, largest| {
-                capacity.in_flight(limits, largest).map_err(|error| error.to_string())
-            }),
-            policy: Policy::default(),
-        };
-        Service::new(parts, largest).map_err(Failure::Usage)
+        let capacity = Box::new(move |limits, largest| capacity.in_flight(limits, largest));
+        let lambda = AwsLambda::new(Arc::clone(&self.clients));
+        let service = Service::new(lambda, live_config, documents, capacity, largest);
+        let mut service = service.map_err(Failure::Usage)?;
+        service.recorder = recorder;
+        Ok(service)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::rounds::Part;
 use crate::service::store::DocumentStore;
-use crate::service::{Observer, Policy, Refusal, Service, ServiceParts, Trigger, largest_round};
+use crate::service::{Observer, Policy, Refusal, Service, Trigger, largest_round};
 
 /// Serves events. Lives as long as the execution environment.
 pub(super) struct Handler {
@@ -50,35 +50,26 @@ impl Handler {
         let connect = |uri: &_| connect(&clients, uri);
         let capacity = PingCapacity::new(Arc::clone(&clients), false);
         let source = ConfigSource::new(vec![settings.configs.clone()], settings.regions.clone(), connect);
-        let fits = |fleet: &Fleet| {
-            let checked = capacity.check(fleet.limits, largest_round(fleet));
-            checked.map(drop).map_err(|error| error.to_string())
-        };
+        let fits = |fleet: &Fleet| capacity.check(fleet.limits, largest_round(fleet)).map(drop);
         let live_config = LiveConfig::load_or_earlier(source, fits, SystemClock.now()).await?;
         live_config.warn_if_empty();
         let cloudwatch = clients.cloudwatch().map_err(|error| error.to_string())?;
         let events = clients.events().map_err(|error| error.to_string())?;
         let documents = DocumentStore::open(settings.state.as_deref(), connect)?;
         documents.sweep(SystemClock.now()).await;
-        let parts = ServiceParts {
-            lambda: AwsLambda::new(Arc::clone(&clients)),
-            live_config,
-            documents,
-            // CloudWatch reads embedded-metric lines from the standard output of a Lambda.
-            recorder: Some(Recorder::new(cloudwatch, Box::new(io::stdout()))),
-            bus: settings.bus.map(|name| Bus { events, name }),
-            clock: Arc::new(SystemClock),
-            capacity: Box::new(move |limits, largest| {
-                capacity.in_flight(limits, largest).map_err(|error| error.to_string())
-            }),
-            policy: Policy {
-                max_age: settings.max_tick_age,
-                custom_payload: settings.custom_payload,
-                is_delivered_repeatedly: true,
-            },
+        let capacity = Box::new(move |limits, largest| capacity.in_flight(limits, largest));
+        let lambda = AwsLambda::new(Arc::clone(&clients));
+        let mut service = Service::new(lambda, live_config, documents, capacity, None)?;
+        // CloudWatch reads embedded-metric lines from the standard output of a Lambda.
+        service.recorder = Some(Recorder::new(cloudwatch, Box::new(io::stdout())));
+        service.bus = settings.bus.map(|name| Bus { events, name });
+        service.policy = Policy {
+            max_age: settings.max_tick_age,
+            custom_payload: settings.custom_payload,
+            is_delivered_repeatedly: true,
         };
         let own_region = clients.own_region().ok().and_then(|region| Region::parse(region).ok());
-        Ok(Self { service: Service::new(parts, None)?, tick_minutes: settings.tick_minutes, own_region })
+        Ok(Self { service, tick_minutes: settings.tick_minutes, own_region })
     }
 
     /// Serves an event. The answer is the tick object.

@@ -29,7 +29,7 @@ mod tests;
 mod trigger;
 
 pub use self::serve::{
-    Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, ServiceParts,
-    largest_due, largest_round, preview,
+    Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, largest_due,
+    largest_round, preview,
 };
 pub use self::trigger::{RecordKind, Trigger};

@@ -13,13 +13,14 @@ use tracing::{error, info, warn};
 use self::job::{Job, Work};
 use super::budget::TimeBudget;
 use super::bus::{Bus, ShardBus};
+use super::clock::SystemClock;
 use super::daemon::Ticks;
 use super::live_config::{LiveConfig, ReloadReason};
 use super::planner::{Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
 use super::rounds::Part;
 use super::store::DocumentStore;
-use super::trigger::Trigger;
+use super::trigger::{RecordKind, Trigger};
 use crate::domain::cost::PriceBook;
 use crate::domain::events::DirectWarm;
 use crate::domain::fleet::{Fleet, Limits, Target};
@@ -43,31 +44,15 @@ pub struct Service<L, M, E> {
     engine: Arc<Engine<L>>,
     planner: TickPlanner,
     live_config: LiveConfig,
-    recorder: Option<Recorder<M>>,
-    bus: Option<Bus<E>>,
-    clock: Arc<dyn Clock>,
     capacity: Capacity,
-    policy: Policy,
     /// The minutes that this process served last.
     minutes: Mutex<VecDeque<Minute>>,
-}
-
-/// The parts of a [`Service`].
-pub struct ServiceParts<L, M, E> {
-    /// Lambda.
-    pub lambda: L,
-    /// The configuration.
-    pub live_config: LiveConfig,
-    /// The records.
-    pub documents: DocumentStore,
     /// CloudWatch; none when nothing is recorded there.
     pub recorder: Option<Recorder<M>>,
     /// The bus for shards and for the results of requests; none means that no events are sent.
     pub bus: Option<Bus<E>>,
-    /// The system clock.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The capacity of the process.
-    pub capacity: Capacity,
     /// The rules for triggers.
     pub policy: Policy,
 }
@@ -126,18 +111,32 @@ pub enum Refusal {
 }
 
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
-    /// Creates a service. `largest` is the number of pings of its largest round; none means the largest that the
-    /// configuration ever needs.
+    /// Creates a service with the system clock that records no metrics and has no bus. `largest` is the number of pings
+    /// of its largest round; none means the largest that the configuration ever needs.
     ///
     /// # Errors
     /// When the largest round does not fit into the process; for people.
-    pub fn new(parts: ServiceParts<L, M, E>, largest: Option<u32>) -> Result<Self, String> {
-        let ServiceParts { lambda, live_config, documents, recorder, bus, clock, capacity, policy } = parts;
+    pub fn new(
+        lambda: L,
+        live_config: LiveConfig,
+        documents: DocumentStore,
+        capacity: Capacity,
+        largest: Option<u32>,
+    ) -> Result<Self, String> {
         let fleet = live_config.fleet();
         let engine = Arc::new(Engine::new(lambda, PriceBook::embedded(), 1));
         apply(&fleet, largest.unwrap_or_else(|| largest_round(&fleet)), &capacity, &engine)?;
-        let (planner, minutes) = (TickPlanner::new(documents), Mutex::default());
-        Ok(Self { engine, planner, live_config, recorder, bus, clock, capacity, policy, minutes })
+        Ok(Self {
+            engine,
+            planner: TickPlanner::new(documents),
+            live_config,
+            capacity,
+            minutes: Mutex::default(),
+            recorder: None,
+            bus: None,
+            clock: Arc::new(SystemClock),
+            policy: Policy::default(),
+        })
     }
 
     /// The configuration.
@@ -205,22 +204,26 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let now = self.clock.now();
         let job = Job::new(&trigger, Arc::clone(&fleet), now);
         match trigger {
-            Trigger::Schedule { at, .. } if self.is_stale(at, now) => Ok(job.without_rounds(Work::Stale)),
+            Trigger::Schedule { at, .. } if self.is_stale(at, now) => Ok(job.nothing(Work::Stale)),
             Trigger::Schedule { at, .. } if !self.is_new_minute(Minute::of(at)) => {
                 info!(tick = %at, "this environment has served the minute before: nothing is sent again");
-                Ok(job.without_rounds(Work::Repeated))
+                Ok(job.nothing(Work::Repeated))
             }
             Trigger::Schedule { at, previous } => {
-                Ok(job.with_plan(self.planner.plan(&fleet, at, previous, now).await))
+                let plan = self.planner.plan(&fleet, at, previous, now).await;
+                Ok(Job { plan, ..job })
             }
             Trigger::RunOnce { at: None, due_only: true } => {
-                Ok(job.with_plan(self.planner.plan(&fleet, now, minute_before(now), now).await))
+                let plan = self.planner.plan(&fleet, now, minute_before(now), now).await;
+                Ok(Job { plan, ..job })
             }
             Trigger::RunOnce { at, due_only } => {
-                Ok(job.with_plan(preview(&self.planner, &fleet, at, due_only, now).await))
+                let plan = preview(&self.planner, &fleet, at, due_only, now).await;
+                Ok(Job { plan, ..job })
             }
             Trigger::RunEvent { at, .. } => {
-                Ok(job.with_plan(preview(&self.planner, &fleet, at, false, now).await))
+                let plan = preview(&self.planner, &fleet, at, false, now).await;
+                Ok(Job { plan, ..job })
             }
             Trigger::Shard { at, shard } => self.plan_shard(job, at, shard).await,
             Trigger::Request(request) => self.plan_request(job, &request).await,
@@ -232,7 +235,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     async fn plan_shard(&self, job: Job, at: Option<DateTime<Utc>>, shard: Shard) -> Result<Job, Refusal> {
         // Not by the time of the tick: a later attempt comes a quarter of an hour after it.
         if at.is_some_and(|at| self.is_stale(at, job.now)) {
-            return Ok(job.without_rounds(Work::Stale));
+            return Ok(job.nothing(Work::Stale));
         }
         if let Err(reason) = self.planner.admit_shard(&shard, &job.fleet, job.now).await {
             let message = format!("the Warm Shard is refused, and nothing was sent: {reason}");
@@ -255,7 +258,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         // EventBridge and Lambda both deliver at least once.
         let (taken, health) = self.planner.take_shard(&shard.id(), job.now).await;
         if let Some(taken) = taken {
-            return Ok(job.with_plan(Plan::unclaimed(due, Vec::new(), health)).of_taken_shard(taken));
+            return Ok(Job { plan: Plan::unclaimed(due, Vec::new(), health), taken: Some(taken), ..job });
         }
         info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
         let (due, mut skipped) = self.without_custom_payload(due);
@@ -263,7 +266,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             due.iter().map(|due| RoundRecord::skipped(&due.target, due.concurrency, Skipped::Served));
         skipped.splice(0..0, served);
         let plan = Plan::unclaimed(Vec::new(), skipped, health);
-        Ok(job.with_plan(plan).with_metrics_only())
+        Ok(Job { kind: RecordKind::MetricsOnly, plan, ..job })
     }
 
     /// Plans the round that an operator orders.
@@ -278,7 +281,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
         let due = vec![Due { target: Arc::new(target), concurrency: warm.concurrency }];
-        Ok(job.with_plan(Plan::unclaimed(due, Vec::new(), StoreHealth::Sound)))
+        Ok(Job { plan: Plan::unclaimed(due, Vec::new(), StoreHealth::Sound), ..job })
     }
 
     /// Returns true if a trigger that was sent at `at` is too old.

@@ -27,21 +27,21 @@ const LATE: TimeDelta = TimeDelta::minutes(5);
 pub struct Job {
     pub(super) fleet: Arc<Fleet>,
     /// The hash of the configuration, if it was loaded from somewhere.
-    config: Option<String>,
-    kind: RecordKind,
-    work: Work,
+    pub(super) config: Option<String>,
+    pub(super) kind: RecordKind,
+    pub(super) work: Work,
     /// The time of the plan.
     pub(super) now: DateTime<Utc>,
     /// The shard that the rounds belong to: for its first attempt, the tick itself.
-    shard: Shard,
+    pub(super) shard: Shard,
     /// True if rounds that do not fit in flight together are spread over the bus.
-    is_spread: bool,
+    pub(super) is_spread: bool,
     /// True if an operator chose the minute of the tick.
-    is_of_chosen_minute: bool,
-    started: Instant,
-    plan: Plan,
+    pub(super) is_of_chosen_minute: bool,
+    pub(super) started: Instant,
+    pub(super) plan: Plan,
     /// The shard that was taken for this job.
-    taken: Option<TakenShard>,
+    pub(super) taken: Option<TakenShard>,
 }
 
 /// The work for a trigger.
@@ -86,68 +86,15 @@ impl Job {
         }
     }
 
-    /// Returns the job with the rounds of a plan.
-    pub(super) fn with_plan(self, plan: Plan) -> Self {
-        Self { plan, ..self }
-    }
-
-    /// Returns a job that sends nothing.
-    pub(super) fn without_rounds(self, work: Work) -> Self {
-        Self { work, ..self }
-    }
-
-    /// Returns the job with the shard that it serves. The shard is released if nothing is sent.
-    pub(super) fn of_taken_shard(self, taken: TakenShard) -> Self {
-        Self { taken: Some(taken), ..self }
-    }
-
-    /// Returns the job without an effect on the records.
-    pub(super) fn with_metrics_only(self) -> Self {
-        Self { kind: RecordKind::MetricsOnly, ..self }
-    }
-
-    /// Returns the job with this time of its tick.
-    pub(super) fn at(mut self, tick: DateTime<Utc>) -> Self {
-        self.shard.tick = tick;
-        self
-    }
-
-    fn empty_report(&self) -> TickReport {
-        TickReport {
-            tick: self.shard.tick,
-            config: self.config.clone(),
-            duration_ms: 0,
-            partial: false,
-            rounds: Vec::new(),
-            unfinished: Vec::new(),
-        }
+    /// Returns the job without rounds, and without an effect on the records.
+    pub(super) fn nothing(self, work: Work) -> Self {
+        Self { work, kind: RecordKind::MetricsOnly, ..self }
     }
 }
 
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Runs a planned trigger.
-    pub(super) async fn run(&self, job: Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
-        match job.work {
-            Work::Rounds => self.run_rounds(job, budget, observer).await,
-            Work::Stale | Work::Repeated => self.run_nothing(&job, budget, observer).await,
-        }
-    }
-
-    async fn run_nothing(&self, job: &Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
-        let report = job.empty_report();
-        let whole = Some(report.clone());
-        let until = budget.until(|split| split.record);
-        let part = Part { report, is_first: true, whole, running: Vec::new(), until };
-        observer.reported(&part);
-        if job.work == Work::Stale {
-            let facts = self.facts(Share::Part, StoreHealth::Sound, true);
-            self.count(TickFacts { ticks_stale: 1, ..facts }, budget).await;
-        }
-        observer.recorded(&part);
-        Outcome { report: part.report, recorded: None, health: StoreHealth::Sound }
-    }
-
-    async fn run_rounds(&self, mut job: Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
+    pub(super) async fn run(&self, mut job: Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
         let (due, refused) = self.without_custom_payload(take(&mut job.plan.due));
         let mut skipped = take(&mut job.plan.skipped);
         skipped.extend(refused);
@@ -273,6 +220,15 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
     /// Records the metrics of a part.
     async fn record_metrics(&self, part: &Part, health: StoreHealth) -> Option<Recorded> {
         let recorder = self.service.recorder.as_ref()?;
+        match self.job.work {
+            Work::Rounds => {}
+            Work::Repeated => return None,
+            Work::Stale => {
+                let facts = self.service.facts(Share::Part, StoreHealth::Sound, true);
+                self.service.count(TickFacts { ticks_stale: 1, ..facts }, self.budget).await;
+                return None;
+            }
+        }
         let share = if part.is_first { self.job.kind.share() } else { Share::Part };
         let facts = self.service.facts(share, health, part.is_first);
         let tick = self.metrics_time(&part.report);

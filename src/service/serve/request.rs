@@ -16,7 +16,7 @@ use crate::service::store::Durability;
 
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Plans the rounds of a Warm Request.
-    pub(super) async fn plan_request(&self, job: Job, request: &WarmRequest) -> Result<Job, Refusal> {
+    pub(super) async fn plan_request(&self, mut job: Job, request: &WarmRequest) -> Result<Job, Refusal> {
         let function = &request.function;
         let fleet = Arc::clone(&job.fleet);
         let targets = self.requested(&fleet, request).map_err(|reason| {
@@ -26,9 +26,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         })?;
         // The sender's clock may be up to a minute ahead.
         let at = request.at.unwrap_or(job.now).min(job.now);
-        let job = job.at(at);
+        job.shard.tick = at;
         if self.is_stale(at, job.now) {
-            return Ok(job.without_rounds(Work::Stale));
+            return Ok(job.nothing(Work::Stale));
         }
         let (concurrency, keep_for, reason) = (request.concurrency, request.keep_for, request.reason.clone());
         info!(%function, concurrency, reason, "Warm Request");
@@ -38,7 +38,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 "the Warm Request for `{function}` cannot be kept, and nothing was sent: {unavailable}"
             ))
         })?;
-        Ok(job.with_plan(plan))
+        Ok(Job { plan, ..job })
     }
 
     /// Returns the targets of a request.

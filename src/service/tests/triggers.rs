@@ -19,9 +19,7 @@ use crate::service::live_config::LiveConfig;
 use crate::service::planner::{StoreHealth, TickPlanner};
 use crate::service::recorder::Recorder;
 use crate::service::store::{DocumentStore, Durability, Memory};
-use crate::service::{
-    CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, ServiceParts, Trigger,
-};
+use crate::service::{CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, Trigger};
 
 const NOW: &str = "2026-11-20T09:00:10Z";
 const TICK: &str = "2026-11-20T09:00:00Z";
@@ -114,21 +112,19 @@ impl Harness {
             prices: PriceBook::embedded(),
         };
         let clock = Arc::new(Wall::new(NOW));
-        let parts = ServiceParts {
-            lambda: Shared(Arc::clone(&scripted)),
-            live_config: LiveConfig::fixed(fleet),
-            documents: documents.clone(),
-            recorder: Some(Recorder::new(sink.clone(), Box::new(std::io::sink()))),
-            bus: Some(Bus { events: sink.clone(), name: "default".to_owned() }),
-            clock: clock.clone(),
-            capacity: Box::new(|limits, _| Ok(limits.max_in_flight as usize)),
-            policy: Policy {
-                max_age: Some(Duration::from_secs(120)),
-                custom_payload: CustomPayload::Refused,
-                is_delivered_repeatedly: true,
-            },
+        let lambda = Shared(Arc::clone(&scripted));
+        let capacity = Box::new(|limits: Limits, _| Ok(limits.max_in_flight as usize));
+        let live_config = LiveConfig::fixed(fleet);
+        let mut service = Service::new(lambda, live_config, documents.clone(), capacity, None).unwrap();
+        service.recorder = Some(Recorder::new(sink.clone(), Box::new(std::io::sink())));
+        service.bus = Some(Bus { events: sink.clone(), name: "default".to_owned() });
+        service.clock = clock.clone();
+        service.policy = Policy {
+            max_age: Some(Duration::from_secs(120)),
+            custom_payload: CustomPayload::Refused,
+            is_delivered_repeatedly: true,
         };
-        Self { service: Arc::new(Service::new(parts, None).unwrap()), documents, sink, scripted, clock }
+        Self { service: Arc::new(service), documents, sink, scripted, clock }
     }
 
     async fn serve(&self, trigger: Trigger) -> Result<StoreHealth, Refusal> {
