@@ -19,14 +19,13 @@ use crate::domain::tick::TickReport;
 use crate::domain::tick_line;
 use crate::engine::ports::{Clock, ObjectStore};
 use crate::service::budget::TimeBudget;
-use crate::service::bus::Bus;
 use crate::service::clock::SystemClock;
 use crate::service::config_source::ConfigSource;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::rounds::Part;
 use crate::service::store::DocumentStore;
-use crate::service::{Observer, Policy, Refusal, Service, Trigger, largest_round};
+use crate::service::{Bus, Observer, Policy, Refusal, Service, Trigger, largest_round};
 
 /// Serves events. Lives as long as the execution environment.
 pub(super) struct Handler {

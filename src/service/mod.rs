@@ -11,7 +11,6 @@
 //! ```
 
 pub mod budget;
-pub mod bus;
 pub mod clock;
 pub mod config_source;
 pub mod daemon;
@@ -29,7 +28,7 @@ mod tests;
 mod trigger;
 
 pub use self::serve::{
-    Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, largest_due,
+    Bus, Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, largest_due,
     largest_round, preview,
 };
 pub use self::trigger::{RecordKind, Trigger};

@@ -1,5 +1,6 @@
 //! Serves triggers.
 
+mod bus;
 mod job;
 mod request;
 
@@ -10,9 +11,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::{error, info, warn};
 
+pub use self::bus::Bus;
 use self::job::{Job, Work};
 use super::budget::TimeBudget;
-use super::bus::{Bus, ShardBus};
 use super::clock::SystemClock;
 use super::daemon::Ticks;
 use super::live_config::{LiveConfig, ReloadReason};
@@ -190,11 +191,6 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let batch = Batch { namespace, at: self.clock.now(), data: facts.data() };
         // The recorder logs failures.
         let _ = recorder.put(&batch, budget.until(|split| split.record)).await;
-    }
-
-    fn bus(&self) -> Option<ShardBus<'_, E>> {
-        let bus = self.bus.as_ref()?;
-        Some(ShardBus { bus, planner: &self.planner, clock: &self.clock })
     }
 
     /// Reloads the configuration and plans the rounds of a trigger.

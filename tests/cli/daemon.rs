@@ -21,7 +21,7 @@ fn daemon(configs: &str, more: &[&str], endpoint: &str) -> Command {
 }
 
 #[test]
-fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
+fn a_signal_finishes_and_reports_the_round_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let lambda = Holding::new();
@@ -48,7 +48,7 @@ fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
+fn a_second_signal_ends_at_once_and_names_the_rounds_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let lambda = Holding::new();
@@ -66,7 +66,7 @@ fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
 }
 
 #[test]
-fn a_start_serves_what_is_open_and_shows_a_line() {
+fn the_first_tick_serves_open_windows() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "one.yaml", ONE);
@@ -79,7 +79,7 @@ fn a_start_serves_what_is_open_and_shows_a_line() {
 }
 
 #[test]
-fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
+fn a_hangup_reloads_and_refuses_an_invalid_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "one.yaml", ONE);
@@ -102,7 +102,7 @@ fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
 }
 
 #[test]
-fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed() {
+fn a_minute_is_served_once_and_changed_files_are_reloaded() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "one.yaml", ONE);

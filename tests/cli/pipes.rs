@@ -135,7 +135,7 @@ fn lines(reader: PipeReader) -> Receiver<String> {
 }
 
 #[test]
-fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
+fn a_daemon_with_a_blocked_reader_records_ticks_and_prints_them_later() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "many.yaml", &many());
@@ -159,7 +159,7 @@ fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
 }
 
 #[test]
-fn a_daemon_whose_ticks_nobody_reads_ends_at_a_signal() {
+fn a_daemon_with_a_blocked_reader_ends_at_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "many.yaml", &many());
@@ -173,7 +173,7 @@ fn a_daemon_whose_ticks_nobody_reads_ends_at_a_signal() {
 }
 
 #[test]
-fn two_signals_end_a_daemon_of_which_nobody_reads_anything() {
+fn two_signals_end_a_daemon_with_blocked_readers() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "one.yaml", ONE);
@@ -190,7 +190,7 @@ fn two_signals_end_a_daemon_of_which_nobody_reads_anything() {
 }
 
 #[test]
-fn a_daemon_whose_readers_are_gone_goes_on_warming() {
+fn a_daemon_with_closed_pipes_continues() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "one.yaml", ONE);
@@ -202,7 +202,7 @@ fn a_daemon_whose_readers_are_gone_goes_on_warming() {
 }
 
 #[test]
-fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
+fn a_tick_with_a_blocked_reader_is_recorded_and_printed_completely() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let configs = write(folder.path(), "many.yaml", &many());
@@ -223,7 +223,7 @@ fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
 }
 
 #[test]
-fn commands_whose_reader_is_gone_end_with_0_and_no_complaint() {
+fn commands_with_a_closed_pipe_end_with_0() {
     let folder = tempfile::tempdir().unwrap();
     let configs = write(folder.path(), "one.yaml", ONE);
     let other = write(folder.path(), "other.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));

@@ -94,7 +94,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
 }
 
 #[test]
-fn what_is_refused_is_not_published() {
+fn an_invalid_configuration_is_not_published() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 2\n");
     let refused = account.run(&["publish", &account.configs(), PLACE]);
@@ -112,7 +112,7 @@ fn what_is_refused_is_not_published() {
 }
 
 #[test]
-fn what_nobody_could_read_there_is_not_made_live() {
+fn an_unreadable_version_is_not_published() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -148,7 +148,7 @@ fn object(text: &str) -> String {
 }
 
 #[test]
-fn what_is_live_but_cannot_be_read_there_is_no_success() {
+fn an_unreadable_live_version_is_an_error() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -175,7 +175,7 @@ fn what_is_live_but_cannot_be_read_there_is_no_success() {
 }
 
 #[test]
-fn commands_refuse_a_broken_publication_whatever_was_live_before() {
+fn commands_refuse_a_broken_live_version() {
     let account = Account::new();
     assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");
@@ -190,7 +190,7 @@ fn commands_refuse_a_broken_publication_whatever_was_live_before() {
 }
 
 #[test]
-fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
+fn a_published_configuration_is_published_elsewhere_with_its_calendars() {
     let account = Account::new();
     let lying = "s3://warmd-config/lying";
     s3(&account, "PUT", "lying/fleet.yaml", FLEET);
@@ -210,7 +210,7 @@ fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
 }
 
 #[test]
-fn an_object_that_somebody_deleted_is_published_again() {
+fn a_deleted_object_is_published_again() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -223,7 +223,7 @@ fn an_object_that_somebody_deleted_is_published_again() {
 }
 
 #[test]
-fn pauses_are_honoured_shown_and_ended() {
+fn pauses_are_applied_shown_and_ended() {
     let account = Account::new();
     let state = account.folder.path().join("state").to_string_lossy().into_owned();
     for state in [state.as_str(), "s3://warmd-state/live"] {
@@ -247,7 +247,7 @@ fn pauses_are_honoured_shown_and_ended() {
 }
 
 #[test]
-fn a_pause_that_stops_nothing_is_told() {
+fn a_pause_that_stops_nothing_has_a_warning() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
@@ -299,7 +299,7 @@ fn a_pause_that_stops_nothing_is_told() {
 }
 
 #[test]
-fn what_a_pause_replaces_is_told_and_why_it_is_there() {
+fn a_pause_names_the_pause_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
     let pause =
@@ -319,7 +319,7 @@ fn what_a_pause_replaces_is_told_and_why_it_is_there() {
 }
 
 #[test]
-fn the_daemon_keeps_state_and_status_tells_it() {
+fn status_shows_the_records_of_the_daemon() {
     use crate::support::Running;
     let account = Account::new();
     let (configs, state) =
@@ -363,7 +363,7 @@ fn minutes_from_now(minutes: i64) -> chrono::DateTime<chrono::Utc> {
 }
 
 #[test]
-fn a_single_tick_honours_pauses_and_is_noted() {
+fn run_once_applies_pauses_and_is_recorded() {
     let account = Account::new();
     account.write(
         "fleet.yaml",
@@ -400,7 +400,7 @@ fn a_single_tick_honours_pauses_and_is_noted() {
 }
 
 #[test]
-fn a_single_tick_keeps_requests_in_force() {
+fn run_once_serves_requests_in_force() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\nfunctions:\n  nlp: { region: eu-west-2, on_request: { max_concurrency: 5, max_for: 1h } }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -417,7 +417,7 @@ fn a_single_tick_keeps_requests_in_force() {
 }
 
 #[test]
-fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
+fn run_once_due_only_uses_the_records() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\ndefaults: { region: eu-west-2, interval: 24h }\nfunctions:\n  f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, folder) = (account.configs(), account.folder.path().join("state"));
@@ -434,7 +434,7 @@ fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
 }
 
 #[test]
-fn one_store_serves_two_readers_of_different_regions() {
+fn one_store_serves_processes_of_different_regions() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\ndefaults: { interval: 1m }\nfunctions:\n  f: { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -446,7 +446,7 @@ fn one_store_serves_two_readers_of_different_regions() {
 }
 
 #[test]
-fn another_minute_than_the_present_is_not_noted() {
+fn run_once_at_another_minute_is_not_recorded() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
@@ -462,7 +462,7 @@ fn another_minute_than_the_present_is_not_noted() {
 }
 
 #[test]
-fn a_store_that_cannot_be_read_stops_no_tick() {
+fn an_unreadable_store_stops_no_tick() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -487,7 +487,7 @@ fn a_store_that_cannot_be_read_stops_no_tick() {
 }
 
 #[test]
-fn what_of_the_status_cannot_be_read_is_unknown_and_the_rest_is_shown() {
+fn status_shows_unreadable_documents_as_unknown() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let folder = state.to_str().unwrap();
@@ -505,7 +505,7 @@ fn what_of_the_status_cannot_be_read_is_unknown_and_the_rest_is_shown() {
 }
 
 #[test]
-fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
+fn documents_that_are_no_regular_files_are_refused() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -525,7 +525,7 @@ fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
 }
 
 #[test]
-fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
+fn stored_times_in_the_future_are_repaired() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -557,7 +557,7 @@ fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
 }
 
 #[test]
-fn the_claim_of_a_process_that_was_killed_is_made_up_for() {
+fn targets_of_a_killed_process_are_due_again() {
     use crate::support::{Holding, Running};
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -582,7 +582,7 @@ fn the_claim_of_a_process_that_was_killed_is_made_up_for() {
 }
 
 #[test]
-fn what_a_killed_process_was_writing_is_removed_at_start() {
+fn temporary_files_of_a_killed_process_are_removed() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();

@@ -64,7 +64,7 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
 }
 
 #[tokio::test]
-async fn events_that_come_too_late_send_nothing_and_are_counted() {
+async fn stale_events_send_nothing_and_are_counted() {
     let late = now() - TimeDelta::seconds(95);
     let mut redriven = request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
     redriven["time"] = json!(late.to_rfc3339());
@@ -83,7 +83,7 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
 }
 
 #[tokio::test]
-async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
+async fn events_from_the_future_are_refused_and_counted() {
     let store = tempfile::tempdir().unwrap();
     let store = store.path().join("state").to_string_lossy().into_owned();
     let mut harness = harness(&[("WARMD_STATE", &store)]).await;
@@ -118,8 +118,8 @@ async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
 }
 
 #[tokio::test]
-async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted() {
-    // A file: there can be no documents in it.
+async fn requests_are_served_without_the_store_and_the_failure_is_counted() {
+    // A file instead of a directory.
     let mut harness = harness(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
     let ask = |detail: Value| request(detail);
     let once = harness.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
@@ -148,7 +148,7 @@ async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted(
     }
 }
 
-/// A shard that was put on the bus at that time, of a tick half an hour before.
+/// Returns a shard that was put on the bus at that time, of a tick half an hour before.
 fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
     json!({ "source": "warmd", "detail-type": "Warm Shard", "time": time.to_rfc3339(), "detail": {
         "version": 1, "tick": (time - TimeDelta::minutes(30)).to_rfc3339(), "attempt": attempt,
@@ -157,7 +157,7 @@ fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
 }
 
 #[tokio::test]
-async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed() {
+async fn any_age_and_custom_payloads_are_served_if_configured() {
     let variables =
         [("WARMD_MAX_TICK_AGE", "0"), ("WARMD_ALLOW_CUSTOM_PAYLOAD", "true"), ("WARMD_REGIONS", "all")];
     let mut harness = harness(&variables).await;
@@ -168,7 +168,7 @@ async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed()
 }
 
 #[tokio::test]
-async fn a_reason_that_is_no_short_line_is_refused() {
+async fn a_long_reason_is_refused() {
     let mut harness = harness(&[]).await;
     for (reason, found) in [("x".repeat(240_000), "found 240000"), ("a\u{1b}[2J".to_owned(), r"\u{1b}")] {
         let event = request(json!({ "function": "nlp-inference:live", "concurrency": 2, "reason": reason }));
@@ -221,7 +221,7 @@ fn lines(harness: &LambdaHarness) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
+async fn every_log_line_has_the_request_id() {
     for filter in ["warn", "debug", ""] {
         let mut harness = harness(&[("RUST_LOG", filter)]).await;
         harness.ready().await;
@@ -247,7 +247,7 @@ async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
 }
 
 #[tokio::test]
-async fn operators_ask_for_ticks_and_rounds() {
+async fn operators_run_ticks_and_rounds() {
     let mut harness = harness(&[]).await;
     let tick = harness.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:30Z" } } })).await;
     assert_eq!(tick["tick"], "2026-11-20T09:00:30Z");
@@ -261,7 +261,7 @@ async fn operators_ask_for_ticks_and_rounds() {
 }
 
 #[tokio::test]
-async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
+async fn a_run_event_of_another_minute_is_recorded_now() {
     use warmd::engine::ports::{Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
     let later = now() + TimeDelta::days(30);
@@ -279,7 +279,7 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
 }
 
 #[tokio::test]
-async fn a_request_is_warmed_kept_and_told() {
+async fn a_request_is_served_kept_and_answered() {
     use warmd::engine::ports::{Condition, Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
@@ -335,7 +335,7 @@ fn told(harness: &LambdaHarness) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
+async fn every_request_is_answered() {
     use std::time::Duration;
     use warmd::emulator::Profile;
     use warmd::engine::ports::{Condition, ObjectStore};
@@ -405,7 +405,7 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_for_lost_ones() {
+async fn environments_with_one_store_serve_a_minute_once_and_lost_minutes_later() {
     let variables = [("WARMD_STATE", "{folder}/../warmd-shared"), ("WARMD_MAX_TICK_AGE", "0")];
     let shared = tempfile::tempdir().unwrap();
     let state = shared.path().join("state").to_string_lossy().into_owned();
@@ -426,7 +426,7 @@ async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_
 }
 
 #[tokio::test]
-async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not() {
+async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
     use warmd::engine::ports::{Condition, ObjectStore};
     let mut harness = {
         // The account first: the configuration has to lie there when the Lambda starts.

@@ -57,7 +57,7 @@ fn extracted(line: &Value) -> Vec<(String, Option<String>, f64)> {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick() {
+async fn refused_metrics_are_embedded_with_the_numbers_of_the_tick() {
     let mut harness = harness(Fault::first(1, FaultKind::refuse(403))).await;
     let at = now();
     let tick = harness.tick(scheduled(at)).await;
@@ -102,7 +102,7 @@ async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick()
 }
 
 #[tokio::test]
-async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
+async fn a_failing_cloudwatch_does_not_change_the_answer() {
     let mut harness = harness(Fault::always(FaultKind::refuse(503))).await;
     let tick = harness.tick(scheduled(now())).await;
     let verdicts: Vec<_> = tick["rounds"].as_array().unwrap().iter().map(|round| &round["verdict"]).collect();
@@ -112,7 +112,7 @@ async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_cloudwatch_that_counts_and_does_not_answer_is_not_waited_for_beyond_the_deadline() {
+async fn a_hanging_cloudwatch_is_waited_for_until_the_deadline() {
     let hung = FaultKind::Slow { by: Duration::from_secs(600) };
     let mut harness = harness(Fault::always(hung)).await;
     harness.ready().await;

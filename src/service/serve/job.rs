@@ -99,13 +99,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let mut skipped = take(&mut job.plan.skipped);
         skipped.extend(refused);
         let max_in_flight = job.fleet.limits.max_in_flight;
-        let (own, handed_on) = match self.bus() {
-            Some(bus) if job.is_spread => {
-                let in_flight = self.engine.still_in_flight();
-                bus.spread(&job.shard, due, &in_flight, max_in_flight, budget.until(|split| split.release))
-                    .await
-            }
-            _ => (due, Vec::new()),
+        let (own, handed_on) = match job.is_spread {
+            true => self.spread(&job.shard, due, max_in_flight, budget.until(|split| split.release)).await,
+            false => (due, Vec::new()),
         };
         let sent = own.iter().chain(&handed_on).cloned().collect();
         let running = self.engine.start(job.shard.tick, job.config.clone(), own.clone(), budget.stop());
@@ -154,20 +150,16 @@ struct Progress {
 
 impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L, M, E, O> {
     async fn complete(&self, rest: &mut TickReport) {
-        if let Some(bus) = self.service.bus() {
-            let max_in_flight = self.job.fleet.limits.max_in_flight;
-            bus.hand_on(&self.job.shard, &self.own, rest, max_in_flight, self.budget).await;
-        }
+        let max_in_flight = self.job.fleet.limits.max_in_flight;
+        self.service.hand_on(&self.job.shard, &self.own, rest, max_in_flight, self.budget).await;
         let handed_on = |due: &Due| Unfinished::new(&due.target, due.concurrency, UnfinishedReason::HandedOn);
         rest.unfinished.extend(self.handed_on.iter().map(handed_on));
     }
 
     async fn part(&self, part: &Part) {
         // Before anything else is written: an application may wait for it.
-        if let (RecordKind::Request, Some(whole), Some(bus)) =
-            (self.job.kind, &part.whole, self.service.bus())
-        {
-            bus.notify(whole, self.job.started, self.budget).await;
+        if let (RecordKind::Request, Some(whole)) = (self.job.kind, &part.whole) {
+            self.service.notify(whole, self.job.started, self.budget).await;
         }
         self.observer.reported(part);
         let health = self.record_in_store(part).await;

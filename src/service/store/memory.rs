@@ -15,19 +15,6 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, key: &str, known: Option<&Version>) -> Fetched {
-        match self.objects().get(key) {
-            None => Fetched::Missing,
-            Some((version, bytes)) => {
-                let version = Version(version.to_string());
-                if known == Some(&version) {
-                    return Fetched::Unchanged;
-                }
-                Fetched::Object { bytes: bytes.clone(), version }
-            }
-        }
-    }
-
     fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, PutError> {
         let mut objects = self.objects();
         let current = objects.get(key).map(|(version, _)| *version);
@@ -47,7 +34,16 @@ impl Memory {
 
 impl ObjectStore for Memory {
     fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
-        Box::pin(ready(Ok(self.read(key, known))))
+        let fetched = match self.objects().get(key) {
+            None => Fetched::Missing,
+            Some((version, _)) if known.is_some_and(|known| known.0 == version.to_string()) => {
+                Fetched::Unchanged
+            }
+            Some((version, bytes)) => {
+                Fetched::Object { bytes: bytes.clone(), version: Version(version.to_string()) }
+            }
+        };
+        Box::pin(ready(Ok(fetched)))
     }
 
     fn put<'a>(

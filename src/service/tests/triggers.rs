@@ -14,12 +14,11 @@ use crate::domain::schedule::Minute;
 use crate::domain::shard::{Shard, ShardRound};
 use crate::engine::ports::{Event, Events, LostEvents, LostMetrics, Metrics, ObjectStore};
 use crate::engine::tests::hung::HUNG;
-use crate::service::bus::Bus;
 use crate::service::live_config::LiveConfig;
 use crate::service::planner::{StoreHealth, TickPlanner};
 use crate::service::recorder::Recorder;
 use crate::service::store::{DocumentStore, Durability, Memory};
-use crate::service::{CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, Trigger};
+use crate::service::{Bus, CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, Trigger};
 
 const NOW: &str = "2026-11-20T09:00:10Z";
 const TICK: &str = "2026-11-20T09:00:00Z";

@@ -1,21 +1,20 @@
 //! The events that the service puts on the bus: shards of a tick that is too large or too long for one invocation, and
 //! the results of Warm Requests.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use super::budget::TimeBudget;
-use super::planner::{READ_WITHIN, TickPlanner};
-use super::store::{Durability, before};
+use super::Service;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
-use crate::domain::function::{FunctionRef, Identity};
+use crate::domain::function::FunctionRef;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, Skipped, TickReport, Unfinished, UnfinishedReason};
-use crate::engine::ports::{Clock, Event, Events};
+use crate::engine::ports::{Event, Events, Lambda, Metrics};
 use crate::engine::tick::Due;
+use crate::service::budget::TimeBudget;
+use crate::service::planner::READ_WITHIN;
+use crate::service::store::{Durability, before};
 
 /// The bus.
 #[derive(Debug)]
@@ -26,24 +25,29 @@ pub struct Bus<E> {
     pub name: String,
 }
 
-/// The bus, with what it needs of the service.
-pub(super) struct ShardBus<'s, E> {
-    pub bus: &'s Bus<E>,
-    pub planner: &'s TickPlanner,
-    pub clock: &'s Arc<dyn Clock>,
+impl<E> Bus<E> {
+    fn event(&self, detail_type: &str, detail: String) -> Event {
+        Event {
+            bus: Some(self.name.clone()),
+            source: SOURCE.to_owned(),
+            detail_type: detail_type.to_owned(),
+            detail,
+        }
+    }
 }
 
-impl<E: Events> ShardBus<'_, E> {
+impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that are
     /// on the bus.
     pub(super) async fn spread(
         &self,
         shard: &Shard,
         due: Vec<Due>,
-        in_flight: &[Identity],
         max_in_flight: u32,
         until: Instant,
     ) -> (Vec<Due>, Vec<Due>) {
+        let Some(bus) = &self.bus else { return (due, Vec::new()) };
+        let in_flight = self.engine.still_in_flight();
         // The engine skips targets with a round in flight. Another process does not know of these rounds.
         let (busy, mut due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
@@ -55,8 +59,8 @@ impl<E: Events> ShardBus<'_, E> {
         let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
         let shards = shard.parts(&rounds, max_in_flight);
         // The first shard is as full as any other: this process serves it.
-        let lost = self.put(shards.get(1..).unwrap_or_default(), until).await;
-        let lost = self.take(lost).await;
+        let lost = self.put(bus, shards.get(1..).unwrap_or_default(), until).await;
+        let lost = self.take_unacknowledged(lost).await;
         let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
         let mut rounds: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
         info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
@@ -71,7 +75,7 @@ impl<E: Events> ShardBus<'_, E> {
 
     /// Takes shards that the bus did not acknowledge, as if they had been delivered to this process. Returns those that
     /// no other process has taken: the bus may have delivered them all the same.
-    async fn take(&self, lost: Vec<Shard>) -> Vec<Shard> {
+    async fn take_unacknowledged(&self, lost: Vec<Shard>) -> Vec<Shard> {
         let mut taken = Vec::with_capacity(lost.len());
         for shard in lost {
             match self.planner.take_shard(&shard.id(), self.clock.now()).await {
@@ -86,11 +90,11 @@ impl<E: Events> ShardBus<'_, E> {
     }
 
     /// Puts shards on the bus. Returns those that the bus did not acknowledge by `until`. The bus may have taken them.
-    async fn put(&self, shards: &[Shard], until: Instant) -> Vec<Shard> {
+    async fn put(&self, bus: &Bus<E>, shards: &[Shard], until: Instant) -> Vec<Shard> {
         self.planner.record_shards(shards, self.clock.now()).await;
         let events: Vec<Event> =
-            shards.iter().map(|shard| self.event(WARM_SHARD, shard.detail().to_string())).collect();
-        let Err(lost) = self.bus.events.put(&events, until).await else {
+            shards.iter().map(|shard| bus.event(WARM_SHARD, shard.detail().to_string())).collect();
+        let Err(lost) = bus.events.put(&events, until).await else {
             return Vec::new();
         };
         error!("{lost}");
@@ -98,15 +102,6 @@ impl<E: Events> ShardBus<'_, E> {
         let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
         let pairs = events.iter().zip(shards).filter(is_lost);
         pairs.map(|(_, shard)| shard.clone()).collect()
-    }
-
-    fn event(&self, detail_type: &str, detail: String) -> Event {
-        Event {
-            bus: Some(self.bus.name.clone()),
-            source: SOURCE.to_owned(),
-            detail_type: detail_type.to_owned(),
-            detail,
-        }
     }
 
     /// Puts the rounds that were not released on the bus for another attempt, and marks them as handed on in the report.
@@ -118,6 +113,7 @@ impl<E: Events> ShardBus<'_, E> {
         max_in_flight: u32,
         budget: &TimeBudget,
     ) {
+        let Some(bus) = &self.bus else { return };
         let is_left = |due: &&Due| {
             let as_left = Unfinished::new(&due.target, due.concurrency, UnfinishedReason::Deadline);
             report.unfinished.contains(&as_left)
@@ -127,10 +123,10 @@ impl<E: Events> ShardBus<'_, E> {
             return;
         };
         let shards = retry.parts(&retry.rounds, max_in_flight);
-        let lost = self.put(&shards, budget.until(|split| split.hand_on)).await;
+        let lost = self.put(bus, &shards, budget.until(|split| split.hand_on)).await;
         let lost = match self.planner.durability() {
             // The next tick serves what is taken here: no other process may serve it as well.
-            Durability::Durable => self.take(lost).await,
+            Durability::Durable => self.take_unacknowledged(lost).await,
             Durability::Volatile => lost,
         };
         let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
@@ -149,6 +145,7 @@ impl<E: Events> ShardBus<'_, E> {
     /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that was
     /// coalesced with an earlier one gets the result of that one, if its round has ended.
     pub(super) async fn notify(&self, report: &TickReport, started: Instant, budget: &TimeBudget) {
+        let Some(bus) = &self.bus else { return };
         let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);
         let (requests, status) = match report.rounds.iter().any(coalesced) {
             true => self.earlier_requests().await,
@@ -173,10 +170,10 @@ impl<E: Events> ShardBus<'_, E> {
         let results = report.rounds.iter().map(of_round).chain(report.unfinished.iter().map(of_unfinished));
         let event = |(function, reached, evidence): (String, _, _)| {
             let detail = environments_warm(&function, reached, evidence, started.elapsed());
-            self.event(ENVIRONMENTS_WARM, detail.to_string())
+            bus.event(ENVIRONMENTS_WARM, detail.to_string())
         };
         let events: Vec<Event> = results.map(event).collect();
-        if let Err(lost) = self.bus.events.put(&events, budget.until(|split| split.notify)).await {
+        if let Err(lost) = bus.events.put(&events, budget.until(|split| split.notify)).await {
             error!("{lost}");
         }
     }
