@@ -68,19 +68,19 @@ Examples:
   warmd pause nlp-inference:live --for 1h --reason 'migrating the model' --state s3://my-warmd/state
   warmd pause --all --for 2h --reason 'change freeze'
 
-Honoured from the next tick on, in every region, and by Warm Requests too. `warmd status` and
+Applies from the next tick on, in every region, and to Warm Requests too. `warmd status` and
 `warmd explain --state` show it.")]
 pub struct PauseArgs {
-    /// Which function, as it is configured.
+    /// The function, as it is configured.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
-    /// Everything.
+    /// All functions.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
-    /// For how long, such as 1h.
+    /// The duration of the pause, such as 1h.
     #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::duration)]
     pub for_: Duration,
-    /// Why, for people: one line of at most 256 characters.
+    /// The reason, for people: one line of at most 256 characters.
     #[arg(long, value_name = "TEXT", value_parser = value_parsers::reason)]
     pub reason: String,
     /// The state store.
@@ -91,7 +91,7 @@ pub struct PauseArgs {
 /// `warmd resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// Which function, as it is configured.
+    /// The function, as it is configured.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
     /// Everything: the pause of all, and those of single functions.

@@ -1,4 +1,4 @@
-//! What is recorded of each trigger, and which triggers count as a tick of the schedule.
+//! The records and metrics of each trigger. Only triggers of the schedule count as ticks.
 
 use std::collections::BTreeSet;
 
