@@ -53,7 +53,8 @@ impl PingCapacity {
         if u64::from(largest) > capacity as u64 {
             let needed = fd_limit::needed(largest, demand);
             return Err(format!(
-                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
+                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in \
+                 flight\n\
                  hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
                  environments at once"
             ));

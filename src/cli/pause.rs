@@ -111,7 +111,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let length = TimeDelta::from_std(args.for_).unwrap_or(TimeDelta::MAX);
     let Some(until) = now.checked_add_signed(length).filter(|until| *until > now) else {
-        return Err(Failure::Usage("--for is neither nothing nor for ever".to_owned()));
+        return Err(Failure::Usage("--for must be above 0 and end before the year 262143".to_owned()));
     };
     let pause = Pause { until, reason: args.reason.clone() };
     let change = |pauses: &mut Pauses| {

@@ -172,7 +172,8 @@ async fn switch(
     let condition = replaces.map_or(Condition::New, Condition::Replaces);
     objects.put(MANIFEST, bytes, condition).await.map(drop).map_err(|error| match error {
         PutError::Conflict => Failure::Usage(
-            "another version was published in the meantime: nothing was changed\nhint: compare with the live version, and try again"
+            "another version was published in the meantime: nothing was changed\n\
+             hint: compare with the live version, and try again"
                 .to_owned(),
         ),
         PutError::Failed(error) => Failure::Unexpected(error.to_string()),

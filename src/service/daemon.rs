@@ -12,11 +12,11 @@ use crate::domain::future::{TOLERANCE, later};
 use crate::engine::ports::Clock;
 use crate::engine::stop::Stop;
 
-/// The longest that the daemon sleeps without reading the wall clock, so that it notices a machine that slept or a clock
-/// that was set.
+/// The longest that the daemon sleeps without reading the wall clock, so that it notices a machine that slept or a
+/// clock that was set.
 const MOST_SLEEP: Duration = Duration::from_secs(5);
-/// The largest difference between wall clock and monotonic clock that does not count as a set clock. Adjustments by time
-/// synchronization are far smaller.
+/// The largest difference between wall clock and monotonic clock that does not count as a set clock. Adjustments by
+/// time synchronization are far smaller.
 const STEP: TimeDelta = TimeDelta::seconds(1);
 /// The time after which a tick is due when only the monotonic clock has reached its firing.
 const GRACE: Duration = Duration::from_secs(2);
@@ -51,9 +51,9 @@ pub struct Ended {
 /// request. Firings that were missed while the machine slept, or because its clock was set ahead, are not repeated:
 /// these targets are served once, and the number of missed firings is logged.
 ///
-/// A clock that is set back does not delay the next tick: it comes at the next firing by the new time, and at the latest
-/// when it would have come by the old. If that is before the last tick by more than a minute, every target in force is
-/// served. A tick that panics is logged, and does not affect the next one.
+/// A clock that is set back does not delay the next tick: it comes at the next firing by the new time, and at the
+/// latest when it would have come by the old. If that is before the last tick by more than a minute, every target in
+/// force is served. A tick that panics is logged, and does not affect the next one.
 pub async fn run<T: Ticks>(ticks: Arc<T>, clock: &dyn Clock, cron: &cron::Schedule, mut stop: Stop) -> Ended {
     let mut running = Running::default();
     let mut timer = Timer::new(clock);
@@ -136,8 +136,8 @@ impl Reading {
         Self { wall: clock.now(), monotonic: Instant::now() }
     }
 
-    /// Returns the amount by which the wall clock was set between this reading and a later one: negative when it was set
-    /// back.
+    /// Returns the amount by which the wall clock was set between this reading and a later one: negative when it was
+    /// set back.
     fn step(self, to: Self) -> TimeDelta {
         let elapsed = TimeDelta::from_std(to.monotonic - self.monotonic).unwrap_or(TimeDelta::MAX);
         let shown = to.wall.signed_duration_since(self.wall);

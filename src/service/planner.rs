@@ -167,8 +167,8 @@ impl TickPlanner {
     /// Plans a tick at `at`. `previous` is the minute of the schedule's previous firing, `now` the time of the system
     /// clock.
     ///
-    /// The targets are claimed, so that only one of two deliveries of the same minute serves them. The claim holds while
-    /// the plan lives, and [`TickPlanner::record`] ends it.
+    /// The targets are claimed, so that only one of two deliveries of the same minute serves them. The claim holds
+    /// while the plan lives, and [`TickPlanner::record`] ends it.
     pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();

@@ -128,7 +128,8 @@ impl Lane {
         let role = self.role.clone();
         let paced = Arc::new(Paced { control, role, pace: Mutex::new(pace), dry_runs: Mutex::default() });
         let mut observed = Vec::new();
-        // First: if the account is unreachable, or the credentials are refused, the other reads would take hours to fail.
+        // First: if the account is unreachable, or the credentials are refused, the other reads would take hours to
+        // fail.
         let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
         let limits = match limits {
             Lookup::Unreachable(reason) => {

@@ -67,10 +67,12 @@ impl<M: Metrics> Recorder<M> {
         };
         let (refused, unknown) = (lost.lost.data.len(), lost.unknown.data.len());
         if refused > 0 {
-            error!(reason = %lost.reason, metrics = refused, "CloudWatch refused the metrics: writing them as embedded-metric lines");
+            error!(reason = %lost.reason, metrics = refused,
+                "CloudWatch refused the metrics: writing them as embedded-metric lines");
         }
         if unknown > 0 {
-            error!(reason = %lost.reason, metrics = unknown, "CloudWatch may or may not have counted the metrics: writing them as plain JSON, which is not counted again");
+            error!(reason = %lost.reason, metrics = unknown,
+                "CloudWatch may have counted the metrics: writing them as plain JSON, which it does not count again");
         }
         let mut lines = metrics::emf_lines(&lost.lost);
         lines.extend(metrics::plain_lines(&lost.unknown));

@@ -37,7 +37,8 @@ use crate::engine::tick::{Due, Engine};
 /// The number of minutes that are remembered as served.
 const REMEMBERED_MINUTES: usize = 64;
 
-/// Returns the number of pings that fit in flight within these limits, or the reason why the largest round does not fit.
+/// Returns the number of pings that fit in flight within these limits, or the reason why the largest round does not
+/// fit.
 pub type Capacity = Box<dyn Fn(Limits, u32) -> Result<usize, String> + Send + Sync>;
 
 /// Sends pings for triggers, and records the results. One for the life of a process.

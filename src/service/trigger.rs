@@ -56,7 +56,8 @@ pub enum RecordKind {
     /// A tick of the schedule. Its targets count as served, and it is the last tick in `warmd status`. The only kind
     /// whose duration is a metric, by which alarms see that the schedule runs.
     Tick,
-    /// A shard of a tick of the schedule. Targets that it did not serve are due again. Its rounds are in `warmd status`.
+    /// A shard of a tick of the schedule. Targets that it did not serve are due again. Its rounds are in `warmd
+    /// status`.
     Shard,
     /// A tick of an operator, or a shard of one. Its rounds are in `warmd status`.
     Operator,

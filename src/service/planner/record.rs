@@ -37,8 +37,9 @@ pub struct Results<'r> {
 }
 
 impl TickPlanner {
-    /// Records rounds that have ended at `now`: the targets that were served, those that are due again at the next tick,
-    /// and those with pings in flight, which are skipped until the pings must have ended. Ends the claim of the plan.
+    /// Records rounds that have ended at `now`: the targets that were served, those that are due again at the next
+    /// tick, and those with pings in flight, which are skipped until the pings must have ended. Ends the claim of the
+    /// plan.
     ///
     /// `stale_since` is the time since which the configuration differs from its source.
     pub async fn record(

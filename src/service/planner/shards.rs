@@ -31,8 +31,8 @@ impl TickPlanner {
         }
     }
 
-    /// Admits a shard: with a durable store one that was recorded by [`TickPlanner::record_shards`], otherwise at most as
-    /// many per minute as `fleet` can need.
+    /// Admits a shard: with a durable store one that was recorded by [`TickPlanner::record_shards`], otherwise at most
+    /// as many per minute as `fleet` can need.
     ///
     /// # Errors
     /// [`NotAdmitted`].

@@ -37,8 +37,8 @@ impl<E> Bus<E> {
 }
 
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
-    /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that are
-    /// on the bus.
+    /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that
+    /// are on the bus.
     pub(super) async fn spread(
         &self,
         shard: &Shard,
@@ -104,7 +104,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         pairs.map(|(_, shard)| shard.clone()).collect()
     }
 
-    /// Puts the rounds that were not released on the bus for another attempt, and marks them as handed on in the report.
+    /// Puts the rounds that were not released on the bus for another attempt, and marks them as handed on in the
+    /// report.
     pub(super) async fn hand_on(
         &self,
         shard: &Shard,
@@ -142,8 +143,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
     }
 
-    /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that was
-    /// coalesced with an earlier one gets the result of that one, if its round has ended.
+    /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that
+    /// was coalesced with an earlier one gets the result of that one, if its round has ended.
     pub(super) async fn notify(&self, report: &TickReport, started: Instant, budget: &TimeBudget) {
         let Some(bus) = &self.bus else { return };
         let coalesced = |round: &RoundRecord| round.skipped == Some(Skipped::Coalesced);

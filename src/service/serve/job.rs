@@ -232,8 +232,8 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         Some(recorded)
     }
 
-    /// Returns the time of the metrics: that of the tick, unless it is far from now or an operator chose it. Alarms look
-    /// at the latest minutes, and would miss what a late answer shows.
+    /// Returns the time of the metrics: that of the tick, unless it is far from now or an operator chose it. Alarms
+    /// look at the latest minutes, and would miss what a late answer shows.
     fn metrics_time(&self, report: &TickReport) -> DateTime<Utc> {
         let now = self.service.clock.now();
         let is_late = now.signed_duration_since(report.tick).abs() > LATE;

@@ -103,8 +103,8 @@ impl Directory {
         Err(io::Error::other(format!("`{name}` kept changing: {MOST_ATTEMPTS} attempts to read it failed")))
     }
 
-    /// Writes an object; none when `replaced` is not its newest version. Version 0 stands for a missing object, and none
-    /// for any version.
+    /// Writes an object; none when `replaced` is not its newest version. Version 0 stands for a missing object, and
+    /// none for any version.
     fn write(&self, key: &str, bytes: &[u8], replaced: Option<u64>) -> io::Result<Option<u64>> {
         let name = name(key)?;
         if let Some(replaced) = replaced {

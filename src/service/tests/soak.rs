@@ -1,4 +1,5 @@
-//! A day of the daemon, on virtual time, with functions that are sound, slow, hung, throttled, cut off, and that make up ids.
+//! A day of the daemon, on virtual time, with functions that are sound, slow, hung, throttled, cut off, and that make
+//! up ids.
 
 use std::collections::BTreeMap;
 

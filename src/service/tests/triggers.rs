@@ -222,8 +222,8 @@ async fn only_scheduled_ticks_count_as_ticks() {
             harness.sink.events.lock().unwrap().len(),
         ));
     }
-    // `tick?`: with TickDuration. `metrics`: their time. `served`: the targets count as served. The last tick and round are
-    // those in `warmd status`.
+    // `tick?`: with TickDuration. `metrics`: their time. `served`: the targets count as served. The last tick and round
+    // are those in `warmd status`.
     insta::assert_snapshot!(table.join("\n"), @"
     trigger                    | tick? | metrics  | served | last tick | last round | events
     schedule                   | true  | 09:00:00 | true   | 09:00:00  | 09:00:00   | 0
