@@ -1,4 +1,4 @@
-//! The daemon: drain, insistence, reload.
+//! The daemon: signals and reloads.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -14,7 +14,7 @@ functions:
   f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
 ";
 
-/// A daemon whose first tick is at once, and whose next is an hour away.
+/// Returns a daemon whose first tick is immediate, and whose second is an hour later.
 fn daemon(configs: &str, more: &[&str], endpoint: &str) -> Command {
     let args = ["run", "--cron", "0 0 * * * *", "--configs", configs];
     with_aws(warmd(&[&args, more].concat()), endpoint)
@@ -42,7 +42,7 @@ fn a_signal_finishes_and_reports_the_round_in_flight() {
         [&round["function"], &round["warm"], &round["verdict"]],
         [&json!("f"), &json!(1), &json!("reached")]
     );
-    // Its metrics went out as well.
+    // Its metrics were sent as well.
     assert!(!stderr.contains("CloudWatch"), "{stderr}");
     assert!(stderr.contains("stopped"), "{stderr}");
 }

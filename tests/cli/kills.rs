@@ -1,4 +1,4 @@
-//! SIGKILL at any instant: every state document stays readable, and the next tick is served.
+//! SIGKILL at any time: every state document stays readable, and the next tick is served.
 
 use std::sync::mpsc;
 use std::time::Duration;

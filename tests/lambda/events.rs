@@ -1,4 +1,4 @@
-//! Every event that the Lambda takes, and those that it refuses.
+//! Events that the Lambda serves, and events that it refuses.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn harness(variables: &[(&str, &str)]) -> LambdaHarness {
     LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
 }
 
-/// What became of each round.
+/// Describes the result of each round.
 fn rounds(tick: &Value) -> Vec<String> {
     let rounds = tick["rounds"].as_array().unwrap();
     let shown = |round: &Value| {
@@ -173,12 +173,12 @@ async fn a_long_reason_is_refused() {
     for (reason, found) in [("x".repeat(240_000), "found 240000"), ("a\u{1b}[2J".to_owned(), r"\u{1b}")] {
         let event = request(json!({ "function": "nlp-inference:live", "concurrency": 2, "reason": reason }));
         let answer = harness.invoke(event).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(
-            answer.error && told.contains("`reason`: expected one line of at most 256 characters"),
-            "{told}"
+            answer.error && message.contains("`reason`: expected one line of at most 256 characters"),
+            "{message}"
         );
-        assert!(told.contains(found) && told.len() < 400, "{told}");
+        assert!(message.contains(found) && message.len() < 400, "{message}");
     }
     assert!(harness.pings().is_empty());
 }
@@ -201,8 +201,11 @@ async fn unknown_events_are_refused_with_the_reason() {
         (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "is not known"),
     ] {
         let answer = harness.invoke(event).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains("nothing was sent") && told.contains(reason), "{told}");
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(
+            answer.error && message.contains("nothing was sent") && message.contains(reason),
+            "{message}"
+        );
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
     assert!(harness.pings().is_empty());
@@ -215,7 +218,7 @@ async fn unknown_events_are_refused_with_the_reason() {
     }
 }
 
-/// The lines on standard error: JSON, all of them.
+/// Returns the lines on standard error, all of which are JSON.
 fn lines(harness: &LambdaHarness) -> Vec<Value> {
     harness.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -305,7 +308,7 @@ async fn a_request_is_served_kept_and_answered() {
         assert_eq!(events[1].detail[key], event.detail[key], "{}", events[1].detail);
     }
 
-    // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
+    // Another environment finds the request in the store, and serves it with the schedule.
     let emulator = harness.emulator.clone();
     emulator.reset();
     let mut other = LambdaHarness::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
@@ -323,7 +326,7 @@ async fn a_request_is_served_kept_and_answered() {
 }
 
 /// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
-fn told(harness: &LambdaHarness) -> Vec<Value> {
+fn results(harness: &LambdaHarness) -> Vec<Value> {
     let events = harness.emulator.observe().events;
     let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
     warm.map(|event| {
@@ -349,19 +352,19 @@ async fn every_request_is_answered() {
     for _ in 0..2 {
         alone.tick(ask()).await;
     }
-    assert_eq!(told(&alone), [warm.clone(), warm.clone()], "without a store as well");
+    assert_eq!(results(&alone), [warm.clone(), warm.clone()], "without a store as well");
 
     let mut one = harness(&[STATE, BUS]).await;
     one.tick(ask()).await;
     let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
-    assert_eq!(told(&one), [warm.clone(), warm], "in another environment");
+    assert_eq!(results(&one), [warm.clone(), warm], "in another environment");
     let bucket = one.clients().bucket("warmd-state", "live").unwrap();
     let until = now() + TimeDelta::hours(1);
     let pauses = json!({ "all": { "until": until, "reason": "migration" }, "functions": {} });
     bucket.put("pauses.json", pauses.to_string().into_bytes(), Condition::Always).await.unwrap();
     assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 paused"]);
-    assert_eq!(told(&one).last(), Some(&unknown));
+    assert_eq!(results(&one).last(), Some(&unknown));
 
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
@@ -370,7 +373,7 @@ async fn every_request_is_answered() {
     slow.invoke_within(ask(), 4_000).await;
     let mut other = LambdaHarness::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
-    assert_eq!(told(&slow), [unknown.clone(), unknown], "its round has not ended");
+    assert_eq!(results(&slow), [unknown.clone(), unknown], "its round has not ended");
 }
 
 #[tokio::test]
@@ -396,8 +399,8 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
         ),
     ] {
         let answer = harness.invoke(request(detail)).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains(reason), "{told}");
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(answer.error && message.contains(reason), "{message}");
     }
     assert!(harness.pings().is_empty());
     let once = harness.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
@@ -429,7 +432,7 @@ async fn environments_with_one_store_serve_a_minute_once_and_lost_minutes_later(
 async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
     use warmd::engine::ports::{Condition, ObjectStore};
     let mut harness = {
-        // The account first: the configuration has to lie there when the Lambda starts.
+        // The configuration must exist when the Lambda starts.
         let account =
             LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables: &[] })
                 .await;
@@ -445,7 +448,7 @@ async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
     bucket.put("fleet.yaml", b"version: 2\n".to_vec(), Condition::Always).await.unwrap();
     let second = harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!((rounds(&second)[0].as_str(), &second["config"]), ("checkout 3 reached", &first["config"]));
-    assert!(harness.metric("ConfigAge").is_some(), "somebody can be woken");
+    assert!(harness.metric("ConfigAge").is_some(), "alarms see the stale configuration");
     assert!(harness.stderr().contains("this version is not known"));
     harness.emulator.reset();
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");

@@ -1,4 +1,4 @@
-//! What keeps the Lambda from starting is told to Lambda.
+//! Errors of the init, which the Lambda reports to the runtime interface.
 
 use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
@@ -17,15 +17,15 @@ async fn error(config: &str, variables: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn a_refused_configuration_is_an_init_error_with_every_problem() {
-    let told = error("version: 1\nfunctions:\n  f: { region: london }\n  g: { regoin: x }\n", &[]).await;
-    assert!(told.contains("unknown region `london`") && told.contains("`regoin`"), "{told}");
+    let message = error("version: 1\nfunctions:\n  f: { region: london }\n  g: { regoin: x }\n", &[]).await;
+    assert!(message.contains("unknown region `london`") && message.contains("`regoin`"), "{message}");
 }
 
 #[tokio::test]
 async fn refused_settings_and_locations_are_init_errors() {
     assert!(error(SOUND, &[("WARMD_TICK", "soon")]).await.contains("WARMD_TICK: expected"));
-    let told = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
-    assert!(told.contains("there is no .yaml object under this prefix"), "{told}");
+    let message = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
+    assert!(message.contains("there is no .yaml object under this prefix"), "{message}");
 }
 
 const GOOD: &str = "
@@ -74,9 +74,9 @@ async fn an_earlier_version_replaces_a_broken_one() {
         let age = harness.metric("ConfigAge").unwrap();
         let since = f64::from(minutes * 60);
         assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
-        let told = harness.stderr();
-        assert_eq!(told.matches("this version is not known").count(), 1, "{told}");
-        assert!(told.contains("an earlier version is in force"), "{told}");
+        let message = harness.stderr();
+        assert_eq!(message.matches("this version is not known").count(), 1, "{message}");
+        assert!(message.contains("an earlier version is in force"), "{message}");
     }
 }
 
@@ -85,7 +85,7 @@ async fn a_broken_version_without_a_valid_earlier_one_is_an_init_error() {
     for versions in [&["version: 2\n"][..], &["version: 2\n", "version: 3\n"]] {
         let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
         let error = harness.init_error().await;
-        let told = error["errorMessage"].as_str().unwrap();
-        assert!(told.contains("this version is not known"), "{told}");
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(message.contains("this version is not known"), "{message}");
     }
 }

@@ -122,7 +122,7 @@ async fn rounds_beyond_the_deadline_are_handed_on_or_in_flight() {
     let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
     assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
     assert_eq!(harness.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
-    // The environment lives on, and so do its pings: their target is left alone.
+    // The environment continues, and so do its pings: their target is skipped.
     let next = harness.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
     let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
     assert!(skipped, "{}\n{}", next.body, harness.stderr());

@@ -1,4 +1,4 @@
-//! Deliveries that come twice, as those of EventBridge and of Lambda's asynchronous invocation may.
+//! Repeated deliveries by EventBridge and by asynchronous invocation.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn shard(functions: &[&str], attempt: u32) -> Value {
     } })
 }
 
-/// What became of each round.
+/// Describes the result of each round.
 fn rounds(tick: &Value) -> Vec<String> {
     let rounds = tick["rounds"].as_array().unwrap();
     let shown = |round: &Value| {
@@ -89,8 +89,11 @@ async fn shards_without_a_tick_are_refused() {
         let mut forged = own.clone();
         forged["detail"][key] = value;
         let answer = harness.invoke(forged).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains("no tick of the last hour has handed it out"), "{key}: {told}");
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(
+            answer.error && message.contains("no tick of the last hour has handed it out"),
+            "{key}: {message}"
+        );
     }
     assert_eq!(pings(&harness), 5, "nothing was sent for them");
     assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "its own is");
@@ -100,15 +103,15 @@ async fn shards_without_a_tick_are_refused() {
 async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let mut refused = 0;
-    // 200 shards that differ, as somebody may put them on the bus.
+    // 200 different shards, as an attacker may put them on the bus.
     for number in 0..200 {
         let mut forged = shard(&["f0", "f1"], 1);
         forged["detail"]["config"] = json!(number.to_string());
         let answer = harness.invoke(forged).await;
         if answer.error {
             refused += 1;
-            let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-            assert!(told.contains("expected at most 5 a minute"), "{told}");
+            let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+            assert!(message.contains("expected at most 5 a minute"), "{message}");
         }
     }
     // The run may take a turn of the minute or two.
@@ -123,8 +126,8 @@ async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
 async fn a_shard_names_a_target_once() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
-    let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-    assert!(told.contains("`rounds[1]`: the target has a round already"), "{told}");
+    let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+    assert!(message.contains("`rounds[1]`: the target has a round already"), "{message}");
 }
 
 #[tokio::test]

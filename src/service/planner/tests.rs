@@ -254,13 +254,13 @@ async fn shards_record_their_rounds_in_other_documents() {
         reached: Some(reached),
         ..RoundRecord::skipped(&fleet.targets[index], 2, Skipped::Paused)
     };
-    let told = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
+    let report_of = |time: &str, rounds| TickReport { rounds, ..report(time, Vec::new()) };
     let handed_on = vec![Unfinished::new(&fleet.targets[1], 2, UnfinishedReason::HandedOn)];
     let whole = TickReport { rounds: vec![round(0, 1)], ..report("09:05:00", handed_on) };
     let _ = record(&planner, &tick, &whole, "09:05:01").await;
     let before: Status = planner.documents().read(STATUS).await.unwrap();
-    // Late, and older than what the planner has told of the same target.
-    let shard = told("09:04:00", vec![round(1, 2), round(0, 2)]);
+    // Late, and older than the last round of the same target.
+    let shard = report_of("09:04:00", vec![round(1, 2), round(0, 2)]);
     let _ = record_as(RecordKind::Shard, &planner, &Plan::default(), &tick.due, &shard, "09:05:02").await;
     assert_eq!(planner.documents().read::<Status>(STATUS).await.unwrap(), before, "another document");
     let status = status(planner.documents()).await.unwrap();

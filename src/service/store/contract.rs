@@ -73,7 +73,7 @@ async fn memory() {
 #[tokio::test]
 async fn too_large_documents_are_refused() {
     let store: Arc<dyn ObjectStore> = Arc::new(Memory::default());
-    store.put("served.json", vec![b' '; super::documents::MOST_READ_BYTES + 1], New).await.unwrap();
+    store.put("served.json", vec![b' '; super::MOST_READ_BYTES + 1], New).await.unwrap();
     let documents = DocumentStore::new(store, Durability::Durable);
     let refused = documents.read::<BTreeSet<u32>>("served").await.unwrap_err();
     insta::assert_snapshot!(refused, @"the state store: `served.json` is refused: it is larger than 33554432 bytes");

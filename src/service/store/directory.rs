@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
-use super::documents::MOST_READ_BYTES;
+use super::MOST_READ_BYTES;
 use crate::engine::ports::{
     Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
 };

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Directory, Memory};
+use super::{Directory, MOST_READ_BYTES, Memory};
 use crate::config::S3Uri;
 use crate::domain::records::{Bounded, MOST_BYTES};
 use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
@@ -20,9 +20,6 @@ use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, Pu
 const MOST_ATTEMPTS: u32 = 8;
 /// The longest pause before the second attempt. It doubles with each attempt, and its length is random.
 const PAUSE: Duration = Duration::from_millis(40);
-/// The largest document that is read. Above what is written, so that a document which an earlier version let grow is
-/// read and repaired.
-pub(super) const MOST_READ_BYTES: usize = 4 * MOST_BYTES;
 
 /// The state store cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

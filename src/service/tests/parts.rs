@@ -33,7 +33,7 @@ fn functions(part: &Part) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_target_delays_no_report_of_the_others() {
+async fn a_hung_target_delays_the_report_on_no_other() {
     for (interval, reported) in [(5, 45), (1, 30)] {
         let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(1))), ("hung", HUNG)], 10);
         let (_stopper, stop) = stop();
@@ -63,7 +63,7 @@ async fn a_tick_that_ends_in_time_has_one_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_signal_to_stop_flushes_within_the_grace_and_names_what_it_leaves() {
+async fn the_signal_to_stop_reports_within_the_grace_and_names_unfinished_rounds() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(15))), ("hung", HUNG)], 10);
     let (stopper, stop) = stop();
     tokio::spawn(async move {
@@ -77,5 +77,5 @@ async fn the_signal_to_stop_flushes_within_the_grace_and_names_what_it_leaves() 
     let [left] = &part.report.unfinished[..] else { panic!("{part:?}") };
     assert_eq!((left.function.as_str(), left.target, left.reason), ("hung", 3, UnfinishedReason::InFlight));
     assert_eq!(part.report.unreported_pings(), 3);
-    assert!(part.until > Instant::now(), "time is left to the record");
+    assert!(part.until > Instant::now(), "time is left for the record");
 }
