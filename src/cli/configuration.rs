@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::app::App;
 use super::args::{Configs, Only, Prices};
 use super::error::Failure;
-use crate::config::{Loaded, Problems, S3Uri};
+use crate::config::{Loaded, Problems};
 use crate::domain::fleet::Fleet;
+use crate::domain::s3_uri::S3Uri;
 use crate::service::config_source::ConfigSource;
 
 /// Creates the source of a configuration. Connects to AWS if a path is in S3.

@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod records;
 pub mod report;
 pub mod round;
+pub mod s3_uri;
 pub mod schedule;
 pub mod shard;
 pub mod tick;

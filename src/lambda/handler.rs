@@ -123,7 +123,7 @@ impl Handler {
 }
 
 /// Opens a prefix of a bucket.
-fn connect(clients: &Clients, uri: &crate::config::S3Uri) -> Result<Arc<dyn ObjectStore>, String> {
+fn connect(clients: &Clients, uri: &crate::domain::s3_uri::S3Uri) -> Result<Arc<dyn ObjectStore>, String> {
     let bucket = clients.bucket(&uri.bucket, &uri.prefix).map_err(|error| error.to_string())?;
     Ok(Arc::new(bucket))
 }

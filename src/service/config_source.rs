@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::s3_config::{S3ConfigSource, Text, problem};
-use crate::config::{self, Loaded, Problems, Regions, S3Uri, SourceFile};
+use crate::config::{self, Loaded, Problems, Regions, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
+use crate::domain::s3_uri::S3Uri;
 use crate::engine::ports::ObjectStore;
 
 /// The path and the version of every file or object of a configuration.

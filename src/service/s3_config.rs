@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::manifest::{ConfigVersion, MANIFEST, Manifest};
-use crate::config::{self, Loaded, Problem, Problems, S3Uri, SourceFile};
+use crate::config::{self, Loaded, Problem, Problems, SourceFile};
 use crate::domain::function::Region;
+use crate::domain::s3_uri::S3Uri;
 use crate::engine::ports::{Fetched, ObjectStore, ObjectStoreError, Version};
 
 /// The most objects that are read without a manifest.

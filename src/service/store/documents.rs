@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Directory, MOST_READ_BYTES, Memory};
-use crate::config::S3Uri;
 use crate::domain::records::{Bounded, MOST_BYTES};
+use crate::domain::s3_uri::S3Uri;
 use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, PutError, Version};
 
 /// The most attempts to update a document that other writers change at the same time. Writers are few: overlapping
