@@ -33,3 +33,5 @@ pub mod deploy;
 pub mod domain;
 pub mod emulator;
 pub mod engine;
+pub mod lambda;
+pub mod service;

@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod attempts;
+mod capacity;
 mod clients;
 mod cloudwatch;
 pub mod connector;
@@ -14,6 +15,7 @@ mod lambda;
 mod s3;
 mod sign;
 
+pub use capacity::PingCapacity;
 pub use clients::{Clients, NoRegion};
 pub use cloudwatch::CloudWatch;
 pub use connector::STREAMS_PER_CONNECTION;

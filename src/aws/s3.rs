@@ -1,4 +1,4 @@
-//! The Objects port on the SDK: S3 with conditional reads and writes.
+//! The [`ObjectStore`] port on the SDK: S3, with its conditional reads and writes.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -6,8 +6,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::error::{call_error, reasons};
-use crate::engine::ports::{CallError, Condition, ErrorKind, Fetched, NotStored, Objects, ObjectsFailed};
-use crate::engine::state::Version;
+use crate::engine::ports::{
+    CallError, Condition, ErrorKind, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
+};
 
 /// The largest object that is read, bytes. Configurations and state documents are far smaller.
 const MAX_OBJECT_BYTES: usize = 64 << 20;
@@ -39,12 +40,12 @@ impl Bucket {
     }
 
     /// Returns the error with the URI of the object.
-    fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectsFailed
+    fn failed<E>(&self, key: &str, error: &SdkError<E, HttpResponse>) -> ObjectStoreError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let CallError { kind, message } = call_error(error);
-        ObjectsFailed(CallError::new(kind, format!("{}: {message}", self.uri(key))))
+        ObjectStoreError(CallError::new(kind, format!("{}: {message}", self.uri(key))))
     }
 }
 
@@ -52,8 +53,8 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-impl Objects for Bucket {
-    async fn get(&self, key: &str, known: Option<&Version>) -> Result<Fetched, ObjectsFailed> {
+impl Bucket {
+    async fn read(&self, key: &str, known: Option<&Version>) -> Result<Fetched, ObjectStoreError> {
         let request = self.client.get_object().bucket(&self.bucket).key(self.key(key));
         let answer = request.set_if_none_match(known.map(|version| version.0.clone())).send().await;
         let answer = match answer {
@@ -68,8 +69,9 @@ impl Objects for Bucket {
             }
         };
         let version = Version(answer.e_tag.unwrap_or_default());
-        let too_large =
-            || ObjectsFailed::from(format!("{}: expected at most {MAX_OBJECT_BYTES} bytes", self.uri(key)));
+        let too_large = || {
+            ObjectStoreError::from(format!("{}: expected at most {MAX_OBJECT_BYTES} bytes", self.uri(key)))
+        };
         if answer
             .content_length
             .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MAX_OBJECT_BYTES))
@@ -79,8 +81,8 @@ impl Objects for Bucket {
         let mut body = answer.body;
         let mut bytes = Vec::new();
         while let Some(part) = body.next().await {
-            let part =
-                part.map_err(|error| ObjectsFailed::from(format!("{}: {}", self.uri(key), reasons(&error))))?;
+            let part = part
+                .map_err(|error| ObjectStoreError::from(format!("{}: {}", self.uri(key), reasons(&error))))?;
             // Checked here too: the length may be absent or wrong.
             if bytes.len().saturating_add(part.len()) > MAX_OBJECT_BYTES {
                 return Err(too_large());
@@ -90,7 +92,7 @@ impl Objects for Bucket {
         Ok(Fetched::Object { bytes, version })
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, NotStored> {
+    async fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Version, PutError> {
         let request = self.client.put_object().bucket(&self.bucket).key(self.key(key));
         let request = match condition {
             Condition::Always => request,
@@ -101,16 +103,16 @@ impl Objects for Bucket {
             Ok(answer) => Ok(Version(answer.e_tag.unwrap_or_default())),
             Err(error) => Err(match (status(&error), condition) {
                 // 412: another version. 409: a concurrent write. 404: deleted meanwhile.
-                (Some(409 | 412), _) => NotStored::Conflict,
+                (Some(409 | 412), _) => PutError::Conflict,
                 (_, Condition::Replaces(_)) if ErrorKind::of(&error) == ErrorKind::NotFound => {
-                    NotStored::Conflict
+                    PutError::Conflict
                 }
-                _ => NotStored::Failed(self.failed(key, &error)),
+                _ => PutError::Failed(self.failed(key, &error)),
             }),
         }
     }
 
-    async fn list(&self) -> Result<Vec<(String, Version)>, ObjectsFailed> {
+    async fn read_list(&self) -> Result<Vec<(String, Version)>, ObjectStoreError> {
         let mut found = Vec::new();
         let mut next = None;
         loop {
@@ -128,5 +130,24 @@ impl Objects for Bucket {
                 return Ok(found);
             }
         }
+    }
+}
+
+impl ObjectStore for Bucket {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        Box::pin(self.read(key, known))
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> StoreFuture<'a, Version, PutError> {
+        Box::pin(self.write(key, bytes, condition))
+    }
+
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        Box::pin(self.read_list())
     }
 }

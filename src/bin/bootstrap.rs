@@ -2,5 +2,5 @@
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    warmd::cli::lambda::main().await
+    warmd::lambda::main().await
 }

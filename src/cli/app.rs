@@ -1,23 +1,33 @@
-//! Ports and adapters put together: AWS, or the emulator inside this process.
+//! Wires the service to AWS, or to the emulator inside this process.
 
 use std::future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::json;
-use tracing::warn;
+use tokio::sync::OnceCell;
 
 use super::error::Failure;
+use super::output::Stderr;
 use super::value_parsers;
-use crate::aws::fd_limit::{self, Demand};
-use crate::aws::{AwsLambda, Clients, CloudWatch, STREAMS_PER_CONNECTION};
-use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{HttpVersions, Limits, Target};
+use crate::aws::{AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity};
+use crate::domain::fleet::Target;
 use crate::domain::function::Region;
+use crate::domain::s3_uri::S3Uri;
 use crate::emulator::{self, Emulator, Profile, Scenario};
-use crate::engine::tick::Engine;
+use crate::engine::ports::ObjectStore;
+use crate::service::Service;
+use crate::service::live_config::LiveConfig;
+use crate::service::recorder::Recorder;
+use crate::service::store::DocumentStore;
 
-/// The world that pings go to.
+/// The service on AWS, or on the emulator.
+pub type AwsService = Service<AwsLambda, CloudWatch, EventBridge>;
+
+/// The SDK's clients of AWS. There is one set for the whole process.
+static AWS: OnceCell<Arc<Clients>> = OnceCell::const_new();
+
+/// The clients that commands use.
 #[derive(Debug, Clone)]
 pub struct App {
     clients: Arc<Clients>,
@@ -25,13 +35,14 @@ pub struct App {
 }
 
 impl App {
-    /// AWS, as the SDK is configured: environment, profiles, endpoints.
+    /// Connects to AWS as the SDK is configured: environment, profiles, endpoints.
     pub async fn aws() -> Self {
-        Self { clients: Arc::new(Clients::load().await), is_local: false }
+        let clients = AWS.get_or_init(async || Arc::new(Clients::load().await)).await;
+        Self { clients: Arc::clone(clients), is_local: false }
     }
 
-    /// The emulator, started inside this process on loopback. It knows every function; those of `targets` have the
-    /// memory, timeout and architecture that are configured for them.
+    /// Starts the emulator inside this process on loopback. It has every function; those of `targets` have their
+    /// configured memory, timeout and architecture.
     ///
     /// # Errors
     /// When loopback cannot be listened on.
@@ -44,7 +55,7 @@ impl App {
         Ok(Self { clients: Arc::new(Clients::local(&endpoint)), is_local: true })
     }
 
-    /// The world that `local` asks for.
+    /// Starts the emulator if `local`, or connects to AWS.
     ///
     /// # Errors
     /// As [`App::local`].
@@ -57,85 +68,64 @@ impl App {
         &self.clients
     }
 
-    /// The warmer's own region.
+    /// Returns the region that is configured for the SDK.
     ///
     /// # Errors
-    /// When none is configured, or one that is not known.
+    /// When no region is configured, or an unknown one.
     pub fn own_region(&self) -> Result<Region, Failure> {
         let none = "no region: say --region, set AWS_REGION, or `region` in the profile";
         let name = self.clients.own_region().map_err(|_| Failure::Usage(none.to_owned()))?;
         value_parsers::region(name).map_err(Failure::Usage)
     }
 
-    /// CloudWatch in the warmer's own region.
+    /// Opens the object store under an S3 prefix.
+    ///
+    /// # Errors
+    /// When no region is configured; for people.
+    pub fn bucket(&self, uri: &S3Uri) -> Result<Arc<dyn ObjectStore>, String> {
+        let bucket = self.clients.bucket(&uri.bucket, &uri.prefix).map_err(|error| error.to_string())?;
+        Ok(Arc::new(bucket))
+    }
+
+    /// Opens the state store at `location`; memory without a location.
+    ///
+    /// # Errors
+    /// An invalid location, or no region for S3.
+    pub fn documents(&self, location: Option<&str>) -> Result<DocumentStore, Failure> {
+        DocumentStore::open(location, |uri| self.bucket(uri)).map_err(Failure::Usage)
+    }
+
+    /// Creates a recorder in CloudWatch, with standard error as its fallback.
     ///
     /// # Errors
     /// When no region is configured.
-    pub fn cloudwatch(&self) -> Result<CloudWatch, Failure> {
-        self.clients.cloudwatch().map_err(|error| Failure::Usage(error.to_string()))
+    pub fn recorder(&self) -> Result<Recorder<CloudWatch>, Failure> {
+        let cloudwatch = self.clients.cloudwatch().map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Recorder::new(cloudwatch, Box::new(Stderr)))
     }
 
-    /// An engine that pings this world within `limits`, with fewer pings in flight when that many connections do not
-    /// fit into the process.
+    /// Creates the service. `largest` is the number of pings of its largest round, see [`Service::new`].
     ///
     /// # Errors
-    /// When `largest`, the pings of the largest round, do not fit: a round is never cut.
-    pub fn engine(&self, limits: Limits, largest: u32) -> Result<Arc<Engine<AwsLambda>>, Failure> {
-        let cap = self.cap(limits, largest)?;
+    /// When the largest round does not fit into the process.
+    pub fn service(
+        &self,
+        live_config: LiveConfig,
+        documents: DocumentStore,
+        recorder: Option<Recorder<CloudWatch>>,
+        largest: Option<u32>,
+    ) -> Result<AwsService, Failure> {
+        let capacity = PingCapacity::new(Arc::clone(&self.clients), self.is_local);
+        let capacity = Box::new(move |limits, largest| capacity.in_flight(limits, largest));
         let lambda = AwsLambda::new(Arc::clone(&self.clients));
-        let engine = Engine::new(lambda, PriceBook::embedded(), cap);
-        engine.set_wire(limits.wire);
-        Ok(Arc::new(engine))
-    }
-
-    /// How many pings may be in flight.
-    ///
-    /// # Errors
-    /// As [`App::engine`].
-    pub fn cap(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
-        let max_in_flight = limits.max_in_flight;
-        let capacity = self.room(limits, largest)?;
-        let wanted = usize::try_from(max_in_flight).unwrap_or(usize::MAX);
-        if wanted > capacity {
-            warn!(
-                max_in_flight,
-                capacity, "the limit of open files allows fewer pings in flight than limits.max_in_flight"
-            );
-        }
-        Ok(wanted.min(capacity))
-    }
-
-    /// For how many pings at once there is room.
-    ///
-    /// # Errors
-    /// As [`App::engine`].
-    pub fn room(&self, limits: Limits, largest: u32) -> Result<usize, Failure> {
-        let demand = self.demand(limits);
-        let capacity = fd_limit::capacity(demand);
-        if u64::from(largest) > capacity as u64 {
-            let needed = fd_limit::needed(largest, demand);
-            return Err(Failure::Usage(format!(
-                "a round of {largest} pings does not fit: the limit of open files leaves room for {capacity} in flight\n\
-                 hint: raise it with `ulimit -n {needed}` (`LimitNOFILE={needed}` in a systemd unit), or warm fewer \
-                 environments at once"
-            )));
-        }
-        Ok(capacity)
+        let service = Service::new(lambda, live_config, documents, capacity, largest);
+        let mut service = service.map_err(Failure::Usage)?;
+        service.recorder = recorder;
+        Ok(service)
     }
 }
 
-impl App {
-    fn demand(&self, limits: Limits) -> Demand {
-        match limits.wire.http {
-            // Both ends of every connection are in this process.
-            _ if self.is_local => Demand::PerPing(2),
-            HttpVersions::Auto if self.clients.lambda_has_tls() => Demand::Shared(STREAMS_PER_CONNECTION),
-            HttpVersions::Auto | HttpVersions::Http1 => Demand::PerPing(1),
-        }
-    }
-}
-
-/// What the emulator should know about the fleet, so that a first run looks like the real thing.
+/// Returns a scenario with the configured properties of the functions.
 fn scenario(targets: &[Target]) -> Scenario {
     targets.iter().fold(Scenario::default(), |scenario, target| {
         let usual = Profile::default();
@@ -148,4 +138,46 @@ fn scenario(targets: &[Target]) -> Scenario {
         };
         scenario.with(target.id.name.as_str(), profile)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ports::{Condition, Fetched};
+    use crate::service::store::contract;
+
+    fn bucket(app: &App, uri: &str) -> Arc<dyn ObjectStore> {
+        app.bucket(&S3Uri::parse(uri).unwrap().unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn s3_fulfils_the_contract_of_stores() {
+        let app = App::local(&[]).unwrap();
+        contract::verify(bucket(&app, "s3://warmd-state/live")).await;
+    }
+
+    #[tokio::test]
+    async fn a_prefix_contains_its_own_objects_only() {
+        let app = App::local(&[]).unwrap();
+        let objects = bucket(&app, "s3://warmd-config/a/b");
+        objects.put("x.yaml", b"1".to_vec(), Condition::New).await.unwrap();
+        let deep = objects.put("deep/é &<.ics", b"2".to_vec(), Condition::New).await.unwrap();
+        let parent = bucket(&app, "s3://warmd-config/a");
+        parent.put("c.yaml", b"4".to_vec(), Condition::Always).await.unwrap();
+        let listed = objects.list().await.unwrap();
+        let keys: Vec<_> = listed.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["deep/é &<.ics", "x.yaml"]);
+        assert_eq!(listed[0].1, deep);
+        assert_eq!(objects.get("deep/é &<.ics", Some(&deep)).await, Ok(Fetched::Unchanged));
+    }
+
+    #[tokio::test]
+    async fn long_lists_are_complete() {
+        let app = App::local(&[]).unwrap();
+        let objects = bucket(&app, "s3://warmd-config/many");
+        for index in 0..1_001 {
+            objects.put(&format!("{index:04}"), Vec::new(), Condition::Always).await.unwrap();
+        }
+        assert_eq!(objects.list().await.unwrap().len(), 1_001);
+    }
 }

@@ -7,8 +7,7 @@ use std::io;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only};
@@ -19,6 +18,7 @@ use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::schedule::{LintLocation, Minute, lints};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd check`.
 #[derive(Debug, Args)]
@@ -104,9 +104,9 @@ struct TargetObject<'c> {
 ///
 /// # Errors
 /// A failure to write to standard output. Errors in the configuration are part of the result.
-pub fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
+pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
-    match Origin::new(&args.configs, &args.only).load() {
+    match configuration::source(args.configs.paths(), &args.only).await.load().await {
         Ok(loaded) => {
             let warnings = warnings(&loaded, now);
             match args.format {

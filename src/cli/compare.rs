@@ -6,8 +6,7 @@ use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices};
@@ -19,6 +18,7 @@ use super::value_parsers;
 use crate::domain::cost::compare::Comparison;
 use crate::domain::function::{FunctionRef, Region};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd compare`.
 #[derive(Debug, Args)]
@@ -83,8 +83,8 @@ struct FunctionObject<'c> {
 ///
 /// # Errors
 /// An invalid configuration, an unknown function, or an invalid period.
-pub fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
+pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> {
+    let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let bounds = Bounds {
         from: args.from.as_deref(),
         length: args.for_,

@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::Value;
 
 use super::app::App;
-use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -22,6 +21,7 @@ use crate::domain::function::{AccountId, Region};
 use crate::domain::metrics::{Metric, Scope};
 use crate::domain::text::wrapped;
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 const EVENT_EXAMPLE: &str = "\
 Example:
@@ -159,7 +159,7 @@ async fn region_or_own(given: Option<Region>) -> Result<Region, Failure> {
 /// # Errors
 /// An invalid configuration or S3 URI, no region, or standard output cannot be written.
 pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
-    let fleet = configuration::load(&args.configs, &Only::default())?;
+    let fleet = configuration::load(&args.configs, &Only::default()).await?;
     let in_s3 = |text: &&str| text.starts_with("s3://");
     let prefix = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
     let paths = args.configs.paths();

@@ -8,8 +8,7 @@ use clap::{Args, ValueEnum};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Only, Prices};
@@ -21,6 +20,7 @@ use crate::domain::difference::{ChangeKind, Difference, difference};
 use crate::domain::function::Region;
 use crate::domain::plan::TargetPlan;
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd diff`.
 #[derive(Debug, Args)]
@@ -95,9 +95,12 @@ struct Amounts {
 ///
 /// # Errors
 /// An invalid configuration or period.
-pub fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
-    let load = |path: &Path| Origin::of_path(path, &args.only).with_prices(&args.prices).load();
-    let (old, new) = (load(&args.old)?.fleet, load(&args.new)?.fleet);
+pub async fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
+    let load = async |path: &Path| {
+        let source = configuration::source(vec![path.to_owned()], &args.only).await;
+        source.with_prices(args.prices.prices.clone()).load().await
+    };
+    let (old, new) = (load(&args.old).await?.fleet, load(&args.new).await?.fleet);
     let bounds = Bounds { from: args.from.as_deref(), length: Some(args.for_), until: None, zone: None };
     let period = period(bounds, TimeDelta::zero(), SystemClock.now())?;
     let difference = difference(&old, &new, period);

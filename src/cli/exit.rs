@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::outlet::Delivered;
 use crate::domain::tick::TickReport;
-use crate::engine::planner::StoreHealth;
-use crate::engine::record::Recorded;
+use crate::service::planner::StoreHealth;
+use crate::service::recorder::Recorded;
 
 /// The result of the process. Scripts depend on the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

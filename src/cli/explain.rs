@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use super::clock::SystemClock;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -19,6 +18,7 @@ use crate::domain::function::{FunctionRef, Region};
 use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd explain`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ struct ChangeObject {
 /// # Errors
 /// An invalid configuration, an unknown function, or an ambiguous region.
 pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = configuration::load(&args.configs, &Only::default())?;
+    let fleet = configuration::load(&args.configs, &Only::default()).await?;
     let at = args.at.unwrap_or_else(|| SystemClock.now());
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;

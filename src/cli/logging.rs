@@ -1,20 +1,15 @@
 //! Logs on standard error.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
-use serde_json::Value;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
 use super::output::Log;
 use crate::domain::clean::clean_output;
+use crate::lambda::logging::level_cap;
 
 /// Format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,7 +22,7 @@ pub enum LogFormat {
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
-    let started = registry().with(filter).with(cap());
+    let started = registry().with(filter).with(level_cap());
     // Fails if a logger is set already, which then stays.
     let _ = match format {
         LogFormat::Text => {
@@ -45,13 +40,6 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// Limits the events of other crates to debug. At trace, the SDK and the HTTP stack log credentials (secret keys, session
-/// tokens, headers).
-fn cap() -> Targets {
-    let own = [env!("CARGO_PKG_NAME"), "bootstrap"].map(|name| (name, LevelFilter::TRACE));
-    Targets::new().with_default(LevelFilter::DEBUG).with_targets(own)
-}
-
 /// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record but
 /// the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
 struct Cleaned<W>(W);
@@ -66,54 +54,6 @@ impl<W: io::Write> io::Write for Cleaned<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
-    }
-}
-
-/// The target under which the runtime crate logs each failed invocation a second time, in Rust's debug format.
-const DUMPS: &str = "lambda_runtime::layers::panic";
-
-/// The request id of the current or last invocation. Lambda runs one at a time in an environment.
-static INVOCATION: Mutex<Option<String>> = Mutex::new(None);
-
-/// Starts logging in a Lambda: JSON lines with the request id of the invocation in `requestId`.
-pub fn start_in_lambda(filter: Targets) {
-    let is_explicit = filter.iter().any(|(target, _)| target.starts_with("lambda_runtime"));
-    let filter = if is_explicit { filter } else { filter.with_target(DUMPS, LevelFilter::OFF) };
-    let lines = fmt::layer().with_writer(io::stderr).json();
-    let lines = lines.flatten_event(true).with_current_span(false).with_span_list(false);
-    let lines = lines.map_event_format(OfInvocation);
-    // Fails if a logger is set already, which then stays.
-    let _ = registry().with(filter).with(cap()).with(lines).try_init();
-}
-
-/// Sets the request id of the following records.
-pub fn invocation(request_id: &str) {
-    *INVOCATION.lock().unwrap_or_else(PoisonError::into_inner) = Some(request_id.to_owned());
-}
-
-/// A formatter that appends the request id to JSON lines. A span would not do: filters may disable it, and spawned tasks
-/// are outside of it.
-struct OfInvocation<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for OfInvocation<F>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        let mut line = String::new();
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        let id = INVOCATION.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match (id, line.trim_end().strip_suffix('}')) {
-            (Some(id), Some(open)) => writeln!(writer, "{open},\"requestId\":{}}}", Value::from(id)),
-            _ => writer.write_str(&line),
-        }
     }
 }
 

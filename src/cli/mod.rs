@@ -3,7 +3,6 @@
 mod app;
 mod args;
 mod check;
-pub mod clock;
 mod compare;
 mod configuration;
 mod daemon;
@@ -14,8 +13,6 @@ mod error;
 mod exit;
 mod explain;
 pub mod handler;
-pub mod lambda;
-mod live_config;
 mod logging;
 mod options;
 mod outlet;
@@ -25,13 +22,11 @@ mod period;
 mod plan;
 mod price;
 mod publish;
-mod remote;
 mod render;
 mod run;
 mod select;
 mod signals;
 mod status;
-mod store;
 mod value_parsers;
 mod warm;
 
@@ -77,17 +72,17 @@ pub fn main() -> ExitCode {
 /// may take minutes to end. Missing regions and credentials have messages of their own.
 fn default_level(command: &Command) -> Targets {
     let (own, more) = match command {
-        Command::Run(args) if !args.once => (LevelFilter::INFO, None),
+        Command::Run(args) if !args.once => (LevelFilter::INFO, Vec::new()),
         Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            (LevelFilter::WARN, Some(("warmd::engine", LevelFilter::ERROR)))
+            (LevelFilter::WARN, vec!["warmd::engine", "warmd::service"])
         }
-        _ => (LevelFilter::WARN, None),
+        _ => (LevelFilter::WARN, Vec::new()),
     };
     Targets::new()
         .with_default(own)
         .with_target("aws_config", LevelFilter::ERROR)
         .with_target("warmd::cli::signals", LevelFilter::INFO)
-        .with_targets(more)
+        .with_targets(more.into_iter().map(|target| (target, LevelFilter::ERROR)))
 }
 
 fn command(cli: &Cli) -> Result<Exit, Failure> {
@@ -106,10 +101,10 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Check(args) if args.live => {
             block_on(check::live::check(args, style, output::color_on_stderr(cli.color)))
         }
-        Command::Check(args) => check::check(args, style, output::color_on_stderr(cli.color)),
-        Command::Plan(args) => plan::plan(args, style),
+        Command::Check(args) => block_on(check::check(args, style, output::color_on_stderr(cli.color))),
+        Command::Plan(args) => block_on(plan::plan(args, style)),
         Command::Explain(args) => block_on(explain::explain(args, style)),
-        Command::Diff(args) => diff::diff(args, style),
+        Command::Diff(args) => block_on(diff::diff(args, style)),
         Command::Publish(args) => block_on(publish::publish(args, style)),
         Command::Pause(args) => block_on(pause::pause(args)),
         Command::Resume(args) => block_on(pause::resume(args)),
@@ -118,7 +113,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
-        Command::Compare(args) => compare::compare(args, style),
+        Command::Compare(args) => block_on(compare::compare(args, style)),
         Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }

@@ -6,12 +6,9 @@ use clap::Args;
 
 use super::app::App;
 use super::error::Failure;
-use super::store::Store;
 use super::value_parsers::{self, Regions};
-use crate::config::{Problems, load_prices};
-use crate::domain::cost::PriceBook;
 use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests};
-use crate::engine::state::read;
+use crate::service::store::DocumentStore;
 
 /// The configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -52,19 +49,6 @@ pub struct Prices {
     pub prices: Option<PathBuf>,
 }
 
-impl Prices {
-    /// Returns `book` with the file's prices in place of its own.
-    ///
-    /// # Errors
-    /// All mistakes in the file.
-    pub fn over(&self, book: PriceBook) -> Result<PriceBook, Problems> {
-        match &self.prices {
-            Some(path) => load_prices(path, &book),
-            None => Ok(book),
-        }
-    }
-}
-
 /// The state store.
 #[derive(Debug, Clone, Args)]
 pub struct StateArgs {
@@ -83,12 +67,12 @@ impl StateArgs {
     ///
     /// # Errors
     /// No or an invalid location.
-    pub async fn open(&self) -> Result<Store, Failure> {
+    pub async fn open(&self) -> Result<DocumentStore, Failure> {
         if self.location().is_none() {
             let message = "no state store\nhint: set --state or WARMD_STATE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Store::at(self.location(), App::aws().await.clients())
+        App::aws().await.documents(self.location())
     }
 
     /// Reads requests and pauses. Without a store there are none.
@@ -100,7 +84,7 @@ impl StateArgs {
             return Ok(Default::default());
         }
         let store = self.open().await?;
-        let both = tokio::try_join!(read(&store, REQUESTS), read(&store, PAUSES));
+        let both = tokio::try_join!(store.read(REQUESTS), store.read(PAUSES));
         both.map_err(|error| Failure::Unexpected(error.to_string()))
     }
 }

@@ -48,13 +48,13 @@ pub enum Delivered {
 
 /// A stream that a thread of its own writes. Clones are the same stream.
 #[derive(Debug, Clone)]
-pub struct Outlet(Arc<Shared>);
+pub struct Outlet(Arc<Inner>);
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     name: &'static str,
     overflow: Overflow,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Signalled when a message arrives.
     arrived: Condvar,
     /// Signalled when a message has been written, or never will be.
@@ -62,7 +62,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Queue {
     queue: VecDeque<Vec<u8>>,
     /// The bytes in `queue`.
     bytes: usize,
@@ -93,7 +93,7 @@ impl Outlet {
         overflow: Overflow,
         stream: impl Write + Send + 'static,
     ) -> io::Result<Self> {
-        let outlet = Self(Arc::new(Shared {
+        let outlet = Self(Arc::new(Inner {
             name,
             overflow,
             state: Mutex::default(),
@@ -150,7 +150,7 @@ impl Outlet {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Queue> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -229,7 +229,7 @@ impl Outlet {
     }
 }
 
-impl State {
+impl Queue {
     fn push(&mut self, message: Vec<u8>, overflow: Overflow) -> Pushed {
         if self.closed {
             return Pushed::Closed;

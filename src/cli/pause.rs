@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
@@ -16,9 +15,10 @@ use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::records::{PAUSES, Pause, Pauses, Status};
-use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::update;
+use crate::service::clock::SystemClock;
+use crate::service::planner;
+use crate::service::store::Unavailable;
 
 /// `warmd pause`.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let length = TimeDelta::from_std(args.for_).unwrap_or(TimeDelta::MAX);
     let Some(until) = now.checked_add_signed(length).filter(|until| *until > now) else {
-        return Err(Failure::Usage("--for is neither nothing nor for ever".to_owned()));
+        return Err(Failure::Usage("--for must be above 0 and end before the year 262143".to_owned()));
     };
     let pause = Pause { until, reason: args.reason.clone() };
     let change = |pauses: &mut Pauses| {
@@ -80,26 +80,26 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
             None => pauses.all.replace(pause.clone()),
         }
     };
-    let before = update(&store, PAUSES, change).await.map_err(unavailable)?;
+    let before = store.update(PAUSES, change).await.map_err(unavailable)?;
     print(&format!("{} {pause}\n", name(args.function.as_ref())))?;
     if let Some(before) = before {
         let which = if before.until > until { ", longer" } else { "" };
-        print(&format!("this replaces a pause that held before{which}: {before}\n"))?;
+        print(&format!("this replaces an earlier pause{which}: {before}\n"))?;
     }
-    // The pause holds whatever is known: its function may be served for the first time tomorrow.
+    // Never an error: the function may be served for the first time tomorrow.
     match planner::status(&store).await {
         Ok(status) => warn(&status, args),
-        Err(error) => complain(&format!("warning: whether anything here is served is not known: {error}")),
+        Err(error) => complain(&format!("warning: the pause may stop nothing: {error}")),
     }
     Ok(Exit::Success)
 }
 
-/// Says when it looks as if the pause stops nothing.
+/// Prints a warning if the pause probably stops nothing.
 fn warn(status: &Status, args: &PauseArgs) {
-    let place = args.state.location().unwrap_or_default();
+    let location = args.state.location().unwrap_or_default();
     if status.tick.is_none() && status.targets.is_empty() {
         complain(&format!(
-            "warning: no tick has been noted at {place}: is it where the schedule keeps its state?"
+            "warning: no tick is recorded at {location}: is it the state store of the schedule?"
         ));
         return;
     }
@@ -113,7 +113,7 @@ fn warn(status: &Status, args: &PauseArgs) {
         None if known.is_empty() => ", nor anything else".to_owned(),
         None => format!("; known: {}", few(known.iter().map(String::as_str))),
     };
-    complain(&format!("warning: no tick at {place} has served `{function}` in the last two days{known}"));
+    complain(&format!("warning: no tick at {location} has served `{function}` in the last two days{known}"));
 }
 
 /// Resumes.
@@ -130,7 +130,7 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
             None => (std::mem::take(pauses) != Pauses::default(), None),
         }
     };
-    let (was, still) = update(&store, PAUSES, change).await.map_err(unavailable)?;
+    let (was, still) = store.update(PAUSES, change).await.map_err(unavailable)?;
     let name = name(args.function.as_ref());
     print(&if was { format!("{name} resumed\n") } else { format!("{name} was not paused\n") })?;
     if let Some(all) = still {
@@ -143,7 +143,7 @@ fn name(function: Option<&FunctionRef>) -> String {
     function.map_or_else(|| "everything".to_owned(), ToString::to_string)
 }
 
-/// The first of these names.
+/// Lists the first of these names.
 fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     const FEW: usize = 5;
     let more = names.len().saturating_sub(FEW);
@@ -152,7 +152,7 @@ fn few<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// A store that cannot be read or written.
-fn unavailable(error: crate::engine::state::Unavailable) -> Failure {
+/// Converts the error of a store that cannot be read or written.
+fn unavailable(error: Unavailable) -> Failure {
     Failure::Unexpected(error.to_string())
 }

@@ -6,8 +6,7 @@ use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices};
@@ -22,6 +21,7 @@ use crate::domain::function::{FunctionRef, Region};
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};
 use crate::domain::schedule::{Minute, Segment};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd plan`.
 #[derive(Debug, Args)]
@@ -94,8 +94,8 @@ struct FunctionObject<'p> {
 ///
 /// # Errors
 /// An invalid configuration, an unknown function, or an invalid period.
-pub fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
+pub async fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
+    let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let bounds = Bounds {
         from: args.from.as_deref(),
         length: args.for_,

@@ -8,19 +8,20 @@ use clap::{Args, Subcommand};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::Prices;
 use super::output::{print, print_json};
 use super::render::{self, Style};
 use super::value_parsers;
+use crate::config;
 use crate::domain::cost::calculator::{
     self, EgressUsage, FreeTier, LambdaUsage, ManagedUsage, ProvisionedUsage,
 };
 use crate::domain::cost::{Bill, Figure, Item, PriceBook, Route, Tier};
 use crate::domain::function::{Architecture, Region};
 use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
 
 /// `warmd price`.
 #[derive(Debug, Args)]
@@ -214,7 +215,11 @@ struct FigureObject<'b> {
 /// # Errors
 /// An invalid price file.
 pub fn price(args: &PriceArgs, style: Style) -> Result<Exit, Failure> {
-    let prices = args.prices().over(PriceBook::embedded())?;
+    let embedded = PriceBook::embedded();
+    let prices = match &args.prices().prices {
+        Some(path) => config::load_prices(path, &embedded)?,
+        None => embedded,
+    };
     let today = SystemClock.now().date_naive();
     let bill = match &args.command {
         PriceCommand::Book { region } => {

@@ -1,34 +1,32 @@
-//! `warmd publish`: makes a configuration live, all of it at once, or goes back to the one before.
+//! `warmd publish`: publishes a configuration in S3, or rolls it back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{SecondsFormat, TimeDelta};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::app::App;
-use super::clock::SystemClock;
-use super::configuration::Origin;
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::Only;
 use super::output::{complain, print};
-use super::remote::{EarlierVersion, MANIFEST, Manifest, ManifestFile, Text, version};
 use super::render::{self, Style};
-use crate::aws::Bucket;
 use crate::domain::clean::clean;
 use crate::domain::difference::difference;
 use crate::domain::fleet::Fleet;
 use crate::domain::plan::Period;
 use crate::domain::s3_uri::S3Uri;
 use crate::domain::schedule::Minute;
-use crate::engine::ports::{Clock, Condition, Fetched, NotStored, Objects};
-use crate::engine::state::Version;
+use crate::engine::ports::{Clock, Condition, Fetched, ObjectStore, PutError, Version};
+use crate::service::clock::SystemClock;
+use crate::service::manifest::{ConfigVersion, MANIFEST, Manifest, ManifestFile};
+use crate::service::s3_config::{Text, load_version};
 
-/// How many earlier versions a manifest remembers.
-const REMEMBERED: usize = 10;
-/// How much time the difference is shown for.
+/// The time for which the difference is shown.
 const COMPARED: TimeDelta = TimeDelta::days(7);
 
 /// `warmd publish`.
@@ -57,111 +55,109 @@ pub struct PublishArgs {
     pub rollback: bool,
 }
 
-/// Publishes.
+/// Publishes a configuration, or rolls it back.
 ///
 /// # Errors
-/// A configuration that is refused, a place that cannot be written, or somebody who was faster.
+/// A configuration that is refused, a destination that cannot be written, or another version that was published at the
+/// same time.
 pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> {
     let (last, paths) =
-        args.places.split_last().ok_or_else(|| Failure::Usage("no place is given".to_owned()))?;
+        args.places.split_last().ok_or_else(|| Failure::Usage("no destination is given".to_owned()))?;
     let place = match S3Uri::parse(last) {
         Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
         None => {
-            let message = format!("`{last}` is not a place to publish to: give s3://bucket/prefix last");
+            let message = format!("expected s3://bucket/prefix as the last argument, found `{last}`");
             return Err(Failure::Usage(message));
         }
     };
     match (args.rollback, paths) {
         (true, []) => rollback(&place, style).await,
-        (true, _) => Err(Failure::Usage("--rollback takes the place only".to_owned())),
-        (false, []) => Err(Failure::Usage("say what to publish: PATH… before the place".to_owned())),
+        (true, _) => Err(Failure::Usage("--rollback takes the destination only".to_owned())),
+        (false, []) => Err(Failure::Usage("no files are given: use PATH… before the destination".to_owned())),
         (false, paths) => upload(paths, &place, style).await,
     }
 }
 
 async fn upload(paths: &[String], place: &S3Uri, style: Style) -> Result<Exit, Failure> {
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-    let origin = Origin::of_paths(paths, &Only::default());
-    let loaded = origin.load()?;
-    let files = files(origin.texts(&loaded)?);
-    let bucket = bucket(place).await?;
-    // Read before anything is written: what is switched is what was compared with.
-    let live = live(&bucket).await?;
-    show_difference(place, live.is_some(), &loaded.fleet, style)?;
-    // Also when they are live already: one that somebody has deleted is there again.
+    let source = configuration::source(paths, &Only::default()).await;
+    let loaded = source.load().await?;
+    let files = files(source.texts(&loaded)?);
+    let objects = objects(place).await?;
+    let objects = objects.as_ref();
+    // Read before anything is written: the version that is replaced is the one that was compared with.
+    let live = live(objects).await?;
+    show_difference(place, live.is_some(), &loaded.fleet, style).await?;
+    // Also when the version is live already: objects that were deleted are restored.
     for (file, text) in &files {
-        match bucket.put(&file.key, text.clone().into_bytes(), Condition::New).await {
-            // It is there: its name is its content.
-            Ok(_) | Err(NotStored::Conflict) => {}
-            Err(NotStored::Failed(error)) => return Err(Failure::Unexpected(error.to_string())),
+        match objects.put(&file.key, text.clone().into_bytes(), Condition::New).await {
+            // The object exists: its key contains the hash of its content.
+            Ok(_) | Err(PutError::Conflict) => {}
+            Err(PutError::Failed(error)) => return Err(Failure::Unexpected(error.to_string())),
         }
     }
-    let mut manifest = Manifest {
+    let version = ConfigVersion {
         config: loaded.fleet.hash.clone(),
         files: files.into_iter().map(|(file, _)| file).collect(),
         published: now(),
-        before: live.as_ref().map(|(_, manifest)| earlier(manifest)).unwrap_or_default(),
     };
-    // What was checked are the files here; what counts is what is there.
-    version(&bucket, place, &manifest).await?;
-    if let Some((_, live)) = live.as_ref().filter(|(_, live)| live.config == manifest.config) {
-        let sound = live.files == manifest.files
-            || match version(&bucket, place, live).await {
+    // The local files are valid; the uploaded objects must be, too.
+    load_version(objects, place, &version).await?;
+    let mut before = live.as_ref().map(|(_, manifest)| manifest.history()).unwrap_or_default();
+    if let Some((_, manifest)) = live.as_ref().filter(|(_, manifest)| manifest.live.config == version.config)
+    {
+        let is_valid = manifest.live.files == version.files
+            || match load_version(objects, place, &manifest.live).await {
                 Ok(_) => true,
-                // The same by name, but not what is there: it is replaced, and nobody is to go back to it.
-                Err(Failure::Configuration(_)) => false,
-                Err(failure) => return Err(failure),
+                Err(problems) if problems.unreached => return Err(problems.into()),
+                // The same hash, but other objects: the live version is replaced, and no rollback leads to it.
+                Err(_) => false,
             };
-        if sound {
-            print(&format!("{} is live at {place} already\n", loaded.fleet.hash))?;
+        if is_valid {
+            print(&format!("{} is already live at {place}\n", loaded.fleet.hash))?;
             return Ok(Exit::Success);
         }
-        manifest.before.clone_from(&live.before);
+        before.clone_from(&manifest.before);
     }
-    switch(&bucket, &manifest, live.as_ref().map(|(version, _)| version)).await?;
-    print(&format!("{} is live at {place}\n", manifest.config))?;
+    let manifest = Manifest { live: version, before };
+    switch(objects, &manifest, live.as_ref().map(|(version, _)| version)).await?;
+    print(&format!("{} is live at {place}\n", manifest.live.config))?;
     Ok(Exit::Success)
 }
 
 async fn rollback(place: &S3Uri, style: Style) -> Result<Exit, Failure> {
-    let bucket = bucket(place).await?;
-    let live = live(&bucket).await?;
-    let Some((replaced, manifest)) = live else {
+    let objects = objects(place).await?;
+    let objects = objects.as_ref();
+    let Some((replaced, manifest)) = live(objects).await? else {
         return Err(Failure::Usage(format!("nothing has been published at {place}")));
     };
     let Some((previous, older)) = manifest.before.split_first() else {
         return Err(Failure::Usage(format!(
             "nothing was live at {place} before {}",
-            clean(&manifest.config)
+            clean(&manifest.live.config)
         )));
     };
-    let restored = Manifest {
-        config: previous.config.clone(),
-        files: previous.files.clone(),
-        published: now(),
-        before: older.to_vec(),
-    };
-    let loaded = version(&bucket, place, &restored).await?;
-    show_difference(place, true, &loaded.fleet, style)?;
-    switch(&bucket, &restored, Some(&replaced)).await?;
-    let (now, before) = (clean(&restored.config), clean(&manifest.config));
+    let restored =
+        Manifest { live: ConfigVersion { published: now(), ..previous.clone() }, before: older.to_vec() };
+    let loaded = load_version(objects, place, &restored.live).await?;
+    show_difference(place, true, &loaded.fleet, style).await?;
+    switch(objects, &restored, Some(&replaced)).await?;
+    let (now, before) = (clean(&restored.live.config), clean(&manifest.live.config));
     print(&format!("{now} is live at {place} again, instead of {before}\n"))?;
     Ok(Exit::Success)
 }
 
-async fn bucket(place: &S3Uri) -> Result<Bucket, Failure> {
-    let app = App::aws().await;
-    let bucket = app.clients().bucket(&place.bucket, &place.prefix);
-    bucket.map_err(|error| Failure::Usage(error.to_string()))
+async fn objects(place: &S3Uri) -> Result<Arc<dyn ObjectStore>, Failure> {
+    App::aws().await.bucket(place).map_err(Failure::Usage)
 }
 
-/// The live manifest and its version; none when nothing has been published.
-async fn live(bucket: &Bucket) -> Result<Option<(Version, Manifest)>, Failure> {
-    match bucket.get(MANIFEST, None).await.map_err(|error| Failure::Unexpected(error.to_string()))? {
+/// Reads the live manifest and its version; none when nothing has been published.
+async fn live(objects: &dyn ObjectStore) -> Result<Option<(Version, Manifest)>, Failure> {
+    match objects.get(MANIFEST, None).await.map_err(|error| Failure::Unexpected(error.to_string()))? {
         Fetched::Object { bytes, version } => {
             let manifest = serde_json::from_slice(&bytes).map_err(|error| {
                 Failure::Usage(format!(
-                    "the manifest that is live cannot be read: {error}\nhint: delete {MANIFEST}, or restore its earlier \
+                    "the live manifest cannot be read: {error}\nhint: delete {MANIFEST}, or restore its earlier \
                      version"
                 ))
             })?;
@@ -171,44 +167,41 @@ async fn live(bucket: &Bucket) -> Result<Option<(Version, Manifest)>, Failure> {
     }
 }
 
-/// Writes the manifest, unless somebody else has.
-async fn switch(bucket: &Bucket, manifest: &Manifest, replaces: Option<&Version>) -> Result<(), Failure> {
+/// Writes the manifest, unless another publisher has replaced it.
+async fn switch(
+    objects: &dyn ObjectStore,
+    manifest: &Manifest,
+    replaces: Option<&Version>,
+) -> Result<(), Failure> {
     let bytes =
         serde_json::to_vec_pretty(manifest).map_err(|error| Failure::Unexpected(error.to_string()))?;
     let condition = replaces.map_or(Condition::New, Condition::Replaces);
-    bucket.put(MANIFEST, bytes, condition).await.map(drop).map_err(|error| match error {
-        NotStored::Conflict => Failure::Usage(
-            "somebody else has published meanwhile: nothing was changed\nhint: look at what is live now, and try again"
+    objects.put(MANIFEST, bytes, condition).await.map(drop).map_err(|error| match error {
+        PutError::Conflict => Failure::Usage(
+            "another version was published in the meantime: nothing was changed\n\
+             hint: compare with the live version, and try again"
                 .to_owned(),
         ),
-        NotStored::Failed(error) => Failure::Unexpected(error.to_string()),
+        PutError::Failed(error) => Failure::Unexpected(error.to_string()),
     })
 }
 
-fn earlier(manifest: &Manifest) -> Vec<EarlierVersion> {
-    let Manifest { config, files, published, before } = manifest.clone();
-    let mut all = vec![EarlierVersion { config, files, published }];
-    all.extend(before);
-    all.truncate(REMEMBERED);
-    all
-}
-
-/// Shows what will change against what is live.
-fn show_difference(place: &S3Uri, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
+/// Shows the difference to the live version.
+async fn show_difference(place: &S3Uri, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
     let from = Minute::of(SystemClock.now());
     let period = Period { from, until: from.plus(COMPARED.num_minutes()) };
-    match Origin::of_path(Path::new(&place.to_string()), &Only::default()).load() {
+    match configuration::source(vec![place.to_string().into()], &Only::default()).await.load().await {
         Ok(live) => print(&render::diff::table(&difference(&live.fleet, new, period), period, style))?,
         Err(problems) if published => {
             complain(&problems.render_text(false));
-            complain("what is live is broken, so there is nothing to compare with");
+            complain("the live version is invalid: there is no difference to show");
         }
-        Err(_) => complain(&format!("nothing is live at {place} yet")),
+        Err(_) => complain(&format!("nothing is published at {place} yet")),
     }
     Ok(())
 }
 
-/// Every file that the configuration consists of, with its text, as it will be in the bucket.
+/// Returns the files of the configuration as they will be in the bucket, with their texts.
 fn files(texts: Vec<Text>) -> Vec<(ManifestFile, String)> {
     let texts: BTreeMap<PathBuf, (bool, String)> =
         texts.into_iter().map(|Text { path, configuration, text }| (path, (configuration, text))).collect();
@@ -223,7 +216,7 @@ fn files(texts: Vec<Text>) -> Vec<(ManifestFile, String)> {
     files.collect()
 }
 
-/// The deepest folder that all the files are in.
+/// Returns the deepest directory that contains all the files.
 fn common<'p>(mut paths: impl Iterator<Item = &'p Path>) -> PathBuf {
     let first = paths.next().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
     paths.fold(first, |root, path| {

@@ -1,4 +1,4 @@
-//! `warmd run --once`, and what one tick needs.
+//! `warmd run --once`: one tick.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -6,31 +6,29 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use tokio::time::Instant;
 
 use super::app::App;
-use super::clock::SystemClock;
-use super::configuration::{Origin, largest};
+use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices, StateArgs};
-use super::output::{Stderr, complain, print, print_json};
+use super::output::{complain, print, print_json};
 use super::render::{self, Style};
 use super::signals::Termination;
-use super::store::{Store, halfway, time_of_record, unavailable};
-use super::value_parsers::{self, Regions};
-use crate::aws::CloudWatch;
+use super::value_parsers;
 use crate::domain::fleet::Fleet;
-use crate::domain::metric_data::{TickFacts, TickScope};
-use crate::domain::schedule::{Minute, Mode, next_change};
+use crate::domain::schedule::{Minute, next_change};
 use crate::domain::tick::{SkipReason, TickReport};
-use crate::engine::planner::{Cause, Durability, Plan, StoreHealth, TickPlanner};
 use crate::engine::ports::{Clock, Lambda};
-use crate::engine::record::{PATIENCE, Recorded, Recorder};
-use crate::engine::running::{Part, Reporter};
-use crate::engine::state::Memory;
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::Engine;
+use crate::service::budget::TimeBudget;
+use crate::service::clock::SystemClock;
+use crate::service::live_config::LiveConfig;
+use crate::service::planner::{Plan, TickPlanner};
+use crate::service::rounds::Part;
+use crate::service::store::{DocumentStore, Durability};
+use crate::service::{Observer, Outcome, Trigger, largest_due, preview};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,166 +96,94 @@ pub struct RunArgs {
     pub configs: Configs,
 }
 
-/// One tick.
+/// Runs one tick.
 ///
 /// # Errors
-/// Whatever keeps it from beginning; nothing was sent then.
+/// The reason why it cannot start. Nothing was sent then.
 pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
-    let fleet = Origin::new(&args.configs, &args.only).with_prices(&args.prices).load()?.fleet;
+    let source = configuration::source(args.configs.paths(), &args.only).await;
+    let source = source.with_prices(args.prices.prices.clone());
+    let fleet = source.load().await?.fleet;
     let now = SystemClock.now();
-    let at = args.at.unwrap_or(now);
     if args.dry_run {
-        let plan = look(&dry_planner(args, &fleet).await?, args, &fleet, now).await;
-        return dry_run(&fleet, at, plan, args.json, style);
+        let planner = dry_run_planner(args, &fleet).await?;
+        let plan = preview(&planner, &fleet, args.at, args.due_only, now).await;
+        return dry_run(&fleet, args.at.unwrap_or(now), plan, args.json, style);
     }
     // Before the first ping: from here on a signal must not cut a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &fleet.targets).await?;
-    let planner = Store::at(args.state.location(), app.clients())?.swept(now).await.planner();
-    // What is planned with a store is noted in it at once: whatever may refuse the tick has to do so before.
-    let (largest, planned) = match planner.durability() {
-        Durability::Durable => (largest(&fleet), None),
-        Durability::Volatile => {
-            let plan = look(&planner, args, &fleet, now).await;
-            (plan.due.iter().map(|due| due.concurrency.get()).max().unwrap_or(0), Some(plan))
-        }
+    let documents = app.documents(args.state.location())?;
+    documents.sweep(now).await;
+    let largest = match documents.durability() {
+        // The requests in the store may raise any target to its highest concurrency.
+        Durability::Durable => None,
+        Durability::Volatile => Some(largest_due(&fleet, args.at, args.due_only, now)),
     };
-    let engine = app.engine(fleet.limits, largest)?;
-    engine.set_prices(fleet.prices.clone());
-    let recorder = Recorder::new(app.cloudwatch()?, Box::new(Stderr));
+    let recorder = app.recorder()?;
+    let service = app.service(LiveConfig::fixed(fleet.clone()), documents, Some(recorder), largest)?;
     let (stopper, stop) = stop();
-    let served = async {
-        let plan = match planned {
-            Some(plan) => plan,
-            None if args.due_only && args.at.is_none() => planner.plan(&fleet, now, before(now), now).await,
-            None => look(&planner, args, &fleet, now).await,
-        };
-        let running = engine.start(at, Some(fleet.hash.clone()), plan.due.clone(), &stop);
-        let skipped = plan.skipped.clone();
-        let once = Once {
-            args,
-            fleet: &fleet,
-            planner: &planner,
-            recorder: &recorder,
-            plan,
-            style,
-            seen: Mutex::default(),
-        };
-        running.in_parts(&skipped, stop.clone(), args.grace, &once).await;
-        once.ended()
-    };
+    let budget = TimeBudget::until_stopped(stop, Some(args.grace));
+    let output = ReportOutput::new(args.json, true, style);
+    let trigger = Trigger::RunOnce { at: args.at, due_only: args.due_only };
     tokio::select! {
-        exit = served => exit,
-        exit = insisted(termination, stopper, &engine) => Ok(exit),
-    }
-}
-
-/// One tick of the command, shown and recorded part by part.
-struct Once<'o> {
-    args: &'o RunArgs,
-    fleet: &'o Fleet,
-    planner: &'o TickPlanner<Store>,
-    recorder: &'o Recorder<CloudWatch>,
-    plan: Plan,
-    style: Style,
-    seen: Mutex<Seen>,
-}
-
-/// The results of the parts so far.
-#[derive(Default)]
-struct Seen {
-    /// The worst result of recording a part.
-    recorded: Option<Recorded>,
-    exit: Option<io::Result<Exit>>,
-}
-
-impl Once<'_> {
-    fn ended(self) -> Result<Exit, Failure> {
-        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(seen.exit.unwrap_or(Ok(Exit::Failed))?)
-    }
-
-    /// Notes the whole tick in the store.
-    async fn note(&self, whole: &TickReport) -> StoreHealth {
-        // Another minute than the present is nothing that later ticks should go by.
-        if self.args.at.is_some() {
-            return StoreHealth::Sound;
-        }
-        // `--due-only` serves a tick of the schedule, otherwise the rounds are a request of the operator.
-        let cause = match self.args.due_only {
-            true => Cause::Schedule { config_behind_since: None },
-            false => Cause::Asked,
-        };
-        self.planner.note(&self.plan, &self.plan.due, whole, cause, SystemClock.now()).await
-    }
-
-    async fn record(
-        &self,
-        report: &TickReport,
-        is_first: bool,
-        health: StoreHealth,
-        until: Instant,
-    ) -> Recorded {
-        // `--at` decides what is due, but the pings were real and were now.
-        let now = SystemClock.now();
-        let at = if self.args.at.is_none() { time_of_record(report, now) } else { now };
-        let recorded = TickReport { tick: at, ..report.clone() };
-        // One by hand would tell whoever watches for missing ticks that the schedule runs.
-        let is_scheduled = self.args.due_only && self.args.at.is_none();
-        let scope = if is_scheduled && is_first { TickScope::Whole } else { TickScope::Part };
-        let counted = if is_first { 0 } else { unavailable(self.plan.health) };
-        let state_unavailable = unavailable(health).saturating_sub(counted);
-        let facts = TickFacts { scope, state_unavailable, ..TickFacts::default() };
-        self.recorder.record(&recorded, &self.fleet.metrics, facts, until).await
-    }
-}
-
-impl Reporter for Once<'_> {
-    async fn part(&self, part: Part) {
-        let Part { report, is_first, whole, running, until } = part;
-        let until = until.min(Instant::now() + PATIENCE);
-        let mut health = self.plan.health;
-        let noting = async {
-            match &whole {
-                Some(whole) => self.note(whole).await,
-                None => {
-                    let now = SystemClock.now();
-                    self.planner.note_part(&self.plan, &running, &report, &self.plan.due, now).await
-                }
+        outcome = service.serve(trigger, &budget, &output) => {
+            let Outcome { report, recorded, health } =
+                outcome.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+            output.finish()?;
+            match source.empty_warning(&fleet) {
+                // With --json as well: a pipeline that warms nothing should be noticed.
+                Some(warning) => complain(&warning),
+                None if args.json => {}
+                None => hint(&fleet, &report)?,
             }
-        };
-        health = health.and(halfway(until, noting).await);
-        let recorded = self.record(&report, is_first, health, until).await;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = match seen.recorded {
-            Some(earlier) if earlier != Recorded::Sent => earlier,
-            _ => recorded,
-        };
-        seen.recorded = Some(all);
-        // As text the tick is one table, shown when it has ended.
-        let shown = match &whole {
-            None if self.args.json => show(&report, true, self.style),
+            Ok(Exit::of_tick(&report, recorded).with_store(health))
+        }
+        exit = interrupted(termination, stopper, service.engine()) => Ok(exit),
+    }
+}
+
+/// Prints the report of a tick: a JSON object for each part, or one table at the end.
+pub struct ReportOutput {
+    json: bool,
+    /// True to print an object for each part; false for one object with all rounds.
+    in_parts: bool,
+    style: Style,
+    failure: Mutex<Option<io::Error>>,
+}
+
+impl ReportOutput {
+    /// Creates the output of one tick.
+    pub fn new(json: bool, in_parts: bool, style: Style) -> Self {
+        Self { json, in_parts, style, failure: Mutex::default() }
+    }
+
+    /// Returns the result of printing.
+    ///
+    /// # Errors
+    /// When standard output could not be written.
+    pub fn finish(self) -> io::Result<()> {
+        self.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
+impl Observer for ReportOutput {
+    fn recorded(&self, part: &Part) {
+        let printed = match &part.whole {
+            _ if self.json && self.in_parts => print_json(&part.report),
+            Some(whole) if self.json => print_json(whole),
+            Some(whole) => print(&render::tick::tick(whole, self.style)),
             None => Ok(()),
-            Some(_) if self.args.json => show(&report, true, self.style),
-            Some(whole) => show(whole, false, self.style),
         };
-        if let Some(whole) = whole {
-            let exit = Exit::of_tick(&whole, Some(all)).with_store(health);
-            seen.exit = Some(shown.and_then(|()| hint(self.fleet, &whole, self.args)).map(|()| exit));
-        } else if let Err(error) = shown {
-            seen.exit = Some(Err(error));
+        if let Err(error) = printed {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     }
 }
 
-/// When nothing was to be done: what comes next.
-fn hint(fleet: &Fleet, report: &TickReport, args: &RunArgs) -> io::Result<()> {
-    if fleet.targets.is_empty() {
-        // With --json as well: a pipeline that warms nothing should not look like one that works.
-        complain(&no_targets(&args.only));
-        return Ok(());
-    }
-    if args.json || !report.rounds.is_empty() || !report.unfinished.is_empty() {
+/// Prints the next change of the schedule when nothing was due.
+fn hint(fleet: &Fleet, report: &TickReport) -> io::Result<()> {
+    if !report.rounds.is_empty() || !report.unfinished.is_empty() {
         return Ok(());
     }
     let now = Minute::of(report.tick);
@@ -268,54 +194,18 @@ fn hint(fleet: &Fleet, report: &TickReport, args: &RunArgs) -> io::Result<()> {
     }
 }
 
-/// Why a configuration that is sound serves nothing.
-pub fn no_targets(only: &Only) -> String {
-    match &only.regions {
-        Regions::All => "the configuration has no targets".to_owned(),
-        Regions::Only(regions) => {
-            let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
-            format!("the configuration has no targets in {} (--regions, WARMD_REGIONS)", regions.join(", "))
-        }
-    }
-}
-
-/// What the tick would serve; nothing is noted.
-async fn look(planner: &TickPlanner<Store>, args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>) -> Plan {
-    let (mode, at) = match (args.due_only, args.at) {
-        (false, at) => (Mode::Open, at.unwrap_or(now)),
-        // What was served by now says nothing about another minute.
-        (true, Some(at)) => (Mode::DueOnly, at),
-        (true, None) => (Mode::DueSince(before(now)), now),
+/// Returns the planner of a dry run. It connects to AWS only if the state store is there.
+async fn dry_run_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner, Failure> {
+    let documents = match args.state.location() {
+        None => DocumentStore::memory(),
+        location => App::of(args.local, &fleet.targets).await?.documents(location)?,
     };
-    planner.look(fleet, mode, at, now).await
+    Ok(TickPlanner::new(documents))
 }
 
-/// The firing before that is taken for granted when nothing is known of earlier ticks: so this minute alone counts.
-fn before(now: DateTime<Utc>) -> Minute {
-    Minute::of(now).plus(-1)
-}
-
-/// The keeper of a dry run, which needs no AWS unless the state is there.
-async fn dry_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner<Store>, Failure> {
-    let store = match args.state.location() {
-        None => Store::Memory(Memory::default()),
-        place => Store::at(place, App::of(args.local, &fleet.targets).await?.clients())?,
-    };
-    Ok(store.planner())
-}
-
-/// Prints a tick: an object, or a table.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn show(report: &TickReport, json: bool, style: Style) -> io::Result<()> {
-    if json { print_json(report) } else { print(&render::tick::tick(report, style)) }
-}
-
-/// Waits for the second signal and says what it cuts off. The others of a `select!` are dropped, and their rounds with
-/// them, as soon as this has ended: so it is said here.
-pub async fn insisted<L: Lambda>(termination: Termination, stopper: Stopper, engine: &Engine<L>) -> Exit {
-    termination.twice(stopper).await;
+/// Waits for the second signal, and prints the rounds that it cuts off. They are dropped when this returns.
+pub async fn interrupted<L: Lambda>(termination: Termination, stopper: Stopper, engine: &Engine<L>) -> Exit {
+    termination.second(stopper).await;
     let cut: Vec<String> = engine.still_in_flight().iter().map(ToString::to_string).collect();
     if cut.is_empty() {
         complain("ended at once; nothing was in flight");

@@ -1,4 +1,4 @@
-//! The signals that end the process: the first asks, the second insists.
+//! The signals that end the process: the first after the rounds in flight, the second at once.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// From now on the signals do not end the process by themselves.
+    /// Starts to listen. The signals do not end the process by themselves any more.
     ///
     /// # Errors
     /// The operating system's.
@@ -23,7 +23,7 @@ impl Termination {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next of them and tells its name.
+    /// Waits for the next signal. Returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
@@ -31,8 +31,8 @@ impl Termination {
         }
     }
 
-    /// Speaks to `stopper` at the first signal; returns at the second.
-    pub async fn twice(mut self, stopper: Stopper) {
+    /// Signals `stopper` at the first signal. Returns at the second.
+    pub async fn second(mut self, stopper: Stopper) {
         let first = self.next().await;
         info!(signal = first, "finishing the rounds in flight; the same signal again ends at once");
         stopper.stop();

@@ -1,4 +1,4 @@
-//! `warmd status`: what is in the state store.
+//! `warmd status`: shows the records in the state store.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,6 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
@@ -21,9 +20,10 @@ use crate::domain::function::{FunctionRef, Identity};
 use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
 use crate::domain::round::Verdict;
 use crate::domain::tick::SkipReason;
-use crate::engine::planner;
 use crate::engine::ports::Clock;
-use crate::engine::state::{Unavailable, before, read};
+use crate::service::clock::SystemClock;
+use crate::service::planner;
+use crate::service::store::{Unavailable, before};
 
 /// `warmd status`.
 #[derive(Debug, Args)]
@@ -43,19 +43,18 @@ pub struct StatusArgs {
     pub state: StateArgs,
 }
 
-/// Shows how the last tick went, and what is paused or asked for. What cannot be read is shown as unknown, and the rest
-/// all the same.
+/// Shows the last tick, the pauses and the requests in force. Documents that cannot be read are shown as unknown.
 ///
 /// # Errors
-/// When the store knows nothing of the function.
+/// When the store has no record of the function.
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
     let (status, pauses, requests) = tokio::join!(
         before(deadline, planner::status(&store)),
-        before(deadline, read::<Pauses>(&store, PAUSES)),
-        before(deadline, read::<Requests>(&store, REQUESTS)),
+        before(deadline, store.read::<Pauses>(PAUSES)),
+        before(deadline, store.read::<Requests>(REQUESTS)),
     );
     let mut known = Known { status, pauses, requests };
     if let Ok(pauses) = &mut known.pauses {
@@ -72,17 +71,17 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     } else {
         print(&shown(&known, now))?;
     }
-    let troubles: BTreeSet<String> = known.troubles().collect();
-    for trouble in &troubles {
-        complain(&format!("error: {trouble}"));
+    let failures: BTreeSet<String> = known.failures().collect();
+    for failure in &failures {
+        complain(&format!("error: {failure}"));
     }
-    Ok(if troubles.is_empty() { Exit::Success } else { Exit::Failed })
+    Ok(if failures.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-/// The longest time that the store may take.
+/// The longest time that reading the store may take.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// The readable content of the store.
+/// The documents of the store.
 struct Known {
     status: Result<Status, Unavailable>,
     pauses: Result<Pauses, Unavailable>,
@@ -90,8 +89,8 @@ struct Known {
 }
 
 impl Known {
-    /// Why something cannot be read.
-    fn troubles(&self) -> impl Iterator<Item = String> {
+    /// Returns the reasons why documents cannot be read.
+    fn failures(&self) -> impl Iterator<Item = String> {
         let all = [self.status.as_ref().err(), self.pauses.as_ref().err(), self.requests.as_ref().err()];
         all.into_iter().flatten().map(ToString::to_string)
     }
@@ -105,12 +104,12 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     let requests = known.requests.as_ref().unwrap_or(&nothing);
     let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
-    if !names.contains(&label) && known.troubles().next().is_none() {
+    if !names.contains(&label) && known.failures().next().is_none() {
         let hint = match near(&label, || names.iter().map(String::as_str)) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
-        return Err(Failure::Usage(format!("nothing is known of `{label}` here{hint}")));
+        return Err(Failure::Usage(format!("the state store has no record of `{label}`{hint}")));
     }
     let of = |id: &Identity| *id == function.identity(id.region);
     if let Ok(status) = &mut known.status {
@@ -130,7 +129,7 @@ pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
     ids.map(Identity::label).collect()
 }
 
-/// A time as people and scripts read it: RFC 3339, whole seconds, UTC.
+/// Formats a time in RFC 3339, in whole seconds and UTC.
 fn seconds(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -276,7 +275,7 @@ impl<'s> RoundObject<'s> {
 }
 
 impl<'s> PauseObject<'s> {
-    /// Of a pause.
+    /// Converts a pause.
     pub fn new(pause: &'s Pause) -> Self {
         Self { until: seconds(pause.until), reason: &pause.reason }
     }
@@ -302,7 +301,7 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
     let mut out = String::new();
     match &known.status {
         Ok(status) => show_status(&mut out, status, now),
-        Err(_) => out.push_str("how the last tick went is unknown\n"),
+        Err(_) => out.push_str("the last tick is unknown\n"),
     }
     match &known.pauses {
         Ok(Pauses { all, functions }) => {
@@ -328,7 +327,7 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
 
 fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
     let _ = match status.tick {
-        None => writeln!(out, "no tick of a schedule has been noted here"),
+        None => writeln!(out, "no tick of a schedule is recorded"),
         Some(tick) => {
             let left = match status.unfinished {
                 0 => String::new(),
@@ -344,14 +343,14 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         }
     };
     if status.pauses_unknown {
-        let _ = writeln!(out, "pauses unknown to the last tick: they could not be read");
+        let _ = writeln!(out, "the last tick could not read the pauses");
     }
     if let Some(config) = &status.config {
-        let behind = match status.config_behind_since {
-            None => "as its source says".to_owned(),
-            Some(since) => format!("the last good one since {} ({})", seconds(since), ago(since, now)),
+        let age = match status.config_behind_since {
+            None => "as in its source".to_owned(),
+            Some(since) => format!("stale since {} ({})", seconds(since), ago(since, now)),
         };
-        let _ = writeln!(out, "configuration {}: {behind}", clean(config));
+        let _ = writeln!(out, "configuration {}: {age}", clean(config));
     }
     for (id, last) in &status.targets {
         let skipped = last.skipped.as_ref();
@@ -375,18 +374,18 @@ fn shown_id(id: &Identity) -> String {
 
 fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {
     let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
-    // It counts as unknown: nothing is kept warm by it.
+    // A request in the future keeps nothing warm.
     let future = if request.is_future(now) { " in the future," } else { "" };
     let _ = writeln!(
         out,
-        "{} is asked for{future} until {}, {} environments{reason}",
+        "{} is requested{future} until {}, {} environments{reason}",
         shown_id(id),
         seconds(request.until),
         request.concurrency
     );
 }
 
-/// The age in words.
+/// Formats the time since `at`.
 fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match now.signed_duration_since(at).num_seconds() {
         ..0 => "in the future".to_owned(),

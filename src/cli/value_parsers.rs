@@ -6,16 +6,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
 use rust_decimal::Decimal;
-use tracing_subscriber::filter::Targets;
 
+pub use crate::config::{Regions, duration, region, regions};
 use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::Hold;
-use crate::domain::function::{Architecture, FunctionRef, Region};
-use crate::domain::parse::{TextError, quoted};
+use crate::domain::function::{Architecture, FunctionRef};
+use crate::domain::parse::TextError;
 use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
+pub use crate::lambda::log_filter;
 
 /// Parses an instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
 ///
@@ -25,14 +26,6 @@ pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
         format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
     })
-}
-
-/// Parses a duration: a whole number and one unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`.
-///
-/// # Errors
-/// The text has another form.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    DurationRange::ALL.parse(text).map_err(TextError::into_line)
 }
 
 /// Parses a duration above zero.
@@ -61,36 +54,6 @@ pub fn hold(text: &str) -> Result<Hold, String> {
     }
     let range = DurationRange { min: 0, max: 900_000, step: 1 };
     range.parse(text).map(Hold::Fixed).map_err(|error| format!("{}; or write `auto`", error.into_line()))
-}
-
-/// Parses the name of a known region.
-///
-/// # Errors
-/// The name is unknown; the message suggests the nearest one.
-pub fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).map_err(|error| TextError::from(error).into_line())
-}
-
-/// A choice of regions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Regions {
-    /// Every region.
-    #[default]
-    All,
-    /// Only these regions.
-    Only(Vec<Region>),
-}
-
-/// Parses regions separated by commas, or `all`. An empty text, as an empty environment variable has, is `all`.
-///
-/// # Errors
-/// A name is unknown; the message suggests the nearest one.
-pub fn regions(text: &str) -> Result<Regions, String> {
-    let mut names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).peekable();
-    if text.trim() == "all" || names.peek().is_none() {
-        return Ok(Regions::All);
-    }
-    names.map(region).collect::<Result<_, _>>().map(Regions::Only)
 }
 
 /// Parses a function: `name[:qualifier]` or an ARN.
@@ -228,28 +191,12 @@ pub fn json(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| format!("expected JSON: {error}"))
 }
 
-/// Parses a log filter: a level, or directives such as `info,warmd=debug`. An empty text is an empty filter.
-///
-/// It is not an `EnvFilter`, whose filters by field bring two regex engines.
-///
-/// # Errors
-/// The directive that is wrong.
-pub fn log_filter(text: &str) -> Result<Targets, String> {
-    let expected = "expected error, warn, info, debug, trace, or directives such as info,warmd=debug";
-    // The parser reads an empty directive as `error`, and any other text as the name of a target.
-    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
-        return Err(format!("{expected}, found {}", quoted(wrong)));
-    }
-    if parts.is_empty() {
-        return Ok(Targets::new());
-    }
-    parts.join(",").parse().map_err(|error| format!("{error}; {expected}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::filter::Targets;
+
     use super::*;
+    use crate::domain::function::Region;
 
     #[test]
     fn durations_have_their_limits() {

@@ -1,7 +1,5 @@
 //! `warmd warm`: one round now.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,22 +7,25 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::app::App;
-use super::clock::SystemClock;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::print;
 use super::render::Style;
-use super::run::{insisted, show};
+use super::run::{ReportOutput, interrupted};
 use super::signals::Termination;
 use super::value_parsers;
-use crate::domain::events::{SOURCE, WARM_REQUEST};
-use crate::domain::fleet::{Hold, Limits, Target};
+use crate::domain::cost::PriceBook;
+use crate::domain::events::{DirectWarm, SOURCE, WARM_REQUEST};
+use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
-use crate::engine::ports::{Clock, Event, Events};
-use crate::engine::record::PATIENCE;
+use crate::engine::ports::{Event, Events};
 use crate::engine::stop::stop;
-use crate::engine::tick::Due;
+use crate::service::Trigger;
+use crate::service::budget::TimeBudget;
+use crate::service::live_config::LiveConfig;
+use crate::service::recorder::PATIENCE;
+use crate::service::store::DocumentStore;
 
 /// `warmd warm`.
 #[derive(Debug, Args)]
@@ -79,43 +80,61 @@ pub struct WarmArgs {
     pub json: bool,
 }
 
-/// Where the emulator's functions are when nobody says where.
+/// The region of the emulator's functions if none is given.
 const LOCAL_REGION: &str = "us-east-1";
 
-/// One round.
+/// Runs one round.
 ///
 /// # Errors
-/// Whatever keeps it from beginning; nothing was sent then.
+/// The reason why it cannot start. Nothing was sent then.
 pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     if args.via_bus {
         return via_bus(args).await;
     }
-    // The parser's `requires` would let them pass beside whatever conflicts with --via-bus.
-    let for_the_lambda =
+    // `requires` of the parser would allow them with flags that conflict with --via-bus.
+    let for_lambda =
         [("--for", args.for_.is_some()), ("--bus", args.bus.is_some()), ("--reason", args.reason.is_some())];
-    if let Some((flag, _)) = for_the_lambda.iter().find(|(_, given)| *given) {
-        return Err(Failure::Usage(format!("{flag} goes with --via-bus only")));
+    if let Some((flag, _)) = for_lambda.iter().find(|(_, given)| *given) {
+        return Err(Failure::Usage(format!("{flag} requires --via-bus")));
     }
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &[]).await?;
-    let bare = Target::bare(&args.function, region(args, &app)?);
-    let target = Target { protocol, hold: args.hold, ..bare };
-    let limits = Limits { max_in_flight: args.concurrency, ..Limits::default() };
-    let engine = app.engine(limits, args.concurrency)?;
-    let concurrency = NonZeroU32::new(args.concurrency).unwrap_or(NonZeroU32::MIN);
-    let due = vec![Due { target: Arc::new(target), concurrency }];
+    let region = region(args, &app)?;
+    let warm = DirectWarm {
+        function: args.function.clone(),
+        region: Some(region),
+        concurrency: args.concurrency,
+        protocol: Some(protocol),
+        hold: Some(args.hold),
+    };
+    let live_config = LiveConfig::fixed(fleet(args.concurrency));
+    let service = app.service(live_config, DocumentStore::memory(), None, Some(args.concurrency))?;
     let (stopper, stop) = stop();
+    let budget = TimeBudget::until_stopped(stop, None);
+    let output = ReportOutput::new(args.json, false, style);
     tokio::select! {
-        report = engine.tick(SystemClock.now(), None, due, &stop) => {
-            show(&report, args.json, style)?;
-            Ok(Exit::of_tick(&report, None))
+        outcome = service.serve(Trigger::Warm { warm, region }, &budget, &output) => {
+            let outcome = outcome.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+            output.finish()?;
+            Ok(Exit::of_tick(&outcome.report, outcome.recorded))
         }
-        exit = insisted(termination, stopper, &engine) => Ok(exit),
+        exit = interrupted(termination, stopper, service.engine()) => Ok(exit),
     }
 }
 
-/// Asks the Lambda, on the bus.
+/// Returns a fleet without targets that allows so many pings in flight.
+fn fleet(max_in_flight: u32) -> Fleet {
+    Fleet {
+        targets: Vec::new(),
+        limits: Limits { max_in_flight, ..Limits::default() },
+        metrics: MetricsSettings::default(),
+        prices: PriceBook::embedded(),
+        hash: String::new(),
+    }
+}
+
+/// Puts a Warm Request for the deployed Lambda on the bus.
 async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
     let app = App::aws().await;
     let events = app.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
@@ -143,7 +162,7 @@ async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
         .map_err(|lost| Failure::Unexpected(lost.to_string()))?;
     let bus = bus.as_deref().unwrap_or("default");
     print(&format!(
-        "asked for {} environments of {} on the bus {bus} in {own_region}\n",
+        "requested {} environments of {} on the bus {bus} in {own_region}\n",
         args.concurrency, args.function
     ))?;
     Ok(Exit::Success)
@@ -152,20 +171,20 @@ async fn via_bus(args: &WarmArgs) -> Result<Exit, Failure> {
 fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
     match (Protocol::parse(&args.protocol), &args.payload) {
         (Some(protocol), None) => Ok(protocol),
-        (Some(_), Some(_)) => Err(Failure::Usage("--payload goes with `--protocol custom` only".to_owned())),
-        // The parser lets no other name through, and asks for a payload.
+        (Some(_), Some(_)) => Err(Failure::Usage("--payload requires `--protocol custom`".to_owned())),
+        // The parser accepts no other name than `custom`, and requires a payload.
         (None, payload) => CustomPayload::parse(payload.clone().unwrap_or_default())
             .map(Protocol::Custom)
             .map_err(|mistakes| Failure::Usage(format!("--payload: {mistakes}"))),
     }
 }
 
-/// The region of the ARN, or of the flag, or of the SDK's configuration.
+/// Returns the region of the ARN, of the flag, or of the SDK's configuration.
 fn region(args: &WarmArgs, app: &App) -> Result<Region, Failure> {
     let own = args.function.place.as_ref().map(|(_, region)| *region);
     match (own, args.region) {
         (Some(own), Some(other)) if own != other => {
-            Err(Failure::Usage(format!("the ARN is in {own}, --region says {other}")))
+            Err(Failure::Usage(format!("the region of the ARN is {own}, that of --region is {other}")))
         }
         (Some(region), _) | (None, Some(region)) => Ok(region),
         (None, None) if args.local => parse(LOCAL_REGION),

@@ -12,6 +12,7 @@ mod files;
 mod ics;
 mod loaded;
 mod node;
+mod options;
 mod prices;
 mod problem;
 mod reader;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 use self::files::FileReader;
 pub use self::loaded::{Calendar, Diagnostics, Loaded, Location, TargetLocations};
+pub use self::options::{Regions, duration, region, regions};
 pub use self::prices::{load_prices, read_prices};
 pub use self::problem::{MOST_PROBLEMS, Position, Problem, Problems, Severity};
 pub use self::resolve::{ReadFile, resolve};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::state::Version;
 use crate::domain::fleet::{Role, WireSettings};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::Batch;
@@ -270,6 +270,10 @@ impl LostEvents {
     }
 }
 
+/// The version of a stored object. Its text has a meaning for the store only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
 /// The result of reading an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
@@ -300,9 +304,9 @@ pub enum Condition<'v> {
 /// A failed call of the object store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
-pub struct ObjectsFailed(#[from] pub CallError);
+pub struct ObjectStoreError(#[from] pub CallError);
 
-impl From<String> for ObjectsFailed {
+impl From<String> for ObjectStoreError {
     fn from(message: String) -> Self {
         Self(CallError { kind: ErrorKind::Other, message })
     }
@@ -310,43 +314,50 @@ impl From<String> for ObjectsFailed {
 
 /// The reason why an object was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotStored {
+pub enum PutError {
     /// The condition was not met.
     #[error("the object has changed since it was read")]
     Conflict,
     /// The call failed.
     #[error(transparent)]
-    Failed(#[from] ObjectsFailed),
+    Failed(#[from] ObjectStoreError),
 }
 
-/// The port for objects under one prefix. Keys are relative to the prefix.
-pub trait Objects: Send + Sync + 'static {
-    /// Reads an object, unless it still has the `known` version.
-    ///
-    /// # Errors
-    /// [`ObjectsFailed`].
-    fn get(
-        &self,
-        key: &str,
-        known: Option<&Version>,
-    ) -> impl Future<Output = Result<Fetched, ObjectsFailed>> + Send;
+/// The future result of a call of an object store.
+pub type StoreFuture<'a, T, E = ObjectStoreError> = BoxFuture<'a, Result<T, E>>;
 
-    /// Writes an object, if `condition` is met.
+/// An object store under one prefix. Keys are relative to the prefix.
+pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
+    /// Reads an object, unless it is still at the version `known`.
     ///
     /// # Errors
-    /// [`NotStored`].
-    fn put(
-        &self,
-        key: &str,
+    /// [`ObjectStoreError`].
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched>;
+
+    /// Writes an object if `condition` is met. Returns its new version.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
         bytes: Vec<u8>,
-        condition: Condition<'_>,
-    ) -> impl Future<Output = Result<Version, NotStored>> + Send;
+        condition: Condition<'a>,
+    ) -> StoreFuture<'a, Version, PutError>;
 
     /// Lists the keys and versions of all objects, sorted by key.
     ///
     /// # Errors
-    /// [`ObjectsFailed`].
-    fn list(&self) -> impl Future<Output = Result<Vec<(String, Version)>, ObjectsFailed>> + Send;
+    /// [`ObjectStoreError`].
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>>;
+
+    /// Removes what interrupted writes left behind more than an hour before `now`. Returns the number of removed files.
+    ///
+    /// # Errors
+    /// [`ObjectStoreError`].
+    fn sweep(&self, _now: DateTime<Utc>) -> StoreFuture<'_, usize> {
+        Box::pin(async { Ok(0) })
+    }
 }
 
 /// The wall clock. A tick reads it once and passes its `now` on.

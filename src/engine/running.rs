@@ -1,43 +1,20 @@
 //! A tick in progress: rounds that have ended can be reported before the rest.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{Instrument, error, warn};
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, error};
 
 use super::due::Due;
-use super::stop::Stop;
 use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
 
 /// The time after which a tick reports the rounds that have ended.
 const PARTIAL_AFTER: Duration = Duration::from_secs(45);
 
-/// A part of a tick. A tick with slow rounds has two: the rounds that have ended in time, and the rest.
-#[derive(Debug)]
-pub struct Part {
-    /// The part of the report that is shown and recorded.
-    pub report: TickReport,
-    /// True for the first part.
-    pub is_first: bool,
-    /// The whole tick; with its last part only.
-    pub whole: Option<TickReport>,
-    /// The rounds in progress; none with the last part.
-    pub running: Vec<Due>,
-    /// The deadline for recording the part.
-    pub until: Instant,
-}
-
-/// Shows and records the parts of a tick.
-pub trait Reporter: Send + Sync {
-    /// Takes a part.
-    fn part(&self, part: Part) -> impl Future<Output = ()> + Send;
-}
-
-/// A tick in progress.
+/// A tick whose rounds run.
 #[derive(Debug)]
 pub struct RunningTick {
     now: DateTime<Utc>,
@@ -110,65 +87,7 @@ impl RunningTick {
         }
     }
 
-    /// Waits for the rounds and reports them together with the `skipped` ones: once, or in two parts if some rounds are
-    /// slow. After the signal to stop the rounds have half of `grace` to end. The rest of it is for recording.
-    pub async fn in_parts(
-        mut self,
-        skipped: &[RoundRecord],
-        stop: Stop,
-        grace: Duration,
-        reporter: &impl Reporter,
-    ) {
-        let mut stopped = stop.clone();
-        let mut cut = pin!(async move {
-            let since = stopped.stopped().await;
-            sleep_until(since + grace / 2).await;
-        });
-        // The signal may come while the part is recorded.
-        let until = || stop.since().unwrap_or_else(Instant::now) + grace * 9 / 10;
-        let partial_at = self.partial_at();
-        let (mut all_ended, mut is_cut) = (false, false);
-        tokio::select! {
-            biased;
-            ended = self.wait(Some(partial_at)) => all_ended = ended,
-            () = &mut cut => is_cut = true,
-        }
-        let mut first = None;
-        if !all_ended && !is_cut {
-            let mut report = self.partial();
-            report.rounds.extend(skipped.iter().cloned());
-            first = Some(report.clone());
-            let running = self.left();
-            let part = Part { report, is_first: true, whole: None, running, until: until() };
-            let waiting = async {
-                tokio::select! {
-                    biased;
-                    _ = self.wait(None) => {}
-                    () = &mut cut => {}
-                }
-            };
-            // Side by side: slow recording must not delay the end of the rounds.
-            tokio::join!(reporter.part(part), waiting);
-        }
-        let mut report = self.finish();
-        for Unfinished { id, desired, reason } in &report.unfinished {
-            warn!(function = id.label(), region = %id.region, pings = desired, ?reason, "left unfinished");
-        }
-        let is_first = first.is_none();
-        if is_first {
-            report.rounds.extend(skipped.iter().cloned());
-        }
-        let mut whole = report.clone();
-        if let Some(first) = first {
-            whole.rounds.splice(0..0, first.rounds);
-            whole.unfinished.splice(0..0, first.unfinished);
-        }
-        reporter
-            .part(Part { report, is_first, whole: Some(whole), running: Vec::new(), until: until() })
-            .await;
-    }
-
-    /// Returns the rounds that have not ended.
+    /// The rounds that have not ended.
     pub fn left(&self) -> Vec<Due> {
         self.tasks.values().filter_map(|index| self.due.get(*index)).cloned().collect()
     }

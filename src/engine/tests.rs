@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,28 +12,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::daemon::{self, Daemon};
-use super::planner::Plan;
-use super::ports::{CallError, Clock, ErrorKind, Lambda, LostMetrics, Metrics, PingEnd, PingEnds, PingRound};
-use super::record::{PATIENCE, Recorded, Recorder};
-use super::running::Part;
+use super::ports::{Lambda, PingEnd, PingEnds, PingRound};
 use super::stop::stop;
 use super::tick::{Due, Engine};
 use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{MetricsSettings, Target};
+use crate::domain::fleet::Target;
 use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
-use crate::domain::metric_data::{Batch, TickFacts};
 use crate::domain::round::{Answer, RawInvocation, Verdict};
 use crate::domain::tick::{SentRound, SkipReason, TickReport, UnfinishedReason};
 
-mod clocks;
-mod hung;
-mod soak;
+pub(crate) mod hung;
 
 /// The behaviour of the scripted Lambda for the pings of one function.
 #[derive(Debug, Clone, Copy)]
-enum Script {
-    /// Each ping has a warm environment of its own that runs for the hold, and this long at least.
+pub(crate) enum Script {
+    /// Each ping is a warm environment of its own that runs as long as it is asked to hold, and this long at least.
     Runs(Duration),
     /// Every ping is throttled.
     Throttles,
@@ -46,9 +39,9 @@ enum Script {
 }
 
 #[derive(Debug, Default)]
-struct Scripted {
+pub(crate) struct Scripted {
     scripts: HashMap<&'static str, Script>,
-    sent: Mutex<Vec<(String, Instant)>>,
+    pub(crate) sent: Mutex<Vec<(String, Instant)>>,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
     /// The only environment of [`Script::FreshIds`].
@@ -56,14 +49,14 @@ struct Scripted {
 }
 
 impl Scripted {
-    fn new(scripts: &[(&'static str, Script)]) -> Self {
+    pub(crate) fn new(scripts: &[(&'static str, Script)]) -> Self {
         Self { scripts: scripts.iter().copied().collect(), ..Self::default() }
     }
 }
 
 /// The scripted Lambda, shared with the engine.
 #[derive(Debug, Clone)]
-struct Shared(Arc<Scripted>);
+pub(crate) struct Shared(pub(crate) Arc<Scripted>);
 
 impl Lambda for Shared {
     fn send(&self, round: PingRound) -> PingEnds {
@@ -133,7 +126,7 @@ fn answered(ran: Duration, payload: &str) -> Answer {
     }
 }
 
-fn due(name: &str, concurrency: u32) -> Due {
+pub(crate) fn due(name: &str, concurrency: u32) -> Due {
     let region = Region::parse("eu-west-2").unwrap();
     let target = Target {
         architecture: Architecture::Arm64,
@@ -152,12 +145,12 @@ fn sent(report: &TickReport, index: usize) -> &SentRound {
     report.rounds[index].sent().unwrap()
 }
 
-fn engine(scripts: &[(&'static str, Script)], cap: usize) -> (Arc<Engine<Shared>>, Arc<Scripted>) {
+pub(crate) fn engine(scripts: &[(&'static str, Script)], cap: usize) -> (Arc<Engine<Shared>>, Arc<Scripted>) {
     let scripted = Arc::new(Scripted::new(scripts));
     (Arc::new(Engine::new(Shared(Arc::clone(&scripted)), PriceBook::embedded(), cap)), scripted)
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
@@ -317,125 +310,4 @@ async fn a_round_above_the_cap_is_not_cut() {
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };
     assert_eq!((left.desired, left.reason), (5, UnfinishedReason::TooLarge));
     assert_eq!(serde_json::to_value(left.reason).unwrap(), "too-large");
-}
-
-/// A wall clock that moves with tokio's, and may be set ahead.
-struct Wall {
-    start: DateTime<Utc>,
-    began: Instant,
-    ahead: AtomicI64,
-}
-
-impl Clock for Wall {
-    fn now(&self) -> DateTime<Utc> {
-        let elapsed = TimeDelta::from_std(self.began.elapsed()).unwrap();
-        self.start + elapsed + TimeDelta::seconds(self.ahead.load(Ordering::SeqCst))
-    }
-}
-
-/// The time of a stopped daemon for its rounds and records.
-const GRACE: Duration = Duration::from_secs(20);
-
-#[derive(Default)]
-struct Diary {
-    firings: Mutex<Vec<(DateTime<Utc>, DateTime<Utc>)>>,
-    reports: Mutex<Vec<TickReport>>,
-}
-
-impl Daemon for Diary {
-    async fn due(&self, previous: DateTime<Utc>, now: DateTime<Utc>) -> (Option<String>, Plan) {
-        self.firings.lock().unwrap().push((previous, now));
-        (Some("hash".to_owned()), Plan::of(vec![due("f", 2)]))
-    }
-
-    async fn ticked(&self, _: &Plan, part: Part) {
-        self.reports.lock().unwrap().push(part.report);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_daemon_ticks_on_the_cron_skips_missed_ticks_and_drains() {
-    let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(4)))], 4);
-    let (stopper, stop) = stop();
-    let start = at("2026-11-20T09:00:30Z");
-    let clock = Arc::new(Wall { start, began: Instant::now(), ahead: AtomicI64::new(0) });
-    let diary = Arc::new(Diary::default());
-    let daemon = tokio::spawn({
-        let (diary, clock) = (Arc::clone(&diary), Arc::clone(&clock));
-        let cron = "0 * * * * *".parse::<cron::Schedule>().unwrap();
-        async move { daemon::run(engine, diary, clock, &cron, stop, GRACE).await }
-    });
-    tokio::time::sleep(Duration::from_secs(31)).await;
-    // The machine sleeps through 09:02 … 10:00: one tick, not fifty-nine.
-    clock.ahead.store(59 * 60, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    // The 10:01 tick is in flight at the stop: it ends and is reported.
-    tokio::time::sleep(Duration::from_secs(41)).await;
-    stopper.stop();
-    assert_eq!(daemon.await.unwrap().lost_ticks, 0);
-    let firings: Vec<String> = diary
-        .firings
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(previous, now)| format!("{} {}", previous.format("%T"), now.format("%T")))
-        .collect();
-    assert_eq!(firings, ["09:00:30 09:00:30", "09:00:30 09:01:00", "09:01:00 10:00:05", "10:00:05 10:01:00"]);
-    let reports = diary.reports.lock().unwrap();
-    assert_eq!(reports.len(), 4);
-    assert!(reports.iter().all(|report| report.rounds[0].verdict() == Verdict::Reached), "{reports:#?}");
-}
-
-struct Refusing;
-
-impl Metrics for Refusing {
-    async fn put(&self, batch: &Batch, _: Instant) -> Result<(), LostMetrics> {
-        let unknown = Batch { data: Vec::new(), ..batch.clone() };
-        let reason = CallError::new(ErrorKind::AccessDenied, "AccessDenied");
-        Err(LostMetrics { lost: batch.clone(), unknown, reason })
-    }
-}
-
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn metrics_that_are_refused_are_written_as_lines() {
-    let page = Page::default();
-    let recorder = Recorder::new(Refusing, Box::new(page.clone()));
-    let report = TickReport { duration_ms: 5, ..TickReport::empty(at("2026-11-20T09:00:00Z"), None) };
-    assert_eq!(
-        recorder
-            .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)
-            .await,
-        Recorded::FellBack
-    );
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 1);
-    assert_eq!(lines[0]["TickDuration"], 5.0);
-    assert_eq!(lines[0]["Pings"], 0.0);
-}
-
-#[test]
-fn a_denied_request_for_metrics_has_a_hint_with_the_permission() {
-    let batch = Batch { namespace: "warmd".to_owned(), at: DateTime::UNIX_EPOCH, data: Vec::new() };
-    let lost = |kind| LostMetrics {
-        lost: batch.clone(),
-        unknown: batch.clone(),
-        reason: CallError::new(kind, "refused"),
-    };
-    assert!(lost(ErrorKind::AccessDenied).hint().contains("cloudwatch:PutMetricData"));
-    assert_eq!(lost(ErrorKind::Throttled).hint(), "");
 }

@@ -1,4 +1,4 @@
-//! The daemon: drain, insistence, reload.
+//! The daemon: signals and reloads.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -32,7 +32,7 @@ fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
         [&round["function"], &round["warm"], &round["verdict"]],
         [&json!("f"), &json!(1), &json!("reached")]
     );
-    // Its metrics went out as well.
+    // Its metrics were sent as well.
     assert!(!stderr.contains("CloudWatch"), "{stderr}");
     assert!(stderr.contains("stopped"), "{stderr}");
 }

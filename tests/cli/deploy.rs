@@ -88,7 +88,7 @@ fn a_request_over_the_bus_names_it_and_keeps_all_options() {
         with_aws(command, &emulate.endpoint)
     };
     let asked = done(warm(&["--via-bus"])).stdout;
-    assert_eq!(asked, "asked for 5 environments of nlp:live on the bus default in eu-west-2\n");
+    assert_eq!(asked, "requested 5 environments of nlp:live on the bus default in eu-west-2\n");
     let mut command = warm(&["--via-bus"]);
     let theirs = done({
         command.env("WARMD_BUS", "theirs");

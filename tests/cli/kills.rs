@@ -1,4 +1,4 @@
-//! SIGKILL at any instant: every state document stays readable, and the next tick is served.
+//! SIGKILL at any time: every state document stays readable, and the next tick is served.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const KILLS: u32 = 100;
 const LATEST: Duration = Duration::from_millis(150);
 
 #[test]
-fn kills_at_any_instant_break_no_document() {
+fn kills_at_any_time_break_no_document() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let state = folder.path().join("state");

@@ -1,4 +1,4 @@
-//! Readers of the output that stop reading, or go away.
+//! Readers of the output that stop reading, or close the pipe.
 
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -44,13 +44,13 @@ fn full() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Lets a moment pass, in a loop that waits for another process.
+/// Sleeps for a moment, in a loop that waits for another process.
 fn pause() {
     let (_sender, never) = mpsc::channel::<()>();
     let _ = never.recv_timeout(Duration::from_millis(50));
 }
 
-/// A process of which nobody reads anything. Killed when it is dropped.
+/// A process whose output nobody reads. It is killed when this is dropped.
 struct Unread(Child);
 
 impl Unread {
@@ -84,14 +84,14 @@ impl Drop for Unread {
     }
 }
 
-/// The values of a metric that CloudWatch has.
+/// Returns the values of a metric in CloudWatch.
 fn values(emulate: &Emulate, name: &str) -> Vec<f64> {
     let seen = emulate.observations();
     let metrics = seen["metrics"].as_array().unwrap().iter().filter(|metric| metric["name"] == name);
     metrics.map(|metric| metric["values"][0][0].as_f64().unwrap()).collect()
 }
 
-/// How many ticks of the schedule CloudWatch has.
+/// Returns the number of ticks of the schedule in CloudWatch.
 fn ticks(emulate: &Emulate) -> usize {
     values(emulate, "TickDuration").len()
 }
@@ -188,7 +188,7 @@ fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
 }
 
 #[test]
-fn commands_whose_reader_is_gone_end_with_0_and_no_complaint() {
+fn commands_with_a_closed_pipe_end_with_0() {
     let folder = tempfile::tempdir().unwrap();
     let configs = write(folder.path(), "one.yaml", ONE);
     let other = write(folder.path(), "other.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));

@@ -26,7 +26,7 @@ functions:
 ";
 
 #[test]
-fn a_first_run_needs_nothing_and_says_everything() {
+fn a_first_run_needs_no_account() {
     let done = run(&["run", "--once", "--local", "--at", MORNING]);
     insta::assert_snapshot!(done.shown(), @r"
     exit 0
@@ -96,7 +96,7 @@ fn a_dry_run_sends_nothing() {
 }
 
 #[test]
-fn a_tick_with_nothing_to_do_says_what_comes_next() {
+fn a_tick_without_rounds_prints_the_next_change() {
     let folder = tempfile::tempdir().unwrap();
     let text =
         TWO.replace("all-day", "\"08:00-18:00\"").replace("eu-west-2", "eu-west-2, timezone: Europe/London");
@@ -122,14 +122,17 @@ fn a_tick_with_nothing_to_do_says_what_comes_next() {
 }
 
 #[test]
-fn regions_without_a_target_are_told() {
+fn regions_without_a_target_have_a_warning() {
     let done = run(&["run", "--once", "--local", "--json", "--regions", "ap-south-1", "--at", MORNING]);
     assert_eq!((done.code, done.json()["rounds"].as_array().unwrap().len()), (0, 0));
-    assert_eq!(done.stderr, "the configuration has no targets in ap-south-1 (--regions, WARMD_REGIONS)\n");
+    assert_eq!(
+        done.stderr,
+        "the configuration has nothing to warm in ap-south-1 (--regions, WARMD_REGIONS)\n"
+    );
 }
 
 #[test]
-fn a_signal_is_answered_and_the_round_finished() {
+fn a_signal_is_logged_and_the_round_finished() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
     let lambda = Holding::new();
@@ -195,7 +198,7 @@ fn a_region_is_needed_before_anything_is_sent() {
 }
 
 #[test]
-fn a_short_round_is_exit_3_and_says_why() {
+fn a_short_round_is_exit_3_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(
         folder.path(),
@@ -217,7 +220,7 @@ fn a_short_round_is_exit_3_and_says_why() {
 }
 
 #[test]
-fn a_function_that_is_not_there_is_short_too() {
+fn a_missing_function_is_short() {
     let folder = tempfile::tempdir().unwrap();
     let emulate = Emulate::start(folder.path(), "functions:\n  other: { profile: rust }\n");
     let done = done(with_aws(warmd(&["warm", "missing", "-n", "2", "--json"]), &emulate.endpoint));
@@ -247,7 +250,7 @@ fn metrics_that_cloudwatch_refuses_are_lines_on_stderr_and_exit_1() {
 }
 
 #[test]
-fn only_what_a_schedule_runs_counts_as_a_tick_of_it() {
+fn only_scheduled_ticks_count_as_ticks() {
     let folder = tempfile::tempdir().unwrap();
     let faults = "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n";
     let emulate = Emulate::start(folder.path(), faults);
@@ -266,7 +269,7 @@ fn only_what_a_schedule_runs_counts_as_a_tick_of_it() {
 }
 
 #[test]
-fn regions_can_be_picked_by_flag_and_by_environment() {
+fn regions_are_selected_by_flag_and_by_environment() {
     let regions = |command| {
         let tick = done(command).json();
         let regions = tick["rounds"]
@@ -301,7 +304,7 @@ fn one_function_is_warmed_without_a_configuration() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let mut command = warmd(&["plan", "--from", "2026-01-01", "--for", "300d"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

@@ -62,7 +62,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
         (first.code, first.stdout.lines().last().unwrap().ends_with("is live at s3://warmd-config/live")),
         (0, true)
     );
-    assert!(first.stderr.contains("nothing is live at s3://warmd-config/live yet"));
+    assert!(first.stderr.contains("nothing is published at s3://warmd-config/live yet"));
     let hash = first.stdout.lines().last().unwrap().split(' ').next().unwrap().to_owned();
 
     for command in
@@ -83,7 +83,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
     };
     assert_eq!(target(), 4);
     let again = account.run(&["publish", &configs, PLACE]);
-    assert!(again.stdout.contains("is live at s3://warmd-config/live already"), "{}", again.stdout);
+    assert!(again.stdout.contains("is already live at s3://warmd-config/live"), "{}", again.stdout);
     let back = account.run(&["publish", "--rollback", PLACE]);
     let (difference, switched) = back.stdout.trim_end().rsplit_once('\n').unwrap();
     assert!(difference.contains("~ checkout") && difference.contains("4 → 3"), "{difference}");
@@ -94,7 +94,7 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
 }
 
 #[test]
-fn what_is_refused_is_not_published() {
+fn an_invalid_configuration_is_not_published() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 2\n");
     let refused = account.run(&["publish", &account.configs(), PLACE]);
@@ -112,7 +112,7 @@ fn what_is_refused_is_not_published() {
 }
 
 #[test]
-fn what_nobody_could_read_there_is_not_made_live() {
+fn an_unreadable_version_is_not_published() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -148,7 +148,7 @@ fn object(text: &str) -> String {
 }
 
 #[test]
-fn what_is_live_but_cannot_be_read_there_is_no_success() {
+fn an_unreadable_live_version_is_an_error() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -175,7 +175,7 @@ fn what_is_live_but_cannot_be_read_there_is_no_success() {
 }
 
 #[test]
-fn commands_refuse_a_broken_publication_whatever_was_live_before() {
+fn commands_refuse_a_broken_live_version() {
     let account = Account::new();
     assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");
@@ -190,7 +190,7 @@ fn commands_refuse_a_broken_publication_whatever_was_live_before() {
 }
 
 #[test]
-fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
+fn a_published_configuration_is_published_elsewhere_with_its_calendars() {
     let account = Account::new();
     let lying = "s3://warmd-config/lying";
     s3(&account, "PUT", "lying/fleet.yaml", FLEET);
@@ -210,7 +210,7 @@ fn what_is_published_at_one_place_is_published_at_another_with_its_calendars() {
 }
 
 #[test]
-fn an_object_that_somebody_deleted_is_published_again() {
+fn a_deleted_object_is_published_again() {
     let account = Account::new();
     let configs = account.configs();
     assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
@@ -223,7 +223,7 @@ fn an_object_that_somebody_deleted_is_published_again() {
 }
 
 #[test]
-fn pauses_are_honoured_shown_and_ended() {
+fn pauses_are_applied_shown_and_ended() {
     let account = Account::new();
     let state = account.folder.path().join("state").to_string_lossy().into_owned();
     for state in [state.as_str(), "s3://warmd-state/live"] {
@@ -247,7 +247,7 @@ fn pauses_are_honoured_shown_and_ended() {
 }
 
 #[test]
-fn a_pause_that_stops_nothing_is_told() {
+fn a_pause_that_stops_nothing_has_a_warning() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
@@ -257,7 +257,7 @@ fn a_pause_that_stops_nothing_is_told() {
         assert!(paused.code == 0 && paused.stdout.contains(" paused until "), "{}", paused.stderr);
         paused.stderr.replace(state, "STATE")
     };
-    insta::assert_snapshot!(pause("checkout"), @"warning: no tick has been noted at STATE: is it where the schedule keeps its state?");
+    insta::assert_snapshot!(pause("checkout"), @"warning: no tick is recorded at STATE: is it the state store of the schedule?");
     assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
     let elsewhere = ["run", "--once", "--due-only", "--regions", "us-east-1", "--state", state, &configs];
     assert_eq!(account.run(&elsewhere).code, 0);
@@ -278,7 +278,7 @@ fn a_pause_that_stops_nothing_is_told() {
     let status = account.run(&["status", "chekout", "--state", state]);
     assert_eq!((status.code, status.stdout.as_str()), (2, ""));
     insta::assert_snapshot!(status.stderr, @r"
-    error: nothing is known of `chekout` here
+    error: the state store has no record of `chekout`
     hint: did you mean `checkout`?
     ");
     let status = account.run(&["status", "nlp-inference:live", "--json", "--state", state]).json();
@@ -299,7 +299,7 @@ fn a_pause_that_stops_nothing_is_told() {
 }
 
 #[test]
-fn what_a_pause_replaces_is_told_and_why_it_is_there() {
+fn a_pause_names_the_pause_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
     let pause =
@@ -308,7 +308,7 @@ fn what_a_pause_replaces_is_told_and_why_it_is_there() {
     let shorter = pause("1m", "trying it");
     let [now, before] = shorter.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", shorter.stdout) };
     assert!(now.starts_with("everything paused until ") && now.ends_with("Z: trying it"), "{now}");
-    assert!(before.starts_with("this replaces a pause that held before, longer: paused until "), "{before}");
+    assert!(before.starts_with("this replaces an earlier pause, longer: paused until "), "{before}");
     assert!(before.ends_with("Z: change freeze"), "{before}");
     for blank in ["", " \t"] {
         let refused = pause("9h", blank);
@@ -324,7 +324,7 @@ fn what_a_pause_replaces_is_told_and_why_it_is_there() {
 }
 
 #[test]
-fn the_daemon_keeps_state_and_status_tells_it() {
+fn status_shows_the_records_of_the_daemon() {
     use crate::support::Running;
     let account = Account::new();
     let (configs, state) =
@@ -368,7 +368,7 @@ fn minutes_from_now(minutes: i64) -> chrono::DateTime<chrono::Utc> {
 }
 
 #[test]
-fn a_single_tick_honours_pauses_and_is_noted() {
+fn run_once_applies_pauses_and_is_recorded() {
     let account = Account::new();
     account.write(
         "fleet.yaml",
@@ -405,7 +405,7 @@ fn a_single_tick_honours_pauses_and_is_noted() {
 }
 
 #[test]
-fn a_single_tick_keeps_requests_in_force() {
+fn run_once_serves_requests_in_force() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\nfunctions:\n  nlp: { region: eu-west-2, on_request: { max_concurrency: 5, max_for: 1h } }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -422,7 +422,7 @@ fn a_single_tick_keeps_requests_in_force() {
 }
 
 #[test]
-fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
+fn run_once_due_only_uses_the_records() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\ndefaults: { region: eu-west-2, interval: 24h }\nfunctions:\n  f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, folder) = (account.configs(), account.folder.path().join("state"));
@@ -439,7 +439,7 @@ fn a_single_tick_of_what_is_due_goes_by_what_was_served() {
 }
 
 #[test]
-fn one_store_serves_two_readers_of_different_regions() {
+fn one_store_serves_processes_of_different_regions() {
     let account = Account::new();
     account.write("fleet.yaml", "version: 1\ndefaults: { interval: 1m }\nfunctions:\n  f: { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -451,7 +451,7 @@ fn one_store_serves_two_readers_of_different_regions() {
 }
 
 #[test]
-fn another_minute_than_the_present_is_not_noted() {
+fn run_once_at_another_minute_is_not_recorded() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
@@ -467,7 +467,7 @@ fn another_minute_than_the_present_is_not_noted() {
 }
 
 #[test]
-fn a_store_that_cannot_be_read_stops_no_tick() {
+fn an_unreadable_store_stops_no_tick() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -492,7 +492,7 @@ fn a_store_that_cannot_be_read_stops_no_tick() {
 }
 
 #[test]
-fn what_of_the_status_cannot_be_read_is_unknown_and_the_rest_is_shown() {
+fn status_shows_unreadable_documents_as_unknown() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let folder = state.to_str().unwrap();
@@ -510,7 +510,7 @@ fn what_of_the_status_cannot_be_read_is_unknown_and_the_rest_is_shown() {
 }
 
 #[test]
-fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
+fn documents_that_are_no_regular_files_are_refused() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -522,15 +522,15 @@ fn documents_that_are_no_regular_files_are_refused_by_name_and_stop_nothing() {
     let folder = state.to_str().unwrap();
     let tick = account.run(&["run", "--once", "--due-only", "--json", "--state", folder, &configs]);
     assert_eq!((tick.code, rounds(&tick.json())), (1, vec!["checkout 3 reached".to_owned()]));
-    assert!(tick.stderr.contains("served.1.json is refused: it is no regular file"), "{}", tick.stderr);
+    assert!(tick.stderr.contains("served.1.json is refused: it is not a regular file"), "{}", tick.stderr);
     let shown = account.run(&["status", "--state", folder]);
     assert_eq!(shown.code, 1);
     assert!(shown.stderr.contains("pauses.1.json is refused: it is a symbolic link"), "{}", shown.stderr);
-    assert!(shown.stderr.contains("status.1.json is refused: it is no regular file"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("status.1.json is refused: it is not a regular file"), "{}", shown.stderr);
 }
 
 #[test]
-fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
+fn stored_times_in_the_future_are_repaired() {
     let account = Account::new();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -554,7 +554,7 @@ fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
         "{}",
         tick.stderr
     );
-    assert_eq!(tick.stderr.matches("holds times in the future").count(), 1, "{}", tick.stderr);
+    assert_eq!(tick.stderr.matches("has times in the future").count(), 1, "{}", tick.stderr);
     let again = account.run(&due);
     assert_eq!((again.code, again.stderr.as_str()), (0, ""), "repaired");
     let shown = account.run(&["status", "--state", folder]);
@@ -562,7 +562,7 @@ fn times_that_a_wrong_clock_has_stored_stop_nothing_and_are_repaired() {
 }
 
 #[test]
-fn the_claim_of_a_process_that_was_killed_is_made_up_for() {
+fn targets_of_a_killed_process_are_due_again() {
     use crate::support::{Holding, Running};
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
@@ -587,7 +587,7 @@ fn the_claim_of_a_process_that_was_killed_is_made_up_for() {
 }
 
 #[test]
-fn what_a_killed_process_was_writing_is_removed_at_start() {
+fn temporary_files_of_a_killed_process_are_removed() {
     let account = Account::new();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
@@ -616,7 +616,7 @@ fn a_request_goes_over_the_bus() {
         "token issued",
     ]);
     assert_eq!(
-        asked.stdout, "asked for 5 environments of nlp:live on the bus warm-bus in eu-west-2\n",
+        asked.stdout, "requested 5 environments of nlp:live on the bus warm-bus in eu-west-2\n",
         "{}",
         asked.stderr
     );

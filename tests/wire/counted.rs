@@ -11,7 +11,7 @@ use warmd::domain::metric_data::{Batch, Datum, UNACKNOWLEDGED};
 use warmd::domain::metrics::Unit;
 use warmd::emulator::{Emulator, Fault, FaultKind, Scenario};
 use warmd::engine::ports::{Delivery, Event, Events};
-use warmd::engine::record::{PATIENCE, Recorded, Recorder};
+use warmd::service::recorder::{PATIENCE, Recorded, Recorder};
 
 use crate::{Connect, clients_through, emulator_dialer};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::round::Answer;
-use warmd::engine::ports::{Fetched, Objects};
+use warmd::engine::ports::{Fetched, ObjectStore};
 
 use crate::server::{Server, answer, trust};
 use crate::{one, ping, pings, round};

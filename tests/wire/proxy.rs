@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use warmd::aws::connector::{Connector, Dialer, Proxies, Roots};
 use warmd::aws::{AwsLambda, Clients};
 use warmd::domain::round::Answer;
-use warmd::engine::ports::Objects;
+use warmd::engine::ports::ObjectStore;
 
 use crate::server::{Server, answer, trust};
 use crate::{pings, round};

@@ -12,7 +12,7 @@ use warmd::aws::Clients;
 use warmd::domain::metric_data::{Batch, Datum};
 use warmd::domain::metrics::Unit;
 use warmd::engine::ports::{CallError, Delivery, ErrorKind, Event, Events, Metrics, Unacknowledged};
-use warmd::engine::record::PATIENCE;
+use warmd::service::recorder::PATIENCE;
 
 use crate::clients_through;
 use crate::server::{Server, answer};

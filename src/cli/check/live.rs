@@ -11,8 +11,7 @@ use super::{
 };
 use crate::aws::AwsControl;
 use crate::cli::app::App;
-use crate::cli::clock::SystemClock;
-use crate::cli::configuration::Origin;
+use crate::cli::configuration;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::output::{complain, print, print_json};
@@ -26,7 +25,8 @@ use crate::domain::preflight::{
 };
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
-use crate::engine::preflight::Preflight;
+use crate::service::clock::SystemClock;
+use crate::service::preflight::Preflight;
 
 /// Reads that take longer are announced.
 const LONG: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ impl UncheckedObject {
 /// Standard output cannot be written, or the emulator cannot be started. Mistakes in the configuration are a result.
 pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Result<Exit, Failure> {
     let now = Minute::of(SystemClock.now());
-    let loaded = match Origin::new(&args.configs, &args.only).load() {
+    let loaded = match configuration::source(args.configs.paths(), &args.only).await.load().await {
         Ok(loaded) => loaded,
         Err(problems) => return print_errors(&problems, args.format, color_on_stderr),
     };
@@ -101,9 +101,9 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
         print_summary(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
-    let preflight = Preflight::of(&fleet.targets);
-    if preflight.takes() > LONG {
-        complain(&render::live::announcement(preflight.reads(), preflight.takes()));
+    let preflight = Preflight::new(&fleet.targets);
+    if preflight.duration() > LONG {
+        complain(&render::live::announcement(preflight.reads(), preflight.duration()));
     }
     let app = App::of(args.local, &fleet.targets).await?;
     let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;

@@ -1,4 +1,4 @@
-//! Every event that the Lambda takes, and those that it refuses.
+//! Events that the Lambda serves, and events that it refuses.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn harness(variables: &[(&str, &str)]) -> LambdaHarness {
     LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
 }
 
-/// What became of each round.
+/// Describes the result of each round.
 fn rounds(tick: &Value) -> Vec<String> {
     let rounds = tick["rounds"].as_array().unwrap();
     let shown = |round: &Value| {
@@ -64,7 +64,7 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
 }
 
 #[tokio::test]
-async fn events_that_come_too_late_send_nothing_and_are_counted() {
+async fn stale_events_send_nothing_and_are_counted() {
     let late = now() - TimeDelta::seconds(95);
     let mut redriven = request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
     redriven["time"] = json!(late.to_rfc3339());
@@ -73,7 +73,7 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
         let tick = harness.tick(event).await;
         assert_eq!(rounds(&tick), [""; 0], "{of}");
         assert_eq!((harness.metric("TicksStale"), harness.metric("Pings")), (Some(1.0), None), "{of}");
-        assert!(harness.pings().is_empty() && harness.stderr().contains("comes too late"), "{of}");
+        assert!(harness.pings().is_empty() && harness.stderr().contains("the event is stale"), "{of}");
         let line: Value = serde_json::from_str(harness.stdout().lines().next().unwrap()).unwrap();
         assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
     }
@@ -83,7 +83,7 @@ async fn events_that_come_too_late_send_nothing_and_are_counted() {
 }
 
 #[tokio::test]
-async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
+async fn events_from_the_future_are_refused_and_counted() {
     let store = tempfile::tempdir().unwrap();
     let store = store.path().join("state").to_string_lossy().into_owned();
     let mut harness = harness(&[("WARMD_STATE", &store)]).await;
@@ -118,8 +118,8 @@ async fn events_from_the_future_are_refused_counted_and_stop_nothing() {
 }
 
 #[tokio::test]
-async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted() {
-    // A file: there can be no documents in it.
+async fn requests_are_served_without_the_store_and_the_failure_is_counted() {
+    // A file instead of a directory.
     let mut harness = harness(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
     let ask = |detail: Value| request(detail);
     let once = harness.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
@@ -138,7 +138,7 @@ async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted(
         ("request-1", "; pauses unknown"),
         ("request-2", "cannot be kept, and nothing was sent"),
         ("request-3", "; pauses unknown"),
-        ("request-4", "; whether the shard was served before is not known"),
+        ("request-4", "; the shard may be served twice"),
     ] {
         let messages = logged.iter().filter(|line| line["requestId"] == id);
         let messages = messages.map(|line| line["message"].as_str().unwrap());
@@ -148,7 +148,7 @@ async fn requests_that_need_no_store_are_served_without_and_the_loss_is_counted(
     }
 }
 
-/// A shard that was put on the bus at that time, of a tick half an hour before.
+/// Returns a shard that was put on the bus at that time, of a tick half an hour before.
 fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
     json!({ "source": "warmd", "detail-type": "Warm Shard", "time": time.to_rfc3339(), "detail": {
         "version": 1, "tick": (time - TimeDelta::minutes(30)).to_rfc3339(), "attempt": attempt,
@@ -157,7 +157,7 @@ fn shard(time: chrono::DateTime<chrono::Utc>, attempt: u32) -> Value {
 }
 
 #[tokio::test]
-async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed() {
+async fn any_age_and_custom_payloads_are_served_if_configured() {
     let variables =
         [("WARMD_MAX_TICK_AGE", "0"), ("WARMD_ALLOW_CUSTOM_PAYLOAD", "true"), ("WARMD_REGIONS", "all")];
     let mut harness = harness(&variables).await;
@@ -168,17 +168,17 @@ async fn any_age_is_served_when_so_configured_and_custom_payloads_when_allowed()
 }
 
 #[tokio::test]
-async fn a_reason_that_is_no_short_line_is_refused() {
+async fn a_long_reason_is_refused() {
     let mut harness = harness(&[]).await;
     for (reason, found) in [("x".repeat(240_000), "found 240000"), ("a\u{1b}[2J".to_owned(), r"\u{1b}")] {
         let event = request(json!({ "function": "nlp-inference:live", "concurrency": 2, "reason": reason }));
         let answer = harness.invoke(event).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(
-            answer.error && told.contains("`reason`: expected one line of at most 256 characters"),
-            "{told}"
+            answer.error && message.contains("`reason`: expected one line of at most 256 characters"),
+            "{message}"
         );
-        assert!(told.contains(found) && told.len() < 400, "{told}");
+        assert!(message.contains(found) && message.len() < 400, "{message}");
     }
     assert!(harness.pings().is_empty());
 }
@@ -201,8 +201,11 @@ async fn unknown_events_are_refused_with_the_reason() {
         (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "unknown event"),
     ] {
         let answer = harness.invoke(event).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains("nothing was sent") && told.contains(reason), "{told}");
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(
+            answer.error && message.contains("nothing was sent") && message.contains(reason),
+            "{message}"
+        );
         assert_eq!(answer.body["errorType"], "EventRefused");
     }
     assert!(harness.pings().is_empty());
@@ -215,13 +218,13 @@ async fn unknown_events_are_refused_with_the_reason() {
     }
 }
 
-/// The lines on standard error: JSON, all of them.
+/// Returns the lines on standard error, all of which are JSON.
 fn lines(harness: &LambdaHarness) -> Vec<Value> {
     harness.stderr().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
+async fn every_log_line_has_the_request_id() {
     for filter in ["warn", "debug", ""] {
         let mut harness = harness(&[("RUST_LOG", filter)]).await;
         harness.ready().await;
@@ -247,7 +250,7 @@ async fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
 }
 
 #[tokio::test]
-async fn operators_ask_for_ticks_and_rounds() {
+async fn operators_run_ticks_and_rounds() {
     let mut harness = harness(&[]).await;
     let tick = harness.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:30Z" } } })).await;
     assert_eq!(tick["tick"], "2026-11-20T09:00:30Z");
@@ -261,8 +264,8 @@ async fn operators_ask_for_ticks_and_rounds() {
 }
 
 #[tokio::test]
-async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
-    use warmd::engine::ports::{Fetched, Objects};
+async fn a_run_event_of_another_minute_is_recorded_now() {
+    use warmd::engine::ports::{Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live")]).await;
     let later = now() + TimeDelta::days(30);
     let tick = harness.tick(json!({ "warmd": { "run": { "at": later.to_rfc3339() } } })).await;
@@ -279,8 +282,8 @@ async fn an_operator_s_tick_of_another_minute_is_noted_as_one_of_now() {
 }
 
 #[tokio::test]
-async fn a_request_is_warmed_kept_and_told() {
-    use warmd::engine::ports::{Condition, Fetched, Objects};
+async fn a_request_is_served_kept_and_answered() {
+    use warmd::engine::ports::{Condition, Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
         json!({ "function": "nlp-inference:live", "concurrency": 9, "for": "10m", "reason": "token issued" });
@@ -305,7 +308,7 @@ async fn a_request_is_warmed_kept_and_told() {
         assert_eq!(events[1].detail[key], event.detail[key], "{}", events[1].detail);
     }
 
-    // Another environment, which has only the store to go by, keeps it by the ordinary schedule.
+    // Another environment finds the request in the store, and serves it with the schedule.
     let emulator = harness.emulator.clone();
     emulator.reset();
     let mut other = LambdaHarness::beside(emulator, FLEET, &[("WARMD_STATE", "s3://warmd-state/live")]).await;
@@ -323,7 +326,7 @@ async fn a_request_is_warmed_kept_and_told() {
 }
 
 /// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
-fn told(harness: &LambdaHarness) -> Vec<Value> {
+fn results(harness: &LambdaHarness) -> Vec<Value> {
     let events = harness.emulator.observe().events;
     let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
     warm.map(|event| {
@@ -335,10 +338,10 @@ fn told(harness: &LambdaHarness) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
+async fn every_request_is_answered() {
     use std::time::Duration;
     use warmd::emulator::Profile;
-    use warmd::engine::ports::{Condition, Objects};
+    use warmd::engine::ports::{Condition, ObjectStore};
     const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
     const BUS: (&str, &str) = ("WARMD_BUS", "default");
     let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
@@ -349,19 +352,19 @@ async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
     for _ in 0..2 {
         alone.tick(ask()).await;
     }
-    assert_eq!(told(&alone), [warm.clone(), warm.clone()], "without a store as well");
+    assert_eq!(results(&alone), [warm.clone(), warm.clone()], "without a store as well");
 
     let mut one = harness(&[STATE, BUS]).await;
     one.tick(ask()).await;
     let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
-    assert_eq!(told(&one), [warm.clone(), warm], "in another environment");
+    assert_eq!(results(&one), [warm.clone(), warm], "in another environment");
     let bucket = one.clients().bucket("warmd-state", "live").unwrap();
     let until = now() + TimeDelta::hours(1);
     let pauses = json!({ "all": { "until": until, "reason": "migration" }, "functions": {} });
     bucket.put("pauses.json", pauses.to_string().into_bytes(), Condition::Always).await.unwrap();
     assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 paused"]);
-    assert_eq!(told(&one).last(), Some(&unknown));
+    assert_eq!(results(&one).last(), Some(&unknown));
 
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
@@ -370,7 +373,7 @@ async fn whoever_waits_for_a_request_is_told_whatever_became_of_it() {
     slow.invoke_within(ask(), 4_000).await;
     let mut other = LambdaHarness::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
     assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
-    assert_eq!(told(&slow), [unknown.clone(), unknown], "its round has not ended");
+    assert_eq!(results(&slow), [unknown.clone(), unknown], "its round has not ended");
 }
 
 #[tokio::test]
@@ -396,8 +399,8 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
         ),
     ] {
         let answer = harness.invoke(request(detail)).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains(reason), "{told}");
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        assert!(answer.error && message.contains(reason), "{message}");
     }
     assert!(harness.pings().is_empty());
     let once = harness.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
@@ -405,7 +408,7 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_for_lost_ones() {
+async fn environments_with_one_store_serve_a_minute_once_and_lost_minutes_later() {
     let variables = [("WARMD_STATE", "{folder}/../warmd-shared"), ("WARMD_MAX_TICK_AGE", "0")];
     let shared = tempfile::tempdir().unwrap();
     let state = shared.path().join("state").to_string_lossy().into_owned();
@@ -426,10 +429,10 @@ async fn environments_with_a_store_serve_a_minute_once_between_them_and_make_up_
 }
 
 #[tokio::test]
-async fn a_configuration_in_s3_changes_between_ticks_and_a_broken_one_does_not() {
-    use warmd::engine::ports::{Condition, Objects};
+async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
+    use warmd::engine::ports::{Condition, ObjectStore};
     let mut harness = {
-        // The account first: the configuration has to lie there when the Lambda starts.
+        // The configuration must exist when the Lambda starts.
         let account =
             LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables: &[] })
                 .await;

@@ -1,8 +1,8 @@
-//! What keeps the Lambda from starting is told to Lambda.
+//! Errors of the init, which the Lambda reports to the runtime interface.
 
 use serde_json::{Value, json};
 use warmd::emulator::{Emulator, Scenario};
-use warmd::engine::ports::{Condition, Objects};
+use warmd::engine::ports::{Condition, ObjectStore};
 
 use super::support::{LambdaHarness, Setting, now, scheduled};
 
@@ -22,10 +22,10 @@ async fn a_configuration_that_is_refused_is_an_init_error_with_all_its_mistakes(
 }
 
 #[tokio::test]
-async fn settings_and_places_that_are_refused_are_init_errors() {
+async fn refused_settings_and_locations_are_init_errors() {
     assert!(error(SOUND, &[("WARMD_TICK", "soon")]).await.contains("WARMD_TICK: expected"));
-    let told = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
-    assert!(told.contains("there is no .yaml object under this prefix"), "{told}");
+    let message = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
+    assert!(message.contains("there is no .yaml object under this prefix"), "{message}");
 }
 
 const GOOD: &str = "
@@ -57,7 +57,7 @@ async fn published(versions: &[&str]) -> Emulator {
 }
 
 #[tokio::test]
-async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
+async fn an_earlier_version_replaces_a_broken_one() {
     for (versions, minutes) in
         [(&["version: 2\n", GOOD][..], 90), (&["version: 2\n", "version: 3\n", GOOD, "version: 4\n"], 100)]
     {
@@ -81,7 +81,7 @@ async fn a_new_environment_on_a_broken_publication_has_the_last_good_one() {
 }
 
 #[tokio::test]
-async fn a_broken_publication_with_nothing_sound_before_it_is_an_init_error() {
+async fn a_broken_version_without_a_valid_earlier_one_is_an_init_error() {
     for versions in [&["version: 2\n"][..], &["version: 2\n", "version: 3\n"]] {
         let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
         let error = harness.init_error().await;

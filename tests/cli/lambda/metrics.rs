@@ -1,4 +1,4 @@
-//! Metrics that CloudWatch does not take are lines on standard output, where it finds them by itself.
+//! Metrics that CloudWatch refuses are embedded-metric lines on standard output.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn extracted(line: &Value) -> Vec<(String, Option<String>, f64)> {
 }
 
 #[tokio::test]
-async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick() {
+async fn refused_metrics_are_embedded_with_the_numbers_of_the_tick() {
     let mut harness = harness(Fault::first(1, FaultKind::refuse(403))).await;
     let at = now();
     let tick = harness.tick(scheduled(at)).await;
@@ -82,7 +82,7 @@ async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick()
         assert!((value("WarmingCost", Some(label)) - dollars(round)).abs() < 1e-9);
     }
 
-    // The next one is taken: the same metrics, and no further line.
+    // The next batch is accepted: the same metrics, and no further line.
     harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!(embedded(&harness).len(), 3);
     let taken: BTreeSet<_> = harness
@@ -102,7 +102,7 @@ async fn what_cloudwatch_refuses_is_embedded_and_holds_the_numbers_of_the_tick()
 }
 
 #[tokio::test]
-async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
+async fn a_failing_cloudwatch_does_not_change_the_answer() {
     let mut harness = harness(Fault::always(FaultKind::refuse(503))).await;
     let tick = harness.tick(scheduled(now())).await;
     let verdicts: Vec<_> = tick["rounds"].as_array().unwrap().iter().map(|round| &round["verdict"]).collect();
@@ -112,7 +112,7 @@ async fn a_cloudwatch_in_trouble_changes_nothing_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_cloudwatch_that_counts_and_does_not_answer_is_not_waited_for_beyond_the_deadline() {
+async fn a_hanging_cloudwatch_is_waited_for_until_the_deadline() {
     let hung = FaultKind::Slow { by: Duration::from_secs(600) };
     let mut harness = harness(Fault::always(hung)).await;
     harness.ready().await;
@@ -122,7 +122,7 @@ async fn a_cloudwatch_that_counts_and_does_not_answer_is_not_waited_for_beyond_t
     assert!(!answer.error && took < Duration::from_secs(8), "{took:?}: {}", answer.body);
     let stdout = harness.stdout();
     let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // CloudWatch has them already, so it must not find them in the log again.
+    // CloudWatch has counted the metrics: it must not find them in the log again.
     assert_eq!((harness.metric("Pings"), stdout.contains("_aws")), (Some(5.0), false), "{stdout}");
     let fleet = lines.iter().find(|line| line["message"] == UNACKNOWLEDGED && line["Function"].is_null());
     assert_eq!(fleet.unwrap_or_else(|| panic!("{stdout}"))["Pings"], 5.0);

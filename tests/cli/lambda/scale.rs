@@ -24,7 +24,7 @@ fn fleet(functions: u32, cap: u32) -> String {
 }
 
 #[tokio::test]
-async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
+async fn a_large_tick_is_spread_over_the_bus() {
     let config = fleet(10, 10);
     let mut harness =
         LambdaHarness::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
@@ -51,7 +51,7 @@ async fn a_tick_that_does_not_fit_is_spread_over_the_bus() {
 }
 
 #[tokio::test]
-async fn what_the_bus_seems_not_to_have_taken_is_served_once() {
+async fn unacknowledged_shards_are_served_once() {
     let scenario = Scenario { events: vec![Fault::always(FaultKind::FailEntry)], ..Scenario::default() };
     let config = fleet(10, 10);
     let variables = [BUS[0], ("WARMD_STATE", "s3://warmd-state/live")];
@@ -78,7 +78,7 @@ async fn what_the_bus_seems_not_to_have_taken_is_served_once() {
 }
 
 #[tokio::test]
-async fn a_shard_cannot_ask_for_more_than_the_configuration() {
+async fn a_shard_is_limited_by_the_configuration() {
     let config = fleet(1, 10);
     let mut harness =
         LambdaHarness::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
@@ -93,7 +93,7 @@ async fn a_shard_cannot_ask_for_more_than_the_configuration() {
 }
 
 #[tokio::test]
-async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
+async fn rounds_beyond_the_deadline_are_handed_on_or_in_flight() {
     // Room for one round at a time, and each takes longer than the invocation has.
     let slow = Profile { ping: SLOW.into(), duration: SLOW.into(), ..Profile::default() };
     let scenario =
@@ -125,7 +125,7 @@ async fn what_the_time_does_not_allow_is_handed_on_or_told_to_be_in_flight() {
     let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
     assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
     assert_eq!(harness.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
-    // The environment lives on, and so do its pings: their target is left alone.
+    // The environment continues, and so do its pings: their target is skipped.
     let next = harness.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
     let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
     assert!(skipped, "{}\n{}", next.body, harness.stderr());

@@ -1,4 +1,4 @@
-//! Deliveries that come twice, as those of EventBridge and of Lambda's asynchronous invocation may.
+//! Repeated deliveries by EventBridge and by asynchronous invocation.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn shard(functions: &[&str], attempt: u32) -> Value {
     } })
 }
 
-/// What became of each round.
+/// Describes the result of each round.
 fn rounds(tick: &Value) -> Vec<String> {
     let rounds = tick["rounds"].as_array().unwrap();
     let shown = |round: &Value| {
@@ -46,7 +46,7 @@ fn pings(harness: &LambdaHarness) -> usize {
 }
 
 #[tokio::test]
-async fn a_shard_is_served_once_and_its_next_attempt_is_another() {
+async fn a_shard_is_served_once_for_each_attempt() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let both = ["f0", "f1"];
     assert_eq!(rounds(&harness.tick(shard(&both, 1)).await), ["f0 5 reached", "f1 5 reached"]);
@@ -59,7 +59,7 @@ async fn a_shard_is_served_once_and_its_next_attempt_is_another() {
 }
 
 #[tokio::test]
-async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them() {
+async fn environments_with_one_store_serve_a_shard_and_a_minute_once() {
     let mut one = harness(Scenario::default(), &[STATE, BUS]).await;
     let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
     let at = now();
@@ -76,7 +76,7 @@ async fn environments_with_a_store_serve_a_shard_and_a_minute_once_between_them(
 }
 
 #[tokio::test]
-async fn shards_that_no_tick_has_handed_out_are_refused() {
+async fn shards_without_a_tick_are_refused() {
     let mut harness = harness(Scenario::default(), &[STATE, BUS]).await;
     harness.tick(scheduled(now())).await;
     let own = harness.shards().remove(0);
@@ -97,18 +97,18 @@ async fn shards_that_no_tick_has_handed_out_are_refused() {
 }
 
 #[tokio::test]
-async fn without_a_store_a_minute_has_as_many_shards_as_the_configuration_needs() {
+async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let mut refused = 0;
-    // 200 shards that differ, as somebody may put them on the bus.
+    // 200 different shards, as an attacker may put them on the bus.
     for number in 0..200 {
         let mut forged = shard(&["f0", "f1"], 1);
         forged["detail"]["config"] = json!(number.to_string());
         let answer = harness.invoke(forged).await;
         if answer.error {
             refused += 1;
-            let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-            assert!(told.contains("expected at most 5 a minute"), "{told}");
+            let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+            assert!(message.contains("expected at most 5 a minute"), "{message}");
         }
     }
     // The run may take a turn of the minute or two.
@@ -128,7 +128,7 @@ async fn a_shard_names_a_target_once() {
 }
 
 #[tokio::test]
-async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
+async fn a_shard_of_which_nothing_was_sent_is_served_by_its_next_delivery() {
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
     let mut full = harness(Scenario::default().with("f0", slow), &[STATE, BUS]).await;
@@ -147,7 +147,7 @@ async fn a_shard_of_which_nothing_was_sent_is_served_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn an_operator_may_ask_for_the_same_minute_again() {
+async fn an_operator_can_run_the_same_minute_again() {
     let mut harness = harness(Scenario::default(), &[("WARMD_BUS", "default")]).await;
     for time in 1..=2 {
         let tick = harness.tick(json!({ "warmd": { "run": { "at": "2026-11-20T09:00:00Z" } } })).await;

@@ -1,0 +1,34 @@
+//! The service: one entry for everything that sends pings, [`Service::serve`].
+//!
+//! ```text
+//!  schedule, operator, request, shard ──▶ Trigger
+//!                                            │  reload the configuration, plan with the records
+//!                                            ▼
+//!                              rounds (engine), in parts ──▶ records, metrics, bus
+//!                                            │
+//!                                            ▼
+//!                                         Outcome
+//! ```
+
+pub mod budget;
+pub mod clock;
+pub mod config_source;
+pub mod daemon;
+pub mod live_config;
+pub mod manifest;
+pub mod planner;
+pub mod preflight;
+pub mod recorder;
+pub mod rounds;
+pub mod s3_config;
+mod serve;
+pub mod store;
+#[cfg(test)]
+mod tests;
+mod trigger;
+
+pub use self::serve::{
+    Bus, Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, largest_due,
+    largest_round, preview,
+};
+pub use self::trigger::{RecordKind, Trigger};

@@ -1,0 +1,433 @@
+//! Plans ticks with the records in the state store, and records their results.
+//!
+//! When the store cannot be read, the schedule alone decides: it is better to ping a fleet once too often than to let
+//! it go cold. Pauses that this process has read before stay in force. The documents for a plan are read concurrently,
+//! all of them within [`READ_WITHIN`].
+
+mod failures;
+mod record;
+mod shards;
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use self::failures::StoreFailures;
+pub use self::record::Results;
+use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::future::later;
+use crate::domain::handed_out::PerMinute;
+use crate::domain::records::{
+    self, Decision, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards, Status,
+};
+use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::tick::{RoundRecord, SkipReason};
+use crate::engine::tick::Due;
+
+/// The longest time that the store delays the first ping of a tick.
+pub const READ_WITHIN: Duration = Duration::from_secs(3);
+/// The longest time for a write at the end of a tick, or for one that must not be lost. [`READ_WITHIN`] when the store
+/// was unavailable before.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// The interval at which the claim of a tick is renewed: twice before it expires.
+const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// The most entries of a document that a warning names.
+const MOST_NAMED: usize = 5;
+
+/// The condition of the state store during a tick.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use]
+pub enum StoreHealth {
+    /// Every read and write succeeded.
+    #[default]
+    Sound,
+    /// A document could not be read or written. The log has the reason.
+    Unavailable,
+}
+
+impl StoreHealth {
+    /// Returns the worse of the two.
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::Sound { other } else { self }
+    }
+}
+
+/// Plans ticks with a state store.
+#[derive(Debug)]
+pub struct TickPlanner {
+    documents: DocumentStore,
+    /// The pauses as they were last read; none when they never were.
+    pauses: Mutex<Option<Pauses>>,
+    /// The shards that this process served. Used when the store is volatile or unavailable.
+    shards: Mutex<Shards>,
+    /// True once stored times in the future were logged.
+    warned: AtomicBool,
+    /// The shards of the current minute that were admitted without reading the store.
+    per_minute: Mutex<PerMinute>,
+}
+
+/// A shard that this process serves.
+#[derive(Debug)]
+#[must_use]
+pub struct TakenShard {
+    id: String,
+    by: u32,
+}
+
+/// The rounds of a tick.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The rounds to be sent.
+    pub due: Vec<Due>,
+    /// The rounds that are due but must not be sent.
+    pub skipped: Vec<RoundRecord>,
+    /// The condition of the store.
+    pub health: StoreHealth,
+    /// True if the pauses are unknown: they cannot be read, and this process has never read them.
+    pauses_unknown: bool,
+    /// The claim on the targets of `due`; none without a claim.
+    claim: Option<Lease>,
+}
+
+/// The claim of a plan. It is renewed until the lease is dropped.
+#[derive(Debug)]
+struct Lease {
+    by: u32,
+    renewing: AbortHandle,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+/// The targets that are due: those that are pinged, and those that are not.
+#[derive(Debug, Clone, Default)]
+struct Selection {
+    due: Vec<Due>,
+    skipped: Vec<RoundRecord>,
+}
+
+/// A tick of the schedule.
+#[derive(Debug, Clone, Copy)]
+struct Tick<'f> {
+    fleet: &'f Fleet,
+    minute: Minute,
+    /// The minute of the schedule's previous firing.
+    previous: Minute,
+    /// The time of the system clock.
+    now: DateTime<Utc>,
+}
+
+/// The records as they were read before a tick.
+struct Known {
+    requests: Requests,
+    pauses: Option<Pauses>,
+    /// The document [`Served`]; none when it cannot be read or outlives no process.
+    served: Option<(Option<Document>, Served)>,
+}
+
+impl Plan {
+    /// Creates a plan without a claim.
+    pub fn unclaimed(due: Vec<Due>, skipped: Vec<RoundRecord>, health: StoreHealth) -> Self {
+        Self { due, skipped, health, ..Self::default() }
+    }
+}
+
+impl TickPlanner {
+    /// Creates a planner that keeps its records in `documents`.
+    pub fn new(documents: DocumentStore) -> Self {
+        Self {
+            documents,
+            pauses: Mutex::default(),
+            shards: Mutex::default(),
+            warned: AtomicBool::new(false),
+            per_minute: Mutex::default(),
+        }
+    }
+
+    /// The store of the records.
+    pub fn documents(&self) -> &DocumentStore {
+        &self.documents
+    }
+
+    /// Returns the lifetime of the records.
+    pub fn durability(&self) -> Durability {
+        self.documents.durability()
+    }
+
+    /// Plans a tick at `at`. `previous` is the minute of the schedule's previous firing, `now` the time of the system
+    /// clock.
+    ///
+    /// The targets are claimed, so that only one of two deliveries of the same minute serves them. The claim holds
+    /// while the plan lives, and [`TickPlanner::record`] ends it.
+    pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
+        let deadline = Instant::now() + READ_WITHIN;
+        let mut failures = StoreFailures::default();
+        let known = self.known(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &known.requests, at);
+        let tick = Tick { fleet, minute: Minute::of(at), previous, now };
+        let pauses = known.pauses.clone().unwrap_or_default();
+        let (selection, claim) = match known.served {
+            Some((document, served)) => {
+                self.claim(&tick, &pauses, document, served, deadline, &mut failures).await
+            }
+            None => {
+                let due = schedule::plan_tick(fleet, tick.minute, Mode::DueSince(previous));
+                (partition(fleet, &due, &pauses, &Served::default(), now), None)
+            }
+        };
+        Plan { claim, ..self.planned(selection, known.pauses.is_none(), failures) }
+    }
+
+    /// Selects the due targets, and claims them in the document of served targets.
+    async fn claim(
+        &self,
+        tick: &Tick<'_>,
+        pauses: &Pauses,
+        document: Option<Document>,
+        served: Served,
+        deadline: Instant,
+        failures: &mut StoreFailures,
+    ) -> (Selection, Option<Lease>) {
+        let Tick { fleet, minute, previous, now } = *tick;
+        let by = rand::random();
+        let mut own: Option<Selection> = None;
+        let claiming = |served: &mut Served| {
+            // A write whose answer was lost is repeated, and finds its own claim.
+            if let Some(own) = own.take_if(|_| served.is_claimed_by(by)) {
+                return own;
+            }
+            let due = served.plan(fleet, minute, previous, now);
+            let selection = partition(fleet, &due, pauses, served, now);
+            served.claim(by, minute, previous, now, selection.due.iter().map(|due| due.target.as_ref()));
+            own = Some(selection.clone());
+            selection
+        };
+        match before(deadline, self.documents.update_seen(SERVED, document, claiming)).await {
+            Ok(selection) => {
+                let claim = (!selection.due.is_empty()).then(|| self.lease(by, now));
+                (selection, claim)
+            }
+            Err(unavailable) => {
+                failures.add(unavailable, "another process may serve the same targets");
+                let due = served.plan(fleet, minute, previous, now);
+                (partition(fleet, &due, pauses, &served, now), None)
+            }
+        }
+    }
+
+    /// Plans a tick without a claim, and records nothing. `at` decides what is due; with [`Mode::DueSince`] the records
+    /// of earlier ticks do so too. Pauses and pings in flight are those of `now`, when the pings are sent.
+    pub async fn preview(&self, fleet: &Fleet, mode: Mode, at: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
+        let minute = Minute::of(at);
+        let deadline = Instant::now() + READ_WITHIN;
+        let mut failures = StoreFailures::default();
+        let known = self.known(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &known.requests, at);
+        let served = known.served.map(|(_, served)| served);
+        let due = match (mode, &served) {
+            (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
+            _ => schedule::plan_tick(fleet, minute, mode),
+        };
+        let pauses = known.pauses.as_ref();
+        let selection =
+            partition(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
+        self.planned(selection, pauses.is_none(), failures)
+    }
+
+    fn planned(&self, selection: Selection, pauses_unknown: bool, failures: StoreFailures) -> Plan {
+        let Selection { due, skipped } = selection;
+        Plan { due, skipped, health: failures.log(), pauses_unknown, claim: None }
+    }
+
+    /// Decides on a Warm Request for these targets, each of which has `on_request`.
+    ///
+    /// # Errors
+    /// When the request must be stored and cannot be. The sender should try again.
+    pub async fn request(
+        &self,
+        targets: &[&Target],
+        terms: &RequestTerms,
+        now: DateTime<Utc>,
+    ) -> Result<Plan, Unavailable> {
+        let add = |requests: &mut Requests| -> Vec<Option<Decision>> {
+            let add =
+                |target: &&Target| Some(requests.add(&target.id, terms, target.on_request.as_ref()?, now));
+            targets.iter().map(add).collect()
+        };
+        let started = Instant::now();
+        // A request that keeps environments warm must not be lost; a single round must not wait for long.
+        let within = if terms.keep_for.is_some() { WRITE_WITHIN } else { READ_WITHIN };
+        let mut failures = StoreFailures::default();
+        let mut unread = StoreFailures::default();
+        let (decisions, pauses) = tokio::join!(
+            before(started + within, self.documents.update(REQUESTS, add)),
+            self.pauses(started + READ_WITHIN, &mut unread),
+        );
+        let decisions = match decisions {
+            Ok(decisions) => decisions,
+            Err(unavailable) if terms.keep_for.is_some() => return Err(unavailable),
+            Err(unavailable) => {
+                failures.add(unavailable, "requests shortly after this one are not coalesced with it");
+                let most = |target: &&Target| {
+                    let rule = target.on_request.as_ref()?;
+                    Some(Decision::Round(terms.concurrency.min(rule.max_concurrency)))
+                };
+                targets.iter().map(most).collect()
+            }
+        };
+        failures.append(unread);
+        let paused = |target: &Target| pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
+        let mut selection = Selection::default();
+        for (target, decision) in targets.iter().zip(decisions) {
+            match decision {
+                None => {}
+                Some(Decision::Round(wanted) | Decision::Coalesced(wanted)) if paused(target) => {
+                    selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
+                }
+                Some(Decision::Round(concurrency)) => {
+                    let due = |concurrency| Due { target: Arc::new((*target).clone()), concurrency };
+                    selection.due.extend(NonZeroU32::new(concurrency).map(due));
+                }
+                Some(Decision::Coalesced(wanted)) => {
+                    selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Coalesced));
+                }
+            }
+        }
+        Ok(self.planned(selection, pauses.is_none(), failures))
+    }
+
+    /// Reads the records for a plan concurrently.
+    async fn known(
+        &self,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+        deadline: Instant,
+        failures: &mut StoreFailures,
+    ) -> Known {
+        let mut unread = StoreFailures::default();
+        let (requests, pauses, served) = tokio::join!(
+            self.requests(fleet, deadline),
+            self.pauses(deadline, &mut unread),
+            self.served(deadline),
+        );
+        let requests = requests.unwrap_or_else(|unavailable| {
+            failures.add(unavailable, "requests in force are not known");
+            Requests::default()
+        });
+        let served = served.unwrap_or_else(|unavailable| {
+            failures.add(unavailable, "what was served before is not known");
+            None
+        });
+        failures.append(unread);
+        let in_future = served.iter().flat_map(|(_, served)| served.in_future(now));
+        let in_future: Vec<String> = in_future.chain(requests.in_future(now)).collect();
+        if !in_future.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+            let some = in_future.get(..MOST_NAMED).unwrap_or(&in_future).join(", ");
+            warn!(%now, entries = in_future.len(), %some,
+                "the state store has times in the future, which are ignored: a clock is or was wrong");
+        }
+        Known { requests, pauses, served }
+    }
+
+    /// Reads the requests; none when no target has `on_request`.
+    async fn requests(&self, fleet: &Fleet, deadline: Instant) -> Result<Requests, Unavailable> {
+        if fleet.targets.iter().all(|target| target.on_request.is_none()) {
+            return Ok(Requests::default());
+        }
+        before(deadline, self.documents.read(REQUESTS)).await
+    }
+
+    /// Reads when targets were last served; none when the records are volatile.
+    async fn served(&self, deadline: Instant) -> Result<Option<(Option<Document>, Served)>, Unavailable> {
+        if self.durability() == Durability::Volatile {
+            return Ok(None);
+        }
+        let document = before(deadline, self.documents.get(SERVED)).await?;
+        let served = parse(SERVED, document.as_ref())?;
+        Ok(Some((document, served)))
+    }
+
+    /// Reads the pauses. Returns those that were read last when the store is unavailable; none when they never were
+    /// read.
+    async fn pauses(&self, deadline: Instant, failures: &mut StoreFailures) -> Option<Pauses> {
+        let read = before(deadline, self.documents.read::<Pauses>(PAUSES)).await;
+        let mut last = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(pauses) => *last = Some(pauses),
+            Err(unavailable) if last.is_some() => {
+                failures.add(unavailable, "pauses are as they were last read")
+            }
+            Err(unavailable) => failures.add(unavailable, "pauses unknown"),
+        }
+        last.clone()
+    }
+
+    /// Renews the claim `by` of a plan made at `now` until the lease is dropped.
+    fn lease(&self, by: u32, now: DateTime<Utc>) -> Lease {
+        let (documents, started) = (self.documents.clone(), Instant::now());
+        let renewing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                let now = later(now, TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX));
+                let renew = |served: &mut Served| served.renew(by, now);
+                let renewed = documents.update(SERVED, renew);
+                if let Err(unavailable) = before(Instant::now() + RENEW_EVERY, renewed).await {
+                    warn!("{unavailable}; another process may serve the same targets");
+                }
+            }
+        });
+        Lease { by, renewing: renewing.abort_handle() }
+    }
+}
+
+/// Reads the results of the last tick, including those of its shards.
+///
+/// # Errors
+/// [`Unavailable`].
+pub async fn status(documents: &DocumentStore) -> Result<Status, Unavailable> {
+    let mut status: Status = documents.read(STATUS).await?;
+    if status.spread {
+        for document in Status::shard_documents() {
+            status.merge(documents.read(&document).await?);
+        }
+    }
+    Ok(status)
+}
+
+/// Divides the targets that are due into those that are pinged, and those that are paused or busy at `now`.
+fn partition(
+    fleet: &Fleet,
+    due: &[schedule::DueTarget],
+    pauses: &Pauses,
+    served: &Served,
+    now: DateTime<Utc>,
+) -> Selection {
+    let mut selection = Selection::default();
+    for due in due {
+        let Some(target) = fleet.targets.get(due.index) else { continue };
+        if let Some(pause) = pauses.of(target, now) {
+            info!(function = %target.label, region = %target.region(), "{pause}");
+            selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::Paused));
+        } else if served.is_busy(target, now) {
+            selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::InFlight));
+        } else {
+            let due_round = |concurrency| Due { target: Arc::new(target.clone()), concurrency };
+            selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
+        }
+    }
+    selection
+}
+
+#[cfg(test)]
+mod tests;

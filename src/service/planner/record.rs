@@ -1,0 +1,244 @@
+//! Records the results of rounds.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::failures::StoreFailures;
+use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Identity;
+use crate::domain::future::later;
+use crate::domain::records::{self, SERVED, STATUS, Served, Status, TickNote};
+use crate::domain::schedule::{self, Minute};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
+use crate::engine::tick::Due;
+use crate::service::store::{Durability, before};
+use crate::service::trigger::RecordKind;
+
+/// The time beyond its timeout that a ping whose end was not awaited may take: for its init, and for the network.
+const BUSY_MARGIN: Duration = Duration::from_secs(20);
+/// The longest that Lambda runs a function. Source: Lambda quotas.
+const LONGEST_RUN: Duration = Duration::from_secs(900);
+
+/// The results of rounds that have ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Results<'r> {
+    /// The fleet that the rounds were planned for.
+    pub fleet: &'r Fleet,
+    /// The plan.
+    pub plan: &'r Plan,
+    /// The rounds that were sent or handed on.
+    pub sent: &'r [Due],
+    /// The report on them.
+    pub report: &'r TickReport,
+}
+
+impl TickPlanner {
+    /// Records rounds that have ended at `now`: the targets that were served, those that are due again at the next
+    /// tick, and those with pings in flight, which are skipped until the pings must have ended. Ends the claim of the
+    /// plan.
+    ///
+    /// `stale_since` is the time since which the configuration differs from its source.
+    pub async fn record(
+        &self,
+        results: Results<'_>,
+        kind: RecordKind,
+        stale_since: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> StoreHealth {
+        let Results { plan, sent, report, .. } = results;
+        if let Some(lease) = &plan.claim {
+            lease.renewing.abort();
+        }
+        // Requests are coalesced with earlier ones of this process even if the store is volatile.
+        let is_kept = self.durability() == Durability::Durable || kind == RecordKind::Request;
+        if !is_kept || kind == RecordKind::MetricsOnly || kind == RecordKind::Request && sent.is_empty() {
+            return StoreHealth::Sound;
+        }
+        let mut failures = StoreFailures::default();
+        let undone = left_undone(sent, report);
+        let (covered, busy) = match kind {
+            // Requests leave the busy targets to the ticks.
+            RecordKind::Request => (self.covered(results, &mut failures).await, Vec::new()),
+            _ => (Vec::new(), busy(sent, report, now)),
+        };
+        let is_served_touched = match kind {
+            RecordKind::Tick => plan.claim.is_some() || !sent.is_empty(),
+            RecordKind::Shard => !undone.is_empty() || !busy.is_empty(),
+            RecordKind::Operator => !busy.is_empty(),
+            RecordKind::Request => !covered.is_empty(),
+            RecordKind::MetricsOnly => false,
+        };
+        let change = |served: &mut Served| {
+            record_served(served, results, kind, &undone, &covered, now);
+            served.note_busy(busy.iter().copied());
+        };
+        let status = |status: &mut Status| record_status(status, results, kind, stale_since, now);
+        let document = match kind {
+            RecordKind::Shard => Status::document_of(&report.rounds),
+            _ => STATUS.to_owned(),
+        };
+        let deadline = Instant::now() + write_within(plan.health);
+        let served = async {
+            match is_served_touched {
+                true => self.documents.update(SERVED, change).await,
+                false => Ok(()),
+            }
+        };
+        let (served, status) = tokio::join!(
+            before(deadline, served),
+            before(deadline, self.documents.update(&document, status)),
+        );
+        if let Err(unavailable) = served {
+            failures.add(unavailable, "the served targets are not recorded");
+        }
+        if let Err(unavailable) = status {
+            failures.add(unavailable, "the status is not recorded");
+        }
+        failures.log_unless(plan.health)
+    }
+
+    /// Ends the claims of the rounds that have ended while others of the tick are `running`: a target that does not
+    /// answer must not keep other processes from the targets that did.
+    pub async fn record_part(
+        &self,
+        results: Results<'_>,
+        running: &[Due],
+        now: DateTime<Utc>,
+    ) -> StoreHealth {
+        let Results { plan, sent, report, .. } = results;
+        let (Durability::Durable, Some(lease)) = (self.durability(), &plan.claim) else {
+            return StoreHealth::Sound;
+        };
+        let running: HashSet<&Identity> = running.iter().map(|due| &due.target.id).collect();
+        let undone = left_undone(sent, report);
+        let settle = |served: &mut Served| {
+            served.settle_part(lease.by, |id| !running.contains(id), |id| undone.contains(id), now);
+        };
+        let settled = before(Instant::now() + READ_WITHIN, self.documents.update(SERVED, settle)).await;
+        let mut failures = StoreFailures::default();
+        if let Err(unavailable) = settled {
+            failures.add(unavailable, "the served targets are not recorded yet");
+        }
+        failures.log_unless(plan.health)
+    }
+
+    /// Returns the targets for which a request's rounds served as many environments as the schedule wants. The tick of
+    /// the minute may still come.
+    async fn covered<'r>(&self, results: Results<'r>, failures: &mut StoreFailures) -> Vec<&'r Target> {
+        let Results { fleet, sent, report, .. } = results;
+        let minute = Minute::of(report.tick);
+        let undone = left_undone(sent, report);
+        let requests = match self.requests(fleet, Instant::now() + READ_WITHIN).await {
+            Ok(requests) => requests,
+            Err(unavailable) => {
+                failures.add(unavailable, "requests in force are not known");
+                records::Requests::default()
+            }
+        };
+        let fleet = &*records::with_requests(fleet, &requests, report.tick);
+        let enough = |due: &&Due| {
+            let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
+            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency.get())
+                && !undone.contains(&due.target.id)
+        };
+        sent.iter().filter(enough).map(|due| due.target.as_ref()).collect()
+    }
+}
+
+/// Changes the document of what was served. `covered` are the targets that a request served.
+fn record_served(
+    served: &mut Served,
+    Results { plan, sent, report, .. }: Results<'_>,
+    kind: RecordKind,
+    undone: &HashSet<&Identity>,
+    covered: &[&Target],
+    now: DateTime<Utc>,
+) {
+    let minute = Minute::of(report.tick);
+    match (kind, &plan.claim) {
+        (RecordKind::Tick, Some(lease)) => served.settle(lease.by, |id| undone.contains(id), now),
+        // The store could not be written when the tick was planned.
+        (RecordKind::Tick, None) => {
+            let done = sent.iter().map(|due| due.target.as_ref());
+            served.note(minute, done.filter(|target| !undone.contains(&target.id)), now);
+        }
+        // The tick that handed the shard on recorded its targets as served.
+        (RecordKind::Shard, _) => {
+            for due in sent {
+                let id = &due.target.id;
+                if undone.contains(id) {
+                    // There is a due minute in every interval.
+                    let interval_ago = minute.plus(-i64::from(due.target.interval_minutes));
+                    served.take_back(id, minute, interval_ago);
+                }
+            }
+        }
+        (RecordKind::Request, _) => served.note(minute, covered.iter().copied(), now),
+        // The targets were not recorded as served.
+        (RecordKind::Operator | RecordKind::MetricsOnly, _) => {}
+    }
+}
+
+/// Changes the document of the last rounds.
+fn record_status(
+    status: &mut Status,
+    Results { plan, report, .. }: Results<'_>,
+    kind: RecordKind,
+    stale_since: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) {
+    match kind {
+        RecordKind::Tick => {
+            let pauses_unknown = plan.pauses_unknown;
+            status.note_tick(&TickNote { report, config_behind_since: stale_since, pauses_unknown }, now);
+        }
+        RecordKind::Shard | RecordKind::Request => status.note_rounds(&report.rounds, report.tick, now),
+        // The pings were sent now, whatever the minute of the event is.
+        RecordKind::Operator => status.note_rounds(&report.rounds, now, now),
+        RecordKind::MetricsOnly => {}
+    }
+}
+
+/// Returns the longest time for a write after a plan that found the store in this condition.
+fn write_within(health: StoreHealth) -> Duration {
+    match health {
+        StoreHealth::Sound => WRITE_WITHIN,
+        StoreHealth::Unavailable => READ_WITHIN,
+    }
+}
+
+/// Returns the targets with pings whose end was not awaited, and the time until which these may run.
+fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'d Target, DateTime<Utc>)> {
+    let left = |target: &Target| {
+        let in_flight = report
+            .unfinished
+            .iter()
+            .any(|left| left.reason == UnfinishedReason::InFlight && left.id == target.id);
+        // The pings may have been released just now, whatever the time of the tick is.
+        in_flight.then(|| match target.timeout {
+            Some(timeout) => timeout + BUSY_MARGIN,
+            None => target.interval().saturating_mul(2).min(LONGEST_RUN),
+        })
+    };
+    let unanswered =
+        |target: &Target| report.rounds.iter().find(|round| round.id == target.id)?.sent()?.quiet_for;
+    let until = |due: &'d Due| {
+        let target = due.target.as_ref();
+        let quiet = left(target).max(unanswered(target))?;
+        Some((target, later(now, TimeDelta::from_std(quiet).ok()?)))
+    };
+    sent.iter().filter_map(until).collect()
+}
+
+/// Returns the targets whose rounds were neither sent nor handed on.
+fn left_undone<'d>(sent: &'d [Due], report: &TickReport) -> HashSet<&'d Identity> {
+    let unfinished = report.unfinished.iter().filter(|left| left.reason == UnfinishedReason::Deadline);
+    let is_skipped = |round: &&RoundRecord| round.skip_reason().is_some_and(SkipReason::stays_due);
+    let skipped = report.rounds.iter().filter(is_skipped).map(|round| &round.id);
+    let undone: HashSet<&Identity> = unfinished.map(|left| &left.id).chain(skipped).collect();
+    sent.iter().map(|due| &due.target.id).filter(|id| undone.contains(id)).collect()
+}

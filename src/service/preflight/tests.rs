@@ -1,0 +1,146 @@
+use std::sync::Mutex as StdMutex;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::calendar::Window;
+use crate::domain::fleet::OnRequest;
+use crate::domain::function::FunctionRef;
+use crate::domain::preflight::{AccountLimits, Deployed};
+
+fn target(function: &str, region: &str) -> Target {
+    let on_request =
+        OnRequest { max_concurrency: 5, max_for: Duration::from_secs(60), coalesce: Duration::from_secs(60) };
+    let bare = Target::bare(&FunctionRef::parse(function).unwrap(), Region::parse(region).unwrap());
+    Target { on_request: Some(on_request), windows: Vec::<Window>::new(), ..bare }
+}
+
+/// Records the reads and their times. Answers after a millisecond.
+#[derive(Debug, Default)]
+struct ScriptedControl {
+    reads: Arc<StdMutex<Vec<(Instant, String)>>>,
+    account: Lookup<AccountLimits>,
+}
+
+impl ScriptedControl {
+    async fn answer<T>(&self, what: &str, of: &str, answer: Lookup<T>) -> Lookup<T> {
+        self.reads.lock().unwrap().push((Instant::now(), format!("{what} {of}")));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        answer
+    }
+}
+
+impl Control for ScriptedControl {
+    async fn invoke(&self, of: &Identity, _: Option<&Arc<Role>>, _: &DryRun) -> Lookup<DryRunOutcome> {
+        let answer = match of.name.as_str() {
+            "gone" => Lookup::Missing,
+            name if name.starts_with("run") => Lookup::Known(DryRunOutcome::Ran(200)),
+            _ => Lookup::Known(DryRunOutcome::Dry),
+        };
+        self.answer("invoke", &of.label(), answer).await
+    }
+
+    async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Deployed> {
+        self.answer("configuration", &of.label(), Lookup::Known(Deployed::default())).await
+    }
+
+    async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
+        self.answer("provisioned", &of.label(), Lookup::Known(None)).await
+    }
+
+    async fn reserved(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
+        self.answer("reserved", of.name.as_str(), Lookup::Known(None)).await
+    }
+
+    async fn account(&self, region: Region, _: Option<&Arc<Role>>) -> Lookup<AccountLimits> {
+        self.answer("account", region.as_str(), self.account.clone()).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_setting_is_read_once_and_none_of_missing_functions() {
+    let targets = [
+        target("f", "eu-west-2"),
+        target("f:live", "eu-west-2"),
+        target("gone:live", "eu-west-2"),
+        Target { on_request: None, ..target("resting", "eu-west-2") },
+    ];
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
+    let mut asked: Vec<String> = asked.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "account eu-west-2",
+            "configuration f",
+            "configuration f:live",
+            "invoke f",
+            "invoke f:live",
+            "invoke gone:live",
+            "provisioned f:live",
+            "reserved f",
+            "reserved gone",
+        ]
+    );
+    assert_eq!(seen.targets[1].provisioned, Lookup::Known(None));
+    assert_eq!(
+        (&seen.targets[2].invoke, &seen.targets[2].configuration),
+        (&Lookup::Missing, &Lookup::NotRead)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_limited_to_ten_per_second_and_region() {
+    let regions = ["eu-west-2", "us-east-1"];
+    let targets: Vec<Target> =
+        (0..60).map(|index| target(&format!("f{index}:live"), regions[index % 2])).collect();
+    let preflight = Preflight::new(&targets);
+    // Three for each of thirty functions, and one of the account.
+    assert_eq!((preflight.reads(), preflight.duration()), (2 * 91, Duration::from_secs(9)));
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
+    let begun = Instant::now();
+    preflight.observe(control).await;
+    let took = begun.elapsed();
+    assert!((9_000..9_100).contains(&took.as_millis()), "{took:?}");
+    let asked = asked.lock().unwrap();
+    let reads: Vec<Instant> =
+        asked.iter().filter(|(_, what)| !what.starts_with("invoke")).map(|(at, _)| *at).collect();
+    assert_eq!(reads.len(), 2 * 91);
+    // Two regions at the same time.
+    let too_fast = reads.windows(21).filter(|stretch| stretch[20] - stretch[0] < Duration::from_millis(999));
+    assert_eq!(too_fast.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_account_is_read_once() {
+    let targets = [target("f:live", "eu-west-2"), target("g", "eu-west-2")];
+    let control =
+        ScriptedControl { account: Lookup::Unreachable("no route".to_owned()), ..ScriptedControl::default() };
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(seen.targets, vec![TargetObservation::unreachable("no route".to_owned()); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_invokes_dry_runs_gets_one_per_region() {
+    let mut targets: Vec<Target> = (0..20).map(|index| target(&format!("run{index}"), "eu-west-2")).collect();
+    targets.push(target("run", "us-east-1"));
+    targets.push(target("dry", "us-east-2"));
+    let control = ScriptedControl::default();
+    let asked = Arc::clone(&control.reads);
+    let seen = Preflight::new(&targets).observe(control).await;
+    let count =
+        |what: &str| asked.lock().unwrap().iter().filter(|(_, asked)| asked.starts_with(what)).count();
+    assert_eq!((count("invoke"), count("configuration")), (3, 22));
+    let reason = |index: usize| match &seen.targets[index].invoke {
+        Lookup::Failed(reason) => reason.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(reason(0).contains("status 200") && reason(0).contains("no more"), "{}", reason(0));
+    assert!((1..21).all(|index| reason(index) == reason(0)));
+    assert_eq!(seen.targets[21].invoke, Lookup::Known(()));
+}

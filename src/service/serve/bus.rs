@@ -1,0 +1,184 @@
+//! The events that the service puts on the bus: shards of a tick that is too large or too long for one invocation, and
+//! the results of Warm Requests.
+
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::Service;
+use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
+use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
+use crate::domain::shard::{Shard, ShardRound};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
+use crate::engine::ports::{Event, Events, Lambda, Metrics};
+use crate::engine::tick::Due;
+use crate::service::budget::TimeBudget;
+use crate::service::planner::READ_WITHIN;
+use crate::service::store::{Durability, before};
+
+/// The bus.
+#[derive(Debug)]
+pub struct Bus<E> {
+    /// EventBridge.
+    pub events: E,
+    /// The name or ARN of the bus.
+    pub name: String,
+}
+
+impl<E> Bus<E> {
+    fn event(&self, detail_type: &str, detail: String) -> Event {
+        Event {
+            bus: Some(self.name.clone()),
+            source: SOURCE.to_owned(),
+            detail_type: detail_type.to_owned(),
+            detail,
+        }
+    }
+}
+
+impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
+    /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that
+    /// are on the bus.
+    pub(super) async fn spread(
+        &self,
+        shard: &Shard,
+        due: Vec<Due>,
+        max_in_flight: u32,
+        until: Instant,
+    ) -> (Vec<Due>, Vec<Due>) {
+        let Some(bus) = &self.bus else { return (due, Vec::new()) };
+        let in_flight = self.engine.still_in_flight();
+        // The engine skips targets with a round in flight. Another process does not know of these rounds.
+        let (busy, mut due): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| in_flight.contains(&due.target.id));
+        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
+        if pings <= u64::from(max_in_flight) {
+            due.extend(busy);
+            return (due, Vec::new());
+        }
+        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
+        let shards = shard.parts(&rounds, max_in_flight);
+        // The first shard is as full as any other: this process serves it.
+        let lost = self.put(bus, shards.get(1..).unwrap_or_default(), until).await;
+        let lost = self.take_unacknowledged(lost).await;
+        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
+        let mut rounds: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
+        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
+        let (mut own, handed_on): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| {
+            let round = shard_round(due);
+            let found = rounds.iter().position(|own| **own == round);
+            found.map(|index| rounds.swap_remove(index)).is_some()
+        });
+        own.extend(busy);
+        (own, handed_on)
+    }
+
+    /// Takes shards that the bus did not acknowledge, as if they had been delivered to this process. Returns those that
+    /// no other process has taken: the bus may have delivered them all the same.
+    async fn take_unacknowledged(&self, lost: Vec<Shard>) -> Vec<Shard> {
+        let mut taken = Vec::with_capacity(lost.len());
+        for shard in lost {
+            match self.planner.take_shard(&shard.id(), self.clock.now()).await {
+                // It stays taken: its rounds are served, or due again at the next tick.
+                (Some(_), _) => taken.push(shard),
+                (None, _) => {
+                    info!(tick = %shard.tick, "the shard was delivered after all: another instance serves it")
+                }
+            }
+        }
+        taken
+    }
+
+    /// Puts shards on the bus. Returns those that the bus did not acknowledge by `until`. The bus may have taken them.
+    async fn put(&self, bus: &Bus<E>, shards: &[Shard], until: Instant) -> Vec<Shard> {
+        self.planner.record_shards(shards, self.clock.now()).await;
+        let events: Vec<Event> =
+            shards.iter().map(|shard| bus.event(WARM_SHARD, shard.detail().to_string())).collect();
+        let Err(lost) = bus.events.put(&events, until).await else {
+            return Vec::new();
+        };
+        error!("{lost}");
+        let lost: Vec<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+        let is_lost = |(event, _): &(&Event, &Shard)| lost.contains(&event.detail.as_str());
+        let pairs = events.iter().zip(shards).filter(is_lost);
+        pairs.map(|(_, shard)| shard.clone()).collect()
+    }
+
+    /// Puts the rounds that were not released on the bus for another attempt, and marks them as handed on in the
+    /// report.
+    pub(super) async fn hand_on(
+        &self,
+        shard: &Shard,
+        due: &[Due],
+        report: &mut TickReport,
+        max_in_flight: u32,
+        budget: &TimeBudget,
+    ) {
+        let Some(bus) = &self.bus else { return };
+        let is_left = |due: &&Due| report.unfinished.contains(&due.unfinished(UnfinishedReason::Deadline));
+        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
+        let Some(retry) = shard.retry(left) else {
+            return;
+        };
+        let shards = retry.parts(&retry.rounds, max_in_flight);
+        let lost = self.put(bus, &shards, budget.until(|split| split.hand_on)).await;
+        let lost = match self.planner.durability() {
+            // The next tick serves what is taken here: no other process may serve it as well.
+            Durability::Durable => self.take_unacknowledged(lost).await,
+            Durability::Volatile => lost,
+        };
+        let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
+        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
+            if !lost.iter().any(|round| round.id == left.id) {
+                left.reason = UnfinishedReason::HandedOn;
+            }
+        }
+    }
+
+    /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that
+    /// was coalesced with an earlier one gets the result of that one, if its round has ended.
+    pub(super) async fn notify(&self, report: &TickReport, started: Instant, budget: &TimeBudget) {
+        let Some(bus) = &self.bus else { return };
+        let coalesced = |round: &RoundRecord| round.skip_reason() == Some(SkipReason::Coalesced);
+        let (requests, status) = match report.rounds.iter().any(coalesced) {
+            true => self.earlier_requests().await,
+            false => Default::default(),
+        };
+        let earlier = |round: &RoundRecord| {
+            let asked = requests.targets.get(&round.id)?.asked;
+            let last = status.targets.get(&round.id)?;
+            (last.tick >= asked && last.desired >= round.desired).then_some((last.reached, last.evidence))
+        };
+        let of_round = |round: &RoundRecord| {
+            let (reached, evidence) = match coalesced(round) {
+                true => earlier(round).unwrap_or_default(),
+                false => (round.reached(), round.evidence()),
+            };
+            (round.id.label(), reached, evidence)
+        };
+        let unfinished = report.unfinished.iter().map(|left| (left.id.label(), None, None));
+        let results = report.rounds.iter().map(of_round).chain(unfinished);
+        let event = |(function, reached, evidence): (String, _, _)| {
+            let detail = environments_warm(&function, reached, evidence, started.elapsed());
+            bus.event(ENVIRONMENTS_WARM, detail.to_string())
+        };
+        let events: Vec<Event> = results.map(event).collect();
+        if let Err(lost) = bus.events.put(&events, budget.until(|split| split.notify)).await {
+            error!("{lost}");
+        }
+    }
+
+    /// Reads the requests in force and the results of the last rounds; nothing when the store is unavailable.
+    async fn earlier_requests(&self) -> (Requests, Status) {
+        let documents = self.planner.documents();
+        let deadline = Instant::now() + READ_WITHIN;
+        let (requests, status) = tokio::join!(
+            before(deadline, documents.read(REQUESTS)),
+            before(deadline, documents.read(STATUS)),
+        );
+        (requests.unwrap_or_default(), status.unwrap_or_default())
+    }
+}
+
+fn shard_round(due: &Due) -> ShardRound {
+    ShardRound { id: due.target.id.clone(), concurrency: due.concurrency }
+}

@@ -1,0 +1,241 @@
+//! Runs the rounds of a planned trigger and records them.
+
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+use super::{MAX_ATTEMPTS, Observer, Outcome, Service};
+use crate::domain::fleet::Fleet;
+use crate::domain::metric_data::{TickFacts, TickScope};
+use crate::domain::shard::Shard;
+use crate::domain::tick::{TickReport, UnfinishedReason};
+use crate::engine::ports::{Events, Lambda, Metrics};
+use crate::engine::tick::Due;
+use crate::service::budget::TimeBudget;
+use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
+use crate::service::recorder::Recorded;
+use crate::service::rounds::{Part, Reporter, report_in_parts};
+use crate::service::trigger::{RecordKind, Trigger};
+
+/// Metrics that are recorded later than this after their tick carry the time of the recording.
+const LATE: TimeDelta = TimeDelta::minutes(5);
+
+/// A planned trigger.
+pub struct Job {
+    pub(super) fleet: Arc<Fleet>,
+    /// The hash of the configuration, if it was loaded from somewhere.
+    pub(super) config: Option<String>,
+    pub(super) kind: RecordKind,
+    pub(super) work: Work,
+    /// The time of the plan.
+    pub(super) now: DateTime<Utc>,
+    /// The shard that the rounds belong to: for its first attempt, the tick itself.
+    pub(super) shard: Shard,
+    /// True if rounds that do not fit in flight together are spread over the bus.
+    pub(super) is_spread: bool,
+    /// True if an operator chose the minute of the tick.
+    pub(super) is_of_chosen_minute: bool,
+    pub(super) started: Instant,
+    pub(super) plan: Plan,
+    /// The shard that was taken for this job.
+    pub(super) taken: Option<TakenShard>,
+}
+
+/// The work for a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// The rounds of the plan.
+    Rounds,
+    /// Nothing: the trigger is too old.
+    Stale,
+    /// Nothing: the trigger was served before.
+    Repeated,
+}
+
+impl Job {
+    pub(super) fn new(trigger: &Trigger, fleet: Arc<Fleet>, now: DateTime<Utc>) -> Self {
+        // A configuration that was not loaded from anywhere has no hash.
+        let config = Some(fleet.hash.clone()).filter(|hash| !hash.is_empty());
+        let tick = Shard { tick: now, config: config.clone(), attempt: 1, run: None, rounds: Vec::new() };
+        let (shard, is_spread) = match trigger {
+            Trigger::Schedule { at, .. } => (Shard { tick: *at, ..tick }, true),
+            Trigger::RunOnce { at, .. } => (Shard { tick: at.unwrap_or(now), ..tick }, true),
+            Trigger::RunEvent { at, request_id } => {
+                (Shard { tick: at.unwrap_or(now), run: Some(request_id.clone()), ..tick }, true)
+            }
+            Trigger::Shard { shard, .. } => (shard.clone(), false),
+            Trigger::Request(_) => (tick, false),
+            // It is not handed on: its operator waits for the answer.
+            Trigger::Warm { .. } => (Shard { attempt: MAX_ATTEMPTS, ..tick }, false),
+        };
+        Self {
+            fleet,
+            config,
+            kind: trigger.record_kind(),
+            work: Work::Rounds,
+            now,
+            shard,
+            is_spread,
+            is_of_chosen_minute: trigger.is_of_chosen_minute(),
+            started: Instant::now(),
+            plan: Plan::default(),
+            taken: None,
+        }
+    }
+
+    /// Returns the job without rounds, and without an effect on the records.
+    pub(super) fn nothing(self, work: Work) -> Self {
+        Self { work, kind: RecordKind::MetricsOnly, ..self }
+    }
+}
+
+impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
+    /// Runs a planned trigger.
+    pub(super) async fn run(&self, mut job: Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
+        let (due, refused) = self.without_custom_payload(take(&mut job.plan.due));
+        let mut skipped = take(&mut job.plan.skipped);
+        skipped.extend(refused);
+        let max_in_flight = job.fleet.limits.max_in_flight;
+        let (own, handed_on) = match job.is_spread {
+            true => self.spread(&job.shard, due, max_in_flight, budget.until(|split| split.release)).await,
+            false => (due, Vec::new()),
+        };
+        let sent = own.iter().chain(&handed_on).cloned().collect();
+        let running = self.engine.start(job.shard.tick, job.config.clone(), own.clone(), budget.stop());
+        let results = Mutex::default();
+        let recording =
+            Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results };
+        let report = report_in_parts(running, skipped, budget, &recording).await;
+        let Progress { recorded, health, .. } =
+            recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Outcome { report, recorded, health: health.and(job.plan.health) }
+    }
+
+    /// Returns the facts beside a report. Those that count once are sent with the first part.
+    fn facts(&self, scope: TickScope, health: StoreHealth, is_first: bool) -> TickFacts {
+        let stale_since = self.live_config.stale_since().filter(|_| is_first);
+        let age = stale_since.map(|since| self.clock.now().signed_duration_since(since));
+        let config_age = age.map(|age| age.to_std().unwrap_or_default());
+        let state_unavailable = u32::from(health == StoreHealth::Unavailable);
+        TickFacts { scope, config_age, state_unavailable, ..TickFacts::default() }
+    }
+}
+
+/// Records the parts of a job.
+struct Recording<'j, L, M, E, O> {
+    service: &'j Service<L, M, E>,
+    job: &'j Job,
+    /// The rounds that this process runs.
+    own: Vec<Due>,
+    /// The rounds that are on the bus.
+    handed_on: Vec<Due>,
+    /// All of them.
+    sent: Vec<Due>,
+    budget: &'j TimeBudget,
+    observer: &'j O,
+    results: Mutex<Progress>,
+}
+
+/// The results of the parts so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    recorded: Option<Recorded>,
+    health: StoreHealth,
+    /// True once the unavailable store was counted in the metrics.
+    is_counted: bool,
+}
+
+impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L, M, E, O> {
+    async fn complete(&self, rest: &mut TickReport) {
+        let max_in_flight = self.job.fleet.limits.max_in_flight;
+        self.service.hand_on(&self.job.shard, &self.own, rest, max_in_flight, self.budget).await;
+        rest.unfinished.extend(self.handed_on.iter().map(|due| due.unfinished(UnfinishedReason::HandedOn)));
+    }
+
+    async fn part(&self, part: &Part) {
+        // Before anything else is written: an application may wait for it.
+        if let (RecordKind::Request, Some(whole)) = (self.job.kind, &part.whole) {
+            self.service.notify(whole, self.job.started, self.budget).await;
+        }
+        self.observer.reported(part);
+        let health = self.record_in_store(part).await;
+        let (health, is_counted) = {
+            let mut progress = self.progress();
+            progress.health = progress.health.and(health);
+            let is_counted = progress.is_counted;
+            progress.is_counted |= progress.health == StoreHealth::Unavailable;
+            (progress.health, is_counted)
+        };
+        let health = if is_counted { StoreHealth::Sound } else { health };
+        if let Some(recorded) = self.record_metrics(part, health).await {
+            let mut progress = self.progress();
+            progress.recorded = Some(progress.recorded.map_or(recorded, |earlier| earlier.and(recorded)));
+        }
+        self.observer.recorded(part);
+    }
+}
+
+impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a part in the state store, in half of the time that is left. The other half is for the metrics.
+    async fn record_in_store(&self, part: &Part) -> StoreHealth {
+        let (service, job) = (self.service, self.job);
+        let results = |report| Results { fleet: &job.fleet, plan: &job.plan, sent: &self.sent, report };
+        let recording = async {
+            let Some(whole) = &part.whole else {
+                let now = service.clock.now();
+                return service.planner.record_part(results(&part.report), &part.running, now).await;
+            };
+            let released = match &job.taken {
+                Some(taken) if whole.sent_nothing() => service.planner.release_shard(taken).await,
+                _ => StoreHealth::Sound,
+            };
+            let (stale_since, now) = (service.live_config.stale_since(), service.clock.now());
+            released.and(service.planner.record(results(whole), job.kind, stale_since, now).await)
+        };
+        let now = Instant::now();
+        let deadline = now + part.until.saturating_duration_since(now) / 2;
+        let health = tokio::time::timeout_at(deadline, recording).await.unwrap_or_else(|_| {
+            error!("StateUnavailable: no answer in time; the results are not recorded");
+            StoreHealth::Unavailable
+        });
+        job.plan.health.and(health)
+    }
+
+    /// Records the metrics of a part.
+    async fn record_metrics(&self, part: &Part, health: StoreHealth) -> Option<Recorded> {
+        let recorder = self.service.recorder.as_ref()?;
+        match self.job.work {
+            Work::Rounds => {}
+            Work::Repeated => return None,
+            Work::Stale => {
+                let facts = self.service.facts(TickScope::Part, StoreHealth::Sound, true);
+                self.service.count(TickFacts { ticks_stale: 1, ..facts }, self.budget).await;
+                return None;
+            }
+        }
+        let scope = if part.is_first { self.job.kind.scope() } else { TickScope::Part };
+        let facts = self.service.facts(scope, health, part.is_first);
+        let tick = self.metrics_time(&part.report);
+        let report = TickReport { tick, ..part.report.clone() };
+        let recorded = recorder.record(&report, &self.job.fleet.metrics, facts, part.until).await;
+        if recorded == Recorded::Sent {
+            debug!(tick = %part.report.tick, "recorded");
+        }
+        Some(recorded)
+    }
+
+    /// Returns the time of the metrics: that of the tick, unless it is far from now or an operator chose it. Alarms
+    /// look at the latest minutes, and would miss what a late answer shows.
+    fn metrics_time(&self, report: &TickReport) -> DateTime<Utc> {
+        let now = self.service.clock.now();
+        let is_late = now.signed_duration_since(report.tick).abs() > LATE;
+        if is_late || self.job.is_of_chosen_minute { now } else { report.tick }
+    }
+}

@@ -1,0 +1,17 @@
+//! The state store: small JSON documents in a directory, in S3, or in the memory of the process.
+
+#[cfg(test)]
+pub(crate) mod contract;
+mod directory;
+mod documents;
+mod memory;
+
+pub use self::directory::Directory;
+pub(super) use self::documents::parse;
+pub use self::documents::{Document, DocumentStore, Durability, Unavailable, before};
+pub use self::memory::Memory;
+use crate::domain::records::MOST_BYTES;
+
+/// The largest document that is read. Above what is written, so that a document which an earlier version let grow is
+/// read and repaired.
+const MOST_READ_BYTES: usize = 4 * MOST_BYTES;

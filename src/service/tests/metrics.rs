@@ -1,0 +1,71 @@
+//! Metrics that CloudWatch refuses.
+
+use super::*;
+use crate::domain::fleet::MetricsSettings;
+use crate::domain::metric_data::{Batch, TickFacts};
+use crate::engine::ports::{CallError, ErrorKind, LostMetrics, Metrics};
+use crate::service::recorder::{PATIENCE, Recorded, Recorder};
+
+struct Refusing;
+
+impl Metrics for Refusing {
+    async fn put(&self, batch: &Batch, _: Instant) -> Result<(), LostMetrics> {
+        let unknown = Batch { data: Vec::new(), ..batch.clone() };
+        Err(LostMetrics {
+            lost: batch.clone(),
+            unknown,
+            reason: CallError::new(ErrorKind::AccessDenied, "AccessDenied"),
+        })
+    }
+}
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn refused_metrics_are_written_as_lines() {
+    let page = Page::default();
+    let recorder = Recorder::new(Refusing, Box::new(page.clone()));
+    let report = TickReport {
+        tick: at("2026-11-20T09:00:00Z"),
+        config: None,
+        duration_ms: 5,
+        partial: false,
+        rounds: Vec::new(),
+        unfinished: Vec::new(),
+    };
+    assert_eq!(
+        recorder
+            .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)
+            .await,
+        Recorded::FellBack
+    );
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["TickDuration"], 5.0);
+    assert_eq!(lines[0]["Pings"], 0.0);
+}
+
+#[test]
+fn a_denied_request_for_metrics_has_a_hint_with_the_permission() {
+    let batch = Batch { namespace: "warmd".to_owned(), at: DateTime::UNIX_EPOCH, data: Vec::new() };
+    let lost = |kind| LostMetrics {
+        lost: batch.clone(),
+        unknown: batch.clone(),
+        reason: CallError::new(kind, "refused"),
+    };
+    assert!(lost(ErrorKind::AccessDenied).hint().contains("cloudwatch:PutMetricData"));
+    assert_eq!(lost(ErrorKind::Throttled).hint(), "");
+}
