@@ -66,7 +66,7 @@ pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> 
     let place = match S3Uri::parse(last) {
         Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
         None => {
-            let message = format!("expected s3://bucket/prefix as the last argument, found `{last}`");
+            let message = format!("expected s3://bucket/prefix as the last argument, found \"{last}\"");
             return Err(Failure::Usage(message));
         }
     };

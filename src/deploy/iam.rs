@@ -72,7 +72,7 @@ impl S3Prefix {
         let S3Uri { bucket, prefix } = S3Uri::parse(text).unwrap_or_else(other)?;
         if prefix.contains(['*', '?', '$']) {
             return Err(format!(
-                "expected a prefix without * ? $, which are special in a policy, found `{prefix}`"
+                "expected a prefix without * ? $, which are special in a policy, found \"{prefix}\""
             ));
         }
         Ok(Self { bucket, prefix })

@@ -12,6 +12,8 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
+use crate::domain::parse::quoted;
+
 /// The target under which the runtime crate logs every refused event a second time, in Rust's debug format.
 const DUMPS: &str = "lambda_runtime::layers::panic";
 
@@ -29,7 +31,7 @@ pub fn log_filter(text: &str) -> Result<Targets, String> {
     // The parser takes an empty part for `error`, and any other text for the name of a target, which nothing then has.
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
-        return Err(format!("`{wrong}` is no directive; {expected}"));
+        return Err(format!("{expected}, found {}", quoted(wrong)));
     }
     if parts.is_empty() {
         return Ok(Targets::new());

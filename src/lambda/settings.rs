@@ -55,7 +55,8 @@ impl Settings {
             None | Some("false") => CustomPayload::Refused,
             Some("true") => CustomPayload::Allowed,
             Some(other) => {
-                mistakes.push(format!("WARMD_ALLOW_CUSTOM_PAYLOAD: expected true or false, found `{other}`"));
+                mistakes
+                    .push(format!("WARMD_ALLOW_CUSTOM_PAYLOAD: expected true or false, found \"{other}\""));
                 CustomPayload::Refused
             }
         };
@@ -137,7 +138,7 @@ mod tests {
         insta::assert_snapshot!(wrong.unwrap_err().replace("; WARMD", "\nWARMD"), @r#"
         WARMD_TICK: expected whole minutes, such as 1m
         WARMD_MAX_TICK_AGE: expected a duration, found "old"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`, or 0 for any age
-        WARMD_ALLOW_CUSTOM_PAYLOAD: `yes` is neither true nor false
+        WARMD_ALLOW_CUSTOM_PAYLOAD: expected true or false, found "yes"
         WARMD_REGIONS: unknown region "london"; write the code of an AWS region, such as `eu-west-2`
         "#);
     }

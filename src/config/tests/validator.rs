@@ -78,7 +78,8 @@ impl Validator {
         };
         let characters = value.as_str().map(|text| text.chars().count());
         match keyword {
-            "$schema" | "title" | "description" | "examples" | "definitions" | "items" | "properties" => true,
+            "$schema" | "title" | "description" | "examples" | "default" | "format" | "definitions"
+            | "items" | "properties" => true,
             "additionalProperties" => {
                 // With patterns, other members would be meant.
                 assert!(!schema.contains_key("patternProperties"));

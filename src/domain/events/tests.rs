@@ -95,7 +95,7 @@ fn every_mistake_is_reported() {
     let request = json!({ "source": "shop", "detail-type": "Warm Request", "detail": {
         "function": "a b", "concurency": 5, "for": "10 minutes", "reason": 7, "region": "eu-wset-2",
     } });
-    insta::assert_snapshot!(refused(request), @r#"this event is not served, and nothing was sent: Warm Request: `function`: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found `a b`; `region`: unknown region `eu-wset-2`: did you mean `eu-west-2`?; `concurrency` is missing; `for`: expected a duration, found "10 minutes"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`; `reason`: must be a text, not a number; `concurency` is not known: did you mean `concurrency`?"#);
+    insta::assert_snapshot!(refused(request), @r#"this event is not served, and nothing was sent: Warm Request: `function`: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found `a b`; `region`: unknown region `eu-wset-2`: did you mean `eu-west-2`?; missing `concurrency`; `for`: expected a duration, found "10 minutes"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`; `reason`: expected a string, found a number; unknown key `concurency`: did you mean `concurrency`?"#);
     let scheduled = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
     insta::assert_snapshot!(refused(scheduled), @"this event is not served, and nothing was sent: scheduled event: missing `time`");
     let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {

@@ -38,7 +38,7 @@ pub struct Directory {
 /// The name of an object: its key without the extension `.json`.
 fn name(key: &str) -> io::Result<&str> {
     let name = key.strip_suffix(".json").filter(|name| !name.is_empty() && !name.contains(['/', '.']));
-    name.ok_or_else(|| io::Error::other(format!("expected a key such as `status.json`, found `{key}`")))
+    name.ok_or_else(|| io::Error::other(format!("expected a key such as `status.json`, found \"{key}\"")))
 }
 
 /// Splits a file name into the name of its object and the version.
