@@ -52,7 +52,7 @@ fn compared(fleet: &str, functions: &str, flags: &[&str]) -> (Done, Value) {
 #[test]
 fn every_finding_names_its_target_and_location() {
     let (done, seen) = compared(FLEET, FUNCTIONS, &[]);
-    insta::assert_snapshot!(done.shown(), @r#"
+    insta::assert_snapshot!(done.shown(), @"
     exit 2
     --- stdout
       FUNCTION       REGION     UP TO  EVERY  PROTOCOL  WINDOWS
@@ -68,7 +68,7 @@ fn every_finding_names_its_target_and_location() {
       sound:live     us-east-1     10     5m  warmd           1
       resting        eu-west-2      0     5m  warmd           0
 
-    11 targets of 10 functions in 1 file: sound, 0 warnings
+    11 targets of 10 functions in 1 file: valid, 0 warnings
     skipped: 1 target, never pinged
     compared 10 targets in 2 regions with the deployed functions: 6 errors, 5 warnings
     --- stderr
@@ -152,7 +152,7 @@ fn every_finding_names_its_target_and_location() {
        |
     11 |   small:
        |   ^^^^^
-    "#);
+    ");
     // Dry runs only, and no read twice.
     let kinds: BTreeSet<&str> =
         seen["invocations"].as_array().unwrap().iter().map(|seen| seen["kind"].as_str().unwrap()).collect();
@@ -183,10 +183,10 @@ functions:
             *message = format!("{before} at …{}", &after[18..]);
         }
     }
-    insta::assert_snapshot!(messages.join("\n"), @r#"
-    warning: 18 pings to 2 targets fall due together in eu-west-2 at …, the largest round to `many`; the account has 10 concurrent executions there unreserved
-    error: a round of 12 pings to `many` in eu-west-2 is more than the 10 concurrent executions that the account has there unreserved
-    "#);
+    insta::assert_snapshot!(messages.join("\n"), @"
+    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
+    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
+    ");
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Validator {
             "enum" => list().any(|one| value == one),
             "allOf" => list().all(|one| self.accepts(one, value)),
             "anyOf" => list().any(|one| self.accepts(one, value)),
+            "oneOf" => list().filter(|one| self.accepts(one, value)).count() == 1,
             "required" => value
                 .as_object()
                 .is_none_or(|object| list().all(|key| object.contains_key(key.as_str().unwrap()))),

@@ -76,7 +76,7 @@ async fn an_earlier_version_replaces_a_broken_one() {
         assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
         let told = harness.stderr();
         assert_eq!(told.matches("expected version 1").count(), 1, "{told}");
-        assert!(told.contains("one that was live before is in force"), "{told}");
+        assert!(told.contains("an earlier version is in force"), "{told}");
     }
 }
 
