@@ -16,7 +16,7 @@ use crate::engine::ports::{CallError, Delivery, ErrorKind, Unacknowledged};
 
 /// The time limit of one attempt, connecting included. Answers after 5 s have been observed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The most attempts.
+/// The maximum number of attempts.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt. The pause before the third is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -251,11 +251,6 @@ impl Target {
     pub fn interval(&self) -> Duration {
         Duration::from_secs(u64::from(self.interval_minutes) * 60)
     }
-
-    /// Returns the configured timeout, otherwise 900 s, Lambda's maximum.
-    pub fn timeout_or_max(&self) -> Duration {
-        self.timeout.unwrap_or(Duration::from_secs(900))
-    }
 }
 
 /// The time for which a ping requests the handler to keep its environment busy.

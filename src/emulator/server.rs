@@ -106,7 +106,7 @@ impl Emulator {
                         });
                     }
                     Err(error) => {
-                        // Probably no descriptor is left. Connections that end free some.
+                        // The limit of file descriptors is probably reached. Connections that end free some.
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }

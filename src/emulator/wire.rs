@@ -49,7 +49,7 @@ impl Call {
         self.scope(2).unwrap_or(UNSIGNED_REGION)
     }
 
-    /// Returns the service of the signature; none when the request is not signed.
+    /// Returns the service of the signature; `None` if the request is not signed.
     pub(super) fn service(&self) -> Option<&str> {
         self.scope(3)
     }

@@ -80,7 +80,7 @@ enum Liveness {
 }
 
 impl Handle {
-    /// Starts the task of a connection. The task retires `stream_use` when the connection takes no more streams.
+    /// Starts the task of a connection. The task retires `stream_use` when the connection accepts no more streams.
     pub(super) fn start(new: NewHttp2, origin: Origin, stream_use: Arc<StreamUse>) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let streams = new.streams;

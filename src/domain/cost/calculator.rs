@@ -220,7 +220,8 @@ fn add_instance(bill: &mut Bill, prices: &PriceBook, region: Region, instance: &
 }
 
 /// Returns the utilisation at which provisioned concurrency costs as much as duration on demand: idle / (on demand −
-/// provisioned duration), with two decimals. Returns `None` when a price is unknown or provisioned duration is not cheaper.
+/// provisioned duration), with two decimals. Returns `None` when a price is unknown or provisioned duration is not
+/// cheaper.
 pub fn break_even_utilisation(
     prices: &PriceBook,
     region: Region,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::function::{Region, UnknownRegion};
-use super::parse::nearest;
+use super::parse::{nearest, quoted};
 
 pub mod assume;
 pub mod calculator;
@@ -138,7 +138,7 @@ impl fmt::Display for Route {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRoute {
     /// The route is unknown.
-    #[error("unknown route `{given}`")]
+    #[error("unknown route {}", quoted(given))]
     Unknown {
         /// The given text.
         given: String,

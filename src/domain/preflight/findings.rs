@@ -353,8 +353,8 @@ impl<'s> Account<'s> {
             && (named.is_none() || self.id.is_none() || named == self.id)
     }
 
-    /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for the
-    /// target with the most pings.
+    /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for
+    /// the target with the most pings.
     fn excess(&self, fleet: &Fleet, seen: &Observations, now: Minute) -> Option<Finding> {
         let limits = *self.seen.limits.known()?;
         let pairs = fleet.targets.iter().zip(&seen.targets).enumerate();

@@ -58,7 +58,7 @@ impl Doubt {
     }
 }
 
-/// Returns the most serious doubt about a round's answers, or none.
+/// Returns the most serious doubt about a round's answers, if any.
 pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.managed_instance) {

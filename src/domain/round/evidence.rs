@@ -1,9 +1,9 @@
 //! Lower bounds of the distinct environments that a round reached, never above the truth.
 //!
 //! All bounds rest on one fact: an environment runs one invocation at a time. Where answers show that it does not,
-//! nothing is proven ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. The run began after sᵢ (sent), and
-//! at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered: its
-//! hold. The rest of dᵢ may come after the answer, while an extension still runs.
+//! nothing is proven ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. The run began after sᵢ (sent),
+//! and at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered:
+//! its hold. The rest of dᵢ may come after the answer, while an extension still runs.
 //!
 //! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing: its environment may be the same
 //!   as that of another ping.
@@ -28,7 +28,7 @@ use super::{Attempt, Known, PingResult};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
-    /// Distinct ids that the handlers answered.
+    /// Distinct ids in the answers.
     Ids,
     /// Runs that must have overlapped, or work that cannot have fitted into fewer environments.
     Overlap,
@@ -48,7 +48,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Returns the number of environments proven; none when nothing is known.
+    /// Returns the number of environments proven; `None` if nothing is known.
     pub fn reached(self) -> Option<u32> {
         (self.environments > 0).then_some(self.environments)
     }
@@ -82,8 +82,8 @@ pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
     }
 }
 
-/// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version over
-/// all attempts. Between two attempts a deployment may replace every environment by one of another version.
+/// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version
+/// over all attempts. Between two attempts a deployment may replace every environment by one of another version.
 pub(super) fn distinct_ids(attempts: &[Attempt], counts: impl Fn(&PingResult) -> bool) -> u32 {
     let mut versions: HashMap<Option<&str>, HashSet<&str>> = HashMap::new();
     let mut most = 0;

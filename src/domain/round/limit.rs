@@ -51,7 +51,7 @@ impl AnswerTimes {
         self.unanswered = if pings().any(is_unanswered) { self.unanswered.saturating_add(1) } else { 0 };
     }
 
-    /// Returns the pause of the target, from the release of a round with an unanswered ping; none when every ping was
+    /// Returns the pause of the target, from the release of a round with an unanswered ping; `None` if every ping was
     /// answered. Lambda continues a run after the caller has stopped waiting. The pause is the configured timeout;
     /// without one two intervals, doubled with each consecutive such round, up to 15 minutes.
     pub fn pause(&self, timeout: Option<Duration>, interval: Duration) -> Option<Duration> {

@@ -90,7 +90,10 @@ async fn shards_that_no_tick_has_handed_out_are_refused() {
         forged["detail"][key] = value;
         let answer = harness.invoke(forged).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains("no tick of the last hour handed it out"), "{key}: {told}");
+        assert!(
+            answer.error && told.contains("no tick of the last hour created this shard"),
+            "{key}: {told}"
+        );
     }
     assert_eq!(pings(&harness), 5, "nothing was sent for them");
     assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "its own is");
