@@ -93,7 +93,7 @@ impl EventBridge {
 
 impl Events for EventBridge {
     async fn put(&self, events: &[Event], until: Instant) -> Result<(), LostEvents> {
-        // Concurrently: a bus that does not answer costs one timeout, whatever the number of requests.
+        // Concurrently, so that a bus that does not answer costs one timeout only.
         let mut requests = JoinSet::new();
         let batches = batches(events);
         for (index, batch) in batches.iter().enumerate() {

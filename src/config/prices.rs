@@ -1,4 +1,4 @@
-//! The user's own prices: under `prices`, in a file that it names, or in a file that the command line names.
+//! Prices of the user: under `prices`, in a file that it names, or in a file that the command line names.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -44,7 +44,7 @@ wire_struct! {
     }
 }
 
-/// Defines a map with the settings of a function, which the defaults of a file have as well, and with keys of its own.
+/// Defines a map with the settings of a function, which the defaults of a file have as well, and with other keys.
 macro_rules! settings_struct {
     ($(#[doc = $doc:literal])+ struct $name:ident { $($own:tt)* }) => {
         wire_struct! {

@@ -76,7 +76,7 @@ pub enum Trace {
     /// Invisible: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
     #[default]
     Off,
-    /// The SDK sets the header to that of the warmer's own invocation, if any.
+    /// The SDK sets the header to that of the warmer's invocation, if any.
     Inherit,
 }
 
@@ -138,7 +138,7 @@ pub struct Target {
     pub windows: Vec<Window>,
     /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
-    /// The role to assume for the function; `None` is the warmer's own.
+    /// The role to assume for the function; `None` is that of the warmer.
     pub role: Option<Arc<Role>>,
     /// The visibility of pings in traces.
     pub trace: Trace,

@@ -282,7 +282,7 @@ fn split_qualifier(text: &str) -> (&str, Option<&str>) {
 /// The identity of a target: account, region, name and qualifier.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The account, if the function was configured by ARN; otherwise the caller's own.
+    /// The account, if the function was configured by ARN; otherwise `None`, which means the caller's account.
     pub account: Option<AccountId>,
     /// The region.
     pub region: Region,

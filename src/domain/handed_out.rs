@@ -1,7 +1,7 @@
 //! The shards that warmd put on the bus. Shards of other senders are refused, because they could ping the fleet again.
 //!
 //! With a state store every shard is recorded before it is put on the bus, and a shard that is not recorded is refused.
-//! Without one an environment serves at most as many shards a minute as the configuration can need.
+//! Without a state store, an environment serves at most as many shards a minute as the configuration requires.
 
 use std::collections::BTreeMap;
 

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn fleet_values_are_sums_and_each_target_has_its_own() {
+    fn fleet_values_are_sums_of_those_of_targets() {
         let batch =
             batch(&report(vec![round(), unknown()]), &settings(Detail::Function), TickFacts::default());
         insta::assert_snapshot!(shown(&batch), @r"

@@ -1,5 +1,5 @@
 //! Every CloudWatch metric, in one table: name, unit, scope and meaning. The data of ticks, the dashboard, the estimate
-//! of warmd's own cost and the documentation are made from it or checked against it.
+//! of warmd's cost and the help text are made from it or checked against it.
 
 /// A CloudWatch unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

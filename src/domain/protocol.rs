@@ -220,7 +220,7 @@ impl Protocol {
         self.preset().ok()?.client_context.map(|context| STANDARD.encode(context))
     }
 
-    /// Returns true if a ping can request a hold. Other handlers hold for a time of their own.
+    /// Returns true if a ping can request a hold. Other handlers hold for a fixed time.
     pub fn honours_hold(&self) -> bool {
         match self.preset() {
             Ok(preset) => matches!(preset.hold, HandlerHold::Requested { .. }),

@@ -47,7 +47,7 @@ impl Report {
     /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by any white space. Unknown
     /// labels are ignored.
     fn from_text(line: &str) -> Option<Self> {
-        // Most lines of a tail are the function's own, so a cheap check comes first.
+        // Most lines of a tail are the function's, so a cheap check comes first.
         if !line.contains("REPORT") {
             return None;
         }

@@ -97,7 +97,7 @@ impl Shard {
 }
 
 /// Packs the rounds of a tick into shards by first-fit decreasing: at most `max_in_flight` pings, and the bytes of one
-/// event, in each. A round is never split: one above the cap has a shard of its own.
+/// event, in each. A round is never split: one above the cap is alone in its shard.
 ///
 /// The same rounds in the same order give the same shards. `attempt` is 1 for a tick's own rounds.
 pub fn pack(

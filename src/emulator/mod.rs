@@ -77,7 +77,7 @@ struct EmulatorState {
     observations: Observations,
 }
 
-/// The number of calls so far, with a random generator of its own.
+/// The number of calls so far, with a separate random generator.
 #[derive(Debug)]
 struct CallCounter {
     count: u64,

@@ -25,7 +25,7 @@ pub struct Scenario {
     pub seed: u64,
     /// The number of emulated seconds in a second, above 0. 1 is real time.
     pub speed: f64,
-    /// The maximum number of concurrent HTTP/2 streams of a connection. Lambda's own endpoint: about 128 (public
+    /// The maximum number of concurrent HTTP/2 streams of a connection. Lambda's endpoint: about 128 (public
     /// reports, 2024-2026).
     pub max_concurrent_streams: u32,
     /// The number of observations kept of each kind. The oldest are deleted first.

@@ -92,7 +92,7 @@ impl Emulator {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Without it, small answers would wait for more data.
+                        // Otherwise small answers would wait for more data.
                         let _ = stream.set_nodelay(true);
                         let (emulator, tls) = (self.clone(), tls.clone());
                         connections.spawn(async move {

@@ -165,7 +165,7 @@ async fn drive(
             }
             stream_use.retire();
         }
-        // An error on a sender without a request of its own means that the server has sent GOAWAY.
+        // An error on a sender without a request means that the server has sent GOAWAY.
         if connection.is_some() && !is_draining && matches!(sender.poll_ready(cx), Poll::Ready(Err(_))) {
             is_draining = true;
             checks.waiting.clear();

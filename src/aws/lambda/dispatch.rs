@@ -122,7 +122,7 @@ impl Dispatch {
     /// Waits until there is a connection for every ping, or until none has become ready within [`PATIENCE`].
     async fn gather(&mut self) -> Vec<Carrier> {
         let mut ready = Vec::new();
-        // There is no deadline before the first connection: opening has time limits of its own.
+        // There is no deadline before the first connection: opening a connection has time limits.
         let mut latest = None;
         while self.search.missing > 0 {
             let next = self.search.next();

@@ -1,4 +1,4 @@
-//! The user's own prices, and assumptions of estimates.
+//! Prices of the user, and assumptions of estimates.
 
 use std::time::Duration;
 

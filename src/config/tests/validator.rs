@@ -81,7 +81,7 @@ impl Validator {
             "$schema" | "title" | "description" | "examples" | "format" | "definitions" | "items"
             | "properties" => true,
             "additionalProperties" => {
-                // With patterns, other members would be meant.
+                // The keyword has another meaning beside patterns.
                 assert!(!schema.contains_key("patternProperties"));
                 true
             }

@@ -36,7 +36,7 @@ pub struct LambdaUsage {
     pub duration: Duration,
     /// The free tier, which covers all requests and the duration on demand.
     pub free_tier: FreeTier,
-    /// Ephemeral storage (`/tmp`) in MB, of which 512 are free.
+    /// Ephemeral storage (`/tmp`) in MB. 512 MB are free.
     pub ephemeral_mb: u32,
     /// Provisioned concurrency.
     pub provisioned: Option<ProvisionedUsage>,

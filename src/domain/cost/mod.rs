@@ -53,7 +53,7 @@ pub enum Route {
     NatGateway,
     /// Through an interface endpoint: its price per GiB.
     InterfaceEndpoint,
-    /// From a bucket in another region: that region's price per GiB. No charge in the bucket's own region.
+    /// From a bucket in another region: that region's price per GiB. No charge in the bucket's region.
     InterRegion {
         /// The bucket's region, whose price applies.
         bucket_region: Region,
@@ -112,7 +112,7 @@ impl Route {
             Self::NatGateway => (Item::NatData, region),
             Self::InterfaceEndpoint => (Item::EndpointData, region),
             Self::Internet => (Item::InternetData, region),
-            // A function in several regions may be in the bucket's own, which the data does not leave.
+            // A function in several regions may be in the bucket's region. The data does not leave it.
             Self::InterRegion { bucket_region } if bucket_region == region => (Item::SameRegionData, region),
             Self::InterRegion { bucket_region } => {
                 let pair = Item::InterRegionDataTo(region);

@@ -14,7 +14,7 @@ use super::{Download, Per, Route, gb_seconds, gib};
 /// The usage of a round, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoundQuantities {
-    /// Billed invocations: pings that started the function, whatever their outcome. Pings that were throttled (429),
+    /// Billed invocations: pings that started the function, with any outcome. Pings that were throttled (429),
     /// refused (403, 404) or not sent do not count. `None` if a ping may be one of those.
     pub requests: Option<u64>,
     /// Billed duration, ms, summed over the round's pings.
@@ -96,7 +96,7 @@ pub struct S3Quantities {
 pub struct Flow {
     /// Bytes.
     pub bytes: u64,
-    /// GET requests: one per object and download, whatever the number of parts it was read in.
+    /// GET requests: one per object and download. Reads in several parts count as one.
     pub gets: u64,
 }
 
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_cost_lies_between_bounds() {
+    fn an_unknown_cost_is_between_bounds() {
         let download = [download(220_000_000, Route::NatGateway, Per::ColdStart)];
         let s3 = |cold_starts| s3_quantities(&download, 10, Some(cold_starts)).unwrap();
         // Nine pings reported 900 ms and one cold start; of the tenth only the timeout of 30 s is known.

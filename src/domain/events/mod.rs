@@ -90,7 +90,7 @@ pub struct WarmRequest {
 pub struct DirectWarm {
     /// The function.
     pub function: FunctionRef,
-    /// Its region; `None` means the Lambda's own.
+    /// The region; `None` means that of the Lambda.
     pub region: Option<Region>,
     /// The desired number of environments, 1 to 100,000.
     pub concurrency: u32,

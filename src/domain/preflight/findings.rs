@@ -313,7 +313,7 @@ fn shared_reservations(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<F
     found.collect()
 }
 
-/// Describes the peak of several targets, the largest of which is `largest`.
+/// Describes the peak of several targets. `largest` has the most pings.
 fn together(peak: &Peak, largest: &Target, function: &str) -> String {
     format!(
         "{} to {}{function} are due at the same time in {} at {}, most of them to `{}`",

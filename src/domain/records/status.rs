@@ -28,7 +28,7 @@ pub struct Status {
     pub duration_ms: u64,
     /// Targets that were due in the latest tick and neither served nor put on the bus.
     pub unfinished: usize,
-    /// True if ticks have been spread over several instances: then shards have documents of their own.
+    /// True if ticks have been spread over several instances. Each shard then has a document.
     #[serde(default)]
     pub spread: bool,
     /// The last round of each target. Verdicts and reasons of newer versions are left out.

@@ -162,7 +162,7 @@ fn tick<'t>(served: &mut Served, time: &str, targets: impl IntoIterator<Item = &
 fn the_next_tick_serves_the_targets_of_a_lost_one() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00")), target("new", Some("09:32-17:00"))]);
     let mut served = Served::default();
-    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "without entries: as without a store");
+    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "no entries, as without a store");
     tick(&mut served, "09:30:00", [&fleet.targets[0]]);
     assert_eq!(planned(&served, &fleet, "09:30:00"), [0; 0], "a repeated delivery");
     assert_eq!(planned(&served, &fleet, "09:31:00"), [0; 0]);

@@ -41,8 +41,7 @@ pub(super) struct BusyInterval {
 }
 
 impl BusyInterval {
-    /// Creates the run of a ping that is evidence and has a duration, of which `held` ns are certainly before the
-    /// answer.
+    /// Creates the run of a ping that is evidence and has a duration. `held` ns of it are certainly before the answer.
     ///
     /// A duration longer than the time between request and answer is not used, because an extension worked after the
     /// answer or a clock is wrong. The run then has the length `held`; `None` if that is zero.
@@ -161,7 +160,7 @@ mod tests {
         assert!(proves_hold(&[(4_020.0, 4_000.0), (160.0, 120.0)]), "a slow handler");
         assert!(!proves_hold(&[(130.0, 100.2), (160.0, 2.0)]), "a duration is shorter than the hold");
         assert!(!proves_hold(&[(130.0, 100.2), (40.0, 400.0)]), "an answer is earlier than the hold");
-        // With an extension of 15 ms the hold is proven, with one of 300 ms it is not.
+        // An extension of 15 ms leaves the hold proven, one of 300 ms does not.
         assert!(proves_hold(&[(103.0, 115.2), (104.0, 115.3)]));
         assert!(!proves_hold(&[(103.0, 400.2), (160.0, 400.3)]));
         assert!(!proves_hold(&[]));

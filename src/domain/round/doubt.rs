@@ -12,7 +12,7 @@ use super::{Attempt, Known, PingResult};
 pub enum Doubt {
     /// An environment runs several invocations at once (managed instances), so that no bound holds.
     SharedEnvironments(SharedBy),
-    /// Ids are not those of environments: they do not count, and the other evidence does.
+    /// Ids are not those of environments. They do not count; other evidence does.
     ForeignIds(ForeignIds),
 }
 

@@ -5,8 +5,8 @@
 //! and at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered:
 //! its hold. The rest of dᵢ may come after the answer, while an extension still runs.
 //!
-//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing: its environment may be the same
-//!   as that of another ping.
+//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing, because its environment may be
+//!   that of another ping.
 //! - **Core overlap**: run i certainly covers its core [rᵢ − hᵢ, sᵢ + dᵢ), when that is not empty. Runs that share an
 //!   instant are in distinct environments.
 //! - **Core overlap with cold starts**: a cold start has a new environment. Every other run that began before its end
@@ -32,7 +32,7 @@ pub enum Evidence {
     Ids,
     /// Runs that must have overlapped, or work that cannot have fitted into fewer environments.
     Overlap,
-    /// Cold starts and restores, each of which created one environment.
+    /// Cold starts and restores. Each created one environment.
     ColdStarts,
     /// No proof.
     Unknown,
@@ -108,7 +108,7 @@ fn cold_starts_of(attempt: &Attempt) -> u32 {
     count(attempt.pings.iter().filter(|ping| ping.outcome.is_new()).count())
 }
 
-/// Returns at least 1: a ping that is evidence reached an environment, whatever its times.
+/// Returns at least 1, because any ping that is evidence reached an environment.
 fn overlap_of(attempt: &Attempt, known: u32) -> u32 {
     let held = held(attempt);
     let runs: Vec<BusyInterval> =
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_rounded_up_proves_nothing_more() {
+    fn a_duration_rounded_up_does_not_raise_the_bound() {
         // Two runs of 9.996 ms, one after the other in 20 ms, reported as 10.00 ms.
         let pings = [ping(Outcome::Warm, 0.0, 19.992, 10.0), ping(Outcome::Warm, 0.0, 19.992, 10.0)];
         assert_eq!(proven(&[kept(10.0, pings)]), overlap(1));

@@ -66,7 +66,7 @@ fn doublings(times: u32) -> u32 {
 
 /// Returns true if the ping may still run: its end is unknown.
 fn is_unanswered(ping: &PingResult) -> bool {
-    // A function's own timeout is a timed-out ping too, but an answer came: that invocation has ended.
+    // The timeout of the function is a timed-out ping too, but with an answer: that invocation has ended.
     ping.outcome == Outcome::TimedOut && ping.report.is_none() && ping.version.is_none()
 }
 

@@ -89,9 +89,9 @@ pub struct PingResult {
     pub outcome: Outcome,
     /// Evidence that the function was started.
     pub ran: Ran,
-    /// Just before the request was written to the wire, from the attempt's release.
+    /// The instant just before the request was written to the wire, from the attempt's release.
     pub sent: Duration,
-    /// When the answer had been read, from the attempt's release.
+    /// The instant at which the answer had been read, from the attempt's release.
     pub received: Duration,
     /// The REPORT line.
     pub report: Option<Report>,
@@ -376,7 +376,7 @@ mod tests {
         }
         let nameless = WARM.replace("RequestId: q1", "");
         assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it has no other id");
-        // The request's own id is not that of an environment, whether or not the REPORT line has it.
+        // The id of the request is not that of an environment, with or without a REPORT line.
         assert_eq!(own(Some("e1"), &nameless, answer).environment, None);
     }
 

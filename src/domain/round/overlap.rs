@@ -101,7 +101,7 @@ fn most_per_time(a: i64, bends: &mut [(i64, i64)]) -> u32 {
     u32::try_from(best).unwrap_or(0)
 }
 
-/// Converts a number of pings, of which a round has at most 100,000.
+/// Converts a number of pings. A round has at most 100,000.
 fn count(pings: usize) -> u32 {
     u32::try_from(pings).unwrap_or(u32::MAX)
 }

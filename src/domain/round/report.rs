@@ -123,7 +123,7 @@ pub struct RoundReport {
     pub top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: u32,
-    /// Requests that Lambda certainly bills: pings that started the function, whatever their outcome.
+    /// Requests that Lambda certainly bills: pings that started the function, with any outcome.
     pub requests: u32,
     /// Pings without an answer, which may have started the function.
     pub maybe_requests: u32,
@@ -322,7 +322,7 @@ fn describe(ping: &PingResult) -> Option<String> {
     })
 }
 
-/// Removes the request's id, and the time before it, from the beginning of one of Lambda's own messages. Without them
+/// Removes the request's id, and the time before it, from the beginning of a message of Lambda. Without them
 /// the same failure of a hundred pings is one message.
 fn without_request_id(message: &str) -> String {
     let is_id = |word: &str| {
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn new_environments_are_counted_whatever_the_outcome() {
+    fn new_environments_are_counted_for_every_outcome() {
         let cold = ping(Outcome::Cold, 0.0, 900.0, 25.0);
         let crashed = PingResult { outcome: Outcome::FunctionError { kind: "E".to_owned() }, ..cold.clone() };
         let restored = ping(Outcome::Restored, 0.0, 900.0, 25.0);

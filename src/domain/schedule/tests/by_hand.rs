@@ -118,7 +118,7 @@ fn closed_window_is_not_served_later() {
     let after = minute("2026-02-02T08:50:00Z");
     assert_eq!(due_since(&target, after, minute("2026-02-02T09:29:00Z")), Some(DueReason::Interval));
     assert_eq!(due_since(&target, after, minute("2026-02-02T09:30:00Z")), None);
-    // A long pause gives the same result.
+    // A long pause has the same result.
     assert_eq!(
         due_since(&target, after.plus(-10_000_000), minute("2026-02-02T09:29:00Z")),
         Some(DueReason::Interval)
