@@ -196,7 +196,7 @@ async fn a_region_without_a_target_is_warned_about() {
 async fn unknown_events_are_refused_with_the_reason() {
     let mut harness = harness(&[]).await;
     for (event, reason) in [
-        (json!({ "hello": 1 }), "expected `source` and `detail-type`"),
+        (json!({ "hello": 1 }), "expected the keys \"source\" and \"detail-type\""),
         (json!({ "warmd": { "warm": { "function": "f" } } }), "missing key \"concurrency\""),
         (json!({ "source": "shop", "detail-type": "Warm Shard", "detail": {} }), "unknown event"),
     ] {

@@ -111,7 +111,7 @@ async fn without_a_store_a_minute_has_as_many_shards_as_the_configuration_needs(
         if answer.error {
             refused += 1;
             let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-            assert!(told.contains("expected at most 5 a minute"), "{told}");
+            assert!(told.contains("expected at most 5 shards a minute"), "{told}");
         }
     }
     // The run may take a turn of the minute or two.
@@ -127,7 +127,7 @@ async fn a_shard_names_a_target_once() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
     let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-    assert!(told.contains("`rounds[1]`: duplicate target"), "{told}");
+    assert!(told.contains("rounds[1]: duplicate target"), "{told}");
 }
 
 #[tokio::test]
