@@ -90,7 +90,10 @@ async fn shards_without_a_tick_are_refused() {
         forged["detail"][key] = value;
         let answer = harness.invoke(forged).await;
         let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-        assert!(answer.error && told.contains("no tick of the last hour handed it out"), "{key}: {told}");
+        assert!(
+            answer.error && told.contains("no tick of the last hour created this shard"),
+            "{key}: {told}"
+        );
     }
     assert_eq!(pings(&harness), 5, "nothing was sent for them");
     assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "its own is");
@@ -108,7 +111,7 @@ async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
         if answer.error {
             refused += 1;
             let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
-            assert!(message.contains("expected at most 5 a minute"), "{message}");
+            assert!(message.contains("expected at most 5 shards a minute"), "{message}");
         }
     }
     // The run may take a turn of the minute or two.
@@ -124,7 +127,7 @@ async fn a_shard_names_a_target_once() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
     let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-    assert!(told.contains("`rounds[1]`: duplicate target"), "{told}");
+    assert!(told.contains("rounds[1]: duplicate target"), "{told}");
 }
 
 #[tokio::test]
