@@ -145,7 +145,8 @@ impl Execution {
         execution
     }
 
-    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that Duration.
+    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that
+    /// Duration.
     fn start_environment(
         &mut self,
         placement: Placement,
