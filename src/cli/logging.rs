@@ -45,15 +45,15 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// Limits the events of other crates to debug. At trace, the SDK and the HTTP stack log credentials (secret keys, session
-/// tokens, headers).
+/// Limits the events of other crates to debug. At trace, the SDK and the HTTP stack log credentials (secret keys,
+/// session tokens, headers).
 fn cap() -> Targets {
     let own = [env!("CARGO_PKG_NAME"), "bootstrap"].map(|name| (name, LevelFilter::TRACE));
     Targets::new().with_default(LevelFilter::DEBUG).with_targets(own)
 }
 
-/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record but
-/// the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
+/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record
+/// but the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
 struct Cleaned<W>(W);
 
 impl<W: io::Write> io::Write for Cleaned<W> {
@@ -91,8 +91,8 @@ pub fn invocation(request_id: &str) {
     *INVOCATION.lock().unwrap_or_else(PoisonError::into_inner) = Some(request_id.to_owned());
 }
 
-/// A formatter that appends the request id to JSON lines. A span would not do: filters may disable it, and spawned tasks
-/// are outside of it.
+/// A formatter that appends the request id to JSON lines. A span does not suffice: filters may disable it, and spawned
+/// tasks are outside of it.
 struct OfInvocation<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for OfInvocation<F>
