@@ -8,8 +8,8 @@
 //!      CloudWatch ◀── metrics ◀── cost (pure) ◀── RoundReport (pure) ◀── raw invocations ──────────────┘
 //! ```
 //!
-//! Code that decides is a pure function of configuration, `now` and observations. Code with effects is an adapter behind
-//! a narrow port of [`engine`].
+//! Code that decides is a pure function of configuration, `now` and observations. Code with effects is an adapter
+//! behind a narrow port of [`engine`].
 //!
 //! The modules, ground floor first. Imports point down, and files do not import each other in cycles; `tests/cli/rooms.rs`
 //! checks both.

@@ -68,8 +68,8 @@ pub fn main() -> ExitCode {
 }
 
 /// Returns the log filter without --log-level: info for the daemon, warn for commands. The tables of `run --once` and
-/// `warm` contain the engine's warnings, JSON output does not. The receipt of a signal is always logged, because a round
-/// may take minutes to end. Missing regions and credentials have messages of their own.
+/// `warm` contain the engine's warnings, JSON output does not. The receipt of a signal is always logged, because a
+/// round may take minutes to end. Missing regions and credentials have messages of their own.
 fn default_level(command: &Command) -> Targets {
     let (own, more) = match command {
         Command::Run(args) if !args.once => (LevelFilter::INFO, Vec::new()),

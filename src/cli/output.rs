@@ -64,8 +64,8 @@ struct Threads {
     stderr: Outlet,
 }
 
-/// Starts writer threads for both streams, so that printing never waits for a reader. Processes that handle signals need
-/// them; in others printing blocks, and a signal ends the process.
+/// Starts writer threads for both streams, so that printing never waits for a reader. Processes that handle signals
+/// need them; in others printing blocks, and a signal ends the process.
 ///
 /// # Errors
 /// An error of the operating system.
@@ -185,7 +185,8 @@ impl Write for Stderr {
     }
 }
 
-/// [`Stderr`] without errors, for log records. The logger prints write errors on standard error, and panics if that fails.
+/// [`Stderr`] without errors, for log records. The logger prints write errors on standard error, and panics if that
+/// fails.
 #[derive(Debug, Clone, Copy)]
 pub struct Log;
 
