@@ -190,7 +190,7 @@ fn a_configuration_is_published_read_and_rolled_back() {
 
 #[test]
 #[ignore = "needs moto: tests/moto/run.sh"]
-fn of_two_publishers_one_is_refused() {
+fn one_of_two_concurrent_publishers_is_refused() {
     let account = Account::new();
     account.bucket("contested");
     let place = "s3://contested/live";
@@ -200,7 +200,7 @@ fn of_two_publishers_one_is_refused() {
     let mut both = account.race("/contested/live/manifest.json", &[publish(&two), publish(&three)]);
     both.sort_by_key(|done| done.code);
     assert_eq!((both[0].code, both[1].code), (0, 2), "{} {}", both[0].stderr, both[1].stderr);
-    assert!(both[1].stderr.contains("somebody else has published meanwhile"), "{}", both[1].stderr);
+    assert!(both[1].stderr.contains("another version was published in the meantime"), "{}", both[1].stderr);
     let manifest: Value = serde_json::from_str(&account.object("contested", "live/manifest.json")).unwrap();
     assert_eq!(manifest["config"].as_str(), Some(hash(&both[0].stdout).as_str()));
     assert_eq!(manifest["before"].as_array().unwrap().len(), 1);
@@ -208,14 +208,15 @@ fn of_two_publishers_one_is_refused() {
 
 #[test]
 #[ignore = "needs moto: tests/moto/run.sh"]
-fn of_pauses_at_the_same_moment_none_is_lost() {
+fn concurrent_pauses_are_all_kept() {
     let account = Account::new();
     account.bucket("pauses");
     let state = "s3://pauses/live";
     let names = ["a", "b", "c", "d"];
     let pause = |name| vec!["pause", name, "--for", "1h", "--reason", "race", "--state", state];
     for done in account.race("/pauses/live/pauses.json", &names.map(pause)) {
-        let known = "warning: no tick has been noted at s3://pauses/live: is it where the schedule keeps its state?\n";
+        let known =
+            "warning: no tick is recorded at s3://pauses/live: is it the state store of the schedule?\n";
         assert_eq!((done.code, done.stderr.as_str()), (0, known));
     }
     let statuses = account.statuses("PUT", "/pauses/live/pauses.json");
