@@ -129,7 +129,7 @@ struct Tick<'f> {
 }
 
 /// The records as they were read before a tick.
-struct Known {
+struct StoredRecords {
     requests: Requests,
     pauses: Option<Pauses>,
     /// The document [`Served`]; none when it cannot be read or the store is volatile.
@@ -173,11 +173,11 @@ impl TickPlanner {
     pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let known = self.known(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &known.requests, at);
+        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &stored.requests, at);
         let tick = Tick { fleet, minute: Minute::of(at), previous, now };
-        let pauses = known.pauses.clone().unwrap_or_default();
-        let (selection, claim) = match known.served {
+        let pauses = stored.pauses.clone().unwrap_or_default();
+        let (selection, claim) = match stored.served {
             Some((document, served)) => {
                 self.claim(&tick, &pauses, document, served, deadline, &mut failures).await
             }
@@ -186,7 +186,7 @@ impl TickPlanner {
                 (partition(fleet, &due, &pauses, &Served::default(), now), None)
             }
         };
-        Plan { claim, ..self.planned(selection, known.pauses.is_none(), failures) }
+        Plan { claim, ..self.planned(selection, stored.pauses.is_none(), failures) }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -233,14 +233,14 @@ impl TickPlanner {
         let minute = Minute::of(at);
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let known = self.known(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &known.requests, at);
-        let served = known.served.map(|(_, served)| served);
+        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let served = stored.served.map(|(_, served)| served);
         let due = match (mode, &served) {
             (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
             _ => schedule::plan_tick(fleet, minute, mode),
         };
-        let pauses = known.pauses.as_ref();
+        let pauses = stored.pauses.as_ref();
         let selection =
             partition(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
         self.planned(selection, pauses.is_none(), failures)
@@ -309,13 +309,13 @@ impl TickPlanner {
     }
 
     /// Reads the records for a plan concurrently.
-    async fn known(
+    async fn read_records(
         &self,
         fleet: &Fleet,
         now: DateTime<Utc>,
         deadline: Instant,
         failures: &mut StoreFailures,
-    ) -> Known {
+    ) -> StoredRecords {
         let mut unread = StoreFailures::default();
         let (requests, pauses, served) = tokio::join!(
             self.requests(fleet, deadline),
@@ -338,7 +338,7 @@ impl TickPlanner {
             warn!(%now, entries = in_future.len(), %some,
                 "the state store has times in the future, which are ignored: a clock is or was wrong");
         }
-        Known { requests, pauses, served }
+        StoredRecords { requests, pauses, served }
     }
 
     /// Reads the requests; none when no target has `on_request`.

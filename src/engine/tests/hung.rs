@@ -20,7 +20,7 @@ async fn round(engine: &Arc<Engine<ScriptedLambda>>, due: &Due) -> RoundRecord {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_timeout_the_wait_is_limited_and_the_target_paused() {
+async fn without_a_timeout_the_wait_is_limited_and_the_target_skipped() {
     let (engine, _) = engine(&[("hung", HUNG)], 10);
     let due = timed("hung", 5, None);
     let began = Instant::now();
