@@ -369,7 +369,7 @@ impl TickPlanner {
             Err(unavailable) if last.is_some() => {
                 failures.add(unavailable, "pauses are those of the last successful read")
             }
-            Err(unavailable) => failures.add(unavailable, "pauses are unknown"),
+            Err(unavailable) => failures.add(unavailable, "pauses unknown"),
         }
         last.clone()
     }
