@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 /// The cap, shared by every round of the process.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    state: Arc<Mutex<State>>,
+    queue: Arc<Mutex<AdmissionQueue>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct AdmissionQueue {
     limit: usize,
     in_flight: usize,
     waiting: VecDeque<Waiting>,
@@ -51,7 +51,7 @@ pub struct TooLarge {
 impl Admission {
     /// Creates a cap of `limit` pings in flight.
     pub fn new(limit: usize) -> Self {
-        Self { state: Arc::new(Mutex::new(State { limit, in_flight: 0, waiting: VecDeque::new() })) }
+        Self { queue: Arc::new(Mutex::new(AdmissionQueue { limit, in_flight: 0, waiting: VecDeque::new() })) }
     }
 
     /// Changes the cap. A lower one affects later rounds only.
@@ -66,12 +66,12 @@ impl Admission {
     /// [`TooLarge`] if the cap is lower than that.
     pub async fn admit(&self, pings: usize) -> Result<Slots, TooLarge> {
         let admitted = {
-            let mut state = self.lock();
-            if pings > state.limit {
-                return Err(TooLarge { pings, limit: state.limit });
+            let mut queue = self.lock();
+            if pings > queue.limit {
+                return Err(TooLarge { pings, limit: queue.limit });
             }
             let (sender, receiver) = oneshot::channel();
-            state.waiting.push_back(Waiting { pings, admitted: sender });
+            queue.waiting.push_back(Waiting { pings, admitted: sender });
             receiver
         };
         self.admit_what_fits();
@@ -84,17 +84,17 @@ impl Admission {
         // after the lock is released.
         let mut unwanted = Vec::new();
         {
-            let mut state = self.lock();
+            let mut queue = self.lock();
             let mut index = 0;
-            while index < state.waiting.len() {
-                let pings = state.waiting[index].pings;
+            while index < queue.waiting.len() {
+                let pings = queue.waiting[index].pings;
                 // A single round always fits: the cap may have been lowered since.
-                if state.in_flight > 0 && state.in_flight + pings > state.limit {
+                if queue.in_flight > 0 && queue.in_flight + pings > queue.limit {
                     index += 1;
                     continue;
                 }
-                if let Some(waiting) = state.waiting.remove(index) {
-                    state.in_flight += pings;
+                if let Some(waiting) = queue.waiting.remove(index) {
+                    queue.in_flight += pings;
                     let slots = Slots { admission: self.clone(), held: pings };
                     unwanted.extend(waiting.admitted.send(slots).err());
                 }
@@ -103,8 +103,8 @@ impl Admission {
         drop(unwanted);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, AdmissionQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

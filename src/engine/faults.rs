@@ -1,4 +1,4 @@
-//! The engine on a Lambda that loses, delays, repeats and reorders the answers of another one.
+//! The engine on a Lambda whose answers are lost, delayed, repeated and reordered.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ impl Lambda for Sound {
             let released = Instant::now();
             sleep(RUN).await;
             for index in 0..round.payloads.pings() {
-                let report = "REPORT RequestId: q\tDuration: 100.00 ms\tBilled Duration: 100 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB";
+                let report = "REPORT RequestId: q\tDuration: 100.00 ms\tBilled Duration: 100 ms\tMemory Size: 128 MB\t\
+                              Max Memory Used: 17 MB";
                 let answer = Answer::Responded {
                     function_error: None,
                     log_result: Some(STANDARD.encode(report)),
@@ -113,7 +114,7 @@ async fn rounds(fault: Fault) -> [RoundReport; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_in_any_order_and_however_late_count_once() {
+async fn answers_out_of_order_late_or_repeated_count_once() {
     for fault in [Fault::Reordered, Fault::Delayed, Fault::Repeated] {
         for report in rounds(fault).await {
             assert_eq!(
@@ -132,7 +133,7 @@ async fn lost_answers_fail_their_pings_and_free_their_slots() {
         for report in rounds(fault).await {
             assert_eq!((report.verdict, report.pings), (Verdict::Short, 10), "{fault:?}");
             assert_eq!((report.counts.warm, report.counts.failed), (7, 3), "{fault:?}");
-            assert_eq!(report.reached, Some(7), "{fault:?}: the lost ones prove nothing");
+            assert_eq!(report.reached, Some(7), "{fault:?}: lost answers prove nothing");
         }
     }
 }

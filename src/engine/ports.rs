@@ -84,7 +84,7 @@ pub type PingEnds = mpsc::UnboundedReceiver<PingEnd>;
 pub trait Lambda: Send + Sync + 'static {
     /// Sends all pings of a round at once and delivers each as it ends.
     ///
-    /// No byte is sent before every ping has a connection that is ready or has failed. A ping is sent once, or a second
+    /// Sending begins when every ping has a connection that is ready or has failed. A ping is sent once, or a second
     /// time if HTTP/2 guarantees that the first was not processed. Pings are synchronous invocations with the log tail.
     /// A failure is the answer of its [`RawInvocation`].
     fn send(&self, round: PingRound) -> PingEnds;
@@ -200,7 +200,7 @@ impl CallError {
 /// The kind of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The service has too many requests at present.
+    /// The service throttles requests.
     Throttled,
     /// The credentials lack a permission.
     AccessDenied,
@@ -257,20 +257,25 @@ pub trait Events: Send + Sync + 'static {
 
 /// Events that EventBridge did not acknowledge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("EventBridge did not {} {} of the events: {}", self.verb(), lost.len(), lost.first().map_or("", |(_, why)| why.reason.message.as_str()))]
+#[error("EventBridge did not {} {} of the events: {}", self.verb(), lost.len(), self.reason())]
 pub struct LostEvents {
     /// The events without an acknowledgement. With [`Delivery::Unknown`] the bus may have accepted one.
     pub lost: Vec<(Event, Unacknowledged)>,
 }
 
 impl LostEvents {
+    /// Returns the reason of the first event.
+    fn reason(&self) -> &str {
+        self.lost.first().map_or("", |(_, error)| error.reason.message.as_str())
+    }
+
     fn verb(&self) -> &'static str {
-        let refused = self.lost.iter().all(|(_, why)| why.delivery == Delivery::NotProcessed);
+        let refused = self.lost.iter().all(|(_, error)| error.delivery == Delivery::NotProcessed);
         if refused { "accept" } else { "acknowledge" }
     }
 }
 
-/// The version of a stored object. Its text has a meaning for the store only.
+/// The version of a stored object, an opaque text of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
 

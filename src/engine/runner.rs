@@ -15,9 +15,9 @@ use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::{Answer, AnswerTimes, Attempt, Known, RawInvocation, classify, top_up};
 
-/// The time for opening connections, beyond a ping's own time limit, after which a ping counts as lost. An attempt takes
-/// at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made twice in
-/// each of up to four searches. Over HTTP/1.1 128 connections are opened at a time.
+/// The time for opening connections, beyond a ping's own time limit, after which a ping counts as lost. An attempt
+/// takes at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made
+/// twice in each of up to four searches. Over HTTP/1.1 128 connections are opened at a time.
 const OPENING_LIMIT: Duration = Duration::from_secs(600);
 
 /// The reason why a round did not start.
@@ -42,7 +42,7 @@ pub(super) struct Round<'r> {
     pub now: DateTime<Utc>,
     /// The way in which the pings reach Lambda.
     pub wire: WireSettings,
-    /// The knowledge of the target from earlier rounds.
+    /// The facts about the target from earlier rounds.
     pub known: Known,
     /// The history of its answers.
     pub answers: AnswerTimes,
@@ -142,8 +142,8 @@ fn request(round: Round<'_>, hold: Duration) -> PingRound {
     }
 }
 
-/// Returns an `X-Amzn-Trace-Id` of a new trace that is not sampled: version, epoch seconds, 96 random bits (X-Ray developer
-/// guide, "Trace ID format").
+/// Returns an `X-Amzn-Trace-Id` of a new trace that is not sampled: version, epoch seconds, 96 random bits (X-Ray
+/// developer guide, "Trace ID format").
 fn not_sampled(now: DateTime<Utc>) -> String {
     let epoch = u32::try_from(now.timestamp()).unwrap_or_default();
     format!("Root=1-{epoch:08x}-{:024x};Sampled=0", rand::random::<u128>() >> 32)

@@ -14,7 +14,7 @@ use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason}
 /// The time after which a tick reports the rounds that have ended.
 const PARTIAL_AFTER: Duration = Duration::from_secs(45);
 
-/// A tick whose rounds run.
+/// A tick in progress.
 #[derive(Debug)]
 pub struct RunningTick {
     now: DateTime<Utc>,
@@ -40,7 +40,7 @@ impl RunningTick {
         R: Future<Output = Result<RoundRecord, Unfinished>> + Send + 'static,
     {
         let mut order: Vec<usize> = (0..due.len()).collect();
-        // The largest first: small rounds then fill the room that is left.
+        // The largest rounds first: small ones then fill the slots that are left.
         order.sort_by_key(|&index| std::cmp::Reverse(due[index].concurrency));
         let mut rounds = JoinSet::new();
         let mut tasks = HashMap::with_capacity(due.len());
@@ -52,16 +52,16 @@ impl RunningTick {
         Self { now, config, started: Instant::now(), due, rounds, tasks, ended: Vec::new() }
     }
 
-    /// Returns the instant at which the tick reports the rounds that have ended: after 45 s, or half the shortest interval
-    /// of its targets if that is less.
+    /// Returns the instant at which the tick reports the rounds that have ended: after 45 s, or after half the shortest
+    /// interval of its targets if that is less.
     pub fn partial_at(&self) -> Instant {
         let minutes = self.due.iter().map(|due| due.target.interval_minutes).min();
         let half = minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 30));
         self.started + half.map_or(PARTIAL_AFTER, |half| half.min(PARTIAL_AFTER))
     }
 
-    /// Waits until all rounds have ended, or until `cutoff`. Returns true when all have ended. Cancelling the wait loses
-    /// nothing.
+    /// Waits until all rounds have ended, or until `cutoff`. Returns true when all have ended. The wait can be
+    /// cancelled without a loss.
     pub async fn wait(&mut self, cutoff: Option<Instant>) -> bool {
         loop {
             let next = self.rounds.join_next_with_id();
@@ -87,7 +87,7 @@ impl RunningTick {
         }
     }
 
-    /// The rounds that have not ended.
+    /// Returns the rounds that have not ended.
     pub fn left(&self) -> Vec<Due> {
         self.tasks.values().filter_map(|index| self.due.get(*index)).cloned().collect()
     }

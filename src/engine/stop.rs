@@ -39,7 +39,7 @@ impl Stop {
         *self.0.borrow()
     }
 
-    /// Waits for the signal and returns its instant. Waits forever when every sender is gone.
+    /// Waits for the signal and returns its instant. Waits forever when every sender was dropped.
     pub async fn stopped(&mut self) -> Instant {
         let since = match self.0.wait_for(Option::is_some).await {
             Ok(since) => *since,

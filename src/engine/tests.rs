@@ -26,7 +26,7 @@ pub(crate) mod hung;
 /// The behaviour of the scripted Lambda for the pings of one function.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Script {
-    /// Each ping is a warm environment of its own that runs as long as it is asked to hold, and this long at least.
+    /// Each ping has a warm environment of its own that runs for the hold, and this long at least.
     Runs(Duration),
     /// Every ping is throttled.
     Throttles,
@@ -56,9 +56,9 @@ impl Scripted {
 
 /// The scripted Lambda, shared with the engine.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared(pub(crate) Arc<Scripted>);
+pub(crate) struct ScriptedLambda(pub(crate) Arc<Scripted>);
 
-impl Lambda for Shared {
+impl Lambda for ScriptedLambda {
     fn send(&self, round: PingRound) -> PingEnds {
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let (released, limit) = (Instant::now(), round.timeout);
@@ -145,9 +145,12 @@ fn sent(report: &TickReport, index: usize) -> &SentRound {
     report.rounds[index].sent().unwrap()
 }
 
-pub(crate) fn engine(scripts: &[(&'static str, Script)], cap: usize) -> (Arc<Engine<Shared>>, Arc<Scripted>) {
+pub(crate) fn engine(
+    scripts: &[(&'static str, Script)],
+    cap: usize,
+) -> (Arc<Engine<ScriptedLambda>>, Arc<Scripted>) {
     let scripted = Arc::new(Scripted::new(scripts));
-    (Arc::new(Engine::new(Shared(Arc::clone(&scripted)), PriceBook::embedded(), cap)), scripted)
+    (Arc::new(Engine::new(ScriptedLambda(Arc::clone(&scripted)), PriceBook::embedded(), cap)), scripted)
 }
 
 pub(crate) fn at(text: &str) -> DateTime<Utc> {

@@ -1,4 +1,4 @@
-//! Ticks: the rounds of all due targets, side by side, and their report.
+//! Ticks: the concurrent rounds of all due targets, and their report.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,7 +110,8 @@ impl<L: Lambda> Engine<L> {
         self.tick_until(now, config, due, stop, None).await
     }
 
-    /// Runs the rounds of every due target until `cutoff`. Rounds that have not ended by then are reported as in flight.
+    /// Runs the rounds of every due target until `cutoff`. Rounds that have not ended by then are reported as in
+    /// flight.
     pub async fn tick_until(
         self: &Arc<Self>,
         now: DateTime<Utc>,
@@ -206,7 +207,8 @@ impl<L: Lambda> Engine<L> {
         Known { ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default() }
     }
 
-    /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target free.
+    /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target
+    /// free.
     fn reserve(&self, target: &Target) -> Result<Arc<Mutex<Option<Instant>>>, SkipReason> {
         let mut flights = lock(&self.flights);
         if let Some(earlier) = flights.get(&target.id) {
@@ -227,7 +229,7 @@ impl<L: Lambda> Engine<L> {
         lock(&self.answers).get(&target.id).copied().unwrap_or_default()
     }
 
-    /// Adds the attempts of a round, whose pings were `sent` last at that instant, to the history of its target.
+    /// Adds the attempts of a round to the history of its target. `sent` is the instant of its last pings.
     fn record_history(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
         {
             let mut all = lock(&self.answers);
@@ -258,7 +260,7 @@ fn log_round(target: &Target, round: &str, record: &RoundRecord) {
         info!(%function, %region, round, desired, reached, verdict = verdict.name(), "round done");
     }
     if let Some(doubt) = report.doubt {
-        warn!(%function, %region, round, doubt = doubt.explain(), "answers prove less than they seem to");
+        warn!(%function, %region, round, doubt = doubt.explain(), "answers prove fewer environments than they report");
     }
     if report.versions.len() > 1 {
         warn!(%function, %region, round, versions = %report.versions.join(", "),

@@ -27,7 +27,7 @@ use crate::service::rounds::Part;
 use crate::service::store::DocumentStore;
 use crate::service::{Bus, Observer, Policy, Refusal, Service, Trigger, largest_round};
 
-/// Serves events. Lives as long as the execution environment.
+/// Serves events. An execution environment has one handler.
 pub(super) struct Handler {
     service: Service<AwsLambda, CloudWatch, EventBridge>,
     /// The minutes between two firings of the schedule.
@@ -37,13 +37,13 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    /// Creates everything that can be created before the first event.
+    /// Creates the handler with its clients before the first event.
     ///
     /// # Errors
     /// The reason why the settings or the configuration are refused.
     pub(super) async fn start(settings: Settings) -> Result<Self, String> {
         if let Err(error) = fd_limit::raise() {
-            warn!(%error, "the limit of open files stays as it is");
+            warn!(%error, "the limit of open files cannot be raised");
         }
         let clients = Arc::new(Clients::load().await);
         let connect = |uri: &_| connect(&clients, uri);

@@ -17,7 +17,7 @@ use crate::domain::parse::quoted;
 /// The target under which the runtime crate logs every refused event a second time, in Rust's debug format.
 const DUMPS: &str = "lambda_runtime::layers::panic";
 
-/// The request id of the current invocation: Lambda gives an environment one at a time.
+/// The request id of the current invocation: an environment has one invocation at a time.
 static REQUEST_ID: Mutex<Option<String>> = Mutex::new(None);
 
 /// Parses a log filter: a level, or directives such as `info,warmd=debug`. An empty text has no directives.
@@ -28,7 +28,7 @@ static REQUEST_ID: Mutex<Option<String>> = Mutex::new(None);
 /// The mistake and the expected form.
 pub fn log_filter(text: &str) -> Result<Targets, String> {
     let expected = "expected error, warn, info, debug, trace, or directives such as info,warmd=debug";
-    // The parser takes an empty part for `error`, and any other text for the name of a target, which nothing then has.
+    // The parser reads an empty part as `error`, and any other text as the name of a target.
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if let Some(wrong) = parts.iter().find(|part| part.contains(|c: char| c == '[' || c.is_whitespace())) {
         return Err(format!("{expected}, found {}", quoted(wrong)));
@@ -53,7 +53,7 @@ pub(super) fn start(filter: Targets) {
     let lines = fmt::layer().with_writer(io::stderr).json();
     let lines = lines.flatten_event(true).with_current_span(false).with_span_list(false);
     let lines = lines.map_event_format(WithRequestId);
-    // A logger that was set before stays.
+    // An earlier logger is kept.
     let _ = registry().with(filter).with(level_cap()).with(lines).try_init();
 }
 
@@ -62,7 +62,8 @@ pub(super) fn set_request_id(request_id: &str) {
     *REQUEST_ID.lock().unwrap_or_else(PoisonError::into_inner) = Some(request_id.to_owned());
 }
 
-/// Adds the request id to JSON lines. Not by a span: a filter may exclude it, and spawned tasks are in none.
+/// Adds the request id to JSON lines. A span is no substitute: a filter may exclude it, and spawned
+/// tasks have none.
 struct WithRequestId<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>

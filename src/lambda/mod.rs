@@ -1,4 +1,4 @@
-//! The Lambda: serves every event that it supports, within the time that Lambda gives it.
+//! The Lambda: serves every supported event within the timeout of its invocation.
 
 mod handler;
 pub(crate) mod logging;
@@ -18,7 +18,7 @@ use crate::domain::tick::TickReport;
 /// The answer to an event.
 type Answer<'h> = Pin<Box<dyn Future<Output = Result<TickReport, Diagnostic>> + Send + 'h>>;
 
-/// Serves events until Lambda ends the environment.
+/// Serves events until the environment ends.
 ///
 /// # Errors
 /// When the settings or the configuration are refused, or the runtime interface cannot be reached.
@@ -53,7 +53,7 @@ fn start_logging() {
     }
 }
 
-/// Reports an init error to Lambda, which `GetFunction` and the console show.
+/// Reports an init error to Lambda. `GetFunction` and the console show it.
 async fn refuse_to_start(reason: String) -> Result<(), Error> {
     if let Ok(api) = std::env::var("AWS_LAMBDA_RUNTIME_API") {
         let body = serde_json::json!({ "errorType": "InitRefused", "errorMessage": reason }).to_string();

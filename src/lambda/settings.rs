@@ -7,7 +7,7 @@ use crate::config::{self, Regions};
 use crate::domain::function::Region;
 use crate::service::CustomPayload;
 
-/// An event older than this sends nothing.
+/// The default of `WARMD_MAX_TICK_AGE`.
 const MAX_TICK_AGE: Duration = Duration::from_secs(120);
 
 /// The settings of the Lambda.
@@ -60,7 +60,8 @@ impl Settings {
                 CustomPayload::Refused
             }
         };
-        // The own region by default: otherwise regional stacks with one configuration would each ping every target.
+        // The Lambda's own region by default: otherwise regional stacks with one configuration would each ping every
+        // target.
         let regions = match (given("WARMD_REGIONS"), given("AWS_REGION")) {
             (Some(regions), _) => config::regions(&regions),
             (None, Some(own)) => Region::parse(&own)

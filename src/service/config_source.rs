@@ -184,7 +184,7 @@ async fn off_thread<T: Send + 'static>(
 fn fingerprint(paths: &[PathBuf]) -> Fingerprint {
     let mut versions = Vec::new();
     let mut add = |path: &Path| {
-        // Follows symbolic links: a mounted ConfigMap changes by a link to another file.
+        // Follows symbolic links: an update of a mounted ConfigMap changes a link.
         let metadata = fs::metadata(path).ok().map(|metadata| (metadata.modified().ok(), metadata.len()));
         versions.push((path.to_string_lossy().into_owned(), format!("{metadata:?}")));
     };

@@ -12,17 +12,17 @@ use crate::domain::future::{TOLERANCE, later};
 use crate::engine::ports::Clock;
 use crate::engine::stop::Stop;
 
-/// The longest that the daemon sleeps without reading the wall clock, so that it notices a machine that slept or a
-/// clock that was set.
+/// The longest time between two readings of the wall clock. It limits the delay after which a suspended machine or a
+/// changed clock is detected.
 const MOST_SLEEP: Duration = Duration::from_secs(5);
-/// The largest difference between wall clock and monotonic clock that does not count as a set clock. Adjustments by
-/// time synchronization are far smaller.
+/// The largest difference between wall clock and monotonic clock that does not count as a changed clock. Adjustments
+/// by time synchronization are far smaller.
 const STEP: TimeDelta = TimeDelta::seconds(1);
 /// The time after which a tick is due when only the monotonic clock has reached its firing.
 const GRACE: Duration = Duration::from_secs(2);
 /// Longer than any interval.
 const LONG_AGO: TimeDelta = TimeDelta::days(366);
-/// The most missed firings that are counted: a clock that jumps to another century has missed millions.
+/// The most missed firings that are counted: after a jump of the clock by a century there are millions.
 const MOST_MISSED: usize = 10_000;
 
 /// Plans and serves the ticks of the daemon.
@@ -48,24 +48,25 @@ pub struct Ended {
 /// Serves every firing of `cron` (in UTC) until `stop` is signalled. Then waits for the ticks that still run.
 ///
 /// The wall clock is read once a tick. The first tick is immediate, and serves every target with an open window or
-/// request. Firings that were missed while the machine slept, or because its clock was set ahead, are not repeated:
-/// these targets are served once, and the number of missed firings is logged.
+/// request. Firings that were missed while the machine was suspended, or because its clock was set ahead, are not
+/// repeated: their targets are served once, and the number of missed firings is logged.
 ///
 /// A clock that is set back does not delay the next tick: it comes at the next firing by the new time, and at the
-/// latest when it would have come by the old. If that is before the last tick by more than a minute, every target in
-/// force is served. A tick that panics is logged, and does not affect the next one.
+/// latest when it would have come by the old. If the new time is more than a minute before the last tick, every target
+/// with an open window or request is served. A tick that panics is logged, and does not affect the next one.
 pub async fn run<T: Ticks>(ticks: Arc<T>, clock: &dyn Clock, cron: &cron::Schedule, mut stop: Stop) -> Ended {
     let mut running = Running::default();
     let mut timer = Timer::new(clock);
-    // The times at which targets were last served are unknown at the start: all that are in force are due.
+    // The times at which targets were last served are unknown at the start: all with an open window are due.
     let mut previous = later(timer.next, -LONG_AGO);
     while let Some(now) = timer.wait(clock, cron, &mut running, &mut stop).await {
         let missed = cron.after(&timer.next).take_while(|firing| *firing <= now).take(MOST_MISSED).count();
         if missed > 0 {
-            warn!(missed, "ticks were missed; the targets in force are served once");
+            warn!(missed, "ticks were missed; their targets are served once");
         }
         if previous > later(now, TOLERANCE) {
-            warn!(%previous, %now, "the clock was set back before the last tick: the targets in force are served once");
+            warn!(%previous, %now,
+                "the clock was set back before the last tick: all targets with an open window are served once");
             previous = later(now, -LONG_AGO);
         }
         // In its own task: a panic affects this tick only.

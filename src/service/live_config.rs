@@ -1,4 +1,4 @@
-//! The configuration in force: the newest valid one, for processes that live longer than a tick.
+//! The current configuration: the newest valid one, for processes that run longer than a tick.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::config_source::{ConfigSource, Fingerprint};
 use crate::config::{Loaded, Problems};
 use crate::domain::fleet::Fleet;
 
-/// The configuration in force.
+/// The current configuration and its source.
 #[derive(Debug)]
 pub struct LiveConfig {
     /// None for a configuration that never changes.
@@ -18,16 +18,16 @@ pub struct LiveConfig {
     current: Mutex<Current>,
 }
 
-/// The configuration in force, and the last look at its source.
+/// The current configuration, and the result of the last read of its source.
 #[derive(Debug)]
 struct Current {
     fleet: Arc<Fleet>,
     attachments: Vec<PathBuf>,
-    /// None when it could not be read.
+    /// The fingerprint of the source; none when it could not be read.
     fingerprint: Option<Fingerprint>,
-    /// The problems of what the source has now, if that is refused.
+    /// The problems of the content of the source, if it is refused.
     refused: Option<Problems>,
-    /// The time since which the configuration in force differs from its source.
+    /// The time since which the current configuration differs from its source.
     stale_since: Option<DateTime<Utc>>,
 }
 
@@ -61,14 +61,14 @@ impl LiveConfig {
     /// # Errors
     /// Every problem in it.
     pub async fn load(source: ConfigSource) -> Result<Self, Problems> {
-        // Before the files are read: a change in between is noticed by the next reload.
+        // Before the files are read, so that the next reload detects a change in between.
         let fingerprint = source.fingerprint(&[]).await.ok();
         let loaded = source.load().await?;
         Ok(Self { source: Some(source), current: Mutex::new(Current::new(loaded, fingerprint)) })
     }
 
-    /// Loads the first configuration of a process that must start whatever is published: if the live version is refused
-    /// or does not fit, an earlier version is put in force. Only published configurations have earlier versions.
+    /// Loads the first configuration of a process that must start. If the live version is refused or does not fit, the
+    /// newest usable earlier version is the fallback. Only published configurations have earlier versions.
     ///
     /// # Errors
     /// The reason why the live version is refused, if no earlier version is usable.
@@ -102,18 +102,18 @@ impl LiveConfig {
         Ok(Self { source: Some(source), current: Mutex::new(current) })
     }
 
-    /// Returns the configuration in force.
+    /// Returns the current configuration.
     pub fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(&self.current().fleet)
     }
 
-    /// Returns the time since which the configuration in force differs from its source, because that is refused or
+    /// Returns the time since which the current configuration differs from its source, because the source is refused or
     /// cannot be read; none when it does not differ.
     pub fn stale_since(&self) -> Option<DateTime<Utc>> {
         self.current().stale_since
     }
 
-    /// Logs a warning if the configuration in force has no targets.
+    /// Logs a warning if the current configuration has no targets.
     pub fn warn_if_empty(&self) {
         let warning = self.source.as_ref().and_then(|source| source.empty_warning(&self.fleet()));
         if let Some(warning) = warning {
@@ -121,8 +121,8 @@ impl LiveConfig {
         }
     }
 
-    /// Puts what has changed in the source in force with `apply`. A configuration that is invalid, or refused by
-    /// `apply`, is logged, and the old one stays in force.
+    /// Loads the configuration if its source has changed, and applies it with `apply`. A configuration that is invalid,
+    /// or refused by `apply`, is logged, and the current one is kept.
     pub async fn reload(
         &self,
         reason: ReloadReason,
@@ -137,14 +137,14 @@ impl LiveConfig {
         };
         let is_unchanged = {
             let current = self.current();
-            // What is refused may be corrected by a file that is not known yet, so it is read each time.
+            // A file that is not known yet may correct a refused configuration, so it is read each time.
             fingerprint == current.fingerprint && current.refused.is_none() && current.stale_since.is_none()
         };
         if is_unchanged && reason == ReloadReason::Trigger {
             return;
         }
         match source.load().await {
-            Ok(loaded) => self.put_in_force(Current::new(loaded, fingerprint), reason, now, apply),
+            Ok(loaded) => self.replace(Current::new(loaded, fingerprint), reason, now, apply),
             Err(problems) => self.refuse(problems, fingerprint, reason, now),
         }
     }
@@ -174,9 +174,11 @@ impl LiveConfig {
         current.stale_since.get_or_insert(now);
     }
 
+    /// Replaces the current configuration if `apply` accepts the new one.
+    ///
     /// The fingerprint of `new` was taken with the attachments of the configuration before. If `new` names other files,
     /// the next reload finds a difference and loads once more.
-    fn put_in_force(
+    fn replace(
         &self,
         new: Current,
         reason: ReloadReason,
@@ -193,7 +195,8 @@ impl LiveConfig {
                 *current = new;
             }
             Ok(()) => {
-                info!(config = %new.fleet.hash, targets = new.fleet.targets.len(), "a new configuration is in force");
+                let targets = new.fleet.targets.len();
+                info!(config = %new.fleet.hash, targets, "a new configuration is in force");
                 *current = new;
                 drop(current);
                 self.warn_if_empty();

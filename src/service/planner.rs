@@ -1,8 +1,8 @@
 //! Plans ticks with the records in the state store, and records their results.
 //!
-//! When the store cannot be read, the schedule alone decides: it is better to ping a fleet once too often than to let
-//! it go cold. Pauses that this process has read before stay in force. The documents for a plan are read concurrently,
-//! all of them within [`READ_WITHIN`].
+//! When the store cannot be read, the schedule alone decides: a ping too many costs less than a cold fleet. Pauses that
+//! this process has read before still apply. The documents for a plan are read concurrently, all of them within
+//! [`READ_WITHIN`].
 
 mod failures;
 mod record;
@@ -33,8 +33,8 @@ use crate::engine::tick::Due;
 
 /// The longest time that the store delays the first ping of a tick.
 pub const READ_WITHIN: Duration = Duration::from_secs(3);
-/// The longest time for a write at the end of a tick, or for one that must not be lost. [`READ_WITHIN`] when the store
-/// was unavailable before.
+/// The longest time for a write at the end of a tick, or for one that must not be lost. [`READ_WITHIN`] applies instead
+/// when the store was unavailable before.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// The interval at which the claim of a tick is renewed: twice before it expires.
 const RENEW_EVERY: Duration = Duration::from_secs(30);
@@ -64,12 +64,12 @@ impl StoreHealth {
 #[derive(Debug)]
 pub struct TickPlanner {
     documents: DocumentStore,
-    /// The pauses as they were last read; none when they never were.
+    /// The pauses as they were last read; none before the first successful read.
     pauses: Mutex<Option<Pauses>>,
     /// The shards that this process served. Used when the store is volatile or unavailable.
     shards: Mutex<Shards>,
     /// True once stored times in the future were logged.
-    warned: AtomicBool,
+    has_warned: AtomicBool,
     /// The shards of the current minute that were admitted without reading the store.
     per_minute: Mutex<PerMinute>,
 }
@@ -110,7 +110,7 @@ impl Drop for Lease {
     }
 }
 
-/// The targets that are due: those that are pinged, and those that are not.
+/// The targets that are due: those that are pinged, and those that are skipped.
 #[derive(Debug, Clone, Default)]
 struct Selection {
     due: Vec<Due>,
@@ -129,10 +129,10 @@ struct Tick<'f> {
 }
 
 /// The records as they were read before a tick.
-struct Known {
+struct StoredRecords {
     requests: Requests,
     pauses: Option<Pauses>,
-    /// The document [`Served`]; none when it cannot be read or outlives no process.
+    /// The document [`Served`]; none when it cannot be read or the store is volatile.
     served: Option<(Option<Document>, Served)>,
 }
 
@@ -150,7 +150,7 @@ impl TickPlanner {
             documents,
             pauses: Mutex::default(),
             shards: Mutex::default(),
-            warned: AtomicBool::new(false),
+            has_warned: AtomicBool::new(false),
             per_minute: Mutex::default(),
         }
     }
@@ -173,11 +173,11 @@ impl TickPlanner {
     pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let known = self.known(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &known.requests, at);
+        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &stored.requests, at);
         let tick = Tick { fleet, minute: Minute::of(at), previous, now };
-        let pauses = known.pauses.clone().unwrap_or_default();
-        let (selection, claim) = match known.served {
+        let pauses = stored.pauses.clone().unwrap_or_default();
+        let (selection, claim) = match stored.served {
             Some((document, served)) => {
                 self.claim(&tick, &pauses, document, served, deadline, &mut failures).await
             }
@@ -186,7 +186,7 @@ impl TickPlanner {
                 (partition(fleet, &due, &pauses, &Served::default(), now), None)
             }
         };
-        Plan { claim, ..self.planned(selection, known.pauses.is_none(), failures) }
+        Plan { claim, ..self.planned(selection, stored.pauses.is_none(), failures) }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -203,7 +203,7 @@ impl TickPlanner {
         let by = rand::random();
         let mut own: Option<Selection> = None;
         let claiming = |served: &mut Served| {
-            // A write whose answer was lost is repeated, and finds its own claim.
+            // A write is repeated when its answer was lost. Its own claim is then in the document.
             if let Some(own) = own.take_if(|_| served.is_claimed_by(by)) {
                 return own;
             }
@@ -226,20 +226,21 @@ impl TickPlanner {
         }
     }
 
-    /// Plans a tick without a claim, and records nothing. `at` decides what is due; with [`Mode::DueSince`] the records
-    /// of earlier ticks do so too. Pauses and pings in flight are those of `now`, when the pings are sent.
+    /// Plans a tick without a claim, and records nothing. The targets that are due depend on `at`, and with
+    /// [`Mode::DueSince`] on the records of earlier ticks. Pauses and pings in flight are those of `now`, when the
+    /// pings are sent.
     pub async fn preview(&self, fleet: &Fleet, mode: Mode, at: DateTime<Utc>, now: DateTime<Utc>) -> Plan {
         let minute = Minute::of(at);
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let known = self.known(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &known.requests, at);
-        let served = known.served.map(|(_, served)| served);
+        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let served = stored.served.map(|(_, served)| served);
         let due = match (mode, &served) {
             (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
             _ => schedule::plan_tick(fleet, minute, mode),
         };
-        let pauses = known.pauses.as_ref();
+        let pauses = stored.pauses.as_ref();
         let selection =
             partition(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
         self.planned(selection, pauses.is_none(), failures)
@@ -308,13 +309,13 @@ impl TickPlanner {
     }
 
     /// Reads the records for a plan concurrently.
-    async fn known(
+    async fn read_records(
         &self,
         fleet: &Fleet,
         now: DateTime<Utc>,
         deadline: Instant,
         failures: &mut StoreFailures,
-    ) -> Known {
+    ) -> StoredRecords {
         let mut unread = StoreFailures::default();
         let (requests, pauses, served) = tokio::join!(
             self.requests(fleet, deadline),
@@ -322,22 +323,22 @@ impl TickPlanner {
             self.served(deadline),
         );
         let requests = requests.unwrap_or_else(|unavailable| {
-            failures.add(unavailable, "requests in force are not known");
+            failures.add(unavailable, "active requests are unknown");
             Requests::default()
         });
         let served = served.unwrap_or_else(|unavailable| {
-            failures.add(unavailable, "what was served before is not known");
+            failures.add(unavailable, "the times at which targets were last served are unknown");
             None
         });
         failures.append(unread);
         let in_future = served.iter().flat_map(|(_, served)| served.in_future(now));
         let in_future: Vec<String> = in_future.chain(requests.in_future(now)).collect();
-        if !in_future.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+        if !in_future.is_empty() && !self.has_warned.swap(true, Ordering::Relaxed) {
             let some = in_future.get(..MOST_NAMED).unwrap_or(&in_future).join(", ");
             warn!(%now, entries = in_future.len(), %some,
                 "the state store has times in the future, which are ignored: a clock is or was wrong");
         }
-        Known { requests, pauses, served }
+        StoredRecords { requests, pauses, served }
     }
 
     /// Reads the requests; none when no target has `on_request`.
@@ -358,15 +359,15 @@ impl TickPlanner {
         Ok(Some((document, served)))
     }
 
-    /// Reads the pauses. Returns those that were read last when the store is unavailable; none when they never were
-    /// read.
+    /// Reads the pauses. Returns those that were read last when the store is unavailable; none before the first
+    /// successful read.
     async fn pauses(&self, deadline: Instant, failures: &mut StoreFailures) -> Option<Pauses> {
         let read = before(deadline, self.documents.read::<Pauses>(PAUSES)).await;
         let mut last = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         match read {
             Ok(pauses) => *last = Some(pauses),
             Err(unavailable) if last.is_some() => {
-                failures.add(unavailable, "pauses are as they were last read")
+                failures.add(unavailable, "pauses are those of the last successful read")
             }
             Err(unavailable) => failures.add(unavailable, "pauses unknown"),
         }
@@ -405,7 +406,7 @@ pub async fn status(documents: &DocumentStore) -> Result<Status, Unavailable> {
     Ok(status)
 }
 
-/// Divides the targets that are due into those that are pinged, and those that are paused or busy at `now`.
+/// Divides the due targets into those that are pinged, and those that are paused or busy at `now`.
 fn partition(
     fleet: &Fleet,
     due: &[schedule::DueTarget],

@@ -1,4 +1,4 @@
-//! Reads what is deployed, for `check --live`: each setting once, and below the rate limits of the account.
+//! Reads the deployed settings for `check --live`: each setting once, and below the rate limits of the account.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,8 +133,8 @@ impl Lane {
         let role = self.role.clone();
         let paced = Arc::new(Paced { control, role, pace: Mutex::new(pace), dry_runs: Mutex::default() });
         let mut observed = Vec::new();
-        // First: if the account is unreachable, or the credentials are refused, the other reads would take hours to
-        // fail.
+        // The first read: if the account is unreachable, or the credentials are refused, the others would fail only
+        // after hours.
         let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
         let limits = match limits {
             Lookup::Unreachable(reason) => {
@@ -166,7 +166,7 @@ enum DryRuns {
     /// No dry run was answered yet.
     #[default]
     Unknown,
-    /// Dry runs run nothing.
+    /// Dry runs invoke nothing.
     Dry,
     /// Dry runs invoke functions, so no more are sent. The reason is for people.
     Run(String),
@@ -182,7 +182,7 @@ impl<C: Control> Paced<C> {
     /// Sends a dry run, unless an earlier one invoked a function.
     async fn dry_run(&self, of: &Name) -> Lookup<()> {
         let known = self.dry_runs.lock().await;
-        // Dry runs are sequential until one is known to run nothing.
+        // Dry runs are sequential until the first has shown that they invoke nothing.
         let turn = match &*known {
             DryRuns::Run(reason) => return Lookup::Failed(reason.clone()),
             DryRuns::Unknown => Some(known),

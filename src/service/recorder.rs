@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::domain::fleet::MetricsSettings;
-use crate::domain::metric_data::{self as metrics, Batch, TickFacts};
+use crate::domain::metric_data::{self, Batch, TickFacts};
 use crate::domain::tick::TickReport;
 use crate::engine::ports::Metrics;
 
-/// The most time for CloudWatch and EventBridge: one attempt of 15 s, after refusals that take less than 3 s. Shorter
-/// than the 20 s in which the daemon ends after a signal.
+/// The most time for CloudWatch and EventBridge: one attempt of 15 s after refusals that take less than 3 s. It is
+/// shorter than the 20 s in which the daemon ends after a signal.
 pub const PATIENCE: Duration = Duration::from_secs(18);
 
 /// Records ticks in CloudWatch, with a fallback for what it does not acknowledge.
@@ -57,7 +57,7 @@ impl<M: Metrics> Recorder<M> {
         facts: TickFacts,
         until: Instant,
     ) -> Recorded {
-        self.put(&metrics::batch(report, settings, facts), until).await
+        self.put(&metric_data::batch(report, settings, facts), until).await
     }
 
     /// Sends a batch. Writes to the fallback what CloudWatch does not acknowledge by `until`.
@@ -67,14 +67,15 @@ impl<M: Metrics> Recorder<M> {
         };
         let (refused, unknown) = (lost.lost.data.len(), lost.unknown.data.len());
         if refused > 0 {
-            error!(reason = %lost.reason, metrics = refused, "CloudWatch did not accept the metrics: writing them as embedded-metric lines{}", lost.hint());
+            error!(reason = %lost.reason, metrics = refused,
+                "CloudWatch did not accept the metrics: writing them as embedded-metric lines{}", lost.hint());
         }
         if unknown > 0 {
             error!(reason = %lost.reason, metrics = unknown,
                 "CloudWatch may have counted the metrics: writing them as plain JSON, which it does not count again");
         }
-        let mut lines = metrics::emf_lines(&lost.lost);
-        lines.extend(metrics::plain_lines(&lost.unknown));
+        let mut lines = metric_data::emf_lines(&lost.lost);
+        lines.extend(metric_data::plain_lines(&lost.unknown));
         let mut lines = lines.join("\n");
         lines.push('\n');
         let mut fallback = self.fallback.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The parts of a tick: rounds that take long do not delay the report on the others.
+//! The parts of a tick: slow rounds do not delay the report on the others.
 
 use std::pin::pin;
 
@@ -27,7 +27,7 @@ pub struct Part {
 
 /// Completes and records the parts of a tick.
 pub(super) trait Reporter: Sync {
-    /// Adds what the last part needs beyond its rounds, when the rounds have ended.
+    /// Completes the last part after its rounds have ended.
     fn complete(&self, rest: &mut TickReport) -> impl Future<Output = ()> + Send;
 
     /// Takes a part.

@@ -86,7 +86,7 @@ impl Snapshot {
         };
         let mut loaded = config::resolve(files, &mut read, regions)?;
         if let Some((_, manifest)) = &self.manifest {
-            // The hash under which it was published, whatever the path of its files was.
+            // The hash under which it was published. The paths of its files do not count.
             loaded.fleet.hash.clone_from(&manifest.live.config);
         }
         Ok(loaded)
@@ -257,8 +257,8 @@ async fn load_off_thread(
     loaded.unwrap_or_else(|error| Err(problem(&uri.to_string(), format!("cannot be read: {error}"))))
 }
 
-/// Returns the bytes of all texts. More than [`MOST_TOTAL_BYTES`] are refused when the configuration is checked, so
-/// reading stops there.
+/// Returns the number of bytes of all texts. Reading stops after [`MOST_TOTAL_BYTES`]: the check of the configuration
+/// refuses more.
 fn total_bytes(files: &BTreeMap<String, SnapshotFile>) -> usize {
     files.values().map(|file| file.text.as_ref().as_ref().map_or(0, String::len)).sum()
 }

@@ -42,7 +42,7 @@ const REMEMBERED_MINUTES: usize = 64;
 /// fit.
 pub type Capacity = Box<dyn Fn(Limits, u32) -> Result<usize, String> + Send + Sync>;
 
-/// Sends pings for triggers, and records the results. One for the life of a process.
+/// Sends pings for triggers, and records the results. A process has one service.
 pub struct Service<L, M, E> {
     engine: Arc<Engine<L>>,
     planner: TickPlanner,
@@ -77,8 +77,8 @@ pub enum CustomPayload {
     /// They are pinged.
     #[default]
     Allowed,
-    /// They are skipped. Otherwise whoever can write the configuration could send anything to every function that the
-    /// role may invoke.
+    /// They are skipped. Otherwise write access to the configuration would be enough to send any payload to every
+    /// function that the role may invoke.
     Refused,
 }
 
@@ -231,7 +231,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
     /// Plans the rounds of a shard.
     async fn plan_shard(&self, job: Job, at: Option<DateTime<Utc>>, shard: Shard) -> Result<Job, Refusal> {
-        // Not by the time of the tick: a later attempt comes a quarter of an hour after it.
+        // The time of the tick does not count: a later attempt follows a quarter of an hour after it.
         if at.is_some_and(|at| self.is_stale(at, job.now)) {
             return Ok(job.nothing(Work::Stale));
         }
@@ -244,7 +244,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
         let due = shard.rounds.iter().filter_map(|round| {
             let Some(target) = job.fleet.targets.iter().find(|target| target.id == round.id) else {
-                warn!(function = round.id.label(), region = %round.id.region, "not in the configuration: not served");
+                let (function, region) = (round.id.label(), round.id.region);
+                warn!(function, %region, "not served: it is not in the configuration");
                 return None;
             };
             // An event must not warm more than the configuration does.
@@ -366,14 +367,13 @@ pub fn largest_due(fleet: &Fleet, at: Option<DateTime<Utc>>, due_only: bool, now
 fn mode(at: Option<DateTime<Utc>>, due_only: bool, now: DateTime<Utc>) -> Mode {
     match (due_only, at) {
         (false, _) => Mode::Open,
-        // The records up to now have no meaning for another minute.
+        // The records of earlier ticks do not apply to another minute.
         (true, Some(_)) => Mode::DueOnly,
         (true, None) => Mode::DueSince(minute_before(now)),
     }
 }
 
-/// Returns the minute of the previous firing when nothing is known of earlier ticks, so that only the present minute
-/// counts.
+/// Returns the minute of the previous firing for a tick without earlier ones, so that only the present minute counts.
 fn minute_before(now: DateTime<Utc>) -> Minute {
     Minute::of(now).plus(-1)
 }

@@ -15,7 +15,7 @@ use crate::domain::round::Verdict;
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::ports::Clock;
 use crate::engine::stop::stop;
-use crate::engine::tests::{Script, Scripted, Shared, at, due, engine};
+use crate::engine::tests::{Script, Scripted, ScriptedLambda, at, due, engine};
 use crate::engine::tick::{Due, Engine};
 
 mod clocks;

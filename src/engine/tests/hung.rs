@@ -13,20 +13,20 @@ pub(crate) fn timed(name: &str, interval_minutes: u32, timeout: Option<u64>) -> 
     Due { target: Arc::new(Target { interval_minutes, timeout, ..Target::clone(&due.target) }), ..due }
 }
 
-/// One round of a target at this time, seconds from the start.
-async fn round(engine: &Arc<Engine<Shared>>, due: &Due) -> RoundRecord {
+/// Runs one round of a target.
+async fn round(engine: &Arc<Engine<ScriptedLambda>>, due: &Due) -> RoundRecord {
     let (_stopper, stop) = stop();
     engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due.clone()], &stop).await.rounds.remove(0)
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_timeout_the_wait_is_limited_and_the_target_paused() {
+async fn without_a_timeout_the_wait_is_limited_and_the_target_skipped() {
     let (engine, _) = engine(&[("hung", HUNG)], 10);
     let due = timed("hung", 5, None);
     let began = Instant::now();
     let first = round(&engine, &due).await;
     assert_eq!((first.counts().timed_out, began.elapsed().as_secs()), (2, 180));
-    // Two intervals from when the pings were sent.
+    // Two intervals from the sending of the pings.
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(round(&engine, &due).await.skip_reason(), Some(SkipReason::InFlight));
     tokio::time::sleep(Duration::from_secs(299)).await;

@@ -20,7 +20,7 @@ use crate::service::trigger::RecordKind;
 
 /// The time beyond its timeout that a ping whose end was not awaited may take: for its init, and for the network.
 const BUSY_MARGIN: Duration = Duration::from_secs(20);
-/// The longest that Lambda runs a function. Source: Lambda quotas.
+/// The longest run of a function. Source: Lambda quotas.
 const LONGEST_RUN: Duration = Duration::from_secs(900);
 
 /// The results of rounds that have ended.
@@ -101,8 +101,8 @@ impl TickPlanner {
         failures.log_unless(plan.health)
     }
 
-    /// Ends the claims of the rounds that have ended while others of the tick are `running`: a target that does not
-    /// answer must not keep other processes from the targets that did.
+    /// Ends the claims of the rounds that have ended while others of the tick are `running`, so that a target without
+    /// an answer does not keep other processes from the rest.
     pub async fn record_part(
         &self,
         results: Results<'_>,
@@ -126,8 +126,8 @@ impl TickPlanner {
         failures.log_unless(plan.health)
     }
 
-    /// Returns the targets for which a request's rounds served as many environments as the schedule wants. The tick of
-    /// the minute may still come.
+    /// Returns the targets for which a request's rounds served as many environments as the schedule needs. The tick
+    /// of the minute may still follow.
     async fn covered<'r>(&self, results: Results<'r>, failures: &mut StoreFailures) -> Vec<&'r Target> {
         let Results { fleet, sent, report, .. } = results;
         let minute = Minute::of(report.tick);
@@ -135,21 +135,21 @@ impl TickPlanner {
         let requests = match self.requests(fleet, Instant::now() + READ_WITHIN).await {
             Ok(requests) => requests,
             Err(unavailable) => {
-                failures.add(unavailable, "requests in force are not known");
+                failures.add(unavailable, "active requests are unknown");
                 records::Requests::default()
             }
         };
         let fleet = &*records::with_requests(fleet, &requests, report.tick);
-        let enough = |due: &&Due| {
+        let is_covered = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
             scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency.get())
                 && !undone.contains(&due.target.id)
         };
-        sent.iter().filter(enough).map(|due| due.target.as_ref()).collect()
+        sent.iter().filter(is_covered).map(|due| due.target.as_ref()).collect()
     }
 }
 
-/// Changes the document of what was served. `covered` are the targets that a request served.
+/// Changes the document of served targets. `covered` are the targets that a request served.
 fn record_served(
     served: &mut Served,
     Results { plan, sent, report, .. }: Results<'_>,
@@ -197,7 +197,7 @@ fn record_status(
             status.note_tick(&TickNote { report, config_behind_since: stale_since, pauses_unknown }, now);
         }
         RecordKind::Shard | RecordKind::Request => status.note_rounds(&report.rounds, report.tick, now),
-        // The pings were sent now, whatever the minute of the event is.
+        // The pings were sent now, even if the event names another minute.
         RecordKind::Operator => status.note_rounds(&report.rounds, now, now),
         RecordKind::MetricsOnly => {}
     }
@@ -218,7 +218,7 @@ fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'
             .unfinished
             .iter()
             .any(|left| left.reason == UnfinishedReason::InFlight && left.id == target.id);
-        // The pings may have been released just now, whatever the time of the tick is.
+        // The pings may have been released long after the time of the tick.
         in_flight.then(|| match target.timeout {
             Some(timeout) => timeout + BUSY_MARGIN,
             None => target.interval().saturating_mul(2).min(LONGEST_RUN),

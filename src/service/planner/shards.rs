@@ -15,8 +15,8 @@ use crate::domain::shard::Shard;
 use crate::service::store::{Durability, before};
 
 impl TickPlanner {
-    /// Records shards that are about to be put on the bus, so that their receivers admit them. A failure is logged and
-    /// does not keep them from the bus: their receivers can probably not read the records either.
+    /// Records shards that are about to be put on the bus, so that their receivers admit them. A failure is logged, and
+    /// the shards are put on the bus nevertheless: their receivers can probably not read the records either.
     pub async fn record_shards(&self, shards: &[Shard], now: DateTime<Utc>) {
         let (Durability::Durable, Some(first)) = (self.durability(), shards.first()) else { return };
         let ids = handed_out::ids(shards);
@@ -85,7 +85,7 @@ impl TickPlanner {
         (first.then(|| TakenShard { id: id.to_owned(), by }), failures.log())
     }
 
-    /// Releases a shard of which nothing was sent, so that another delivery can serve it.
+    /// Releases a shard without sent pings, so that another delivery can serve it.
     pub async fn release_shard(&self, TakenShard { id, by }: &TakenShard) -> StoreHealth {
         self.shards().give_back(id, *by);
         let mut failures = StoreFailures::default();

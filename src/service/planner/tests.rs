@@ -151,8 +151,8 @@ async fn a_preview_records_nothing_and_uses_the_present_pauses() {
     };
     planner.documents().update(PAUSES, change).await.unwrap();
     let look = async |mode, time: &str| {
-        let looked = planner.preview(&fleet(), mode, at(time), at("09:07:00")).await;
-        (names(&looked).join(" "), looked.skipped.len())
+        let plan = planner.preview(&fleet(), mode, at(time), at("09:07:00")).await;
+        (names(&plan).join(" "), plan.skipped.len())
     };
     let late = Mode::DueSince(Minute::of(at("09:06:00")));
     for _ in 0..2 {
@@ -290,7 +290,7 @@ async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
         let report = report("09:05:01", Vec::new());
         let _ = record_as(RecordKind::Request, &planner, &request, &request.due, &report, "09:05:01").await;
     }
-    assert_eq!(names(&plan(&planner, "09:05:00").await), ["a"], "b has as many as the schedule wants");
+    assert_eq!(names(&plan(&planner, "09:05:00").await), ["a"], "b has as many as the schedule needs");
 }
 
 #[tokio::test]
@@ -458,7 +458,7 @@ async fn a_hung_store_delays_a_tick_by_three_seconds_and_pauses_stay_known() {
     let ended = report("09:05:00", Vec::new());
     let noted = record(&started_late, &late, &ended, "09:05:01").await;
     assert_eq!(noted, StoreHealth::Unavailable);
-    assert_eq!(started.elapsed(), 2 * READ_WITHIN, "recording does not wait for long either");
+    assert_eq!(started.elapsed(), 2 * READ_WITHIN, "recording has the same limit");
 }
 
 #[tokio::test]
@@ -522,7 +522,7 @@ async fn times_in_the_future_are_repaired() {
 async fn a_document_that_has_grown_too_large_is_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let store = Directory::new(folder.path());
-    // As an earlier version let it grow: 70 requests with reasons of 240 kB.
+    // The document of an earlier version: 70 requests with reasons of 240 kB.
     let reason = "r".repeat(240_000);
     let request = |minute: u32| {
         let time = at(&format!("08:{minute:02}:00"));
@@ -563,7 +563,7 @@ async fn a_shard_is_taken_once() {
         let _ = one.release_shard(&taken).await;
     }
     let third = environment();
-    assert!(third.take_shard("a1", at("09:01:00")).await.0.is_some(), "nothing was sent of it");
+    assert!(third.take_shard("a1", at("09:01:00")).await.0.is_some(), "no ping of it was sent");
     assert!(environment().take_shard("a1", at("09:02:00")).await.0.is_none());
 }
 
@@ -604,8 +604,8 @@ async fn recorded_shards_are_admitted() {
     assert_eq!(away.admit_shard(&shard(2), &fleet, at("09:01:00")).await, Ok(()));
 }
 
-/// A tick with one target that does not answer: the other target is free again with its first part, the hung one when
-/// its round has ended, and what was not answered stays busy after that.
+/// A tick with one target that does not answer: the claim of the other target ends with the first part, that of the
+/// hung one with its round. Unanswered pings keep it busy after that.
 #[tokio::test]
 async fn a_hung_target_is_skipped_by_every_process_and_delays_no_other() {
     let folder = tempfile::tempdir().unwrap();

@@ -66,12 +66,12 @@ async fn each_setting_is_read_once_and_none_of_missing_functions() {
         Target { on_request: None, ..target("resting", "eu-west-2") },
     ];
     let control = ScriptedControl::default();
-    let asked = Arc::clone(&control.reads);
+    let reads = Arc::clone(&control.reads);
     let seen = Preflight::new(&targets).observe(control).await;
-    let mut asked: Vec<String> = asked.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
-    asked.sort();
+    let mut reads: Vec<String> = reads.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
+    reads.sort();
     assert_eq!(
-        asked,
+        reads,
         [
             "account eu-west-2",
             "configuration f",
@@ -100,14 +100,14 @@ async fn reads_are_limited_to_ten_per_second_and_region() {
     // Three for each of thirty functions, and one of the account.
     assert_eq!((preflight.reads(), preflight.duration()), (2 * 91, Duration::from_secs(9)));
     let control = ScriptedControl::default();
-    let asked = Arc::clone(&control.reads);
+    let reads = Arc::clone(&control.reads);
     let begun = Instant::now();
     preflight.observe(control).await;
     let took = begun.elapsed();
     assert!((9_000..9_100).contains(&took.as_millis()), "{took:?}");
-    let asked = asked.lock().unwrap();
+    let reads = reads.lock().unwrap();
     let reads: Vec<Instant> =
-        asked.iter().filter(|(_, what)| !what.starts_with("invoke")).map(|(at, _)| *at).collect();
+        reads.iter().filter(|(_, what)| !what.starts_with("invoke")).map(|(at, _)| *at).collect();
     assert_eq!(reads.len(), 2 * 91);
     // Two regions at the same time.
     let too_fast = reads.windows(21).filter(|stretch| stretch[20] - stretch[0] < Duration::from_millis(999));
@@ -119,9 +119,9 @@ async fn an_unreachable_account_is_read_once() {
     let targets = [target("f:live", "eu-west-2"), target("g", "eu-west-2")];
     let control =
         ScriptedControl { account: Lookup::Unreachable("no route".to_owned()), ..ScriptedControl::default() };
-    let asked = Arc::clone(&control.reads);
+    let reads = Arc::clone(&control.reads);
     let seen = Preflight::new(&targets).observe(control).await;
-    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(reads.lock().unwrap().len(), 1);
     assert_eq!(seen.targets, vec![TargetObservation::unreachable("no route".to_owned()); 2]);
 }
 
@@ -131,10 +131,9 @@ async fn a_server_that_invokes_dry_runs_gets_one_per_region() {
     targets.push(target("run", "us-east-1"));
     targets.push(target("dry", "us-east-2"));
     let control = ScriptedControl::default();
-    let asked = Arc::clone(&control.reads);
+    let reads = Arc::clone(&control.reads);
     let seen = Preflight::new(&targets).observe(control).await;
-    let count =
-        |what: &str| asked.lock().unwrap().iter().filter(|(_, asked)| asked.starts_with(what)).count();
+    let count = |what: &str| reads.lock().unwrap().iter().filter(|(_, read)| read.starts_with(what)).count();
     assert_eq!((count("invoke"), count("configuration")), (3, 22));
     let reason = |index: usize| match &seen.targets[index].invoke {
         Lookup::Failed(reason) => reason.clone(),

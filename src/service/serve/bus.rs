@@ -47,7 +47,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     ) -> (Vec<Due>, Vec<Due>) {
         let Some(bus) = &self.bus else { return (due, Vec::new()) };
         let in_flight = self.engine.still_in_flight();
-        // The engine skips targets with a round in flight. Another process does not know of these rounds.
+        // The engine skips targets with a round in flight. Another process would ping them again.
         let (busy, mut due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
         let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
@@ -73,7 +73,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     }
 
     /// Takes shards that the bus did not acknowledge, as if they had been delivered to this process. Returns those that
-    /// no other process has taken: the bus may have delivered them all the same.
+    /// no other process has taken: the bus may have delivered them nevertheless.
     async fn take_unacknowledged(&self, lost: Vec<Shard>) -> Vec<Shard> {
         let mut taken = Vec::with_capacity(lost.len());
         for shard in lost {
@@ -134,7 +134,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
     }
 
-    /// Puts the result of a request on the bus: an event for each of its targets, whatever the result. A request that
+    /// Puts the result of a request on the bus: an event for each of its targets, with any result. A request that
     /// was coalesced with an earlier one gets the result of that one, if its round has ended.
     pub(super) async fn notify(&self, report: &TickReport, started: Instant, budget: &TimeBudget) {
         let Some(bus) = &self.bus else { return };
@@ -167,7 +167,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
     }
 
-    /// Reads the requests in force and the results of the last rounds; nothing when the store is unavailable.
+    /// Reads the active requests and the results of the last rounds; nothing when the store is unavailable.
     async fn earlier_requests(&self) -> (Requests, Status) {
         let documents = self.planner.documents();
         let deadline = Instant::now() + READ_WITHIN;

@@ -68,7 +68,7 @@ impl Job {
             }
             Trigger::Shard { shard, .. } => (shard.clone(), false),
             Trigger::Request(_) => (tick, false),
-            // It is not handed on: its operator waits for the answer.
+            // The round is not handed on: its operator waits for the answer.
             Trigger::Warm { .. } => (Shard { attempt: MAX_ATTEMPTS, ..tick }, false),
         };
         Self {
@@ -232,7 +232,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
     }
 
     /// Returns the time of the metrics: that of the tick, unless it is far from now or an operator chose it. Alarms
-    /// look at the latest minutes, and would miss what a late answer shows.
+    /// evaluate the latest minutes, and would miss earlier ones.
     fn metrics_time(&self, report: &TickReport) -> DateTime<Utc> {
         let now = self.service.clock.now();
         let is_late = now.signed_duration_since(report.tick).abs() > LATE;

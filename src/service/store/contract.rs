@@ -29,7 +29,7 @@ pub(crate) async fn verify(store: Arc<dyn ObjectStore>) {
     assert_ne!(first, second);
     assert_eq!(put(b"x", Replaces(&first)).await, Err(PutError::Conflict), "stale");
     let third = put(b"333", Replaces(&second)).await.unwrap();
-    // The version between is gone as well.
+    // A version before that conflicts as well.
     assert_eq!(put(b"x", Replaces(&first)).await, Err(PutError::Conflict));
     let fetched = Fetched::Object { bytes: b"333".to_vec(), version: third.clone() };
     assert_eq!(store.get(KEY, Some(&second)).await, Ok(fetched));
@@ -62,7 +62,7 @@ async fn verify_documents(store: &Arc<dyn ObjectStore>) {
     let error = documents.update("broken", |numbers: &mut BTreeSet<u32>| numbers.insert(1)).await;
     assert!(error.unwrap_err().to_string().contains("`broken` cannot be read"));
     let Fetched::Object { bytes, .. } = store.get("broken.json", None).await.unwrap() else { panic!() };
-    assert_eq!(bytes, b"not json", "it is left for people");
+    assert_eq!(bytes, b"not json", "the document is unchanged");
 }
 
 #[tokio::test]
@@ -86,5 +86,5 @@ async fn directory() {
     let left = std::fs::read_dir(folder.path().join("deep/state")).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["broken.1.json", "pauses.4.json", "requests.6.json"], "no litter");
+    assert_eq!(left, ["broken.1.json", "pauses.4.json", "requests.6.json"], "no temporary files");
 }

@@ -27,7 +27,7 @@ const STALE_AFTER: TimeDelta = TimeDelta::hours(1);
 /// version has the highest number. Version `n + 1` is created by a hard link, which fails when another process has
 /// created it.
 ///
-/// A process that dies leaves at most a temporary file behind. The file system must have hard links.
+/// A killed process leaves at most a temporary file behind. The file system must support hard links.
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: PathBuf,
@@ -45,7 +45,7 @@ fn name(key: &str) -> io::Result<&str> {
 fn parse_file(file: &str) -> Option<(&str, u64)> {
     let (name, digits) = file.strip_suffix(".json")?.rsplit_once('.')?;
     let number = digits.parse::<u64>().ok()?;
-    // Versions are not written as `007` or `+7`: there is no file of that number.
+    // No version is written as `007` or `+7`.
     (!name.is_empty() && number.to_string() == digits).then_some((name, number))
 }
 
@@ -100,7 +100,9 @@ impl Directory {
                 Err(error) => return Err(error),
             }
         }
-        Err(io::Error::other(format!("`{name}` kept changing: {MOST_ATTEMPTS} attempts to read it failed")))
+        Err(io::Error::other(format!(
+            "\"{name}\" changed during each of {MOST_ATTEMPTS} attempts to read it"
+        )))
     }
 
     /// Writes an object; none when `replaced` is not its newest version. Version 0 stands for a missing object, and
@@ -163,7 +165,7 @@ impl Directory {
         Ok(removed)
     }
 
-    /// Runs what waits for the disk on threads for blocking work, a few at a time.
+    /// Runs file operations on threads for blocking work, a few at a time.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
@@ -248,7 +250,7 @@ fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file to the disk, so that a link to it never leads to half an object.
+/// Writes a file and syncs it to the disk, so that a link never leads to an incomplete object.
 fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::File::create_new(path)?;
     file.write_all(bytes)?;

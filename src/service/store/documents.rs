@@ -100,8 +100,8 @@ impl DocumentStore {
         }
     }
 
-    /// Reads a document; the default value when there is none. A document that is not a `T` is an error and stays as it
-    /// is.
+    /// Reads a document; the default value when there is none. A document that is not a `T` is an error, and is not
+    /// changed.
     ///
     /// # Errors
     /// [`Unavailable`].
@@ -125,11 +125,11 @@ impl DocumentStore {
     }
 
     /// Applies `change` to the newest version of a document, and writes the result if it differs. The change is applied
-    /// again when another writer was faster. Entries that do not fit into [`MOST_BYTES`] are dropped, oldest first,
-    /// with a warning.
+    /// again after a conflict with another writer. Entries that do not fit into [`MOST_BYTES`] are dropped, oldest
+    /// first, with a warning.
     ///
     /// # Errors
-    /// [`Unavailable`], also when the document is not a `T`, or when other writers were faster each time.
+    /// [`Unavailable`], also when the document is not a `T`, or when each conditional write met a conflict.
     pub async fn update<T, R>(
         &self,
         name: &str,
@@ -177,7 +177,7 @@ impl DocumentStore {
             seen = self.get(name).await?;
         }
         Err(Unavailable(format!(
-            "`{name}` kept changing: {MOST_ATTEMPTS} attempts to write it were overtaken"
+            "`{name}` was changed by other writers during each of {MOST_ATTEMPTS} attempts to write it"
         )))
     }
 }

@@ -12,6 +12,6 @@ pub use self::documents::{Document, DocumentStore, Durability, Unavailable, befo
 pub use self::memory::Memory;
 use crate::domain::records::MOST_BYTES;
 
-/// The largest document that is read. Above what is written, so that a document which an earlier version let grow is
-/// read and repaired.
+/// The largest document that is read. It is above the largest that is written, so that a larger document of an earlier
+/// version is read and repaired.
 const MOST_READ_BYTES: usize = 4 * MOST_BYTES;

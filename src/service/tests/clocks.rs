@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A tick: seconds since the daemon's start on the monotonic clock, the firing before, and the tick's own time.
+/// A tick: seconds since the daemon's start on the monotonic clock, the previous firing, and the tick's own time.
 type Tick = (u64, DateTime<Utc>, DateTime<Utc>);
 
 /// The ticks of a daemon on paused time.
@@ -108,7 +108,7 @@ async fn after_a_clock_is_set_ahead_only_the_skipped_ticks_are_lost() {
             "90 s: 10:01:05 10:02:00"
         ]
     );
-    // And back to what it was.
+    // The clock is set back to the original time.
     run.set(-3_600);
     pass(60).await;
     assert_eq!(run.ticks()[4..], ["150 s: all 09:03:00"]);

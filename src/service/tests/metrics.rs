@@ -36,14 +36,7 @@ impl std::io::Write for Page {
 async fn refused_metrics_are_written_as_lines() {
     let page = Page::default();
     let recorder = Recorder::new(Refusing, Box::new(page.clone()));
-    let report = TickReport {
-        tick: at("2026-11-20T09:00:00Z"),
-        config: None,
-        duration_ms: 5,
-        partial: false,
-        rounds: Vec::new(),
-        unfinished: Vec::new(),
-    };
+    let report = TickReport { duration_ms: 5, ..TickReport::empty(at("2026-11-20T09:00:00Z"), None) };
     assert_eq!(
         recorder
             .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)

@@ -1,11 +1,11 @@
-//! Targets that do not answer delay the report on no other target.
+//! The report in parts: targets that do not answer do not delay the report on the others.
 
 use super::*;
 use crate::engine::tests::hung::{HUNG, timed};
 
 /// Runs these rounds, and returns the parts of the report with the seconds after which they were reported.
 async fn parts(
-    engine: &Arc<Engine<Shared>>,
+    engine: &Arc<Engine<ScriptedLambda>>,
     due: Vec<Due>,
     stop: crate::engine::stop::Stop,
 ) -> Vec<(u64, Part)> {
@@ -63,7 +63,7 @@ async fn a_tick_that_ends_in_time_has_one_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_signal_to_stop_reports_within_the_grace_and_names_unfinished_rounds() {
+async fn after_the_signal_to_stop_a_tick_ends_within_the_grace_and_lists_the_rest() {
     let (engine, _) = engine(&[("f", Script::Runs(Duration::from_secs(15))), ("hung", HUNG)], 10);
     let (stopper, stop) = stop();
     tokio::spawn(async move {
@@ -77,5 +77,5 @@ async fn the_signal_to_stop_reports_within_the_grace_and_names_unfinished_rounds
     let [left] = &part.report.unfinished[..] else { panic!("{part:?}") };
     assert_eq!((left.id.name.as_str(), left.desired, left.reason), ("hung", 3, UnfinishedReason::InFlight));
     assert_eq!(part.report.unreported_pings(), 3);
-    assert!(part.until > Instant::now(), "time is left for the record");
+    assert!(part.until > Instant::now(), "there is time for recording");
 }

@@ -1,5 +1,5 @@
-//! A day of the daemon, on virtual time, with functions that are sound, slow, hung, throttled, cut off, and that make
-//! up ids.
+//! A day of the daemon on virtual time, with functions that are sound, slow, hung, throttled, cut off, and with a new
+//! id for each invocation.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ const FUNCTIONS: [(&str, Script, u32); 6] = [
     ("hung", Script::Runs(Duration::from_secs(1_000_000)), 2),
     ("throttled", Script::Throttles, 3),
     ("cut-off", Script::Breaks, 4),
-    ("lying", Script::FreshIds, 5),
+    ("fresh-ids", Script::FreshIds, 5),
 ];
 
 struct Day {
-    engine: Arc<Engine<Shared>>,
+    engine: Arc<Engine<ScriptedLambda>>,
     budget: TimeBudget,
     minutes: AtomicI64,
     reports: Mutex<Vec<TickReport>>,
@@ -104,7 +104,7 @@ async fn a_day_with_every_kind_of_function() {
     let hung = sent["hung"];
     assert!((3 * 24..=3 * 24 * 4 + 9).contains(&hung), "{hung} pings");
     assert!(rounds("hung").iter().any(|round| round.skip_reason() == Some(SkipReason::InFlight)));
-    // Fresh ids count in two rounds, and prove nothing afterwards.
-    assert!(rounds("lying").iter().skip(2).all(|round| round.reached() <= Some(1)));
+    // Fresh ids count in two rounds, and not afterwards.
+    assert!(rounds("fresh-ids").iter().skip(2).all(|round| round.reached() <= Some(1)));
     assert!(rounds("cut-off").iter().all(|round| round.cost().total.is_none()), "they may have run");
 }

@@ -88,7 +88,7 @@ fn target(name: &str) -> Target {
 
 /// The service with one warm function, and the ports that it writes to.
 struct Harness {
-    service: Arc<Service<Shared, Sink, Sink>>,
+    service: Arc<Service<ScriptedLambda, Sink, Sink>>,
     documents: DocumentStore,
     sink: Sink,
     scripted: Arc<Scripted>,
@@ -111,7 +111,7 @@ impl Harness {
             prices: PriceBook::embedded(),
         };
         let clock = Arc::new(Wall::new(NOW));
-        let lambda = Shared(Arc::clone(&scripted));
+        let lambda = ScriptedLambda(Arc::clone(&scripted));
         let capacity = Box::new(|limits: Limits, _| Ok(limits.max_in_flight as usize));
         let live_config = LiveConfig::fixed(fleet);
         let mut service = Service::new(lambda, live_config, documents.clone(), capacity, None).unwrap();
@@ -330,10 +330,10 @@ async fn the_daemon_serves_firings_and_ends_with_the_rounds_in_flight() {
         async move { daemon::run(ticks, clock.as_ref(), &cron, stop).await }
     });
     tokio::time::sleep(Duration::from_secs(51)).await;
-    // The machine sleeps through 09:02 … 10:00: one tick, not fifty-nine.
+    // The machine is suspended from 09:02 to 10:00: one tick, not fifty-nine.
     harness.clock.ahead.store(59 * 60, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(20)).await;
-    // The 10:01 tick is in flight at the signal: it is finished and reported.
+    // The 10:01 tick is in flight at the signal: it ends and is reported.
     tokio::time::sleep(Duration::from_secs(41)).await;
     stopper.stop();
     assert_eq!(daemon.await.unwrap().lost_ticks, 0);
