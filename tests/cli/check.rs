@@ -91,8 +91,8 @@ fn probable_mistakes_are_warnings() {
         })
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    3: 9 minutes between two rounds are longer than idle environments have been seen to live
-    5: the last date of the calendar `old` has passed
+    3: an interval of 9 minutes is longer than idle environments were seen to live
+    5: the last date of the calendar "old" has passed
     6: unused calendar "spare"
     11: the window does not open in the next year
     "#);
@@ -168,7 +168,7 @@ fn help_lists_commands_and_exit_codes() {
       iam           Print the IAM policies for a configuration
       price         Calculate prices of Lambda, S3 egress and EC2, or list the price book
       compare       Compare the cost of pings with that of the alternatives
-      schema        Print the JSON Schema of the configuration
+      schema        Print the JSON Schema of the configuration, or of the tick object
       handler       Print a handler snippet that answers pings
       emulate       Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3
       help          Print this message or the help of the given subcommand(s)
