@@ -38,7 +38,7 @@ pub fn parse(response: Response<Bytes>) -> Answer {
     }
 }
 
-/// The error object. The key of the message has either initial; `code` and `__type` replace a missing header.
+/// The error object. The message has the key `message` or `Message`; `code` and `__type` replace a missing header.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
@@ -70,11 +70,11 @@ fn only(headers: &HeaderMap, name: &str) -> Result<Option<String>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(format!("expected one header `{name}`, found several"));
+        return Err(format!("expected one header \"{name}\", found several"));
     }
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
-        Err(_) => Err(format!("expected UTF-8 in the header `{name}`")),
+        Err(_) => Err(format!("expected UTF-8 in the header \"{name}\"")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Retries of requests that must not be processed twice: PutMetricData and PutEvents.
 //!
-//! The SDK's own retries are off for these requests. It retries timeouts, broken connections and every 5xx status,
+//! The retries of the SDK are off for these requests. It retries timeouts, broken connections and every 5xx status,
 //! and after each of these the request may have been processed.
 
 use std::error::Error;
@@ -16,7 +16,7 @@ use crate::engine::ports::{CallError, Delivery, ErrorKind, Unacknowledged};
 
 /// The time limit of one attempt, connecting included. Answers after 5 s have been observed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The most attempts.
+/// The maximum number of attempts.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt. The pause before the third is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -93,7 +93,7 @@ where
         SdkError::ConstructionFailure(_) => Processed::Never,
         SdkError::DispatchFailure(_) => match Failure::find(error) {
             Some(Failure::Open { .. }) => Processed::NotYet,
-            // Without a failure of the connector the request never reached it: credentials are missing, for example.
+            // A request without a failure of the connector has not reached it: credentials are missing, for example.
             Some(Failure::Request(_)) | None => Processed::Never,
             Some(_) => Processed::Unknown,
         },

@@ -42,7 +42,7 @@ pub struct Clients {
     lambda: Mutex<LambdaClients>,
 }
 
-/// The SDK found no region for the warmer's own metrics, events and buckets.
+/// The SDK found no region for the warmer's metrics, events and buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no AWS region is configured: set AWS_REGION, or `region` in the profile")]
 pub struct NoRegion;
@@ -113,8 +113,8 @@ impl Clients {
         &self.connector
     }
 
-    /// Returns the Lambda client that signs pings in a region, with the warmer's own credentials or those of a role. It
-    /// has no retries and no time limits: pings have their own.
+    /// Returns the Lambda client that signs pings in a region, with the warmer's credentials or those of a role. It has
+    /// no retries and no time limits, because pings have theirs.
     pub fn lambda(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let mut clients = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry((region, role.cloned())).or_insert_with(|| {
@@ -128,7 +128,8 @@ impl Clients {
         client.clone()
     }
 
-    /// Creates a Lambda client for reads, with the SDK's retries. Keep it: each new client loads its own credentials.
+    /// Creates a Lambda client for reads, with the SDK's retries. Callers should keep it, because each new client loads
+    /// credentials.
     pub fn control(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
         let config = self
             .lambda_config(region, role)
@@ -149,7 +150,7 @@ impl Clients {
         }
     }
 
-    /// Creates a CloudWatch client in the warmer's own region.
+    /// Creates a CloudWatch client in the warmer's region.
     ///
     /// # Errors
     /// [`NoRegion`].
@@ -157,7 +158,7 @@ impl Clients {
         Ok(CloudWatch::new(aws_sdk_cloudwatch::Client::new(&self.without_retries()?)))
     }
 
-    /// Creates an EventBridge client in the warmer's own region.
+    /// Creates an EventBridge client in the warmer's region.
     ///
     /// # Errors
     /// [`NoRegion`].
@@ -172,7 +173,7 @@ impl Clients {
         Ok(config.timeout_config(attempts::timeouts()).build())
     }
 
-    /// Creates a client for a prefix of a bucket in the warmer's own region.
+    /// Creates a client for a prefix of a bucket in the warmer's region.
     ///
     /// # Errors
     /// [`NoRegion`].
@@ -206,7 +207,7 @@ impl Clients {
         config.load_config(key)
     }
 
-    /// Returns the warmer's own region, from the SDK's configuration.
+    /// Returns the warmer's region, from the SDK's configuration.
     ///
     /// # Errors
     /// [`NoRegion`].

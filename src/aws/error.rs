@@ -1,4 +1,4 @@
-//! Errors of connections and of the SDK: one-line messages for people, and kinds for code.
+//! Errors of connections and of the SDK: messages of one line, and kinds for decisions.
 
 use std::error::Error;
 use std::io;

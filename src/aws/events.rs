@@ -11,11 +11,11 @@ use tracing::error;
 use super::attempts::attempts;
 use crate::engine::ports::{CallError, Delivery, ErrorKind, Event, Events, LostEvents, Unacknowledged};
 
-/// The most entries of a PutEvents request: the API's limit.
+/// The maximum number of entries of a PutEvents request: the API's limit.
 const MAX_ENTRIES: usize = 10;
 /// The largest PutEvents request, bytes. The limit was raised from this to 1 MB, perhaps not yet in every region.
 const MAX_REQUEST_BYTES: usize = 256 << 10;
-/// The most attempts for an entry that EventBridge refuses.
+/// The maximum number of attempts for an entry that EventBridge refuses.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt. The pause before the third is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ impl EventBridge {
     /// Sends one request. Returns the indexes of the events that were not acknowledged.
     ///
     /// # Errors
-    /// The reason loss the whole request has no acknowledgement.
+    /// The reason for which the whole request has no acknowledgement.
     async fn put_once(
         &self,
         events: &[Event],
@@ -93,7 +93,7 @@ impl EventBridge {
 
 impl Events for EventBridge {
     async fn put(&self, events: &[Event], until: Instant) -> Result<(), LostEvents> {
-        // Concurrently: a bus that does not answer costs one timeout, whatever the number of requests.
+        // Concurrently, so that a bus that does not answer costs one timeout only.
         let mut requests = JoinSet::new();
         let batches = batches(events);
         for (index, batch) in batches.iter().enumerate() {

@@ -70,7 +70,7 @@ impl AwsLambda {
     }
 }
 
-/// Delivers that no ping of the round was sent.
+/// Reports that no ping of the round was sent.
 fn none_sent(round: &PingRound, reason: &str, deliveries: &mpsc::UnboundedSender<PingEnd>) {
     for index in 0..round.payloads.pings() {
         let answer = Answer::Broken { message: reason.to_owned(), may_have_run: false };

@@ -57,7 +57,7 @@ impl Signed {
 /// Signs a request of `round` with this payload.
 ///
 /// # Errors
-/// The reason, for people: no credentials, or no endpoint.
+/// The reason as text: no credentials, or no endpoint.
 pub(super) async fn sign(clients: &Clients, round: &PingRound, payload: &[u8]) -> Result<Signed, String> {
     let captured = Capture::default();
     let signed_at = Instant::now();

@@ -234,7 +234,7 @@ mod tests {
         insta::assert_snapshot!(memory("1536").unwrap_err(), @r#"expected a memory size with a unit, found "1536"; write `1536MB`"#);
         insta::assert_snapshot!(ephemeral("256MB").unwrap_err(), @r#"expected ephemeral storage from 512MB to 10240MB, found "256MB""#);
         insta::assert_snapshot!(route("inter-region").unwrap_err(), @"`inter-region` needs the bucket's region, as in `inter-region:us-east-1`");
-        insta::assert_snapshot!(route("nat").unwrap_err(), @"unknown route `nat`; expected one of same-region, nat-gateway, interface-endpoint, inter-region:REGION, internet");
+        insta::assert_snapshot!(route("nat").unwrap_err(), @r#"unknown route "nat"; expected one of same-region, nat-gateway, interface-endpoint, inter-region:REGION, internet"#);
         assert!(amount("-1").is_err() && amount("1e9").is_err() && amount("0.0457").is_ok());
         assert!(instance("m7g").is_err());
     }

@@ -10,8 +10,8 @@ use super::node::MOST_BYTES;
 use super::problem::{Problem, Problems};
 use super::source::SourceFile;
 
-/// The most bytes of all files together, calendars and prices that they name included: 64 MiB. A configuration of
-/// 10,000 functions has 1 MB.
+/// The maximum size in bytes of all files together, calendars and prices that they name included: 64 MiB. A
+/// configuration of 10,000 functions has 1 MB.
 const MOST_TOTAL_BYTES: u64 = 64 << 20;
 
 /// The hint for a configuration file that is too large.

@@ -14,13 +14,14 @@ use super::problem::{Problem, Problems};
 use super::source::{SourceText, Span};
 use crate::domain::parse::quoted;
 
-/// The most bytes of a file. Larger files are rejected before they are parsed.
+/// The maximum size in bytes of a file. Larger files are rejected before they are parsed.
 pub const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// The most values in one file, those that aliases repeat included: 60 for each of 10,000 functions. Bounds memory.
+/// The maximum number of values in one file, those that aliases repeat included: 60 for each of 10,000 functions.
+/// Bounds memory.
 const MOST_NODES: usize = 600_000;
 /// The same limit for a parse that finds duplicate keys, which takes more memory for each value.
 const MOST_NODES_WITH_DUPLICATES: usize = 200_000;
-/// The most lists and maps inside each other. The known keys need 6; the rest is for payloads.
+/// The maximum number of lists and maps inside each other. The known keys need 6; the rest is for payloads.
 const DEEPEST: usize = 32;
 
 /// A value with its position. The position of a value that an alias repeats is that of the anchor.

@@ -1,4 +1,4 @@
-//! The user's own prices: under `prices`, in a file that it names, or in a file that the command line names.
+//! Prices of the user: under `prices`, in a file that it names, or in a file that the command line names.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -48,9 +48,9 @@ wire_struct! {
     }
 }
 
-/// The most items of a table. The price book has hundreds.
+/// The maximum number of items of a table. The price book has hundreds.
 const MAX_ITEMS: usize = 2_000;
-/// The most prices of an item. AWS has dozens of regions.
+/// The maximum number of prices of an item. AWS has dozens of regions.
 const MAX_PRICES: usize = 100;
 
 fn reject_length<T>(reader: &mut Reader<'_>, node: &Node<'_>, found: usize, max: usize) -> Option<T> {
@@ -230,7 +230,7 @@ fn apply_item(
         if let Err(error) = book.set(&name.value, region, tiers, &from, date) {
             problems.push(match error {
                 BadOverride::UnknownItem { .. } => unknown_item(source, name),
-                BadOverride::Tiers { .. } => Problem::error(source, span, error.to_string())
+                BadOverride::Tiers => Problem::error(source, span, error.to_string())
                     .hint("write tiers as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`"),
             });
             break;

@@ -195,7 +195,7 @@ impl Problem {
     }
 }
 
-/// The most problems that are kept; further ones are only counted. A hostile file could have millions.
+/// The maximum number of problems that are kept; further ones are only counted. A hostile file could have millions.
 pub const MOST_PROBLEMS: usize = 200;
 
 /// The problems of a configuration. Not empty when it is an error.

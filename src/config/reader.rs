@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         self.expected(node, what, hint)
     }
 
-    /// Reads a text, or a number as its text: for values such as `5m`, whose own parsers have better messages for a
+    /// Reads a text, or a number as its text: for values such as `5m`, because their parsers have better messages for a
     /// bare `5`.
     pub fn text_or_number<'n>(&mut self, node: &'n Node<'_>, what: &str) -> Option<&'n str>
     where

@@ -19,7 +19,7 @@ use crate::domain::fleet::{HttpVersions, Sign, Trace};
 use crate::domain::function::{Architecture, Region};
 use crate::domain::metrics::Detail;
 
-/// The most environments of one target, and the most pings in flight: the concurrency of a large account.
+/// The maximum number of environments of a target, and of pings in flight: the concurrency of a large account.
 pub(super) const MOST_CONCURRENCY: u32 = 100_000;
 
 wire_struct! {
@@ -44,7 +44,7 @@ wire_struct! {
     }
 }
 
-/// Defines a map with the settings of a function, which the defaults of a file have as well, and with keys of its own.
+/// Defines a map with the settings of a function, which the defaults of a file have as well, and with other keys.
 macro_rules! settings_struct {
     ($(#[doc = $doc:literal])+ struct $name:ident { $($own:tt)* }) => {
         wire_struct! {
@@ -174,7 +174,7 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// A stretch of local time with a desired number of environments.
+    /// A period of local time with a desired number of environments.
     struct WindowKeys [] {
         /// A named window to start from; the keys beside it replace its keys.
         r#use = "use": Name,
@@ -277,7 +277,7 @@ wire_struct! {
     }
 }
 
-/// The most bytes that a ping writes to CloudWatch Logs: more than any does.
+/// The maximum number of bytes that a ping writes to CloudWatch Logs. Real pings write fewer.
 const MOST_LOG_BYTES: u32 = 100_000_000;
 
 wire_struct! {

@@ -28,7 +28,7 @@ fn on_one_line(doc: &str) -> String {
     doc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Expands to the name of a key: the field's, or the one beside it where that is a word of Rust's.
+/// Expands to the name of a key: that of the field, or the given one where the name is a keyword of Rust.
 macro_rules! key {
     ($field:ident) => {
         stringify!($field)

@@ -1,7 +1,7 @@
 //! Escaping of untrusted text for terminals, text logs and Markdown.
 //!
-//! Owners, reasons, names, messages of functions and services, file names and state documents are untrusted. JSON output
-//! needs no escaping here, because its encoder escapes.
+//! Owners, reasons, names, messages of functions and services, file names and state documents are untrusted. JSON
+//! output needs no escaping here, because its encoder escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

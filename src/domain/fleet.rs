@@ -76,7 +76,7 @@ pub enum Trace {
     /// Invisible: every ping carries an `X-Amzn-Trace-Id` with `Sampled=0`.
     #[default]
     Off,
-    /// The SDK sets the header to that of the warmer's own invocation, if any.
+    /// The SDK sets the header to that of the warmer's invocation, if any.
     Inherit,
 }
 
@@ -138,7 +138,7 @@ pub struct Target {
     pub windows: Vec<Window>,
     /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
-    /// The role to assume for the function; `None` is the warmer's own.
+    /// The role to assume for the function; `None` is that of the warmer.
     pub role: Option<Arc<Role>>,
     /// The visibility of pings in traces.
     pub trace: Trace,
@@ -250,11 +250,6 @@ impl Target {
     /// Returns the time between two rounds of an open window.
     pub fn interval(&self) -> Duration {
         Duration::from_secs(u64::from(self.interval_minutes) * 60)
-    }
-
-    /// Returns the configured timeout, otherwise 900 s, Lambda's maximum.
-    pub fn timeout_or_max(&self) -> Duration {
-        self.timeout.unwrap_or(Duration::from_secs(900))
     }
 }
 

@@ -83,7 +83,7 @@ impl serde::Serialize for Region {
 
 /// The error for an unknown region name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown region `{given}`")]
+#[error("unknown region {}", quoted(given))]
 pub struct UnknownRegion {
     /// The given name.
     pub given: String,
@@ -92,12 +92,12 @@ pub struct UnknownRegion {
 }
 
 impl From<UnknownRegion> for TextError {
-    fn from(UnknownRegion { given, nearest }: UnknownRegion) -> Self {
-        let hint = match nearest {
+    fn from(error: UnknownRegion) -> Self {
+        let hint = match error.nearest {
             Some(near) => format!("did you mean `{near}`?"),
             None => "write the code of an AWS region, such as `eu-west-2`".to_owned(),
         };
-        Self::new(0..given.len(), format!("unknown region {}", quoted(&given))).hint(hint)
+        Self::new(0..error.given.len(), error.to_string()).hint(hint)
     }
 }
 
@@ -126,13 +126,13 @@ pub fn account_of(arn: &str) -> Option<&str> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFunction {
     /// The name is empty, longer than 64 characters, or has a character outside `[A-Za-z0-9_-]`.
-    #[error("expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found `{0}`")]
+    #[error("expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found {}", quoted(.0))]
     Name(String),
     /// The qualifier is not `$LATEST`, `$LATEST.PUBLISHED`, a version number or an alias of 1 to 128 characters.
-    #[error("expected a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -), found `{0}`")]
+    #[error("expected a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -), found {}", quoted(.0))]
     Qualifier(String),
     /// The text starts with `arn:` but is not a function ARN.
-    #[error("expected a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]), found `{0}`")]
+    #[error("expected a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]), found {}", quoted(.0))]
     Arn(String),
     /// The region of an ARN is unknown.
     #[error(transparent)]
@@ -282,7 +282,7 @@ fn split_qualifier(text: &str) -> (&str, Option<&str>) {
 /// The identity of a target: account, region, name and qualifier.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The account, if the function was configured by ARN; otherwise the caller's own.
+    /// The account, if the function was configured by ARN; otherwise `None`, which means the caller's account.
     pub account: Option<AccountId>,
     /// The region.
     pub region: Region,

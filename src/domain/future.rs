@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::schedule::Minute;
 
-/// The maximum lead of another clock over our own: one minute, the period of the schedule. Synchronised clocks differ by
-/// far less.
+/// The maximum lead of another clock over the local clock: one minute, the period of the schedule. Synchronised clocks
+/// differ by far less.
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Returns true if `at` is more than [`TOLERANCE`] ahead of `now`. Never overflows.

@@ -1,7 +1,7 @@
-//! The shards that warmd put on the bus. Without this check any sender could have the fleet pinged again.
+//! The shards that warmd put on the bus. Shards of other senders are refused, because they could ping the fleet again.
 //!
 //! With a state store every shard is recorded before it is put on the bus, and a shard that is not recorded is refused.
-//! Without one an environment serves at most as many shards a minute as the configuration can need.
+//! Without a state store, an environment serves at most as many shards a minute as the configuration requires.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::fleet::Fleet;
 use super::schedule::Minute;
 use super::shard::Shard;
 
-/// The time for which a shard stays recorded. Above the longest delay of a delivery: EventBridge and Lambda stop after two
+/// The time for which a shard is recorded. Above the longest delay of a delivery: EventBridge and Lambda stop after two
 /// minutes each, see `template.yaml`, and a dead letter that is older than an hour is not served.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(1);
-/// The most shards in a document. An hour with 100 shards a minute has about 400 in each of 16 documents.
+/// The maximum number of shards in a document. An hour with 100 shards a minute has about 400 in each of 16 documents.
 const MAX_SHARDS: usize = 2_000;
 /// The number of documents. Ticks of the same minute share one.
 const DOCUMENTS: i64 = 16;
@@ -93,11 +93,11 @@ pub fn most_a_minute(fleet: &Fleet) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
     /// The shard is not recorded.
-    #[error("no tick of the last hour handed it out")]
+    #[error("no tick of the last hour created this shard")]
     NotHandedOut,
     /// There is no state store, and the limit for one minute is reached.
     #[error(
-        "expected at most {0} a minute, the most that this configuration can need; set WARMD_STATE to have the \
+        "expected at most {0} shards a minute for this configuration; set WARMD_STATE to have the \
          shards of each tick recorded and any other refused"
     )]
     TooMany(u64),

@@ -12,11 +12,11 @@ use super::metrics::{Detail, Metric, Unit};
 use super::round::Verdict;
 use super::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
 
-/// The most data in one PutMetricData request. Source: the CloudWatch API reference.
+/// The maximum number of values in one PutMetricData request. Source: the CloudWatch API reference.
 const REQUEST_DATA: usize = 1_000;
-/// The most bytes of one request, uncompressed. The API takes 1 MB, headers included.
+/// The maximum size in bytes of one request, uncompressed. The API takes 1 MB, headers included.
 const REQUEST_BYTES: usize = 900_000;
-/// The most metrics in one embedded-metric event. Source: the embedded metric format specification.
+/// The maximum number of metrics in one embedded-metric event. Source: the embedded metric format specification.
 const EVENT_METRICS: usize = 100;
 
 /// One value of one metric.
@@ -77,7 +77,7 @@ pub enum TickScope {
     /// A tick of the schedule. It counts as one.
     #[default]
     Whole,
-    /// A part of a tick that was handed on, or rounds outside the schedule: a request's, an operator's. Its duration is
+    /// A shard of a tick, or rounds outside the schedule: those of a request or an operator. Its duration is
     /// not sent, because the number of durations is the number of ticks.
     Part,
 }
@@ -93,7 +93,7 @@ pub struct TickFacts {
     pub events_refused: u32,
     /// Ticks, shards and requests without the state store.
     pub state_unavailable: u32,
-    /// The time for which the configuration in use has been older than its source; none when it is up to date.
+    /// The time for which the configuration in use has been older than its source; `None` if it is up to date.
     pub config_age: Option<Duration>,
 }
 
@@ -193,8 +193,8 @@ pub fn requests(batch: &Batch) -> Vec<Vec<&Datum>> {
     requests
 }
 
-/// Returns the batch in the embedded metric format: one line of JSON for each set of dimensions and each hundred metrics.
-/// CloudWatch Logs extracts metrics from such lines, also while the metrics API is unavailable.
+/// Returns the batch in the embedded metric format: one line of JSON for each set of dimensions and each hundred
+/// metrics. CloudWatch Logs extracts metrics from such lines, also while the metrics API is unavailable.
 pub fn emf_lines(batch: &Batch) -> Vec<String> {
     events(batch).iter().map(|event| emf_line(batch, event)).collect()
 }
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn fleet_values_are_sums_and_each_target_has_its_own() {
+    fn fleet_values_are_sums_of_those_of_targets() {
         let batch =
             batch(&report(vec![round(), unknown()]), &settings(Detail::Function), TickFacts::default());
         insta::assert_snapshot!(shown(&batch), @r"
@@ -433,7 +433,7 @@ mod tests {
                     .iter()
                     .any(|datum| datum.name == metric.name() && datum.dimensions.is_empty() == fleet)
             };
-            let expected = (metric.scope().is_fleet(), metric.scope().is_target());
+            let expected = (metric.scope() != Scope::Target, metric.scope().is_target());
             assert_eq!((sent(true), sent(false)), expected, "{}", metric.name());
         }
     }

@@ -1,7 +1,5 @@
-//! Every CloudWatch metric, in one table: name, unit, scope and meaning. The data of ticks, the dashboard, the estimate of
-//! warmd's own cost and the documentation are made from it or checked against it.
-
-use std::fmt::Write;
+//! Every CloudWatch metric, in one table: name, unit, scope and meaning. The data of ticks, the dashboard, the estimate
+//! of warmd's cost and the help text are made from it or checked against it.
 
 /// A CloudWatch unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,23 +48,9 @@ impl Scope {
         matches!(self, Self::Fleet | Self::FleetAndTarget)
     }
 
-    /// Returns true if the metric is sent for the fleet.
-    pub fn is_fleet(self) -> bool {
-        !matches!(self, Self::Target)
-    }
-
     /// Returns true if the metric is sent for each target.
     pub fn is_target(self) -> bool {
         matches!(self, Self::FleetAndTarget | Self::Target)
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Fleet => "fleet",
-            Self::FleetNotZero => "fleet, when not 0",
-            Self::FleetAndTarget => "fleet, target",
-            Self::Target => "target",
-        }
     }
 }
 
@@ -98,7 +82,7 @@ macro_rules! metrics {
                 match self { $(Self::$name => Scope::$scope,)* }
             }
 
-            /// Returns the meaning, for people.
+            /// Returns the meaning.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning,)* }
             }
@@ -144,17 +128,6 @@ pub enum Detail {
     Function,
 }
 
-/// Returns the metric table of the documentation, in Markdown.
-pub fn markdown_table() -> String {
-    let mut table = String::from("| Metric | Unit | Sent | Meaning |\n|---|---|---|---|\n");
-    for metric in Metric::ALL {
-        let (name, unit, sent) = (metric.name(), metric.unit().as_str(), metric.scope().as_str());
-        // Writing to a String cannot fail.
-        let _ = writeln!(table, "| `{name}` | {unit} | {sent} | {} |", metric.meaning());
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,15 +136,5 @@ mod tests {
     fn the_fleet_metrics_fit_into_the_free_tier() {
         // Ten custom metrics. Source: Amazon CloudWatch pricing.
         assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target)), (10, 5));
-    }
-
-    #[test]
-    fn the_table_of_the_documentation_has_a_row_per_metric() {
-        let table = markdown_table();
-        assert_eq!(table.lines().count(), 2 + Metric::ALL.len());
-        assert!(
-            table.contains("\n| `Throttles` | Count | fleet | pings that Lambda throttled |\n"),
-            "{table}"
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! Functions, calendars, rounds, reports and cost.
 //!
-//! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now` and
-//! observations.
+//! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now`
+//! and observations.
 
 pub mod calendar;
 pub mod clean;

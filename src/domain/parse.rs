@@ -1,10 +1,10 @@
 //! Errors of the parsers of short texts, and what their messages share: quotation and suggestions.
 //!
-//! Messages put what the user wrote in double quotes. Hints put what to write instead in backticks.
+//! Messages quote user input in double quotes. Hints have the replacement in backticks.
 
 use std::ops::Range;
 
-/// An error in a text that the user wrote.
+/// An error in a short text, such as a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TextError {
@@ -33,6 +33,12 @@ impl TextError {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Adds a hint, if there is one.
+    #[must_use]
+    pub fn maybe_hint(self, hint: Option<String>) -> Self {
+        Self { hint: hint.or(self.hint), ..self }
+    }
+
     /// Returns the message and the hint on one line.
     pub fn into_line(self) -> String {
         match self.hint {
@@ -42,7 +48,7 @@ impl TextError {
     }
 }
 
-/// Returns a text of the user's in double quotes, escaped and cut to 60 characters.
+/// Returns user input in double quotes, escaped and cut to 60 characters.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
@@ -53,7 +59,7 @@ pub fn quoted(text: &str) -> String {
 
 /// Returns the candidate nearest to `given`, when near enough that a typo is likely. Ignores case.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer than any name there is, and the comparison takes time with the square of the length.
+    // No name is longer, and the comparison takes quadratic time.
     if given.len() > 64 {
         return None;
     }

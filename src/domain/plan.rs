@@ -96,8 +96,8 @@ pub enum Scope {
     Function,
 }
 
-/// Returns the total cost of `plans`. For the whole fleet it includes warmd itself, which is assumed to run in the region
-/// of most targets.
+/// Returns the total cost of `plans`. For the whole fleet it includes warmd itself, which is assumed to run in the
+/// region of most targets.
 pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope: Scope) -> FleetCost {
     let warmd = match scope {
         Scope::Fleet => most_common_region(plans).map(|region| {

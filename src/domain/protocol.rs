@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 pub use self::custom::CustomPayload;
 
-/// The maximum size in bytes of an answer that is searched for an id. Answers of known handlers have less than a hundred.
+/// The maximum size in bytes of an answer that is searched for an id. Answers of known handlers have less than a
+/// hundred.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The maximum length in bytes of an id.
@@ -157,8 +158,8 @@ const PRESETS: &[Preset] = &[
     },
 ];
 
-/// Without `concurrency` and `target` the handler does not fan out by itself. It compares the invocation's number with 1:
-/// number 1 fans out and returns at once, all others hold.
+/// Without `concurrency` and `target` the handler does not fan out by itself. It compares the invocation's number with
+/// 1: number 1 fans out and returns at once, all others hold.
 fn lambda_warmer(correlation: &str, ping: &PingContext<'_>) -> Value {
     json!({
         "warmer": true,
@@ -219,7 +220,7 @@ impl Protocol {
         self.preset().ok()?.client_context.map(|context| STANDARD.encode(context))
     }
 
-    /// Returns true if a ping can request a hold. Other handlers hold for a time of their own.
+    /// Returns true if a ping can request a hold. Other handlers hold for a fixed time.
     pub fn honours_hold(&self) -> bool {
         match self.preset() {
             Ok(preset) => matches!(preset.hold, HandlerHold::Requested { .. }),
@@ -242,8 +243,8 @@ impl Protocol {
         matches!(self, Self::Warmd | Self::Custom(_)).then(|| field(payload, INITIALIZATION)).flatten()
     }
 
-    /// Returns the time for which a handler keeps its environment busy on a ping that requests `hold`, or `None` when the
-    /// protocol does not define it. Handlers that deviate are detected by their answers.
+    /// Returns the time for which a handler keeps its environment busy on a ping that requests `hold`, or `None` when
+    /// the protocol does not define it. Handlers that deviate are detected by their answers.
     pub fn handler_hold(&self, hold: Duration) -> Option<Duration> {
         match self.preset() {
             Ok(Preset { hold: HandlerHold::Requested { max, extra }, .. }) => Some(hold.min(*max) + *extra),
@@ -422,12 +423,14 @@ mod tests {
         let template = json!({"a": "{{indx}}", "b": ["{{user}}"], "{{round}}": 1, "c": "{{hold_ms"});
         assert_snapshot!(
             CustomPayload::parse(template).unwrap_err().replace("; ", "\n"),
-            @r"
-        unknown placeholder `{{indx}}`, did you mean `{{index}}`?
-        unknown placeholder `{{user}}`: expected one of index, concurrency, hold_ms, round
-        the key `{{round}}` contains a placeholder, which only values may
-        unclosed `{{` in `{{hold_ms`
-        "
+            @r#"
+        unknown placeholder "{{indx}}"
+        did you mean `{{index}}`?
+        unknown placeholder "{{user}}"
+        use one of index, concurrency, hold_ms, round
+        expected a key without placeholders, found "{{round}}"
+        expected "}}" after "{{", found "{{hold_ms"
+        "#
         );
     }
 }

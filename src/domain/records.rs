@@ -37,7 +37,8 @@ pub const STATUS: &str = "status";
 
 /// The age at which the entry of a target is dropped. Above the longest interval, a day.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(2);
-/// The time for which a request is kept at least, so that a repeated delivery is recognised. Above the longest `coalesce`.
+/// The time for which a request is kept at least, so that a repeated delivery is recognised. Above the longest
+/// `coalesce`.
 const REQUESTS_LIVE: TimeDelta = TimeDelta::hours(1);
 
 // ---------------------------------------------------------------------------------------------------- requests
@@ -53,7 +54,7 @@ pub struct Requests {
 /// The latest request for a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The number of environments wanted.
+    /// The desired number of environments.
     pub concurrency: u32,
     /// The arrival of the last request that led to a round.
     pub asked: DateTime<Utc>,
@@ -61,7 +62,7 @@ pub struct Request {
     pub since: DateTime<Utc>,
     /// The end of that time, this instant not included. Not after `since` when only one round was requested.
     pub until: DateTime<Utc>,
-    /// The reason, for people.
+    /// The reason as text.
     pub reason: Option<String>,
 }
 
@@ -70,11 +71,11 @@ pub struct Request {
 pub struct RequestTerms {
     /// The arrival.
     pub at: DateTime<Utc>,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     pub concurrency: u32,
-    /// The time for which to keep them warm; none means one round.
+    /// The time for which to keep them warm; `None` means one round.
     pub keep_for: Option<Duration>,
-    /// The reason, for people.
+    /// The reason as text.
     pub reason: Option<String>,
 }
 
@@ -83,13 +84,13 @@ pub struct RequestTerms {
 pub enum Decision {
     /// A round for this number of environments.
     Round(u32),
-    /// No round: an earlier request, less than `coalesce` ago, had this number of environments warmed, which is enough.
+    /// No round: a request less than `coalesce` earlier has warmed this number of environments, which is enough.
     Coalesced(u32),
 }
 
 impl Requests {
-    /// Adds a request for a target, limited by `rule` and coalesced with requests shortly before it. Entries that are in
-    /// the future of `now`, the own clock, or too old are dropped.
+    /// Adds a request for a target, limited by `rule` and coalesced with requests shortly before it. Entries that are
+    /// in the future of `now`, the local clock, or too old are dropped.
     pub fn add(
         &mut self,
         id: &Identity,
@@ -103,19 +104,19 @@ impl Requests {
         let since = Minute::of(terms.at).instant();
         let until = terms.keep_for.map_or(since, |keep| later(terms.at, span(keep.min(rule.max_for))));
         let before = self.targets.get(id);
-        let in_force = before.filter(|before| before.until > terms.at);
+        let active = before.filter(|before| before.until > terms.at);
         let coalesced = before.filter(|before| {
             let apart = terms.at.signed_duration_since(before.asked);
             apart.abs() < span(rule.coalesce) && before.concurrency >= concurrency
         });
         let request = Request {
             // A smaller or shorter request does not reduce an earlier one.
-            concurrency: in_force
+            concurrency: active
                 .or(coalesced)
                 .map_or(concurrency, |before| before.concurrency.max(concurrency)),
             asked: coalesced.map_or(terms.at, |before| before.asked),
-            since: in_force.map_or(since, |before| before.since),
-            until: in_force.map_or(until, |before| before.until.max(until)),
+            since: active.map_or(since, |before| before.since),
+            until: active.map_or(until, |before| before.until.max(until)),
             reason: terms.reason.clone().or_else(|| before.and_then(|before| before.reason.clone())),
         };
         let decision = match coalesced {
@@ -140,7 +141,7 @@ impl Requests {
     }
 
     /// Returns the request by which a target is kept warm at `now`.
-    pub fn in_force(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
+    pub fn active(&self, target: &Target, now: DateTime<Utc>) -> Option<&Request> {
         let rule = target.on_request.as_ref()?;
         let request = self.targets.get(&target.id)?;
         (request.since <= now && now < request.ends(rule)).then_some(request)
@@ -153,14 +154,14 @@ impl Request {
         is_future(self.asked, now) || is_future(self.since, now)
     }
 
-    /// Returns the end of the request, at most as late as the configuration allows: coalesced requests may have arrived up
-    /// to `coalesce` after it.
+    /// Returns the end of the request, at most as late as the configuration allows: coalesced requests may have arrived
+    /// up to `coalesce` after it.
     fn ends(&self, rule: &OnRequest) -> DateTime<Utc> {
         let longest = TimeDelta::from_std(rule.coalesce.saturating_add(rule.max_for));
         self.until.min(later(self.asked, longest.unwrap_or(TimeDelta::MAX)))
     }
 
-    /// Returns the request as a window of the schedule, which is planned and explained like every other. None when only
+    /// Returns the request as a window of the schedule, which is planned and explained like every other. `None` if only
     /// one round was requested.
     fn window(&self, target: &Target) -> Option<Window> {
         let rule = target.on_request.as_ref()?;
@@ -190,14 +191,14 @@ impl Request {
     }
 }
 
-/// Returns the fleet with the requests in force at `now`, each as a window of its target.
+/// Returns the fleet with the requests that are active at `now`, each as a window of its target.
 pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Utc>) -> Cow<'f, Fleet> {
     let mut fleet = Cow::Borrowed(fleet);
     for index in 0..fleet.targets.len() {
         let Some(window) = fleet
             .targets
             .get(index)
-            .and_then(|target| requests.in_force(target, now).and_then(|request| request.window(target)))
+            .and_then(|target| requests.active(target, now).and_then(|request| request.window(target)))
         else {
             continue;
         };
@@ -225,7 +226,7 @@ pub struct Pauses {
 pub struct Pause {
     /// The end, this instant not included.
     pub until: DateTime<Utc>,
-    /// The reason, for people.
+    /// The reason as text.
     pub reason: String,
 }
 

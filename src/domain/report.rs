@@ -1,8 +1,8 @@
 //! Parser for the REPORT line in Lambda's log tail.
 //!
-//! Text logs end with a `REPORT RequestId: …` line, JSON logs with a `platform.report` record. `INIT_REPORT` lines (an init
-//! that crashed or timed out) are ignored, because they do not describe the invocation and the environment may be an old
-//! one.
+//! Text logs end with a `REPORT RequestId: …` line, JSON logs with a `platform.report` record. `INIT_REPORT` lines (an
+//! init that crashed or timed out) are ignored, because they do not describe the invocation and the environment may be
+//! an old one.
 
 use serde::Deserialize;
 
@@ -44,10 +44,10 @@ impl Report {
         log_tail.lines().rev().find_map(|line| Self::from_json(line).or_else(|| Self::from_text(line)))
     }
 
-    /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by any white space. Unknown labels
-    /// are ignored.
+    /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by any white space. Unknown
+    /// labels are ignored.
     fn from_text(line: &str) -> Option<Self> {
-        // Most lines of a tail are the function's own, so a cheap check comes first.
+        // Most lines of a tail are the function's, so a cheap check comes first.
         if !line.contains("REPORT") {
             return None;
         }

@@ -1,5 +1,5 @@
-//! Shards: parts of a tick that is too large for one invocation. Each is put on the bus for another instance of the same
-//! Lambda.
+//! Shards: parts of a tick that is too large for one invocation. Each is put on the bus for another instance of the
+//! same Lambda.
 
 use std::num::NonZeroU32;
 
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::function::Identity;
 
-/// The most attempts at a round: one in its tick or shard, and further ones after it was handed on.
+/// The maximum number of attempts at a round: one in its tick or shard, and further ones in new shards.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// The version of the schema.
 pub(super) const VERSION: u32 = 1;
-/// The most bytes of a shard's `detail`. An entry of PutEvents, like the payload of an asynchronous invocation, may have
-/// 256 KiB in every region (1 MB in some), envelope included.
+/// The maximum size in bytes of a shard's `detail`. An entry of PutEvents, like the payload of an asynchronous
+/// invocation, may have 256 KiB in every region (1 MB in some), envelope included.
 const MAX_BYTES: usize = 240_000;
 /// An upper estimate of the bytes of a `detail` without its rounds.
 const ENVELOPE_BYTES: usize = 400;
@@ -28,8 +28,8 @@ pub struct Shard {
     pub config: Option<String>,
     /// The number of the attempt at these rounds, 1 to [`MAX_ATTEMPTS`].
     pub attempt: u32,
-    /// The request id of the invocation of an operator's tick: the same minute may be requested again. None for ticks of
-    /// the schedule.
+    /// The request id of the invocation of an operator's tick: the same minute may be requested again. `None` for ticks
+    /// of the schedule.
     pub run: Option<String>,
     /// The rounds, at least one.
     pub rounds: Vec<ShardRound>,
@@ -40,7 +40,7 @@ pub struct Shard {
 pub struct ShardRound {
     /// The identity of the target.
     pub id: Identity,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     pub concurrency: NonZeroU32,
 }
 
@@ -75,8 +75,8 @@ impl Shard {
         detail
     }
 
-    /// Returns the id of the shard: the first 128 bits of the SHA-256 of its `detail`, in hexadecimal. It is the same in
-    /// every delivery, and different for every other shard and attempt.
+    /// Returns the id of the shard: the first 128 bits of the SHA-256 of its `detail`, in hexadecimal. It is the same
+    /// in every delivery, and different for every other shard and attempt.
     pub fn id(&self) -> String {
         let digest = Sha256::digest(self.detail().to_string().as_bytes());
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
@@ -88,7 +88,7 @@ impl Shard {
         parts.into_iter().map(|part| Self { rounds: part.rounds, ..self.clone() }).collect()
     }
 
-    /// Returns the shard for the next attempt at rounds of this one that were not released; none after
+    /// Returns the shard for the next attempt at rounds of this one that were not released; `None` after
     /// [`MAX_ATTEMPTS`], or without rounds.
     pub fn retry(&self, rounds: Vec<ShardRound>) -> Option<Self> {
         let attempt = self.attempt + 1;
@@ -97,7 +97,7 @@ impl Shard {
 }
 
 /// Packs the rounds of a tick into shards by first-fit decreasing: at most `max_in_flight` pings, and the bytes of one
-/// event, in each. A round is never split: one above the cap has a shard of its own.
+/// event, in each. A round is never split: one above the cap is alone in its shard.
 ///
 /// The same rounds in the same order give the same shards. `attempt` is 1 for a tick's own rounds.
 pub fn pack(

@@ -45,7 +45,7 @@ pub struct RoundRecord {
     pub id: Identity,
     /// Free text from the configuration.
     pub owner: Option<String>,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     pub desired: u32,
     /// Memory in MB of 1,048,576 bytes, configured or read from REPORT.
     pub memory_mb: Option<u32>,
@@ -67,11 +67,11 @@ pub enum RoundOutcome {
 pub struct SentRound {
     /// The evaluation of the pings.
     pub report: RoundReport,
-    /// The downloads from S3; none when unknown.
+    /// The downloads from S3; `None` if unknown.
     pub s3: Option<S3Quantities>,
     /// The cost.
     pub cost: RoundCost,
-    /// The reasons why a part of the cost is unknown, for people.
+    /// The reasons why a part of the cost is unknown, as text.
     pub cost_unknown: Vec<String>,
     /// The time for which an unanswered ping may still run.
     pub quiet_for: Option<Duration>,
@@ -92,8 +92,7 @@ impl TickReport {
         self.rounds.iter().all(|round| round.sent().is_none()) && self.unfinished.iter().all(unsent)
     }
 
-    /// Returns the number of pings that were sent, as far as is known, and have no result. They count as pings; their
-    /// cost is unknown.
+    /// Returns the known number of pings that were sent and have no result. They count as pings; their cost is unknown.
     pub fn unreported_pings(&self) -> u64 {
         let sent = self.unfinished.iter().filter(|left| left.reason.may_have_sent());
         sent.map(|left| u64::from(left.desired)).sum()
@@ -131,7 +130,7 @@ impl RoundRecord {
         Self { id: id.clone(), owner: owner.clone(), desired, memory_mb: *memory_mb, outcome }
     }
 
-    /// Returns the round as it was sent; none when it was skipped.
+    /// Returns the round as it was sent; `None` if it was skipped.
     pub fn sent(&self) -> Option<&SentRound> {
         match &self.outcome {
             RoundOutcome::Sent(sent) => Some(sent),
@@ -139,7 +138,7 @@ impl RoundRecord {
         }
     }
 
-    /// Returns the reason why the round was skipped; none when it was sent.
+    /// Returns the reason why the round was skipped; `None` if it was sent.
     pub fn skip_reason(&self) -> Option<SkipReason> {
         match self.outcome {
             RoundOutcome::Sent(_) => None,
@@ -152,12 +151,12 @@ impl RoundRecord {
         self.sent().map_or(Verdict::Skipped, |sent| sent.report.verdict)
     }
 
-    /// Returns the number of environments proven; none when unknown.
+    /// Returns the number of environments proven; `None` if unknown.
     pub fn reached(&self) -> Option<u32> {
         self.sent()?.report.reached
     }
 
-    /// Returns the proof of [`Self::reached`]; none when the round was skipped.
+    /// Returns the proof of [`Self::reached`]; `None` if the round was skipped.
     pub fn evidence(&self) -> Option<Evidence> {
         self.sent().map(|sent| sent.report.evidence)
     }
@@ -177,7 +176,7 @@ impl RoundRecord {
         self.sent().map_or(RoundCost::ZERO, |sent| sent.cost)
     }
 
-    /// Returns the bytes downloaded from S3; none when unknown.
+    /// Returns the bytes downloaded from S3; `None` if unknown.
     pub fn s3_bytes(&self) -> Option<u64> {
         self.sent().map_or(Some(0), |sent| sent.s3.as_ref().map(S3Quantities::bytes))
     }
@@ -191,7 +190,7 @@ pub struct Unfinished {
     #[serde(flatten, serialize_with = "keys::target")]
     #[schemars(with = "keys::TargetKeys")]
     pub id: Identity,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     #[serde(rename = "target")]
     pub desired: u32,
     /// The reason why there is no result.

@@ -5,8 +5,8 @@
 //! {"timestamp":"2026-11-20T09:00:01Z","level":"INFO","message":"tick","requestId":"…","tick":{…}}
 //! ```
 //! Lambda requires `timestamp` and `level` in JSON logs. The small keys come first, because CloudWatch Logs Insights
-//! discovers the first 200 fields of a line only, and the queries filter by `message`. They read `tick` with `jsonParse`
-//! and `unnest`, which have no such limit.
+//! discovers the first 200 fields of a line only, and the queries filter by `message`. They read `tick` with
+//! `jsonParse` and `unnest`, which have no such limit.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -17,14 +17,14 @@ use super::tick::TickReport;
 pub const MESSAGE: &str = "tick";
 /// The key of the tick object.
 pub const KEY: &str = "tick";
-/// The most bytes of a line. CloudWatch Logs truncates events at 256 KB (1 MB since April 2025), overhead included, and a
-/// truncated line is invalid JSON.
+/// The maximum size in bytes of a line. CloudWatch Logs truncates events at 256 KB (1 MB since April 2025), overhead
+/// included, and a truncated line is invalid JSON.
 const MAX_BYTES: usize = 240_000;
 /// An upper estimate of the bytes of a line without rounds.
 const ENVELOPE_BYTES: usize = 600;
 
-/// Returns the lines of a tick: one, or several if it would be too long for CloudWatch Logs. Each of several has a part of
-/// `rounds` and `unfinished`, and its number (`"part":2,"parts":3`).
+/// Returns the lines of a tick: one, or several if it would be too long for CloudWatch Logs. Each of several has a part
+/// of `rounds` and `unfinished`, and its number (`"part":2,"parts":3`).
 ///
 /// `at` is the time of writing, `request_id` that of the invocation.
 pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ pub(super) struct ErrorResponse {
     pub status: u16,
     /// The exception.
     pub code: String,
-    /// The message for people.
+    /// The message.
     pub message: String,
     /// Lambda's reason for a throttle.
     pub reason: Option<String>,
@@ -52,7 +52,7 @@ impl ErrorResponse {
     /// Returns Lambda's response.
     pub(super) fn response(&self, request_id: &str) -> HttpResponse {
         let fault = if self.status >= 500 { "Service" } else { "User" };
-        // Lambda spells the message's key with either initial; 403 and 404 have the capital.
+        // The key is `Message` for 403 and 404, otherwise `message`, as on Lambda.
         let mut body = match self.status {
             403 => json!({ "Message": self.message }),
             404 => json!({ "Type": fault, "Message": self.message }),

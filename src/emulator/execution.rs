@@ -36,7 +36,7 @@ pub(super) enum HandlerOutcome {
 }
 
 impl HandlerOutcome {
-    /// Returns `errorType` of the answer; none for a success.
+    /// Returns `errorType` of the answer; `None` for a success.
     pub(super) fn error_type(&self) -> Option<&str> {
         match self {
             Self::Success => None,
@@ -145,7 +145,8 @@ impl Execution {
         execution
     }
 
-    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that Duration.
+    /// Starts the environment. Returns the time before the handler's Duration starts, and the INIT within that
+    /// Duration.
     fn start_environment(
         &mut self,
         placement: Placement,

@@ -45,7 +45,7 @@ pub enum FaultKind {
         status: u16,
         /// The exception, such as `ServiceException`.
         code: String,
-        /// The message for people.
+        /// The message.
         message: String,
     },
     /// The request is served, and the connection is closed instead of answered.

@@ -24,7 +24,7 @@ pub(super) struct RecognizedPing {
     pub fans_out: bool,
 }
 
-/// Recognizes the ping in a payload; none for real work.
+/// Recognizes the ping in a payload; `None` for real work.
 pub(super) fn recognize(
     handler: Handler,
     payload: &Value,

@@ -108,7 +108,7 @@ impl<'a> Invoke<'a> {
         Ok(Self { emulator, call, reference, profile, kind, plan })
     }
 
-    /// Returns the ping that the payload is; none for real work.
+    /// Returns the ping that the payload is; `None` for real work.
     ///
     /// # Errors
     /// The refusal of the payload, or that of a fault.

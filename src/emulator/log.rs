@@ -54,7 +54,7 @@ fn memory_used(profile: &Profile) -> u32 {
     (profile.memory_mb / 8).clamp(16, profile.memory_mb.max(16))
 }
 
-/// Returns the status and the error type in REPORT; none for a success.
+/// Returns the status and the error type in REPORT; `None` for a success.
 fn failure(outcome: &HandlerOutcome) -> Option<(&'static str, Option<&str>)> {
     match outcome {
         // For the platform, an error that the runtime caught is a success.

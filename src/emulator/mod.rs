@@ -1,4 +1,4 @@
-//! The embedded emulator: Lambda, CloudWatch, EventBridge and a little S3 over HTTP.
+//! The embedded emulator: Lambda, CloudWatch, EventBridge and a part of S3 over HTTP.
 //!
 //! It implements the wire protocols and shares no types with the rest of the crate. So `--local` and the tests run the
 //! real SDK path, and the emulator's model of Lambda is independent of ours.
@@ -77,7 +77,7 @@ struct EmulatorState {
     observations: Observations,
 }
 
-/// The number of calls so far, with a random generator of its own.
+/// The number of calls so far, with a separate random generator.
 #[derive(Debug)]
 struct CallCounter {
     count: u64,
@@ -93,7 +93,7 @@ impl CallCounter {
     fn next_faults<'a>(&mut self, faults: &'a [Fault]) -> Vec<&'a FaultKind> {
         self.count += 1;
         let Self { count, rng } = self;
-        // Every fault takes its sample, so that it applies to the same calls whatever the other faults are.
+        // Every fault is sampled, so that it applies to the same calls whatever the other faults are.
         faults.iter().filter(|fault| fault.when.applies_to(*count, rng)).map(|fault| &fault.kind).collect()
     }
 }

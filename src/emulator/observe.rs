@@ -52,7 +52,7 @@ pub struct Invocation {
     pub answered: Duration,
     /// The interval in which its environment was occupied.
     pub occupied: Option<OccupiedInterval>,
-    /// The HTTP status; none for a cut connection.
+    /// The HTTP status; `None` for a cut connection.
     pub status: Option<u16>,
     /// The exception of a refusal. The reason of a throttle follows after a colon.
     pub refusal: Option<String>,
@@ -62,7 +62,7 @@ pub struct Invocation {
     pub start: Option<Start>,
     /// The type of the function's error.
     pub function_error: Option<String>,
-    /// The preset of a ping; none for real work.
+    /// The preset of a ping; `None` for real work.
     pub preset: Option<Preset>,
     /// The round's id, if the payload has one.
     pub round: Option<String>,
@@ -79,7 +79,7 @@ pub struct ControlRead {
     pub region: String,
     /// The operation.
     pub operation: Operation,
-    /// The function and qualifier of the request; none for a read of the account.
+    /// The function and qualifier of the request; `None` for a read of the account.
     pub function: Option<String>,
 }
 
@@ -183,7 +183,7 @@ impl Observations {
 }
 
 impl ObservedRound {
-    /// Summarizes the invocations of one round; none when there are none.
+    /// Summarizes the invocations of one round; `None` without any.
     fn of(group: &[&Invocation]) -> Option<Self> {
         let Invocation { function, region, round, .. } = group.first()?;
         let environments: std::collections::HashSet<&str> =

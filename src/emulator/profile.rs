@@ -21,7 +21,7 @@ pub struct Profile {
     /// INIT: the time that a new environment needs before its first request.
     pub init: Span,
     /// The time limit of INIT. Above it, Lambda writes INIT_REPORT and runs INIT again as part of the first request.
-    /// Lambda's limit is 10 s. None means no limit.
+    /// Lambda's limit is 10 s. `None` means no limit.
     pub init_limit: Option<Duration>,
     /// SnapStart: the time to restore a published version, instead of INIT.
     pub restore: Option<Span>,
@@ -91,7 +91,7 @@ pub enum Package {
 pub enum Handler {
     /// Those of every preset.
     Any,
-    /// None.
+    /// No pings.
     None,
     /// Those of one preset.
     Only(Preset),

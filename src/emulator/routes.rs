@@ -30,7 +30,7 @@ pub(super) async fn route(
 }
 
 async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpResponse, ConnectionCut> {
-    // First, because the paths of S3 are the user's own keys.
+    // S3 comes first, because its paths are keys of the user.
     if call.service() == Some("s3") {
         return Ok(s3::serve(emulator, call, body));
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Emulator;
 use super::wire::{Call, HttpResponse, decoded, response};
 
-/// The most keys in one page of a list. Source: the S3 API reference.
+/// The maximum number of keys in one page of a list. Source: the S3 API reference.
 const MAX_KEYS: usize = 1_000;
 const XML: &str = "application/xml";
 

@@ -10,7 +10,7 @@ use super::profile::Profile;
 pub struct Scenario {
     /// The account.
     pub account: Account,
-    /// The profile of functions that `functions` does not list. None means that they do not exist (404).
+    /// The profile of functions that `functions` does not list. `None` means that they do not exist (404).
     pub default: Option<Profile>,
     /// The functions by name. They exist in every region.
     pub functions: BTreeMap<String, Profile>,
@@ -25,8 +25,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The number of emulated seconds in a second, above 0. 1 is real time.
     pub speed: f64,
-    /// The most concurrent HTTP/2 streams of a connection. Lambda's own endpoint: about 128 (public reports,
-    /// 2024-2026).
+    /// The maximum number of concurrent HTTP/2 streams of a connection. Lambda's endpoint: about 128 (public
+    /// reports, 2024-2026).
     pub max_concurrent_streams: u32,
     /// The number of observations kept of each kind. The oldest are deleted first.
     pub remembered: usize,

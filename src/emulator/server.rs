@@ -92,7 +92,7 @@ impl Emulator {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Without it, small answers would wait for more data.
+                        // Otherwise small answers would wait for more data.
                         let _ = stream.set_nodelay(true);
                         let (emulator, tls) = (self.clone(), tls.clone());
                         connections.spawn(async move {
@@ -106,7 +106,7 @@ impl Emulator {
                         });
                     }
                     Err(error) => {
-                        // Probably no descriptor is left. Connections that end free some.
+                        // The limit of file descriptors is probably reached. Connections that end free some.
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }

@@ -49,7 +49,7 @@ impl Call {
         self.scope(2).unwrap_or(UNSIGNED_REGION)
     }
 
-    /// Returns the service of the signature; none when the request is not signed.
+    /// Returns the service of the signature; `None` if the request is not signed.
     pub(super) fn service(&self) -> Option<&str> {
         self.scope(3)
     }
@@ -61,7 +61,7 @@ impl Call {
         scope.and_then(|(_, scope)| scope.split('/').nth(part))
     }
 
-    /// Returns the time of the signature. The emulator reads no wall clock of its own.
+    /// Returns the time of the signature. The emulator reads no wall clock.
     pub(super) fn time(&self) -> Option<DateTime<Utc>> {
         let date = self.header("x-amz-date")?;
         NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())

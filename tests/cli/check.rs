@@ -38,7 +38,7 @@ fn the_examples_are_valid() {
 
     8 targets of 7 functions in 5 files: valid, 1 warning
     --- stderr
-    warning: an interval of 12 minutes is longer than idle environments were seen to live
+    warning: an interval of 12 minutes is longer than the observed lifetime of idle environments
       --> warm-configs/nlp-by-ping.yaml:21:15
        |
     21 |     interval: 12m
@@ -91,7 +91,7 @@ fn probable_mistakes_are_warnings() {
         })
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    3: an interval of 9 minutes is longer than idle environments were seen to live
+    3: an interval of 9 minutes is longer than the observed lifetime of idle environments
     5: the last date of the calendar "old" has passed
     6: unused calendar "spare"
     11: the window does not open in the next year

@@ -52,7 +52,7 @@ fn compared(fleet: &str, functions: &str, flags: &[&str]) -> (Done, Value) {
 #[test]
 fn every_finding_names_its_target_and_location() {
     let (done, seen) = compared(FLEET, FUNCTIONS, &[]);
-    insta::assert_snapshot!(done.shown(), @r#"
+    insta::assert_snapshot!(done.shown(), @"
     exit 2
     --- stdout
       FUNCTION       REGION     UP TO  EVERY  PROTOCOL  WINDOWS
@@ -152,7 +152,7 @@ fn every_finding_names_its_target_and_location() {
        |
     11 |   small:
        |   ^^^^^
-    "#);
+    ");
     // Dry runs only, and no read twice.
     let kinds: BTreeSet<&str> =
         seen["invocations"].as_array().unwrap().iter().map(|seen| seen["kind"].as_str().unwrap()).collect();
@@ -183,10 +183,10 @@ functions:
             *message = format!("{before} at …{}", &after[18..]);
         }
     }
-    insta::assert_snapshot!(messages.join("\n"), @r#"
+    insta::assert_snapshot!(messages.join("\n"), @"
     warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
     error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
-    "#);
+    ");
 }
 
 #[test]

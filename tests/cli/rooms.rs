@@ -1,8 +1,7 @@
 //! Architecture tests: imports between rooms and between files, and purity of the domain.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::LazyLock;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -19,67 +18,61 @@ const ROOMS: [(&str, &str); 10] = [
     ("cli", "domain config engine service aws deploy emulator lambda"),
     ("bin", "cli lambda"),
 ];
-/// Prefixes of words that the domain may not contain: I/O, async, the SDK, YAML, logs.
-const NOT_IN_DOMAIN: &str = "async , await, aws_config::, clap::, hyper::, lambda_runtime::, serde_yaml::, std::env, \
-                             std::fs, std::io, std::net, std::process, tokio::, tracing::";
+/// Prefixes of paths that the domain may not contain: I/O, async, the SDK, YAML, logs.
+const NOT_IN_DOMAIN: &str = "async await aws_config clap hyper lambda_runtime serde_yaml std::env std::fs std::io \
+                             std::net std::process tokio tracing";
 
+/// A module: its code, see [`write`]; the paths of the names that `use` declares; and its file, where `a.rs` and the
+/// files in `a/` count as one.
 struct Module {
-    /// The code, see [`write`].
-    words: String,
-    /// The paths of the names that `use` declares.
+    words: Vec<String>,
     names: BTreeMap<String, String>,
-    /// The outermost `a.rs` that contains the module. A file `a.rs` and those in `a/` count as one.
     file: String,
 }
-
 /// The modules by path, such as `/domain/fleet`. The path of `lib.rs` is empty.
 type Modules = BTreeMap<String, Module>;
 
-/// Appends code without comments, literals and test items. A path is one word, and `a::{b, c}` becomes `a::b , a::c`.
-fn write(code: TokenStream, words: &mut String) {
+/// Appends code without comments, literals and test items. A path is one word, and `a::{b, c}` becomes `a::b a::c`.
+fn write(code: TokenStream, prefix: &str, words: &mut Vec<String>) {
     let mut in_test = false;
     for token in code {
         match token {
             TokenTree::Group(group) if in_test => in_test = group.delimiter() != Delimiter::Brace,
+            token if in_test => in_test = token.to_string() != ";",
             TokenTree::Group(group) => {
-                let mut inner = String::new();
-                write(group.stream(), &mut inner);
-                in_test = inner == " cfg ( test )";
-                match words.rsplit_once(' ').filter(|(_, prefix)| prefix.ends_with("::")) {
-                    Some((before, prefix)) => {
-                        let paths = inner.split(',').map(|path| format!(" {prefix}{} ", path.trim_start()));
-                        *words = before.to_owned() + &paths.collect::<Vec<_>>().join(",");
-                    }
-                    None => words.extend([" (", &inner, " )"]),
-                }
+                in_test = group.stream().to_string().replace(' ', "") == "cfg(test)";
+                let prefix = words.pop_if(|word| word.ends_with("::")).unwrap_or_default();
+                write(group.stream(), &prefix, words);
             }
             TokenTree::Literal(_) => {}
-            token if in_test => in_test = token.to_string() != ";",
-            TokenTree::Punct(colon) if colon.as_char() == ':' => words.push(':'),
-            TokenTree::Ident(name) if words.ends_with("::") => words.push_str(&name.to_string()),
-            token => words.extend([" ", &token.to_string()]),
+            TokenTree::Ident(name) => match words.last_mut().filter(|word| word.ends_with("::")) {
+                Some(path) => path.push_str(&name.to_string()),
+                None => words.push(format!("{prefix}{name}")),
+            },
+            TokenTree::Punct(mark) if mark.as_char() == ':' => words.last_mut().unwrap().push(':'),
+            token => words.push(token.to_string()),
         }
     }
 }
 
 /// Adds the module `path` and those that it declares. `read` returns the code of a file below `src`.
-fn add(modules: &mut Modules, path: &str, file: Option<&str>, read: &impl Fn(&str) -> Option<String>) {
+fn add(modules: &mut Modules, path: &str, parent: &str, read: &impl Fn(&str) -> Option<String>) {
+    let file = if parent.is_empty() { path } else { parent };
     let own = read(&if path.is_empty() { "/lib.rs".to_owned() } else { format!("{path}.rs") });
-    let file_of_children = own.as_ref().map(|_| file.unwrap_or(path)).filter(|file| !file.is_empty());
-    let code = own.as_ref().cloned().or_else(|| read(&format!("{path}/mod.rs"))).expect(path);
-    let mut words = String::new();
-    write(code.parse().unwrap(), &mut words);
-    let declared = words.split(" mod ").filter_map(|rest| rest.split_once(" ;"));
-    for (child, _) in declared.filter(|(name, _)| !name.contains(' ')) {
-        add(modules, &format!("{path}/{child}"), file_of_children, read);
+    let parent = if own.is_some() { file } else { "" };
+    let code = own.or_else(|| read(&format!("{path}/mod.rs"))).expect(path);
+    let mut words = Vec::new();
+    write(code.parse().unwrap(), "", &mut words);
+    for declaration in words.windows(3).filter(|words| words[0] == "mod" && words[2] == ";") {
+        add(modules, &format!("{path}/{}", declaration[1]), parent, read);
     }
-    let trees = words.split(" use ").skip(1).filter_map(|rest| rest.split(" ;").next());
-    let names = trees.flat_map(|tree| tree.split(',')).map(|item| {
-        let (path, alias) = item.split_once(" as ").unwrap_or((item, item));
-        let [path, alias] = [path, alias].map(|text| text.trim().trim_end_matches("::self"));
-        (alias.rsplit("::").next().unwrap().to_owned(), path.to_owned())
+    let uses = words.split(|word| word == "use").skip(1);
+    let names = uses.flat_map(|words| words.windows(2).take_while(|pair| pair[0] != ";"));
+    let names = names.filter(|pair| pair[1] != "as" && !pair[1].ends_with("::as")).map(|pair| {
+        let path = pair[0].trim_end_matches("::self");
+        (path.rsplit("::").next().unwrap().to_owned(), path.to_owned())
     });
-    let (names, file) = (names.collect(), file.unwrap_or(path).to_owned());
+    let (names, file) = (names.collect(), file.to_owned());
     modules.insert(path.to_owned(), Module { words, names, file });
 }
 
@@ -102,92 +95,71 @@ fn resolve(modules: &Modules, module: &str, path: &str) -> Option<String> {
 
 /// Returns pairs of an importing and an imported module.
 fn imports(modules: &Modules) -> BTreeSet<(&str, String)> {
-    let mut imports = BTreeSet::new();
-    for (from, module) in modules {
-        let paths = module.words.split_whitespace().map(|word| word.trim_matches(':'));
-        imports.extend(
-            paths.filter_map(|path| {
-                Some((from.as_str(), resolve(modules, from, path).filter(|to| to != from)?))
-            }),
-        );
-    }
-    imports
+    let words = modules.iter().flat_map(|(from, module)| module.words.iter().map(move |word| (from, word)));
+    let imports =
+        words.filter_map(|(from, word)| Some((&**from, resolve(modules, from, word.trim_matches(':'))?)));
+    imports.filter(|(from, to)| from != to).collect()
 }
 
 /// Returns the shortest cycle of imports between files. A `mod.rs` may import the files beside it.
 fn cycle(modules: &Modules) -> Option<String> {
-    let mut graph: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
-    for (from, to) in imports(modules).iter().filter(|(from, to)| !to.starts_with(&format!("{from}/"))) {
-        let (from, to) = (&modules[*from].file, &modules[to].file);
-        if from != to {
-            graph.entry(from).or_default().insert(to);
+    let imports = imports(modules);
+    let outside = imports.iter().filter(|(from, to)| !to.starts_with(&format!("{from}/")));
+    let edges = outside.map(|(from, to)| [&*modules[*from].file, &*modules[to].file]);
+    let edges: BTreeSet<[&str; 2]> = edges.filter(|[from, to]| from != to).collect();
+    let (mut paths, mut seen) = (edges.iter().map(|edge| edge.to_vec()).collect::<Vec<_>>(), edges.clone());
+    while !paths.is_empty() {
+        if let Some(cycle) = paths.iter().find(|path| path.first() == path.last()) {
+            return Some(cycle.join(" -> "));
         }
-    }
-    let mut paths: VecDeque<Vec<&String>> = graph.keys().map(|start| vec![*start]).collect();
-    let mut seen = BTreeSet::new();
-    while let Some(path) = paths.pop_front() {
-        for next in graph.get(path[path.len() - 1]).into_iter().flatten().copied() {
-            let path: Vec<&String> = path.iter().copied().chain([next]).collect();
-            if path[0] == next {
-                return Some(path.into_iter().cloned().collect::<Vec<_>>().join(" -> "));
-            }
-            if seen.insert((path[0], next)) {
-                paths.push_back(path);
-            }
-        }
+        let longer = paths.iter().flat_map(|path| {
+            let from = path[path.len() - 1];
+            let next = edges.range([from, ""]..).take_while(move |edge| edge[0] == from);
+            next.map(|[_, to]| [&path[..], &[*to]].concat())
+        });
+        paths = longer.filter(|path| seen.insert([path[0], path[path.len() - 1]])).collect();
     }
     None
 }
 
-static WARMD: LazyLock<Modules> = LazyLock::new(|| {
+#[test]
+fn the_sources_keep_to_the_architecture() {
     let mut modules = Modules::new();
     for root in ["", "/bin/warmd", "/bin/bootstrap"] {
         let read = |file: &str| fs::read_to_string(format!("{}/src{file}", env!("CARGO_MANIFEST_DIR"))).ok();
-        add(&mut modules, root, None, &read);
+        add(&mut modules, root, "", &read);
     }
-    modules
-});
-
-#[test]
-fn rooms_import_rooms_below() {
-    for (from, to) in imports(&WARMD) {
+    for (from, to) in imports(&modules) {
         let room = from.split('/').nth(1).unwrap();
         let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).expect(room);
         let mut allowed = allowed.split(' ').chain([room]).map(|allowed| format!("/{allowed}/"));
         assert!(allowed.any(|allowed| format!("{to}/").starts_with(&allowed)), "src{from} imports src{to}");
     }
-}
-
-#[test]
-fn files_do_not_import_each_other_in_a_cycle() {
-    assert_eq!(cycle(&WARMD), None);
+    assert_eq!(cycle(&modules), None);
+    for (path, module) in modules.iter().filter(|(path, _)| path.starts_with("/domain")) {
+        let begins = |word: &str, name| {
+            word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let found = module.words.iter().find(|word| NOT_IN_DOMAIN.split(' ').any(|name| begins(word, name)));
+        assert_eq!(found, None, "in src{path}");
+    }
 }
 
 #[test]
 fn a_cycle_is_named() {
     let with = |b: &str| {
         let mut modules = Modules::new();
-        add(&mut modules, "", None, &|file| {
-            let code = match file {
-                "/lib.rs" => "mod room; mod b;",
-                "/room/mod.rs" => "mod a; pub use a::{A as Name, X}; #[cfg(test)] mod tests;",
-                "/room/a.rs" => "mod inner; use crate::{b::{self, B}, other}; pub struct A;",
-                "/room/a/inner.rs" => "use super::A; /* crate::b::B */ const C: &str = \"crate::b::B\";",
-                "/b.rs" => b,
-                _ => return None,
-            };
-            Some(code.to_owned())
-        });
+        let files = [
+            ("/lib.rs", "mod room; mod b;"),
+            ("/room/mod.rs", "mod a; pub use a::{A as Name, X}; #[cfg(test)] mod tests;"),
+            ("/room/a.rs", "mod inner; use crate::{b::{self, B}, other}; pub struct A;"),
+            ("/room/a/inner.rs", "use super::A; /* crate::b::B */ const C: &str = \"crate::b::B\";"),
+            ("/b.rs", b),
+        ];
+        let read = |path: &str| Some(files.iter().find(|(name, _)| *name == path)?.1.to_owned());
+        add(&mut modules, "", "", &read);
         cycle(&modules)
     };
     assert_eq!(with("#[cfg(test)] mod tests { use crate::room::Name; }"), None);
     assert_eq!(with("use crate::room; fn f(_: room::Name) {}").as_deref(), Some("/b -> /room/a -> /b"));
-}
-
-#[test]
-fn the_domain_is_pure() {
-    for (path, Module { words, .. }) in WARMD.iter().filter(|(path, _)| path.starts_with("/domain")) {
-        let found = NOT_IN_DOMAIN.split(", ").find(|word| words.contains(&format!(" {word}")));
-        assert_eq!(found, None, "in src{path}");
-    }
 }

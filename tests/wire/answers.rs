@@ -219,7 +219,7 @@ async fn a_broken_connection_is_reported_and_the_ping_is_not_repeated() {
         ),
         (
             b"HTTP/1.1 200 OK\r\nX-Amz-Log-Result: \xff\xfe\r\nContent-Length: 4\r\n\r\nnull",
-            "the answer is not usable: expected UTF-8 in the header `x-amz-log-result`",
+            "the answer is not usable: expected UTF-8 in the header \"x-amz-log-result\"",
         ),
     ];
     for (bytes, expected) in cases {

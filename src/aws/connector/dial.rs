@@ -40,7 +40,7 @@ pub enum Dialer {
     /// Over TCP, with names looked up by the system.
     #[default]
     Tcp,
-    /// With a function of host and port. Tests run the real SDK over in-memory streams on paused time.
+    /// Through a function of host and port. Tests run the real SDK over in-memory streams on paused time.
     Custom(Arc<Dial>),
 }
 

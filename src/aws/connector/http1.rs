@@ -17,7 +17,7 @@ use crate::aws::error::{Failure, reasons};
 
 /// One HTTP/1.1 connection.
 ///
-/// hyper's connection future runs inside the request's own task. That saves a task and two wake-ups per ping, and the
+/// hyper's connection future runs inside the task of the request. That saves a task and two wake-ups per ping, and the
 /// ping is written in the first poll of its task.
 ///
 /// Boxed, because it moves from future to future, and there may be a thousand of them.

@@ -80,7 +80,7 @@ enum Liveness {
 }
 
 impl Handle {
-    /// Starts the task of a connection. The task retires `stream_use` when the connection takes no more streams.
+    /// Starts the task of a connection. The task retires `stream_use` when the connection accepts no more streams.
     pub(super) fn start(new: NewHttp2, origin: Origin, stream_use: Arc<StreamUse>) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let streams = new.streams;
@@ -165,7 +165,7 @@ async fn drive(
             }
             stream_use.retire();
         }
-        // An error on a sender without a request of its own means that the server has sent GOAWAY.
+        // An error on a sender without a request means that the server has sent GOAWAY.
         if connection.is_some() && !is_draining && matches!(sender.poll_ready(cx), Poll::Ready(Err(_))) {
             is_draining = true;
             checks.waiting.clear();

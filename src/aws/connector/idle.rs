@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::http1::Http1;
 
-/// The longest that a connection stays idle before it is closed. A request is never repeated, and after a pause the
-/// process may have missed the server's closing: Lambda freezes it between invocations.
+/// The time after which an idle connection is closed. Lambda freezes the process between invocations, so that it may
+/// not have noticed that the server closed the connection, and a request is never repeated.
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 /// The idle HTTP/1.1 connections to one origin.

@@ -29,8 +29,8 @@ pub const STREAMS_PER_CONNECTION: u32 = 100;
 const STREAMS: usize = STREAMS_PER_CONNECTION as usize;
 /// The time for which HTTP/2 is not offered to an origin that chose HTTP/1.1.
 const HTTP1_REMEMBERED: Duration = Duration::from_secs(600);
-/// The most searches for connections. A search is repeated for connections that turn out to be closed, to allow fewer
-/// streams than expected, or to be HTTP/1.1.
+/// The maximum number of searches for connections. A search is repeated for connections that turn out to be closed, to
+/// allow fewer streams than expected, or to be HTTP/1.1.
 const SEARCHES: usize = 4;
 
 /// The connections to one origin.
@@ -42,7 +42,7 @@ pub(in crate::aws) struct ConnectionPool {
     http2: Mutex<Http2State>,
 }
 
-/// The HTTP/2 connections, and what is known of the server.
+/// The HTTP/2 connections, and the observed properties of the server.
 #[derive(Debug)]
 struct Http2State {
     connections: Vec<Entry>,
@@ -79,7 +79,7 @@ pub(in crate::aws) enum Carrier {
     Failed {
         /// The number of pings.
         pings: usize,
-        /// The reason, for people.
+        /// The reason as text.
         reason: String,
     },
 }

@@ -21,7 +21,7 @@ const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The proxies of HTTPS connections.
 #[derive(Debug, Clone, Default)]
 pub enum Proxies {
-    /// None.
+    /// No proxy.
     #[default]
     Direct,
     /// A proxy URL and its exceptions.
@@ -68,7 +68,7 @@ impl Proxies {
         }
     }
 
-    /// Returns the proxy for an origin; none when the origin is reached directly.
+    /// Returns the proxy for an origin; `None` if the origin is reached directly.
     ///
     /// # Errors
     /// The reason why the proxy's URL is not usable.

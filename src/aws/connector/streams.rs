@@ -19,7 +19,7 @@ impl StreamUse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leases up to `wanted` streams, as many as `limit` leaves; none when that is zero or the connection is retired.
+    /// Leases up to `wanted` streams, as many as `limit` leaves; `None` if that is zero or the connection is retired.
     pub(super) fn lease(self: &Arc<Self>, wanted: usize, limit: usize) -> Option<Lease> {
         let mut counts = self.counts();
         let streams = limit.saturating_sub(counts.in_use).min(wanted);
@@ -85,7 +85,7 @@ impl Lease {
         self.of.retire();
     }
 
-    /// Splits one stream off; none when all are taken.
+    /// Splits one stream off; `None` if all are taken.
     pub(super) fn take(&mut self) -> Option<StreamSlot> {
         self.streams = self.streams.checked_sub(1)?;
         Some(StreamSlot(Self { of: Arc::clone(&self.of), streams: 1 }))

@@ -122,7 +122,7 @@ impl Dispatch {
     /// Waits until there is a connection for every ping, or until none has become ready within [`PATIENCE`].
     async fn gather(&mut self) -> Vec<Carrier> {
         let mut ready = Vec::new();
-        // There is no deadline before the first connection: opening has time limits of its own.
+        // There is no deadline before the first connection: opening a connection has time limits.
         let mut latest = None;
         while self.search.missing > 0 {
             let next = self.search.next();
@@ -187,7 +187,7 @@ impl Dispatch {
     fn outgoing(&self, mut ping: Ping, request: impl Fn(&Signed) -> &http::Request<()>) -> Outgoing {
         ping.resent = ping.was_refused;
         let signed = self.requests.of(ping.index as usize);
-        // From the sending, so that a ping whose connection was late may run as long as the others.
+        // Counted from the sending, so that a ping with a late connection may run as long as the others.
         let limit = ping.round.limit;
         let deadline = Instant::now() + limit;
         let (request, body) = (request(signed).clone(), signed.body.clone());

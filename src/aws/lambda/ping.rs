@@ -12,8 +12,8 @@ use crate::aws::error::Failure;
 use crate::domain::round::{Answer, RawInvocation};
 use crate::engine::ports::PingEnd;
 
-/// The most searches of a ping for a connection: the first, one after a refused stream, and one after a connection that
-/// was closed before the ping was written to it.
+/// The maximum number of searches of a ping for a connection: the first, one after a refused stream, and one after a
+/// connection that was closed before the ping was written to it.
 const MAX_SEARCHES: u8 = 3;
 
 /// A ping that has not ended.
@@ -47,7 +47,7 @@ impl Ping {
         let _ = self.round.deliveries.send(PingEnd { index: self.index, raw, resent: self.resent });
     }
 
-    /// Delivers that the ping was not sent.
+    /// Reports that the ping was not sent.
     pub(super) fn not_sent(self, message: String) {
         let now = self.round.released;
         self.deliver(now, now, Answer::Broken { message, may_have_run: false });
@@ -60,7 +60,7 @@ impl Ping {
         }
         let retries = self.round.retries.clone();
         self.searches += 1;
-        // The receiver lives until the last sender is dropped.
+        // The receiver exists until the last sender is dropped.
         let _ = retries.send(self);
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::{CustomPayload, Protocol};
 
-/// The default interval, in minutes: below the measured lives of idle environments.
+/// The default interval, in minutes: below the measured lifetimes of idle environments.
 const DEFAULT_INTERVAL: u32 = 5;
 /// The default time in which several requests count as one.
 const DEFAULT_COALESCE: Duration = Duration::from_secs(60);

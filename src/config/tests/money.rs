@@ -1,4 +1,4 @@
-//! The user's own prices, and assumptions of estimates.
+//! Prices of the user, and assumptions of estimates.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn a_price_may_have_tiers_a_date_and_a_source() {
     let tiers: Vec<_> = figure.tiers.iter().map(|tier| (tier.up_to, tier.price.to_string())).collect();
     assert_eq!(tiers, [(dollars("10240"), "0.08".to_owned()), (None, "0.07".to_owned())]);
     assert_eq!((&*figure.source.name, figure.date), ("our contract", Some("2026-10-01".parse().unwrap())));
-    assert!(figure.is_override());
+    assert_eq!(figure.source.url, None);
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn errors_in_prices() {
       |
       = hint: remove one of the two
     "#);
-    assert_snapshot!(errors(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @r"
-    error: the tiers of `transfer.internet` must have rising ends, the last tier no end, and no tier a negative price
+    assert_snapshot!(errors(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @"
+    error: expected prices of at least 0 in tiers with rising ends, the last without an end
      --> fleet.yaml:3:31
       |
     3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }

@@ -40,7 +40,7 @@ pub(in crate::config) fn list_items<'n, 'v>(
     reader.expected(node, "a list", hint)
 }
 
-/// The most bytes of a name; the longest function ARN has about 270.
+/// The maximum size in bytes of a name; the longest function ARN has about 270.
 const LONGEST_NAME: usize = 300;
 
 /// A map from the user's names to values of one type.

@@ -14,7 +14,7 @@ pub(in crate::config) struct Json {
     pub memory_estimate: usize,
 }
 
-/// The most memory of a payload. Lambda accepts 6 MB, but the fleet keeps a copy for each target.
+/// The maximum memory of a payload. Lambda accepts 6 MB, but the fleet keeps a copy for each target.
 const MAX_MEMORY: usize = 64 << 10;
 
 impl FromNode for Json {

@@ -1,4 +1,4 @@
-//! Texts with a form of their own: names, paths, ARNs, regions, S3 objects.
+//! Texts of a given form: names, paths, ARNs, regions, S3 objects.
 
 use std::borrow::Cow;
 

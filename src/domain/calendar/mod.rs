@@ -1,8 +1,8 @@
 //! Windows of local time, and the instants at which they open and close.
 //!
 //! The weekday, date, calendars and `from`/`through` of a window apply to its opening day in its own zone. Openings and
-//! closings are instants. A wall time inside a spring gap maps to the first instant after the gap. In an autumn fold, an
-//! opening maps to the earlier occurrence and a closing to the later one.
+//! closings are instants. A wall time inside a spring gap maps to the first instant after the gap. In an autumn fold,
+//! an opening maps to the earlier occurrence and a closing to the later one.
 
 mod occurrence;
 pub mod text;

@@ -1,7 +1,8 @@
 //! The occurrences of a window: each opening with its closing.
 //!
 //! A lookup walks the days near an instant, so its cost does not depend on the age of the window. Openings and closings
-//! are in the order of their wall times (see [`super::wall`]), so the latest occurrence that has opened also closes last.
+//! are in the order of their wall times (see [`super::wall`]), so the latest occurrence that has opened also closes
+//! last.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use cron::TimeUnitSpec;

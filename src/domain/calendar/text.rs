@@ -93,8 +93,8 @@ fn unknown_day(part: Part<'_>) -> TextError {
 }
 
 impl DaySet {
-    /// Parses `mon-fri`, `sat,sun`, `fri-mon` (a range may wrap around the week), `daily`, or a list of these. Names are
-    /// short or long, in upper or lower case.
+    /// Parses `mon-fri`, `sat,sun`, `fri-mon` (a range may wrap around the week), `daily`, or a list of these. Names
+    /// are short or long, in upper or lower case.
     ///
     /// # Errors
     /// The first part that is not a day.

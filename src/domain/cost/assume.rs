@@ -12,7 +12,7 @@ use crate::domain::text::elapsed;
 pub enum Assumed<T> {
     /// Configured.
     Given(T),
-    /// Our default, which estimates mark.
+    /// The built-in default. Estimates mark it.
     Assumed(T),
 }
 
@@ -29,7 +29,7 @@ impl<T: Copy> Assumed<T> {
         }
     }
 
-    /// Returns true for our default.
+    /// Returns true for the built-in default.
     pub fn is_assumed(self) -> bool {
         matches!(self, Self::Assumed(_))
     }
@@ -87,7 +87,7 @@ pub struct Assumption {
     pub name: &'static str,
     /// The value as text.
     pub value: String,
-    /// True for our default.
+    /// True for the built-in default.
     pub is_assumed: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct LambdaUsage {
     pub duration: Duration,
     /// The free tier, which covers all requests and the duration on demand.
     pub free_tier: FreeTier,
-    /// Ephemeral storage (`/tmp`) in MB, of which 512 are free.
+    /// Ephemeral storage (`/tmp`) in MB. 512 MB are free.
     pub ephemeral_mb: u32,
     /// Provisioned concurrency.
     pub provisioned: Option<ProvisionedUsage>,
@@ -220,7 +220,8 @@ fn add_instance(bill: &mut Bill, prices: &PriceBook, region: Region, instance: &
 }
 
 /// Returns the utilisation at which provisioned concurrency costs as much as duration on demand: idle / (on demand −
-/// provisioned duration), with two decimals. Returns `None` when a price is unknown or provisioned duration is not cheaper.
+/// provisioned duration), with two decimals. Returns `None` when a price is unknown or provisioned duration is not
+/// cheaper.
 pub fn break_even_utilisation(
     prices: &PriceBook,
     region: Region,

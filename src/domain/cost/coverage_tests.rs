@@ -42,8 +42,8 @@ fn download(per: Per) -> [Download; 1] {
     [Download { object, size_bytes: 220_000_000, route: Route::NatGateway, per }]
 }
 
-/// Returns 20 working days of 8.6 hours: `mon-fri 09:00-17:36` in London from 2026-02-02 to 2026-03-02, with `rounds` rounds a
-/// day of ten pings.
+/// Returns 20 working days of 8.6 hours: `mon-fri 09:00-17:36` in London from 2026-02-02 to 2026-03-02, with `rounds`
+/// rounds a day of ten pings.
 fn office_hours(rounds: u64) -> Vec<Segment> {
     let monday = 20_486 * 1_440;
     let days = (0..28).filter(|day| day % 7 < 5);

@@ -11,8 +11,8 @@ pub(super) struct Shape {
     pub architecture: Architecture,
 }
 
-/// Returns the shape of a type in the C, M and R families from the sixth generation on, which Lambda's managed instances
-/// use. They have 2, 4 and 8 GiB per vCPU, and Graviton types have a `g` in the name.
+/// Returns the shape of a type in the C, M and R families from the sixth generation on, which Lambda's managed
+/// instances use. They have 2, 4 and 8 GiB per vCPU, and Graviton types have a `g` in the name.
 ///
 /// Source: Amazon EC2 instance types, <https://aws.amazon.com/ec2/instance-types/>, 2026-11.
 pub(super) fn shape(instance: &str) -> Option<Shape> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::function::{Region, UnknownRegion};
-use super::parse::nearest;
+use super::parse::{nearest, quoted};
 
 pub mod assume;
 pub mod calculator;
@@ -53,7 +53,7 @@ pub enum Route {
     NatGateway,
     /// Through an interface endpoint: its price per GiB.
     InterfaceEndpoint,
-    /// From a bucket in another region: that region's price per GiB. No charge in the bucket's own region.
+    /// From a bucket in another region: that region's price per GiB. No charge in the bucket's region.
     InterRegion {
         /// The bucket's region, whose price applies.
         bucket_region: Region,
@@ -112,7 +112,7 @@ impl Route {
             Self::NatGateway => (Item::NatData, region),
             Self::InterfaceEndpoint => (Item::EndpointData, region),
             Self::Internet => (Item::InternetData, region),
-            // A function in several regions may be in the bucket's own, which the data does not leave.
+            // A function in several regions may be in the bucket's region. The data does not leave it.
             Self::InterRegion { bucket_region } if bucket_region == region => (Item::SameRegionData, region),
             Self::InterRegion { bucket_region } => {
                 let pair = Item::InterRegionDataTo(region);
@@ -138,7 +138,7 @@ impl fmt::Display for Route {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRoute {
     /// The route is unknown.
-    #[error("unknown route `{given}`")]
+    #[error("unknown route {}", quoted(given))]
     Unknown {
         /// The given text.
         given: String,

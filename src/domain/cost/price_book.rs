@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::super::function::Region;
-use super::super::parse::nearest;
+use super::super::parse::{nearest, quoted};
 use super::item::Item;
 
 /// The age in days from which a figure is marked as old.
@@ -23,8 +23,8 @@ pub struct PriceBook {
 /// One figure of the price book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// The price of a unit in each tier of usage; at least one tier, the last without an end. A free allowance or a share
-    /// is a single tier.
+    /// The price of a unit in each tier of usage; at least one tier, the last without an end. A free allowance or a
+    /// share is a single tier.
     pub tiers: Vec<Tier>,
     /// The publication, or the configuration.
     pub source: PriceSource,
@@ -61,18 +61,13 @@ impl Figure {
         let limit = self.date.and_then(|date| date.checked_add_days(Days::new(OLD_AFTER_DAYS)));
         limit.is_some_and(|limit| limit < today)
     }
-
-    /// Returns true for an override by the user.
-    pub fn is_override(&self) -> bool {
-        self.source.url.is_none()
-    }
 }
 
 /// The error for an invalid override.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadOverride {
-    /// The item is unknown.
-    #[error("unknown item `{given}` of the price book")]
+    /// The item is not in the price book.
+    #[error("unknown item {}", quoted(given))]
     UnknownItem {
         /// The given name.
         given: String,
@@ -80,13 +75,8 @@ pub enum BadOverride {
         nearest: Option<&'static str>,
     },
     /// The ends of the tiers do not rise, the last has an end or another has none, or a price is negative.
-    #[error(
-        "the tiers of `{item}` must have rising ends, the last tier no end, and no tier a negative price"
-    )]
-    Tiers {
-        /// The item's name.
-        item: String,
-    },
+    #[error("expected prices of at least 0 in tiers with rising ends, the last without an end")]
+    Tiers,
 }
 
 impl PriceBook {
@@ -154,7 +144,7 @@ impl PriceBook {
             nearest: nearest(name, Item::names()),
         })?;
         if !well_formed(&tiers) {
-            return Err(BadOverride::Tiers { item: name.to_owned() });
+            return Err(BadOverride::Tiers);
         }
         // Copies the map only if it is shared.
         let figures = Arc::make_mut(&mut self.figures);
@@ -332,7 +322,7 @@ mod tests {
         let mut own = prices.clone();
         own.set("nat-gateway.gb", Some(london), flat("0.03"), "contract", Some(day("2026-11-01"))).unwrap();
         assert_eq!(own.price(&Item::NatData, london), Some("0.03".parse().unwrap()));
-        assert!(own.lookup(&Item::NatData, london).unwrap().is_override());
+        assert_eq!(own.lookup(&Item::NatData, london).unwrap().source.url, None);
         assert_eq!(
             own.price(&Item::NatData, region("us-east-1")),
             prices.price(&Item::NatData, region("us-east-1"))

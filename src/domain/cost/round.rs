@@ -14,18 +14,18 @@ use super::{Download, Per, Route, gb_seconds, gib};
 /// The usage of a round, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoundQuantities {
-    /// Billed invocations: pings that started the function, whatever their outcome. Pings that were throttled (429),
-    /// refused (403, 404) or not sent do not count. None when a ping may be one of those.
+    /// Billed invocations: pings that started the function, with any outcome. Pings that were throttled (429),
+    /// refused (403, 404) or not sent do not count. `None` if a ping may be one of those.
     pub requests: Option<u64>,
     /// Billed duration, ms, summed over the round's pings.
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes.
     pub memory_mb: Option<u32>,
-    /// The downloads from S3; none when they depend on a number of cold starts or pings that is unknown.
+    /// The downloads from S3; `None` if they depend on a number of cold starts or pings that is unknown.
     pub s3: Option<S3Quantities>,
     /// The lower bound of the usage.
     pub least: Usage,
-    /// The upper bound of the usage; none when nothing bounds it.
+    /// The upper bound of the usage; `None` if it is unbounded.
     pub most: Option<Usage>,
 }
 
@@ -96,7 +96,7 @@ pub struct S3Quantities {
 pub struct Flow {
     /// Bytes.
     pub bytes: u64,
-    /// GET requests: one per object and download, whatever the number of parts it was read in.
+    /// GET requests: one per object and download. Reads in several parts count as one.
     pub gets: u64,
 }
 
@@ -128,7 +128,7 @@ impl S3Quantities {
 }
 
 /// Returns the downloads of `pings` pings that ran the function, `cold_starts` of them in a new environment.
-/// None when something is downloaded per cold start and the number of cold starts is unknown.
+/// `None` if something is downloaded per cold start and the number of cold starts is unknown.
 pub fn s3_quantities(downloads: &[Download], pings: u64, cold_starts: Option<u64>) -> Option<S3Quantities> {
     let mut flows: BTreeMap<Route, Flow> = BTreeMap::new();
     for download in downloads {
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_cost_lies_between_bounds() {
+    fn an_unknown_cost_is_between_bounds() {
         let download = [download(220_000_000, Route::NatGateway, Per::ColdStart)];
         let s3 = |cold_starts| s3_quantities(&download, 10, Some(cold_starts)).unwrap();
         // Nine pings reported 900 ms and one cold start; of the tenth only the timeout of 30 s is known.

@@ -36,15 +36,15 @@ const MEMORY_MB: u32 = 1_769;
 const DATA_PER_REQUEST: u64 = 1_000;
 /// Dashboards in `template.yaml`. A test compares this and the next constant with the template.
 const DASHBOARDS: u64 = 1;
-/// Metrics of the alarms in `template.yaml`. An alarm on an expression is billed for each of its metrics. Source: Amazon
-/// CloudWatch pricing.
+/// Metrics of the alarms in `template.yaml`. An alarm on an expression is billed for each of its metrics. Source:
+/// Amazon CloudWatch pricing.
 const ALARM_METRICS: u64 = 11;
 
 /// The assumed duration of a tick without rounds: it reads a cached configuration and sends one PutMetricData request,
 /// which takes tens of milliseconds within the region.
 const QUIET_TICK: Duration = Duration::from_millis(50);
-/// The assumed duration of a tick with rounds: it also waits for the slowest ping, which is held for 100 ms at first and
-/// for less once the skew is knusage. The init time of new environments is added.
+/// The assumed duration of a tick with rounds: it also waits for the slowest ping, which is held for 100 ms at first
+/// and for less once the skew is known. The init time of new environments is added.
 const BUSY_TICK: Duration = Duration::from_millis(250);
 /// Bytes of a tick's log without rounds: the tick object as a line of JSON, and Lambda's START, END and REPORT lines.
 const LOG_BYTES_PER_TICK: u64 = 1_000;
@@ -176,7 +176,7 @@ mod tests {
         };
         let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None };
         let record = RoundRecord::sent_to(&target, 10, sent, &used);
-        // The record and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…},"target":…}`.
+        // A record, and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…}}`.
         let record = serde_json::to_string(&record).unwrap().len() as u64;
         let line = 300;
         let assumed = LOG_BYTES_PER_ROUND;

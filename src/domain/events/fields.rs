@@ -6,46 +6,46 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{EventError, kind_of};
-use crate::domain::parse::{TextError, nearest};
+use crate::domain::parse::{TextError, did_you_mean, quoted};
 use crate::domain::quantity::DurationRange;
 
-/// A JSON object in the course of reading.
+/// A JSON object that is being read.
 pub(super) struct Fields<'a> {
     kind: &'static str,
     object: &'a Map<String, Value>,
-    /// The keys that were read; none when other keys are allowed.
+    /// The keys that were read; `None` if other keys are allowed.
     known: Option<Vec<&'static str>>,
     problems: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
-    /// An object whose other keys are mistakes.
+    /// Creates a reader of an object. Keys that are not read are mistakes.
     pub(super) fn new(kind: &'static str, object: &'a Map<String, Value>) -> Self {
         Self { kind, object, known: Some(Vec::new()), problems: Vec::new() }
     }
 
-    /// The envelope of an EventBridge event. Other keys are allowed.
+    /// Creates a reader of the envelope of an EventBridge event. Other keys are allowed.
     pub(super) fn of_envelope(kind: &'static str, event: &'a Map<String, Value>) -> Self {
         Self { kind, object: event, known: None, problems: Vec::new() }
     }
 
-    /// The `detail` of an EventBridge event.
+    /// Creates a reader of the `detail` of an EventBridge event.
     pub(super) fn of_detail(kind: &'static str, event: &'a Map<String, Value>) -> Result<Self, EventError> {
         Self::of_value(kind, "detail", event.get("detail").unwrap_or(&Value::Null))
     }
 
-    /// The object under `key`.
+    /// Creates a reader of `value`, the object under `key`.
     pub(super) fn of_value(kind: &'static str, key: &str, value: &'a Value) -> Result<Self, EventError> {
         match value.as_object() {
             Some(object) => Ok(Self::new(kind, object)),
             None => {
-                let problem = format!("`{key}`: expected an object, found {}", kind_of(value));
+                let problem = format!("{key}: expected an object, found {}", kind_of(value));
                 Err(EventError::new(kind, vec![problem]))
             }
         }
     }
 
-    /// Returns the value of `key`; none when it is null or absent.
+    /// Returns the value of `key`; `None` if it is null or absent.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         if let Some(known) = &mut self.known {
             known.push(key);
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
             Some(text) => read(text),
             None => Err(format!("expected a string, found {}", kind_of(value))),
         };
-        read.map_err(|problem| self.problems.push(format!("`{key}`: {problem}"))).ok()
+        read.map_err(|problem| self.problems.push(format!("{key}: {problem}"))).ok()
     }
 
     /// Returns the string of `key`.
@@ -75,9 +75,9 @@ impl<'a> Fields<'a> {
     /// Returns the instant of `key`.
     pub(super) fn instant(&mut self, key: &'static str) -> Option<DateTime<Utc>> {
         self.read(key, |text| {
-            DateTime::parse_from_rfc3339(text)
-                .map(|at| at.to_utc())
-                .map_err(|_| format!("expected an instant such as 2026-11-20T09:00:00Z, found `{text}`"))
+            DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|_| {
+                format!("expected an instant such as 2026-11-20T09:00:00Z, found {}", quoted(text))
+            })
         })
     }
 
@@ -93,7 +93,7 @@ impl<'a> Fields<'a> {
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
             self.problems
-                .push(format!("`{key}`: expected a whole number from {least} to {most}, found {value}"));
+                .push(format!("{key}: expected a whole number from {least} to {most}, found {value}"));
         }
         number
     }
@@ -101,7 +101,7 @@ impl<'a> Fields<'a> {
     /// Adds a problem if `key` is missing. Returns `value`.
     pub(super) fn required<T>(&mut self, key: &'static str, value: Option<T>) -> Option<T> {
         if self.object.get(key).is_none_or(Value::is_null) {
-            self.problems.push(format!("missing `{key}`"));
+            self.problems.push(format!("missing key {}", quoted(key)));
         }
         value
     }
@@ -115,10 +115,9 @@ impl<'a> Fields<'a> {
     pub(super) fn finish<T>(mut self, result: Option<T>) -> Result<T, EventError> {
         if let Some(known) = &self.known {
             for key in self.object.keys().filter(|key| !known.contains(&key.as_str())) {
-                self.problems.push(match nearest(key, known.iter().copied()) {
-                    Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
-                    None => format!("unknown key `{key}`"),
-                });
+                let error = TextError::new(0..key.len(), format!("unknown key {}", quoted(key)));
+                let hint = did_you_mean(key, known.iter().copied());
+                self.problems.push(error.maybe_hint(hint).into_line());
             }
         }
         match result {
@@ -128,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The most characters of a reason.
+/// The maximum number of characters of a reason.
 pub const MOST_REASON_CHARS: usize = 256;
 
 /// Checks a reason: at most [`MOST_REASON_CHARS`] characters, and no control character. Documents have a limited size,

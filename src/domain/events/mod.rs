@@ -1,5 +1,5 @@
-//! The events that the Lambda serves: those of the schedule, Warm Requests, shards of a large tick, and direct invocations
-//! of operators. The shape of an event decides its kind; an unknown one is refused.
+//! The events that the Lambda serves: those of the schedule, Warm Requests, shards of a large tick, and direct
+//! invocations of operators. The keys of an event determine its kind. Other events are refused.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::fleet::Hold;
 use super::function::{FunctionRef, Region};
 use super::future::{TOLERANCE, is_future};
-use super::parse::nearest;
+use super::parse::{TextError, did_you_mean, quoted};
 use super::protocol::Protocol;
 use super::round::Evidence;
 use super::shard::{self, MAX_ATTEMPTS, Shard, ShardRound};
@@ -25,7 +25,7 @@ pub use fields::{MOST_REASON_CHARS, reason};
 
 /// The `source` of events from warmd.
 pub const SOURCE: &str = "warmd";
-/// The `detail-type` of a Warm Request, by which an application has a function warmed.
+/// The `detail-type` of a Warm Request, with which an application warms a function.
 pub const WARM_REQUEST: &str = "Warm Request";
 /// The `detail-type` of a part of a tick that is too large for one invocation.
 pub const WARM_SHARD: &str = "Warm Shard";
@@ -33,11 +33,11 @@ pub const WARM_SHARD: &str = "Warm Shard";
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
 /// The `detail-type` of EventBridge's schedules.
 pub const SCHEDULED: &str = "Scheduled Event";
-/// The name of such an event in messages.
+/// The name of scheduled events in messages.
 const SCHEDULED_KIND: &str = "scheduled event";
 /// The sources of scheduled events: rules of EventBridge, and EventBridge Scheduler.
 const SCHEDULERS: [&str; 2] = ["aws.events", "aws.scheduler"];
-/// The most environments of one event: the largest `max_in_flight`.
+/// The maximum number of environments of one event: the largest `max_in_flight`.
 const MOST_CONCURRENCY: u32 = 100_000;
 
 /// An event that the Lambda serves.
@@ -45,21 +45,21 @@ const MOST_CONCURRENCY: u32 = 100_000;
 pub enum LambdaEvent {
     /// A firing of the schedule.
     Scheduled {
-        /// The time of the firing, which is the tick's `now`: a repeated delivery is for the same minute.
+        /// The time of the firing and the tick's `now`. A repeated delivery has the same time.
         at: DateTime<Utc>,
     },
     /// A Warm Request of an application.
     Request(WarmRequest),
     /// A part of a large tick.
     Shard {
-        /// The time at which it was put on the bus; none when it did not arrive by one.
+        /// The time at which it was put on the bus; `None` if it did not arrive by a bus.
         at: Option<DateTime<Utc>>,
         /// The shard.
         shard: Shard,
     },
     /// A tick for an operator: `{"warmd":{"run":{"at":…}}}`.
     Run {
-        /// The minute to serve; none means the present one.
+        /// The minute to serve; `None` means the current one.
         at: Option<DateTime<Utc>>,
     },
     /// One round for an operator: `{"warmd":{"warm":{…}}}`.
@@ -69,19 +69,19 @@ pub enum LambdaEvent {
 /// A Warm Request of an application.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WarmRequest {
-    /// The event's id, the same in every delivery; none when it did not arrive by a bus.
+    /// The event's id, the same in every delivery; `None` if it did not arrive by a bus.
     pub id: Option<String>,
-    /// The time at which it was put on the bus; none when it did not arrive by one.
+    /// The time at which it was put on the bus; `None` if it did not arrive by a bus.
     pub at: Option<DateTime<Utc>>,
     /// The function, as it is configured.
     pub function: FunctionRef,
-    /// The region; none means every region that the Lambda serves.
+    /// The region; `None` means every region that the Lambda serves.
     pub region: Option<Region>,
-    /// The number of environments wanted, 1 to 100,000.
+    /// The desired number of environments, 1 to 100,000.
     pub concurrency: u32,
-    /// The time for which to keep them warm; none means one round.
+    /// The time for which to keep them warm; `None` means one round.
     pub keep_for: Option<Duration>,
-    /// The reason, for people.
+    /// The reason as text.
     pub reason: Option<String>,
 }
 
@@ -90,13 +90,13 @@ pub struct WarmRequest {
 pub struct DirectWarm {
     /// The function.
     pub function: FunctionRef,
-    /// Its region; none means the Lambda's own.
+    /// The region; `None` means that of the Lambda.
     pub region: Option<Region>,
-    /// The number of environments wanted, 1 to 100,000.
+    /// The desired number of environments, 1 to 100,000.
     pub concurrency: u32,
-    /// The protocol of the pings; none means the configured protocol, or `warmd`.
+    /// The protocol of the pings; `None` means the configured protocol, or `warmd`.
     pub protocol: Option<Protocol>,
-    /// The hold; none means the configured hold, or `auto`.
+    /// The hold; `None` means the configured hold, or `auto`.
     pub hold: Option<Hold>,
 }
 
@@ -106,13 +106,13 @@ pub struct DirectWarm {
 pub struct EventError {
     /// The kind of the event.
     pub kind: &'static str,
-    /// Every mistake in the event.
+    /// All mistakes in the event.
     pub problems: Vec<String>,
 }
 
-/// The most problems of an event in the log. They quote the event, which may have a megabyte.
+/// The maximum number of problems in an error. They quote the event, which may have 1 MB.
 const MOST_PROBLEMS: usize = 20;
-/// The most characters of a problem.
+/// The maximum number of characters of a problem.
 const MOST_PROBLEM_CHARS: usize = 300;
 
 impl EventError {
@@ -130,7 +130,7 @@ impl EventError {
     }
 }
 
-/// Shortens a long problem to its beginning and its end, which has the reason.
+/// Shortens a long problem to its beginning and its end.
 fn shortened(problem: String) -> String {
     let length = problem.chars().count();
     if length <= MOST_PROBLEM_CHARS {
@@ -143,7 +143,7 @@ fn shortened(problem: String) -> String {
 }
 
 impl LambdaEvent {
-    /// Reads an event.
+    /// Parses an event.
     ///
     /// # Errors
     /// [`EventError`] for an unknown kind, or with every mistake in the event.
@@ -160,20 +160,21 @@ impl LambdaEvent {
             (Some(_), Some(WARM_REQUEST)) => request(event),
             (Some(SOURCE), Some(WARM_SHARD)) => shard(event),
             (Some(source), Some(kind)) => {
-                Err(EventError::unknown(format!("unknown event `{kind}` from `{source}`")))
+                Err(EventError::unknown(format!("{} from {} is not supported", quoted(kind), quoted(source))))
             }
             _ => Err(EventError::unknown(
-                "expected `source` and `detail-type`, as in events of EventBridge, or `warmd`".to_owned(),
+                "expected the keys \"source\" and \"detail-type\" of EventBridge, or the key \"warmd\""
+                    .to_owned(),
             )),
         }
     }
 }
 
 impl LambdaEvent {
-    /// Refuses an event whose time is more than a minute ahead of `now`, the own clock. The sender of an event sets its
-    /// time, and a target that was served in a later minute would not be served in the minutes before it.
+    /// Refuses an event whose time is more than a minute ahead of `now`, the local clock. The sender of an event sets
+    /// its time, and a target that was served in a later minute would not be served in the minutes before it.
     ///
-    /// A tick for an operator may be of any minute: it is not recorded as served.
+    /// A tick for an operator may be for any minute, because it is not recorded as served.
     ///
     /// # Errors
     /// [`EventError`] with the times in the future.
@@ -192,7 +193,7 @@ impl LambdaEvent {
         let problem = |(key, at): (&str, DateTime<Utc>)| {
             let [at, now] = [at, now].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
             let most = TOLERANCE.num_seconds();
-            format!("`{key}`: expected at most {most} s after {now}, found {at}")
+            format!("{key}: expected at most {most} s after {now}, found {at}")
         };
         let problems: Vec<String> = ahead.map(problem).collect();
         if problems.is_empty() { Ok(()) } else { Err(EventError { kind, problems }) }
@@ -241,14 +242,14 @@ fn shard_rounds(fields: &mut Fields<'_>) -> Vec<ShardRound> {
     let (mut rounds, mut ids) = (Vec::new(), HashSet::new());
     let Some(given) = fields.value("rounds").and_then(Value::as_array).filter(|given| !given.is_empty())
     else {
-        fields.problem("`rounds` must be a list of at least one round");
+        fields.problem("rounds: expected a list of at least one round");
         return rounds;
     };
     for (index, round) in given.iter().enumerate() {
         match shard_round(round) {
             Ok(round) if ids.insert(round.id.clone()) => rounds.push(round),
-            Ok(_) => fields.problem(format!("`rounds[{index}]`: duplicate target")),
-            Err(error) => fields.problem(format!("`rounds[{index}]`: {}", error.problems.join("; "))),
+            Ok(_) => fields.problem(format!("rounds[{index}]: duplicate target")),
+            Err(error) => fields.problem(format!("rounds[{index}]: {}", error.problems.join("; "))),
         }
     }
     rounds
@@ -281,9 +282,10 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
             let mut fields = Fields::of_value(KIND, "warm", warm)?;
             let (function, region, concurrency) = function_and_concurrency(&mut fields);
             let protocol = fields.read("protocol", |text| {
-                Protocol::parse(text).ok_or_else(|| match nearest(text, Protocol::NAMES.iter().copied()) {
-                    Some(near) => format!("expected a protocol, found `{text}`: did you mean `{near}`?"),
-                    None => format!("expected one of {}, found `{text}`", Protocol::NAMES.join(", ")),
+                Protocol::parse(text).ok_or_else(|| {
+                    let hint = did_you_mean(text, Protocol::NAMES.iter().copied())
+                        .unwrap_or_else(|| format!("use one of {}", Protocol::NAMES.join(", ")));
+                    TextError::expected("a protocol", text).hint(hint).into_line()
                 })
             });
             let hold = fields.read("hold", hold);
@@ -291,23 +293,20 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
             Ok(LambdaEvent::Warm(DirectWarm { function, region, concurrency, protocol, hold }))
         }
         _ => {
-            fields.problem("expected either `run` or `warm`");
+            fields.problem("expected either the key \"run\" or the key \"warm\"");
             fields.finish(None)
         }
     }
 }
 
-/// Reads the function, the region and the number of environments of a request, a round of a shard or a direct invocation.
+/// Reads the function, the region and the number of environments of a request, a round of a shard or a direct
+/// invocation.
 fn function_and_concurrency(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Region>, Option<u32>) {
     let function =
         fields.read("function", |text| FunctionRef::parse(text).map_err(|error| error.to_string()));
     let function = fields.required("function", function);
-    let region = fields.read("region", |text| {
-        Region::parse(text).map_err(|error| match error.nearest {
-            Some(near) => format!("{error}: did you mean `{near}`?"),
-            None => error.to_string(),
-        })
-    });
+    let region =
+        fields.read("region", |text| Region::parse(text).map_err(|error| TextError::from(error).into_line()));
     let concurrency = fields.number("concurrency", 1, MOST_CONCURRENCY);
     let concurrency = fields.required("concurrency", concurrency);
     (function, region, concurrency)
@@ -318,7 +317,7 @@ fn hold(text: &str) -> Result<Hold, String> {
         "auto" => Ok(Hold::Auto),
         text => match fields::duration(text)? {
             hold if hold <= Duration::from_secs(900) => Ok(Hold::Fixed(hold)),
-            _ => Err("expected at most 900s, the longest run of a function".to_owned()),
+            _ => Err(format!("expected at most 900s, the longest run of a function, found {}", quoted(text))),
         },
     }
 }

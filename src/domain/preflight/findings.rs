@@ -313,7 +313,7 @@ fn shared_reservations(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<F
     found.collect()
 }
 
-/// Describes the peak of several targets, the largest of which is `largest`.
+/// Describes the peak of several targets. `largest` has the most pings.
 fn together(peak: &Peak, largest: &Target, function: &str) -> String {
     format!(
         "{} to {}{function} are due at the same time in {} at {}, most of them to `{}`",
@@ -353,8 +353,8 @@ impl<'s> Account<'s> {
             && (named.is_none() || self.id.is_none() || named == self.id)
     }
 
-    /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for the
-    /// target with the most pings.
+    /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for
+    /// the target with the most pings.
     fn excess(&self, fleet: &Fleet, seen: &Observations, now: Minute) -> Option<Finding> {
         let limits = *self.seen.limits.known()?;
         let pairs = fleet.targets.iter().zip(&seen.targets).enumerate();

@@ -19,7 +19,8 @@ pub struct Peak {
     pub largest: usize,
 }
 
-/// Returns the peak of `targets` in the month from `now`, or `None` when nothing is due. The caller numbers the targets.
+/// Returns the peak of `targets` in the month from `now`, or `None` when nothing is due. The caller numbers the
+/// targets.
 pub fn peak(targets: &[(usize, &Target)], now: Minute) -> Option<Peak> {
     let mut sums = vec![0_u64; usize::try_from(AHEAD).unwrap_or(0)];
     for (_, target) in targets {

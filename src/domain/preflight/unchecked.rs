@@ -33,7 +33,8 @@ pub enum UncheckedReason {
 }
 
 impl Unchecked {
-    /// Returns true if targets could not be compared because of a failure. Missing permissions are a decision of the user.
+    /// Returns true if targets could not be compared because of a failure. Missing permissions are a decision of the
+    /// user.
     pub fn is_failure(&self) -> bool {
         match self.why {
             UncheckedReason::Unreachable => true,

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::PingContext;
-use crate::domain::parse::nearest;
+use crate::domain::parse::{nearest, quoted};
 
-/// A custom payload: any JSON with the placeholders `{{index}}`, `{{concurrency}}`, `{{hold_ms}}` and `{{round}}` in its
-/// strings. A string that consists of one of the first three becomes a JSON number.
+/// A custom payload: any JSON with the placeholders `{{index}}`, `{{concurrency}}`, `{{hold_ms}}` and `{{round}}` in
+/// its strings. A string that consists of one of the first three becomes a JSON number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomPayload {
     template: Value,
@@ -85,7 +85,9 @@ fn check<'t>(template: &'t Value, errors: &mut Vec<String>, found: &mut HashSet<
                         found.insert(name);
                     }
                     Piece::Placeholder(name) => errors.push(unknown(name)),
-                    Piece::Unclosed => errors.push(format!("unclosed `{{{{` in `{text}`")),
+                    Piece::Unclosed => {
+                        errors.push(format!("expected \"}}}}\" after \"{{{{\", found {}", quoted(text)));
+                    }
                     Piece::Text(_) => {}
                 }
             }
@@ -94,7 +96,7 @@ fn check<'t>(template: &'t Value, errors: &mut Vec<String>, found: &mut HashSet<
         Value::Object(fields) => {
             for (key, value) in fields {
                 if key.contains("{{") {
-                    errors.push(format!("the key `{key}` contains a placeholder, which only values may"));
+                    errors.push(format!("expected a key without placeholders, found {}", quoted(key)));
                 }
                 check(value, errors, found);
             }
@@ -105,10 +107,11 @@ fn check<'t>(template: &'t Value, errors: &mut Vec<String>, found: &mut HashSet<
 
 fn unknown(name: &str) -> String {
     let known = CustomPayload::PLACEHOLDERS;
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("unknown placeholder `{{{{{name}}}}}`, did you mean `{{{{{meant}}}}}`?"),
-        None => format!("unknown placeholder `{{{{{name}}}}}`: expected one of {}", known.join(", ")),
-    }
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
+        None => format!("use one of {}", known.join(", ")),
+    };
+    format!("unknown placeholder {}; {hint}", quoted(&format!("{{{{{name}}}}}")))
 }
 
 fn fill(template: &Value, ping: &PingContext<'_>) -> Value {

@@ -8,12 +8,14 @@ use super::keyed::Key;
 use super::{Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
-/// The most bytes of a written document. A fleet of ten thousand targets with the longest names has half as many.
+/// The maximum size in bytes of a written document. A fleet of ten thousand targets with the longest names has half
+/// as many.
 pub const MOST_BYTES: usize = 8 << 20;
 
 /// A document that can be reduced in size.
 pub trait Bounded {
-    /// Drops entries, oldest first, until at least `excess` bytes of JSON or all entries are gone. Returns their number.
+    /// Drops entries, oldest first, until at least `excess` bytes of JSON or all entries are gone. Returns their
+    /// number.
     fn drop_oldest(&mut self, excess: usize) -> usize;
 }
 

@@ -1,6 +1,6 @@
 //! Maps with a typed key, which is a text in JSON.
 //!
-//! A key that cannot be read is left out: a newer version may know more regions than this one.
+//! A key that cannot be read is left out: a newer version may support more regions than this one.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::domain::function::{FunctionRef, Identity, Region};
 pub(super) trait Key: Ord + Clone {
     /// Returns the key as it is written.
     fn text(&self) -> String;
-    /// Reads a written key; none when it is malformed.
+    /// Reads a written key; `None` if it is malformed.
     fn parse(text: &str) -> Option<Self>;
 }
 

@@ -1,8 +1,8 @@
 //! The minute in which each target was last served, and the claims of running ticks.
 //!
-//! A tick claims its targets before it pings them, for [`LEASE`]. It renews the lease while its rounds run, and records the
-//! targets as served when their rounds have ended. The claim of a process that has died expires, and its targets are due
-//! at the next tick.
+//! A tick claims its targets before it pings them, for [`LEASE`]. It renews the lease while its rounds run, and records
+//! the targets as served when their rounds have ended. The claim of a process that has died expires, and its targets
+//! are due at the next tick.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,8 @@ use crate::domain::schedule::{self, Minute};
 
 /// The lease of a claim that is not renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// The longest time that pings can be in flight: the longest run of a function, 15 minutes, and its init and the network.
-/// A later instant in `busy` was written by a wrong clock.
+/// The maximum time that pings can be in flight: the longest run of a function, 15 minutes, and its init and the
+/// network. A later instant in `busy` was written by a wrong clock.
 const LONGEST_BUSY: TimeDelta = TimeDelta::minutes(20);
 
 /// The minutes in which targets were served.
@@ -61,12 +61,13 @@ impl Claim {
 }
 
 impl Served {
-    /// Selects the targets that a tick at `at` serves. `previous` is the schedule's firing before, `now` the own clock.
+    /// Selects the targets that a tick at `at` serves. `previous` is the schedule's previous firing, `now` the local
+    /// clock.
     ///
-    /// A target is selected if it was due in a minute since it was last served: the next tick makes up for a lost one,
-    /// and a target that was served or claimed in this minute is not served again. A target without an entry counts from
-    /// the firing before, or from the latest tick if that was earlier. A tick in this very minute does not count for it:
-    /// that may be the tick of another process, which has other targets.
+    /// A target is selected if it was due in a minute since it was last served. The next tick therefore serves the
+    /// targets of a lost one, and a target that was served or claimed in this minute is not served again. A target
+    /// without an entry counts from the previous firing, or from the latest tick if that was earlier. A tick in the
+    /// same minute does not count, because it may be the tick of another process with other targets.
     ///
     /// A stored minute in the future counts as unknown.
     pub fn plan(
@@ -137,13 +138,13 @@ impl Served {
         }
     }
 
-    /// Ends the claims of the tick `by`: its targets were served in its minute, except those that are `undone`, which are
-    /// due as they were before.
+    /// Ends the claims of the tick `by`: its targets were served in its minute, except those that are `undone`, which
+    /// are due as they were before.
     pub fn settle(&mut self, by: u32, undone: impl Fn(&Identity) -> bool, now: DateTime<Utc>) {
         self.settle_part(by, |_| true, undone, now);
     }
 
-    /// Ends the claims of the targets whose rounds have `ended`. The other claims of the tick stay.
+    /// Ends the claims of the targets whose rounds have `ended`. The other claims of the tick are kept.
     pub fn settle_part(
         &mut self,
         by: u32,
@@ -171,16 +172,16 @@ impl Served {
     ) {
         self.prune(minute, now);
         for target in targets {
-            // Deliveries may overtake each other: a newer entry stays.
+            // Deliveries may arrive in any order. A newer entry is kept.
             let served = self.targets.entry(target.id.clone()).or_insert(i64::MIN);
             *served = (*served).max(minute.epoch());
         }
     }
 
     /// Reverts the record that a tick at `minute` served a target to the minute `before`. The records of other ticks
-    /// stay.
+    /// are kept.
     pub fn take_back(&mut self, id: &Identity, minute: Minute, before: Minute) {
-        // The tick that handed the target on may still run and have a claim on it.
+        // The tick that put the target on the bus may still run and have a claim on it.
         if let Some(claim) = self.claims.get(id).filter(|claim| claim.minute == minute.epoch()).copied() {
             self.claims.remove(id);
             self.targets.insert(id.clone(), claim.before);

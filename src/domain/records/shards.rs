@@ -1,4 +1,4 @@
-//! The shards of large ticks that are served or were.
+//! The shards of large ticks that are being served or were served.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::future::{is_future, later};
 
-/// The time for which a shard is remembered. Above the longest delay of a delivery: EventBridge and Lambda stop after two
+/// The time for which a shard is recorded. Above the longest delay of a delivery: EventBridge and Lambda stop after two
 /// minutes each, see `template.yaml`.
 const SHARDS_LIVE: TimeDelta = TimeDelta::hours(1);
-/// The most shards in a document. An hour with a hundred shards a minute has about 400 in each of 16 documents.
+/// The maximum number of shards in a document. An hour with a hundred shards a minute has about 400 in each of 16
+/// documents.
 pub(super) const MOST_SHARDS: usize = 1_000;
 
-/// The shards that a delivery serves, so that another delivery skips them. They are spread over several documents, because
-/// all shards of a tick arrive at the same moment.
+/// The shards that a delivery serves. Another delivery of a shard skips it. They are spread over several documents,
+/// because all shards of a tick arrive at the same moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shards {
     /// The deliveries by [`Shard::id`](crate::domain::shard::Shard::id).
@@ -31,7 +32,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Returns true if it is remembered: neither too old nor in the future.
+    /// Returns true if the entry counts: it is neither too old nor in the future.
     fn lives(&self, now: DateTime<Utc>) -> bool {
         later(self.at, SHARDS_LIVE) > now && !is_future(self.at, now)
     }

@@ -19,19 +19,19 @@ pub struct Status {
     pub tick: Option<DateTime<Utc>>,
     /// The configuration's hash.
     pub config: Option<String>,
-    /// The instant since which the configuration in use is older than its source; none when it is up to date.
+    /// The instant since which the configuration in use is older than its source; `None` if it is up to date.
     pub config_behind_since: Option<DateTime<Utc>>,
-    /// True if the latest tick was planned without the pauses: its process has never been able to read them.
+    /// True if the latest tick was planned without the pauses, because its process has never read them.
     #[serde(default)]
     pub pauses_unknown: bool,
     /// The duration of the latest tick, ms.
     pub duration_ms: u64,
-    /// Targets that were due in the latest tick and neither served nor handed on.
+    /// Targets that were due in the latest tick and neither served nor put on the bus.
     pub unfinished: usize,
-    /// True if ticks have been spread over several instances: then shards have documents of their own.
+    /// True if ticks have been spread over several instances. Each shard then has a document.
     #[serde(default)]
     pub spread: bool,
-    /// The last round of each target. A verdict or a reason that only a newer version knows is left out.
+    /// The last round of each target. Verdicts and reasons of newer versions are left out.
     #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub targets: BTreeMap<Identity, LastRound>,
 }
@@ -52,15 +52,15 @@ pub struct TickNote<'r> {
 pub struct LastRound {
     /// The tick of the round.
     pub tick: DateTime<Utc>,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     #[serde(rename = "target")]
     pub desired: u32,
-    /// The number of environments proven; none when unknown.
+    /// The number of environments proven; `None` if unknown.
     pub reached: Option<u32>,
-    /// The proof of `reached`; none when no round is known that was sent.
+    /// The proof of `reached`; `None` if no sent round is known.
     #[serde(default)]
     pub evidence: Option<Evidence>,
-    /// The conclusion; [`Verdict::Skipped`] when no round is known that was sent.
+    /// The conclusion; [`Verdict::Skipped`] if no sent round is known.
     pub verdict: Verdict,
     /// The last of the rounds that were skipped since.
     #[serde(default)]
@@ -81,8 +81,8 @@ pub struct Skip {
 const SHARD_DOCUMENTS: u32 = 16;
 
 impl Status {
-    /// Returns the name of the document for a shard's rounds. Shards of one tick end at the same moment and would compete
-    /// for one document. Mostly the same rounds are in one shard, so that each document has rounds of its own.
+    /// Returns the name of the document for a shard's rounds. Shards of one tick end at the same moment and would
+    /// compete for one document. A round is mostly in the same shard, and so in the same document.
     pub fn document_of(rounds: &[RoundRecord]) -> String {
         let sum = rounds
             .first()
@@ -103,7 +103,7 @@ impl Status {
         format!("status-{number:x}")
     }
 
-    /// Adds the rounds of another document. Of two rounds of a target the newer one stays.
+    /// Adds the rounds of another document. Of two rounds of a target the newer one is kept.
     pub fn merge(&mut self, other: Self) {
         for (id, theirs) in other.targets {
             if self.targets.get(&id).is_none_or(|ours| ours.latest() < theirs.latest()) {
@@ -112,7 +112,7 @@ impl Status {
         }
     }
 
-    /// Adds a tick of the schedule. `now` is the own clock; a stored tick in its future is replaced.
+    /// Adds a tick of the schedule. `now` is the local clock; a stored tick in its future is replaced.
     pub fn note_tick(&mut self, tick: &TickNote<'_>, now: DateTime<Utc>) {
         let TickNote { report, config_behind_since, pauses_unknown } = *tick;
         if self.tick.is_none_or(|tick| tick <= report.tick || is_future(tick, now)) {
@@ -128,8 +128,8 @@ impl Status {
         self.note_rounds(&report.rounds, report.tick, now);
     }
 
-    /// Adds rounds of the time `at`. `now` is the own clock. A stored round that is newer stays, unless it is in the
-    /// future.
+    /// Adds rounds of the time `at`. `now` is the local clock. A stored round that is newer is kept, unless it is in
+    /// the future.
     pub fn note_rounds(&mut self, rounds: &[RoundRecord], at: DateTime<Utc>, now: DateTime<Utc>) {
         self.targets.retain(|_, last| !is_future(last.latest(), now));
         for round in rounds {
@@ -138,7 +138,7 @@ impl Status {
             let sent = before.filter(|before| before.was_sent());
             let noted = match round.outcome {
                 RoundOutcome::Skipped(_) if newer.is_some() => continue,
-                // The result of the last round that was sent stays.
+                // The result of the last sent round is kept.
                 RoundOutcome::Skipped(reason) => LastRound {
                     skipped: Some(Skip { tick: at, reason }),
                     ..sent.cloned().unwrap_or_else(|| LastRound::of(round, at))
@@ -168,7 +168,7 @@ impl LastRound {
         }
     }
 
-    /// Returns true if the round was sent. Otherwise no round of the target is known that was.
+    /// Returns true if the round was sent. Otherwise no sent round of the target is known.
     pub fn was_sent(&self) -> bool {
         self.verdict != Verdict::Skipped
     }

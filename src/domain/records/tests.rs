@@ -63,12 +63,12 @@ fn fleet(targets: Vec<Target>) -> Fleet {
     }
 }
 
-/// The decision on a request for that target that arrives at once.
+/// Adds a request that arrives without delay. Returns the decision.
 fn ask(requests: &mut Requests, id: &Identity, terms: &RequestTerms) -> Decision {
     requests.add(id, terms, &RULE, terms.at)
 }
 
-fn asked(time: &str, concurrency: u32, minutes: u64) -> RequestTerms {
+fn terms(time: &str, concurrency: u32, minutes: u64) -> RequestTerms {
     let keep_for = (minutes > 0).then(|| Duration::from_secs(60 * minutes));
     RequestTerms { at: at(time), concurrency, keep_for, reason: Some("token issued".to_owned()) }
 }
@@ -76,22 +76,22 @@ fn asked(time: &str, concurrency: u32, minutes: u64) -> RequestTerms {
 #[test]
 fn requests_shortly_after_one_another_are_coalesced() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10)), Decision::Round(5));
+    assert_eq!(ask(&mut requests, &id("f"), &terms("09:00:10", 5, 10)), Decision::Round(5));
     assert_eq!(
-        ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10)),
+        ask(&mut requests, &id("f"), &terms("09:00:10", 5, 10)),
         Decision::Coalesced(5),
         "delivered twice"
     );
-    assert_eq!(ask(&mut requests, &id("f"), &asked("09:01:09", 2, 10)), Decision::Coalesced(5));
+    assert_eq!(ask(&mut requests, &id("f"), &terms("09:01:09", 2, 10)), Decision::Coalesced(5));
     assert_eq!(
-        ask(&mut requests, &id("g"), &asked("09:01:09", 2, 10)),
+        ask(&mut requests, &id("g"), &terms("09:01:09", 2, 10)),
         Decision::Round(2),
         "another function"
     );
     // Coalescing counts from the last round, not from the last request: a steady stream is served every minute.
-    assert_eq!(ask(&mut requests, &id("f"), &asked("09:01:10", 2, 10)), Decision::Round(2));
+    assert_eq!(ask(&mut requests, &id("f"), &terms("09:01:10", 2, 10)), Decision::Round(2));
     assert_eq!(
-        ask(&mut requests, &id("f"), &asked("09:01:11", 7, 0)),
+        ask(&mut requests, &id("f"), &terms("09:01:11", 7, 0)),
         Decision::Round(7),
         "more than was warmed"
     );
@@ -102,15 +102,15 @@ fn requests_shortly_after_one_another_are_coalesced() {
 #[test]
 fn a_request_gets_at_most_what_the_configuration_allows() {
     let mut requests = Requests::default();
-    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:10", 500, 600)), Decision::Round(10));
+    assert_eq!(ask(&mut requests, &id("f"), &terms("09:00:10", 500, 600)), Decision::Round(10));
     assert_eq!(requests.targets[&id("f")].until, at("09:30:10"));
 }
 
 #[test]
-fn a_request_in_force_is_a_window_of_the_schedule() {
+fn an_active_request_is_a_window_of_the_schedule() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", Some("12:00-13:00")), target("g", None)]);
-    ask(&mut requests, &fleet.targets[0].id, &asked("09:00:10", 5, 10));
+    ask(&mut requests, &fleet.targets[0].id, &terms("09:00:10", 5, 10));
     let values = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
         with.targets.iter().map(|target| schedule::desired(target, minute(time))).collect::<Vec<_>>()
@@ -132,7 +132,7 @@ fn spare_environments_are_part_of_the_requested_number() {
     let mut only = target("f", None);
     only.spare = 2;
     let fleet = fleet(vec![only]);
-    ask(&mut requests, &id("f"), &asked("09:00:00", 10, 10));
+    ask(&mut requests, &id("f"), &terms("09:00:00", 10, 10));
     let with = with_requests(&fleet, &requests, at("09:01:00"));
     assert_eq!(schedule::desired(&with.targets[0], minute("09:01:00")), 10, "not 12");
 }
@@ -141,7 +141,7 @@ fn spare_environments_are_part_of_the_requested_number() {
 fn a_request_for_one_round_is_no_window() {
     let mut requests = Requests::default();
     let fleet = fleet(vec![target("f", None)]);
-    assert_eq!(ask(&mut requests, &id("f"), &asked("09:00:30", 5, 0)), Decision::Round(5));
+    assert_eq!(ask(&mut requests, &id("f"), &terms("09:00:30", 5, 0)), Decision::Round(5));
     let with = with_requests(&fleet, &requests, at("09:00:30"));
     assert!(matches!(with, Cow::Borrowed(_)));
 }
@@ -159,10 +159,10 @@ fn tick<'t>(served: &mut Served, time: &str, targets: impl IntoIterator<Item = &
 }
 
 #[test]
-fn the_next_tick_makes_up_for_a_lost_one() {
+fn the_next_tick_serves_the_targets_of_a_lost_one() {
     let fleet = fleet(vec![target("f", Some("09:00-17:00")), target("new", Some("09:32-17:00"))]);
     let mut served = Served::default();
-    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "without entries: as without a store");
+    assert_eq!(planned(&served, &fleet, "09:30:00"), [0], "no entries, as without a store");
     tick(&mut served, "09:30:00", [&fleet.targets[0]]);
     assert_eq!(planned(&served, &fleet, "09:30:00"), [0; 0], "a repeated delivery");
     assert_eq!(planned(&served, &fleet, "09:31:00"), [0; 0]);
@@ -244,7 +244,7 @@ fn a_stored_minute_in_the_future_is_ignored_and_repaired_at_the_next_write() {
     let ahead = at("09:05:00") + TimeDelta::days(1);
     served.claim(7, Minute::of(ahead), Minute::of(ahead), ahead, &fleet.targets);
     assert_eq!(planned(&served, &fleet, "09:05:00"), [0, 1]);
-    // Another machine's clock is half a minute ahead, which is allowed.
+    // The clock of another machine may be half a minute ahead.
     let mut served = Served::default();
     tick(&mut served, "09:05:00", &fleet.targets);
     let behind = served.plan(&fleet, minute("09:05:00"), minute("09:04:00"), at("09:04:30"));
@@ -265,22 +265,22 @@ fn a_request_of_the_future_is_ignored_and_dropped_at_the_next_one() {
     };
     requests.targets.insert(id("f"), future.clone());
     requests.targets.insert(id("other"), future);
-    assert_eq!(requests.in_force(target, at("09:00:00")), None);
+    assert_eq!(requests.active(target, at("09:00:00")), None);
     assert_eq!(requests.in_future(at("09:00:00")), ["f (eu-west-2)", "other (eu-west-2)"]);
-    assert_eq!(ask(&mut requests, &target.id, &asked("09:00:10", 2, 10)), Decision::Round(2));
+    assert_eq!(ask(&mut requests, &target.id, &terms("09:00:10", 2, 10)), Decision::Round(2));
     assert_eq!(requests.targets.len(), 1);
-    let kept = requests.in_force(target, at("09:05:00")).unwrap();
+    let kept = requests.active(target, at("09:05:00")).unwrap();
     assert_eq!((kept.concurrency, kept.since), (2, at("09:00:00")));
 }
 
 #[test]
-fn a_late_or_early_request_drops_entries_by_the_own_clock() {
+fn a_late_or_early_request_drops_entries_by_the_local_clock() {
     let mut requests = Requests::default();
-    ask(&mut requests, &id("f"), &asked("09:00:10", 5, 10));
-    let mut early = asked("09:00:10", 1, 10);
+    ask(&mut requests, &id("f"), &terms("09:00:10", 5, 10));
+    let mut early = terms("09:00:10", 1, 10);
     early.at = "2099-01-01T00:00:00Z".parse().unwrap();
     requests.add(&id("g"), &early, &RULE, at("09:00:20"));
-    assert_eq!(requests.targets[&id("f")].concurrency, 5, "it is still in force");
+    assert_eq!(requests.targets[&id("f")].concurrency, 5, "it is still active");
 }
 
 #[test]
@@ -336,8 +336,8 @@ fn no_arithmetic_on_stored_instants_overflows() {
         let request = Request { concurrency: 1, asked: stored, since: stored, until: stored, reason: None };
         let mut requests = Requests { targets: [(key.clone(), request)].into() };
         with_requests(&fleet, &requests, now);
-        let asked = RequestTerms { at: now, concurrency: 1, keep_for: Some(Duration::MAX), reason: None };
-        requests.add(&key, &asked, &OnRequest { max_for: Duration::MAX, ..RULE }, now);
+        let terms = RequestTerms { at: now, concurrency: 1, keep_for: Some(Duration::MAX), reason: None };
+        requests.add(&key, &terms, &OnRequest { max_for: Duration::MAX, ..RULE }, now);
         with_requests(&fleet, &requests, now);
 
         for minute in [i64::MIN, i64::MAX] {
@@ -380,9 +380,9 @@ fn a_status_of_the_future_is_replaced() {
 fn the_oldest_entries_are_dropped_until_a_document_fits() {
     let mut requests = Requests::default();
     for (second, name) in (10..20).zip('a'..) {
-        let mut asked = asked(&format!("09:00:{second}"), 1, 10);
-        asked.reason = Some("r".repeat(1_000));
-        ask(&mut requests, &id(&name.to_string()), &asked);
+        let mut terms = terms(&format!("09:00:{second}"), 1, 10);
+        terms.reason = Some("r".repeat(1_000));
+        ask(&mut requests, &id(&name.to_string()), &terms);
     }
     let bytes = |requests: &Requests| serde_json::to_vec(requests).unwrap().len();
     let before = bytes(&requests);

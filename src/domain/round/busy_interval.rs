@@ -7,8 +7,8 @@ use super::{Attempt, PingResult};
 /// The precision of the duration in a REPORT, which may be rounded up: 10 µs.
 const REPORT_GRAIN_NS: i64 = 10_000;
 
-/// The inverse of the maximum difference in rate between Lambda's clock and ours: one part in ten thousand, five times that
-/// of an undisciplined quartz.
+/// The inverse of the maximum difference in rate between Lambda's clock and ours: one part in ten thousand, five times
+/// that of an undisciplined quartz.
 const CLOCK_RATES: i64 = 10_000;
 
 /// The maximum accepted offset, a day. It prevents overflow in sums over all pings.
@@ -17,8 +17,8 @@ const MAX_OFFSET_NS: u128 = 86_400_000_000_000;
 /// The maximum time by which a handler's timer fires early. Some runtimes count in whole milliseconds.
 const TIMER_GRAIN_NS: i64 = 1_000_000;
 
-/// The minimum allowance for a handler's work besides the hold: 10 ms, or a quarter of the hold if that is more. It applies
-/// to the quickest ping of an attempt.
+/// The minimum allowance for a handler's work besides the hold: 10 ms, or a quarter of the hold if that is more. It
+/// applies to the quickest ping of an attempt.
 const BESIDES_HOLD_NS: i64 = 10_000_000;
 
 /// The run of a ping in its environment: it was busy for `busy` without a break, and began between `sent` and
@@ -41,7 +41,7 @@ pub(super) struct BusyInterval {
 }
 
 impl BusyInterval {
-    /// Creates the run of a ping that is evidence and has a duration, of which `held` ns are certainly before the answer.
+    /// Creates the run of a ping that is evidence and has a duration. `held` ns of it are certainly before the answer.
     ///
     /// A duration longer than the time between request and answer is not used, because an extension worked after the
     /// answer or a clock is wrong. The run then has the length `held`; `None` if that is zero.
@@ -111,13 +111,13 @@ fn reduced(measured: i64, grain: i64) -> i64 {
 /// Returns the time in ns for which every handler of the attempt certainly ran before it answered; 0 without evidence.
 ///
 /// Duration is not sufficient evidence, because an unknown part of it may be the work of an extension after the answer.
-/// The hold is. Handlers kept it when none answered earlier, by Lambda's clock or by ours, because a handler that ignores
-/// the hold is revealed by the first early answer. A duration that is longer than the time between request and answer
-/// shows that an extension is at work, which may be the reason for long durations. The quickest ping must then also have
-/// taken little more than the hold.
+/// The hold is. Handlers kept it when none answered earlier, by Lambda's clock or by ours, because a handler that
+/// ignores the hold is revealed by the first early answer. A duration that is longer than the time between request and
+/// answer shows that an extension is at work, which may be the reason for long durations. The quickest ping must then
+/// also have taken little more than the hold.
 ///
-/// A handler that ignores the hold is mistaken for one that keeps it only if every answer came later than the hold over a
-/// slow network, while an extension worked for longer than the hold after each, but never for longer than the network
+/// A handler that ignores the hold is mistaken for one that keeps it only if every answer came later than the hold over
+/// a slow network, while an extension worked for longer than the hold after each, but never for longer than the network
 /// took.
 pub(super) fn held(attempt: &Attempt) -> i64 {
     let Some(hold) = attempt.handler_hold.and_then(nanoseconds) else { return 0 };
@@ -160,7 +160,7 @@ mod tests {
         assert!(proves_hold(&[(4_020.0, 4_000.0), (160.0, 120.0)]), "a slow handler");
         assert!(!proves_hold(&[(130.0, 100.2), (160.0, 2.0)]), "a duration is shorter than the hold");
         assert!(!proves_hold(&[(130.0, 100.2), (40.0, 400.0)]), "an answer is earlier than the hold");
-        // With an extension of 15 ms the hold is proven, with one of 300 ms it is not.
+        // An extension of 15 ms leaves the hold proven, one of 300 ms does not.
         assert!(proves_hold(&[(103.0, 115.2), (104.0, 115.3)]));
         assert!(!proves_hold(&[(103.0, 400.2), (160.0, 400.3)]));
         assert!(!proves_hold(&[]));

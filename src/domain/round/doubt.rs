@@ -12,7 +12,7 @@ use super::{Attempt, Known, PingResult};
 pub enum Doubt {
     /// An environment runs several invocations at once (managed instances), so that no bound holds.
     SharedEnvironments(SharedBy),
-    /// Ids are not those of environments: they do not count, and the other evidence does.
+    /// Ids are not those of environments. They do not count; other evidence does.
     ForeignIds(ForeignIds),
 }
 
@@ -58,7 +58,7 @@ impl Doubt {
     }
 }
 
-/// Returns the most serious doubt about a round's answers, or none.
+/// Returns the most serious doubt about a round's answers, if any.
 pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.managed_instance) {

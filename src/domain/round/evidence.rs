@@ -1,12 +1,12 @@
 //! Lower bounds of the distinct environments that a round reached, never above the truth.
 //!
 //! All bounds rest on one fact: an environment runs one invocation at a time. Where answers show that it does not,
-//! nothing is proven ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. The run began after sᵢ (sent), and
-//! at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered: its
-//! hold. The rest of dᵢ may come after the answer, while an extension still runs.
+//! nothing is proven ([`Doubt`]). Ping i ran for dᵢ (REPORT's Duration) without a break. The run began after sᵢ (sent),
+//! and at least hᵢ before rᵢ (answered), where hᵢ ≤ dᵢ is the time that the handler certainly ran before it answered:
+//! its hold. The rest of dᵢ may come after the answer, while an extension still runs.
 //!
-//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing: its environment may be the same
-//!   as that of another ping.
+//! - **Ids**: distinct ids are distinct environments. A ping without an id adds nothing, because its environment may be
+//!   that of another ping.
 //! - **Core overlap**: run i certainly covers its core [rᵢ − hᵢ, sᵢ + dᵢ), when that is not empty. Runs that share an
 //!   instant are in distinct environments.
 //! - **Core overlap with cold starts**: a cold start has a new environment. Every other run that began before its end
@@ -28,11 +28,11 @@ use super::{Attempt, Known, PingResult};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
-    /// Distinct ids that the handlers answered.
+    /// Distinct ids in the answers.
     Ids,
     /// Runs that must have overlapped, or work that cannot have fitted into fewer environments.
     Overlap,
-    /// Cold starts and restores, each of which created one environment.
+    /// Cold starts and restores. Each created one environment.
     ColdStarts,
     /// No proof.
     Unknown,
@@ -48,7 +48,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Returns the number of environments proven; none when nothing is known.
+    /// Returns the number of environments proven; `None` if nothing is known.
     pub fn reached(self) -> Option<u32> {
         (self.environments > 0).then_some(self.environments)
     }
@@ -82,8 +82,8 @@ pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
     }
 }
 
-/// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version over
-/// all attempts. Between two attempts a deployment may replace every environment by one of another version.
+/// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version
+/// over all attempts. Between two attempts a deployment may replace every environment by one of another version.
 pub(super) fn distinct_ids(attempts: &[Attempt], counts: impl Fn(&PingResult) -> bool) -> u32 {
     let mut versions: HashMap<Option<&str>, HashSet<&str>> = HashMap::new();
     let mut most = 0;
@@ -108,7 +108,7 @@ fn cold_starts_of(attempt: &Attempt) -> u32 {
     count(attempt.pings.iter().filter(|ping| ping.outcome.is_new()).count())
 }
 
-/// Returns at least 1: a ping that is evidence reached an environment, whatever its times.
+/// Returns at least 1, because any ping that is evidence reached an environment.
 fn overlap_of(attempt: &Attempt, known: u32) -> u32 {
     let held = held(attempt);
     let runs: Vec<BusyInterval> =
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_rounded_up_proves_nothing_more() {
+    fn a_duration_rounded_up_does_not_raise_the_bound() {
         // Two runs of 9.996 ms, one after the other in 20 ms, reported as 10.00 ms.
         let pings = [ping(Outcome::Warm, 0.0, 19.992, 10.0), ping(Outcome::Warm, 0.0, 19.992, 10.0)];
         assert_eq!(proven(&[kept(10.0, pings)]), overlap(1));

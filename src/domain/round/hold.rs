@@ -12,8 +12,8 @@ use super::{Attempt, Known, Outcome, proven};
 use crate::domain::fleet::Hold;
 use crate::domain::protocol::Protocol;
 
-/// The automatic hold without any measurement. With 15 ms of network latency in either direction, 97 of 100 rounds reach 50
-/// of 50 environments.
+/// The automatic hold without any measurement. With 15 ms of network latency in either direction, 97 of 100 rounds
+/// reach 50 of 50 environments.
 const FIRST_AUTO_HOLD: Duration = Duration::from_millis(100);
 
 /// The minimum automatic hold.
@@ -28,8 +28,8 @@ pub const MAX_TOP_UPS: usize = 2;
 /// The number of rounds in the history. With fewer than 1,000 samples, the p99.9 is the maximum.
 const HISTORY_LENGTH: usize = 128;
 
-/// Returns the skew of an attempt: the difference between the largest and the smallest midpoint of the intervals [sᵢ, rᵢ −
-/// dᵢ] in which its warm runs began.
+/// Returns the skew of an attempt: the difference between the largest and the smallest midpoint of the intervals [sᵢ,
+/// rᵢ − dᵢ] in which its warm runs began.
 ///
 /// Returns `None` with fewer than two usable warm pings, but zero for an attempt with a single ping.
 pub fn skew(attempt: &Attempt) -> Option<Duration> {
@@ -64,8 +64,8 @@ impl SkewHistory {
         self.skews.push_back(u32::try_from(skew.as_micros()).unwrap_or(u32::MAX));
     }
 
-    /// Returns the automatic hold: 100 ms without history, otherwise the p99.9 of the skews (the maximum of the history)
-    /// plus a quarter, plus 2 ms for timers, from 10 ms to 1 s, in whole ms.
+    /// Returns the automatic hold: 100 ms without history, otherwise the p99.9 of the skews (the maximum of the
+    /// history) plus a quarter, plus 2 ms for timers, from 10 ms to 1 s, in whole ms.
     pub fn auto_hold(&self) -> Duration {
         let Some(largest) = self.skews.iter().max() else { return FIRST_AUTO_HOLD };
         let skew = Duration::from_micros(u64::from(*largest));
@@ -81,10 +81,10 @@ impl SkewHistory {
 /// environment runs several invocations at the same time. A fixed hold is extended as well, because it applies to the
 /// first attempt only.
 ///
-/// The overlap of all runs is proven when the hold exceeds the longest time to an answer. The first top-up therefore uses
-/// one and a half times the hold that the last attempts would have needed, the second two and a half times. Both at least
-/// double the hold. In a simulation with 15 ms of network latency in either direction (lognormal, σ .6), fewer than 1 in
-/// 10,000 rounds of 100 pings remained unproven. A top-up holds at most 1 s, or twice a fixed hold.
+/// The overlap of all runs is proven when the hold exceeds the longest time to an answer. The first top-up therefore
+/// uses one and a half times the hold that the last attempts would have needed, the second two and a half times. Both
+/// at least double the hold. In a simulation with 15 ms of network latency in either direction (lognormal, σ .6), fewer
+/// than 1 in 10,000 rounds of 100 pings remained unproven. A top-up holds at most 1 s, or twice a fixed hold.
 pub fn top_up(
     concurrency: u32,
     attempts: &[Attempt],
@@ -113,9 +113,9 @@ pub fn top_up(
     (next > held).then_some(next)
 }
 
-/// Returns true if any ping ran about as long as requested, by Lambda's clock and by ours. The work of an extension after
-/// the answer does not count. Otherwise the handler ignores the hold, and a longer one has no effect. A tolerance of a
-/// tenth allows for the coarse timers of some runtimes.
+/// Returns true if any ping ran about as long as requested, by Lambda's clock and by ours. The work of an extension
+/// after the answer does not count. Otherwise the handler ignores the hold, and a longer one has no effect. A tolerance
+/// of a tenth allows for the coarse timers of some runtimes.
 fn kept_hold(attempt: &Attempt, hold: Duration) -> bool {
     let enough = hold.mul_f64(0.9);
     let enough_ms = enough.as_secs_f64() * 1e3;

@@ -51,7 +51,7 @@ impl AnswerTimes {
         self.unanswered = if pings().any(is_unanswered) { self.unanswered.saturating_add(1) } else { 0 };
     }
 
-    /// Returns the pause of the target, from the release of a round with an unanswered ping; none when every ping was
+    /// Returns the pause of the target, from the release of a round with an unanswered ping; `None` if every ping was
     /// answered. Lambda continues a run after the caller has stopped waiting. The pause is the configured timeout;
     /// without one two intervals, doubled with each consecutive such round, up to 15 minutes.
     pub fn pause(&self, timeout: Option<Duration>, interval: Duration) -> Option<Duration> {
@@ -66,7 +66,7 @@ fn doublings(times: u32) -> u32 {
 
 /// Returns true if the ping may still run: its end is unknown.
 fn is_unanswered(ping: &PingResult) -> bool {
-    // A function's own timeout is a timed-out ping too, but an answer came: that invocation has ended.
+    // The timeout of the function is a timed-out ping too, but with an answer: that invocation has ended.
     ping.outcome == Outcome::TimedOut && ping.report.is_none() && ping.version.is_none()
 }
 

@@ -1,8 +1,8 @@
 //! A round: outcomes of its pings, evidence of distinct environments, and its report.
 //!
-//! Every ping results in a [`RawInvocation`], which [`classify`] converts to a [`PingResult`]. The results of pings that are
-//! sent together form an [`Attempt`]. A round is one attempt, and up to [`MAX_TOP_UPS`] more with a longer hold
-//! ([`top_up`]). [`RoundReport`] describes all attempts.
+//! Every ping results in a [`RawInvocation`], which [`classify`] converts to a [`PingResult`]. The results of pings
+//! that are sent together form an [`Attempt`]. A round is one attempt, and up to [`MAX_TOP_UPS`] more with a longer
+//! hold ([`top_up`]). [`RoundReport`] describes all attempts.
 
 mod busy_interval;
 mod doubt;
@@ -89,8 +89,8 @@ pub struct Known {
 pub struct Attempt {
     /// The requested hold; `None` when the protocol does not carry one.
     pub hold: Option<Duration>,
-    /// The time for which a handler of the protocol keeps its environment busy before it answers; `None` when the protocol
-    /// does not define it. The pings show whether the handler kept it.
+    /// The time for which a handler of the protocol keeps its environment busy before it answers; `None` when the
+    /// protocol does not define it. The pings show whether the handler kept it.
     pub handler_hold: Option<Duration>,
     /// The result of each ping. Times are offsets from the start of this attempt.
     pub pings: Vec<PingResult>,

@@ -1,8 +1,8 @@
-//! A reference model of Lambda's environments for tests, which knows the truth.
+//! A reference model of Lambda's environments for tests. It counts the environments that a round really reached.
 //!
-//! It shares only the definition of a run with the product. Environments run one invocation at a time, or several in some
-//! tests. A request takes an idle environment or creates a new one. An extension may work after the answer for an unknown
-//! time. The caller observes its own instants and REPORT lines as Lambda writes them.
+//! It shares only the definition of a run with the product. Environments run one invocation at a time, or several in
+//! some tests. A request takes an idle environment or creates a new one. An extension may work after the answer for an
+//! unknown time. The caller observes its own instants and REPORT lines as Lambda writes them.
 
 mod properties;
 

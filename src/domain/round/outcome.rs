@@ -10,7 +10,7 @@ use super::{Answer, RawInvocation};
 use crate::domain::protocol::Protocol;
 use crate::domain::report::Report;
 
-/// The most characters of a message from a function or a service.
+/// The maximum number of characters of a message from a function or a service.
 const LONGEST_MESSAGE: usize = 300;
 
 /// The message of a ping whose log tail has only the REPORT line of another invocation.
@@ -46,7 +46,7 @@ pub enum Outcome {
     NotFound,
     /// Network, service or a malformed answer.
     Failed {
-        /// The reason, for people.
+        /// The reason as text.
         detail: String,
     },
     /// The function answered successfully, but there is no readable REPORT line.
@@ -64,8 +64,8 @@ impl Outcome {
         matches!(self, Self::Cold | Self::Restored)
     }
 
-    /// Returns true if the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified pings
-    /// have not failed.
+    /// Returns true if the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified
+    /// pings have not failed.
     pub fn is_failure(&self) -> bool {
         !(self.is_evidence() || *self == Self::Unclassified)
     }
@@ -89,15 +89,15 @@ pub struct PingResult {
     pub outcome: Outcome,
     /// Evidence that the function was started.
     pub ran: Ran,
-    /// Just before the request was written to the wire, from the attempt's release.
+    /// The instant just before the request was written to the wire, from the attempt's release.
     pub sent: Duration,
-    /// When the answer had been read, from the attempt's release.
+    /// The instant at which the answer had been read, from the attempt's release.
     pub received: Duration,
     /// The REPORT line.
     pub report: Option<Report>,
-    /// The environment's id, when the handler answered one.
+    /// The environment's id, if the answer has one.
     pub environment: Option<String>,
-    /// True if the handler answered that it runs on a managed instance, where an environment takes several invocations
+    /// True if the answer reports a managed instance, where an environment takes several invocations
     /// at once.
     pub managed_instance: bool,
     /// The version that executed.
@@ -216,8 +216,8 @@ fn responded(
 }
 
 /// Classifies a refusal by the table of Invoke's exceptions. The status decides, because proxies and emulators omit the
-/// code. A code about the function's file system or keys means that the caller was authorised and Lambda could not start
-/// the function.
+/// code. A code about the function's file system or keys means that the caller was authorised and Lambda could not
+/// start the function.
 fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Option<&str>) -> Outcome {
     let code = code.unwrap_or_default();
     match status {
@@ -237,8 +237,8 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
     }
 }
 
-/// The prefixes of the exceptions that mean that Lambda could not create an environment for the function. Their status is
-/// 4xx or 502. Source: the errors of Invoke in Lambda's API reference.
+/// The prefixes of the exceptions that mean that Lambda could not create an environment for the function. Their status
+/// is 4xx or 502. Source: the errors of Invoke in Lambda's API reference.
 const NOT_STARTED: [&str; 10] = [
     "EC2",
     "EFS",
@@ -252,10 +252,10 @@ const NOT_STARTED: [&str; 10] = [
     "SubnetIPAddress",
 ];
 
-/// Returns the evidence that the function ran although the answer is a refusal. A client error (4xx) refuses the request
-/// before it is processed, except 408 without an exception of Lambda, which a proxy answers after its own timeout. A
-/// server error (5xx) may follow the run, unless it means that there was no environment to run in. Other kinds of success
-/// (2xx) mean that the request was accepted.
+/// Returns the evidence that the function ran although the answer is a refusal. A client error (4xx) refuses the
+/// request before it is processed, except 408 without an exception of Lambda, which a proxy answers after its own
+/// timeout. A server error (5xx) may follow the run, unless it means that there was no environment to run in. Other
+/// kinds of success (2xx) mean that the request was accepted.
 fn ran_despite(status: u16, code: &str) -> Ran {
     let not_started =
         code.starts_with("SnapStart") || NOT_STARTED.iter().any(|beginning| code.starts_with(beginning));
@@ -376,7 +376,7 @@ mod tests {
         }
         let nameless = WARM.replace("RequestId: q1", "");
         assert_eq!(own(Some("q2"), &nameless, answer).outcome, Outcome::Warm, "it has no other id");
-        // The request's own id is not that of an environment, whether or not the REPORT line has it.
+        // The id of the request is not that of an environment, with or without a REPORT line.
         assert_eq!(own(Some("e1"), &nameless, answer).environment, None);
     }
 

@@ -34,8 +34,8 @@ fn core_overlap(runs: &[BusyInterval]) -> u32 {
     most_at_once(runs.iter().map(|run| (run.latest_start, run.earliest_end)))
 }
 
-/// Returns the maximum number of half-open intervals that share a point. Adjacent intervals do not, because an environment
-/// can run two invocations back to back.
+/// Returns the maximum number of half-open intervals that share a point. Adjacent intervals do not, because an
+/// environment can run two invocations back to back.
 fn most_at_once(intervals: impl Iterator<Item = (i64, i64)>) -> u32 {
     let (mut starts, mut ends): (Vec<i64>, Vec<i64>) = intervals.filter(|(start, end)| start < end).unzip();
     starts.sort_unstable();
@@ -54,11 +54,11 @@ fn most_at_once(intervals: impl Iterator<Item = (i64, i64)>) -> u32 {
 
 /// Returns the maximum number of environments that the work inside any interval [a, b] requires.
 ///
-/// The minimum work of run i inside [a, b] is at one of its two extremes, the earliest or the latest start: with l = r −
-/// h, min(|[s, s + d] ∩ [a, b]|, |[l, l + d] ∩ [a, b]|). For a fixed a, this is a ramp in b with slope 1 from max(l, a) until
-/// all of d, or the part of an early run after a, is counted. The quotient work ÷ (b − a) is therefore maximal where some
-/// ramp ends, and one sweep over the sorted ends tries all candidates for b. Candidates for a are all s and l, or an even
-/// selection of them above [`WORK_BOUND_PAIRS`]. Every interval that is tried gives a valid lower bound.
+/// The minimum work of run i inside [a, b] is at one of its two extremes, the earliest or the latest start: with l = r
+/// − h, min(|[s, s + d] ∩ [a, b]|, |[l, l + d] ∩ [a, b]|). For a fixed a, this is a ramp in b with slope 1 from max(l,
+/// a) until all of d, or the part of an early run after a, is counted. The quotient work ÷ (b − a) is therefore maximal
+/// where some ramp ends, and one sweep over the sorted ends tries all candidates for b. Candidates for a are all s and
+/// l, or an even selection of them above [`WORK_BOUND_PAIRS`]. Every interval that is tried gives a valid lower bound.
 fn work_bound(runs: &[BusyInterval]) -> u32 {
     let mut starts_tried: Vec<i64> = runs.iter().flat_map(|run| [run.sent, run.latest_start]).collect();
     starts_tried.sort_unstable();
@@ -83,8 +83,8 @@ fn work_bound(runs: &[BusyInterval]) -> u32 {
     best
 }
 
-/// Returns the maximum of ⌈work ÷ (b − a)⌉, where the work up to b is a sum of ramps, given by the `bends` (instant, change
-/// of slope) at their ends.
+/// Returns the maximum of ⌈work ÷ (b − a)⌉, where the work up to b is a sum of ramps, given by the `bends` (instant,
+/// change of slope) at their ends.
 fn most_per_time(a: i64, bends: &mut [(i64, i64)]) -> u32 {
     bends.sort_unstable();
     let (mut work, mut slope, mut at) = (0_i128, 0_i64, a);
@@ -101,7 +101,7 @@ fn most_per_time(a: i64, bends: &mut [(i64, i64)]) -> u32 {
     u32::try_from(best).unwrap_or(0)
 }
 
-/// Converts a number of pings, of which a round has at most 100,000.
+/// Converts a number of pings. A round has at most 100,000.
 fn count(pings: usize) -> u32 {
     u32::try_from(pings).unwrap_or(u32::MAX)
 }
@@ -141,8 +141,8 @@ mod tests {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// The sweep finds the same bound as trying every interval of whole numbers, or one less, because it skips starts
-        /// where two extremes cross.
+        /// The sweep finds the same bound as trying every interval of whole numbers, or one less, because it skips
+        /// starts where two extremes cross.
         #[test]
         fn sweep_agrees_with_trying_every_interval(runs in some_runs()) {
             let mut best = 0;

@@ -11,7 +11,7 @@ use super::{Attempt, Evidence, Known, Outcome, PingResult, Ran, proven, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
 
-/// The most different messages of a round. A broken round may have one for each ping.
+/// The maximum number of different messages of a round. A broken round may have one for each ping.
 const MOST_MESSAGES: usize = 8;
 
 /// The longest init that precedes an invocation and is billed with it: 130 s, or the function's timeout when that is
@@ -23,11 +23,11 @@ const LONGEST_INIT: Duration = Duration::from_secs(130);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// As many environments are proven as wanted, and no ping failed.
+    /// The desired number of environments is proven, and no ping failed.
     Reached,
-    /// No ping failed, but fewer environments are proven than wanted.
+    /// No ping failed, but fewer environments are proven than desired.
     Unproven,
-    /// A ping failed, or ids prove fewer environments than wanted.
+    /// A ping failed, or ids prove fewer environments than desired.
     Short,
     /// No ping was sent.
     Skipped,
@@ -105,38 +105,38 @@ pub struct RoundReport {
     pub pings: u32,
     /// The pings by outcome.
     pub counts: OutcomeCounts,
-    /// The number of environments proven, none when unknown. Never above the truth.
+    /// The number of environments proven, `None` if unknown. Never above the truth.
     pub reached: Option<u32>,
     /// The proof of `reached`.
     pub evidence: Evidence,
-    /// The reason why the answers prove less than they seem to.
+    /// The reason for which the answers prove less than they seem to.
     pub doubt: Option<Doubt>,
     /// The conclusion: reached, unproven or short.
     pub verdict: Verdict,
     /// The versions that executed, sorted. More than one is a warning.
     pub versions: Vec<String>,
-    /// The hold of the last attempt; none when the protocol does not carry one.
+    /// The hold of the last attempt; `None` if the protocol does not carry one.
     pub hold: Option<Duration>,
-    /// The largest skew of an attempt; none when unknown.
+    /// The largest skew of an attempt; `None` if unknown.
     pub skew: Option<Duration>,
     /// Attempts after the first, 0 to 2.
     pub top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     pub resent: u32,
-    /// Requests that Lambda certainly bills: pings that started the function, whatever their outcome.
+    /// Requests that Lambda certainly bills: pings that started the function, with any outcome.
     pub requests: u32,
     /// Pings without an answer, which may have started the function.
     pub maybe_requests: u32,
-    /// Billed duration, ms, summed over the pings; none unless known for every ping that ran or may have run, and at
+    /// Billed duration, ms, summed over the pings; `None` unless known for every ping that ran or may have run, and at
     /// least one ran.
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes, from the REPORT lines; the largest if versions differ.
     pub memory_mb: Option<u32>,
-    /// New environments, created by pings of any outcome; none unless known for every ping that ran or may have run.
+    /// New environments, created by pings of any outcome; `None` unless known for every ping that ran or may have run.
     pub cold_starts: Option<u32>,
     /// The sums over the pings with a REPORT line.
     pub sums: ReportSums,
-    /// The failures, for people: different messages, each with the number of its pings.
+    /// The failures as text: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
 
@@ -168,7 +168,7 @@ impl ReportSums {
 
 impl RoundReport {
     /// Evaluates the attempts of a round for `desired` environments. `honours_hold` is true if the protocol carries a
-    /// hold. `known` is the knowledge of the target, this round's ids included.
+    /// hold. `known` has the facts about the target, this round's ids included.
     pub fn new(desired: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
         let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
@@ -245,8 +245,8 @@ impl RoundReport {
     }
 }
 
-/// Returns the verdict: short when a ping failed, or when every ping has an id and the ids are too few. A lower bound that
-/// is too low does not make a round short, and neither do doubtful ids or ids that a better proof contradicts.
+/// Returns the verdict: short when a ping failed, or when every ping has an id and the ids are too few. A lower bound
+/// that is too low does not make a round short, and neither do doubtful ids or ids that a better proof contradicts.
 fn verdict(desired: u32, attempts: &[Attempt], proven: u32, doubt: Option<Doubt>) -> Verdict {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
     if pings().any(|ping| ping.outcome.is_failure()) {
@@ -322,8 +322,8 @@ fn describe(ping: &PingResult) -> Option<String> {
     })
 }
 
-/// Removes the request's id, and the time before it, from the beginning of one of Lambda's own messages. Without them the
-/// same failure of a hundred pings is one message.
+/// Removes the request's id, and the time before it, from the beginning of a message of Lambda. Without them
+/// the same failure of a hundred pings is one message.
 fn without_request_id(message: &str) -> String {
     let is_id = |word: &str| {
         word.len() == 36 && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) && word.contains('-')
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_is_reached_when_as_many_are_proven_as_wanted() {
+    fn a_round_is_reached_when_the_desired_number_is_proven() {
         let report = report(2, vec![warm(Some("a")), warm(Some("b"))]);
         assert_eq!(
             (report.verdict, report.reached, report.evidence),
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn new_environments_are_counted_whatever_the_outcome() {
+    fn new_environments_are_counted_for_every_outcome() {
         let cold = ping(Outcome::Cold, 0.0, 900.0, 25.0);
         let crashed = PingResult { outcome: Outcome::FunctionError { kind: "E".to_owned() }, ..cold.clone() };
         let restored = ping(Outcome::Restored, 0.0, 900.0, 25.0);

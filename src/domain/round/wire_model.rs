@@ -1,5 +1,5 @@
-//! A reference model of pings over HTTP/2 for tests: batches that are written together, flow control that delays some, and
-//! answers that are read together. Bounds must not exceed the truth, although pings share `sent` and `received`.
+//! A reference model of pings over HTTP/2 for tests: batches that are written together, flow control that delays some,
+//! and answers that are read together. Bounds must not exceed the truth, although pings share `sent` and `received`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -47,7 +47,8 @@ fn written(connection: &Connection, place: u64) -> u64 {
     connection.sent + waits * 2 * connection.latency
 }
 
-/// Runs the round with `idle` existing environments. Returns the observed results and the number of environments reached.
+/// Runs the round with `idle` existing environments. Returns the observed results and the number of environments
+/// reached.
 fn run(connections: &[Connection], idle: usize) -> (Vec<PingResult>, usize) {
     let mut arrivals = Vec::new();
     for connection in connections {

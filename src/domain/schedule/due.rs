@@ -1,8 +1,8 @@
 //! The targets that are due at a tick.
 //!
-//! A minute is due for a target when its desired number is higher than in the minute before, or when the number is above
-//! zero and the epoch minute plus the target's phase is a multiple of its interval. This needs no state, and a repeated
-//! delivery gives the same answer. Two rounds of an open window are never further apart than the interval.
+//! A minute is due for a target when its desired number is higher than in the minute before, or when the number is
+//! above zero and the epoch minute plus the target's phase is a multiple of its interval. This needs no state, and a
+//! repeated delivery gives the same answer. Two rounds of an open window are never further apart than the interval.
 
 use std::ops::Range;
 
@@ -97,7 +97,7 @@ fn served(target: &Target, after: Minute, until: Minute) -> Option<(u32, DueReas
         value = timeline.value();
         from = next;
     }
-    // A window that was due and has closed since is not made up for.
+    // A due minute of a window that has closed since is not served later.
     reason.filter(|_| value > 0).map(|reason| (value, reason))
 }
 
@@ -111,8 +111,8 @@ pub(super) fn due_minutes(target: &Target, minutes: Range<i64>) -> u64 {
 
 /// Returns a phase from 0 to `interval_minutes` − 1 with which `stagger` spreads a fleet.
 ///
-/// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the target's label, a
-/// zero byte and the region's name, modulo the interval. It is the same on every machine and in every version.
+/// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the target's label,
+/// a zero byte and the region's name, modulo the interval. It is the same on every machine and in every version.
 pub fn phase(id: &Identity, interval_minutes: u32) -> u32 {
     let label = id.label();
     let bytes = label.bytes().chain([0]).chain(id.region.as_str().bytes());

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::minute::{Minute, shifted};
 use crate::domain::calendar::{Occurrence, Window};
 use crate::domain::fleet::Target;
+use crate::domain::parse::quoted;
 
 /// A warning about the schedule of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub fn lints(target: &Target, now: Minute) -> Vec<Lint> {
         lints.push(Lint {
             location: LintLocation::Interval,
             message: format!(
-                "an interval of {} minutes is longer than idle environments were seen to live",
+                "an interval of {} minutes is longer than the observed lifetime of idle environments",
                 target.interval_minutes
             ),
             hint: Some("set it to `5m` or less".to_owned()),
@@ -68,7 +69,7 @@ pub fn lints(target: &Target, now: Minute) -> Vec<Lint> {
             let earlier = target.windows.get(earlier).map_or("", |window| window.label.as_str());
             Lint {
                 location: LintLocation::Window(other),
-                message: format!("the window overlaps `{earlier}` with the same concurrency"),
+                message: format!("the window overlaps {} with the same concurrency", quoted(earlier)),
                 hint: Some(format!(
                     "first on {}; overlapping windows combine by maximum, they do not add up",
                     at.format("%Y-%m-%d at %H:%M UTC")
@@ -80,8 +81,8 @@ pub fn lints(target: &Target, now: Minute) -> Vec<Lint> {
     lints
 }
 
-/// Finds the windows among `indexes` that are open at the same time in [`from`, `until`). Returns each later window of a
-/// pair once, with one earlier window and the first instant at which both are open.
+/// Finds the windows among `indexes` that are open at the same time in [`from`, `until`). Returns each later window of
+/// a pair once, with one earlier window and the first instant at which both are open.
 ///
 /// A function may have thousands of windows, and millions of pairs. The open periods are therefore visited once, in the
 /// order of their openings, and each is compared with the period of another window that closes last.

@@ -27,8 +27,8 @@ pub(super) struct ClockChange {
 
 /// Returns every clock change of `zone` in [from, until), found by comparing days and bisecting.
 ///
-/// Two changes within a day that cancel out are missed. A sweep of all zones in steps of 15 minutes found none from 2000
-/// to 2037.
+/// Two changes within a day that cancel out are missed. A sweep of all zones in steps of 15 minutes found none from
+/// 2000 to 2037.
 pub(super) fn changes(zone: Tz, from: i64, until: i64) -> Vec<ClockChange> {
     const DAY: i64 = 1440;
     let mut changes = Vec::new();

@@ -7,8 +7,8 @@ use super::minute::Minute;
 use super::timeline::Timeline;
 use crate::domain::fleet::Target;
 
-/// The number of days in which the next change and the next opening are searched: a year and a margin of a month, so that
-/// yearly openings are found.
+/// The number of days in which the next change and the next opening are searched: a year and a margin of a month, so
+/// that yearly openings are found.
 pub const HORIZON_DAYS: i64 = 400;
 
 /// A period with the same desired number above zero. Plans contain it without the rounds.

@@ -50,7 +50,7 @@ pub(super) struct RoundKeys {
     id: TargetKeys,
     /// Free text from the configuration.
     owner: Option<String>,
-    /// The number of environments wanted.
+    /// The desired number of environments.
     target: u32,
     /// Pings sent, top-ups included.
     pings: u32,

@@ -17,7 +17,7 @@ pub enum SkipReason {
     DryRun,
     /// The target or the fleet is paused.
     Paused,
-    /// A Warm Request shortly before had the target warmed.
+    /// An earlier Warm Request has just warmed the target.
     Coalesced,
     /// The payload is `custom`, and the Lambda is not allowed to send it.
     CustomPayload,
@@ -42,12 +42,12 @@ impl SkipReason {
         self.row().0
     }
 
-    /// Returns the explanation for people.
+    /// Returns the explanation.
     pub fn explanation(self) -> &'static str {
         self.row().1
     }
 
-    /// Returns true if the target stays due at the next tick.
+    /// Returns true if the target is still due at the next tick.
     pub fn stays_due(self) -> bool {
         self.row().2
     }
@@ -62,7 +62,7 @@ impl SkipReason {
             }
             Self::DryRun => ("dry-run", "this is a dry run", false),
             Self::Paused => ("paused", "it is paused", false),
-            Self::Coalesced => ("coalesced", "a request shortly before had it warmed", false),
+            Self::Coalesced => ("coalesced", "an earlier request has just warmed it", false),
             Self::CustomPayload => {
                 ("custom-payload", "custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true", false)
             }

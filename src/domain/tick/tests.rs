@@ -95,7 +95,7 @@ fn a_function_configured_by_arn_is_recorded_by_arn() {
 }
 
 #[test]
-fn configured_memory_goes_before_the_reported() {
+fn configured_memory_takes_precedence_over_the_reported() {
     let mut target = target("nlp");
     let report = report(vec![cold(0)]);
     assert_eq!(record(&target, &report).memory_mb, Some(1024));
@@ -129,7 +129,7 @@ fn sent_nothing_is_true_only_when_certain() {
 }
 
 #[test]
-fn bounds_stand_beside_an_unknown_total_only() {
+fn bounds_are_present_for_an_unknown_total_only() {
     let bounded = RoundCost {
         cost_at_least: Some(Decimal::new(4, 7)),
         cost_at_most: Some(Decimal::new(5, 2)),

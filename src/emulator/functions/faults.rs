@@ -57,9 +57,9 @@ impl TryFrom<FaultEntry> for Fault {
             (Some(count), None, None) => When::First(count),
             (None, Some(step), None) if step > 0 => When::Every(step),
             (None, None, Some(p)) if (0.0..=1.0).contains(&p) => When::Probability(p),
-            (None, Some(_), None) => return Err("expected `every` of at least 1, found 0".to_owned()),
+            (None, Some(_), None) => return Err("expected \"every\" to be at least 1, found 0".to_owned()),
             (None, None, Some(p)) => return Err(format!("expected a probability from 0 to 1, found {p}")),
-            _ => return Err("expected only one of `first`, `every` and `probability`".to_owned()),
+            _ => return Err("expected only one of \"first\", \"every\" and \"probability\"".to_owned()),
         };
         let allowed = [
             ("reason", reason.is_some(), fault == FaultName::Throttle),
@@ -70,7 +70,7 @@ impl TryFrom<FaultEntry> for Fault {
             ("message", message.is_some(), fault == FaultName::Refuse),
         ];
         if let Some((name, ..)) = allowed.iter().find(|(_, given, allowed)| *given && !allowed) {
-            return Err(format!("`{name}` is not a key of this fault"));
+            return Err(format!("unknown key \"{name}\" of this fault"));
         }
         let kind = match fault {
             FaultName::Throttle => FaultKind::Throttle {

@@ -50,7 +50,7 @@ impl InvocationPlan {
         let delay_back = rng.network_delay(profile.network);
         let request_id = rng.uuid();
         let faults: Vec<&FaultKind> = match kind {
-            // Not counted, so that "the first three" means invocations. Faults of every request apply.
+            // Dry runs are not counted, so that "the first three" means invocations. Faults of every request apply.
             InvocationType::DryRun => {
                 let always = profile.faults.iter().filter(|fault| fault.when == When::Always);
                 always.map(|fault| &fault.kind).collect()

@@ -82,7 +82,7 @@ async fn shards_without_a_tick_are_refused() {
         let answer = harness.invoke(forged).await;
         let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(
-            answer.error && message.contains("no tick of the last hour handed it out"),
+            answer.error && message.contains("no tick of the last hour created this shard"),
             "{key}: {message}"
         );
     }
@@ -102,7 +102,7 @@ async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
         if answer.error {
             refused += 1;
             let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
-            assert!(message.contains("expected at most 5 a minute"), "{message}");
+            assert!(message.contains("expected at most 5 shards a minute"), "{message}");
         }
     }
     // The test may continue in the next minute or two.
@@ -118,7 +118,7 @@ async fn a_shard_with_a_duplicate_target_is_refused() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
     let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
-    assert!(message.contains("`rounds[1]`: duplicate target"), "{message}");
+    assert!(message.contains("rounds[1]: duplicate target"), "{message}");
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ fn functions_and_regions() {
       = note: see also fleet.yaml:7:38
     "#);
     assert_snapshot!(errors(&format!("version: 1\nfunctions:\n  my.function: {{ region: eu-west-2, {window} }}\n  arn:aws:lambda:eu-west-9:123456789012:function:f: {{ {window} }}\n  arn:aws:lambda:eu-west-2:123456789012:function:g: {{ region: us-east-1, {window} }}\n  arn:aws:s3:::bucket: {{ {window} }}\n")), @r#"
-    error: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found `my.function`
+    error: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found "my.function"
      --> fleet.yaml:3:3
       |
     3 |   my.function: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
@@ -208,7 +208,7 @@ fn functions_and_regions() {
       |
       = hint: remove it
 
-    error: expected a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]), found `arn:aws:s3:::bucket`
+    error: expected a function ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]), found "arn:aws:s3:::bucket"
      --> fleet.yaml:6:3
       |
     6 |   arn:aws:s3:::bucket: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
@@ -289,7 +289,7 @@ fn protocols() {
       = hint: remove it, or set `protocol: custom`
     "#);
     assert_snapshot!(function_errors("protocol: custom\n    payload: { n: \"{{indx}}\" }"), @r#"
-    error: unknown placeholder `{{indx}}`, did you mean `{{index}}`?
+    error: unknown placeholder "{{indx}}"; did you mean `{{index}}`?
      --> fleet.yaml:7:14
       |
     7 |     payload: { n: "{{indx}}" }

@@ -134,15 +134,15 @@ fn days_and_hours() {
 
 #[test]
 fn zones() {
-    assert_snapshot!(function_errors("timezone: IST"), @"
-    error: ambiguous time zone `IST`
+    assert_snapshot!(function_errors("timezone: IST"), @r#"
+    error: ambiguous time zone "IST"
      --> fleet.yaml:6:15
       |
     6 |     timezone: IST
       |               ^^^
       |
       = hint: write `Asia/Kolkata`, `Europe/Dublin` or `Asia/Jerusalem`
-    ");
+    "#);
     assert_snapshot!(function_errors("timezone: Europe/Lodnon"), @r#"
     error: unknown time zone "Europe/Lodnon"
      --> fleet.yaml:6:15

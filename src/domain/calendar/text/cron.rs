@@ -1,8 +1,8 @@
 //! Cron expressions in three dialects, translated to that of the `cron` crate.
 //!
-//! Forms with different meanings in the dialects are rejected with a hint: weekdays by number (1 is Sunday in EventBridge
-//! and the crate, Monday in crontab), and in five fields a day of the month together with a weekday (crontab requires
-//! either, the crate both).
+//! Forms with different meanings in the dialects are rejected with a hint: weekdays by number (1 is Sunday in
+//! EventBridge and the crate, Monday in crontab), and in five fields a day of the month together with a weekday
+//! (crontab requires either, the crate both).
 
 use std::str::FromStr;
 
@@ -11,8 +11,8 @@ use chrono::{Month, Weekday};
 use super::{Part, short_name, unknown_day, weekday};
 use crate::domain::parse::{TextError, nearest, quoted};
 
-/// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (preceded by a second, which
-/// must be 0), or EventBridge's `cron(minute hour day month weekday year)`.
+/// Parses crontab's five fields (minute, hour, day, month, weekday), the `cron` crate's six (preceded by a second,
+/// which must be 0), or EventBridge's `cron(minute hour day month weekday year)`.
 ///
 /// The schedule contains wall times, represented as UTC. Its second is always 0. A day of the month and a weekday must
 /// both match.
@@ -158,7 +158,9 @@ fn unwrap(whole: Part<'_>) -> Result<(Part<'_>, bool), TextError> {
         return Ok((whole, false));
     }
     let Some(inner) = whole.text.get(5..).and_then(|rest| rest.strip_suffix(')')) else {
-        return Err(error("unclosed `cron(`").hint("write `cron(30 7 ? * MON-FRI *)`"));
+        return Err(
+            error("expected \")\" at the end of \"cron(…)\"").hint("write `cron(30 7 ? * MON-FRI *)`")
+        );
     };
     Ok((Part { text: inner, start: whole.start + 5 }.trim(), true))
 }
@@ -217,7 +219,7 @@ fn field(part: Part<'_>, unit: Unit) -> Result<String, TextError> {
         return match unit {
             Unit::Day | Unit::Weekday => Ok("*".to_owned()),
             _ => {
-                Err(TextError::new(part.at(), format!("expected {}, found `?`", unit.name()))
+                Err(TextError::new(part.at(), format!("expected {}, found \"?\"", unit.name()))
                     .hint("write `*`"))
             }
         };
@@ -249,7 +251,8 @@ fn list_item(item: Part<'_>, unit: Unit) -> Result<String, TextError> {
 
 /// Rejects `L`, `W` and `#` of EventBridge and Quartz.
 fn reject_extensions(item: Part<'_>, unit: Unit) -> Result<(), TextError> {
-    let error = |what: &str| TextError::new(item.at(), format!("`{}` is not supported ({what})", item.text));
+    let error =
+        |what: &str| TextError::new(item.at(), format!("{} is not supported ({what})", quoted(item.text)));
     if let Some((day, _)) = item.split_once('#') {
         let day = weekday(day.text).map_or("mon", short_name);
         return Err(error("the nth weekday of a month").hint(format!(

@@ -156,58 +156,58 @@ fn rejects_invalid_zones() {
             "UTC+1", "+05:30", "GMT-8", "GMT+20", "", "Middle Earth", "Zürich",
         ]),
         @r#"
-        Europe/Lodnon
-        ^^^^^^^^^^^^^ unknown time zone "Europe/Lodnon"
-          hint: did you mean `Europe/London`?
-        IST
-        ^^^ ambiguous time zone `IST`
-          hint: write `Asia/Kolkata`, `Europe/Dublin` or `Asia/Jerusalem`
-        BST
-        ^^^ ambiguous time zone `BST`
-          hint: write `Europe/London`, `Asia/Dhaka` or `Pacific/Bougainville`
-        est5
-        ^^^^ unknown time zone "est5"
-          hint: did you mean `EST`?
-        JST
-        ^^^ unknown time zone "JST"
-          hint: write `Asia/Tokyo`
-        europe/london
-        ^^^^^^^^^^^^^ unknown time zone "europe/london"
-          hint: did you mean `Europe/London`?
-        London
-        ^^^^^^ unknown time zone "London"
-          hint: did you mean `Europe/London`?
-        Lodnon
-        ^^^^^^ unknown time zone "Lodnon"
-          hint: did you mean `Europe/London`?
-        New York
-        ^^^^^^^^ unknown time zone "New York"
-          hint: did you mean `America/New_York`?
-        Mumbai
-        ^^^^^^ unknown time zone "Mumbai"
-          hint: write `Asia/Kolkata`
-        UTC+1
-        ^^^^^ unknown time zone "UTC+1"
-          hint: write a city, such as `Europe/Paris`, to follow its clock changes; or `Etc/GMT-1`
-        +05:30
-        ^^^^^^ unknown time zone "+05:30"
-          hint: write a city, such as `Asia/Kolkata`
-        GMT-8
-        ^^^^^ unknown time zone "GMT-8"
-          hint: write a city, such as `Europe/Paris`, to follow its clock changes; or `Etc/GMT+8`
-        GMT+20
-        ^^^^^^ unknown time zone "GMT+20"
-          hint: write a city, such as `Asia/Kolkata`
+    Europe/Lodnon
+    ^^^^^^^^^^^^^ unknown time zone "Europe/Lodnon"
+      hint: did you mean `Europe/London`?
+    IST
+    ^^^ ambiguous time zone "IST"
+      hint: write `Asia/Kolkata`, `Europe/Dublin` or `Asia/Jerusalem`
+    BST
+    ^^^ ambiguous time zone "BST"
+      hint: write `Europe/London`, `Asia/Dhaka` or `Pacific/Bougainville`
+    est5
+    ^^^^ unknown time zone "est5"
+      hint: did you mean `EST`?
+    JST
+    ^^^ unknown time zone "JST"
+      hint: write `Asia/Tokyo`
+    europe/london
+    ^^^^^^^^^^^^^ unknown time zone "europe/london"
+      hint: did you mean `Europe/London`?
+    London
+    ^^^^^^ unknown time zone "London"
+      hint: did you mean `Europe/London`?
+    Lodnon
+    ^^^^^^ unknown time zone "Lodnon"
+      hint: did you mean `Europe/London`?
+    New York
+    ^^^^^^^^ unknown time zone "New York"
+      hint: did you mean `America/New_York`?
+    Mumbai
+    ^^^^^^ unknown time zone "Mumbai"
+      hint: write `Asia/Kolkata`
+    UTC+1
+    ^^^^^ unknown time zone "UTC+1"
+      hint: write a city, such as `Europe/Paris`, to follow its clock changes; or `Etc/GMT-1`
+    +05:30
+    ^^^^^^ unknown time zone "+05:30"
+      hint: write a city, such as `Asia/Kolkata`
+    GMT-8
+    ^^^^^ unknown time zone "GMT-8"
+      hint: write a city, such as `Europe/Paris`, to follow its clock changes; or `Etc/GMT+8`
+    GMT+20
+    ^^^^^^ unknown time zone "GMT+20"
+      hint: write a city, such as `Asia/Kolkata`
 
-        ^ missing time zone
-          hint: write an IANA name such as `Europe/London`
-        Middle Earth
-        ^^^^^^^^^^^^ unknown time zone "Middle Earth"
-          hint: write an IANA name such as `Europe/London` or `America/New_York`
-        Zürich
-        ^^^^^^ unknown time zone "Zürich"
-          hint: did you mean `Europe/Zurich`?
-        "#
+    ^ missing time zone
+      hint: write an IANA name such as `Europe/London`
+    Middle Earth
+    ^^^^^^^^^^^^ unknown time zone "Middle Earth"
+      hint: write an IANA name such as `Europe/London` or `America/New_York`
+    Zürich
+    ^^^^^^ unknown time zone "Zürich"
+      hint: did you mean `Europe/Zurich`?
+    "#
     );
 }
 
@@ -276,19 +276,19 @@ fn rejects_invalid_cron_expressions() {
                   ^^^ weekday numbers are ambiguous: cron dialects number days differently
       hint: if 1 is Monday, write `tue-sat`; if 1 is Sunday, `mon-fri`
     30 7 L * *
-         ^ `L` is not supported (the last one of a month)
+         ^ "L" is not supported (the last one of a month)
       hint: list the days: `dates: [2026-11-30, 2026-12-31]`
     30 7 LW * *
-         ^^ `LW` is not supported (the nearest working day)
+         ^^ "LW" is not supported (the nearest working day)
       hint: list the days: `dates: [2026-11-30, 2026-12-31]`
     30 7 15W * *
-         ^^^ `15W` is not supported (the nearest working day)
+         ^^^ "15W" is not supported (the nearest working day)
       hint: list the days: `dates: [2026-11-30, 2026-12-31]`
     30 7 * * mon#1
-             ^^^^^ `mon#1` is not supported (the nth weekday of a month)
+             ^^^^^ "mon#1" is not supported (the nth weekday of a month)
       hint: for the first one write six fields: `0 30 7 1-7 * mon`; for the second use 8-14, and so on
     30 7 * * friL
-             ^^^^ `friL` is not supported (the last one of a month)
+             ^^^^ "friL" is not supported (the last one of a month)
       hint: list the days: `dates: [2026-11-30, 2026-12-31]`
     30 7 * * fri-mon
              ^^^^^^^ the range "fri-mon" wraps around
@@ -321,7 +321,7 @@ fn rejects_invalid_cron_expressions() {
          ^^^^^^^^^^^^^^^^ expected 6 fields in `cron(…)`, found 5
       hint: the fields are minute hour day-of-month month day-of-week year: `cron(30 7 ? * MON-FRI *)`
     cron(30 7 ? * MON-FRI *
-    ^^^^^^^^^^^^^^^^^^^^^^^ unclosed `cron(`
+    ^^^^^^^^^^^^^^^^^^^^^^^ expected ")" at the end of "cron(…)"
       hint: write `cron(30 7 ? * MON-FRI *)`
     rate(5 minutes)
     ^^^^^^^^^^^^^^^ expected a cron expression, found a rate or a single time
@@ -345,7 +345,7 @@ fn rejects_invalid_cron_expressions() {
               ^^^^^^^ EventBridge accepts a day of the month or a weekday, not both
       hint: write `?` for the other
     30 ? * * *
-       ^ expected an hour, found `?`
+       ^ expected an hour, found "?"
       hint: write `*`
     30 7 * * mno
              ^^^ expected a day of the week, found "mno"

@@ -92,12 +92,11 @@ fn unknown(part: Part<'_>) -> TextError {
     }
     let plain = format!("unknown time zone {}", quoted(part.text));
     let key = part.text.replace(' ', "_");
-    if let Some((name, zones)) = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key)) {
+    if let Some((_, zones)) = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key)) {
         return match zones {
             [only] => error(plain).hint(format!("write `{only}`")),
-            several => {
-                error(format!("ambiguous time zone `{name}`")).hint(format!("write {}", one_of(several)))
-            }
+            several => error(format!("ambiguous time zone {}", quoted(part.text)))
+                .hint(format!("write {}", one_of(several))),
         };
     }
     if let Some(hint) = offset_hint(part.text) {

@@ -66,8 +66,8 @@ enum Extension {
     Any,
     /// It works for this time in µs.
     Always(u64),
-    /// It works for this time in µs. Handlers are fast and the network is slow (150 ms in total), so that the work of the
-    /// extension after the answer fits between request and answer.
+    /// It works for this time in µs. Handlers are fast and the network is slow (150 ms in total), so that the work of
+    /// the extension after the answer fits between request and answer.
     Unseen(u64),
 }
 
@@ -199,8 +199,8 @@ proptest! {
         prop_assert_ne!(report.verdict, Verdict::Reached, "more than the truth must not be reached");
     }
 
-    /// Covers environments that run several invocations at the same time, with ids in the answers. Contradictory evidence
-    /// proves nothing.
+    /// Covers environments that run several invocations at the same time, with ids in the answers. Contradictory
+    /// evidence proves nothing.
     #[test]
     fn shared_environments_are_counted_once(
         (idle, at_once) in (0_usize..4, 2_usize..12),
@@ -219,7 +219,8 @@ proptest! {
         prop_assert_ne!(report.verdict, Verdict::Reached);
     }
 
-    /// With a deployment before each attempt but the first, bounds do not exceed the environments of any single version.
+    /// With a deployment before each attempt but the first, bounds do not exceed the environments of any single
+    /// version.
     #[test]
     fn deployments_between_attempts_do_not_raise_bounds(
         rounds in prop::collection::vec((requests(), handling(), extension()), 2..=3),
@@ -343,8 +344,8 @@ fn lognormal(rng: &mut StdRng, median_ms: f64, sigma: f64) -> u64 {
     (median_ms * (sigma * normal).exp() * 1e3) as u64
 }
 
-/// Runs a round with the automatic hold, a handler that keeps it and has no id, and top-ups. Returns the attempts and the
-/// number of environments reached by the last.
+/// Runs a round with the automatic hold, a handler that keeps it and has no id, and top-ups. Returns the attempts and
+/// the number of environments reached by the last.
 fn whole_round(
     n: usize,
     history: &mut SkewHistory,
@@ -407,8 +408,8 @@ fn automatic_hold_on_loopback_is_short_and_sufficient() {
     assert!(history.auto_hold() <= Duration::from_millis(40), "{:?}", history.auto_hold());
 }
 
-/// Two environments behind a slow network, each kept busy by an extension for 55 ms after 5 ms of work. Durations that fit
-/// between request and answer appear to prove three environments.
+/// Two environments behind a slow network, each kept busy by an extension for 55 ms after 5 ms of work. Durations that
+/// fit between request and answer appear to prove three environments.
 #[test]
 fn unnoticed_extension_does_not_raise_bounds() {
     let request = |sent: u64, latency_there: u64| Request {

@@ -29,8 +29,8 @@ fn wall(minute: i64) -> NaiveDateTime {
     DateTime::<Utc>::from_timestamp(minute * 60, 0).unwrap().naive_utc()
 }
 
-/// Checks that a wall time w near a change maps to the instants w − before, if that is before the change, and w − after,
-/// if that is not. Both apply in a fold, neither in a gap.
+/// Checks that a wall time w near a change maps to the instants w − before, if that is before the change, and w −
+/// after, if that is not. Both apply in a fold, neither in a gap.
 fn check_mapping(zone: Tz, change: &ClockChange) {
     let ClockChange { at, before, after } = *change;
     let (low, high) = (before.min(after), before.max(after));

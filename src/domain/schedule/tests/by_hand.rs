@@ -113,12 +113,12 @@ fn tick_serves_targets_of_its_mode() {
 }
 
 #[test]
-fn closed_window_is_not_made_up_for() {
+fn closed_window_is_not_served_later() {
     let target = function(5, vec![weekly(LONDON, "daily", "09:00-09:30", 4)]);
     let after = minute("2026-02-02T08:50:00Z");
     assert_eq!(due_since(&target, after, minute("2026-02-02T09:29:00Z")), Some(DueReason::Interval));
     assert_eq!(due_since(&target, after, minute("2026-02-02T09:30:00Z")), None);
-    // A long pause gives the same result.
+    // A long pause has the same result.
     assert_eq!(
         due_since(&target, after.plus(-10_000_000), minute("2026-02-02T09:29:00Z")),
         Some(DueReason::Interval)
@@ -265,14 +265,14 @@ fn lints_report_unintended_schedules() {
     let shown = lints(&target, now)
         .into_iter()
         .map(|lint| format!("{:?}: {}; {}", lint.location, lint.message, lint.hint.unwrap_or_default()));
-    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r"
-    Interval: an interval of 6 minutes is longer than idle environments were seen to live; set it to `5m` or less
-    Window(1): the window overlaps `windows[0]` with the same concurrency; first on 2026-11-20 at 17:00 UTC; overlapping windows combine by maximum, they do not add up
-    Window(3): the window overlaps `windows[0]` with the same concurrency; first on 2026-11-20 at 18:00 UTC; overlapping windows combine by maximum, they do not add up
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
+    Interval: an interval of 6 minutes is longer than the observed lifetime of idle environments; set it to `5m` or less
+    Window(1): the window overlaps "windows[0]" with the same concurrency; first on 2026-11-20 at 17:00 UTC; overlapping windows combine by maximum, they do not add up
+    Window(3): the window overlaps "windows[0]" with the same concurrency; first on 2026-11-20 at 18:00 UTC; overlapping windows combine by maximum, they do not add up
     Window(4): the window does not open in the next year; 
     Window(6): the window does not open in the next year; 
-    Window(7): the window does not open in the next year; 
-    ");
+    Window(7): the window does not open in the next year;
+    "#);
     let apart =
         function(5, vec![weekly(LONDON, "mon", "08:00-18:00", 1), weekly(LONDON, "tue", "08:00-18:00", 1)]);
     assert_eq!(lints(&apart, now), []);
