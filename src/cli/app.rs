@@ -35,7 +35,7 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to AWS as the SDK is configured: environment, profiles, endpoints.
+    /// Connects to AWS with the configuration of the SDK: environment, profiles, endpoints.
     pub async fn aws() -> Self {
         let clients = AWS.get_or_init(async || Arc::new(Clients::load().await)).await;
         Self { clients: Arc::clone(clients), is_local: false }
@@ -45,7 +45,7 @@ impl App {
     /// configured memory, timeout and architecture.
     ///
     /// # Errors
-    /// When loopback cannot be listened on.
+    /// The emulator cannot listen on loopback.
     pub fn local(targets: &[Target]) -> Result<Self, Failure> {
         let failed = |error| Failure::Unexpected(format!("cannot start the emulator on loopback: {error}"));
         let listener = emulator::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(failed)?;
@@ -58,7 +58,7 @@ impl App {
     /// Starts the emulator if `local`, or connects to AWS.
     ///
     /// # Errors
-    /// As [`App::local`].
+    /// Same as [`App::local`].
     pub async fn of(local: bool, targets: &[Target]) -> Result<Self, Failure> {
         if local { Self::local(targets) } else { Ok(Self::aws().await) }
     }
@@ -71,9 +71,9 @@ impl App {
     /// Returns the region that is configured for the SDK.
     ///
     /// # Errors
-    /// When no region is configured, or an unknown one.
+    /// No region is configured, or an unknown one.
     pub fn own_region(&self) -> Result<Region, Failure> {
-        let none = "no region: say --region, set AWS_REGION, or `region` in the profile";
+        let none = "no region is configured\nhint: set --region, AWS_REGION, or `region` in the profile";
         let name = self.clients.own_region().map_err(|_| Failure::Usage(none.to_owned()))?;
         value_parsers::region(name).map_err(Failure::Usage)
     }
@@ -81,7 +81,7 @@ impl App {
     /// Opens the object store under an S3 prefix.
     ///
     /// # Errors
-    /// When no region is configured; for people.
+    /// No region is configured. The message is for people.
     pub fn bucket(&self, uri: &S3Uri) -> Result<Arc<dyn ObjectStore>, String> {
         let bucket = self.clients.bucket(&uri.bucket, &uri.prefix).map_err(|error| error.to_string())?;
         Ok(Arc::new(bucket))
@@ -98,7 +98,7 @@ impl App {
     /// Creates a recorder in CloudWatch, with standard error as its fallback.
     ///
     /// # Errors
-    /// When no region is configured.
+    /// No region is configured.
     pub fn recorder(&self) -> Result<Recorder<CloudWatch>, Failure> {
         let cloudwatch = self.clients.cloudwatch().map_err(|error| Failure::Usage(error.to_string()))?;
         Ok(Recorder::new(cloudwatch, Box::new(Stderr)))
@@ -107,7 +107,7 @@ impl App {
     /// Creates the service. `largest` is the number of pings of its largest round, see [`Service::new`].
     ///
     /// # Errors
-    /// When the largest round does not fit into the process.
+    /// The largest round does not fit into the process.
     pub fn service(
         &self,
         live_config: LiveConfig,

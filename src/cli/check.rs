@@ -11,11 +11,12 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only};
-use super::output::{complain, print, print_json};
+use super::output::{print, print_json, print_message};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
+use crate::domain::parse::quoted;
 use crate::domain::schedule::{LintLocation, Minute, lints};
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
@@ -32,12 +33,12 @@ Examples:
 --live checks for each target: the permission to invoke it (by a dry run, which runs no handler);
 that it exists and is active; its memory, timeout and architecture; and the reserved, provisioned
 and account concurrency for its rounds. It uses the given credentials and assumes `role_arn` as for
-pings. The warmer's credentials show what the warmer may invoke; they allow the other checks only
-with the policies of `warmd iam --check-live`. It sends three requests for each target, at most 10
+pings. With the credentials of the warmer, it shows which functions the warmer may invoke; the other
+checks require the policies of `warmd iam --check-live`. It sends three requests for each target, at most 10
 a second for each region and role: 10,000 targets in one region take about 50 minutes.
 
 A file found in a directory must be in that directory after links are resolved, as with Kubernetes
-volumes. A file given by name may be anything readable, also a pipe. All files together may have at
+volumes. A file given by name may be any readable file, such as a pipe. All files together may have at
 most 64 MB.
 
 Exit codes: 2 if there is an error. Warnings and missing permissions to read do not change the exit
@@ -137,7 +138,7 @@ fn print_summary(
 
 /// Prints problems to standard error.
 fn print_problems(problems: &[Problem], color: bool) {
-    problems.iter().for_each(|problem| complain(&format!("{}\n", problem.render_text(color))));
+    problems.iter().for_each(|problem| print_message(&format!("{}\n", problem.render_text(color))));
 }
 
 /// Prints the errors of a configuration.
@@ -146,7 +147,7 @@ fn print_problems(problems: &[Problem], color: bool) {
 /// A failure to write to standard output.
 fn print_errors(problems: &Problems, format: CheckFormat, color_on_stderr: bool) -> Result<Exit, Failure> {
     match format {
-        CheckFormat::Text => complain(&problems.render_text(color_on_stderr)),
+        CheckFormat::Text => print_message(&problems.render_text(color_on_stderr)),
         CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
         CheckFormat::Github => print(&render::check::github(&problems.list))?,
     }
@@ -195,7 +196,7 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
     }
     for calendar in loaded.calendars.iter().filter(|calendar| calendar.used) {
         if calendar.set.has_passed(now.instant().date_naive()) {
-            let message = format!("the last date of the calendar `{}` has passed", calendar.set.name);
+            let message = format!("the last date of the calendar {} has passed", quoted(&calendar.set.name));
             let hint = "add the dates of the coming year".to_owned();
             warnings.push(diagnostics.warning(calendar.location, message, Some(hint)));
         }

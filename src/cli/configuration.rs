@@ -1,4 +1,4 @@
-//! The configuration that a command is given by its arguments.
+//! Loads the configuration that the arguments of a command name.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `warmd lambda-event`, `warmd dashboard` and `warmd iam`: print what a deployment needs.
+//! `warmd lambda-event`, `warmd dashboard` and `warmd iam`: print documents for a deployment.
 
 use std::fmt::Write as _;
 
@@ -19,6 +19,7 @@ use crate::deploy::{self, EventKind};
 use crate::domain::clean::clean;
 use crate::domain::function::{AccountId, Region};
 use crate::domain::metrics::{Metric, Scope};
+use crate::domain::parse::TextError;
 use crate::domain::text::wrapped;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
@@ -119,7 +120,7 @@ fn metrics_help() -> String {
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).ok_or_else(|| "expected an account id of 12 digits".to_owned())
+    AccountId::parse(text).ok_or_else(|| TextError::expected("an account ID of 12 digits", text).into_line())
 }
 
 /// Prints a sample event.

@@ -14,7 +14,7 @@ pub enum Failure {
     /// The arguments are invalid. Nothing was sent.
     #[error("{0}")]
     Usage(String),
-    /// An internal or a service's failure.
+    /// An internal error, or an error of a service.
     #[error("{0}")]
     Unexpected(String),
     /// Standard output cannot be written.

@@ -23,7 +23,7 @@ pub enum LogFormat {
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
     let started = registry().with(filter).with(level_cap());
-    // Fails if a logger is set already, which then stays.
+    // Fails if a logger is already set.
     let _ = match format {
         LogFormat::Text => {
             started.with(fmt::layer().with_writer(|| Cleaned(Log)).with_ansi(color)).try_init()
@@ -40,8 +40,8 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record but
-/// the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
+/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record
+/// but the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
 struct Cleaned<W>(W);
 
 impl<W: io::Write> io::Write for Cleaned<W> {

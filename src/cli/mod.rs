@@ -40,7 +40,7 @@ use self::args::{Cli, Command, SchemaOf};
 use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
-use self::output::{complain, print_data};
+use self::output::{print_data, print_message};
 use self::run::RunArgs;
 use self::warm::WarmArgs;
 use crate::aws::fd_limit;
@@ -59,8 +59,8 @@ pub fn main() -> ExitCode {
     logging::start(cli.log_format, level, color);
     let ended = command(&cli).and_then(|exit| Ok(exit.after(output::finish(exit)?)));
     let exit = ended.unwrap_or_else(|failure| {
-        complain(&failure.message(color));
-        // A message that nobody reads does not change the exit code.
+        print_message(&failure.message(color));
+        // An output that cannot be written does not change the exit code of the failure.
         let _ = output::finish(failure.exit());
         failure.exit()
     });
@@ -133,12 +133,12 @@ fn schema(of: SchemaOf) -> Result<Exit, Failure> {
 /// Runs an asynchronous command.
 fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     if let Err(error) = fd_limit::raise() {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "the limit of open files cannot be raised");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start threads: {error}")))?;
     let exit = runtime.block_on(command);
-    // Remaining tasks have been given up by a second signal.
+    // A second signal has abandoned the remaining tasks.
     runtime.shutdown_background();
     exit
 }

@@ -66,7 +66,7 @@ impl StateArgs {
     /// Opens the store.
     ///
     /// # Errors
-    /// No or an invalid location.
+    /// The location is missing or invalid.
     pub async fn open(&self) -> Result<DocumentStore, Failure> {
         if self.location().is_none() {
             let message = "no state store\nhint: set --state or WARMD_STATE";
@@ -78,7 +78,7 @@ impl StateArgs {
     /// Reads requests and pauses. Without a store there are none.
     ///
     /// # Errors
-    /// A store that cannot be read.
+    /// The store cannot be read.
     pub async fn known(&self) -> Result<(Requests, Pauses), Failure> {
         if self.location().is_none() {
             return Ok(Default::default());

@@ -1,4 +1,4 @@
-//! A stream that a thread of its own writes: a reader that stops reading blocks that thread and nothing else.
+//! A stream with its own writer thread. A reader that stops reading blocks that thread only.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -10,15 +10,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
-/// The bytes that wait for the reader of one stream of the daemon. A tick object of 1,000 rounds has about 700,000.
+/// The maximum number of bytes that wait for the reader of a stream of the daemon. A tick object of 1,000 rounds has
+/// about 700,000.
 pub const DAEMON_QUEUE: usize = 4 << 20;
 /// The time before the thread tries again to write to a stream in non-blocking mode.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// The treatment of messages that the reader does not take in time.
+/// The treatment of messages while the reader does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// Messages are dropped, and counted, while so many bytes wait. One message is taken whatever its size.
+    /// Messages are dropped and counted above this number of waiting bytes. A single message may have any size.
     DropAbove(usize),
     /// Every message is kept until it is written.
     Keep,
@@ -38,7 +39,7 @@ pub enum Pushed {
 /// The state of an outlet after the wait for its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
-    /// It is written, or dropped and counted.
+    /// All messages are written, or dropped and counted.
     Done,
     /// The reader of standard output has closed its end.
     Closed,
@@ -46,7 +47,7 @@ pub enum Delivered {
     Abandoned,
 }
 
-/// A stream that a thread of its own writes. Clones are the same stream.
+/// A stream with its own writer thread. Clones are the same stream.
 #[derive(Debug, Clone)]
 pub struct Outlet(Arc<Inner>);
 
@@ -57,7 +58,7 @@ struct Inner {
     state: Mutex<Queue>,
     /// Signalled when a message arrives.
     arrived: Condvar,
-    /// Signalled when a message has been written, or never will be.
+    /// Signalled when a message has been written or discarded.
     ended: Notify,
 }
 
@@ -74,7 +75,7 @@ struct Queue {
     closed: bool,
     /// The last message could not be written.
     failing: bool,
-    /// Why the first message that could not be written was not.
+    /// The error of the first message that could not be written.
     failure: Option<io::Error>,
 }
 
@@ -87,7 +88,7 @@ impl Outlet {
     /// Starts the thread that writes to `stream`. `name` is for logs, such as `standard output`.
     ///
     /// # Errors
-    /// The operating system's, when it starts no thread.
+    /// The operating system cannot start a thread.
     pub fn start(
         name: &'static str,
         overflow: Overflow,
@@ -131,7 +132,7 @@ impl Outlet {
         self.state().closed
     }
 
-    /// Why a message could not be written, unless the reader has closed its end. The second call returns nothing.
+    /// Takes the error of the first message that could not be written. A closed stream is not an error.
     pub fn take_failure(&self) -> Option<io::Error> {
         self.state().failure.take()
     }
@@ -173,7 +174,7 @@ impl Outlet {
         }
     }
 
-    /// Waits for a message. None when nothing more is to be written.
+    /// Waits for a message. Returns `None` when the stream is closed.
     fn next(&self) -> Option<Vec<u8>> {
         let mut state = self.state();
         loop {
@@ -259,7 +260,7 @@ impl Queue {
     }
 }
 
-/// Writes all of a message, however long the reader takes.
+/// Writes a whole message, and waits for the reader.
 fn write_whole(stream: &mut impl Write, mut message: &[u8]) -> io::Result<()> {
     while !message.is_empty() {
         match stream.write(message) {
@@ -289,7 +290,7 @@ mod tests {
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.began.send(bytes.to_vec());
-            // A reader that is gone leaves the stream blocked no longer.
+            // The thread must end when the test has dropped the reader.
             self.result.recv().unwrap_or(Ok(())).map(|()| bytes.len())
         }
 
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blocked_reader_costs_messages_and_never_blocks_and_the_count_is_exact() {
+    async fn messages_for_a_blocked_reader_are_dropped_and_counted() {
         let pipe = pipe(Overflow::DropAbove(10));
         let push = |text: &str| pipe.outlet.push(text.into());
         assert_eq!(push("first"), Pushed::Queued);
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_message_is_taken_whatever_its_size() {
+    async fn a_single_message_may_have_any_size() {
         let pipe = pipe(Overflow::DropAbove(3));
         assert_eq!(pipe.outlet.push(vec![b'a'; 100]), Pushed::Queued);
         assert_eq!(pipe.read().len(), 100);
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_keeps_everything() {
+    async fn a_command_drops_no_message() {
         let pipe = pipe(Overflow::Keep);
         for index in 0..1_000 {
             assert_eq!(pipe.outlet.push(format!("{index}").into()), Pushed::Queued);
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_pipe_ends_the_output_and_nothing_else() {
+    async fn a_closed_pipe_closes_the_outlet_without_an_error() {
         let pipe = pipe(Overflow::DropAbove(10));
         pipe.outlet.push("a".into());
         pipe.result.send(Err(io::ErrorKind::BrokenPipe.into())).unwrap();
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_fails_a_command_and_costs_the_daemon_messages() {
+    async fn a_full_disk_is_an_error_of_a_command_and_drops_a_message_of_the_daemon() {
         let full = || Err(io::ErrorKind::StorageFull.into());
         let pipe = self::pipe(Overflow::Keep);
         pipe.outlet.push("a".into());

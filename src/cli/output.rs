@@ -134,7 +134,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// An error of the operating system. A closed pipe (`warmd … | head`) is not an error.
 pub fn print_data(text: &str) -> io::Result<()> {
     if let Some(threads) = THREADS.get() {
-        // The outlet counts what it drops.
+        // The outlet counts dropped messages.
         threads.stdout.push(text.into());
         return Ok(());
     }
@@ -158,8 +158,8 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     print_data(&line)
 }
 
-/// Writes a message, which is not a log record, to standard error.
-pub fn complain(message: &str) {
+/// Writes a message to standard error. It is not a log record.
+pub fn print_message(message: &str) {
     // A failure cannot be reported anywhere.
     let _ = Stderr.write_all(format!("{}\n", clean_output(message)).as_bytes());
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
-use super::output::{complain, print};
+use super::output::{print, print_message};
 use super::select::near;
 use super::status::labels;
 use super::value_parsers;
@@ -61,10 +61,10 @@ pub struct ResumeArgs {
     pub state: StateArgs,
 }
 
-/// Pauses.
+/// Pauses a function or the fleet.
 ///
 /// # Errors
-/// When the store cannot be written.
+/// The store cannot be written.
 pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
@@ -89,17 +89,17 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     // Never an error: the function may be served for the first time tomorrow.
     match planner::status(&store).await {
         Ok(status) => warn(&status, args),
-        Err(error) => complain(&format!("warning: the pause may stop nothing: {error}")),
+        Err(error) => print_message(&format!("warning: the pause may have no effect: {error}")),
     }
     Ok(Exit::Success)
 }
 
-/// Prints a warning if the pause probably stops nothing.
+/// Prints a warning if the pause probably has no effect.
 fn warn(status: &Status, args: &PauseArgs) {
     let location = args.state.location().unwrap_or_default();
     if status.tick.is_none() && status.targets.is_empty() {
-        complain(&format!(
-            "warning: no tick is recorded at {location}: is it the state store of the schedule?"
+        print_message(&format!(
+            "warning: no tick is recorded at {location}; check that it is the state store of the schedule"
         ));
         return;
     }
@@ -110,16 +110,18 @@ fn warn(status: &Status, args: &PauseArgs) {
     }
     let known = match near(&function, || known.iter().map(String::as_str)) {
         Some(near) => format!("; did you mean `{}`?", clean(near)),
-        None if known.is_empty() => ", nor anything else".to_owned(),
+        None if known.is_empty() => ", nor any other function".to_owned(),
         None => format!("; known: {}", few(known.iter().map(String::as_str))),
     };
-    complain(&format!("warning: no tick at {location} has served `{function}` in the last two days{known}"));
+    print_message(&format!(
+        "warning: no tick at {location} has served \"{function}\" in the last two days{known}"
+    ));
 }
 
-/// Resumes.
+/// Ends the pause of a function, or all pauses.
 ///
 /// # Errors
-/// When the store cannot be written.
+/// The store cannot be written.
 pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 
 use super::error::Failure;
 use crate::domain::calendar::opening_instant;
+use crate::domain::parse::TextError;
 use crate::domain::plan::Period;
 use crate::domain::schedule::Minute;
 
@@ -70,6 +71,6 @@ fn instant_or_date(flag: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>, Fa
         // If a clock change skips midnight, the day begins at the first instant after it.
         return Ok(opening_instant(date.and_time(NaiveTime::MIN), zone));
     }
-    super::value_parsers::instant(text)
-        .map_err(|error| Failure::Usage(format!("{flag} {text}: {error}, or a date such as 2026-11-20")))
+    let expected = || TextError::expected("RFC 3339 or a date such as 2026-11-20", text).into_line();
+    super::value_parsers::instant(text).map_err(|_| Failure::Usage(format!("{flag}: {}", expected())))
 }

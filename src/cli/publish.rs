@@ -13,7 +13,7 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::Only;
-use super::output::{complain, print};
+use super::output::{print, print_message};
 use super::render::{self, Style};
 use crate::domain::clean::clean;
 use crate::domain::difference::difference;
@@ -49,7 +49,7 @@ start until they are corrected.")]
 pub struct PublishArgs {
     /// Files or directories, then the destination s3://bucket/prefix.
     #[arg(value_name = "PATH… s3://BUCKET/PREFIX", required = true, num_args = 1..)]
-    pub places: Vec<String>,
+    pub paths: Vec<String>,
     /// Restore the configuration that was live before.
     #[arg(long)]
     pub rollback: bool,
@@ -62,33 +62,33 @@ pub struct PublishArgs {
 /// same time.
 pub async fn publish(args: &PublishArgs, style: Style) -> Result<Exit, Failure> {
     let (last, paths) =
-        args.places.split_last().ok_or_else(|| Failure::Usage("no destination is given".to_owned()))?;
-    let place = match S3Uri::parse(last) {
-        Some(place) => place.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
+        args.paths.split_last().ok_or_else(|| Failure::Usage("no destination is given".to_owned()))?;
+    let destination = match S3Uri::parse(last) {
+        Some(destination) => destination.map_err(|wrong| Failure::Usage(format!("{last}: {wrong}")))?,
         None => {
             let message = format!("expected s3://bucket/prefix as the last argument, found \"{last}\"");
             return Err(Failure::Usage(message));
         }
     };
     match (args.rollback, paths) {
-        (true, []) => rollback(&place, style).await,
+        (true, []) => rollback(&destination, style).await,
         (true, _) => Err(Failure::Usage("--rollback takes the destination only".to_owned())),
         (false, []) => Err(Failure::Usage("no files are given: use PATH… before the destination".to_owned())),
-        (false, paths) => upload(paths, &place, style).await,
+        (false, paths) => upload(paths, &destination, style).await,
     }
 }
 
-async fn upload(paths: &[String], place: &S3Uri, style: Style) -> Result<Exit, Failure> {
+async fn upload(paths: &[String], destination: &S3Uri, style: Style) -> Result<Exit, Failure> {
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let source = configuration::source(paths, &Only::default()).await;
     let loaded = source.load().await?;
     let files = files(source.texts(&loaded)?);
-    let objects = objects(place).await?;
+    let objects = objects(destination).await?;
     let objects = objects.as_ref();
-    // Read before anything is written: the version that is replaced is the one that was compared with.
+    // Read first, so that the version that is compared is the one that is replaced.
     let live = live(objects).await?;
-    show_difference(place, live.is_some(), &loaded.fleet, style).await?;
-    // Also when the version is live already: objects that were deleted are restored.
+    show_difference(destination, live.is_some(), &loaded.fleet, style).await?;
+    // Deleted objects of a version that is already live are restored.
     for (file, text) in &files {
         match objects.put(&file.key, text.clone().into_bytes(), Condition::New).await {
             // The object exists: its key contains the hash of its content.
@@ -102,53 +102,53 @@ async fn upload(paths: &[String], place: &S3Uri, style: Style) -> Result<Exit, F
         published: now(),
     };
     // The local files are valid; the uploaded objects must be, too.
-    load_version(objects, place, &version).await?;
+    load_version(objects, destination, &version).await?;
     let mut before = live.as_ref().map(|(_, manifest)| manifest.history()).unwrap_or_default();
     if let Some((_, manifest)) = live.as_ref().filter(|(_, manifest)| manifest.live.config == version.config)
     {
         let is_valid = manifest.live.files == version.files
-            || match load_version(objects, place, &manifest.live).await {
+            || match load_version(objects, destination, &manifest.live).await {
                 Ok(_) => true,
                 Err(problems) if problems.unreached => return Err(problems.into()),
                 // The same hash, but other objects: the live version is replaced, and no rollback leads to it.
                 Err(_) => false,
             };
         if is_valid {
-            print(&format!("{} is already live at {place}\n", loaded.fleet.hash))?;
+            print(&format!("{} is already live at {destination}\n", loaded.fleet.hash))?;
             return Ok(Exit::Success);
         }
         before.clone_from(&manifest.before);
     }
     let manifest = Manifest { live: version, before };
     switch(objects, &manifest, live.as_ref().map(|(version, _)| version)).await?;
-    print(&format!("{} is live at {place}\n", manifest.live.config))?;
+    print(&format!("{} is live at {destination}\n", manifest.live.config))?;
     Ok(Exit::Success)
 }
 
-async fn rollback(place: &S3Uri, style: Style) -> Result<Exit, Failure> {
-    let objects = objects(place).await?;
+async fn rollback(destination: &S3Uri, style: Style) -> Result<Exit, Failure> {
+    let objects = objects(destination).await?;
     let objects = objects.as_ref();
     let Some((replaced, manifest)) = live(objects).await? else {
-        return Err(Failure::Usage(format!("nothing has been published at {place}")));
+        return Err(Failure::Usage(format!("nothing has been published at {destination}")));
     };
     let Some((previous, older)) = manifest.before.split_first() else {
         return Err(Failure::Usage(format!(
-            "nothing was live at {place} before {}",
+            "nothing was live at {destination} before {}",
             clean(&manifest.live.config)
         )));
     };
     let restored =
         Manifest { live: ConfigVersion { published: now(), ..previous.clone() }, before: older.to_vec() };
-    let loaded = load_version(objects, place, &restored.live).await?;
-    show_difference(place, true, &loaded.fleet, style).await?;
+    let loaded = load_version(objects, destination, &restored.live).await?;
+    show_difference(destination, true, &loaded.fleet, style).await?;
     switch(objects, &restored, Some(&replaced)).await?;
     let (now, before) = (clean(&restored.live.config), clean(&manifest.live.config));
-    print(&format!("{now} is live at {place} again, instead of {before}\n"))?;
+    print(&format!("{now} is live at {destination} again, instead of {before}\n"))?;
     Ok(Exit::Success)
 }
 
-async fn objects(place: &S3Uri) -> Result<Arc<dyn ObjectStore>, Failure> {
-    App::aws().await.bucket(place).map_err(Failure::Usage)
+async fn objects(destination: &S3Uri) -> Result<Arc<dyn ObjectStore>, Failure> {
+    App::aws().await.bucket(destination).map_err(Failure::Usage)
 }
 
 /// Reads the live manifest and its version; none when nothing has been published.
@@ -187,16 +187,21 @@ async fn switch(
 }
 
 /// Shows the difference to the live version.
-async fn show_difference(place: &S3Uri, published: bool, new: &Fleet, style: Style) -> Result<(), Failure> {
+async fn show_difference(
+    destination: &S3Uri,
+    published: bool,
+    new: &Fleet,
+    style: Style,
+) -> Result<(), Failure> {
     let from = Minute::of(SystemClock.now());
     let period = Period { from, until: from.plus(COMPARED.num_minutes()) };
-    match configuration::source(vec![place.to_string().into()], &Only::default()).await.load().await {
+    match configuration::source(vec![destination.to_string().into()], &Only::default()).await.load().await {
         Ok(live) => print(&render::diff::table(&difference(&live.fleet, new, period), period, style))?,
         Err(problems) if published => {
-            complain(&problems.render_text(false));
-            complain("the live version is invalid: there is no difference to show");
+            print_message(&problems.render_text(false));
+            print_message("the live version is invalid: there is no difference to show");
         }
-        Err(_) => complain(&format!("nothing is published at {place} yet")),
+        Err(_) => print_message(&format!("nothing is published at {destination} yet")),
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices, StateArgs};
-use super::output::{complain, print, print_json};
+use super::output::{print, print_json, print_message};
 use super::render::{self, Style};
 use super::signals::Termination;
 use super::value_parsers;
@@ -110,7 +110,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         let plan = preview(&planner, &fleet, args.at, args.due_only, now).await;
         return dry_run(&fleet, args.at.unwrap_or(now), plan, args.json, style);
     }
-    // Before the first ping: from here on a signal must not cut a round.
+    // Signals are handled before the first ping, so that none cuts off a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &fleet.targets).await?;
     let documents = app.documents(args.state.location())?;
@@ -132,8 +132,8 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
                 outcome.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
             output.finish()?;
             match source.empty_warning(&fleet) {
-                // With --json as well: a pipeline that warms nothing should be noticed.
-                Some(warning) => complain(&warning),
+                // Printed with --json too, so that a pipeline without a target is noticed.
+                Some(warning) => print_message(&warning),
                 None if args.json => {}
                 None => hint(&fleet, &report)?,
             }
@@ -161,7 +161,7 @@ impl ReportOutput {
     /// Returns the result of printing.
     ///
     /// # Errors
-    /// When standard output could not be written.
+    /// Standard output could not be written.
     pub fn finish(self) -> io::Result<()> {
         self.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
@@ -203,14 +203,14 @@ async fn dry_run_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner, F
     Ok(TickPlanner::new(documents))
 }
 
-/// Waits for the second signal, and prints the rounds that it cuts off. They are dropped when this returns.
+/// Waits for the second signal, and prints the rounds that it cuts off. The caller then drops them.
 pub async fn interrupted<L: Lambda>(termination: Termination, stopper: Stopper, engine: &Engine<L>) -> Exit {
     termination.second(stopper).await;
     let cut: Vec<String> = engine.still_in_flight().iter().map(ToString::to_string).collect();
     if cut.is_empty() {
-        complain("ended at once; nothing was in flight");
+        print_message("ended at once; nothing was in flight");
     } else {
-        complain(&format!("ended at once; still in flight, and not reported: {}", cut.join(", ")));
+        print_message(&format!("ended at once; still in flight, and not reported: {}", cut.join(", ")));
     }
     Exit::Interrupted
 }

@@ -22,13 +22,13 @@ pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f T
         Some(label) => format!("\nhint: did you mean `{label}`?"),
         None => String::new(),
     };
-    Err(Failure::Usage(format!("`{written}` is not in the configuration{hint}")))
+    Err(Failure::Usage(format!("\"{written}\" is not in the configuration{hint}")))
 }
 
 /// Returns the plans of all targets, or of those of one function.
 ///
 /// # Errors
-/// When the function is not configured.
+/// The function is not configured.
 pub fn plans<'f>(
     fleet: &'f Fleet,
     function: Option<&FunctionRef>,

@@ -18,7 +18,7 @@ impl Termination {
     /// Starts to listen. The signals do not end the process by themselves any more.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn listen() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
@@ -34,7 +34,7 @@ impl Termination {
     /// Signals `stopper` at the first signal. Returns at the second.
     pub async fn second(mut self, stopper: Stopper) {
         let first = self.next().await;
-        info!(signal = first, "finishing the rounds in flight; the same signal again ends at once");
+        info!(signal = first, "finishing the rounds in flight; a second signal ends at once");
         stopper.stop();
         self.next().await;
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
-use super::output::{complain, print, print_json};
+use super::output::{print, print_json, print_message};
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
@@ -43,10 +43,10 @@ pub struct StatusArgs {
     pub state: StateArgs,
 }
 
-/// Shows the last tick, the pauses and the requests in force. Documents that cannot be read are shown as unknown.
+/// Shows the last tick, the pauses and the active requests. Documents that cannot be read are shown as unknown.
 ///
 /// # Errors
-/// When the store has no record of the function.
+/// The store has no record of the function.
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
@@ -73,12 +73,12 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     }
     let failures: BTreeSet<String> = known.failures().collect();
     for failure in &failures {
-        complain(&format!("error: {failure}"));
+        print_message(&format!("error: {failure}"));
     }
     Ok(if failures.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-/// The longest time that reading the store may take.
+/// The timeout of reads from the store.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// The documents of the store.
@@ -96,7 +96,7 @@ impl Known {
     }
 }
 
-/// Leaves what is known of one function.
+/// Removes the records of all other functions.
 fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     let label = function.to_string();
     let (none, nothing) = (Status::default(), Requests::default());
@@ -109,7 +109,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
             None => String::new(),
         };
-        return Err(Failure::Usage(format!("the state store has no record of `{label}`{hint}")));
+        return Err(Failure::Usage(format!("the state store has no record of \"{label}\"{hint}")));
     }
     let of = |id: &Identity| *id == function.identity(id.region);
     if let Ok(status) = &mut known.status {
@@ -124,7 +124,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The functions of these targets, as they are configured.
+/// Returns the labels of targets, as in the configuration.
 pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
     ids.map(Identity::label).collect()
 }
@@ -155,7 +155,7 @@ struct TickObject<'s> {
     targets: Vec<RoundObject<'s>>,
 }
 
-/// The keys by which the tick object names a function.
+/// The keys for a function, as in the tick object.
 #[derive(Serialize)]
 struct FunctionObject {
     function: String,
@@ -367,14 +367,14 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
     }
 }
 
-/// A target as the text shows it: `nlp-inference:live eu-west-2`.
+/// Formats a target, such as `nlp-inference:live eu-west-2`.
 fn shown_id(id: &Identity) -> String {
     format!("{} {}", id.label(), id.region)
 }
 
 fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {
     let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
-    // A request in the future keeps nothing warm.
+    // A request in the future has no effect yet.
     let future = if request.is_future(now) { " in the future," } else { "" };
     let _ = writeln!(
         out,

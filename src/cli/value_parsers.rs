@@ -16,6 +16,7 @@ use crate::domain::function::{Architecture, FunctionRef};
 use crate::domain::parse::TextError;
 use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
+use crate::domain::text::count;
 pub use crate::lambda::log_filter;
 
 /// Parses an instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
@@ -23,9 +24,8 @@ pub use crate::lambda::log_filter;
 /// # Errors
 /// The text has another form.
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|error| {
-        format!("{error}; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00")
-    })
+    let expected = |_| TextError::expected("RFC 3339 such as 2026-11-20T09:00:00Z", text).into_line();
+    DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(expected)
 }
 
 /// Parses a duration above zero.
@@ -85,16 +85,17 @@ pub fn protocols() -> PossibleValuesParser {
 /// # Errors
 /// The number of fields, or the field that is wrong.
 pub fn cron(text: &str) -> Result<cron::Schedule, String> {
-    let expected = "expected six fields, seconds first, in UTC: \"0 * * * * *\" is every minute";
+    let expected = "expected six fields, seconds first, in UTC";
+    let hint = "write `0 * * * * *` for every minute";
     cron::Schedule::from_str(text).map_err(|error| {
         let fields = text.split_whitespace().count();
         if fields < 6 {
-            return format!("found {fields} {}; {expected}", if fields == 1 { "field" } else { "fields" });
+            return format!("{expected}, found {}; {hint}", count(fields as u64, "field"));
         }
-        // The parser draws the text with a caret, and gives its reason, if any, in the last line.
+        // The error of the parser has several lines. The last is the reason, or a caret below the text.
         match error.to_string().lines().last().map(str::trim) {
-            Some(reason) if !reason.is_empty() && !reason.contains('^') => format!("{reason} {expected}"),
-            _ => expected.to_owned(),
+            Some(reason) if !reason.is_empty() && !reason.contains('^') => format!("{expected}: {reason}"),
+            _ => format!("{expected}; {hint}"),
         }
     })
 }
@@ -115,7 +116,7 @@ pub fn architecture(text: &str) -> Result<Architecture, String> {
     [Architecture::X86_64, Architecture::Arm64]
         .into_iter()
         .find(|architecture| architecture.as_str() == text)
-        .ok_or_else(|| "expected x86_64 or arm64".to_owned())
+        .ok_or_else(|| TextError::expected("x86_64 or arm64", text).into_line())
 }
 
 /// Parses the memory of a function, such as `1024MB`; returns MB.
@@ -169,7 +170,7 @@ pub fn route(text: &str) -> Result<Route, String> {
 pub fn instance(text: &str) -> Result<String, String> {
     match Item::parse(&format!("ec2.{text}")) {
         Some(Item::Instance(name)) => Ok(name),
-        _ => Err("expected an instance type such as m7g.xlarge".to_owned()),
+        _ => Err(TextError::expected("an instance type such as m7g.xlarge", text).into_line()),
     }
 }
 
@@ -180,7 +181,8 @@ pub fn instance(text: &str) -> Result<String, String> {
 pub fn amount(text: &str) -> Result<Decimal, String> {
     let fits = |number: &Decimal| (Decimal::ZERO..=Decimal::from(1_000_000_000_000_u64)).contains(number);
     let number = Decimal::from_str_exact(text).ok().filter(fits);
-    number.ok_or_else(|| "expected a number of 0 or more, in plain digits such as 2000 or 0.0457".to_owned())
+    let expected = || TextError::expected("a number of 0 or more, such as 2000 or 0.0457", text).into_line();
+    number.ok_or_else(expected)
 }
 
 /// Parses JSON.
@@ -216,9 +218,9 @@ mod tests {
 
     #[test]
     fn errors_of_cron_expressions_are_one_line() {
-        insta::assert_snapshot!(cron("* * * * *").unwrap_err(), @r#"found 5 fields; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
-        insta::assert_snapshot!(cron("hourly").unwrap_err(), @r#"found 1 field; expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
-        insta::assert_snapshot!(cron("0 61 * * * *").unwrap_err(), @r#"Minutes must be less than 59. ('61' specified.) expected six fields, seconds first, in UTC: "0 * * * * *" is every minute"#);
+        insta::assert_snapshot!(cron("* * * * *").unwrap_err(), @"expected six fields, seconds first, in UTC, found 5 fields; write `0 * * * * *` for every minute");
+        insta::assert_snapshot!(cron("hourly").unwrap_err(), @"expected six fields, seconds first, in UTC, found 1 field; write `0 * * * * *` for every minute");
+        insta::assert_snapshot!(cron("0 61 * * * *").unwrap_err(), @"expected six fields, seconds first, in UTC: Minutes must be less than 59. ('61' specified.)");
         assert!(cron("0 */5 8-17 * * Mon-Fri").is_ok());
     }
 
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_expected_form() {
-        insta::assert_snapshot!(instant("yesterday").unwrap_err(), @"premature end of input; expected RFC 3339, such as 2026-11-20T09:00:00Z or 2026-11-20T10:00:00+01:00");
+        insta::assert_snapshot!(instant("yesterday").unwrap_err(), @r#"expected RFC 3339 such as 2026-11-20T09:00:00Z, found "yesterday""#);
         insta::assert_snapshot!(region("eu-wset-2").unwrap_err(), @r#"unknown region "eu-wset-2"; did you mean `eu-west-2`?"#);
         insta::assert_snapshot!(region("london").unwrap_err(), @r#"unknown region "london"; write the code of an AWS region, such as `eu-west-2`"#);
         assert_eq!(regions(" all "), Ok(Regions::All));

@@ -59,14 +59,14 @@ pub struct WarmArgs {
     /// Region of the function.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
-    /// Put a Warm Request for the deployed Lambda on the bus, instead of pinging from here.
+    /// Put a Warm Request for the deployed Lambda on the bus, instead of sending pings.
     #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
     pub via_bus: bool,
     /// Time for which the Lambda keeps them warm, such as 10m. With --via-bus.
     #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::positive_duration)]
     pub for_: Option<Duration>,
     /// Bus, name or ARN. With --via-bus. [env: WARMD_BUS] [default: the account's default bus]
-    // Not clap's `env`: WARMD_BUS in the environment must not conflict with pings from here.
+    // Not clap's `env`: WARMD_BUS in the environment must not conflict with --local.
     #[arg(long, value_name = "NAME")]
     pub bus: Option<String>,
     /// Reason for the records, one line of at most 256 characters. With --via-bus.
@@ -91,7 +91,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     if args.via_bus {
         return via_bus(args).await;
     }
-    // `requires` of the parser would allow them with flags that conflict with --via-bus.
+    // `requires = "via_bus"` would allow these flags with those that conflict with --via-bus.
     let for_lambda =
         [("--for", args.for_.is_some()), ("--bus", args.bus.is_some()), ("--reason", args.reason.is_some())];
     if let Some((flag, _)) = for_lambda.iter().find(|(_, given)| *given) {
@@ -184,7 +184,7 @@ fn region(args: &WarmArgs, app: &App) -> Result<Region, Failure> {
     let own = args.function.place.as_ref().map(|(_, region)| *region);
     match (own, args.region) {
         (Some(own), Some(other)) if own != other => {
-            Err(Failure::Usage(format!("the region of the ARN is {own}, that of --region is {other}")))
+            Err(Failure::Usage(format!("--region ({other}) must be the region of the ARN ({own})")))
         }
         (Some(region), _) | (None, Some(region)) => Ok(region),
         (None, None) if args.local => parse(LOCAL_REGION),

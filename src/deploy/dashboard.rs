@@ -51,9 +51,10 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Costs and bytes since the beginning of the month (UTC), for which a dashboard has no time range.
+    /// Returns costs, bytes and pings since the beginning of the month (UTC).
     ///
-    /// Adds up those of the last 31 days that are in the month of the latest data point.
+    /// A dashboard has no such time range, so the expressions add up those of the last 31 days that are in the month of
+    /// the latest data point.
     fn month_to_date(&self) -> Value {
         let sum = |id: &str, of: &str, label: &str| {
             let month = format!("YEAR({id}) * 12 + MONTH({id})");
@@ -67,7 +68,7 @@ impl Source<'_> {
             hidden(Metric::S3EgressBytes, "bytes"),
             hidden(Metric::Pings, "pings"),
             sum("cost", "cost", "Warming cost (USD)"),
-            sum("egress", "egress", "of which S3 egress (USD)"),
+            sum("egress", "egress", "including S3 egress (USD)"),
             sum("bytes", &format!("bytes / {GIB}"), "S3 egress (GiB)"),
             sum("pings", "pings", "Pings"),
         ];

@@ -213,16 +213,16 @@ fn common(input: &PolicyInput<'_>) -> Vec<Statement> {
         statements.push(Statement::new("State", ACTIONS, state.objects_arn(partition)));
     }
     let listed: Vec<&S3Prefix> = input.configs.into_iter().chain(input.state).collect();
-    for (index, (place, sid)) in listed.iter().zip(["List", "ListState"]).enumerate() {
-        if listed[..index].iter().any(|earlier| earlier.bucket == place.bucket) {
+    for (index, (location, sid)) in listed.iter().zip(["List", "ListState"]).enumerate() {
+        if listed[..index].iter().any(|earlier| earlier.bucket == location.bucket) {
             continue;
         }
-        let same = listed.iter().filter(|other| other.bucket == place.bucket);
-        let keys: Vec<String> = same.flat_map(|place| place.keys()).collect();
+        let same = listed.iter().filter(|other| other.bucket == location.bucket);
+        let keys: Vec<String> = same.flat_map(|location| location.keys()).collect();
         // Without ListBucket, S3 answers GetObject for a missing key with 403. That check has no `s3:prefix`.
         statements.push(Statement {
             condition: Some(json!({ "StringLikeIfExists": { "s3:prefix": keys } })),
-            ..Statement::new(sid, &["s3:ListBucket"], place.bucket_arn(partition))
+            ..Statement::new(sid, &["s3:ListBucket"], location.bucket_arn(partition))
         });
     }
     if let Some(bus) = input.bus {

@@ -1,5 +1,5 @@
-//! Documents generated for AWS: IAM policies, the CloudWatch dashboard and sample events. `template.yaml` deploys
-//! copies of some of them; `tests/deploy` compares the two.
+//! Documents generated for AWS: IAM policies, the CloudWatch dashboard and sample events. `template.yaml` contains
+//! copies of some of them; `tests/cli/template.rs` compares the two.
 
 pub mod dashboard;
 pub mod iam;

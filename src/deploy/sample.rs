@@ -1,4 +1,4 @@
-//! Sample events to test a deployed Lambda with.
+//! Sample events for tests of a deployed Lambda.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};

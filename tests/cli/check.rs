@@ -92,7 +92,7 @@ fn probable_mistakes_are_warnings() {
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
     3: an interval of 9 minutes is longer than the observed lifetime of idle environments
-    5: the last date of the calendar `old` has passed
+    5: the last date of the calendar "old" has passed
     6: unused calendar "spare"
     11: the window does not open in the next year
     "#);

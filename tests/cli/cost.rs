@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Done, run, write};
 
-/// The article's four weeks.
+/// Four weeks, 20 working days.
 const FEBRUARY: [&str; 4] = ["--from", "2026-02-02", "--until", "2026-03-02"];
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -363,7 +363,7 @@ fn targets_without_pings_have_no_assumptions() {
 }
 
 #[test]
-fn the_article_downloads_1_89_terabytes() {
+fn four_weeks_of_nlp_by_ping_download_1_89_terabytes() {
     let object = with(&["plan", "--json", "--function", "nlp-by-ping"], &FEBRUARY).json();
     let function = &object["functions"][0];
     assert_eq!((&function["rounds"], &function["pings"]), (&json!(860), &json!(8_600)));
@@ -380,7 +380,7 @@ fn the_article_downloads_1_89_terabytes() {
 }
 
 #[test]
-fn the_comparison_of_the_article() {
+fn a_comparison_shows_every_alternative() {
     let compare = ["compare", "--function", "nlp-by-ping"];
     insta::assert_snapshot!(with(&compare, &FEBRUARY).shown(), @r"
     exit 0

@@ -7,19 +7,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Fixture, Holding, ONE, Running, run, warmd, write};
 
-/// A daemon with a first tick at its start and the next at the full hour.
+/// Returns a daemon with a tick at its start and at each full hour.
 fn daemon(fixture: &Fixture, more: &[&str]) -> Command {
     fixture.warmd(&[&["run", "--cron", "0 0 * * * *"], more].concat())
 }
 
 #[test]
-fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
+fn the_round_in_flight_ends_after_a_signal_and_is_reported() {
     let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let mut command = daemon(&fixture, &["--json"]);
-    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
-    let running = Running::start(command);
-    let ping = lambda.ping();
+    let (running, ping) = lambda.start(daemon(&fixture, &["--json"]));
     running.signal("TERM");
     running.await_stderr("finishing the rounds in flight");
     ping.answer();
@@ -32,19 +29,16 @@ fn a_signal_lets_the_round_in_flight_end_and_be_reported() {
         [&round["function"], &round["warm"], &round["verdict"]],
         [&json!("f"), &json!(1), &json!("reached")]
     );
-    // Its metrics were sent as well.
+    // The metrics were sent too.
     assert!(!stderr.contains("CloudWatch"), "{stderr}");
     assert!(stderr.contains("stopped"), "{stderr}");
 }
 
 #[test]
-fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
+fn a_second_signal_ends_the_daemon_and_names_the_rounds_in_flight() {
     let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let mut command = daemon(&fixture, &[]);
-    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
-    let running = Running::start(command);
-    let _never_answered = lambda.ping();
+    let (running, _never_answered) = lambda.start(daemon(&fixture, &[]));
     running.signal("TERM");
     running.await_stderr("finishing the rounds in flight");
     running.signal("TERM");
@@ -54,7 +48,7 @@ fn a_second_signal_ends_at_once_and_says_what_is_cut_off() {
 }
 
 #[test]
-fn a_start_serves_what_is_open_and_shows_a_line() {
+fn the_first_tick_serves_open_targets_and_prints_a_line() {
     let fixture = Fixture::new(ONE);
     let running = Running::start(daemon(&fixture, &[]));
     let line = running.await_stdout("1 target: ✓ 1 reached; 1 ping: 1 cold; cost ");
@@ -65,30 +59,30 @@ fn a_start_serves_what_is_open_and_shows_a_line() {
 }
 
 #[test]
-fn a_hangup_reloads_and_what_is_not_sound_is_refused() {
+fn sighup_reloads_and_an_invalid_configuration_is_refused() {
     let fixture = Fixture::new(ONE);
     let running = Running::start(daemon(&fixture, &[]));
     running.await_stderr("started");
     running.await_stdout("1 ping");
     running.signal("HUP");
     running.await_stderr("the configuration has not changed");
-    write(fixture.folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
+    fixture.write("fleet.yaml", &ONE.replace("daily", "dayly"));
     running.signal("HUP");
-    let mistake = running.await_stderr("one.yaml:5:");
+    let mistake = running.await_stderr("fleet.yaml:5:");
     assert!(mistake.contains("dayly"), "{mistake}");
     running.await_stderr("the new configuration is refused; the old one stays in force");
-    write(fixture.folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));
+    fixture.write("fleet.yaml", &ONE.replace("concurrency: 1", "concurrency: 2"));
     running.signal("HUP");
     running.await_stderr("a new configuration is in force");
     running.stop();
 }
 
 #[test]
-fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed() {
+fn a_minute_with_several_ticks_is_served_once_and_changed_files_are_reloaded() {
     let fixture = Fixture::new(ONE);
     let running = Running::start(fixture.warmd(&["run", "--json", "--cron", "* * * * * *"]));
-    // Ticks may end in another order than they began; at most one of a minute has a round. The start may be at the end
-    // of a minute, so the tick with the round need not be in the minute with several.
+    // At most one tick of a minute has a round. Ticks may end in another order than they began, and the process may
+    // start at the end of a minute, so the round need not be in the minute with several ticks.
     let mut minutes = BTreeMap::<String, Vec<usize>>::new();
     let served = |minutes: &BTreeMap<_, Vec<usize>>| minutes.values().any(|rounds| rounds.contains(&1));
     while !(served(&minutes) && minutes.values().any(|rounds| rounds.len() >= 2)) {
@@ -97,14 +91,14 @@ fn a_minute_is_served_once_however_often_it_ticks_and_changed_files_are_noticed(
         minutes.entry(minute).or_default().push(tick["rounds"].as_array().unwrap().len());
     }
     assert!(minutes.values().all(|rounds| rounds.iter().sum::<usize>() <= 1), "{minutes:?}");
-    write(fixture.folder.path(), "one.yaml", &ONE.replace("concurrency: 1", "concurrency: 22"));
+    fixture.write("fleet.yaml", &ONE.replace("concurrency: 1", "concurrency: 22"));
     running.await_stderr("a new configuration is in force");
     running.signal("TERM");
     assert_eq!(running.end().0.code(), Some(0));
 }
 
 #[test]
-fn the_daemon_refuses_to_start_on_a_mistake() {
+fn the_daemon_does_not_start_with_an_invalid_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let configs = write(folder.path(), "one.yaml", &ONE.replace("daily", "dayly"));
     let done = run(&["run", "--local", configs.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! The shipped examples: what a newcomer sees first does not depend on the day.
+//! The shipped examples: the first output does not depend on the day.
 
 use std::process::Stdio;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::support::{Done, warmd};
 
-/// `run --once --local` at the beginning of each hour of a day.
+/// Runs `run --once --local` at the beginning of each hour of a day.
 fn ticks(day: &str) -> Vec<Value> {
     let start = |hour: u32| {
         let at = format!("{day}T{hour:02}:00:00Z");
         let mut command = warmd(&["run", "--once", "--local", "--json", "--at", &at]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    // All at once: a tick waits for its pings most of the time.
+    // In parallel, because a tick mostly waits for its pings.
     let running: Vec<_> = (0..24).map(start).collect();
     let done = running.into_iter().map(|child| Done::of(child.wait_with_output().unwrap()));
     done.map(|done| {

@@ -1,4 +1,4 @@
-//! The handler snippets, run: each in its own language, asked the same things.
+//! Runs the handler snippets, each in its own language, with the same events.
 
 use std::io::ErrorKind;
 use std::process::Command;
@@ -11,34 +11,35 @@ use warmd::domain::protocol::{PingContext, Protocol};
 #[path = "../../src/cli/handlers/rust.rs"]
 mod rust;
 
-/// What a driver prints: one line of JSON.
+/// The output of a driver, one line of JSON.
 #[derive(serde::Deserialize)]
-struct Said {
-    /// The environment's id after the module was loaded, and nothing invoked.
+struct Results {
+    /// The environment id before the first invocation.
     at_load: Value,
-    /// The answers to two pings of 60 ms, and how long the first took, ms.
+    /// The responses to two pings of 60 ms, and the duration of the first in ms.
     first: Value,
     second: Value,
     took_ms: f64,
-    /// What a ping of 900 s was going to be held for, ms.
+    /// The hold of a ping of 900 s, in ms.
     longest_ms: f64,
-    /// Each event that is no ping, as the user's handler saw it.
+    /// The other events, as the user's handler received them.
     passed: Vec<Value>,
-    /// How the user's own failure came out.
+    /// The message of the user's own error.
     raised: String,
 }
 
-/// The bytes that the protocol really sends.
+/// Returns a ping of 60 ms.
 fn ping() -> Value {
     ping_of(60)
 }
 
+/// Returns the payload of the protocol `warmd`.
 fn ping_of(hold_ms: u64) -> Value {
     let context = PingContext { round: "r", index: 0, concurrency: 2, hold_ms };
     serde_json::from_slice(&Protocol::Warmd.payload(&context)).unwrap()
 }
 
-/// Events that look like pings, and are none.
+/// Returns events that are not pings, some of them similar.
 fn others() -> Vec<Value> {
     vec![
         json!(null),
@@ -62,9 +63,9 @@ fn others() -> Vec<Value> {
     ]
 }
 
-/// Writes the snippet as `file` beside `driver`, and runs `program driver`. None where the program is not installed;
-/// continuous integration has them all.
-fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> Option<Said> {
+/// Writes the snippet as `file` beside `driver`, and runs `program driver`. Returns `None` if the program is not
+/// installed. In continuous integration that is an error.
+fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> Option<Results> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(file), snippet(language)).unwrap();
     std::fs::write(dir.path().join(driver.0), driver.1).unwrap();
@@ -85,26 +86,26 @@ fn run(program: &str, language: Language, file: &str, driver: (&str, &str)) -> O
 
 const INITIALIZATION: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 
-/// The id in an answer of an environment that was initialised in this way.
+/// Checks a response and returns its environment id. `initialization` is the expected type.
 fn environment(answer: &Value, initialization: Option<&str>) -> String {
-    let told = Protocol::Warmd.initialization(answer.to_string().as_bytes());
-    assert_eq!(told.as_deref(), initialization);
-    let id = Protocol::Warmd.environment_id(answer.to_string().as_bytes()).expect("an id in the answer");
+    let found = Protocol::Warmd.initialization(answer.to_string().as_bytes());
+    assert_eq!(found.as_deref(), initialization);
+    let id = Protocol::Warmd.environment_id(answer.to_string().as_bytes()).expect("an id in the response");
     assert!(id.len() >= 32, "128 random bits: {id}");
     let whole = json!({"warmd": {"environment": id, "initialization": initialization}});
-    assert_eq!(*answer, whole, "and nothing else");
+    assert_eq!(*answer, whole, "no other keys");
     id
 }
 
-fn check(said: &Said) -> String {
-    assert_eq!(said.at_load, Value::Null, "the id is made on the first invocation");
-    let id = environment(&said.first, Some("snap-start"));
-    assert_eq!(environment(&said.second, Some("snap-start")), id, "one environment, one id");
-    assert!((said.longest_ms - 10_000.0).abs() < 0.001, "{} ms", said.longest_ms);
-    // Timers may fire a millisecond early; a loaded machine answers late.
-    assert!((59.0..5_000.0).contains(&said.took_ms), "held for {} ms", said.took_ms);
-    assert_eq!(said.passed, others(), "what is no ping is the user's, untouched");
-    assert_eq!(said.raised, "mine");
+fn check(results: &Results) -> String {
+    assert_eq!(results.at_load, Value::Null, "the id is created on the first invocation");
+    let id = environment(&results.first, Some("snap-start"));
+    assert_eq!(environment(&results.second, Some("snap-start")), id, "one environment, one id");
+    assert!((results.longest_ms - 10_000.0).abs() < 0.001, "{} ms", results.longest_ms);
+    // Timers may fire a millisecond early, and late on a loaded machine.
+    assert!((59.0..5_000.0).contains(&results.took_ms), "held for {} ms", results.took_ms);
+    assert_eq!(results.passed, others(), "other events are unchanged");
+    assert_eq!(results.raised, "mine");
     id
 }
 
@@ -159,7 +160,7 @@ const passed = [];
 for (const event of given.others) passed.push((await handler(event, "context")).saw);
 const raised = await handler("fail", "context").catch((error) => error.message);
 
-// A handler with a callback: it is called with it, and nothing comes back that would end the invocation early.
+// A handler with a callback receives it. The wrapper returns no promise, which would end the invocation early.
 const withCallback = warmd((event, context, callback) => {
   setImmediate(callback, null, event);
 });
@@ -168,7 +169,7 @@ const back = withCallback({ order: 1 }, "context", (error, result) => (called = 
 assert.equal(back, undefined);
 await new Promise((resolve) => setTimeout(resolve, 20));
 assert.deepEqual(called, { order: 1 });
-// The runtime takes a handler of three parameters for one with a callback.
+// The runtime treats a handler with three parameters as one with a callback.
 assert.equal(handler.length, 2);
 
 let longest_ms;
@@ -181,7 +182,7 @@ await handler(given.long, "context");
 console.log(JSON.stringify({ at_load: null, first, second, took_ms, longest_ms, passed, raised }));
 "#;
 
-/// What the id is made from counts its calls: none while the module is loaded.
+/// Counts the calls that create an id: none while the module is loaded.
 const NODE_LOAD: &str = r#"
 import crypto from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
@@ -213,7 +214,7 @@ fn node() {
 }
 
 #[test]
-fn node_makes_the_id_on_the_first_invocation() {
+fn node_creates_the_id_on_the_first_invocation() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("warmd-handler.mjs"), snippet(Language::Node)).unwrap();
     std::fs::write(dir.path().join("driver.mjs"), NODE_LOAD).unwrap();
@@ -221,7 +222,7 @@ fn node_makes_the_id_on_the_first_invocation() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[0,1]");
 }
 
-/// As its comment says to use it in CommonJS.
+/// Applies the changes for CommonJS that the comment of the snippet describes.
 #[test]
 fn node_as_common_js() {
     let import = r#"import { randomUUID } from "node:crypto";"#;
@@ -249,22 +250,22 @@ fn node_as_common_js() {
 #[tokio::test(start_paused = true)]
 async fn rust() {
     let began = tokio::time::Instant::now();
-    let first = rust::answer(&ping()).await.expect("an answer to a ping");
+    let first = rust::answer(&ping()).await.expect("a response to a ping");
     assert_eq!(began.elapsed(), Duration::from_millis(60));
-    let second = rust::answer(&ping()).await.expect("an answer to a ping");
+    let second = rust::answer(&ping()).await.expect("a response to a ping");
     let initialization = std::env::var(INITIALIZATION).ok();
     let id = |answer| environment(answer, initialization.as_deref());
     assert_eq!(id(&first), id(&second));
     let began = tokio::time::Instant::now();
-    rust::answer(&ping_of(900_000)).await.expect("an answer to a ping");
-    assert_eq!(began.elapsed(), Duration::from_secs(10), "no longer, whatever a ping asks");
+    rust::answer(&ping_of(900_000)).await.expect("a response to a ping");
+    assert_eq!(began.elapsed(), Duration::from_secs(10), "the upper limit of a hold");
     for event in others() {
         assert_eq!(rust::answer(&event).await, None, "{event}");
     }
 }
 
 #[test]
-fn snippets_are_short_and_say_how_to_use_them() {
+fn snippets_are_short_and_contain_an_example() {
     for (language, call) in [
         (Language::Python, "@warmd"),
         (Language::Node, "warmd(async"),

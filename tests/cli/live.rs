@@ -1,14 +1,14 @@
 //! `check --live` with an emulator.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{Done, Emulate, closed_endpoint, done, root, run, warmd, with_aws, write};
+use crate::support::{Done, Emulate, closed_endpoint, done, read_request, root, run, warmd, with_aws, write};
 
 const FLEET: &str = "version: 1
 defaults: { region: eu-west-2, interval: 5m, memory: 512MB }
@@ -228,29 +228,20 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     );
 }
 
-/// Starts a server that responds to each request with the status and body that `answer` returns for its head. Returns
-/// its endpoint and the requests it receives.
+/// Starts a server that responds to each request with the status and body that `answer` returns for it. Returns its
+/// endpoint and the requests it receives.
 fn scripted(answer: fn(&str) -> (&'static str, &'static str)) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&seen);
+    let received = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mut stream, noted) = (stream.unwrap(), Arc::clone(&noted));
+            let (mut stream, received) = (stream.unwrap(), Arc::clone(&received));
             std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut request = String::new();
-                while !request.ends_with("\r\n\r\n") {
-                    if reader.read_line(&mut request).unwrap_or(0) == 0 {
-                        return;
-                    }
-                }
-                let length = request.lines().find_map(|line| line.strip_prefix("content-length: "));
-                let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-                reader.read_exact(&mut body).unwrap();
+                let Some(request) = read_request(&mut stream) else { return };
                 let (status, answer) = answer(&request);
-                noted.lock().unwrap().push(request + std::str::from_utf8(&body).unwrap());
+                received.lock().unwrap().push(request);
                 let length = answer.len();
                 let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
                 let _ = write!(stream, "{head}\r\n\r\n{answer}");
@@ -301,8 +292,8 @@ fn a_server_that_executes_dry_runs_receives_only_one() {
     let [invoked] = invoked[..] else { panic!("{invoked:#?}") };
     let ping = invoked.split_once("\r\n\r\n").unwrap().1;
     assert!(ping.starts_with(r#"{"warmd":"#) || ping == r#"{"warmer":true}"#, "{ping}");
-    let said = "not checked: the permission to invoke 2 targets in eu-west-2: a dry run was answered with status 200";
-    assert!(done.stdout.contains(said), "{}", done.stdout);
+    let expected = "the permission to invoke 2 targets in eu-west-2: a dry run was answered with status 200";
+    assert!(done.stdout.contains(&format!("not checked: {expected}")), "{}", done.stdout);
 }
 
 #[test]

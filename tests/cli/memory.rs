@@ -1,6 +1,5 @@
-//! No configuration file takes more than 256 MB of memory, nor long.
-//!
-//! Each file is read in a process of its own, whose peak is measured.
+//! Reading a configuration file takes at most 256 MB of memory. Each file is read in a process of its own, whose peak
+//! is measured.
 
 use std::process::Command;
 
@@ -11,7 +10,7 @@ use warmd::domain::function::Region;
 const MEASURED: &str = "WARMD_TEST_MEASURED";
 const WINDOW: &str = "{ days: daily, hours: all-day, concurrency: 1 }";
 
-/// Runs the test `name` again in a process of its own, and there resolves `text`, which is no valid configuration.
+/// Runs the test `name` again in a process of its own, which resolves `text`, an invalid configuration.
 fn within_256_mb(name: &str, text: impl Fn() -> String) {
     if std::env::var_os(MEASURED).is_none() {
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -30,7 +29,7 @@ fn within_256_mb(name: &str, text: impl Fn() -> String) {
     assert!(peak_kb() < 256 << 10, "{} kB", peak_kb());
 }
 
-/// The most memory that the process has held so far, in kB.
+/// Returns the peak memory of the process in kB.
 fn peak_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -1,16 +1,16 @@
 //! Readers of the output that stop reading, or close the pipe.
 
 use std::io::{PipeReader, PipeWriter, Write, pipe};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Done, Emulate, Fixture, Holding, ONE, PATIENCE, Running, lines, warmd, write};
+use crate::support::{Done, Emulate, Fixture, Holding, ONE, PATIENCE, Running, lines, pause, warmd, write};
 
-/// Three times what a pipe holds, as tick objects.
+/// A tick object of so many targets is three times as large as the buffer of a pipe.
 const TARGETS: usize = 300;
 
 fn many() -> String {
@@ -23,17 +23,17 @@ fn many() -> String {
     )
 }
 
-/// A daemon that ticks every second and logs what it records.
+/// Returns a daemon that ticks every second and logs each record.
 fn daemon(fixture: &Fixture) -> Command {
     fixture.warmd(&["--log-level", "info,warmd=debug", "run", "--json", "--cron", "* * * * * *"])
 }
 
-/// A stream without a reader.
+/// Returns a stream without a reader.
 fn closed() -> PipeWriter {
     pipe().unwrap().1
 }
 
-/// A stream that takes no further byte until its reader reads.
+/// Returns a pipe with a full buffer.
 fn full() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     let mut filler = writer.try_clone().unwrap();
@@ -42,46 +42,6 @@ fn full() -> (PipeReader, PipeWriter) {
     thread::spawn(move || while filler.write_all(b"x").is_ok() && written.send(()).is_ok() {});
     while progress.recv_timeout(Duration::from_millis(300)).is_ok() {}
     (reader, writer)
-}
-
-/// Sleeps for a moment, in a loop that waits for another process.
-fn pause() {
-    let (_sender, never) = mpsc::channel::<()>();
-    let _ = never.recv_timeout(Duration::from_millis(50));
-}
-
-/// A process whose output nobody reads. It is killed when this is dropped.
-struct Unread(Child);
-
-impl Unread {
-    fn start(mut command: Command, stdout: PipeWriter, stderr: PipeWriter) -> Self {
-        Self(command.stdout(stdout).stderr(stderr).spawn().unwrap())
-    }
-
-    fn terminate(&self) {
-        let id = self.0.id().to_string();
-        // It may have ended by itself meanwhile.
-        let _ = Command::new("kill").args(["-s", "TERM", &id]).stderr(Stdio::null()).status().unwrap();
-    }
-
-    /// Sends SIGTERM until the process ends. A process that hears signals needs two.
-    fn terminate_until_it_ends(&mut self) -> ExitStatus {
-        for _ in 0..400 {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status;
-            }
-            self.terminate();
-            pause();
-        }
-        panic!("it ignores signals");
-    }
-}
-
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Returns the values of a metric in CloudWatch.
@@ -109,13 +69,13 @@ fn await_ticks(emulate: &Emulate, least: usize) {
         if ticks(emulate) >= least {
             return;
         }
-        pause();
+        pause(Duration::from_millis(50));
     }
     panic!("CloudWatch has {} ticks", ticks(emulate));
 }
 
 #[test]
-fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
+fn a_daemon_with_unread_output_records_ticks_and_prints_them_later() {
     let fixture = Fixture::new(&many());
     let (reader, writer) = pipe().unwrap();
     let running = Running::start_into(daemon(&fixture), writer);
@@ -123,7 +83,7 @@ fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
     for _ in 0..2 {
         running.await_stderr("recorded");
     }
-    // Nothing was lost: there was room for these few.
+    // Nothing was dropped, because these few fit into the queue.
     let ticks = lines(reader);
     let mut rounds = 0;
     while rounds == 0 {
@@ -135,7 +95,7 @@ fn a_daemon_whose_ticks_nobody_reads_records_them_and_shows_them_later() {
 }
 
 #[test]
-fn a_daemon_whose_ticks_nobody_reads_ends_at_a_signal() {
+fn a_signal_ends_a_daemon_with_unread_output() {
     let fixture = Fixture::new(&many());
     let (_unread, writer) = pipe().unwrap();
     let running = Running::start_into(daemon(&fixture), writer);
@@ -145,32 +105,32 @@ fn a_daemon_whose_ticks_nobody_reads_ends_at_a_signal() {
 }
 
 #[test]
-fn two_signals_end_a_daemon_of_which_nobody_reads_anything() {
+fn two_signals_end_a_daemon_with_full_pipes() {
     let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
     let mut command = daemon(&fixture);
     command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
     let ((_stdout, stdout), (_stderr, stderr)) = (full(), full());
-    let mut unread = Unread::start(command, stdout, stderr);
+    let unread = Running::start_unread(command, stdout, stderr);
     // The ping is never answered: only the second signal ends the process.
     let (sender, pinged) = mpsc::channel();
     thread::spawn(move || sender.send(lambda.ping()));
     let _ping = pinged.recv_timeout(PATIENCE).expect("no ping");
-    assert_eq!(unread.terminate_until_it_ends().code(), Some(1));
+    assert_eq!(unread.terminate().code(), Some(1));
 }
 
 #[test]
-fn a_daemon_whose_readers_are_gone_goes_on_warming() {
+fn a_daemon_continues_with_closed_pipes() {
     let fixture = Fixture::new(ONE);
     let command = daemon(&fixture);
-    let mut unread = Unread::start(command, closed(), closed());
+    let unread = Running::start_unread(command, closed(), closed());
     await_ticks(&fixture.emulate, 3);
     assert_eq!(fixture.emulate.observations()["invocations"].as_array().unwrap().len(), 1);
-    assert_eq!(unread.terminate_until_it_ends().code(), Some(0));
+    assert_eq!(unread.terminate().code(), Some(0));
 }
 
 #[test]
-fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
+fn once_records_its_tick_before_the_output_is_read_and_prints_all_of_it() {
     let fixture = Fixture::new(&many());
     let once = || fixture.warmd(&["run", "--once", "--due-only", "--json"]);
     let (reader, writer) = pipe().unwrap();
@@ -182,9 +142,9 @@ fn a_tick_that_nobody_reads_is_recorded_and_shown_whole_when_somebody_does() {
 
     // A signal ends the wait for the reader.
     let ((_unread, stdout), (_stderr, stderr)) = (pipe().unwrap(), pipe().unwrap());
-    let mut unread = Unread::start(once(), stdout, stderr);
+    let unread = Running::start_unread(once(), stdout, stderr);
     await_ticks(&fixture.emulate, 2);
-    assert_eq!(unread.terminate_until_it_ends().code(), Some(1));
+    assert_eq!(unread.terminate().code(), Some(1));
 }
 
 #[test]
@@ -220,7 +180,7 @@ fn commands_with_a_closed_pipe_end_with_0() {
             "{args:?}: {}",
             done.stderr
         );
-        // Standard error is gone as well.
+        // Standard error is closed, too.
         let status = warmd(args).stdout(closed()).stderr(closed()).status().unwrap();
         assert_eq!(status.code(), Some(0), "{args:?}");
     }

@@ -1,4 +1,4 @@
-//! README.md: its configuration, commands, outputs, names, paths and links are those of the code.
+//! Compares README.md with the code: configuration, commands, outputs, names, paths and links.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,20 +13,20 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
 }
 
-/// The contents of the code blocks in `language`.
+/// Returns the contents of the code blocks in `language`.
 fn blocks(readme: &str, language: &str) -> Vec<String> {
     let opening = format!("\n```{language}\n");
     let rest = readme.split(&opening).skip(1);
     rest.map(|text| text.split_once("```").unwrap().0.to_owned()).collect()
 }
 
-/// The text between backticks outside of code blocks, each on one line.
+/// Returns the text between backticks outside of code blocks, each on one line.
 fn inline_code(readme: &str) -> Vec<String> {
     let prose: String = readme.split("\n```").step_by(2).collect();
     prose.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " ")).collect()
 }
 
-/// Standard output and standard error of `warmd` in `folder`, as when no terminal and no settings are there.
+/// Returns standard output and standard error of `warmd` in `folder`, without terminal and settings.
 fn warmd(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmd"));
     for name in ["RUST_LOG", "WARMD_STATE", "WARMD_REGIONS", "WARMD_BUS", "AWS_REGION"] {
@@ -36,7 +36,7 @@ fn warmd(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
-/// The block that begins with `$ warmd`, followed by its arguments, and the output that it shows.
+/// Returns the arguments and the output of the block that begins with `$ warmd` and `command`.
 fn shown(readme: &str, command: &str) -> (Vec<String>, String) {
     let start = format!("$ warmd {command}");
     let block = blocks(readme, "text").into_iter().find(|block| block.starts_with(&start)).unwrap();
@@ -61,7 +61,7 @@ fn the_first_output_is_that_of_the_first_command() {
     let shown = &blocks[0];
     let at = shown.strip_prefix("tick ").and_then(|rest| rest.split_once(',')).unwrap().0;
     let output = warmd(Path::new(ROOT), &["run", "--once", "--local", "--at", at]);
-    // The first line has a duration, and a hash that changes with every comment in the examples.
+    // The first line contains a duration, and a hash that changes with every comment in the examples.
     let body = |text: &str| text.split_once('\n').unwrap().1.to_owned();
     assert!(body(shown) == body(&output), "README.md shows another output than this:\n{output}");
     let first = shown.lines().next().unwrap();
@@ -89,7 +89,7 @@ fn the_comparison_is_printed_as_shown() {
     assert!(output == shown, "README.md shows another output than this:\n{output}");
 }
 
-/// The commands that README.md mentions, in code blocks and in the text, without `warmd`.
+/// Returns the commands of README.md, in code blocks and in the text, without `warmd`.
 fn commands(readme: &str) -> Vec<Vec<String>> {
     let shell = [blocks(readme, "sh"), blocks(readme, "text")].concat().join("\n");
     let lines: Vec<String> = shell.lines().map(str::to_owned).collect();
@@ -199,7 +199,7 @@ fn every_setting_of_the_lambda_is_described_in_the_template() {
         }
         previous = line;
     }
-    // Only what `Settings` reads: the names are in no other file.
+    // No other file reads these variables in the Lambda.
     let code = read("src/lambda/settings.rs");
     let code = code.split("#[cfg(test)]").next().unwrap();
     let mut read: Vec<&str> = code.split('"').filter(|text| text.starts_with("WARMD_")).collect();

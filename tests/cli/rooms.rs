@@ -5,7 +5,7 @@ use std::fs;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// The rooms, and what each may import besides itself.
+/// The rooms, and the rooms that each may import besides itself.
 const ROOMS: [(&str, &str); 10] = [
     ("domain", ""),
     ("config", "domain"),
@@ -18,7 +18,7 @@ const ROOMS: [(&str, &str); 10] = [
     ("cli", "domain config engine service aws deploy emulator lambda"),
     ("bin", "cli lambda"),
 ];
-/// The beginnings of paths that the domain may not contain: I/O, async, the SDK, YAML, logs.
+/// Prefixes of paths that the domain may not contain: I/O, async, the SDK, YAML, logs.
 const NOT_IN_DOMAIN: &str = "async await aws_config clap hyper lambda_runtime serde_yaml std::env std::fs std::io \
                              std::net std::process tokio tracing";
 

@@ -1,11 +1,8 @@
 //! `run --once` and `warm`.
 
-use std::io::Read;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
-use crate::support::{Emulate, Holding, Running, done, run, steady, warmd, with_aws, write};
+use crate::support::{Fixture, Holding, ONE, done, run, steady, warmd, with_aws, write};
 
 const MORNING: &str = "2026-11-20T09:00:00Z";
 
@@ -24,6 +21,9 @@ functions:
   good: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
   bad: { windows: [{ days: daily, hours: all-day, concurrency: 3 }] }
 ";
+
+/// A functions file with a CloudWatch that refuses metrics.
+const WITHOUT_CLOUDWATCH: &str = "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n";
 
 #[test]
 fn a_first_run_needs_no_account() {
@@ -65,7 +65,7 @@ fn the_tick_object_has_exactly_these_keys_in_this_order() {
 
 #[test]
 fn a_dry_run_sends_nothing() {
-    // There is no AWS to be found: a ping, or metrics, would fail.
+    // No AWS is configured, so a ping or a request with metrics would fail.
     let text = run(&["run", "--once", "--dry-run", "--at", MORNING]);
     insta::assert_snapshot!(text.shown(), @r#"
     exit 0
@@ -132,23 +132,22 @@ fn regions_without_a_target_have_a_warning() {
 }
 
 #[test]
-fn a_signal_is_logged_and_the_round_finished() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
+fn a_signal_is_logged_and_the_round_in_flight_ends() {
+    let fixture = Fixture::new(ONE);
     let lambda = Holding::new();
-    let mut command = with_aws(warmd(&["warm", "f", "-n", "1", "--json"]), &emulate.endpoint);
-    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
-    let running = Running::start(command);
-    let ping = lambda.ping();
+    let command = with_aws(warmd(&["warm", "f", "-n", "1", "--json"]), &fixture.emulate.endpoint);
+    let (running, ping) = lambda.start(command);
     running.signal("INT");
     running.await_stderr("finishing the rounds in flight");
     ping.answer();
     let (status, stdout, stderr) = running.end();
     assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
+    let tick: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!([&tick["rounds"][0]["warm"], &tick["unfinished"]], [&json!(1), &json!([])]);
 }
 
 #[test]
-fn bad_usage_is_refused_with_a_hint() {
+fn invalid_usage_is_refused_with_a_hint() {
     for (args, part) in [
         (&["run", "--at", MORNING][..], "--once"),
         (&["run", "--once", "--at", "nine"], "expected RFC 3339"),
@@ -188,7 +187,7 @@ fn a_mistake_in_the_configuration_sends_nothing() {
 }
 
 #[test]
-fn a_region_is_needed_before_anything_is_sent() {
+fn commands_without_a_region_send_nothing() {
     let done = run(&["run", "--once", "--at", MORNING]);
     assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
     assert!(done.stderr.contains("AWS_REGION"), "{}", done.stderr);
@@ -199,14 +198,9 @@ fn a_region_is_needed_before_anything_is_sent() {
 
 #[test]
 fn a_short_round_is_exit_3_with_its_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(
-        folder.path(),
-        "functions:\n  good: { profile: rust }\n  bad: { profile: rust, reserved: 1 }\n",
-    );
-    let configs = write(folder.path(), "two.yaml", TWO);
-    let configs = configs.to_str().unwrap();
-    let done = done(with_aws(warmd(&["run", "--once", "--at", MORNING, configs]), &emulate.endpoint));
+    let functions = "functions:\n  good: { profile: rust }\n  bad: { profile: rust, reserved: 1 }\n";
+    let fixture = Fixture::with_functions(TWO, functions);
+    let done = done(fixture.warmd(&["run", "--once", "--at", MORNING]));
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert!(done.stdout.contains("✓ good"), "{}", done.stdout);
     assert!(
@@ -221,43 +215,32 @@ fn a_short_round_is_exit_3_with_its_reason() {
 
 #[test]
 fn a_missing_function_is_short() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "functions:\n  other: { profile: rust }\n");
-    let done = done(with_aws(warmd(&["warm", "missing", "-n", "2", "--json"]), &emulate.endpoint));
+    let fixture = Fixture::with_functions(ONE, "functions:\n  other: { profile: rust }\n");
+    let done = fixture.run(&["warm", "missing", "-n", "2", "--json"]);
     assert_eq!(done.code, 3, "{}", done.stderr);
     let tick = done.json();
     assert_eq!([&tick["config"], &tick["rounds"][0]["not_found"]], [&Value::Null, &json!(2)]);
-    // The SDK's region is the function's when nothing else is said.
+    // Without --region, the function is in the region of the SDK.
     assert_eq!(tick["rounds"][0]["region"], "eu-west-2");
 }
 
 #[test]
 fn metrics_that_cloudwatch_refuses_are_lines_on_stderr_and_exit_1() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(
-        folder.path(),
-        "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n",
-    );
-    let configs = write(folder.path(), "two.yaml", TWO);
-    let configs = configs.to_str().unwrap();
-    let done = done(with_aws(warmd(&["run", "--once", "--at", MORNING, configs]), &emulate.endpoint));
+    let fixture = Fixture::with_functions(TWO, WITHOUT_CLOUDWATCH);
+    let done = done(fixture.warmd(&["run", "--once", "--at", MORNING]));
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(done.stdout.contains("2 targets: ✓ 2 reached"), "{}", done.stdout);
     let lines: Vec<Value> = done.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(lines.len(), 1, "one line, and nothing else on it: {}", done.stderr);
+    assert_eq!(lines.len(), 1, "one line of JSON: {}", done.stderr);
     assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "warmd");
     assert_eq!(lines[0]["Pings"], 5.0);
 }
 
 #[test]
 fn only_scheduled_ticks_count_as_ticks() {
-    let folder = tempfile::tempdir().unwrap();
-    let faults = "default: { profile: rust }\nmetrics: { faults: [{ fault: denied }] }\n";
-    let emulate = Emulate::start(folder.path(), faults);
-    let configs = write(folder.path(), "two.yaml", TWO);
+    let fixture = Fixture::with_functions(TWO, WITHOUT_CLOUDWATCH);
     let duration = |more: &[&str]| {
-        let args = [&["run", "--once"], more, &[configs.to_str().unwrap()]].concat();
-        let done = done(with_aws(warmd(&args), &emulate.endpoint));
+        let done = done(fixture.warmd(&[&["run", "--once"], more].concat()));
         let mut lines = done.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.next().unwrap()["TickDuration"].is_number()
     };
@@ -304,18 +287,7 @@ fn one_function_is_warmed_without_a_configuration() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_error() {
-    let mut command = warmd(&["plan", "--from", "2026-01-01", "--for", "300d"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let status = child.wait().unwrap();
-    let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
-}
-
-#[test]
-fn a_round_larger_than_the_open_files_allow_is_refused_before_anything_is_sent() {
+fn a_round_above_the_limit_of_open_files_is_refused() {
     let program = env!("CARGO_BIN_EXE_warmd");
     let line = format!("ulimit -n 128 && exec {program} warm f -n 100 --region eu-west-2");
     let mut command = std::process::Command::new("sh");
@@ -330,23 +302,4 @@ fn a_round_larger_than_the_open_files_allow_is_refused_before_anything_is_sent()
     error: a round of 100 pings does not fit: the limit of open files leaves room for 64 in flight
     hint: raise it with `ulimit -n 164` (`LimitNOFILE=164` in a systemd unit), or warm fewer environments at once
     ");
-}
-
-#[test]
-fn a_signal_during_once_finishes_the_round() {
-    let folder = tempfile::tempdir().unwrap();
-    let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-    let lambda = Holding::new();
-    let mut command =
-        with_aws(warmd(&["warm", "f", "-n", "1", "--json", "--log-level", "info"]), &emulate.endpoint);
-    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
-    let running = Running::start(command);
-    let ping = lambda.ping();
-    running.signal("INT");
-    running.await_stderr("finishing the rounds in flight");
-    ping.answer();
-    let (status, stdout, stderr) = running.end();
-    assert_eq!(status.code(), Some(0), "{stderr}");
-    let tick: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!([&tick["rounds"][0]["warm"], &tick["unfinished"]], [&json!(1), &json!([])]);
 }

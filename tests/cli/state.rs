@@ -1,4 +1,4 @@
-//! S3 as the place of configuration and state: publish, pause, resume, status, explain, and the bus.
+//! S3 as the location of configuration and state: publish, pause, resume, status, explain, and the bus.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Done, Emulate, done, run, warmd, with_aws, write};
+use crate::support::{Fixture, Holding, Running, rounds, run, write};
 
 const FLEET: &str = "version: 1
 defaults: { region: eu-west-2 }
@@ -17,47 +17,26 @@ functions:
     windows: [{ days: daily, hours: all-day, concurrency: 3, except: [holidays] }]
 ";
 
-/// The same, due every minute.
+/// Returns [`FLEET`] with targets that are due every minute.
 fn every_minute() -> String {
     FLEET.replace("eu-west-2 }", "eu-west-2, interval: 1m }")
 }
 
-struct Account {
-    emulate: Emulate,
-    folder: tempfile::TempDir,
+/// Returns an account whose configuration is [`FLEET`] with its calendar.
+fn account() -> Fixture {
+    let fixture = Fixture::new(FLEET);
+    std::fs::create_dir(fixture.folder.path().join("configs/holidays")).unwrap();
+    fixture.write("holidays/uk.yaml", "dates: [2027-12-25]\n");
+    fixture
 }
 
-impl Account {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-        std::fs::create_dir_all(folder.path().join("configs/holidays")).unwrap();
-        let account = Self { emulate, folder };
-        account.write("fleet.yaml", FLEET);
-        account.write("holidays/uk.yaml", "dates: [2027-12-25]\n");
-        account
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        write(&self.folder.path().join("configs"), name, text);
-    }
-
-    fn configs(&self) -> String {
-        self.folder.path().join("configs").to_string_lossy().into_owned()
-    }
-
-    fn run(&self, args: &[&str]) -> Done {
-        done(with_aws(warmd(args), &self.emulate.endpoint))
-    }
-}
-
-const PLACE: &str = "s3://warmd-config/live";
+const LIVE: &str = "s3://warmd-config/live";
 
 #[test]
 fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
-    let account = Account::new();
+    let account = account();
     let configs = account.configs();
-    let first = account.run(&["publish", &configs, PLACE]);
+    let first = account.run(&["publish", &configs, LIVE]);
     assert_eq!(
         (first.code, first.stdout.lines().last().unwrap().ends_with("is live at s3://warmd-config/live")),
         (0, true)
@@ -66,46 +45,47 @@ fn a_published_configuration_is_read_by_every_command_and_rolled_back() {
     let hash = first.stdout.lines().last().unwrap().split(' ').next().unwrap().to_owned();
 
     for command in
-        [&["check", PLACE][..], &["plan", PLACE], &["explain", "checkout", PLACE], &["diff", PLACE, &configs]]
+        [&["check", LIVE][..], &["plan", LIVE], &["explain", "checkout", LIVE], &["diff", LIVE, &configs]]
     {
         let shown = account.run(command);
         assert_eq!(shown.code, 0, "{command:?}: {}", shown.stderr);
     }
-    let tick = account.run(&["run", "--once", "--json", "--at", "2026-11-20T09:00:00Z", PLACE]);
+    let tick = account.run(&["run", "--once", "--json", "--at", "2026-11-20T09:00:00Z", LIVE]);
     let tick = tick.json();
     assert_eq!((tick["config"].as_str(), &tick["rounds"][0]["target"]), (Some(hash.as_str()), &json!(3)));
 
     account.write("fleet.yaml", &FLEET.replace("concurrency: 3", "concurrency: 4"));
-    let second = account.run(&["publish", &configs, PLACE]);
+    let second = account.run(&["publish", &configs, LIVE]);
     assert!(second.stdout.contains("checkout"), "the difference is shown: {}", second.stdout);
     let target = || {
-        account.run(&["explain", "checkout", "--json", "--at", "2026-11-20T09:00:00Z", PLACE]).json()["target"].clone()
+        account.run(&["explain", "checkout", "--json", "--at", "2026-11-20T09:00:00Z", LIVE]).json()["target"]
+            .clone()
     };
     assert_eq!(target(), 4);
-    let again = account.run(&["publish", &configs, PLACE]);
+    let again = account.run(&["publish", &configs, LIVE]);
     assert!(again.stdout.contains("is already live at s3://warmd-config/live"), "{}", again.stdout);
-    let back = account.run(&["publish", "--rollback", PLACE]);
+    let back = account.run(&["publish", "--rollback", LIVE]);
     let (difference, switched) = back.stdout.trim_end().rsplit_once('\n').unwrap();
     assert!(difference.contains("~ checkout") && difference.contains("4 → 3"), "{difference}");
     assert!(switched.starts_with(&format!("{hash} is live at s3://warmd-config/live again")), "{switched}");
     assert_eq!(target(), 3);
-    let further = account.run(&["publish", "--rollback", PLACE]);
+    let further = account.run(&["publish", "--rollback", LIVE]);
     assert_eq!((further.code, further.stderr.contains("nothing was live")), (2, true));
 }
 
 #[test]
 fn an_invalid_configuration_is_not_published() {
-    let account = Account::new();
+    let account = account();
     account.write("fleet.yaml", "version: 2\n");
-    let refused = account.run(&["publish", &account.configs(), PLACE]);
+    let refused = account.run(&["publish", &account.configs(), LIVE]);
     assert_eq!((refused.code, refused.stderr.contains("expected version 1")), (2, true));
-    let empty = account.run(&["check", PLACE]);
+    let empty = account.run(&["check", LIVE]);
     assert_eq!((empty.code, empty.stderr.contains("there is no .yaml object under this prefix")), (2, true));
     for wrong in [
         &["publish", "configs"][..],
-        &["publish", PLACE],
-        &["publish", "--rollback", "x", PLACE],
-        &["check", PLACE, "x"],
+        &["publish", LIVE],
+        &["publish", "--rollback", "x", LIVE],
+        &["check", LIVE, "x"],
     ] {
         assert_eq!(account.run(wrong).code, 2, "{wrong:?}");
     }
@@ -113,20 +93,20 @@ fn an_invalid_configuration_is_not_published() {
 
 #[test]
 fn an_unreadable_version_is_not_published() {
-    let account = Account::new();
+    let account = account();
     let configs = account.configs();
-    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
-    // Sound here. In the bucket there is no such place.
+    assert_eq!(account.run(&["publish", &configs, LIVE]).code, 0);
+    // Valid here, but the path does not exist in the bucket.
     let absolute = format!("{configs}/holidays/uk.yaml");
     account.write("fleet.yaml", &FLEET.replace("holidays/uk.yaml", &absolute));
     assert_eq!(account.run(&["check", &configs]).code, 0);
-    let refused = account.run(&["publish", &configs, PLACE]);
+    let refused = account.run(&["publish", &configs, LIVE]);
     assert_eq!((refused.code, refused.stderr.contains("there is no such object")), (2, true));
-    assert_eq!(account.run(&["check", PLACE]).code, 0);
+    assert_eq!(account.run(&["check", LIVE]).code, 0);
 }
 
-/// Asks S3, and returns the answer's body.
-fn s3(account: &Account, method: &str, key: &str, body: &str) -> String {
+/// Sends a request to S3 and returns the body of the response.
+fn s3(account: &Fixture, method: &str, key: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(account.emulate.endpoint.strip_prefix("http://").unwrap()).unwrap();
     let signed = "authorization: AWS4-HMAC-SHA256 Credential=test/20261120/eu-west-2/s3/aws4_request";
     let length = body.len();
@@ -141,7 +121,7 @@ fn s3(account: &Account, method: &str, key: &str, body: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-/// The object of a configuration.
+/// Returns the key of a published configuration.
 fn object(text: &str) -> String {
     let digest: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("live/objects/{digest}/fleet.yaml")
@@ -149,25 +129,25 @@ fn object(text: &str) -> String {
 
 #[test]
 fn an_unreadable_live_version_is_an_error() {
-    let account = Account::new();
+    let account = account();
     let configs = account.configs();
-    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    assert_eq!(account.run(&["publish", &configs, LIVE]).code, 0);
     let manifest = s3(&account, "GET", "live/manifest.json", "");
-    // A manifest of the same name that names another object.
+    // A manifest with the same hash and another object.
     s3(&account, "PUT", "live/manifest.json", &manifest.replace("fleet.yaml\",", "fleet.yml\","));
-    assert_eq!(account.run(&["check", PLACE]).code, 2);
-    let again = account.run(&["publish", &configs, PLACE]);
+    assert_eq!(account.run(&["check", LIVE]).code, 2);
+    let again = account.run(&["publish", &configs, LIVE]);
     assert_eq!((again.code, again.stdout.contains("already")), (0, false), "{}", again.stderr);
-    assert_eq!(account.run(&["check", PLACE]).code, 0);
-    let back = account.run(&["publish", "--rollback", PLACE]);
+    assert_eq!(account.run(&["check", LIVE]).code, 0);
+    let back = account.run(&["publish", "--rollback", LIVE]);
     assert_eq!((back.code, back.stderr.contains("nothing was live")), (2, true), "{}", back.stderr);
-    // An object that is not what its name says.
+    // An object whose content does not match its key.
     s3(&account, "PUT", &object(FLEET), "version: 2\n");
-    let refused = account.run(&["publish", &configs, PLACE]);
+    let refused = account.run(&["publish", &configs, LIVE]);
     assert_eq!((refused.code, refused.stdout.contains("already")), (2, false), "{}", refused.stdout);
-    // A manifest that is none.
+    // An invalid manifest.
     s3(&account, "PUT", "live/manifest.json", "{");
-    for args in [&["publish", &configs, PLACE][..], &["publish", "--rollback", PLACE]] {
+    for args in [&["publish", &configs, LIVE][..], &["publish", "--rollback", LIVE]] {
         let refused = account.run(args);
         let hint = "hint: delete manifest.json, or restore its earlier version";
         assert_eq!((refused.code, refused.stderr.contains(hint)), (2, true), "{}", refused.stderr);
@@ -176,27 +156,27 @@ fn an_unreadable_live_version_is_an_error() {
 
 #[test]
 fn commands_refuse_a_broken_live_version() {
-    let account = Account::new();
-    assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
+    let account = account();
+    assert_eq!(account.run(&["publish", &account.configs(), LIVE]).code, 0);
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");
     account.write("fleet.yaml", &new);
-    assert_eq!(account.run(&["publish", &account.configs(), PLACE]).code, 0);
+    assert_eq!(account.run(&["publish", &account.configs(), LIVE]).code, 0);
     s3(&account, "PUT", &object(&new), "version: 2\n");
-    for command in [&["check", PLACE][..], &["plan", PLACE], &["run", "--once", PLACE], &["run", PLACE]] {
+    for command in [&["check", LIVE][..], &["plan", LIVE], &["run", "--once", LIVE], &["run", LIVE]] {
         let refused = account.run(command);
-        let told = refused.stderr.contains("expected version 1");
-        assert_eq!((refused.code, told), (2, true), "{command:?}: {}", refused.stderr);
+        let explained = refused.stderr.contains("expected version 1");
+        assert_eq!((refused.code, explained), (2, true), "{command:?}: {}", refused.stderr);
     }
 }
 
 #[test]
 fn a_published_configuration_is_published_elsewhere_with_its_calendars() {
-    let account = Account::new();
-    let lying = "s3://warmd-config/lying";
-    s3(&account, "PUT", "lying/fleet.yaml", FLEET);
-    s3(&account, "PUT", "lying/holidays/uk.yaml", "dates: [2027-12-25]\n");
-    s3(&account, "PUT", "lying/elsewhere/unused.yaml", "dates: [2027-12-26]\n");
-    for (from, to) in [(lying, PLACE), (PLACE, "s3://warmd-config/other"), (lying, lying)] {
+    let account = account();
+    let loose = "s3://warmd-config/loose";
+    s3(&account, "PUT", "loose/fleet.yaml", FLEET);
+    s3(&account, "PUT", "loose/holidays/uk.yaml", "dates: [2027-12-25]\n");
+    s3(&account, "PUT", "loose/elsewhere/unused.yaml", "dates: [2027-12-26]\n");
+    for (from, to) in [(loose, LIVE), (LIVE, "s3://warmd-config/other"), (loose, loose)] {
         let published = account.run(&["publish", from, to]);
         assert_eq!(published.code, 0, "{from} {to}: {}", published.stderr);
         assert_eq!(account.run(&["check", to]).code, 0);
@@ -211,20 +191,20 @@ fn a_published_configuration_is_published_elsewhere_with_its_calendars() {
 
 #[test]
 fn a_deleted_object_is_published_again() {
-    let account = Account::new();
+    let account = account();
     let configs = account.configs();
-    assert_eq!(account.run(&["publish", &configs, PLACE]).code, 0);
+    assert_eq!(account.run(&["publish", &configs, LIVE]).code, 0);
     s3(&account, "DELETE", &object(FLEET), "");
-    let broken = account.run(&["check", PLACE]);
+    let broken = account.run(&["check", LIVE]);
     assert_eq!((broken.code, broken.stderr.contains("is missing")), (2, true), "{}", broken.stderr);
-    let again = account.run(&["publish", &configs, PLACE]);
+    let again = account.run(&["publish", &configs, LIVE]);
     assert_eq!((again.code, again.stdout.contains("already")), (0, true), "{}", again.stderr);
-    assert_eq!(account.run(&["check", PLACE]).code, 0);
+    assert_eq!(account.run(&["check", LIVE]).code, 0);
 }
 
 #[test]
 fn pauses_are_applied_shown_and_ended() {
-    let account = Account::new();
+    let account = account();
     let state = account.folder.path().join("state").to_string_lossy().into_owned();
     for state in [state.as_str(), "s3://warmd-state/live"] {
         let paused =
@@ -248,7 +228,7 @@ fn pauses_are_applied_shown_and_ended() {
 
 #[test]
 fn a_pause_that_stops_nothing_has_a_warning() {
-    let account = Account::new();
+    let account = account();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
     account.write("nlp.yaml", "version: 1\nfunctions:\n  nlp-inference:live: { region: eu-west-2, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
@@ -257,15 +237,15 @@ fn a_pause_that_stops_nothing_has_a_warning() {
         assert!(paused.code == 0 && paused.stdout.contains(" paused until "), "{}", paused.stderr);
         paused.stderr.replace(state, "STATE")
     };
-    insta::assert_snapshot!(pause("checkout"), @"warning: no tick is recorded at STATE: is it the state store of the schedule?");
+    insta::assert_snapshot!(pause("checkout"), @"warning: no tick is recorded at STATE; check that it is the state store of the schedule");
     assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
     let elsewhere = ["run", "--once", "--due-only", "--regions", "us-east-1", "--state", state, &configs];
     assert_eq!(account.run(&elsewhere).code, 0);
-    insta::assert_snapshot!(pause("checkout"), @"warning: no tick at STATE has served `checkout` in the last two days, nor anything else");
+    insta::assert_snapshot!(pause("checkout"), @r#"warning: no tick at STATE has served "checkout" in the last two days, nor any other function"#);
     assert_eq!(account.run(&["resume", "--all", "--state", state]).code, 0);
     assert_eq!(account.run(&["run", "--once", "--state", state, &configs]).code, 0);
-    insta::assert_snapshot!(pause("nlp-inference"), @"warning: no tick at STATE has served `nlp-inference` in the last two days; did you mean `nlp-inference:live`?");
-    insta::assert_snapshot!(pause("nope"), @"warning: no tick at STATE has served `nope` in the last two days; known: `checkout`, `nlp-inference:live`");
+    insta::assert_snapshot!(pause("nlp-inference"), @r#"warning: no tick at STATE has served "nlp-inference" in the last two days; did you mean `nlp-inference:live`?"#);
+    insta::assert_snapshot!(pause("nope"), @r#"warning: no tick at STATE has served "nope" in the last two days; known: `checkout`, `nlp-inference:live`"#);
     assert_eq!(pause("checkout"), "");
     assert_eq!(pause("nlp-inference:live"), "");
     let everything = ["pause", "--all", "--for", "1h", "--reason", "r", "--state", state];
@@ -277,10 +257,10 @@ fn a_pause_that_stops_nothing_has_a_warning() {
 
     let status = account.run(&["status", "chekout", "--state", state]);
     assert_eq!((status.code, status.stdout.as_str()), (2, ""));
-    insta::assert_snapshot!(status.stderr, @r"
-    error: the state store has no record of `chekout`
+    insta::assert_snapshot!(status.stderr, @r#"
+    error: the state store has no record of "chekout"
     hint: did you mean `checkout`?
-    ");
+    "#);
     let status = account.run(&["status", "nlp-inference:live", "--json", "--state", state]).json();
     let named = json!({ "function": "nlp-inference", "qualifier": "live" });
     for object in [&status["status"]["targets"][0], &status["pauses"]["functions"][0]] {
@@ -325,42 +305,26 @@ fn a_pause_names_the_pause_it_replaces() {
 
 #[test]
 fn status_shows_the_records_of_the_daemon() {
-    use crate::support::Running;
-    let account = Account::new();
-    let (configs, state) =
-        (account.configs(), account.folder.path().join("state").to_string_lossy().into_owned());
-    let daemon =
-        || Running::start(with_aws(warmd(&["run", "--state", &state, &configs]), &account.emulate.endpoint));
-    let first = daemon();
-    first.await_stdout("1 target: ✓ 1 reached");
-    first.signal("TERM");
-    first.end();
+    let account = account();
+    let state = account.folder.path().join("state").to_string_lossy().into_owned();
+    let daemon = Running::start(account.warmd(&["run", "--state", &state]));
+    daemon.await_stdout("1 target: ✓ 1 reached");
+    daemon.stop();
     let status = account.run(&["status", "--json", "--state", &state]).json();
     assert!(in_seconds(&status["status"]["tick"]), "{status}");
     let target = status["status"]["targets"][0].clone();
     assert!(in_seconds(&target["tick"]), "{target}");
     assert_eq!((&target["function"], &target["reached"]), (&json!("checkout"), &json!(3)));
-    // A restart does not serve again what was served just now; a pause is honoured by what runs next.
     let shown = account.run(&["status", "checkout", "--state", &state]);
     assert!(shown.stdout.contains("checkout eu-west-2: target 3, reached 3, reached"), "{}", shown.stdout);
 }
 
-/// Whether it is a time as the tick object has it.
+/// Returns true if `time` is in whole seconds, as in the tick object.
 fn in_seconds(time: &Value) -> bool {
     time.as_str().is_some_and(|time| time.len() == "2026-11-20T09:00:00Z".len())
 }
 
-/// What became of each round.
-fn rounds(tick: &Value) -> Vec<String> {
-    let rounds = tick["rounds"].as_array().unwrap();
-    let shown = |round: &Value| {
-        let what = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
-        format!("{} {} {what}", round["function"].as_str().unwrap(), round["target"])
-    };
-    rounds.iter().map(shown).collect()
-}
-
-/// What the local clock says, so many minutes later, in whole seconds.
+/// Returns the time `minutes` from now, in whole seconds.
 #[allow(clippy::disallowed_methods, reason = "the binary compares with the machine's clock")]
 fn minutes_from_now(minutes: i64) -> chrono::DateTime<chrono::Utc> {
     use chrono::SubsecRound;
@@ -369,7 +333,7 @@ fn minutes_from_now(minutes: i64) -> chrono::DateTime<chrono::Utc> {
 
 #[test]
 fn run_once_applies_pauses_and_is_recorded() {
-    let account = Account::new();
+    let account = account();
     account.write(
         "fleet.yaml",
         &FLEET.replace(
@@ -389,7 +353,7 @@ fn run_once_applies_pauses_and_is_recorded() {
             (0, vec!["other 2 reached".to_owned(), "checkout 3 paused".to_owned()])
         );
         let status = account.run(&["status", "--json", "--state", state]).json();
-        assert_eq!(status["status"]["tick"], Value::Null, "the schedule may be dead: {status}");
+        assert_eq!(status["status"]["tick"], Value::Null, "not a tick of the schedule: {status}");
         let [paused, served] = [0, 1].map(|index| status["status"]["targets"][index].clone());
         assert_eq!((&served["function"], &served["reached"]), (&json!("other"), &json!(2)));
         assert_eq!((&paused["reached"], &paused["skipped"]), (&Value::Null, &json!("paused")));
@@ -398,15 +362,15 @@ fn run_once_applies_pauses_and_is_recorded() {
         let dry = account.run(&["run", "--once", "--dry-run", "--state", state, &configs]);
         assert!(dry.stdout.ends_with("- checkout (eu-west-2) skipped: it is paused\n"), "{}", dry.stdout);
         assert_eq!(account.run(&["resume", "checkout", "--state", state]).code, 0);
-        // All that is open, also what was served in this minute.
+        // All open targets, even those served in this minute.
         assert_eq!(rounds(&once(&["--state", state]).json()), ["other 2 reached", "checkout 3 reached"]);
     }
-    assert_eq!(rounds(&once(&[]).json()).len(), 2, "without a store there is nothing to honour");
+    assert_eq!(rounds(&once(&[]).json()).len(), 2, "no pauses without a store");
 }
 
 #[test]
-fn run_once_serves_requests_in_force() {
-    let account = Account::new();
+fn run_once_serves_active_requests() {
+    let account = account();
     account.write("fleet.yaml", "version: 1\nfunctions:\n  nlp: { region: eu-west-2, on_request: { max_concurrency: 5, max_for: 1h } }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
@@ -418,12 +382,12 @@ fn run_once_serves_requests_in_force() {
     assert_eq!(rounds(&tick.json()), ["nlp 4 reached"], "{}", tick.stderr);
     let later = minutes_from_now(31).to_rfc3339();
     let args = ["run", "--once", "--json", "--at", &later, "--state", state.to_str().unwrap(), &configs];
-    assert!(rounds(&account.run(&args).json()).is_empty(), "it has passed by then");
+    assert!(rounds(&account.run(&args).json()).is_empty(), "the request has expired by then");
 }
 
 #[test]
 fn run_once_due_only_uses_the_records() {
-    let account = Account::new();
+    let account = account();
     account.write("fleet.yaml", "version: 1\ndefaults: { region: eu-west-2, interval: 24h }\nfunctions:\n  f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, folder) = (account.configs(), account.folder.path().join("state"));
     let state = folder.to_str().unwrap();
@@ -433,14 +397,14 @@ fn run_once_due_only_uses_the_records() {
     write(&folder, "served.1.json", &served.to_string());
     let due = ["run", "--once", "--due-only", "--json", "--state", state, &configs];
     let dry = account.run(&[&due[..], &["--dry-run"]].concat());
-    assert_eq!(rounds(&dry.json()), ["f 2 dry-run"], "late, and still so after a dry run");
-    assert_eq!(rounds(&account.run(&due).json()), ["f 2 reached"], "and after this");
-    assert!(rounds(&account.run(&due).json()).is_empty(), "it is not, wherever else it runs");
+    assert_eq!(rounds(&dry.json()), ["f 2 dry-run"], "overdue");
+    assert_eq!(rounds(&account.run(&due).json()), ["f 2 reached"], "a dry run is not recorded");
+    assert!(rounds(&account.run(&due).json()).is_empty(), "served");
 }
 
 #[test]
 fn one_store_serves_processes_of_different_regions() {
-    let account = Account::new();
+    let account = account();
     account.write("fleet.yaml", "version: 1\ndefaults: { interval: 1m }\nfunctions:\n  f: { regions: [eu-west-2, us-east-1], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }\n");
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     for region in ["eu-west-2", "us-east-1"] {
@@ -452,7 +416,7 @@ fn one_store_serves_processes_of_different_regions() {
 
 #[test]
 fn run_once_at_another_minute_is_not_recorded() {
-    let account = Account::new();
+    let account = account();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let state = state.to_str().unwrap();
     let tomorrow = minutes_from_now(24 * 60).to_rfc3339();
@@ -463,12 +427,16 @@ fn run_once_at_another_minute_is_not_recorded() {
     assert!(!std::path::Path::new(state).exists(), "nothing was written");
     account.run(&["pause", "--all", "--for", "1h", "--reason", "freeze", "--state", state]);
     let paused = account.run(&["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs]);
-    assert_eq!(rounds(&paused.json()), ["checkout 3 paused"], "the pings would be of now");
+    assert_eq!(
+        rounds(&paused.json()),
+        ["checkout 3 paused"],
+        "pings are sent now, so the current pause applies"
+    );
 }
 
 #[test]
-fn an_unreadable_store_stops_no_tick() {
-    let account = Account::new();
+fn ticks_run_with_an_unreadable_store() {
+    let account = account();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
@@ -493,7 +461,7 @@ fn an_unreadable_store_stops_no_tick() {
 
 #[test]
 fn status_shows_unreadable_documents_as_unknown() {
-    let account = Account::new();
+    let account = account();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let folder = state.to_str().unwrap();
     assert_eq!(account.run(&["run", "--once", "--state", folder, &configs]).code, 0);
@@ -511,7 +479,7 @@ fn status_shows_unreadable_documents_as_unknown() {
 
 #[test]
 fn documents_that_are_no_regular_files_are_refused() {
-    let account = Account::new();
+    let account = account();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
@@ -531,7 +499,7 @@ fn documents_that_are_no_regular_files_are_refused() {
 
 #[test]
 fn stored_times_in_the_future_are_repaired() {
-    let account = Account::new();
+    let account = account();
     account.write("fleet.yaml", &every_minute());
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
@@ -539,7 +507,7 @@ fn stored_times_in_the_future_are_repaired() {
     let minute = tomorrow.timestamp() / 60;
     let served = json!({ "ticked": minute, "targets": { "checkout eu-west-2": minute }, "busy": {} });
     write(&state, "served.1.json", &served.to_string());
-    // The last instant that there is.
+    // The last instant that can be stored.
     let last = json!({ "tick": "+262142-12-31T23:59:59Z", "target": 3, "reached": 3, "verdict": "reached" });
     let status = json!({ "tick": tomorrow, "duration_ms": 1, "unfinished": 0, "targets": { "checkout eu-west-2": last } });
     write(&state, "status.1.json", &status.to_string());
@@ -563,23 +531,19 @@ fn stored_times_in_the_future_are_repaired() {
 
 #[test]
 fn targets_of_a_killed_process_are_due_again() {
-    use crate::support::{Holding, Running};
-    let account = Account::new();
+    let account = account();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     let folder = state.to_str().unwrap();
     let lambda = Holding::new();
-    let mut command = with_aws(warmd(&["run", "--state", folder, &configs]), &account.emulate.endpoint);
-    command.env("AWS_ENDPOINT_URL_LAMBDA", lambda.endpoint());
-    let running = Running::start(command);
-    let _never_answered = lambda.ping();
+    let (running, _never_answered) = lambda.start(account.warmd(&["run", "--state", folder]));
     running.signal("KILL");
     drop(running);
     let due = ["run", "--once", "--due-only", "--json", "--state", folder, &configs];
-    assert!(rounds(&account.run(&due).json()).is_empty(), "its lease holds for a minute");
+    assert!(rounds(&account.run(&due).json()).is_empty(), "the claim is valid for a minute");
     let newest = |number: u32| state.join(format!("served.{number}.json"));
     let number = (1..9).rev().find(|number| newest(*number).exists()).unwrap();
     let mut served: Value = serde_json::from_slice(&std::fs::read(newest(number)).unwrap()).unwrap();
-    assert_eq!(served["targets"], json!({}), "nothing is noted as served");
+    assert_eq!(served["targets"], json!({}), "nothing is recorded as served");
     served["claims"]["checkout eu-west-2"]["until"] = json!(minutes_from_now(-1));
     write(&state, &format!("served.{number}.json"), &served.to_string());
     let tick = account.run(&due);
@@ -588,7 +552,7 @@ fn targets_of_a_killed_process_are_due_again() {
 
 #[test]
 fn temporary_files_of_a_killed_process_are_removed() {
-    let account = Account::new();
+    let account = account();
     let (configs, state) = (account.configs(), account.folder.path().join("state"));
     std::fs::create_dir(&state).unwrap();
     let stale = write(&state, ".served.0123456789abcdef", "{");
@@ -600,8 +564,8 @@ fn temporary_files_of_a_killed_process_are_removed() {
 }
 
 #[test]
-fn a_request_goes_over_the_bus() {
-    let account = Account::new();
+fn a_request_is_put_on_the_bus() {
+    let account = account();
     let asked = account.run(&[
         "warm",
         "nlp:live",
@@ -625,7 +589,7 @@ fn a_request_goes_over_the_bus() {
 }
 
 #[test]
-fn what_a_deployment_needs_is_printed() {
+fn events_the_dashboard_and_policies_are_printed() {
     for kind in ["scheduled", "warm-request", "shard"] {
         assert!(run(&["lambda-event", kind]).json()["detail-type"].is_string());
     }

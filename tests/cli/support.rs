@@ -1,4 +1,4 @@
-//! Helpers: the built binary, its emulator, and a Lambda that responds on demand.
+//! Helpers: processes of the built binary, its emulator, and a Lambda that responds on demand.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -88,6 +88,12 @@ pub fn steady(text: &str) -> String {
 /// The timeout of waits, longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Sleeps, in a loop that waits for another process.
+pub fn pause(length: Duration) {
+    let (_sender, never) = mpsc::channel::<()>();
+    let _ = never.recv_timeout(length);
+}
+
 /// A running process. Killed when it is dropped.
 pub struct Running {
     child: Child,
@@ -107,6 +113,24 @@ impl Running {
         let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = lines(child.stderr.take().unwrap());
         Self { child, stdout: lines(std::io::empty()), stderr }
+    }
+
+    /// Starts a process whose output is not read here.
+    pub fn start_unread(mut command: Command, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+        let child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        Self { child, stdout: lines(std::io::empty()), stderr: lines(std::io::empty()) }
+    }
+
+    /// Sends SIGTERM until the process ends. A process that handles signals may need two.
+    pub fn terminate(mut self) -> ExitStatus {
+        for _ in 0..400 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            self.signal("TERM");
+            pause(Duration::from_millis(50));
+        }
+        panic!("the process ignores signals");
     }
 
     /// Sends SIGTERM, expects exit code 0, and returns standard error.
@@ -218,30 +242,62 @@ functions:
   f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
 ";
 
-/// A configuration file and an emulator with every function.
+/// A folder with configuration files and an emulator.
 pub struct Fixture {
     pub folder: TempDir,
     pub emulate: Emulate,
-    pub configs: String,
 }
 
 impl Fixture {
-    pub fn new(configs: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let emulate = Emulate::start(folder.path(), "default: { profile: rust }\n");
-        let configs = write(folder.path(), "one.yaml", configs).to_str().unwrap().to_owned();
-        Self { folder, emulate, configs }
+    /// Creates the configuration `configs/fleet.yaml`, and an emulator with every function.
+    pub fn new(fleet: &str) -> Self {
+        Self::with_functions(fleet, "default: { profile: rust }\n")
     }
 
-    /// Returns a command with the AWS settings of the emulator. `args` precede the configuration.
+    /// Creates the configuration `configs/fleet.yaml`, and an emulator with a functions file.
+    pub fn with_functions(fleet: &str, functions: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let emulate = Emulate::start(folder.path(), functions);
+        std::fs::create_dir(folder.path().join("configs")).unwrap();
+        let fixture = Self { folder, emulate };
+        fixture.write("fleet.yaml", fleet);
+        fixture
+    }
+
+    /// Returns the folder of the configuration.
+    pub fn configs(&self) -> String {
+        self.folder.path().join("configs").to_str().unwrap().to_owned()
+    }
+
+    /// Writes a file of the configuration.
+    pub fn write(&self, name: &str, text: &str) {
+        write(&self.folder.path().join("configs"), name, text);
+    }
+
+    /// Returns a command with the AWS settings of the emulator. The configuration follows `args`.
     pub fn warmd(&self, args: &[&str]) -> Command {
-        with_aws(warmd(&[args, &[&self.configs]].concat()), &self.emulate.endpoint)
+        with_aws(warmd(&[args, &[&self.configs()]].concat()), &self.emulate.endpoint)
+    }
+
+    /// Runs a command with the AWS settings of the emulator. The configuration is not added to `args`.
+    pub fn run(&self, args: &[&str]) -> Done {
+        done(with_aws(warmd(args), &self.emulate.endpoint))
     }
 }
 
 /// Returns an endpoint without a server.
 pub fn closed_endpoint() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+/// Describes the result of each round of a tick object.
+pub fn rounds(tick: &serde_json::Value) -> Vec<String> {
+    let rounds = tick["rounds"].as_array().unwrap();
+    let shown = |round: &serde_json::Value| {
+        let result = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
+        format!("{} {} {result}", round["function"].as_str().unwrap(), round["target"])
+    };
+    rounds.iter().map(shown).collect()
 }
 
 /// Writes a file and returns its path.
@@ -268,6 +324,12 @@ impl Holding {
 
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.listener.local_addr().unwrap())
+    }
+
+    /// Starts a process that sends its pings here, and waits for the first.
+    pub fn start(&self, mut command: Command) -> (Running, HeldPing) {
+        command.env("AWS_ENDPOINT_URL_LAMBDA", self.endpoint());
+        (Running::start(command), self.ping())
     }
 
     /// Waits for a ping.
@@ -299,10 +361,11 @@ impl HeldPing {
     }
 }
 
-/// Reads a request. Returns `None` if the connection closes first.
-pub fn read_request(stream: &mut TcpStream) -> Option<()> {
+/// Reads a request and returns its head and body. Returns `None` if the connection closes first.
+pub fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
+    let mut request = String::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap() == 0 {
@@ -313,11 +376,12 @@ pub fn read_request(stream: &mut TcpStream) -> Option<()> {
         {
             length = value.trim().parse().unwrap();
         }
+        request.push_str(&line);
         if line == "\r\n" {
             break;
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    Some(())
+    Some(request + std::str::from_utf8(&body).unwrap())
 }

@@ -14,7 +14,7 @@ use crate::cli::app::App;
 use crate::cli::configuration;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::output::{complain, print, print_json};
+use crate::cli::output::{print, print_json, print_message};
 use crate::cli::render::live::LiveCounts;
 use crate::cli::render::{self, Style};
 use crate::config::{Loaded, Problem};
@@ -28,7 +28,7 @@ use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 use crate::service::preflight::Preflight;
 
-/// Reads that take longer are announced.
+/// The duration above which a comparison is announced.
 const LONG: Duration = Duration::from_secs(10);
 
 /// The result of the comparison in JSON.
@@ -97,13 +97,13 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     };
     let mut all = warnings(&loaded, now);
     if args.format == CheckFormat::Text {
-        // Reading may take minutes: what is known is told before.
+        // Printed first, because the comparison may take minutes.
         print_summary(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
     let preflight = Preflight::new(&fleet.targets);
     if preflight.duration() > LONG {
-        complain(&render::live::announcement(preflight.reads(), preflight.duration()));
+        print_message(&render::live::announcement(preflight.reads(), preflight.duration()));
     }
     let app = App::of(args.local, &fleet.targets).await?;
     let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;

@@ -6,7 +6,7 @@
 //!     if let Some(answer) = warmd_handler::answer(&event.payload).await {
 //!         return Ok(answer);
 //!     }
-//!     // yours
+//!     // your code
 //! }
 //! ```
 

@@ -15,7 +15,7 @@ use crate::domain::round::SkewHistory;
 use crate::domain::tick::RoundRecord;
 use crate::engine::tick::Due;
 
-/// The most rows of a table: a screen.
+/// The maximum number of rows of a table.
 const ROWS: usize = 20;
 
 const COLUMNS: [Column; 5] =

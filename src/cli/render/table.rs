@@ -38,7 +38,7 @@ pub fn table(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], styl
     lines(columns, name, rows, style).into_iter().map(|line| line + "\n").collect()
 }
 
-/// Formats the lines of a table, the first of which is the heading.
+/// Formats the lines of a table. The first line is the heading.
 ///
 /// The column `name` is shortened to fit a terminal. Columns without any content are left out. Every cell is escaped,
 /// because it may contain untrusted text.

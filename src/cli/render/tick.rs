@@ -15,10 +15,10 @@ use crate::domain::function::Identity;
 use crate::domain::round::{Evidence, OutcomeCounts, RoundReport, Verdict};
 use crate::domain::tick::{RoundOutcome, RoundRecord, SentRound, TickReport, Unfinished, UnfinishedReason};
 
-/// The most rows of a table: a screen.
+/// The maximum number of rows of a table.
 const ROWS: usize = 20;
 
-/// The most notes of one kind.
+/// The maximum number of notes of one kind.
 const NOTES: usize = 10;
 
 const COLUMNS: [Column; 8] = [
@@ -182,7 +182,8 @@ fn unsent(id: &Identity, desired: u32) -> Vec<String> {
     cells
 }
 
-/// Ids count exactly. Other evidence is a lower bound, and marked as one while it is below the desired number.
+/// Formats the number of reached environments. Ids are exact. Other evidence is a lower bound, marked as one while it
+/// is below the desired number.
 fn reached(desired: u32, round: &RoundReport) -> String {
     let lower_bound = |reached, evidence: &str| {
         let at_least = if reached < desired { "≥" } else { "" };
@@ -212,7 +213,7 @@ fn failures(counts: OutcomeCounts) -> u32 {
     counts.throttled.saturating_add(counts.errors())
 }
 
-/// The rounds of a tick that were sent.
+/// Returns the rounds of a tick that were sent.
 fn sent(report: &TickReport) -> impl Iterator<Item = &SentRound> {
     report.rounds.iter().filter_map(RoundRecord::sent)
 }
@@ -298,18 +299,18 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let unclassified = rounds(Verdict::Unproven).filter(|(_, round)| round.counts.unclassified > 0);
     let unclassified = unclassified.map(|(record, round)| {
         format!(
-            "{} unproven: {} of {} without a readable REPORT line of their own; a function that logs JSON sends \
-             it at the system log level INFO only",
+            "{} unproven: {} of {} have no readable REPORT line; set the system log level of a function that logs \
+             JSON to INFO",
             record.id,
             round.counts.unclassified,
-            count(u64::from(round.pings), "answer"),
+            count(u64::from(round.pings), "response"),
         )
     });
     push(&mut notes, State::Unproven.sign(), style, unclassified);
     if rounds(Verdict::Unproven).any(|(_, round)| round.counts.unclassified == 0 && round.doubt.is_none()) {
         notes.push(format!(
-            "{} unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer \
-             with an id (`warmd handler`), or a longer hold, prove more",
+            "{} unproven: no ping failed, but fewer environments are proven than desired; return an id from the \
+             handler (`warmd handler`), or set a longer `hold`",
             paint(State::Unproven.sign(), style)
         ));
     }
@@ -397,7 +398,7 @@ fn short_note(record: &RoundRecord, round: &RoundReport) -> String {
     }
     let reached = round.reached.unwrap_or(0);
     format!(
-        "{} short: ids prove {reached} of {}: the pings did not overlap; a longer hold helps",
+        "{} short: ids prove {reached} of {}: the pings did not overlap; set a longer `hold`",
         record.id,
         count(u64::from(record.desired), "environment")
     )

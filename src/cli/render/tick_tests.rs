@@ -113,7 +113,7 @@ fn mixed() -> TickReport {
 }
 
 #[test]
-fn a_fine_tick_is_a_few_lines() {
+fn a_tick_without_problems_is_a_few_lines() {
     let shown = tick(&report(vec![cold(), round("opennext-server:live", 5)]), Style::default());
     insta::assert_snapshot!(shown, @r"
     tick 2026-11-20T09:00:00Z, configuration 3fa9c1d2, took 512 ms
@@ -150,10 +150,10 @@ fn every_problem_has_a_note_with_its_remedy() {
       'user'
     ✗ late (us-east-1) not sent: warmd was stopped, or the tick ran out of time
     - slow:live (eu-west-2) skipped: its earlier round is still in flight, or a ping of it may still run
-    ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a
-      function that logs JSON sends it at the system log level INFO only
-    ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with
-      an id (`warmd handler`), or a longer hold, prove more
+    ? silent:live (eu-west-2) unproven: 3 of 3 responses have no readable REPORT line; set the system
+      log level of a function that logs JSON to INFO
+    ? unproven: no ping failed, but fewer environments are proven than desired; return an id from the
+      handler (`warmd handler`), or set a longer `hold`
     ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment in progress
     ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: the billed duration of some
       pings is unknown
@@ -167,8 +167,8 @@ fn the_daemon_shows_a_line_and_the_notes() {
     2026-11-20T09:00:00Z ✗ billing:live (eu-west-2) short: 2 pings throttled: ReservedFunctionConcurrentInvocationLimitExceeded; 1 ping ended in a function error: KeyError: 'user'
     2026-11-20T09:00:00Z ✗ late (us-east-1) not sent: warmd was stopped, or the tick ran out of time
     2026-11-20T09:00:00Z - slow:live (eu-west-2) skipped: its earlier round is still in flight, or a ping of it may still run
-    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 answers without a readable REPORT line of their own; a function that logs JSON sends it at the system log level INFO only
-    2026-11-20T09:00:00Z ? unproven: nothing failed, but fewer environments are proven than wanted; handlers that answer with an id (`warmd handler`), or a longer hold, prove more
+    2026-11-20T09:00:00Z ? silent:live (eu-west-2) unproven: 3 of 3 responses have no readable REPORT line; set the system log level of a function that logs JSON to INFO
+    2026-11-20T09:00:00Z ? unproven: no ping failed, but fewer environments are proven than desired; return an id from the handler (`warmd handler`), or set a longer `hold`
     2026-11-20T09:00:00Z ! reports:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment in progress
     2026-11-20T09:00:00Z ! silent:live (eu-west-2) cost unknown, from <$0.000001 to $0.080000: the billed duration of some pings is unknown
     ");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use warmd::emulator::Scenario;
 
 use super::support::{LambdaHarness, Setting, now, request, scheduled};
+use crate::support::rounds;
 
 const FLEET: &str = r#"
 version: 1
@@ -27,16 +28,6 @@ async fn harness(variables: &[(&str, &str)]) -> LambdaHarness {
     LambdaHarness::set(Setting { scenario: Scenario::default(), config: FLEET, variables }).await
 }
 
-/// Describes the result of each round.
-fn rounds(tick: &Value) -> Vec<String> {
-    let rounds = tick["rounds"].as_array().unwrap();
-    let shown = |round: &Value| {
-        let what = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
-        format!("{} {} {what}", round["function"].as_str().unwrap(), round["target"])
-    };
-    rounds.iter().map(shown).collect()
-}
-
 #[tokio::test]
 async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     let mut harness = harness(&[]).await;
@@ -56,7 +47,7 @@ async fn a_scheduled_event_is_a_tick_of_its_own_minute_once() {
     let line = harness.stdout().lines().next().unwrap().to_owned();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((line["message"].as_str(), line["requestId"].as_str()), (Some("tick"), Some("request-1")));
-    assert_eq!(line["tick"], tick, "the log has what the caller is answered");
+    assert_eq!(line["tick"], tick, "the log contains the response");
     let logged = harness.stderr();
     let done = logged.lines().find(|line| line.contains("round done")).unwrap();
     let done: Value = serde_json::from_str(done).unwrap();
@@ -75,7 +66,7 @@ async fn stale_events_send_nothing_and_are_counted() {
         assert_eq!((harness.metric("TicksStale"), harness.metric("Pings")), (Some(1.0), None), "{of}");
         assert!(harness.pings().is_empty() && harness.stderr().contains("the event is stale"), "{of}");
         let line: Value = serde_json::from_str(harness.stdout().lines().next().unwrap()).unwrap();
-        assert_eq!(line["tick"], tick, "{of}: the log has what the caller is answered");
+        assert_eq!(line["tick"], tick, "{of}: the log contains the response");
     }
     let mut harness = harness(&[("WARMD_MAX_TICK_AGE", "90s")]).await;
     let tick = harness.tick(shard(now(), 3)).await;
@@ -91,11 +82,12 @@ async fn events_from_the_future_are_refused_and_counted() {
         event["time"] = json!(time);
         event
     };
-    let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" }));
+    let warm_request =
+        || request(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" }));
     let (century, soon) = ("2099-01-01T00:00:00Z", (now() + TimeDelta::seconds(90)).to_rfc3339());
     let mut refused = 0.0;
     for time in [century, soon.as_str()] {
-        for event in [scheduled(now()), ask(), shard(now(), 1)] {
+        for event in [scheduled(now()), warm_request(), shard(now(), 1)] {
             let answer = harness.invoke(timed(event, time)).await;
             assert!(answer.error, "{}", answer.body);
             assert_eq!(answer.body["errorType"], "EventRefused");
@@ -113,20 +105,23 @@ async fn events_from_the_future_are_refused_and_counted() {
     let of = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains("time: expected"));
     assert_eq!(logged.iter().filter(of).count(), 6, "each with its reason");
     assert_eq!(rounds(&harness.tick(scheduled(now())).await)[0], "checkout 3 reached");
-    let early = timed(ask(), &(now() + TimeDelta::seconds(30)).to_rfc3339());
-    assert_eq!(rounds(&harness.tick(early).await), ["nlp-inference 2 reached"], "clocks differ a little");
+    let early = timed(warm_request(), &(now() + TimeDelta::seconds(30)).to_rfc3339());
+    assert_eq!(
+        rounds(&harness.tick(early).await),
+        ["nlp-inference 2 reached"],
+        "within the tolerance of clocks"
+    );
 }
 
 #[tokio::test]
 async fn requests_are_served_without_the_store_and_the_failure_is_counted() {
     // A file instead of a directory.
     let mut harness = harness(&[("WARMD_STATE", "{folder}/fleet.yaml")]).await;
-    let ask = |detail: Value| request(detail);
-    let once = harness.tick(ask(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
+    let once = harness.tick(request(json!({ "function": "nlp-inference:live", "concurrency": 2 }))).await;
     assert_eq!(rounds(&once), ["nlp-inference 2 reached"]);
     assert_eq!((harness.metric("StateUnavailable"), harness.metric("EventsRefused")), (Some(1.0), None));
     let kept = harness
-        .invoke(ask(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" })))
+        .invoke(request(json!({ "function": "nlp-inference:live", "concurrency": 2, "for": "10m" })))
         .await;
     assert_eq!((kept.error, &kept.body["errorType"]), (true, &json!("StateUnavailable")));
     assert_eq!(harness.metric("StateUnavailable"), Some(2.0));
@@ -229,7 +224,7 @@ async fn every_log_line_has_the_request_id() {
         let mut harness = harness(&[("RUST_LOG", filter)]).await;
         harness.ready().await;
         let before = lines(&harness).len();
-        // Not in the configuration, and planned on another one: two warnings.
+        // Two warnings: an unknown function, and a shard of another configuration.
         harness
             .tick(json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
             "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": 1,
@@ -277,12 +272,12 @@ async fn a_run_event_of_another_minute_is_recorded_now() {
     let status: Value = serde_json::from_slice(&bytes).unwrap();
     let noted: chrono::DateTime<chrono::Utc> =
         status["targets"]["checkout eu-west-2"]["tick"].as_str().unwrap().parse().unwrap();
-    assert!(noted <= now(), "rounds to come would pass for older: {noted}");
-    assert_eq!(status["tick"], Value::Null, "the schedule may be dead");
+    assert!(noted <= now(), "recorded at the current time: {noted}");
+    assert_eq!(status["tick"], Value::Null, "not a tick of the schedule");
 }
 
 #[tokio::test]
-async fn a_request_is_served_kept_and_answered() {
+async fn a_request_is_served_recorded_and_reported() {
     use warmd::engine::ports::{Condition, Fetched, ObjectStore};
     let mut harness = harness(&[("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "warm-bus")]).await;
     let detail =
@@ -303,7 +298,7 @@ async fn a_request_is_served_kept_and_answered() {
         (&json!("nlp-inference:live"), &json!(5))
     );
     assert!(event.detail["took_ms"].is_u64() && event.detail["evidence"].is_string(), "{}", event.detail);
-    assert_eq!(events.len(), 2, "who asked again waits for it too");
+    assert_eq!(events.len(), 2, "a result for the repeated request, too");
     for key in ["function", "reached", "evidence"] {
         assert_eq!(events[1].detail[key], event.detail[key], "{}", events[1].detail);
     }
@@ -322,10 +317,10 @@ async fn a_request_is_served_kept_and_answered() {
     requests["targets"]["nlp-inference:live eu-west-2"]["until"] = json!(now());
     bucket.put("requests.json", requests.to_string().into_bytes(), Condition::Always).await.unwrap();
     let late = other.tick(scheduled(now() + TimeDelta::minutes(1))).await;
-    assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "it has passed");
+    assert!(!rounds(&late).iter().any(|round| round.starts_with("nlp")), "the request has expired");
 }
 
-/// Function, `reached` and `evidence` of each `Environments Warm` on the bus.
+/// Returns function, `reached` and `evidence` of each `Environments Warm` event on the bus.
 fn results(harness: &LambdaHarness) -> Vec<Value> {
     let events = harness.emulator.observe().events;
     let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
@@ -338,41 +333,41 @@ fn results(harness: &LambdaHarness) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_request_is_answered() {
+async fn every_request_leads_to_a_result_event() {
     use std::time::Duration;
     use warmd::emulator::Profile;
     use warmd::engine::ports::{Condition, ObjectStore};
     const STATE: (&str, &str) = ("WARMD_STATE", "s3://warmd-state/live");
     const BUS: (&str, &str) = ("WARMD_BUS", "default");
-    let ask = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
+    let warm_request = || request(json!({ "function": "nlp-inference:live", "concurrency": 2 }));
     let warm = json!(["nlp-inference:live", 2, "ids"]);
     let unknown = json!(["nlp-inference:live", null, null]);
 
     let mut alone = harness(&[BUS]).await;
     for _ in 0..2 {
-        alone.tick(ask()).await;
+        alone.tick(warm_request()).await;
     }
     assert_eq!(results(&alone), [warm.clone(), warm.clone()], "without a store as well");
 
     let mut one = harness(&[STATE, BUS]).await;
-    one.tick(ask()).await;
+    one.tick(warm_request()).await;
     let mut two = LambdaHarness::beside(one.emulator.clone(), FLEET, &[STATE, BUS]).await;
-    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(rounds(&two.tick(warm_request()).await), ["nlp-inference 2 coalesced"]);
     assert_eq!(results(&one), [warm.clone(), warm], "in another environment");
     let bucket = one.clients().bucket("warmd-state", "live").unwrap();
     let until = now() + TimeDelta::hours(1);
     let pauses = json!({ "all": { "until": until, "reason": "migration" }, "functions": {} });
     bucket.put("pauses.json", pauses.to_string().into_bytes(), Condition::Always).await.unwrap();
-    assert_eq!(rounds(&two.tick(ask()).await), ["nlp-inference 2 paused"]);
+    assert_eq!(rounds(&two.tick(warm_request()).await), ["nlp-inference 2 paused"]);
     assert_eq!(results(&one).last(), Some(&unknown));
 
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
     let scenario = Scenario::default().with("nlp-inference", slow);
     let mut slow = LambdaHarness::set(Setting { scenario, config: FLEET, variables: &[STATE, BUS] }).await;
-    slow.invoke_within(ask(), 4_000).await;
+    slow.invoke_within(warm_request(), 4_000).await;
     let mut other = LambdaHarness::beside(slow.emulator.clone(), FLEET, &[STATE, BUS]).await;
-    assert_eq!(rounds(&other.tick(ask()).await), ["nlp-inference 2 coalesced"]);
+    assert_eq!(rounds(&other.tick(warm_request()).await), ["nlp-inference 2 coalesced"]);
     assert_eq!(results(&slow), [unknown.clone(), unknown], "its round has not ended");
 }
 
@@ -409,10 +404,9 @@ async fn requests_that_are_not_allowed_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn environments_with_one_store_serve_a_minute_once_and_lost_minutes_later() {
-    let variables = [("WARMD_STATE", "{folder}/../warmd-shared"), ("WARMD_MAX_TICK_AGE", "0")];
     let shared = tempfile::tempdir().unwrap();
     let state = shared.path().join("state").to_string_lossy().into_owned();
-    let variables = [("WARMD_STATE", state.as_str()), variables[1]];
+    let variables = [("WARMD_STATE", state.as_str()), ("WARMD_MAX_TICK_AGE", "0")];
     let fleet = "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    interval: 10m\n    windows: [{ days: daily, hours: all-day, concurrency: 2 }]\n";
     let mut one =
         LambdaHarness::set(Setting { scenario: Scenario::default(), config: fleet, variables: &variables })
@@ -425,7 +419,11 @@ async fn environments_with_one_store_serve_a_minute_once_and_lost_minutes_later(
     // The tick of 09:10 is lost.
     assert_eq!(rounds(&two.tick(at("2026-11-20T09:13:00Z")).await), ["f 2 reached"], "late");
     assert_eq!(rounds(&one.tick(at("2026-11-20T09:14:00Z")).await), [""; 0], "made up once");
-    assert_eq!(rounds(&one.tick(at("2026-11-20T09:20:00Z")).await), ["f 2 reached"], "the beat stays");
+    assert_eq!(
+        rounds(&one.tick(at("2026-11-20T09:20:00Z")).await),
+        ["f 2 reached"],
+        "the interval is unchanged"
+    );
 }
 
 #[tokio::test]
@@ -448,7 +446,7 @@ async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
     bucket.put("fleet.yaml", b"version: 2\n".to_vec(), Condition::Always).await.unwrap();
     let second = harness.tick(scheduled(at + TimeDelta::minutes(1))).await;
     assert_eq!((rounds(&second)[0].as_str(), &second["config"]), ("checkout 3 reached", &first["config"]));
-    assert!(harness.metric("ConfigAge").is_some(), "somebody can be woken");
+    assert!(harness.metric("ConfigAge").is_some(), "the stale configuration is counted");
     assert!(harness.stderr().contains("expected version 1"));
     harness.emulator.reset();
     let new = FLEET.replace("concurrency: 3", "concurrency: 4");

@@ -6,7 +6,7 @@ use warmd::engine::ports::{Condition, ObjectStore};
 
 use super::support::{LambdaHarness, Setting, now, scheduled};
 
-const SOUND: &str = "version: 1\nfunctions: {}\n";
+const EMPTY: &str = "version: 1\nfunctions: {}\n";
 
 async fn error(config: &str, variables: &[(&str, &str)]) -> String {
     let mut harness = LambdaHarness::set(Setting { scenario: Scenario::default(), config, variables }).await;
@@ -17,14 +17,14 @@ async fn error(config: &str, variables: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_is_an_init_error_with_all_its_mistakes() {
-    let told = error("version: 1\nfunctions:\n  f: { region: london }\n  g: { regoin: x }\n", &[]).await;
-    assert!(told.contains("unknown region \"london\"") && told.contains("\"regoin\""), "{told}");
+    let message = error("version: 1\nfunctions:\n  f: { region: london }\n  g: { regoin: x }\n", &[]).await;
+    assert!(message.contains("unknown region \"london\"") && message.contains("\"regoin\""), "{message}");
 }
 
 #[tokio::test]
 async fn refused_settings_and_locations_are_init_errors() {
-    assert!(error(SOUND, &[("WARMD_TICK", "soon")]).await.contains("WARMD_TICK: expected"));
-    let message = error(SOUND, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
+    assert!(error(EMPTY, &[("WARMD_TICK", "soon")]).await.contains("WARMD_TICK: expected"));
+    let message = error(EMPTY, &[("WARMD_CONFIGS", "s3://warmd-config/live")]).await;
     assert!(message.contains("there is no .yaml object under this prefix"), "{message}");
 }
 
@@ -35,10 +35,10 @@ functions: { f: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] } }
 ";
 const LIVE: [(&str, &str); 1] = [("WARMD_CONFIGS", "s3://warmd-config/live")];
 
-/// An account in which the first of these was published 90 minutes ago, and each of the others 10 minutes before.
+/// Returns an account with published versions: the first 90 minutes ago, and each further one 10 minutes earlier.
 async fn published(versions: &[&str]) -> Emulator {
     let account =
-        LambdaHarness::set(Setting { scenario: Scenario::default(), config: SOUND, variables: &[] }).await;
+        LambdaHarness::set(Setting { scenario: Scenario::default(), config: EMPTY, variables: &[] }).await;
     let bucket = account.clients().bucket("warmd-config", "live").unwrap();
     let mut manifests: Vec<Value> = Vec::new();
     for (index, text) in versions.iter().enumerate() {
@@ -61,7 +61,7 @@ async fn an_earlier_version_replaces_a_broken_one() {
     for (versions, minutes) in
         [(&["version: 2\n", GOOD][..], 90), (&["version: 2\n", "version: 3\n", GOOD, "version: 4\n"], 100)]
     {
-        let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
+        let mut harness = LambdaHarness::beside(published(versions).await, EMPTY, &LIVE).await;
         let tick = harness.tick(scheduled(now())).await;
         assert_eq!(
             (&tick["rounds"][0]["verdict"], &tick["rounds"][0]["target"]),
@@ -73,19 +73,19 @@ async fn an_earlier_version_replaces_a_broken_one() {
         );
         let age = harness.metric("ConfigAge").unwrap();
         let since = f64::from(minutes * 60);
-        assert!((since..since + 600.0).contains(&age), "since it was replaced: {age}");
-        let told = harness.stderr();
-        assert_eq!(told.matches("expected version 1").count(), 1, "{told}");
-        assert!(told.contains("an earlier version is in force"), "{told}");
+        assert!((since..since + 600.0).contains(&age), "since the valid version was replaced: {age}");
+        let message = harness.stderr();
+        assert_eq!(message.matches("expected version 1").count(), 1, "{message}");
+        assert!(message.contains("an earlier version is"), "{message}");
     }
 }
 
 #[tokio::test]
 async fn a_broken_version_without_a_valid_earlier_one_is_an_init_error() {
     for versions in [&["version: 2\n"][..], &["version: 2\n", "version: 3\n"]] {
-        let mut harness = LambdaHarness::beside(published(versions).await, SOUND, &LIVE).await;
+        let mut harness = LambdaHarness::beside(published(versions).await, EMPTY, &LIVE).await;
         let error = harness.init_error().await;
-        let told = error["errorMessage"].as_str().unwrap();
-        assert!(told.contains("expected version 1"), "{told}");
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(message.contains("expected version 1"), "{message}");
     }
 }

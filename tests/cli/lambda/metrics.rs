@@ -25,7 +25,7 @@ async fn harness(fault: Fault) -> LambdaHarness {
     LambdaHarness::set(Setting { scenario, config: FLEET, variables: &[] }).await
 }
 
-/// The lines in CloudWatch's embedded metric format. Everything else on standard output is a tick.
+/// Returns the lines in CloudWatch's embedded metric format. All other lines on standard output are ticks.
 fn embedded(harness: &LambdaHarness) -> Vec<Value> {
     let stdout = harness.stdout();
     let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -34,7 +34,7 @@ fn embedded(harness: &LambdaHarness) -> Vec<Value> {
     embedded
 }
 
-/// Name, function and value of each metric, as CloudWatch takes it from such a line.
+/// Returns name, function and value of each metric in an embedded-metric line.
 fn extracted(line: &Value) -> Vec<(String, Option<String>, f64)> {
     assert!(line["_aws"]["Timestamp"].as_i64().unwrap().abs_diff(now().timestamp_millis()) < 3_600_000);
     let [directive] = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else {
@@ -102,7 +102,7 @@ async fn refused_metrics_are_embedded_with_the_numbers_of_the_tick() {
 }
 
 #[tokio::test]
-async fn a_failing_cloudwatch_does_not_change_the_answer() {
+async fn a_failing_cloudwatch_does_not_change_the_response() {
     let mut harness = harness(Fault::always(FaultKind::refuse(503))).await;
     let tick = harness.tick(scheduled(now())).await;
     let verdicts: Vec<_> = tick["rounds"].as_array().unwrap().iter().map(|round| &round["verdict"]).collect();
@@ -122,7 +122,7 @@ async fn a_hanging_cloudwatch_is_waited_for_until_the_deadline() {
     assert!(!answer.error && took < Duration::from_secs(8), "{took:?}: {}", answer.body);
     let stdout = harness.stdout();
     let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // CloudWatch has counted the metrics: it must not find them in the log again.
+    // CloudWatch has counted the metrics, so the log must not contain them in embedded metric format.
     assert_eq!((harness.metric("Pings"), stdout.contains("_aws")), (Some(5.0), false), "{stdout}");
     let fleet = lines.iter().find(|line| line["message"] == UNACKNOWLEDGED && line["Function"].is_null());
     assert_eq!(fleet.unwrap_or_else(|| panic!("{stdout}"))["Pings"], 5.0);

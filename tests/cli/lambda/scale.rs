@@ -29,7 +29,7 @@ async fn a_large_tick_is_spread_over_the_bus() {
     let mut harness =
         LambdaHarness::set(Setting { scenario: Scenario::default(), config: &config, variables: &BUS }).await;
     let tick = harness.tick(scheduled(now())).await;
-    assert_eq!(tick["rounds"].as_array().unwrap().len(), 2, "its own share");
+    assert_eq!(tick["rounds"].as_array().unwrap().len(), 2, "its own part");
     let left = tick["unfinished"].as_array().unwrap().clone();
     assert!(left.len() == 8 && left.iter().all(|left| left["reason"] == "handed-on"), "{left:?}");
     let shards = harness.shards();
@@ -44,7 +44,7 @@ async fn a_large_tick_is_spread_over_the_bus() {
     assert_eq!(
         harness.emulator.observe().values("TickDuration").len(),
         1,
-        "shards are no ticks of the schedule"
+        "shards are not ticks of the schedule"
     );
     let pings = harness.pings();
     assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
@@ -58,8 +58,8 @@ async fn unacknowledged_shards_are_served_once() {
     let mut planner = LambdaHarness::set(Setting { scenario, config: &config, variables: &variables }).await;
     let at = now();
     let tick = planner.tick(scheduled(at)).await;
-    assert_eq!(tick["rounds"].as_array().unwrap().len(), 10, "it serves them itself: {tick}");
-    // The shards are delivered all the same.
+    assert_eq!(tick["rounds"].as_array().unwrap().len(), 10, "the planner serves all rounds: {tick}");
+    // The shards are delivered nevertheless.
     let tick_time = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let mut other = LambdaHarness::beside(planner.emulator.clone(), &config, &variables).await;
     for pair in [[2, 3], [4, 5], [6, 7], [8, 9]] {
@@ -94,7 +94,7 @@ async fn a_shard_is_limited_by_the_configuration() {
 
 #[tokio::test]
 async fn rounds_beyond_the_deadline_are_handed_on_or_in_flight() {
-    // Room for one round at a time, and each takes longer than the invocation has.
+    // One round fits at a time, and each takes longer than the invocation.
     let slow = Profile { ping: SLOW.into(), duration: SLOW.into(), ..Profile::default() };
     let scenario =
         ["f0", "f1", "f2"].iter().fold(Scenario::default(), |all, name| all.with(name, slow.clone()));
@@ -110,7 +110,7 @@ async fn rounds_beyond_the_deadline_are_handed_on_or_in_flight() {
     let mut harness =
         LambdaHarness::set(Setting { scenario: scenario.clone(), config: &config, variables: &BUS }).await;
     let mut last = LambdaHarness::set(Setting { scenario, config: &config, variables: &BUS }).await;
-    // Both wait for most of their time.
+    // In parallel, because both mostly wait.
     let (answer, given_up) =
         tokio::join!(harness.invoke_within(shard(2), 6_000), last.invoke_within(shard(3), 6_000));
     let reasons = |tick: &Value| {
@@ -124,12 +124,12 @@ async fn rounds_beyond_the_deadline_are_handed_on_or_in_flight() {
     let retried = harness.shards();
     let rounds: usize = retried.iter().map(|shard| shard["detail"]["rounds"].as_array().unwrap().len()).sum();
     assert!(rounds == 2 && retried.iter().all(|shard| shard["detail"]["attempt"] == 3), "{retried:?}");
-    assert_eq!(harness.pings().len(), 1, "what was in flight is not sent again, what was not was never sent");
-    // The environment continues, and so do its pings: their target is skipped.
+    assert_eq!(harness.pings().len(), 1, "one round was sent once, the others were not sent");
+    // The pings are still in flight, so their target is skipped.
     let next = harness.invoke_within(scheduled(now() + TimeDelta::minutes(1)), 4_000).await;
     let skipped = next.body["rounds"].as_array().unwrap().iter().any(|round| round["skipped"] == "in-flight");
     assert!(skipped, "{}\n{}", next.body, harness.stderr());
 
-    assert_eq!(reasons(&given_up.body), ["deadline", "deadline", "in-flight"], "three attempts are all");
+    assert_eq!(reasons(&given_up.body), ["deadline", "deadline", "in-flight"], "at most three attempts");
     assert!(last.shards().is_empty());
 }

@@ -1,6 +1,6 @@
-//! Lambda's side: the runtime interface, served to one environment.
+//! A server of Lambda's runtime interface for one execution environment.
 
-#![allow(dead_code)] // tests and a benchmark use their parts
+#![allow(dead_code)] // tests and a benchmark use different parts
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,10 +24,10 @@ use tokio::time::Instant;
 use warmd::aws::Clients;
 use warmd::emulator::{self, Emulator, Scenario, Tls};
 
-/// Longer than anything here takes on a busy machine.
+/// The timeout of waits, longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What an environment answered: the body, and whether it is an error.
+/// A response of the environment.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub body: Value,
@@ -41,31 +41,31 @@ struct Invocation {
     answer: oneshot::Sender<Answer>,
 }
 
-/// How the binary is with_options.
+/// Options of the process.
 #[derive(Default)]
 pub struct ProcessOptions<'h> {
-    /// TLS, for the emulator.
+    /// TLS of the emulator.
     pub tls: Option<Tls>,
-    /// A cgroup that the binary runs in.
+    /// The cgroup of the process.
     pub cgroup: Option<&'h Path>,
 }
 
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Answer>>>>;
 
-/// An AWS account with one execution environment of the Lambda in it.
+/// An AWS account with one execution environment of the Lambda.
 pub struct LambdaHarness {
     pub emulator: Emulator,
     pub endpoint: String,
     invocations: mpsc::UnboundedSender<Invocation>,
     init_error: mpsc::UnboundedReceiver<Value>,
-    asked: mpsc::UnboundedReceiver<Instant>,
+    requested: mpsc::UnboundedReceiver<Instant>,
     begun: Instant,
     child: Child,
     pub folder: tempfile::TempDir,
     count: u32,
 }
 
-/// How a harness is set.
+/// The settings of a harness.
 pub struct Setting<'s> {
     pub scenario: Scenario,
     pub config: &'s str,
@@ -73,19 +73,19 @@ pub struct Setting<'s> {
 }
 
 impl LambdaHarness {
-    /// Starts the emulator, and the binary with this configuration (a file) and these variables. `{endpoint}` in
-    /// variables is the emulator's, `{folder}` the harness's own folder.
+    /// Starts an emulator, and the binary with a configuration file and environment variables. In variables,
+    /// `{endpoint}` is that of the emulator and `{folder}` the folder of the harness.
     pub async fn set(setting: Setting<'_>) -> Self {
         let emulator = Emulator::new(setting.scenario);
         Self::beside(emulator, setting.config, setting.variables).await
     }
 
-    /// The same in an account that exists already.
+    /// Starts the binary in an existing account.
     pub async fn beside(emulator: Emulator, config: &str, variables: &[(&str, &str)]) -> Self {
         Self::with_options(emulator, config, variables, ProcessOptions::default()).await
     }
 
-    /// The same in a house of its own.
+    /// Starts the binary in an existing account, with options of the process.
     pub async fn with_options(
         emulator: Emulator,
         config: &str,
@@ -102,8 +102,8 @@ impl LambdaHarness {
 
         let (invocations, queue) = mpsc::unbounded_channel();
         let (failed, init_error) = mpsc::unbounded_channel();
-        let (asks, asked) = mpsc::unbounded_channel();
-        let api = serve_runtime(queue, failed, asks).await;
+        let (requests, requested) = mpsc::unbounded_channel();
+        let api = serve_runtime(queue, failed, requests).await;
         let mut command = command(options.cgroup);
         command
             .env_clear()
@@ -135,28 +135,28 @@ impl LambdaHarness {
         }
         let begun = Instant::now();
         let child = command.spawn().unwrap();
-        Self { emulator, endpoint, invocations, init_error, asked, begun, child, folder, count: 0 }
+        Self { emulator, endpoint, invocations, init_error, requested, begun, child, folder, count: 0 }
     }
 
-    /// Waits until the binary asks for its first event. How long after its start that was.
+    /// Waits until the binary requests its first event. Returns the time since its start.
     pub async fn ready(&mut self) -> Duration {
-        match tokio::time::timeout(PATIENCE, self.asked.recv()).await {
+        match tokio::time::timeout(PATIENCE, self.requested.recv()).await {
             Ok(Some(at)) => at - self.begun,
-            other => panic!("it does not ask for events ({other:?})\n{}", self.stderr()),
+            other => panic!("no request for an event ({other:?})\n{}", self.stderr()),
         }
     }
 
-    /// The binary's process id.
+    /// Returns the process id of the binary.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Invokes the Lambda with `event` and the 60 seconds that a small function has.
+    /// Invokes the Lambda with 60 seconds until its deadline.
     pub async fn invoke(&mut self, event: Value) -> Answer {
         self.invoke_within(event, 60_000).await
     }
 
-    /// Invokes it with so many ms until its deadline.
+    /// Invokes the Lambda with `ms` milliseconds until its deadline.
     pub async fn invoke_within(&mut self, event: Value, ms: i64) -> Answer {
         self.count += 1;
         let (answer, answered) = oneshot::channel();
@@ -169,14 +169,14 @@ impl LambdaHarness {
         }
     }
 
-    /// Invokes it with an event of which a tick object is expected.
+    /// Invokes the Lambda and returns its response, which must be a tick object.
     pub async fn tick(&mut self, event: Value) -> Value {
         let answer = self.invoke(event).await;
         assert!(!answer.error, "{}\n{}", answer.body, self.stderr());
         answer.body
     }
 
-    /// Waits for the error with which the environment gives up its start.
+    /// Waits for the init error.
     pub async fn init_error(&mut self) -> Value {
         match tokio::time::timeout(PATIENCE, self.init_error.recv()).await {
             Ok(Some(error)) => error,
@@ -192,7 +192,7 @@ impl LambdaHarness {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
     }
 
-    /// The pings that reached each function.
+    /// Returns the number of pings of each function.
     pub fn pings(&self) -> HashMap<String, usize> {
         let mut pings = HashMap::new();
         for invocation in self.emulator.observe().invocations {
@@ -201,13 +201,13 @@ impl LambdaHarness {
         pings
     }
 
-    /// The sum of what was put for a metric.
+    /// Returns the sum of a metric, if it was sent.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let values = self.emulator.observe().values(name);
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// The shards on the bus, as EventBridge delivers them.
+    /// Returns the shards on the bus, as EventBridge delivers them.
     pub fn shards(&self) -> Vec<Value> {
         let events = self.emulator.observe().events;
         let shards = events.iter().filter(|event| event.detail_type == "Warm Shard");
@@ -216,7 +216,7 @@ impl LambdaHarness {
             .collect()
     }
 
-    /// SDK clients of the account.
+    /// Returns SDK clients of the account.
     pub fn clients(&self) -> Clients {
         Clients::local(&self.endpoint)
     }
@@ -229,13 +229,13 @@ impl Drop for LambdaHarness {
     }
 }
 
-/// The present instant.
+/// Returns the current time.
 #[allow(clippy::disallowed_methods, reason = "the binary compares with the machine's clock")]
 pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// A scheduled event.
+/// Returns a scheduled event.
 pub fn scheduled(at: DateTime<Utc>) -> Value {
     json!({
         "version": "0", "id": "53dc4d37", "detail-type": "Scheduled Event", "source": "aws.events",
@@ -244,7 +244,7 @@ pub fn scheduled(at: DateTime<Utc>) -> Value {
     })
 }
 
-/// A Warm Request.
+/// Returns a Warm Request.
 pub fn request(detail: Value) -> Value {
     json!({
         "version": "0", "id": "e-1", "detail-type": "Warm Request", "source": "com.example.auth",
@@ -253,7 +253,7 @@ pub fn request(detail: Value) -> Value {
     })
 }
 
-/// The binary, in a cgroup or not.
+/// Returns the command of the binary, in a cgroup if one is given.
 fn command(cgroup: Option<&Path>) -> Command {
     let binary = env!("CARGO_BIN_EXE_bootstrap");
     match cgroup {
@@ -269,7 +269,7 @@ fn command(cgroup: Option<&Path>) -> Command {
 async fn serve_runtime(
     queue: mpsc::UnboundedReceiver<Invocation>,
     failed: mpsc::UnboundedSender<Value>,
-    asks: mpsc::UnboundedSender<Instant>,
+    requests: mpsc::UnboundedSender<Instant>,
 ) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -278,11 +278,11 @@ async fn serve_runtime(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (queue, waiting, failed) = (Arc::clone(&queue), Arc::clone(&waiting), failed.clone());
-            let asks = asks.clone();
+            let requests = requests.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 if request.method() == Method::GET {
-                    // Nobody may want to know.
-                    let _ = asks.send(Instant::now());
+                    // The harness may have been dropped.
+                    let _ = requests.send(Instant::now());
                 }
                 let (queue, waiting, failed) = (Arc::clone(&queue), Arc::clone(&waiting), failed.clone());
                 async move { Ok::<_, hyper::Error>(serve(request, &queue, &waiting, &failed).await) }

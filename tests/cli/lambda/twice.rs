@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use warmd::emulator::{Profile, Scenario};
 
 use super::support::{LambdaHarness, Setting, now, request, scheduled};
+use crate::support::rounds;
 
 const FLEET: &str = "
 version: 1
@@ -22,23 +23,13 @@ async fn harness(scenario: Scenario, variables: &[(&str, &str)]) -> LambdaHarnes
     LambdaHarness::set(Setting { scenario, config: FLEET, variables }).await
 }
 
-/// A shard of these functions.
+/// Returns a shard of functions.
 fn shard(functions: &[&str], attempt: u32) -> Value {
     let round = |function: &&str| json!({ "function": function, "region": "eu-west-2", "concurrency": 5 });
     json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
         "version": 1, "tick": "2026-11-20T09:00:00Z", "config": "cafe", "attempt": attempt,
         "rounds": functions.iter().map(round).collect::<Vec<_>>(),
     } })
-}
-
-/// Describes the result of each round.
-fn rounds(tick: &Value) -> Vec<String> {
-    let rounds = tick["rounds"].as_array().unwrap();
-    let shown = |round: &Value| {
-        let what = round["skipped"].as_str().or(round["verdict"].as_str()).unwrap();
-        format!("{} {} {what}", round["function"].as_str().unwrap(), round["target"])
-    };
-    rounds.iter().map(shown).collect()
 }
 
 fn pings(harness: &LambdaHarness) -> usize {
@@ -54,7 +45,7 @@ async fn a_shard_is_served_once_for_each_attempt() {
     assert_eq!(rounds(&again), ["f0 5 served", "f1 5 served"]);
     assert_eq!((pings(&harness), again["unfinished"].as_array().unwrap().len()), (10, 0));
     let line = harness.stdout().lines().last().unwrap().to_owned();
-    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["tick"], again, "the log has it as well");
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["tick"], again, "the log contains the response");
     assert_eq!(rounds(&harness.tick(shard(&both, 2)).await), ["f0 5 reached", "f1 5 reached"]);
 }
 
@@ -70,9 +61,9 @@ async fn environments_with_one_store_serve_a_shard_and_a_minute_once() {
     );
     let shard = one.shards().remove(0);
     let (first, second) = tokio::join!(one.tick(shard.clone()), two.tick(shard));
-    let mut became = [rounds(&first), rounds(&second)].concat();
-    became.sort();
-    assert_eq!((became, pings(&one)), (vec!["f1 5 reached".to_owned(), "f1 5 served".to_owned()], 10));
+    let mut results = [rounds(&first), rounds(&second)].concat();
+    results.sort();
+    assert_eq!((results, pings(&one)), (vec!["f1 5 reached".to_owned(), "f1 5 served".to_owned()], 10));
 }
 
 #[tokio::test]
@@ -89,14 +80,14 @@ async fn shards_without_a_tick_are_refused() {
         let mut forged = own.clone();
         forged["detail"][key] = value;
         let answer = harness.invoke(forged).await;
-        let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
+        let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
         assert!(
-            answer.error && told.contains("no tick of the last hour created this shard"),
-            "{key}: {told}"
+            answer.error && message.contains("no tick of the last hour created this shard"),
+            "{key}: {message}"
         );
     }
     assert_eq!(pings(&harness), 5, "nothing was sent for them");
-    assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "its own is");
+    assert_eq!(rounds(&harness.tick(own).await), ["f1 5 reached"], "the genuine shard is served");
 }
 
 #[tokio::test]
@@ -114,7 +105,7 @@ async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
             assert!(message.contains("expected at most 5 shards a minute"), "{message}");
         }
     }
-    // The run may take a turn of the minute or two.
+    // The test may continue in the next minute or two.
     assert!(
         refused >= 200 - 3 * 5 && pings(&harness) <= 3 * 5 * 10,
         "{refused} refused, {} pings",
@@ -123,19 +114,19 @@ async fn the_configuration_limits_the_shards_of_a_minute_without_a_store() {
 }
 
 #[tokio::test]
-async fn a_shard_names_a_target_once() {
+async fn a_shard_with_a_duplicate_target_is_refused() {
     let mut harness = harness(Scenario::default(), &[]).await;
     let answer = harness.invoke(shard(&["f0", "f0"], 1)).await;
-    let told = answer.body["errorMessage"].as_str().unwrap().to_owned();
-    assert!(told.contains("rounds[1]: duplicate target"), "{told}");
+    let message = answer.body["errorMessage"].as_str().unwrap().to_owned();
+    assert!(message.contains("rounds[1]: duplicate target"), "{message}");
 }
 
 #[tokio::test]
-async fn a_shard_of_which_nothing_was_sent_is_served_by_its_next_delivery() {
+async fn a_shard_without_sent_pings_is_served_at_its_next_delivery() {
     let slow = Duration::from_secs(60);
     let slow = Profile { ping: slow.into(), duration: slow.into(), ..Profile::default() };
     let mut full = harness(Scenario::default().with("f0", slow), &[STATE, BUS]).await;
-    // All that may be in flight is, until long after the shard's time is over.
+    // The limit of pings in flight is reached until after the deadline of the shard.
     full.invoke_within(scheduled(now()), 4_000).await;
     let mut other = LambdaHarness::beside(full.emulator.clone(), FLEET, &[STATE, BUS]).await;
     for (attempt, reason) in [(1, "handed-on"), (2, "handed-on"), (3, "deadline")] {
@@ -143,9 +134,9 @@ async fn a_shard_of_which_nothing_was_sent_is_served_by_its_next_delivery() {
         assert_eq!(shard["detail"]["attempt"], attempt);
         let given_up = full.invoke_within(shard.clone(), 4_000).await.body;
         assert_eq!((rounds(&given_up), &given_up["unfinished"][0]["reason"]), (vec![], &json!(reason)));
-        // What was handed on is another shard now.
-        let became = if reason == "deadline" { "f1 5 reached" } else { "f1 5 served" };
-        assert_eq!(rounds(&other.tick(shard).await), [became]);
+        // A round that was handed on is in another shard.
+        let results = if reason == "deadline" { "f1 5 reached" } else { "f1 5 served" };
+        assert_eq!(rounds(&other.tick(shard).await), [results]);
     }
 }
 
@@ -158,8 +149,8 @@ async fn an_operator_can_run_the_same_minute_again() {
         let event = harness.emulator.observe().events.back().unwrap().clone();
         let shard =
             json!({ "source": event.source, "detail-type": event.detail_type, "detail": event.detail });
-        for became in ["f1 5 reached", "f1 5 served"] {
-            assert_eq!(rounds(&harness.tick(shard.clone()).await), [became]);
+        for results in ["f1 5 reached", "f1 5 served"] {
+            assert_eq!(rounds(&harness.tick(shard.clone()).await), [results]);
         }
         assert_eq!(pings(&harness), time * 10);
     }
