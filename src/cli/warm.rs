@@ -14,9 +14,8 @@ use super::render::Style;
 use super::run::{ReportOutput, interrupted};
 use super::signals::Termination;
 use super::value_parsers;
-use crate::domain::cost::PriceBook;
 use crate::domain::events::{DirectWarm, SOURCE, WARM_REQUEST};
-use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings};
+use crate::domain::fleet::{Fleet, Hold, Limits};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Event, Events};
@@ -125,13 +124,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
 
 /// Returns a fleet without targets that allows so many pings in flight.
 fn fleet(max_in_flight: u32) -> Fleet {
-    Fleet {
-        targets: Vec::new(),
-        limits: Limits { max_in_flight, ..Limits::default() },
-        metrics: MetricsSettings::default(),
-        prices: PriceBook::embedded(),
-        hash: String::new(),
-    }
+    Fleet { limits: Limits { max_in_flight, ..Limits::default() }, ..Fleet::new(Vec::new()) }
 }
 
 /// Puts a Warm Request for the deployed Lambda on the bus.

@@ -25,6 +25,19 @@ pub struct Fleet {
     pub hash: String,
 }
 
+impl Fleet {
+    /// Creates a fleet with the defaults of a configuration, the embedded prices and an empty hash.
+    pub fn new(targets: Vec<Target>) -> Self {
+        Self {
+            targets,
+            limits: Limits::default(),
+            metrics: MetricsSettings::default(),
+            prices: PriceBook::embedded(),
+            hash: String::new(),
+        }
+    }
+}
+
 /// Limits of the whole fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

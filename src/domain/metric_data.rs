@@ -281,12 +281,7 @@ mod tests {
 
     fn sent() -> SentRound {
         let cost = |text: &str| Some(text.parse().unwrap());
-        let download = Download {
-            object: "s3://models/nlp-v7.bin".to_owned(),
-            size_bytes: 220_000_000,
-            route: Route::NatGateway,
-            per: Per::ColdStart,
-        };
+        let download = Download::example(Route::NatGateway, Per::ColdStart);
         SentRound {
             report: RoundReport {
                 pings: 12,

@@ -175,19 +175,7 @@ impl Request {
         };
         // The configuration may allow less than it did when the request arrived. The schedule adds the spare ones.
         let wanted = self.concurrency.min(rule.max_concurrency).saturating_sub(target.spare).max(1);
-        Some(Window {
-            label,
-            zone: chrono_tz::UTC,
-            opening: Opening::Once(self.since, length),
-            only: Vec::new(),
-            except: Vec::new(),
-            from: None,
-            through: None,
-            concurrency: wanted,
-            lead: TimeDelta::zero(),
-            ramp_up: TimeDelta::zero(),
-            ramp_down: TimeDelta::zero(),
-        })
+        Some(Window::new(label, chrono_tz::UTC, Opening::Once(self.since, length), wanted))
     }
 }
 

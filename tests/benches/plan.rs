@@ -21,8 +21,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
-use warmd::domain::cost::PriceBook;
-use warmd::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
+use warmd::domain::fleet::{Fleet, Target};
 use warmd::domain::function::{Architecture, FunctionRef, Region};
 use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
 
@@ -188,12 +187,12 @@ fn fleet(size: usize) -> Fleet {
         };
         new_target(index, windows)
     };
-    whole((0..size).map(target).collect())
+    Fleet::new((0..size).map(target).collect())
 }
 
 /// Creates a fleet whose windows open every five minutes for two minutes.
 fn dense(size: usize) -> Fleet {
-    whole((0..size).map(|index| new_target(index, vec![cron(ZONES[0], "*/5 * * * *", 2, 3)])).collect())
+    Fleet::new((0..size).map(|index| new_target(index, vec![cron(ZONES[0], "*/5 * * * *", 2, 3)])).collect())
 }
 
 fn cron(zone: Tz, text: &str, minutes: i64, concurrency: u32) -> Window {
@@ -202,19 +201,7 @@ fn cron(zone: Tz, text: &str, minutes: i64, concurrency: u32) -> Window {
 }
 
 fn window(zone: Tz, opening: Opening, concurrency: u32) -> Window {
-    Window {
-        label: "windows[0]".to_owned(),
-        zone,
-        opening,
-        only: Vec::new(),
-        except: Vec::new(),
-        from: None,
-        through: None,
-        concurrency,
-        lead: TimeDelta::zero(),
-        ramp_up: TimeDelta::zero(),
-        ramp_down: TimeDelta::zero(),
-    }
+    Window::new("windows[0]", zone, opening, concurrency)
 }
 
 fn new_target(index: usize, windows: Vec<Window>) -> Target {
@@ -224,14 +211,4 @@ fn new_target(index: usize, windows: Vec<Window>) -> Target {
     let phase_minutes = phase(&id, interval_minutes);
     let bare = Target::bare(&name, id.region);
     Target { architecture: Architecture::Arm64, interval_minutes, phase_minutes, windows, ..bare }
-}
-
-fn whole(targets: Vec<Target>) -> Fleet {
-    Fleet {
-        targets,
-        limits: Limits::default(),
-        metrics: MetricsSettings::default(),
-        prices: PriceBook::embedded(),
-        hash: String::new(),
-    }
 }

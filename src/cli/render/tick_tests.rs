@@ -41,12 +41,7 @@ fn round(function: &str, desired: u32) -> RoundRecord {
 }
 
 fn s3(cold_starts: u64) -> Option<crate::domain::cost::S3Quantities> {
-    let download = Download {
-        object: "s3://models/nlp-v7.bin".to_owned(),
-        size_bytes: 220_000_000,
-        route: Route::NatGateway,
-        per: Per::ColdStart,
-    };
+    let download = Download::example(Route::NatGateway, Per::ColdStart);
     s3_quantities(&[download], cold_starts, Some(cold_starts))
 }
 

@@ -90,96 +90,55 @@ fn prices_can_be_json() {
 
 #[test]
 fn errors_in_prices() {
-    assert_snapshot!(errors(&format!("version: 1\nprices:\n  nat-gateway.bg: 0.03\n  lambda.requests: -1\n  lambda.duration: 1\n{FUNCTION}")), @r#"
-    error: unknown item "nat-gateway.bg"
-     --> fleet.yaml:3:3
-      |
-    3 |   nat-gateway.bg: 0.03
-      |   ^^^^^^^^^^^^^^
-      |
+    let document = r#"
+    version: 1
+    prices:
+      nat-gateway.bg: 0.03
+      ^^^^^^^^^^^^^^ unknown item "nat-gateway.bg"
       = hint: did you mean `nat-gateway.gb`?
-
-    error: expected a number of 0 or more, found -1
-     --> fleet.yaml:4:20
-      |
-    4 |   lambda.requests: -1
-      |                    ^^
-      |
-      = hint: write plain digits, such as 50 or 0.045, up to 1000000000000000
-
-    error: unknown item "lambda.duration"
-     --> fleet.yaml:5:3
-      |
-    5 |   lambda.duration: 1
-      |   ^^^^^^^^^^^^^^^
-      |
+      lambda.requests: -1
+                       ^^ expected a number of 0 or more, found -1
+                       = hint: write plain digits, such as 50 or 0.045, up to 1000000000000000
+      lambda.duration: 1
+      ^^^^^^^^^^^^^^^ unknown item "lambda.duration"
       = hint: run `warmd price book` for a list of the items
-    "#);
-    assert_snapshot!(errors(&format!("version: 1\nprices:\n  s3.get: {{ region: eu-west-2 }}\n  s3.put: {{ price: 1, tiers: [{{ price: 1 }}] }}\n  s3.delete: {{ price: 1, region: eu-west-2, regions: [eu-west-1] }}\n{FUNCTION}")), @r#"
-    error: missing key "price"
-     --> fleet.yaml:3:11
-      |
-    3 |   s3.get: { region: eu-west-2 }
-      |           ^
-      |
-      = hint: add `price`, or `tiers`
-
-    error: "tiers" cannot be used with "price"
-     --> fleet.yaml:4:30
-      |
-    4 |   s3.put: { price: 1, tiers: [{ price: 1 }] }
-      |                              ^
-      |
-      = hint: remove one of the two
-
-    error: "regions" cannot be used with "region"
-     --> fleet.yaml:5:54
-      |
-    5 |   s3.delete: { price: 1, region: eu-west-2, regions: [eu-west-1] }
-      |                                                      ^
-      |
-      = hint: remove one of the two
-    "#);
-    assert_snapshot!(errors(&format!("version: 1\nprices:\n  transfer.internet: {{ tiers: [{{ price: 1 }}, {{ price: 2 }}] }}\n  nat-gateway.gb: [{{ price: 1 }}, {{ price: 2 }}]\n{FUNCTION}")), @"
-    error: expected prices of at least 0 in tiers with rising ends, the last without an end
-     --> fleet.yaml:3:31
-      |
-    3 |   transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }
-      |                               ^
-      |
-      = hint: write tiers as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`
-
-    error: duplicate price for all regions
-     --> fleet.yaml:4:34
-      |
-    4 |   nat-gateway.gb: [{ price: 1 }, { price: 2 }]
-      |                                  ^
-      |
-      = hint: remove one of the two
-    ");
-    assert_snapshot!(errors(&format!("version: 1\nprices: prices.txt\n{FUNCTION}")), @r#"
-    error: expected a map of prices, or the path of a .yaml file, found "prices.txt"
-     --> fleet.yaml:2:9
-      |
-    2 | prices: prices.txt
-      |         ^^^^^^^^^^
-    "#);
-    assert_snapshot!(errors(&format!("version: 1\nprices: nowhere.yaml\n{FUNCTION}")), @r#"
-    error: price file "nowhere.yaml": no such file
-     --> fleet.yaml:2:9
-      |
-    2 | prices: nowhere.yaml
-      |         ^^^^^^^^^^^^
-      |
-      = hint: check the path, which is relative to this file
-    "#);
-    assert_snapshot!(errors(&format!("version: 1\nprices: 5\n{FUNCTION}")), @r"
-    error: expected a map of prices, or the path of a .yaml file, found 5
-     --> fleet.yaml:2:9
-      |
-    2 | prices: 5
-      |         ^
-    ");
+    "#;
+    check_document(document);
+    let document = r#"
+    version: 1
+    prices:
+      s3.get: { region: eu-west-2 }
+              ^ missing key "price"
+              = hint: add `price`, or `tiers`
+      s3.put: { price: 1, tiers: [{ price: 1 }] }
+                                 ^ "tiers" cannot be used with "price"
+                                 = hint: remove one of the two
+      s3.delete: { price: 1, region: eu-west-2, regions: [eu-west-1] }
+                                                         ^ "regions" cannot be used with "region"
+                                                         = hint: remove one of the two
+    "#;
+    check_document(document);
+    let document = r"
+    version: 1
+    prices:
+      transfer.internet: { tiers: [{ price: 1 }, { price: 2 }] }
+                                  ^ expected prices of at least 0 in tiers with rising ends, the last without an end
+                                  = hint: write tiers as `[{ up_to: 10240, price: 0.09 }, { price: 0.085 }]`
+      nat-gateway.gb: [{ price: 1 }, { price: 2 }]
+                                     ^ duplicate price for all regions
+                                     = hint: remove one of the two
+    ";
+    check_document(document);
+    let cases = r#"
+    prices: prices.txt
+            ^^^^^^^^^^ expected a map of prices, or the path of a .yaml file, found "prices.txt"
+    prices: nowhere.yaml
+            ^^^^^^^^^^^^ price file "nowhere.yaml": no such file
+            = hint: check the path, which is relative to this file
+    prices: 5
+            ^ expected a map of prices, or the path of a .yaml file, found 5
+    "#;
+    check_cases(IN_FILE, cases);
     assert_snapshot!(errors_of(&[("a.yaml", "version: 1\nprices: { s3.get: 1 }\n"), ("b.yaml", "version: 1\nprices: { s3.get: 1 }\n")]), @r#"
     error: duplicate key "prices" in a second file
      --> b.yaml:2:9
@@ -244,81 +203,42 @@ fn assumptions_are_merged_key_by_key() {
 
 #[test]
 fn errors_in_assumptions() {
-    assert_snapshot!(function_errors("assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }"), @r#"
-    error: unknown key "idle_lief"
-     --> fleet.yaml:6:15
-      |
-    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
-      |               ^^^^^^^^^
-      |
-      = hint: did you mean `idle_life`?
-
-    error: expected a duration with a unit, found "5"
-     --> fleet.yaml:6:45
-      |
-    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
-      |                                             ^
-      |
-      = hint: write `5ms`
-
-    error: expected a whole number from 0 to 100000000, found 1.5
-     --> fleet.yaml:6:68
-      |
-    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
-      |                                                                    ^^^
-
-    error: expected whole minutes, found "90s"
-     --> fleet.yaml:6:88
-      |
-    6 |     assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
-      |                                                                                        ^^^
-      |
-      = hint: write `1m` or `2m`
-    "#);
-    assert_snapshot!(function_errors("assume: { requests_per_second: 5 }"), @r#"
-    error: missing key "duration"
-     --> fleet.yaml:6:36
-      |
-    6 |     assume: { requests_per_second: 5 }
-      |                                    ^
-      |
-      = hint: add the duration of a user's request: `requests_per_second` requires it
-    "#);
-    assert_snapshot!(function_errors("assume: { duration: 5s }"), @r#"
-    error: missing key "requests_per_second"
-     --> fleet.yaml:6:25
-      |
-    6 |     assume: { duration: 5s }
-      |                         ^^
-      |
-      = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
-    "#);
-    assert_snapshot!(function_errors("assume: { requests_per_second: 1000000, duration: 1s }"), @r"
-    error: the traffic needs more than 100000 environments
-     --> fleet.yaml:6:36
-      |
-    6 |     assume: { requests_per_second: 1000000, duration: 1s }
-      |                                    ^^^^^^^
-      |
-      = hint: check the units of the rate and of `duration`
-    ");
-    assert_snapshot!(function_errors("assume: 5m"), @r#"
-    error: expected a map, found "5m"
-     --> fleet.yaml:6:13
-      |
-    6 |     assume: 5m
-      |             ^^
-      |
-      = hint: indent its keys below it, or write them in braces: `{ key: value }`
-    "#);
+    let cases = r#"
+    assume: { idle_lief: 5m, ping_duration: 5, log_bytes_per_ping: 1.5, recycle_after: 90s }
+              ^^^^^^^^^ unknown key "idle_lief"
+              = hint: did you mean `idle_life`?
+                                            ^ expected a duration with a unit, found "5"
+                                            = hint: write `5ms`
+                                                                   ^^^ expected a whole number from 0 to 100000000, found 1.5
+                                                                                       ^^^ expected whole minutes, found "90s"
+                                                                                       = hint: write `1m` or `2m`
+    assume: { requests_per_second: 5 }
+                                   ^ missing key "duration"
+                                   = hint: add the duration of a user's request: `requests_per_second` requires it
+    assume: { duration: 5s }
+                        ^^ missing key "requests_per_second"
+                        = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
+    assume: { requests_per_second: 1000000, duration: 1s }
+                                   ^^^^^^^ the traffic needs more than 100000 environments
+                                   = hint: check the units of the rate and of `duration`
+    assume: 5m
+            ^^ expected a map, found "5m"
+            = hint: indent its keys below it, or write them in braces: `{ key: value }`
+    "#;
+    check_cases(IN_FUNCTION, cases);
     // An error in the defaults is reported once for all functions.
-    assert_snapshot!(errors(&format!("version: 1\ndefaults: {{ assume: {{ duration: 1s }} }}\n{FUNCTION}  g:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n")), @r#"
-    error: missing key "requests_per_second"
-     --> fleet.yaml:2:33
-      |
-    2 | defaults: { assume: { duration: 1s } }
-      |                                 ^^
-      |
-      = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
-    "#);
+    let document = r#"
+    version: 1
+    defaults: { assume: { duration: 1s } }
+                                    ^^ missing key "requests_per_second"
+                                    = hint: add the rate of users' requests, or set `ping_duration` for the duration of a ping
+    functions:
+      f:
+        region: eu-west-2
+        windows: [{ days: daily, hours: all-day, concurrency: 1 }]
+      g:
+        region: eu-west-2
+        windows: [{ days: daily, hours: all-day, concurrency: 1 }]
+    "#;
+    check_document(document);
 }

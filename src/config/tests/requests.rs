@@ -58,13 +58,10 @@ fn errors_in_requests_and_roles() {
 
 #[test]
 fn a_removed_key_has_its_own_hint() {
-    insta::assert_snapshot!(errors("version: 1\nlimits: { prepare: dry-run }\n"), @r#"
-    error: the key "prepare" was removed
-     --> fleet.yaml:2:11
-      |
-    2 | limits: { prepare: dry-run }
-      |           ^^^^^^^
-      |
-      = hint: remove it: connections are opened before the first ping without it
-    "#);
+    let cases = r#"
+    limits: { prepare: dry-run }
+              ^^^^^^^ the key "prepare" was removed
+              = hint: remove it: connections are opened before the first ping without it
+    "#;
+    check_cases(IN_FILE, cases);
 }

@@ -67,9 +67,7 @@ fn the_examples_are_valid() {
 
 /// Returns a file with one function that is valid without `keys`.
 fn function(keys: &str) -> String {
-    format!(
-        "version: 1\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{{ days: daily, hours: all-day, concurrency: 1 }}]\n    {keys}\n"
-    )
+    format!("{IN_FUNCTION}{keys}\n")
 }
 
 fn window(keys: &str) -> String {

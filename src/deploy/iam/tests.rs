@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::fleet::{Limits, MetricsSettings, OnRequest, Role};
+use crate::domain::fleet::{MetricsSettings, OnRequest, Role};
 use crate::domain::function::FunctionRef;
 
 fn region(name: &str) -> Region {
@@ -23,8 +23,7 @@ fn with_role(target: Target, arn: &str, external_id: Option<&str>) -> Target {
 
 fn fleet(targets: Vec<Target>) -> Fleet {
     let metrics = MetricsSettings { namespace: "my warmd".to_owned(), ..MetricsSettings::default() };
-    let prices = crate::domain::cost::PriceBook::embedded();
-    Fleet { targets, limits: Limits::default(), metrics, prices, hash: String::new() }
+    Fleet { metrics, ..Fleet::new(targets) }
 }
 
 fn input(fleet: &Fleet) -> PolicyInput<'_> {

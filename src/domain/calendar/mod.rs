@@ -45,6 +45,25 @@ pub struct Window {
     pub ramp_down: TimeDelta,
 }
 
+impl Window {
+    /// Creates a window without calendars, first and last day, lead and ramps.
+    pub fn new(label: impl Into<String>, zone: Tz, opening: Opening, concurrency: u32) -> Self {
+        Self {
+            label: label.into(),
+            zone,
+            opening,
+            only: Vec::new(),
+            except: Vec::new(),
+            from: None,
+            through: None,
+            concurrency,
+            lead: TimeDelta::zero(),
+            ramp_up: TimeDelta::zero(),
+            ramp_down: TimeDelta::zero(),
+        }
+    }
+}
+
 /// The openings and closings of a window.
 #[derive(Debug, Clone)]
 pub enum Opening {

@@ -25,9 +25,7 @@ fn assume() -> Assumptions {
 }
 
 fn compared(place: &str, assume: &Assumptions, segments: &[Segment]) -> Comparison {
-    let object = "s3://models/nlp-v7.bin".to_owned();
-    let downloads =
-        [Download { object, size_bytes: 220_000_000, route: Route::NatGateway, per: Per::ColdStart }];
+    let downloads = [Download::example(Route::NatGateway, Per::ColdStart)];
     let coverage = Coverage {
         region: Region::parse(place).unwrap(),
         segments,

@@ -38,8 +38,7 @@ fn environments_are_created_after_recycling_and_long_pauses() {
 }
 
 fn download(per: Per) -> [Download; 1] {
-    let object = "s3://models/nlp-v7.bin".to_owned();
-    [Download { object, size_bytes: 220_000_000, route: Route::NatGateway, per }]
+    [Download::example(Route::NatGateway, per)]
 }
 
 /// Returns 20 working days of 8.6 hours: `mon-fri 09:00-17:36` in London from 2026-02-02 to 2026-03-02, with `rounds`

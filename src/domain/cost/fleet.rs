@@ -71,7 +71,6 @@ mod tests {
 
     /// Returns the cost of a target with one ping that downloads `gib`.
     fn cost(gib: u64) -> CoverageCost {
-        let object = "s3://models/nlp-v7.bin".to_owned();
         let coverage = Coverage {
             region: Region::parse("us-east-1").unwrap(),
             segments: &[Segment {
@@ -81,7 +80,7 @@ mod tests {
                 rounds: 1,
             }],
             interval: Duration::from_secs(300),
-            downloads: &[Download { object, size_bytes: gib << 30, route: Route::Internet, per: Per::Ping }],
+            downloads: &[Download { size_bytes: gib << 30, ..Download::example(Route::Internet, Per::Ping) }],
             assume: &Assumptions::default(),
         };
         coverage_cost(&PriceBook::embedded(), &coverage)

@@ -44,6 +44,14 @@ pub struct Download {
     pub per: Per,
 }
 
+#[cfg(test)]
+impl Download {
+    /// Creates a download of 220 MB for tests.
+    pub(crate) fn example(route: Route, per: Per) -> Self {
+        Self { object: "s3://models/nlp-v7.bin".to_owned(), size_bytes: 220_000_000, route, per }
+    }
+}
+
 /// The route of bytes from S3 to a function, which determines the price per GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Route {

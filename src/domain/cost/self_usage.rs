@@ -147,12 +147,7 @@ mod tests {
 
     #[test]
     fn assumed_bytes_per_round_match_a_record() {
-        let downloads = vec![Download {
-            object: "s3://models/nlp-v7.bin".to_owned(),
-            size_bytes: 220_000_000,
-            route: Route::NatGateway,
-            per: Per::ColdStart,
-        }];
+        let downloads = vec![Download::example(Route::NatGateway, Per::ColdStart)];
         let target = Target::example("nlp-inference:live", "eu-west-2", downloads);
         let used = RoundQuantities {
             requests: Some(10),

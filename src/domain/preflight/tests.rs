@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::{Fleet, Hold, Limits, MetricsSettings, OnRequest, Target};
+use crate::domain::fleet::{Fleet, Hold, Limits, OnRequest, Target};
 use crate::domain::function::FunctionRef;
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode, plan_tick};
@@ -18,12 +18,6 @@ fn target(function: &str) -> Target {
     let hour = Duration::from_secs(3600);
     let on_request = OnRequest { max_concurrency: 10, max_for: hour, coalesce: Duration::from_secs(60) };
     Target { on_request: Some(on_request), ..Target::bare(&FunctionRef::parse(function).unwrap(), region()) }
-}
-
-fn fleet(targets: Vec<Target>) -> Fleet {
-    let prices = crate::domain::cost::PriceBook::embedded();
-    let metrics = MetricsSettings::default();
-    Fleet { targets, limits: Limits::default(), metrics, prices, hash: String::new() }
 }
 
 fn sound() -> TargetObservation {
@@ -62,7 +56,7 @@ fn shown(found: &[Finding]) -> Vec<String> {
 /// Returns the findings of a single target, as `severity: message`.
 fn found(target: Target, seen: TargetObservation, account: AccountObservation) -> Vec<String> {
     let seen = Observations { targets: vec![seen], accounts: vec![account] };
-    shown(&findings(&fleet(vec![target]), &seen, now()))
+    shown(&findings(&Fleet::new(vec![target]), &seen, now()))
 }
 
 fn found_for(target: Target, deployed: Deployed) -> Vec<String> {
@@ -93,7 +87,7 @@ fn matching_or_unknown_deployment_has_no_findings() {
 fn denied_and_missing_functions_are_errors() {
     let denied = TargetObservation { invoke: Lookup::Denied("User: … is not".to_owned()), ..sound() };
     let seen = Observations { targets: vec![denied], accounts: vec![account(1000)] };
-    let denied = findings(&fleet(vec![target("f")]), &seen, now());
+    let denied = findings(&Fleet::new(vec![target("f")]), &seen, now());
     assert_eq!(shown(&denied), ["error: no permission to invoke `f` in eu-west-2"]);
     insta::assert_snapshot!(denied[0].hint.as_deref().unwrap(), @r"
     allow lambda:InvokeFunction on arn:aws:lambda:eu-west-2:123456789012:function:f; `warmd iam` prints the policies
@@ -154,7 +148,7 @@ fn states_updates_and_models_have_messages_and_hints() {
     for deployed in deployments {
         let seen = TargetObservation { configuration: Lookup::Known(deployed), ..sound() };
         let seen = Observations { targets: vec![seen], accounts: vec![account(1000)] };
-        for finding in findings(&fleet(vec![target("f")]), &seen, now()) {
+        for finding in findings(&Fleet::new(vec![target("f")]), &seen, now()) {
             out.extend(shown(std::slice::from_ref(&finding)).into_iter().map(|line| line + "\n"));
             out.extend(finding.hint.map(|hint| format!("  {hint}\n")));
         }
@@ -251,7 +245,7 @@ fn finding_locates_the_window_of_the_round() {
     let windows = windows.into_iter().flat_map(|target| target.windows).collect();
     let target = Target { windows, spare: 1, on_request: None, ..target("f") };
     let seen = Observations { targets: vec![seen], accounts: vec![account(0)] };
-    let found = findings(&fleet(vec![target]), &seen, now());
+    let found = findings(&Fleet::new(vec![target]), &seen, now());
     assert_eq!(found.iter().map(|finding| finding.window).collect::<Vec<_>>(), [Some(1)]);
 }
 
@@ -265,14 +259,14 @@ fn account_limits_apply_to_functions_of_the_account() {
             on_request: target("f").on_request.map(|r| OnRequest { max_concurrency: 20, ..r }),
             ..target(function)
         };
-        findings(&fleet(vec![target("f"), named]), &seen, now())
+        findings(&Fleet::new(vec![target("f"), named]), &seen, now())
     };
     assert_eq!(found(other), []);
     assert_eq!(found(own).iter().map(|finding| finding.target).collect::<Vec<_>>(), [1]);
     // The role belongs to another account.
     let role = Some(Arc::new(Role { arn: "arn:aws:iam::999999999999:role/r".to_owned(), external_id: None }));
     let seen = Observations { targets: vec![sound()], accounts: vec![account(1)] };
-    assert_eq!(findings(&fleet(vec![Target { role, ..target("f") }]), &seen, now()), []);
+    assert_eq!(findings(&Fleet::new(vec![Target { role, ..target("f") }]), &seen, now()), []);
 }
 
 #[test]
@@ -289,7 +283,7 @@ fn failed_reads_are_merged_by_reason() {
     let seen = Observations { targets: observed, accounts: vec![account(1000)] };
     let us = |name| Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("us-east-1").unwrap());
     let second = Target { on_request: target("g").on_request, ..us("g") };
-    let fleet = fleet(vec![target("f"), target("g"), second, target("h"), target("i")]);
+    let fleet = Fleet::new(vec![target("f"), target("g"), second, target("h"), target("i")]);
     let failed = unchecked(&fleet, &seen);
     let failed: Vec<_> = failed
         .iter()
@@ -312,18 +306,10 @@ fn failed_reads_are_merged_by_reason() {
 }
 
 fn windowed(function: &str, hours: &str, concurrency: u32, interval_minutes: u32, ramp: i64) -> Target {
+    let opening = Opening::Weekly(DaySet::DAILY, Hours::parse(hours).unwrap());
     let window = Window {
-        label: hours.to_owned(),
-        opening: Opening::Weekly(DaySet::DAILY, Hours::parse(hours).unwrap()),
-        zone: chrono_tz::UTC,
-        concurrency,
-        lead: TimeDelta::zero(),
         ramp_up: TimeDelta::minutes(ramp),
-        ramp_down: TimeDelta::zero(),
-        from: None,
-        through: None,
-        only: Vec::new(),
-        except: Vec::new(),
+        ..Window::new(hours, chrono_tz::UTC, opening, concurrency)
     };
     Target { on_request: None, windows: vec![window], interval_minutes, ..target(function) }
 }
@@ -341,7 +327,7 @@ fn peak_agrees_with_ticks() {
         vec![windowed("f", "all-day", 3, 60, 0)],
     ];
     for targets in fleets {
-        let fleet = fleet(targets);
+        let fleet = Fleet::new(targets);
         let sum = |minute: Minute| {
             let due = plan_tick(&fleet, minute, Mode::DueOnly);
             (due.iter().map(|due| u64::from(due.desired)).sum::<u64>(), due.len())
@@ -362,7 +348,7 @@ fn simultaneous_rounds_are_compared_with_unreserved_concurrency() {
     let targets = vec![windowed("f", "all-day", 8, 5, 0), windowed("g", "all-day", 9, 5, 0)];
     let found = |max_in_flight, reserved, limits: AccountLimits| {
         let limit = Limits { max_in_flight, ..Limits::default() };
-        let fleet = Fleet { limits: limit, ..fleet(targets.clone()) };
+        let fleet = Fleet { limits: limit, ..Fleet::new(targets.clone()) };
         let own = TargetObservation { reserved: Lookup::Known(reserved), ..sound() };
         let account = AccountObservation { limits: Lookup::Known(limits), ..account(0) };
         let seen = Observations { targets: vec![sound(), own], accounts: vec![account] };
@@ -390,7 +376,7 @@ fn qualifiers_share_reserved_concurrency_of_their_function() {
     let found = |canary: Target, reserved| {
         let seen = TargetObservation { reserved: Lookup::Known(Some(reserved)), ..sound() };
         let seen = Observations { targets: vec![seen.clone(), seen], accounts: vec![account(0)] };
-        let found = findings(&fleet(vec![live.clone(), canary]), &seen, now());
+        let found = findings(&Fleet::new(vec![live.clone(), canary]), &seen, now());
         assert!(found.iter().all(|finding| finding.target == 1));
         shown(&found)
     };

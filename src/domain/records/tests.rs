@@ -5,7 +5,6 @@ use insta::assert_snapshot;
 use super::shards::MOST_SHARDS;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
-use crate::domain::fleet::{Limits, MetricsSettings};
 use crate::domain::function::{Architecture, Region};
 use crate::domain::round::{Evidence, Verdict};
 use crate::domain::schedule::{self, DueReason, explain};
@@ -20,18 +19,9 @@ fn minute(text: &str) -> Minute {
 }
 
 fn target(name: &str, hours: Option<&str>) -> Target {
-    let window = |hours: &str| Window {
-        label: "office".to_owned(),
-        zone: chrono_tz::UTC,
-        opening: Opening::Weekly(DaySet::DAILY, Hours::parse(hours).unwrap()),
-        only: Vec::new(),
-        except: Vec::new(),
-        from: None,
-        through: None,
-        concurrency: 3,
-        lead: TimeDelta::zero(),
-        ramp_up: TimeDelta::zero(),
-        ramp_down: TimeDelta::zero(),
+    let window = |hours: &str| {
+        let opening = Opening::Weekly(DaySet::DAILY, Hours::parse(hours).unwrap());
+        Window::new("office", chrono_tz::UTC, opening, 3)
     };
     Target {
         architecture: Architecture::Arm64,
@@ -54,13 +44,7 @@ const RULE: OnRequest =
     OnRequest { max_concurrency: 10, max_for: Duration::from_secs(1_800), coalesce: Duration::from_secs(60) };
 
 fn fleet(targets: Vec<Target>) -> Fleet {
-    Fleet {
-        targets,
-        limits: Limits::default(),
-        metrics: MetricsSettings::default(),
-        hash: "cafe".to_owned(),
-        prices: crate::domain::cost::PriceBook::embedded(),
-    }
+    Fleet { hash: "cafe".to_owned(), ..Fleet::new(targets) }
 }
 
 /// Adds a request that arrives without delay. Returns the decision.

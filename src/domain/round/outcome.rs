@@ -283,14 +283,17 @@ mod tests {
     const WARM: &str = "REPORT RequestId: q1\tDuration: 25.16 ms\tBilled Duration: 26 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB";
 
     fn responded(function_error: Option<&str>, log: Option<&str>, payload: &str) -> PingResult {
-        let answer = Answer::Responded {
-            function_error: function_error.map(str::to_owned),
+        responded_to(None, function_error, log, payload)
+    }
+
+    fn responded_to(id: Option<&str>, error: Option<&str>, log: Option<&str>, payload: &str) -> PingResult {
+        ping(Answer::Responded {
+            function_error: error.map(str::to_owned),
             log_result: log.map(|log| STANDARD.encode(log)),
             payload: payload.as_bytes().to_vec(),
             executed_version: Some("7".to_owned()),
-            request_id: None,
-        };
-        ping(answer)
+            request_id: id.map(str::to_owned),
+        })
     }
 
     fn ping(answer: Answer) -> PingResult {
@@ -354,15 +357,7 @@ mod tests {
 
     #[test]
     fn the_report_of_another_invocation_does_not_count() {
-        let own = |request_id: Option<&str>, log: &str, payload: &str| {
-            ping(Answer::Responded {
-                function_error: None,
-                log_result: Some(STANDARD.encode(log)),
-                payload: payload.as_bytes().to_vec(),
-                executed_version: None,
-                request_id: request_id.map(str::to_owned),
-            })
-        };
+        let own = |id: Option<&str>, log: &str, payload: &str| responded_to(id, None, Some(log), payload);
         let answer = r#"{"warmd":{"environment":"e1"}}"#;
         let json = r#"{"type":"platform.report","record":{"requestId":"q1","metrics":{"durationMs":1,"billedDurationMs":1}}}"#;
         for log in [WARM, json] {

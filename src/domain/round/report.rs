@@ -473,12 +473,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_a_ping_that_may_have_run_is_unknown() {
-        let download = Download {
-            object: "s3://models/nlp-v7.bin".to_owned(),
-            size_bytes: 100,
-            route: Route::SameRegion,
-            per: Per::Ping,
-        };
+        let download = Download { size_bytes: 100, ..Download::example(Route::SameRegion, Per::Ping) };
         let plain = Target::example("f", "eu-west-2", Vec::new());
         let target = Target { timeout: Some(Duration::from_secs(30)), downloads: vec![download], ..plain };
 

@@ -12,8 +12,7 @@ use chrono_tz::Tz;
 
 use super::Minute;
 use crate::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
-use crate::domain::cost::PriceBook;
-use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{Architecture, FunctionRef, Region};
 
 fn date(text: &str) -> NaiveDate {
@@ -37,19 +36,7 @@ fn calendar(texts: &[&str]) -> Arc<DateSet> {
 }
 
 fn window(zone: Tz, opening: Opening, concurrency: u32) -> Window {
-    Window {
-        label: "windows[0]".to_owned(),
-        zone,
-        opening,
-        only: Vec::new(),
-        except: Vec::new(),
-        from: None,
-        through: None,
-        concurrency,
-        lead: TimeDelta::zero(),
-        ramp_up: TimeDelta::zero(),
-        ramp_down: TimeDelta::zero(),
-    }
+    Window::new("windows[0]", zone, opening, concurrency)
 }
 
 fn weekly(zone: Tz, days: &str, hours: &str, concurrency: u32) -> Window {
@@ -81,15 +68,5 @@ fn function(interval_minutes: u32, windows: Vec<Window>) -> Target {
         interval_minutes,
         windows,
         ..Target::bare(&name, Region::parse("eu-west-2").unwrap())
-    }
-}
-
-fn fleet(targets: Vec<Target>) -> Fleet {
-    Fleet {
-        targets,
-        limits: Limits::default(),
-        metrics: MetricsSettings::default(),
-        prices: PriceBook::embedded(),
-        hash: String::new(),
     }
 }

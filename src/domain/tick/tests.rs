@@ -13,12 +13,7 @@ use crate::domain::round::{Attempt, Known, Outcome, PingResult, Ran};
 
 fn target(function: &str) -> Target {
     let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
-    let download = Download {
-        object: "s3://models/nlp-v7.bin".to_owned(),
-        size_bytes: 220_000_000,
-        route: Route::NatGateway,
-        per: Per::ColdStart,
-    };
+    let download = Download::example(Route::NatGateway, Per::ColdStart);
     Target { label: id.label(), id, ..Target::example("nlp-inference", "eu-west-2", vec![download]) }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::{Limits, MetricsSettings, OnRequest};
+use crate::domain::fleet::OnRequest;
 use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
 use crate::domain::handed_out::NotAdmitted;
 use crate::domain::records::Pause;
@@ -56,19 +56,12 @@ fn fleet() -> Fleet {
         timeout: Some(Duration::from_secs(30)),
         architecture: Architecture::Arm64,
         interval_minutes: 5,
-        windows: vec![Window {
-            label: "always".to_owned(),
-            zone: chrono_tz::UTC,
-            opening: Opening::Weekly(DaySet::DAILY, Hours::AllDay),
-            only: Vec::new(),
-            except: Vec::new(),
-            from: None,
-            through: None,
-            concurrency: 2,
-            lead: TimeDelta::zero(),
-            ramp_up: TimeDelta::zero(),
-            ramp_down: TimeDelta::zero(),
-        }],
+        windows: vec![Window::new(
+            "always",
+            chrono_tz::UTC,
+            Opening::Weekly(DaySet::DAILY, Hours::AllDay),
+            2,
+        )],
         on_request: Some(OnRequest {
             max_concurrency: 9,
             max_for: Duration::from_secs(3_600),
@@ -76,13 +69,7 @@ fn fleet() -> Fleet {
         }),
         ..Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap())
     };
-    Fleet {
-        targets: vec![target("a"), target("b")],
-        limits: Limits::default(),
-        metrics: MetricsSettings::default(),
-        hash: "cafe".to_owned(),
-        prices: crate::domain::cost::PriceBook::embedded(),
-    }
+    Fleet { hash: "cafe".to_owned(), ..Fleet::new(vec![target("a"), target("b")]) }
 }
 
 fn names(plan: &Plan) -> Vec<&str> {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::cost::PriceBook;
 use crate::domain::events::{DirectWarm, WarmRequest};
-use crate::domain::fleet::{Fleet, Limits, MetricsSettings, OnRequest};
+use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metric_data::Batch;
 use crate::domain::records::{SERVED, STATUS, Served, Status};
@@ -59,19 +58,7 @@ fn region() -> Region {
 }
 
 fn target(name: &str) -> Target {
-    let window = Window {
-        label: "always".to_owned(),
-        zone: chrono_tz::UTC,
-        opening: Opening::Weekly(DaySet::DAILY, Hours::AllDay),
-        only: Vec::new(),
-        except: Vec::new(),
-        from: None,
-        through: None,
-        concurrency: 2,
-        lead: TimeDelta::zero(),
-        ramp_up: TimeDelta::zero(),
-        ramp_down: TimeDelta::zero(),
-    };
+    let opening = Opening::Weekly(DaySet::DAILY, Hours::AllDay);
     let on_request = OnRequest {
         max_concurrency: 9,
         max_for: Duration::from_secs(3_600),
@@ -80,7 +67,7 @@ fn target(name: &str) -> Target {
     Target {
         timeout: Some(Duration::from_secs(100)),
         interval_minutes: 1,
-        windows: vec![window],
+        windows: vec![Window::new("always", chrono_tz::UTC, opening, 2)],
         on_request: Some(on_request),
         ..Target::clone(&due(name, 2).target)
     }
@@ -103,13 +90,8 @@ impl Harness {
     fn with_store(functions: &[(&'static str, Script)], objects: Arc<dyn ObjectStore>) -> Self {
         let documents = DocumentStore::new(objects, Durability::Durable);
         let (sink, scripted) = (Sink::default(), Arc::new(Scripted::new(functions)));
-        let fleet = Fleet {
-            targets: functions.iter().map(|(name, _)| target(name)).collect(),
-            limits: Limits::default(),
-            metrics: MetricsSettings::default(),
-            hash: "cafe".to_owned(),
-            prices: PriceBook::embedded(),
-        };
+        let targets = functions.iter().map(|(name, _)| target(name)).collect();
+        let fleet = Fleet { hash: "cafe".to_owned(), ..Fleet::new(targets) };
         let clock = Arc::new(Wall::new(NOW));
         let lambda = ScriptedLambda(Arc::clone(&scripted));
         let capacity = Box::new(|limits: Limits, _| Ok(limits.max_in_flight as usize));

@@ -6,134 +6,55 @@ use super::*;
 
 #[test]
 fn calendars_and_dates() {
-    assert_snapshot!(window_errors("{ days: mon, hours: all-day, concurrency: 1, except: [england] }"), @r#"
-    error: unknown calendar "england"
-     --> fleet.yaml:6:63
-      |
-    6 |       - { days: mon, hours: all-day, concurrency: 1, except: [england] }
-      |                                                               ^^^^^^^
-      |
-      = hint: define it under `calendars`
-    "#);
-    assert_snapshot!(window_errors("{ days: mon, hours: all-day, concurrency: 1, except: england }"), @r#"
-    error: expected a list, found "england"
-     --> fleet.yaml:6:62
-      |
-    6 |       - { days: mon, hours: all-day, concurrency: 1, except: england }
-      |                                                              ^^^^^^^
-      |
-      = hint: write `[england]`
-    "#);
-    assert_snapshot!(window_errors("{ dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }"), @r#"
-    error: expected a date with a year, found "12-25"
-     --> fleet.yaml:6:19
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                   ^^^^^
-      |
-      = hint: add the year, as in `2026-12-25`
-
-    error: expected a date as YYYY-MM-DD, found "25/12/2026"
-     --> fleet.yaml:6:26
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                          ^^^^^^^^^^
-      |
-      = hint: write year, month and day, as in `2026-12-25`
-
-    error: expected a date as YYYY-MM-DD, found "2026-2-3"
-     --> fleet.yaml:6:38
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                                      ^^^^^^^^
-      |
-      = hint: write `2026-02-03`
-
-    error: expected a day of the calendar, found "2026-02-30"
-     --> fleet.yaml:6:48
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                                                ^^^^^^^^^^
-
-    error: expected a date, found "2026"
-     --> fleet.yaml:6:60
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                                                            ^^^^
-      |
-      = hint: write year, month and day, as in `2026-12-25`
-
-    error: expected a date, found "christmas"
-     --> fleet.yaml:6:66
-      |
-    6 |       - { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
-      |                                                                  ^^^^^^^^^
-      |
-      = hint: write year, month and day, as in `2026-12-25`
-    "#);
-    assert_snapshot!(window_errors("{ days: mon, hours: all-day, concurrency: 1, from: 2026-06-01, through: 2026-05-31 }"), @r#"
-    error: "through" (2026-05-31) must not be before "from" (2026-06-01)
-     --> fleet.yaml:6:81
-      |
-    6 |       - { days: mon, hours: all-day, concurrency: 1, from: 2026-06-01, through: 2026-05-31 }
-      |                                                                                 ^^^^^^^^^^
-    "#);
-    assert_snapshot!(errors("version: 1\ncalendars:\n  a: { dates: [2026-12-25], from: 2026-12-25 }\n  b: {}\n  c: { from: 2026-12-25 }\n  d: { through: 2026-12-25, from: 2027-01-01 }\n  e: { dates: [] }\n  f: { file: holidays.csv }\n  g: { file: none.ics }\n"), @r#"
-    error: "from" cannot be used with "dates"
-     --> fleet.yaml:3:35
-      |
-    3 |   a: { dates: [2026-12-25], from: 2026-12-25 }
-      |                                   ^^^^^^^^^^
-      |
-      = hint: define two calendars: a window can name both
-      = note: see also fleet.yaml:3:15
-
-    error: the calendar "b" has no dates
-     --> fleet.yaml:4:3
-      |
-    4 |   b: {}
-      |   ^
-      |
+    let cases = r#"
+    { days: mon, hours: all-day, concurrency: 1, except: [england] }
+                                                          ^^^^^^^ unknown calendar "england"
+                                                          = hint: define it under `calendars`
+    { days: mon, hours: all-day, concurrency: 1, except: england }
+                                                         ^^^^^^^ expected a list, found "england"
+                                                         = hint: write `[england]`
+    { dates: [12-25, 25/12/2026, 2026-2-3, 2026-02-30, 2026, christmas], hours: all-day, concurrency: 1 }
+              ^^^^^ expected a date with a year, found "12-25"
+              = hint: add the year, as in `2026-12-25`
+                     ^^^^^^^^^^ expected a date as YYYY-MM-DD, found "25/12/2026"
+                     = hint: write year, month and day, as in `2026-12-25`
+                                 ^^^^^^^^ expected a date as YYYY-MM-DD, found "2026-2-3"
+                                 = hint: write `2026-02-03`
+                                           ^^^^^^^^^^ expected a day of the calendar, found "2026-02-30"
+                                                       ^^^^ expected a date, found "2026"
+                                                       = hint: write year, month and day, as in `2026-12-25`
+                                                             ^^^^^^^^^ expected a date, found "christmas"
+                                                             = hint: write year, month and day, as in `2026-12-25`
+    { days: mon, hours: all-day, concurrency: 1, from: 2026-06-01, through: 2026-05-31 }
+                                                                            ^^^^^^^^^^ "through" (2026-05-31) must not be before "from" (2026-06-01)
+    "#;
+    check_cases(IN_WINDOW, cases);
+    let document = r#"
+    version: 1
+    calendars:
+      a: { dates: [2026-12-25], from: 2026-12-25 }
+                                      ^^^^^^^^^^ "from" cannot be used with "dates"
+                                      = hint: define two calendars: a window can name both
+                                      = note: see also fleet.yaml:3:15
+      b: {}
+      ^ the calendar "b" has no dates
       = hint: add `dates`, or `from` and `through`, or `file`
-
-    error: missing key "through"
-     --> fleet.yaml:5:14
-      |
-    5 |   c: { from: 2026-12-25 }
-      |              ^^^^^^^^^^
-      |
-      = hint: add the last day of the range
-
-    error: "through" (2026-12-25) must not be before "from" (2027-01-01)
-     --> fleet.yaml:6:17
-      |
-    6 |   d: { through: 2026-12-25, from: 2027-01-01 }
-      |                 ^^^^^^^^^^
-
-    error: expected at least one item, found an empty list
-     --> fleet.yaml:7:15
-      |
-    7 |   e: { dates: [] }
-      |               ^
-      |
-      = hint: add an item, or remove the key
-
-    error: expected the path of an .ics or .yaml file, found "holidays.csv"
-     --> fleet.yaml:8:14
-      |
-    8 |   f: { file: holidays.csv }
-      |              ^^^^^^^^^^^^
-      |
-      = hint: use an .ics file with all-day events, or a YAML file with `dates`
-
-    error: calendar file "none.ics": no such file
-     --> fleet.yaml:9:14
-      |
-    9 |   g: { file: none.ics }
-      |              ^^^^^^^^
-      |
-      = hint: check the path, which is relative to this file
-    "#);
+      c: { from: 2026-12-25 }
+                 ^^^^^^^^^^ missing key "through"
+                 = hint: add the last day of the range
+      d: { through: 2026-12-25, from: 2027-01-01 }
+                    ^^^^^^^^^^ "through" (2026-12-25) must not be before "from" (2027-01-01)
+      e: { dates: [] }
+                  ^ expected at least one item, found an empty list
+                  = hint: add an item, or remove the key
+      f: { file: holidays.csv }
+                 ^^^^^^^^^^^^ expected the path of an .ics or .yaml file, found "holidays.csv"
+                 = hint: use an .ics file with all-day events, or a YAML file with `dates`
+      g: { file: none.ics }
+                 ^^^^^^^^ calendar file "none.ics": no such file
+                 = hint: check the path, which is relative to this file
+    "#;
+    check_document(document);
     assert_snapshot!(errors_of(&[
         ("a.yaml", "version: 1\ncalendars: { england: { dates: [2026-12-25] } }\n"),
         ("b.yaml", "version: 1\ncalendars:\n  england: { dates: [2026-12-26] }\n"),
@@ -237,65 +158,40 @@ fn files_of_calendars() {
 
 #[test]
 fn named_windows() {
-    let head = "version: 1\nwindows:\n  office: { days: mon-fri, hours: \"08:00-18:00\" }\n  early: { cron: \"30 7 * * *\", for: 1h, regions: [us-east-1] }\n  nested: { use: office, hours: all-day }\n  both: { days: mon, cron: \"30 7 * * *\" }\nfunctions:\n  f:\n    region: eu-west-2\n    windows:\n";
-    assert_snapshot!(errors(&format!("{head}      - {{ use: ofice, concurrency: 1 }}\n      - {{ use: office }}\n      - {{ use: early, concurrency: 1 }}\n      - {{ use: early, hours: all-day, concurrency: 1, regions: [eu-west-2] }}\n      - {{ use: office, for: 1h, concurrency: 1 }}\n      - {{ use: both, concurrency: 1 }}\n")), @r#"
-    error: "use" is not allowed in a named window
-     --> fleet.yaml:5:18
-      |
-    5 |   nested: { use: office, hours: all-day }
-      |                  ^^^^^^
-      |
-      = hint: move it to the windows of functions
-
-    error: "cron" cannot be used with "days"
-     --> fleet.yaml:6:28
-      |
-    6 |   both: { days: mon, cron: "30 7 * * *" }
-      |                            ^^^^^^^^^^^^
-      |
-      = hint: define two windows: where they overlap, the higher number applies
-      = note: see also fleet.yaml:6:17
-
-    error: unknown window "ofice"
-      --> fleet.yaml:11:16
-       |
-    11 |       - { use: ofice, concurrency: 1 }
-       |                ^^^^^
-       |
-       = hint: did you mean `office`?
-
-    error: missing key "concurrency"
-      --> fleet.yaml:12:9
-       |
-    12 |       - { use: office }
-       |         ^
-       |
-       = hint: add `concurrency`, or `load`
-
-    error: the function is not in us-east-1
-      --> fleet.yaml:13:9
-       |
-    13 |       - { use: early, concurrency: 1 }
-       |         ^
-       |
-       = hint: use some of the function's regions: eu-west-2
-
-    error: "hours" cannot be used with "cron"
-      --> fleet.yaml:14:30
-       |
-    14 |       - { use: early, hours: all-day, concurrency: 1, regions: [eu-west-2] }
-       |                              ^^^^^^^
-       |
-       = hint: set `for` instead: the named window opens by `cron`
-
-    error: "for" requires "cron"
-      --> fleet.yaml:15:29
-       |
-    15 |       - { use: office, for: 1h, concurrency: 1 }
-       |                             ^^
-       |
-       = hint: set `hours` instead: the named window opens by days
-    "#);
+    let document = r#"
+    version: 1
+    windows:
+      office: { days: mon-fri, hours: "08:00-18:00" }
+      early: { cron: "30 7 * * *", for: 1h, regions: [us-east-1] }
+      nested: { use: office, hours: all-day }
+                     ^^^^^^ "use" is not allowed in a named window
+                     = hint: move it to the windows of functions
+      both: { days: mon, cron: "30 7 * * *" }
+                               ^^^^^^^^^^^^ "cron" cannot be used with "days"
+                               = hint: define two windows: where they overlap, the higher number applies
+                               = note: see also fleet.yaml:6:17
+    functions:
+      f:
+        region: eu-west-2
+        windows:
+          - { use: ofice, concurrency: 1 }
+                   ^^^^^ unknown window "ofice"
+                   = hint: did you mean `office`?
+          - { use: office }
+            ^ missing key "concurrency"
+            = hint: add `concurrency`, or `load`
+          - { use: early, concurrency: 1 }
+            ^ the function is not in us-east-1
+            = hint: use some of the function's regions: eu-west-2
+          - { use: early, hours: all-day, concurrency: 1, regions: [eu-west-2] }
+                                 ^^^^^^^ "hours" cannot be used with "cron"
+                                 = hint: set `for` instead: the named window opens by `cron`
+          - { use: office, for: 1h, concurrency: 1 }
+                                ^^ "for" requires "cron"
+                                = hint: set `hours` instead: the named window opens by days
+          - { use: both, concurrency: 1 }
+    "#;
+    check_document(document);
     assert_snapshot!(errors_of(&[
         ("a.yaml", "version: 1\nwindows: { w: { days: mon } }\n"),
         ("b.yaml", "version: 1\nwindows: { w: { days: mon } }\n"),

@@ -15,60 +15,27 @@ fn empty_files_and_versions() {
       |
       = hint: begin it with `version: 1`, or remove it
     ");
-    assert_snapshot!(errors("# only a comment\n"), @r"
-    error: the file is empty
-     --> fleet.yaml:1:1
-      |
-    1 | # only a comment
-      | ^
-      |
-      = hint: begin it with `version: 1`, or remove it
-    ");
-    assert_snapshot!(errors("functions: {}\n"), @r#"
-    error: missing key "version"
-     --> fleet.yaml:1:1
-      |
-    1 | functions: {}
-      | ^^^^^^^^^
-      |
-      = hint: begin the file with `version: 1`
-    "#);
-    assert_snapshot!(errors("version: 2\n"), @r"
-    error: expected version 1, found 2
-     --> fleet.yaml:1:10
-      |
-    1 | version: 2
-      |          ^
-      |
-      = hint: write `version: 1`
-    ");
-    assert_snapshot!(errors("version: \"1\"\n"), @r#"
-    error: expected the number 1, found "1"
-     --> fleet.yaml:1:10
-      |
-    1 | version: "1"
-      |          ^^^
-      |
-      = hint: remove the quotes: `version: 1`
-    "#);
-    assert_snapshot!(errors("- version: 1\n"), @r"
-    error: expected a map, found a list
-     --> fleet.yaml:1:1
-      |
-    1 | - version: 1
-      | ^
-      |
-      = hint: remove the `-` or `[]`: every entry is `key: value`
-    ");
-    assert_snapshot!(errors("verison: 1\n"), @r#"
-    error: unknown key "verison"
-     --> fleet.yaml:1:1
-      |
-    1 | verison: 1
-      | ^^^^^^^
-      |
-      = hint: did you mean `version`?
-    "#);
+    let cases = r#"
+    # only a comment
+    ^ the file is empty
+    = hint: begin it with `version: 1`, or remove it
+    functions: {}
+    ^^^^^^^^^ missing key "version"
+    = hint: begin the file with `version: 1`
+    version: 2
+             ^ expected version 1, found 2
+             = hint: write `version: 1`
+    version: "1"
+             ^^^ expected the number 1, found "1"
+             = hint: remove the quotes: `version: 1`
+    - version: 1
+    ^ expected a map, found a list
+    = hint: remove the `-` or `[]`: every entry is `key: value`
+    verison: 1
+    ^^^^^^^ unknown key "verison"
+    = hint: did you mean `version`?
+    "#;
+    check_cases("", cases);
 }
 
 #[test]
@@ -82,99 +49,70 @@ fn invalid_yaml() {
       |
       = hint: replace the tab by spaces
     ");
-    assert_snapshot!(errors("version: 1\nfunctions: { f: [1, 2 }\n"), @r"
-    error: mismatched bracket '[' closed by '}'
-     --> fleet.yaml:2:17
-      |
-    2 | functions: { f: [1, 2 }
-      |                 ^
-    ");
-    assert_snapshot!(errors("version: 1\n functions: 1\n"), @r"
-    error: unexpected `key:`
-     --> fleet.yaml:2:11
-      |
-    2 |  functions: 1
-      |           ^
-      |
-      = hint: indent all keys of a map alike, and put a text that contains `: ` in quotes
-    ");
-    assert_snapshot!(errors("version: 1\nfunctions:\n  a: 1\n b: 2\n"), @r"
-    error: the indentation does not match the lines above
-     --> fleet.yaml:4:2
-      |
-    4 |  b: 2
-      |  ^
-      |
-      = hint: indent all keys of a map alike
-    ");
-    assert_snapshot!(errors("version: 1\nfunctions:\n  f: { hours: \"08:00-18:00 }\nlimits: {}\n"), @r#"
-    error: unclosed quote
-     --> fleet.yaml:3:15
-      |
-    3 |   f: { hours: "08:00-18:00 }
-      |               ^
-      |
-      = hint: end the text with the quote that begins it
-    "#);
-    assert_snapshot!(errors("version: 1\ndefaults: { owner: @team }\n"), @r"
-    error: unexpected character: `@'
-     --> fleet.yaml:2:20
-      |
-    2 | defaults: { owner: @team }
-      |                    ^
-      |
-      = hint: put the text in quotes
-    ");
-    assert_snapshot!(errors("version: 1\n---\nversion: 1\n"), @r"
-    error: expected one YAML document, found a second one
-     --> fleet.yaml:3:1
-      |
-    3 | version: 1
-      | ^
-      |
-      = hint: move it to a file of its own
-    ");
-    assert_snapshot!(errors("version: 1\ndefaults: *common\n"), @r"
-    error: unknown anchor
-     --> fleet.yaml:2:11
-      |
-    2 | defaults: *common
-      |           ^
-      |
-      = hint: define the anchor before the alias, or put a text that begins with `*` in quotes
-    ");
-    assert_snapshot!(errors("version: 1\ndefaults: &a { owner: *a }\n"), @r"
-    error: the alias contains itself
-     --> fleet.yaml:2:23
-      |
-    2 | defaults: &a { owner: *a }
-      |                       ^
-    ");
-    assert_snapshot!(errors("version: 1\ndefaults: !secret x\n"), @r#"
-    error: unsupported YAML tag "!secret"
-     --> fleet.yaml:2:19
-      |
-    2 | defaults: !secret x
-      |                   ^
-      |
-      = hint: remove it, or put a text that begins with `!` in quotes
-    "#);
-    assert_snapshot!(errors("version: 1\n? [a, b]\n: c\n"), @r"
-    error: expected a text as key
-     --> fleet.yaml:2:3
-      |
-    2 | ? [a, b]
-      |   ^
-    ");
-    assert_snapshot!(errors("version: 1\n2026: c\n"), @r"
-    error: expected a text as key
-     --> fleet.yaml:2:1
-      |
-    2 | 2026: c
-      | ^^^^
-      |
-      = hint: put it in quotes
-    ");
+    let cases = r"
+    functions: { f: [1, 2 }
+                    ^ mismatched bracket '[' closed by '}'
+     functions: 1
+              ^ unexpected `key:`
+              = hint: indent all keys of a map alike, and put a text that contains `: ` in quotes
+    ";
+    check_cases(IN_FILE, cases);
+    let cases = r"
+    version: 1
+    functions:
+      a: 1
+     b: 2
+     ^ the indentation does not match the lines above
+     = hint: indent all keys of a map alike
+    ";
+    check_cases("", cases);
+    let document = r#"
+    version: 1
+    functions:
+      f: { hours: "08:00-18:00 }
+                  ^ unclosed quote
+                  = hint: end the text with the quote that begins it
+    limits: {}
+    "#;
+    check_document(document);
+    let cases = r"
+    defaults: { owner: @team }
+                       ^ unexpected character: `@'
+                       = hint: put the text in quotes
+    ";
+    check_cases(IN_FILE, cases);
+    let cases = r"
+    version: 1
+    ---
+    version: 1
+    ^ expected one YAML document, found a second one
+    = hint: move it to a file of its own
+    ";
+    check_cases("", cases);
+    let cases = r#"
+    defaults: *common
+              ^ unknown anchor
+              = hint: define the anchor before the alias, or put a text that begins with `*` in quotes
+    defaults: &a { owner: *a }
+                          ^ the alias contains itself
+    defaults: !secret x
+                      ^ unsupported YAML tag "!secret"
+                      = hint: remove it, or put a text that begins with `!` in quotes
+    "#;
+    check_cases(IN_FILE, cases);
+    let document = r"
+    version: 1
+    ? [a, b]
+      ^ expected a text as key
+    : c
+    ";
+    check_document(document);
+    let cases = r"
+    2026: c
+    ^^^^ expected a text as key
+    = hint: put it in quotes
+    ";
+    check_cases(IN_FILE, cases);
 }
 
 #[test]

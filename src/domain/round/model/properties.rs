@@ -32,30 +32,22 @@ fn request(ids: u32) -> impl Strategy<Value = Request> {
     );
     let ids = prop::bool::weighted(f64::from(ids) / 3.0);
     (times, any::<usize>(), ids, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.05))
-        .prop_map(
-            |(
-                (sent, latency_there, latency_back, runs, works_on, init),
+        .prop_map(|(times, choice, has_id, rounds_up, foreign, no_report)| {
+            let (sent, latency_there, latency_back, runs, works_on, init) = times;
+            Request {
+                sent,
+                latency_there,
+                latency_back,
+                runs,
+                works_on,
+                init,
                 choice,
                 has_id,
                 rounds_up,
                 foreign,
                 no_report,
-            )| {
-                Request {
-                    sent,
-                    latency_there,
-                    latency_back,
-                    runs,
-                    works_on,
-                    init,
-                    choice,
-                    has_id,
-                    rounds_up,
-                    foreign,
-                    no_report,
-                }
-            },
-        )
+            }
+        })
 }
 
 /// The behaviour of an extension after the answers of a round.

@@ -92,8 +92,12 @@ fn windows_with_offset_in_seconds_open_in_first_whole_minute() {
 #[test]
 fn tick_serves_targets_of_its_mode() {
     let at = |interval, hours| function(interval, vec![weekly(LONDON, "daily", hours, 4)]);
-    let fleet =
-        fleet(vec![at(5, "08:00-18:00"), at(7, "09:03-18:00"), at(60, "08:01-18:00"), at(5, "20:00-21:00")]);
+    let fleet = Fleet::new(vec![
+        at(5, "08:00-18:00"),
+        at(7, "09:03-18:00"),
+        at(60, "08:01-18:00"),
+        at(5, "20:00-21:00"),
+    ]);
     let now = minute("2026-02-02T09:03:00Z");
     let served = |mode| {
         let due = plan_tick(&fleet, now, mode);
