@@ -215,8 +215,7 @@ fn concurrent_pauses_are_all_kept() {
     let names = ["a", "b", "c", "d"];
     let pause = |name| vec!["pause", name, "--for", "1h", "--reason", "race", "--state", state];
     for done in account.race("/pauses/live/pauses.json", &names.map(pause)) {
-        let known =
-            "warning: no tick is recorded at s3://pauses/live: is it the state store of the schedule?\n";
+        let known = "warning: no tick is recorded at s3://pauses/live; check that it is the state store of the schedule\n";
         assert_eq!((done.code, done.stderr.as_str()), (0, known));
     }
     let statuses = account.statuses("PUT", "/pauses/live/pauses.json");

@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use warmd_fuzz::answer::parse;
 use warmd_fuzz::domain::protocol::Protocol;
-use warmd_fuzz::domain::round::{Answer, Attempt, RawInvocation, Known, RoundReport, classify};
+use warmd_fuzz::domain::round::{Answer, Attempt, Known, RawInvocation, RoundReport, classify};
 
 /// The most answers of an input.
 const MAX_ANSWERS: usize = 64;
