@@ -168,6 +168,9 @@ fn deployed(output: GetFunctionConfigurationOutput) -> Deployed {
         timeout: output.timeout.and_then(number).map(|seconds| Duration::from_secs(seconds.into())),
         architecture,
         model,
+        version: output.version,
+        code_sha256: output.code_sha256,
+        runtime: output.runtime.map(|runtime| runtime.as_str().to_owned()),
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::parse::{TextError, nearest, quoted};
 
 /// The partitions, each with its known regions.
@@ -345,12 +347,14 @@ impl fmt::Display for Identity {
 }
 
 /// A function's instruction set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Architecture {
     /// `x86_64`, Lambda's default.
     #[default]
+    #[serde(rename = "x86_64")]
     X86_64,
     /// `arm64` (Graviton).
+    #[serde(rename = "arm64")]
     Arm64,
 }
 

@@ -2,6 +2,7 @@
 //! served, and the result of the last tick. They are plain data with pure functions, independent of the state store.
 
 mod bounded;
+mod facts;
 mod keyed;
 mod served;
 mod shards;
@@ -22,6 +23,7 @@ use super::future::{is_future, later};
 use super::schedule::Minute;
 
 pub use self::bounded::{Bounded, MOST_BYTES};
+pub use self::facts::{AccountFacts, Facts, FunctionFacts};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
 pub use self::status::{LastRound, Skip, Status, TickNote};

@@ -9,6 +9,8 @@ mod unchecked;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::findings::{Finding, Severity, findings};
 pub use self::peak::{Peak, peak};
 pub use self::unchecked::{Unchecked, UncheckedReason, unchecked};
@@ -48,7 +50,8 @@ impl Read {
 }
 
 /// The result of a read operation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Lookup<T> {
     /// Not read, because the result of another operation made it unnecessary.
     #[default]
@@ -88,7 +91,8 @@ impl<T> Lookup<T> {
 }
 
 /// The properties of a deployed function that are relevant for warming.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Deployed {
     /// The ARN.
     pub arn: Option<String>,
@@ -108,10 +112,17 @@ pub struct Deployed {
     pub architecture: Option<Architecture>,
     /// The execution model.
     pub model: ExecutionModel,
+    /// The version that the qualifier denotes: a number, or `$LATEST`. Without a qualifier `$LATEST`.
+    pub version: Option<String>,
+    /// The SHA-256 of the deployment package, in base64.
+    pub code_sha256: Option<String>,
+    /// The runtime, such as `python3.13`; none for container images.
+    pub runtime: Option<String>,
 }
 
 /// The state of a function.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FunctionState {
     /// Ready, or unknown.
     #[default]
@@ -127,7 +138,8 @@ pub enum FunctionState {
 }
 
 /// The status of a function's last update.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum UpdateStatus {
     /// Done, or unknown.
     #[default]
@@ -139,7 +151,8 @@ pub enum UpdateStatus {
 }
 
 /// The execution model of a function.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ExecutionModel {
     /// On demand.
     #[default]
@@ -155,7 +168,8 @@ pub enum ExecutionModel {
 }
 
 /// The observations of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TargetObservation {
     /// The result of the dry run.
     pub invoke: Lookup<()>,
@@ -185,7 +199,7 @@ impl TargetObservation {
 }
 
 /// An account's limits in a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountLimits {
     /// All concurrent executions.
     pub concurrent: u32,

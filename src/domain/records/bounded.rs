@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::keyed::Key;
-use super::{Pauses, Requests, Served, Shards, Status};
+use super::{Facts, Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
 /// The maximum size in bytes of a written document. A fleet of ten thousand targets with the longest names has half
@@ -54,6 +54,12 @@ impl Bounded for Status {
 impl Bounded for Shards {
     fn drop_oldest(&mut self, excess: usize) -> usize {
         drop_oldest(&mut self.taken, excess, |taken| taken.at)
+    }
+}
+
+impl Bounded for Facts {
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        drop_oldest(&mut self.functions, excess, |facts| facts.at)
     }
 }
 
