@@ -8,10 +8,10 @@ use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
 use super::values::{
-    CalendarPath, CoalesceTime, Cron, CronDuration, Date, DayHours, Days, ExecutionTime, ExternalId,
-    FreeText, HoldSetting, IdleLife, InitTime, Integer, Interval, Json, Lead, Lifetime, List, Memory, Name,
-    Namespace, ProtocolName, Rate, RequestLifetime, RoleArn, RouteKind, S3Object, Size, Table, Timeout,
-    Version, Zone,
+    CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days, ExecutionTime,
+    ExternalId, FreeText, HoldSetting, IdleLife, InitTime, Integer, Interval, Json, Lead, Lifetime, List,
+    Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn, RouteKind, S3Object,
+    Size, Table, Timeout, Version, Zone,
 };
 use super::wire_struct::wire_struct;
 use crate::domain::cost::Per;
@@ -79,6 +79,12 @@ macro_rules! settings_struct {
                 /// The visibility of pings in the traces of a function with active tracing: `off` marks each ping as
                 /// not sampled, `inherit` leaves the trace header to the SDK. Default: `off`.
                 trace: Trace,
+                /// The check of the first contact: `on` sends one ping before the first round, and before the first
+                /// round after a change of code, protocol or payload; nothing more follows when the handler took it
+                /// for work. Default: `on`.
+                canary: CanarySwitch,
+                /// The longest warm run of that ping beyond the hold. Default: 1s.
+                canary_max: ExecutionTime,
                 /// The role to assume to invoke the function, for example in another account. Default: the warmer's
                 /// own role.
                 role_arn: RoleArn,
@@ -119,6 +125,11 @@ wire_struct! {
     struct LimitKeys [] {
         /// The most pings in flight at once. Default: 500.
         max_in_flight: Integer<1, MOST_CONCURRENCY>,
+        /// The most of an account's unreserved concurrency in a region that pings use, in percent. One round of five
+        /// environments is always possible. Default: 20%.
+        account_share: Percent,
+        /// The concurrency that pings leave free of a function's reserved concurrency. Default: 1.
+        leave_free: Integer<0, MOST_CONCURRENCY>,
         /// The number of signatures of a round: `round` signs one request and sends it for every ping; `ping` signs
         /// each ping. Default: `round`.
         sign: Sign,

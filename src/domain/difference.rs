@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::cost::{Download, FleetCost, Per};
-use super::fleet::{Fleet, Hold, OnRequest, Role, Target};
+use super::fleet::{Canary, Fleet, Hold, OnRequest, Role, Target};
 use super::plan::{Period, Scope, TargetPlan, fleet_cost};
 use super::text::{bytes, elapsed};
 
@@ -140,6 +140,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         on_request,
         role,
         trace,
+        canary,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
@@ -147,6 +148,10 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
     let hold = match hold {
         Hold::Auto => "auto".to_owned(),
         Hold::Fixed(hold) => format!("{}ms", hold.as_millis()),
+    };
+    let canary = match canary {
+        Canary::Off => "off".to_owned(),
+        Canary::On(max) => format!("on, up to {}ms beyond the hold", max.as_millis()),
     };
     let mut settings = vec![
         ("interval", format!("{interval_minutes}m")),
@@ -171,6 +176,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         ("role_arn", role.map_or_else(none, |role: &Role| role.arn.clone())),
         ("external_id", role.and_then(|role| role.external_id.clone()).unwrap_or_else(none)),
         ("trace", trace.name().to_owned()),
+        ("canary", canary),
         ("downloads", self::downloads(downloads)),
     ]);
     settings

@@ -43,13 +43,17 @@ impl Fleet {
 pub struct Limits {
     /// The maximum number of pings in flight, 1 to 100,000. A round is never cut: rounds are packed into waves.
     pub max_in_flight: u32,
+    /// The share of an account's unreserved concurrency in a region that pings use at most, in percent, 1 to 100.
+    pub account_share: u32,
+    /// The part of a function's reserved concurrency that pings leave to its users, at least 0.
+    pub leave_free: u32,
     /// The transport of the pings of a round.
     pub wire: WireSettings,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_in_flight: 500, wire: WireSettings::default() }
+        Self { max_in_flight: 500, account_share: 20, leave_free: 1, wire: WireSettings::default() }
     }
 }
 
@@ -155,6 +159,28 @@ pub struct Target {
     pub role: Option<Arc<Role>>,
     /// The visibility of pings in traces.
     pub trace: Trace,
+    /// The check of the first contact.
+    pub canary: Canary,
+}
+
+/// The check of the first contact with a handler: one ping before the first round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canary {
+    /// The handler is unsafe if a warm run takes longer than the hold and this time.
+    On(Duration),
+    /// No check.
+    Off,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        Self::On(Self::DEFAULT_MAX)
+    }
+}
+
+impl Canary {
+    /// The default time beyond the hold.
+    pub const DEFAULT_MAX: Duration = Duration::from_secs(1);
 }
 
 /// The limits of Warm Requests.
@@ -212,6 +238,7 @@ impl Target {
             on_request: None,
             role: None,
             trace: Trace::Off,
+            canary: Canary::default(),
         }
     }
 

@@ -138,6 +138,7 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         Metric::Throttles => count(|round| round.counts().throttled),
         Metric::Errors => count(|round| round.counts().errors()),
         Metric::RoundsShort => number(|round| round.verdict() == Verdict::Short),
+        Metric::RoundsUnsafe => number(|round| round.verdict() == Verdict::Unsafe),
         Metric::S3EgressBytes => {
             rounds.iter().filter_map(RoundRecord::s3_bytes).fold(0, u64::saturating_add) as f64
         }
@@ -313,6 +314,7 @@ mod tests {
             },
             cost_unknown: Vec::new(),
             quiet_for: None,
+            contact: None,
         }
     }
 

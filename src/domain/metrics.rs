@@ -96,6 +96,7 @@ metrics! {
     Throttles, Count, Fleet, "pings that Lambda throttled";
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
+    RoundsUnsafe, Count, FleetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
     S3EgressCost, None, FleetAndTarget, "US dollars for those bytes, as far as known";
     WarmingCost, None, FleetAndTarget, "US dollars for requests, compute, S3 requests and S3 egress, as far as known";

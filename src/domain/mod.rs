@@ -11,6 +11,7 @@ pub mod events;
 pub mod fleet;
 pub mod function;
 pub mod future;
+pub mod guard;
 pub mod handed_out;
 pub mod metric_data;
 pub mod metrics;

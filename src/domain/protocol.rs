@@ -201,6 +201,14 @@ impl Protocol {
         self.preset().map_or("custom", |preset| preset.name)
     }
 
+    /// Returns a text that is the same for the same protocol and payload: what a handler must know.
+    pub fn contract(&self) -> String {
+        match self {
+            Self::Custom(custom) => custom.contract(),
+            _ => self.name().to_owned(),
+        }
+    }
+
     /// Returns the JSON payload of a ping.
     pub fn payload(&self, ping: &PingContext<'_>) -> Vec<u8> {
         let payload = match self.preset() {

@@ -3,6 +3,7 @@
 
 mod bounded;
 mod facts;
+mod guards;
 mod keyed;
 mod served;
 mod shards;
@@ -24,6 +25,7 @@ use super::schedule::Minute;
 
 pub use self::bounded::{Bounded, MOST_BYTES};
 pub use self::facts::{AccountFacts, Facts, FunctionFacts};
+pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, TRY_EVERY, Trust};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
 pub use self::status::{LastRound, Skip, Status, TickNote};

@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::cost::{RoundCost, RoundQuantities, S3Quantities};
+use super::cost::{RoundCost, S3Quantities};
 use super::fleet::Target;
 use super::function::Identity;
-use super::round::{Evidence, OutcomeCounts, RoundReport, Verdict};
+use super::round::{Evidence, FirstResult, OutcomeCounts, RoundReport, Verdict};
 
 pub use keys::schema;
 pub use skip::SkipReason;
@@ -45,8 +45,12 @@ pub struct RoundRecord {
     pub id: Identity,
     /// Free text from the configuration.
     pub owner: Option<String>,
-    /// The desired number of environments.
+    /// The desired number of environments, after the guards lowered it.
     pub desired: u32,
+    /// The configured number, if the headroom of the account or the function is lower.
+    pub capped_from: Option<u32>,
+    /// The number before throttles lowered it.
+    pub backed_off_from: Option<u32>,
     /// Memory in MB of 1,048,576 bytes, configured or read from REPORT.
     pub memory_mb: Option<u32>,
     /// The result.
@@ -58,6 +62,8 @@ pub struct RoundRecord {
 pub enum RoundOutcome {
     /// Pings were sent.
     Sent(Box<SentRound>),
+    /// Only first pings were sent, and the round did not follow.
+    Withheld(Box<SentRound>, SkipReason),
     /// No ping was sent, and nothing was spent.
     Skipped(SkipReason),
 }
@@ -75,6 +81,8 @@ pub struct SentRound {
     pub cost_unknown: Vec<String>,
     /// The time for which an unanswered ping may still run.
     pub quiet_for: Option<Duration>,
+    /// The conclusion from the first contact with the handler; `None` without one.
+    pub contact: Option<FirstResult>,
 }
 
 impl TickReport {
@@ -98,21 +106,27 @@ impl TickReport {
         sent.map(|left| u64::from(left.desired)).sum()
     }
 
-    /// Returns true if a round was short: exit code 3.
+    /// Returns true if a round was short or unsafe: exit code 3.
     pub fn any_short(&self) -> bool {
-        self.rounds.iter().any(|round| round.verdict() == Verdict::Short)
+        self.rounds.iter().any(|round| matches!(round.verdict(), Verdict::Short | Verdict::Unsafe))
     }
 }
 
 impl RoundRecord {
-    /// Creates the record of a round for `desired` environments that was sent and used `used`.
-    pub fn sent_to(target: &Target, desired: u32, sent: SentRound, used: &RoundQuantities) -> Self {
-        Self { memory_mb: used.memory_mb, ..Self::new(target, desired, RoundOutcome::Sent(Box::new(sent))) }
-    }
-
     /// Creates the record of a round for `desired` environments that was not sent.
     pub fn skipped(target: &Target, desired: u32, reason: SkipReason) -> Self {
         Self::new(target, desired, RoundOutcome::Skipped(reason))
+    }
+
+    /// A round for tests that was sent and used `used`.
+    #[cfg(test)]
+    pub(crate) fn sent_to(
+        target: &Target,
+        desired: u32,
+        sent: SentRound,
+        used: &super::cost::RoundQuantities,
+    ) -> Self {
+        Self { memory_mb: used.memory_mb, ..Self::new(target, desired, RoundOutcome::Sent(Box::new(sent))) }
     }
 
     /// A round for tests that was sent and of unknown cost.
@@ -121,34 +135,51 @@ impl RoundRecord {
         let report = RoundReport::new(desired, &[], true, super::round::Known::default());
         let report = RoundReport { verdict, reached, ..report };
         let cost = RoundCost::default();
-        let sent = SentRound { report, s3: None, cost, cost_unknown: Vec::new(), quiet_for: None };
-        Self::sent_to(target, desired, sent, &RoundQuantities::default())
+        let sent =
+            SentRound { report, s3: None, cost, cost_unknown: Vec::new(), quiet_for: None, contact: None };
+        Self::new(target, desired, RoundOutcome::Sent(Box::new(sent)))
     }
 
-    fn new(target: &Target, desired: u32, outcome: RoundOutcome) -> Self {
+    /// Creates the record of a round for `desired` environments.
+    pub fn new(target: &Target, desired: u32, outcome: RoundOutcome) -> Self {
         let Target { id, owner, memory_mb, .. } = target;
-        Self { id: id.clone(), owner: owner.clone(), desired, memory_mb: *memory_mb, outcome }
+        let (capped_from, backed_off_from) = (None, None);
+        Self {
+            id: id.clone(),
+            owner: owner.clone(),
+            desired,
+            capped_from,
+            backed_off_from,
+            memory_mb: *memory_mb,
+            outcome,
+        }
     }
 
     /// Returns the round as it was sent; `None` if it was skipped.
     pub fn sent(&self) -> Option<&SentRound> {
         match &self.outcome {
-            RoundOutcome::Sent(sent) => Some(sent),
+            RoundOutcome::Sent(sent) | RoundOutcome::Withheld(sent, _) => Some(sent),
             RoundOutcome::Skipped(_) => None,
         }
     }
 
-    /// Returns the reason why the round was skipped; `None` if it was sent.
+    /// Returns the reason why the round was not sent; `None` if it was.
     pub fn skip_reason(&self) -> Option<SkipReason> {
         match self.outcome {
             RoundOutcome::Sent(_) => None,
-            RoundOutcome::Skipped(reason) => Some(reason),
+            RoundOutcome::Skipped(reason) | RoundOutcome::Withheld(_, reason) => Some(reason),
         }
     }
 
     /// Returns the conclusion from the round.
     pub fn verdict(&self) -> Verdict {
-        self.sent().map_or(Verdict::Skipped, |sent| sent.report.verdict)
+        match &self.outcome {
+            RoundOutcome::Sent(sent) => sent.report.verdict,
+            RoundOutcome::Withheld(_, SkipReason::Unsafe) | RoundOutcome::Skipped(SkipReason::Unsafe) => {
+                Verdict::Unsafe
+            }
+            RoundOutcome::Withheld(..) | RoundOutcome::Skipped(_) => Verdict::Skipped,
+        }
     }
 
     /// Returns the number of environments proven; `None` if unknown.

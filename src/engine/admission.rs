@@ -1,14 +1,16 @@
-//! The cap of pings in flight.
+//! The caps of pings in flight: that of the process, and the rooms of accounts and functions.
 //!
 //! A round is never cut: it is admitted with all its pings, or it waits. A ping returns its slot when it has ended, not
 //! when its round has, and a round that fits precedes one that does not. A slow function thus delays only itself.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The cap, shared by every round of the process.
+use crate::domain::preflight::{Pool, Room};
+
+/// The caps, shared by every round of the process.
 #[derive(Debug, Clone)]
 pub struct Admission {
     queue: Arc<Mutex<AdmissionQueue>>,
@@ -18,12 +20,15 @@ pub struct Admission {
 struct AdmissionQueue {
     limit: usize,
     in_flight: usize,
+    /// The pings in flight of each room.
+    rooms: HashMap<Pool, usize>,
     waiting: VecDeque<Waiting>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     pings: usize,
+    room: Option<Room>,
     admitted: oneshot::Sender<Slots>,
 }
 
@@ -31,6 +36,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Slots {
     admission: Admission,
+    pool: Option<Pool>,
     held: usize,
 }
 
@@ -51,7 +57,8 @@ pub struct TooLarge {
 impl Admission {
     /// Creates a cap of `limit` pings in flight.
     pub fn new(limit: usize) -> Self {
-        Self { queue: Arc::new(Mutex::new(AdmissionQueue { limit, in_flight: 0, waiting: VecDeque::new() })) }
+        let (rooms, waiting) = (HashMap::new(), VecDeque::new());
+        Self { queue: Arc::new(Mutex::new(AdmissionQueue { limit, in_flight: 0, rooms, waiting })) }
     }
 
     /// Changes the cap. A lower one affects later rounds only.
@@ -60,23 +67,23 @@ impl Admission {
         self.admit_what_fits();
     }
 
-    /// Waits until `pings` slots are free at once.
+    /// Waits until `pings` slots are free at once, in `room` as well.
     ///
     /// # Errors
     /// [`TooLarge`] if the cap is lower than that.
-    pub async fn admit(&self, pings: usize) -> Result<Slots, TooLarge> {
+    pub async fn admit(&self, pings: usize, room: Option<&Room>) -> Result<Slots, TooLarge> {
         let admitted = {
             let mut queue = self.lock();
             if pings > queue.limit {
                 return Err(TooLarge { pings, limit: queue.limit });
             }
             let (sender, receiver) = oneshot::channel();
-            queue.waiting.push_back(Waiting { pings, admitted: sender });
+            queue.waiting.push_back(Waiting { pings, room: room.cloned(), admitted: sender });
             receiver
         };
         self.admit_what_fits();
         // An entry leaves the queue only with its slots, and the queue lives as long as `self`.
-        Ok(admitted.await.unwrap_or(Slots { admission: self.clone(), held: 0 }))
+        Ok(admitted.await.unwrap_or(Slots { admission: self.clone(), pool: None, held: 0 }))
     }
 
     fn admit_what_fits(&self) {
@@ -87,15 +94,17 @@ impl Admission {
             let mut queue = self.lock();
             let mut index = 0;
             while index < queue.waiting.len() {
-                let pings = queue.waiting[index].pings;
-                // A single round always fits: the cap may have been lowered since.
-                if queue.in_flight > 0 && queue.in_flight + pings > queue.limit {
+                if !queue.fits(&queue.waiting[index]) {
                     index += 1;
                     continue;
                 }
                 if let Some(waiting) = queue.waiting.remove(index) {
+                    let (pings, pool) = (waiting.pings, waiting.room.map(|room| room.pool));
                     queue.in_flight += pings;
-                    let slots = Slots { admission: self.clone(), held: pings };
+                    if let Some(pool) = pool.clone() {
+                        *queue.rooms.entry(pool).or_default() += pings;
+                    }
+                    let slots = Slots { admission: self.clone(), pool, held: pings };
                     unwanted.extend(waiting.admitted.send(slots).err());
                 }
             }
@@ -108,18 +117,41 @@ impl Admission {
     }
 }
 
+impl AdmissionQueue {
+    /// Returns true if a round can be admitted. A single round always fits: a limit may have been lowered since.
+    fn fits(&self, round: &Waiting) -> bool {
+        let fits = |in_flight: usize, limit: usize| in_flight == 0 || in_flight + round.pings <= limit;
+        let in_room = round.room.as_ref().is_none_or(|room| {
+            let in_flight = self.rooms.get(&room.pool).copied().unwrap_or_default();
+            fits(in_flight, room.limit as usize)
+        });
+        in_room && fits(self.in_flight, self.limit)
+    }
+
+    fn release(&mut self, pings: usize, pool: Option<&Pool>) {
+        self.in_flight -= pings;
+        let Some(pool) = pool else { return };
+        if let Some(in_flight) = self.rooms.get_mut(pool) {
+            *in_flight -= pings;
+            if *in_flight == 0 {
+                self.rooms.remove(pool);
+            }
+        }
+    }
+}
+
 impl Slots {
     /// Splits off the slot of one ping; none when all have been split off.
     pub fn take(&mut self) -> Option<Slot> {
         self.held = self.held.checked_sub(1)?;
-        Some(Slot(Slots { admission: self.admission.clone(), held: 1 }))
+        Some(Slot(Slots { admission: self.admission.clone(), pool: self.pool.clone(), held: 1 }))
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
         if self.held > 0 {
-            self.admission.lock().in_flight -= self.held;
+            self.admission.lock().release(self.held, self.pool.as_ref());
             self.admission.admit_what_fits();
         }
     }
@@ -128,6 +160,7 @@ impl Drop for Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::function::Region;
 
     async fn settle() {
         for _ in 0..10 {
@@ -138,13 +171,13 @@ mod tests {
     #[tokio::test]
     async fn a_round_that_fits_precedes_one_that_does_not() {
         let admission = Admission::new(10);
-        let mut slow = admission.admit(8).await.unwrap();
+        let mut slow = admission.admit(8, None).await.unwrap();
         let large = tokio::spawn({
             let admission = admission.clone();
-            async move { admission.admit(5).await }
+            async move { admission.admit(5, None).await }
         });
         settle().await;
-        let small = admission.admit(2).await.unwrap();
+        let small = admission.admit(2, None).await.unwrap();
         assert!(!large.is_finished());
         drop(small);
         settle().await;
@@ -158,21 +191,21 @@ mod tests {
     #[tokio::test]
     async fn a_round_above_the_cap_is_refused() {
         let admission = Admission::new(4);
-        assert_eq!(admission.admit(5).await.unwrap_err(), TooLarge { pings: 5, limit: 4 });
-        let held = admission.admit(4).await.unwrap();
+        assert_eq!(admission.admit(5, None).await.unwrap_err(), TooLarge { pings: 5, limit: 4 });
+        let held = admission.admit(4, None).await.unwrap();
         admission.set_limit(2);
         drop(held);
         assert_eq!(admission.lock().in_flight, 0);
-        assert!(admission.admit(3).await.is_err());
+        assert!(admission.admit(3, None).await.is_err());
     }
 
     #[tokio::test]
     async fn a_waiting_round_above_a_lowered_cap_is_admitted_alone() {
         let admission = Admission::new(4);
-        let held = admission.admit(4).await.unwrap();
+        let held = admission.admit(4, None).await.unwrap();
         let waiting = tokio::spawn({
             let admission = admission.clone();
-            async move { admission.admit(3).await }
+            async move { admission.admit(3, None).await }
         });
         settle().await;
         admission.set_limit(2);
@@ -183,10 +216,10 @@ mod tests {
     #[tokio::test]
     async fn slots_of_a_cancelled_round_are_returned() {
         let admission = Admission::new(3);
-        let held = admission.admit(3).await.unwrap();
+        let held = admission.admit(3, None).await.unwrap();
         let cancelled = tokio::spawn({
             let admission = admission.clone();
-            async move { admission.admit(2).await.map(|_| ()) }
+            async move { admission.admit(2, None).await.map(|_| ()) }
         });
         settle().await;
         cancelled.abort();
@@ -194,6 +227,34 @@ mod tests {
         drop(held);
         settle().await;
         assert_eq!(admission.lock().in_flight, 0);
-        assert_eq!(admission.admit(3).await.unwrap().held, 3);
+        assert_eq!(admission.admit(3, None).await.unwrap().held, 3);
+    }
+
+    #[tokio::test]
+    async fn rounds_wait_for_room_and_others_do_not() {
+        let admission = Admission::new(100);
+        let room = |account: &str| Room {
+            pool: Pool::Account(Region::parse("eu-west-2").unwrap(), Some(account.to_owned())),
+            limit: 10,
+        };
+        let mut held = admission.admit(8, Some(&room("a"))).await.unwrap();
+        let waiting = tokio::spawn({
+            let admission = admission.clone();
+            async move { admission.admit(5, Some(&room("a"))).await }
+        });
+        settle().await;
+        assert!(!waiting.is_finished());
+        let other = admission.admit(10, Some(&room("b"))).await.unwrap();
+        let small = admission.admit(2, Some(&room("a"))).await.unwrap();
+        drop((small, other));
+        settle().await;
+        assert!(!waiting.is_finished(), "8 of 10 are still taken");
+        drop((0..3).filter_map(|_| held.take()).collect::<Vec<_>>());
+        assert_eq!(waiting.await.unwrap().unwrap().held, 5);
+        drop(held);
+        assert_eq!((admission.lock().in_flight, admission.lock().rooms.len()), (0, 0));
+        // A limit that was lowered since the round was planned.
+        let lowered = Room { limit: 3, ..room("a") };
+        assert_eq!(admission.admit(4, Some(&lowered)).await.unwrap().held, 4);
     }
 }

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::domain::fleet::Target;
-use crate::domain::tick::{RoundRecord, SkipReason, Unfinished, UnfinishedReason};
+use crate::domain::guard::Terms;
+use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, Unfinished, UnfinishedReason};
 
 /// A due target and the number of environments that it is to have.
 #[derive(Debug, Clone)]
@@ -13,12 +14,32 @@ pub struct Due {
     pub target: Arc<Target>,
     /// The number of environments wanted, which is the number of pings.
     pub concurrency: NonZeroU32,
+    /// The terms of the guards.
+    pub terms: Terms,
 }
 
 impl Due {
+    /// Creates a due target without guards.
+    pub fn new(target: Arc<Target>, concurrency: NonZeroU32) -> Self {
+        Self { target, concurrency, terms: Terms::default() }
+    }
+
+    /// Returns the number before the guards lowered it.
+    pub fn configured(&self) -> NonZeroU32 {
+        let Terms { capped_from, backed_off_from, .. } = self.terms;
+        capped_from.or(backed_off_from).and_then(NonZeroU32::new).unwrap_or(self.concurrency)
+    }
+
     /// Returns the record of the round when it is skipped.
     pub fn skipped(&self, reason: SkipReason) -> RoundRecord {
-        RoundRecord::skipped(&self.target, self.concurrency.get(), reason)
+        self.record(RoundOutcome::Skipped(reason))
+    }
+
+    /// Returns the record of the round with this outcome.
+    pub fn record(&self, outcome: RoundOutcome) -> RoundRecord {
+        let Terms { capped_from, backed_off_from, .. } = self.terms;
+        let record = RoundRecord::new(&self.target, self.concurrency.get(), outcome);
+        RoundRecord { capped_from, backed_off_from, ..record }
     }
 
     /// Returns the entry of the round when it has no result.

@@ -106,7 +106,7 @@ async fn rounds(fault: Fault) -> [RoundReport; 2] {
     let mut reports = Vec::new();
     for minute in [0, 5] {
         let now = format!("2026-11-20T09:0{minute}:00Z").parse().unwrap();
-        let due = Due { target: Arc::clone(&target), concurrency: NonZeroU32::new(10).unwrap() };
+        let due = Due::new(Arc::clone(&target), NonZeroU32::new(10).unwrap());
         let tick = engine.tick(now, None, vec![due], &stop).await;
         reports.push(tick.rounds[0].sent().unwrap().report.clone());
     }

@@ -12,8 +12,11 @@ use super::admission::{Admission, Slots, TooLarge};
 use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
 use crate::domain::fleet::{Target, Trace, WireSettings};
+use crate::domain::preflight::Room;
 use crate::domain::protocol::PingContext;
-use crate::domain::round::{Answer, AnswerTimes, Attempt, Known, RawInvocation, classify, top_up};
+use crate::domain::round::{
+    Answer, AnswerTimes, Attempt, FirstPing, FirstResult, Known, RawInvocation, classify, conclude, top_up,
+};
 
 /// The time for opening connections, beyond a ping's own time limit, after which a ping counts as lost. An attempt
 /// takes at most 43 s (TCP 3.1 s; a proxy's TLS and tunnel, the server's TLS and its SETTINGS 10 s each) and is made
@@ -46,6 +49,8 @@ pub(super) struct Round<'r> {
     pub known: Known,
     /// The history of its answers.
     pub answers: AnswerTimes,
+    /// The concurrency that the pings share with other rounds.
+    pub room: Option<&'r Room>,
     /// Receives the instant at which pings were sent last.
     pub sent: &'r Mutex<Option<Instant>>,
 }
@@ -65,7 +70,7 @@ pub(super) async fn run<L: Lambda>(
         let slots = tokio::select! {
             biased;
             _ = stop.stopped() => Err(NotStarted::Stopped),
-            slots = admission.admit(pings as usize) => slots.map_err(NotStarted::from),
+            slots = admission.admit(pings as usize, round.room) => slots.map_err(NotStarted::from),
         };
         let slots = match slots {
             Ok(slots) => slots,
@@ -77,6 +82,36 @@ pub(super) async fn run<L: Lambda>(
         match top_up(pings, &attempts, &target.protocol, target.hold, round.known) {
             Some(longer) => hold = longer,
             None => return Ok(attempts),
+        }
+    }
+}
+
+/// Sends the pings that precede a round, one after the other. Returns them with the conclusion.
+pub(super) async fn first<L: Lambda>(
+    lambda: &Arc<L>,
+    admission: &Admission,
+    round: Round<'_>,
+    ping: &FirstPing,
+    hold: Duration,
+    stop: &mut Stop,
+) -> Result<(Vec<Attempt>, FirstResult), NotStarted> {
+    let round = Round { concurrency: NonZeroU32::MIN, ..round };
+    let handler_hold = round.target.protocol.handler_hold(hold).unwrap_or(hold);
+    let mut attempts = Vec::with_capacity(1);
+    loop {
+        let slots = tokio::select! {
+            biased;
+            _ = stop.stopped() => Err(NotStarted::Stopped),
+            slots = admission.admit(1, round.room) => slots.map_err(NotStarted::from),
+        };
+        match slots {
+            Ok(slots) => attempts.push(attempt(lambda, slots, round, hold).await),
+            Err(_) if !attempts.is_empty() => return Ok((attempts, FirstResult::Failed)),
+            Err(reason) => return Err(reason),
+        }
+        match conclude(ping, &attempts, handler_hold) {
+            FirstResult::Again => {}
+            result => return Ok((attempts, result)),
         }
     }
 }
@@ -169,6 +204,7 @@ mod tests {
             wire: WireSettings::default(),
             known: Known::default(),
             answers: AnswerTimes::default(),
+            room: None,
             sent: &sent,
         };
         request(round, Duration::from_millis(100))

@@ -133,7 +133,7 @@ pub(crate) fn due(name: &str, concurrency: u32) -> Due {
         interval_minutes: 5,
         ..Target::bare(&FunctionRef::parse(name).unwrap(), region)
     };
-    Due { target: Arc::new(target), concurrency: number(concurrency) }
+    Due::new(Arc::new(target), number(concurrency))
 }
 
 fn number(number: u32) -> NonZeroU32 {
@@ -197,14 +197,12 @@ async fn ids_of_invocations_do_not_count_after_three_rounds() {
 async fn a_ping_that_may_have_run_has_no_known_cost() {
     let (engine, _) = engine(&[("f", Script::Breaks)], 10);
     let (_stopper, stop) = stop();
-    let bounded = Due {
-        target: Arc::new(Target {
-            memory_mb: Some(1024),
-            timeout: Some(Duration::from_secs(3)),
-            ..Target::clone(&due("f", 1).target)
-        }),
-        concurrency: number(2),
+    let target = Target {
+        memory_mb: Some(1024),
+        timeout: Some(Duration::from_secs(3)),
+        ..Target::clone(&due("f", 1).target)
     };
+    let bounded = Due::new(Arc::new(target), number(2));
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![due("f:live", 2), bounded], &stop).await;
     let costs: Vec<_> = report.rounds.iter().map(|round| round.cost()).collect();
     assert!(costs.iter().all(|cost| cost.total.is_none() && cost.cost_at_least.unwrap().is_zero()));
@@ -295,7 +293,7 @@ async fn a_round_that_ends_unexpectedly_is_reported() {
     let sound = due("f:a", 2);
     // An addition to this timeout panics. No configuration has it.
     let broken = Target { timeout: Some(Duration::MAX), ..Target::clone(&due("f:b", 3).target) };
-    let broken = Due { target: Arc::new(broken), concurrency: number(3) };
+    let broken = Due::new(Arc::new(broken), number(3));
     let report = engine.tick(at("2026-11-20T09:00:00Z"), None, vec![broken, sound], &stop).await;
     assert_eq!(report.rounds[0].verdict(), Verdict::Reached);
     let [left] = &report.unfinished[..] else { panic!("{report:?}") };

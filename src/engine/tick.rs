@@ -1,10 +1,12 @@
 //! Ticks: the concurrent rounds of all due targets, and their report.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -16,8 +18,12 @@ use super::stop::Stop;
 use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
-use crate::domain::round::{AnswerTimes, Attempt, IdHistory, Known, RoundReport, SkewHistory, Verdict, skew};
-use crate::domain::tick::{RoundRecord, SentRound, SkipReason, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::round::{
+    AnswerTimes, Attempt, FirstResult, IdHistory, Known, Purpose, RoundReport, SkewHistory, Verdict, skew,
+};
+use crate::domain::tick::{
+    RoundOutcome, RoundRecord, SentRound, SkipReason, TickReport, Unfinished, UnfinishedReason,
+};
 
 pub use super::due::Due;
 
@@ -43,6 +49,42 @@ struct AnswerHistory {
     times: AnswerTimes,
     /// The instant until which an unanswered ping may still run.
     quiet_until: Option<Instant>,
+}
+
+/// Decides after the first contact with a handler whether the round follows.
+pub trait Gate: Send + Sync + 'static {
+    /// Returns the round with the number of pings that is allowed now. `version` is the version that executed.
+    ///
+    /// # Errors
+    /// The reason why the round must not follow.
+    fn admit<'a>(&'a self, due: &'a Due, version: Option<&'a str>) -> BoxFuture<'a, Result<Due, SkipReason>>;
+}
+
+/// The remedy for a handler that takes a ping for work.
+const UNSAFE_ADVICE: &str = "nothing more is sent until its code, protocol or payload changes: add the code of `warmd \
+                             handler` to it, or set the `protocol` that it knows; `warmd canary clear` allows pings again";
+
+/// The pings of a round, and of those before it.
+#[derive(Default)]
+struct Pings {
+    first: Vec<Attempt>,
+    contact: Option<FirstResult>,
+    round: Vec<Attempt>,
+}
+
+impl Pings {
+    /// Returns the version that executed the last first ping.
+    fn version(&self) -> Option<&str> {
+        self.first.last()?.pings.last()?.version.as_deref()
+    }
+}
+
+/// A round that did not follow the pings before it.
+enum Withheld {
+    /// It is skipped.
+    Skipped(SkipReason),
+    /// It is short.
+    Short,
 }
 
 /// Marks a target as in flight until it is dropped.
@@ -120,29 +162,36 @@ impl<L: Lambda> Engine<L> {
         stop: &Stop,
         cutoff: Option<Instant>,
     ) -> TickReport {
-        let mut running = self.start(now, config, due, stop);
+        let mut running = self.start(now, config, due, None, stop);
         running.wait(cutoff).await;
         running.finish()
     }
 
     /// Starts the rounds of every due target. Rounds that were not released before the signal of `stop` are reported as
-    /// unfinished.
+    /// unfinished. `gate` decides on rounds after their first contact; without it they follow.
     pub fn start(
         self: &Arc<Self>,
         now: DateTime<Utc>,
         config: Option<String>,
         due: Vec<Due>,
+        gate: Option<Arc<dyn Gate>>,
         stop: &Stop,
     ) -> RunningTick {
         let (engine, stop) = (Arc::clone(self), stop.clone());
         RunningTick::start(now, config, due, move |due| {
-            let (engine, stop) = (Arc::clone(&engine), stop.clone());
-            async move { engine.round(&due, now, stop).await }
+            let (engine, gate, stop) = (Arc::clone(&engine), gate.clone(), stop.clone());
+            async move { engine.round(&due, now, gate.as_deref(), stop).await }
         })
     }
 
-    async fn round(&self, due: &Due, now: DateTime<Utc>, mut stop: Stop) -> Result<RoundRecord, Unfinished> {
-        let Due { target, concurrency } = due;
+    async fn round(
+        &self,
+        due: &Due,
+        now: DateTime<Utc>,
+        gate: Option<&dyn Gate>,
+        mut stop: Stop,
+    ) -> Result<RoundRecord, Unfinished> {
+        let target = &due.target;
         let sent = match self.reserve(target) {
             Ok(sent) => sent,
             Err(skipped) => {
@@ -153,45 +202,87 @@ impl<L: Lambda> Engine<L> {
         };
         let _in_flight = InFlight { flights: &self.flights, id: target.id.clone() };
         let round_id = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
-        let round = runner::Round {
+        let round = |due: &'_ Due| runner::Round {
             target,
-            concurrency: *concurrency,
+            concurrency: due.concurrency,
             id: &round_id,
             now,
             wire: *lock(&self.wire),
             known: self.known(target),
             answers: self.answers(target).times,
+            room: None,
             sent: &sent,
         };
-        let ran = runner::run(&self.lambda, &self.admission, round, self.hold(target), &mut stop).await;
-        let attempts = match ran {
-            Ok(attempts) => attempts,
-            Err(error) => {
-                warn!(function = %target.label, region = %target.region(), reason = %error, "not served");
-                return Err(due.unfinished(match error {
-                    NotStarted::Stopped => UnfinishedReason::Deadline,
-                    NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
-                }));
-            }
+        let not_started = |error: NotStarted| {
+            warn!(function = %target.label, region = %target.region(), reason = %error, "not served");
+            due.unfinished(match error {
+                NotStarted::Stopped => UnfinishedReason::Deadline,
+                NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
+            })
         };
-        self.record_history(target, &attempts, *lock(&sent));
-        let record = self.evaluate(due, &attempts);
+        let hold = self.hold(target);
+        let mut due = Cow::Borrowed(due);
+        let mut pings = Pings::default();
+        let mut withheld = None;
+        if let Some(first) = due.terms.first {
+            let before = runner::Round { room: due.terms.room.as_ref(), ..round(&due) };
+            let ran = runner::first(&self.lambda, &self.admission, before, &first, hold, &mut stop).await;
+            let result;
+            (pings.first, result) = ran.map_err(not_started)?;
+            self.record_answers(target, &pings.first, *lock(&sent));
+            match (&result, first.purpose) {
+                (FirstResult::Well, _) => {}
+                (FirstResult::Unsafe(_), _) => withheld = Some(Withheld::Skipped(SkipReason::Unsafe)),
+                (_, Purpose::Wake) => withheld = Some(Withheld::Skipped(SkipReason::Inactive)),
+                (_, Purpose::Retry) => withheld = Some(Withheld::Skipped(SkipReason::Breaker)),
+                (_, Purpose::Contact) => withheld = Some(Withheld::Short),
+            }
+            pings.contact = first.canary.map(|_| result);
+            if let (None, Some(gate), Some(_)) = (&withheld, gate, first.canary) {
+                match gate.admit(&due, pings.version()).await {
+                    Ok(admitted) => due = Cow::Owned(admitted),
+                    Err(reason) => withheld = Some(Withheld::Skipped(reason)),
+                }
+            }
+        }
+        if withheld.is_none() {
+            let round = runner::Round { room: due.terms.room.as_ref(), ..round(&due) };
+            match runner::run(&self.lambda, &self.admission, round, hold, &mut stop).await {
+                Ok(attempts) => pings.round = attempts,
+                // The pings before it have a report.
+                Err(_) if !pings.first.is_empty() => withheld = Some(Withheld::Short),
+                Err(error) => return Err(not_started(error)),
+            }
+            self.record_history(target, &pings.round, *lock(&sent));
+        }
+        let record = self.evaluate(&due, pings, withheld);
         log_round(target, &round_id, &record);
         Ok(record)
     }
 
-    /// Evaluates and prices the attempts of a round.
-    fn evaluate(&self, due: &Due, attempts: &[Attempt]) -> RoundRecord {
-        let Due { target, concurrency } = due;
+    /// Evaluates and prices the pings of a round.
+    fn evaluate(&self, due: &Due, pings: Pings, withheld: Option<Withheld>) -> RoundRecord {
+        let Due { target, concurrency, terms } = due;
+        let known = Known { provisioned: terms.provisioned, ..self.known(target) };
         let honours_hold = target.protocol.honours_hold();
-        let report = RoundReport::new(concurrency.get(), attempts, honours_hold, self.known(target));
+        let mut report =
+            RoundReport::with_first(concurrency.get(), &pings.first, &pings.round, honours_hold, known);
+        if let Some(FirstResult::Unsafe(reason)) = &pings.contact {
+            report.messages = vec![format!("{reason}; {UNSAFE_ADVICE}")];
+        }
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();
         let (cost, cost_unknown) = round_cost(&prices, target.region(), target.architecture, &used);
         let quiet_until = self.answers(target).quiet_until;
         let quiet_for = quiet_until.and_then(|until| until.checked_duration_since(Instant::now()));
-        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for };
-        RoundRecord::sent_to(target, concurrency.get(), sent, &used)
+        let contact = pings.contact;
+        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for, contact };
+        let sent = Box::new(sent);
+        let record = due.record(match withheld {
+            Some(Withheld::Skipped(reason)) => RoundOutcome::Withheld(sent, reason),
+            Some(Withheld::Short) | None => RoundOutcome::Sent(sent),
+        });
+        RoundRecord { memory_mb: used.memory_mb, ..record }
     }
 
     fn hold(&self, target: &Target) -> Duration {
@@ -204,7 +295,10 @@ impl<L: Lambda> Engine<L> {
     }
 
     fn known(&self, target: &Target) -> Known {
-        Known { ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default() }
+        Known {
+            provisioned: None,
+            ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default(),
+        }
     }
 
     /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target
@@ -229,15 +323,18 @@ impl<L: Lambda> Engine<L> {
         lock(&self.answers).get(&target.id).copied().unwrap_or_default()
     }
 
+    /// Adds attempts to the history of the answers of their target. `sent` is the instant of the last pings.
+    fn record_answers(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
+        let mut all = lock(&self.answers);
+        let answers = all.entry(target.id.clone()).or_default();
+        answers.times.record(attempts);
+        let pause = answers.times.pause(target.timeout, target.interval());
+        answers.quiet_until = sent.zip(pause).map(|(sent, pause)| sent + pause);
+    }
+
     /// Adds the attempts of a round to the history of its target. `sent` is the instant of its last pings.
     fn record_history(&self, target: &Target, attempts: &[Attempt], sent: Option<Instant>) {
-        {
-            let mut all = lock(&self.answers);
-            let answers = all.entry(target.id.clone()).or_default();
-            answers.times.record(attempts);
-            let pause = answers.times.pause(target.timeout, target.interval());
-            answers.quiet_until = sent.zip(pause).map(|(sent, pause)| sent + pause);
-        }
+        self.record_answers(target, attempts, sent);
         lock(&self.ids).entry(target.id.clone()).or_default().record(attempts);
         let measured: Vec<Duration> = attempts.iter().filter_map(skew).collect();
         if !measured.is_empty() {
@@ -252,10 +349,10 @@ impl<L: Lambda> Engine<L> {
 fn log_round(target: &Target, round: &str, record: &RoundRecord) {
     let (function, region, desired) = (&target.label, target.region(), record.desired);
     let Some(SentRound { report, cost_unknown, .. }) = record.sent() else { return };
-    let (verdict, reached) = (report.verdict, report.reached);
-    if verdict == Verdict::Short {
+    let (verdict, reached) = (record.verdict(), report.reached);
+    if matches!(verdict, Verdict::Short | Verdict::Unsafe) {
         let problems = report.messages.join("; ");
-        warn!(%function, %region, round, desired, reached, %problems, "round is short");
+        warn!(%function, %region, round, desired, reached, %problems, "round is {}", verdict.name());
     } else {
         info!(%function, %region, round, desired, reached, verdict = verdict.name(), "round done");
     }

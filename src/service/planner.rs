@@ -297,7 +297,7 @@ impl TickPlanner {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
                 Some(Decision::Round(concurrency)) => {
-                    let due = |concurrency| Due { target: Arc::new((*target).clone()), concurrency };
+                    let due = |concurrency| Due::new(Arc::new((*target).clone()), concurrency);
                     selection.due.extend(NonZeroU32::new(concurrency).map(due));
                 }
                 Some(Decision::Coalesced(wanted)) => {
@@ -423,7 +423,7 @@ fn partition(
         } else if served.is_busy(target, now) {
             selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::InFlight));
         } else {
-            let due_round = |concurrency| Due { target: Arc::new(target.clone()), concurrency };
+            let due_round = |concurrency| Due::new(Arc::new(target.clone()), concurrency);
             selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
         }
     }

@@ -250,7 +250,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             };
             // An event must not warm more than the configuration does.
             let concurrency = NonZeroU32::new(round.concurrency.get().min(target.highest()))?;
-            Some(Due { target: Arc::new(target.clone()), concurrency })
+            Some(Due::new(Arc::new(target.clone()), concurrency))
         });
         let due: Vec<Due> = due.collect();
         // EventBridge and Lambda both deliver at least once.
@@ -276,7 +276,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         if let Err(reason) = (self.capacity)(limits, warm.concurrency) {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
-        let due = |concurrency| Due { target: Arc::new(target), concurrency };
+        let due = |concurrency| Due::new(Arc::new(target), concurrency);
         let due = NonZeroU32::new(warm.concurrency).map(due).into_iter().collect();
         Ok(Job { plan: Plan::unclaimed(due, Vec::new(), StoreHealth::Sound), ..job })
     }

@@ -418,10 +418,7 @@ async fn tick(
     n: usize,
     stop: &Stop,
 ) -> Vec<RoundReport> {
-    let due = |target: &Arc<Target>| Due {
-        target: Arc::clone(target),
-        concurrency: NonZeroU32::new(n as u32).unwrap(),
-    };
+    let due = |target: &Arc<Target>| Due::new(Arc::clone(target), NonZeroU32::new(n as u32).unwrap());
     let due = targets.iter().map(due).collect();
     let tick = engine.tick("2026-11-20T09:00:00Z".parse().unwrap(), None, due, stop).await;
     tick.rounds.iter().map(|round| round.sent().unwrap().report.clone()).collect()

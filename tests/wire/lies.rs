@@ -34,7 +34,7 @@ async fn rounds(profile: Profile, protocol: &str, number: i64) -> Vec<Observed> 
         timeout: Some(Duration::from_secs(60)),
         ..Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap())
     };
-    let due = Due { target: Arc::new(target), concurrency: NonZeroU32::new(10).unwrap() };
+    let due = Due::new(Arc::new(target), NonZeroU32::new(10).unwrap());
     let start: DateTime<Utc> = "2026-11-20T09:00:00Z".parse().unwrap();
     let mut all = Vec::new();
     for minute in 0..number {

@@ -89,7 +89,7 @@ async fn rounds(http2: &str, directives: &str) -> Option<(Vec<RoundReport>, Emul
     let target = Arc::new(Target { hold: Hold::Fixed(Duration::from_millis(300)), ..bare });
     let mut records = Vec::new();
     for _ in 0..ROUNDS {
-        let due = Due { target: Arc::clone(&target), concurrency: NonZeroU32::new(N).unwrap() };
+        let due = Due::new(Arc::clone(&target), NonZeroU32::new(N).unwrap());
         let now = "2026-11-20T09:00:00Z".parse().unwrap();
         let tick = engine.tick(now, None, vec![due], &stop).await;
         records.push(tick.rounds[0].sent().unwrap().report.clone());

@@ -42,6 +42,7 @@ enum Item<'a> {
 /// The state of a row, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
+    Unsafe,
     Short,
     Unfinished,
     Skipped,
@@ -50,13 +51,14 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 5] = [Self::Reached, Self::Unproven, Self::Short, Self::Skipped, Self::Unfinished];
+    const ALL: [Self; 6] =
+        [Self::Reached, Self::Unproven, Self::Unsafe, Self::Short, Self::Skipped, Self::Unfinished];
 
     fn sign(self) -> Sign {
         match self {
             Self::Reached => ('✓', Tone::Good),
             Self::Unproven => ('?', Tone::Warning),
-            Self::Short | Self::Unfinished => ('✗', Tone::Bad),
+            Self::Unsafe | Self::Short | Self::Unfinished => ('✗', Tone::Bad),
             Self::Skipped => ('-', Tone::Warning),
         }
     }
@@ -66,6 +68,7 @@ impl State {
             Self::Reached => "reached",
             Self::Unproven => "unproven",
             Self::Short => "short",
+            Self::Unsafe => "unsafe",
             Self::Skipped => "skipped",
             Self::Unfinished => "not sent",
         }
@@ -80,6 +83,7 @@ impl Item<'_> {
                 Verdict::Reached => State::Reached,
                 Verdict::Unproven => State::Unproven,
                 Verdict::Short => State::Short,
+                Verdict::Unsafe => State::Unsafe,
                 Verdict::Skipped => State::Skipped,
             },
         }
@@ -90,7 +94,7 @@ impl Item<'_> {
             Item::Unfinished(Unfinished { id, desired, .. }) => unsent(id, *desired),
             Item::Round(RoundRecord { id, desired, outcome, .. }) => match outcome {
                 RoundOutcome::Skipped(_) => unsent(id, *desired),
-                RoundOutcome::Sent(round) => vec![
+                RoundOutcome::Sent(round) | RoundOutcome::Withheld(round, _) => vec![
                     id.label(),
                     id.region.to_string(),
                     reached(*desired, &round.report),
@@ -296,6 +300,8 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let unfinished = report.unfinished.iter().map(|left| format!("{} {}", left.id, explanation(left.reason)));
     push(&mut notes, State::Unfinished.sign(), style, unfinished);
     notes.extend(skipped(&report.rounds, style));
+    let lowered = report.rounds.iter().filter_map(lowered);
+    push(&mut notes, State::Unproven.sign(), style, lowered);
     let unclassified = rounds(Verdict::Unproven).filter(|(_, round)| round.counts.unclassified > 0);
     let unclassified = unclassified.map(|(record, round)| {
         format!(
@@ -363,9 +369,17 @@ fn bounds(cost: &RoundCost) -> String {
 /// Returns a note for every skipped round.
 pub(super) fn skipped(rounds: &[RoundRecord], style: Style) -> Vec<String> {
     let mut notes = Vec::new();
-    let skipped = rounds.iter().filter_map(|round| Some((&round.id, round.skip_reason()?)));
-    let skipped = skipped.map(|(id, reason)| format!("{id} skipped: {}", reason.explanation()));
-    push(&mut notes, State::Skipped.sign(), style, skipped);
+    for (state, verdict) in [(State::Unsafe, Verdict::Unsafe), (State::Skipped, Verdict::Skipped)] {
+        let rounds = rounds.iter().filter(|round| round.verdict() == verdict);
+        let lines = rounds.filter_map(|round| {
+            let reason = match (verdict, round.sent()) {
+                (Verdict::Unsafe, Some(sent)) => sent.report.messages.join("; "),
+                _ => round.skip_reason()?.explanation().to_owned(),
+            };
+            Some(format!("{} {}: {reason}", round.id, state.word()))
+        });
+        push(&mut notes, state.sign(), style, lines);
+    }
     notes
 }
 
@@ -389,6 +403,16 @@ fn push(notes: &mut Vec<String>, sign: Sign, style: Style, lines: impl Iterator<
 
 fn paint((sign, tone): Sign, style: Style) -> String {
     style.paint(tone, &sign.to_string())
+}
+
+/// Returns the reason why a round has fewer pings than configured.
+fn lowered(round: &RoundRecord) -> Option<String> {
+    let RoundRecord { id, desired, capped_from, backed_off_from, .. } = round;
+    let capped =
+        capped_from.map(|from| format!("from {from} by `limits.account_share` or `limits.leave_free`"));
+    let backed_off = backed_off_from.map(|from| format!("from {from} after throttles"));
+    let reasons: Vec<String> = capped.into_iter().chain(backed_off).collect();
+    (!reasons.is_empty()).then(|| format!("{id} lowered to {desired}: {}", reasons.join(", ")))
 }
 
 /// Returns the failures of a short round; without any, ids prove too few environments.

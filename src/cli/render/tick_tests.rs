@@ -31,6 +31,7 @@ fn sent(function: &str, desired: u32, change: impl FnOnce(&mut SentRound)) -> Ro
         cost: cost_of("0.0000065", "0"),
         cost_unknown: Vec::new(),
         quiet_for: None,
+        contact: None,
     };
     change(&mut sent);
     RoundRecord::sent_to(&target(function), desired, sent, &RoundQuantities::default())

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::reader::At;
-use super::super::values::{ExternalId, Json, List, ProtocolName, RoleArn, RouteKind, TableEntry};
+use super::super::values::{
+    CanarySwitch, ExternalId, Json, List, ProtocolName, RoleArn, RouteKind, TableEntry,
+};
 use super::super::wire::{Defaults, DownloadKeys, FunctionKeys, OnRequestKeys};
 use super::estimates::assumptions;
 use super::warnings::MERGE;
@@ -13,7 +15,7 @@ use super::windows::{Context, LocatedWindow};
 use super::{Location, Resolver, RoundSize, TargetLocations, memory};
 use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
-use crate::domain::fleet::{Hold, OnRequest, Role, Target};
+use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::{CustomPayload, Protocol};
@@ -354,6 +356,12 @@ fn target(
         on_request: parts.on_request.filter(|_| is_enabled(keys)),
         role: parts.role.clone(),
         trace: pick!(keys, base, trace).copied().unwrap_or_default(),
+        canary: match pick!(keys, base, canary) {
+            Some(CanarySwitch::Off) => Canary::Off,
+            Some(CanarySwitch::On) | None => {
+                Canary::On(pick!(keys, base, canary_max).map_or(Canary::DEFAULT_MAX, |max| max.0))
+            }
+        },
         id,
     };
     let interval = keys.interval.as_ref().or(base.interval.as_ref());

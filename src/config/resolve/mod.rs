@@ -246,6 +246,12 @@ impl<'a> Resolver<'a, '_> {
             if let Some(max) = &keys.max_in_flight {
                 limits.max_in_flight = max.value.0;
             }
+            if let Some(share) = &keys.account_share {
+                limits.account_share = share.value.0;
+            }
+            if let Some(free) = &keys.leave_free {
+                limits.leave_free = free.value.0;
+            }
             if let Some(sign) = &keys.sign {
                 limits.wire.sign = sign.value;
             }

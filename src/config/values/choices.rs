@@ -86,6 +86,13 @@ pub(in crate::config) enum RouteKind {
     Internet,
 }
 
+/// The check of the first contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum CanarySwitch {
+    On,
+    Off,
+}
+
 /// Implements the reader and the schema of types whose values are words.
 macro_rules! choices {
     ($($type:ident: $words:expr;)+) => {$(
@@ -119,6 +126,7 @@ choices! {
     Sign: [("round", Self::Round), ("ping", Self::Ping)];
     HttpVersions: [("auto", Self::Auto), ("http1", Self::Http1)];
     Trace: [("off", Self::Off), ("inherit", Self::Inherit)];
+    CanarySwitch: [("on", Self::On), ("off", Self::Off)];
     ProtocolName: Self::words();
     RouteKind: [
         ("same-region", Self::SameRegion),

@@ -174,6 +174,25 @@ impl FromNode for Size {
     }
 }
 
+/// A share in whole percent, 1 to 100.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline, with = "String", extend("pattern" = "^([1-9][0-9]?|100) ?%$", "examples" = ["20%", "50%"]))]
+pub(in crate::config) struct Percent(pub u32);
+
+impl FromNode for Percent {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text_or_number(node, "a share in percent")?;
+        let number =
+            text.strip_suffix('%').map(str::trim_end).filter(|it| it.bytes().all(|c| c.is_ascii_digit()));
+        match number.and_then(|number| number.parse().ok()).filter(|percent| (1..=100).contains(percent)) {
+            Some(percent) => Some(Self(percent)),
+            None => {
+                reader.expected(node, "a share from 1% to 100%", Some("write it such as `20%`".to_owned()))
+            }
+        }
+    }
+}
+
 /// The memory of a function in Lambda's MB, 128 to 10,240.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline, with = "String", extend(

@@ -169,7 +169,8 @@ mod tests {
             billed_ms: used.billed_ms,
             ..RoundReport::new(10, &[], true, Known::default())
         };
-        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None };
+        let sent =
+            SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None, contact: None };
         let record = RoundRecord::sent_to(&target, 10, sent, &used);
         // A record, and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…}}`.
         let record = serde_json::to_string(&record).unwrap().len() as u64;

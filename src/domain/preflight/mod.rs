@@ -2,6 +2,7 @@
 //!
 //! This module defines what is read, the observations, and the findings derived from them. The caller reads.
 
+mod allowance;
 mod findings;
 mod peak;
 mod unchecked;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::allowance::{Allowance, Pool, Room, allowance};
 pub use self::findings::{Finding, Severity, findings};
 pub use self::peak::{Peak, peak};
 pub use self::unchecked::{Unchecked, UncheckedReason, unchecked};

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::PingContext;
 use crate::domain::parse::{nearest, quoted};
@@ -33,6 +34,13 @@ impl CustomPayload {
         }
         let (has_hold, has_index) = (found.contains("hold_ms"), found.contains("index"));
         Ok(Self { template, has_hold, has_index })
+    }
+
+    /// Returns a text that is the same for the same template. The order of its keys counts.
+    pub(super) fn contract(&self) -> String {
+        let hash = Sha256::digest(self.template.to_string());
+        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("custom {hex}")
     }
 
     pub(super) fn fill(&self, ping: &PingContext<'_>) -> Value {

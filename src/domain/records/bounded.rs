@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::keyed::Key;
-use super::{Facts, Pauses, Requests, Served, Shards, Status};
+use super::{Facts, Guards, Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
 /// The maximum size in bytes of a written document. A fleet of ten thousand targets with the longest names has half
@@ -60,6 +60,19 @@ impl Bounded for Shards {
 impl Bounded for Facts {
     fn drop_oldest(&mut self, excess: usize) -> usize {
         drop_oldest(&mut self.functions, excess, |facts| facts.at)
+    }
+}
+
+impl Bounded for Guards {
+    /// Drops the health first: a forgotten contact is repeated with one ping, and an unsafe handler is kept longest.
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        match drop_oldest(&mut self.health, excess, |health| health.at) {
+            0 => drop_oldest(&mut self.contacts, excess, |contacts| {
+                let is_unsafe = contacts.iter().any(|contact| contact.unsafe_because.is_some());
+                (is_unsafe, contacts.iter().map(|contact| contact.at).max())
+            }),
+            dropped => dropped,
+        }
     }
 }
 

@@ -137,16 +137,20 @@ impl Status {
             let newer = before.filter(|before| before.latest() > at);
             let sent = before.filter(|before| before.was_sent());
             let noted = match round.outcome {
-                RoundOutcome::Skipped(_) if newer.is_some() => continue,
-                // The result of the last sent round is kept.
-                RoundOutcome::Skipped(reason) => LastRound {
-                    skipped: Some(Skip { tick: at, reason }),
-                    ..sent.cloned().unwrap_or_else(|| LastRound::of(round, at))
-                },
-                RoundOutcome::Sent(_) if sent.is_some_and(|sent| sent.tick > at) => continue,
-                RoundOutcome::Sent(_) => LastRound {
+                RoundOutcome::Sent(_) | RoundOutcome::Withheld(_, SkipReason::Unsafe)
+                    if sent.is_some_and(|sent| sent.tick > at) =>
+                {
+                    continue;
+                }
+                RoundOutcome::Sent(_) | RoundOutcome::Withheld(_, SkipReason::Unsafe) => LastRound {
                     skipped: newer.and_then(|newer| newer.skipped.clone()),
                     ..LastRound::of(round, at)
+                },
+                RoundOutcome::Skipped(_) | RoundOutcome::Withheld(..) if newer.is_some() => continue,
+                // The result of the last sent round is kept.
+                RoundOutcome::Skipped(reason) | RoundOutcome::Withheld(_, reason) => LastRound {
+                    skipped: Some(Skip { tick: at, reason }),
+                    ..sent.cloned().unwrap_or_else(|| LastRound::of(round, at))
                 },
             };
             self.targets.insert(round.id.clone(), noted);

@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn ids_of_invocations_count_as_nothing() {
-        let known = Known { ids: Ids::Invocations };
+        let known = Known { ids: Ids::Invocations, ..Known::default() };
         let pings = || ["a", "b"].map(|id| with_id(id, "7", ping(Outcome::Warm, 0.0, 110.0, 100.0)));
         assert_eq!(super::proven(&[kept(100.0, pings())], known), overlap(2));
         let slow = ["a", "b"].map(|id| with_id(id, "7", ping(Outcome::Warm, 0.0, 900.0, 100.0)));

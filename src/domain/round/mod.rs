@@ -7,6 +7,7 @@
 mod busy_interval;
 mod doubt;
 mod evidence;
+mod first;
 mod hold;
 mod ids;
 mod limit;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use doubt::{Doubt, ForeignIds, SharedBy};
 pub use evidence::{Evidence, Proof, proven};
+pub use first::{FirstPing, FirstResult, Purpose, conclude};
 pub use hold::{MAX_AUTO_HOLD, MAX_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
 pub use limit::AnswerTimes;
@@ -82,6 +84,8 @@ pub enum Answer {
 pub struct Known {
     /// The meaning of the ids of its handlers.
     pub ids: Ids,
+    /// The provisioned environments of the qualifier; `None` without any or when unknown.
+    pub provisioned: Option<u32>,
 }
 
 /// Pings that were sent together. A round has one attempt, or several after top-ups.

@@ -29,7 +29,9 @@ pub enum Verdict {
     Unproven,
     /// A ping failed, or ids prove fewer environments than desired.
     Short,
-    /// No ping was sent.
+    /// The handler took a ping for work. Nothing more is sent.
+    Unsafe,
+    /// No ping was sent, or only one that preceded a round.
     Skipped,
 }
 
@@ -40,6 +42,7 @@ impl Verdict {
             Self::Reached => "reached",
             Self::Unproven => "unproven",
             Self::Short => "short",
+            Self::Unsafe => "unsafe",
             Self::Skipped => "skipped",
         }
     }
@@ -119,6 +122,9 @@ pub struct RoundReport {
     pub hold: Option<Duration>,
     /// The largest skew of an attempt; `None` if unknown.
     pub skew: Option<Duration>,
+    /// Pings that preceded the round, of `pings`: to a handler without trust, an inactive function, or a target whose
+    /// rounds have failed.
+    pub first_pings: u32,
     /// Attempts after the first, 0 to 2.
     pub top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
@@ -170,7 +176,19 @@ impl RoundReport {
     /// Evaluates the attempts of a round for `desired` environments. `honours_hold` is true if the protocol carries a
     /// hold. `known` has the facts about the target, this round's ids included.
     pub fn new(desired: u32, attempts: &[Attempt], honours_hold: bool, known: Known) -> Self {
-        let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
+        Self::with_first(desired, &[], attempts, honours_hold, known)
+    }
+
+    /// Evaluates a round that the pings of `first` preceded. They are counted and cost money, but prove nothing. Without
+    /// attempts the round is short.
+    pub fn with_first(
+        desired: u32,
+        first: &[Attempt],
+        attempts: &[Attempt],
+        honours_hold: bool,
+        known: Known,
+    ) -> Self {
+        let pings = || first.iter().chain(attempts).flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
 
         let mut counts = OutcomeCounts::default();
@@ -190,12 +208,16 @@ impl RoundReport {
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
-            verdict: verdict(desired, attempts, proof.environments, doubt),
+            verdict: match attempts {
+                [] if !first.is_empty() => Verdict::Short,
+                _ => verdict(desired, attempts, proof.environments, doubt),
+            },
             versions: versions(pings()),
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
+            first_pings: count(first.iter().map(|attempt| attempt.pings.len()).sum()),
             top_ups: count(attempts.len().saturating_sub(1)),
-            resent: attempts.iter().map(|attempt| attempt.resent).sum(),
+            resent: first.iter().chain(attempts).map(|attempt| attempt.resent).sum(),
             requests,
             maybe_requests,
             billed_ms: (all_reported && sums.pings > 0).then_some(sums.billed_ms),

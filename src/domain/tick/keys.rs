@@ -50,8 +50,12 @@ pub(super) struct RoundKeys {
     id: TargetKeys,
     /// Free text from the configuration.
     owner: Option<String>,
-    /// The desired number of environments.
+    /// The desired number of environments, after the guards lowered it.
     target: u32,
+    /// The configured number, if the headroom of the account or the function is lower; otherwise null.
+    capped_from: Option<u32>,
+    /// The number before throttles lowered it; otherwise null.
+    backed_off_from: Option<u32>,
     /// Pings sent, top-ups included.
     pings: u32,
     /// The number of environments proven, null when unknown. Never above the truth.
@@ -68,11 +72,14 @@ pub(super) struct RoundKeys {
     hold_ms: Option<u64>,
     /// The time between the first and the last start of the pings' runs, ms, in tenths; null when unknown.
     skew_ms: Option<f64>,
+    /// Pings that preceded the round, of `pings`: to a handler without trust, an inactive function, or a target whose
+    /// rounds have failed. They prove nothing.
+    first_pings: u32,
     /// Attempts after the first: 0 to 2.
     top_ups: u32,
     /// Pings sent a second time, after HTTP/2 had guaranteed that the first was not processed.
     resent: u32,
-    /// The reason why the round was skipped; null when it was sent.
+    /// The reason why the round was skipped, or did not follow its first pings; null when it was sent.
     skipped: Option<SkipReason>,
     /// Billed duration, ms, summed over the pings; null unless known for every ping that ran or may have run.
     billed_ms: Option<u64>,
@@ -94,6 +101,8 @@ impl From<&RoundRecord> for RoundKeys {
             id: (&round.id).into(),
             owner: round.owner.clone(),
             target: round.desired,
+            capped_from: round.capped_from,
+            backed_off_from: round.backed_off_from,
             pings: round.pings(),
             reached: round.reached(),
             evidence: round.evidence(),
@@ -102,6 +111,7 @@ impl From<&RoundRecord> for RoundKeys {
             versions: report.map(|report| report.versions.clone()).unwrap_or_default(),
             hold_ms: report.and_then(|report| u64::try_from(report.hold?.as_millis()).ok()),
             skew_ms: report.and_then(|report| report.skew.map(tenths_of_ms)),
+            first_pings: report.map_or(0, |report| report.first_pings),
             top_ups: report.map_or(0, |report| report.top_ups),
             resent: report.map_or(0, |report| report.resent),
             skipped: round.skip_reason(),

@@ -23,11 +23,29 @@ pub enum SkipReason {
     CustomPayload,
     /// The shard was delivered and served before.
     Served,
+    /// The function is durable: every ping would begin a durable execution.
+    Durable,
+    /// The function runs on managed instances, which have no cold starts.
+    ManagedInstances,
+    /// The function's reserved concurrency is 0.
+    SwitchedOff,
+    /// The function isolates tenants, and the configuration names none.
+    NeedsTenants,
+    /// The function is inactive. One ping wakes it.
+    Inactive,
+    /// Provisioned concurrency covers the target.
+    Provisioned,
+    /// `limits.leave_free` leaves nothing of the function's reserved concurrency.
+    NoHeadroom,
+    /// The target's rounds have failed repeatedly. One ping each 15 minutes tries again.
+    Breaker,
+    /// The handler took a ping for work.
+    Unsafe,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 16] = [
         Self::InFlight,
         Self::NoRoom,
         Self::DryRun,
@@ -35,6 +53,15 @@ impl SkipReason {
         Self::Coalesced,
         Self::CustomPayload,
         Self::Served,
+        Self::Durable,
+        Self::ManagedInstances,
+        Self::SwitchedOff,
+        Self::NeedsTenants,
+        Self::Inactive,
+        Self::Provisioned,
+        Self::NoHeadroom,
+        Self::Breaker,
+        Self::Unsafe,
     ];
 
     /// Returns the name in JSON, such as `in-flight`.
@@ -67,6 +94,27 @@ impl SkipReason {
                 ("custom-payload", "custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true", false)
             }
             Self::Served => ("served", "its shard was delivered before and has been served", false),
+            Self::Durable => ("durable", "every ping would begin a durable execution", false),
+            Self::ManagedInstances => {
+                ("managed-instances", "it runs on managed instances, which have no cold starts", false)
+            }
+            Self::SwitchedOff => ("switched-off", "its reserved concurrency is 0", false),
+            Self::NeedsTenants => {
+                ("needs-tenants", "it isolates tenants: add `tenants` to the configuration", false)
+            }
+            Self::Inactive => ("inactive", "it is inactive; one ping wakes it, and the round follows", true),
+            Self::Provisioned => ("provisioned", "provisioned concurrency covers it", false),
+            Self::NoHeadroom => {
+                ("no-headroom", "limits.leave_free leaves nothing of its reserved concurrency", false)
+            }
+            Self::Breaker => {
+                ("breaker", "its last rounds failed entirely; one ping each 15 minutes tries again", false)
+            }
+            Self::Unsafe => (
+                "unsafe",
+                "its handler took a ping for work; see `warmd handler`, then run `warmd canary clear`",
+                false,
+            ),
         }
     }
 }

@@ -50,7 +50,7 @@ fn record(target: &Target, report: &RoundReport) -> RoundRecord {
     let cost = RoundCost { requests: Some(Decimal::new(4, 7)), ..RoundCost::default() };
     let used = report.quantities(target);
     let (report, s3) = (report.clone(), used.s3.clone());
-    let sent = SentRound { report, s3, cost, cost_unknown: Vec::new(), quiet_for: None };
+    let sent = SentRound { report, s3, cost, cost_unknown: Vec::new(), quiet_for: None, contact: None };
     RoundRecord::sent_to(target, 2, sent, &used)
 }
 

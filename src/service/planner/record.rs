@@ -142,7 +142,7 @@ impl TickPlanner {
         let fleet = &*records::with_requests(fleet, &requests, report.tick);
         let is_covered = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
-            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.concurrency.get())
+            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.configured().get())
                 && !undone.contains(&due.target.id)
         };
         sent.iter().filter(is_covered).map(|due| due.target.as_ref()).collect()

@@ -180,5 +180,5 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 }
 
 fn shard_round(due: &Due) -> ShardRound {
-    ShardRound { id: due.target.id.clone(), concurrency: due.concurrency }
+    ShardRound { id: due.target.id.clone(), concurrency: due.configured() }
 }

@@ -104,7 +104,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             false => (due, Vec::new()),
         };
         let sent = own.iter().chain(&handed_on).cloned().collect();
-        let running = self.engine.start(job.shard.tick, job.config.clone(), own.clone(), budget.stop());
+        let running = self.engine.start(job.shard.tick, job.config.clone(), own.clone(), None, budget.stop());
         let results = Mutex::default();
         let recording =
             Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results };

@@ -21,7 +21,7 @@ async fn parts(
         }
     }
     let parts = Parts(Instant::now(), Mutex::default());
-    let running = engine.start(at("2026-11-20T09:00:00Z"), None, due, &stop);
+    let running = engine.start(at("2026-11-20T09:00:00Z"), None, due, None, &stop);
     let skipped = vec![RoundRecord::skipped(&super::due("paused", 1).target, 1, SkipReason::Paused)];
     let budget = TimeBudget::until_stopped(stop, Some(GRACE));
     report_in_parts(running, skipped, &budget, &parts).await;

@@ -36,7 +36,7 @@ impl Ticks for Day {
     }
 
     async fn serve(&self, (now, due): Self::Plan) {
-        let running = self.engine.start(now, None, due, self.budget.stop());
+        let running = self.engine.start(now, None, due, None, self.budget.stop());
         report_in_parts(running, Vec::new(), &self.budget, self).await;
     }
 }

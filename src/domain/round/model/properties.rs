@@ -258,7 +258,7 @@ proptest! {
             prop_assert!(all_warm, "an environment for every request");
             if number >= 2 {
                 prop_assert_eq!(history.ids(), Ids::Invocations);
-                let proof = super::super::proven(&attempts, Known { ids: history.ids() });
+                let proof = super::super::proven(&attempts, Known { ids: history.ids(), ..Known::default() });
                 let truth = u32::try_from(reached.len()).unwrap();
                 prop_assert!(proof.environments <= truth, "{:?} above {}", proof, truth);
             }

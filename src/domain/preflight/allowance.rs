@@ -1,0 +1,87 @@
+//! The rounds that a function's deployment and the limits of its account allow. The findings of `check --live` and the
+//! guards of a tick both follow from it.
+
+use super::{AccountLimits, ExecutionModel, FunctionState, TargetObservation};
+use crate::domain::fleet::{Limits, Role, Target};
+use crate::domain::function::{Identity, Region};
+use crate::domain::tick::SkipReason;
+
+/// The number of pings in flight that an account always allows: one round of this size.
+const LEAST_ROOM: u32 = 5;
+
+/// What the observations allow for a round.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// The reason why no ping may be sent.
+    pub refusal: Option<SkipReason>,
+    /// The concurrency that the round shares with others; `None` if it is unknown.
+    pub room: Option<Room>,
+    /// True if the next invocation fails and activates the function.
+    pub is_inactive: bool,
+    /// The provisioned environments of the qualifier, fewer than the round has pings; `None` without any.
+    pub provisioned: Option<u32>,
+}
+
+/// A concurrency that pings share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// The owner of the concurrency.
+    pub pool: Pool,
+    /// The number of pings that may be in flight together.
+    pub limit: u32,
+}
+
+/// The owner of a concurrency.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Pool {
+    /// The unreserved concurrency of an account in a region; the account is that of the role.
+    Account(Region, Option<String>),
+    /// The reserved concurrency of a function, which its qualifiers share.
+    Function(Identity),
+}
+
+/// Returns what is allowed for a round of `pings` pings. Observations that are `None` or unknown forbid nothing.
+pub fn allowance(
+    target: &Target,
+    pings: u32,
+    seen: Option<&TargetObservation>,
+    account: Option<&AccountLimits>,
+    limits: &Limits,
+) -> Allowance {
+    let deployed = seen.and_then(|seen| seen.configuration.known());
+    let reserved = seen.and_then(|seen| *seen.reserved.known()?);
+    let provisioned = seen.and_then(|seen| *seen.provisioned.known()?).filter(|provisioned| *provisioned > 0);
+    let room = match reserved {
+        Some(reserved) => {
+            let function = Identity { qualifier: None, ..target.id.clone() };
+            Some(Room { pool: Pool::Function(function), limit: reserved.saturating_sub(limits.leave_free) })
+        }
+        None => account.map(|account| Room {
+            pool: Pool::Account(target.region(), target.role.as_deref().map(|role: &Role| role.arn.clone())),
+            limit: share(account.unreserved, limits.account_share).max(LEAST_ROOM),
+        }),
+    };
+    let refusal = match deployed.map(|deployed| deployed.model) {
+        Some(ExecutionModel::Durable) => Some(SkipReason::Durable),
+        Some(ExecutionModel::Managed) => Some(SkipReason::ManagedInstances),
+        Some(ExecutionModel::PerTenant) => Some(SkipReason::NeedsTenants),
+        Some(ExecutionModel::OnDemand | ExecutionModel::SnapStart) | None => None,
+    };
+    let refusal = refusal
+        .or((reserved == Some(0)).then_some(SkipReason::SwitchedOff))
+        .or((provisioned >= Some(pings)).then_some(SkipReason::Provisioned))
+        .or(room.as_ref().filter(|room| room.limit == 0).map(|_| SkipReason::NoHeadroom));
+    Allowance {
+        refusal,
+        room,
+        is_inactive: deployed.is_some_and(|deployed| {
+            matches!(deployed.state, FunctionState::Inactive | FunctionState::Pending)
+        }),
+        provisioned,
+    }
+}
+
+/// Returns a share of a number in percent, rounded down.
+fn share(of: u32, percent: u32) -> u32 {
+    u32::try_from(u64::from(of) * u64::from(percent) / 100).unwrap_or(u32::MAX)
+}
