@@ -126,3 +126,219 @@ pub fn health_after(
     };
     (failures > 0 || limit.is_some()).then_some(Health { at: now, failures, limit })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::fleet::OnRequest;
+    use crate::domain::preflight::{Deployed, ExecutionModel, FunctionState, Lookup};
+    use crate::domain::round::{Known, RoundReport, Verdict};
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        format!("2026-11-20T09:{minute:02}:00Z").parse().unwrap()
+    }
+
+    fn target() -> Target {
+        let (hour, minute) = (std::time::Duration::from_secs(3600), std::time::Duration::from_secs(60));
+        let on_request = OnRequest { max_concurrency: 100, max_for: hour, coalesce: minute };
+        Target { on_request: Some(on_request), ..Target::example("f:live", "eu-west-2", Vec::new()) }
+    }
+
+    fn deployed(change: impl Fn(&mut Deployed)) -> TargetObservation {
+        let mut deployed = Deployed { code_sha256: Some("code-1".to_owned()), ..Deployed::default() };
+        change(&mut deployed);
+        let (invoke, none) = (Lookup::NotRead, Lookup::Known(None));
+        TargetObservation {
+            invoke,
+            configuration: Lookup::Known(deployed),
+            reserved: none.clone(),
+            provisioned: none,
+        }
+    }
+
+    fn trusted() -> Guards {
+        let mut guards = Guards::default();
+        guards.note_contact(&target(), Some("code-1"), None, at(0));
+        guards
+    }
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    fn decided(seen: &TargetObservation, guards: &Guards, account: u32, desired: u32) -> Decision {
+        let account = AccountLimits { concurrent: account, unreserved: account };
+        let known = Knowledge { facts: Some(seen), account: Some(&account), guards: Some(guards) };
+        decide(&target(), number(desired), known, &Limits::default(), true, at(10))
+    }
+
+    #[test]
+    fn functions_that_must_not_be_pinged_are_refused() {
+        let model = |model| deployed(|deployed| deployed.model = model);
+        let with = |reserved, provisioned| TargetObservation {
+            reserved: Lookup::Known(reserved),
+            provisioned: Lookup::Known(provisioned),
+            ..deployed(|_| {})
+        };
+        for (seen, expected) in [
+            (model(ExecutionModel::Durable), "durable"),
+            (model(ExecutionModel::Managed), "managed-instances"),
+            (model(ExecutionModel::PerTenant), "needs-tenants"),
+            (with(Some(0), None), "switched-off"),
+            (with(Some(1), None), "no-headroom"),
+            (with(None, Some(10)), "provisioned"),
+            (with(None, Some(11)), "provisioned"),
+        ] {
+            let Decision::Skip(reason) = decided(&seen, &trusted(), 1_000, 10) else { panic!("{expected}") };
+            assert_eq!(reason.name(), expected);
+        }
+        for seen in [model(ExecutionModel::SnapStart), with(Some(11), Some(9)), deployed(|_| {})] {
+            let Decision::Send(pings, terms) = decided(&seen, &trusted(), 1_000, 10) else { panic!() };
+            assert_eq!((pings, terms.capped_from, terms.first), (number(10), None, None));
+        }
+    }
+
+    #[test]
+    fn a_round_is_lowered_to_the_room_of_its_account_or_function() {
+        let capped = |reserved: Option<u32>, account, desired| {
+            let seen = TargetObservation { reserved: Lookup::Known(reserved), ..deployed(|_| {}) };
+            let Decision::Send(pings, terms) = decided(&seen, &trusted(), account, desired) else { panic!() };
+            (pings.get(), terms.capped_from)
+        };
+        assert_eq!(capped(None, 1_000, 200), (200, None));
+        assert_eq!(capped(None, 1_000, 201), (200, Some(201)));
+        assert_eq!(capped(None, 10, 50), (5, Some(50)), "never less than one round of five");
+        assert_eq!(capped(Some(8), 10, 50), (7, Some(50)), "a reserved concurrency is not the account's");
+        assert_eq!(capped(Some(8), 10, 7), (7, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_round_never_exceeds_its_room(
+            unreserved in 0_u32..20_000, share in 1_u32..=100, free in 0_u32..20,
+            reserved in proptest::option::of(0_u32..500), desired in 1_u32..5_000,
+        ) {
+            let seen = TargetObservation { reserved: Lookup::Known(reserved), ..deployed(|_| {}) };
+            let account = AccountLimits { concurrent: unreserved, unreserved };
+            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: None };
+            let limits = Limits { account_share: share, leave_free: free, ..Limits::default() };
+            match decide(&target(), number(desired), known, &limits, false, at(0)) {
+                Decision::Skip(reason) => {
+                    prop_assert!(reserved.is_some_and(|reserved| reserved <= free), "{:?}", reason);
+                }
+                Decision::Send(pings, terms) => {
+                    let room = terms.room.unwrap();
+                    prop_assert!(pings.get() <= room.limit && pings.get() <= desired);
+                    prop_assert_eq!(terms.capped_from, (pings.get() < desired).then_some(desired));
+                    match reserved {
+                        Some(reserved) => prop_assert!(room.limit + free <= reserved),
+                        None => prop_assert!(
+                            room.limit <= 5 || u64::from(room.limit) * 100 <= u64::from(unreserved) * u64::from(share)
+                        ),
+                    }
+                }
+            }
+        }
+    }
+
+    fn first(seen: &TargetObservation, guards: &Guards) -> Option<FirstPing> {
+        let Decision::Send(_, terms) = decided(seen, guards, 1_000, 10) else { panic!() };
+        terms.first
+    }
+
+    #[test]
+    fn a_handler_without_trust_is_contacted_until_code_and_payload_are_known() {
+        let purpose =
+            |seen: &TargetObservation, guards: &Guards| first(seen, guards).map(|first| first.purpose);
+        let (seen, guards) = (deployed(|_| {}), trusted());
+        assert_eq!(purpose(&seen, &Guards::default()), Some(Purpose::Contact));
+        assert_eq!(purpose(&seen, &guards), None);
+        let changed = deployed(|deployed| deployed.code_sha256 = Some("code-2".to_owned()));
+        assert_eq!(purpose(&changed, &guards), Some(Purpose::Contact));
+        // A version that was warmed by its number is trusted behind the alias.
+        let version = Target::example("f:7", "eu-west-2", Vec::new());
+        let mut guards = Guards::default();
+        guards.note_contact(&version, Some("code-1"), None, at(0));
+        assert_eq!(guards.trust(&target(), Some("code-1")), Trust::Trusted);
+        let other = Target { protocol: crate::domain::protocol::Protocol::Bref, ..target() };
+        assert_eq!(guards.trust(&other, Some("code-1")), Trust::None);
+        let off = Target { canary: Canary::Off, ..target() };
+        let known = Knowledge { guards: Some(&guards), ..Knowledge::default() };
+        for (target, checks) in [(&off, true), (&target(), false)] {
+            let decision = decide(target, number(3), known, &Limits::default(), checks, at(0));
+            assert_eq!(decision, Decision::Send(number(3), Terms::default()));
+        }
+        let inactive = deployed(|deployed| deployed.state = FunctionState::Inactive);
+        assert_eq!(purpose(&inactive, &trusted()), Some(Purpose::Wake));
+    }
+
+    #[test]
+    fn an_unsafe_handler_is_left_alone_until_its_code_changes_or_it_is_cleared() {
+        let mut guards = trusted();
+        guards.note_contact(&target(), Some("code-1"), Some("it ran 3 s".to_owned()), at(1));
+        let seen = deployed(|_| {});
+        assert_eq!(decided(&seen, &guards, 1_000, 10), Decision::Skip(SkipReason::Unsafe));
+        let changed = deployed(|deployed| deployed.code_sha256 = Some("code-2".to_owned()));
+        assert!(first(&changed, &guards).is_some());
+        assert_eq!(guards.clear(|id| id.name.as_str() == "g"), 0);
+        assert_eq!(guards.clear(|id| id.name.as_str() == "f"), 1);
+        assert!(first(&seen, &guards).is_some());
+    }
+
+    fn round(desired: u32, counts: impl Fn(&mut crate::domain::round::OutcomeCounts)) -> RoundRecord {
+        let mut record = RoundRecord::example(&target(), desired, Verdict::Short, None);
+        let crate::domain::tick::RoundOutcome::Sent(sent) = &mut record.outcome else { panic!() };
+        sent.report =
+            RoundReport { pings: desired, ..RoundReport::new(desired, &[], true, Known::default()) };
+        counts(&mut sent.report.counts);
+        record
+    }
+
+    #[test]
+    fn three_failed_rounds_open_the_breaker_and_one_ping_each_quarter_of_an_hour_tries_again() {
+        let mut guards = trusted();
+        let after = |guards: &mut Guards, record: &RoundRecord, minute| {
+            let health = health_after(&target(), guards.health(&target().id, at(minute)), record, at(minute));
+            guards.set_health(&target().id, health, at(minute));
+        };
+        let denied = round(4, |counts| (counts.denied, counts.function_errors, counts.not_found) = (2, 1, 1));
+        let mixed = round(4, |counts| (counts.denied, counts.warm) = (3, 1));
+        let seen = deployed(|_| {});
+        for record in [&denied, &denied, &mixed, &denied, &denied] {
+            after(&mut guards, record, 5);
+            assert!(matches!(decided(&seen, &guards, 1_000, 10), Decision::Send(..)));
+        }
+        after(&mut guards, &denied, 5);
+        assert_eq!(decided(&seen, &guards, 1_000, 10), Decision::Skip(SkipReason::Breaker));
+        let later = |minute| {
+            let known = Knowledge { facts: Some(&seen), account: None, guards: Some(&guards) };
+            decide(&target(), number(10), known, &Limits::default(), true, at(minute))
+        };
+        assert_eq!(later(19), Decision::Skip(SkipReason::Breaker));
+        let Decision::Send(_, terms) = later(20) else { panic!() };
+        assert_eq!(terms.first, Some(FirstPing { purpose: Purpose::Retry, canary: None }));
+        after(&mut guards, &mixed, 20);
+        assert_eq!(guards.health(&target().id, at(20)), None);
+    }
+
+    #[test]
+    fn throttles_halve_the_round_and_clean_ones_double_it() {
+        let mut health = None;
+        let mut sizes = Vec::new();
+        for throttled in [true, true, true, true, false, false, false, false] {
+            let desired = health.as_ref().and_then(|health: &Health| health.limit).unwrap_or(9).min(9);
+            sizes.push(desired);
+            let record = round(desired, |counts| counts.throttled = u32::from(throttled));
+            health = health_after(&target(), health.as_ref(), &record, at(1));
+        }
+        assert_eq!(sizes, [9, 4, 2, 1, 1, 2, 4, 8]);
+        let failed = round(8, |counts| counts.failed = 1);
+        let kept = Health { at: at(0), failures: 0, limit: Some(8) };
+        assert_eq!(health_after(&target(), Some(&kept), &failed, at(1)).unwrap().limit, Some(8));
+        let all_throttled = round(8, |counts| counts.throttled = 8);
+        let failing = Health { at: at(0), failures: 2, limit: None };
+        assert_eq!(health_after(&target(), Some(&failing), &all_throttled, at(1)).unwrap().failures, 2);
+    }
+}

@@ -252,7 +252,7 @@ mod tests {
         drop((0..3).filter_map(|_| held.take()).collect::<Vec<_>>());
         assert_eq!(waiting.await.unwrap().unwrap().held, 5);
         drop(held);
-        assert_eq!((admission.lock().in_flight, admission.lock().rooms.len()), (0, 0));
+        assert!(admission.lock().rooms.is_empty());
         // A limit that was lowered since the round was planned.
         let lowered = Room { limit: 3, ..room("a") };
         assert_eq!(admission.admit(4, Some(&lowered)).await.unwrap().held, 4);

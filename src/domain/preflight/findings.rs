@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::allowance::{Pool, Room, allowance};
 use super::peak::{Peak, peak};
 use super::{
     AccountLimits, AccountObservation, Deployed, ExecutionModel, FunctionState, Lookup, Observations, Read,
     TargetObservation, UpdateStatus,
 };
-use crate::domain::fleet::{Fleet, Hold, Target};
+use crate::domain::fleet::{Fleet, Hold, Limits, Target};
 use crate::domain::function::{AccountId, Identity, account_of};
 use crate::domain::schedule::Minute;
 use crate::domain::text::{count, elapsed, grouped};
+use crate::domain::tick::SkipReason;
 
 /// Requests per second for each concurrent execution. Source: Lambda quotas.
 const REQUESTS_PER_EXECUTION: u64 = 10;
@@ -78,7 +80,7 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
         if target.is_warmed() {
             let account = accounts.iter().find(|account| account.has(target));
             let limits = account.and_then(|account| account.seen.limits.known());
-            found.extend(of_target(index, target, observed, limits));
+            found.extend(of_target(index, target, observed, limits, &fleet.limits));
         }
     }
     found.extend(shared_reservations(fleet, seen, now));
@@ -96,6 +98,7 @@ fn of_target(
     target: &Target,
     seen: &TargetObservation,
     account: Option<&AccountLimits>,
+    limits: &Limits,
 ) -> Vec<Finding> {
     let it = name(target);
     if seen.invoke == Lookup::Missing || seen.configuration == Lookup::Missing {
@@ -119,7 +122,7 @@ fn of_target(
         )));
     }
     found.extend(deployed.into_iter().flat_map(|deployed| of_deployment(index, target, deployed)));
-    found.extend(of_concurrency(index, target, seen, account));
+    found.extend(of_concurrency(index, target, seen, account, limits));
     found.extend(deployed.into_iter().flat_map(|deployed| of_settings(index, target, deployed)));
     found
 }
@@ -191,44 +194,20 @@ fn of_concurrency(
     target: &Target,
     seen: &TargetObservation,
     account: Option<&AccountLimits>,
+    limits: &Limits,
 ) -> Vec<Finding> {
     let it = name(target);
-    let number = |number: u32| grouped(number.into());
     let pings = target.highest();
-    let round = count(pings.into(), "ping");
-    let unreserved = account.map(|limits| limits.unreserved).filter(|unreserved| *unreserved < pings);
-    let reserved = match (seen.reserved.known(), unreserved) {
-        (Some(Some(0)), _) if pings > 0 => Some(Finding::error(
+    let allowed = allowance(target, pings, Some(seen), account, limits);
+    let room = match (allowed.refusal, &allowed.room) {
+        (Some(SkipReason::SwitchedOff), _) => Some(Finding::error(
             index,
             format!("{it} is disabled: its reserved concurrency is 0, so every invocation is throttled"),
         )),
-        (Some(Some(reserved)), _) if *reserved < pings => {
-            let message = format!(
-                "{it} has a reserved concurrency of {}, less than its largest round of {round}: {} would be throttled",
-                number(*reserved),
-                number(pings - *reserved),
-            );
-            let hint =
-                format!("reserve more than {}, so that users have capacity during a round", number(pings));
-            Some(Finding::error(index, message).hint(hint).at_window(target, pings))
-        }
-        (Some(Some(reserved)), _) if *reserved == pings => {
-            let message = format!(
-                "a round of {round} uses all the reserved concurrency of {it}: users are throttled during the round"
-            );
-            let hint = "reserve more, or reduce `concurrency`";
-            Some(Finding::warning(index, message).hint(hint).at_window(target, pings))
-        }
-        (Some(None), Some(unreserved)) => {
-            let message = format!(
-                "a round of {round} to {it} exceeds the account's unreserved concurrency of {}",
-                number(unreserved)
-            );
-            let hint = "request a higher quota, or reduce `concurrency`";
-            Some(Finding::error(index, message).hint(hint).at_window(target, pings))
-        }
+        (_, Some(room)) if room.limit < pings => Some(shrinks(index, target, room, seen, account, limits)),
         _ => None,
     };
+    let round = count(pings.into(), "ping");
     let provisioned = seen.provisioned.known().copied().flatten().map(|provisioned| {
         let environments = count(provisioned.into(), "provisioned environment");
         match pings.checked_sub(provisioned) {
@@ -241,12 +220,73 @@ fn of_concurrency(
                 index,
                 format!(
                     "{it} has {environments}, which receive pings first: of {round} at most {} reach others",
-                    number(others)
+                    grouped(others.into())
                 ),
             ),
         }
     });
-    reserved.into_iter().chain(provisioned).collect()
+    room.into_iter().chain(provisioned).collect()
+}
+
+/// Returns the finding about a round that is larger than its room.
+fn shrinks(
+    index: usize,
+    target: &Target,
+    room: &Room,
+    seen: &TargetObservation,
+    account: Option<&AccountLimits>,
+    limits: &Limits,
+) -> Finding {
+    let it = name(target);
+    let number = |number: u32| grouped(number.into());
+    let pings = target.highest();
+    let round = count(pings.into(), "ping");
+    let lowered = match room.limit {
+        0 => "its rounds are skipped".to_owned(),
+        limit => format!("its rounds are lowered to {}", number(limit)),
+    };
+    let (whole, message, hint) = match (&room.pool, account) {
+        (Pool::Account(..), Some(account)) => {
+            let unreserved = account.unreserved;
+            let hint =
+                "raise `limits.account_share`, request a higher quota, or reduce `concurrency`".to_owned();
+            let message = if unreserved < pings {
+                format!(
+                    "a round of {round} to {it} exceeds the account's unreserved concurrency of {}: {lowered}",
+                    number(unreserved)
+                )
+            } else {
+                format!(
+                    "a round of {round} to {it} exceeds {}% of the account's unreserved concurrency of {}: {lowered}",
+                    limits.account_share,
+                    number(unreserved)
+                )
+            };
+            (unreserved, message, hint)
+        }
+        (Pool::Function(_), _) | (Pool::Account(..), None) => {
+            let reserved = seen.reserved.known().copied().flatten().unwrap_or_default();
+            let hint = format!(
+                "reserve more than {}, lower `limits.leave_free`, or reduce `concurrency`",
+                number(pings)
+            );
+            let message = if reserved < pings {
+                format!(
+                    "{it} has a reserved concurrency of {}, less than its largest round of {round}: {lowered}",
+                    number(reserved)
+                )
+            } else {
+                format!(
+                    "a round of {round} leaves less than {} of the reserved concurrency of {it} to its users: {lowered}",
+                    number(limits.leave_free)
+                )
+            };
+            (reserved, message, hint)
+        }
+    };
+    let finding =
+        if whole < pings { Finding::error(index, message) } else { Finding::warning(index, message) };
+    finding.hint(hint).at_window(target, pings)
 }
 
 /// Returns the findings about configured settings that differ from the deployed ones.
@@ -302,12 +342,7 @@ fn shared_reservations(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<F
         let together = together(&peak, target, &format!(" of `{}`", target.id.name));
         let message =
             format!("{together}; the function has a reserved concurrency of {}", grouped(reserved.into()));
-        let finding = match peak.pings - u64::from(reserved) {
-            0 => Finding::warning(peak.largest, format!("{message}: users are throttled during the rounds")),
-            excess => {
-                Finding::error(peak.largest, format!("{message}: {} would be throttled", grouped(excess)))
-            }
-        };
+        let finding = Finding::warning(peak.largest, format!("{message}: the rounds wait for each other"));
         Some(finding.hint("reserve more, or spread the rounds with `stagger: true`"))
     });
     found.collect()
@@ -379,18 +414,9 @@ impl<'s> Account<'s> {
         if peak.pings > rate {
             message.push_str(&format!(", and a rate limit of {} per second", count(rate, "request")));
         }
-        let max_in_flight = fleet.limits.max_in_flight;
-        let limit = grouped(max_in_flight.into());
-        let hint = if max_in_flight > limits.unreserved {
-            format!(
-                "lower `limits.max_in_flight` ({limit}), spread the rounds with `stagger: true`, or request a higher quota"
-            )
-        } else {
-            format!(
-                "`limits.max_in_flight` ({limit}) limits one process, and shards of the Lambda run concurrently: spread the \
-                 rounds with `stagger: true`, or request a higher quota"
-            )
-        };
+        message.push_str(": the rounds wait for room");
+        let hint =
+            "spread the rounds with `stagger: true`, raise `limits.account_share`, or request a higher quota";
         Some(Finding::warning(peak.largest, message).hint(hint))
     }
 }

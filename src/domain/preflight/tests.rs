@@ -75,7 +75,7 @@ fn matching_or_unknown_deployment_has_no_findings() {
         provisioned: Lookup::NotRead,
     };
     for seen in [sound(), blank, TargetObservation::unreachable("no route".to_owned())] {
-        assert_eq!(found(target("f:live"), seen, account(10)), NONE);
+        assert_eq!(found(target("f:live"), seen, account(50)), NONE);
     }
     // Targets without rounds have no findings.
     let idle = Target { on_request: None, ..target("f") };
@@ -217,16 +217,18 @@ fn concurrency_is_compared_with_largest_round() {
         found(target("f"), seen, account(0))
     };
     let messages: Vec<String> = [0, 9, 10, 11].into_iter().flat_map(reserved).collect();
-    insta::assert_snapshot!(messages.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @"
     error: `f` in eu-west-2 is disabled: its reserved concurrency is 0, so every invocation is throttled
-    error: `f` in eu-west-2 has a reserved concurrency of 9, less than its largest round of 10 pings: 1 would be throttled
-    warning: a round of 10 pings uses all the reserved concurrency of `f` in eu-west-2: users are throttled during the round
+    error: `f` in eu-west-2 has a reserved concurrency of 9, less than its largest round of 10 pings: its rounds are lowered to 8
+    warning: a round of 10 pings leaves less than 1 of the reserved concurrency of `f` in eu-west-2 to its users: its rounds are lowered to 9
     ");
     assert_eq!(
         found(target("f"), sound(), account(9)),
-        ["error: a round of 10 pings to `f` in eu-west-2 exceeds the account's unreserved concurrency of 9"]
+        [
+            "error: a round of 10 pings to `f` in eu-west-2 exceeds the account's unreserved concurrency of 9: its rounds are lowered to 5"
+        ]
     );
-    assert_eq!(found(target("f"), sound(), account(10)), NONE);
+    assert_eq!(found(target("f"), sound(), account(50)), NONE);
     let provisioned = |provisioned| {
         let seen = TargetObservation { provisioned: Lookup::Known(Some(provisioned)), ..sound() };
         found(target("f:live"), seen, account(1000))
@@ -254,7 +256,7 @@ fn account_limits_apply_to_functions_of_the_account() {
     let other = "arn:aws:lambda:eu-west-2:999999999999:function:g";
     let own = "arn:aws:lambda:eu-west-2:123456789012:function:g";
     let found = |function: &str| {
-        let seen = Observations { targets: vec![sound(), sound()], accounts: vec![account(10)] };
+        let seen = Observations { targets: vec![sound(), sound()], accounts: vec![account(50)] };
         let named = Target {
             on_request: target("f").on_request.map(|r| OnRequest { max_concurrency: 20, ..r }),
             ..target(function)
@@ -346,8 +348,8 @@ fn peak_agrees_with_ticks() {
 #[test]
 fn simultaneous_rounds_are_compared_with_unreserved_concurrency() {
     let targets = vec![windowed("f", "all-day", 8, 5, 0), windowed("g", "all-day", 9, 5, 0)];
-    let found = |max_in_flight, reserved, limits: AccountLimits| {
-        let limit = Limits { max_in_flight, ..Limits::default() };
+    let found = |reserved, limits: AccountLimits| {
+        let limit = Limits { account_share: 100, ..Limits::default() };
         let fleet = Fleet { limits: limit, ..Fleet::new(targets.clone()) };
         let own = TargetObservation { reserved: Lookup::Known(reserved), ..sound() };
         let account = AccountObservation { limits: Lookup::Known(limits), ..account(0) };
@@ -355,17 +357,17 @@ fn simultaneous_rounds_are_compared_with_unreserved_concurrency() {
         findings(&fleet, &seen, now())
     };
     let limits = AccountLimits { concurrent: 100, unreserved: 16 };
-    assert_eq!(found(500, None, AccountLimits { unreserved: 17, ..limits }), []);
-    assert_eq!(found(500, Some(20), limits), []);
+    assert_eq!(found(None, AccountLimits { unreserved: 17, ..limits }), []);
+    assert_eq!(found(Some(20), limits), []);
     let slow = AccountLimits { concurrent: 1, unreserved: 9 };
-    let [one] = &found(500, None, limits)[..] else { panic!("one finding") };
-    let [other] = &found(9, None, slow)[..] else { panic!("one finding") };
+    let [one] = &found(None, limits)[..] else { panic!("one finding") };
+    let [other] = &found(None, slow)[..] else { panic!("one finding") };
     assert_eq!((one.target, one.severity), (1, Severity::Warning));
-    insta::assert_snapshot!([one, other].map(|f| format!("{}\n  {}", f.message, f.hint.as_ref().unwrap())).join("\n"), @r"
-    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 16
-      lower `limits.max_in_flight` (500), spread the rounds with `stagger: true`, or request a higher quota
-    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 9, and a rate limit of 10 requests per second
-      `limits.max_in_flight` (9) limits one process, and shards of the Lambda run concurrently: spread the rounds with `stagger: true`, or request a higher quota
+    insta::assert_snapshot!([one, other].map(|f| format!("{}\n  {}", f.message, f.hint.as_ref().unwrap())).join("\n"), @"
+    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 16: the rounds wait for room
+      spread the rounds with `stagger: true`, raise `limits.account_share`, or request a higher quota
+    17 pings to 2 targets are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `g`; the account has an unreserved concurrency of 9, and a rate limit of 10 requests per second: the rounds wait for room
+      spread the rounds with `stagger: true`, raise `limits.account_share`, or request a higher quota
     ");
 }
 
@@ -382,9 +384,9 @@ fn qualifiers_share_reserved_concurrency_of_their_function() {
     };
     let messages: Vec<String> =
         [12, 13, 14].into_iter().flat_map(|reserved| found(canary("all-day", 0), reserved)).collect();
-    insta::assert_snapshot!(messages.join("\n"), @r"
-    error: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 12: 1 would be throttled
-    warning: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 13: users are throttled during the rounds
+    insta::assert_snapshot!(messages.join("\n"), @"
+    warning: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 12: the rounds wait for each other
+    warning: 13 pings to 2 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f:canary`; the function has a reserved concurrency of 13: the rounds wait for each other
     ");
     // The rounds are never due at the same time.
     assert_eq!(found(canary("all-day", 1), 12), NONE);

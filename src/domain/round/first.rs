@@ -74,3 +74,36 @@ fn run(ping: &PingResult) -> Duration {
         ping.report.as_ref().and_then(|report| Duration::try_from_secs_f64(report.duration_ms / 1e3).ok());
     reported.unwrap_or_else(|| ping.received.saturating_sub(ping.sent))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::round::model::ping;
+
+    #[test]
+    fn a_first_ping_shows_whether_the_handler_works_on_it() {
+        let hold = Duration::from_millis(100);
+        let ms = |outcome, ran: f64| Attempt {
+            pings: vec![ping(outcome, 0.0, ran + 10.0, ran)],
+            ..Attempt::default()
+        };
+        let contact = FirstPing { purpose: Purpose::Contact, canary: Some(Duration::from_secs(1)) };
+        let of = |attempts: &[Attempt]| conclude(&contact, attempts, hold);
+        assert_eq!(of(&[ms(Outcome::Warm, 1_100.0)]), FirstResult::Well);
+        let FirstResult::Unsafe(reason) = of(&[ms(Outcome::Warm, 1_101.0)]) else { panic!() };
+        assert_eq!(reason, "the handler ran 1s 101ms on a ping, expected at most 1s 100ms");
+        let cold = ms(Outcome::Cold, 9_000.0);
+        assert_eq!(of(std::slice::from_ref(&cold)), FirstResult::Again);
+        assert_eq!(of(&[cold.clone(), ms(Outcome::Warm, 100.0)]), FirstResult::Well);
+        assert!(matches!(of(&[cold, ms(Outcome::Warm, 5_000.0)]), FirstResult::Unsafe(_)));
+        let error = Outcome::FunctionError { kind: "TypeError".to_owned() };
+        for outcome in [error, Outcome::TimedOut] {
+            assert!(matches!(of(&[ms(outcome, 5.0)]), FirstResult::Unsafe(_)));
+        }
+        for outcome in [Outcome::Throttled { reason: None }, Outcome::Denied, Outcome::NotFound] {
+            assert_eq!(of(&[ms(outcome, 0.0)]), FirstResult::Failed);
+        }
+        let retry = FirstPing { purpose: Purpose::Retry, canary: None };
+        assert_eq!(conclude(&retry, &[ms(Outcome::Warm, 60_000.0)], hold), FirstResult::Well);
+    }
+}
