@@ -147,7 +147,7 @@ impl<L: Lambda> Engine<L> {
             Ok(sent) => sent,
             Err(skipped) => {
                 let reason = skipped.explanation();
-                warn!(function = %target.label, region = %target.region(), %reason, "skipped");
+                warn!(function = %target.id.shown(), region = %target.region(), %reason, "skipped");
                 return Ok(due.skipped(skipped));
             }
         };
@@ -167,7 +167,7 @@ impl<L: Lambda> Engine<L> {
         let attempts = match ran {
             Ok(attempts) => attempts,
             Err(error) => {
-                warn!(function = %target.label, region = %target.region(), reason = %error, "not served");
+                warn!(function = %target.id.shown(), region = %target.region(), reason = %error, "not served");
                 return Err(due.unfinished(match error {
                     NotStarted::Stopped => UnfinishedReason::Deadline,
                     NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
@@ -250,7 +250,7 @@ impl<L: Lambda> Engine<L> {
 
 /// Logs a round that was sent, and warnings about it.
 fn log_round(target: &Target, round: &str, record: &RoundRecord) {
-    let (function, region, desired) = (&target.label, target.region(), record.desired);
+    let (function, region, desired) = (target.id.shown(), target.region(), record.desired);
     let Some(SentRound { report, cost_unknown, .. }) = record.sent() else { return };
     let (verdict, reached) = (report.verdict, report.reached);
     if verdict == Verdict::Short {
