@@ -57,6 +57,7 @@ impl Control for AwsControl {
             .invoke()
             .function_name(of.unqualified())
             .set_qualifier(qualifier(of))
+            .set_tenant_id(of.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
             .set_client_context(dry_run.client_context.clone())
             .payload(Blob::new(dry_run.payload.clone()))
             .invocation_type(InvocationType::DryRun);

@@ -66,6 +66,7 @@ pub(super) async fn sign(clients: &Clients, round: &PingRound, payload: &[u8]) -
         .invoke()
         .function_name(round.function.unqualified())
         .set_qualifier(round.function.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned()))
+        .set_tenant_id(round.function.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()))
         .set_client_context(round.client_context.clone())
         .payload(Blob::new(payload))
         .invocation_type(InvocationType::RequestResponse)
@@ -138,7 +139,7 @@ impl HttpClient for Capture {
 mod tests {
     use super::*;
     use crate::domain::fleet::WireSettings;
-    use crate::domain::function::{FunctionRef, Region};
+    use crate::domain::function::{FunctionRef, Region, Tenant};
     use crate::engine::ports::Payloads;
 
     fn round(trace_id: Option<&str>) -> PingRound {
@@ -180,6 +181,14 @@ mod tests {
             let names = headers["authorization"].to_str().unwrap().to_owned();
             assert!(names.contains("SignedHeaders=") && !names.contains(TRACE_ID), "{names}");
         }
+        let mut of_tenant = round(None);
+        of_tenant.function.tenant = Tenant::parse("a: b").ok();
+        let of_tenant = sign(&clients, &of_tenant, b"{}").await.unwrap();
+        for request in [&of_tenant.http1, &of_tenant.http2] {
+            assert_eq!(request.headers()["x-amz-tenant-id"], "a: b");
+            assert!(request.headers()["authorization"].to_str().unwrap().contains("x-amz-tenant-id"));
+        }
+        assert!(!signed.http2.headers().contains_key("x-amz-tenant-id"));
         let inherited = sign(&clients, &round(None), b"{}").await.unwrap();
         assert!(!inherited.http1.headers().contains_key(TRACE_ID));
     }

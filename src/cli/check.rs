@@ -94,6 +94,7 @@ struct ProblemObject<'c> {
 struct TargetObject<'c> {
     function: &'c str,
     region: Region,
+    tenant: Option<&'c str>,
     owner: Option<&'c str>,
     protocol: &'static str,
     interval_minutes: u32,
@@ -168,6 +169,7 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
     let targets = targets.iter().map(|target| TargetObject {
         function: &target.label,
         region: target.region(),
+        tenant: target.tenant(),
         owner: target.owner.as_deref(),
         protocol: target.protocol.name(),
         interval_minutes: target.interval_minutes,

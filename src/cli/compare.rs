@@ -75,6 +75,7 @@ struct CompareObject<'c> {
 struct FunctionObject<'c> {
     function: &'c str,
     region: Region,
+    tenant: Option<&'c str>,
     #[serde(flatten)]
     comparison: &'c Comparison,
 }
@@ -99,6 +100,7 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
         let functions = plans.iter().zip(&comparisons).map(|(plan, comparison)| FunctionObject {
             function: &plan.target.label,
             region: plan.target.region(),
+            tenant: plan.target.tenant(),
             comparison,
         });
         print_json(&CompareObject { functions: functions.collect() })?;

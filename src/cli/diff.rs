@@ -78,6 +78,7 @@ struct DiffObject<'c> {
 struct ChangeObject<'c> {
     function: &'c str,
     region: Region,
+    tenant: Option<&'c str>,
     change: ChangeKind,
     before: Option<Amounts>,
     after: Option<Amounts>,
@@ -126,6 +127,7 @@ fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
         Some(ChangeObject {
             function: &target.label,
             region: target.region(),
+            tenant: target.tenant(),
             change: change.kind(),
             before: amounts(&change.before),
             after: amounts(&change.after),

@@ -14,7 +14,7 @@ use super::select;
 use super::status::PauseObject;
 use super::value_parsers;
 use crate::domain::fleet::Target;
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::engine::ports::Clock;
@@ -33,6 +33,9 @@ pub struct ExplainArgs {
     /// Region, if the function is configured in several.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
+    /// Tenant, if the function is configured for several.
+    #[arg(long, value_name = "TENANT", value_parser = value_parsers::tenant)]
+    pub tenant: Option<Tenant>,
     /// Minute to explain, RFC 3339. [default: now]
     #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant)]
     pub at: Option<DateTime<Utc>>,
@@ -51,6 +54,7 @@ pub struct ExplainArgs {
 struct ExplainObject<'e> {
     function: &'e str,
     region: Region,
+    tenant: Option<&'e str>,
     at: Minute,
     local: String,
     zone: &'static str,
@@ -80,7 +84,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;
     let fleet = with_requests(&fleet, &requests, at);
-    let target = select::target(&fleet, &args.function, args.region)?;
+    let target = select::target(&fleet, &args.function, args.region, args.tenant.as_ref())?;
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
     if args.json {
@@ -89,7 +93,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     } else {
         // A pause overrides the schedule.
         if let Some(pause) = pause {
-            print(&format!("{} ({}) is {pause}\n", target.label, target.region()))?;
+            print(&format!("{} ({}) is {pause}\n", target.id.shown(), target.region()))?;
         }
         print(&render::explain::explain(target, minute, &explanation, style))?;
     }
@@ -101,6 +105,7 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
     ExplainObject {
         function: &target.label,
         region: target.region(),
+        tenant: target.tenant(),
         at: minute,
         local: minute.instant().with_timezone(&zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
         zone: zone.name(),

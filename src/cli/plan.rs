@@ -84,6 +84,7 @@ struct PlanObject<'p> {
 struct FunctionObject<'p> {
     function: &'p str,
     region: Region,
+    tenant: Option<&'p str>,
     segments: &'p [Segment],
     rounds: u64,
     pings: u64,
@@ -118,6 +119,7 @@ fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) 
     let functions = plans.iter().map(|plan| FunctionObject {
         function: &plan.target.label,
         region: plan.target.region(),
+        tenant: plan.target.tenant(),
         segments: &plan.segments,
         rounds: plan.rounds(),
         pings: plan.pings(),

@@ -1,18 +1,19 @@
 //! Selection of targets by function name.
 
+use std::collections::BTreeSet;
+
 use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
-use crate::domain::function::{FunctionRef, Region};
-use crate::domain::parse::nearest;
+use crate::domain::function::{FunctionRef, Region, Tenant};
+use crate::domain::parse::{nearest, quoted};
 use crate::domain::plan::{Period, TargetPlan};
 
-/// Returns the targets of `function` in all its regions, in the order of the configuration.
+/// Returns the targets of `function` in all its regions and for all its tenants, in the order of the configuration.
 ///
 /// # Errors
 /// No target. The nearest configured function is the hint.
 pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f Target>, Failure> {
-    let found: Vec<_> =
-        fleet.targets.iter().filter(|target| target.id == function.identity(target.region())).collect();
+    let found: Vec<_> = fleet.targets.iter().filter(|target| function.is_of(&target.id)).collect();
     if !found.is_empty() {
         return Ok(found);
     }
@@ -48,16 +49,42 @@ pub fn near<'l, L: Iterator<Item = &'l str>>(written: &str, labels: impl Fn() ->
     qualified.or_else(|| nearest(written, labels()))
 }
 
-/// Returns the target of `function` in `region`, or in its only region.
+/// Returns the target of `function` in `region`, or in its only region, for `tenant`, or for its only one.
 ///
 /// # Errors
-/// No target, or several regions without `region`.
+/// No target, or several without `region` or `tenant`.
 pub fn target<'f>(
     fleet: &'f Fleet,
     function: &FunctionRef,
     region: Option<Region>,
+    tenant: Option<&Tenant>,
 ) -> Result<&'f Target, Failure> {
-    let all = targets(fleet, function)?;
+    let mut all = targets(fleet, function)?;
+    let tenants: BTreeSet<&str> = all.iter().filter_map(|target| target.tenant()).collect();
+    let names = || tenants.iter().copied().collect::<Vec<_>>().join(", ");
+    match tenant {
+        None if tenants.len() > 1 => {
+            return Err(Failure::Usage(format!(
+                "`{function}` is configured for several tenants: add --tenant with one of {}",
+                names()
+            )));
+        }
+        None => {}
+        Some(tenant) if tenants.contains(tenant.as_str()) => {
+            all.retain(|target| target.id.tenant.as_ref() == Some(tenant));
+        }
+        Some(tenant) => {
+            let only = if tenants.is_empty() {
+                "but without tenants".to_owned()
+            } else {
+                format!("only for {}", names())
+            };
+            let tenant = quoted(tenant.as_str());
+            return Err(Failure::Usage(format!(
+                "`{function}` is not configured for the tenant {tenant}, {only}"
+            )));
+        }
+    }
     let regions = || all.iter().map(|target| target.region().as_str()).collect::<Vec<_>>().join(", ");
     let mut matching = all.iter().filter(|target| region.is_none_or(|region| region == target.region()));
     match (matching.next(), matching.next()) {

@@ -16,7 +16,7 @@ use super::output::{print, print_json, print_message};
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
-use crate::domain::function::{FunctionRef, Identity};
+use crate::domain::function::{FunctionRef, Identity, Tenant};
 use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
 use crate::domain::round::Verdict;
 use crate::domain::tick::SkipReason;
@@ -111,12 +111,11 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
         };
         return Err(Failure::Usage(format!("the state store has no record of \"{label}\"{hint}")));
     }
-    let of = |id: &Identity| *id == function.identity(id.region);
     if let Ok(status) = &mut known.status {
-        status.targets.retain(|id, _| of(id));
+        status.targets.retain(|id, _| function.is_of(id));
     }
     if let Ok(requests) = &mut known.requests {
-        requests.targets.retain(|id, _| of(id));
+        requests.targets.retain(|id, _| function.is_of(id));
     }
     if let Ok(pauses) = &mut known.pauses {
         pauses.functions.retain(|known, _| known == function);
@@ -167,6 +166,7 @@ struct RoundObject<'s> {
     #[serde(flatten)]
     function: FunctionObject,
     region: &'s str,
+    tenant: Option<&'s str>,
     tick: String,
     target: u32,
     reached: Option<u32>,
@@ -201,6 +201,7 @@ struct RequestObject<'s> {
     #[serde(flatten)]
     function: FunctionObject,
     region: &'s str,
+    tenant: Option<&'s str>,
     concurrency: u32,
     asked: String,
     since: String,
@@ -264,6 +265,7 @@ impl<'s> RoundObject<'s> {
         Self {
             function: FunctionObject::of(id),
             region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(Tenant::as_str),
             tick: seconds(last.tick),
             target: last.desired,
             reached: last.reached,
@@ -286,6 +288,7 @@ impl<'s> RequestObject<'s> {
         Self {
             function: FunctionObject::of(id),
             region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(Tenant::as_str),
             concurrency: request.concurrency,
             asked: seconds(request.asked),
             since: seconds(request.since),
@@ -369,7 +372,7 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
 
 /// Formats a target, such as `nlp-inference:live eu-west-2`.
 fn shown_id(id: &Identity) -> String {
-    format!("{} {}", id.label(), id.region)
+    format!("{} {}", id.shown(), id.region)
 }
 
 fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {

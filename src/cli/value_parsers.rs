@@ -12,7 +12,7 @@ use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::Hold;
-use crate::domain::function::{Architecture, FunctionRef};
+use crate::domain::function::{Architecture, FunctionRef, Tenant};
 use crate::domain::parse::TextError;
 use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
@@ -62,6 +62,14 @@ pub fn hold(text: &str) -> Result<Hold, String> {
 /// The part that is wrong.
 pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
+}
+
+/// Parses the id of a tenant.
+///
+/// # Errors
+/// The form of an id.
+pub fn tenant(text: &str) -> Result<Tenant, String> {
+    Tenant::parse(text).map_err(|error| error.to_string())
 }
 
 /// Parses a reason: not blank, and within the limits of events.

@@ -16,7 +16,7 @@ use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::events::{DirectWarm, SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Fleet, Hold, Limits};
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::engine::ports::{Event, Events};
 use crate::engine::stop::stop;
@@ -58,8 +58,11 @@ pub struct WarmArgs {
     /// Region of the function.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
+    /// Tenant whose environments to warm, of a function with tenant isolation.
+    #[arg(long, value_name = "TENANT", value_parser = value_parsers::tenant)]
+    pub tenant: Option<Tenant>,
     /// Put a Warm Request for the deployed Lambda on the bus, instead of sending pings.
-    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold"])]
+    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold", "tenant"])]
     pub via_bus: bool,
     /// Time for which the Lambda keeps them warm, such as 10m. With --via-bus.
     #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::positive_duration)]
@@ -103,6 +106,7 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     let warm = DirectWarm {
         function: args.function.clone(),
         region: Some(region),
+        tenant: args.tenant.clone(),
         concurrency: args.concurrency,
         protocol: Some(protocol),
         hold: Some(args.hold),

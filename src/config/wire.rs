@@ -16,7 +16,7 @@ use super::values::{
 use super::wire_struct::wire_struct;
 use crate::domain::cost::Per;
 use crate::domain::fleet::{HttpVersions, Sign, Trace};
-use crate::domain::function::{Architecture, Region};
+use crate::domain::function::{Architecture, Region, Tenant};
 use crate::domain::metrics::Detail;
 
 /// The maximum number of environments of a target, and of pings in flight: the concurrency of a large account.
@@ -115,6 +115,9 @@ settings_struct! {
         windows: List<WindowKeys>,
         /// Downloads from S3 by a cold start or by every ping, for cost estimates.
         downloads: List<DownloadKeys>,
+        /// The tenants of a function with tenant isolation: each is a target of its own, with the full number of
+        /// environments.
+        tenants: List<Tenant>,
         /// Limits of Warm Requests. Without it they are rejected.
         on_request: OnRequestKeys,
     }

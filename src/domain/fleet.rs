@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::calendar::Window;
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
-use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, account_of};
+use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, Tenant, account_of};
 use super::metrics::Detail;
 use super::protocol::Protocol;
 
@@ -125,9 +125,9 @@ impl Default for MetricsSettings {
 /// One function in one region, with its schedule.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The function.
+    /// The function, and the tenant of one with tenant isolation.
     pub id: Identity,
-    /// The function as configured, `name[:qualifier]` or the ARN. Shown to users and used in metrics.
+    /// The function as configured, `name[:qualifier]` or the ARN. [`Identity::shown`] adds the tenant.
     pub label: String,
     /// Free text that is copied to every record.
     pub owner: Option<String>,
@@ -215,6 +215,11 @@ impl Target {
     /// Returns the region.
     pub fn region(&self) -> Region {
         self.id.region
+    }
+
+    /// Returns the tenant.
+    pub fn tenant(&self) -> Option<&str> {
+        self.id.tenant.as_ref().map(Tenant::as_str)
     }
 
     /// Creates a target with warmd's protocol, automatic hold and no schedule. The region is that of the ARN, if

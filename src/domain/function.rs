@@ -207,6 +207,50 @@ impl fmt::Display for Qualifier {
     }
 }
 
+/// The error for an invalid tenant id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a tenant id (1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces, none at its ends), found {}", quoted(.0))]
+pub struct BadTenant(String);
+
+/// The id of a tenant, for functions with tenant isolation. Each execution environment belongs to one tenant.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Tenant(String);
+
+impl Tenant {
+    /// The valid ids as a regular expression. The maximum length is [`Tenant::MOST_CHARS`].
+    ///
+    /// Source: the model of `TenantId` in Lambda's API. Spaces at the ends are refused, because HTTP removes them from
+    /// the values of headers.
+    pub const PATTERN: &str = "^[a-zA-Z0-9._:/=+@-]([a-zA-Z0-9._:/=+@ -]*[a-zA-Z0-9._:/=+@-])?$";
+    /// The maximum number of characters.
+    pub const MOST_CHARS: usize = 256;
+
+    /// Parses a tenant id.
+    ///
+    /// # Errors
+    /// [`BadTenant`].
+    pub fn parse(text: &str) -> Result<Self, BadTenant> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&b);
+        let fits = (1..=Self::MOST_CHARS).contains(&text.len()) && text.trim() == text;
+        if fits && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadTenant(text.to_owned()))
+        }
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// A function as configured: `name[:qualifier]` or a full function ARN.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FunctionRef {
@@ -256,7 +300,12 @@ impl FunctionRef {
             Some((account, own)) => (Some(account.clone()), *own),
             None => (None, region),
         };
-        Identity { account, region, name: self.name.clone(), qualifier: self.qualifier.clone() }
+        Identity { account, region, name: self.name.clone(), qualifier: self.qualifier.clone(), tenant: None }
+    }
+
+    /// Returns true if the target is of this function, in any region and for any tenant.
+    pub fn is_of(&self, target: &Identity) -> bool {
+        self.identity(target.region).function_key() == target.function_key()
     }
 }
 
@@ -281,7 +330,7 @@ fn split_qualifier(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The identity of a target: account, region, name and qualifier.
+/// The identity of a target: account, region, name, qualifier and tenant.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The account, if the function was configured by ARN; otherwise `None`, which means the caller's account.
@@ -292,24 +341,50 @@ pub struct Identity {
     pub name: FunctionName,
     /// The qualifier as configured; `None` is `$LATEST`.
     pub qualifier: Option<Qualifier>,
+    /// The tenant whose environments are kept warm; `None` for a function without tenant isolation.
+    pub tenant: Option<Tenant>,
 }
 
 impl Identity {
-    /// Returns `name[:qualifier]`, or the ARN if the account is known.
+    /// Returns `name[:qualifier]`, or the ARN if the account is known. The tenant is left out, see
+    /// [`Identity::shown`].
     pub fn label(&self) -> String {
         let place = self.account.clone().map(|account| (account, self.region));
         FunctionRef { name: self.name.clone(), qualifier: self.qualifier.clone(), place }.to_string()
     }
 
-    /// Returns the name or ARN without the qualifier, the `FunctionName` of Invoke.
-    pub fn unqualified(&self) -> String {
-        Identity { qualifier: None, ..self.clone() }.label()
+    /// Returns the label with the tenant after `@`, such as `checkout:live@acme`. A label contains no `@`.
+    pub fn shown(&self) -> String {
+        match &self.tenant {
+            Some(tenant) => format!("{}@{tenant}", self.label()),
+            None => self.label(),
+        }
     }
 
-    /// Returns the key for comparisons, in which no qualifier equals `$LATEST`.
-    fn key(&self) -> (Option<&AccountId>, &FunctionName, Option<&Qualifier>, Region) {
+    /// Returns the function with its qualifier, which all its tenants have in common.
+    pub fn without_tenant(&self) -> Self {
+        Self { tenant: None, ..self.clone() }
+    }
+
+    /// Returns the function, which all its qualifiers and tenants have in common.
+    pub fn function(&self) -> Self {
+        Self { qualifier: None, ..self.without_tenant() }
+    }
+
+    /// Returns the name or ARN without the qualifier, the `FunctionName` of Invoke.
+    pub fn unqualified(&self) -> String {
+        self.function().label()
+    }
+
+    /// Returns the key of the function with its qualifier, in which no qualifier equals `$LATEST`.
+    fn function_key(&self) -> (Option<&AccountId>, &FunctionName, Option<&Qualifier>, Region) {
         let qualifier = self.qualifier.as_ref().filter(|q| !q.is_latest());
         (self.account.as_ref(), &self.name, qualifier, self.region)
+    }
+
+    /// Returns the key for comparisons.
+    fn key(&self) -> (impl Ord + std::hash::Hash, Option<&Tenant>) {
+        (self.function_key(), self.tenant.as_ref())
     }
 }
 
@@ -340,9 +415,9 @@ impl Ord for Identity {
 }
 
 impl fmt::Display for Identity {
-    /// Formats the identity as `label (region)`.
+    /// Formats the identity as `label (region)`, with the tenant as in [`Identity::shown`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.label(), self.region)
+        write!(f, "{} ({})", self.shown(), self.region)
     }
 }
 
@@ -416,5 +491,28 @@ mod tests {
         let of = |text| FunctionRef::parse(text).unwrap().identity(region);
         assert_eq!(of("f"), of("f:$LATEST"));
         assert_ne!(of("f"), of("f:live"));
+    }
+
+    #[test]
+    fn a_tenant_is_what_lambda_and_a_header_accept() {
+        for text in ["a", "acme", "a b", "a:b/c=d+e-f@g.h_i", ":", &"x".repeat(256)] {
+            assert_eq!(Tenant::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", " ", " a", "a ", "a\tb", "a\r\nX-Evil: 1", "ä", "a,b", "a#b", &"x".repeat(257)] {
+            assert!(Tenant::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tenants_are_targets_of_one_function() {
+        let region = Region::parse("eu-west-2").unwrap();
+        let function = FunctionRef::parse("f:$LATEST").unwrap();
+        let of = |tenant| Identity { tenant: Tenant::parse(tenant).ok(), ..function.identity(region) };
+        let all = [of(""), of("a"), of("b")];
+        assert!(all.iter().all(|id| FunctionRef::parse("f").unwrap().is_of(id)));
+        assert!(all.iter().all(|id| !FunctionRef::parse("f:live").unwrap().is_of(id)));
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 3);
+        assert_eq!(all.clone().map(|id| id.shown()), ["f:$LATEST", "f:$LATEST@a", "f:$LATEST@b"]);
+        assert!(all.iter().all(|id| id.unqualified() == "f" && id.without_tenant() == all[0]));
     }
 }

@@ -62,7 +62,7 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) 
     let mut data: Vec<Datum> = fleet.collect();
     if settings.detail == Detail::Function {
         for round in &report.rounds {
-            let dimensions = [("Function", round.id.label()), ("Region", round.id.region.to_string())];
+            let dimensions = [("Function", round.id.shown()), ("Region", round.id.region.to_string())];
             let values =
                 Metric::ALL.iter().filter_map(|&metric| Some((metric, target_value(metric, round)?)));
             data.extend(values.map(|(metric, value)| datum(metric, dimensions.to_vec(), value)));

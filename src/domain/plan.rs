@@ -84,6 +84,7 @@ fn coverage<'a>(target: &'a Target, segments: &'a [Segment]) -> Coverage<'a> {
         interval: target.interval(),
         downloads: &target.downloads,
         assume: &target.assume,
+        is_tenant: target.tenant().is_some(),
     }
 }
 

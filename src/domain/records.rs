@@ -225,8 +225,8 @@ pub struct Pause {
 impl Pauses {
     /// Returns the pause of a target: of several the one that ends last.
     pub fn of(&self, target: &Target, now: DateTime<Utc>) -> Option<&Pause> {
-        let is_its = |function: &FunctionRef| function.identity(target.region()) == target.id;
-        let own = self.functions.iter().filter(|(function, _)| is_its(function)).map(|(_, pause)| pause);
+        let own =
+            self.functions.iter().filter(|(function, _)| function.is_of(&target.id)).map(|(_, pause)| pause);
         self.all.iter().chain(own).filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
     }
 

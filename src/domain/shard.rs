@@ -45,12 +45,16 @@ pub struct ShardRound {
 }
 
 impl ShardRound {
-    fn json(&self) -> Value {
-        json!({
+    pub(super) fn json(&self) -> Value {
+        let mut round = json!({
             "function": self.id.label(),
             "region": self.id.region,
             "concurrency": self.concurrency,
-        })
+        });
+        if let Some(tenant) = &self.id.tenant {
+            round["tenant"] = json!(tenant.as_str());
+        }
+        round
     }
 
     /// Returns the bytes of the round in a `detail`, with its comma.

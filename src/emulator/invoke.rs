@@ -18,12 +18,15 @@ use super::profile::Profile;
 use super::reference::Reference;
 use super::wire::{Call, ConnectionCut, HttpResponse, response};
 use super::{Emulator, EmulatorState};
+use crate::domain::function::Tenant;
 use plan::{Executed, InvocationPlan};
 
 /// The largest request of a synchronous invocation, bytes. Source: Lambda quotas.
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
 /// The largest client context, bytes of base64.
 const MAX_CONTEXT: usize = 3583;
+/// The header that names the tenant of a function with tenant isolation.
+const TENANT_ID: &str = "x-amz-tenant-id";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InvocationType {
@@ -113,11 +116,33 @@ impl<'a> Invoke<'a> {
     /// # Errors
     /// The refusal of the payload, or that of a fault.
     fn admit(&self, body: &[u8]) -> Result<Option<RecognizedPing>, ErrorResponse> {
+        self.check_tenant()?;
         let (payload, context) = payload(self.call, body)?;
         match self.plan.faults.iter().find_map(refusal) {
             Some(error) => Err(error),
             None => Ok(handler::recognize(self.profile.handler, &payload, context.as_ref())),
         }
+    }
+
+    /// Checks that the request names a tenant if the function has tenant isolation, and none otherwise.
+    ///
+    /// # Errors
+    /// Lambda's refusal.
+    fn check_tenant(&self) -> Result<(), ErrorResponse> {
+        let mode =
+            self.profile.configuration.get("TenancyConfig").map(|tenancy| &tenancy["TenantIsolationMode"]);
+        let is_isolated = mode.is_some_and(|mode| mode == "PER_TENANT");
+        let message = match (is_isolated, self.call.header(TENANT_ID)) {
+            (true, Some(tenant)) if Tenant::parse(tenant).is_ok() => return Ok(()),
+            (true, _) => {
+                "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try again."
+            }
+            (false, None) => return Ok(()),
+            (false, Some(_)) => {
+                "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and try again."
+            }
+        };
+        Err(ErrorResponse::invalid(message))
     }
 
     async fn dry_run(&self, mut observed: Invocation) -> HttpResponse {
@@ -161,6 +186,7 @@ fn arrived(reference: &Reference, call: &Call) -> Invocation {
         region: reference.region.clone(),
         function: reference.name.clone(),
         qualifier: reference.qualifier.clone(),
+        tenant: call.header(TENANT_ID).map(str::to_owned),
         kind: call.header("x-amz-invocation-type").unwrap_or("RequestResponse").to_owned(),
         connection: call.connection,
         arrived: call.arrived,

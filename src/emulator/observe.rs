@@ -38,6 +38,8 @@ pub struct Invocation {
     pub function: String,
     /// The qualifier of the request.
     pub qualifier: Option<String>,
+    /// The tenant of the request.
+    pub tenant: Option<String>,
     /// The version that executed.
     pub version: Option<String>,
     /// `RequestResponse`, `AcceptedEvent` or `DryRun`.

@@ -17,6 +17,8 @@ pub(super) struct Key {
     pub function: String,
     /// The version that executes.
     pub version: String,
+    /// The tenant of a function with tenant isolation.
+    pub tenant: Option<String>,
 }
 
 /// The concurrency limit of a request.

@@ -10,7 +10,7 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn key(function: &str) -> Key {
-    Key { scope: "1/eu".to_owned(), function: function.to_owned(), version: "1".to_owned() }
+    Key { scope: "1/eu".to_owned(), function: function.to_owned(), version: "1".to_owned(), tenant: None }
 }
 
 /// An occupancy from `now` for `busy` seconds, with 10 s for the code to arrive.
@@ -144,6 +144,7 @@ fn versions_and_regions_share_no_environment() {
     assert_eq!(request(key("f")), 1);
     assert_eq!(request(Key { version: "2".to_owned(), ..key("f") }), 2);
     assert_eq!(request(Key { scope: "1/us".to_owned(), ..key("f") }), 3);
+    assert_eq!(request(Key { tenant: Some("a".to_owned()), ..key("f") }), 4);
 }
 
 /// A reference model of the pool: a list of all environments, searched completely for each request.

@@ -141,7 +141,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
         }
     }
     if missing > 0 {
-        error!(missing, function = %target.label, "pings ended without a result");
+        error!(missing, function = %target.id.shown(), "pings ended without a result");
     }
     let lost = || {
         let answer = Answer::Broken { message: "the ping ended unexpectedly".to_owned(), may_have_run: true };

@@ -196,7 +196,7 @@ impl<L: Lambda> Engine<L> {
             Ok(sent) => sent,
             Err(skipped) => {
                 let reason = skipped.explanation();
-                warn!(function = %target.label, region = %target.region(), %reason, "skipped");
+                warn!(function = %target.id.shown(), region = %target.region(), %reason, "skipped");
                 return Ok(due.skipped(skipped));
             }
         };
@@ -214,7 +214,7 @@ impl<L: Lambda> Engine<L> {
             sent: &sent,
         };
         let not_started = |error: NotStarted| {
-            warn!(function = %target.label, region = %target.region(), reason = %error, "not served");
+            warn!(function = %target.id.shown(), region = %target.region(), reason = %error, "not served");
             due.unfinished(match error {
                 NotStarted::Stopped => UnfinishedReason::Deadline,
                 NotStarted::TooLarge(_) => UnfinishedReason::TooLarge,
@@ -347,7 +347,7 @@ impl<L: Lambda> Engine<L> {
 
 /// Logs a round that was sent, and warnings about it.
 fn log_round(target: &Target, round: &str, record: &RoundRecord) {
-    let (function, region, desired) = (&target.label, target.region(), record.desired);
+    let (function, region, desired) = (target.id.shown(), target.region(), record.desired);
     let Some(SentRound { report, cost_unknown, .. }) = record.sent() else { return };
     let (verdict, reached) = (record.verdict(), report.reached);
     if matches!(verdict, Verdict::Short | Verdict::Unsafe) {

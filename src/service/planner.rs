@@ -418,7 +418,7 @@ fn partition(
     for due in due {
         let Some(target) = fleet.targets.get(due.index) else { continue };
         if let Some(pause) = pauses.of(target, now) {
-            info!(function = %target.label, region = %target.region(), "{pause}");
+            info!(function = %target.id.shown(), region = %target.region(), "{pause}");
             selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::Paused));
         } else if served.is_busy(target, now) {
             selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::InFlight));

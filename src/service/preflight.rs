@@ -63,9 +63,9 @@ impl Preflight {
         let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Name>>> = BTreeMap::new();
         for (index, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
             let role = target.role.as_ref().map(|role| (role.arn.clone(), role.external_id.clone()));
-            let function = Identity { qualifier: None, ..target.id.clone() };
             let lane = lanes.entry((target.region(), role)).or_default();
-            let name = lane.entry(function).or_default().entry(target.id.clone());
+            // One read serves all tenants of a function. The dry run names the first.
+            let name = lane.entry(target.id.function()).or_default().entry(target.id.without_tenant());
             name.or_insert_with(|| Name::new(target)).indices.push(index);
         }
         let lanes = lanes.into_iter().map(|((region, role), functions)| Lane {

@@ -79,7 +79,7 @@ pub(super) async fn report_in_parts(
     report.rounds.extend(skipped.into_iter().flatten());
     reporter.complete(&mut report).await;
     for left in &report.unfinished {
-        let (function, region, reason) = (left.id.label(), left.id.region, left.reason);
+        let (function, region, reason) = (left.id.shown(), left.id.region, left.reason);
         warn!(function, %region, pings = left.desired, ?reason, "left unfinished");
     }
     let is_first = first.is_none();

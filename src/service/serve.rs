@@ -26,7 +26,7 @@ use super::trigger::{RecordKind, Trigger};
 use crate::domain::cost::PriceBook;
 use crate::domain::events::DirectWarm;
 use crate::domain::fleet::{Fleet, Limits, Target};
-use crate::domain::function::Region;
+use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::{Batch, TickFacts};
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{self, Minute, Mode};
@@ -244,7 +244,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
         let due = shard.rounds.iter().filter_map(|round| {
             let Some(target) = job.fleet.targets.iter().find(|target| target.id == round.id) else {
-                let (function, region) = (round.id.label(), round.id.region);
+                let (function, region) = (round.id.shown(), round.id.region);
                 warn!(function, %region, "not served: it is not in the configuration");
                 return None;
             };
@@ -265,19 +265,30 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         Ok(Job { kind: RecordKind::MetricsOnly, plan, ..job })
     }
 
-    /// Plans the round that an operator orders.
+    /// Plans the rounds that an operator orders: one, or one for each tenant of a configured function with tenants.
     fn plan_warm(&self, job: Job, warm: DirectWarm, region: Region) -> Result<Job, Refusal> {
-        let id = warm.function.identity(region);
-        let configured = job.fleet.targets.iter().find(|target| target.id == id).cloned();
-        let mut target = configured.unwrap_or_else(|| Target::bare(&warm.function, region));
-        target.protocol = warm.protocol.unwrap_or(target.protocol);
-        target.hold = warm.hold.unwrap_or(target.hold);
+        let is_ordered = |target: &&Target| target.region() == region && warm.function.is_of(&target.id);
+        let mut targets: Vec<Target> = job.fleet.targets.iter().filter(is_ordered).cloned().collect();
+        if let Some(tenant) = &warm.tenant {
+            // A tenant that is not configured has the settings of the others.
+            targets.sort_by_key(|target| target.id.tenant.as_ref() != Some(tenant));
+            targets.truncate(1);
+            targets.iter_mut().for_each(|target| target.id.tenant = Some(tenant.clone()));
+        }
+        if targets.is_empty() {
+            let bare = Target::bare(&warm.function, region);
+            targets.push(Target { id: Identity { tenant: warm.tenant, ..bare.id }, ..bare });
+        }
+        for target in &mut targets {
+            target.protocol = warm.protocol.clone().unwrap_or_else(|| target.protocol.clone());
+            target.hold = warm.hold.unwrap_or(target.hold);
+        }
         let limits = Limits { max_in_flight: warm.concurrency, ..job.fleet.limits };
         if let Err(reason) = (self.capacity)(limits, warm.concurrency) {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
-        let due = |concurrency| Due::new(Arc::new(target), concurrency);
-        let due = NonZeroU32::new(warm.concurrency).map(due).into_iter().collect();
+        let due = |target| Some(Due::new(Arc::new(target), NonZeroU32::new(warm.concurrency)?));
+        let due = targets.into_iter().filter_map(due).collect();
         Ok(Job { plan: Plan::unclaimed(due, Vec::new(), StoreHealth::Sound), ..job })
     }
 
@@ -313,7 +324,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         };
         let (refused, allowed): (Vec<Due>, Vec<Due>) = due.into_iter().partition(is_refused);
         let skipped = refused.iter().map(|due| {
-            error!(function = %due.target.label, region = %due.target.region(),
+            error!(function = %due.target.id.shown(), region = %due.target.region(),
                 "not sent: its payload is `custom`, which needs WARMD_ALLOW_CUSTOM_PAYLOAD=true");
             due.skipped(SkipReason::CustomPayload)
         });

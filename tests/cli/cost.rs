@@ -402,7 +402,10 @@ fn a_comparison_shows_every_alternative() {
     let object = with(&[&compare[..], &["--json"]].concat(), &FEBRUARY).json();
     assert_eq!(keys(&object), ["functions"]);
     let function = &object["functions"][0];
-    assert_eq!(keys(function), ["function", "region", "options", "cheapest", "break_even_utilisation"]);
+    assert_eq!(
+        keys(function),
+        ["function", "region", "tenant", "options", "cheapest", "break_even_utilisation"]
+    );
     assert_eq!(function["break_even_utilisation"], vector("B1")["value"]);
     let options = function["options"].as_array().unwrap();
     let names: Vec<&Value> = options.iter().map(|option| &option["option"]).collect();

@@ -365,3 +365,59 @@ fn actions(policy: &Value) -> impl Iterator<Item = String> + '_ {
     let all = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
     all.map(|action| action.as_str().unwrap().to_owned())
 }
+
+#[test]
+fn tenants_are_compared_with_tenant_isolation() {
+    let fleet = "version: 1
+defaults: { region: eu-west-2 }
+functions:
+  right: { tenants: [a, b], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  lacks: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  shared: { tenants: [a, b], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+";
+    let functions = "
+functions:
+  right: { configuration: { TenancyConfig: { TenantIsolationMode: PER_TENANT } } }
+  lacks: { configuration: { TenancyConfig: { TenantIsolationMode: PER_TENANT } } }
+  shared: {}
+";
+    let (done, seen) = compared(fleet, functions, &[]);
+    insta::assert_snapshot!(done.shown(), @"
+    exit 2
+    --- stdout
+      FUNCTION  REGION     UP TO  EVERY  PROTOCOL  WINDOWS
+      right@a   eu-west-2      2     5m  warmd           1
+      right@b   eu-west-2      2     5m  warmd           1
+      lacks     eu-west-2      2     5m  warmd           1
+      shared@a  eu-west-2      2     5m  warmd           1
+      shared@b  eu-west-2      2     5m  warmd           1
+
+    5 targets of 3 functions in 1 file: valid, 0 warnings
+    not checked: the permission to invoke 1 target in eu-west-2: InvalidParameterValueException: The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try again.
+    not checked: the permission to invoke 2 targets in eu-west-2: InvalidParameterValueException: The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and try again.
+    compared 5 targets in 1 region with the deployed functions: 2 errors, 0 warnings
+    --- stderr
+    error: `lacks` in eu-west-2 uses tenant isolation: Lambda rejects pings, because they name no tenant
+     --> fleet.yaml:5:3
+      |
+    5 |   lacks: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+      |   ^^^^^
+      |
+      = hint: add the tenants whose environments to keep warm, such as `tenants: [a, b]`
+
+    error: `shared` in eu-west-2 does not use tenant isolation: Lambda rejects pings, because they name a tenant
+     --> fleet.yaml:6:3
+      |
+    6 |   shared: { tenants: [a, b], windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+      |   ^^^^^^
+      |
+      = hint: remove `tenants`
+    ");
+    let dry_runs = seen["invocations"].as_array().unwrap();
+    let dry_runs: BTreeSet<String> = dry_runs
+        .iter()
+        .map(|run| format!("{} {} {}", run["function"], run["tenant"], run["status"]))
+        .collect();
+    let expected = ["\"lacks\" null 400", "\"right\" \"a\" 204", "\"shared\" \"a\" 400"];
+    assert_eq!(dry_runs, expected.map(str::to_owned).into(), "one for all tenants of a function");
+}

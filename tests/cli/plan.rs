@@ -106,13 +106,16 @@ fn the_plan_object_is_exact() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let mut object = done.json();
     assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
-    assert_eq!(keys(&object["functions"][0]), ["function", "region", "segments", "rounds", "pings", "cost"]);
+    assert_eq!(
+        keys(&object["functions"][0]),
+        ["function", "region", "tenant", "segments", "rounds", "pings", "cost"]
+    );
     // Other tests check costs.
     object["functions"][0]["cost"] = Value::Null;
     object["cost"] = Value::Null;
     assert_eq!(
         object,
-        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
+        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
     );
 }
 
@@ -185,7 +188,7 @@ fn an_explanation_shows_every_window() {
     let object = run(&[&args[..], &["--json"]].concat()).json();
     assert_eq!(
         keys(&object),
-        ["function", "region", "at", "local", "zone", "target", "due", "windows", "next_change"]
+        ["function", "region", "tenant", "at", "local", "zone", "target", "due", "windows", "next_change"]
     );
     assert_eq!(keys(&object["windows"][0]), ["window", "state", "opens", "closes", "target"]);
     assert_eq!(
@@ -259,7 +262,7 @@ fn a_difference_has_one_line_per_target() {
     let object = diff(&["--format", "json"]).json();
     assert_eq!(
         object["changes"][0],
-        json!({"function": "nlp-inference:live", "region": "eu-west-2", "change": "changed", "before": {"pings": 420, "cold_starts": 420, "s3_egress_bytes": 0, "total": "0.01"}, "after": {"pings": 504, "cold_starts": 504, "s3_egress_bytes": 0, "total": "0.01"}})
+        json!({"function": "nlp-inference:live", "region": "eu-west-2", "tenant": null, "change": "changed", "before": {"pings": 420, "cold_starts": 420, "s3_egress_bytes": 0, "total": "0.01"}, "after": {"pings": 504, "cold_starts": 504, "s3_egress_bytes": 0, "total": "0.01"}})
     );
     assert_eq!(
         [&object["changes"][1]["before"], &object["changes"][2]["after"]],
@@ -306,4 +309,56 @@ fn text_is_not_shortened_without_a_terminal() {
         assert!(!stdout.contains('…'), "{command:?}: {stdout}");
         assert!(command[0] == "price" || stdout.contains(&function), "{command:?}: {stdout}");
     }
+}
+
+#[test]
+fn tenants_are_shown_apart_and_their_costs_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |tenants: &str| {
+        format!(
+            "version: 1
+defaults: {{ region: us-east-1, memory: 1024MB }}
+functions:
+  isolated: {{ {tenants}windows: [{{ days: daily, hours: all-day, concurrency: 2 }}] }}
+"
+        )
+    };
+    let path = write(folder.path(), "a.yaml", &text("tenants: [a, \"b: 1\"], "));
+    let one = write(folder.path(), "one.yaml", &text("tenants: [a], "));
+    let (path, one) = (path.to_str().unwrap(), one.to_str().unwrap());
+    let plan = run(&["plan", path, "--json", "--from", "2026-11-20", "--for", "1d"]).json();
+    let functions: Vec<String> = plan["functions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plan| format!("{} {} {}", plan["function"], plan["tenant"], plan["pings"]))
+        .collect();
+    assert_eq!(functions, ["\"isolated\" \"a\" 576", "\"isolated\" \"b: 1\" 576"]);
+    let plan = run(&["plan", path, "--from", "2026-11-20", "--for", "1d"]).stdout;
+    for part in [
+        "\nisolated@a (us-east-1), ",
+        "\nisolated@b: 1 (us-east-1), ",
+        "\n2 targets: 576 rounds, 1,152 pings",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let diff = run(&["diff", one, path, "--from", "2026-11-20", "--for", "1d"]).stdout;
+    assert!(diff.contains("+ isolated@b: 1 ") && !diff.contains("isolated@a"), "{diff}");
+    let compare = run(&["compare", path, "--function", "isolated"]).stdout;
+    assert!(compare.contains("isolated@a (") && compare.contains("isolated@b: 1 ("), "{compare}");
+
+    let explain = |tenant: &[&str]| {
+        run(&[&["explain", "isolated", path, "--at", "2026-11-20T09:00:00Z"], tenant].concat())
+    };
+    assert!(explain(&["--tenant", "b: 1"]).stdout.starts_with("isolated@b: 1 (us-east-1) at "));
+    assert_eq!(
+        explain(&[]).stderr,
+        "error: `isolated` is configured for several tenants: add --tenant with one of a, b: 1\n"
+    );
+    assert_eq!(
+        explain(&["--tenant", "c"]).stderr,
+        "error: `isolated` is not configured for the tenant \"c\", only for a, b: 1\n"
+    );
+    let refused = run(&["warm", "f", "-n", "1", "--local", "--tenant", "a,b"]);
+    assert!(refused.code == 2 && refused.stderr.contains("expected a tenant id"), "{}", refused.stderr);
 }

@@ -691,3 +691,39 @@ mod server {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn environments_of_an_isolated_function_belong_to_one_tenant() {
+    let isolated = json!({ "TenancyConfig": { "TenantIsolationMode": "PER_TENANT" } });
+    let Value::Object(configuration) = isolated else { panic!() };
+    let (emulator, client) =
+        in_memory(Scenario::default().with("isolated", Profile { configuration, ..Profile::rust() }));
+    let invoke = async |function: &str, tenant: Option<&str>, kind: InvocationType| {
+        let invoke = client.invoke().function_name(function).invocation_type(kind);
+        let sent = invoke.set_tenant_id(tenant.map(str::to_owned)).payload(Blob::new("{}")).send().await;
+        sent.map_err(|error| error.into_service_error().code().unwrap_or_default().to_owned())
+    };
+    let refused = Err("InvalidParameterValueException".to_owned());
+    for kind in [InvocationType::RequestResponse, InvocationType::DryRun] {
+        for (function, tenant) in
+            [("isolated", None), ("isolated", Some("a,b")), ("isolated", Some("")), ("shared", Some("a"))]
+        {
+            assert_eq!(
+                invoke(function, tenant, kind.clone()).await.map(|_| ()),
+                refused,
+                "{function} {tenant:?}"
+            );
+        }
+    }
+    for tenant in ["a", "b", "a b", "a"] {
+        invoke("isolated", Some(tenant), InvocationType::RequestResponse).await.unwrap();
+    }
+    invoke("isolated", Some("b"), InvocationType::DryRun).await.unwrap();
+    let observed = emulator.observe();
+    let ran: Vec<_> = observed.of("isolated").filter(|ran| ran.environment.is_some()).collect();
+    let tenants: Vec<_> = ran.iter().map(|ran| ran.tenant.as_deref().unwrap()).collect();
+    assert_eq!(tenants, ["a", "b", "a b", "a"]);
+    let environments: Vec<_> = ran.iter().map(|ran| &ran.environment).collect();
+    assert_eq!(environments.iter().collect::<HashSet<_>>().len(), 3);
+    assert_eq!(environments[3], environments[0]);
+}

@@ -44,7 +44,7 @@ fn cells(target: &Target) -> Vec<String> {
     let per_cold_start = target.downloads.iter().filter(|download| download.per == Per::ColdStart);
     let size = per_cold_start.fold(0_u64, |sum, download| sum.saturating_add(download.size_bytes));
     vec![
-        target.label.clone(),
+        target.id.shown(),
         target.region().to_string(),
         target.highest().to_string(),
         format!("{}m", target.interval_minutes),

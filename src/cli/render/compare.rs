@@ -25,7 +25,7 @@ pub fn compare(plans: &[TargetPlan<'_>], comparisons: &[Comparison], period: Per
         let _ = writeln!(
             out,
             "\n{} ({}): up to {}, {}",
-            plan.target.label,
+            plan.target.id.shown(),
             plan.target.region(),
             count(u64::from(plan.highest()), "environment"),
             count(plan.pings(), "ping"),

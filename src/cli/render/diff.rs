@@ -122,7 +122,7 @@ fn sign(kind: ChangeKind) -> Sign {
 fn cells(change: &Change<'_>, shown: fn(&str) -> String) -> [String; 6] {
     let (function, region) = change
         .target()
-        .map_or_else(Default::default, |target| (target.label.clone(), target.region().to_string()));
+        .map_or_else(Default::default, |target| (target.id.shown(), target.region().to_string()));
     let mut other: Vec<_> = change
         .settings
         .iter()

@@ -51,7 +51,7 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
         .map(|due| {
             let target = &due.target;
             let cells = vec![
-                target.label.clone(),
+                target.id.shown(),
                 target.region().to_string(),
                 due.concurrency.to_string(),
                 target.protocol.name().to_owned(),

@@ -21,7 +21,7 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
     let year = now.with_timezone(&zone).year();
     let local = zoned::instant(now, zone, 0);
     let mut out =
-        format!("{} ({}) at {local} ({})\n", target.label, target.region(), now.format("%H:%M UTC"));
+        format!("{} ({}) at {local} ({})\n", target.id.shown(), target.region(), now.format("%H:%M UTC"));
     let _ = writeln!(out, "desired: {}; {}", explanation.desired, due(target, explanation));
     if explanation.windows.is_empty() {
         out.push_str("no window is enabled in this region\n");
@@ -61,7 +61,7 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
 /// Renders the next change of a target. Ends with a line feed.
 pub fn next(target: &Target, at: Minute, number: u32) -> String {
     let at = zoned::instant(at.instant(), first_zone(target), 0);
-    format!("next: {} ({}) to {number} at {at}\n", target.label, target.region())
+    format!("next: {} ({}) to {number} at {at}\n", target.id.shown(), target.region())
 }
 
 fn due(target: &Target, explanation: &Explanation<'_>) -> String {

@@ -102,7 +102,7 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
     let _ = writeln!(
         out,
         "\n{} ({}), every {}, times in {zone}: {}, {}",
-        target.label,
+        target.id.shown(),
         target.region(),
         count(u64::from(target.interval_minutes), "minute"),
         count(plan.rounds(), "round"),

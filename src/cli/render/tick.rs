@@ -95,7 +95,7 @@ impl Item<'_> {
             Item::Round(RoundRecord { id, desired, outcome, .. }) => match outcome {
                 RoundOutcome::Skipped(_) => unsent(id, *desired),
                 RoundOutcome::Sent(round) | RoundOutcome::Withheld(round, _) => vec![
-                    id.label(),
+                    id.shown(),
                     id.region.to_string(),
                     reached(*desired, &round.report),
                     round.report.counts.warm.to_string(),
@@ -181,7 +181,7 @@ fn heading(report: &TickReport) -> String {
 
 /// Returns the cells of a target without pings.
 fn unsent(id: &Identity, desired: u32) -> Vec<String> {
-    let mut cells = vec![id.label(), id.region.to_string(), format!("0/{desired}")];
+    let mut cells = vec![id.shown(), id.region.to_string(), format!("0/{desired}")];
     cells.resize(COLUMNS.len(), String::new());
     cells
 }

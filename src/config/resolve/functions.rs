@@ -16,7 +16,7 @@ use super::{Location, Resolver, RoundSize, TargetLocations, memory};
 use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
 use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
-use crate::domain::function::{BadFunction, FunctionRef, Identity, Region};
+use crate::domain::function::{BadFunction, FunctionRef, Identity, Region, Tenant};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::{CustomPayload, Protocol};
 
@@ -58,7 +58,7 @@ impl<'a> Resolver<'a, '_> {
             (None, None) => None,
             (Some(one), None) => Some(vec![one.value]),
             (None, Some(several)) => {
-                self.check_distinct(file, &several.value);
+                self.check_distinct(file, "region", &several.value);
                 Some(several.value.0.iter().map(|region| region.value).collect())
             }
             (Some(one), Some(several)) => {
@@ -87,7 +87,8 @@ impl<'a> Resolver<'a, '_> {
         let payload = pick!(keys, base, payload).map_or(0, |payload| payload.memory_estimate);
         let downloads = keys.downloads.as_ref().map_or(0, |at| at.value.0.len());
         let bytes = memory::TARGET + payload + memory::DOWNLOAD * downloads;
-        if !self.reserve_memory(name, regions.len().saturating_mul(bytes)) {
+        let targets = regions.len().saturating_mul(keys.tenants.as_ref().map_or(1, |at| at.value.0.len()));
+        if !self.reserve_memory(name, targets.saturating_mul(bytes)) {
             return;
         }
         if let Some(reference) = &reference {
@@ -97,6 +98,7 @@ impl<'a> Resolver<'a, '_> {
         let context = Context {
             file,
             regions: &regions,
+            targets,
             zone: pick!(keys, base, timezone).map(|zone| zone.0),
             lead: pick!(keys, base, lead).map_or(0, |lead| lead.minutes()),
             spare,
@@ -106,14 +108,23 @@ impl<'a> Resolver<'a, '_> {
         let on_request = self.on_request(file, keys, spare);
         let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
+        if let Some(tenants) = &keys.tenants {
+            self.check_distinct(file, "tenant", &tenants.value);
+        }
         let traffic = self.traffic(file, keys.assume.as_ref()).or(defaults.traffic);
         let (Some(reference), Some(protocol)) = (reference, protocol) else { return };
         if keys.has_errors || self.problems.count() > before {
             return;
         }
         let parts = Parts { reference, protocol, windows, on_request, role, downloads, traffic, spare };
+        let tenants =
+            keys.tenants.as_ref().map(|at| at.value.0.iter().map(|at| Some(at.value.clone())).collect());
+        let tenants: Vec<Option<Tenant>> = tenants.unwrap_or_else(|| vec![None]);
         for region in regions {
-            self.targets.push(target(name, region, &parts, keys, base));
+            for tenant in &tenants {
+                let id = Identity { tenant: tenant.clone(), ..parts.reference.identity(region) };
+                self.targets.push(target(name, id, &parts, keys, base));
+            }
         }
     }
 
@@ -324,15 +335,15 @@ struct Parts {
     spare: u32,
 }
 
-/// Creates the target of a function in one region.
+/// Creates the target of a function in one region, for one tenant.
 fn target(
     name: Location,
-    region: Region,
+    id: Identity,
     parts: &Parts,
     keys: &FunctionKeys,
     base: &Defaults,
 ) -> (Target, TargetLocations) {
-    let id = parts.reference.identity(region);
+    let region = id.region;
     let windows = || parts.windows.iter().filter(|window| window.is_in(region));
     let interval_minutes = pick!(keys, base, interval).map_or(DEFAULT_INTERVAL, |time| time.minutes());
     let stagger = base.stagger.as_ref().is_some_and(|at| at.value);

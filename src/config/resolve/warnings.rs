@@ -1,6 +1,6 @@
 //! Warnings about the whole fleet: unused names, and functions that are configured by name and by ARN.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Location, Problem, Resolver};
 use crate::config::problem::MOST_PROBLEMS;
@@ -33,16 +33,20 @@ impl Resolver<'_, '_> {
     /// Finds functions that are configured by name and by ARN. This is an error where a role gives the account of the
     /// name. Elsewhere the name is in warmd's own account, which is not known here, so it is a warning.
     pub(super) fn duplicates(&mut self) -> Vec<Problem> {
-        let by_name: HashMap<&Identity, (&Target, Location)> = self
+        // The tenants of a function are configured at one place.
+        let by_name: HashMap<Identity, (&Target, Location)> = self
             .targets
             .iter()
             .filter(|(target, _)| target.id.account.is_none())
-            .map(|(target, locations)| (&target.id, (target, locations.function)))
+            .map(|(target, locations)| (target.id.without_tenant(), (target, locations.function)))
             .collect();
         let (mut certain, mut possible) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
         for (target, locations) in &self.targets {
             let Some(account) = &target.id.account else { continue };
-            let Some((named, location)) = by_name.get(&Identity { account: None, ..target.id.clone() })
+            let id = Identity { account: None, ..target.id.without_tenant() };
+            let Some((named, location)) =
+                by_name.get(&id).filter(|_| seen.insert(target.id.without_tenant()))
             else {
                 continue;
             };
@@ -50,12 +54,12 @@ impl Resolver<'_, '_> {
             both.sort_by_key(|location| order(*location));
             match named.role.as_ref().and_then(|role| account_of(&role.arn)) {
                 Some(known) if known == account.as_str() => {
-                    certain.push((both, format!("{} is configured by name and by ARN", named.id)));
+                    certain.push((both, format!("{id} is configured by name and by ARN")));
                 }
                 Some(_) => {}
                 None if target.is_warmed() && named.is_warmed() => {
                     let account = account.as_str();
-                    let message = format!("{} is pinged twice if warmd runs in account {account}", named.id);
+                    let message = format!("{id} is pinged twice if warmd runs in account {account}");
                     possible.push((both, message));
                 }
                 None => {}

@@ -1,6 +1,6 @@
 //! Windows: the keys under a function, over those of a named window.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -21,6 +21,8 @@ pub(super) struct Context<'c> {
     pub file: usize,
     /// The function's regions; empty when they have errors.
     pub regions: &'c [Region],
+    /// The number of the function's targets: its regions, times its tenants.
+    pub targets: usize,
     pub zone: Option<Tz>,
     /// The function's lead, in minutes.
     pub lead: u32,
@@ -112,7 +114,7 @@ impl<'a> Resolver<'a, '_> {
             self.check_order(file, first, last);
         }
         if let Some(regions) = &keys.regions {
-            self.check_distinct(file, &regions.value);
+            self.check_distinct(file, "region", &regions.value);
         }
         let mut valid = !keys.has_errors;
         for names in [&keys.only, &keys.except].into_iter().flatten() {
@@ -121,16 +123,15 @@ impl<'a> Resolver<'a, '_> {
         valid && self.problems.count() == before
     }
 
-    /// Reports duplicates in a list of regions.
-    pub(super) fn check_distinct(&mut self, file: usize, regions: &List<Region>) {
-        let mut seen = Vec::new();
-        for At { value: region, span } in &regions.0 {
-            if seen.contains(region) {
-                let message = format!("duplicate region {}", quoted(region.as_str()));
-                self.fail::<()>(Location { file, span: *span }, message, "remove one of the two");
-                return;
-            }
-            seen.push(*region);
+    /// Reports the first duplicate in a list of regions or tenants.
+    pub(super) fn check_distinct<T>(&mut self, file: usize, kind: &str, list: &List<T>)
+    where
+        T: Eq + std::hash::Hash + ToString,
+    {
+        let mut seen = HashSet::new();
+        if let Some(At { value, span }) = list.0.iter().find(|at| !seen.insert(&at.value)) {
+            let message = format!("duplicate {kind} {}", quoted(&value.to_string()));
+            self.fail::<()>(Location { file, span: *span }, message, "remove one of the two");
         }
     }
 
@@ -196,7 +197,7 @@ impl<'a> Resolver<'a, '_> {
         };
         let layers = Layers { own: (context.file, own), named };
         let bytes = memory::of_window(own, named.map(|(_, keys)| keys));
-        if !self.reserve_memory(location, bytes.saturating_mul(context.regions.len())) {
+        if !self.reserve_memory(location, bytes.saturating_mul(context.targets)) {
             return None;
         }
         let opening = self.opening(&layers, location);

@@ -368,3 +368,29 @@ fn the_hash_depends_on_the_content_alone() {
     // The value must not change between machines and versions.
     assert_snapshot!(one, @"472bbb86db10c6ee");
 }
+
+#[test]
+fn each_tenant_is_a_target_in_each_region() {
+    let text = "version: 1
+defaults: { stagger: true }
+functions:
+  f:live:
+    regions: [eu-west-2, us-east-1]
+    tenants: [b, 'a: 1']
+    windows: [{ days: daily, hours: all-day, concurrency: 2 }, { days: daily, hours: all-day, concurrency: 3, regions: [us-east-1] }]
+";
+    let loaded = valid(text);
+    let targets: Vec<String> = loaded.fleet.targets.iter().map(|target| target.id.to_string()).collect();
+    let expected = [
+        "f:live@b (eu-west-2)",
+        "f:live@a: 1 (eu-west-2)",
+        "f:live@b (us-east-1)",
+        "f:live@a: 1 (us-east-1)",
+    ];
+    assert_eq!(targets, expected);
+    assert_eq!(loaded.fleet.targets.iter().map(|target| target.highest()).collect::<Vec<_>>(), [2, 2, 3, 3]);
+    assert!(loaded.fleet.targets.iter().all(|target| target.label == "f:live"));
+    let phases: std::collections::BTreeSet<u32> =
+        loaded.fleet.targets.iter().map(|target| target.phase_minutes).collect();
+    assert!(phases.len() > 1, "each has a phase of its own: {phases:?}");
+}

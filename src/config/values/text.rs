@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
-use crate::domain::function::{AccountId, Region};
+use crate::domain::function::{AccountId, Region, Tenant};
 use crate::domain::parse::TextError;
 use crate::domain::s3_uri::S3Uri;
 
@@ -84,6 +84,28 @@ impl JsonSchema for Region {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names: Vec<&str> = Self::all().map(Self::as_str).collect();
         json_schema!({ "description": "An AWS region.", "type": "string", "enum": names })
+    }
+}
+
+impl FromNode for Tenant {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let hint = "use 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces, with no space at its ends";
+        let text = reader.text_if(node, "a tenant id", hint, |text| Self::parse(text).is_ok())?;
+        Self::parse(&text).ok()
+    }
+}
+
+impl JsonSchema for Tenant {
+    fn schema_name() -> Cow<'static, str> {
+        "Tenant".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": Self::PATTERN, "maxLength": Self::MOST_CHARS })
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::function::{Architecture, Region};
 use super::bill::Bill;
 use super::item::Item;
 use super::price_book::PriceBook;
-use super::{Route, gb_seconds, gib, milliseconds, months};
+use super::{Route, gb_seconds, gib, memory_gib, milliseconds, months};
 
 /// Ephemeral storage without charge, in MB. Source: AWS Lambda pricing.
 const FREE_EPHEMERAL_MB: u32 = 512;
@@ -123,7 +123,7 @@ pub fn lambda(prices: &PriceBook, region: Region, usage: &LambdaUsage) -> Bill {
     bill.add(prices, "SnapStart cache", (&Item::SnapStartCache, region), cache);
     let restored = Decimal::from(usage.snapstart_restores).saturating_mul(memory_gb);
     bill.add(prices, "SnapStart restore", (&Item::SnapStartRestore, region), restored);
-    let tenants = Decimal::from(usage.tenant_environments).saturating_mul(memory_gb);
+    let tenants = memory_gib(usage.tenant_environments, usage.memory_mb);
     bill.add(prices, "Tenant isolation, new environments", (&Item::TenantEnvironment, region), tenants);
     bill
 }

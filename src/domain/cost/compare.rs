@@ -11,7 +11,8 @@ use super::assume::Traffic;
 use super::bill::Bill;
 use super::calculator::{self, ManagedUsage, break_even_utilisation};
 use super::coverage::{
-    Coverage, add_downloads, coverage_cost, environments_created, init_ms, sum_over_environments,
+    Coverage, add_downloads, add_tenant_environments, coverage_cost, environments_created, init_ms,
+    sum_over_environments,
 };
 use super::instance::{self, Shape};
 use super::item::Item;
@@ -116,6 +117,7 @@ pub fn compare(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> Co
     let cheapest = known.min_by_key(|(total, _)| *total).map(|(_, alternative)| alternative);
     let architecture = coverage.assume.architecture.value();
     let break_even_utilisation = break_even_utilisation(prices, coverage.region, architecture);
+    let break_even_utilisation = break_even_utilisation.filter(|_| !coverage.is_tenant);
     Comparison { options, cheapest, break_even_utilisation }
 }
 
@@ -155,7 +157,11 @@ fn provisioned(
     held: u64,
     created: u64,
 ) -> CostOption {
-    let Coverage { region, assume, .. } = *coverage;
+    let Coverage { region, assume, is_tenant, .. } = *coverage;
+    if is_tenant {
+        let note = Some("not available with tenant isolation".to_owned());
+        return CostOption { alternative, bill: None, cold_starts: None, note };
+    }
     let (architecture, memory) = (assume.architecture.value(), assume.memory_mb.value());
     let held_ms = Decimal::from(held).saturating_mul(Decimal::ONE_THOUSAND);
     let mut bill = Bill::default();
@@ -253,6 +259,7 @@ fn no_warming(prices: &PriceBook, coverage: &Coverage) -> CostOption {
     let init = gb_seconds(init_ms(assume, cold), assume.memory_mb.value());
     bill.add(prices, "Cold starts of users", (&Item::Duration(architecture), region), init);
     add_downloads_of_environments(&mut bill, prices, coverage, cold);
+    add_tenant_environments(&mut bill, prices, coverage, cold);
     let note = Some(format!("{} users would wait for a cold start", grouped(cold)));
     CostOption { alternative, bill: Some(bill), cold_starts: Some(cold), note }
 }

@@ -32,6 +32,7 @@ fn compared(place: &str, assume: &Assumptions, segments: &[Segment]) -> Comparis
         interval: HOUR / 12,
         downloads: &downloads,
         assume,
+        is_tenant: false,
     };
     compare(&PriceBook::embedded(), &coverage, 28 * 24 * HOUR)
 }

@@ -12,7 +12,7 @@ use super::calculator::add_egress;
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::round::s3_quantities;
-use super::{Download, S3Quantities, gb_seconds, gib, milliseconds};
+use super::{Download, S3Quantities, gb_seconds, gib, memory_gib, milliseconds};
 use crate::domain::function::Region;
 use crate::domain::schedule::{Minute, Segment, seconds_between};
 
@@ -29,6 +29,8 @@ pub struct Coverage<'a> {
     pub downloads: &'a [Download],
     /// The assumptions of the estimate.
     pub assume: &'a Assumptions,
+    /// True for a tenant of a function with tenant isolation, whose new environments have a price of their own.
+    pub is_tenant: bool,
 }
 
 impl Coverage<'_> {
@@ -99,6 +101,7 @@ pub fn coverage_cost(prices: &PriceBook, coverage: &Coverage) -> CoverageCost {
     let name = format!("Lambda compute {}", architecture.as_str());
     bill.add(prices, name, (&Item::Duration(architecture), region), compute);
     add_downloads(&mut bill, prices, region, &s3);
+    add_tenant_environments(&mut bill, prices, coverage, cold_starts);
     let logs = gib(pings.saturating_mul(assume.log_bytes_per_ping.value()));
     bill.add(prices, "CloudWatch Logs of pings", (&Item::LogData, region), logs);
     let cold_rounds = cold_starts.div_ceil(u64::from(coverage.highest().max(1)));
@@ -111,6 +114,20 @@ pub fn coverage_cost(prices: &PriceBook, coverage: &Coverage) -> CoverageCost {
 /// Returns the billed milliseconds of creating `environments`.
 pub(super) fn init_ms(assume: &Assumptions, environments: u64) -> Decimal {
     Decimal::from(environments).saturating_mul(milliseconds(assume.init_duration.value()))
+}
+
+/// Adds the line for new environments of a tenant.
+pub(super) fn add_tenant_environments(
+    bill: &mut Bill,
+    prices: &PriceBook,
+    coverage: &Coverage,
+    created: u64,
+) {
+    if coverage.is_tenant {
+        let memory = memory_gib(created, coverage.assume.memory_mb.value());
+        let item = (&Item::TenantEnvironment, coverage.region);
+        bill.add(prices, "Tenant isolation, new environments", item, memory);
+    }
 }
 
 /// Adds the lines for downloads from S3: requests by the bucket's region, bytes by route.

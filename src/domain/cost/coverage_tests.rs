@@ -59,6 +59,7 @@ fn every_ping_downloads_with_interval_above_idle_life() {
         interval: 12 * MINUTE,
         downloads: &downloads,
         assume: &assume,
+        is_tenant: false,
     };
     let cost = coverage_cost(&PriceBook::embedded(), &coverage);
     assert_eq!(cost.s3.bytes(), 1_892_000_000_000);
@@ -128,6 +129,7 @@ fn only_new_environments_download_with_short_interval() {
         interval: 5 * MINUTE,
         downloads: &downloads,
         assume: &assume,
+        is_tenant: false,
     };
     let cost = coverage_cost(&PriceBook::embedded(), &coverage);
     // 516 minutes a day are five periods of two hours or less, for ten environments on twenty days.
@@ -176,4 +178,21 @@ proptest! {
             model(&segments, idle, never)
         );
     }
+}
+
+#[test]
+fn new_environments_of_a_tenant_are_charged_by_memory() {
+    let assume = Assumptions { memory_mb: Assumed::Given(2_048), ..Assumptions::default() };
+    let cost = |place: &str, is_tenant| {
+        let segments = &office_hours(43);
+        let (region, interval) = (region(place), 12 * MINUTE);
+        let coverage = Coverage { region, segments, interval, downloads: &[], assume: &assume, is_tenant };
+        coverage_cost(&PriceBook::embedded(), &coverage).bill
+    };
+    // 8,600 environments of 2 GB at $0.000167.
+    let more = cost("us-east-1", true).total().unwrap() - cost("us-east-1", false).total().unwrap();
+    assert_eq!(more.round_dp(2).to_string(), "2.87");
+    assert_eq!(cost("us-east-1", true).lines.len(), cost("us-east-1", false).lines.len() + 1);
+    assert_eq!(cost("eu-west-2", true).total(), None, "the price is not known there");
+    assert!(cost("eu-west-2", false).total().is_some());
 }

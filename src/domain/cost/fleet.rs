@@ -82,6 +82,7 @@ mod tests {
             interval: Duration::from_secs(300),
             downloads: &[Download { size_bytes: gib << 30, ..Download::example(Route::Internet, Per::Ping) }],
             assume: &Assumptions::default(),
+            is_tenant: false,
         };
         coverage_cost(&PriceBook::embedded(), &coverage)
     }

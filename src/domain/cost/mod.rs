@@ -182,6 +182,11 @@ fn gb_seconds(ms: Decimal, memory_mb: u32) -> Decimal {
     ms.saturating_mul(Decimal::from(memory_mb)) / Decimal::from(1_024_000_u32)
 }
 
+/// Returns the memory of `environments` in GB of 2^30 bytes.
+fn memory_gib(environments: u64, memory_mb: u32) -> Decimal {
+    Decimal::from(environments).saturating_mul(gb_seconds(Decimal::ONE_THOUSAND, memory_mb))
+}
+
 fn seconds(duration: Duration) -> Decimal {
     Decimal::from(duration.as_secs()) + Decimal::new(i64::from(duration.subsec_nanos()), 9)
 }

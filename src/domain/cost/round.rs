@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::function::{Architecture, Region};
 use super::item::Item;
 use super::price_book::PriceBook;
-use super::{Download, Per, Route, gb_seconds, gib};
+use super::{Download, Per, Route, gb_seconds, gib, memory_gib};
 
 /// The usage of a round, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct RoundQuantities {
     pub memory_mb: Option<u32>,
     /// The downloads from S3; `None` if they depend on a number of cold starts or pings that is unknown.
     pub s3: Option<S3Quantities>,
+    /// New environments of a tenant, which have a price of their own, zero without a tenant; `None` if unknown.
+    pub tenant_environments: Option<u64>,
     /// The lower bound of the usage.
     pub least: Usage,
     /// The upper bound of the usage; `None` if it is unbounded.
@@ -45,6 +47,10 @@ pub struct RoundCost {
     /// Bytes from S3, at the price of their routes.
     #[schemars(with = "Option<String>")]
     pub s3_egress: Option<Decimal>,
+    /// New environments of a tenant. Absent when there is none, and when their cost is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub tenant_environments: Option<Decimal>,
     /// The sum; null when a part is unknown.
     #[schemars(with = "Option<String>")]
     pub total: Option<Decimal>,
@@ -67,6 +73,7 @@ impl RoundCost {
             compute: zero,
             s3_requests: zero,
             s3_egress: zero,
+            tenant_environments: None,
             total: zero,
             cost_at_least: None,
             cost_at_most: None,
@@ -83,6 +90,8 @@ pub struct Usage {
     pub billed_ms: u64,
     /// The downloads from S3.
     pub s3: S3Quantities,
+    /// New environments of a tenant.
+    pub tenant_environments: u64,
 }
 
 /// Downloads from S3.
@@ -174,12 +183,21 @@ pub fn round_cost(
             (None, None)
         }
     };
-    let total = sum(vec![requests, compute, s3_requests, s3_egress]);
+    let environments = match used.tenant_environments {
+        Some(created) => bill.tenant_environments(region, used.memory_mb, created),
+        None => {
+            if used.requests.is_some() {
+                bill.reasons.push("the number of new environments of the tenant is unknown");
+            }
+            None
+        }
+    };
+    let total = sum(vec![requests, compute, s3_requests, s3_egress, environments]);
     let (cost_at_least, cost_at_most) = match total {
         Some(_) => (None, None),
         None => {
             let place = (region, architecture);
-            let known = |parts: [Option<Decimal>; 4]| parts.map(|part| Some(part.unwrap_or_default()));
+            let known = |parts: [Option<Decimal>; 5]| parts.map(|part| Some(part.unwrap_or_default()));
             let least = sum(known(bill.usage(place, used.memory_mb, &used.least)).to_vec());
             let most = used.most.as_ref().map(|most| bill.usage(place, used.memory_mb, most));
             (least, most.and_then(|parts| sum(parts.to_vec())))
@@ -190,6 +208,7 @@ pub fn round_cost(
         compute: compute.map(shown),
         s3_requests: s3_requests.map(shown),
         s3_egress: s3_egress.map(shown),
+        tenant_environments: environments.filter(|cost| !cost.is_zero()).map(shown),
         total: total.map(shown),
         cost_at_least: cost_at_least.map(shown),
         cost_at_most: cost_at_most.map(shown),
@@ -238,6 +257,20 @@ impl RoundBill<'_> {
         self.price(&Item::Duration(architecture), region, quantity)
     }
 
+    /// Returns the cost of `created` environments of a tenant, each charged by its memory.
+    fn tenant_environments(
+        &mut self,
+        region: Region,
+        memory_mb: Option<u32>,
+        created: u64,
+    ) -> Option<Decimal> {
+        match memory_mb {
+            _ if created == 0 => Some(Decimal::ZERO),
+            Some(memory) => self.price(&Item::TenantEnvironment, region, memory_gib(created, memory)),
+            None => None,
+        }
+    }
+
     /// Returns the cost of GET requests and of bytes.
     fn s3(&mut self, region: Region, s3: &S3Quantities) -> (Option<Decimal>, Option<Decimal>) {
         let gets = s3.flows().map(|(route, flow)| {
@@ -248,13 +281,13 @@ impl RoundBill<'_> {
         (gets, sum(bytes.collect()))
     }
 
-    /// Returns the parts of a bound's cost: requests, compute, GET requests, bytes.
+    /// Returns the parts of a bound's cost: requests, compute, GET requests, bytes, environments of a tenant.
     fn usage(
         &mut self,
         (region, architecture): (Region, Architecture),
         memory_mb: Option<u32>,
         usage: &Usage,
-    ) -> [Option<Decimal>; 4] {
+    ) -> [Option<Decimal>; 5] {
         let compute = match (usage.billed_ms, memory_mb) {
             (0, _) => Some(Decimal::ZERO),
             (_, None) => None,
@@ -265,7 +298,8 @@ impl RoundBill<'_> {
         };
         let requests = self.price(&Item::Requests, region, Decimal::from(usage.requests));
         let (gets, bytes) = self.s3(region, &usage.s3);
-        [requests, compute, gets, bytes]
+        let environments = self.tenant_environments(region, memory_mb, usage.tenant_environments);
+        [requests, compute, gets, bytes, environments]
     }
 
     fn egress(&mut self, route: Route, region: Region, bytes: u64) -> Option<Decimal> {
@@ -302,12 +336,13 @@ mod tests {
 
     fn used() -> RoundQuantities {
         let s3 = s3_quantities(&[download(220_000_000, Route::NatGateway, Per::ColdStart)], 10, Some(10));
-        let whole = Usage { requests: 10, billed_ms: 12_345, s3: s3.clone().unwrap() };
+        let whole = Usage { requests: 10, billed_ms: 12_345, s3: s3.clone().unwrap(), ..Usage::default() };
         RoundQuantities {
             requests: Some(10),
             billed_ms: Some(12_345),
             memory_mb: Some(1024),
             s3,
+            tenant_environments: Some(0),
             least: whole.clone(),
             most: Some(whole),
         }
@@ -396,8 +431,9 @@ mod tests {
             billed_ms: None,
             memory_mb: Some(1024),
             s3: None,
-            least: Usage { requests: 9, billed_ms: 900, s3: s3(1) },
-            most: Some(Usage { requests: 10, billed_ms: 160_900, s3: s3(2) }),
+            tenant_environments: Some(0),
+            least: Usage { requests: 9, billed_ms: 900, s3: s3(1), ..Usage::default() },
+            most: Some(Usage { requests: 10, billed_ms: 160_900, s3: s3(2), ..Usage::default() }),
         };
         let (bounded, reasons) = cost("eu-west-2", &unknown);
         assert_eq!(reasons, ["a ping without an answer may have run"]);
@@ -418,10 +454,32 @@ mod tests {
     }
 
     #[test]
+    fn new_environments_of_a_tenant_are_charged_by_memory() {
+        let of = |tenant_environments| RoundQuantities { tenant_environments, ..used() };
+        let without = cost("us-east-1", &of(Some(0))).0;
+        assert_eq!(without.tenant_environments, None);
+        // Three environments of 1 GB at $0.000167.
+        let (three, reasons) = cost("us-east-1", &of(Some(3)));
+        assert_eq!(three.tenant_environments.unwrap().to_string(), "0.0005010");
+        assert_eq!(three.total.unwrap() - without.total.unwrap(), three.tenant_environments.unwrap());
+        assert!(reasons.is_empty());
+
+        let (no_price, reasons) = cost("eu-west-2", &of(Some(3)));
+        assert_eq!((no_price.tenant_environments, no_price.total), (None, None));
+        assert_eq!(reasons, ["the price book has no lambda.tenant-environment for eu-west-2"]);
+        assert!(no_price.cost_at_least.is_some());
+
+        let (unknown, reasons) = cost("us-east-1", &of(None));
+        assert_eq!((unknown.tenant_environments, unknown.total), (None, None));
+        assert_eq!(reasons, ["the number of new environments of the tenant is unknown"]);
+    }
+
+    #[test]
     fn zero_usage_costs_zero_even_where_prices_are_unknown() {
         let throttled = RoundQuantities {
             requests: Some(0),
             s3: s3_quantities(&[], 0, Some(0)),
+            tenant_environments: Some(0),
             ..RoundQuantities::default()
         };
         let (cost, reasons) = cost("me-south-1", &throttled);

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::fleet::Hold;
-use super::function::{FunctionRef, Region};
+use super::function::{FunctionRef, Identity, Region, Tenant};
 use super::future::{TOLERANCE, is_future};
 use super::parse::{TextError, did_you_mean, quoted};
 use super::protocol::Protocol;
@@ -92,6 +92,8 @@ pub struct DirectWarm {
     pub function: FunctionRef,
     /// The region; `None` means that of the Lambda.
     pub region: Option<Region>,
+    /// The tenant; `None` means every configured tenant of the function.
+    pub tenant: Option<Tenant>,
     /// The desired number of environments, 1 to 100,000.
     pub concurrency: u32,
     /// The protocol of the pings; `None` means the configured protocol, or `warmd`.
@@ -259,9 +261,10 @@ fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let mut fields = Fields::of_value(WARM_SHARD, "rounds", round)?;
     let (function, region, concurrency) = function_and_concurrency(&mut fields);
     let region = fields.required("region", region);
+    let tenant = tenant(&mut fields);
     let concurrency = concurrency.and_then(NonZeroU32::new);
     let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
-    Ok(ShardRound { id: function.identity(region), concurrency })
+    Ok(ShardRound { id: Identity { tenant, ..function.identity(region) }, concurrency })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {
@@ -281,6 +284,7 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
             fields.finish(Some(()))?;
             let mut fields = Fields::of_value(KIND, "warm", warm)?;
             let (function, region, concurrency) = function_and_concurrency(&mut fields);
+            let tenant = tenant(&mut fields);
             let protocol = fields.read("protocol", |text| {
                 Protocol::parse(text).ok_or_else(|| {
                     let hint = did_you_mean(text, Protocol::NAMES.iter().copied())
@@ -290,7 +294,7 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
             });
             let hold = fields.read("hold", hold);
             let (function, concurrency) = fields.finish(function.zip(concurrency))?;
-            Ok(LambdaEvent::Warm(DirectWarm { function, region, concurrency, protocol, hold }))
+            Ok(LambdaEvent::Warm(DirectWarm { function, region, tenant, concurrency, protocol, hold }))
         }
         _ => {
             fields.problem("expected either the key \"run\" or the key \"warm\"");
@@ -310,6 +314,11 @@ fn function_and_concurrency(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Op
     let concurrency = fields.number("concurrency", 1, MOST_CONCURRENCY);
     let concurrency = fields.required("concurrency", concurrency);
     (function, region, concurrency)
+}
+
+/// Reads the tenant of a round of a shard or a direct invocation.
+fn tenant(fields: &mut Fields<'_>) -> Option<Tenant> {
+    fields.read("tenant", |text| Tenant::parse(text).map_err(|error| error.to_string()))
 }
 
 fn hold(text: &str) -> Result<Hold, String> {
@@ -333,15 +342,16 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// Returns the `detail` of an [`ENVIRONMENTS_WARM`] event: the result of a request for `function`, and its duration.
+/// Returns the `detail` of an [`ENVIRONMENTS_WARM`] event: the result of a request for the target, and its duration.
 pub fn environments_warm(
-    function: &str,
+    target: &Identity,
     reached: Option<u32>,
     evidence: Option<Evidence>,
     took: Duration,
 ) -> Value {
     json!({
-        "function": function,
+        "function": target.label(),
+        "tenant": target.tenant.as_ref().map(Tenant::as_str),
         "reached": reached,
         "evidence": evidence,
         "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

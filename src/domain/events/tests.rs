@@ -49,11 +49,21 @@ fn direct_invocations() {
         LambdaEvent::Warm(DirectWarm {
             function: function("nlp:live"),
             region: Some(Region::parse("us-east-1").unwrap()),
+            tenant: None,
             concurrency: 3,
             protocol: Some(Protocol::Bref),
             hold: Some(Hold::Fixed(Duration::from_millis(75))),
         })
     );
+    let of_tenant = |tenant: &str| {
+        LambdaEvent::parse(
+            &json!({ "warmd": { "warm": { "function": "nlp", "concurrency": 3, "tenant": tenant } } }),
+        )
+    };
+    let LambdaEvent::Warm(warm) = of_tenant("acme: 1").unwrap() else { panic!() };
+    assert_eq!(warm.tenant.unwrap().as_str(), "acme: 1");
+    let error = of_tenant("a\r\nX-Evil: 1").unwrap_err().to_string();
+    assert!(error.contains("tenant: expected a tenant id"), "{error}");
 }
 
 #[test]
@@ -128,9 +138,14 @@ fn durations_are_whole_numbers_with_one_unit() {
 }
 
 #[test]
-fn the_event_after_a_request_has_four_keys() {
-    let detail = environments_warm("nlp:live", Some(5), Some(Evidence::Ids), Duration::from_millis(8_120));
-    insta::assert_snapshot!(detail, @r#"{"function":"nlp:live","reached":5,"evidence":"ids","took_ms":8120}"#);
+fn the_event_after_a_request_has_five_keys() {
+    let id = function("nlp:live").identity(Region::parse("eu-west-2").unwrap());
+    let of = |id: &Identity| {
+        environments_warm(id, Some(5), Some(Evidence::Ids), Duration::from_millis(8_120)).to_string()
+    };
+    insta::assert_snapshot!(of(&id), @r#"{"function":"nlp:live","tenant":null,"reached":5,"evidence":"ids","took_ms":8120}"#);
+    let id = Identity { tenant: Tenant::parse("a").ok(), ..id };
+    insta::assert_snapshot!(of(&id), @r#"{"function":"nlp:live","tenant":"a","reached":5,"evidence":"ids","took_ms":8120}"#);
 }
 
 #[test]
@@ -208,7 +223,12 @@ fn the_detail_of_a_shard_is_read_as_the_same_shard() {
         id: function(name).identity(Region::parse("eu-west-2").unwrap()),
         concurrency: NonZeroU32::new(concurrency).unwrap(),
     };
-    let rounds = [round("nlp:live", 10), round("nlp:$LATEST", 2)];
+    let of_tenant = |tenant| {
+        let ShardRound { id, concurrency } = round("nlp:live", 3);
+        ShardRound { id: Identity { tenant: Tenant::parse(tenant).ok(), ..id }, concurrency }
+    };
+    let rounds = [round("nlp:live", 10), round("nlp:$LATEST", 2), of_tenant("a b"), of_tenant("x:/@=")];
+    assert!(rounds.iter().all(|round| round.json().get("tenant").is_some() == round.id.tenant.is_some()));
     let shard = shard::pack(&rounds, 500, DateTime::UNIX_EPOCH, Some("abc")).remove(0);
     for shard in [shard.clone(), Shard { run: Some("request-1".to_owned()), ..shard }] {
         let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });

@@ -52,10 +52,10 @@ pub fn allowance(
     let reserved = seen.and_then(|seen| *seen.reserved.known()?);
     let provisioned = seen.and_then(|seen| *seen.provisioned.known()?).filter(|provisioned| *provisioned > 0);
     let room = match reserved {
-        Some(reserved) => {
-            let function = Identity { qualifier: None, ..target.id.clone() };
-            Some(Room { pool: Pool::Function(function), limit: reserved.saturating_sub(limits.leave_free) })
-        }
+        Some(reserved) => Some(Room {
+            pool: Pool::Function(target.id.function()),
+            limit: reserved.saturating_sub(limits.leave_free),
+        }),
         None => account.map(|account| Room {
             pool: Pool::Account(target.region(), target.role.as_deref().map(|role: &Role| role.arn.clone())),
             limit: share(account.unreserved, limits.account_share).max(LEAST_ROOM),
@@ -64,8 +64,8 @@ pub fn allowance(
     let refusal = match deployed.map(|deployed| deployed.model) {
         Some(ExecutionModel::Durable) => Some(SkipReason::Durable),
         Some(ExecutionModel::Managed) => Some(SkipReason::ManagedInstances),
-        Some(ExecutionModel::PerTenant) => Some(SkipReason::NeedsTenants),
-        Some(ExecutionModel::OnDemand | ExecutionModel::SnapStart) | None => None,
+        Some(ExecutionModel::PerTenant) if target.tenant().is_none() => Some(SkipReason::NeedsTenants),
+        Some(ExecutionModel::OnDemand | ExecutionModel::SnapStart | ExecutionModel::PerTenant) | None => None,
     };
     let refusal = refusal
         .or((reserved == Some(0)).then_some(SkipReason::SwitchedOff))

@@ -1,6 +1,6 @@
 //! Findings: differences between the configuration and the deployed functions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::allowance::{Pool, Room, allowance};
 use super::peak::{Peak, peak};
@@ -9,7 +9,7 @@ use super::{
     TargetObservation, UpdateStatus,
 };
 use crate::domain::fleet::{Fleet, Hold, Limits, Target};
-use crate::domain::function::{AccountId, Identity, account_of};
+use crate::domain::function::{AccountId, account_of};
 use crate::domain::schedule::Minute;
 use crate::domain::text::{count, elapsed, grouped};
 use crate::domain::tick::SkipReason;
@@ -76,8 +76,11 @@ pub fn findings(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<Finding>
     let accounts: Vec<Account<'_>> =
         seen.accounts.iter().map(|account| Account::of(account, fleet, seen)).collect();
     let mut found = Vec::new();
+    let mut names = HashSet::new();
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
-        if target.is_warmed() {
+        // The tenants of a function have the same findings.
+        let mut is_first = || names.insert((target.id.without_tenant(), target.role.as_deref()));
+        if target.is_warmed() && is_first() {
             let account = accounts.iter().find(|account| account.has(target));
             let limits = account.and_then(|account| account.seen.limits.known());
             found.extend(of_target(index, target, observed, limits, &fleet.limits));
@@ -154,14 +157,20 @@ fn of_deployment(index: usize, target: &Target, deployed: &Deployed) -> Vec<Find
             Some(warning(format!("the last update of {it} failed: the previous deployment is still active")))
         }
     };
+    let tenant = target.tenant().filter(|_| deployed.model != ExecutionModel::PerTenant);
+    let tenant = tenant.map(|_| {
+        error(format!("{it} does not use tenant isolation: Lambda rejects pings, because they name a tenant"))
+            .hint("remove `tenants`")
+    });
     let model = match deployed.model {
         ExecutionModel::OnDemand => None,
         ExecutionModel::Durable => Some(
             error(format!("{it} is a durable function: every ping begins a durable execution")).hint(REMOVE),
         ),
+        ExecutionModel::PerTenant if target.tenant().is_some() => None,
         ExecutionModel::PerTenant => Some(
             error(format!("{it} uses tenant isolation: Lambda rejects pings, because they name no tenant"))
-                .hint(REMOVE),
+                .hint("add the tenants whose environments to keep warm, such as `tenants: [a, b]`"),
         ),
         ExecutionModel::Managed => Some(
             warning(format!(
@@ -185,7 +194,7 @@ fn of_deployment(index: usize, target: &Target, deployed: &Deployed) -> Vec<Find
     };
     let state = state.map(|finding| finding.reason(deployed.state_reason.as_ref()));
     let update = update.map(|finding| finding.reason(deployed.update_reason.as_ref()));
-    [state, update, model, hold].into_iter().flatten().collect()
+    [state, update, tenant, model, hold].into_iter().flatten().collect()
 }
 
 /// Returns the findings about reserved, unreserved and provisioned concurrency.
@@ -328,8 +337,7 @@ fn shared_reservations(fleet: &Fleet, seen: &Observations, now: Minute) -> Vec<F
     let mut functions: HashMap<_, (u32, Vec<(usize, &Target)>)> = HashMap::new();
     for (index, (target, observed)) in fleet.targets.iter().zip(&seen.targets).enumerate() {
         if let Some(Some(reserved @ 1..)) = observed.reserved.known() {
-            let function = Identity { qualifier: None, ..target.id.clone() };
-            let known = functions.entry((function, target.role.as_deref()));
+            let known = functions.entry((target.id.function(), target.role.as_deref()));
             known.or_insert_with(|| (*reserved, Vec::new())).1.push((index, target));
         }
     }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Fleet, Hold, Limits, OnRequest, Target};
-use crate::domain::function::FunctionRef;
+use crate::domain::function::{FunctionRef, Identity, Tenant};
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{Minute, Mode, plan_tick};
 
@@ -169,7 +169,7 @@ fn states_updates_and_models_have_messages_and_hints() {
     error: `f` in eu-west-2 is a durable function: every ping begins a durable execution
       remove it from the configuration
     error: `f` in eu-west-2 uses tenant isolation: Lambda rejects pings, because they name no tenant
-      remove it from the configuration
+      add the tenants whose environments to keep warm, such as `tenants: [a, b]`
     warning: `f` in eu-west-2 runs on managed instances, which have no cold starts: warming has no effect
       set the minimum number of environments in its function scaling configuration
     warning: `f` in eu-west-2 uses SnapStart: its cold starts are short, and warming has less effect
@@ -394,4 +394,34 @@ fn qualifiers_share_reserved_concurrency_of_their_function() {
     assert_eq!(found(windowed("g", "all-day", 7, 5, 0), 12), NONE);
     let role = Some(Arc::new(Role { arn: "arn:aws:iam::999999999999:role/r".to_owned(), external_id: None }));
     assert_eq!(found(Target { role, ..canary("all-day", 0) }, 12), NONE);
+}
+
+#[test]
+fn tenants_share_findings_and_the_concurrency_of_their_function() {
+    let tenants = |isolated: bool, reserved: Option<u32>| {
+        let of = |tenant: &str| {
+            let target = windowed("f", "all-day", 5, 5, 0);
+            Target { id: Identity { tenant: Tenant::parse(tenant).ok(), ..target.id }, ..target }
+        };
+        let model = if isolated { ExecutionModel::PerTenant } else { ExecutionModel::OnDemand };
+        let configuration = Lookup::Known(Deployed { model, ..deployed() });
+        let seen = TargetObservation { configuration, reserved: Lookup::Known(reserved), ..sound() };
+        let seen = Observations { targets: vec![seen; 3], accounts: vec![account(1000)] };
+        shown(&findings(&Fleet::new(["a", "b", "c"].map(of).to_vec()), &seen, now()))
+    };
+    assert_eq!(tenants(true, None), NONE);
+    assert_eq!(
+        tenants(false, None),
+        [
+            "error: `f` in eu-west-2 does not use tenant isolation: Lambda rejects pings, because they name a tenant"
+        ]
+    );
+    assert_eq!(
+        tenants(true, Some(14)),
+        [
+            "error: 15 pings to 3 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f`; the function has a reserved concurrency of 14: 1 would be throttled"
+        ]
+    );
+    let one = tenants(true, Some(4));
+    assert_eq!(one.len(), 2, "one about the round of each, one about all together: {one:?}");
 }

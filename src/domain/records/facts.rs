@@ -50,7 +50,7 @@ impl Facts {
 
     /// Returns the facts about a target; `None` if they were never read.
     pub fn of(&self, target: &Target) -> Option<&FunctionFacts> {
-        self.functions.get(&target.id)
+        self.functions.get(&target.id.without_tenant())
     }
 
     /// Returns the limits of the account of a role; `None` if unknown.

@@ -166,7 +166,7 @@ impl Guards {
 }
 
 fn function(target: &Target) -> Identity {
-    Identity { qualifier: None, ..target.id.clone() }
+    target.id.function()
 }
 
 fn behind(target: &Target) -> Code {

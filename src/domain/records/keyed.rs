@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::function::{FunctionRef, Identity, Region};
+use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 
 /// A key of a document's map.
 pub(super) trait Key: Ord + Clone {
@@ -17,15 +17,22 @@ pub(super) trait Key: Ord + Clone {
     fn parse(text: &str) -> Option<Self>;
 }
 
-/// Written as the label and the region, such as `nlp-inference:live eu-west-2`.
+/// Written as the label, the region and the tenant, if any, such as `nlp-inference:live eu-west-2` or `checkout
+/// eu-west-2 acme`. Only the tenant, at the end, may contain spaces.
 impl Key for Identity {
     fn text(&self) -> String {
-        format!("{} {}", self.label(), self.region)
+        let tenant = self.tenant.iter().map(|tenant| format!(" {tenant}"));
+        format!("{} {}{}", self.label(), self.region, tenant.collect::<String>())
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (function, region) = text.split_once(' ')?;
-        Some(FunctionRef::parse(function).ok()?.identity(Region::parse(region).ok()?))
+        let (function, rest) = text.split_once(' ')?;
+        let (region, tenant) = match rest.split_once(' ') {
+            Some((region, tenant)) => (region, Some(Tenant::parse(tenant).ok()?)),
+            None => (rest, None),
+        };
+        let id = FunctionRef::parse(function).ok()?.identity(Region::parse(region).ok()?);
+        Some(Self { tenant, ..id })
     }
 }
 
@@ -70,4 +77,38 @@ pub(super) fn deserialize_known<'de, K: Key, V: DeserializeOwned, D: Deserialize
 ) -> Result<BTreeMap<K, V>, D::Error> {
     let map: BTreeMap<K, serde_json::Value> = deserialize(deserializer)?;
     Ok(map.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_without_a_tenant_is_as_it_always_was() {
+        let id = Identity::parse("nlp:live eu-west-2").unwrap();
+        assert_eq!((id.text().as_str(), &id.tenant), ("nlp:live eu-west-2", &None));
+        for malformed in ["nlp", "nlp eu-west-2 ", "nlp eu-west-2  a", "nlp  eu-west-2 a", "nlp london a"] {
+            assert_eq!(Identity::parse(malformed), None, "{malformed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_identity_has_a_key_of_its_own(
+            names in prop::array::uniform2("(arn:aws:lambda:eu-west-2:123456789012:function:)?[a-b]{1,2}(:[a-b])?"),
+            tenants in prop::array::uniform2(prop::option::of("[ab@:/ ]{1,4}|eu-west-2 a")),
+        ) {
+            let region = Region::parse("eu-west-2").unwrap();
+            let id = |index: usize| Identity {
+                tenant: tenants[index].as_deref().and_then(|tenant| Tenant::parse(tenant).ok()),
+                ..FunctionRef::parse(&names[index]).unwrap().identity(region)
+            };
+            let [one, other] = [id(0), id(1)];
+            prop_assert_eq!(Identity::parse(&one.text()), Some(one.clone()));
+            prop_assert_eq!(one.text() == other.text(), one == other);
+            prop_assert_eq!(one.shown() == other.shown(), one == other);
+        }
+    }
 }

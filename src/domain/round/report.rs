@@ -244,6 +244,11 @@ impl RoundReport {
         };
         let s3 = |pings, cold_starts| s3_quantities(downloads, pings, Some(cold_starts)).unwrap_or_default();
         let known = self.maybe_requests == 0;
+        let of_tenant = |environments| if target.tenant().is_some() { environments } else { 0 };
+        let tenant_environments = match target.tenant() {
+            Some(_) => self.cold_starts.map(u64::from).filter(|_| known),
+            None => Some(0),
+        };
         RoundQuantities {
             requests: known.then_some(requests),
             billed_ms: self.billed_ms,
@@ -253,15 +258,18 @@ impl RoundReport {
             } else {
                 None
             },
+            tenant_environments,
             least: Usage {
                 requests,
                 billed_ms: sums.billed_ms,
                 s3: s3(requests, u64::from(sums.cold_starts)),
+                tenant_environments: of_tenant(u64::from(sums.cold_starts)),
             },
             most: longest_ms.map(|longest_ms| Usage {
                 requests: most_requests,
                 billed_ms: sums.billed_ms.saturating_add(longest_ms.saturating_mul(unreported)),
                 s3: s3(most_requests, u64::from(sums.cold_starts) + unreported),
+                tenant_environments: of_tenant(u64::from(sums.cold_starts) + unreported),
             }),
         }
     }

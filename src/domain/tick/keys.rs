@@ -30,6 +30,8 @@ pub(super) struct TargetKeys {
     qualifier: Option<String>,
     /// The region.
     region: &'static str,
+    /// The tenant of a function with tenant isolation, otherwise null.
+    tenant: Option<String>,
 }
 
 impl From<&Identity> for TargetKeys {
@@ -38,6 +40,7 @@ impl From<&Identity> for TargetKeys {
             function: id.unqualified(),
             qualifier: id.qualifier.as_ref().map(ToString::to_string),
             region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -75,7 +75,8 @@ impl Invoke<'_> {
         let Self { emulator, reference, profile, plan, .. } = self;
         let scope = format!("{}/{}", reference.account, reference.region);
         let name = format!("{scope}/{}", reference.name);
-        let key = Key { scope, function: reference.name.clone(), version: plan.version.clone() };
+        let (function, version) = (reference.name.clone(), plan.version.clone());
+        let key = Key { scope, function, version, tenant: observed.tenant.clone() };
         let scenario = emulator.scenario();
         let limit = match profile.reserved {
             Some(reserved) => ConcurrencyLimit::Reserved(reserved),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::domain::calendar::Window;
 use crate::domain::fleet::OnRequest;
-use crate::domain::function::FunctionRef;
+use crate::domain::function::{FunctionRef, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed};
 
 fn target(function: &str, region: &str) -> Target {
@@ -37,15 +37,15 @@ impl Control for ScriptedControl {
             name if name.starts_with("run") => Lookup::Known(DryRunOutcome::Ran(200)),
             _ => Lookup::Known(DryRunOutcome::Dry),
         };
-        self.answer("invoke", &of.label(), answer).await
+        self.answer("invoke", &of.shown(), answer).await
     }
 
     async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Deployed> {
-        self.answer("configuration", &of.label(), Lookup::Known(Deployed::default())).await
+        self.answer("configuration", &of.shown(), Lookup::Known(Deployed::default())).await
     }
 
     async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
-        self.answer("provisioned", &of.label(), Lookup::Known(None)).await
+        self.answer("provisioned", &of.shown(), Lookup::Known(None)).await
     }
 
     async fn reserved(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
@@ -89,6 +89,33 @@ async fn each_setting_is_read_once_and_none_of_missing_functions() {
         (&seen.targets[2].invoke, &seen.targets[2].configuration),
         (&Lookup::Missing, &Lookup::NotRead)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_serves_all_tenants() {
+    let of = |function: &str, tenant: &str| {
+        let target = target(function, "eu-west-2");
+        Target { id: Identity { tenant: Tenant::parse(tenant).ok(), ..target.id }, ..target }
+    };
+    let targets = [of("f", "b"), of("f", "a"), of("f:live", "b"), of("f:live", "a")];
+    let control = ScriptedControl::default();
+    let reads = Arc::clone(&control.reads);
+    let preflight = Preflight::new(&targets);
+    assert_eq!(preflight.reads(), 5);
+    let seen = preflight.observe(control).await;
+    let mut reads: Vec<String> = reads.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
+    reads.sort();
+    let expected = [
+        "account eu-west-2",
+        "configuration f:live@b",
+        "configuration f@b",
+        "invoke f:live@b",
+        "invoke f@b",
+        "provisioned f:live@b",
+        "reserved f",
+    ];
+    assert_eq!(reads, expected, "the dry runs name a tenant");
+    assert!(seen.targets.iter().all(TargetObservation::was_compared));
 }
 
 #[tokio::test(start_paused = true)]

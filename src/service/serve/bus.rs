@@ -6,6 +6,7 @@ use tracing::{error, info};
 
 use super::Service;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
+use crate::domain::function::Identity;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
@@ -148,17 +149,17 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             let last = status.targets.get(&round.id)?;
             (last.tick >= asked && last.desired >= round.desired).then_some((last.reached, last.evidence))
         };
-        let of_round = |round: &RoundRecord| {
+        let of_round = |round: &RoundRecord| -> (Identity, _, _) {
             let (reached, evidence) = match coalesced(round) {
                 true => earlier(round).unwrap_or_default(),
                 false => (round.reached(), round.evidence()),
             };
-            (round.id.label(), reached, evidence)
+            (round.id.clone(), reached, evidence)
         };
-        let unfinished = report.unfinished.iter().map(|left| (left.id.label(), None, None));
+        let unfinished = report.unfinished.iter().map(|left| (left.id.clone(), None, None));
         let results = report.rounds.iter().map(of_round).chain(unfinished);
-        let event = |(function, reached, evidence): (String, _, _)| {
-            let detail = environments_warm(&function, reached, evidence, started.elapsed());
+        let event = |(target, reached, evidence): (Identity, _, _)| {
+            let detail = environments_warm(&target, reached, evidence, started.elapsed());
             bus.event(ENVIRONMENTS_WARM, detail.to_string())
         };
         let events: Vec<Event> = results.map(event).collect();

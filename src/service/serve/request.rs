@@ -48,7 +48,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// The reason why the request is refused.
     fn requested<'f>(&self, fleet: &'f Fleet, request: &WarmRequest) -> Result<Vec<&'f Target>, String> {
         let is_requested = |target: &&Target| {
-            target.id == request.function.identity(target.region())
+            request.function.is_of(&target.id)
                 && request.region.is_none_or(|region| region == target.region())
         };
         let mut targets: Vec<&Target> = fleet.targets.iter().filter(is_requested).collect();

@@ -148,6 +148,7 @@ fn warm() -> DirectWarm {
     DirectWarm {
         function: FunctionRef::parse("f").unwrap(),
         region: None,
+        tenant: None,
         concurrency: 2,
         protocol: None,
         hold: None,

@@ -326,7 +326,10 @@ fn results(harness: &LambdaHarness) -> Vec<Value> {
     let warm = events.iter().filter(|event| event.detail_type == "Environments Warm");
     warm.map(|event| {
         let detail = event.detail.as_object().unwrap();
-        assert_eq!(detail.keys().collect::<Vec<_>>(), ["function", "reached", "evidence", "took_ms"]);
+        assert_eq!(
+            detail.keys().collect::<Vec<_>>(),
+            ["function", "tenant", "reached", "evidence", "took_ms"]
+        );
         json!([detail["function"], detail["reached"], detail["evidence"]])
     })
     .collect()
@@ -455,4 +458,98 @@ async fn a_valid_configuration_in_s3_is_reloaded_and_a_broken_one_is_not() {
     assert_eq!(rounds(&third)[0], "checkout 4 reached");
     assert_ne!(third["config"], first["config"]);
     assert_eq!(harness.metric("ConfigAge"), None);
+}
+
+/// Describes the result of each round of a tick object with its tenant.
+fn tenant_rounds(tick: &Value) -> Vec<String> {
+    let tenants = tick["rounds"].as_array().unwrap().iter().map(|round| round["tenant"].to_string());
+    rounds(tick).into_iter().zip(tenants).map(|(round, tenant)| format!("{round} {tenant}")).collect()
+}
+
+#[tokio::test]
+async fn every_tenant_has_environments_rounds_and_results_of_its_own() {
+    use std::collections::HashSet;
+    use warmd::emulator::Profile;
+    use warmd::engine::ports::{Fetched, ObjectStore};
+    const TENANTS: &str = r#"
+version: 1
+defaults: { region: eu-west-2, interval: 1m }
+metrics: { detail: function }
+functions:
+  isolated:
+    tenants: [a, "b: 1"]
+    windows: [{ days: daily, hours: all-day, concurrency: 3 }]
+    on_request: { max_concurrency: 5, max_for: 30m }
+  shared:
+    windows: [{ days: daily, hours: all-day, concurrency: 2 }]
+"#;
+    let configuration = json!({ "TenancyConfig": { "TenantIsolationMode": "PER_TENANT" } });
+    let isolated =
+        Profile { configuration: configuration.as_object().unwrap().clone(), ..Profile::default() };
+    let scenario = Scenario::default().with("isolated", isolated);
+    let variables = [("WARMD_STATE", "s3://warmd-state/live"), ("WARMD_BUS", "default")];
+    let mut harness = LambdaHarness::set(Setting { scenario, config: TENANTS, variables: &variables }).await;
+    let tick = harness.tick(scheduled(now())).await;
+    let [a, b] = ["isolated 3 reached \"a\"", "isolated 3 reached \"b: 1\""];
+    assert_eq!(tenant_rounds(&tick), [a, b, "shared 2 reached null"]);
+    let environments = |tenant: Option<&str>, function: &str| -> HashSet<String> {
+        let observed = harness.emulator.observe();
+        let own = observed.of(function).filter(|ran| ran.tenant.as_deref() == tenant);
+        own.map(|ran| ran.environment.clone().unwrap()).collect()
+    };
+    let [of_a, of_b] = [Some("a"), Some("b: 1")].map(|tenant| environments(tenant, "isolated"));
+    assert_eq!((of_a.len(), of_b.len(), of_a.union(&of_b).count()), (3, 3, 6));
+    assert_eq!((environments(None, "isolated").len(), environments(None, "shared").len()), (0, 2));
+    let observed = harness.emulator.observe();
+    let dimensions: HashSet<&str> = observed
+        .metrics
+        .iter()
+        .flat_map(|metric| &metric.dimensions)
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(dimensions, HashSet::from(["isolated@a", "isolated@b: 1", "shared", "eu-west-2"]));
+
+    // Delivered twice, served once: each target is claimed on its own.
+    let at = tick["tick"].as_str().unwrap().parse().unwrap();
+    let mut other = LambdaHarness::beside(harness.emulator.clone(), TENANTS, &variables[..1]).await;
+    assert_eq!(tenant_rounds(&other.tick(scheduled(at)).await), [""; 0]);
+    let bucket = harness.clients().bucket("warmd-state", "live").unwrap();
+    let Fetched::Object { bytes, .. } = bucket.get("served.json", None).await.unwrap() else { panic!() };
+    let served: Value = serde_json::from_slice(&bytes).unwrap();
+    let keys: Vec<&String> = served["targets"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["isolated eu-west-2 a", "isolated eu-west-2 b: 1", "shared eu-west-2"]);
+
+    let tick = harness.tick(request(json!({ "function": "isolated", "concurrency": 4 }))).await;
+    assert_eq!(tenant_rounds(&tick), [a, b].map(|round| round.replace('3', "4")));
+    let events = harness.emulator.observe().events;
+    let of = |event: &warmd::emulator::AcceptedEvent| {
+        json!([event.detail["function"], event.detail["tenant"], event.detail["reached"]])
+    };
+    let results: Vec<Value> = events.iter().map(of).collect();
+    assert_eq!(results, [json!(["isolated", "a", 4]), json!(["isolated", "b: 1", 4])]);
+
+    let warm = |tenant: Option<&str>, function: &str| {
+        let mut warm = json!({ "function": function, "concurrency": 1 });
+        if let Some(tenant) = tenant {
+            warm["tenant"] = json!(tenant);
+        }
+        json!({ "warmd": { "warm": warm } })
+    };
+    let both = harness.tick(warm(None, "isolated")).await;
+    assert_eq!(tenant_rounds(&both), [a, b].map(|round| round.replace('3', "1")));
+    let one = harness.tick(warm(Some("b: 1"), "isolated")).await;
+    assert_eq!(tenant_rounds(&one), ["isolated 1 reached \"b: 1\""]);
+    let unknown = harness.tick(warm(Some("c"), "isolated")).await;
+    assert_eq!(tenant_rounds(&unknown), ["isolated 1 reached \"c\""]);
+    let refused = harness.tick(warm(Some("c"), "shared")).await;
+    assert_eq!(tenant_rounds(&refused), ["shared 1 short \"c\""]);
+
+    let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
+        "version": 1, "tick": now().to_rfc3339(), "attempt": 1, "rounds": [
+            { "function": "isolated", "region": "eu-west-2", "tenant": "a", "concurrency": 2 },
+            { "function": "isolated", "region": "eu-west-2", "concurrency": 2 },
+        ],
+    } });
+    let mut stateless = LambdaHarness::beside(harness.emulator.clone(), TENANTS, &[]).await;
+    assert_eq!(tenant_rounds(&stateless.tick(shard).await), ["isolated 2 reached \"a\""]);
 }

@@ -171,6 +171,43 @@ fn functions_and_regions() {
 }
 
 #[test]
+fn tenants() {
+    let cases = r#"
+    tenants: []
+             ^ expected at least one item, found an empty list
+             = hint: add an item, or remove the key
+    tenants: a
+             ^ expected a list, found "a"
+             = hint: write `[a]`
+    tenants: [a, b, a]
+                    ^ duplicate tenant "a"
+                    = hint: remove one of the two
+    tenants: [a, "b,c"]
+                 ^^^^^ expected a tenant id, found "b,c"
+                 = hint: use 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces, with no space at its ends
+    tenants: [" a"]
+              ^^^^ expected a tenant id, found " a"
+              = hint: use 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces, with no space at its ends
+    tenants: [7]
+              ^ expected a tenant id, found 7
+              = hint: put it in quotes: `"7"`
+    "#;
+    check_cases(IN_FUNCTION, cases);
+    let document = r#"
+    version: 1
+    defaults: { tenants: [a] }
+                ^^^^^^^ unknown key "tenants"
+                = hint: use one of region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, architecture, memory, timeout, trace, role_arn, external_id, assume, stagger
+    "#;
+    check_document(document);
+    // The tenants of a function are configured at one place.
+    let files = [("a", "[a]"), ("b", "[b]")]
+        .map(|(name, tenants)| (format!("{name}.yaml"), format!("{IN_FUNCTION}tenants: {tenants}\n")));
+    let errors = errors_of(&[(&files[0].0, &files[0].1), (&files[1].0, &files[1].1)]);
+    assert!(errors.contains("duplicate function \"f\" in eu-west-2"), "{errors}");
+}
+
+#[test]
 fn protocols() {
     let cases = r#"
     protocol: lamda-warmer
