@@ -137,6 +137,27 @@ impl Guards {
         }
     }
 
+    /// Returns true if the contact of a target was recorded for code of unknown hash.
+    pub fn lacks_hash(&self, target: &Target, code: &str) -> bool {
+        let (contract, behind) = (target.protocol.contract(), behind(target));
+        let known = self.contacts.get(&function(target)).into_iter().flatten();
+        let mut known = known.filter(|contact| contact.contract == contract).map(|contact| &contact.code);
+        known.any(|known| *known == behind)
+            && !self.has_hash(target, &contract, code)
+    }
+
+    /// Gives the contact that was recorded for code of unknown hash the hash that was read since.
+    pub fn adopt_hash(&mut self, target: &Target, code: &str) {
+        if !self.lacks_hash(target, code) {
+            return;
+        }
+        let (contract, behind) = (target.protocol.contract(), behind(target));
+        let contacts = self.contacts.get_mut(&function(target)).into_iter().flatten();
+        for contact in contacts.filter(|contact| contact.contract == contract && contact.code == behind) {
+            contact.code = Code::Sha256(code.to_owned());
+        }
+    }
+
     /// Removes the unsafe contacts of a function. Returns their number.
     pub fn clear(&mut self, is_its: impl Fn(&Identity) -> bool) -> usize {
         let mut cleared = 0;
