@@ -66,17 +66,17 @@ impl Loaded {
         Diagnostics(self.files.iter().map(SourceText::new).collect())
     }
 
-    /// Sets the values of the environment variables in the payloads of all targets that are ever pinged, and returns
-    /// them. Other commands than those that send pings work without the values.
+    /// Sets the values of the environment variables in the payloads of all targets, and returns them. Only commands
+    /// that send pings need the values. Disabled functions have them too, because an operator can warm them.
     ///
     /// # Errors
     /// A problem for each variable that has no value.
     pub fn bind(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Arc<Environment>, Problems> {
-        let warmed = || self.fleet.targets.iter().filter(|target| target.is_warmed());
-        let names: BTreeSet<&str> = warmed().flat_map(|target| target.protocol.variables()).collect();
+        let names: BTreeSet<&str> =
+            self.fleet.targets.iter().flat_map(|target| target.protocol.variables()).collect();
         let environment = Environment::read(names, variable).map_err(|missing| self.missing(&missing))?;
         let environment = Arc::new(environment);
-        for target in self.fleet.targets.iter_mut().filter(|target| target.is_warmed()) {
+        for target in &mut self.fleet.targets {
             target.protocol.bind(&environment);
         }
         Ok(environment)

@@ -88,7 +88,8 @@ impl ConfigSource {
     /// `accepted`, and the time of its replacement. Files have no earlier versions.
     pub async fn earlier(&self, accepted: impl Fn(&Loaded) -> bool) -> Option<(Loaded, String)> {
         let Backend::S3(source) = &self.backend else { return None };
-        let accepted = |loaded: &Loaded| accepted(loaded) && self.bound(loaded.clone()).is_ok();
+        let accepted =
+            |loaded: &Loaded| accepted(loaded) && (!self.is_bound || self.bound(loaded.clone()).is_ok());
         let (loaded, replaced) = source.earlier(filter(&self.regions), accepted).await?;
         Some((self.bound(self.priced(loaded).await.ok()?).ok()?, replaced))
     }

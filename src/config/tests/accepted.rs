@@ -310,8 +310,13 @@ fn missing_environment_variables_are_problems_of_a_configuration_that_sends_ping
     assert!(loaded.fleet.targets[0].protocol.is_bound());
     assert_eq!(loaded.fleet.hash, hash);
     assert!(!format!("{loaded:?}").contains("value of"));
-    // A function that is never pinged needs no values.
-    assert!(valid(&text(&window.replace(" }", ", enabled: false }"))).bind(|_| None).is_ok());
+    // An operator can warm a disabled function.
+    let disabled = text(window).replace("  f:\n", "  f:\n    enabled: false\n");
+    assert_eq!(valid(&disabled).bind(|_| None).unwrap_err().list.len(), 2);
+    let elsewhere = Region::parse("us-east-1").unwrap();
+    let file = SourceFile { path: "fleet.yaml".to_owned(), text: text(window) };
+    let mut elsewhere = resolve(vec![file], &mut |_| Err(String::new()), Some(&[elsewhere])).unwrap();
+    assert!(elsewhere.bind(|_| None).is_ok(), "a function that is not served needs no values");
 }
 
 #[test]
