@@ -65,11 +65,27 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::domain::secret::Environment;
+    use crate::service::environment::hide;
 
     fn written(record: &str) -> String {
         let mut out = Vec::new();
         Cleaned(&mut out).write_all(record.as_bytes()).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn records_have_no_values_of_environment_variables() {
+        let value = "log-s3cr\"3t\nline 2";
+        hide(Environment::read(["LOGGED"], |_| Some(value.to_owned())).unwrap().redactor());
+        assert_eq!(
+            written(&format!("WARN body {value}, {value:?}\n")),
+            "WARN body ${env:LOGGED}, \"${env:LOGGED}\"\n"
+        );
+        let mut out = Vec::new();
+        let record = format!("{}\n", serde_json::json!({ "body": format!("{:?}", value.as_bytes()) }));
+        Redacted(&mut out).write_all(record.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"body\":\"[${env:LOGGED}]\"}\n");
     }
 
     #[test]
