@@ -9,7 +9,8 @@ use tracing_subscriber::{fmt, registry};
 
 use super::output::Log;
 use crate::domain::clean::clean_output;
-use crate::lambda::logging::level_cap;
+use crate::lambda::logging::{Redacted, level_cap};
+use crate::service::environment::redact;
 
 /// Format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,7 +31,7 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
         }
         LogFormat::Json => {
             let lines = fmt::layer()
-                .with_writer(|| Log)
+                .with_writer(|| Redacted(Log))
                 .json()
                 .flatten_event(true)
                 .with_current_span(false)
@@ -40,13 +41,15 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
     };
 }
 
-/// A writer that escapes control characters in text records, see [`clean_output`], and indents all lines of a record
+/// A writer that removes the values of environment variables in payloads from text records, escapes control characters,
+/// see [`clean_output`], and indents all lines of a record
 /// but the first, so that text from outside cannot imitate a record. The formatter passes each record in one write.
 struct Cleaned<W>(W);
 
 impl<W: io::Write> io::Write for Cleaned<W> {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(record);
+        let text = redact(&text);
         let text = text.trim_end_matches('\n').replace('\n', "\n    ");
         self.0.write_all(format!("{}\n", clean_output(&text)).as_bytes())?;
         Ok(record.len())
@@ -62,11 +65,27 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::domain::secret::Environment;
+    use crate::service::environment::hide;
 
     fn written(record: &str) -> String {
         let mut out = Vec::new();
         Cleaned(&mut out).write_all(record.as_bytes()).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn records_have_no_values_of_environment_variables() {
+        let value = "log-s3cr\"3t\nline 2";
+        hide(Environment::read(["LOGGED"], |_| Some(value.to_owned())).unwrap().redactor());
+        assert_eq!(
+            written(&format!("WARN body {value}, {value:?}\n")),
+            "WARN body ${env:LOGGED}, \"${env:LOGGED}\"\n"
+        );
+        let mut out = Vec::new();
+        let record = format!("{}\n", serde_json::json!({ "body": format!("{:?}", value.as_bytes()) }));
+        Redacted(&mut out).write_all(record.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"body\":\"[${env:LOGGED}]\"}\n");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::outlet::{Delivered, Outlet, Overflow, Pushed};
 use super::render::{Fit, Style};
 use super::signals::Termination;
 use crate::domain::clean::clean_output;
+use crate::service::environment::redact;
 
 /// The longest time that a stopping daemon waits for the readers of its output.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -161,7 +162,7 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
 /// Writes a message to standard error. It is not a log record.
 pub fn print_message(message: &str) {
     // A failure cannot be reported anywhere.
-    let _ = Stderr.write_all(format!("{}\n", clean_output(message)).as_bytes());
+    let _ = Stderr.write_all(format!("{}\n", clean_output(&redact(message))).as_bytes());
 }
 
 /// Standard error or its writer thread. Each write is one message.

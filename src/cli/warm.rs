@@ -1,5 +1,6 @@
 //! `warmd warm`: one round now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,11 +18,14 @@ use super::value_parsers;
 use crate::domain::events::{DirectWarm, SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Fleet, Hold, Limits};
 use crate::domain::function::{FunctionRef, Region, Tenant};
+use crate::domain::parse::quoted;
 use crate::domain::protocol::{CustomPayload, Protocol};
+use crate::domain::secret::Environment;
 use crate::engine::ports::{Event, Events};
 use crate::engine::stop::stop;
 use crate::service::Trigger;
 use crate::service::budget::TimeBudget;
+use crate::service::environment;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::PATIENCE;
 use crate::service::store::DocumentStore;
@@ -49,7 +53,8 @@ pub struct WarmArgs {
     /// Ping protocol of the function's handler.
     #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = value_parsers::protocols())]
     pub protocol: String,
-    /// Payload of `--protocol custom`: JSON with placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}.
+    /// Payload of `--protocol custom`: JSON with placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}
+    /// and environment variables ${env:NAME}.
     #[arg(long, value_name = "JSON", value_parser = value_parsers::json, required_if_eq("protocol", "custom"))]
     pub payload: Option<serde_json::Value>,
     /// Time that the handler holds each ping, so that all overlap: auto, or a duration such as 75ms.
@@ -170,9 +175,18 @@ fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
         (Some(protocol), None) => Ok(protocol),
         (Some(_), Some(_)) => Err(Failure::Usage("--payload requires `--protocol custom`".to_owned())),
         // The parser accepts no other name than `custom`, and requires a payload.
-        (None, payload) => CustomPayload::parse(payload.clone().unwrap_or_default())
-            .map(Protocol::Custom)
-            .map_err(|mistakes| Failure::Usage(format!("--payload: {mistakes}"))),
+        (None, payload) => {
+            let refused = |reason: String| Failure::Usage(format!("--payload: {reason}"));
+            let mut payload = CustomPayload::parse(payload.clone().unwrap_or_default()).map_err(refused)?;
+            let environment =
+                Environment::read(payload.variables(), environment::variable).map_err(|missing| {
+                    let names: Vec<String> = missing.into_iter().map(quoted).collect();
+                    refused(format!("not set in the environment: {}", names.join(", ")))
+                })?;
+            environment::hide(environment.redactor());
+            payload.bind(&Arc::new(environment));
+            Ok(Protocol::Custom(payload))
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! A valid configuration, and the locations of its parts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::source::{SourceFile, SourceText, Span};
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::Fleet;
+use crate::domain::parse::quoted;
+use crate::domain::secret::Environment;
 
 /// A valid configuration.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ pub struct Loaded {
     pub calendars: Vec<Calendar>,
     /// The locations of the targets, in the order of [`Fleet::targets`].
     pub locations: Vec<TargetLocations>,
+    /// The environment variables in payloads, each with its first location.
+    pub(super) variables: BTreeMap<String, Location>,
     /// The files, for [`Loaded::diagnostics`].
     pub(super) files: Vec<SourceFile>,
     /// The files that calendars and `prices` name.
@@ -59,6 +64,35 @@ impl Loaded {
     /// Returns a builder of problems, for checks outside of this module.
     pub fn diagnostics(&self) -> Diagnostics<'_> {
         Diagnostics(self.files.iter().map(SourceText::new).collect())
+    }
+
+    /// Sets the values of the environment variables in the payloads of all targets, and returns them. Only commands
+    /// that send pings need the values. Disabled functions have them too, because an operator can warm them.
+    ///
+    /// # Errors
+    /// A problem for each variable that has no value.
+    pub fn bind(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Arc<Environment>, Problems> {
+        let names: BTreeSet<&str> =
+            self.fleet.targets.iter().flat_map(|target| target.protocol.variables()).collect();
+        let environment = Environment::read(names, variable).map_err(|missing| self.missing(&missing))?;
+        let environment = Arc::new(environment);
+        for target in &mut self.fleet.targets {
+            target.protocol.bind(&environment);
+        }
+        Ok(environment)
+    }
+
+    fn missing(&self, names: &BTreeSet<&str>) -> Problems {
+        let diagnostics = self.diagnostics();
+        let mut problems = Problems::default();
+        for (name, location) in &self.variables {
+            if names.contains(name.as_str()) {
+                let message = format!("the environment variable {} is not set", quoted(name));
+                let hint = "set it where pings are sent, or remove it from the payload".to_owned();
+                problems.push(diagnostics.error(*location, message, Some(hint)));
+            }
+        }
+        problems
     }
 
     /// Returns the paths of the files, in the order in which they were read.

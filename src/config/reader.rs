@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the span of a part of a scalar's text, when the source has that text as it is (but for quotes).
     /// Otherwise returns the span of the whole scalar.
-    fn within(&self, node: &Node<'_>, text: &str, part: Range<usize>) -> Span {
+    pub fn within(&self, node: &Node<'_>, text: &str, part: Range<usize>) -> Span {
         let raw = self.raw(node);
         let quotes = match raw.as_bytes() {
             _ if raw == text => 0,

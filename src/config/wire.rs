@@ -60,7 +60,8 @@ macro_rules! settings_struct {
                 interval: Interval,
                 /// The protocol of a ping: the payload that the handler recognises. Default: `warmd`.
                 protocol: ProtocolName,
-                /// The payload of a ping of the `custom` protocol: any JSON, with placeholders.
+                /// The payload of a ping of the `custom` protocol: any JSON, with placeholders. In its texts,
+                /// `${env:NAME}` is the value of an environment variable where pings are sent; `$${` is a literal `${`.
                 payload: Json,
                 /// The time that the handler holds a ping. `auto` adapts it to the measured skew. Default: `auto`.
                 hold: HoldSetting,

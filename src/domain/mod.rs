@@ -25,6 +25,7 @@ pub mod report;
 pub mod round;
 pub mod s3_uri;
 pub mod schedule;
+pub mod secret;
 pub mod shard;
 pub mod text;
 pub mod tick;

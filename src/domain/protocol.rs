@@ -5,6 +5,7 @@
 
 mod custom;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 pub use self::custom::CustomPayload;
+use super::secret::{Environment, Redactor};
 
 /// The maximum size in bytes of an answer that is searched for an id. Answers of known handlers have less than a
 /// hundred.
@@ -209,7 +211,31 @@ impl Protocol {
         }
     }
 
-    /// Returns the JSON payload of a ping.
+    /// Returns the names of the environment variables in the payload.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.preset().err().into_iter().flat_map(CustomPayload::variables)
+    }
+
+    /// Sets the values of the environment variables in the payload.
+    pub fn bind(&mut self, environment: &Arc<Environment>) {
+        if let Self::Custom(custom) = self {
+            custom.bind(environment);
+        }
+    }
+
+    /// Returns true if every environment variable in the payload has a value: the payload may be sent.
+    pub fn is_bound(&self) -> bool {
+        self.preset()
+            .err()
+            .is_none_or(|custom| custom.environment().is_some() || custom.variables().next().is_none())
+    }
+
+    /// Returns what removes the values of environment variables from the answers, if the payload has some.
+    pub fn redactor(&self) -> Option<&Redactor> {
+        Some(self.preset().err()?.environment()?.redactor())
+    }
+
+    /// Returns the JSON payload of a ping. Environment variables without values stay as they are in the configuration.
     pub fn payload(&self, ping: &PingContext<'_>) -> Vec<u8> {
         let payload = match self.preset() {
             Ok(preset) => (preset.payload)(ping),
@@ -440,5 +466,86 @@ mod tests {
         expected "}}" after "{{", found "{{hold_ms"
         "#
         );
+    }
+
+    fn bound(template: Value, variable: impl Fn(&str) -> Option<String>) -> Protocol {
+        let mut protocol = custom(template);
+        let environment = Environment::read(protocol.variables(), variable).unwrap();
+        protocol.bind(&Arc::new(environment));
+        protocol
+    }
+
+    #[test]
+    fn environment_variables_are_filled_in_once_they_are_bound() {
+        let template = json!({
+            "token": "${env:TOKEN}", "text": ["{{index}}:${env:_A1}${env:TOKEN}!"],
+            "literal": "$${env:TOKEN} $$${env:TOKEN} $ $x {a} ${{index}} $${{index}}",
+        });
+        let unbound = custom(template.clone());
+        assert!(!unbound.is_bound());
+        assert_eq!(unbound.variables().collect::<Vec<_>>(), ["TOKEN", "_A1"]);
+        assert_snapshot!(
+            bytes(&unbound, 2),
+            @r#"{"token":"${env:TOKEN}","text":["2:${env:_A1}${env:TOKEN}!"],"literal":"${env:TOKEN} $${env:TOKEN} $ $x {a} $2 $$2"}"#
+        );
+        let bound = bound(template, |name| Some(format!("<{name}\"{{{{index}}}}${{env:TOKEN}}>")));
+        assert!(bound.is_bound() && bound.is_uniform() == unbound.is_uniform());
+        let payload: Value = serde_json::from_str(&bytes(&bound, 2)).unwrap();
+        assert_eq!(
+            payload["token"], "<TOKEN\"{{index}}${env:TOKEN}>",
+            "a value is not searched for placeholders"
+        );
+        assert_eq!(payload["text"][0], "2:<_A1\"{{index}}${env:TOKEN}><TOKEN\"{{index}}${env:TOKEN}>!");
+        assert!(custom(json!({ "n": 1 })).is_bound() && Protocol::Warmd.is_bound());
+    }
+
+    #[test]
+    fn values_of_environment_variables_are_not_in_debug_output() {
+        let protocol = bound(json!("${env:TOKEN}"), |_| Some("s3cr3t".to_owned()));
+        assert!(bytes(&protocol, 0).contains("s3cr3t"));
+        assert!(!format!("{protocol:?} {protocol:#?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn malformed_environment_variables_are_errors() {
+        let template = json!({
+            "a": "${env:}", "b": "${env:1A}", "c": "${foo:bar}", "d": "${env:A", "e": "${env:A B}", "${env:K}": 1,
+            "f": "${env:AWS_SESSION_TOKEN}",
+        });
+        assert_snapshot!(
+            CustomPayload::parse(template).unwrap_err().replace("; ", "\n  "),
+            @r#"
+        expected the name of an environment variable, found ""
+          use ASCII letters, digits and `_`, with no digit at the beginning
+          expected the name of an environment variable, found "1A"
+          use ASCII letters, digits and `_`, with no digit at the beginning
+          expected "${env:NAME}", found "${foo:bar}"
+          use an environment variable, or write `$${` for a literal `${`
+          expected "}" after "${", found "${env:A"
+          write `${env:NAME}`, or `$${` for a literal `${`
+          expected the name of an environment variable, found "A B"
+          use ASCII letters, digits and `_`, with no digit at the beginning
+          expected a key without variables, found "${env:K}"
+          use the variable in a value
+          the environment variable "AWS_SESSION_TOKEN" cannot be used in a payload
+          use a variable of another name: those of AWS hold the credentials of warmd
+        "#
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_value_is_escaped(value: String, before in "[^{$]*", after in "[^{]*") {
+            let protocol = bound(json!({ "t": format!("{before}${{env:T}}{after}") }), |_| Some(value.clone()));
+            let payload: Value = serde_json::from_str(&bytes(&protocol, 0)).unwrap();
+            proptest::prop_assert_eq!(&payload["t"], &json!(format!("{before}{value}{after}")));
+        }
+
+        #[test]
+        fn doubled_dollars_are_literal(text in "[$ {}a-e:]{0,12}") {
+            let escaped = text.replace("${", "$${");
+            proptest::prop_assume!(!text.contains("{{") && !text.contains("$$"));
+            proptest::prop_assert_eq!(bytes(&custom(json!(escaped)), 0), json!(text).to_string());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The ports of the engine: Lambda, its control plane, CloudWatch, EventBridge, an object store and the clock.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,8 @@ pub struct PingRound {
     pub timeout: Duration,
 }
 
-/// The payloads of a round.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The payloads of a round. They may contain secrets: [`Debug`](fmt::Debug) prints their number only.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Payloads {
     /// Every ping has the same payload.
     Same {
@@ -46,6 +47,12 @@ pub enum Payloads {
     },
     /// Each ping has its own payload, in the order of the indices.
     Each(Vec<Vec<u8>>),
+}
+
+impl fmt::Debug for Payloads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} payloads", self.pings())
+    }
 }
 
 impl Payloads {

@@ -157,6 +157,7 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
 
 fn request(round: Round<'_>, hold: Duration) -> PingRound {
     let Round { target, id, now, wire, answers, .. } = round;
+    debug_assert!(target.protocol.is_bound(), "configurations are bound before pings are sent");
     let concurrency = round.concurrency.get();
     let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
     let payload = |index| target.protocol.payload(&PingContext { round: id, index, concurrency, hold_ms });

@@ -25,7 +25,7 @@ use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::rounds::Part;
 use crate::service::store::DocumentStore;
-use crate::service::{Bus, Observer, Policy, Refusal, Service, Trigger, largest_round};
+use crate::service::{Bus, CustomPayload, Observer, Policy, Refusal, Service, Trigger, largest_round};
 
 /// Serves events. An execution environment has one handler.
 pub(super) struct Handler {
@@ -49,6 +49,11 @@ impl Handler {
         let connect = |uri: &_| connect(&clients, uri);
         let capacity = PingCapacity::new(Arc::clone(&clients), false);
         let source = ConfigSource::new(vec![settings.configs.clone()], settings.regions.clone(), connect);
+        let source = match settings.custom_payload {
+            CustomPayload::Allowed => source.for_pings(),
+            // The payloads that name environment variables are not sent.
+            CustomPayload::Refused => source,
+        };
         let fits = |fleet: &Fleet| capacity.check(fleet.limits, largest_round(fleet)).map(drop);
         let live_config = LiveConfig::load_or_earlier(source, fits, SystemClock.now()).await?;
         live_config.warn_if_empty();

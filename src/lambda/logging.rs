@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
 
 use crate::domain::parse::quoted;
+use crate::service::environment::redact_json;
 
 /// The target under which the runtime crate logs every refused event a second time, in Rust's debug format.
 const DUMPS: &str = "lambda_runtime::layers::panic";
@@ -46,11 +47,26 @@ pub(crate) fn level_cap() -> Targets {
     Targets::new().with_default(LevelFilter::DEBUG).with_targets(own)
 }
 
+/// A writer that removes the values of environment variables in payloads from JSON records. The formatter passes each
+/// record in one write.
+pub(crate) struct Redacted<W>(pub W);
+
+impl<W: io::Write> io::Write for Redacted<W> {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.0.write_all(redact_json(&String::from_utf8_lossy(record)).as_bytes())?;
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Starts logging. Every line carries the request id of the invocation in `requestId`.
 pub(super) fn start(filter: Targets) {
     let names_runtime = filter.iter().any(|(target, _)| target.starts_with("lambda_runtime"));
     let filter = if names_runtime { filter } else { filter.with_target(DUMPS, LevelFilter::OFF) };
-    let lines = fmt::layer().with_writer(io::stderr).json();
+    let lines = fmt::layer().with_writer(|| Redacted(io::stderr())).json();
     let lines = lines.flatten_event(true).with_current_span(false).with_span_list(false);
     let lines = lines.map_event_format(WithRequestId);
     // An earlier logger is kept.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::environment;
 use super::s3_config::{S3ConfigSource, Text, problem};
 use crate::config::{self, Loaded, Problems, Regions, SourceFile};
 use crate::domain::fleet::{Fleet, Target};
@@ -20,6 +21,8 @@ pub struct ConfigSource {
     backend: Backend,
     regions: Regions,
     prices: Option<PathBuf>,
+    /// The configurations are for pings, so their payloads need the environment variables that they name.
+    is_bound: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -40,13 +43,21 @@ impl ConfigSource {
         regions: Regions,
         connect: impl FnOnce(&S3Uri) -> Result<Arc<dyn ObjectStore>, String>,
     ) -> Self {
-        Self { backend: Backend::new(paths, connect), regions, prices: None }
+        Self { backend: Backend::new(paths, connect), regions, prices: None, is_bound: false }
     }
 
     /// Returns the source with the prices of a file in place of those of the configuration.
     #[must_use]
     pub fn with_prices(self, prices: Option<PathBuf>) -> Self {
         Self { prices, ..self }
+    }
+
+    /// Returns the source of configurations whose pings are sent: their payloads have the values of the environment
+    /// variables of this process. A configuration with a variable that is not set is refused. The values are removed
+    /// from logs.
+    #[must_use]
+    pub fn for_pings(self) -> Self {
+        Self { is_bound: true, ..self }
     }
 
     /// The regions whose targets are used.
@@ -70,15 +81,24 @@ impl ConfigSource {
             }
             Backend::Invalid(problems) => return Err(problems.clone()),
         };
-        self.priced(loaded).await
+        self.bound(self.priced(loaded).await?)
     }
 
     /// Returns the newest published version before the one that [`ConfigSource::load`] read which is valid and
     /// `accepted`, and the time of its replacement. Files have no earlier versions.
     pub async fn earlier(&self, accepted: impl Fn(&Loaded) -> bool) -> Option<(Loaded, String)> {
         let Backend::S3(source) = &self.backend else { return None };
+        let accepted =
+            |loaded: &Loaded| accepted(loaded) && (!self.is_bound || self.bound(loaded.clone()).is_ok());
         let (loaded, replaced) = source.earlier(filter(&self.regions), accepted).await?;
-        Some((self.priced(loaded).await.ok()?, replaced))
+        Some((self.bound(self.priced(loaded).await.ok()?).ok()?, replaced))
+    }
+
+    fn bound(&self, mut loaded: Loaded) -> Result<Loaded, Problems> {
+        if self.is_bound {
+            environment::hide(loaded.bind(environment::variable)?.redactor());
+        }
+        Ok(loaded)
     }
 
     async fn priced(&self, mut loaded: Loaded) -> Result<Loaded, Problems> {

@@ -18,6 +18,7 @@ mod plan;
 mod readme;
 mod rooms;
 mod run;
+mod secrets;
 mod state;
 mod support;
 mod template;

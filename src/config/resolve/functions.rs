@@ -229,7 +229,10 @@ impl<'a> Resolver<'a, '_> {
         let protocol = keys.protocol.as_ref().or(base.protocol.as_ref());
         let payload = keys.payload.as_ref().or(base.payload.as_ref());
         match (protocol.map(|at| &at.value), payload) {
-            (Some(ProtocolName::Custom), Some(At { value: Json { value, .. }, span })) => {
+            (Some(ProtocolName::Custom), Some(At { value: Json { value, variables, .. }, span })) => {
+                for At { value, span } in variables {
+                    self.variables.entry(value.clone()).or_insert(at(*span));
+                }
                 match CustomPayload::parse(value.clone()) {
                     Ok(payload) => Some(Protocol::Custom(payload)),
                     Err(reason) => self.reject(self.error(at(*span), reason)),

@@ -57,6 +57,8 @@ struct Resolver<'a, 'r> {
     /// An estimate of the memory of the fleet, in bytes.
     memory_estimate: usize,
     targets: Vec<(Target, TargetLocations)>,
+    /// The environment variables in payloads, each with its first location.
+    variables: BTreeMap<String, Location>,
 }
 
 /// Assembles the fleet from the texts of its files. Reads only the files that calendars and `prices` name, with `read`.
@@ -86,8 +88,8 @@ pub fn resolve(
         problems.list.sort_by_key(key);
         return Err(problems);
     }
-    let Assembled { fleet, calendars, locations, warnings } = assembled;
-    Ok(Loaded { fleet, warnings, calendars, locations, files, attachments: Vec::new() })
+    let Assembled { fleet, calendars, locations, warnings, variables } = assembled;
+    Ok(Loaded { fleet, warnings, calendars, locations, variables, files, attachments: Vec::new() })
 }
 
 struct Assembled {
@@ -95,6 +97,7 @@ struct Assembled {
     calendars: Vec<Calendar>,
     locations: Vec<TargetLocations>,
     warnings: Vec<Problem>,
+    variables: BTreeMap<String, Location>,
 }
 
 fn assemble<'a>(
@@ -116,6 +119,7 @@ fn assemble<'a>(
         round_sizes: Vec::new(),
         memory_estimate: 0,
         targets: Vec::new(),
+        variables: BTreeMap::new(),
     };
     let files =
         || parsed.iter().enumerate().filter_map(|(file, keys)| keys.as_ref().map(|keys| (file, keys)));
@@ -148,13 +152,20 @@ fn assemble<'a>(
     warnings.extend(resolver.duplicates());
     let hash = sources::hash(sources, &resolver.attachments);
     let kept = |target: &Target| filter.is_none_or(|regions| regions.contains(&target.region()));
+    let variables = std::mem::take(&mut resolver.variables);
     let (targets, locations) = resolver.targets.into_iter().filter(|(target, _)| kept(target)).unzip();
     let calendars = resolver
         .calendars
         .into_values()
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
-    Assembled { fleet: Fleet { targets, limits, metrics, prices, hash }, calendars, locations, warnings }
+    Assembled {
+        fleet: Fleet { targets, limits, metrics, prices, hash },
+        calendars,
+        locations,
+        warnings,
+        variables,
+    }
 }
 
 impl<'a> Resolver<'a, '_> {

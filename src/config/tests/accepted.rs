@@ -287,6 +287,39 @@ fn custom_payloads_are_json() {
 }
 
 #[test]
+fn missing_environment_variables_are_problems_of_a_configuration_that_sends_pings() {
+    let text = |windows: &str| {
+        format!(
+            "version: 1\ndefaults: {{ region: eu-west-2, protocol: custom }}\nfunctions:\n  f:\n    payload: {{ t: 'a ${{env:TOKEN}}', u: '${{env:OTHER}} ${{env:TOKEN}}' }}\n    windows: [{windows}]\n"
+        )
+    };
+    let window = "{ days: daily, hours: all-day, concurrency: 1 }";
+    let mut loaded = valid(&text(window));
+    let hash = loaded.fleet.hash.clone();
+    let missing = loaded.clone().bind(|name| (name == "OTHER").then(|| "o".to_owned())).unwrap_err();
+    assert_snapshot!(missing.render_text(false), @r#"
+    error: the environment variable "TOKEN" is not set
+     --> fleet.yaml:5:22
+      |
+    5 |     payload: { t: 'a ${env:TOKEN}', u: '${env:OTHER} ${env:TOKEN}' }
+      |                      ^^^^^^^^^^^^
+      |
+      = hint: set it where pings are sent, or remove it from the payload
+    "#);
+    loaded.bind(|name| Some(format!("value of {name}"))).unwrap();
+    assert!(loaded.fleet.targets[0].protocol.is_bound());
+    assert_eq!(loaded.fleet.hash, hash);
+    assert!(!format!("{loaded:?}").contains("value of"));
+    // An operator can warm a disabled function.
+    let disabled = text(window).replace("  f:\n", "  f:\n    enabled: false\n");
+    assert_eq!(valid(&disabled).bind(|_| None).unwrap_err().list.len(), 2);
+    let elsewhere = Region::parse("us-east-1").unwrap();
+    let file = SourceFile { path: "fleet.yaml".to_owned(), text: text(window) };
+    let mut elsewhere = resolve(vec![file], &mut |_| Err(String::new()), Some(&[elsewhere])).unwrap();
+    assert!(elsewhere.bind(|_| None).is_ok(), "a function that is not served needs no values");
+}
+
+#[test]
 fn unused_names_are_warnings() {
     let loaded = valid(
         "version: 1\ncalendars: { unused: { dates: [2026-12-25] }, used: { dates: [2026-12-25] } }\nwindows: { idle: { days: daily, except: [used] } }\n",

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 
 use crate::config::node::{Node, Value};
-use crate::config::reader::{FromNode, Reader};
+use crate::config::reader::{At, FromNode, Reader};
+use crate::domain::parse::TextError;
+use crate::domain::protocol::CustomPayload;
 
 /// The JSON of a payload.
 #[derive(Debug, Clone, JsonSchema)]
@@ -12,6 +14,8 @@ pub(in crate::config) struct Json {
     pub value: serde_json::Value,
     /// An estimate of the memory that it takes, in bytes.
     pub memory_estimate: usize,
+    /// The environment variables in its texts.
+    pub variables: Vec<At<String>>,
 }
 
 /// The maximum memory of a payload. Lambda accepts 6 MB, but the fleet keeps a copy for each target.
@@ -19,23 +23,33 @@ const MAX_MEMORY: usize = 64 << 10;
 
 impl FromNode for Json {
     fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let mut memory_estimate = 0;
-        let value = to_json(node, reader, &mut memory_estimate)?;
-        if memory_estimate <= MAX_MEMORY {
-            return Some(Self { value, memory_estimate });
+        let reported = reader.reported();
+        let mut json = Self { value: serde_json::Value::Null, memory_estimate: 0, variables: Vec::new() };
+        json.value = to_json(node, reader, &mut json.memory_estimate, &mut json.variables)?;
+        if json.memory_estimate <= MAX_MEMORY {
+            return (reader.reported() == reported).then_some(json);
         }
         let problem = reader.error(reader.head(node), "the payload is larger than 64 KB");
         reader.reject(problem.hint("shorten it: it is sent with every ping"))
     }
 }
 
-fn to_json(node: &Node<'_>, reader: &mut Reader<'_>, memory: &mut usize) -> Option<serde_json::Value> {
+fn to_json(
+    node: &Node<'_>,
+    reader: &mut Reader<'_>,
+    memory: &mut usize,
+    variables: &mut Vec<At<String>>,
+) -> Option<serde_json::Value> {
     *memory += 100;
     Some(match &node.value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(flag) => (*flag).into(),
         Value::Text(text) => {
             *memory += text.len();
+            let names = reader.parsed(node, text, CustomPayload::variables_in(text)).unwrap_or_default();
+            let at =
+                |(name, at): (&str, _)| At { value: name.to_owned(), span: reader.within(node, text, at) };
+            variables.extend(names.into_iter().map(at));
             text.as_ref().into()
         }
         Value::Number => match reader.raw(node).parse::<serde_json::Number>() {
@@ -48,7 +62,7 @@ fn to_json(node: &Node<'_>, reader: &mut Reader<'_>, memory: &mut usize) -> Opti
         Value::List(items) => {
             let mut list = Vec::with_capacity(items.len());
             for item in items {
-                list.push(to_json(item, reader, memory)?);
+                list.push(to_json(item, reader, memory, variables)?);
             }
             list.into()
         }
@@ -56,7 +70,10 @@ fn to_json(node: &Node<'_>, reader: &mut Reader<'_>, memory: &mut usize) -> Opti
             let mut map = serde_json::Map::new();
             for entry in reader.entries(node)? {
                 *memory += entry.key.len();
-                map.insert(entry.key.to_owned(), to_json(entry.node, reader, memory)?);
+                if let Err(TextError { message, hint, .. }) = CustomPayload::check_key(entry.key) {
+                    reader.reject::<()>(reader.error(entry.span, message).maybe_hint(hint));
+                }
+                map.insert(entry.key.to_owned(), to_json(entry.node, reader, memory, variables)?);
             }
             map.into()
         }

@@ -106,9 +106,14 @@ pub struct PingResult {
     pub message: Option<String>,
 }
 
-/// Classifies a ping by its answer.
+/// Classifies a ping by its answer. Values of environment variables that the payload contains are removed from every
+/// text, because a handler or a proxy may answer with the payload.
 pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
     let RawInvocation { sent, received, answer } = raw;
+    let redacted = |text: String| match protocol.redactor() {
+        Some(redactor) => redactor.redact_cut(text),
+        None => text,
+    };
     let failed = |outcome, ran, message| PingResult {
         outcome,
         ran,
@@ -122,16 +127,19 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
     };
     match answer {
         Answer::Responded { function_error, log_result, payload, executed_version, request_id } => {
-            let logged = log_result.as_deref().and_then(report_of);
+            let [function_error, executed_version, request_id] =
+                [function_error, executed_version, request_id].map(|text| text.map(redacted));
+            let logged = log_result.and_then(|log| Report::parse(&redacted(tail_of(&log)?)));
             let foreign = is_of_another_invocation(logged.as_ref(), request_id.as_deref());
             let report = logged.filter(|_| !foreign);
-            let (outcome, message) = responded(function_error, report.as_ref(), &payload);
+            let (outcome, message) = responded(function_error, report.as_ref(), &payload, redacted);
             let message = match outcome {
                 Outcome::Unclassified if foreign => Some(FOREIGN_REPORT.to_owned()),
                 _ => message,
             };
             let request_id = request_id.or_else(|| report.as_ref()?.request_id.clone());
             let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
+            let environment = environment.map(redacted);
             // Some handlers answer the request's id as the environment's, which would make every ping look distinct.
             // Only a new environment may have the id of a request: its first.
             let environment = environment.filter(|id| outcome.is_new() || Some(id) != request_id.as_ref());
@@ -148,6 +156,7 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
             }
         }
         Answer::Refused { status, code, reason, message } => {
+            let [code, reason, message] = [code, reason, message].map(|text| text.map(redacted));
             let outcome = refused(status, code.as_deref(), reason, message.as_deref());
             let ran = ran_despite(status, code.as_deref().unwrap_or_default());
             failed(outcome, ran, message.map(|message| cut(&message)))
@@ -156,14 +165,15 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
         Answer::TimedOut => failed(Outcome::TimedOut, Ran::Maybe, Some("no answer in time".to_owned())),
         Answer::Broken { message, may_have_run } => {
             let ran = if may_have_run { Ran::Maybe } else { Ran::No };
-            failed(Outcome::Failed { detail: cut(&message) }, ran, None)
+            failed(Outcome::Failed { detail: cut(&redacted(message)) }, ran, None)
         }
     }
 }
 
-fn report_of(log_result: &str) -> Option<Report> {
+/// Decodes a log tail.
+fn tail_of(log_result: &str) -> Option<String> {
     let tail = STANDARD.decode(log_result.trim()).ok()?;
-    Report::parse(&String::from_utf8_lossy(&tail))
+    Some(String::from_utf8_lossy(&tail).into_owned())
 }
 
 /// Returns true if a REPORT line has another request id than the answer. The log of an environment that runs several
@@ -185,6 +195,7 @@ fn responded(
     function_error: Option<String>,
     report: Option<&Report>,
     payload: &[u8],
+    redacted: impl Fn(String) -> String,
 ) -> (Outcome, Option<String>) {
     let status = report.and_then(|report| report.status.as_deref());
     if function_error.is_none() && status.is_none() {
@@ -198,16 +209,16 @@ fn responded(
     }
     // A timeout is a function error too; the REPORT line, or without one the error object, distinguishes them.
     let failure: FunctionFailure = serde_json::from_slice(payload).unwrap_or_default();
-    let message = failure.error_message.as_deref().map(cut);
-    let names_timeout = match failure.error_type.as_deref() {
+    let [error_type, message] = [failure.error_type, failure.error_message].map(|text| text.map(&redacted));
+    let message = message.as_deref().map(cut);
+    let names_timeout = match error_type.as_deref() {
         Some(kind) => kind == "Sandbox.Timedout",
         None => message.as_deref().is_some_and(|message| message.contains("Task timed out after")),
     };
     if report.is_some_and(Report::timed_out) || (function_error.is_some() && names_timeout) {
         return (Outcome::TimedOut, message);
     }
-    let kind = failure
-        .error_type
+    let kind = error_type
         .or_else(|| report.and_then(|report| report.error_type.clone()))
         .or(function_error)
         .or_else(|| status.map(str::to_owned))
@@ -278,7 +289,13 @@ fn cut(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::domain::protocol::CustomPayload;
+    use crate::domain::secret::Environment;
 
     const WARM: &str = "REPORT RequestId: q1\tDuration: 25.16 ms\tBilled Duration: 26 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB";
 
@@ -310,6 +327,46 @@ mod tests {
             message: Some("no luck".to_owned()),
         })
         .outcome
+    }
+
+    #[test]
+    fn values_of_environment_variables_are_removed_from_answers() {
+        let secret = "s3cr\"3t/+";
+        let mut protocol = Protocol::Custom(CustomPayload::parse(json!({ "t": "${env:T}" })).unwrap());
+        protocol.bind(&Arc::new(Environment::read(["T"], |_| Some(secret.to_owned())).unwrap()));
+        let quoted = format!("event {}", json!({ "t": secret }));
+        let report = format!(
+            "REPORT RequestId: {secret}\tDuration: 25.16 ms\tBilled Duration: 26 ms\tMemory Size: 128 MB\tMax Memory Used: 17 MB\tStatus: error\tError Type: {secret}"
+        );
+        let responded = |function_error: Option<&str>, log: &str, payload: Value| Answer::Responded {
+            function_error: function_error.map(str::to_owned),
+            log_result: Some(STANDARD.encode(log)),
+            payload: payload.to_string().into_bytes(),
+            executed_version: Some(secret.to_owned()),
+            request_id: None,
+        };
+        let refused = |status, message: &str| Answer::Refused {
+            status,
+            code: Some(secret.to_owned()),
+            reason: Some(secret.to_owned()),
+            message: Some(message.to_owned()),
+        };
+        let long = format!("{}{secret}", "x".repeat(LONGEST_MESSAGE - 5));
+        for answer in [
+            responded(Some("Unhandled"), &report, json!({ "errorType": secret, "errorMessage": quoted })),
+            responded(Some(secret), &report, json!({ "errorMessage": long })),
+            responded(None, &report, json!({})),
+            responded(None, WARM, json!({ "warmd": { "environment": secret } })),
+            refused(413, &quoted),
+            refused(429, &quoted),
+            // A page that was cut.
+            refused(502, &format!("page {}", &secret[..6])),
+            Answer::Broken { message: quoted.clone(), may_have_run: true },
+        ] {
+            let raw = RawInvocation { sent: Duration::ZERO, received: Duration::ZERO, answer };
+            let text = format!("{:?}", classify(&protocol, raw));
+            assert!(!text.contains("s3cr") && text.contains("${env:T}"), "{text}");
+        }
     }
 
     #[test]

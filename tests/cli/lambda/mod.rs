@@ -4,5 +4,5 @@ mod events;
 mod init;
 mod metrics;
 mod scale;
-mod support;
+pub mod support;
 mod twice;

@@ -226,6 +226,26 @@ fn protocols() {
         payload: { n: .inf }
                       ^^^^ expected a JSON number, found .inf
                       = hint: write plain digits, or put it in quotes
+    protocol: custom
+        payload: { a: [x, "a ${env:1A} b"] }
+                             ^^^^^^^^^ expected the name of an environment variable, found "1A"
+                             = hint: use ASCII letters, digits and `_`, with no digit at the beginning
+    protocol: custom
+        payload: { a: "${env:}", b: 'x ${foo:bar}', c: "${env:A", d: "$${env:}" }
+                       ^^^^^^^ expected the name of an environment variable, found ""
+                       = hint: use ASCII letters, digits and `_`, with no digit at the beginning
+                                       ^^^^^^^^^^ expected "${env:NAME}", found "${foo:bar}"
+                                       = hint: use an environment variable, or write `$${` for a literal `${`
+                                                        ^^^^^^^ expected "}" after "${", found "${env:A"
+                                                        = hint: write `${env:NAME}`, or `$${` for a literal `${`
+    protocol: custom
+        payload: { "${env:A}": 1 }
+                   ^^^^^^^^^^ expected a key without variables, found "${env:A}"
+                   = hint: use the variable in a value
+    protocol: custom
+        payload: ["${env:AWS_SECRET_ACCESS_KEY}"]
+                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the environment variable "AWS_SECRET_ACCESS_KEY" cannot be used in a payload
+                   = hint: use a variable of another name: those of AWS hold the credentials of warmd
     "#;
     check_cases(IN_FUNCTION, cases);
 }
