@@ -138,8 +138,9 @@ mod tests {
         RoundReport::new(4, attempts, true, Known { provisioned, ..Known::default() })
     }
 
-    /// Returns environments and cold starts of provisioned environments, those of others, and whether they are assumed.
     type Parts = ((Option<u32>, Option<u32>), (Option<u32>, Option<u32>), bool);
+
+    /// Returns environments and cold starts of provisioned environments, those of others, and true if assumed.
     fn parts(report: &RoundReport) -> Option<Parts> {
         let KindReports { parts, assumed } = report.by_kind.as_ref()?;
         let ByKind { provisioned, on_demand } =
