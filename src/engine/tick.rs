@@ -295,10 +295,8 @@ impl<L: Lambda> Engine<L> {
     }
 
     fn known(&self, target: &Target) -> Known {
-        Known {
-            provisioned: None,
-            ids: lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default(),
-        }
+        let ids = lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default();
+        Known { ids, ..Known::default() }
     }
 
     /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target

@@ -10,9 +10,9 @@ use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::domain::clean::clean;
-use crate::domain::cost::RoundCost;
+use crate::domain::cost::{ByKindCost, RoundCost};
 use crate::domain::function::Identity;
-use crate::domain::round::{Evidence, OutcomeCounts, RoundReport, Verdict};
+use crate::domain::round::{Evidence, KindReport, KindReports, OutcomeCounts, RoundReport, Verdict};
 use crate::domain::tick::{RoundOutcome, RoundRecord, SentRound, TickReport, Unfinished, UnfinishedReason};
 
 /// The maximum number of rows of a table.
@@ -248,7 +248,28 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
     let top_ups: u64 = sent(report).map(|round| u64::from(round.report.top_ups)).sum();
     let topped = if top_ups > 0 { format!(" with {}", count(top_ups, "top-up")) } else { String::new() };
-    vec![targets, format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", ")), cost(report)]
+    let pings = format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", "));
+    [targets, pings, cost(report)].into_iter().chain(kinds(report)).collect()
+}
+
+/// Returns environments and cost of the targets with provisioned environments, by kind; `None` without any.
+fn kinds(report: &TickReport) -> Option<String> {
+    let rounds = || sent(report).filter_map(|round| Some((round.report.by_kind.as_ref()?, &round.cost)));
+    let part =
+        |name: &str, part: fn(&KindReports) -> &KindReport, cost: fn(&ByKindCost) -> Option<Decimal>| {
+            let environments = || rounds().map(|(kinds, _)| part(kinds).environments);
+            let at_least = if environments().all(|known| known.is_some()) { "" } else { "≥" };
+            let known: u64 = environments().flatten().map(u64::from).sum();
+            let costs = rounds().map(|(_, round)| round.by_kind.as_ref().and_then(cost));
+            let cost = costs.sum::<Option<Decimal>>().map_or("cost unknown".to_owned(), money);
+            format!("{at_least}{} {name} ({cost})", grouped(known))
+        };
+    let provisioned = part("provisioned", |kinds| &kinds.parts.provisioned, |cost| cost.provisioned);
+    let on_demand = part("on demand", |kinds| &kinds.parts.on_demand, |cost| cost.on_demand);
+    let assumed = if rounds().any(|(kinds, _)| kinds.assumed) { ", assumed" } else { "" };
+    let targets = rounds().count() as u64;
+    let targets = (targets > 0).then(|| count(targets, "target"))?;
+    Some(format!("{targets} by kind: {provisioned}, {on_demand}{assumed}"))
 }
 
 fn cost(report: &TickReport) -> String {

@@ -2,9 +2,10 @@ use chrono::{TimeZone, Utc};
 
 use super::*;
 use crate::cli::render::Fit;
+use crate::domain::by_kind::ByKind;
 use crate::domain::cost::{Download, Per, RoundQuantities, Route, s3_quantities};
 use crate::domain::fleet::Target;
-use crate::domain::round::Known;
+use crate::domain::round::{Known, PingUsage};
 use crate::domain::tick::SkipReason;
 
 fn target(function: &str) -> Target {
@@ -247,6 +248,30 @@ fn colour_does_not_change_the_text() {
     }
     stripped.push_str(rest);
     assert_eq!(stripped, plain);
+}
+
+#[test]
+fn targets_with_provisioned_environments_have_a_line_by_kind() {
+    let part = |environments, cold_starts| KindReport {
+        environments,
+        usage: PingUsage { cold_starts: Some(cold_starts), ..PingUsage::default() },
+    };
+    let parted = |function, environments: [Option<u32>; 2], assumed| {
+        sent(function, 10, |SentRound { report, cost, .. }| {
+            let [provisioned, on_demand] = environments.map(|environments| part(environments, 0));
+            report.by_kind = Some(KindReports { parts: ByKind { provisioned, on_demand }, assumed });
+            let cents = |cents| Some(Decimal::new(cents, 2));
+            cost.by_kind = Some(ByKind { provisioned: cents(1), on_demand: cents(2).filter(|_| !assumed) });
+        })
+    };
+    let reported = parted("nlp:live", [Some(2), Some(8)], false);
+    let assumed = parted("ocr:live", [Some(3), None], true);
+    let line = |rounds| tick(&report(rounds), Style::default()).lines().last().unwrap().to_owned();
+    let shown = [vec![reported.clone(), round("plain", 10)], vec![reported, assumed]].map(line).join("\n");
+    insta::assert_snapshot!(shown, @"
+    1 target by kind: 2 provisioned ($0.010000), 8 on demand ($0.020000)
+    2 targets by kind: 5 provisioned ($0.020000), ≥8 on demand (cost unknown), assumed
+    ");
 }
 
 #[test]

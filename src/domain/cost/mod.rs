@@ -28,7 +28,9 @@ pub use bill::{Bill, BillLine};
 pub use fleet::FleetCost;
 pub use item::Item;
 pub use price_book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, PriceSource, Tier};
-pub use round::{Flow, RoundCost, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities};
+pub use round::{
+    ByKindCost, Flow, RoundCost, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities,
+};
 pub use traffic::cold_starts_per_second;
 
 /// A download from S3 by a cold start or by every ping.

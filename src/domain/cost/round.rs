@@ -1,11 +1,13 @@
 //! The cost of one round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Add;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::super::by_kind::ByKind;
 use super::super::function::{Architecture, Region};
 use super::item::Item;
 use super::price_book::PriceBook;
@@ -29,7 +31,12 @@ pub struct RoundQuantities {
     pub least: Usage,
     /// The upper bound of the usage; `None` if it is unbounded.
     pub most: Option<Usage>,
+    /// The usage by the kind of environment, which determines the price of duration; `None` if all are on demand.
+    pub by_kind: Option<Box<ByKind<RoundQuantities>>>,
 }
+
+/// The sums of a round's cost by the kind of environment, US dollars; `None` where unknown.
+pub type ByKindCost = ByKind<Option<Decimal>>;
 
 /// The cost of a round, US dollars; null where unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -62,6 +69,9 @@ pub struct RoundCost {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub cost_at_most: Option<Decimal>,
+    /// The sum by the kind of environment, in another key of the round; `None` if all are on demand.
+    #[serde(skip)]
+    pub by_kind: Option<ByKindCost>,
 }
 
 impl RoundCost {
@@ -77,8 +87,34 @@ impl RoundCost {
             total: zero,
             cost_at_least: None,
             cost_at_most: None,
+            by_kind: None,
         }
     };
+}
+
+impl Add for RoundCost {
+    type Output = Self;
+
+    /// Returns the cost of both. It is unknown where one of them is.
+    fn add(self, other: Self) -> Self {
+        let add = |of: fn(&Self) -> Option<Decimal>| sum(vec![of(&self), of(&other)]);
+        let total = add(|cost| cost.total);
+        let bound = |bound| if total.is_none() { bound } else { None };
+        Self {
+            requests: add(|cost| cost.requests),
+            compute: add(|cost| cost.compute),
+            s3_requests: add(|cost| cost.s3_requests),
+            s3_egress: add(|cost| cost.s3_egress),
+            tenant_environments: match (self.tenant_environments, other.tenant_environments) {
+                (None, None) => None,
+                (one, other) => Some(one.unwrap_or_default().saturating_add(other.unwrap_or_default())),
+            },
+            total,
+            cost_at_least: bound(add(|cost| cost.total.or(cost.cost_at_least))),
+            cost_at_most: bound(add(|cost| cost.total.or(cost.cost_at_most))),
+            by_kind: None,
+        }
+    }
 }
 
 /// A bound of the usage of a round.
@@ -165,53 +201,15 @@ pub fn round_cost(
     architecture: Architecture,
     used: &RoundQuantities,
 ) -> (RoundCost, Vec<String>) {
-    let mut bill = RoundBill { book, reasons: Vec::new(), missing: BTreeMap::new() };
-    let requests = match used.requests {
-        Some(requests) => bill.price(&Item::Requests, region, Decimal::from(requests)),
-        None => {
-            bill.reasons.push("a ping without an answer may have run");
-            None
+    let mut bill = RoundBill { book, region, reasons: Vec::new(), missing: BTreeMap::new() };
+    let on_demand = Item::Duration(architecture);
+    let cost = match used.by_kind.as_deref() {
+        None => bill.cost(&on_demand, used),
+        Some(used) => {
+            let provisioned = bill.cost(&Item::ProvisionedDuration(architecture), &used.provisioned);
+            let parts = ByKind { provisioned, on_demand: bill.cost(&on_demand, &used.on_demand) };
+            RoundCost { by_kind: Some(parts.map(|part| part.total)), ..parts.sum() }
         }
-    };
-    let compute = bill.compute(region, architecture, used);
-    let (s3_requests, s3_egress) = match &used.s3 {
-        Some(s3) => bill.s3(region, s3),
-        None => {
-            if used.requests.is_some() {
-                bill.reasons.push("the number of cold starts is unknown, and so is what they downloaded");
-            }
-            (None, None)
-        }
-    };
-    let environments = match used.tenant_environments {
-        Some(created) => bill.tenant_environments(region, used.memory_mb, created),
-        None => {
-            if used.requests.is_some() {
-                bill.reasons.push("the number of new environments of the tenant is unknown");
-            }
-            None
-        }
-    };
-    let total = sum(vec![requests, compute, s3_requests, s3_egress, environments]);
-    let (cost_at_least, cost_at_most) = match total {
-        Some(_) => (None, None),
-        None => {
-            let place = (region, architecture);
-            let known = |parts: [Option<Decimal>; 5]| parts.map(|part| Some(part.unwrap_or_default()));
-            let least = sum(known(bill.usage(place, used.memory_mb, &used.least)).to_vec());
-            let most = used.most.as_ref().map(|most| bill.usage(place, used.memory_mb, most));
-            (least, most.and_then(|parts| sum(parts.to_vec())))
-        }
-    };
-    let cost = RoundCost {
-        requests: requests.map(shown),
-        compute: compute.map(shown),
-        s3_requests: s3_requests.map(shown),
-        s3_egress: s3_egress.map(shown),
-        tenant_environments: environments.filter(|cost| !cost.is_zero()).map(shown),
-        total: total.map(shown),
-        cost_at_least: cost_at_least.map(shown),
-        cost_at_most: cost_at_most.map(shown),
     };
     let missing = bill.missing.into_iter().map(|(region, items)| {
         let items: Vec<String> = items.iter().map(Item::to_string).collect();
@@ -222,11 +220,70 @@ pub fn round_cost(
 
 struct RoundBill<'a> {
     book: &'a PriceBook,
+    region: Region,
     reasons: Vec<&'static str>,
     missing: BTreeMap<Region, BTreeSet<Item>>,
 }
 
 impl RoundBill<'_> {
+    /// Returns the cost of a usage whose duration is priced as `duration`.
+    fn cost(&mut self, duration: &Item, used: &RoundQuantities) -> RoundCost {
+        let requests = match used.requests {
+            Some(requests) => self.price(&Item::Requests, self.region, Decimal::from(requests)),
+            None => {
+                self.unknown("a ping without an answer may have run");
+                None
+            }
+        };
+        let compute = self.compute(duration, used);
+        let (s3_requests, s3_egress) = match &used.s3 {
+            Some(s3) => self.s3(s3),
+            None => {
+                if used.requests.is_some() {
+                    self.unknown("the number of cold starts is unknown, and so is what they downloaded");
+                }
+                (None, None)
+            }
+        };
+        let environments = match used.tenant_environments {
+            Some(created) => self.tenant_environments(used.memory_mb, created),
+            None => {
+                if used.requests.is_some() {
+                    self.unknown("the number of new environments of the tenant is unknown");
+                }
+                None
+            }
+        };
+        let total = sum(vec![requests, compute, s3_requests, s3_egress, environments]);
+        let (cost_at_least, cost_at_most) = match total {
+            Some(_) => (None, None),
+            None => {
+                let known = |parts: [Option<Decimal>; 5]| parts.map(|part| Some(part.unwrap_or_default()));
+                let least = sum(known(self.usage(duration, used.memory_mb, &used.least)).to_vec());
+                let most = used.most.as_ref().map(|most| self.usage(duration, used.memory_mb, most));
+                (least, most.and_then(|parts| sum(parts.to_vec())))
+            }
+        };
+        RoundCost {
+            requests: requests.map(shown),
+            compute: compute.map(shown),
+            s3_requests: s3_requests.map(shown),
+            s3_egress: s3_egress.map(shown),
+            tenant_environments: environments.filter(|cost| !cost.is_zero()).map(shown),
+            total: total.map(shown),
+            cost_at_least: cost_at_least.map(shown),
+            cost_at_most: cost_at_most.map(shown),
+            by_kind: None,
+        }
+    }
+
+    /// Adds a reason for which a figure is unknown, once.
+    fn unknown(&mut self, reason: &'static str) {
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
     fn price(&mut self, item: &Item, region: Region, quantity: Decimal) -> Option<Decimal> {
         if quantity.is_zero() {
             return Some(Decimal::ZERO);
@@ -238,41 +295,32 @@ impl RoundBill<'_> {
         price?.checked_mul(quantity)
     }
 
-    fn compute(
-        &mut self,
-        region: Region,
-        architecture: Architecture,
-        used: &RoundQuantities,
-    ) -> Option<Decimal> {
+    fn compute(&mut self, duration: &Item, used: &RoundQuantities) -> Option<Decimal> {
         if used.requests == Some(0) {
             return Some(Decimal::ZERO);
         }
         if used.billed_ms.is_none() && used.requests.is_some() {
-            self.reasons.push("the billed duration of some pings is unknown");
+            self.unknown("the billed duration of some pings is unknown");
         }
         if used.memory_mb.is_none() {
-            self.reasons.push("the function's memory is unknown");
+            self.unknown("the function's memory is unknown");
         }
         let quantity = gb_seconds(Decimal::from(used.billed_ms?), used.memory_mb?);
-        self.price(&Item::Duration(architecture), region, quantity)
+        self.price(duration, self.region, quantity)
     }
 
     /// Returns the cost of `created` environments of a tenant, each charged by its memory.
-    fn tenant_environments(
-        &mut self,
-        region: Region,
-        memory_mb: Option<u32>,
-        created: u64,
-    ) -> Option<Decimal> {
+    fn tenant_environments(&mut self, memory_mb: Option<u32>, created: u64) -> Option<Decimal> {
         match memory_mb {
             _ if created == 0 => Some(Decimal::ZERO),
-            Some(memory) => self.price(&Item::TenantEnvironment, region, memory_gib(created, memory)),
+            Some(memory) => self.price(&Item::TenantEnvironment, self.region, memory_gib(created, memory)),
             None => None,
         }
     }
 
     /// Returns the cost of GET requests and of bytes.
-    fn s3(&mut self, region: Region, s3: &S3Quantities) -> (Option<Decimal>, Option<Decimal>) {
+    fn s3(&mut self, s3: &S3Quantities) -> (Option<Decimal>, Option<Decimal>) {
+        let region = self.region;
         let gets = s3.flows().map(|(route, flow)| {
             self.price(&Item::S3Get, route.bucket_region(region), Decimal::from(flow.gets))
         });
@@ -282,23 +330,18 @@ impl RoundBill<'_> {
     }
 
     /// Returns the parts of a bound's cost: requests, compute, GET requests, bytes, environments of a tenant.
-    fn usage(
-        &mut self,
-        (region, architecture): (Region, Architecture),
-        memory_mb: Option<u32>,
-        usage: &Usage,
-    ) -> [Option<Decimal>; 5] {
+    fn usage(&mut self, duration: &Item, memory_mb: Option<u32>, usage: &Usage) -> [Option<Decimal>; 5] {
         let compute = match (usage.billed_ms, memory_mb) {
             (0, _) => Some(Decimal::ZERO),
             (_, None) => None,
             (billed_ms, Some(memory_mb)) => {
                 let quantity = gb_seconds(Decimal::from(billed_ms), memory_mb);
-                self.price(&Item::Duration(architecture), region, quantity)
+                self.price(duration, self.region, quantity)
             }
         };
-        let requests = self.price(&Item::Requests, region, Decimal::from(usage.requests));
-        let (gets, bytes) = self.s3(region, &usage.s3);
-        let environments = self.tenant_environments(region, memory_mb, usage.tenant_environments);
+        let requests = self.price(&Item::Requests, self.region, Decimal::from(usage.requests));
+        let (gets, bytes) = self.s3(&usage.s3);
+        let environments = self.tenant_environments(memory_mb, usage.tenant_environments);
         [requests, compute, gets, bytes, environments]
     }
 
@@ -345,6 +388,7 @@ mod tests {
             tenant_environments: Some(0),
             least: whole.clone(),
             most: Some(whole),
+            by_kind: None,
         }
     }
 
@@ -434,6 +478,7 @@ mod tests {
             tenant_environments: Some(0),
             least: Usage { requests: 9, billed_ms: 900, s3: s3(1), ..Usage::default() },
             most: Some(Usage { requests: 10, billed_ms: 160_900, s3: s3(2), ..Usage::default() }),
+            by_kind: None,
         };
         let (bounded, reasons) = cost("eu-west-2", &unknown);
         assert_eq!(reasons, ["a ping without an answer may have run"]);
@@ -472,6 +517,60 @@ mod tests {
         let (unknown, reasons) = cost("us-east-1", &of(None));
         assert_eq!((unknown.tenant_environments, unknown.total), (None, None));
         assert_eq!(reasons, ["the number of new environments of the tenant is unknown"]);
+    }
+
+    #[test]
+    fn duration_on_provisioned_environments_has_its_own_price() {
+        let part = |requests, billed_ms| RoundQuantities {
+            requests: Some(requests),
+            billed_ms: Some(billed_ms),
+            memory_mb: Some(1024),
+            s3: Some(S3Quantities::default()),
+            tenant_environments: Some(0),
+            ..RoundQuantities::default()
+        };
+        let by_kind = ByKind { provisioned: part(2, 2_000), on_demand: part(8, 10_345) };
+        let used = RoundQuantities { by_kind: Some(Box::new(by_kind)), ..part(10, 12_345) };
+        let (parted, reasons) = cost("us-east-1", &used);
+        // 2 GB-s × $0.0000077778 + 10.345 GB-s × $0.0000133334 + 10 × $0.20/M.
+        insta::assert_snapshot!(lines(&parted), @"requests 0.0000020 compute 0.000153489623 s3_requests 0.0000000 s3_egress 0.0000000 total 0.000155489623");
+        let parts = parted.by_kind.unwrap();
+        assert_eq!(parts.provisioned.unwrap().to_string(), "0.0000159556");
+        assert_eq!(Some(parts.provisioned.unwrap() + parts.on_demand.unwrap()), parted.total);
+        assert!(reasons.is_empty());
+
+        let (parted, reasons) = cost("me-south-1", &used);
+        assert_eq!((parted.total, parted.by_kind), (None, Some(ByKindCost::default())));
+        insta::assert_snapshot!(reasons.join("\n"), @"the price book has no lambda.requests, lambda.duration.arm64, lambda.provisioned-duration.arm64 for me-south-1");
+    }
+
+    #[test]
+    fn the_bounds_of_one_kind_include_the_known_cost_of_the_other() {
+        let least = Usage { requests: 1, billed_ms: 1_000, ..Usage::default() };
+        let most = Some(Usage { requests: 2, billed_ms: 3_000, ..Usage::default() });
+        let memory_mb = Some(1024);
+        let tenant_environments = Some(0);
+        let unknown =
+            RoundQuantities { memory_mb, least, most, tenant_environments, ..RoundQuantities::default() };
+        let s3 = Some(S3Quantities::default());
+        let provisioned = RoundQuantities {
+            requests: Some(1),
+            billed_ms: Some(1_000),
+            memory_mb,
+            s3,
+            tenant_environments,
+            ..Default::default()
+        };
+        let by_kind = |on_demand| Some(Box::new(ByKind { provisioned: provisioned.clone(), on_demand }));
+        let total = |used: &RoundQuantities| cost("us-east-1", used).0;
+        let parted = total(&RoundQuantities { by_kind: by_kind(unknown.clone()), ..Default::default() });
+        let (first, rest) = (parted.by_kind.unwrap().provisioned.unwrap(), total(&unknown));
+        assert_eq!((parted.total, rest.total), (None, None));
+        assert_eq!(parted.cost_at_least, Some(first + rest.cost_at_least.unwrap()));
+        assert_eq!(parted.cost_at_most, Some(first + rest.cost_at_most.unwrap()));
+        let twice = ByKind { provisioned: unknown.clone(), on_demand: unknown.clone() };
+        let (_, reasons) = cost("us-east-1", &RoundQuantities { by_kind: Some(Box::new(twice)), ..unknown });
+        assert_eq!(reasons, ["a ping without an answer may have run"], "once");
     }
 
     #[test]

@@ -137,13 +137,14 @@ impl Guards {
         }
     }
 
-    /// Returns true if the contact of a target was recorded for code of unknown hash.
+    /// Returns true if a contact of a target was recorded only for code of unknown hash.
     pub fn lacks_hash(&self, target: &Target, code: &str) -> bool {
         let (contract, behind) = (target.protocol.contract(), behind(target));
+        let code = Code::Sha256(code.to_owned());
         let known = self.contacts.get(&function(target)).into_iter().flatten();
-        let mut known = known.filter(|contact| contact.contract == contract).map(|contact| &contact.code);
-        known.any(|known| *known == behind)
-            && !self.has_hash(target, &contract, code)
+        let known: Vec<&Code> =
+            known.filter(|contact| contact.contract == contract).map(|contact| &contact.code).collect();
+        known.contains(&&behind) && !known.contains(&&code)
     }
 
     /// Gives the contact that was recorded for code of unknown hash the hash that was read since.

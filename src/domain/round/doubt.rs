@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::busy_interval::{BusyInterval, held};
 use super::ids::Ids;
 use super::overlap::most_at_a_time;
-use super::{Attempt, Known, PingResult};
+use super::{Attempt, Initialization, Known, PingResult};
 
 /// A reason why a round's answers prove less than they seem to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Doubt {
 /// Returns the most serious doubt about a round's answers, if any.
 pub(super) fn doubt(attempts: &[Attempt], known: Known) -> Option<Doubt> {
     let pings = || attempts.iter().flat_map(|attempt| &attempt.pings);
-    if pings().any(|ping| ping.managed_instance) {
+    if pings().any(|ping| ping.initialization == Some(Initialization::ManagedInstances)) {
         return Some(Doubt::SharedEnvironments(SharedBy::Answer));
     }
     let shared = attempts.iter().map(shared_ids).fold(SharedIds::default(), SharedIds::or);

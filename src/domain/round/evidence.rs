@@ -57,18 +57,24 @@ impl Proof {
 /// Returns the best lower bound over a round's attempts. Ids are united over the attempts, per executed version. The
 /// other bounds are those of the best attempt, because two attempts may have reached the same environments.
 pub fn proven(attempts: &[Attempt], known: Known) -> Proof {
-    let ids = match doubt(attempts, known) {
+    proven_of(attempts, attempts, doubt(attempts, known))
+}
+
+/// Returns the best lower bound from a part of a round's pings: `part` has some pings of each attempt of `whole`.
+/// `doubt` is that about the whole round, and all pings of an attempt show whether the handlers kept the hold.
+pub(super) fn proven_of(part: &[Attempt], whole: &[Attempt], doubt: Option<Doubt>) -> Proof {
+    let ids = match doubt {
         Some(Doubt::SharedEnvironments(_)) => return Proof { environments: 0, evidence: Evidence::Unknown },
         Some(Doubt::ForeignIds(_)) => 0,
-        None => distinct_ids(attempts, |ping| ping.outcome.is_evidence()),
+        None => distinct_ids(part, |ping| ping.outcome.is_evidence()),
     };
 
     let (mut overlap, mut cold_starts) = (0, 0);
-    for attempt in attempts {
+    for (attempt, whole) in part.iter().zip(whole) {
         cold_starts = cold_starts.max(cold_starts_of(attempt));
         // There are at most as many environments as pings: a bound that is already that high cannot improve.
         if count(evidence_of(attempt).count()) > ids.max(overlap) {
-            overlap = overlap.max(overlap_of(attempt, ids.max(overlap)));
+            overlap = overlap.max(overlap_of(attempt, held(whole), ids.max(overlap)));
         }
     }
     if ids == 0 && overlap == 0 && cold_starts == 0 {
@@ -109,15 +115,14 @@ fn cold_starts_of(attempt: &Attempt) -> u32 {
 }
 
 /// Returns at least 1, because any ping that is evidence reached an environment.
-fn overlap_of(attempt: &Attempt, known: u32) -> u32 {
-    let held = held(attempt);
+fn overlap_of(attempt: &Attempt, held: i64, known: u32) -> u32 {
     let runs: Vec<BusyInterval> =
         attempt.pings.iter().filter_map(|ping| BusyInterval::of(ping, held)).collect();
     most_at_a_time(&runs, known).max(1)
 }
 
 /// Pings are counted in `u32`: a round has at most 100,000.
-fn count(pings: usize) -> u32 {
+pub(super) fn count(pings: usize) -> u32 {
     u32::try_from(pings).unwrap_or(u32::MAX)
 }
 
@@ -125,7 +130,7 @@ fn count(pings: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::domain::round::model::{attempt, kept, ping};
-    use crate::domain::round::{Ids, Outcome};
+    use crate::domain::round::{Ids, Initialization, Outcome};
 
     fn proven(attempts: &[Attempt]) -> Proof {
         super::proven(attempts, Known::default())
@@ -282,7 +287,7 @@ mod tests {
         let mut pings: Vec<_> =
             ["a", "b"].iter().map(|id| with_id(id, "7", ping(Outcome::Warm, 0.0, 110.0, 100.0))).collect();
         assert_eq!(proven(&[kept(100.0, pings.clone())]).environments, 2);
-        pings[1].managed_instance = true;
+        pings[1].initialization = Some(Initialization::ManagedInstances);
         assert_eq!(proven(&[kept(100.0, pings)]), NOTHING);
     }
 

@@ -10,12 +10,14 @@ mod evidence;
 mod first;
 mod hold;
 mod ids;
+mod kind;
 mod limit;
 #[cfg(test)]
 mod model;
 mod outcome;
 mod overlap;
 mod report;
+mod usage;
 #[cfg(test)]
 mod wire_model;
 
@@ -26,9 +28,11 @@ pub use evidence::{Evidence, Proof, proven};
 pub use first::{FirstPing, FirstResult, Purpose, conclude};
 pub use hold::{MAX_AUTO_HOLD, MAX_TOP_UPS, SkewHistory, skew, top_up};
 pub use ids::{IdHistory, Ids};
+pub use kind::{KindReport, KindReports};
 pub use limit::AnswerTimes;
-pub use outcome::{Outcome, PingResult, Ran, classify};
-pub use report::{OutcomeCounts, ReportSums, RoundReport, Verdict};
+pub use outcome::{Initialization, Outcome, PingResult, Ran, classify};
+pub use report::{OutcomeCounts, RoundReport, Verdict};
+pub use usage::{PingUsage, ReportSums};
 
 /// The unclassified result of a ping. Times are offsets from the start of the round.
 #[derive(Debug, Clone)]
@@ -84,7 +88,7 @@ pub enum Answer {
 pub struct Known {
     /// The meaning of the ids of its handlers.
     pub ids: Ids,
-    /// The provisioned environments of the qualifier; `None` without any or when unknown.
+    /// The number of provisioned environments of the qualifier; `None` if it is not known to have any.
     pub provisioned: Option<u32>,
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Attempt, Known, Outcome, PingResult, Proof, Ran};
+use super::{Attempt, Initialization, Known, Outcome, PingResult, Proof, Ran};
 use crate::domain::report::Report;
 
 /// Returns a ping that was sent and answered at these offsets and ran for `duration`, in ms.
@@ -36,7 +36,7 @@ pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) ->
         received: Duration::from_secs_f64(received / 1e3),
         report,
         environment: None,
-        managed_instance: false,
+        initialization: None,
         version: None,
         message: None,
     }
@@ -120,6 +120,8 @@ struct Pool {
     free_from: Vec<Vec<u64>>,
     /// The number of slots: invocations that an environment runs at the same time.
     at_once: usize,
+    /// Of the first environments, whether each is provisioned and has not been used yet.
+    provisioned: Vec<bool>,
 }
 
 /// The true result of an attempt.
@@ -128,6 +130,8 @@ struct Truth {
     attempt: Attempt,
     /// The environments that ran a ping of the round with evidence.
     reached: HashSet<usize>,
+    /// The environments that the pings of the round created.
+    created: u32,
 }
 
 impl Pool {
@@ -136,7 +140,12 @@ impl Pool {
     }
 
     fn of(environments: usize, at_once: usize) -> Self {
-        Self { free_from: vec![vec![0; at_once]; environments], at_once }
+        Self { free_from: vec![vec![0; at_once]; environments], at_once, provisioned: Vec::new() }
+    }
+
+    /// Returns a pool of provisioned environments, some of them unused, and `idle` others.
+    fn with_provisioned(unused: Vec<bool>, idle: usize) -> Self {
+        Self { provisioned: unused.clone(), ..Self::with_idle(unused.len() + idle) }
     }
 
     /// Ends all runs and resets the clock, because top-ups wait for every earlier ping.
@@ -170,7 +179,7 @@ impl Pool {
     fn run(&mut self, requests: &[Request], reuse: Reuse) -> Truth {
         let mut by_arrival: Vec<&Request> = requests.iter().collect();
         by_arrival.sort_by_key(|request| request.sent + request.latency_there);
-        let mut truth = Truth { attempt: Attempt::default(), reached: HashSet::new() };
+        let mut truth = Truth { attempt: Attempt::default(), reached: HashSet::new(), created: 0 };
         for request in by_arrival {
             let arrived = request.sent + request.latency_there;
             let (environment, new) = self.take(arrived, reuse, request.choice);
@@ -179,11 +188,13 @@ impl Pool {
             let runs = request.runs + request.works_on;
             let slot = self.free_from[environment].iter_mut().min().unwrap();
             *slot = began + runs;
+            let unused = self.provisioned.get_mut(environment).is_some_and(std::mem::take);
             if request.foreign {
                 continue;
             }
             let hundredths = if request.rounds_up { runs.div_ceil(10) } else { (runs + 5) / 10 };
-            let outcome = match (request.no_report, new) {
+            truth.created += u32::from(new);
+            let outcome = match (request.no_report, new || unused) {
                 (true, _) => Outcome::Unclassified,
                 (false, true) => Outcome::Cold,
                 (false, false) => Outcome::Warm,
@@ -197,6 +208,15 @@ impl Pool {
                 (answered + request.latency_back) as f64 / 1e3,
                 hundredths as f64 / 100.0,
             );
+            if let Some(init_ms) = ping.report.as_mut().and_then(|report| report.init_ms.as_mut()) {
+                // That of a provisioned environment was before the request.
+                *init_ms = request.init as f64 / 1e3;
+            }
+            ping.initialization =
+                (!self.provisioned.is_empty()).then_some(match environment < self.provisioned.len() {
+                    true => Initialization::ProvisionedConcurrency,
+                    false => Initialization::OnDemand,
+                });
             ping.environment = request.has_id.then(|| format!("e{environment}"));
             truth.attempt.pings.push(ping);
         }

@@ -16,8 +16,32 @@ const LONGEST_MESSAGE: usize = 300;
 /// The message of a ping whose log tail has only the REPORT line of another invocation.
 const FOREIGN_REPORT: &str = "the REPORT line is another invocation's";
 
-/// `AWS_LAMBDA_INITIALIZATION_TYPE` on managed instances. Source: Lambda's list of runtime environment variables.
-const MANAGED_INSTANCES: &str = "lambda-managed-instances";
+/// The initialization type of an environment, `AWS_LAMBDA_INITIALIZATION_TYPE`. Source: Lambda's list of runtime
+/// environment variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initialization {
+    /// Lambda initialised the environment for a request, or ahead of expected ones.
+    OnDemand,
+    /// Provisioned concurrency initialised it ahead of requests.
+    ProvisionedConcurrency,
+    /// It was restored from a snapshot.
+    SnapStart,
+    /// It runs on managed instances, where an environment takes several invocations at once.
+    ManagedInstances,
+}
+
+impl Initialization {
+    /// Parses a value of the variable; `None` if it is unknown.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "on-demand" => Self::OnDemand,
+            "provisioned-concurrency" => Self::ProvisionedConcurrency,
+            "snap-start" => Self::SnapStart,
+            "lambda-managed-instances" => Self::ManagedInstances,
+            _ => return None,
+        })
+    }
+}
 
 /// The outcome of one ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +121,8 @@ pub struct PingResult {
     pub report: Option<Report>,
     /// The environment's id, if the answer has one.
     pub environment: Option<String>,
-    /// True if the answer reports a managed instance, where an environment takes several invocations
-    /// at once.
-    pub managed_instance: bool,
+    /// The environment's initialization type, if the answer has a known one.
+    pub initialization: Option<Initialization>,
     /// The version that executed.
     pub version: Option<String>,
     /// The message of the service or the function about a failure.
@@ -121,7 +144,7 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
         received,
         report: None,
         environment: None,
-        managed_instance: false,
+        initialization: None,
         version: None,
         message,
     };
@@ -150,7 +173,7 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
                 received,
                 report,
                 environment,
-                managed_instance: protocol.initialization(&payload).as_deref() == Some(MANAGED_INSTANCES),
+                initialization: protocol.initialization(&payload).as_deref().and_then(Initialization::parse),
                 version: executed_version,
                 message,
             }
@@ -433,13 +456,16 @@ mod tests {
     }
 
     #[test]
-    fn managed_instances_are_recognised() {
-        let on = |kind: &str| {
+    fn initialization_types_are_recognised() {
+        let of = |kind: &str| {
             let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":"{kind}"}}}}"#);
-            responded(None, Some(WARM), &answer).managed_instance
+            responded(None, Some(WARM), &answer).initialization
         };
-        assert!(on("lambda-managed-instances"));
-        assert!(!on("on-demand") && !on("provisioned-concurrency") && !on("snap-start"));
+        assert_eq!(of("on-demand"), Some(Initialization::OnDemand));
+        assert_eq!(of("provisioned-concurrency"), Some(Initialization::ProvisionedConcurrency));
+        assert_eq!(of("snap-start"), Some(Initialization::SnapStart));
+        assert_eq!(of("lambda-managed-instances"), Some(Initialization::ManagedInstances));
+        assert_eq!(of("Provisioned-Concurrency"), None);
     }
 
     #[test]

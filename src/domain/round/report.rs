@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::doubt::{Doubt, doubt};
-use super::evidence::distinct_ids;
-use super::{Attempt, Evidence, Known, Outcome, PingResult, Ran, proven, skew};
+use super::evidence::{count, distinct_ids, proven_of};
+use super::kind::{KindReports, Parted};
+use super::usage::{PingUsage, ReportSums};
+use super::{Attempt, Evidence, Known, Outcome, PingResult, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
 
@@ -51,7 +53,7 @@ impl Verdict {
 /// Pings by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OutcomeCounts {
-    /// Pings that an existing environment answered.
+    /// Pings that an existing environment answered. A provisioned one exists before its first ping.
     pub warm: u32,
     /// Pings that created a new environment.
     pub cold: u32,
@@ -133,8 +135,8 @@ pub struct RoundReport {
     pub requests: u32,
     /// Pings without an answer, which may have started the function.
     pub maybe_requests: u32,
-    /// Billed duration, ms, summed over the pings; `None` unless known for every ping that ran or may have run, and at
-    /// least one ran.
+    /// Billed duration, ms, summed over the pings, without the init of provisioned environments; `None` unless known for
+    /// every ping that ran or may have run, and at least one ran.
     pub billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes, from the REPORT lines; the largest if versions differ.
     pub memory_mb: Option<u32>,
@@ -142,34 +144,10 @@ pub struct RoundReport {
     pub cold_starts: Option<u32>,
     /// The sums over the pings with a REPORT line.
     pub sums: ReportSums,
+    /// The round by the kind of environment; `None` if nothing indicates provisioned ones.
+    pub by_kind: Option<KindReports>,
     /// The failures as text: different messages, each with the number of its pings.
     pub messages: Vec<String>,
-}
-
-/// The sums of a round's REPORT lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReportSums {
-    /// Pings with a REPORT line.
-    pub pings: u32,
-    /// Their billed duration, ms.
-    pub billed_ms: u64,
-    /// The number of them that created a new environment.
-    pub cold_starts: u32,
-}
-
-impl ReportSums {
-    fn of<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Self {
-        pings.filter(|ping| ping.ran != Ran::No).filter_map(|ping| ping.report.as_ref()).fold(
-            Self::default(),
-            |sums, report| Self {
-                pings: sums.pings + 1,
-                billed_ms: sums.billed_ms.saturating_add(report.billed_ms),
-                // A run that failed or timed out may have begun with a cold start and its downloads too.
-                cold_starts: sums.cold_starts
-                    + u32::from(report.init_ms.is_some() || report.restore_ms.is_some()),
-            },
-        )
-    }
 }
 
 impl RoundReport {
@@ -188,23 +166,23 @@ impl RoundReport {
         honours_hold: bool,
         known: Known,
     ) -> Self {
-        let pings = || first.iter().chain(attempts).flat_map(|attempt| &attempt.pings);
+        let all = [first, attempts].concat();
+        let pings = || all.iter().flat_map(|attempt| &attempt.pings);
         let reports = || pings().filter_map(|ping| ping.report.as_ref());
 
-        let mut counts = OutcomeCounts::default();
-        pings().for_each(|ping| counts.add(&ping.outcome));
-        let proof = proven(attempts, known);
         let doubt = doubt(attempts, known);
-        let ran = |ran| count(pings().filter(|ping| ping.ran == ran).count());
-        let (requests, maybe_requests) = (ran(Ran::Yes), ran(Ran::Maybe));
-        let sums = ReportSums::of(pings());
-        // A sum over some of the pings could be far too low: a ping without an answer may be billed for 900 s.
-        let all_reported = sums.pings == requests.saturating_add(maybe_requests);
+        let proof = proven_of(attempts, attempts, doubt);
+        let parted = Parted::of(&all, known.provisioned);
+        let by_kind = parted.as_ref().map(|parted| parted.report(attempts, doubt, proof));
+        let usage = match &by_kind {
+            Some(KindReports { parts, .. }) => parts.as_ref().map(|part| part.usage).sum(),
+            None => PingUsage::of(pings(), false),
+        };
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
 
         Self {
             pings: count(pings().count()),
-            counts,
+            counts: counts(&all, parted.as_ref()),
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
@@ -217,13 +195,14 @@ impl RoundReport {
             skew: attempts.iter().filter_map(skew).max(),
             first_pings: count(first.iter().map(|attempt| attempt.pings.len()).sum()),
             top_ups: count(attempts.len().saturating_sub(1)),
-            resent: first.iter().chain(attempts).map(|attempt| attempt.resent).sum(),
-            requests,
-            maybe_requests,
-            billed_ms: (all_reported && sums.pings > 0).then_some(sums.billed_ms),
+            resent: all.iter().map(|attempt| attempt.resent).sum(),
+            requests: usage.requests,
+            maybe_requests: usage.maybe_requests,
+            billed_ms: usage.billed_ms(),
             memory_mb: reports().filter_map(|report| report.memory_mb).max(),
-            cold_starts: all_reported.then_some(sums.cold_starts),
-            sums,
+            cold_starts: usage.cold_starts,
+            sums: usage.sums,
+            by_kind,
             messages: messages(pings()),
         }
     }
@@ -231,10 +210,18 @@ impl RoundReport {
     /// Returns the usage of the round at `target`, as far as it is known. Configured memory takes precedence over that
     /// of the REPORT lines.
     pub fn quantities(&self, target: &Target) -> RoundQuantities {
+        let Self { requests, maybe_requests, cold_starts, sums, .. } = *self;
+        let of = |usage: PingUsage| self.quantities_of(usage, target);
+        let by_kind = self.by_kind.as_ref().map(|kinds| kinds.parts.as_ref().map(|part| of(part.usage)));
+        let whole = of(PingUsage { requests, maybe_requests, cold_starts, sums });
+        RoundQuantities { by_kind: by_kind.map(Box::new), ..whole }
+    }
+
+    fn quantities_of(&self, usage: PingUsage, target: &Target) -> RoundQuantities {
         let downloads = &target.downloads;
-        let requests = u64::from(self.requests);
-        let most_requests = requests + u64::from(self.maybe_requests);
-        let sums = &self.sums;
+        let requests = u64::from(usage.requests);
+        let most_requests = requests + u64::from(usage.maybe_requests);
+        let sums = &usage.sums;
         // Pings that ran, or may have run, for an unknown time.
         let unreported = most_requests.saturating_sub(u64::from(sums.pings));
         let longest_ms = match (unreported, target.timeout) {
@@ -243,18 +230,18 @@ impl RoundReport {
             (_, None) => None,
         };
         let s3 = |pings, cold_starts| s3_quantities(downloads, pings, Some(cold_starts)).unwrap_or_default();
-        let known = self.maybe_requests == 0;
+        let known = usage.maybe_requests == 0;
         let of_tenant = |environments| if target.tenant().is_some() { environments } else { 0 };
         let tenant_environments = match target.tenant() {
-            Some(_) => self.cold_starts.map(u64::from).filter(|_| known),
+            Some(_) => usage.cold_starts.map(u64::from).filter(|_| known),
             None => Some(0),
         };
         RoundQuantities {
             requests: known.then_some(requests),
-            billed_ms: self.billed_ms,
+            billed_ms: usage.billed_ms(),
             memory_mb: target.memory_mb.or(self.memory_mb),
             s3: if known || downloads.is_empty() {
-                s3_quantities(downloads, requests, self.cold_starts.map(u64::from))
+                s3_quantities(downloads, requests, usage.cold_starts.map(u64::from))
             } else {
                 None
             },
@@ -271,8 +258,23 @@ impl RoundReport {
                 s3: s3(most_requests, u64::from(sums.cold_starts) + unreported),
                 tenant_environments: of_tenant(u64::from(sums.cold_starts) + unreported),
             }),
+            by_kind: None,
         }
     }
+}
+
+/// Counts the pings by outcome. A ping is warm if its environment was provisioned, even with an init in its REPORT
+/// line: that init happened before.
+fn counts(attempts: &[Attempt], parted: Option<&Parted>) -> OutcomeCounts {
+    let mut counts = OutcomeCounts::default();
+    let (provisioned, others) = parted.map_or((&[][..], attempts), |parted| {
+        (&parted.attempts.provisioned[..], &parted.attempts.on_demand[..])
+    });
+    for ping in provisioned.iter().flat_map(|attempt| &attempt.pings) {
+        counts.add(if ping.outcome.is_new() { &Outcome::Warm } else { &ping.outcome });
+    }
+    others.iter().flat_map(|attempt| &attempt.pings).for_each(|ping| counts.add(&ping.outcome));
+    counts
 }
 
 /// Returns the verdict: short when a ping failed, or when every ping has an id and the ids are too few. A lower bound
@@ -370,16 +372,13 @@ fn without_request_id(message: &str) -> String {
     words.join(" ")
 }
 
-fn count(pings: usize) -> u32 {
-    u32::try_from(pings).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
 
     use super::*;
     use crate::domain::cost::{Download, Per, Route};
+    use crate::domain::round::Ran;
     use crate::domain::round::model::{attempt, ping};
 
     fn warm(id: Option<&str>) -> PingResult {

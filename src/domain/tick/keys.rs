@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Serialize, Serializer};
 
-use super::{RoundRecord, SkipReason, TickReport};
+use super::{RoundRecord, SentRound, SkipReason, TickReport};
+use crate::domain::by_kind::ByKind;
 use crate::domain::cost::{RoundCost, S3Quantities};
 use crate::domain::function::Identity;
-use crate::domain::round::{Evidence, OutcomeCounts, Verdict};
+use crate::domain::round::{Evidence, KindReport, OutcomeCounts, Verdict};
 
 /// Returns the JSON Schema (draft 7) of a tick's report.
 pub fn schema() -> serde_json::Value {
@@ -84,7 +86,8 @@ pub(super) struct RoundKeys {
     resent: u32,
     /// The reason why the round was skipped, or did not follow its first pings; null when it was sent.
     skipped: Option<SkipReason>,
-    /// Billed duration, ms, summed over the pings; null unless known for every ping that ran or may have run.
+    /// Billed duration, ms, summed over the pings, without the init of provisioned environments; null unless known for
+    /// every ping that ran or may have run.
     billed_ms: Option<u64>,
     /// Memory in MB of 1,048,576 bytes, configured or read from REPORT.
     memory_mb: Option<u32>,
@@ -94,6 +97,53 @@ pub(super) struct RoundKeys {
     routes: BTreeMap<&'static str, u64>,
     /// The cost.
     cost_usd: RoundCost,
+    /// The round by the kind of environment; null if nothing indicates provisioned ones.
+    by_kind: Option<ByKindKeys>,
+}
+
+/// A round by the kind of environment. The parts add up to `reached`, `cold` and `restored` (of pings that did not
+/// fail), and `cost_usd`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ByKindKeys {
+    /// The pings on provisioned environments. The price of provisioned capacity itself is not part of a round.
+    provisioned: KindKeys,
+    /// The other pings.
+    on_demand: KindKeys,
+    /// False if every ping that ran reported the kind of its environment. Otherwise as many of the other pings as there
+    /// are provisioned environments count as provisioned, if they were certainly not cold starts.
+    assumed: bool,
+}
+
+/// The pings of a round on one kind of environment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct KindKeys {
+    /// The number of environments proven, null when unknown.
+    environments: Option<u32>,
+    /// Environments created by the pings, null when unknown; 0 for provisioned ones, which exist before.
+    cold_starts: Option<u32>,
+    /// The cost, US dollars; null when unknown.
+    #[schemars(with = "Option<String>")]
+    cost_usd: Option<Decimal>,
+}
+
+impl ByKindKeys {
+    fn new(sent: &SentRound) -> Option<Self> {
+        let kinds = sent.report.by_kind.as_ref()?;
+        let costs = sent.cost.by_kind.unwrap_or_default();
+        let keys = |part: &KindReport, cost_usd| KindKeys {
+            environments: part.environments,
+            cold_starts: part.usage.cold_starts,
+            cost_usd,
+        };
+        let ByKind { provisioned, on_demand } = &kinds.parts;
+        Some(Self {
+            provisioned: keys(provisioned, costs.provisioned),
+            on_demand: keys(on_demand, costs.on_demand),
+            assumed: kinds.assumed,
+        })
+    }
 }
 
 impl From<&RoundRecord> for RoundKeys {
@@ -123,6 +173,7 @@ impl From<&RoundRecord> for RoundKeys {
             s3_egress_bytes: round.s3_bytes(),
             routes: sent.and_then(|sent| sent.s3.as_ref()).map(S3Quantities::routes).unwrap_or_default(),
             cost_usd: round.cost(),
+            by_kind: sent.and_then(ByKindKeys::new),
         }
     }
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::tests::validator::Validator;
-use crate::domain::cost::{Download, Per, Route};
+use crate::domain::cost::{Download, Per, PriceBook, Route, round_cost};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::report::Report;
-use crate::domain::round::{Attempt, Known, Outcome, PingResult, Ran};
+use crate::domain::round::{Attempt, Initialization, Known, Outcome, PingResult, Ran};
 
 fn target(function: &str) -> Target {
     let id = FunctionRef::parse(function).unwrap().identity(Region::parse("eu-west-2").unwrap());
@@ -31,7 +31,7 @@ fn cold(index: u32) -> PingResult {
             ..Report::default()
         }),
         environment: Some(index.to_string()),
-        managed_instance: false,
+        initialization: None,
         version: Some("7".to_owned()),
         message: None,
     }
@@ -65,6 +65,40 @@ fn example() -> TickReport {
         unfinished: vec![Unfinished::new(&target, 3, UnfinishedReason::Deadline)],
         ..TickReport::empty(DateTime::from_timestamp(1_795_165_200, 0).unwrap(), Some("3f2a".to_owned()))
     }
+}
+
+/// A round of four: two on provisioned environments, one of them never used before.
+fn by_kind() -> RoundRecord {
+    let kind = |kind, index| PingResult { initialization: Some(kind), ..cold(index) };
+    let warm = |mut ping: PingResult| {
+        (ping.outcome, ping.report.as_mut().unwrap().init_ms) = (Outcome::Warm, None);
+        ping
+    };
+    let target = target("nlp-inference:live");
+    let report = report(vec![
+        kind(Initialization::ProvisionedConcurrency, 0),
+        warm(kind(Initialization::ProvisionedConcurrency, 1)),
+        kind(Initialization::OnDemand, 2),
+        warm(kind(Initialization::OnDemand, 3)),
+    ]);
+    let used = report.quantities(&target);
+    let (cost, cost_unknown) =
+        round_cost(&PriceBook::embedded(), target.region(), target.architecture, &used);
+    let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None, contact: None };
+    RoundRecord::sent_to(&target, 4, sent, &used)
+}
+
+#[test]
+fn a_round_by_the_kind_of_environment() {
+    let round = json!(by_kind());
+    assert_eq!((&round["warm"], &round["cold"], &round["reached"]), (&json!(3), &json!(1), &json!(4)));
+    assert_eq!((&round["billed_ms"], &round["s3_egress_bytes"]), (&json!(344), &json!(220_000_000)));
+    assert_snapshot!(round["by_kind"], @r#"{"provisioned":{"environments":2,"cold_starts":0,"cost_usd":"0.0000015902044"},"on_demand":{"environments":2,"cold_starts":1,"cost_usd":"0.01024819500157"},"assumed":false}"#);
+    let total = |pointer: &str| round.pointer(pointer).unwrap().as_str().unwrap().parse::<Decimal>().unwrap();
+    assert_eq!(
+        total("/by_kind/provisioned/cost_usd") + total("/by_kind/on_demand/cost_usd"),
+        total("/cost_usd/total")
+    );
 }
 
 /// The keys and their order are a contract.
@@ -168,7 +202,7 @@ fn reports_of_every_kind_match_the_schema() {
     let skipped = SkipReason::ALL.map(|reason| RoundRecord::skipped(&target, 1, reason));
     let all = TickReport {
         partial: true,
-        rounds: [vec![bounded], example().rounds, skipped.to_vec()].concat(),
+        rounds: [vec![bounded, by_kind()], example().rounds, skipped.to_vec()].concat(),
         unfinished: reasons.map(|reason| Unfinished::new(&target, 3, reason)).to_vec(),
         ..TickReport::empty(DateTime::UNIX_EPOCH, None)
     };
@@ -182,11 +216,12 @@ fn reports_of_every_kind_match_the_schema() {
 fn unknown_missing_and_mistyped_keys_do_not_match_the_schema() {
     let validator = validator();
     let changed = |pointer: &str, change: fn(&mut Value)| {
-        let mut report = json!(example());
+        let mut report = json!(TickReport { rounds: vec![by_kind()], ..example() });
         change(report.pointer_mut(pointer).unwrap());
         validator.is_valid(&report)
     };
-    for object in ["", "/rounds/0", "/rounds/0/cost_usd", "/unfinished/0"] {
+    let by_kind = "/rounds/0/by_kind/provisioned";
+    for object in ["", "/rounds/0", "/rounds/0/cost_usd", "/rounds/0/by_kind", by_kind, "/unfinished/0"] {
         assert!(changed(object, |_| ()));
         assert!(!changed(object, |object| object["extra"] = json!(1)), "{object}");
     }
@@ -209,7 +244,7 @@ fn the_schema_describes_every_key() {
         bare.map(|(key, _)| key.clone()).collect::<Vec<_>>()
     };
     assert_eq!(described(&schema["properties"]), [""; 0]);
-    for definition in ["RoundKeys", "RoundCost", "Unfinished"] {
+    for definition in ["RoundKeys", "RoundCost", "ByKindKeys", "KindKeys", "Unfinished"] {
         assert_eq!(described(&schema["definitions"][definition]["properties"]), [""; 0], "{definition}");
     }
 }

@@ -61,7 +61,10 @@ fuzz_target!(|data: &[u8]| {
         let (hold, handler_hold) = (Some(hold), protocol.handler_hold(hold));
         let attempt = Attempt { hold, handler_hold, pings: pings.collect(), resent: 0 };
         let attempts = [attempt.clone(), attempt];
-        let report = RoundReport::new(3, &attempts, true, Known::default());
+        let known = Known { provisioned: Some(2), ..Known::default() };
+        let report = RoundReport::new(3, &attempts, true, known);
+        let parts = report.by_kind.unwrap().parts.map(|part| part.environments.unwrap_or(0));
+        assert!(parts.sum() <= report.reached.unwrap_or(0));
         assert_eq!(report.pings as usize, answers.len() * 2);
         assert!(report.reached.is_none_or(|reached| reached <= report.pings));
         assert!(report.requests + report.maybe_requests <= report.pings);

@@ -6,13 +6,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rust_decimal::Decimal;
 
 use super::super::{
-    Attempt, Doubt, IdHistory, Ids, Known, MAX_TOP_UPS, Outcome, PingResult, RoundReport, SkewHistory,
-    busy_interval, overlap, skew, top_up,
+    Attempt, Doubt, IdHistory, Ids, KindReports, Known, MAX_TOP_UPS, Outcome, PingResult, RoundReport,
+    SkewHistory, busy_interval, overlap, skew, top_up,
 };
 use super::{Pool, Request, Reuse, Truth, attempt, cases, kept, ping, proven};
-use crate::domain::fleet::Hold;
+use crate::domain::cost::{Download, Per, PriceBook, Route, round_cost};
+use crate::domain::fleet::{Hold, Target};
+use crate::domain::function::Architecture;
 use crate::domain::protocol::Protocol;
 use crate::domain::round::{Evidence, Verdict};
 
@@ -191,6 +194,69 @@ proptest! {
         prop_assert_ne!(report.verdict, Verdict::Reached, "more than the truth must not be reached");
     }
 
+    /// Bounds by kind do not exceed the truth, and add up to that of the round, as do cold starts and cost. Without
+    /// types in the answers, no more environments are assumed to be provisioned than are known to be, and no cold start
+    /// is missed.
+    #[test]
+    fn kinds_add_up_to_the_round(
+        unused in prop::collection::vec(any::<bool>(), 1..12),
+        idle in 0_usize..8,
+        rounds in prop::collection::vec((requests(), handling(), extension()), 1..=3),
+        reuse in reuse(),
+        known in 0_u32..12,
+        has_types in any::<bool>(),
+    ) {
+        let provisioned = unused.len();
+        let mut pool = Pool::with_provisioned(unused, idle);
+        let (mut reached, mut created) = (HashSet::new(), 0);
+        let mut attempts = Vec::new();
+        for (requests, handling, extension) in rounds {
+            let (requests, hold) = handled(requests, handling, extension);
+            let truth = pool.run(&requests, reuse);
+            pool.rest();
+            reached.extend(truth.reached);
+            created += truth.created;
+            attempts.push(Attempt { hold, handler_hold: hold, ..truth.attempt });
+        }
+        if !has_types {
+            attempts = blinded(&attempts, |ping| ping.initialization = None);
+        }
+        let known = Known { provisioned: Some(known), ..Known::default() };
+        let report = RoundReport::new(10, &attempts, true, known);
+        let plain = RoundReport::new(10, &attempts, true, Known::default());
+        prop_assert_eq!((report.reached, report.evidence), (plain.reached, plain.evidence));
+        prop_assert!(report.cold_starts.is_none_or(|cold_starts| cold_starts >= created));
+        let Some(KindReports { parts, assumed }) = &report.by_kind else {
+            prop_assert!(known.provisioned == Some(0) && !has_types || reached.iter().all(|e| *e >= provisioned));
+            return Ok(());
+        };
+        let environments = parts.as_ref().map(|part| part.environments.unwrap_or(0));
+        prop_assert_eq!(environments.sum(), report.reached.unwrap_or(0));
+        prop_assert_eq!(*assumed, !has_types && report.pings > 0);
+        if has_types {
+            let true_provisioned = reached.iter().filter(|e| **e < provisioned).count();
+            prop_assert!(environments.provisioned as usize <= true_provisioned);
+            prop_assert!(environments.on_demand as usize <= reached.len() - true_provisioned);
+            prop_assert!(report.cold_starts.is_none_or(|cold_starts| cold_starts == created));
+        } else {
+            prop_assert!(environments.provisioned <= known.provisioned.unwrap());
+        }
+
+        let usage = parts.as_ref().map(|part| part.usage);
+        prop_assert_eq!(usage.provisioned.cold_starts, Some(0));
+        prop_assert_eq!(usage.on_demand.cold_starts, report.cold_starts);
+        prop_assert_eq!(report.counts.new_environments(), usage.on_demand.sums.cold_starts);
+        prop_assert_eq!(usage.sum().requests, report.requests);
+        let download = Download::example(Route::NatGateway, Per::ColdStart);
+        let target = Target { memory_mb: Some(512), ..Target::example("f", "eu-west-2", vec![download]) };
+        let used = report.quantities(&target);
+        let (cost, _) = round_cost(&PriceBook::embedded(), target.region(), Architecture::X86_64, &used);
+        let costs = cost.by_kind.unwrap();
+        prop_assert_eq!(costs.provisioned.zip(costs.on_demand).map(|(one, other)| one + other), cost.total);
+        let parts = [cost.requests, cost.compute, cost.s3_requests, cost.s3_egress];
+        prop_assert_eq!(parts.into_iter().sum::<Option<Decimal>>(), cost.total);
+    }
+
     /// Covers environments that run several invocations at the same time, with ids in the answers. Contradictory
     /// evidence proves nothing.
     #[test]
@@ -223,7 +289,7 @@ proptest! {
         for (version, (requests, handling, extension)) in rounds.into_iter().enumerate() {
             let (mut requests, hold) = handled(requests, handling, extension);
             requests.iter_mut().for_each(|request| request.has_id = true);
-            let Truth { mut attempt, reached } = Pool::with_idle(1).run(&requests, reuse);
+            let Truth { mut attempt, reached, .. } = Pool::with_idle(1).run(&requests, reuse);
             for ping in &mut attempt.pings {
                 ping.version = Some(version.to_string());
                 ping.environment = ping.environment.take().map(|id| format!("{version}-{id}"));
@@ -246,7 +312,7 @@ proptest! {
         for (number, (requests, handling, extension)) in rounds.into_iter().enumerate() {
             let (mut requests, hold) = handled(requests, handling, extension);
             requests.iter_mut().for_each(|request| (request.foreign, request.no_report) = (false, false));
-            let Truth { mut attempt, reached } = pool.run(&requests, reuse);
+            let Truth { mut attempt, reached, .. } = pool.run(&requests, reuse);
             pool.rest();
             for ping in &mut attempt.pings {
                 made += 1;
