@@ -79,3 +79,56 @@ fn connect(path: &OsString) -> io::Result<UnixDatagram> {
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stop::stop;
+    use crate::service::clock::SystemClock;
+    use crate::service::health::LONGEST;
+
+    /// Returns the notifications that have arrived.
+    fn arrived(socket: &UnixDatagram) -> Vec<String> {
+        let next = || {
+            let mut buffer = [0; 100];
+            let length = socket.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_is_notified_until_ticks_are_stale_and_while_the_daemon_stops() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        for socket in [&near, &far] {
+            socket.set_nonblocking(true).unwrap();
+        }
+        let notifier = Notifier { socket: Some(near), watchdog: Some(Duration::from_secs(60)) };
+        let (stopper, stop) = stop();
+        let cron = "0 * * * * *".parse().unwrap();
+        let watch = TickWatch::start(cron, std::sync::Arc::new(SystemClock), stop.clone());
+        tokio::spawn(async move { notifier.keep(&watch, stop).await });
+        sleep(Duration::from_secs(1)).await;
+        for _ in 0..=LONGEST.as_secs() / 30 {
+            assert_eq!(arrived(&far), [WATCHDOG]);
+            sleep(Duration::from_secs(30)).await;
+        }
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(arrived(&far), [""; 0]);
+        stopper.stop();
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(arrived(&far), [STOPPING, WATCHDOG]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_abstract_socket_is_notified() {
+        let name = format!("warmd-test-{}", std::process::id());
+        let address = <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&address).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let near = connect(&format!("@{name}").into()).unwrap();
+        Notifier { socket: Some(near), watchdog: None }.send(READY);
+        assert_eq!(arrived(&socket), [READY]);
+    }
+}

@@ -97,7 +97,7 @@ metrics! {
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
-    S3EgressCost, None, FleetAndTarget, "US dollars for those bytes, as far as known";
+    S3EgressCost, None, FleetAndTarget, "US dollars for the bytes that functions read from S3, as far as known";
     WarmingCost, None, FleetAndTarget, "US dollars for requests, compute, S3 requests and S3 egress, as far as known";
     TickDuration, Milliseconds, Fleet, "duration of a scheduled tick (from cron: `run --once --due-only`); not sent for shards, requests and operators' rounds";
     Functions, Count, Fleet, "targets that were due, skipped rounds included";

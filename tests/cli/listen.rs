@@ -86,6 +86,11 @@ fn health_and_metrics_follow_the_ticks() {
     warmd_build_info{version="0.1.0"} 1
     warmd_healthy 1
     "#);
+    let (_, metrics) = get(address, "/metrics");
+    let help = run(&["run", "--help"]).stdout;
+    let names = help.split('`').filter(|text| text.starts_with("warmd_") && !text.ends_with('…'));
+    let unknown = names.clone().filter(|name| !metrics.contains(&format!("# TYPE {name} ")));
+    assert_eq!((names.clone().count(), unknown.collect::<Vec<_>>()), (5, vec![]));
     fixture.write("fleet.yaml", "version: 2");
     running.signal("HUP");
     running.await_stderr("the new configuration is refused");
