@@ -89,6 +89,7 @@ async fn ticks_that_continue_are_healthy_also_when_the_clock_is_set() {
 
 #[tokio::test(start_paused = true)]
 async fn ticks_that_stop_are_stale_after_the_next_firing_and_the_longest_tick() {
+    assert_eq!(LONGEST, Duration::from_secs(120), "as in the help of `run`");
     // The second tick reports after 30 s, or at 10:00; the third firing follows a minute or an hour later.
     for (cron, third) in [("0 * * * * *", 90), ("0 0 * * * *", 59 * 60 + 30 + 3_600)] {
         for fails in
