@@ -2,16 +2,20 @@
 
 use std::future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tracing::{debug, error, info};
 
 use super::app::App;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
+use super::listen::{self, Server};
+use super::notify::{Notifier, READY};
 use super::output::{print, print_json};
+use super::overview::Overview;
 use super::render::{self, Style};
 use super::run::{RunArgs, interrupted};
 use super::signals::Termination;
@@ -19,6 +23,7 @@ use crate::engine::ports::Clock;
 use crate::engine::stop::stop;
 use crate::service::budget::TimeBudget;
 use crate::service::clock::SystemClock;
+use crate::service::health::TickWatch;
 use crate::service::live_config::{LiveConfig, ReloadReason};
 use crate::service::rounds::Part;
 use crate::service::{Observer, ScheduledTicks, daemon};
@@ -34,17 +39,36 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let unexpected = |error: io::Error| Failure::Unexpected(error.to_string());
     let termination = Termination::listen().map_err(unexpected)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
+    let listener = match args.listen {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
     let app = App::of(args.local, &fleet.targets).await?;
     let documents = app.documents(args.state.location())?;
-    let service = Arc::new(app.service(live_config, documents.clone(), Some(app.recorder()?), None)?);
+    let mut recorder = app.recorder()?;
+    let totals = Arc::new(Mutex::default());
+    recorder.totals = listener.is_some().then(|| Arc::clone(&totals));
+    let service = Arc::new(app.service(live_config, documents.clone(), Some(recorder), None)?);
     documents.sweep(SystemClock.now()).await;
     service.live_config().warn_if_empty();
     info!(targets = fleet.targets.len(), config = %fleet.hash, cron = %args.cron, "started");
     let (stopper, stop) = stop();
+    let watch = Arc::new(TickWatch::start(args.cron.clone(), Arc::clone(&service.clock), stop.clone()));
+    let mut background = JoinSet::new();
+    if let Some(listener) = listener {
+        let pages = Overview { service: Arc::clone(&service), watch: Arc::clone(&watch), totals };
+        background.spawn(Server::new(pages).serve(listener));
+    }
     let ticks = Arc::new(ScheduledTicks {
         service: Arc::clone(&service),
         budget: TimeBudget::until_stopped(stop.clone(), Some(args.grace)),
-        observer: TickOutput { json: args.json, style },
+        observer: TickOutput { json: args.json, style, watch: Arc::clone(&watch) },
+    });
+    let notifier = Notifier::from_environment();
+    notifier.send(READY);
+    background.spawn({
+        let stop = stop.clone();
+        async move { notifier.keep(&watch, stop).await }
     });
     let reloading = async {
         while hangup.recv().await.is_some() {
@@ -70,10 +94,12 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
 struct TickOutput {
     json: bool,
     style: Style,
+    watch: Arc<TickWatch>,
 }
 
 impl Observer for TickOutput {
     fn recorded(&self, part: &Part) {
+        self.watch.note(part);
         let report = &part.report;
         let printed = if self.json {
             print_json(report)

@@ -1,16 +1,30 @@
 //! Logs on standard error.
 
+use std::fmt::{Debug, Write as _};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
-use tracing_subscriber::filter::Targets;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{fmt, registry};
+use tracing_subscriber::{Layer, fmt, registry};
 
 use super::output::Log;
 use crate::domain::clean::clean_output;
+use crate::domain::health::LoggedError;
+use crate::engine::ports::Clock;
 use crate::lambda::logging::{Redacted, level_cap};
+use crate::service::clock::SystemClock;
 use crate::service::environment::redact;
+
+/// The most characters of [`last_error`].
+const MOST_ERROR: usize = 500;
+
+/// The last error of this crate, also if the log filter hides it.
+static LAST_ERROR: Mutex<Option<LoggedError>> = Mutex::new(None);
 
 /// Format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,11 +37,14 @@ pub enum LogFormat {
 
 /// Starts logging to standard error. Later calls do nothing.
 pub fn start(format: LogFormat, filter: Targets, color: bool) {
-    let started = registry().with(filter).with(level_cap());
+    let own_errors = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::ERROR);
+    let started = registry().with(LastError(&LAST_ERROR).with_filter(own_errors));
+    let filter = filter.and(level_cap());
     // Fails if a logger is already set.
     let _ = match format {
         LogFormat::Text => {
-            started.with(fmt::layer().with_writer(|| Cleaned(Log)).with_ansi(color)).try_init()
+            let lines = fmt::layer().with_writer(|| Cleaned(Log)).with_ansi(color);
+            started.with(lines.with_filter(filter)).try_init()
         }
         LogFormat::Json => {
             let lines = fmt::layer()
@@ -36,9 +53,44 @@ pub fn start(format: LogFormat, filter: Targets, color: bool) {
                 .flatten_event(true)
                 .with_current_span(false)
                 .with_span_list(false);
-            started.with(lines).try_init()
+            started.with(lines.with_filter(filter)).try_init()
         }
     };
+}
+
+/// Returns the last error that this crate logged, cut after 500 characters.
+pub fn last_error() -> Option<LoggedError> {
+    LAST_ERROR.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Keeps the last event.
+struct LastError(&'static Mutex<Option<LoggedError>>);
+
+impl<S: Subscriber> Layer<S> for LastError {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = EventText::default();
+        event.record(&mut text);
+        let message = text.message + &text.fields;
+        let message = redact(&message).chars().take(MOST_ERROR).collect();
+        let error = LoggedError { at: SystemClock.now(), message };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// The message and the other fields of an event.
+#[derive(Default)]
+struct EventText {
+    message: String,
+    fields: String,
+}
+
+impl Visit for EventText {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
 }
 
 /// A writer that removes the values of environment variables in payloads from text records, escapes control characters,
@@ -86,6 +138,26 @@ mod tests {
         let record = format!("{}\n", serde_json::json!({ "body": format!("{:?}", value.as_bytes()) }));
         Redacted(&mut out).write_all(record.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "{\"body\":\"[${env:LOGGED}]\"}\n");
+    }
+
+    #[test]
+    fn the_last_error_of_this_crate_is_kept() {
+        let last: &'static Mutex<_> = Box::leak(Box::default());
+        let own = Targets::new().with_target("warmd", LevelFilter::ERROR);
+        let logger = registry().with(LastError(last).with_filter(own));
+        let shown = || last.lock().unwrap().as_ref().map(|error: &LoggedError| error.message.clone());
+        tracing::subscriber::with_default(logger, || {
+            tracing::warn!("a warning");
+            tracing::error!(target: "hyper", "of another crate");
+            assert_eq!(shown(), None);
+            tracing::error!(reason = %"Access\nDenied", metrics = 3, "CloudWatch refused {}", "the metrics");
+            assert_eq!(shown().unwrap(), "CloudWatch refused the metrics reason=Access\nDenied metrics=3");
+            hide(Environment::read(["LAST"], |_| Some("last-s3cret".to_owned())).unwrap().redactor());
+            tracing::error!("it has last-s3cret");
+            assert_eq!(shown().unwrap(), "it has ${env:LAST}");
+            tracing::error!("{}", "é".repeat(MOST_ERROR + 1));
+            assert_eq!(shown().unwrap(), "é".repeat(MOST_ERROR));
+        });
     }
 
     #[test]

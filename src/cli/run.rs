@@ -1,6 +1,7 @@
 //! `warmd run --once`: one tick.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "CRON", default_value = "0 * * * * *", value_parser = value_parsers::cron,
         conflicts_with = "once")]
     pub cron: cron::Schedule,
+    /// Address at which the daemon serves /healthz and /metrics over HTTP. A port alone is one of loopback.
+    #[arg(long, value_name = "ADDR", value_parser = value_parsers::listen_address, conflicts_with = "once")]
+    pub listen: Option<SocketAddr>,
     /// Time from SIGTERM to exit for rounds in flight and their records, 1s to 15m.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = value_parsers::grace)]
     pub grace: Duration,

@@ -1,5 +1,6 @@
 //! Parsers of the values of flags and variables: the domain's parsers, with errors on one line.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -105,6 +106,18 @@ pub fn cron(text: &str) -> Result<cron::Schedule, String> {
             Some(reason) if !reason.is_empty() && !reason.contains('^') => format!("{expected}: {reason}"),
             _ => format!("{expected}; {hint}"),
         }
+    })
+}
+
+/// Parses an address to listen at: an IP address and a port, or a port of loopback.
+///
+/// # Errors
+/// The text has another form.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or(text.strip_prefix(':')).unwrap_or(text);
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    port.parse().map(loopback).or_else(|_| text.parse()).map_err(|_| {
+        TextError::expected("an IP address and a port such as 127.0.0.1:9464, or a port", text).into_line()
     })
 }
 
@@ -222,6 +235,23 @@ mod tests {
         assert_eq!(hold("75ms"), Ok(Hold::Fixed(Duration::from_millis(75))));
         insta::assert_snapshot!(hold("901s").unwrap_err(), @r#"expected a duration from 0s to 15m, found "901s"; or write `auto`"#);
         assert!(hold("Auto").unwrap_err().ends_with("; or write `auto`"));
+    }
+
+    #[test]
+    fn a_port_alone_is_one_of_loopback() {
+        for (text, address) in [
+            ("9464", "127.0.0.1:9464"),
+            (":0", "127.0.0.1:0"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::]:80", "[::]:80"),
+        ] {
+            assert_eq!(listen_address(text).map(|address| address.to_string()), Ok(address.to_owned()));
+        }
+        for wrong in ["", ":", "65536", "0.0.0.0", "::1", "warmd.example:80", "127.0.0.1:80:80"] {
+            assert!(listen_address(wrong).is_err(), "{wrong}");
+        }
+        insta::assert_snapshot!(listen_address("*:9464").unwrap_err(), @r#"expected an IP address and a port such as 127.0.0.1:9464, or a port, found "*:9464""#);
     }
 
     #[test]

@@ -98,7 +98,7 @@ metrics! {
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
     RoundsUnsafe, Count, FleetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
-    S3EgressCost, None, FleetAndTarget, "US dollars for those bytes, as far as known";
+    S3EgressCost, None, FleetAndTarget, "US dollars for the bytes that functions read from S3, as far as known";
     WarmingCost, None, FleetAndTarget, "US dollars for requests, compute, S3 requests and S3 egress, as far as known";
     TickDuration, Milliseconds, Fleet, "duration of a scheduled tick (from cron: `run --once --due-only`); not sent for shards, requests and operators' rounds";
     Functions, Count, Fleet, "targets that were due, skipped rounds included";

@@ -12,7 +12,7 @@ use super::due::Due;
 use crate::domain::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
 
 /// The time after which a tick reports the rounds that have ended.
-const PARTIAL_AFTER: Duration = Duration::from_secs(45);
+pub const PARTIAL_AFTER: Duration = Duration::from_secs(45);
 
 /// A tick in progress.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tracing::{error, info, warn};
@@ -111,6 +112,12 @@ impl LiveConfig {
     /// cannot be read; none when it does not differ.
     pub fn stale_since(&self) -> Option<DateTime<Utc>> {
         self.current().stale_since
+    }
+
+    /// Returns the time for which the current configuration has been older than its source at `now`; none if it is up to
+    /// date.
+    pub fn age(&self, now: DateTime<Utc>) -> Option<Duration> {
+        self.stale_since().map(|since| now.signed_duration_since(since).to_std().unwrap_or_default())
     }
 
     /// Logs a warning if the current configuration has no targets.

@@ -1,12 +1,13 @@
 //! Records ticks in CloudWatch, and writes lines with what CloudWatch does not acknowledge.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::error;
 
+use crate::domain::exposition::Totals;
 use crate::domain::fleet::MetricsSettings;
 use crate::domain::metric_data::{self, Batch, TickFacts};
 use crate::domain::tick::TickReport;
@@ -20,6 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(18);
 pub struct Recorder<M> {
     metrics: M,
     fallback: Mutex<Box<dyn Write + Send>>,
+    /// The totals of all metrics, whether CloudWatch accepts them or not; none if nobody can request them.
+    pub totals: Option<Arc<Mutex<Totals>>>,
 }
 
 /// The result of recording the metrics of a tick.
@@ -46,7 +49,7 @@ impl<M: Metrics> Recorder<M> {
     /// Creates a recorder with this fallback: standard error for the command line; standard output in the Lambda, where
     /// CloudWatch reads embedded-metric lines.
     pub fn new(metrics: M, fallback: Box<dyn Write + Send>) -> Self {
-        Self { metrics, fallback: Mutex::new(fallback) }
+        Self { metrics, fallback: Mutex::new(fallback), totals: None }
     }
 
     /// Sends the metrics of a tick. Writes to the fallback what CloudWatch does not acknowledge by `until`.
@@ -62,6 +65,9 @@ impl<M: Metrics> Recorder<M> {
 
     /// Sends a batch. Writes to the fallback what CloudWatch does not acknowledge by `until`.
     pub async fn put(&self, batch: &Batch, until: Instant) -> Recorded {
+        if let Some(totals) = &self.totals {
+            totals.lock().unwrap_or_else(PoisonError::into_inner).add(batch);
+        }
         let Err(lost) = self.metrics.put(batch, until).await else {
             return Recorded::Sent;
         };

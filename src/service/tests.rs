@@ -19,6 +19,7 @@ use crate::engine::tests::{Script, Scripted, ScriptedLambda, at, due, engine};
 use crate::engine::tick::{Due, Engine};
 
 mod clocks;
+mod health;
 mod metrics;
 mod parts;
 mod soak;

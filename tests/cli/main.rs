@@ -10,6 +10,7 @@ mod handlers;
 mod hostile;
 mod kills;
 mod lambda;
+mod listen;
 mod live;
 #[cfg(target_os = "linux")]
 mod memory;

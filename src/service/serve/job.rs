@@ -116,9 +116,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
     /// Returns the facts beside a report. Those that count once are sent with the first part.
     fn facts(&self, scope: TickScope, health: StoreHealth, is_first: bool) -> TickFacts {
-        let stale_since = self.live_config.stale_since().filter(|_| is_first);
-        let age = stale_since.map(|since| self.clock.now().signed_duration_since(since));
-        let config_age = age.map(|age| age.to_std().unwrap_or_default());
+        let config_age = self.live_config.age(self.clock.now()).filter(|_| is_first);
         let state_unavailable = u32::from(health == StoreHealth::Unavailable);
         TickFacts { scope, config_age, state_unavailable, ..TickFacts::default() }
     }

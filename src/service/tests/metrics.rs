@@ -1,6 +1,7 @@
 //! Metrics that CloudWatch refuses.
 
 use super::*;
+use crate::domain::exposition::Totals;
 use crate::domain::fleet::MetricsSettings;
 use crate::domain::metric_data::{Batch, TickFacts};
 use crate::engine::ports::{CallError, ErrorKind, LostMetrics, Metrics};
@@ -35,7 +36,9 @@ impl std::io::Write for Page {
 #[tokio::test]
 async fn refused_metrics_are_written_as_lines() {
     let page = Page::default();
-    let recorder = Recorder::new(Refusing, Box::new(page.clone()));
+    let mut recorder = Recorder::new(Refusing, Box::new(page.clone()));
+    let totals = Arc::<Mutex<Totals>>::default();
+    recorder.totals = Some(Arc::clone(&totals));
     let report = TickReport { duration_ms: 5, ..TickReport::empty(at("2026-11-20T09:00:00Z"), None) };
     assert_eq!(
         recorder
@@ -49,6 +52,11 @@ async fn refused_metrics_are_written_as_lines() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["TickDuration"], 5.0);
     assert_eq!(lines[0]["Pings"], 0.0);
+    let text = totals.lock().unwrap().text(&[]);
+    assert!(
+        text.contains("warmd_tick_duration_seconds_sum 0.005\nwarmd_tick_duration_seconds_count 1\n"),
+        "{text}"
+    );
 }
 
 #[test]
