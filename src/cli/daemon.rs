@@ -21,6 +21,7 @@ use crate::service::budget::TimeBudget;
 use crate::service::clock::SystemClock;
 use crate::service::live_config::{LiveConfig, ReloadReason};
 use crate::service::rounds::Part;
+use crate::service::store::Spool;
 use crate::service::{Observer, ScheduledTicks, daemon};
 
 /// Runs the daemon until a signal ends it.
@@ -34,9 +35,13 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let unexpected = |error: io::Error| Failure::Unexpected(error.to_string());
     let termination = Termination::listen().map_err(unexpected)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(unexpected)?;
+    let lock = args.state.lock()?;
+    // The embedded emulator must not receive the metrics that AWS has refused.
+    let spool = lock.as_ref().filter(|_| !args.local).map(|(state, lock)| Spool::new(state, lock));
     let app = App::of(args.local, &fleet.targets).await?;
     let documents = app.documents(args.state.location())?;
-    let service = Arc::new(app.service(live_config, documents.clone(), Some(app.recorder()?), None)?);
+    let recorder = app.recorder()?.with_spool(spool);
+    let service = Arc::new(app.service(live_config, documents.clone(), Some(recorder), None)?);
     documents.sweep(SystemClock.now()).await;
     service.live_config().warn_if_empty();
     info!(targets = fleet.targets.len(), config = %fleet.hash, cron = %args.cron, "started");

@@ -25,6 +25,7 @@ pub mod round;
 pub mod s3_uri;
 pub mod schedule;
 pub mod shard;
+pub mod spool;
 pub mod text;
 pub mod tick;
 pub mod tick_line;

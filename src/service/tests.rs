@@ -21,6 +21,7 @@ use crate::engine::tick::{Due, Engine};
 mod clocks;
 mod metrics;
 mod parts;
+mod replay;
 mod soak;
 mod triggers;
 
