@@ -18,6 +18,7 @@ mod plan;
 mod readme;
 mod rooms;
 mod run;
+mod spool;
 mod state;
 mod support;
 mod template;
