@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Emulate, Fixture, ONE, Running, done, pause, with_aws, write};
 
@@ -97,6 +97,12 @@ fn metrics_outlive_a_killed_daemon_and_are_sent_when_cloudwatch_is_back() {
     assert_eq!(files.len(), 1);
     let at = instant(&read(&files[0])["at"]);
 
+    // Nothing is replayed while CloudWatch refuses the metrics of the tick itself.
+    let refused = Running::start(daemon(&fixture));
+    refused.await_stderr("they wait in the spool");
+    refused.stop();
+    assert_eq!((&fixture.emulate.observations()["metric_calls"], spooled(&fixture).len()), (&json!(2), 2));
+
     fixture.emulate = Emulate::start(fixture.folder.path(), "default: { profile: rust }\n");
     let next = Running::start(daemon(&fixture));
     next.await_stderr("sent spooled metrics to CloudWatch");
@@ -106,8 +112,8 @@ fn metrics_outlive_a_killed_daemon_and_are_sent_when_cloudwatch_is_back() {
     let observed = fixture.emulate.observations();
     let pings: Vec<&Value> =
         observed["metrics"].as_array().unwrap().iter().filter(|metric| metric["name"] == "Pings").collect();
-    assert_eq!(pings.len(), 2);
-    // The first tick of the second daemon comes before the replay.
+    assert_eq!(pings.len(), 3);
+    // The first tick of the last daemon comes before the replay.
     let [first, replayed] = [0, 1].map(|index| instant(&pings[index]["timestamp"]));
     // The SDK sends seconds as a floating-point number.
     assert_eq!(replayed.signed_duration_since(at).num_milliseconds(), 0);

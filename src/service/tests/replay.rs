@@ -25,11 +25,14 @@ enum Answer {
     Late(Duration),
 }
 
+/// The timestamp and the value of a datum.
+type Counted = (DateTime<Utc>, f64);
+
 /// CloudWatch with scripted answers. It counts everything after the last one.
 #[derive(Clone, Default)]
 struct CloudWatch {
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    counted: Arc<Mutex<Vec<(DateTime<Utc>, f64)>>>,
+    counted: Arc<Mutex<Vec<Counted>>>,
     calls: Arc<Mutex<u32>>,
 }
 

@@ -216,7 +216,7 @@ async fn a_hanging_disk_is_not_waited_for() {
 async fn a_file_that_may_not_be_read_now_is_left() {
     let fixture = Fixture::with(1).await;
     let file = fixture.file("00000000000000000001.json");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&file).is_ok() {
         // Permissions do not apply to root.
         return;
