@@ -78,7 +78,7 @@ impl StateArgs {
         match Lock::take(Path::new(directory)) {
             Ok(lock) => Ok(Some((Path::new(directory), lock))),
             Err(held @ LockError::Held { .. }) => Err(Failure::Usage(format!(
-                "the state directory {}: {held}\nhint: stop that daemon, or set --state to another directory",
+                "the state directory {} is {held}\nhint: stop that daemon, or set --state to another directory",
                 quoted(directory)
             ))),
             Err(error) => {

@@ -56,7 +56,7 @@ fn a_second_daemon_on_a_state_directory_is_refused() {
     exit 2
     --- stdout
     --- stderr
-    error: the state directory "DIR": it is in use by another daemon (process ID)
+    error: the state directory "DIR" is in use by another daemon (process ID)
     hint: stop that daemon, or set --state to another directory
     "#);
     // Other commands use the directory beside the daemon, and its files are no documents.

@@ -22,7 +22,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has locked it.
-    #[error("it is in use by another daemon{}", by.map(|id| format!(" (process {id})")).unwrap_or_default())]
+    #[error("in use by another daemon{}", by.map(|id| format!(" (process {id})")).unwrap_or_default())]
     Held {
         /// The id of that process, if it could be read.
         by: Option<u32>,
@@ -85,12 +85,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("not/yet/there");
         let lock = Lock::take(&directory).unwrap();
-        let expected = format!("it is in use by another daemon (process {})", process::id());
+        let expected = format!("in use by another daemon (process {})", process::id());
         assert_eq!(refused(&directory), expected);
         // A process that has died in between has left its id only.
         for content in ["", "no number", &"1".repeat(40)] {
             fs::write(directory.join(FILE), content).unwrap();
-            assert_eq!(refused(&directory), "it is in use by another daemon", "{content}");
+            assert_eq!(refused(&directory), "in use by another daemon", "{content}");
         }
         drop(lock);
         let _lock = Lock::take(&directory).unwrap();
