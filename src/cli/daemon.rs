@@ -26,6 +26,7 @@ use crate::service::clock::SystemClock;
 use crate::service::health::TickWatch;
 use crate::service::live_config::{LiveConfig, ReloadReason};
 use crate::service::rounds::Part;
+use crate::service::store::Spool;
 use crate::service::{Observer, ScheduledTicks, daemon};
 
 /// Runs the daemon until a signal ends it.
@@ -43,9 +44,12 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         Some(address) => Some(listen::bind(address).await?),
         None => None,
     };
+    let lock = args.state.lock()?;
+    // The embedded emulator must not receive the metrics that AWS has refused.
+    let spool = lock.as_ref().filter(|_| !args.local).map(|(state, lock)| Spool::new(state, lock));
     let app = App::of(args.local, &fleet.targets).await?;
     let documents = app.documents(args.state.location())?;
-    let mut recorder = app.recorder()?;
+    let mut recorder = app.recorder()?.with_spool(spool);
     let totals = Arc::new(Mutex::default());
     recorder.totals = listener.is_some().then(|| Arc::clone(&totals));
     let service = Arc::new(app.service(live_config, documents.clone(), Some(recorder), None)?);

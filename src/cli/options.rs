@@ -1,14 +1,17 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tracing::warn;
 
 use super::app::App;
 use super::error::Failure;
 use super::value_parsers::{self, Regions};
+use crate::domain::parse::quoted;
 use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests};
-use crate::service::store::DocumentStore;
+use crate::domain::s3_uri::S3Uri;
+use crate::service::store::{DocumentStore, Lock, LockError};
 
 /// The configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -61,6 +64,32 @@ impl StateArgs {
     /// Returns the store's location, if one is given.
     pub fn location(&self) -> Option<&str> {
         self.state.as_deref().filter(|location| !location.is_empty())
+    }
+
+    /// Locks the store for a daemon if it is a directory. Without locks, in a file system that has none for example,
+    /// there is a warning only.
+    ///
+    /// # Errors
+    /// Another daemon has locked it.
+    pub fn lock(&self) -> Result<Option<(&Path, Lock)>, Failure> {
+        let Some(directory) = self.location().filter(|location| S3Uri::parse(location).is_none()) else {
+            return Ok(None);
+        };
+        match Lock::take(Path::new(directory)) {
+            Ok(lock) => Ok(Some((Path::new(directory), lock))),
+            Err(held @ LockError::Held { .. }) => Err(Failure::Usage(format!(
+                "the state directory {} is {held}\nhint: stop that daemon, or set --state to another directory",
+                quoted(directory)
+            ))),
+            Err(error) => {
+                warn!(
+                    directory,
+                    "the state directory cannot be locked: {error}; metrics that CloudWatch does not \
+                    accept are not spooled, and a second daemon is not refused"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Opens the store.

@@ -52,7 +52,8 @@ SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal s
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
 
 Metrics are sent to CloudWatch in the region of AWS_REGION or the profile. Metrics that CloudWatch
-does not accept are written to stderr in embedded metric format.";
+does not accept are written to stderr in embedded metric format. The daemon keeps them in the
+directory of --state instead, and sends them later.";
 
 /// `warmd run`.
 #[derive(Debug, Args)]

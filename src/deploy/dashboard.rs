@@ -97,6 +97,7 @@ impl Source<'_> {
             Metric::TicksStale,
             Metric::EventsRefused,
             Metric::StateUnavailable,
+            Metric::MetricsDropped,
         ];
         let stale = json!({ "stat": "Maximum", "label": "Configuration stale (s, right)", "yAxis": "right" });
         let mut metrics = counts.map(|metric| self.metric(metric, json!({}))).to_vec();

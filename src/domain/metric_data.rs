@@ -19,6 +19,11 @@ const REQUEST_BYTES: usize = 900_000;
 /// The maximum number of metrics in one embedded-metric event. Source: the embedded metric format specification.
 const EVENT_METRICS: usize = 100;
 
+/// The dimensions of the metrics of a target.
+pub const DIMENSIONS: [&str; 2] = [FUNCTION, REGION];
+const FUNCTION: &str = "Function";
+const REGION: &str = "Region";
+
 /// One value of one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Datum {
@@ -62,7 +67,7 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) 
     let mut data: Vec<Datum> = fleet.collect();
     if settings.detail == Detail::Function {
         for round in &report.rounds {
-            let dimensions = [("Function", round.id.shown()), ("Region", round.id.region.to_string())];
+            let dimensions = [(FUNCTION, round.id.shown()), (REGION, round.id.region.to_string())];
             let values =
                 Metric::ALL.iter().filter_map(|&metric| Some((metric, target_value(metric, round)?)));
             data.extend(values.map(|(metric, value)| datum(metric, dimensions.to_vec(), value)));
@@ -93,6 +98,8 @@ pub struct TickFacts {
     pub events_refused: u32,
     /// Ticks, shards and requests without the state store.
     pub state_unavailable: u32,
+    /// Batches of metrics that were dropped from the spool.
+    pub metrics_dropped: u32,
     /// The time for which the configuration in use has been older than its source; `None` if it is up to date.
     pub config_age: Option<Duration>,
 }
@@ -112,6 +119,7 @@ impl TickFacts {
             Metric::TicksStale => Some(f64::from(self.ticks_stale)),
             Metric::EventsRefused => Some(f64::from(self.events_refused)),
             Metric::StateUnavailable => Some(f64::from(self.state_unavailable)),
+            Metric::MetricsDropped => Some(f64::from(self.metrics_dropped)),
             // At least 1: the alarm needs a value from the first tick on.
             Metric::ConfigAge => self.config_age.map(|age| age.as_secs_f64().round().max(1.0)),
             _ => None,
@@ -151,9 +159,11 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
             number(|round| round.cost().total.is_none()) + left(|left| left.reason.may_have_sent())
         }
         Metric::RoundsUnfinished => left(|left| left.reason != UnfinishedReason::HandedOn),
-        Metric::TicksStale | Metric::EventsRefused | Metric::StateUnavailable | Metric::ConfigAge => {
-            return facts.value(metric);
-        }
+        Metric::TicksStale
+        | Metric::EventsRefused
+        | Metric::StateUnavailable
+        | Metric::MetricsDropped
+        | Metric::ConfigAge => return facts.value(metric),
         Metric::Target | Metric::Reached => return None,
     })
 }
@@ -417,6 +427,7 @@ mod tests {
             ticks_stale: 2,
             events_refused: 1,
             state_unavailable: 1,
+            metrics_dropped: 1,
             config_age: Some(Duration::from_millis(90_400)),
         };
         let mut report = report(vec![round(), unknown()]);

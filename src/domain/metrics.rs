@@ -107,6 +107,7 @@ metrics! {
     TicksStale, Count, FleetNotZero, "events that were too old to be served: of the schedule, shards and Warm Requests; nothing was sent for them";
     EventsRefused, Count, FleetNotZero, "events that were refused, with the reason in the log: of an unknown kind, invalid, not allowed, or with a time more than a minute ahead; nothing was sent for them";
     StateUnavailable, Count, FleetNotZero, "ticks, shards and requests for which the state store could not be read or written, with the reason in the log";
+    MetricsDropped, Count, FleetNotZero, "batches of metrics, one for each part of a tick, that the daemon dropped from its spool: beyond its size, older than two weeks, or unreadable";
     ConfigAge, Seconds, FleetNotZero, "time for which the configuration in use has been older than its source, because the source is refused or cannot be read";
     Target, Count, Target, "environments wanted";
     Reached, Count, Target, "environments proven; not sent when unknown";

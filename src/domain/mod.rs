@@ -30,6 +30,7 @@ pub mod s3_uri;
 pub mod schedule;
 pub mod secret;
 pub mod shard;
+pub mod spool;
 pub mod text;
 pub mod tick;
 pub mod tick_line;

@@ -195,6 +195,13 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let _ = recorder.put(&batch, budget.until(|split| split.record)).await;
     }
 
+    /// Sends spooled metrics, once CloudWatch has acknowledged those of a tick.
+    async fn replay(&self, budget: &TimeBudget) {
+        if let Some(recorder) = &self.recorder {
+            recorder.replay(self.clock.now(), budget.stop(), || budget.until(|split| split.record)).await;
+        }
+    }
+
     /// Reloads the configuration and plans the rounds of a trigger.
     async fn plan(&self, trigger: Trigger) -> Result<Job, Refusal> {
         self.reload(ReloadReason::Trigger).await;
@@ -351,7 +358,12 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Ticks for ScheduledTicks<L, 
 
     async fn serve(&self, plan: Self::Plan) {
         match plan {
-            Ok(job) => drop(self.service.run(job, &self.budget, &self.observer).await),
+            Ok(job) => {
+                let outcome = self.service.run(job, &self.budget, &self.observer).await;
+                if outcome.recorded == Some(Recorded::Sent) {
+                    self.service.replay(&self.budget).await;
+                }
+            }
             Err(refusal) => drop(self.service.refuse(refusal, &self.budget).await),
         }
     }

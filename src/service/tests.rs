@@ -22,6 +22,7 @@ mod clocks;
 mod health;
 mod metrics;
 mod parts;
+mod replay;
 mod soak;
 mod triggers;
 

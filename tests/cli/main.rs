@@ -20,6 +20,7 @@ mod readme;
 mod rooms;
 mod run;
 mod secrets;
+mod spool;
 mod state;
 mod support;
 mod template;

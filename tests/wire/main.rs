@@ -16,6 +16,7 @@ mod roles;
 mod server;
 mod sinks;
 mod soak;
+mod spool;
 mod support;
 
 use std::io::ErrorKind;

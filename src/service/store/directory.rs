@@ -55,6 +55,10 @@ impl Directory {
         Self { root: root.into(), permits: Arc::new(Semaphore::new(MOST_OPERATIONS)) }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn file(&self, name: &str, number: u64) -> PathBuf {
         self.root.join(format!("{name}.{number}.json"))
     }
@@ -76,7 +80,7 @@ impl Directory {
     }
 
     /// The entries of the directory; none when it does not exist.
-    fn entries(&self) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+    pub(super) fn entries(&self) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
         match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
             entries => Ok(Some(entries?).into_iter().flatten()),
@@ -127,13 +131,7 @@ impl Directory {
             let last = self.file(name, replaced);
             return Err(io::Error::other(format!("{} is the last possible version", last.display())));
         };
-        let temporary = self.root.join(format!(".{name}.{:016x}", rand::random::<u64>()));
-        let made = write_through(&temporary, bytes)
-            .and_then(|()| fs::hard_link(&temporary, self.file(name, next)))
-            .map(|()| true)
-            .or_else(|error| (error.kind() == io::ErrorKind::AlreadyExists).then_some(false).ok_or(error));
-        let _ = fs::remove_file(&temporary);
-        if !made? {
+        if !self.create(name, &self.file(name, next), bytes)? {
             return Ok(None);
         }
         let versions = self.versions_of(name)?;
@@ -148,8 +146,19 @@ impl Directory {
         Ok(Some(next))
     }
 
+    /// Creates a file that is complete and on the disk, with a temporary file `.name.…`. Returns false if it exists.
+    pub(super) fn create(&self, name: &str, file: &Path, bytes: &[u8]) -> io::Result<bool> {
+        let temporary = self.root.join(format!(".{name}.{:016x}", rand::random::<u64>()));
+        let made = write_through(&temporary, bytes)
+            .and_then(|()| fs::hard_link(&temporary, file))
+            .map(|()| true)
+            .or_else(|error| (error.kind() == io::ErrorKind::AlreadyExists).then_some(false).ok_or(error));
+        let _ = fs::remove_file(&temporary);
+        made
+    }
+
     /// Removes temporary files that were written more than an hour before `now`.
-    fn remove_stale(&self, now: DateTime<Utc>) -> io::Result<usize> {
+    pub(super) fn remove_stale(&self, now: DateTime<Utc>) -> io::Result<usize> {
         let mut removed = 0;
         for entry in self.entries()? {
             let entry = entry?;
@@ -166,7 +175,7 @@ impl Directory {
     }
 
     /// Runs file operations on threads for blocking work, a few at a time.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> Result<T, ObjectStoreError> {
@@ -228,7 +237,7 @@ fn is_temporary(file: &str) -> bool {
 }
 
 /// Reads a regular file of bounded size. Refuses symbolic links. Never blocks on a pipe.
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let refused = |what: &str| io::Error::other(format!("{} is refused: it is {what}", path.display()));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {

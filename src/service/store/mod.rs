@@ -4,12 +4,16 @@
 pub(crate) mod contract;
 mod directory;
 mod documents;
+mod lock;
 mod memory;
+mod spool;
 
 pub use self::directory::Directory;
 pub(super) use self::documents::parse;
 pub use self::documents::{Document, DocumentStore, Durability, Unavailable, before};
+pub use self::lock::{Lock, LockError};
 pub use self::memory::Memory;
+pub use self::spool::{NotSpooled, Spool};
 use crate::domain::records::MOST_BYTES;
 
 /// The largest document that is read. It is above the largest that is written, so that a larger document of an earlier

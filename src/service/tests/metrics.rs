@@ -20,8 +20,23 @@ impl Metrics for Refusing {
     }
 }
 
+/// The output of a recorder.
 #[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The pings of each line, in the embedded metric format or as plain JSON.
+    pub(super) fn lines(&self) -> Vec<(&'static str, f64)> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let kind = |line: &serde_json::Value| if line.get("_aws").is_some() { "embedded" } else { "plain" };
+        lines.map(|line| (kind(&line), line["Pings"].as_f64().unwrap())).collect()
+    }
+}
 
 impl std::io::Write for Page {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -46,7 +61,7 @@ async fn refused_metrics_are_written_as_lines() {
             .await,
         Recorded::FellBack
     );
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let text = page.text();
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 1);
