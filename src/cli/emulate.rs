@@ -21,7 +21,7 @@ Examples:
 
 Prints `listening on http://ADDR` when it is ready. Stops on SIGTERM or SIGINT.";
 
-/// A functions file, with a title.
+/// A functions file and the paths for control, with titles.
 const FUNCTIONS: &str = include_str!("help/emulate.txt");
 
 /// `warmd emulate`.
@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_functions_file_of_the_help_is_valid() {
-        let (_, yaml) = FUNCTIONS.split_once('\n').unwrap();
+        let (file, _) = FUNCTIONS.split_once("\n\n").unwrap();
+        let (_, yaml) = file.split_once('\n').unwrap();
         emulator::functions::parse("help", yaml).unwrap();
     }
 }

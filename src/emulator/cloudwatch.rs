@@ -114,7 +114,7 @@ pub(super) async fn put_metric_data(
     call: &Call,
     body: &[u8],
 ) -> Result<HttpResponse, ConnectionCut> {
-    let CallEffect { refusal, delay, cut } = {
+    let CallEffect { refusal, delay, cut, .. } = {
         let EmulatorState { metrics, observations, .. } = &mut *emulator.state();
         observations.metric_calls += 1;
         CallEffect::of(&metrics.next_faults(&emulator.scenario().metrics))

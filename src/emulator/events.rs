@@ -51,7 +51,8 @@ pub(super) async fn put_events(
     // `FailEntry` counts entries, all other faults count calls.
     let (per_entry, per_call): (Vec<_>, Vec<_>) =
         emulator.scenario().events.iter().cloned().partition(|fault| fault.kind == FaultKind::FailEntry);
-    let CallEffect { refusal, delay, cut } = CallEffect::of(&emulator.state().events.next_faults(&per_call));
+    let CallEffect { refusal, delay, cut, .. } =
+        CallEffect::of(&emulator.state().events.next_faults(&per_call));
     let response = match refusal.map_or_else(|| accept(emulator, call, body, &per_entry), Err) {
         Ok(results) => json_1_1(200, &results, &[]),
         Err(error) => refused(&error),

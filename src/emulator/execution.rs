@@ -136,6 +136,8 @@ impl Execution {
         // The extension's time counts towards the function's timeout.
         execution.duration = profile.timeout.min(execution.duration + samples.extension);
         let billed_extra = match (execution.init, execution.restore) {
+            // Nobody waited for the INIT of a provisioned environment. Its price includes it.
+            _ if placement == Placement::Prepared => Duration::ZERO,
             (_, Some((_, billed_ms))) => Duration::from_millis(billed_ms),
             (Some(init), None) => init,
             (None, None) => Duration::ZERO,
@@ -157,6 +159,10 @@ impl Execution {
         match (placement, samples.restore) {
             (Placement::Idle, _) => {}
             (Placement::New | Placement::NewWithCode, _) if profile.at_once.get() > 1 => {}
+            (Placement::Prepared, _) => {
+                let fetch = if profile.package == Package::Image { samples.fetch } else { Duration::ZERO };
+                self.init = Some(fetch + samples.init);
+            }
             (Placement::Reset, _) => {
                 self.start = Start::Reinitialised;
                 suppressed = samples.init;

@@ -50,7 +50,8 @@ pub enum FaultKind {
     },
     /// The request is served, and the connection is closed instead of answered.
     Reset,
-    /// The handler takes longer. PutMetricData and PutEvents: the request is processed at once and answered later.
+    /// The handler takes longer. PutMetricData, PutEvents and reads: the request is processed at once and answered
+    /// later.
     Slow {
         /// The additional time.
         by: Duration,
@@ -70,6 +71,12 @@ pub enum FaultKind {
     ForeignReport,
     /// PutEvents: the entry is refused.
     FailEntry,
+    /// Reads: the answer has other contents.
+    Answer {
+        /// An object replaces the fields it has; `null` removes one. Any other value is the whole body; a text is the
+        /// body as it is, which need not be JSON.
+        body: serde_json::Value,
+    },
 }
 
 impl FaultKind {
@@ -90,7 +97,7 @@ impl FaultKind {
     }
 }
 
-/// The combined effect of faults on a call of CloudWatch or EventBridge.
+/// The combined effect of faults on a call of CloudWatch or EventBridge, or on a read.
 #[derive(Debug, Default)]
 pub(super) struct CallEffect {
     /// The refusal, if the call is refused.
@@ -99,6 +106,8 @@ pub(super) struct CallEffect {
     pub delay: Duration,
     /// True when the connection is closed instead of answered.
     pub cut: bool,
+    /// The contents of the answer, as in [`FaultKind::Answer`]. Only reads use them.
+    pub answer: Option<serde_json::Value>,
 }
 
 impl CallEffect {
@@ -115,6 +124,7 @@ impl CallEffect {
                 }
                 FaultKind::Reset => effect.cut = true,
                 FaultKind::Slow { by } => effect.delay += *by,
+                FaultKind::Answer { body } => effect.answer = Some(body.clone()),
                 _ => {}
             }
         }

@@ -54,7 +54,8 @@ struct Invoke<'a> {
     emulator: &'a Emulator,
     call: &'a Call,
     reference: Reference,
-    profile: &'a Profile,
+    /// The profile of the version that executes.
+    profile: Profile,
     kind: InvocationType,
     plan: InvocationPlan,
 }
@@ -66,7 +67,7 @@ pub(super) async fn invoke(
     name: &str,
     body: Bytes,
 ) -> Result<HttpResponse, ConnectionCut> {
-    let reference = match Reference::parse(name, call, emulator.scenario()) {
+    let reference = match Reference::parse(name, call, &emulator.scenario()) {
         Ok(reference) => reference,
         Err(error) => return Ok(error.response("-")),
     };
@@ -106,8 +107,10 @@ pub(super) async fn invoke(
 impl<'a> Invoke<'a> {
     fn plan(emulator: &'a Emulator, call: &'a Call, reference: Reference) -> Result<Self, ErrorResponse> {
         let kind = InvocationType::parse(call.header("x-amz-invocation-type"))?;
-        let profile = reference.profile(emulator.scenario())?;
+        let scenario = emulator.scenario();
+        let profile = reference.profile(&scenario)?;
         let plan = InvocationPlan::new(emulator, &reference, profile, kind)?;
+        let profile = profile.of_version(&plan.version).clone();
         Ok(Self { emulator, call, reference, profile, kind, plan })
     }
 
@@ -166,9 +169,9 @@ impl<'a> Invoke<'a> {
             Err((error, _)) => Ok(error.response(&self.plan.request_id)),
             Ok(_) if self.plan.faults.contains(&FaultKind::Reset) => Err(ConnectionCut),
             Ok(_) if self.kind == InvocationType::Event => Ok(self.empty(202)),
-            Ok(Executed { assignment, execution, .. }) => {
+            Ok(executed) => {
                 let preset = ping.map(|ping| ping.preset);
-                Ok(self.success(&execution, &self.body(&execution, assignment, preset)))
+                Ok(self.success(&executed.execution, &self.body(&executed, preset)))
             }
         }
     }
@@ -242,9 +245,5 @@ fn record_error(emulator: &Emulator, mut observed: Invocation, error: &ErrorResp
 }
 
 fn record(state: &mut EmulatorState, emulator: &Emulator, observed: Invocation) {
-    let invocations = &mut state.observations.invocations;
-    invocations.push_back(observed);
-    while invocations.len() > emulator.scenario().remembered {
-        invocations.pop_front();
-    }
+    state.observations.add(observed, &mut state.in_flight, emulator.scenario().remembered);
 }

@@ -6,6 +6,7 @@
 //! All waiting uses tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
 
 mod cloudwatch;
+mod counts;
 mod errors;
 mod events;
 mod execution;
@@ -29,22 +30,23 @@ mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use pool::Pool;
+use pool::{Key, Pool};
 use random::SeededRng;
 use wire::{ConnectionCut, HttpResponse};
 
+pub use counts::{Count, Counts};
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
 pub use observe::{
     AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedRound, OccupiedInterval, overlap,
 };
 pub use profile::Profile;
-pub use scenario::{Account, Operation, Scenario};
+pub use scenario::{Account, Operation, Reads, Scenario, TimedChange};
 pub use server::{Tls, TlsError, listen};
 
 /// An emulated AWS account, served over HTTP. Clones share their state.
@@ -55,7 +57,8 @@ pub struct Emulator {
 
 #[derive(Debug)]
 struct Inner {
-    scenario: Scenario,
+    scenario: RwLock<Arc<Scenario>>,
+    speed: f64,
     origin: Instant,
     connections: AtomicU64,
     state: Mutex<EmulatorState>,
@@ -66,6 +69,17 @@ struct Inner {
 struct EmulatorState {
     pool: Pool,
     functions: HashMap<String, CallCounter>,
+    /// The number of timed changes that have been made.
+    changes: usize,
+    /// The instants when inactive functions become active, since their first invocation.
+    waking: HashMap<Key, Duration>,
+    /// The instants when functions got their present provisioned concurrency, unless at the origin.
+    provisioned_since: HashMap<String, Duration>,
+    /// Reads of the control plane by operation.
+    reads: HashMap<Operation, CallCounter>,
+    /// The reads of the present second, by account and region.
+    read_rates: HashMap<String, (u64, u32)>,
+    in_flight: counts::InFlight,
     /// Calls of PutMetricData.
     metrics: CallCounter,
     /// Calls of PutEvents.
@@ -103,6 +117,12 @@ impl EmulatorState {
         Self {
             pool: Pool::default(),
             functions: HashMap::new(),
+            changes: 0,
+            waking: HashMap::new(),
+            provisioned_since: HashMap::new(),
+            reads: HashMap::new(),
+            read_rates: HashMap::new(),
+            in_flight: counts::InFlight::default(),
             metrics: CallCounter::new(seed, "metrics"),
             events: CallCounter::new(seed, "events"),
             entries: CallCounter::new(seed, "entries"),
@@ -110,13 +130,64 @@ impl EmulatorState {
             observations: Observations::default(),
         }
     }
+
+    /// Follows a change of the scenario at the emulated time `at`: environments of replaced deployments end, functions
+    /// that became inactive sleep, and changed provisioned concurrency is prepared again.
+    fn follow(&mut self, old: &Scenario, new: &Scenario, at: Duration) {
+        self.pool.retain(|Key { function, version, .. }| {
+            match (old.profile(function), new.profile(function)) {
+                (Some(old), Some(new)) => !old.of_version(version).redeploys(new.of_version(version)),
+                _ => false,
+            }
+        });
+        self.waking.retain(|Key { function, version, .. }, _| {
+            let inactive = |of: &Scenario| of.profile(function).and_then(|p| p.of_version(version).inactive);
+            inactive(old) == inactive(new)
+        });
+        for (name, profile) in &new.functions {
+            let provisioned = |of: &Profile| (of.provisioned, of.provisioned_on.clone());
+            if old.profile(name).map(provisioned) != Some(provisioned(profile)) {
+                self.provisioned_since.insert(name.clone(), at);
+            }
+        }
+    }
+
+    /// Returns true when the provisioned environments of a function are prepared at `now`.
+    fn is_prepared(&self, function: &str, profile: &Profile, now: Duration) -> bool {
+        let since = self.provisioned_since.get(function).copied().unwrap_or_default();
+        since + profile.prepare <= now
+    }
+
+    /// Returns the state of a function's version at `now`.
+    fn function_state(&self, key: &Key, profile: &Profile, now: Duration) -> FunctionState {
+        match (profile.inactive, self.waking.get(key)) {
+            (None, _) => FunctionState::Active,
+            (Some(_), None) => FunctionState::Inactive,
+            (Some(_), Some(active)) if *active > now => FunctionState::Pending,
+            (Some(_), Some(_)) => FunctionState::Active,
+        }
+    }
+}
+
+/// The state of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FunctionState {
+    Active,
+    Inactive,
+    Pending,
 }
 
 impl Emulator {
     /// Creates an emulator of `scenario` without any environment. Its time begins now.
     pub fn new(scenario: Scenario) -> Self {
         let state = Mutex::new(EmulatorState::new(scenario.seed));
-        let inner = Inner { scenario, origin: Instant::now(), connections: AtomicU64::new(0), state };
+        let inner = Inner {
+            speed: scenario.speed,
+            scenario: RwLock::new(Arc::new(scenario)),
+            origin: Instant::now(),
+            connections: AtomicU64::new(0),
+            state,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -133,8 +204,41 @@ impl Emulator {
         self.inner.connections.store(0, Ordering::Relaxed);
     }
 
-    fn scenario(&self) -> &Scenario {
-        &self.inner.scenario
+    /// Changes the scenario now, such as a deployment or a reservation. Seed, speed and the stream limit stay.
+    ///
+    /// Environments of a function whose code, memory or timeout changes end. A function with another value of
+    /// [`Profile::inactive`] becomes inactive. Changed provisioned concurrency is prepared again.
+    pub fn change(&self, change: impl FnOnce(&mut Scenario)) {
+        self.make_due_changes();
+        let mut state = self.state();
+        let at = self.now();
+        self.change_at(&mut state, at, change);
+    }
+
+    fn change_at(&self, state: &mut EmulatorState, at: Duration, change: impl FnOnce(&mut Scenario)) {
+        let old = self.scenario();
+        let mut new = Scenario::clone(&old);
+        change(&mut new);
+        state.follow(&old, &new, at);
+        *self.inner.scenario.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+    }
+
+    /// Makes the timed changes of the scenario that are due.
+    fn make_due_changes(&self) {
+        if self.scenario().changes.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        let now = self.now();
+        while let Some(due) = self.scenario().changes.get(state.changes).filter(|change| change.after <= now)
+        {
+            state.changes += 1;
+            self.change_at(&mut state, due.after, |scenario| (due.make)(scenario));
+        }
+    }
+
+    fn scenario(&self) -> Arc<Scenario> {
+        Arc::clone(&self.inner.scenario.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn state(&self) -> MutexGuard<'_, EmulatorState> {
@@ -144,7 +248,7 @@ impl Emulator {
 
     /// Returns the emulated time since the origin.
     fn now(&self) -> Duration {
-        self.inner.origin.elapsed().mul_f64(self.scenario().speed)
+        self.inner.origin.elapsed().mul_f64(self.inner.speed)
     }
 
     /// Returns `response` after `delay`, or cuts the connection then. The request has been processed already.
@@ -162,7 +266,7 @@ impl Emulator {
 
     /// Waits until the emulated time `then`.
     async fn until(&self, then: Duration) {
-        let real = then.div_f64(self.scenario().speed);
+        let real = then.div_f64(self.inner.speed);
         tokio::time::sleep_until(self.inner.origin + real).await;
     }
 }

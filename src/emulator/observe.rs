@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::counts::{Count, Counts, InFlight};
 use super::execution::Start;
 use super::profile::Preset;
 use super::scenario::Operation;
@@ -15,6 +16,9 @@ use super::scenario::Operation;
 pub struct Observations {
     /// The number of accepted connections.
     pub connections: u64,
+    /// The totals of invocations.
+    #[serde(default)]
+    pub counts: Counts,
     /// The invocations, including dry runs, in the order in which they reached Lambda.
     pub invocations: VecDeque<Invocation>,
     /// The reads of Lambda's control plane, including refused ones.
@@ -62,6 +66,14 @@ pub struct Invocation {
     pub environment: Option<String>,
     /// The start of the environment.
     pub start: Option<Start>,
+    /// The initialization type of the environment, such as `on-demand` or `provisioned-concurrency`.
+    pub initialization: Option<String>,
+    /// True when the environment is new.
+    #[serde(default)]
+    pub is_new: bool,
+    /// True when the invocation started a durable execution.
+    #[serde(default)]
+    pub durable: bool,
     /// The type of the function's error.
     pub function_error: Option<String>,
     /// The preset of a ping; `None` for real work.
@@ -83,6 +95,11 @@ pub struct ControlRead {
     pub operation: Operation,
     /// The function and qualifier of the request; `None` for a read of the account.
     pub function: Option<String>,
+    /// The arrival of the request.
+    #[serde(rename = "arrived_ms", with = "millis")]
+    pub arrived: Duration,
+    /// The HTTP status; `None` for a cut connection.
+    pub status: Option<u16>,
 }
 
 /// An interval of time, from the emulator's origin.
@@ -152,7 +169,44 @@ pub struct ObservedRound {
     pub arrival_spread: Duration,
 }
 
+impl Invocation {
+    /// Adds the invocation to totals.
+    pub(super) fn add_to(&self, count: &mut Count) {
+        if self.kind == "DryRun" {
+            count.dry_runs += 1;
+            return;
+        }
+        if let Some(refusal) = &self.refusal {
+            *count.refusals.entry(refusal.clone()).or_default() += 1;
+            return;
+        }
+        *if self.preset.is_some() { &mut count.pings } else { &mut count.work } += 1;
+        *match self.function_error.as_deref() {
+            None => &mut count.succeeded,
+            Some("Sandbox.Timedout") => &mut count.timeouts,
+            Some(_) => &mut count.function_errors,
+        } += 1;
+        count.unanswered += u64::from(self.status.is_none());
+        count.durable += u64::from(self.durable);
+        if let Some(initialization) = self.initialization.as_ref().filter(|_| self.is_new) {
+            *count.environments.entry(initialization.clone()).or_default() += 1;
+        }
+    }
+}
+
 impl Observations {
+    /// Adds an invocation, and deletes the oldest ones above the number of `remembered` ones.
+    pub(super) fn add(&mut self, invocation: Invocation, in_flight: &mut InFlight, remembered: usize) {
+        let scope = format!("{}/{}", invocation.account, invocation.region);
+        let occupied = invocation.occupied.map(|OccupiedInterval { from, until }| (from, until));
+        let key = (scope, invocation.function.as_str());
+        in_flight.count(&mut self.counts, key, occupied, |count| invocation.add_to(count));
+        self.invocations.push_back(invocation);
+        while self.invocations.len() > remembered {
+            self.invocations.pop_front();
+        }
+    }
+
     /// Returns the invocations of one function in all regions and versions, without dry runs.
     pub fn of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Invocation> {
         self.invocations

@@ -19,6 +19,8 @@ pub(super) struct Key {
     pub version: String,
     /// The tenant of a function with tenant isolation.
     pub tenant: Option<String>,
+    /// The qualifier whose provisioned environments these are; `None` on demand.
+    pub provisioned: Option<String>,
 }
 
 /// The concurrency limit of a request.
@@ -28,6 +30,8 @@ pub(super) enum ConcurrencyLimit {
     Reserved(u32),
     /// The account's unreserved concurrency.
     Shared(u32),
+    /// Provisioned environments of a function without a reservation. Their number is the limit.
+    Provisioned,
 }
 
 /// The reason why a request is throttled.
@@ -50,6 +54,8 @@ pub(super) enum Placement {
     Idle,
     /// An idle environment that was reset after a crash or a timeout. It initialises again.
     Reset,
+    /// A provisioned environment that was initialised ahead, for its first request.
+    Prepared,
     /// A new environment. The function's code is cached.
     NewWithCode,
     /// A new environment. The function's code must be fetched first.
@@ -177,6 +183,19 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Returns true when fewer than `count` environments of `key` are busy at `now`.
+    pub(super) fn has_free(&mut self, now: Duration, key: &Key, count: u32) -> bool {
+        self.groups.get_mut(key).map_or(0, |group| {
+            group.advance(now);
+            group.busy.len()
+        }) < count as usize
+    }
+
+    /// Ends the environments whose key `keep` returns false for, after the runs in progress.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Key) -> bool) {
+        self.groups.retain(|key, _| keep(key));
+    }
+
     /// Places a request at `now` in the newest idle environment, or in a new one. `occupancy` calculates the occupancy
     /// from the kind of environment. The check of the limit and the reservation are one step.
     ///
@@ -189,6 +208,7 @@ impl Pool {
         limit: ConcurrencyLimit,
         occupancy: impl FnOnce(Placement) -> Occupancy,
     ) -> Result<Assignment, Throttle> {
+        let mut unlimited = Load::default();
         let (load, concurrency) = match limit {
             ConcurrencyLimit::Reserved(concurrency) => {
                 (self.reserved.entry((key.scope.clone(), key.function.clone())).or_default(), concurrency)
@@ -196,12 +216,13 @@ impl Pool {
             ConcurrencyLimit::Shared(concurrency) => {
                 (self.shared.entry(key.scope.clone()).or_default(), concurrency)
             }
+            ConcurrencyLimit::Provisioned => (&mut unlimited, u32::MAX),
         };
         load.admit(now, concurrency).map_err(|exceeded| match (exceeded, limit) {
             (Exceeded::Concurrency, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedConcurrency,
-            (Exceeded::Concurrency, ConcurrencyLimit::Shared(_)) => Throttle::Concurrency,
+            (Exceeded::Concurrency, _) => Throttle::Concurrency,
             (Exceeded::Rate, ConcurrencyLimit::Reserved(_)) => Throttle::ReservedRate,
-            (Exceeded::Rate, ConcurrencyLimit::Shared(_)) => Throttle::Rate,
+            (Exceeded::Rate, _) => Throttle::Rate,
         })?;
         let group = self.groups.entry(key.clone()).or_default();
         group.advance(now);
@@ -211,6 +232,7 @@ impl Pool {
         let placement = match &idle {
             Some(environment) if environment.needs_init => Placement::Reset,
             Some(_) => Placement::Idle,
+            None if key.provisioned.is_some() => Placement::Prepared,
             None if code_gone || group.code_from > now => Placement::New,
             None => Placement::NewWithCode,
         };
@@ -229,7 +251,9 @@ impl Pool {
         group.code_from = match placement {
             Placement::New if code_gone => occupancy.code_from,
             Placement::New => group.code_from.min(occupancy.code_from),
-            Placement::Idle | Placement::Reset | Placement::NewWithCode => group.code_from,
+            Placement::Idle | Placement::Reset | Placement::Prepared | Placement::NewWithCode => {
+                group.code_from
+            }
         };
         group.code_until = group.code_until.max(occupancy.code_until);
         environment.gone_at = occupancy.idle_until.min(environment.recycled_at).max(occupancy.until);

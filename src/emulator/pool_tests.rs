@@ -10,7 +10,13 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn key(function: &str) -> Key {
-    Key { scope: "1/eu".to_owned(), function: function.to_owned(), version: "1".to_owned(), tenant: None }
+    Key {
+        scope: "1/eu".to_owned(),
+        function: function.to_owned(),
+        version: "1".to_owned(),
+        tenant: None,
+        provisioned: None,
+    }
 }
 
 /// An occupancy from `now` for `busy` seconds, with 10 s for the code to arrive.

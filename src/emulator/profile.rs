@@ -6,12 +6,20 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::fault::Fault;
 pub use super::span::{Network, Span};
 
 /// The behaviour of one function.
 #[derive(Debug, Clone)]
 pub struct Profile {
+    /// The text that stands for the code. CodeSha256 is its digest.
+    pub code: String,
+    /// The runtime's identifier, such as `python3.13`. Container images have none.
+    pub runtime: Option<String>,
     /// The memory, MB.
     pub memory_mb: u32,
     /// The package type. It decides whether REPORT includes the fetching of the code.
@@ -31,6 +39,8 @@ pub struct Profile {
     pub ping: Span,
     /// The pings that the handler recognizes.
     pub handler: Handler,
+    /// What the handler does with a payload that it does not recognize as a ping.
+    pub unrecognized: Unrecognized,
     /// The hold on a ping that the handler recognizes.
     pub hold: HoldBehavior,
     /// The time that an extension works after the handler has answered. The environment stays occupied and REPORT's
@@ -53,8 +63,19 @@ pub struct Profile {
     pub network: Network,
     /// The reserved concurrency.
     pub reserved: Option<u32>,
-    /// The provisioned concurrency of every version and alias. It can be read and has no effect.
+    /// The provisioned concurrency of a version or alias.
     pub provisioned: Option<u32>,
+    /// The versions and aliases with provisioned concurrency. When empty, every one has it.
+    pub provisioned_on: Vec<String>,
+    /// The time to prepare the provisioned environments, from the start of the emulator or the change that set them.
+    /// None of them is usable before.
+    pub prepare: Duration,
+    /// The function is Inactive until its first invocation, which is refused. Then it is Pending for this time. `None`
+    /// means that it is Active.
+    pub inactive: Option<Duration>,
+    /// The versions whose behaviour differs from the function's own. A version's reservation, provisioned concurrency
+    /// and aliases have no effect: they are the function's.
+    pub versions: BTreeMap<String, Profile>,
     /// The aliases with the versions they point at. When empty, every alias exists and points at version 1.
     pub aliases: BTreeMap<String, Vec<Route>>,
     /// The log format.
@@ -73,6 +94,49 @@ impl Default for Profile {
     /// Returns [`Profile::python`].
     fn default() -> Self {
         Self::python()
+    }
+}
+
+impl Profile {
+    /// Returns the profile of a version.
+    pub(super) fn of_version(&self, version: &str) -> &Self {
+        self.versions.get(version).unwrap_or(self)
+    }
+
+    /// Returns `CodeSha256`.
+    pub(super) fn code_sha256(&self) -> String {
+        STANDARD.encode(Sha256::digest(self.code.as_bytes()))
+    }
+
+    /// Returns true when `other` is another deployment, so that it has environments of its own.
+    pub(super) fn redeploys(&self, other: &Self) -> bool {
+        (&self.code, self.memory_mb, self.timeout) != (&other.code, other.memory_mb, other.timeout)
+    }
+
+    /// Returns the provisioned concurrency of a qualifier; `None` for `$LATEST` and for qualifiers without any.
+    pub(super) fn provisioned_for(&self, qualifier: Option<&str>) -> Option<u32> {
+        let qualifier = qualifier.filter(|qualifier| !qualifier.starts_with('$'))?;
+        let is_listed =
+            self.provisioned_on.is_empty() || self.provisioned_on.iter().any(|on| on == qualifier);
+        self.provisioned.filter(|_| is_listed)
+    }
+
+    /// Returns the part of a qualifier's provisioned concurrency for one of the versions it points at, in proportion to
+    /// the weights of an alias, rounded.
+    pub(super) fn provisioned_share(&self, qualifier: Option<&str>, version: &str) -> Option<u32> {
+        let provisioned = self.provisioned_for(qualifier)?;
+        let routes =
+            qualifier.and_then(|qualifier| self.aliases.get(qualifier)).map_or(&[][..], Vec::as_slice);
+        let all: f64 = routes.iter().map(|route| route.weight).sum();
+        let own: f64 = routes.iter().filter(|route| route.version == version).map(|route| route.weight).sum();
+        let share = if all > 0.0 { own / all } else { 1.0 };
+        Some((f64::from(provisioned) * share).round() as u32)
+    }
+
+    /// Returns the function's provisioned concurrency. Without a list of qualifiers it counts for one.
+    pub(super) fn provisioned_in_total(&self) -> u32 {
+        let qualifiers = u32::try_from(self.provisioned_on.len().max(1)).unwrap_or(u32::MAX);
+        self.provisioned.unwrap_or(0).saturating_mul(qualifiers)
     }
 }
 
@@ -95,6 +159,18 @@ pub enum Handler {
     None,
     /// Those of one preset.
     Only(Preset),
+}
+
+/// The behaviour of a handler with a payload that it does not recognize as a ping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrecognized {
+    /// It works for [`Profile::duration`].
+    Work,
+    /// It works for [`Profile::duration`] and fails with an error of this type. A type that begins with `Runtime.` is a
+    /// crash: the environment is reset.
+    Fail(String),
+    /// It runs until the function's timeout.
+    Timeout,
 }
 
 /// The warmers whose pings a handler may recognize.

@@ -2,65 +2,129 @@
 
 use serde_json::{Value, json};
 
-use super::Emulator;
 use super::errors::ErrorResponse;
+use super::fault::CallEffect;
 use super::observe::ControlRead;
+use super::pool::Key;
 use super::profile::{Package, Profile};
 use super::reference::Reference;
-use super::scenario::Operation;
-use super::wire::{Call, HttpResponse, json_response};
+use super::scenario::{Operation, Scenario};
+use super::wire::{Call, ConnectionCut, HttpResponse, json_response, response};
+use super::{CallCounter, Emulator, EmulatorState, FunctionState};
 
 /// Handles a read of a function.
-pub(super) fn read(emulator: &Emulator, call: &Call, operation: Operation, name: &str) -> HttpResponse {
+pub(super) async fn read(
+    emulator: &Emulator,
+    call: &Call,
+    operation: Operation,
+    name: &str,
+) -> Result<HttpResponse, ConnectionCut> {
     let function = match call.query("Qualifier") {
         Some(qualifier) => format!("{name}:{qualifier}"),
         None => name.to_owned(),
     };
-    record(emulator, call, operation, Some(function));
-    let scenario = emulator.scenario();
-    let body = Reference::parse(name, call, scenario).and_then(|reference| {
-        check_permission(emulator, operation, &reference.arn())?;
+    let answer = |scenario: &Scenario| {
+        let reference = Reference::parse(name, call, scenario)?;
+        check_permission(scenario, operation, &reference.arn())?;
         let profile = reference.profile(scenario)?;
         let version = reference.version(profile, 0.0)?;
-        body(operation, &reference, profile, &version)
-    });
-    match body {
-        Ok(body) => json_response(200, &body, &[]),
-        Err(error) => error.response("-"),
-    }
+        body(emulator, operation, &reference, profile, &version)
+    };
+    serve(emulator, call, operation, Some(function), answer).await
 }
 
 /// Handles GetAccountSettings.
-pub(super) fn account_settings(emulator: &Emulator, call: &Call) -> HttpResponse {
-    record(emulator, call, Operation::GetAccountSettings, None);
-    if let Err(error) = check_permission(emulator, Operation::GetAccountSettings, "*") {
-        return error.response("-");
-    }
-    let scenario = emulator.scenario();
-    let body = json!({
-        "AccountLimit": {
-            "TotalCodeSize": 80_530_636_800_u64,
-            "CodeSizeUnzipped": 262_144_000,
-            "CodeSizeZipped": 52_428_800,
-            "ConcurrentExecutions": scenario.account.concurrency,
-            "UnreservedConcurrentExecutions": scenario.unreserved(),
-        },
-        "AccountUsage": { "TotalCodeSize": 0, "FunctionCount": scenario.functions.len() },
-    });
-    json_response(200, &body, &[])
+pub(super) async fn account_settings(
+    emulator: &Emulator,
+    call: &Call,
+) -> Result<HttpResponse, ConnectionCut> {
+    let operation = Operation::GetAccountSettings;
+    let answer = |scenario: &Scenario| {
+        check_permission(scenario, operation, "*")?;
+        Ok(json!({
+            "AccountLimit": {
+                "TotalCodeSize": 80_530_636_800_u64,
+                "CodeSizeUnzipped": 262_144_000,
+                "CodeSizeZipped": 52_428_800,
+                "ConcurrentExecutions": scenario.account.concurrency,
+                "UnreservedConcurrentExecutions": scenario.unreserved(),
+            },
+            "AccountUsage": { "TotalCodeSize": 0, "FunctionCount": scenario.functions.len() },
+        }))
+    };
+    serve(emulator, call, operation, None, answer).await
 }
 
-fn record(emulator: &Emulator, call: &Call, operation: Operation, function: Option<String>) {
-    let reads = &mut emulator.state().observations.reads;
-    reads.push_back(ControlRead { region: call.region().to_owned(), operation, function });
-    while reads.len() > emulator.scenario().remembered {
-        reads.pop_front();
+/// Answers a read with `answer`, unless the rate limit or a fault applies, and records it.
+async fn serve(
+    emulator: &Emulator,
+    call: &Call,
+    operation: Operation,
+    function: Option<String>,
+    answer: impl FnOnce(&Scenario) -> Result<Value, ErrorResponse>,
+) -> Result<HttpResponse, ConnectionCut> {
+    let scenario = emulator.scenario();
+    let (is_above_rate, effect) = {
+        let EmulatorState { reads, read_rates, .. } = &mut *emulator.state();
+        let second = emulator.now().as_secs();
+        let rate = read_rates.entry(format!("{}/{}", scenario.account.id, call.region())).or_default();
+        *rate = (second, if rate.0 == second { rate.1.saturating_add(1) } else { 1 });
+        let counter = reads
+            .entry(operation)
+            .or_insert_with(|| CallCounter::new(scenario.seed, &format!("reads/{operation:?}")));
+        let faults = scenario.reads.faults.get(&operation).map_or(&[][..], Vec::as_slice);
+        (scenario.reads.rate.is_some_and(|most| rate.1 > most), CallEffect::of(&counter.next_faults(faults)))
+    };
+    let result = match effect.refusal {
+        // Lambda's throttle, which is not that of the other services.
+        Some(error) if error.code == "ThrottlingException" => Err(too_many()),
+        _ if is_above_rate => Err(too_many()),
+        Some(error) => Err(error),
+        None => answer(&scenario),
+    };
+    let response = match result {
+        Ok(body) => match effect.answer {
+            None => json_response(200, &body, &[]),
+            Some(Value::String(text)) => response(200, "application/json", text.into_bytes(), &[]),
+            Some(other) => json_response(200, &merged(body, other), &[]),
+        },
+        Err(error) => error.response("-"),
+    };
+    let status = (!effect.cut).then_some(response.status().as_u16());
+    let read =
+        ControlRead { region: call.region().to_owned(), operation, function, arrived: call.arrived, status };
+    {
+        let reads = &mut emulator.state().observations.reads;
+        reads.push_back(read);
+        while reads.len() > scenario.remembered {
+            reads.pop_front();
+        }
+    }
+    emulator.respond_after(effect.delay, response, effect.cut).await
+}
+
+fn too_many() -> ErrorResponse {
+    ErrorResponse::new(429, "TooManyRequestsException", "Rate exceeded")
+}
+
+/// Replaces the fields of `body` that `patch` has. `null` removes a field.
+fn merged(body: Value, patch: Value) -> Value {
+    match (body, patch) {
+        (Value::Object(mut body), Value::Object(patch)) => {
+            for (name, value) in patch {
+                let old = body.remove(&name);
+                if !value.is_null() {
+                    body.insert(name, merged(old.unwrap_or_default(), value));
+                }
+            }
+            Value::Object(body)
+        }
+        (_, patch) => patch,
     }
 }
 
 /// Checks the caller's permission.
-fn check_permission(emulator: &Emulator, operation: Operation, resource: &str) -> Result<(), ErrorResponse> {
-    let scenario = emulator.scenario();
+fn check_permission(scenario: &Scenario, operation: Operation, resource: &str) -> Result<(), ErrorResponse> {
     if !scenario.denied.contains(&operation) {
         return Ok(());
     }
@@ -75,6 +139,7 @@ fn check_permission(emulator: &Emulator, operation: Operation, resource: &str) -
 
 /// Returns the body of a successful read.
 fn body(
+    emulator: &Emulator,
     operation: Operation,
     reference: &Reference,
     profile: &Profile,
@@ -84,7 +149,7 @@ fn body(
     Ok(match operation {
         Operation::GetFunction => {
             let mut body = json!({
-                "Configuration": configuration(reference, profile, version),
+                "Configuration": configuration(emulator, reference, profile, version),
                 "Code": { "RepositoryType": "S3" },
             });
             if let Some(reserved) = reserved {
@@ -92,21 +157,23 @@ fn body(
             }
             body
         }
-        Operation::GetFunctionConfiguration => configuration(reference, profile, version),
+        Operation::GetFunctionConfiguration => configuration(emulator, reference, profile, version),
         Operation::GetFunctionConcurrency => reserved.unwrap_or_else(|| json!({})),
         Operation::GetProvisionedConcurrencyConfig => {
-            let Some(provisioned) = profile.provisioned.filter(|_| !version.starts_with('$')) else {
+            let Some(provisioned) = profile.provisioned_for(reference.qualifier.as_deref()) else {
                 return Err(ErrorResponse::new(
                     404,
                     "ProvisionedConcurrencyConfigNotFoundException",
                     "No Provisioned Concurrency Config found for this function",
                 ));
             };
+            let is_ready = emulator.state().is_prepared(&reference.name, profile, emulator.now());
+            let available = if is_ready { provisioned } else { 0 };
             json!({
                 "RequestedProvisionedConcurrentExecutions": provisioned,
-                "AvailableProvisionedConcurrentExecutions": provisioned,
-                "AllocatedProvisionedConcurrentExecutions": provisioned,
-                "Status": "READY",
+                "AvailableProvisionedConcurrentExecutions": available,
+                "AllocatedProvisionedConcurrentExecutions": available,
+                "Status": if is_ready { "READY" } else { "IN_PROGRESS" },
                 "LastModified": "2026-01-01T00:00:00+0000",
             })
         }
@@ -114,7 +181,21 @@ fn body(
     })
 }
 
-fn configuration(reference: &Reference, profile: &Profile, version: &str) -> Value {
+/// Returns the configuration of `version` of the function with that profile.
+fn configuration(emulator: &Emulator, reference: &Reference, profile: &Profile, version: &str) -> Value {
+    let profile = profile.of_version(version);
+    let key = Key {
+        scope: format!("{}/{}", reference.account, reference.region),
+        function: reference.name.clone(),
+        version: version.to_owned(),
+        provisioned: None,
+    };
+    let state = emulator.state().function_state(&key, profile, emulator.now());
+    let (state, reason) = match state {
+        FunctionState::Active => ("Active", None),
+        FunctionState::Inactive => ("Inactive", Some(("Idle", "The function has been idle."))),
+        FunctionState::Pending => ("Pending", Some(("Restoring", "The function is being restored."))),
+    };
     let package = match profile.package {
         Package::Zip => "Zip",
         Package::Image => "Image",
@@ -132,19 +213,25 @@ fn configuration(reference: &Reference, profile: &Profile, version: &str) -> Val
         "Version": version,
         "Role": format!("arn:aws:iam::{}:role/emulated", reference.account),
         "CodeSize": 1024,
-        "CodeSha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "CodeSha256": profile.code_sha256(),
         "Description": "",
         "Timeout": profile.timeout.as_secs(),
         "MemorySize": profile.memory_mb,
         "LastModified": "2026-01-01T00:00:00.000+0000",
         "PackageType": package,
         "Architectures": ["x86_64"],
-        "State": "Active",
+        "State": state,
         "LastUpdateStatus": "Successful",
         "TracingConfig": { "Mode": if profile.xray { "Active" } else { "PassThrough" } },
         "EphemeralStorage": { "Size": 512 },
         "SnapStart": snapstart,
     });
+    if let Some(runtime) = profile.runtime.as_ref().filter(|_| profile.package == Package::Zip) {
+        body["Runtime"] = json!(runtime);
+    }
+    if let Some((code, text)) = reason {
+        (body["StateReasonCode"], body["StateReason"]) = (json!(code), json!(text));
+    }
     if let Some(fields) = body.as_object_mut() {
         fields.extend(profile.configuration.clone());
     }

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse, decoded, json_response};
-use super::{Emulator, cloudwatch, events, invoke, reads, s3};
+use super::{Emulator, cloudwatch, events, functions, invoke, reads, s3};
 
 /// Handles one request.
 pub(super) async fn route(
@@ -19,6 +19,7 @@ pub(super) async fn route(
     let (parts, body) = request.into_parts();
     // A client that does not send the whole body does not wait for an answer.
     let body: Bytes = body.collect().await.map_err(|_| ConnectionCut)?.to_bytes();
+    emulator.make_due_changes();
     let call = Call { parts, connection, arrived };
     let mut response = dispatch(emulator, &call, body).await?;
     // The emulator uses the caller's clock. The SDK would correct its signatures for a clock that differs.
@@ -42,18 +43,18 @@ async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpR
             invoke::invoke(emulator, call, &decoded(name), body).await
         }
         (&Method::GET, ["2015-03-31", "functions", name]) => {
-            Ok(reads::read(emulator, call, Operation::GetFunction, &decoded(name)))
+            reads::read(emulator, call, Operation::GetFunction, &decoded(name)).await
         }
         (&Method::GET, ["2015-03-31", "functions", name, "configuration"]) => {
-            Ok(reads::read(emulator, call, Operation::GetFunctionConfiguration, &decoded(name)))
+            reads::read(emulator, call, Operation::GetFunctionConfiguration, &decoded(name)).await
         }
         (&Method::GET, ["2019-09-30", "functions", name, "concurrency"]) => {
-            Ok(reads::read(emulator, call, Operation::GetFunctionConcurrency, &decoded(name)))
+            reads::read(emulator, call, Operation::GetFunctionConcurrency, &decoded(name)).await
         }
         (&Method::GET, ["2019-09-30", "functions", name, "provisioned-concurrency"]) => {
-            Ok(reads::read(emulator, call, Operation::GetProvisionedConcurrencyConfig, &decoded(name)))
+            reads::read(emulator, call, Operation::GetProvisionedConcurrencyConfig, &decoded(name)).await
         }
-        (&Method::GET, ["2016-08-19", "account-settings"]) => Ok(reads::account_settings(emulator, call)),
+        (&Method::GET, ["2016-08-19", "account-settings"]) => reads::account_settings(emulator, call).await,
         (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "PutMetricData"]) => {
             cloudwatch::put_metric_data(emulator, call, &body).await
         }
@@ -62,6 +63,21 @@ async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpR
         }
         (&Method::GET, ["_emulator", "observations"]) => Ok(serialized(&emulator.observe())),
         (&Method::GET, ["_emulator", "rounds"]) => Ok(serialized(&emulator.observe().rounds())),
+        (&Method::POST, ["_emulator", "change"]) => {
+            let text = String::from_utf8_lossy(&body);
+            let mut result = Ok(());
+            emulator.change(|scenario| {
+                let mut changed = scenario.clone();
+                result = functions::change("body", &text, &mut changed);
+                if result.is_ok() {
+                    *scenario = changed;
+                }
+            });
+            Ok(match result {
+                Ok(()) => json_response(200, &serde_json::json!({}), &[]),
+                Err(error) => json_response(400, &serde_json::json!({ "message": error.to_string() }), &[]),
+            })
+        }
         (&Method::POST, ["_emulator", "reset"]) => {
             emulator.reset();
             Ok(json_response(200, &serde_json::json!({}), &[]))

@@ -1,6 +1,8 @@
 //! The behaviour of the emulated account.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::fault::Fault;
 use super::profile::Profile;
@@ -14,8 +16,14 @@ pub struct Scenario {
     pub default: Option<Profile>,
     /// The functions by name. They exist in every region.
     pub functions: BTreeMap<String, Profile>,
+    /// Profiles by name, which changes refer to besides the built-in ones.
+    pub profiles: BTreeMap<String, Profile>,
+    /// The changes while the emulator runs, in the order of their times.
+    pub changes: Vec<TimedChange>,
     /// Reads for which the caller has no permission.
     pub denied: Vec<Operation>,
+    /// The rate limit and the faults of reads.
+    pub reads: Reads,
     /// The faults of CloudWatch's PutMetricData. Only faults that refuse a call, or delay or cut its answer, apply.
     pub metrics: Vec<Fault>,
     /// The faults of EventBridge's PutEvents. They count calls, [`FaultKind::FailEntry`](super::FaultKind::FailEntry)
@@ -39,7 +47,10 @@ impl Default for Scenario {
             account: Account::default(),
             default: Some(Profile::default()),
             functions: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            changes: Vec::new(),
             denied: Vec::new(),
+            reads: Reads::default(),
             metrics: Vec::new(),
             events: Vec::new(),
             seed: 1,
@@ -65,13 +76,46 @@ impl Scenario {
 
     /// Returns the account's concurrency that no function has reserved.
     pub(super) fn unreserved(&self) -> u32 {
-        let reserved: u32 = self.functions.values().filter_map(|profile| profile.reserved).sum();
-        self.account.concurrency.saturating_sub(reserved)
+        let reserved = self.functions.values().filter_map(|profile| profile.reserved);
+        self.account.concurrency.saturating_sub(reserved.fold(0, u32::saturating_add))
+    }
+
+    /// Returns the concurrency on demand of functions without a reservation: the unreserved one, without provisioned
+    /// environments and without that of other users of the account.
+    pub(super) fn shared(&self) -> u32 {
+        let unreserved = self.functions.values().filter(|profile| profile.reserved.is_none());
+        let provisioned = unreserved.map(Profile::provisioned_in_total).fold(0, u32::saturating_add);
+        self.unreserved().saturating_sub(provisioned).saturating_sub(self.account.in_use_by_others)
     }
 }
 
+/// A change of the scenario while the emulator runs.
+#[derive(Clone)]
+pub struct TimedChange {
+    /// The time from the start of the emulator.
+    pub after: Duration,
+    /// Makes the change.
+    pub make: Arc<dyn Fn(&mut Scenario) + Send + Sync>,
+}
+
+impl std::fmt::Debug for TimedChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimedChange").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+/// The rate limit and the faults of reads of Lambda's control plane.
+#[derive(Debug, Clone, Default)]
+pub struct Reads {
+    /// The most reads a second of an account in a region; above it they are throttled. `None` means no limit. Lambda
+    /// allows about 15.
+    pub rate: Option<u32>,
+    /// The faults by operation. Only faults that refuse, delay, cut or change an answer apply.
+    pub faults: BTreeMap<Operation, Vec<Fault>>,
+}
+
 /// A read of Lambda's control plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Operation {
     /// The configuration, the code and the reserved concurrency.
     GetFunction,
@@ -93,10 +137,12 @@ pub struct Account {
     pub id: String,
     /// The concurrency in each region. The default of AWS is 1,000; new accounts have less.
     pub concurrency: u32,
+    /// The part of the unreserved concurrency in each region that functions outside the scenario use.
+    pub in_use_by_others: u32,
 }
 
 impl Default for Account {
     fn default() -> Self {
-        Self { id: "123456789012".to_owned(), concurrency: 1000 }
+        Self { id: "123456789012".to_owned(), concurrency: 1000, in_use_by_others: 0 }
     }
 }

@@ -303,3 +303,17 @@ fn a_round_above_the_limit_of_open_files_is_refused() {
     hint: raise it with `ulimit -n 164` (`LimitNOFILE=164` in a systemd unit), or warm fewer environments at once
     ");
 }
+
+#[test]
+fn the_emulator_follows_changes_and_counts() {
+    let fixture = Fixture::with_functions(ONE, "functions: { f: { profile: rust } }\n");
+    let warm = || fixture.run(&["warm", "f", "-n", "3", "--json"]).json()["rounds"][0]["verdict"].clone();
+    assert_eq!(warm(), "reached");
+    fixture.emulate.change("functions: { f: { reserved: 0 } }");
+    assert_eq!(warm(), "short");
+    let counts = &fixture.emulate.observations()["counts"]["functions"]["123456789012/eu-west-2/f"];
+    assert_eq!([&counts["pings"], &counts["peak"]], [3, 3]);
+    assert_eq!(counts["environments"], json!({ "on-demand": 3 }));
+    let reason = "TooManyRequestsException: ReservedFunctionConcurrentInvocationLimitExceeded";
+    assert_eq!(counts["refusals"], json!({ reason: 3 }));
+}

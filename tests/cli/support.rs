@@ -225,9 +225,18 @@ impl Emulate {
 
     /// Returns its observations.
     pub fn observations(&self) -> serde_json::Value {
+        self.request("GET", "observations", "")
+    }
+
+    /// Makes a change, in YAML with the keys of a functions file.
+    pub fn change(&self, change: &str) {
+        assert_eq!(self.request("POST", "change", change), serde_json::json!({}));
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         let mut stream = TcpStream::connect(self.endpoint.strip_prefix("http://").unwrap()).unwrap();
-        write!(stream, "GET /_emulator/observations HTTP/1.1\r\nhost: e\r\nconnection: close\r\n\r\n")
-            .unwrap();
+        let head = format!("content-length: {}\r\nconnection: close", body.len());
+        write!(stream, "{method} /_emulator/{path} HTTP/1.1\r\nhost: e\r\n{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()

@@ -1,5 +1,7 @@
 //! The emulator, tested with the real SDKs and with plain HTTP.
 
+mod account;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -614,6 +616,22 @@ mod server {
 
         assert_eq!(send(address, request("/_emulator/reset", "{}")).await.unwrap().status(), 200);
         assert!(emulator.observe().invocations.is_empty());
+        let change = async |body: &str| send(address, request("/_emulator/change", body)).await.unwrap();
+        assert_eq!(change("functions: { f: { reserved: 0 } }").await.status(), 200);
+        assert_eq!(send(address, request(path, "{}")).await.unwrap().status(), 429);
+        for (body, message) in [
+            ("{ account: { concurrency: 1 }, functions: { f: { profile: none } } }", "unknown profile"),
+            ("{ after: 5s }", "body:1:10: `after` is for a functions file"),
+            ("seed: 2", "body:1:1: unknown field `seed`"),
+        ] {
+            let refused = change(body).await;
+            let text = String::from_utf8_lossy(refused.body());
+            assert!(refused.status() == 400 && text.contains(message), "{text}");
+        }
+        let account = send(address, request("/2016-08-19/account-settings", "")).await.unwrap();
+        let account: Value = serde_json::from_slice(account.body()).unwrap();
+        assert_eq!(account["AccountLimit"]["ConcurrentExecutions"], 1000, "a refused change changes nothing");
+
         assert_eq!(send(address, request("/no/such/thing", "")).await.unwrap().status(), 404);
         stop.send(()).unwrap();
         serving.await.unwrap();

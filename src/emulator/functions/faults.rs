@@ -22,6 +22,7 @@ enum FaultName {
     NoLog,
     ForeignReport,
     FailEntry,
+    Answer,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,6 +39,7 @@ struct FaultEntry {
     status: Option<u16>,
     code: Option<String>,
     message: Option<String>,
+    body: Option<serde_json::Value>,
 }
 
 impl<'de> Deserialize<'de> for Fault {
@@ -50,8 +52,8 @@ impl TryFrom<FaultEntry> for Fault {
     type Error = String;
 
     fn try_from(entry: FaultEntry) -> Result<Self, String> {
-        let FaultEntry { fault, first, every, probability, reason, error_type, by, status, code, message } =
-            entry;
+        let FaultEntry { fault, first, every, probability, .. } = entry;
+        let FaultEntry { reason, error_type, by, status, code, message, body, .. } = entry;
         let when = match (first, every, probability) {
             (None, None, None) => When::Always,
             (Some(count), None, None) => When::First(count),
@@ -68,6 +70,7 @@ impl TryFrom<FaultEntry> for Fault {
             ("status", status.is_some(), fault == FaultName::Refuse),
             ("code", code.is_some(), fault == FaultName::Refuse),
             ("message", message.is_some(), fault == FaultName::Refuse),
+            ("body", body.is_some(), fault == FaultName::Answer),
         ];
         if let Some((name, ..)) = allowed.iter().find(|(_, given, allowed)| *given && !allowed) {
             return Err(format!("unknown key \"{name}\" of this fault"));
@@ -104,6 +107,7 @@ impl TryFrom<FaultEntry> for Fault {
             FaultName::NoLog => FaultKind::NoLog,
             FaultName::ForeignReport => FaultKind::ForeignReport,
             FaultName::FailEntry => FaultKind::FailEntry,
+            FaultName::Answer => FaultKind::Answer { body: body.ok_or("`answer` requires a `body`")? },
         };
         Ok(Self { kind, when })
     }

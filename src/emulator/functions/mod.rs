@@ -1,17 +1,26 @@
 //! The functions file: a [`Scenario`] in YAML.
 //!
 //! ```yaml
-//! account: { concurrency: 1000 }
+//! account: { concurrency: 1000, in_use_by_others: 200 }
 //! denied: [GetFunctionConcurrency]      # reads without permission
+//! reads:
+//!   rate: 15                            # reads a second; more are throttled
+//!   faults:
+//!     GetAccountSettings: [{ fault: slow, by: 3s, every: 2 }]
+//!     GetFunctionConfiguration: [{ fault: answer, body: { MemorySize: -1, Timeout: ~ } }]
 //! seed: 7
-//! default: { profile: python }          # without it, only the listed functions exist
+//! default: { profile: python }          # without it, functions that are not listed do not exist
 //! profiles:
 //!   slow: { profile: python, init: 3s..4s }
 //! functions:
-//!   traced: { profile: python, extension: 30ms..80ms }   # works after the answer
-//!   lying: { profile: python, ids: invocations }         # a new id on every invocation
-//!   managed: { profile: python, at_once: 10 }            # concurrent invocations of an environment
+//!   traced: { profile: python, extension: 30ms..80ms }   # runs on after the response
+//!   lying: { profile: python, ids: invocations }         # a new id for every invocation
+//!   managed: { profile: python, at_once: 10 }            # concurrent invocations per environment
 //!   ocr: { profile: container-image, reserved: 20, aliases: { live: 7 } }
+//!   kept: { provisioned: 4, provisioned_on: [live], prepare: 90s }
+//!   asleep: { inactive: 30s }                            # Inactive, after its first invocation Pending for 30 s
+//!   strict: { handler: bref, unrecognized: KeyError }    # other payloads: work, timeout or the type of an error
+//!   orders: { code: a, versions: { 8: { code: b, handler: none, duration: 5s } } }
 //!   flaky:
 //!     profile: slow
 //!     network: { median: 15ms, sigma: 0.6 }
@@ -19,9 +28,14 @@
 //!       - { fault: throttle, first: 3 }
 //!       - { fault: slow, by: 2s, every: 10 }
 //!       - { fault: function-error, type: Runtime.ExitError, probability: 0.01 }
+//! changes:                              # new code, memory or timeout: the old environments end
+//!   - { after: 10m, functions: { orders: { code: c, handler: none } } }
+//!   - { after: 20m, account: { concurrency: 50 }, functions: { ocr: { reserved: 0 }, lying: ~ } }
 //! ```
 
+mod change;
 mod faults;
+mod file;
 mod scalars;
 mod wire;
 
@@ -30,6 +44,7 @@ use std::path::Path;
 use serde_yaml::{DefaultMessageFormatter, Location, MessageFormatter};
 
 use super::scenario::Scenario;
+use change::Change;
 
 /// The reason why a functions file is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -73,19 +88,33 @@ pub fn load(path: &Path) -> Result<Scenario, FunctionsFileError> {
 /// # Errors
 /// [`FunctionsFileError::Malformed`].
 pub fn parse(path: &str, text: &str) -> Result<Scenario, FunctionsFileError> {
-    let malformed = |location: Option<Location>, message: String| FunctionsFileError::Malformed {
+    let file: file::File = read(path, text)?;
+    file.resolve().map_err(|invalid| malformed(path, invalid))
+}
+
+/// Parses a change that applies at once, and applies it to `scenario`. `path` is for messages.
+///
+/// # Errors
+/// [`FunctionsFileError::Malformed`]. The scenario may have been changed in part.
+pub fn change(path: &str, text: &str, scenario: &mut Scenario) -> Result<(), FunctionsFileError> {
+    let change: Change = read(path, text)?;
+    change.immediate().and_then(|change| change.apply(scenario)).map_err(|invalid| malformed(path, invalid))
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, FunctionsFileError> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let message = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
+        malformed(path, (error.location(), message))
+    })
+}
+
+fn malformed(path: &str, (location, message): wire::InvalidValue) -> FunctionsFileError {
+    FunctionsFileError::Malformed {
         path: path.to_owned(),
-        line: location.map_or(1, |location| location.line()),
+        line: location.map_or(1, |location: Location| location.line()),
         column: location.map_or(1, |location| location.column()),
         message,
-    };
-    let file: wire::File = serde_yaml::from_str(text).map_err(|error| {
-        malformed(
-            error.location(),
-            DefaultMessageFormatter.format_message(error.without_snippet()).into_owned(),
-        )
-    })?;
-    file.resolve().map_err(|(location, message)| malformed(location, message))
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use super::super::profile::{Handler, HoldBehavior, Preset, Route, Span};
+use super::super::profile::{Handler, HoldBehavior, Preset, Route, Span, Unrecognized};
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for MemorySize {
 }
 
 /// The aliases of a function.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Aliases(BTreeMap<String, AliasRoutes>);
 
@@ -102,7 +102,7 @@ impl From<Aliases> for BTreeMap<String, Vec<Route>> {
 }
 
 /// A version, or versions with weights.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AliasRoutes(Vec<Route>);
 
 impl<'de> Deserialize<'de> for AliasRoutes {
@@ -175,6 +175,50 @@ impl<'de> Deserialize<'de> for HoldBehavior {
                 .map(Self::Fixed)
                 .map_err(|_| D::Error::custom(expected("as-asked, ignored or a duration", other))),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Unrecognized {
+    /// `work`, `timeout` or the type of an error.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match String::deserialize(deserializer)?.as_str() {
+            "work" => Self::Work,
+            "timeout" => Self::Timeout,
+            error_type => Self::Fail(error_type.to_owned()),
+        })
+    }
+}
+
+/// Texts, or numbers as texts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Texts(Vec<Text>);
+
+impl From<Texts> for Vec<String> {
+    fn from(Texts(texts): Texts) -> Self {
+        texts.into_iter().map(String::from).collect()
+    }
+}
+
+/// A text, or a number as text.
+#[derive(Debug, Clone)]
+pub(super) struct Text(String);
+
+impl From<Text> for String {
+    fn from(Text(text): Text) -> Self {
+        text
+    }
+}
+
+impl From<Text> for Option<String> {
+    fn from(Text(text): Text) -> Self {
+        Some(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarText).map(Self)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, FaultKind, When};
-use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Preset, Profile, Span};
+use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Preset, Profile, Span, Unrecognized};
 use super::*;
 
 fn error(text: &str) -> String {
@@ -13,7 +13,8 @@ fn every_key_is_read() {
     let scenario = parse(
         "functions.yaml",
         r#"
-account: { id: "210987654321", concurrency: 100 }
+account: { id: "210987654321", concurrency: 100, in_use_by_others: 30 }
+reads: { rate: 15, faults: { GetFunction: [{ fault: answer, body: { Code: ~ } }] } }
 seed: 7
 speed: 60
 max_concurrent_streams: 100
@@ -24,6 +25,8 @@ functions:
   ocr: { profile: container-image, reserved: 20, aliases: { live: 7, blue: { 7: 0.9, 8: 0.1 } } }
   flaky:
     profile: slow
+    code: 7
+    runtime: ruby3.4
     memory: 2048
     package: image
     fetch: 1.5s
@@ -32,6 +35,12 @@ functions:
     duration: 1s
     ping: 2ms
     handler: opennext
+    unrecognized: KeyError
+    provisioned: 4
+    provisioned_on: [live, 8]
+    prepare: 90s
+    inactive: 30s
+    versions: { 8: { code: b }, 9: { profile: rust } }
     hold: 40ms
     extension: 20ms..30ms
     ids: invocations
@@ -51,6 +60,9 @@ functions:
       - { fault: function-error, type: Runtime.ExitError, probability: 0.01 }
       - { fault: refuse, status: 502, code: ENILimitReachedException }
       - { fault: foreign-report, every: 5 }
+changes:
+  - { after: 2m, functions: { flaky: ~, ocr: { profile: slow, reserved: 7 } } }
+  - { after: 1m, account: { concurrency: 50 }, default: { memory: 1024 }, metrics: { faults: [] } }
 metrics: { faults: [{ fault: service-error, first: 1 }] }
 events: { faults: [{ fault: fail-entry, every: 2 }] }
 "#,
@@ -82,6 +94,28 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
         matches!(&flaky.faults[3].kind, FaultKind::Refuse { status: 502, code, .. } if code == "ENILimitReachedException")
     );
     assert_eq!((scenario.metrics.len(), scenario.events.len()), (1, 1));
+    assert_eq!((flaky.code.as_str(), flaky.runtime.as_deref()), ("7", Some("ruby3.4")));
+    assert_eq!(flaky.unrecognized, Unrecognized::Fail("KeyError".to_owned()));
+    assert_eq!((flaky.provisioned, flaky.provisioned_on.join(" ").as_str()), (Some(4), "live 8"));
+    assert_eq!((flaky.prepare.as_secs(), flaky.inactive), (90, Some(Duration::from_secs(30))));
+    let version =
+        |version: &str| (flaky.of_version(version).code.as_str(), flaky.of_version(version).memory_mb);
+    assert_eq!([version("7"), version("8"), version("9")], [("7", 2048), ("b", 2048), ("", 128)]);
+    assert_eq!((scenario.account.in_use_by_others, scenario.reads.rate), (30, Some(15)));
+    // Two qualifiers of `flaky` with 4 provisioned environments each, and 30 of others.
+    assert_eq!(scenario.shared(), 80 - 8 - 30);
+
+    let mut changed = scenario.clone();
+    assert_eq!(scenario.changes.iter().map(|change| change.after.as_secs()).collect::<Vec<_>>(), [60, 120]);
+    for timed in &scenario.changes {
+        (timed.make)(&mut changed);
+    }
+    assert_eq!((changed.account.concurrency, changed.account.in_use_by_others), (50, 30));
+    assert_eq!(changed.default.as_ref().map(|profile| profile.memory_mb), Some(1024));
+    assert_eq!(changed.functions.keys().collect::<Vec<_>>(), ["ocr"]);
+    let ocr = &changed.functions["ocr"];
+    assert_eq!((ocr.memory_mb, ocr.reserved, ocr.aliases.len()), (1024, Some(7), 0), "it begins with `slow`");
+    assert_eq!((changed.metrics.len(), changed.events.len()), (0, 1));
 }
 
 #[test]
@@ -92,7 +126,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn errors_have_a_location() {
-    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, memory, package, fetch, init, init_limit, restore, duration, ping, handler, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, inactive, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
     insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
     insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");
@@ -115,6 +149,11 @@ fn invalid_values_are_refused() {
         "functions: { a: { faults: [{ fault: refuse, status: 200 }] } }",
         "functions: { a: {}, a: {} }",
         "speed: .inf",
+        "changes: [{ functions: {} }]",
+        "changes: [{ after: 1m, seed: 3 }]",
+        "changes: [{ after: 1m, functions: { a: { profile: none } } }]",
+        "reads: { faults: { GetFunction: [{ fault: answer }] } }",
+        "reads: { faults: { DeleteFunction: [] } }",
     ] {
         assert!(parse("f", text).is_err(), "{text}");
     }

@@ -1,4 +1,4 @@
-//! The wire types of the functions file, and their conversion to a scenario.
+//! The wire types of the functions file, and their conversion to profiles.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -7,42 +7,41 @@ use serde::Deserialize;
 use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
-use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span};
-use super::super::scenario::{Account, Operation, Scenario};
-use super::scalars::{Aliases, DurationText, MemorySize};
+use super::super::profile::{
+    Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span, Unrecognized,
+};
+use super::super::scenario::{Operation, Reads};
+use super::scalars::{Aliases, DurationText, MemorySize, Text, Texts};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
-    #[serde(default)]
-    account: Account,
-    seed: Option<u64>,
-    speed: Option<Spanned<f64>>,
-    max_concurrent_streams: Option<u32>,
-    default: Option<ProfileEntry>,
-    #[serde(default)]
-    profiles: BTreeMap<String, ProfileEntry>,
-    #[serde(default)]
-    functions: BTreeMap<String, ProfileEntry>,
-    #[serde(default)]
-    denied: Vec<Operation>,
-    metrics: Option<Faults>,
-    events: Option<Faults>,
+pub(super) struct Faults {
+    pub(super) faults: Vec<Fault>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Faults {
-    faults: Vec<Fault>,
+pub(super) struct ReadsEntry {
+    rate: Option<u32>,
+    #[serde(default)]
+    faults: BTreeMap<Operation, Vec<Fault>>,
+}
+
+impl From<ReadsEntry> for Reads {
+    fn from(ReadsEntry { rate, faults }: ReadsEntry) -> Self {
+        Self { rate, faults }
+    }
 }
 
 /// Defines `ProfileEntry` with optional keys, each with its type and the field of [`Profile`] that it replaces.
 macro_rules! profile_entry {
     ($($key:ident: $kind:ty => $field:ident,)*) => {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Clone, Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct ProfileEntry {
+        pub(super) struct ProfileEntry {
             profile: Option<Spanned<String>>,
+            #[serde(default)]
+            versions: BTreeMap<String, ProfileEntry>,
             $($key: Option<$kind>,)*
         }
 
@@ -58,6 +57,8 @@ macro_rules! profile_entry {
 }
 
 profile_entry! {
+    code: Text => code,
+    runtime: Text => runtime,
     memory: MemorySize => memory_mb,
     package: Package => package,
     fetch: Span => fetch,
@@ -67,6 +68,7 @@ profile_entry! {
     duration: Span => duration,
     ping: Span => ping,
     handler: Handler => handler,
+    unrecognized: Unrecognized => unrecognized,
     hold: HoldBehavior => hold,
     extension: Span => extension,
     ids: Ids => ids,
@@ -78,6 +80,9 @@ profile_entry! {
     network: NetworkEntry => network,
     reserved: u32 => reserved,
     provisioned: u32 => provisioned,
+    provisioned_on: Texts => provisioned_on,
+    prepare: DurationText => prepare,
+    inactive: DurationText => inactive,
     aliases: Aliases => aliases,
     log: LogFormat => log,
     xray: bool => xray,
@@ -86,7 +91,7 @@ profile_entry! {
     configuration: serde_json::Map<String, serde_json::Value> => configuration,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkEntry {
     median: DurationText,
@@ -103,46 +108,23 @@ impl From<NetworkEntry> for Network {
 /// The location and the message of an error.
 pub(super) type InvalidValue = (Option<Location>, String);
 
-impl File {
-    /// Converts the file to a scenario.
-    pub(super) fn resolve(self) -> Result<Scenario, InvalidValue> {
-        let defaults = Scenario::default();
-        let defined = resolve_all(self.profiles, &BTreeMap::new())?;
-        let speed = match self.speed {
-            None => defaults.speed,
-            Some(given) if given.value.is_finite() && given.value > 0.0 => given.value,
-            Some(given) => {
-                let message = format!("expected a speed above 0, found {}", given.value);
-                return Err((Some(given.referenced), message));
-            }
-        };
-        Ok(Scenario {
-            account: self.account,
-            default: self.default.map(|entry| entry.resolve(&defined)).transpose()?,
-            functions: resolve_all(self.functions, &defined)?,
-            denied: self.denied,
-            metrics: self.metrics.map_or(Vec::new(), |metrics| metrics.faults),
-            events: self.events.map_or(Vec::new(), |events| events.faults),
-            seed: self.seed.unwrap_or(defaults.seed),
-            speed,
-            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(defaults.max_concurrent_streams),
-            remembered: defaults.remembered,
-        })
-    }
-}
-
-fn resolve_all(
+/// Resolves the entries with the profiles in `defined`.
+pub(super) fn resolve_all(
     entries: BTreeMap<String, ProfileEntry>,
     defined: &BTreeMap<String, Profile>,
 ) -> Result<BTreeMap<String, Profile>, InvalidValue> {
-    entries.into_iter().map(|(name, entry)| Ok((name, entry.resolve(defined)?))).collect()
+    entries.into_iter().map(|(name, entry)| Ok((name, entry.resolve(defined, None)?))).collect()
 }
 
 impl ProfileEntry {
-    /// Overrides the named profile, or the default one, with the values of this entry.
-    fn resolve(mut self, defined: &BTreeMap<String, Profile>) -> Result<Profile, InvalidValue> {
+    /// Overrides the named profile, or without a name the `present` or the default one, with the values of this entry.
+    pub(super) fn resolve(
+        mut self,
+        defined: &BTreeMap<String, Profile>,
+        present: Option<&Profile>,
+    ) -> Result<Profile, InvalidValue> {
         let mut profile = match self.profile.take() {
-            None => Profile::default(),
+            None => present.cloned().unwrap_or_default(),
             Some(name) => {
                 let found = defined.get(&name.value).cloned().or_else(|| Profile::built_in(&name.value));
                 found.ok_or_else(|| {
@@ -154,7 +136,14 @@ impl ProfileEntry {
                 })?
             }
         };
+        let versions = std::mem::take(&mut self.versions);
         self.apply(&mut profile);
+        for (version, entry) in versions {
+            let own = Profile { versions: BTreeMap::new(), ..profile.clone() };
+            let present = profile.versions.get(&version).unwrap_or(&own);
+            let resolved = entry.resolve(defined, Some(present))?;
+            profile.versions.insert(version, resolved);
+        }
         Ok(profile)
     }
 }

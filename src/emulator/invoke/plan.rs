@@ -6,9 +6,9 @@ use super::super::execution::{Execution, HandlerOutcome, Samples};
 use super::super::fault::When;
 use super::super::handler::RecognizedPing;
 use super::super::observe::OccupiedInterval;
-use super::super::pool::{Assignment, ConcurrencyLimit, Key, Throttle};
-use super::super::profile::HoldBehavior;
-use super::super::{CallCounter, Emulator, EmulatorState};
+use super::super::pool::{Assignment, ConcurrencyLimit, Key, Placement, Throttle};
+use super::super::profile::{HoldBehavior, Unrecognized};
+use super::super::{CallCounter, Emulator, EmulatorState, FunctionState};
 use super::*;
 
 /// The decisions about a request before it reaches an environment.
@@ -28,6 +28,8 @@ pub(super) struct InvocationPlan {
 pub(super) struct Executed {
     pub assignment: Assignment,
     pub execution: Execution,
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE` of the environment.
+    pub initialization: &'static str,
     /// The arrival of the answer.
     pub answered: Duration,
 }
@@ -46,6 +48,7 @@ impl InvocationPlan {
         let counter = state.functions.entry(key).or_insert_with_key(|key| CallCounter::new(seed, key));
         let rng = &mut counter.rng;
         let version = reference.version(profile, rng.uniform())?;
+        let profile = profile.of_version(&version);
         let delay_there = rng.network_delay(profile.network);
         let delay_back = rng.network_delay(profile.network);
         let request_id = rng.uuid();
@@ -66,7 +69,7 @@ impl Invoke<'_> {
     /// Places the request in an environment and records its execution, in one locked step.
     ///
     /// # Errors
-    /// The throttle, and the arrival of its answer.
+    /// The throttle or the refusal of an inactive function, and the arrival of its answer.
     pub(super) fn execute(
         &self,
         ping: Option<&RecognizedPing>,
@@ -75,40 +78,66 @@ impl Invoke<'_> {
         let Self { emulator, reference, profile, plan, .. } = self;
         let scope = format!("{}/{}", reference.account, reference.region);
         let name = format!("{scope}/{}", reference.name);
+        let tenant = observed.tenant.clone();
         let (function, version) = (reference.name.clone(), plan.version.clone());
-        let key = Key { scope, function, version, tenant: observed.tenant.clone() };
+        let mut key = Key { scope, function, version, tenant, provisioned: None };
         let scenario = emulator.scenario();
-        let limit = match profile.reserved {
+        // The reservation and the provisioned concurrency are the function's, not the version's.
+        let function = scenario.profile(&reference.name).unwrap_or(profile);
+        let mut limit = match function.reserved {
             Some(reserved) => ConcurrencyLimit::Reserved(reserved),
-            None => ConcurrencyLimit::Shared(scenario.unreserved()),
+            None => ConcurrencyLimit::Shared(scenario.shared()),
         };
 
-        let mut state = emulator.state();
-        let EmulatorState { pool, functions, .. } = &mut *state;
-        let counter = functions.entry(name).or_insert_with_key(|name| CallCounter::new(scenario.seed, name));
+        let mut guard = emulator.state();
+        let state = &mut *guard;
+        let counter =
+            state.functions.entry(name).or_insert_with_key(|name| CallCounter::new(scenario.seed, name));
         let samples = self.sample(ping, counter);
         // Read under the lock, because the pool's time must not go back.
         let now = emulator.now();
+        if let Err(error) = wake(state, &key, profile, now) {
+            return Err(self.refuse(state, observed, error, now));
+        }
+        let provisioned = function.provisioned_share(reference.qualifier.as_deref(), &plan.version);
+        if let Some(count) = provisioned.filter(|_| state.is_prepared(&reference.name, function, now)) {
+            let ahead = Key { provisioned: reference.qualifier.clone(), ..key.clone() };
+            if state.pool.has_free(now, &ahead, count) {
+                key = ahead;
+                if function.reserved.is_none() {
+                    limit = ConcurrencyLimit::Provisioned;
+                }
+            }
+        }
+        let is_provisioned = key.provisioned.is_some();
         let mut execution = None;
-        let placed = pool.place(now, &key, limit, |placement| {
+        let placed = state.pool.place(now, &key, limit, |placement| {
             let run = Execution::new(now, placement, profile, &samples);
-            let occupancy = run.occupancy(profile, &samples);
+            let mut occupancy = run.occupancy(profile, &samples);
+            if is_provisioned {
+                // It stays until it is recycled.
+                occupancy.idle_until = Duration::MAX;
+            }
             execution = Some(run);
             occupancy
         });
         match (placed, execution) {
             (Ok(assignment), Some(execution)) => {
+                let initialization = self.initialization(is_provisioned);
                 let is_event = self.kind == InvocationType::Event;
                 let answered = if is_event { now } else { execution.answered } + plan.delay_back;
                 observed.answered = answered;
                 observed.occupied = Some(OccupiedInterval { from: execution.from, until: execution.until });
                 observed.environment = Some(self.environment_name(assignment));
                 observed.start = Some(execution.start);
+                observed.initialization = Some(initialization.to_owned());
+                observed.is_new = !matches!(assignment.placement, Placement::Idle | Placement::Reset);
+                observed.durable = self.is_durable();
                 observed.function_error = execution.outcome.error_type().map(str::to_owned);
                 let was_cut = plan.faults.contains(&FaultKind::Reset);
                 observed.status = (!was_cut).then_some(if is_event { 202 } else { 200 });
-                record(&mut state, emulator, observed);
-                Ok(Executed { assignment, execution, answered })
+                record(state, emulator, observed);
+                Ok(Executed { assignment, execution, initialization, answered })
             }
             (placed, _) => {
                 let error = ErrorResponse::throttled(match placed {
@@ -117,18 +146,29 @@ impl Invoke<'_> {
                     Err(Throttle::ReservedRate) => "ReservedFunctionInvocationRateLimitExceeded",
                     Err(Throttle::Concurrency) | Ok(_) => "ConcurrentInvocationLimitExceeded",
                 });
-                let answered = now + plan.delay_back;
-                (observed.answered, observed.status) = (answered, Some(429));
-                observed.refusal = Some(error.label());
-                record(&mut state, emulator, observed);
-                Err((error, answered))
+                Err(self.refuse(state, observed, error, now))
             }
         }
     }
 
+    /// Records a refusal at `now`. Returns it with the arrival of its answer.
+    fn refuse(
+        &self,
+        state: &mut EmulatorState,
+        mut observed: Invocation,
+        error: ErrorResponse,
+        now: Duration,
+    ) -> (ErrorResponse, Duration) {
+        let answered = now + self.plan.delay_back;
+        (observed.answered, observed.status) = (answered, Some(error.status));
+        observed.refusal = Some(error.label());
+        record(state, self.emulator, observed);
+        (error, answered)
+    }
+
     /// Samples the handler's work and outcome.
     fn sample(&self, ping: Option<&RecognizedPing>, counter: &mut CallCounter) -> Samples {
-        let (profile, rng) = (self.profile, &mut counter.rng);
+        let (profile, rng) = (&self.profile, &mut counter.rng);
         let mut work = match ping {
             None => rng.within(profile.duration),
             Some(ping) => {
@@ -140,20 +180,47 @@ impl Invoke<'_> {
                 hold + rng.within(profile.ping)
             }
         };
-        let mut outcome = HandlerOutcome::Success;
+        let mut outcome = match (ping, &profile.unrecognized) {
+            (Some(_), _) | (None, Unrecognized::Work) => HandlerOutcome::Success,
+            (None, Unrecognized::Fail(error_type)) => failure(error_type),
+            (None, Unrecognized::Timeout) => HandlerOutcome::Timeout,
+        };
         for fault in &self.plan.faults {
             match fault {
                 FaultKind::Slow { by } => work += *by,
-                FaultKind::FunctionError { error_type } if error_type.starts_with("Runtime.") => {
-                    outcome = HandlerOutcome::Crash(error_type.clone());
-                }
-                FaultKind::FunctionError { error_type } => {
-                    outcome = HandlerOutcome::Error(error_type.clone());
-                }
+                FaultKind::FunctionError { error_type } => outcome = failure(error_type),
                 FaultKind::Timeout => outcome = HandlerOutcome::Timeout,
                 _ => {}
             }
         }
         Samples::new(profile, rng, &self.plan.version, (work, outcome))
+    }
+}
+
+/// Returns the outcome of a handler that fails with an error of this type.
+fn failure(error_type: &str) -> HandlerOutcome {
+    match error_type.starts_with("Runtime.") {
+        true => HandlerOutcome::Crash(error_type.to_owned()),
+        false => HandlerOutcome::Error(error_type.to_owned()),
+    }
+}
+
+/// Begins to wake an inactive function.
+///
+/// # Errors
+/// The function is not active yet.
+fn wake(state: &mut EmulatorState, key: &Key, profile: &Profile, now: Duration) -> Result<(), ErrorResponse> {
+    match (state.function_state(key, profile, now), profile.inactive) {
+        (FunctionState::Inactive, Some(pending)) => {
+            state.waking.insert(key.clone(), now + pending);
+            let message = "The function is inactive and its resources are being restored. Try again later.";
+            Err(ErrorResponse::new(502, "ResourceNotReadyException", message))
+        }
+        (FunctionState::Pending, _) => {
+            let message = "The operation cannot be performed at this time. The function is currently in the \
+                           following state: Pending";
+            Err(ErrorResponse::new(409, "ResourceConflictException", message))
+        }
+        (FunctionState::Active | FunctionState::Inactive, _) => Ok(()),
     }
 }

@@ -15,9 +15,11 @@ impl Invoke<'_> {
         format!("env-{number:06}")
     }
 
-    /// Returns `AWS_LAMBDA_INITIALIZATION_TYPE` of the function's environments.
-    fn initialization(&self) -> &'static str {
-        if self.profile.at_once.get() > 1 {
+    /// Returns `AWS_LAMBDA_INITIALIZATION_TYPE` of an environment of the function.
+    pub(super) fn initialization(&self, is_provisioned: bool) -> &'static str {
+        if is_provisioned {
+            "provisioned-concurrency"
+        } else if self.profile.at_once.get() > 1 {
             "lambda-managed-instances"
         } else if self.profile.restore.is_some() && !self.plan.version.starts_with('$') {
             "snap-start"
@@ -27,21 +29,17 @@ impl Invoke<'_> {
     }
 
     /// Returns the body: the handler's answer, or the error that Lambda or the runtime writes.
-    pub(super) fn body(
-        &self,
-        execution: &Execution,
-        assignment: Assignment,
-        preset: Option<Preset>,
-    ) -> Value {
+    pub(super) fn body(&self, executed: &Executed, preset: Option<Preset>) -> Value {
+        let Executed { execution, assignment, initialization, .. } = executed;
         let request_id = &self.plan.request_id;
         let outcome = &execution.outcome;
         let message = match (outcome, preset) {
             (HandlerOutcome::Success, Some(preset)) => {
                 let id = match self.profile.ids {
-                    Ids::Environments => self.environment_name(assignment),
+                    Ids::Environments => self.environment_name(*assignment),
                     Ids::Invocations => format!("run-{:06}", self.plan.count),
                 };
-                return handler::answer(preset, &id, self.initialization());
+                return handler::answer(preset, &id, initialization);
             }
             (HandlerOutcome::Success, None) => return json!({ "statusCode": 200 }),
             (HandlerOutcome::Error(_), _) => log::INJECTED_FAILURE.to_owned(),
@@ -69,11 +67,23 @@ impl Invoke<'_> {
             // Lambda reports every error as unhandled since runtimes report their errors themselves.
             headers.push(("x-amz-function-error", "Unhandled"));
         }
+        let durable = self.is_durable().then(|| {
+            let arn = Reference { qualifier: Some(plan.version.clone()), ..self.reference.clone() }.arn();
+            format!("{arn}/durable-execution/{id}/{id}", id = plan.request_id)
+        });
+        if let Some(durable) = &durable {
+            headers.push(("x-amz-durable-execution-arn", durable));
+        }
         let log = self.log_result(execution);
         if let Some(log) = &log {
             headers.push(("x-amz-log-result", log));
         }
         response(200, "application/json", body.to_string().into_bytes(), &headers)
+    }
+
+    /// Returns true when every invocation starts a durable execution.
+    pub(super) fn is_durable(&self) -> bool {
+        self.profile.configuration.get("DurableConfig").is_some_and(|config| !config.is_null())
     }
 
     /// Returns the log tail, if the caller requests it.

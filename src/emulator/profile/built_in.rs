@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span};
+use super::{Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span, Unrecognized};
 
 type Constructor = fn() -> Profile;
 
@@ -35,6 +35,8 @@ impl Profile {
     /// (measured in 2021: hardly any were gone before 5 minutes, all at 7).
     pub fn python() -> Self {
         Self {
+            code: String::new(),
+            runtime: Some("python3.13".to_owned()),
             memory_mb: 512,
             package: Package::Zip,
             fetch: Span::millis(150),
@@ -44,6 +46,7 @@ impl Profile {
             duration: Span::millis(2),
             ping: Span::millis(1),
             handler: Handler::Any,
+            unrecognized: Unrecognized::Work,
             hold: HoldBehavior::AsRequested,
             extension: Span::millis(0),
             ids: Ids::Environments,
@@ -55,6 +58,10 @@ impl Profile {
             network: Network::default(),
             reserved: None,
             provisioned: None,
+            provisioned_on: Vec::new(),
+            prepare: Duration::ZERO,
+            inactive: None,
+            versions: BTreeMap::new(),
             aliases: BTreeMap::new(),
             log: LogFormat::Text,
             xray: false,
@@ -66,17 +73,24 @@ impl Profile {
 
     /// Returns a small Node function: init 180 ms.
     pub fn node() -> Self {
-        Self { init: Span::millis(180), ..Self::python() }
+        Self { runtime: Some("nodejs22.x".to_owned()), init: Span::millis(180), ..Self::python() }
     }
 
     /// Returns a small compiled function: 128 MB, init 20 ms.
     pub fn rust() -> Self {
-        Self { memory_mb: 128, init: Span::millis(20), duration: Span::millis(1), ..Self::python() }
+        Self {
+            runtime: Some("provided.al2023".to_owned()),
+            memory_mb: 128,
+            init: Span::millis(20),
+            duration: Span::millis(1),
+            ..Self::python()
+        }
     }
 
     /// Returns a Java function, as measured in load tests: 512 MB, init 8 to 18 s.
     pub fn java() -> Self {
         Self {
+            runtime: Some("java21".to_owned()),
             init: Span::between(Duration::from_secs(8), Duration::from_secs(18)),
             duration: Span::millis(20),
             ..Self::python()
@@ -95,6 +109,7 @@ impl Profile {
     /// for about 5 minutes, the cached image lives longer.
     pub fn container_image() -> Self {
         Self {
+            runtime: None,
             memory_mb: 3008,
             package: Package::Image,
             fetch: Span::from(Duration::from_millis(83_435)),
