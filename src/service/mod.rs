@@ -14,6 +14,7 @@ pub mod budget;
 pub mod clock;
 pub mod config_source;
 pub mod daemon;
+pub mod facts;
 pub mod live_config;
 pub mod manifest;
 pub mod planner;

@@ -7,8 +7,8 @@ mod documents;
 mod memory;
 
 pub use self::directory::Directory;
-pub(super) use self::documents::parse;
 pub use self::documents::{Document, DocumentStore, Durability, Unavailable, before};
+pub(super) use self::documents::{MOST_ATTEMPTS, conflict_pause, parse, parse_bytes};
 pub use self::memory::Memory;
 use crate::domain::records::MOST_BYTES;
 
