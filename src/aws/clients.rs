@@ -128,12 +128,16 @@ impl Clients {
         client.clone()
     }
 
-    /// Creates a Lambda client for reads, with the SDK's retries. Callers should keep it, because each new client loads
-    /// credentials.
-    pub fn control(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::Client {
+    /// Creates a Lambda client for reads. Callers should keep it, because each new client loads credentials.
+    pub fn control(
+        &self,
+        region: Region,
+        role: Option<&Arc<Role>>,
+        retries: RetryConfig,
+    ) -> aws_sdk_lambda::Client {
         let config = self
             .lambda_config(region, role)
-            .retry_config(reusing_connections(RetryConfig::standard()))
+            .retry_config(reusing_connections(retries))
             .timeout_config(control_timeouts());
         aws_sdk_lambda::Client::from_conf(config.build())
     }

@@ -13,6 +13,7 @@ use aws_sdk_lambda::types::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
+use aws_smithy_types::retry::RetryConfig;
 
 use super::clients::{Clients, LambdaClients};
 use super::error::refusal;
@@ -26,22 +27,32 @@ use crate::engine::ports::{Control, DryRun, DryRunOutcome, ErrorKind};
 /// The status of a dry run whose invocation Lambda would accept.
 const WOULD_INVOKE: u16 = 204;
 
-/// Reads of functions through the SDK, with its retries.
+/// Reads of functions through the SDK.
 #[derive(Debug)]
 pub struct AwsControl {
     clients: Arc<Clients>,
+    /// The retries of a read.
+    retries: RetryConfig,
     cache: Mutex<LambdaClients>,
 }
 
 impl AwsControl {
-    /// Creates the port over these clients.
+    /// Creates the port over these clients, with the SDK's retries.
     pub fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, cache: Mutex::default() }
+        Self { clients, retries: RetryConfig::standard(), cache: Mutex::default() }
+    }
+
+    /// Creates the port without retries: each read is one request.
+    pub fn without_retries(clients: Arc<Clients>) -> Self {
+        Self { retries: RetryConfig::disabled(), ..Self::new(clients) }
     }
 
     fn client(&self, region: Region, role: Option<&Arc<Role>>) -> Client {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.entry((region, role.cloned())).or_insert_with(|| self.clients.control(region, role)).clone()
+        cache
+            .entry((region, role.cloned()))
+            .or_insert_with(|| self.clients.control(region, role, self.retries.clone()))
+            .clone()
     }
 }
 
@@ -201,6 +212,7 @@ where
         }
         ErrorKind::NotFound => Lookup::Missing,
         ErrorKind::Timeout | ErrorKind::Unreachable => Lookup::Unreachable(refusal(error)),
-        ErrorKind::Throttled | ErrorKind::Other => Lookup::Failed(refusal(error)),
+        ErrorKind::Throttled => Lookup::Throttled(refusal(error)),
+        ErrorKind::Other => Lookup::Failed(refusal(error)),
     }
 }

@@ -1,11 +1,12 @@
 //! `warmd status`: shows the records in the state store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -16,14 +17,18 @@ use super::output::{print, print_json, print_message};
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
-use crate::domain::function::{FunctionRef, Identity, Tenant};
-use crate::domain::records::{LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status};
+use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
+use crate::domain::preflight::{Read, Unchecked, UncheckedReason, failures};
+use crate::domain::records::{
+    AccountFacts, Facts, FunctionFacts, LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status,
+};
 use crate::domain::round::Verdict;
+use crate::domain::text::count;
 use crate::domain::tick::SkipReason;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 use crate::service::planner;
-use crate::service::store::{Unavailable, before};
+use crate::service::store::{DocumentStore, Unavailable, before};
 
 /// `warmd status`.
 #[derive(Debug, Args)]
@@ -56,7 +61,11 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         before(deadline, store.read::<Pauses>(PAUSES)),
         before(deadline, store.read::<Requests>(REQUESTS)),
     );
-    let mut known = Known { status, pauses, requests };
+    let facts = match &status {
+        Ok(status) => read_facts(&store, status, now, deadline).await,
+        Err(unavailable) => Err(unavailable.clone()),
+    };
+    let mut known = Known { status, pauses, requests, facts };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -86,12 +95,37 @@ struct Known {
     status: Result<Status, Unavailable>,
     pauses: Result<Pauses, Unavailable>,
     requests: Result<Requests, Unavailable>,
+    /// The facts about functions and accounts that a tick uses.
+    facts: Result<BTreeMap<Region, Facts>, Unavailable>,
+}
+
+/// Reads the facts about the regions of the recorded targets.
+async fn read_facts(
+    store: &DocumentStore,
+    status: &Status,
+    now: DateTime<Utc>,
+    deadline: Instant,
+) -> Result<BTreeMap<Region, Facts>, Unavailable> {
+    let regions: BTreeSet<Region> = status.targets.keys().map(|id| id.region).collect();
+    let read = regions.into_iter().map(|region| async move {
+        let mut facts: Facts = before(deadline, store.read(&Facts::document(region))).await?;
+        facts = facts.plausible(now);
+        facts.functions.retain(|_, facts| facts.is_usable(now));
+        facts.accounts.retain(|_, facts| facts.is_usable(now));
+        Ok((region, facts))
+    });
+    join_all(read).await.into_iter().collect()
 }
 
 impl Known {
     /// Returns the reasons why documents cannot be read.
     fn failures(&self) -> impl Iterator<Item = String> {
-        let all = [self.status.as_ref().err(), self.pauses.as_ref().err(), self.requests.as_ref().err()];
+        let all = [
+            self.status.as_ref().err(),
+            self.pauses.as_ref().err(),
+            self.requests.as_ref().err(),
+            self.facts.as_ref().err(),
+        ];
         all.into_iter().flatten().map(ToString::to_string)
     }
 }
@@ -120,6 +154,9 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     if let Ok(pauses) = &mut known.pauses {
         pauses.functions.retain(|known, _| known == function);
     }
+    for facts in known.facts.iter_mut().flat_map(BTreeMap::values_mut) {
+        facts.functions.retain(|id, _| function.is_of(id));
+    }
     Ok(())
 }
 
@@ -141,6 +178,28 @@ struct StatusObject<'s> {
     status: Option<TickObject<'s>>,
     pauses: Option<PausesObject<'s>>,
     requests: Option<Vec<RequestObject<'s>>>,
+    facts: Option<FactsObject>,
+    guards_off: Option<Vec<GuardsOffObject>>,
+}
+
+/// The facts about deployed functions and accounts that a tick uses.
+#[derive(Serialize)]
+struct FactsObject {
+    targets: usize,
+    accounts: usize,
+    oldest: Option<String>,
+}
+
+/// Guards that are off because a read failed.
+#[derive(Serialize)]
+struct GuardsOffObject {
+    guards: &'static [&'static str],
+    read: &'static str,
+    action: &'static str,
+    reason: &'static str,
+    message: String,
+    regions: Vec<Region>,
+    count: usize,
 }
 
 #[derive(Serialize)]
@@ -218,8 +277,52 @@ impl<'s> StatusObject<'s> {
             status: known.status.as_ref().ok().map(TickObject::new),
             pauses: known.pauses.as_ref().ok().map(PausesObject::new),
             requests: known.requests.as_ref().ok().map(requests),
+            facts: known.facts.as_ref().ok().map(FactsObject::new),
+            guards_off: known
+                .facts
+                .as_ref()
+                .ok()
+                .map(|facts| guards_off(facts).into_iter().map(GuardsOffObject::new).collect()),
         }
     }
+}
+
+impl FactsObject {
+    fn new(facts: &BTreeMap<Region, Facts>) -> Self {
+        Self {
+            targets: facts.values().map(|facts| facts.functions.len()).sum(),
+            accounts: facts.values().map(|facts| facts.accounts.len()).sum(),
+            oldest: oldest(facts).map(seconds),
+        }
+    }
+}
+
+impl GuardsOffObject {
+    fn new(lost: Unchecked) -> Self {
+        let Unchecked { read, why, reason, regions, count } = lost;
+        let (guards, action) = (read.guards(), read.action());
+        Self { guards, read: read.name(), action, reason: why.name(), message: reason, regions, count }
+    }
+}
+
+/// Returns the failed reads on which guards depend.
+fn guards_off(facts: &BTreeMap<Region, Facts>) -> Vec<Unchecked> {
+    let of = |(region, facts): (&Region, _)| (*region, facts);
+    failures(
+        facts.iter().map(of).flat_map(|(region, facts): (Region, &Facts)| {
+            facts.functions.values().map(move |function| (region, &function.seen))
+        }),
+        facts.iter().map(of).flat_map(|(region, facts): (Region, &Facts)| {
+            facts.accounts.values().map(move |account| (region, &account.limits))
+        }),
+    )
+}
+
+/// Returns the time of the oldest value.
+fn oldest(facts: &BTreeMap<Region, Facts>) -> Option<DateTime<Utc>> {
+    let functions = facts.values().flat_map(|facts| facts.functions.values().map(FunctionFacts::since));
+    let accounts = facts.values().flat_map(|facts| facts.accounts.values().map(AccountFacts::since));
+    functions.chain(accounts).min()
 }
 
 impl<'s> TickObject<'s> {
@@ -325,7 +428,37 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
         }
         Err(_) => out.push_str("requests unknown\n"),
     }
+    match &known.facts {
+        Ok(facts) => show_facts(&mut out, facts, now),
+        Err(_) => out.push_str("facts about deployed functions unknown\n"),
+    }
     out
+}
+
+fn show_facts(out: &mut String, facts: &BTreeMap<Region, Facts>, now: DateTime<Utc>) {
+    if let Some(oldest) = oldest(facts) {
+        let targets: usize = facts.values().map(|facts| facts.functions.len()).sum();
+        let targets = count(targets as u64, "target");
+        let _ =
+            writeln!(out, "facts about {targets}, the oldest of {} ({})", seconds(oldest), ago(oldest, now));
+    }
+    for lost in guards_off(facts) {
+        let Unchecked { read, why, reason, regions, count: number } = lost;
+        let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+        let targets = match read {
+            Read::Account => String::new(),
+            _ => format!(" for {}", count(number as u64, "target")),
+        };
+        let (guards, action, regions) = (read.guards().join(", "), read.action(), regions.join(", "));
+        let why = match why {
+            UncheckedReason::Denied => format!("no {action} in {regions}"),
+            UncheckedReason::Failed => format!("{action} failed in {regions}: {}", clean(&reason)),
+            UncheckedReason::Unreachable => {
+                format!("{action} had no answer in {regions}: {}", clean(&reason))
+            }
+        };
+        let _ = writeln!(out, "guards off: {guards}{targets} ({why})");
+    }
 }
 
 fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {

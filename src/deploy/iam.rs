@@ -19,7 +19,8 @@ pub const POLICIES_PER_ROLE: usize = 10;
 /// The principal of the policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The warmer. It may not read a function's configuration, which contains environment variables.
+    /// The warmer: pings, and the reads on which its guards depend. A function's configuration contains environment
+    /// variables, which warmd neither keeps nor shows.
     Warm,
     /// The caller of `check --live`: reads, and the permission to invoke, which its dry runs check.
     CheckLive,
@@ -173,7 +174,7 @@ fn pack(
 ) -> Vec<Value> {
     let mut packer = Packer::default();
     common.into_iter().for_each(|statement| packer.add(statement));
-    if !targets.is_empty() && purpose == Purpose::CheckLive {
+    if !targets.is_empty() {
         packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
     }
     for (sid, actions, arns) in function_statements(purpose, targets, own) {
@@ -251,8 +252,7 @@ fn function_statements(
     own: Option<&AccountId>,
 ) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
     // Invoke and the reads with a qualifier are authorised on the qualified ARN if there is one.
-    const PING: &[&str] = &[Read::Invoke.action()];
-    const CHECK: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
+    const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
     // Reserved concurrency belongs to the function, without a qualifier.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
     let arns = |of: fn(&Target, Option<&AccountId>) -> String| {
@@ -260,12 +260,11 @@ fn function_statements(
         let arns = targets.iter().map(|target| of(target, own));
         arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
     };
-    match purpose {
-        Purpose::Warm => vec![("Ping", PING, arns(Target::arn))],
-        Purpose::CheckLive => {
-            vec![("Check", CHECK, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::function_arn))]
-        }
-    }
+    let sid = match purpose {
+        Purpose::Warm => "Ping",
+        Purpose::CheckLive => "Check",
+    };
+    vec![(sid, PING, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::function_arn))]
 }
 
 /// Statements split into documents of at most [`MAX_CHARS`].

@@ -24,7 +24,10 @@ use super::future::{is_future, later};
 use super::schedule::Minute;
 
 pub use self::bounded::{Bounded, MOST_BYTES};
-pub use self::facts::{AccountFacts, Facts, FunctionFacts};
+pub use self::facts::{
+    AccountFacts, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due, refresh_order,
+    role_key,
+};
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, TRY_EVERY, Trust};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};

@@ -188,6 +188,7 @@ fn configuration(emulator: &Emulator, reference: &Reference, profile: &Profile, 
         scope: format!("{}/{}", reference.account, reference.region),
         function: reference.name.clone(),
         version: version.to_owned(),
+        tenant: None,
         provisioned: None,
     };
     let state = emulator.state().function_state(&key, profile, emulator.now());

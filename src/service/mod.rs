@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config_source;
 pub mod daemon;
 pub mod environment;
+pub mod facts;
 pub mod health;
 pub mod live_config;
 pub mod manifest;

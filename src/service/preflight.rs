@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::error;
 
+use super::facts::{PACE, PacedReads, ReadFacts, SingleReads, read_function};
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{
-    AccountObservation, Lookup, Observations, TargetObservation, may_be_provisioned,
+    AccountObservation, Lookup, Observations, Read, TargetObservation, may_be_provisioned,
 };
 use crate::domain::protocol::PingContext;
 use crate::engine::ports::{Control, DryRun, DryRunOutcome};
 
-/// The pause between two reads of one account in one region. Lambda accepts 15 per second for the whole account, and
-/// deployments need some of them. Source: Lambda quotas.
-const PACE: Duration = Duration::from_millis(100);
 /// The functions that are read concurrently: enough for the rate of [`PACE`] when an answer takes half a second.
 const CONCURRENT_FUNCTIONS: usize = 8;
 
@@ -127,15 +124,14 @@ impl Lane {
         self,
         control: Arc<C>,
     ) -> (AccountObservation, Vec<(usize, TargetObservation)>) {
-        let mut pace = interval(PACE);
-        // No burst after a slow answer.
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let reads = PacedReads::new(Arc::clone(&control) as Arc<dyn ReadFacts>, PACE);
         let role = self.role.clone();
-        let paced = Arc::new(Paced { control, role, pace: Mutex::new(pace), dry_runs: Mutex::default() });
+        let paced = Arc::new(Paced { control, role, reads, dry_runs: Mutex::default() });
         let mut observed = Vec::new();
         // The first read: if the account is unreachable, or the credentials are refused, the others would fail only
         // after hours.
-        let limits = paced.turn().await.account(self.region, self.role.as_ref()).await;
+        let limits = paced.reads.one(paced.reads.reader().account(self.region, self.role.as_ref())).await;
+        let limits = limits.unwrap_or_default();
         let limits = match limits {
             Lookup::Unreachable(reason) => {
                 let indices = self.functions.iter().flatten().flat_map(|name| &name.indices);
@@ -156,7 +152,7 @@ impl Lane {
 struct Paced<C> {
     control: Arc<C>,
     role: Option<Arc<Role>>,
-    pace: Mutex<Interval>,
+    reads: PacedReads,
     dry_runs: Mutex<DryRuns>,
 }
 
@@ -173,12 +169,6 @@ enum DryRuns {
 }
 
 impl<C: Control> Paced<C> {
-    /// Waits until the next read may be sent.
-    async fn turn(&self) -> &C {
-        self.pace.lock().await.tick().await;
-        &self.control
-    }
-
     /// Sends a dry run, unless an earlier one invoked a function.
     async fn dry_run(&self, of: &Name) -> Lookup<()> {
         let known = self.dry_runs.lock().await;
@@ -234,23 +224,21 @@ impl<C: Control> Paced<C> {
 
     async fn function(&self, names: &[Name]) -> Vec<(usize, TargetObservation)> {
         let mut observed = Vec::new();
-        let role = self.role.as_ref();
-        let Some(first) = names.first() else { return observed };
-        let reserved = self.turn().await.reserved(&first.id, role).await;
+        let mut reserved = None;
         for name in names {
             let Name { id, indices, .. } = name;
-            let mut seen = TargetObservation {
-                invoke: self.dry_run(name).await,
-                configuration: Lookup::NotRead,
-                reserved: reserved.clone(),
-                provisioned: Lookup::NotRead,
+            let invoke = self.dry_run(name).await;
+            let wants = |read| match read {
+                Read::Provisioned => may_be_provisioned(id) && invoke != Lookup::Missing,
+                read => read == Read::Reserved || invoke != Lookup::Missing,
             };
-            if seen.invoke != Lookup::Missing {
-                seen.configuration = self.turn().await.configuration(id, role).await;
-                if may_be_provisioned(id) && seen.configuration != Lookup::Missing {
-                    seen.provisioned = self.turn().await.provisioned(id, role).await;
-                }
-            }
+            let read = read_function(&self.reads, (id, self.role.as_ref()), wants, &mut reserved).await;
+            let seen = TargetObservation {
+                invoke,
+                configuration: read.configuration.unwrap_or_default(),
+                reserved: read.reserved.unwrap_or_default(),
+                provisioned: read.provisioned.unwrap_or_default(),
+            };
             observed.extend(indices.iter().map(|index| (*index, seen.clone())));
         }
         observed

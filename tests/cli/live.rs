@@ -205,10 +205,10 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let live = done.stdout.split_once("0 warnings\n").unwrap().1;
     insta::assert_snapshot!(live, @r#"
-    not checked: the configuration of 2 targets in eu-west-2: no permission for lambda:GetFunctionConfiguration (`warmd iam --check-live`)
-    not checked: the provisioned concurrency of 2 targets in eu-west-2: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam --check-live`)
-    not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam --check-live`)
-    not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam --check-live`)
+    not checked: the configuration of 2 targets in eu-west-2: no permission for lambda:GetFunctionConfiguration (`warmd iam --check-live`); without it these guards of a tick are off: durable, managed-instances, needs-tenants, inactive, first contact by code
+    not checked: the provisioned concurrency of 2 targets in eu-west-2: no permission for lambda:GetProvisionedConcurrencyConfig (`warmd iam --check-live`); without it these guards of a tick are off: provisioned
+    not checked: the reserved concurrency of 2 targets in eu-west-2: no permission for lambda:GetFunctionConcurrency (`warmd iam --check-live`); without it these guards of a tick are off: switched-off, headroom of functions
+    not checked: the account's limits in eu-west-2: no permission for lambda:GetAccountSettings (`warmd iam --check-live`); without it these guards of a tick are off: headroom of accounts
     not checked: the permission to invoke 1 target in eu-west-2: NotImplemented: An error occurred and the request cannot be processed.
     compared 0 of 2 targets in 1 region with the deployed functions: 0 errors, 0 warnings
     "#);
@@ -226,6 +226,7 @@ functions: { one: {}, two: { faults: [{ fault: refuse, status: 501, code: NotImp
             "lambda:GetAccountSettings"
         ]
     );
+    assert_eq!(live["not_checked"][3]["guards"], json!(["headroom of accounts"]));
 }
 
 /// Starts a server that responds to each request with the status and body that `answer` returns for it. Returns its

@@ -478,6 +478,61 @@ fn status_shows_unreadable_documents_as_unknown() {
 }
 
 #[test]
+fn status_names_the_guards_that_are_off() {
+    let account = account();
+    let (configs, state) = (account.configs(), account.folder.path().join("state"));
+    let folder = state.to_str().unwrap();
+    assert_eq!(account.run(&["run", "--once", "--state", folder, &configs]).code, 0);
+    let status = || account.run(&["status", "--state", folder]);
+    for document in std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()) {
+        if document.file_name().unwrap().to_str().unwrap().starts_with("facts-") {
+            std::fs::remove_file(document).unwrap();
+        }
+    }
+    assert!(!status().stdout.contains("facts"), "{}", status().stdout);
+    let (now, before) = (minutes_from_now(-3), minutes_from_now(-120));
+    let failed = json!({ "configuration": { "at": now, "why": "denied", "kept": before } });
+    let facts = json!({
+        "accounts": { "": { "at": now, "limits": { "denied": "User: …" } } },
+        "functions": {
+            "checkout eu-west-2": {
+                "at": now,
+                "seen": { "configuration": { "known": {} }, "reserved": { "denied": "User: …" } },
+                "failed": failed,
+            },
+            "other:live eu-west-2": {
+                "at": now,
+                "seen": { "reserved": { "denied": "User: …" }, "provisioned": { "failed": "501\u{1b}[31m" } },
+            },
+            "removed eu-west-2": { "at": minutes_from_now(-24 * 60), "seen": { "reserved": { "denied": "" } } },
+            "tomorrow eu-west-2": { "at": minutes_from_now(24 * 60), "seen": { "reserved": { "denied": "" } } },
+        },
+    });
+    write(&state, "facts-eu-west-2.1.json", &facts.to_string());
+    let shown = status();
+    let (_, facts) = shown.stdout.split_once("\nfacts about ").unwrap();
+    assert!(facts.starts_with("2 targets, the oldest of ") && facts.contains(" (120 min ago)\n"), "{facts}");
+    insta::assert_snapshot!(facts.split_once('\n').unwrap().1, @r"
+    guards off: switched-off, headroom of functions for 2 targets (no lambda:GetFunctionConcurrency in eu-west-2)
+    guards off: headroom of accounts (no lambda:GetAccountSettings in eu-west-2)
+    guards off: provisioned for 1 target (lambda:GetProvisionedConcurrencyConfig failed in eu-west-2: 501\u{1b}[31m)
+    ");
+    let object = account.run(&["status", "checkout", "--json", "--state", folder]).json();
+    let seconds = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    assert_eq!(object["facts"], json!({ "targets": 1, "accounts": 1, "oldest": seconds(before) }));
+    assert_eq!(
+        object["guards_off"][1],
+        json!({
+            "guards": ["headroom of accounts"], "read": "account", "action": "lambda:GetAccountSettings",
+            "reason": "denied", "message": "User: …", "regions": ["eu-west-2"], "count": 1,
+        })
+    );
+    write(&state, "facts-eu-west-2.1.json", "not json");
+    let shown = status();
+    assert_eq!((shown.code, shown.stdout.contains("facts about deployed functions unknown\n")), (1, true));
+}
+
+#[test]
 fn documents_that_are_no_regular_files_are_refused() {
     let account = account();
     account.write("fleet.yaml", &every_minute());

@@ -6,6 +6,7 @@ mod control;
 mod counted;
 mod emulator;
 mod environment;
+mod facts;
 mod http2;
 mod kinds;
 mod lies;

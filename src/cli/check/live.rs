@@ -20,9 +20,7 @@ use crate::cli::render::{self, Style};
 use crate::config::{Loaded, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
-use crate::domain::preflight::{
-    Finding, Observations, Severity, Unchecked, UncheckedReason, findings, unchecked,
-};
+use crate::domain::preflight::{Finding, Observations, Severity, Unchecked, findings, unchecked};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
@@ -50,6 +48,8 @@ struct LiveCheckObject<'c> {
 #[derive(Debug, Serialize)]
 struct UncheckedObject {
     action: &'static str,
+    /// The guards of a tick that need the read.
+    guards: &'static [&'static str],
     why: &'static str,
     reason: String,
     regions: Vec<Region>,
@@ -73,11 +73,8 @@ impl UncheckedObject {
     fn of(unchecked: &Unchecked) -> Self {
         Self {
             action: unchecked.read.action(),
-            why: match unchecked.why {
-                UncheckedReason::Unreachable => "unreachable",
-                UncheckedReason::Denied => "denied",
-                UncheckedReason::Failed => "failed",
-            },
+            guards: unchecked.read.guards(),
+            why: unchecked.why.name(),
             reason: unchecked.reason.clone(),
             regions: unchecked.regions.clone(),
             count: unchecked.count,

@@ -80,7 +80,14 @@ fn not_checked(lost: &Unchecked) -> String {
         UncheckedReason::Unreachable if *read == Read::Invoke => format!("not compared: {targets}: {reason}"),
         UncheckedReason::Unreachable | UncheckedReason::Failed => format!("not checked: {what}: {reason}"),
         UncheckedReason::Denied => {
-            format!("not checked: {what}: no permission for {} (`warmd iam --check-live`)", read.action())
+            let guards = match read.guards() {
+                [] => String::new(),
+                guards => format!("; without it these guards of a tick are off: {}", guards.join(", ")),
+            };
+            format!(
+                "not checked: {what}: no permission for {} (`warmd iam --check-live`){guards}",
+                read.action()
+            )
         }
     }
 }

@@ -83,16 +83,25 @@ fn a_small_configuration_is_one_document() {
     {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["configs","configs/*","state","state/*"]}}}
     {"Sid":"Bus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws:events:eu-west-2:123456789012:event-bus/default"]}
     {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::999999999999:role/warmed"]}
-    {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
+    {"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]}
+    {"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp:live","arn:aws:lambda:us-east-1:123456789012:function:nlp:live","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared:$LATEST"]}
+    {"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:nlp","arn:aws:lambda:us-east-1:123456789012:function:nlp","arn:aws:lambda:eu-west-2:123456789012:function:thumbnails","arn:aws:lambda:eu-west-1:999999999999:function:shared"]}
     "#);
 }
 
 #[test]
-fn only_metrics_and_pings_are_allowed_by_default() {
+fn only_metrics_pings_and_reads_are_allowed_by_default() {
     let fleet = fleet(vec![target("f", "cn-north-1")]);
     let pairs = allowed(&policies(&PolicyInput { region: region("cn-north-1"), ..input(&fleet) }));
     let own = "arn:aws-cn:lambda:cn-north-1:*:function:f";
-    let expected = [("cloudwatch:PutMetricData", "*"), ("lambda:InvokeFunction", own)];
+    let expected = [
+        ("cloudwatch:PutMetricData", "*"),
+        ("lambda:GetAccountSettings", "*"),
+        ("lambda:InvokeFunction", own),
+        ("lambda:GetFunctionConfiguration", own),
+        ("lambda:GetProvisionedConcurrencyConfig", own),
+        ("lambda:GetFunctionConcurrency", own),
+    ];
     assert_eq!(pairs, expected.map(|(action, resource)| (action.to_owned(), resource.to_owned())));
 }
 
@@ -164,10 +173,10 @@ fn a_role_covers_its_targets_in_its_own_account() {
     }
     insta::assert_snapshot!(shown, @r#"
     arn:aws:iam::210987654321:role/a
-    {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]}]}
+    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:g","arn:aws:lambda:eu-west-2:999999999999:function:shared"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}]}
     arn:aws:iam::210987654321:role/b
-    {"Version":"2012-10-17","Statement":[{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]}]}
+    {"Version":"2012-10-17","Statement":[{"Sid":"Account","Effect":"Allow","Action":["lambda:GetAccountSettings"],"Resource":["*"]},{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f:live","arn:aws:lambda:us-east-1:210987654321:function:f:live"]},{"Sid":"Reserved","Effect":"Allow","Action":["lambda:GetFunctionConcurrency"],"Resource":["arn:aws:lambda:eu-west-2:210987654321:function:f","arn:aws:lambda:us-east-1:210987654321:function:f"]}]}
     {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":["s3cret"]}}}]}
     "#);
     let open = assumed(&PolicyInput { account: None, ..input });
@@ -175,16 +184,18 @@ fn a_role_covers_its_targets_in_its_own_account() {
 }
 
 #[test]
-fn every_read_of_a_check_is_allowed() {
+fn every_read_of_a_check_and_of_a_tick_is_allowed() {
     let fleet = fleet(vec![target("f", "eu-west-2")]);
-    let pairs = allowed(&policies(&PolicyInput { purpose: Purpose::CheckLive, ..input(&fleet) }));
-    let granted: Vec<&str> = pairs
-        .iter()
-        .map(|(action, _)| action.as_str())
-        .filter(|action| action.starts_with("lambda:"))
-        .collect();
-    assert_eq!(granted.len(), Read::ALL.len());
-    assert!(Read::ALL.iter().all(|read| granted.contains(&read.action())), "{granted:?}");
+    for purpose in [Purpose::Warm, Purpose::CheckLive] {
+        let pairs = allowed(&policies(&PolicyInput { purpose, ..input(&fleet) }));
+        let granted: Vec<&str> = pairs
+            .iter()
+            .map(|(action, _)| action.as_str())
+            .filter(|action| action.starts_with("lambda:"))
+            .collect();
+        assert_eq!(granted.len(), Read::ALL.len());
+        assert!(Read::ALL.iter().all(|read| granted.contains(&read.action())), "{granted:?}");
+    }
 }
 
 #[test]
@@ -225,7 +236,7 @@ fn a_thousand_targets_fill_documents_to_the_limit() {
     assert!(sizes.iter().all(|size| *size <= MAX_CHARS), "{sizes:?}");
     let (_, all_but_last) = sizes.split_last().unwrap();
     assert!(all_but_last.iter().all(|size| *size > MAX_CHARS - 110), "documents are full: {sizes:?}");
-    assert_eq!(documents.len(), 13);
+    assert_eq!(documents.len(), 25);
     let pairs = allowed(&documents);
     let invoked: Vec<&str> = pairs
         .iter()
@@ -235,7 +246,7 @@ fn a_thousand_targets_fill_documents_to_the_limit() {
     let expected: Vec<String> =
         (0..1_000).map(|index| format!("arn:aws:lambda:eu-west-2:*:function:{}", label(index))).collect();
     assert_eq!(invoked, expected);
-    assert_eq!(pairs.len(), 1 + 1_000);
+    assert_eq!(pairs.len(), 2 + 4 * 1_000);
 }
 
 #[test]

@@ -6,10 +6,9 @@ use super::allowance::{Pool, Room, allowance};
 use super::peak::{Peak, peak};
 use super::{
     AccountLimits, AccountObservation, Deployed, ExecutionModel, FunctionState, Lookup, Observations, Read,
-    TargetObservation, UpdateStatus,
+    TargetObservation, UpdateStatus, account_id, is_in_account,
 };
 use crate::domain::fleet::{Fleet, Hold, Limits, Target};
-use crate::domain::function::{AccountId, account_of};
 use crate::domain::schedule::Minute;
 use crate::domain::text::{count, elapsed, grouped};
 use crate::domain::tick::SkipReason;
@@ -377,23 +376,15 @@ struct Account<'s> {
 
 impl<'s> Account<'s> {
     fn of(account: &'s AccountObservation, fleet: &Fleet, seen: &'s Observations) -> Self {
-        let id = match &account.role {
-            Some(role) => account_of(&role.arn),
-            // The ARN of any function that is configured by name contains the caller's account.
-            None => fleet.targets.iter().zip(&seen.targets).find_map(|(target, observed)| {
-                let own = target.role.is_none() && target.id.account.is_none();
-                account_of(observed.configuration.known().filter(|_| own)?.arn.as_deref()?)
-            }),
-        };
+        let id = account_id(account.role.as_deref(), fleet.targets.iter().zip(&seen.targets));
         Self { seen: account, id }
     }
 
     /// Returns true if the target belongs to the account. A target that is configured by ARN may not.
     fn has(&self, target: &Target) -> bool {
-        let named = target.id.account.as_ref().map(AccountId::as_str);
         self.seen.region == target.region()
             && self.seen.role == target.role
-            && (named.is_none() || self.id.is_none() || named == self.id)
+            && is_in_account(&target.id, self.id)
     }
 
     /// Returns a finding if the pings due in one minute exceed the account's unreserved concurrency. It is reported for

@@ -1,7 +1,8 @@
-//! Comparison of the configuration with the deployed functions, for `check --live`.
+//! Comparison of the configuration with the deployed functions, for `check --live` and for the guards of a tick.
 //!
 //! This module defines what is read, the observations, and the findings derived from them. The caller reads.
 
+mod account;
 mod allowance;
 mod findings;
 mod peak;
@@ -12,15 +13,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::account::{account_id, is_in_account};
 pub use self::allowance::{Allowance, Pool, Room, allowance};
 pub use self::findings::{Finding, Severity, findings};
 pub use self::peak::{Peak, peak};
-pub use self::unchecked::{Unchecked, UncheckedReason, unchecked};
+pub use self::unchecked::{Unchecked, UncheckedReason, failure, failures, unchecked};
 use super::fleet::Role;
 use super::function::{Architecture, Identity, Qualifier, Region};
 
 /// A read operation of Lambda. Generated policies allow exactly these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Read {
     /// Invoke as a dry run, which checks existence and permission.
     Invoke,
@@ -49,6 +52,31 @@ impl Read {
             Self::Account => "lambda:GetAccountSettings",
         }
     }
+
+    /// Returns the name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "invoke",
+            Self::Configuration => "configuration",
+            Self::Provisioned => "provisioned",
+            Self::Reserved => "reserved",
+            Self::Account => "account",
+        }
+    }
+
+    /// Returns the guards of a tick that need this read. Without it they are off.
+    pub const fn guards(self) -> &'static [&'static str] {
+        match self {
+            // The tick makes no dry run.
+            Self::Invoke => &[],
+            Self::Configuration => {
+                &["durable", "managed-instances", "needs-tenants", "inactive", "first contact by code"]
+            }
+            Self::Provisioned => &["provisioned"],
+            Self::Reserved => &["switched-off", "headroom of functions"],
+            Self::Account => &["headroom of accounts"],
+        }
+    }
 }
 
 /// The result of a read operation.
@@ -66,6 +94,8 @@ pub enum Lookup<T> {
     Denied(String),
     /// The service could not answer; the reason.
     Failed(String),
+    /// The service throttles reads; the reason. Other reads take capacity from deployments.
+    Throttled(String),
     /// No answer, or the credentials were rejected; the reason. Other reads from the same endpoint would fail as well.
     Unreachable(String),
 }
@@ -75,8 +105,18 @@ impl<T> Lookup<T> {
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
-            Self::NotRead | Self::Missing | Self::Denied(_) | Self::Failed(_) | Self::Unreachable(_) => None,
+            Self::NotRead
+            | Self::Missing
+            | Self::Denied(_)
+            | Self::Failed(_)
+            | Self::Throttled(_)
+            | Self::Unreachable(_) => None,
         }
+    }
+
+    /// Returns true if the value was not read.
+    fn is_not_read(&self) -> bool {
+        matches!(self, Self::NotRead)
     }
 
     /// Maps a known value.
@@ -87,6 +127,7 @@ impl<T> Lookup<T> {
             Self::Missing => Lookup::Missing,
             Self::Denied(reason) => Lookup::Denied(reason),
             Self::Failed(reason) => Lookup::Failed(reason),
+            Self::Throttled(reason) => Lookup::Throttled(reason),
             Self::Unreachable(reason) => Lookup::Unreachable(reason),
         }
     }
@@ -97,29 +138,45 @@ impl<T> Lookup<T> {
 #[serde(default)]
 pub struct Deployed {
     /// The ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
     /// The state.
+    #[serde(skip_serializing_if = "is_default")]
     pub state: FunctionState,
     /// Lambda's reason for the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
     /// The status of the last update.
+    #[serde(skip_serializing_if = "is_default")]
     pub update: UpdateStatus,
     /// Lambda's reason for the status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub update_reason: Option<String>,
     /// Memory in MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<u32>,
     /// The timeout.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// The instruction set, if it is a known one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<Architecture>,
     /// The execution model.
+    #[serde(skip_serializing_if = "is_default")]
     pub model: ExecutionModel,
     /// The version that the qualifier denotes: a number, or `$LATEST`. Without a qualifier `$LATEST`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The SHA-256 of the deployment package, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code_sha256: Option<String>,
     /// The runtime, such as `python3.13`; none for container images.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The state of a function.
@@ -174,12 +231,16 @@ pub enum ExecutionModel {
 #[serde(default)]
 pub struct TargetObservation {
     /// The result of the dry run.
+    #[serde(skip_serializing_if = "Lookup::is_not_read")]
     pub invoke: Lookup<()>,
     /// The deployed function.
+    #[serde(skip_serializing_if = "Lookup::is_not_read")]
     pub configuration: Lookup<Deployed>,
     /// The reserved concurrency of the function; `None` when it uses the account's unreserved concurrency.
+    #[serde(skip_serializing_if = "Lookup::is_not_read")]
     pub reserved: Lookup<Option<u32>>,
     /// The provisioned concurrency of the qualifier.
+    #[serde(skip_serializing_if = "Lookup::is_not_read")]
     pub provisioned: Lookup<Option<u32>>,
 }
 

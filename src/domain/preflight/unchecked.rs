@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lookup, Observations, Read};
+use serde::{Deserialize, Serialize};
+
+use super::{AccountLimits, Lookup, Observations, Read, TargetObservation};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::Region;
 
@@ -22,7 +24,8 @@ pub struct Unchecked {
 }
 
 /// The kind of failure of a read operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum UncheckedReason {
     /// The endpoint was not reachable.
     Unreachable,
@@ -30,6 +33,17 @@ pub enum UncheckedReason {
     Denied,
     /// The service could not answer.
     Failed,
+}
+
+impl UncheckedReason {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Unchecked {
@@ -44,8 +58,22 @@ impl Unchecked {
     }
 }
 
-/// Returns the failed reads, merged by operation and reason.
-pub fn unchecked<'s>(fleet: &Fleet, seen: &'s Observations) -> Vec<Unchecked> {
+/// Returns the failed reads, merged by operation and reason. A denied dry run is a finding instead.
+pub fn unchecked(fleet: &Fleet, seen: &Observations) -> Vec<Unchecked> {
+    let pairs = fleet.targets.iter().zip(&seen.targets).filter(|(target, _)| target.is_warmed());
+    let mut found = failures(
+        pairs.map(|(target, observed)| (target.region(), observed)),
+        seen.accounts.iter().map(|account| (account.region, &account.limits)),
+    );
+    found.retain(|lost| lost.read != Read::Invoke || lost.why != UncheckedReason::Denied);
+    found
+}
+
+/// Returns the failed reads of targets and accounts, merged by operation and reason.
+pub fn failures<'s>(
+    targets: impl Iterator<Item = (Region, &'s TargetObservation)>,
+    accounts: impl Iterator<Item = (Region, &'s Lookup<AccountLimits>)>,
+) -> Vec<Unchecked> {
     let mut found: BTreeMap<(UncheckedReason, Read, &str), Unchecked> = BTreeMap::new();
     let mut add = |read: Read, region: Region, why: Option<(UncheckedReason, &'s str)>| {
         let Some((why, reason)) = why else { return };
@@ -59,32 +87,24 @@ pub fn unchecked<'s>(fleet: &Fleet, seen: &'s Observations) -> Vec<Unchecked> {
             entry.regions.insert(place, region);
         }
     };
-    for (target, observed) in fleet.targets.iter().zip(&seen.targets) {
-        if !target.is_warmed() {
-            continue;
-        }
-        let region = target.region();
-        // A denied dry run is a finding.
-        add(
-            Read::Invoke,
-            region,
-            failure(&observed.invoke).filter(|(why, _)| *why != UncheckedReason::Denied),
-        );
+    for (region, observed) in targets {
+        add(Read::Invoke, region, failure(&observed.invoke));
         add(Read::Configuration, region, failure(&observed.configuration));
         add(Read::Reserved, region, failure(&observed.reserved));
         add(Read::Provisioned, region, failure(&observed.provisioned));
     }
-    for account in &seen.accounts {
-        add(Read::Account, account.region, failure(&account.limits));
+    for (region, limits) in accounts {
+        add(Read::Account, region, failure(limits));
     }
     found.into_values().collect()
 }
 
-fn failure<T>(seen: &Lookup<T>) -> Option<(UncheckedReason, &str)> {
+/// Returns the kind and the message of a failed read; `None` if it did not fail.
+pub fn failure<T>(seen: &Lookup<T>) -> Option<(UncheckedReason, &str)> {
     match seen {
         Lookup::NotRead | Lookup::Known(_) | Lookup::Missing => None,
         Lookup::Denied(reason) => Some((UncheckedReason::Denied, reason)),
-        Lookup::Failed(reason) => Some((UncheckedReason::Failed, reason)),
+        Lookup::Failed(reason) | Lookup::Throttled(reason) => Some((UncheckedReason::Failed, reason)),
         Lookup::Unreachable(reason) => Some((UncheckedReason::Unreachable, reason)),
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::ports::{Condition, Fetched, ObjectStore, ObjectStoreError, Pu
 
 /// The most attempts to update a document that other writers change at the same time. Writers are few: overlapping
 /// ticks, and people.
-const MOST_ATTEMPTS: u32 = 8;
+pub(in crate::service) const MOST_ATTEMPTS: u32 = 8;
 /// The longest pause before the second attempt. It doubles with each attempt, and its length is random.
 const PAUSE: Duration = Duration::from_millis(40);
 
@@ -114,13 +114,47 @@ impl DocumentStore {
     /// # Errors
     /// [`Unavailable`], also when the document is larger than 32 MiB.
     pub(in crate::service) async fn get(&self, name: &str) -> Result<Option<Document>, Unavailable> {
+        Ok(match self.get_unless(name, None).await? {
+            Fetched::Object { bytes, version } => Some(Document { bytes, version }),
+            Fetched::Missing | Fetched::Unchanged => None,
+        })
+    }
+
+    /// Reads a document, unless it is still at the version `known`.
+    ///
+    /// # Errors
+    /// [`Unavailable`], also when the document is larger than 32 MiB.
+    pub(in crate::service) async fn get_unless(
+        &self,
+        name: &str,
+        known: Option<&Version>,
+    ) -> Result<Fetched, Unavailable> {
         let key = key(name);
-        match self.objects.get(&key, None).await? {
+        match self.objects.get(&key, known).await? {
             Fetched::Object { bytes, .. } if bytes.len() > MOST_READ_BYTES => {
                 Err(Unavailable(format!("`{key}` is refused: it is larger than {MOST_READ_BYTES} bytes")))
             }
-            Fetched::Object { bytes, version } => Ok(Some(Document { bytes, version })),
-            Fetched::Missing | Fetched::Unchanged => Ok(None),
+            fetched => Ok(fetched),
+        }
+    }
+
+    /// Writes a document that replaces the version `replaced`, or that is new. Returns its version; `None` after a
+    /// conflict with another writer. Entries that do not fit into [`MOST_BYTES`] are dropped, oldest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(in crate::service) async fn put<T: Bounded + Serialize>(
+        &self,
+        name: &str,
+        document: &mut T,
+        replaced: Option<&Version>,
+    ) -> Result<Option<Version>, Unavailable> {
+        let bytes = bounded(name, document, MOST_BYTES)?;
+        let condition = replaced.map_or(Condition::New, Condition::Replaces);
+        match self.objects.put(&key(name), bytes, condition).await {
+            Ok(version) => Ok(Some(version)),
+            Err(PutError::Conflict) => Ok(None),
+            Err(PutError::Failed(error)) => Err(error.into()),
         }
     }
 
@@ -164,22 +198,22 @@ impl DocumentStore {
             if new == old {
                 return Ok(result);
             }
-            let bytes = bounded(name, &mut new, MOST_BYTES)?;
             let replaced = seen.as_ref().map(|document| &document.version);
-            let condition = replaced.map_or(Condition::New, Condition::Replaces);
-            match self.objects.put(&key(name), bytes, condition).await {
-                Ok(_) => return Ok(result),
-                Err(PutError::Conflict) => {
-                    tokio::time::sleep(PAUSE.mul_f64(f64::from(1 << attempt) * rand::random::<f64>())).await;
-                }
-                Err(PutError::Failed(error)) => return Err(error.into()),
+            if self.put(name, &mut new, replaced).await?.is_some() {
+                return Ok(result);
             }
+            conflict_pause(attempt).await;
             seen = self.get(name).await?;
         }
         Err(Unavailable(format!(
             "`{name}` was changed by other writers during each of {MOST_ATTEMPTS} attempts to write it"
         )))
     }
+}
+
+/// Waits after the conflict of an attempt, from 0.
+pub(in crate::service) async fn conflict_pause(attempt: u32) {
+    tokio::time::sleep(PAUSE.mul_f64(f64::from(1 << attempt) * rand::random::<f64>())).await;
 }
 
 fn key(name: &str) -> String {
@@ -237,7 +271,18 @@ pub(in crate::service) fn parse<T: DeserializeOwned + Default>(
 ) -> Result<T, Unavailable> {
     match document {
         None => Ok(T::default()),
-        Some(document) => serde_json::from_slice(&document.bytes)
-            .map_err(|error| Unavailable(format!("the document `{name}` cannot be read: {error}"))),
+        Some(document) => parse_bytes(name, &document.bytes),
     }
+}
+
+/// Parses the content of a document.
+///
+/// # Errors
+/// [`Unavailable`] when it is not a `T`.
+pub(in crate::service) fn parse_bytes<T: DeserializeOwned>(
+    name: &str,
+    bytes: &[u8],
+) -> Result<T, Unavailable> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Unavailable(format!("the document `{name}` cannot be read: {error}")))
 }

@@ -9,8 +9,8 @@ mod memory;
 mod spool;
 
 pub use self::directory::Directory;
-pub(super) use self::documents::parse;
 pub use self::documents::{Document, DocumentStore, Durability, Unavailable, before};
+pub(super) use self::documents::{MOST_ATTEMPTS, conflict_pause, parse, parse_bytes};
 pub use self::lock::{Lock, LockError};
 pub use self::memory::Memory;
 pub use self::spool::{NotSpooled, Spool};

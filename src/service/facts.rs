@@ -1,0 +1,360 @@
+//! The facts about deployed functions and accounts: kept in the memory of the process and in the state store, and read
+//! again after the rounds.
+
+mod read;
+mod refresh;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{BoxFuture, join_all};
+use tokio::time::{Instant, timeout_at};
+
+pub use self::read::ReadFacts;
+pub(super) use self::read::{PACE, PacedReads, SingleReads, read_function};
+pub use self::refresh::RefreshReport;
+use super::store::{
+    DocumentStore, Durability, MOST_ATTEMPTS, Unavailable, before, conflict_pause, parse_bytes,
+};
+use crate::domain::fleet::{Fleet, Role, Target};
+use crate::domain::function::{Identity, Qualifier, Region};
+use crate::domain::preflight::{AccountLimits, Lookup, Read, TargetObservation};
+pub use crate::domain::records::Snapshot;
+use crate::domain::records::{AccountFacts, Facts, FunctionFacts, is_due, role_key};
+use crate::engine::ports::{Fetched, Version};
+
+/// The longest time for the reads before a round.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+/// The time without reads after the service throttled one.
+const QUIET_FOR: Duration = Duration::from_secs(5);
+
+/// An account in a region: the role, or the empty text.
+type Lane = (Region, String);
+
+/// Keeps the facts about deployed functions. There is one in a process.
+pub struct FactsKeeper {
+    documents: DocumentStore,
+    reader: Option<Arc<dyn ReadFacts>>,
+    memory: Mutex<Memory>,
+    /// Held during a refresh.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// What the process knows.
+#[derive(Default)]
+struct Memory {
+    regions: BTreeMap<Region, Held>,
+    /// The accounts whose limits were read, or tried to be read, before a round.
+    tried: BTreeSet<Lane>,
+    /// The targets that must be read first.
+    doubted: BTreeSet<Identity>,
+    /// The pace of the reads between a first ping and its round.
+    lanes: BTreeMap<Lane, Arc<PacedReads>>,
+    /// No reads before this instant, because the service throttled one.
+    quiet_until: Option<Instant>,
+}
+
+/// The facts about a region.
+#[derive(Default)]
+struct Held {
+    /// The stored facts, and the unsaved ones.
+    facts: Arc<Facts>,
+    /// The facts that the store does not have yet.
+    unsaved: Facts,
+    /// The version of the stored document; `None` if there is none, or it was never read.
+    version: Option<Version>,
+}
+
+impl Memory {
+    fn facts(&self, region: Region) -> Option<&Facts> {
+        self.regions.get(&region).map(|held| &*held.facts)
+    }
+
+    fn function(&self, target: &Target) -> Option<&FunctionFacts> {
+        self.facts(target.region())?.of(target)
+    }
+
+    fn account(&self, region: Region, role: Option<&Role>) -> Option<&AccountFacts> {
+        self.facts(region)?.account(role)
+    }
+
+    /// Replaces the stored facts of a region, unless the process has written or read a newer version than `known`.
+    fn adopt(
+        &mut self,
+        region: Region,
+        known: Option<&Version>,
+        mut stored: Facts,
+        version: Option<Version>,
+    ) {
+        let held = self.regions.entry(region).or_default();
+        if held.version.as_ref() == known {
+            stored.merge(&held.unsaved);
+            held.facts = Arc::new(stored);
+            held.version = version;
+        }
+    }
+
+    /// Returns true shortly after a throttle.
+    fn is_quiet(&self) -> bool {
+        self.quiet_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn add_function(&mut self, target: &Target, facts: FunctionFacts) {
+        let functions = [(target.id.without_tenant(), facts)].into();
+        self.add(target.region(), Facts { functions, ..Facts::default() });
+    }
+
+    /// Adds what was read.
+    fn add(&mut self, region: Region, read: Facts) {
+        let held = self.regions.entry(region).or_default();
+        held.unsaved.replace(read.clone());
+        Arc::make_mut(&mut held.facts).replace(read);
+    }
+}
+
+impl FactsKeeper {
+    /// Creates a keeper. Without a reader nothing is read, and the facts of the store are used.
+    pub fn new(documents: DocumentStore, reader: Option<Arc<dyn ReadFacts>>) -> Self {
+        Self { documents, reader, memory: Mutex::default(), refreshing: tokio::sync::Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the facts of a fleet at `now`. Documents that other processes have changed are read from the store by
+    /// `deadline`; otherwise the facts are those that the process had, and the reason is returned.
+    pub async fn load(
+        &self,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> (Snapshot, Option<Unavailable>) {
+        let mut unavailable = None;
+        if self.documents.durability() == Durability::Durable {
+            let regions = regions(fleet);
+            let loads = regions.into_iter().map(|region| self.load_region(region, now, deadline));
+            unavailable = join_all(loads).await.into_iter().find_map(Result::err);
+        }
+        (self.snapshot(fleet, now), unavailable)
+    }
+
+    /// Returns the facts of a fleet that the process has.
+    pub fn snapshot(&self, fleet: &Fleet, now: DateTime<Utc>) -> Snapshot {
+        let held: BTreeMap<_, _> =
+            self.memory().regions.iter().map(|(region, held)| (*region, Arc::clone(&held.facts))).collect();
+        Snapshot::new(held, fleet, now)
+    }
+
+    async fn load_region(
+        &self,
+        region: Region,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let known = self.memory().regions.get(&region).and_then(|held| held.version.clone());
+        let name = Facts::document(region);
+        let (stored, version) =
+            match before(deadline, self.documents.get_unless(&name, known.as_ref())).await? {
+                Fetched::Unchanged => return Ok(()),
+                Fetched::Missing => (Facts::default(), None),
+                Fetched::Object { bytes, version } => {
+                    (parse_bytes::<Facts>(&name, &bytes)?.plausible(now), Some(version))
+                }
+            };
+        self.memory().adopt(region, known.as_ref(), stored, version);
+        Ok(())
+    }
+
+    /// Writes the unsaved facts of a region.
+    async fn save_region(
+        &self,
+        region: Region,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let name = Facts::document(region);
+        for attempt in 0..MOST_ATTEMPTS {
+            let (mut document, unsaved, replaced) = match self.memory().regions.get(&region) {
+                Some(held) if !held.unsaved.is_empty() => {
+                    ((*held.facts).clone(), held.unsaved.clone(), held.version.clone())
+                }
+                _ => return Ok(()),
+            };
+            document.prune(fleet.targets.iter().filter(|target| target.region() == region), now);
+            let put = self.documents.put(&name, &mut document, replaced.as_ref());
+            if let Some(version) = before(deadline, put).await? {
+                let mut memory = self.memory();
+                let held = memory.regions.entry(region).or_default();
+                held.unsaved.subtract(&unsaved);
+                if held.version == replaced {
+                    document.merge(&held.unsaved);
+                    (held.facts, held.version) = (Arc::new(document), Some(version));
+                }
+                return Ok(());
+            }
+            conflict_pause(attempt).await;
+            self.load_region(region, now, deadline).await?;
+        }
+        Err(Unavailable(format!(
+            "`{name}` was changed by other writers during each of {MOST_ATTEMPTS} attempts"
+        )))
+    }
+
+    /// Reads the limits of the accounts of these targets that are unknown and that this process has not tried to read:
+    /// all of them concurrently, and within 2 s. A failure is known then, and the refresh tries again.
+    pub async fn read_unknown_limits(&self, targets: &[&Target], now: DateTime<Utc>) {
+        let Some(reader) = &self.reader else { return };
+        let accounts: BTreeMap<Lane, Option<&Arc<Role>>> =
+            targets.iter().map(|target| (lane(target), target.role.as_ref())).collect();
+        let unknown: Vec<(Lane, Option<&Arc<Role>>)> = {
+            let mut memory = self.memory();
+            let is_unknown = |(lane, role): &(Lane, Option<&Arc<Role>>)| {
+                let known = memory.account(lane.0, role.map(|role| &**role));
+                known.is_none_or(|facts| !facts.is_usable(now)) && !memory.tried.contains(lane)
+            };
+            let unknown: Vec<_> = accounts.into_iter().filter(is_unknown).collect();
+            memory.tried.extend(unknown.iter().map(|(lane, _)| lane.clone()));
+            unknown
+        };
+        let deadline = Instant::now() + READ_WITHIN;
+        let reads = unknown.into_iter().map(|((region, _), role)| async move {
+            let limits = answer(deadline, reader.account(region, role)).await;
+            self.note_throttle(&limits);
+            self.add_account(region, role, limits, now);
+        });
+        join_all(reads).await;
+    }
+
+    fn add_account(
+        &self,
+        region: Region,
+        role: Option<&Arc<Role>>,
+        limits: Lookup<AccountLimits>,
+        now: DateTime<Utc>,
+    ) {
+        if is_throttled(&limits) {
+            return;
+        }
+        let role = role.map(|role| &**role);
+        let mut memory = self.memory();
+        let facts = AccountFacts::after(memory.account(region, role), limits, now);
+        let accounts = [(role_key(role).to_owned(), facts)].into();
+        memory.add(region, Facts { accounts, ..Facts::default() });
+    }
+
+    /// Reads the facts about one target within 2 s: its configuration, and its concurrency if that is unknown or old.
+    /// `version` is the version that a ping executed; if the qualifier denotes another one, the returned configuration
+    /// is that of `version`. `None` if the configuration was not answered in time.
+    pub async fn read_now(
+        &self,
+        target: &Target,
+        version: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Option<TargetObservation> {
+        let deadline = Instant::now() + READ_WITHIN;
+        let (reads, known) = self.lane_for(target)?;
+        let known = known.filter(|facts| facts.is_usable(now));
+        let is_old =
+            known.as_ref().is_none_or(|facts| facts.is_old(now) || facts.seen.reserved == Lookup::NotRead);
+        let wants =
+            |read| (is_old || read == Read::Configuration) && is_due(target, known.as_ref(), read, now);
+        let (id, role) = (&target.id, target.role.as_ref());
+        let reads = ReadsBefore { keeper: self, reads: &reads, deadline };
+        let mut read = read_function(&reads, (id, role), wants, &mut None).await;
+        if read.configuration.is_none() && wants(Read::Configuration) {
+            return None;
+        }
+        read.is_partial |= !is_old;
+        let facts = FunctionFacts::after(known.as_ref(), read, now);
+        let mut seen = facts.seen.clone();
+        self.add_function(target, facts);
+        let denoted = seen.configuration.known().and_then(|deployed| deployed.version.as_deref());
+        if let Some(version) = version.filter(|version| denoted != Some(version))
+            && let Ok(qualifier) = Qualifier::parse(version)
+        {
+            let id = Identity { qualifier: Some(qualifier), ..id.clone() };
+            seen.configuration = reads.one(reads.reader().configuration(&id, role)).await?;
+        }
+        Some(seen)
+    }
+
+    fn add_function(&self, target: &Target, facts: FunctionFacts) {
+        self.memory().add_function(target, facts);
+    }
+
+    /// Returns the paced reads of the target's account and region, and the known facts; `None` without a reader, or
+    /// shortly after a throttle.
+    fn lane_for(&self, target: &Target) -> Option<(Arc<PacedReads>, Option<FunctionFacts>)> {
+        let reader = self.reader.as_ref()?;
+        let mut memory = self.memory();
+        if memory.is_quiet() {
+            return None;
+        }
+        let known = memory.function(target).cloned();
+        let reads = || Arc::new(PacedReads::new(Arc::clone(reader), PACE));
+        Some((Arc::clone(memory.lanes.entry(lane(target)).or_insert_with(reads)), known))
+    }
+
+    /// Stops reads for a while after a throttled one.
+    fn note_throttle<T>(&self, answer: &Lookup<T>) {
+        if is_throttled(answer) {
+            self.memory().quiet_until = Some(Instant::now() + QUIET_FOR);
+        }
+    }
+
+    /// Marks targets to be read first at the next refresh: a round had an error, or executed another version.
+    pub fn doubt(&self, ids: impl IntoIterator<Item = Identity>) {
+        if self.reader.is_some() {
+            self.memory().doubted.extend(ids.into_iter().map(|id| id.without_tenant()));
+        }
+    }
+}
+
+/// Reads that end at a deadline, and after a throttle.
+struct ReadsBefore<'r> {
+    keeper: &'r FactsKeeper,
+    reads: &'r PacedReads,
+    deadline: Instant,
+}
+
+impl SingleReads for ReadsBefore<'_> {
+    fn reader(&self) -> &dyn ReadFacts {
+        self.reads.reader()
+    }
+
+    async fn one<T: Send>(&self, read: BoxFuture<'_, Lookup<T>>) -> Option<Lookup<T>> {
+        timeout_at(self.deadline, self.reads.turn()).await.ok()?;
+        if self.keeper.memory().is_quiet() {
+            return None;
+        }
+        let answer = timeout_at(self.deadline, read).await.ok()?;
+        self.keeper.note_throttle(&answer);
+        (!is_throttled(&answer)).then_some(answer)
+    }
+}
+
+/// Returns the answer to a read; a failure if there is none by `deadline`.
+async fn answer<T>(deadline: Instant, read: impl Future<Output = Lookup<T>>) -> Lookup<T> {
+    let late = |_| Lookup::Unreachable("no answer in time".to_owned());
+    timeout_at(deadline, read).await.unwrap_or_else(late)
+}
+
+fn is_throttled<T>(answer: &Lookup<T>) -> bool {
+    matches!(answer, Lookup::Throttled(_))
+}
+
+fn lane(target: &Target) -> Lane {
+    (target.region(), role_key(target.role.as_deref()).to_owned())
+}
+
+/// Returns the regions of the targets that are ever pinged.
+fn regions(fleet: &Fleet) -> BTreeSet<Region> {
+    fleet.targets.iter().filter(|target| target.is_warmed()).map(Target::region).collect()
+}
+
+#[cfg(test)]
+mod tests;
