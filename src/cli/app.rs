@@ -10,16 +10,16 @@ use tokio::sync::OnceCell;
 use super::error::Failure;
 use super::output::Stderr;
 use super::value_parsers;
-use crate::aws::{AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity};
+use crate::aws::{AwsControl, AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::s3_uri::S3Uri;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::ports::ObjectStore;
-use crate::service::Service;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::store::DocumentStore;
+use crate::service::{Policy, Service};
 
 /// The service on AWS, or on the emulator.
 pub type AwsService = Service<AwsLambda, CloudWatch, EventBridge>;
@@ -122,6 +122,12 @@ impl App {
         let mut service = service.map_err(Failure::Usage)?;
         service.recorder = recorder;
         Ok(service)
+    }
+
+    /// Adds the guards of rounds to a service.
+    pub fn guard(&self, service: &mut AwsService, policy: Policy) {
+        service.guard(Arc::new(AwsControl::without_retries(Arc::clone(&self.clients))));
+        service.policy = policy;
     }
 }
 

@@ -27,7 +27,7 @@ use crate::service::health::TickWatch;
 use crate::service::live_config::{LiveConfig, ReloadReason};
 use crate::service::rounds::Part;
 use crate::service::store::Spool;
-use crate::service::{Observer, ScheduledTicks, daemon};
+use crate::service::{Observer, Policy, ScheduledTicks, daemon};
 
 /// Runs the daemon until a signal ends it.
 ///
@@ -52,7 +52,9 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let mut recorder = app.recorder()?.with_spool(spool);
     let totals = Arc::new(Mutex::default());
     recorder.totals = listener.is_some().then(|| Arc::clone(&totals));
-    let service = Arc::new(app.service(live_config, documents.clone(), Some(recorder), None)?);
+    let mut service = app.service(live_config, documents.clone(), Some(recorder), None)?;
+    app.guard(&mut service, Policy { checks_contact: true, refreshes_facts: true, ..Policy::default() });
+    let service = Arc::new(service);
     documents.sweep(SystemClock.now()).await;
     service.live_config().warn_if_empty();
     info!(targets = fleet.targets.len(), config = %fleet.hash, cron = %args.cron, "started");

@@ -29,7 +29,7 @@ use crate::service::live_config::LiveConfig;
 use crate::service::planner::{Plan, TickPlanner};
 use crate::service::rounds::Part;
 use crate::service::store::{DocumentStore, Durability};
-use crate::service::{Observer, Outcome, Trigger, largest_due, preview};
+use crate::service::{Observer, Outcome, Policy, Trigger, largest_due, preview};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +68,10 @@ pub struct RunArgs {
     /// Serve only targets that are due in that minute, as the daemon does, instead of all open ones.
     #[arg(long, requires = "once")]
     pub due_only: bool,
+    /// Send one ping first to a handler that was never pinged, and the round only if it took it for a ping. The daemon
+    /// does so always.
+    #[arg(long, requires = "once", conflicts_with = "dry_run")]
+    pub canary: bool,
     /// Show the pings without sending them.
     #[arg(long, requires = "once")]
     pub dry_run: bool,
@@ -127,7 +131,9 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
         Durability::Volatile => Some(largest_due(&fleet, args.at, args.due_only, now)),
     };
     let recorder = app.recorder()?;
-    let service = app.service(LiveConfig::fixed(fleet.clone()), documents, Some(recorder), largest)?;
+    let refreshes_facts = documents.durability() == Durability::Durable;
+    let mut service = app.service(LiveConfig::fixed(fleet.clone()), documents, Some(recorder), largest)?;
+    app.guard(&mut service, Policy { checks_contact: args.canary, refreshes_facts, ..Policy::default() });
     let (stopper, stop) = stop();
     let budget = TimeBudget::until_stopped(stop, Some(args.grace));
     let output = ReportOutput::new(args.json, true, style);

@@ -23,12 +23,12 @@ use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::domain::secret::Environment;
 use crate::engine::ports::{Event, Events};
 use crate::engine::stop::stop;
-use crate::service::Trigger;
 use crate::service::budget::TimeBudget;
 use crate::service::environment;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::PATIENCE;
 use crate::service::store::DocumentStore;
+use crate::service::{Policy, Trigger};
 
 /// `warmd warm`.
 #[derive(Debug, Args)]
@@ -66,8 +66,11 @@ pub struct WarmArgs {
     /// Tenant whose environments to warm, of a function with tenant isolation.
     #[arg(long, value_name = "TENANT", value_parser = value_parsers::tenant)]
     pub tenant: Option<Tenant>,
+    /// Send one ping first, and the others only if the handler took it for a ping.
+    #[arg(long)]
+    pub canary: bool,
     /// Put a Warm Request for the deployed Lambda on the bus, instead of sending pings.
-    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold", "tenant"])]
+    #[arg(long, conflicts_with_all = ["local", "payload", "json", "protocol", "hold", "tenant", "canary"])]
     pub via_bus: bool,
     /// Time for which the Lambda keeps them warm, such as 10m. With --via-bus.
     #[arg(long = "for", value_name = "DURATION", value_parser = value_parsers::positive_duration)]
@@ -117,7 +120,10 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
         hold: Some(args.hold),
     };
     let live_config = LiveConfig::fixed(fleet(args.concurrency));
-    let service = app.service(live_config, DocumentStore::memory(), None, Some(args.concurrency))?;
+    let mut service = app.service(live_config, DocumentStore::memory(), None, Some(args.concurrency))?;
+    if args.canary {
+        app.guard(&mut service, Policy { checks_contact: true, ..Policy::default() });
+    }
     let (stopper, stop) = stop();
     let budget = TimeBudget::until_stopped(stop, None);
     let output = ReportOutput::new(args.json, false, style);

@@ -91,6 +91,7 @@ impl Source<'_> {
     fn problems(&self) -> Value {
         let counts = [
             Metric::RoundsShort,
+            Metric::RoundsUnsafe,
             Metric::RoundsUnfinished,
             Metric::Errors,
             Metric::Throttles,

@@ -249,6 +249,7 @@ mod tests {
         counter warmd_throttles_total
         counter warmd_errors_total
         counter warmd_rounds_short_total
+        counter warmd_rounds_unsafe_total
         counter warmd_s3_egress_bytes_total
         counter warmd_s3_egress_cost_dollars_total
         counter warmd_function_s3_egress_cost_dollars_total
@@ -261,6 +262,7 @@ mod tests {
         counter warmd_ticks_stale_total
         counter warmd_events_refused_total
         counter warmd_state_unavailable_total
+        counter warmd_metrics_dropped_total
         gauge warmd_config_age_seconds
         gauge warmd_function_target
         gauge warmd_function_reached

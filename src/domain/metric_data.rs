@@ -433,6 +433,7 @@ mod tests {
         let mut report = report(vec![round(), unknown()]);
         let target = target("f");
         report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
+        report.rounds.push(RoundRecord::skipped(&target, 3, SkipReason::Unsafe));
         let batch = batch(&report, &settings(Detail::Function), facts);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {

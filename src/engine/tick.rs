@@ -51,7 +51,7 @@ struct AnswerHistory {
     quiet_until: Option<Instant>,
 }
 
-/// Decides after the first contact with a handler whether the round follows.
+/// Reads facts after the first contact with a handler, and decides whether the round follows.
 pub trait Gate: Send + Sync + 'static {
     /// Returns the round with the number of pings that is allowed now. `version` is the version that executed.
     ///
@@ -237,9 +237,13 @@ impl<L: Lambda> Engine<L> {
                 (_, Purpose::Retry) => withheld = Some(Withheld::Skipped(SkipReason::Breaker)),
                 (_, Purpose::Contact) => withheld = Some(Withheld::Short),
             }
+            let is_known = matches!(result, FirstResult::Well | FirstResult::Unsafe(_));
             pings.contact = first.canary.map(|_| result);
-            if let (None, Some(gate), Some(_)) = (&withheld, gate, first.canary) {
-                match gate.admit(&due, pings.version()).await {
+            // For an unsafe handler too: the gate notes the code that ran.
+            if let (true, Some(gate), Some(_)) = (is_known, gate, first.canary) {
+                let admitted = gate.admit(&due, pings.version()).await;
+                match admitted {
+                    _ if withheld.is_some() => {}
                     Ok(admitted) => due = Cow::Owned(admitted),
                     Err(reason) => withheld = Some(Withheld::Skipped(reason)),
                 }

@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use super::logging;
 use super::settings::Settings;
-use crate::aws::{AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity, fd_limit};
+use crate::aws::{AwsControl, AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity, fd_limit};
 use crate::domain::events::{DirectWarm, LambdaEvent};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::Region;
@@ -71,7 +71,10 @@ impl Handler {
             max_age: settings.max_tick_age,
             custom_payload: settings.custom_payload,
             is_delivered_repeatedly: true,
+            checks_contact: true,
+            refreshes_facts: true,
         };
+        service.guard(Arc::new(AwsControl::without_retries(Arc::clone(&clients))));
         let own_region = clients.own_region().ok().and_then(|region| Region::parse(region).ok());
         Ok(Self { service, tick_minutes: settings.tick_minutes, own_region })
     }

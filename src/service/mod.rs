@@ -16,6 +16,7 @@ pub mod config_source;
 pub mod daemon;
 pub mod environment;
 pub mod facts;
+pub mod guards;
 pub mod health;
 pub mod live_config;
 pub mod manifest;

@@ -17,6 +17,8 @@ use self::job::{Job, Work};
 use super::budget::TimeBudget;
 use super::clock::SystemClock;
 use super::daemon::Ticks;
+use super::facts::{FactsKeeper, ReadFacts};
+use super::guards::{Known, RoundGuards};
 use super::live_config::{LiveConfig, ReloadReason};
 use super::planner::{Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
@@ -54,6 +56,8 @@ pub struct Service<L, M, E> {
     pub recorder: Option<Recorder<M>>,
     /// The bus for shards and for the results of requests; none means that no events are sent.
     pub bus: Option<Bus<E>>,
+    /// The guards of rounds; none means that every planned round is sent.
+    guards: Option<Arc<RoundGuards>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The rules for triggers.
@@ -69,6 +73,10 @@ pub struct Policy {
     pub custom_payload: CustomPayload,
     /// True if firings of the schedule may be delivered more than once: a minute is then served once.
     pub is_delivered_repeatedly: bool,
+    /// True if a handler without trust gets one ping before its first round. Needs guards.
+    pub checks_contact: bool,
+    /// True if facts are read again after the ticks: the process or its state store lives on. Needs guards.
+    pub refreshes_facts: bool,
 }
 
 /// The treatment of targets with a payload of the configuration.
@@ -137,9 +145,17 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             minutes: Mutex::default(),
             recorder: None,
             bus: None,
+            guards: None,
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
         })
+    }
+
+    /// Adds guards of the rounds, which read facts about deployed functions through `reader`.
+    pub fn guard(&mut self, reader: Arc<dyn ReadFacts>) {
+        let documents = self.planner.documents();
+        let facts = FactsKeeper::new(documents.clone(), Some(reader));
+        self.guards = Some(Arc::new(RoundGuards::new(facts, documents.clone())));
     }
 
     /// The configuration.
@@ -208,6 +224,19 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let fleet = self.live_config.fleet();
         let now = self.clock.now();
         let job = Job::new(&trigger, Arc::clone(&fleet), now);
+        let known = async {
+            match &self.guards {
+                Some(guards) => guards.load(&fleet, now).await,
+                None => Known::default(),
+            }
+        };
+        let (known, job) = tokio::join!(known, self.plan_rounds(trigger, job));
+        job.map(|job| Job { known, ..job })
+    }
+
+    /// Plans the rounds of a trigger.
+    async fn plan_rounds(&self, trigger: Trigger, job: Job) -> Result<Job, Refusal> {
+        let (fleet, now) = (Arc::clone(&job.fleet), job.now);
         match trigger {
             Trigger::Schedule { at, .. } if self.is_stale(at, now) => Ok(job.nothing(Work::Stale)),
             Trigger::Schedule { at, .. } if !self.is_new_minute(Minute::of(at)) => {

@@ -419,7 +419,7 @@ fn tenants_share_findings_and_the_concurrency_of_their_function() {
     assert_eq!(
         tenants(true, Some(14)),
         [
-            "error: 15 pings to 3 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f`; the function has a reserved concurrency of 14: 1 would be throttled"
+            "warning: 15 pings to 3 targets of `f` are due at the same time in eu-west-2 at 2026-11-20 09:00 UTC, most of them to `f`; the function has a reserved concurrency of 14: the rounds wait for each other"
         ]
     );
     let one = tenants(true, Some(4));

@@ -13,8 +13,9 @@ use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::shard::Shard;
 use crate::domain::tick::{TickReport, UnfinishedReason};
 use crate::engine::ports::{Events, Lambda, Metrics};
-use crate::engine::tick::Due;
+use crate::engine::tick::{Due, Gate};
 use crate::service::budget::TimeBudget;
+use crate::service::guards::{ContactGate, Guarded, Known};
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
 use crate::service::rounds::{Part, Reporter, report_in_parts};
@@ -40,6 +41,8 @@ pub struct Job {
     pub(super) is_of_chosen_minute: bool,
     pub(super) started: Instant,
     pub(super) plan: Plan,
+    /// What the guards know.
+    pub(super) known: Known,
     /// The shard that was taken for this job.
     pub(super) taken: Option<TakenShard>,
 }
@@ -82,6 +85,7 @@ impl Job {
             is_of_chosen_minute: trigger.is_of_chosen_minute(),
             started: Instant::now(),
             plan: Plan::default(),
+            known: Known::default(),
             taken: None,
         }
     }
@@ -103,15 +107,50 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             true => self.spread(&job.shard, due, max_in_flight, budget.until(|split| split.release)).await,
             false => (due, Vec::new()),
         };
-        let sent = own.iter().chain(&handed_on).cloned().collect();
-        let running = self.engine.start(job.shard.tick, job.config.clone(), own.clone(), None, budget.stop());
+        let guarded = self.guarded(&mut job, own).await;
+        skipped.extend(guarded.skipped);
+        let own = guarded.sent;
+        let sent = own.iter().chain(&guarded.held).chain(&handed_on).cloned().collect();
+        let (tick, config) = (job.shard.tick, job.config.clone());
+        let running = self.engine.start(tick, config, own.clone(), self.gate(&job, &own), budget.stop());
         let results = Mutex::default();
         let recording =
             Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results };
         let report = report_in_parts(running, skipped, budget, &recording).await;
         let Progress { recorded, health, .. } =
             recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(guards), RecordKind::Tick, true) = (&self.guards, job.kind, self.policy.refreshes_facts)
+        {
+            let until = budget.until(|split| split.record);
+            let mut stop = budget.stop().clone();
+            tokio::select! {
+                () = guards.refresh(&job.fleet, until, &*self.clock) => {}
+                // The signal to stop, or the end of the time for rounds: facts are read again at the next tick.
+                _ = stop.stopped() => {}
+            }
+        }
         Outcome { report, recorded, health: health.and(job.plan.health) }
+    }
+
+    /// Applies the guards to the rounds that this process runs.
+    async fn guarded(&self, job: &mut Job, own: Vec<Due>) -> Guarded {
+        let Some(guards) = self.guards.as_ref().filter(|_| !own.is_empty()) else {
+            return Guarded { sent: own, ..Guarded::default() };
+        };
+        let Job { fleet, known, now, .. } = job;
+        guards.read_unknown_limits(fleet, &own, known, *now).await;
+        job.plan.health = job.plan.health.and(known.health);
+        guards.apply(own, known, &fleet.limits, self.policy.checks_contact, *now)
+    }
+
+    /// Returns the decision after first contacts; none if there are none.
+    fn gate(&self, job: &Job, own: &[Due]) -> Option<Arc<dyn Gate>> {
+        let guards = Arc::clone(self.guards.as_ref()?);
+        let is_contact = |due: &Due| due.terms.first.is_some_and(|first| first.canary.is_some());
+        own.iter().any(is_contact).then(|| {
+            let gate = ContactGate { guards, fleet: Arc::clone(&job.fleet), now: job.now };
+            Arc::new(gate) as Arc<dyn Gate>
+        })
     }
 
     /// Returns the facts beside a report. Those that count once are sent with the first part.
@@ -195,7 +234,15 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
                 _ => StoreHealth::Sound,
             };
             let (stale_since, now) = (service.live_config.stale_since(), service.clock.now());
-            released.and(service.planner.record(results(whole), job.kind, stale_since, now).await)
+            let guards = async {
+                match &service.guards {
+                    Some(guards) => guards.record(&self.own, whole, &job.fleet, &job.known, now).await,
+                    None => StoreHealth::Sound,
+                }
+            };
+            let planner = service.planner.record(results(whole), job.kind, stale_since, now);
+            let (planner, guards) = tokio::join!(planner, guards);
+            released.and(planner).and(guards)
         };
         let now = Instant::now();
         let deadline = now + part.until.saturating_duration_since(now) / 2;

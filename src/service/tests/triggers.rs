@@ -101,6 +101,8 @@ impl Harness {
         service.bus = Some(Bus { events: sink.clone(), name: "default".to_owned() });
         service.clock = clock.clone();
         service.policy = Policy {
+            checks_contact: false,
+            refreshes_facts: false,
             max_age: Some(Duration::from_secs(120)),
             custom_payload: CustomPayload::Refused,
             is_delivered_repeatedly: true,
