@@ -52,9 +52,11 @@ pub fn conclude(first: &FirstPing, pings: &[Attempt], hold: Duration) -> FirstRe
             FirstResult::Unsafe(format!("the handler failed on a ping: {kind}"))
         }
         Outcome::TimedOut => FirstResult::Unsafe("the handler did not answer a ping in time".to_owned()),
-        Outcome::Throttled { .. } | Outcome::Denied | Outcome::NotFound | Outcome::Failed { .. } => {
-            FirstResult::Failed
-        }
+        Outcome::Throttled { .. }
+        | Outcome::Denied
+        | Outcome::NotFound
+        | Outcome::Inactive { .. }
+        | Outcome::Failed { .. } => FirstResult::Failed,
         Outcome::Cold | Outcome::Restored if pings.len() == 1 => FirstResult::Again,
         Outcome::Warm | Outcome::Cold | Outcome::Restored | Outcome::Unclassified => match run(last) {
             run if run <= longest => FirstResult::Well,

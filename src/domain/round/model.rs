@@ -25,7 +25,11 @@ pub(super) fn ping(outcome: Outcome, sent: f64, received: f64, duration: f64) ->
         ..Report::default()
     });
     let ran = match outcome {
-        Outcome::Throttled { .. } | Outcome::Denied | Outcome::NotFound | Outcome::Failed { .. } => Ran::No,
+        Outcome::Throttled { .. }
+        | Outcome::Denied
+        | Outcome::NotFound
+        | Outcome::Inactive { .. }
+        | Outcome::Failed { .. } => Ran::No,
         Outcome::TimedOut => Ran::Maybe,
         _ => Ran::Yes,
     };

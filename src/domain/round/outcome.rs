@@ -68,6 +68,11 @@ pub enum Outcome {
     Denied,
     /// There is no such function or qualifier.
     NotFound,
+    /// The function is inactive, or being created: Lambda refused the request.
+    Inactive {
+        /// The reason as text.
+        detail: String,
+    },
     /// Network, service or a malformed answer.
     Failed {
         /// The reason as text.
@@ -266,10 +271,17 @@ fn refused(status: u16, code: Option<&str>, reason: Option<String>, message: Opt
                     detail.push_str(part);
                 }
             }
-            Outcome::Failed { detail: cut(&detail) }
+            match INACTIVE.contains(&code) {
+                true => Outcome::Inactive { detail: cut(&detail) },
+                false => Outcome::Failed { detail: cut(&detail) },
+            }
         }
     }
 }
+
+/// The exceptions of an invocation of a function that is not active. Source: the errors of Invoke in Lambda's API
+/// reference.
+const INACTIVE: [&str; 2] = ["ResourceConflictException", "ResourceNotReadyException"];
 
 /// The prefixes of the exceptions that mean that Lambda could not create an environment for the function. Their status
 /// is 4xx or 502. Source: the errors of Invoke in Lambda's API reference.
@@ -520,7 +532,7 @@ mod tests {
             (400, "InvalidRequestContentException", "HTTP 400 InvalidRequestContentException: no luck"),
             (403, "EFSMountFailureException", "HTTP 403 EFSMountFailureException: no luck"),
             (408, "SnapStartTimeoutException", "HTTP 408 SnapStartTimeoutException: no luck"),
-            (409, "ResourceConflictException", "HTTP 409 ResourceConflictException: no luck"),
+            (409, "TooBusy", "HTTP 409 TooBusy: no luck"),
             (413, "", "HTTP 413 no luck"),
             (500, "ServiceException", "HTTP 500 ServiceException: no luck"),
             (502, "EC2ThrottledException", "HTTP 502 EC2ThrottledException: no luck"),
@@ -528,6 +540,10 @@ mod tests {
             (799, "Tomorrow", "HTTP 799 Tomorrow: no luck"),
         ] {
             assert_eq!(refused(status, code, None), Outcome::Failed { detail: detail.to_owned() });
+        }
+        for (status, code) in [(409, "ResourceConflictException"), (502, "ResourceNotReadyException")] {
+            let detail = format!("HTTP {status} {code}: no luck");
+            assert_eq!(refused(status, code, None), Outcome::Inactive { detail });
         }
         let broken = ping(Answer::Broken { message: "connection reset".to_owned(), may_have_run: true });
         assert_eq!(broken.outcome, Outcome::Failed { detail: "connection reset".to_owned() });

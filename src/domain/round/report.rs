@@ -86,7 +86,7 @@ impl OutcomeCounts {
             Outcome::TimedOut => &mut self.timed_out,
             Outcome::Denied => &mut self.denied,
             Outcome::NotFound => &mut self.not_found,
-            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Inactive { .. } | Outcome::Failed { .. } => &mut self.failed,
             Outcome::Unclassified => &mut self.unclassified,
         } += 1;
     }
@@ -146,6 +146,8 @@ pub struct RoundReport {
     pub sums: ReportSums,
     /// The round by the kind of environment; `None` if nothing indicates provisioned ones.
     pub by_kind: Option<KindReports>,
+    /// True if Lambda refused every ping because the function is not active.
+    pub inactive: bool,
     /// The failures as text: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
@@ -203,6 +205,8 @@ impl RoundReport {
             cold_starts: usage.cold_starts,
             sums: usage.sums,
             by_kind,
+            inactive: pings().next().is_some()
+                && pings().all(|ping| matches!(ping.outcome, Outcome::Inactive { .. })),
             messages: messages(pings()),
         }
     }
@@ -343,7 +347,7 @@ fn describe(ping: &PingResult) -> Option<String> {
         Outcome::TimedOut => ("timed out", message.as_deref()),
         Outcome::Denied => ("denied", message.as_deref()),
         Outcome::NotFound => ("not found", message.as_deref()),
-        Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
+        Outcome::Inactive { detail } | Outcome::Failed { detail } => ("failed", Some(detail.as_str())),
         Outcome::Unclassified => {
             ("unclassified", message.as_deref().or(Some("no readable REPORT line in the log tail")))
         }
@@ -439,6 +443,15 @@ mod tests {
             let report = report(2, vec![warm(Some("a")), warm(Some("b")), ping(outcome, 0.0, 1.0, 0.0)]);
             assert_eq!((report.verdict, report.reached), (Verdict::Short, Some(2)));
         }
+    }
+
+    #[test]
+    fn a_round_is_inactive_when_every_ping_was_refused_for_it() {
+        let inactive = || ping(Outcome::Inactive { detail: "HTTP 409".to_owned() }, 0.0, 5.0, 0.0);
+        let all = report(2, vec![inactive(), inactive()]);
+        assert_eq!((all.inactive, all.counts.failed, all.requests), (true, 2, 0));
+        assert!(!report(2, vec![inactive(), warm(Some("a"))]).inactive);
+        assert!(!report(2, vec![]).inactive);
     }
 
     #[test]
