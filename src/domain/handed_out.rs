@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fleet::Fleet;
 use super::schedule::Minute;
-use super::shard::Shard;
+use super::shard::{ROUNDS_PER_HALF_EVENT, Shard};
 
 /// The time for which a shard is recorded. Above the longest delay of a delivery: EventBridge and Lambda stop after two
 /// minutes each, see `template.yaml`, and a dead letter that is older than an hour is not served.
@@ -19,8 +19,6 @@ const KEPT_FOR: TimeDelta = TimeDelta::hours(1);
 const MAX_SHARDS: usize = 2_000;
 /// The number of documents. Ticks of the same minute share one.
 const DOCUMENTS: i64 = 16;
-/// The number of rounds that always fit into half of an event, see [`super::shard::pack`]: 120,000 bytes of 400 each.
-const ROUNDS_PER_HALF_EVENT: u64 = 300;
 
 /// A document of shards that were handed out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +80,7 @@ impl PerMinute {
 }
 
 /// Returns the most shards of a tick of this configuration: of any two shards at least one is half full, by pings or by
-/// bytes.
+/// bytes. Rounds that wait for room have fewer pings in flight, and thus fewer shards.
 pub fn most_a_minute(fleet: &Fleet) -> u64 {
     let pings: u64 = fleet.targets.iter().map(|target| u64::from(target.highest())).sum();
     let by_pings = 2 * pings / u64::from(fleet.limits.max_in_flight.max(1));

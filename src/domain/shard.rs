@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::function::Identity;
+use super::preflight::Room;
+use pack::{Capacity, Item};
+
+mod pack;
 
 /// The maximum number of attempts at a round: one in its tick or shard, and further ones in new shards.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -18,8 +22,12 @@ pub(super) const VERSION: u32 = 1;
 const MAX_BYTES: usize = 240_000;
 /// An upper estimate of the bytes of a `detail` without its rounds.
 const ENVELOPE_BYTES: usize = 400;
+/// The maximum size in bytes of the key `share` of a round, with its comma.
+const SHARE_BYTES: usize = r#","share":4294967295"#.len();
+/// The number of rounds that always fit into half of an event: 119,800 bytes of at most 640 each.
+pub(super) const ROUNDS_PER_HALF_EVENT: u64 = 180;
 
-/// A part of a tick: whole rounds that fit in flight together.
+/// A part of a tick: whole rounds that one process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
     /// The tick's `now`.
@@ -42,6 +50,20 @@ pub struct ShardRound {
     pub id: Identity,
     /// The desired number of environments.
     pub concurrency: NonZeroU32,
+    /// The number of processes that divide the concurrency of the round's account among their rounds.
+    pub share: NonZeroU32,
+}
+
+/// The parts of a tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// The shards, each of which fits into an event.
+    pub shards: Vec<Shard>,
+    /// The rounds that are in no shard: few processes may share the concurrency of their account, and together they are
+    /// too large for an event.
+    pub rest: Vec<ShardRound>,
+    /// The most pings that are in flight together.
+    pub in_flight: u64,
 }
 
 impl ShardRound {
@@ -54,12 +76,19 @@ impl ShardRound {
         if let Some(tenant) = &self.id.tenant {
             round["tenant"] = json!(tenant.as_str());
         }
+        if self.share > NonZeroU32::MIN {
+            round["share"] = json!(self.share);
+        }
         round
     }
 
-    /// Returns the bytes of the round in a `detail`, with its comma.
-    fn bytes(&self) -> usize {
-        self.json().to_string().len() + 1
+    /// Returns the size of the round in a `detail`, with its comma, and its pings in flight.
+    fn item(&self, room: Option<Room>) -> Item {
+        let (pings, bytes) = (self.concurrency.get(), self.json().to_string().len() + 1);
+        match &room {
+            Some(Room { limit, .. }) => Item { pings: pings.min(*limit), bytes: bytes + SHARE_BYTES, room },
+            None => Item { pings, bytes, room },
+        }
     }
 }
 
@@ -86,173 +115,40 @@ impl Shard {
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Packs `rounds` of the same tick and attempt into shards, see [`pack`].
-    pub fn parts(&self, rounds: &[ShardRound], max_in_flight: u32) -> Vec<Self> {
-        let parts = pack(rounds, max_in_flight, self.tick, self.config.as_deref());
-        parts.into_iter().map(|part| Self { rounds: part.rounds, ..self.clone() }).collect()
+    /// Packs rounds of the same tick and attempt, each with the concurrency that it shares with others if that is known,
+    /// into shards of at most `max_in_flight` pings in flight. A larger round is alone in its shard.
+    ///
+    /// Rounds that do not fit into their common room go to a few shards only, which divide the room: `share` of each is
+    /// multiplied by the number of these shards. The same rounds in the same order give the same shards.
+    pub fn parts(&self, rounds: Vec<(ShardRound, Option<Room>)>, max_in_flight: u32) -> Parts {
+        let (mut rounds, items): (Vec<ShardRound>, Vec<Item>) = rounds
+            .into_iter()
+            .map(|(round, room)| {
+                let item = round.item(room);
+                (round, item)
+            })
+            .unzip();
+        let capacity = Capacity { pings: max_in_flight.max(1), bytes: MAX_BYTES - ENVELOPE_BYTES };
+        let packed = pack::pack(&items, capacity);
+        for (round, share) in rounds.iter_mut().zip(&packed.shares) {
+            round.share = round.share.saturating_mul(*share);
+        }
+        let of = |bin: &Vec<usize>| bin.iter().map(|index| rounds[*index].clone()).collect();
+        Parts {
+            shards: packed.bins.iter().map(|bin| Self { rounds: of(bin), ..self.clone() }).collect(),
+            rest: of(&packed.rest),
+            in_flight: packed.in_flight,
+        }
     }
 
-    /// Returns the shard for the next attempt at rounds of this one that were not released; `None` after
-    /// [`MAX_ATTEMPTS`], or without rounds.
-    pub fn retry(&self, rounds: Vec<ShardRound>) -> Option<Self> {
+    /// Returns the shards for the next attempt at rounds of this one that were not released; `None` after
+    /// [`MAX_ATTEMPTS`], or without rounds. See [`Shard::parts`].
+    pub fn retry(&self, rounds: Vec<(ShardRound, Option<Room>)>, max_in_flight: u32) -> Option<Parts> {
         let attempt = self.attempt + 1;
-        (attempt <= MAX_ATTEMPTS && !rounds.is_empty()).then(|| Self { attempt, rounds, ..self.clone() })
+        let retry = Self { attempt, ..self.clone() };
+        (attempt <= MAX_ATTEMPTS && !rounds.is_empty()).then(|| retry.parts(rounds, max_in_flight))
     }
-}
-
-/// Packs the rounds of a tick into shards by first-fit decreasing: at most `max_in_flight` pings, and the bytes of one
-/// event, in each. A round is never split: one above the cap is alone in its shard.
-///
-/// The same rounds in the same order give the same shards. `attempt` is 1 for a tick's own rounds.
-pub fn pack(
-    rounds: &[ShardRound],
-    max_in_flight: u32,
-    tick: DateTime<Utc>,
-    config: Option<&str>,
-) -> Vec<Shard> {
-    struct Bin {
-        room: u32,
-        bytes: usize,
-        rounds: Vec<ShardRound>,
-    }
-    let mut sorted: Vec<&ShardRound> = rounds.iter().collect();
-    sorted.sort_by_key(|round| std::cmp::Reverse(round.concurrency));
-    let mut bins: Vec<Bin> = Vec::new();
-    // Bins only fill up: a bin without room for one round has none for the next of the same size.
-    let (mut size, mut first) = (u32::MAX, 0);
-    for round in sorted {
-        if round.concurrency.get() < size {
-            (size, first) = (round.concurrency.get(), 0);
-        }
-        let bytes = round.bytes();
-        let fits = |bin: &Bin| bin.room >= size && bin.bytes + bytes <= MAX_BYTES;
-        first += bins.iter().skip(first).take_while(|bin| !fits(bin)).count();
-        match bins.get_mut(first) {
-            Some(bin) => {
-                bin.room -= size;
-                bin.bytes += bytes;
-                bin.rounds.push(round.clone());
-            }
-            None => bins.push(Bin {
-                room: max_in_flight.saturating_sub(size),
-                bytes: ENVELOPE_BYTES + bytes,
-                rounds: vec![round.clone()],
-            }),
-        }
-    }
-    let shard = |rounds| Shard { tick, config: config.map(str::to_owned), attempt: 1, run: None, rounds };
-    bins.into_iter().map(|bin| shard(bin.rounds)).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::function::{FunctionRef, Region};
-
-    fn round(name: &str, concurrency: u32) -> ShardRound {
-        let id = FunctionRef::parse(name).unwrap().identity(Region::parse("eu-west-2").unwrap());
-        ShardRound { id, concurrency: NonZeroU32::new(concurrency).unwrap() }
-    }
-
-    fn rounds(sizes: &[u32]) -> Vec<ShardRound> {
-        sizes.iter().enumerate().map(|(index, size)| round(&format!("f{index}"), *size)).collect()
-    }
-
-    fn sizes(shards: &[Shard]) -> Vec<Vec<u32>> {
-        let sizes = |shard: &Shard| shard.rounds.iter().map(|round| round.concurrency.get()).collect();
-        shards.iter().map(sizes).collect()
-    }
-
-    const TICK: DateTime<Utc> = DateTime::UNIX_EPOCH;
-
-    #[test]
-    fn small_rounds_fill_the_room_left_by_large_ones() {
-        let shards = pack(&rounds(&[1, 5, 3, 8, 2, 7, 4]), 10, TICK, Some("abc"));
-        assert_eq!(sizes(&shards), [vec![8, 2], vec![7, 3], vec![5, 4, 1]]);
-        assert!(shards.iter().all(|shard| shard.attempt == 1 && shard.config.as_deref() == Some("abc")));
-    }
-
-    #[test]
-    fn a_round_above_the_cap_has_a_shard_of_its_own() {
-        assert_eq!(sizes(&pack(&rounds(&[12, 10, 1]), 10, TICK, None)), [vec![12], vec![10], vec![1]]);
-        assert_eq!(pack(&[], 10, TICK, None), []);
-    }
-
-    #[test]
-    fn no_detail_is_larger_than_an_event_may_be() {
-        let long = format!("{}:{}", "f".repeat(64), "q".repeat(128));
-        let shards = pack(&vec![round(&long, 1); 3_000], 100_000, TICK, Some(&"c".repeat(64)));
-        assert!(shards.len() > 1);
-        assert!(shards.iter().all(|shard| shard.detail().to_string().len() <= MAX_BYTES));
-        assert!(shards[0].detail().to_string().len() > MAX_BYTES - 1_000, "almost all of it is used");
-    }
-
-    #[test]
-    fn ten_thousand_functions_of_five_make_a_hundred_full_shards() {
-        let shards = pack(&rounds(&[5; 10_000]), 500, TICK, None);
-        assert_eq!(shards.len(), 100);
-        assert!(shards.iter().all(|shard| shard.rounds.len() == 100));
-    }
-
-    #[test]
-    fn rounds_that_were_not_released_are_handed_on_twice() {
-        let first = pack(&rounds(&[3, 2]), 10, TICK, None).remove(0);
-        let second = first.retry(vec![first.rounds[1].clone()]).unwrap();
-        assert_eq!((second.attempt, second.rounds.len(), second.tick), (2, 1, TICK));
-        let third = second.retry(second.rounds.clone()).unwrap();
-        assert_eq!(third.retry(third.rounds.clone()), None);
-        assert_eq!(first.retry(Vec::new()), None);
-    }
-
-    #[test]
-    fn only_another_delivery_has_the_same_id() {
-        let shard = pack(&rounds(&[3, 2]), 10, TICK, Some("abc")).remove(0);
-        assert_eq!(shard.id(), shard.clone().id());
-        assert_eq!(shard.id().len(), 32);
-        let run = |id: &str| Shard { run: Some(id.to_owned()), ..shard.clone() };
-        let others = [
-            shard.clone(),
-            shard.retry(shard.rounds.clone()).unwrap(),
-            Shard { tick: TICK + chrono::TimeDelta::minutes(1), ..shard.clone() },
-            Shard { rounds: vec![shard.rounds[0].clone()], ..shard.clone() },
-            run("request-1"),
-            run("request-2"),
-        ];
-        let ids: std::collections::BTreeSet<String> = others.iter().map(Shard::id).collect();
-        assert_eq!(ids.len(), others.len());
-    }
-
-    #[test]
-    fn parts_are_of_the_same_tick_attempt_and_run() {
-        let whole =
-            Shard { run: Some("request-1".to_owned()), ..pack(&rounds(&[3, 2]), 10, TICK, None).remove(0) };
-        let retry = whole.retry(whole.rounds.clone()).unwrap();
-        let parts = retry.parts(&retry.rounds, 3);
-        assert_eq!(sizes(&parts), [vec![3], vec![2]]);
-        assert!(parts.iter().all(|part| (part.attempt, part.run.as_deref()) == (2, Some("request-1"))));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn every_round_is_in_one_shard_and_none_is_overfull(
-            given in prop::collection::vec(1_u32..=60, 0..200), cap in 60_u32..=120,
-        ) {
-            let shards = pack(&rounds(&given), cap, TICK, None);
-            let mut packed: Vec<String> =
-                shards.iter().flat_map(|shard| &shard.rounds).map(|round| round.id.label()).collect();
-            let mut names: Vec<String> = rounds(&given).iter().map(|round| round.id.label()).collect();
-            packed.sort();
-            names.sort();
-            prop_assert_eq!(packed, names);
-            let total: u32 = given.iter().sum();
-            for shard in &shards {
-                prop_assert!(shard.rounds.iter().map(|round| round.concurrency.get()).sum::<u32>() <= cap);
-            }
-            // Two bins that are at most half full would be one.
-            prop_assert!(shards.len() as u32 <= 1 + 2 * total / cap);
-        }
-    }
-}
+mod tests;

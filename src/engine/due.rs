@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::fleet::Target;
 use crate::domain::guard::Terms;
+use crate::domain::preflight::Room;
 use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, Unfinished, UnfinishedReason};
 
 /// A due target and the number of environments that it is to have.
@@ -16,12 +17,20 @@ pub struct Due {
     pub concurrency: NonZeroU32,
     /// The terms of the guards.
     pub terms: Terms,
+    /// The number of processes that divide the room of the round.
+    pub share: NonZeroU32,
 }
 
 impl Due {
     /// Creates a due target without guards.
     pub fn new(target: Arc<Target>, concurrency: NonZeroU32) -> Self {
-        Self { target, concurrency, terms: Terms::default() }
+        Self { target, concurrency, terms: Terms::default(), share: NonZeroU32::MIN }
+    }
+
+    /// Returns the part of the room that the rounds of this process may use; `None` if it is unknown.
+    pub fn room(&self) -> Option<Room> {
+        let Room { pool, limit } = self.terms.room.clone()?;
+        Some(Room { pool, limit: (limit / self.share).max(1) })
     }
 
     /// Returns the number before the guards lowered it.

@@ -225,7 +225,8 @@ impl<L: Lambda> Engine<L> {
         let mut pings = Pings::default();
         let mut withheld = None;
         if let Some(first) = due.terms.first {
-            let before = runner::Round { room: due.terms.room.as_ref(), ..round(&due) };
+            let room = due.room();
+            let before = runner::Round { room: room.as_ref(), ..round(&due) };
             let ran = runner::first(&self.lambda, &self.admission, before, &first, hold, &mut stop).await;
             let result;
             (pings.first, result) = ran.map_err(not_started)?;
@@ -250,7 +251,8 @@ impl<L: Lambda> Engine<L> {
             }
         }
         if withheld.is_none() {
-            let round = runner::Round { room: due.terms.room.as_ref(), ..round(&due) };
+            let room = due.room();
+            let round = runner::Round { room: room.as_ref(), ..round(&due) };
             match runner::run(&self.lambda, &self.admission, round, hold, &mut stop).await {
                 Ok(attempts) => pings.round = attempts,
                 // The pings before it have a report.
@@ -266,7 +268,7 @@ impl<L: Lambda> Engine<L> {
 
     /// Evaluates and prices the pings of a round.
     fn evaluate(&self, due: &Due, pings: Pings, withheld: Option<Withheld>) -> RoundRecord {
-        let Due { target, concurrency, terms } = due;
+        let Due { target, concurrency, terms, .. } = due;
         let known = Known { provisioned: terms.provisioned, ..self.known(target) };
         let honours_hold = target.protocol.honours_hold();
         let mut report =

@@ -338,11 +338,7 @@ impl Gate for ContactGate {
                 Decision::Send(allowed, terms) => {
                     let Terms { backed_off_from, first, .. } = due.terms;
                     let concurrency = allowed.min(due.concurrency);
-                    Ok(Due {
-                        concurrency,
-                        terms: Terms { backed_off_from, first, ..terms },
-                        target: Arc::clone(&due.target),
-                    })
+                    Ok(Due { concurrency, terms: Terms { backed_off_from, first, ..terms }, ..due.clone() })
                 }
             }
         })

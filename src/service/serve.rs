@@ -286,7 +286,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             };
             // An event must not warm more than the configuration does.
             let concurrency = NonZeroU32::new(round.concurrency.get().min(target.highest()))?;
-            Some(Due::new(Arc::new(target.clone()), concurrency))
+            Some(Due { share: round.share, ..Due::new(Arc::new(target.clone()), concurrency) })
         });
         let due: Vec<Due> = due.collect();
         // EventBridge and Lambda both deliver at least once.

@@ -23,6 +23,7 @@ mod health;
 mod metrics;
 mod parts;
 mod replay;
+mod shards;
 mod soak;
 mod triggers;
 

@@ -263,8 +263,9 @@ fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let region = fields.required("region", region);
     let tenant = tenant(&mut fields);
     let concurrency = concurrency.and_then(NonZeroU32::new);
+    let share = fields.number("share", 1, u32::MAX).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
-    Ok(ShardRound { id: Identity { tenant, ..function.identity(region) }, concurrency })
+    Ok(ShardRound { id: Identity { tenant, ..function.identity(region) }, concurrency, share })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {

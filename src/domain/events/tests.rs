@@ -110,9 +110,9 @@ fn every_mistake_is_reported() {
     insta::assert_snapshot!(refused(scheduled), @r#"this event is not served, and nothing was sent: scheduled event: missing key "time""#);
     let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {
         "version": 2, "tick": "noon", "attempt": 4,
-        "rounds": [{ "function": "f", "concurrency": 1 }, { "function": "f", "region": "eu-west-2", "concurrency": 0 }],
+        "rounds": [{ "function": "f", "concurrency": 1 }, { "function": "f", "region": "eu-west-2", "concurrency": 0, "share": 0 }],
     } });
-    insta::assert_snapshot!(refused(shard), @r#"this event is not served, and nothing was sent: Warm Shard: version: expected a whole number from 1 to 1, found 2; tick: expected an instant such as 2026-11-20T09:00:00Z, found "noon"; attempt: expected a whole number from 1 to 3, found 4; rounds[0]: missing key "region"; rounds[1]: concurrency: expected a whole number from 1 to 100000, found 0"#);
+    insta::assert_snapshot!(refused(shard), @r#"this event is not served, and nothing was sent: Warm Shard: version: expected a whole number from 1 to 1, found 2; tick: expected an instant such as 2026-11-20T09:00:00Z, found "noon"; attempt: expected a whole number from 1 to 3, found 4; rounds[0]: missing key "region"; rounds[1]: concurrency: expected a whole number from 1 to 100000, found 0; share: expected a whole number from 1 to 4294967295, found 0"#);
     let warm = json!({ "warmd": { "warm": { "function": "f", "concurrency": 1, "protocol": "warmed", "hold": "901s" } } });
     insta::assert_snapshot!(refused(warm), @r#"this event is not served, and nothing was sent: direct invocation: protocol: expected a protocol, found "warmed"; did you mean `warmd`?; hold: expected at most 900s, the longest run of a function, found "901s""#);
 }
@@ -222,14 +222,19 @@ fn the_detail_of_a_shard_is_read_as_the_same_shard() {
     let round = |name: &str, concurrency| ShardRound {
         id: function(name).identity(Region::parse("eu-west-2").unwrap()),
         concurrency: NonZeroU32::new(concurrency).unwrap(),
+        share: NonZeroU32::MIN,
     };
     let of_tenant = |tenant| {
-        let ShardRound { id, concurrency } = round("nlp:live", 3);
-        ShardRound { id: Identity { tenant: Tenant::parse(tenant).ok(), ..id }, concurrency }
+        let round = round("nlp:live", 3);
+        ShardRound { id: Identity { tenant: Tenant::parse(tenant).ok(), ..round.id }, ..round }
     };
-    let rounds = [round("nlp:live", 10), round("nlp:$LATEST", 2), of_tenant("a b"), of_tenant("x:/@=")];
+    let shared = ShardRound { share: NonZeroU32::MAX, ..round("nlp:canary", 1) };
+    let rounds =
+        vec![round("nlp:live", 10), round("nlp:$LATEST", 2), of_tenant("a b"), of_tenant("x:/@="), shared];
     assert!(rounds.iter().all(|round| round.json().get("tenant").is_some() == round.id.tenant.is_some()));
-    let shard = shard::pack(&rounds, 500, DateTime::UNIX_EPOCH, Some("abc")).remove(0);
+    assert!(rounds.iter().all(|round| round.json().get("share").is_some() == (round.share.get() > 1)));
+    let tick = DateTime::UNIX_EPOCH;
+    let shard = Shard { tick, config: Some("abc".to_owned()), attempt: 1, run: None, rounds };
     for shard in [shard.clone(), Shard { run: Some("request-1".to_owned()), ..shard }] {
         let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
         assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard { at: None, shard }));

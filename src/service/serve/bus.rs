@@ -1,15 +1,19 @@
 //! The events that the service puts on the bus: shards of a tick that is too large or too long for one invocation, and
 //! the results of Warm Requests.
 
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
+
 use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Service;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::function::Identity;
+use crate::domain::preflight::Room;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
-use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, Unfinished, UnfinishedReason};
 use crate::engine::ports::{Event, Events, Lambda, Metrics};
 use crate::engine::tick::Due;
 use crate::service::budget::TimeBudget;
@@ -37,8 +41,8 @@ impl<E> Bus<E> {
 }
 
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
-    /// Splits rounds that do not fit in flight together. Returns the rounds that this process serves, and those that
-    /// are on the bus.
+    /// Splits rounds that do not fit in flight together, after the guards were applied. Returns the rounds that this
+    /// process serves, and those that are on the bus.
     pub(super) async fn spread(
         &self,
         shard: &Shard,
@@ -51,24 +55,28 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         // The engine skips targets with a round in flight. Another process would ping them again.
         let (busy, mut due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
-        if pings <= u64::from(max_in_flight) {
+        let parts = shard.parts(due.iter().map(shard_round).collect(), max_in_flight);
+        if parts.in_flight <= u64::from(max_in_flight) || parts.shards.len() <= 1 {
             due.extend(busy);
             return (due, Vec::new());
         }
-        let rounds: Vec<ShardRound> = due.iter().map(shard_round).collect();
-        let shards = shard.parts(&rounds, max_in_flight);
         // The first shard is as full as any other: this process serves it.
-        let lost = self.put(bus, shards.get(1..).unwrap_or_default(), until).await;
+        let (first, others) = parts.shards.split_at(1);
+        let lost = self.put(bus, others, until).await;
         let lost = self.take_unacknowledged(lost).await;
-        let first = shards.first().into_iter().flat_map(|shard| &shard.rounds);
-        let mut rounds: Vec<&ShardRound> = first.chain(lost.iter().flat_map(|shard| &shard.rounds)).collect();
-        info!(pings, shards = shards.len(), lost = lost.len(), "spread over several instances");
-        let (mut own, handed_on): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| {
-            let round = shard_round(due);
-            let found = rounds.iter().position(|own| **own == round);
-            found.map(|index| rounds.swap_remove(index)).is_some()
-        });
+        info!(
+            pings = parts.in_flight,
+            shards = parts.shards.len(),
+            lost = lost.len(),
+            "spread over several instances"
+        );
+        let own = first.iter().chain(&lost).flat_map(|shard| &shard.rounds).chain(&parts.rest);
+        let shares: HashMap<&Identity, NonZeroU32> = own.map(|round| (&round.id, round.share)).collect();
+        let (mut own, handed_on): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|due| shares.contains_key(&due.target.id));
+        for due in &mut own {
+            due.share = shares.get(&due.target.id).copied().unwrap_or(due.share);
+        }
         own.extend(busy);
         (own, handed_on)
     }
@@ -115,21 +123,23 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         budget: &TimeBudget,
     ) {
         let Some(bus) = &self.bus else { return };
-        let is_left = |due: &&Due| report.unfinished.contains(&due.unfinished(UnfinishedReason::Deadline));
-        let left: Vec<ShardRound> = due.iter().filter(is_left).map(shard_round).collect();
-        let Some(retry) = shard.retry(left) else {
+        let is_late = |left: &&Unfinished| left.reason == UnfinishedReason::Deadline;
+        let late: HashSet<Identity> =
+            report.unfinished.iter().filter(is_late).map(|left| left.id.clone()).collect();
+        let left = due.iter().filter(|due| late.contains(&due.target.id)).map(shard_round).collect();
+        let Some(parts) = shard.retry(left, max_in_flight) else {
             return;
         };
-        let shards = retry.parts(&retry.rounds, max_in_flight);
-        let lost = self.put(bus, &shards, budget.until(|split| split.hand_on)).await;
+        let lost = self.put(bus, &parts.shards, budget.until(|split| split.hand_on)).await;
         let lost = match self.planner.durability() {
             // The next tick serves what is taken here: no other process may serve it as well.
             Durability::Durable => self.take_unacknowledged(lost).await,
             Durability::Volatile => lost,
         };
-        let lost: Vec<ShardRound> = lost.into_iter().flat_map(|shard| shard.rounds).collect();
-        for left in report.unfinished.iter_mut().filter(|left| left.reason == UnfinishedReason::Deadline) {
-            if !lost.iter().any(|round| round.id == left.id) {
+        let lost = lost.iter().flat_map(|shard| &shard.rounds).chain(&parts.rest);
+        let lost: HashSet<&Identity> = lost.map(|round| &round.id).collect();
+        for left in &mut report.unfinished {
+            if late.contains(&left.id) && !lost.contains(&left.id) {
                 left.reason = UnfinishedReason::HandedOn;
             }
         }
@@ -180,6 +190,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     }
 }
 
-fn shard_round(due: &Due) -> ShardRound {
-    ShardRound { id: due.target.id.clone(), concurrency: due.configured() }
+/// Returns the round as it is put on the bus, with the room that it has in this process.
+fn shard_round(due: &Due) -> (ShardRound, Option<Room>) {
+    (ShardRound { id: due.target.id.clone(), concurrency: due.configured(), share: due.share }, due.room())
 }

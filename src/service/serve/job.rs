@@ -102,14 +102,16 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let (due, refused) = self.without_custom_payload(take(&mut job.plan.due));
         let mut skipped = take(&mut job.plan.skipped);
         skipped.extend(refused);
+        let guarded = self.guarded(&mut job, due).await;
+        skipped.extend(guarded.skipped);
         let max_in_flight = job.fleet.limits.max_in_flight;
         let (own, handed_on) = match job.is_spread {
-            true => self.spread(&job.shard, due, max_in_flight, budget.until(|split| split.release)).await,
-            false => (due, Vec::new()),
+            true => {
+                let until = budget.until(|split| split.release);
+                self.spread(&job.shard, guarded.sent, max_in_flight, until).await
+            }
+            false => (guarded.sent, Vec::new()),
         };
-        let guarded = self.guarded(&mut job, own).await;
-        skipped.extend(guarded.skipped);
-        let own = guarded.sent;
         let sent = own.iter().chain(&guarded.held).chain(&handed_on).cloned().collect();
         let (tick, config) = (job.shard.tick, job.config.clone());
         let running = self.engine.start(tick, config, own.clone(), self.gate(&job, &own), budget.stop());
@@ -132,15 +134,15 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         Outcome { report, recorded, health: health.and(job.plan.health) }
     }
 
-    /// Applies the guards to the rounds that this process runs.
-    async fn guarded(&self, job: &mut Job, own: Vec<Due>) -> Guarded {
-        let Some(guards) = self.guards.as_ref().filter(|_| !own.is_empty()) else {
-            return Guarded { sent: own, ..Guarded::default() };
+    /// Applies the guards to the planned rounds. The receiver of a shard applies them again.
+    async fn guarded(&self, job: &mut Job, due: Vec<Due>) -> Guarded {
+        let Some(guards) = self.guards.as_ref().filter(|_| !due.is_empty()) else {
+            return Guarded { sent: due, ..Guarded::default() };
         };
         let Job { fleet, known, now, .. } = job;
-        guards.read_unknown_limits(fleet, &own, known, *now).await;
+        guards.read_unknown_limits(fleet, &due, known, *now).await;
         job.plan.health = job.plan.health.and(known.health);
-        guards.apply(own, known, &fleet.limits, self.policy.checks_contact, *now)
+        guards.apply(due, known, &fleet.limits, self.policy.checks_contact, *now)
     }
 
     /// Returns the decision after first contacts; none if there are none.

@@ -1,6 +1,7 @@
 //! The records and metrics of each trigger. Only triggers of the schedule count as ticks.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
@@ -129,7 +130,7 @@ impl Harness {
 
 fn shard(run: Option<&str>) -> Shard {
     let id = FunctionRef::parse("f").unwrap().identity(region());
-    let round = ShardRound { id, concurrency: 2.try_into().unwrap() };
+    let round = ShardRound { id, concurrency: 2.try_into().unwrap(), share: NonZeroU32::MIN };
     let run = run.map(str::to_owned);
     Shard { tick: at(TICK), config: Some("cafe".to_owned()), attempt: 1, run, rounds: vec![round] }
 }

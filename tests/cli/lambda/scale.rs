@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use warmd::emulator::{Fault, FaultKind, Profile, Scenario};
+use warmd::emulator::{Account, Fault, FaultKind, Profile, Scenario};
 
 use super::support::{LambdaHarness, Setting, now, scheduled};
 
@@ -19,7 +19,7 @@ fn fleet(functions: u32, cap: u32) -> String {
     };
     let entries: String = (0..functions).map(entry).collect();
     format!(
-        "version: 1\nlimits: {{ max_in_flight: {cap} }}\ndefaults: {{ interval: 1m }}\nfunctions:\n{entries}"
+        "version: 1\nlimits: {{ max_in_flight: {cap} }}\ndefaults: {{ interval: 1m, canary: off }}\nfunctions:\n{entries}"
     )
 }
 
@@ -48,6 +48,34 @@ async fn a_large_tick_is_spread_over_the_bus() {
     );
     let pings = harness.pings();
     assert!(pings.len() == 10 && pings.values().all(|pings| *pings == 5), "each once: {pings:?}");
+}
+
+#[tokio::test]
+async fn the_shards_of_a_tick_share_the_room_of_their_account() {
+    // 20 % of 150 are 30; each of two instances may have 20 in flight, and 50 pings are due.
+    let ping = Duration::from_millis(300);
+    let slow = Profile { ping: ping.into(), ..Profile::default() };
+    let account = Account { concurrency: 150, ..Account::default() };
+    let scenario = Scenario { account, default: Some(slow), ..Scenario::default() };
+    let config = fleet(10, 20);
+    let mut harness = LambdaHarness::set(Setting { scenario, config: &config, variables: &BUS }).await;
+    let mut other = LambdaHarness::beside(harness.emulator.clone(), &config, &BUS).await;
+    let serve_shard = async {
+        loop {
+            match other.shards().pop() {
+                Some(shard) => return (other.tick(shard.clone()).await, shard),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    let (own, (rest, shard)) = tokio::join!(harness.tick(scheduled(now())), serve_shard);
+    let rounds = |tick: &Value| tick["rounds"].as_array().unwrap().len();
+    assert_eq!((rounds(&own), rounds(&rest), harness.shards().len()), (5, 5, 1));
+    let shares = shard["detail"]["rounds"].as_array().unwrap().iter().map(|round| round["share"].clone());
+    assert_eq!(shares.collect::<Vec<_>>(), vec![json!(2); 5]);
+    let peaks: Vec<u32> = harness.emulator.observe().counts.scopes.values().map(|count| count.peak).collect();
+    assert!(peaks.len() == 1 && (15..=30).contains(&peaks[0]), "{peaks:?}");
+    assert!(harness.pings().len() == 10);
 }
 
 #[tokio::test]
