@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::fleet::Target;
@@ -25,10 +25,10 @@ pub struct Guards {
     #[serde(default)]
     pub since: Option<DateTime<Utc>>,
     /// The first contacts by function, without qualifier.
-    #[serde(default, with = "keyed")]
+    #[serde(default, serialize_with = "keyed::serialize", deserialize_with = "known_contacts")]
     pub contacts: BTreeMap<Identity, Vec<Contact>>,
     /// The health of targets with failed or throttled rounds.
-    #[serde(default, with = "keyed")]
+    #[serde(default, serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub health: BTreeMap<Identity, Health>,
 }
 
@@ -93,24 +93,35 @@ impl Guards {
         format!("guards-{region}")
     }
 
-    /// Begins the record at `now`. The targets that were served before are trusted.
+    /// Begins the record at `now`. The targets that were served before are trusted, unless they were contacted.
     pub fn begin<'t>(&mut self, served: impl Iterator<Item = &'t Target>, now: DateTime<Utc>) {
         if self.since.is_none() {
             self.since = Some(now);
-            for target in served {
+            let is_new = |target: &&Target| {
+                let contract = target.protocol.contract();
+                let mut known = self.contacts.get(&function(target)).into_iter().flatten();
+                !known.any(|contact| contact.contract == contract)
+            };
+            let new: Vec<&Target> = served.filter(is_new).collect();
+            for target in new {
                 self.note_contact(target, None, None, now);
             }
         }
     }
 
-    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code; `None` if unknown.
+    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code; `None` if unknown: a
+    /// handler that was unsafe at the last contact is unsafe then.
     pub fn trust(&self, target: &Target, code: Option<&str>) -> Trust {
         let contract = target.protocol.contract();
         let known = self.contacts.get(&function(target)).into_iter().flatten();
         let known: Vec<&Contact> = known.filter(|contact| contact.contract == contract).collect();
         let of = |code: &Code| known.iter().rev().find(|contact| contact.code == *code);
         let found = code.and_then(|code| of(&Code::Sha256(code.to_owned())));
-        match found.or_else(|| of(&behind(target))) {
+        let last_if_unsafe = || match code {
+            None => known.last().filter(|contact| contact.unsafe_because.is_some()),
+            Some(_) => None,
+        };
+        match found.or_else(|| of(&behind(target))).or_else(last_if_unsafe) {
             None => Trust::None,
             Some(Contact { unsafe_because: Some(reason), .. }) => Trust::Unsafe(reason.clone()),
             Some(_) => Trust::Trusted,
@@ -137,25 +148,26 @@ impl Guards {
         }
     }
 
-    /// Returns true if a contact of a target was recorded only for code of unknown hash.
-    pub fn lacks_hash(&self, target: &Target, code: &str) -> bool {
+    /// Returns true if a contact of a target was recorded for code of unknown hash.
+    pub fn lacks_hash(&self, target: &Target) -> bool {
         let (contract, behind) = (target.protocol.contract(), behind(target));
-        let code = Code::Sha256(code.to_owned());
-        let known = self.contacts.get(&function(target)).into_iter().flatten();
-        let known: Vec<&Code> =
-            known.filter(|contact| contact.contract == contract).map(|contact| &contact.code).collect();
-        known.contains(&&behind) && !known.contains(&&code)
+        let mut known = self.contacts.get(&function(target)).into_iter().flatten();
+        known.any(|contact| contact.code == behind && contact.contract == contract)
     }
 
-    /// Gives the contact that was recorded for code of unknown hash the hash that was read since.
+    /// Gives the contact that was recorded for code of unknown hash the hash that was read since. Of two contacts with
+    /// the same hash the newer one is kept.
     pub fn adopt_hash(&mut self, target: &Target, code: &str) {
-        if !self.lacks_hash(target, code) {
-            return;
-        }
         let (contract, behind) = (target.protocol.contract(), behind(target));
-        let contacts = self.contacts.get_mut(&function(target)).into_iter().flatten();
-        for contact in contacts.filter(|contact| contact.contract == contract && contact.code == behind) {
-            contact.code = Code::Sha256(code.to_owned());
+        let Some(contacts) = self.contacts.get_mut(&function(target)) else { return };
+        let is_of = |contact: &Contact, code: &Code| contact.code == *code && contact.contract == contract;
+        let Some(index) = contacts.iter().position(|contact| is_of(contact, &behind)) else { return };
+        let code = Code::Sha256(code.to_owned());
+        let adopted = Contact { code: code.clone(), ..contacts.remove(index) };
+        match contacts.iter_mut().find(|contact| is_of(contact, &code)) {
+            None => contacts.insert(index, adopted),
+            Some(known) if known.at < adopted.at => *known = adopted,
+            Some(_) => {}
         }
     }
 
@@ -185,6 +197,17 @@ impl Guards {
         };
         self.health.retain(|_, health| later(health.at, FORGOTTEN_AFTER) > now && !is_future(health.at, now));
     }
+}
+
+/// Reads contacts. Those of newer versions that cannot be read are left out.
+fn known_contacts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Identity, Vec<Contact>>, D::Error> {
+    let all: BTreeMap<Identity, Vec<serde_json::Value>> = keyed::deserialize_known(deserializer)?;
+    let known = |contacts: Vec<serde_json::Value>| {
+        contacts.into_iter().filter_map(|contact| serde_json::from_value(contact).ok()).collect()
+    };
+    Ok(all.into_iter().map(|(id, contacts)| (id, known(contacts))).collect())
 }
 
 fn function(target: &Target) -> Identity {

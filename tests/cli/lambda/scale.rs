@@ -19,7 +19,7 @@ fn fleet(functions: u32, cap: u32) -> String {
     };
     let entries: String = (0..functions).map(entry).collect();
     format!(
-        "version: 1\nlimits: {{ max_in_flight: {cap} }}\ndefaults: {{ interval: 1m }}\nfunctions:\n{entries}"
+        "version: 1\nlimits: {{ max_in_flight: {cap} }}\ndefaults: {{ interval: 1m, canary: off }}\nfunctions:\n{entries}"
     )
 }
 
