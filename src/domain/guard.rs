@@ -334,6 +334,32 @@ mod tests {
     }
 
     #[test]
+    fn a_try_without_a_success_leaves_the_breaker_open() {
+        let open = Health { at: at(0), failures: BREAKER_AFTER, limit: None };
+        let tried = |counts: fn(&mut crate::domain::round::OutcomeCounts)| {
+            let mut record = round(1, counts);
+            if let crate::domain::tick::RoundOutcome::Sent(sent) = record.outcome.clone() {
+                record.outcome = crate::domain::tick::RoundOutcome::Withheld(sent, SkipReason::Breaker);
+            }
+            health_after(&target(), Some(&open), &record, at(15)).unwrap()
+        };
+        for health in [tried(|counts| counts.timed_out = 1), tried(|counts| counts.failed = 1)] {
+            assert!(health.is_open() && health.at == at(15));
+        }
+        // The firings of two ticks vary by milliseconds.
+        let mut guards = trusted();
+        guards.set_health(
+            &target().id,
+            Some(Health { at: at(0) + chrono::TimeDelta::milliseconds(9), ..open }),
+            at(0),
+        );
+        let known = Knowledge { guards: Some(&guards), ..Knowledge::default() };
+        let decided = |minute| decide(&target(), number(3), known, &Limits::default(), false, at(minute));
+        assert_eq!(decided(14), Decision::Skip(SkipReason::Breaker));
+        assert!(matches!(decided(15), Decision::Send(..)));
+    }
+
+    #[test]
     fn throttles_halve_the_round_and_clean_ones_double_it() {
         let mut health = None;
         let mut sizes = Vec::new();

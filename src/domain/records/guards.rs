@@ -217,3 +217,60 @@ fn function(target: &Target) -> Identity {
 fn behind(target: &Target) -> Code {
     Code::Behind(target.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        format!("2026-11-20T09:{minute:02}:00Z").parse().unwrap()
+    }
+
+    fn target(function: &str) -> Target {
+        Target::example(function, "eu-west-2", Vec::new())
+    }
+
+    #[test]
+    fn contacts_of_unknown_code_get_the_hash_that_is_read_and_hold_for_no_other() {
+        let (live, blue) = (target("f:live"), target("f:blue"));
+        let mut guards = Guards::default();
+        guards.begin([&live, &blue].into_iter(), at(0));
+        for target in [&live, &blue] {
+            assert!(guards.lacks_hash(target));
+            assert_eq!(guards.trust(target, None), Trust::Trusted);
+            guards.adopt_hash(target, "a");
+            assert!(!guards.lacks_hash(target));
+            assert_eq!(guards.trust(target, Some("a")), Trust::Trusted);
+        }
+        assert_eq!(guards.trust(&blue, Some("b")), Trust::None);
+        // Of two results for one hash the newer one counts.
+        for (minute, expected) in [(1, Trust::Unsafe("it failed".to_owned())), (0, Trust::Trusted)] {
+            let mut guards = Guards::default();
+            guards.note_contact(&blue, None, Some("it failed".to_owned()), at(minute));
+            guards.note_contact(&live, Some("a"), None, at(1 - minute));
+            guards.adopt_hash(&blue, "a");
+            assert_eq!(guards.trust(&blue, Some("a")), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_contacted_is_not_trusted_because_it_was_served() {
+        let live = target("f:live");
+        let mut guards = Guards::default();
+        guards.note_contact(&live, Some("a"), Some("it failed".to_owned()), at(0));
+        guards.begin(std::iter::once(&live), at(1));
+        assert!(matches!(guards.trust(&live, Some("a")), Trust::Unsafe(_)));
+        assert_eq!(guards.trust(&live, Some("b")), Trust::None);
+        assert!(matches!(guards.trust(&live, None), Trust::Unsafe(_)), "the code may be the same");
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_are_left_out() {
+        let text = r#"{ "since": null, "later": 1, "health": { "f eu-west-2": { "at": 7 } }, "contacts": {
+            "f eu-west-2": [{ "code": { "sha512": "a" } }, { "code": { "sha256": "a" }, "contract": "warmd",
+                "at": "2026-11-20T09:00:00Z" }], "g eu-west-2": 3 } }"#;
+        let guards: Guards = serde_json::from_str(text).unwrap();
+        assert_eq!((guards.health.len(), guards.contacts.len()), (0, 1));
+        assert_eq!(guards.trust(&target("f"), Some("a")), Trust::Trusted);
+    }
+}
