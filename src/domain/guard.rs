@@ -8,6 +8,7 @@ use super::fleet::{Canary, Limits, Target};
 use super::preflight::{AccountLimits, Room, TargetObservation, allowance};
 use super::records::{BREAKER_AFTER, Guards, Health, TRY_EVERY, Trust};
 use super::round::{FirstPing, Purpose};
+use super::schedule::Minute;
 use super::tick::{RoundRecord, SkipReason};
 
 /// The number of pings of a round, and its conditions.
@@ -73,7 +74,7 @@ pub fn decide(
     };
     let health = known.guards.and_then(|guards| guards.health(&target.id, now));
     let is_open = health.is_some_and(Health::is_open);
-    if is_open && health.is_some_and(|health| now.signed_duration_since(health.at) < TRY_EVERY) {
+    if is_open && health.is_some_and(|health| whole_minutes(health.at, now) < TRY_EVERY.num_minutes()) {
         return Decision::Skip(SkipReason::Breaker);
     }
     let capped = lower(desired, allowed.room.as_ref().map(|room| room.limit));
@@ -94,11 +95,16 @@ pub fn decide(
     Decision::Send(backed_off, terms)
 }
 
+/// Returns the number of minutes between the minutes of two ticks. Firings of a schedule vary by milliseconds.
+fn whole_minutes(from: DateTime<Utc>, until: DateTime<Utc>) -> i64 {
+    Minute::of(until).epoch() - Minute::of(from).epoch()
+}
+
 fn lower(number: NonZeroU32, limit: Option<u32>) -> NonZeroU32 {
     limit.and_then(NonZeroU32::new).map_or(number, |limit| number.min(limit))
 }
 
-/// Returns the health of a target after a round; `None` if nothing is known against it.
+/// Returns the health of a target after a round that was planned at `now`; `None` if nothing is known against it.
 pub fn health_after(
     target: &Target,
     before: Option<&Health>,
@@ -109,7 +115,11 @@ pub fn health_after(
     let (counts, pings) = (&sent.report.counts, sent.report.pings);
     let failed = counts.function_errors.saturating_add(counts.denied).saturating_add(counts.not_found);
     let failures = before.map_or(0, |before| before.failures);
-    let failures = if pings > 0 && failed == pings {
+    let is_open = before.is_some_and(Health::is_open);
+    let failures = if is_open && round.skip_reason() == Some(SkipReason::Breaker) {
+        // The ping that tried again had no answer, or a failure of any kind.
+        failures
+    } else if pings > 0 && failed == pings {
         failures.saturating_add(1).min(BREAKER_AFTER)
     } else if counts.throttled == pings {
         // Neither the function's fault nor a sign that it works.
@@ -321,6 +331,32 @@ mod tests {
         assert_eq!(terms.first, Some(FirstPing { purpose: Purpose::Retry, canary: None }));
         after(&mut guards, &mixed, 20);
         assert_eq!(guards.health(&target().id, at(20)), None);
+    }
+
+    #[test]
+    fn a_try_without_a_success_leaves_the_breaker_open() {
+        let open = Health { at: at(0), failures: BREAKER_AFTER, limit: None };
+        let tried = |counts: fn(&mut crate::domain::round::OutcomeCounts)| {
+            let mut record = round(1, counts);
+            if let crate::domain::tick::RoundOutcome::Sent(sent) = record.outcome.clone() {
+                record.outcome = crate::domain::tick::RoundOutcome::Withheld(sent, SkipReason::Breaker);
+            }
+            health_after(&target(), Some(&open), &record, at(15)).unwrap()
+        };
+        for health in [tried(|counts| counts.timed_out = 1), tried(|counts| counts.failed = 1)] {
+            assert!(health.is_open() && health.at == at(15));
+        }
+        // The firings of two ticks vary by milliseconds.
+        let mut guards = trusted();
+        guards.set_health(
+            &target().id,
+            Some(Health { at: at(0) + chrono::TimeDelta::milliseconds(9), ..open }),
+            at(0),
+        );
+        let known = Knowledge { guards: Some(&guards), ..Knowledge::default() };
+        let decided = |minute| decide(&target(), number(3), known, &Limits::default(), false, at(minute));
+        assert_eq!(decided(14), Decision::Skip(SkipReason::Breaker));
+        assert!(matches!(decided(15), Decision::Send(..)));
     }
 
     #[test]

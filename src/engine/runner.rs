@@ -86,7 +86,8 @@ pub(super) async fn run<L: Lambda>(
     }
 }
 
-/// Sends the pings that precede a round, one after the other. Returns them with the conclusion.
+/// Sends the pings that precede a round, one after the other. Returns them with the conclusion, which is
+/// [`FirstResult::Again`] if the process was stopped before the next one.
 pub(super) async fn first<L: Lambda>(
     lambda: &Arc<L>,
     admission: &Admission,
@@ -106,7 +107,7 @@ pub(super) async fn first<L: Lambda>(
         };
         match slots {
             Ok(slots) => attempts.push(attempt(lambda, slots, round, hold).await),
-            Err(_) if !attempts.is_empty() => return Ok((attempts, FirstResult::Failed)),
+            Err(_) if !attempts.is_empty() => return Ok((attempts, FirstResult::Again)),
             Err(reason) => return Err(reason),
         }
         match conclude(ping, &attempts, handler_hold) {

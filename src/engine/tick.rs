@@ -53,11 +53,17 @@ struct AnswerHistory {
 
 /// Reads facts after the first contact with a handler, and decides whether the round follows.
 pub trait Gate: Send + Sync + 'static {
-    /// Returns the round with the number of pings that is allowed now. `version` is the version that executed.
+    /// Returns the round with the number of pings that is allowed now. `version` is the version that executed,
+    /// `unsafe_because` the reason why the handler is unsafe: the round does not follow then.
     ///
     /// # Errors
     /// The reason why the round must not follow.
-    fn admit<'a>(&'a self, due: &'a Due, version: Option<&'a str>) -> BoxFuture<'a, Result<Due, SkipReason>>;
+    fn admit<'a>(
+        &'a self,
+        due: &'a Due,
+        version: Option<&'a str>,
+        unsafe_because: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Due, SkipReason>>;
 }
 
 /// The remedy for a handler that takes a ping for work.
@@ -73,6 +79,12 @@ struct Pings {
 }
 
 impl Pings {
+    /// Returns true if the function was inactive for each of them.
+    fn are_refused_as_inactive(&self) -> bool {
+        let mut all = self.first.iter().chain(&self.round).flat_map(|attempt| &attempt.pings).peekable();
+        all.peek().is_some() && all.all(|ping| ping.outcome.is_inactive())
+    }
+
     /// Returns the version that executed the last first ping.
     fn version(&self) -> Option<&str> {
         self.first.last()?.pings.last()?.version.as_deref()
@@ -234,21 +246,26 @@ impl<L: Lambda> Engine<L> {
             match (&result, first.purpose) {
                 (FirstResult::Well, _) => {}
                 (FirstResult::Unsafe(_), _) => withheld = Some(Withheld::Skipped(SkipReason::Unsafe)),
+                (FirstResult::Again, _) => withheld = Some(Withheld::Skipped(SkipReason::Deadline)),
                 (_, Purpose::Wake) => withheld = Some(Withheld::Skipped(SkipReason::Inactive)),
                 (_, Purpose::Retry) => withheld = Some(Withheld::Skipped(SkipReason::Breaker)),
                 (_, Purpose::Contact) => withheld = Some(Withheld::Short),
             }
+            let unsafe_because = match &result {
+                FirstResult::Unsafe(reason) => Some(reason.as_str()),
+                FirstResult::Well | FirstResult::Again | FirstResult::Failed => None,
+            };
             let is_known = matches!(result, FirstResult::Well | FirstResult::Unsafe(_));
-            pings.contact = first.canary.map(|_| result);
-            // For an unsafe handler too: the gate notes the code that ran.
+            // For an unsafe handler too: the gate notes the result with the code that ran.
             if let (true, Some(gate), Some(_)) = (is_known, gate, first.canary) {
-                let admitted = gate.admit(&due, pings.version()).await;
+                let admitted = gate.admit(&due, pings.version(), unsafe_because).await;
                 match admitted {
                     _ if withheld.is_some() => {}
                     Ok(admitted) => due = Cow::Owned(admitted),
                     Err(reason) => withheld = Some(Withheld::Skipped(reason)),
                 }
             }
+            pings.contact = first.canary.map(|_| result);
         }
         if withheld.is_none() {
             let room = due.room();
@@ -256,10 +273,16 @@ impl<L: Lambda> Engine<L> {
             match runner::run(&self.lambda, &self.admission, round, hold, &mut stop).await {
                 Ok(attempts) => pings.round = attempts,
                 // The pings before it have a report.
+                Err(NotStarted::Stopped) if !pings.first.is_empty() => {
+                    withheld = Some(Withheld::Skipped(SkipReason::Deadline));
+                }
                 Err(_) if !pings.first.is_empty() => withheld = Some(Withheld::Short),
                 Err(error) => return Err(not_started(error)),
             }
             self.record_history(target, &pings.round, *lock(&sent));
+        }
+        if !matches!(withheld, Some(Withheld::Skipped(_))) && pings.are_refused_as_inactive() {
+            withheld = Some(Withheld::Skipped(SkipReason::Inactive));
         }
         let record = self.evaluate(&due, pings, withheld);
         log_round(target, &round_id, &record);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::facts::{FactsKeeper, Snapshot};
 use super::planner::{READ_WITHIN, StoreHealth};
@@ -15,9 +15,10 @@ use super::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::guard::{Decision, Knowledge, Terms, decide, health_after};
-use crate::domain::records::{Guards, Health, SERVED, Served, Trust};
+use crate::domain::preflight::FunctionState;
+use crate::domain::records::{Guards, Health, SERVED, Served};
 use crate::domain::round::FirstResult;
-use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
+use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::ports::{Clock, Fetched, Version};
 use crate::engine::tick::{Due, Gate};
 
@@ -29,15 +30,71 @@ pub struct RoundGuards {
     facts: FactsKeeper,
     documents: DocumentStore,
     records: Mutex<BTreeMap<Region, Held>>,
-    /// The code that ran at first contacts whose results are not recorded yet.
-    executed: Mutex<HashMap<Identity, String>>,
 }
 
-/// A record as it was read.
+/// The record of a region.
 #[derive(Debug, Clone, Default)]
 struct Held {
+    /// The stored record with the unsaved results.
     guards: Arc<Guards>,
+    /// The version of the stored document; `None` to read it again.
     version: Option<Version>,
+    /// The results that the store does not have yet.
+    unsaved: BTreeMap<Identity, Unsaved>,
+}
+
+/// The results of a target that the store does not have yet.
+#[derive(Debug, Clone)]
+struct Unsaved {
+    target: Arc<Target>,
+    /// The result of the first contact.
+    contact: Option<Contacted>,
+    /// The hash of the deployed code.
+    code: Option<String>,
+    /// The health after the last round, if there was one.
+    health: Option<Option<Health>>,
+}
+
+/// The result of a first contact.
+#[derive(Debug, Clone, PartialEq)]
+struct Contacted {
+    code: Option<String>,
+    unsafe_because: Option<String>,
+    at: DateTime<Utc>,
+}
+
+impl Unsaved {
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.contact, &self.code, &self.health) == (&other.contact, &other.code, &other.health)
+    }
+
+    fn add_to(&self, guards: &mut Guards, now: DateTime<Utc>) {
+        let Self { target, contact, code, health } = self;
+        if let Some(Contacted { code, unsafe_because, at }) = contact {
+            guards.note_contact(target, code.as_deref(), unsafe_because.clone(), *at);
+        }
+        if let Some(code) = code {
+            guards.adopt_hash(target, code);
+        }
+        if let Some(health) = health {
+            guards.set_health(&target.id, health.clone(), now);
+        }
+    }
+}
+
+impl Held {
+    /// Adds the unsaved results to the record.
+    fn add_unsaved(&self, guards: &mut Guards, now: DateTime<Utc>) {
+        self.unsaved.values().for_each(|unsaved| unsaved.add_to(guards, now));
+    }
+
+    /// Adds results of a target, which the store does not have yet.
+    fn note(&mut self, target: &Arc<Target>, now: DateTime<Utc>, note: impl FnOnce(&mut Unsaved, &Guards)) {
+        let none = || Unsaved { target: Arc::clone(target), contact: None, code: None, health: None };
+        let unsaved = self.unsaved.entry(target.id.clone()).or_insert_with(none);
+        note(unsaved, &self.guards);
+        unsaved.add_to(Arc::make_mut(&mut self.guards), now);
+    }
 }
 
 /// Rounds after the guards were applied.
@@ -52,12 +109,12 @@ pub struct Guarded {
 }
 
 /// What is known before the rounds of a trigger.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Known {
     facts: Snapshot,
     records: BTreeMap<Region, Held>,
-    /// The condition of the store.
-    pub health: StoreHealth,
+    /// The reason why the store could not be read.
+    pub unavailable: Option<Unavailable>,
 }
 
 impl Known {
@@ -74,7 +131,7 @@ impl Known {
 impl RoundGuards {
     /// Creates guards with these facts. The records are kept in `documents`.
     pub fn new(facts: FactsKeeper, documents: DocumentStore) -> Self {
-        Self { facts, documents, records: Mutex::default(), executed: Mutex::default() }
+        Self { facts, documents, records: Mutex::default() }
     }
 
     /// Loads what is known about a fleet, within [`READ_WITHIN`]. What the store cannot answer is what this process had.
@@ -86,14 +143,7 @@ impl RoundGuards {
         let loads = regions.into_iter().map(|region| self.load_region(fleet, region, now, deadline));
         let ((facts, unread), loaded) = tokio::join!(self.facts.load(fleet, now, deadline), join_all(loads));
         let unavailable = unread.or_else(|| loaded.into_iter().find_map(Result::err));
-        let health = match unavailable {
-            None => StoreHealth::Sound,
-            Some(unavailable) => {
-                error!("StateUnavailable: {unavailable}; the guards use what this process knows");
-                StoreHealth::Unavailable
-            }
-        };
-        Known { facts, records: self.records().clone(), health }
+        Known { facts, records: self.records().clone(), unavailable }
     }
 
     /// Loads the record of a region if it has changed. Begins it if it is new: targets that were served before are
@@ -107,15 +157,24 @@ impl RoundGuards {
     ) -> Result<(), Unavailable> {
         let name = Guards::document(region);
         let known = self.records().get(&region).and_then(|held| held.version.clone());
-        let held = match before(deadline, self.documents.get_unless(&name, known.as_ref())).await? {
-            Fetched::Unchanged => return Ok(()),
-            Fetched::Missing => Held::default(),
+        let fetched = before(deadline, self.documents.get_unless(&name, known.as_ref())).await?;
+        let stored = match fetched {
+            Fetched::Unchanged => None,
+            Fetched::Missing => Some((Guards::default(), None)),
             Fetched::Object { bytes, version } => {
-                Held { guards: Arc::new(parse_bytes(&name, &bytes)?), version: Some(version) }
+                Some((parse_bytes::<Guards>(&name, &bytes)?, Some(version)))
             }
         };
-        let is_new = held.guards.since.is_none();
-        self.records().insert(region, held);
+        let is_new = {
+            let mut records = self.records();
+            let held = records.entry(region).or_default();
+            // Otherwise another tick has written or read the document meanwhile.
+            if let Some((mut guards, version)) = stored.filter(|_| held.version == known) {
+                held.add_unsaved(&mut guards, now);
+                (held.guards, held.version) = (Arc::new(guards), version);
+            }
+            held.guards.since.is_none()
+        };
         if !is_new {
             return Ok(());
         }
@@ -125,28 +184,40 @@ impl RoundGuards {
         };
         let was_served =
             |target: &&Target| target.region() == region && served.targets.contains_key(&target.id);
-        self.change(region, deadline, |guards| guards.begin(fleet.targets.iter().filter(was_served), now))
-            .await
+        let begin = |guards: &mut Guards| guards.begin(fleet.targets.iter().filter(was_served), now);
+        begin(Arc::make_mut(&mut self.records().entry(region).or_default().guards));
+        self.save(region, deadline, now, begin).await
     }
 
-    /// Changes the record of a region in the store, and in this process also if the store fails.
-    async fn change(
+    /// Writes the unsaved results of a region, and another change.
+    async fn save(
         &self,
         region: Region,
         deadline: Instant,
+        now: DateTime<Utc>,
         change: impl Fn(&mut Guards) + Send + Sync,
     ) -> Result<(), Unavailable> {
-        let mut held = self.records().get(&region).cloned().unwrap_or_default();
-        change(Arc::make_mut(&mut held.guards));
-        self.records().insert(region, Held { version: None, ..held });
+        let held = {
+            let mut records = self.records();
+            let held = records.entry(region).or_default();
+            // The next load reads the document again.
+            held.version = None;
+            held.clone()
+        };
         let name = Guards::document(region);
         let update = self.documents.update(&name, |guards: &mut Guards| {
+            held.add_unsaved(guards, now);
             change(guards);
             guards.clone()
         });
-        let guards = Arc::new(before(deadline, update).await?);
-        // Without the version: the next load reads the document again.
-        self.records().insert(region, Held { guards, version: None });
+        let mut guards = before(deadline, update).await?;
+        let mut records = self.records();
+        let current = records.entry(region).or_default();
+        current
+            .unsaved
+            .retain(|id, unsaved| !held.unsaved.get(id).is_some_and(|saved| saved.is_same(unsaved)));
+        current.add_unsaved(&mut guards, now);
+        current.guards = Arc::new(guards);
         Ok(())
     }
 
@@ -191,60 +262,72 @@ impl RoundGuards {
         guarded
     }
 
-    /// Records the results of rounds: contacts, failures and throttles. Targets with errors are read first at the next
-    /// refresh.
+    /// Records the results of rounds that have ended: contacts, failures and throttles. Targets with errors are read
+    /// first at the next refresh. `due` are the rounds of the trigger, skipped ones included; `now` is the time of its
+    /// plan. Results that the store does not take are written with the next ones.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
     pub async fn record(
         &self,
         due: &[Due],
-        report: &TickReport,
+        rounds: &[RoundRecord],
         fleet: &Fleet,
         known: &Known,
         now: DateTime<Utc>,
-    ) -> StoreHealth {
-        let targets: HashMap<&Identity, &Target> =
-            due.iter().map(|due| (&due.target.id, due.target.as_ref())).collect();
+    ) -> Result<(), Unavailable> {
+        let targets: HashMap<&Identity, &Arc<Target>> =
+            due.iter().map(|due| (&due.target.id, &due.target)).collect();
         let facts = self.facts.snapshot(fleet, now);
-        let executed = std::mem::take(&mut *lock(&self.executed));
-        let mut notes: BTreeMap<Region, Vec<Note<'_>>> = BTreeMap::new();
+        let mut notes = Vec::new();
         let mut doubted = Vec::new();
-        for round in &report.rounds {
+        for round in rounds {
             let Some(target) = targets.get(&round.id).copied() else { continue };
             let deployed = facts.of(target).and_then(|facts| facts.seen.configuration.known());
-            let code = executed.get(&round.id).cloned().or_else(|| deployed?.code_sha256.clone());
+            let code = self.contacted_code(target).or_else(|| deployed?.code_sha256.clone());
             let version = deployed.and_then(|deployed| deployed.version.as_deref());
-            if is_doubtful(round, version) {
+            let was_inactive = deployed.is_some_and(|deployed| deployed.state != FunctionState::Active);
+            if is_doubtful(round, version) || was_inactive && round.sent().is_some() {
                 doubted.push(round.id.clone());
             }
             let note = Note { target, round, code };
-            let guards = known.of(target).guards;
-            if guards.is_none_or(|guards| note.changes(guards, now)) {
-                notes.entry(target.region()).or_default().push(note);
+            if known.of(target).guards.is_none_or(|guards| note.changes(guards, now)) {
+                notes.push(note);
             }
         }
         self.facts.doubt(doubted);
-        let deadline = Instant::now() + READ_WITHIN;
-        let writes = notes.iter().map(|(region, notes)| {
-            self.change(*region, deadline, move |guards| {
-                notes.iter().for_each(|note| note.apply(guards, now))
-            })
-        });
-        match join_all(writes).await.into_iter().find_map(Result::err) {
-            None => StoreHealth::Sound,
-            Some(unavailable) => {
-                error!(
-                    "StateUnavailable: {unavailable}; the results for the guards are known to this process only"
-                );
-                StoreHealth::Unavailable
+        let regions: Vec<Region> = {
+            let mut records = self.records();
+            for note in notes {
+                let held = records.entry(note.target.region()).or_default();
+                held.note(note.target, now, |unsaved, guards| note.add_to(unsaved, guards, now));
             }
-        }
+            records.iter().filter(|(_, held)| !held.unsaved.is_empty()).map(|(region, _)| *region).collect()
+        };
+        let deadline = Instant::now() + READ_WITHIN;
+        let writes = regions.into_iter().map(|region| self.save(region, deadline, now, |_| {}));
+        join_all(writes).await.into_iter().collect()
     }
 
-    /// Reads old and doubtful facts again, until `until` and for 10 s at most.
-    pub async fn refresh(&self, fleet: &Fleet, until: Instant, clock: &dyn Clock) {
+    /// Adds the result of a first contact at once: another tick of this process may be planned before it is recorded.
+    fn note_contact(&self, target: &Arc<Target>, contact: Contacted, now: DateTime<Utc>) {
+        let mut records = self.records();
+        let held = records.entry(target.region()).or_default();
+        held.note(target, now, |unsaved, _| unsaved.contact = Some(contact));
+    }
+
+    /// Returns the code that ran at a first contact whose result is not recorded yet.
+    fn contacted_code(&self, target: &Target) -> Option<String> {
+        self.records().get(&target.region())?.unsaved.get(&target.id)?.contact.as_ref()?.code.clone()
+    }
+
+    /// Reads old and doubtful facts again, until `until` and for 10 s at most. `store` is the condition of the store
+    /// during the tick: its failure is logged once.
+    pub async fn refresh(&self, fleet: &Fleet, until: Instant, clock: &dyn Clock, store: StoreHealth) {
         let until = until.min(Instant::now() + REFRESH_WITHIN);
         let refreshed = self.facts.refresh(fleet, until, clock).await;
         debug!(reads = refreshed.reads, failures = refreshed.failures, "refreshed the facts about functions");
-        if let Some(unavailable) = refreshed.unavailable {
+        if let Some(unavailable) = refreshed.unavailable.filter(|_| store == StoreHealth::Sound) {
             warn!("StateUnavailable: {unavailable}; the facts are written with the next refresh");
         }
     }
@@ -269,25 +352,18 @@ fn is_doubtful(round: &RoundRecord, version: Option<&str>) -> bool {
 
 /// What a round shows of its target.
 struct Note<'r> {
-    target: &'r Target,
+    target: &'r Arc<Target>,
     round: &'r RoundRecord,
     code: Option<String>,
 }
 
 impl Note<'_> {
-    /// Returns the result of the contact: of a first ping, or of a round without failures.
-    fn contact(&self, guards: &Guards) -> Option<Option<String>> {
-        let sent = self.round.sent()?;
-        match &sent.contact {
+    /// Returns the result of the first contact: the reason if the handler is unsafe. `None` without a result.
+    fn contact(&self) -> Option<Option<String>> {
+        match &self.round.sent()?.contact {
             Some(FirstResult::Well) => Some(None),
             Some(FirstResult::Unsafe(reason)) => Some(Some(reason.clone())),
-            Some(FirstResult::Failed | FirstResult::Again) => None,
-            None => {
-                let counts = &sent.report.counts;
-                let went_well = counts.errors() == 0 && counts.throttled == 0 && sent.report.pings > 0;
-                let trust = guards.trust(self.target, self.code.as_deref());
-                (went_well && trust == Trust::None).then_some(None)
-            }
+            Some(FirstResult::Failed | FirstResult::Again) | None => None,
         }
     }
 
@@ -296,20 +372,17 @@ impl Note<'_> {
     }
 
     fn changes(&self, guards: &Guards, now: DateTime<Utc>) -> bool {
-        self.contact(guards).is_some()
+        self.contact().is_some()
             || self.health(guards, now).as_ref() != guards.health(&self.target.id, now)
-            || self.code.as_deref().is_some_and(|code| guards.lacks_hash(self.target, code))
+            || self.code.is_some() && guards.lacks_hash(self.target)
     }
 
-    fn apply(&self, guards: &mut Guards, now: DateTime<Utc>) {
-        let code = self.code.as_deref();
-        if let Some(unsafe_because) = self.contact(guards) {
-            guards.note_contact(self.target, code, unsafe_because, now);
+    fn add_to(self, unsaved: &mut Unsaved, guards: &Guards, now: DateTime<Utc>) {
+        unsaved.health = Some(self.health(guards, now));
+        if let Some(unsafe_because) = self.contact() {
+            unsaved.contact = Some(Contacted { code: self.code.clone(), unsafe_because, at: now });
         }
-        if let Some(code) = code {
-            guards.adopt_hash(self.target, code);
-        }
-        guards.set_health(&self.target.id, self.health(guards, now), now);
+        unsaved.code = self.code;
     }
 }
 
@@ -317,27 +390,36 @@ impl Note<'_> {
 pub struct ContactGate {
     /// The guards.
     pub guards: Arc<RoundGuards>,
-    /// The configuration.
-    pub fleet: Arc<Fleet>,
+    /// The facts and records of the plan.
+    pub known: Known,
+    /// The limits.
+    pub limits: Limits,
     /// The time of the plan.
     pub now: DateTime<Utc>,
 }
 
 impl Gate for ContactGate {
-    fn admit<'a>(&'a self, due: &'a Due, version: Option<&'a str>) -> BoxFuture<'a, Result<Due, SkipReason>> {
+    fn admit<'a>(
+        &'a self,
+        due: &'a Due,
+        version: Option<&'a str>,
+        unsafe_because: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Due, SkipReason>> {
         Box::pin(async move {
             let target = due.target.as_ref();
             let seen = self.guards.facts.read_now(target, version, self.now).await;
-            let snapshot = self.guards.facts.snapshot(&self.fleet, self.now);
-            let known = Knowledge { facts: seen.as_ref(), account: snapshot.limits(target), guards: None };
-            if let Some(code) = known.code() {
-                lock(&self.guards.executed).insert(target.id.clone(), code.to_owned());
-            }
-            match decide(target, due.configured(), known, &self.fleet.limits, false, self.now) {
+            let planned = self.known.of(target);
+            // Without an answer in time the facts of the plan hold.
+            let known = Knowledge { facts: seen.as_ref().or(planned.facts), guards: None, ..planned };
+            let (code, unsafe_because) = (known.code().map(str::to_owned), unsafe_because.map(str::to_owned));
+            let contact = Contacted { code, unsafe_because, at: self.now };
+            self.guards.note_contact(&due.target, contact, self.now);
+            match decide(target, due.configured(), known, &self.limits, false, self.now) {
                 Decision::Skip(reason) => Err(reason),
                 Decision::Send(allowed, terms) => {
                     let Terms { backed_off_from, first, .. } = due.terms;
                     let concurrency = allowed.min(due.concurrency);
+                    let backed_off_from = backed_off_from.filter(|_| concurrency < allowed);
                     Ok(Due { concurrency, terms: Terms { backed_off_from, first, ..terms }, ..due.clone() })
                 }
             }

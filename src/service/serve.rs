@@ -23,7 +23,7 @@ use super::live_config::{LiveConfig, ReloadReason};
 use super::planner::{Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
 use super::rounds::Part;
-use super::store::DocumentStore;
+use super::store::{DocumentStore, Unavailable};
 use super::trigger::{RecordKind, Trigger};
 use crate::domain::cost::PriceBook;
 use crate::domain::events::DirectWarm;
@@ -231,7 +231,10 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             }
         };
         let (known, job) = tokio::join!(known, self.plan_rounds(trigger, job));
-        job.map(|job| Job { known, ..job })
+        let mut job = job?;
+        let consequence = "the guards use what this process knows";
+        job.plan.health = log_unavailable(known.unavailable.as_ref(), consequence, job.plan.health);
+        Ok(Job { known, ..job })
     }
 
     /// Plans the rounds of a trigger.
@@ -433,6 +436,19 @@ fn minute_before(now: DateTime<Utc>) -> Minute {
 /// Returns the number of pings of the largest round that the fleet ever needs.
 pub fn largest_round(fleet: &Fleet) -> u32 {
     fleet.targets.iter().map(Target::highest).max().unwrap_or(0)
+}
+
+/// Logs that the guards could not use the store, unless another failure of the tick was logged before.
+fn log_unavailable(
+    unavailable: Option<&Unavailable>,
+    consequence: &str,
+    earlier: StoreHealth,
+) -> StoreHealth {
+    let Some(unavailable) = unavailable else { return earlier };
+    if earlier == StoreHealth::Sound {
+        error!("StateUnavailable: {unavailable}; {consequence}");
+    }
+    StoreHealth::Unavailable
 }
 
 /// Applies the limits and prices of a configuration to the engine, if its largest round fits into the process.

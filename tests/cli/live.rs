@@ -93,13 +93,13 @@ fn every_finding_names_its_target_and_location() {
     6 |   no-alias:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |   ^^^^^^^^^^^^^
 
-    error: `crowded` in eu-west-2 has a reserved concurrency of 5, less than its largest round of 10 pings: 5 would be throttled
+    error: `crowded` in eu-west-2 has a reserved concurrency of 5, less than its largest round of 10 pings: its rounds are lowered to 4
      --> fleet.yaml:7:24
       |
     7 |   crowded: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |                        ^
       |
-      = hint: reserve more than 10, so that users have capacity during a round
+      = hint: reserve more than 10, lower `limits.leave_free`, or reduce `concurrency`
 
     error: `off` in eu-west-2 is disabled: its reserved concurrency is 0, so every invocation is throttled
      --> fleet.yaml:8:3
@@ -184,8 +184,9 @@ functions:
         }
     }
     insta::assert_snapshot!(messages.join("\n"), @"
-    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
-    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
+    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10: the rounds wait for room
+    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10: its rounds are lowered to 5
+    warning: a round of 6 pings to `some` in eu-west-2 exceeds 20% of the account's unreserved concurrency of 10: its rounds are lowered to 5
     ");
 }
 

@@ -6,6 +6,7 @@ mod cost;
 mod daemon;
 mod deploy;
 mod examples;
+mod guards;
 mod handlers;
 mod hostile;
 mod kills;

@@ -18,7 +18,7 @@ fn many() -> String {
         format!("  f{index}: {{ windows: [{{ days: daily, hours: all-day, concurrency: 1 }}] }}\n")
     });
     format!(
-        "version: 1\ndefaults: {{ region: eu-west-2, interval: 1m }}\nfunctions:\n{}",
+        "version: 1\ndefaults: {{ region: eu-west-2, interval: 1m, canary: off }}\nfunctions:\n{}",
         functions.collect::<String>()
     )
 }

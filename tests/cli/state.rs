@@ -424,7 +424,11 @@ fn run_once_at_another_minute_is_not_recorded() {
         let args = ["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs];
         assert_eq!(account.run(&[&args[..], more].concat()).code, 0);
     }
-    assert!(!std::path::Path::new(state).exists(), "nothing was written");
+    let mut written: Vec<_> =
+        std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    written
+        .retain(|name| !["facts-", "guards-"].iter().any(|about| name.to_str().unwrap().starts_with(about)));
+    assert_eq!(written, [""; 0], "only what is known about functions holds at any minute");
     account.run(&["pause", "--all", "--for", "1h", "--reason", "freeze", "--state", state]);
     let paused = account.run(&["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs]);
     assert_eq!(
@@ -469,7 +473,7 @@ fn status_shows_unreadable_documents_as_unknown() {
     let shown = account.run(&["status", "--state", folder]);
     assert_eq!(shown.code, 1);
     assert!(shown.stdout.contains("  checkout eu-west-2: target 3, reached 3"), "{}", shown.stdout);
-    assert!(shown.stdout.ends_with("pauses unknown\n"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\npauses unknown\n"), "{}", shown.stdout);
     assert!(shown.stderr.contains("`pauses` cannot be read"), "{}", shown.stderr);
     let shown = account.run(&["status", "checkout", "--json", "--state", folder]);
     let object = shown.json();

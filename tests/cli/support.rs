@@ -246,7 +246,7 @@ impl Emulate {
 /// A configuration of one function with one environment, all day.
 pub const ONE: &str = "
 version: 1
-defaults: { region: eu-west-2 }
+defaults: { region: eu-west-2, canary: off }
 functions:
   f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
 ";
@@ -345,8 +345,11 @@ impl Holding {
     pub fn ping(&self) -> HeldPing {
         loop {
             let (mut stream, _) = self.listener.accept().unwrap();
-            if read_request(&mut stream).is_some() {
-                return HeldPing { stream };
+            match read_request(&mut stream) {
+                Some(request) if request.starts_with("POST ") => return HeldPing { stream },
+                // A read of the control plane.
+                Some(_) => write!(stream, "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").unwrap(),
+                None => {}
             }
         }
     }

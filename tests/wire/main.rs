@@ -7,6 +7,7 @@ mod counted;
 mod emulator;
 mod environment;
 mod facts;
+mod guards;
 mod http2;
 mod kinds;
 mod lies;

@@ -1,7 +1,7 @@
 //! The rounds that a function's deployment and the limits of its account allow. The findings of `check --live` and the
 //! guards of a tick both follow from it.
 
-use super::{AccountLimits, ExecutionModel, FunctionState, TargetObservation};
+use super::{AccountLimits, ExecutionModel, FunctionState, TargetObservation, account_id};
 use crate::domain::fleet::{Limits, Role, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::tick::SkipReason;
@@ -34,7 +34,8 @@ pub struct Room {
 /// The owner of a concurrency.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pool {
-    /// The unreserved concurrency of an account in a region; the account is that of the role.
+    /// The unreserved concurrency of an account in a region. The account is that of the role, by id if its ARN has one;
+    /// `None` without a role.
     Account(Region, Option<String>),
     /// The reserved concurrency of a function, which its qualifiers share.
     Function(Identity),
@@ -57,7 +58,7 @@ pub fn allowance(
             limit: reserved.saturating_sub(limits.leave_free),
         }),
         None => account.map(|account| Room {
-            pool: Pool::Account(target.region(), target.role.as_deref().map(|role: &Role| role.arn.clone())),
+            pool: Pool::Account(target.region(), target.role.as_deref().map(of_role)),
             limit: share(account.unreserved, limits.account_share).max(LEAST_ROOM),
         }),
     };
@@ -79,6 +80,11 @@ pub fn allowance(
         }),
         provisioned,
     }
+}
+
+/// Returns the account of a role: several roles may belong to one account.
+fn of_role(role: &Role) -> String {
+    account_id(Some(role), []).unwrap_or(&role.arn).to_owned()
 }
 
 /// Returns a share of a number in percent, rounded down.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::fleet::Target;
@@ -25,10 +25,10 @@ pub struct Guards {
     #[serde(default)]
     pub since: Option<DateTime<Utc>>,
     /// The first contacts by function, without qualifier.
-    #[serde(default, with = "keyed")]
+    #[serde(default, serialize_with = "keyed::serialize", deserialize_with = "known_contacts")]
     pub contacts: BTreeMap<Identity, Vec<Contact>>,
     /// The health of targets with failed or throttled rounds.
-    #[serde(default, with = "keyed")]
+    #[serde(default, serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub health: BTreeMap<Identity, Health>,
 }
 
@@ -93,24 +93,35 @@ impl Guards {
         format!("guards-{region}")
     }
 
-    /// Begins the record at `now`. The targets that were served before are trusted.
+    /// Begins the record at `now`. The targets that were served before are trusted, unless they were contacted.
     pub fn begin<'t>(&mut self, served: impl Iterator<Item = &'t Target>, now: DateTime<Utc>) {
         if self.since.is_none() {
             self.since = Some(now);
-            for target in served {
+            let is_new = |target: &&Target| {
+                let contract = target.protocol.contract();
+                let mut known = self.contacts.get(&function(target)).into_iter().flatten();
+                !known.any(|contact| contact.contract == contract)
+            };
+            let new: Vec<&Target> = served.filter(is_new).collect();
+            for target in new {
                 self.note_contact(target, None, None, now);
             }
         }
     }
 
-    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code; `None` if unknown.
+    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code; `None` if unknown: a
+    /// handler that was unsafe at the last contact is unsafe then.
     pub fn trust(&self, target: &Target, code: Option<&str>) -> Trust {
         let contract = target.protocol.contract();
         let known = self.contacts.get(&function(target)).into_iter().flatten();
         let known: Vec<&Contact> = known.filter(|contact| contact.contract == contract).collect();
         let of = |code: &Code| known.iter().rev().find(|contact| contact.code == *code);
         let found = code.and_then(|code| of(&Code::Sha256(code.to_owned())));
-        match found.or_else(|| of(&behind(target))) {
+        let last_if_unsafe = || match code {
+            None => known.last().filter(|contact| contact.unsafe_because.is_some()),
+            Some(_) => None,
+        };
+        match found.or_else(|| of(&behind(target))).or_else(last_if_unsafe) {
             None => Trust::None,
             Some(Contact { unsafe_because: Some(reason), .. }) => Trust::Unsafe(reason.clone()),
             Some(_) => Trust::Trusted,
@@ -137,25 +148,26 @@ impl Guards {
         }
     }
 
-    /// Returns true if a contact of a target was recorded only for code of unknown hash.
-    pub fn lacks_hash(&self, target: &Target, code: &str) -> bool {
+    /// Returns true if a contact of a target was recorded for code of unknown hash.
+    pub fn lacks_hash(&self, target: &Target) -> bool {
         let (contract, behind) = (target.protocol.contract(), behind(target));
-        let code = Code::Sha256(code.to_owned());
-        let known = self.contacts.get(&function(target)).into_iter().flatten();
-        let known: Vec<&Code> =
-            known.filter(|contact| contact.contract == contract).map(|contact| &contact.code).collect();
-        known.contains(&&behind) && !known.contains(&&code)
+        let mut known = self.contacts.get(&function(target)).into_iter().flatten();
+        known.any(|contact| contact.code == behind && contact.contract == contract)
     }
 
-    /// Gives the contact that was recorded for code of unknown hash the hash that was read since.
+    /// Gives the contact that was recorded for code of unknown hash the hash that was read since. Of two contacts with
+    /// the same hash the newer one is kept.
     pub fn adopt_hash(&mut self, target: &Target, code: &str) {
-        if !self.lacks_hash(target, code) {
-            return;
-        }
         let (contract, behind) = (target.protocol.contract(), behind(target));
-        let contacts = self.contacts.get_mut(&function(target)).into_iter().flatten();
-        for contact in contacts.filter(|contact| contact.contract == contract && contact.code == behind) {
-            contact.code = Code::Sha256(code.to_owned());
+        let Some(contacts) = self.contacts.get_mut(&function(target)) else { return };
+        let is_of = |contact: &Contact, code: &Code| contact.code == *code && contact.contract == contract;
+        let Some(index) = contacts.iter().position(|contact| is_of(contact, &behind)) else { return };
+        let code = Code::Sha256(code.to_owned());
+        let adopted = Contact { code: code.clone(), ..contacts.remove(index) };
+        match contacts.iter_mut().find(|contact| is_of(contact, &code)) {
+            None => contacts.insert(index, adopted),
+            Some(known) if known.at < adopted.at => *known = adopted,
+            Some(_) => {}
         }
     }
 
@@ -187,10 +199,78 @@ impl Guards {
     }
 }
 
+/// Reads contacts. Those of newer versions that cannot be read are left out.
+fn known_contacts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Identity, Vec<Contact>>, D::Error> {
+    let all: BTreeMap<Identity, Vec<serde_json::Value>> = keyed::deserialize_known(deserializer)?;
+    let known = |contacts: Vec<serde_json::Value>| {
+        contacts.into_iter().filter_map(|contact| serde_json::from_value(contact).ok()).collect()
+    };
+    Ok(all.into_iter().map(|(id, contacts)| (id, known(contacts))).collect())
+}
+
 fn function(target: &Target) -> Identity {
     target.id.function()
 }
 
 fn behind(target: &Target) -> Code {
     Code::Behind(target.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        format!("2026-11-20T09:{minute:02}:00Z").parse().unwrap()
+    }
+
+    fn target(function: &str) -> Target {
+        Target::example(function, "eu-west-2", Vec::new())
+    }
+
+    #[test]
+    fn contacts_of_unknown_code_get_the_hash_that_is_read_and_hold_for_no_other() {
+        let (live, blue) = (target("f:live"), target("f:blue"));
+        let mut guards = Guards::default();
+        guards.begin([&live, &blue].into_iter(), at(0));
+        for target in [&live, &blue] {
+            assert!(guards.lacks_hash(target));
+            assert_eq!(guards.trust(target, None), Trust::Trusted);
+            guards.adopt_hash(target, "a");
+            assert!(!guards.lacks_hash(target));
+            assert_eq!(guards.trust(target, Some("a")), Trust::Trusted);
+        }
+        assert_eq!(guards.trust(&blue, Some("b")), Trust::None);
+        // Of two results for one hash the newer one counts.
+        for (minute, expected) in [(1, Trust::Unsafe("it failed".to_owned())), (0, Trust::Trusted)] {
+            let mut guards = Guards::default();
+            guards.note_contact(&blue, None, Some("it failed".to_owned()), at(minute));
+            guards.note_contact(&live, Some("a"), None, at(1 - minute));
+            guards.adopt_hash(&blue, "a");
+            assert_eq!(guards.trust(&blue, Some("a")), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_contacted_is_not_trusted_because_it_was_served() {
+        let live = target("f:live");
+        let mut guards = Guards::default();
+        guards.note_contact(&live, Some("a"), Some("it failed".to_owned()), at(0));
+        guards.begin(std::iter::once(&live), at(1));
+        assert!(matches!(guards.trust(&live, Some("a")), Trust::Unsafe(_)));
+        assert_eq!(guards.trust(&live, Some("b")), Trust::None);
+        assert!(matches!(guards.trust(&live, None), Trust::Unsafe(_)), "the code may be the same");
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_are_left_out() {
+        let text = r#"{ "since": null, "later": 1, "health": { "f eu-west-2": { "at": 7 } }, "contacts": {
+            "f eu-west-2": [{ "code": { "sha512": "a" } }, { "code": { "sha256": "a" }, "contract": "warmd",
+                "at": "2026-11-20T09:00:00Z" }], "g eu-west-2": 3 } }"#;
+        let guards: Guards = serde_json::from_str(text).unwrap();
+        assert_eq!((guards.health.len(), guards.contacts.len()), (0, 1));
+        assert_eq!(guards.trust(&target("f"), Some("a")), Trust::Trusted);
+    }
 }

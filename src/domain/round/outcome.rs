@@ -98,6 +98,13 @@ impl Outcome {
     pub fn is_failure(&self) -> bool {
         !(self.is_evidence() || *self == Self::Unclassified)
     }
+
+    /// Returns true if Lambda refused the ping because the function is inactive, or is becoming active.
+    pub fn is_inactive(&self) -> bool {
+        let Self::Failed { detail } = self else { return false };
+        let refusal = detail.split(':').next().unwrap_or_default();
+        ["ResourceNotReadyException", "ResourceConflictException"].iter().any(|code| refusal.ends_with(code))
+    }
 }
 
 /// Evidence that Lambda started the function for a ping. The cost of a ping depends on it, not on the outcome.

@@ -13,6 +13,8 @@ pub enum SkipReason {
     InFlight,
     /// The target's earlier round waits for room under `limits.max_in_flight`.
     NoRoom,
+    /// The time of the tick ran out after a first ping, or the process was stopped.
+    Deadline,
     /// The tick is a dry run.
     DryRun,
     /// The target or the fleet is paused.
@@ -45,9 +47,10 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InFlight,
         Self::NoRoom,
+        Self::Deadline,
         Self::DryRun,
         Self::Paused,
         Self::Coalesced,
@@ -87,6 +90,7 @@ impl SkipReason {
             Self::NoRoom => {
                 ("no-room", "its earlier round still waits for room under limits.max_in_flight", true)
             }
+            Self::Deadline => ("deadline", "the time of the tick ran out after its first ping", true),
             Self::DryRun => ("dry-run", "this is a dry run", false),
             Self::Paused => ("paused", "it is paused", false),
             Self::Coalesced => ("coalesced", "an earlier request has just warmed it", false),

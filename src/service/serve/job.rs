@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 use tracing::{debug, error};
 
-use super::{MAX_ATTEMPTS, Observer, Outcome, Service};
+use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
 use crate::domain::fleet::Fleet;
 use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::shard::Shard;
@@ -39,6 +39,8 @@ pub struct Job {
     pub(super) is_spread: bool,
     /// True if an operator chose the minute of the tick.
     pub(super) is_of_chosen_minute: bool,
+    /// True for a tick of the command line.
+    pub(super) is_run_once: bool,
     pub(super) started: Instant,
     pub(super) plan: Plan,
     /// What the guards know.
@@ -83,6 +85,7 @@ impl Job {
             shard,
             is_spread,
             is_of_chosen_minute: trigger.is_of_chosen_minute(),
+            is_run_once: matches!(trigger, Trigger::RunOnce { .. }),
             started: Instant::now(),
             plan: Plan::default(),
             known: Known::default(),
@@ -121,12 +124,13 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let report = report_in_parts(running, skipped, budget, &recording).await;
         let Progress { recorded, health, .. } =
             recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(guards), RecordKind::Tick, true) = (&self.guards, job.kind, self.policy.refreshes_facts)
-        {
+        let is_tick = job.kind == RecordKind::Tick || job.is_run_once;
+        if let Some(guards) = self.guards.as_ref().filter(|_| is_tick && self.policy.refreshes_facts) {
             let until = budget.until(|split| split.record);
             let mut stop = budget.stop().clone();
+            let health = health.and(job.plan.health);
             tokio::select! {
-                () = guards.refresh(&job.fleet, until, &*self.clock) => {}
+                () = guards.refresh(&job.fleet, until, &*self.clock, health) => {}
                 // The signal to stop, or the end of the time for rounds: facts are read again at the next tick.
                 _ = stop.stopped() => {}
             }
@@ -141,7 +145,6 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         };
         let Job { fleet, known, now, .. } = job;
         guards.read_unknown_limits(fleet, &due, known, *now).await;
-        job.plan.health = job.plan.health.and(known.health);
         guards.apply(due, known, &fleet.limits, self.policy.checks_contact, *now)
     }
 
@@ -150,7 +153,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let guards = Arc::clone(self.guards.as_ref()?);
         let is_contact = |due: &Due| due.terms.first.is_some_and(|first| first.canary.is_some());
         own.iter().any(is_contact).then(|| {
-            let gate = ContactGate { guards, fleet: Arc::clone(&job.fleet), now: job.now };
+            let gate =
+                ContactGate { guards, known: job.known.clone(), limits: job.fleet.limits, now: job.now };
             Arc::new(gate) as Arc<dyn Gate>
         })
     }
@@ -226,7 +230,16 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
     async fn record_in_store(&self, part: &Part) -> StoreHealth {
         let (service, job) = (self.service, self.job);
         let results = |report| Results { fleet: &job.fleet, plan: &job.plan, sent: &self.sent, report };
-        let recording = async {
+        let guards = async {
+            match &service.guards {
+                Some(guards) => {
+                    let rounds = &part.report.rounds;
+                    guards.record(&self.sent, rounds, &job.fleet, &job.known, job.now).await
+                }
+                None => Ok(()),
+            }
+        };
+        let records = async {
             let Some(whole) = &part.whole else {
                 let now = service.clock.now();
                 return service.planner.record_part(results(&part.report), &part.running, now).await;
@@ -236,15 +249,12 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
                 _ => StoreHealth::Sound,
             };
             let (stale_since, now) = (service.live_config.stale_since(), service.clock.now());
-            let guards = async {
-                match &service.guards {
-                    Some(guards) => guards.record(&self.own, whole, &job.fleet, &job.known, now).await,
-                    None => StoreHealth::Sound,
-                }
-            };
-            let planner = service.planner.record(results(whole), job.kind, stale_since, now);
-            let (planner, guards) = tokio::join!(planner, guards);
-            released.and(planner).and(guards)
+            released.and(service.planner.record(results(whole), job.kind, stale_since, now).await)
+        };
+        let recording = async {
+            let (records, guards) = tokio::join!(records, guards);
+            let consequence = "the results for the guards are written with the next ones";
+            log_unavailable(guards.err().as_ref(), consequence, records.and(job.plan.health))
         };
         let now = Instant::now();
         let deadline = now + part.until.saturating_duration_since(now) / 2;

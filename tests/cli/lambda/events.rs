@@ -9,7 +9,7 @@ use crate::support::rounds;
 
 const FLEET: &str = r#"
 version: 1
-defaults: { region: eu-west-2, interval: 1m }
+defaults: { region: eu-west-2, interval: 1m, canary: off }
 functions:
   checkout:
     windows: [{ days: daily, hours: all-day, concurrency: 3 }]
@@ -473,7 +473,7 @@ async fn every_tenant_has_environments_rounds_and_results_of_its_own() {
     use warmd::engine::ports::{Fetched, ObjectStore};
     const TENANTS: &str = r#"
 version: 1
-defaults: { region: eu-west-2, interval: 1m }
+defaults: { region: eu-west-2, interval: 1m, canary: off }
 metrics: { detail: function }
 functions:
   isolated:

@@ -14,7 +14,7 @@ use super::support::{LambdaHarness, Setting, now, scheduled};
 const FLEET: &str = "
 version: 1
 metrics: { namespace: warming, detail: function }
-defaults: { region: eu-west-2, interval: 1m }
+defaults: { region: eu-west-2, interval: 1m, canary: off }
 functions:
   f: { windows: [{ days: daily, hours: all-day, concurrency: 3 }] }
   nlp:live: { windows: [{ days: daily, hours: all-day, concurrency: 2 }] }

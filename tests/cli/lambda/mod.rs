@@ -1,6 +1,7 @@
 //! The real `bootstrap` binary, driven through Lambda's runtime interface, against the embedded emulator.
 
 mod events;
+mod guards;
 mod init;
 mod metrics;
 mod scale;

@@ -11,7 +11,7 @@ use crate::support::rounds;
 const FLEET: &str = "
 version: 1
 limits: { max_in_flight: 5 }
-defaults: { region: eu-west-2, interval: 1m }
+defaults: { region: eu-west-2, interval: 1m, canary: off }
 functions:
   f0: { windows: [{ days: daily, hours: all-day, concurrency: 5 }] }
   f1: { windows: [{ days: daily, hours: all-day, concurrency: 5 }], on_request: { max_concurrency: 5, max_for: 1h } }
