@@ -69,6 +69,7 @@ fn every_finding_names_its_target_and_location() {
       resting        eu-west-2      0     5m  warmd           0
 
     11 targets of 10 functions in 1 file: valid, 0 warnings
+    shrinks: crowded (eu-west-2) from 10 to 4 by `limits.leave_free`
     skipped: 1 target, never pinged
     compared 10 targets in 2 regions with the deployed functions: 6 errors, 5 warnings
     --- stderr
@@ -93,13 +94,13 @@ fn every_finding_names_its_target_and_location() {
     6 |   no-alias:live: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |   ^^^^^^^^^^^^^
 
-    error: `crowded` in eu-west-2 has a reserved concurrency of 5, less than its largest round of 10 pings: 5 would be throttled
+    error: `crowded` in eu-west-2 has a reserved concurrency of 5, less than its largest round of 10 pings: its rounds are lowered to 4
      --> fleet.yaml:7:24
       |
     7 |   crowded: { windows: [{ days: daily, hours: all-day, concurrency: 10 }] }
       |                        ^
       |
-      = hint: reserve more than 10, so that users have capacity during a round
+      = hint: reserve more than 10, lower `limits.leave_free`, or reduce `concurrency`
 
     error: `off` in eu-west-2 is disabled: its reserved concurrency is 0, so every invocation is throttled
      --> fleet.yaml:8:3
@@ -184,8 +185,9 @@ functions:
         }
     }
     insta::assert_snapshot!(messages.join("\n"), @"
-    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10
-    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10
+    warning: 18 pings to 2 targets are due at the same time in eu-west-2 at …, most of them to `many`; the account has an unreserved concurrency of 10: the rounds wait for room
+    error: a round of 12 pings to `many` in eu-west-2 exceeds the account's unreserved concurrency of 10: its rounds are lowered to 5
+    warning: a round of 6 pings to `some` in eu-west-2 exceeds 20% of the account's unreserved concurrency of 10: its rounds are lowered to 5
     ");
 }
 
