@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
+use warmd::engine::ports::Clock;
+use warmd::service::clock::SystemClock;
 
 use crate::support::{Done, Fixture, write};
 
@@ -69,7 +71,7 @@ impl Account {
 }
 
 fn minutes_ago(minutes: i64) -> String {
-    (Utc::now() - TimeDelta::minutes(minutes)).to_rfc3339_opts(SecondsFormat::Secs, true)
+    (SystemClock.now() - TimeDelta::minutes(minutes)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 #[test]
@@ -263,7 +265,7 @@ fn records(account: &Account) {
 
 /// Replaces the times that depend on the clock.
 fn steady(text: &str) -> String {
-    let now = Utc::now();
+    let now = SystemClock.now();
     let is_recent = |word: &str| {
         let at = word.trim_end_matches(':').parse::<DateTime<Utc>>();
         at.is_ok_and(|at| (now - at).abs() < TimeDelta::hours(1))
