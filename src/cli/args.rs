@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
+use super::canary::CanaryArgs;
 use super::check::CheckArgs;
 use super::compare::CompareArgs;
 use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
@@ -94,8 +95,10 @@ pub enum Command {
     Pause(PauseArgs),
     /// End a pause.
     Resume(ResumeArgs),
-    /// Show the last tick, pauses and requests.
+    /// Show the last tick, pauses, requests, and what the guards found.
     Status(StatusArgs),
+    /// List what first pings showed of handlers, or allow pings to an unsafe one again.
+    Canary(CanaryArgs),
     /// Print a sample event for the Lambda.
     LambdaEvent(LambdaEventArgs),
     /// Print the CloudWatch dashboard.

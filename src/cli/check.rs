@@ -35,7 +35,8 @@ that it exists and is active; its memory, timeout and architecture; and the rese
 and account concurrency for its rounds. It uses the given credentials and assumes `role_arn` as for
 pings. With the credentials of the warmer, it shows which functions the warmer may invoke; the other
 checks require the policies of `warmd iam --check-live`. It sends three requests for each target, at most 10
-a second for each region and role: 10,000 targets in one region take about 50 minutes.
+a second for each region and role: 10,000 targets in one region take about 50 minutes. `shrinks` lists
+the targets whose largest rounds the guards of a tick lower, `target` 0 if they are skipped.
 
 A file found in a directory must be in that directory after links are resolved, as with Kubernetes
 volumes. A file given by name may be any readable file, such as a pipe. All files together may have at

@@ -10,7 +10,7 @@ use crate::service::recorder::Recorded;
 /// The result of the process. Scripts depend on the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: success, no round is short.
+    /// 0: success, no round is short or unsafe.
     Success,
     /// 1: internal failure (metrics lost, a round not run, anything unexpected).
     Failed,
@@ -18,7 +18,7 @@ pub enum Exit {
     Interrupted,
     /// 2: invalid usage or configuration; nothing was sent.
     Usage,
-    /// 3: at least one round is short.
+    /// 3: at least one round is short or unsafe.
     Short,
     /// 4: `diff --exit-code` found changes.
     Changed,

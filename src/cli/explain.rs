@@ -1,22 +1,29 @@
 //! `warmd explain`: the desired number of a target at a minute.
 
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use super::app::App;
 use super::configuration;
+use super::deployed::Deployed;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, StateArgs};
 use super::output::{print, print_json};
+use super::render::guards::Guarded;
 use super::render::{self, Style};
 use super::select;
-use super::status::PauseObject;
+use super::status::{PauseObject, seconds};
 use super::value_parsers;
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
+use crate::domain::guard::Decision;
 use crate::domain::records::with_requests;
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
+use crate::domain::tick::SkipReason;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -25,7 +32,12 @@ use crate::service::clock::SystemClock;
 #[command(after_help = "\
 Examples:
   warmd explain storefront-ssr:live
-  warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json")]
+  warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json
+
+With --state or --live, it also shows what the guards of a tick would do now with a round of that
+number, or with the largest round if the number is 0: skip it, lower it, or send one ping first. With
+--state they use the stored facts and results of rounds, with --live the deployed function as it is.
+Exit code 1 if --live cannot read it for another reason than a missing permission.")]
 pub struct ExplainArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
@@ -39,6 +51,9 @@ pub struct ExplainArgs {
     /// Minute to explain, RFC 3339. [default: now]
     #[arg(long, value_name = "RFC3339", value_parser = value_parsers::instant)]
     pub at: Option<DateTime<Utc>>,
+    /// Also read the deployed function, and show what the guards of a tick would do now. No handler runs.
+    #[arg(long)]
+    pub live: bool,
     /// The state store: requests and pauses apply.
     #[command(flatten)]
     pub state: StateArgs,
@@ -65,6 +80,47 @@ struct ExplainObject<'e> {
     next_change: Option<ChangeObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseObject<'e>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guards: Option<GuardsObject>,
+}
+
+/// What the guards would do with a round.
+#[derive(Serialize)]
+struct GuardsObject {
+    #[serde(rename = "target")]
+    allowed: u32,
+    capped_from: Option<u32>,
+    capped_by: Option<&'static str>,
+    backed_off_from: Option<u32>,
+    skipped: Option<SkipReason>,
+    first_ping: Option<&'static str>,
+    #[serde(rename = "unsafe")]
+    unsafe_because: Option<String>,
+    next_try: Option<String>,
+    /// True if the deployed function is known.
+    known: bool,
+}
+
+impl GuardsObject {
+    fn new(guarded: &Guarded<'_>) -> Self {
+        let Guarded { desired, decision, .. } = guarded;
+        let capped = decision.capped(*desired).filter(|capped| capped.to > 0);
+        let (allowed, terms, skipped) = match decision {
+            Decision::Send(pings, terms) => (pings.get(), Some(terms), None),
+            Decision::Skip(reason) => (0, None, Some(*reason)),
+        };
+        Self {
+            allowed,
+            capped_from: capped.map(|capped| capped.from),
+            capped_by: capped.map(|capped| capped.by),
+            backed_off_from: terms.and_then(|terms| terms.backed_off_from),
+            skipped,
+            first_ping: terms.and_then(|terms| terms.first).map(|first| first.purpose.name()),
+            unsafe_because: guarded.unsafe_because(),
+            next_try: guarded.next_try().map(seconds),
+            known: guarded.known.facts.is_some(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -87,17 +143,49 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let target = select::target(&fleet, &args.function, args.region, args.tenant.as_ref())?;
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
+    let (deployed, exit) = deployed(args, &fleet, target).await?;
+    let desired = NonZeroU32::new(explanation.desired).or(NonZeroU32::new(target.highest()));
+    let guarded = deployed.as_ref().zip(desired).map(|(deployed, desired)| {
+        let (decision, known) = (deployed.decide(&fleet, target, desired, true), deployed.of(target));
+        Guarded { target, desired, decision, known, now: deployed.now }
+    });
     if args.json {
-        let paused = pause.map(PauseObject::new);
-        print_json(&ExplainObject { paused, ..object(target, minute, &explanation) })?;
+        let (paused, guards) = (pause.map(PauseObject::new), guarded.as_ref().map(GuardsObject::new));
+        print_json(&ExplainObject { paused, guards, ..object(target, minute, &explanation) })?;
     } else {
         // A pause overrides the schedule.
         if let Some(pause) = pause {
             print(&format!("{} ({}) is {pause}\n", target.id.shown(), target.region()))?;
         }
         print(&render::explain::explain(target, minute, &explanation, style))?;
+        if let Some(guarded) = &guarded {
+            print(&render::guards::guards(guarded))?;
+        }
     }
-    Ok(Exit::Success)
+    Ok(exit)
+}
+
+/// Returns what is known about the deployed function: live, or as it is stored; `None` if neither is asked for.
+async fn deployed(
+    args: &ExplainArgs,
+    fleet: &Fleet,
+    target: &Target,
+) -> Result<(Option<Deployed>, Exit), Failure> {
+    let now = SystemClock.now();
+    let stored = match args.state.location() {
+        None => None,
+        Some(_) => {
+            let stored = Deployed::stored(&args.state.open().await?, fleet, now).await;
+            Some(stored.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))?)
+        }
+    };
+    if !args.live {
+        return Ok((stored, Exit::Success));
+    }
+    let own = Fleet { targets: vec![target.clone()], ..fleet.clone() };
+    let live = Deployed::live(&App::aws().await, &own, now).await;
+    let exit = live.report_unchecked();
+    Ok((Some(live.with_records_of(stored.unwrap_or_default())), exit))
 }
 
 fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'_>) -> ExplainObject<'e> {
@@ -114,5 +202,6 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         windows: &explanation.windows,
         next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
         paused: None,
+        guards: None,
     }
 }

@@ -2,11 +2,13 @@
 
 mod app;
 mod args;
+mod canary;
 mod check;
 mod compare;
 mod configuration;
 mod daemon;
 mod deploy;
+mod deployed;
 mod diff;
 mod emulate;
 mod error;
@@ -111,6 +113,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Publish(args) => block_on(publish::publish(args, style)),
         Command::Pause(args) => block_on(pause::pause(args)),
         Command::Resume(args) => block_on(pause::resume(args)),
+        Command::Canary(args) => block_on(canary::canary(args, style)),
         Command::Status(args) => block_on(status::status(args)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),

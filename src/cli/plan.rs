@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
+use super::app::App;
 use super::configuration;
+use super::deployed::Deployed;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices};
@@ -17,9 +19,11 @@ use super::select::plans;
 use super::value_parsers;
 use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
+use crate::domain::fleet::Fleet;
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};
 use crate::domain::schedule::{Minute, Segment};
+use crate::domain::tick::SkipReason;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -30,6 +34,13 @@ Examples:
   warmd plan                                            the next 7 days
   warmd plan --zone Europe/London --from 2026-10-24 --for 3d
   warmd plan --function nlp-inference:live --json
+  warmd plan --live                                     with what the guards of a tick allow
+
+--live reads each deployed function and the limits of its account, as `check --live` does.
+Rounds above the headroom have the lowered number, and refused rounds are left out. In JSON,
+`capped_from` is the configured number of the largest lowered round, and `skipped` the reason why
+rounds are left out. Exit code 1 if a target cannot be read for another reason than a missing
+permission.
 
 A DATE is midnight in --zone (default: UTC). --until is exclusive.
 
@@ -55,6 +66,9 @@ pub struct PlanArgs {
     /// Time zone of dates and the chart. [default: UTC for dates, that of the first window for the chart]
     #[arg(long, value_name = "ZONE", value_parser = value_parsers::zone)]
     pub zone: Option<chrono_tz::Tz>,
+    /// Also read the deployed functions, and plan the rounds that the guards of a tick allow. No handler runs.
+    #[arg(long)]
+    pub live: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -85,6 +99,8 @@ struct FunctionObject<'p> {
     function: &'p str,
     region: Region,
     tenant: Option<&'p str>,
+    capped_from: Option<u32>,
+    skipped: Option<SkipReason>,
     segments: &'p [Segment],
     rounds: u64,
     pings: u64,
@@ -103,8 +119,23 @@ pub async fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
         until: args.until.as_deref(),
         zone: args.zone,
     };
-    let period = period(bounds, WEEK, SystemClock.now())?;
-    let plans = plans(&fleet, args.function.as_ref(), period)?;
+    let now = SystemClock.now();
+    let period = period(bounds, WEEK, now)?;
+    let mut plans = plans(&fleet, args.function.as_ref(), period)?;
+    let mut exit = Exit::Success;
+    if args.live {
+        let targets = plans.iter().map(|plan| plan.target.clone()).collect();
+        let planned = Fleet { targets, ..fleet.clone() };
+        let deployed = Deployed::live(&App::aws().await, &planned, now).await;
+        exit = deployed.report_unchecked();
+        plans = plans
+            .into_iter()
+            .map(|plan| {
+                let target = plan.target;
+                plan.guarded(&fleet.prices, |desired| deployed.decide(&fleet, target, desired, false))
+            })
+            .collect();
+    }
     let scope = if args.function.is_some() { Scope::Function } else { Scope::Fleet };
     let cost = fleet_cost(&fleet, &plans, period, scope);
     if args.json {
@@ -112,7 +143,7 @@ pub async fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
     } else {
         print(&render::plan::plan(&plans, &cost, period, args.zone, style))?;
     }
-    Ok(Exit::Success)
+    Ok(exit)
 }
 
 fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) -> PlanObject<'p> {
@@ -120,6 +151,8 @@ fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) 
         function: &plan.target.label,
         region: plan.target.region(),
         tenant: plan.target.tenant(),
+        capped_from: plan.capped.map(|capped| capped.from),
+        skipped: plan.skipped,
         segments: &plan.segments,
         rounds: plan.rounds(),
         pings: plan.pings(),

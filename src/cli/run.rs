@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::app::App;
 use super::configuration;
+use super::deployed::Deployed;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, Prices, StateArgs};
@@ -18,11 +19,12 @@ use super::render::{self, Style};
 use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::fleet::Fleet;
+use crate::domain::guard::Decision;
 use crate::domain::schedule::{Minute, next_change};
 use crate::domain::tick::{SkipReason, TickReport};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::stop::{Stopper, stop};
-use crate::engine::tick::Engine;
+use crate::engine::tick::{Due, Engine};
 use crate::service::budget::TimeBudget;
 use crate::service::clock::SystemClock;
 use crate::service::live_config::LiveConfig;
@@ -46,7 +48,8 @@ became due since its previous tick.
 With --state, pauses and requests apply, and `warmd status` shows the last tick. The daemon and
 --once --due-only also record the minutes they serve: of several processes with the same store, only
 one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
-and use the current pauses.
+and use the current pauses. --dry-run also shows what the guards would skip or lower with what the
+store has.
 
 SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
@@ -118,6 +121,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     if args.dry_run {
         let planner = dry_run_planner(args, &fleet).await?;
         let plan = preview(&planner, &fleet, args.at, args.due_only, now).await;
+        let plan = guarded(planner.documents(), &fleet, plan, now).await;
         return dry_run(&fleet, args.at.unwrap_or(now), plan, args.json, style);
     }
     // Signals are handled before the first ping, so that none cuts off a round.
@@ -213,6 +217,27 @@ async fn dry_run_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner, F
         location => App::of(args.local, &fleet.targets).await?.documents(location)?,
     };
     Ok(TickPlanner::new(documents))
+}
+
+/// Applies the guards to a plan, as far as the store has facts and results of rounds.
+async fn guarded(documents: &DocumentStore, fleet: &Fleet, mut plan: Plan, now: DateTime<Utc>) -> Plan {
+    if documents.durability() == Durability::Volatile {
+        return plan;
+    }
+    let deployed = match Deployed::stored(documents, fleet, now).await {
+        Ok(deployed) => deployed,
+        Err(unavailable) => {
+            print_message(&format!("warning: {unavailable}; the guards are not applied"));
+            return plan;
+        }
+    };
+    for due in std::mem::take(&mut plan.due) {
+        match deployed.decide(fleet, &due.target, due.concurrency, false) {
+            Decision::Send(concurrency, terms) => plan.due.push(Due { concurrency, terms, ..due }),
+            Decision::Skip(reason) => plan.skipped.push(due.skipped(reason)),
+        }
+    }
+    plan
 }
 
 /// Waits for the second signal, and prints the rounds that it cuts off. The caller then drops them.

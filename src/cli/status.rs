@@ -14,13 +14,15 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
 use super::output::{print, print_json, print_message};
+use super::render::canary::ContactObject;
 use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason, failures};
 use crate::domain::records::{
-    AccountFacts, Facts, FunctionFacts, LastRound, PAUSES, Pause, Pauses, REQUESTS, Request, Requests, Status,
+    AccountFacts, Code, Facts, FunctionFacts, Guards, Health, LastRound, PAUSES, Pause, Pauses, REQUESTS,
+    Request, Requests, Status,
 };
 use crate::domain::round::Verdict;
 use crate::domain::text::count;
@@ -34,6 +36,8 @@ use crate::service::store::{DocumentStore, Unavailable, before};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only.
+Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one ping pass each 15
+minutes. Targets are backed off after throttles, and each clean round doubles their pings.
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
@@ -61,11 +65,16 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         before(deadline, store.read::<Pauses>(PAUSES)),
         before(deadline, store.read::<Requests>(REQUESTS)),
     );
-    let facts = match &status {
-        Ok(status) => read_facts(&store, status, now, deadline).await,
-        Err(unavailable) => Err(unavailable.clone()),
+    let (facts, guards) = match &status {
+        Ok(status) => {
+            tokio::join!(
+                read_facts(&store, status, now, deadline),
+                by_region(status, |region| read_guards(&store, region, deadline)),
+            )
+        }
+        Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone())),
     };
-    let mut known = Known { status, pauses, requests, facts };
+    let mut known = Known { status, pauses, requests, facts, guards };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -76,7 +85,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         only(function, &mut known)?;
     }
     if args.json {
-        print_json(&StatusObject::new(&known))?;
+        print_json(&StatusObject::new(&known, now))?;
     } else {
         print(&shown(&known, now))?;
     }
@@ -97,6 +106,8 @@ struct Known {
     requests: Result<Requests, Unavailable>,
     /// The facts about functions and accounts that a tick uses.
     facts: Result<BTreeMap<Region, Facts>, Unavailable>,
+    /// What rounds have shown.
+    guards: Result<BTreeMap<Region, Guards>, Unavailable>,
 }
 
 /// Reads the facts about the regions of the recorded targets.
@@ -106,18 +117,87 @@ async fn read_facts(
     now: DateTime<Utc>,
     deadline: Instant,
 ) -> Result<BTreeMap<Region, Facts>, Unavailable> {
-    let regions: BTreeSet<Region> = status.targets.keys().map(|id| id.region).collect();
-    let read = regions.into_iter().map(|region| async move {
+    let read = by_region(status, |region| async move {
         let mut facts: Facts = before(deadline, store.read(&Facts::document(region))).await?;
         facts = facts.plausible(now);
         facts.functions.retain(|_, facts| facts.is_usable(now));
         facts.accounts.retain(|_, facts| facts.is_usable(now));
-        Ok((region, facts))
+        Ok(facts)
+    });
+    read.await
+}
+
+async fn read_guards(
+    store: &DocumentStore,
+    region: Region,
+    deadline: Instant,
+) -> Result<Guards, Unavailable> {
+    before(deadline, store.read(&Guards::document(region))).await
+}
+
+/// Reads a document for each region of the recorded targets.
+async fn by_region<T, F: Future<Output = Result<T, Unavailable>>>(
+    status: &Status,
+    read: impl Fn(Region) -> F,
+) -> Result<BTreeMap<Region, T>, Unavailable> {
+    let regions: BTreeSet<Region> = status.targets.keys().map(|id| id.region).collect();
+    let read = regions.into_iter().map(|region| {
+        let read = read(region);
+        async move { Ok((region, read.await?)) }
     });
     join_all(read).await.into_iter().collect()
 }
 
+/// A target with an open breaker: its health, and the earliest time of the next ping.
+type Breaker<'k> = (&'k Identity, &'k Health, DateTime<Utc>);
+
+/// Returns the targets with something against them.
+fn health(
+    guards: &BTreeMap<Region, Guards>,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&Identity, &Health)> {
+    guards.values().flat_map(move |guards| {
+        guards.health.keys().filter_map(move |id| Some((id, guards.health(id, now)?)))
+    })
+}
+
+/// Returns the targets with an open breaker.
+fn breakers(guards: &BTreeMap<Region, Guards>, now: DateTime<Utc>) -> impl Iterator<Item = Breaker<'_>> {
+    health(guards, now).filter_map(|(id, health)| Some((id, health, health.next_try()?)))
+}
+
+/// Returns the targets with smaller rounds after throttles.
+fn backed_off(
+    guards: &BTreeMap<Region, Guards>,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&Identity, &Health, u32)> {
+    health(guards, now).filter_map(|(id, health)| Some((id, health, health.limit?)))
+}
+
 impl Known {
+    /// Returns the unsafe handlers. Those of code that is no longer deployed are left out.
+    fn unsafe_handlers(&self) -> impl Iterator<Item = ContactObject> {
+        let all = self.guards.iter().flat_map(BTreeMap::values).flat_map(|guards| &guards.contacts);
+        let all = all.flat_map(|(id, contacts)| contacts.iter().map(move |contact| (id, contact)));
+        all.filter(|(id, contact)| contact.unsafe_because.is_some() && self.is_deployed(id, &contact.code))
+            .map(|(id, contact)| ContactObject::new(id, contact))
+    }
+
+    /// Returns false if the facts show that all qualifiers of a function denote other code.
+    fn is_deployed(&self, function: &Identity, code: &Code) -> bool {
+        let Code::Sha256(hash) = code else { return true };
+        let facts = self.facts.as_ref().ok().and_then(|facts| facts.get(&function.region));
+        let functions = facts.into_iter().flat_map(|facts| &facts.functions);
+        let deployed = functions.filter(|(id, _)| id.function() == *function);
+        let mut deployed = deployed.map(|(_, facts)| facts.seen.configuration.known()?.code_sha256.as_ref());
+        let mut is_known = false;
+        let is_it = deployed.any(|deployed| {
+            is_known = true;
+            deployed.is_none_or(|deployed| deployed == hash)
+        });
+        is_it || !is_known
+    }
+
     /// Returns the reasons why documents cannot be read.
     fn failures(&self) -> impl Iterator<Item = String> {
         let all = [
@@ -125,6 +205,7 @@ impl Known {
             self.pauses.as_ref().err(),
             self.requests.as_ref().err(),
             self.facts.as_ref().err(),
+            self.guards.as_ref().err(),
         ];
         all.into_iter().flatten().map(ToString::to_string)
     }
@@ -157,6 +238,11 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     for facts in known.facts.iter_mut().flat_map(BTreeMap::values_mut) {
         facts.functions.retain(|id, _| function.is_of(id));
     }
+    let whole = FunctionRef { qualifier: None, ..function.clone() };
+    for guards in known.guards.iter_mut().flat_map(BTreeMap::values_mut) {
+        guards.contacts.retain(|id, _| whole.is_of(id));
+        guards.health.retain(|id, _| function.is_of(id));
+    }
     Ok(())
 }
 
@@ -166,7 +252,7 @@ pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
 }
 
 /// Formats a time in RFC 3339, in whole seconds and UTC.
-fn seconds(at: DateTime<Utc>) -> String {
+pub fn seconds(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -180,6 +266,38 @@ struct StatusObject<'s> {
     requests: Option<Vec<RequestObject<'s>>>,
     facts: Option<FactsObject>,
     guards_off: Option<Vec<GuardsOffObject>>,
+    #[serde(rename = "unsafe")]
+    unsafe_handlers: Option<Vec<ContactObject>>,
+    breakers: Option<Vec<BreakerObject<'s>>>,
+    backed_off: Option<Vec<BackedOffObject<'s>>>,
+}
+
+/// The keys for a target, as in the tick object.
+#[derive(Serialize)]
+struct TargetObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: &'s str,
+    tenant: Option<&'s str>,
+}
+
+/// A target with an open breaker.
+#[derive(Serialize)]
+struct BreakerObject<'s> {
+    #[serde(flatten)]
+    target: TargetObject<'s>,
+    failures: u32,
+    since: String,
+    next_try: String,
+}
+
+/// A target whose rounds are smaller after throttles.
+#[derive(Serialize)]
+struct BackedOffObject<'s> {
+    #[serde(flatten)]
+    target: TargetObject<'s>,
+    limit: u32,
+    since: String,
 }
 
 /// The facts about deployed functions and accounts that a tick uses.
@@ -214,8 +332,8 @@ struct TickObject<'s> {
 }
 
 /// The keys for a function, as in the tick object.
-#[derive(Serialize)]
-struct FunctionObject {
+#[derive(Debug, Serialize)]
+pub struct FunctionObject {
     function: String,
     qualifier: Option<String>,
 }
@@ -269,7 +387,8 @@ struct RequestObject<'s> {
 }
 
 impl<'s> StatusObject<'s> {
-    fn new(known: &'s Known) -> Self {
+    fn new(known: &'s Known, now: DateTime<Utc>) -> Self {
+        let guards = known.guards.as_ref().ok();
         let requests = |requests: &'s Requests| {
             requests.targets.iter().map(|(id, request)| RequestObject::new(id, request)).collect()
         };
@@ -283,6 +402,9 @@ impl<'s> StatusObject<'s> {
                 .as_ref()
                 .ok()
                 .map(|facts| guards_off(facts).into_iter().map(GuardsOffObject::new).collect()),
+            unsafe_handlers: guards.map(|_| known.unsafe_handlers().collect()),
+            breakers: guards.map(|guards| breakers(guards, now).map(BreakerObject::new).collect()),
+            backed_off: guards.map(|guards| backed_off(guards, now).map(BackedOffObject::new).collect()),
         }
     }
 }
@@ -339,6 +461,26 @@ impl<'s> TickObject<'s> {
     }
 }
 
+impl<'s> TargetObject<'s> {
+    fn new(id: &'s Identity) -> Self {
+        let tenant = id.tenant.as_ref().map(Tenant::as_str);
+        Self { function: FunctionObject::of(id), region: id.region.as_str(), tenant }
+    }
+}
+
+impl<'s> BreakerObject<'s> {
+    fn new((id, health, next_try): Breaker<'s>) -> Self {
+        let (since, next_try) = (seconds(health.at), seconds(next_try));
+        Self { target: TargetObject::new(id), failures: health.failures, since, next_try }
+    }
+}
+
+impl<'s> BackedOffObject<'s> {
+    fn new((id, health, limit): (&'s Identity, &Health, u32)) -> Self {
+        Self { target: TargetObject::new(id), limit, since: seconds(health.at) }
+    }
+}
+
 impl<'s> PausesObject<'s> {
     fn new(pauses: &'s Pauses) -> Self {
         let paused = |(function, pause): (&FunctionRef, &'s Pause)| PausedObject {
@@ -358,7 +500,8 @@ impl FunctionObject {
         Self { function: FunctionRef { qualifier: None, ..function.clone() }.to_string(), qualifier }
     }
 
-    fn of(id: &Identity) -> Self {
+    /// Converts the function of a target.
+    pub fn of(id: &Identity) -> Self {
         Self { function: id.unqualified(), qualifier: id.qualifier.as_ref().map(ToString::to_string) }
     }
 }
@@ -432,7 +575,29 @@ fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Ok(facts) => show_facts(&mut out, facts, now),
         Err(_) => out.push_str("facts about deployed functions unknown\n"),
     }
+    match &known.guards {
+        Ok(guards) => show_guards(&mut out, known, guards, now),
+        Err(_) => out.push_str("results for the guards unknown\n"),
+    }
     out
+}
+
+fn show_guards(out: &mut String, known: &Known, guards: &BTreeMap<Region, Guards>, now: DateTime<Utc>) {
+    for contact in known.unsafe_handlers() {
+        let ContactObject { function, region, protocol, since, reason, .. } = contact;
+        let reason = reason.unwrap_or_default();
+        let line = format!("unsafe: {function} {region}, protocol {protocol}, since {since}: {reason}");
+        let _ = writeln!(out, "{}", clean(&line));
+    }
+    for (id, health, next_try) in breakers(guards, now) {
+        let rounds = count(health.failures.into(), "failed round");
+        let next_try = seconds(next_try);
+        let _ = writeln!(out, "breaker open: {} after {rounds}, next try {next_try}", shown_id(id));
+    }
+    for (id, health, limit) in backed_off(guards, now) {
+        let (pings, ago) = (count(limit.into(), "ping"), ago(health.at, now));
+        let _ = writeln!(out, "backed off: {} to {pings} after throttles ({ago})", shown_id(id));
+    }
 }
 
 fn show_facts(out: &mut String, facts: &BTreeMap<Region, Facts>, now: DateTime<Utc>) {

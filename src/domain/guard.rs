@@ -5,10 +5,9 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 
 use super::fleet::{Canary, Limits, Target};
-use super::preflight::{AccountLimits, Room, TargetObservation, allowance};
-use super::records::{BREAKER_AFTER, Guards, Health, TRY_EVERY, Trust};
+use super::preflight::{AccountLimits, Deployed, Room, TargetObservation, allowance};
+use super::records::{BREAKER_AFTER, Guards, Health, Trust};
 use super::round::{FirstPing, Purpose};
-use super::schedule::Minute;
 use super::tick::{RoundRecord, SkipReason};
 
 /// The number of pings of a round, and its conditions.
@@ -24,6 +23,8 @@ pub struct Terms {
     pub first: Option<FirstPing>,
     /// The provisioned environments of the qualifier; `None` without any.
     pub provisioned: Option<u32>,
+    /// The language of the handler, as `warmd handler` names it; `None` if unknown.
+    pub language: Option<&'static str>,
 }
 
 /// The decision on a round.
@@ -33,6 +34,33 @@ pub enum Decision {
     Send(NonZeroU32, Terms),
     /// The round is skipped.
     Skip(SkipReason),
+}
+
+/// A round that the headroom of its account or function lowers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capped {
+    /// The configured number of pings.
+    pub from: u32,
+    /// The allowed number; 0 if the round is skipped.
+    pub to: u32,
+    /// The setting that limits it, such as `limits.account_share`.
+    pub by: &'static str,
+}
+
+impl Decision {
+    /// Returns the reduction of a round of `desired` pings by the headroom; `None` without one.
+    pub fn capped(&self, desired: NonZeroU32) -> Option<Capped> {
+        match self {
+            Self::Send(pings, Terms { capped_from, backed_off_from, room: Some(room), .. }) => {
+                let to = backed_off_from.unwrap_or(pings.get());
+                capped_from.map(|from| Capped { from, to, by: room.pool.setting() })
+            }
+            Self::Skip(SkipReason::NoHeadroom) => {
+                Some(Capped { from: desired.get(), to: 0, by: "limits.leave_free" })
+            }
+            Self::Send(..) | Self::Skip(_) => None,
+        }
+    }
 }
 
 /// What is known about a target.
@@ -47,9 +75,14 @@ pub struct Knowledge<'k> {
 }
 
 impl Knowledge<'_> {
+    /// Returns the deployed function, if known.
+    pub fn deployed(&self) -> Option<&Deployed> {
+        self.facts?.configuration.known()
+    }
+
     /// Returns the hash of the deployed code, if known.
     pub fn code(&self) -> Option<&str> {
-        self.facts?.configuration.known()?.code_sha256.as_deref()
+        self.deployed()?.code_sha256.as_deref()
     }
 }
 
@@ -73,13 +106,13 @@ pub fn decide(
         (Canary::On(max), Trust::None) => checks_contact.then_some(max),
     };
     let health = known.guards.and_then(|guards| guards.health(&target.id, now));
-    let is_open = health.is_some_and(Health::is_open);
-    if is_open && health.is_some_and(|health| whole_minutes(health.at, now) < TRY_EVERY.num_minutes()) {
+    let next_try = health.and_then(Health::next_try);
+    if next_try.is_some_and(|next_try| now < next_try) {
         return Decision::Skip(SkipReason::Breaker);
     }
     let capped = lower(desired, allowed.room.as_ref().map(|room| room.limit));
     let backed_off = lower(capped, health.and_then(|health| health.limit));
-    let purpose = match (allowed.is_inactive, is_open, canary) {
+    let purpose = match (allowed.is_inactive, next_try.is_some(), canary) {
         (true, _, _) => Some(Purpose::Wake),
         (false, true, _) => Some(Purpose::Retry),
         (false, false, Some(_)) => Some(Purpose::Contact),
@@ -91,13 +124,9 @@ pub fn decide(
         room: allowed.room,
         first: purpose.map(|purpose| FirstPing { purpose, canary }),
         provisioned: allowed.provisioned,
+        language: known.deployed().and_then(Deployed::language),
     };
     Decision::Send(backed_off, terms)
-}
-
-/// Returns the number of minutes between the minutes of two ticks. Firings of a schedule vary by milliseconds.
-fn whole_minutes(from: DateTime<Utc>, until: DateTime<Utc>) -> i64 {
-    Minute::of(until).epoch() - Minute::of(from).epoch()
 }
 
 fn lower(number: NonZeroU32, limit: Option<u32>) -> NonZeroU32 {
@@ -143,7 +172,7 @@ mod tests {
 
     use super::*;
     use crate::domain::fleet::OnRequest;
-    use crate::domain::preflight::{Deployed, ExecutionModel, FunctionState, Lookup};
+    use crate::domain::preflight::{ExecutionModel, FunctionState, Lookup};
     use crate::domain::round::{Known, RoundReport, Verdict};
 
     fn at(minute: u32) -> DateTime<Utc> {
@@ -224,6 +253,38 @@ mod tests {
         assert_eq!(capped(Some(8), 10, 7), (7, None));
     }
 
+    #[test]
+    fn a_reduction_names_its_setting() {
+        let capped = |reserved: Option<u32>, desired| {
+            let seen = TargetObservation { reserved: Lookup::Known(reserved), ..deployed(|_| {}) };
+            decided(&seen, &trusted(), 1_000, desired).capped(number(desired))
+        };
+        assert_eq!(capped(None, 200), None);
+        assert_eq!(capped(None, 201), Some(Capped { from: 201, to: 200, by: "limits.account_share" }));
+        assert_eq!(capped(Some(8), 50), Some(Capped { from: 50, to: 7, by: "limits.leave_free" }));
+        assert_eq!(capped(Some(1), 50), Some(Capped { from: 50, to: 0, by: "limits.leave_free" }));
+        assert_eq!(capped(Some(0), 50), None, "it is switched off");
+        let mut guards = trusted();
+        guards.set_health(&target().id, Some(Health { at: at(5), failures: 0, limit: Some(3) }), at(5));
+        let decision = decided(&deployed(|_| {}), &guards, 50, 20);
+        assert!(matches!(&decision, Decision::Send(pings, _) if pings.get() == 3));
+        assert_eq!(
+            decision.capped(number(20)),
+            Some(Capped { from: 20, to: 10, by: "limits.account_share" })
+        );
+    }
+
+    #[test]
+    fn the_language_of_a_handler_is_that_of_a_snippet() {
+        let language = |runtime: Option<&str>| {
+            let seen = deployed(|deployed| deployed.runtime = runtime.map(str::to_owned));
+            let Decision::Send(_, terms) = decided(&seen, &trusted(), 1_000, 1) else { panic!() };
+            terms.language
+        };
+        assert_eq!([Some("python3.13"), Some("nodejs22.x")].map(language), [Some("python"), Some("node")]);
+        assert_eq!([Some("java21"), Some("provided.al2023"), None].map(language), [None; 3]);
+    }
+
     proptest! {
         #[test]
         fn a_round_never_exceeds_its_room(
@@ -292,6 +353,8 @@ mod tests {
         assert_eq!(decided(&seen, &guards, 1_000, 10), Decision::Skip(SkipReason::Unsafe));
         let changed = deployed(|deployed| deployed.code_sha256 = Some("code-2".to_owned()));
         assert!(first(&changed, &guards).is_some());
+        let unknown = deployed(|deployed| deployed.code_sha256 = None);
+        assert_eq!(decided(&unknown, &guards, 1_000, 10), Decision::Skip(SkipReason::Unsafe));
         assert_eq!(guards.clear(|id| id.name.as_str() == "g"), 0);
         assert_eq!(guards.clear(|id| id.name.as_str() == "f"), 1);
         assert!(first(&seen, &guards).is_some());

@@ -1,6 +1,7 @@
 //! Plans of targets over a period, and their cost.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::cost::compare::{Comparison, compare};
@@ -9,7 +10,9 @@ use super::cost::self_usage::{SelfUsage, self_cost};
 use super::cost::{FleetCost, PriceBook};
 use super::fleet::{Fleet, Target};
 use super::function::Region;
+use super::guard::{Capped, Decision};
 use super::schedule::{Minute, Segment, seconds_between, segments};
+use super::tick::SkipReason;
 
 /// A period of whole minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,10 @@ pub struct TargetPlan<'f> {
     pub segments: Vec<Segment>,
     /// The estimated cost.
     pub cost: CoverageCost,
+    /// The largest reduction by the headroom; `None` without one, or if the deployed function is unknown.
+    pub capped: Option<Capped>,
+    /// The reason why rounds are skipped, which are not in `segments`; `None` if none are.
+    pub skipped: Option<SkipReason>,
 }
 
 impl<'f> TargetPlan<'f> {
@@ -43,7 +50,24 @@ impl<'f> TargetPlan<'f> {
     pub fn new(target: &'f Target, period: Period, prices: &PriceBook) -> Self {
         let segments = segments(target, period.from, period.until);
         let cost = coverage_cost(prices, &coverage(target, &segments));
-        Self { target, segments, cost }
+        Self { target, segments, cost, capped: None, skipped: None }
+    }
+
+    /// Returns the plan with the rounds that the guards allow. `decide` decides on a round of so many pings.
+    pub fn guarded(mut self, prices: &PriceBook, decide: impl Fn(NonZeroU32) -> Decision) -> Self {
+        self.segments.retain_mut(|segment| {
+            let Some(desired) = NonZeroU32::new(segment.desired) else { return false };
+            let decision = decide(desired);
+            let capped = decision.capped(desired).filter(|capped| capped.to > 0);
+            self.capped = self.capped.into_iter().chain(capped).max_by_key(|capped| capped.from);
+            match decision {
+                Decision::Send(pings, _) => segment.desired = pings.get(),
+                Decision::Skip(reason) => self.skipped = Some(reason),
+            }
+            matches!(decision, Decision::Send(..))
+        });
+        self.cost = coverage_cost(prices, &coverage(self.target, &self.segments));
+        self
     }
 
     /// Compares the cost of pings with that of the alternatives over `horizon`, the length of the plan's period.

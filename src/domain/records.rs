@@ -28,7 +28,7 @@ pub use self::facts::{
     AccountFacts, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due, refresh_order,
     role_key,
 };
-pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, TRY_EVERY, Trust};
+pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
 pub use self::status::{LastRound, Skip, Status, TickNote};

@@ -66,9 +66,14 @@ pub trait Gate: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Due, SkipReason>>;
 }
 
-/// The remedy for a handler that takes a ping for work.
-const UNSAFE_ADVICE: &str = "nothing more is sent until its code, protocol or payload changes: add the code of `warmd \
-                             handler` to it, or set the `protocol` that it knows; `warmd canary clear` allows pings again";
+/// Returns the message about a handler that took a ping for work. `language` is that of the handler, if known.
+fn unsafe_message(reason: &str, language: Option<&str>) -> String {
+    let snippet = language.map_or("warmd handler".to_owned(), |language| format!("warmd handler {language}"));
+    format!(
+        "{reason}. Nothing more is sent until its code, protocol or payload changes. Add the code of `{snippet}` to it, \
+         or set the `protocol` that it supports. `warmd canary clear` allows pings again."
+    )
+}
 
 /// The pings of a round, and of those before it.
 #[derive(Default)]
@@ -260,7 +265,10 @@ impl<L: Lambda> Engine<L> {
             if let (true, Some(gate), Some(_)) = (is_known, gate, first.canary) {
                 let admitted = gate.admit(&due, pings.version(), unsafe_because).await;
                 match admitted {
-                    _ if withheld.is_some() => {}
+                    Ok(admitted) if withheld.is_some() => {
+                        due.to_mut().terms.language = admitted.terms.language
+                    }
+                    Err(_) if withheld.is_some() => {}
                     Ok(admitted) => due = Cow::Owned(admitted),
                     Err(reason) => withheld = Some(Withheld::Skipped(reason)),
                 }
@@ -297,7 +305,7 @@ impl<L: Lambda> Engine<L> {
         let mut report =
             RoundReport::with_first(concurrency.get(), &pings.first, &pings.round, honours_hold, known);
         if let Some(FirstResult::Unsafe(reason)) = &pings.contact {
-            report.messages = vec![format!("{reason}; {UNSAFE_ADVICE}")];
+            report.messages = vec![unsafe_message(reason, terms.language)];
         }
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();

@@ -162,7 +162,8 @@ fn help_lists_commands_and_exit_codes() {
       publish       Publish a configuration to S3 atomically, or roll back
       pause         Pause the warming of a function or of the fleet
       resume        End a pause
-      status        Show the last tick, pauses and requests
+      status        Show the last tick, pauses, requests, and what the guards found
+      canary        List what first pings showed of handlers, or allow pings to an unsafe one again
       lambda-event  Print a sample event for the Lambda
       dashboard     Print the CloudWatch dashboard
       iam           Print the IAM policies for a configuration
@@ -193,7 +194,8 @@ fn help_lists_commands_and_exit_codes() {
          was not run, the state store could not be read or written, a tick of the daemon panicked, or
          `check --live` could not compare a target
       2  invalid usage or configuration, or an error found by `check --live`; nothing was sent
-      3  at least one round is short: it reached fewer environments than desired
+      3  at least one round is short: it reached fewer environments than desired; or unsafe: its handler
+         took a ping for work
       4  `diff --exit-code` found changes
 
     Environment:

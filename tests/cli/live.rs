@@ -69,6 +69,7 @@ fn every_finding_names_its_target_and_location() {
       resting        eu-west-2      0     5m  warmd           0
 
     11 targets of 10 functions in 1 file: valid, 0 warnings
+    shrinks: crowded (eu-west-2) from 10 to 4 by `limits.leave_free`
     skipped: 1 target, never pinged
     compared 10 targets in 2 regions with the deployed functions: 6 errors, 5 warnings
     --- stderr

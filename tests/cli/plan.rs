@@ -108,14 +108,14 @@ fn the_plan_object_is_exact() {
     assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
     assert_eq!(
         keys(&object["functions"][0]),
-        ["function", "region", "tenant", "segments", "rounds", "pings", "cost"]
+        ["function", "region", "tenant", "capped_from", "skipped", "segments", "rounds", "pings", "cost"]
     );
     // Other tests check costs.
     object["functions"][0]["cost"] = Value::Null;
     object["cost"] = Value::Null;
     assert_eq!(
         object,
-        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
+        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"capped_from":null,"skipped":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
     );
 }
 

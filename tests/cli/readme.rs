@@ -114,7 +114,8 @@ fn every_command_exists_and_has_its_options() {
             continue;
         }
         assert!(listed.contains(&format!("\n  {name} ")), "`warmd {name}` is not a command");
-        let nested: Vec<&str> = if name == "price" { words[1].split('|').collect() } else { vec![""] };
+        let is_nested = ["price", "canary"].contains(&name);
+        let nested: Vec<&str> = if is_nested { words[1].split('|').collect() } else { vec![""] };
         for nested in nested {
             let mut arguments = vec![name, nested, "--help"];
             arguments.retain(|argument| !argument.is_empty());

@@ -1,22 +1,22 @@
 //! `warmd check --live`: compares the configuration with the deployed functions.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::num::NonZeroU32;
 
 use serde::Serialize;
 
 use super::{
     CheckArgs, CheckFormat, CheckObject, object, print_errors, print_problems, print_summary, sort, warnings,
 };
-use crate::aws::AwsControl;
 use crate::cli::app::App;
 use crate::cli::configuration;
+use crate::cli::deployed::{Deployed, observe};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::output::{print, print_json, print_message};
-use crate::cli::render::live::LiveCounts;
+use crate::cli::output::{print, print_json};
+use crate::cli::render::live::{LiveCounts, Shrink};
 use crate::cli::render::{self, Style};
+use crate::cli::status::FunctionObject;
 use crate::config::{Loaded, Problem};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
@@ -24,17 +24,26 @@ use crate::domain::preflight::{Finding, Observations, Severity, Unchecked, findi
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
-use crate::service::preflight::Preflight;
-
-/// The duration above which a comparison is announced.
-const LONG: Duration = Duration::from_secs(10);
 
 /// The result of the comparison in JSON.
 #[derive(Debug, Serialize)]
 pub struct LiveObject {
     #[serde(flatten)]
     counts: LiveCounts,
+    shrinks: Vec<ShrinkObject>,
     not_checked: Vec<UncheckedObject>,
+}
+
+/// A round that ticks lower.
+#[derive(Debug, Serialize)]
+struct ShrinkObject {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: Region,
+    tenant: Option<String>,
+    target: u32,
+    capped_from: u32,
+    by: &'static str,
 }
 
 /// The output of `--format json`.
@@ -57,7 +66,7 @@ struct UncheckedObject {
 }
 
 impl LiveObject {
-    fn of(fleet: &Fleet, seen: &Observations, unchecked: &[Unchecked]) -> Self {
+    fn of(fleet: &Fleet, seen: &Observations, shrinks: &[Shrink<'_>], unchecked: &[Unchecked]) -> Self {
         let warmed = || fleet.targets.iter().filter(|target| target.is_warmed());
         let pairs = fleet.targets.iter().zip(&seen.targets);
         let counts = LiveCounts {
@@ -65,7 +74,21 @@ impl LiveObject {
             compared: pairs.filter(|(target, seen)| target.is_warmed() && seen.was_compared()).count(),
             regions: warmed().map(Target::region).collect::<BTreeSet<_>>().len(),
         };
-        Self { counts, not_checked: unchecked.iter().map(UncheckedObject::of).collect() }
+        let shrinks = shrinks.iter().map(ShrinkObject::of).collect();
+        Self { counts, shrinks, not_checked: unchecked.iter().map(UncheckedObject::of).collect() }
+    }
+}
+
+impl ShrinkObject {
+    fn of((target, capped): &Shrink<'_>) -> Self {
+        Self {
+            function: FunctionObject::of(&target.id),
+            region: target.region(),
+            tenant: target.tenant().map(str::to_owned),
+            target: capped.to,
+            capped_from: capped.from,
+            by: capped.by,
+        }
     }
 }
 
@@ -98,21 +121,19 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
         print_summary(&loaded, &all, style, color_on_stderr)?;
     }
     let fleet = &loaded.fleet;
-    let preflight = Preflight::new(&fleet.targets);
-    if preflight.duration() > LONG {
-        print_message(&render::live::announcement(preflight.reads(), preflight.duration()));
-    }
     let app = App::of(args.local, &fleet.targets).await?;
-    let seen = preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await;
+    let seen = observe(&app, fleet).await;
 
     let found = findings(fleet, &seen, now);
     let mut problems = problems(&loaded, &found);
     let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
     let unchecked = unchecked(fleet, &seen);
-    let live = LiveObject::of(fleet, &seen, &unchecked);
+    let shrinks = shrinks(fleet, &seen, now);
+    let live = LiveObject::of(fleet, &seen, &shrinks, &unchecked);
     match args.format {
         CheckFormat::Text => {
             print_problems(&problems, color_on_stderr);
+            print(&render::live::shrinks(&shrinks))?;
             print(&render::live::summary(&live.counts, fleet.targets.len(), &unchecked, &problems))?;
         }
         CheckFormat::Json => {
@@ -133,6 +154,16 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     } else {
         Exit::Success
     })
+}
+
+/// Returns the targets whose largest rounds ticks lower.
+fn shrinks<'f>(fleet: &'f Fleet, seen: &Observations, now: Minute) -> Vec<Shrink<'f>> {
+    let deployed = Deployed::observed(fleet, seen, now.instant());
+    let shrink = |target: &'f Target| {
+        let desired = NonZeroU32::new(target.highest())?;
+        Some((target, deployed.decide(fleet, target, desired, false).capped(desired)?))
+    };
+    fleet.targets.iter().filter_map(shrink).collect()
 }
 
 /// Returns the findings with their locations, in the order of the files.

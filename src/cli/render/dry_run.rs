@@ -12,7 +12,7 @@ use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Hold, Target};
 use crate::domain::protocol::PingContext;
 use crate::domain::round::SkewHistory;
-use crate::domain::tick::RoundRecord;
+use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::tick::Due;
 
 /// The maximum number of rows of a table.
@@ -38,7 +38,9 @@ pub fn dry_run(
     } else {
         out.push_str(&sends(fleet, due, style));
     }
-    for line in tick::skipped(skipped, style) {
+    let records: Vec<RoundRecord> = due.iter().map(|due| due.skipped(SkipReason::DryRun)).collect();
+    let notes = tick::skipped(skipped, style).into_iter().chain(tick::lowered_notes(&records, style));
+    for line in notes.chain(firsts(due, style)) {
         let _ = writeln!(out, "{line}");
     }
     out
@@ -87,6 +89,15 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
         };
     }
     out
+}
+
+/// Returns a note for every round that one ping precedes.
+fn firsts(due: &[Due], style: Style) -> Vec<String> {
+    let first = |due: &Due| {
+        let purpose = due.terms.first?.purpose.explanation();
+        Some(format!("{} one ping precedes the round: {purpose}", due.target.id))
+    };
+    tick::doubts(due.iter().filter_map(first), style)
 }
 
 fn hold(target: &Target) -> String {

@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::text::{count, elapsed, grouped};
 use crate::config::{Problem, Severity};
 use crate::domain::clean::clean;
+use crate::domain::fleet::Target;
+use crate::domain::guard::Capped;
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
 
 /// Numbers of targets in a comparison with deployed functions.
@@ -25,6 +27,25 @@ pub struct LiveCounts {
 pub fn announcement(reads: usize, takes: Duration) -> String {
     let takes = elapsed(Duration::from_secs(takes.as_secs()));
     format!("reading deployed functions: {}, about {takes}", count(reads as u64, "request"))
+}
+
+/// The maximum number of targets whose reduction is listed.
+const SHRINKS: usize = 20;
+
+/// A target with the reduction of its largest round.
+pub type Shrink<'f> = (&'f Target, Capped);
+
+/// Returns a line for each target whose rounds ticks lower.
+pub fn shrinks(shrinks: &[Shrink<'_>]) -> String {
+    let mut out = String::new();
+    for (target, Capped { from, to, by }) in shrinks.iter().take(SHRINKS) {
+        let (from, to) = (grouped((*from).into()), grouped((*to).into()));
+        let _ = writeln!(out, "shrinks: {} from {from} to {to} by `{by}`", clean(&target.id.to_string()));
+    }
+    if let Some(more @ 1..) = shrinks.len().checked_sub(SHRINKS) {
+        let _ = writeln!(out, "shrinks: … and {}, see --format json", count(more as u64, "more target"));
+    }
+    out
 }
 
 /// Returns lines for failed reads and the totals. `targets` is the number of configured targets.
@@ -64,7 +85,8 @@ pub fn github(unchecked: &[Unchecked]) -> String {
     out
 }
 
-fn not_checked(lost: &Unchecked) -> String {
+/// Returns the line of a failed read.
+pub fn not_checked(lost: &Unchecked) -> String {
     let Unchecked { read, why, reason, regions, count: number } = lost;
     let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
     let regions = regions.join(", ");

@@ -1,11 +1,13 @@
 //! Conversion of results to text for people. Pure; the commands print it.
 
+pub mod canary;
 pub mod check;
 pub mod compare;
 pub mod cost;
 pub mod diff;
 pub mod dry_run;
 pub mod explain;
+pub mod guards;
 mod heat;
 pub mod live;
 pub mod plan;

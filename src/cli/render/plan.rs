@@ -11,6 +11,7 @@ use super::text::{binary_bytes, count, grouped};
 use super::{Style, Tone, heat, zoned};
 use crate::domain::cost::{Bill, FleetCost};
 use crate::domain::fleet::Target;
+use crate::domain::guard::Capped;
 use crate::domain::plan::{Period, TargetPlan};
 use crate::domain::schedule::Segment;
 
@@ -108,8 +109,20 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
         count(plan.rounds(), "round"),
         count(plan.pings(), "ping")
     );
+    if let Some(Capped { from, to, by }) = plan.capped {
+        let (from, to) = (grouped(from.into()), grouped(to.into()));
+        let sign = style.paint(Tone::Warning, "!");
+        let _ = writeln!(out, "{sign} lowered from {from} to {to} by `{by}`");
+    }
+    if let Some(reason) = plan.skipped {
+        let rounds = if plan.segments.is_empty() { "skipped" } else { "some rounds are skipped" };
+        let sign = style.paint(Tone::Warning, "!");
+        let _ = writeln!(out, "{sign} {rounds} ({}): {}", reason.name(), reason.explanation());
+    }
     if plan.segments.is_empty() {
-        out.push_str("  no window is open in this period\n");
+        if plan.skipped.is_none() {
+            out.push_str("  no window is open in this period\n");
+        }
         return;
     }
     segments(out, &plan.segments, period, zone, style);

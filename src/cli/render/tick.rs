@@ -321,8 +321,7 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     let unfinished = report.unfinished.iter().map(|left| format!("{} {}", left.id, explanation(left.reason)));
     push(&mut notes, State::Unfinished.sign(), style, unfinished);
     notes.extend(skipped(&report.rounds, style));
-    let lowered = report.rounds.iter().filter_map(lowered);
-    push(&mut notes, State::Unproven.sign(), style, lowered);
+    notes.extend(lowered_notes(&report.rounds, style));
     let unclassified = rounds(Verdict::Unproven).filter(|(_, round)| round.counts.unclassified > 0);
     let unclassified = unclassified.map(|(record, round)| {
         format!(
@@ -401,6 +400,18 @@ pub(super) fn skipped(rounds: &[RoundRecord], style: Style) -> Vec<String> {
         });
         push(&mut notes, state.sign(), style, lines);
     }
+    notes
+}
+
+/// Returns a note for every round with fewer pings than configured.
+pub(super) fn lowered_notes(rounds: &[RoundRecord], style: Style) -> Vec<String> {
+    doubts(rounds.iter().filter_map(lowered), style)
+}
+
+/// Returns notes with the sign of doubt.
+pub(super) fn doubts(lines: impl Iterator<Item = String>, style: Style) -> Vec<String> {
+    let mut notes = Vec::new();
+    push(&mut notes, State::Unproven.sign(), style, lines);
     notes
 }
 

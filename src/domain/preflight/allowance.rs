@@ -41,6 +41,16 @@ pub enum Pool {
     Function(Identity),
 }
 
+impl Pool {
+    /// Returns the setting that limits the share of pings.
+    pub fn setting(&self) -> &'static str {
+        match self {
+            Self::Account(..) => "limits.account_share",
+            Self::Function(_) => "limits.leave_free",
+        }
+    }
+}
+
 /// Returns what is allowed for a round of `pings` pings. Observations that are `None` or unknown forbid nothing.
 pub fn allowance(
     target: &Target,

@@ -175,6 +175,15 @@ pub struct Deployed {
     pub runtime: Option<String>,
 }
 
+impl Deployed {
+    /// Returns the language of the snippet that `warmd handler` has for the runtime; `None` for other runtimes.
+    pub fn language(&self) -> Option<&'static str> {
+        let runtime = self.runtime.as_deref()?;
+        let of = |(prefix, language)| runtime.starts_with(prefix).then_some(language);
+        [("python", "python"), ("nodejs", "node")].into_iter().find_map(of)
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -10,11 +10,12 @@ use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::fleet::Target;
 use crate::domain::function::{Identity, Region};
 use crate::domain::future::{is_future, later};
+use crate::domain::schedule::Minute;
 
 /// The consecutive failed rounds that open the breaker.
 pub const BREAKER_AFTER: u32 = 3;
 /// The time between two pings to a target with an open breaker.
-pub const TRY_EVERY: TimeDelta = TimeDelta::minutes(15);
+const TRY_EVERY: TimeDelta = TimeDelta::minutes(15);
 /// The maximum number of contacts of a function: versions behind its aliases, and protocols.
 const MOST_CONTACTS: usize = 32;
 
@@ -85,6 +86,12 @@ impl Health {
     pub fn is_open(&self) -> bool {
         self.failures >= BREAKER_AFTER
     }
+
+    /// Returns the earliest time of the next ping, a whole minute, because firings of a schedule vary by milliseconds;
+    /// `None` unless the breaker is open.
+    pub fn next_try(&self) -> Option<DateTime<Utc>> {
+        self.is_open().then(|| later(Minute::of(self.at).instant(), TRY_EVERY))
+    }
 }
 
 impl Guards {
@@ -109,19 +116,16 @@ impl Guards {
         }
     }
 
-    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code; `None` if unknown: a
-    /// handler that was unsafe at the last contact is unsafe then.
+    /// Returns the trust in the handler of a target. `code` is the hash of its deployed code. If it is unknown (`None`),
+    /// a handler whose last result was unsafe stays so.
     pub fn trust(&self, target: &Target, code: Option<&str>) -> Trust {
         let contract = target.protocol.contract();
         let known = self.contacts.get(&function(target)).into_iter().flatten();
         let known: Vec<&Contact> = known.filter(|contact| contact.contract == contract).collect();
         let of = |code: &Code| known.iter().rev().find(|contact| contact.code == *code);
         let found = code.and_then(|code| of(&Code::Sha256(code.to_owned())));
-        let last_if_unsafe = || match code {
-            None => known.last().filter(|contact| contact.unsafe_because.is_some()),
-            Some(_) => None,
-        };
-        match found.or_else(|| of(&behind(target))).or_else(last_if_unsafe) {
+        let last = || known.last().filter(|last| code.is_none() && last.unsafe_because.is_some());
+        match found.or_else(|| of(&behind(target))).or_else(last) {
             None => Trust::None,
             Some(Contact { unsafe_because: Some(reason), .. }) => Trust::Unsafe(reason.clone()),
             Some(_) => Trust::Trusted,

@@ -25,6 +25,26 @@ pub enum Purpose {
     Retry,
 }
 
+impl Purpose {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Wake => "wake",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// Returns the explanation.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Contact => "its handler was not pinged before with this code, protocol and payload",
+            Self::Wake => "the function is inactive, and the ping wakes it",
+            Self::Retry => "its last rounds failed entirely, and the ping tries again",
+        }
+    }
+}
+
 /// The conclusion from the first pings of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstResult {

@@ -1,5 +1,6 @@
 //! JSON documents of bounded size over an object store, each replaced by conditional writes only.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,15 @@ impl DocumentStore {
             Ok(removed) => info!(removed, "removed stale temporary files from the state store"),
             Err(error) => debug!(%error, "the state store was not searched for stale temporary files"),
         }
+    }
+
+    /// Returns the names of the documents.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn names(&self) -> Result<BTreeSet<String>, Unavailable> {
+        let name = |(key, _): (String, Version)| Some(key.strip_suffix(".json")?.to_owned());
+        Ok(self.objects.list().await?.into_iter().filter_map(name).collect())
     }
 
     /// Reads a document; the default value when there is none. A document that is not a `T` is an error, and is not

@@ -31,6 +31,22 @@ impl Snapshot {
         snapshot
     }
 
+    /// Creates a snapshot of observations that were made at `now`, in the order of the fleet.
+    pub fn observed(fleet: &Fleet, seen: &Observations, now: DateTime<Utc>) -> Self {
+        let mut regions: BTreeMap<Region, Facts> = BTreeMap::new();
+        for (target, seen) in fleet.targets.iter().zip(&seen.targets) {
+            let facts = FunctionFacts::new(now, seen.clone());
+            regions.entry(target.region()).or_default().functions.insert(target.id.without_tenant(), facts);
+        }
+        for AccountObservation { region, role, limits } in &seen.accounts {
+            let facts = AccountFacts { at: now, limits: limits.clone(), failed: None };
+            let role = role_key(role.as_deref()).to_owned();
+            regions.entry(*region).or_default().accounts.insert(role, facts);
+        }
+        let regions = regions.into_iter().map(|(region, facts)| (region, Arc::new(facts)));
+        Self::new(regions.collect(), fleet, now)
+    }
+
     /// Returns the facts about a target; `None` if they are unknown, or older than a day.
     pub fn of(&self, target: &Target) -> Option<&FunctionFacts> {
         self.regions.get(&target.region())?.of(target).filter(|facts| facts.is_usable(self.now))
