@@ -1,4 +1,4 @@
-//! What is known about deployed functions, for commands that send nothing: read from Lambda, or from the state store.
+//! The facts about deployed functions for commands that send nothing: from Lambda, or from the state store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -34,7 +34,7 @@ pub async fn observe(app: &App, fleet: &Fleet) -> Observations {
     preflight.observe(AwsControl::new(Arc::clone(app.clients()))).await
 }
 
-/// What the guards of a tick know about a fleet.
+/// The knowledge of a tick's guards about a fleet.
 #[derive(Debug, Default)]
 pub struct Deployed {
     facts: Snapshot,

@@ -84,7 +84,7 @@ struct ExplainObject<'e> {
     guards: Option<GuardsObject>,
 }
 
-/// What the guards would do with a round.
+/// The decision of the guards on a round.
 #[derive(Serialize)]
 struct GuardsObject {
     #[serde(rename = "target")]

@@ -106,7 +106,7 @@ struct Known {
     requests: Result<Requests, Unavailable>,
     /// The facts about functions and accounts that a tick uses.
     facts: Result<BTreeMap<Region, Facts>, Unavailable>,
-    /// What rounds have shown.
+    /// The results of earlier rounds.
     guards: Result<BTreeMap<Region, Guards>, Unavailable>,
 }
 

@@ -5,9 +5,9 @@ use std::ops::Add;
 /// A value for provisioned environments, and one for all others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ByKind<T> {
-    /// That of environments that provisioned concurrency initialised ahead of requests.
+    /// The value of environments that provisioned concurrency initialised ahead of requests.
     pub provisioned: T,
-    /// That of all others.
+    /// The value of all others.
     pub on_demand: T,
 }
 

@@ -63,7 +63,7 @@ impl Decision {
     }
 }
 
-/// What is known about a target.
+/// The knowledge about a target.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Knowledge<'k> {
     /// The facts about the function.

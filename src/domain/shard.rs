@@ -57,7 +57,7 @@ pub struct ShardRound {
 /// The parts of a tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
-    /// The shards, each of which fits into an event.
+    /// The shards. Each fits into an event.
     pub shards: Vec<Shard>,
     /// The rounds that are in no shard: few processes may share the concurrency of their account, and together they are
     /// too large for an event.

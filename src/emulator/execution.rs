@@ -136,7 +136,7 @@ impl Execution {
         // The extension's time counts towards the function's timeout.
         execution.duration = profile.timeout.min(execution.duration + samples.extension);
         let billed_extra = match (execution.init, execution.restore) {
-            // Nobody waited for the INIT of a provisioned environment. Its price includes it.
+            // The INIT of a provisioned environment delays no request. The price of the environment includes it.
             _ if placement == Placement::Prepared => Duration::ZERO,
             (_, Some((_, billed_ms))) => Duration::from_millis(billed_ms),
             (Some(init), None) => init,

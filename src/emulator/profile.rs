@@ -39,7 +39,7 @@ pub struct Profile {
     pub ping: Span,
     /// The pings that the handler recognizes.
     pub handler: Handler,
-    /// What the handler does with a payload that it does not recognize as a ping.
+    /// The reaction of the handler to a payload that it does not recognize as a ping.
     pub unrecognized: Unrecognized,
     /// The hold on a ping that the handler recognizes.
     pub hold: HoldBehavior,

@@ -317,8 +317,6 @@ impl<L: Lambda> Engine<L> {
         let sent = Box::new(sent);
         let record = due.record(match withheld {
             Some(Withheld::Skipped(reason)) => RoundOutcome::Withheld(sent, reason),
-            // The pings woke it.
-            _ if sent.report.inactive => RoundOutcome::Withheld(sent, SkipReason::Inactive),
             Some(Withheld::Short) | None => RoundOutcome::Sent(sent),
         });
         RoundRecord { memory_mb: used.memory_mb, ..record }

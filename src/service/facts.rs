@@ -42,7 +42,7 @@ pub struct FactsKeeper {
     refreshing: tokio::sync::Mutex<()>,
 }
 
-/// What the process knows.
+/// The facts of the process.
 #[derive(Default)]
 struct Memory {
     regions: BTreeMap<Region, Held>,

@@ -108,7 +108,7 @@ pub struct Guarded {
     pub skipped: Vec<RoundRecord>,
 }
 
-/// What is known before the rounds of a trigger.
+/// The knowledge before the rounds of a trigger.
 #[derive(Clone, Default)]
 pub struct Known {
     facts: Snapshot,
@@ -350,7 +350,7 @@ fn is_doubtful(round: &RoundRecord, version: Option<&str>) -> bool {
     counts.errors() > 0 || counts.throttled > 0 || ran_another
 }
 
-/// What a round shows of its target.
+/// The result of a round for the guards of its target.
 struct Note<'r> {
     target: &'r Arc<Target>,
     round: &'r RoundRecord,

@@ -19,7 +19,7 @@ pub struct Guarded<'g> {
     pub desired: NonZeroU32,
     /// The decision.
     pub decision: Decision,
-    /// What is known about the target.
+    /// The knowledge about the target.
     pub known: Knowledge<'g>,
     /// The time of the decision.
     pub now: DateTime<Utc>,

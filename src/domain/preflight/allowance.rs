@@ -9,7 +9,7 @@ use crate::domain::tick::SkipReason;
 /// The number of pings in flight that an account always allows: one round of this size.
 const LEAST_ROOM: u32 = 5;
 
-/// What the observations allow for a round.
+/// The limits of a round by the observations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowance {
     /// The reason why no ping may be sent.

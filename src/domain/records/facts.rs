@@ -1,4 +1,4 @@
-//! What was read last of the deployed functions and of the accounts: a document for each region.
+//! The last observations of the deployed functions and of the accounts: a document for each region.
 //!
 //! A read that fails does not erase what was known: the value is kept for a day. Older values count as unknown.
 

@@ -1,4 +1,4 @@
-//! What the rounds of a region have shown of handlers and limits: first contacts, failed rounds and throttles. One
+//! The results of rounds for the guards of a region: first contacts, failed rounds and throttles. One
 //! document for each region.
 
 use std::collections::BTreeMap;

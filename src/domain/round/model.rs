@@ -124,7 +124,7 @@ struct Pool {
     free_from: Vec<Vec<u64>>,
     /// The number of slots: invocations that an environment runs at the same time.
     at_once: usize,
-    /// Of the first environments, whether each is provisioned and has not been used yet.
+    /// True for each of the first environments that is provisioned and unused.
     provisioned: Vec<bool>,
 }
 

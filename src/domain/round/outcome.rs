@@ -101,9 +101,7 @@ impl Outcome {
 
     /// Returns true if Lambda refused the ping because the function is inactive, or is becoming active.
     pub fn is_inactive(&self) -> bool {
-        let Self::Failed { detail } = self else { return false };
-        let refusal = detail.split(':').next().unwrap_or_default();
-        ["ResourceNotReadyException", "ResourceConflictException"].iter().any(|code| refusal.ends_with(code))
+        matches!(self, Self::Inactive { .. })
     }
 }
 

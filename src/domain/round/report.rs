@@ -146,8 +146,6 @@ pub struct RoundReport {
     pub sums: ReportSums,
     /// The round by the kind of environment; `None` if nothing indicates provisioned ones.
     pub by_kind: Option<KindReports>,
-    /// True if Lambda refused every ping because the function is not active.
-    pub inactive: bool,
     /// The failures as text: different messages, each with the number of its pings.
     pub messages: Vec<String>,
 }
@@ -205,8 +203,6 @@ impl RoundReport {
             cold_starts: usage.cold_starts,
             sums: usage.sums,
             by_kind,
-            inactive: pings().next().is_some()
-                && pings().all(|ping| matches!(ping.outcome, Outcome::Inactive { .. })),
             messages: messages(pings()),
         }
     }
@@ -443,15 +439,6 @@ mod tests {
             let report = report(2, vec![warm(Some("a")), warm(Some("b")), ping(outcome, 0.0, 1.0, 0.0)]);
             assert_eq!((report.verdict, report.reached), (Verdict::Short, Some(2)));
         }
-    }
-
-    #[test]
-    fn a_round_is_inactive_when_every_ping_was_refused_for_it() {
-        let inactive = || ping(Outcome::Inactive { detail: "HTTP 409".to_owned() }, 0.0, 5.0, 0.0);
-        let all = report(2, vec![inactive(), inactive()]);
-        assert_eq!((all.inactive, all.counts.failed, all.requests), (true, 2, 0));
-        assert!(!report(2, vec![inactive(), warm(Some("a"))]).inactive);
-        assert!(!report(2, vec![]).inactive);
     }
 
     #[test]

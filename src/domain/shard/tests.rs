@@ -206,7 +206,7 @@ fn parts_are_of_the_same_tick_attempt_and_run() {
     assert!(parts.iter().all(|part| (part.attempt, part.run.as_deref()) == (2, Some("request-1"))));
 }
 
-/// Rounds of random sizes, some of which share rooms of accounts and functions.
+/// Rounds of random sizes. Some share rooms of accounts and functions.
 fn given() -> impl Strategy<Value = Vec<(ShardRound, Option<Room>)>> {
     let rooms = prop::collection::vec(1_u32..=150, 4);
     (prop::collection::vec((1_u32..=60, 0_usize..6), 0..200), rooms).prop_map(|(given, limits)| {

@@ -114,11 +114,9 @@ impl SkipReason {
             Self::Breaker => {
                 ("breaker", "its last rounds failed entirely; one ping each 15 minutes tries again", false)
             }
-            Self::Unsafe => (
-                "unsafe",
-                "its handler took a ping for work; see `warmd handler`, then run `warmd canary clear`",
-                false,
-            ),
+            Self::Unsafe => {
+                ("unsafe", "its handler took a ping for work; `warmd canary clear` allows pings again", false)
+            }
         }
     }
 }

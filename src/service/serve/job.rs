@@ -43,7 +43,7 @@ pub struct Job {
     pub(super) is_run_once: bool,
     pub(super) started: Instant,
     pub(super) plan: Plan,
-    /// What the guards know.
+    /// The knowledge of the guards.
     pub(super) known: Known,
     /// The shard that was taken for this job.
     pub(super) taken: Option<TakenShard>,

@@ -107,7 +107,7 @@ impl Control for Plane {
     }
 }
 
-/// An account with the Lambda, of which every event is served by an instance of its own.
+/// An account with the Lambda. Each event has an instance of its own.
 struct World {
     fleet: Fleet,
     documents: DocumentStore,

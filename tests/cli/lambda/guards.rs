@@ -43,8 +43,9 @@ async fn every_event_contacts_a_handler_once_and_an_unsafe_one_never_again() {
     assert_eq!(contacts, expected.map(|(name, verdict, pings)| (name.to_owned(), verdict.to_owned(), pings)));
     // Every environment knows both results from the store.
     let tick = one.tick(scheduled(now() + TimeDelta::minutes(1))).await;
-    let shards = one.shards();
-    let mut later = vec![tick, other.tick(shards[1].clone()).await];
+    // The unsafe handler has no round, so that the other round fits.
+    assert_eq!(one.shards().len(), 1);
+    let mut later = vec![tick];
     for harness in [&mut one, &mut other] {
         for event in [
             request(json!({ "function": "works", "concurrency": 3 })),

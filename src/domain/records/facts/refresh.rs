@@ -13,7 +13,7 @@ use crate::domain::preflight::{Read, UncheckedReason, may_be_provisioned};
 /// The time after which a read that failed for another reason than a missing permission is repeated.
 const RETRIED_AFTER: TimeDelta = TimeDelta::minutes(5);
 
-/// What is read together.
+/// Reads that belong together.
 #[derive(Debug, Clone)]
 pub enum Refresh<'f> {
     /// The limits of an account in a region.
