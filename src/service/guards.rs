@@ -204,13 +204,13 @@ impl RoundGuards {
         let targets: HashMap<&Identity, &Target> =
             due.iter().map(|due| (&due.target.id, due.target.as_ref())).collect();
         let facts = self.facts.snapshot(fleet, now);
-        let executed = std::mem::take(&mut *lock(&self.executed));
         let mut notes: BTreeMap<Region, Vec<Note<'_>>> = BTreeMap::new();
         let mut doubted = Vec::new();
         for round in &report.rounds {
             let Some(target) = targets.get(&round.id).copied() else { continue };
             let deployed = facts.of(target).and_then(|facts| facts.seen.configuration.known());
-            let code = executed.get(&round.id).cloned().or_else(|| deployed?.code_sha256.clone());
+            let executed = lock(&self.executed).remove(&round.id);
+            let code = executed.or_else(|| deployed?.code_sha256.clone());
             let version = deployed.and_then(|deployed| deployed.version.as_deref());
             if is_doubtful(round, version) {
                 doubted.push(round.id.clone());

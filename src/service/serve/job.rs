@@ -225,21 +225,24 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         let (service, job) = (self.service, self.job);
         let results = |report| Results { fleet: &job.fleet, plan: &job.plan, sent: &self.sent, report };
         let recording = async {
+            let now = service.clock.now();
+            let guards = async {
+                match &service.guards {
+                    // Each part by itself: a slow round must not delay what the others show, and a round counts once.
+                    Some(guards) => guards.record(&self.own, &part.report, &job.fleet, &job.known, now).await,
+                    None => StoreHealth::Sound,
+                }
+            };
             let Some(whole) = &part.whole else {
-                let now = service.clock.now();
-                return service.planner.record_part(results(&part.report), &part.running, now).await;
+                let planner = service.planner.record_part(results(&part.report), &part.running, now);
+                let (planner, guards) = tokio::join!(planner, guards);
+                return planner.and(guards);
             };
             let released = match &job.taken {
                 Some(taken) if whole.sent_nothing() => service.planner.release_shard(taken).await,
                 _ => StoreHealth::Sound,
             };
-            let (stale_since, now) = (service.live_config.stale_since(), service.clock.now());
-            let guards = async {
-                match &service.guards {
-                    Some(guards) => guards.record(&self.own, whole, &job.fleet, &job.known, now).await,
-                    None => StoreHealth::Sound,
-                }
-            };
+            let stale_since = service.live_config.stale_since();
             let planner = service.planner.record(results(whole), job.kind, stale_since, now);
             let (planner, guards) = tokio::join!(planner, guards);
             released.and(planner).and(guards)
