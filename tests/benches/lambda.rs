@@ -113,8 +113,10 @@ async fn weight() {
     let fastest = starts.iter().copied().fold(f64::MAX, f64::min);
     println!("process start to first GET next: median {:.1} ms, fastest {fastest:.1} ms", median(starts));
 
-    let setting = Setting { scenario: Scenario::default(), config: &config, variables: &QUIET };
-    let mut harness = LambdaHarness::set(setting).await;
+    // Pings use a fifth of the account's concurrency.
+    let account = Account { concurrency: 5_000, ..Account::default() };
+    let scenario = Scenario { account, ..Scenario::default() };
+    let mut harness = LambdaHarness::set(Setting { scenario, config: &config, variables: &QUIET }).await;
     harness.ready().await;
     println!("resident at the first GET next: {:.1} MB", resident(&harness));
     let tick = harness.tick(json!({ "warmd": { "run": {} } })).await;
