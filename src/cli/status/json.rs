@@ -1,0 +1,280 @@
+//! The records as JSON.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds};
+use crate::cli::render::canary::ContactObject;
+use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
+use crate::domain::preflight::Unchecked;
+use crate::domain::records::{Facts, Health, LastRound, Pause, Pauses, Request, Requests, Status};
+use crate::domain::round::Verdict;
+use crate::domain::tick::SkipReason;
+
+/// Unreadable documents are null.
+#[derive(Serialize)]
+pub(super) struct StatusObject<'s> {
+    status: Option<TickObject<'s>>,
+    pauses: Option<PausesObject<'s>>,
+    requests: Option<Vec<RequestObject<'s>>>,
+    facts: Option<FactsObject>,
+    guards_off: Option<Vec<GuardsOffObject>>,
+    #[serde(rename = "unsafe")]
+    unsafe_handlers: Option<Vec<ContactObject>>,
+    breakers: Option<Vec<BreakerObject<'s>>>,
+    backed_off: Option<Vec<BackedOffObject<'s>>>,
+}
+
+/// The keys for a target, as in the tick object.
+#[derive(Serialize)]
+struct TargetObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: &'s str,
+    tenant: Option<&'s str>,
+}
+
+/// A target with an open breaker.
+#[derive(Serialize)]
+struct BreakerObject<'s> {
+    #[serde(flatten)]
+    target: TargetObject<'s>,
+    failures: u32,
+    since: String,
+    next_try: String,
+}
+
+/// A target whose rounds are smaller after throttles.
+#[derive(Serialize)]
+struct BackedOffObject<'s> {
+    #[serde(flatten)]
+    target: TargetObject<'s>,
+    limit: u32,
+    since: String,
+}
+
+/// The facts about deployed functions and accounts that a tick uses.
+#[derive(Serialize)]
+struct FactsObject {
+    targets: usize,
+    accounts: usize,
+    oldest: Option<String>,
+}
+
+/// Guards that are off because a read failed.
+#[derive(Serialize)]
+struct GuardsOffObject {
+    guards: &'static [&'static str],
+    read: &'static str,
+    action: &'static str,
+    reason: &'static str,
+    message: String,
+    regions: Vec<Region>,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct TickObject<'s> {
+    tick: Option<String>,
+    config: Option<&'s str>,
+    config_behind_since: Option<String>,
+    pauses_unknown: Option<bool>,
+    duration_ms: Option<u64>,
+    unfinished: Option<usize>,
+    targets: Vec<RoundObject<'s>>,
+}
+
+/// The keys for a function, as in the tick object.
+#[derive(Debug, Serialize)]
+pub struct FunctionObject {
+    function: String,
+    qualifier: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RoundObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: &'s str,
+    tenant: Option<&'s str>,
+    tick: String,
+    target: u32,
+    reached: Option<u32>,
+    verdict: Verdict,
+    skipped: Option<SkipReason>,
+    skipped_tick: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PausesObject<'s> {
+    all: Option<PauseObject<'s>>,
+    functions: Vec<PausedObject<'s>>,
+}
+
+/// A pause, as commands print it.
+#[derive(Debug, Serialize)]
+pub struct PauseObject<'s> {
+    until: String,
+    reason: &'s str,
+}
+
+#[derive(Serialize)]
+struct PausedObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    #[serde(flatten)]
+    pause: PauseObject<'s>,
+}
+
+#[derive(Serialize)]
+struct RequestObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: &'s str,
+    tenant: Option<&'s str>,
+    concurrency: u32,
+    asked: String,
+    since: String,
+    until: String,
+    reason: Option<&'s str>,
+}
+
+impl<'s> StatusObject<'s> {
+    pub(super) fn new(known: &'s Known, now: DateTime<Utc>) -> Self {
+        let guards = known.guards.as_ref().ok();
+        let requests = |requests: &'s Requests| {
+            requests.targets.iter().map(|(id, request)| RequestObject::new(id, request)).collect()
+        };
+        Self {
+            status: known.status.as_ref().ok().map(TickObject::new),
+            pauses: known.pauses.as_ref().ok().map(PausesObject::new),
+            requests: known.requests.as_ref().ok().map(requests),
+            facts: known.facts.as_ref().ok().map(FactsObject::new),
+            guards_off: known
+                .facts
+                .as_ref()
+                .ok()
+                .map(|facts| guards_off(facts).into_iter().map(GuardsOffObject::new).collect()),
+            unsafe_handlers: guards.map(|_| known.unsafe_handlers().collect()),
+            breakers: guards.map(|guards| breakers(guards, now).map(BreakerObject::new).collect()),
+            backed_off: guards.map(|guards| backed_off(guards, now).map(BackedOffObject::new).collect()),
+        }
+    }
+}
+
+impl FactsObject {
+    fn new(facts: &BTreeMap<Region, Facts>) -> Self {
+        Self {
+            targets: facts.values().map(|facts| facts.functions.len()).sum(),
+            accounts: facts.values().map(|facts| facts.accounts.len()).sum(),
+            oldest: oldest(facts).map(seconds),
+        }
+    }
+}
+
+impl GuardsOffObject {
+    fn new(lost: Unchecked) -> Self {
+        let Unchecked { read, why, reason, regions, count } = lost;
+        let (guards, action) = (read.guards(), read.action());
+        Self { guards, read: read.name(), action, reason: why.name(), message: reason, regions, count }
+    }
+}
+
+impl<'s> TickObject<'s> {
+    fn new(status: &'s Status) -> Self {
+        Self {
+            tick: status.tick.map(seconds),
+            config: status.config.as_deref(),
+            config_behind_since: status.config_behind_since.map(seconds),
+            pauses_unknown: status.tick.map(|_| status.pauses_unknown),
+            duration_ms: status.tick.map(|_| status.duration_ms),
+            unfinished: status.tick.map(|_| status.unfinished),
+            targets: status.targets.iter().map(|(id, last)| RoundObject::new(id, last)).collect(),
+        }
+    }
+}
+
+impl<'s> TargetObject<'s> {
+    fn new(id: &'s Identity) -> Self {
+        let tenant = id.tenant.as_ref().map(Tenant::as_str);
+        Self { function: FunctionObject::of(id), region: id.region.as_str(), tenant }
+    }
+}
+
+impl<'s> BreakerObject<'s> {
+    fn new((id, health, next_try): Breaker<'s>) -> Self {
+        let (since, next_try) = (seconds(health.at), seconds(next_try));
+        Self { target: TargetObject::new(id), failures: health.failures, since, next_try }
+    }
+}
+
+impl<'s> BackedOffObject<'s> {
+    fn new((id, health, limit): (&'s Identity, &Health, u32)) -> Self {
+        Self { target: TargetObject::new(id), limit, since: seconds(health.at) }
+    }
+}
+
+impl<'s> PausesObject<'s> {
+    fn new(pauses: &'s Pauses) -> Self {
+        let paused = |(function, pause): (&FunctionRef, &'s Pause)| PausedObject {
+            function: FunctionObject::new(function),
+            pause: PauseObject::new(pause),
+        };
+        Self {
+            all: pauses.all.as_ref().map(PauseObject::new),
+            functions: pauses.functions.iter().map(paused).collect(),
+        }
+    }
+}
+
+impl FunctionObject {
+    fn new(function: &FunctionRef) -> Self {
+        let qualifier = function.qualifier.as_ref().map(ToString::to_string);
+        Self { function: FunctionRef { qualifier: None, ..function.clone() }.to_string(), qualifier }
+    }
+
+    /// Converts the function of a target.
+    pub fn of(id: &Identity) -> Self {
+        Self { function: id.unqualified(), qualifier: id.qualifier.as_ref().map(ToString::to_string) }
+    }
+}
+
+impl<'s> RoundObject<'s> {
+    fn new(id: &'s Identity, last: &'s LastRound) -> Self {
+        Self {
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(Tenant::as_str),
+            tick: seconds(last.tick),
+            target: last.desired,
+            reached: last.reached,
+            verdict: last.verdict,
+            skipped: last.skipped.as_ref().map(|skip| skip.reason),
+            skipped_tick: last.skipped.as_ref().map(|skip| seconds(skip.tick)),
+        }
+    }
+}
+
+impl<'s> PauseObject<'s> {
+    /// Converts a pause.
+    pub fn new(pause: &'s Pause) -> Self {
+        Self { until: seconds(pause.until), reason: &pause.reason }
+    }
+}
+
+impl<'s> RequestObject<'s> {
+    fn new(id: &'s Identity, request: &'s Request) -> Self {
+        Self {
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(Tenant::as_str),
+            concurrency: request.concurrency,
+            asked: seconds(request.asked),
+            since: seconds(request.since),
+            until: seconds(request.until),
+            reason: request.reason.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The records in the state store, as they were read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::cli::render::canary::ContactObject;
+use crate::domain::function::{Identity, Region};
+use crate::domain::preflight::{Unchecked, failures};
+use crate::domain::records::{
+    AccountFacts, Code, Facts, FunctionFacts, Guards, Health, Pauses, Requests, Status,
+};
+use crate::service::store::{DocumentStore, Unavailable, before};
+
+/// The documents of the store.
+pub(super) struct Known {
+    pub(super) status: Result<Status, Unavailable>,
+    pub(super) pauses: Result<Pauses, Unavailable>,
+    pub(super) requests: Result<Requests, Unavailable>,
+    /// The facts about functions and accounts that a tick uses.
+    pub(super) facts: Result<BTreeMap<Region, Facts>, Unavailable>,
+    /// The results of earlier rounds.
+    pub(super) guards: Result<BTreeMap<Region, Guards>, Unavailable>,
+}
+
+/// Reads the facts about the regions of the recorded targets.
+pub(super) async fn read_facts(
+    store: &DocumentStore,
+    status: &Status,
+    now: DateTime<Utc>,
+    deadline: Instant,
+) -> Result<BTreeMap<Region, Facts>, Unavailable> {
+    let read = by_region(status, |region| async move {
+        let mut facts: Facts = before(deadline, store.read(&Facts::document(region))).await?;
+        facts = facts.plausible(now);
+        facts.functions.retain(|_, facts| facts.is_usable(now));
+        facts.accounts.retain(|_, facts| facts.is_usable(now));
+        Ok(facts)
+    });
+    read.await
+}
+
+pub(super) async fn read_guards(
+    store: &DocumentStore,
+    region: Region,
+    deadline: Instant,
+) -> Result<Guards, Unavailable> {
+    before(deadline, store.read(&Guards::document(region))).await
+}
+
+/// Reads a document for each region of the recorded targets.
+pub(super) async fn by_region<T, F: Future<Output = Result<T, Unavailable>>>(
+    status: &Status,
+    read: impl Fn(Region) -> F,
+) -> Result<BTreeMap<Region, T>, Unavailable> {
+    let regions: BTreeSet<Region> = status.targets.keys().map(|id| id.region).collect();
+    let read = regions.into_iter().map(|region| {
+        let read = read(region);
+        async move { Ok((region, read.await?)) }
+    });
+    join_all(read).await.into_iter().collect()
+}
+
+/// A target with an open breaker: its health, and the earliest time of the next ping.
+pub(super) type Breaker<'k> = (&'k Identity, &'k Health, DateTime<Utc>);
+
+/// Returns the targets with something against them.
+pub(super) fn health(
+    guards: &BTreeMap<Region, Guards>,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&Identity, &Health)> {
+    guards.values().flat_map(move |guards| {
+        guards.health.keys().filter_map(move |id| Some((id, guards.health(id, now)?)))
+    })
+}
+
+/// Returns the targets with an open breaker.
+pub(super) fn breakers(
+    guards: &BTreeMap<Region, Guards>,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = Breaker<'_>> {
+    health(guards, now).filter_map(|(id, health)| Some((id, health, health.next_try()?)))
+}
+
+/// Returns the targets with smaller rounds after throttles.
+pub(super) fn backed_off(
+    guards: &BTreeMap<Region, Guards>,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&Identity, &Health, u32)> {
+    health(guards, now).filter_map(|(id, health)| Some((id, health, health.limit?)))
+}
+
+impl Known {
+    /// Returns the unsafe handlers. Those of code that is no longer deployed are left out.
+    pub(super) fn unsafe_handlers(&self) -> impl Iterator<Item = ContactObject> {
+        let all = self.guards.iter().flat_map(BTreeMap::values).flat_map(|guards| &guards.contacts);
+        let all = all.flat_map(|(id, contacts)| contacts.iter().map(move |contact| (id, contact)));
+        all.filter(|(id, contact)| contact.unsafe_because.is_some() && self.is_deployed(id, &contact.code))
+            .map(|(id, contact)| ContactObject::new(id, contact))
+    }
+
+    /// Returns false if the facts show that all qualifiers of a function denote other code.
+    pub(super) fn is_deployed(&self, function: &Identity, code: &Code) -> bool {
+        let Code::Sha256(hash) = code else { return true };
+        let facts = self.facts.as_ref().ok().and_then(|facts| facts.get(&function.region));
+        let functions = facts.into_iter().flat_map(|facts| &facts.functions);
+        let deployed = functions.filter(|(id, _)| id.function() == *function);
+        let mut deployed = deployed.map(|(_, facts)| facts.seen.configuration.known()?.code_sha256.as_ref());
+        let mut is_known = false;
+        let is_it = deployed.any(|deployed| {
+            is_known = true;
+            deployed.is_none_or(|deployed| deployed == hash)
+        });
+        is_it || !is_known
+    }
+
+    /// Returns the reasons why documents cannot be read.
+    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
+        let all = [
+            self.status.as_ref().err(),
+            self.pauses.as_ref().err(),
+            self.requests.as_ref().err(),
+            self.facts.as_ref().err(),
+            self.guards.as_ref().err(),
+        ];
+        all.into_iter().flatten().map(ToString::to_string)
+    }
+}
+
+/// Returns the labels of targets, as in the configuration.
+pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
+    ids.map(Identity::label).collect()
+}
+
+/// Formats a time in RFC 3339, in whole seconds and UTC.
+pub fn seconds(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Returns the failed reads on which guards depend.
+pub(super) fn guards_off(facts: &BTreeMap<Region, Facts>) -> Vec<Unchecked> {
+    let of = |(region, facts): (&Region, _)| (*region, facts);
+    failures(
+        facts.iter().map(of).flat_map(|(region, facts): (Region, &Facts)| {
+            facts.functions.values().map(move |function| (region, &function.seen))
+        }),
+        facts.iter().map(of).flat_map(|(region, facts): (Region, &Facts)| {
+            facts.accounts.values().map(move |account| (region, &account.limits))
+        }),
+    )
+}
+
+/// Returns the time of the oldest value.
+pub(super) fn oldest(facts: &BTreeMap<Region, Facts>) -> Option<DateTime<Utc>> {
+    let functions = facts.values().flat_map(|facts| facts.functions.values().map(FunctionFacts::since));
+    let accounts = facts.values().flat_map(|facts| facts.accounts.values().map(AccountFacts::since));
+    functions.chain(accounts).min()
+}

@@ -1,0 +1,163 @@
+//! The records as text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+
+use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds};
+use crate::cli::render::canary::ContactObject;
+use crate::domain::clean::clean;
+use crate::domain::function::{Identity, Region};
+use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
+use crate::domain::records::{Facts, Guards, Pauses, Request, Status};
+use crate::domain::text::count;
+
+pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
+    let mut out = String::new();
+    match &known.status {
+        Ok(status) => show_status(&mut out, status, now),
+        Err(_) => out.push_str("the last tick is unknown\n"),
+    }
+    match &known.pauses {
+        Ok(Pauses { all, functions }) => {
+            if let Some(pause) = all {
+                let _ = writeln!(out, "everything is {pause}");
+            }
+            for (function, pause) in functions {
+                let _ = writeln!(out, "{function} is {pause}");
+            }
+        }
+        Err(_) => out.push_str("pauses unknown\n"),
+    }
+    match &known.requests {
+        Ok(requests) => {
+            for (id, request) in &requests.targets {
+                show_request(&mut out, id, request, now);
+            }
+        }
+        Err(_) => out.push_str("requests unknown\n"),
+    }
+    match &known.facts {
+        Ok(facts) => show_facts(&mut out, facts, now),
+        Err(_) => out.push_str("facts about deployed functions unknown\n"),
+    }
+    match &known.guards {
+        Ok(guards) => show_guards(&mut out, known, guards, now),
+        Err(_) => out.push_str("results for the guards unknown\n"),
+    }
+    out
+}
+
+fn show_guards(out: &mut String, known: &Known, guards: &BTreeMap<Region, Guards>, now: DateTime<Utc>) {
+    for contact in known.unsafe_handlers() {
+        let ContactObject { function, region, protocol, since, reason, .. } = contact;
+        let reason = reason.unwrap_or_default();
+        let line = format!("unsafe: {function} {region}, protocol {protocol}, since {since}: {reason}");
+        let _ = writeln!(out, "{}", clean(&line));
+    }
+    for (id, health, next_try) in breakers(guards, now) {
+        let rounds = count(health.failures.into(), "failed round");
+        let next_try = seconds(next_try);
+        let _ = writeln!(out, "breaker open: {} after {rounds}, next try {next_try}", shown_id(id));
+    }
+    for (id, health, limit) in backed_off(guards, now) {
+        let (pings, ago) = (count(limit.into(), "ping"), ago(health.at, now));
+        let _ = writeln!(out, "backed off: {} to {pings} after throttles ({ago})", shown_id(id));
+    }
+}
+
+fn show_facts(out: &mut String, facts: &BTreeMap<Region, Facts>, now: DateTime<Utc>) {
+    if let Some(oldest) = oldest(facts) {
+        let targets: usize = facts.values().map(|facts| facts.functions.len()).sum();
+        let targets = count(targets as u64, "target");
+        let _ =
+            writeln!(out, "facts about {targets}, the oldest of {} ({})", seconds(oldest), ago(oldest, now));
+    }
+    for lost in guards_off(facts) {
+        let Unchecked { read, why, reason, regions, count: number } = lost;
+        let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+        let targets = match read {
+            Read::Account => String::new(),
+            _ => format!(" for {}", count(number as u64, "target")),
+        };
+        let (guards, action, regions) = (read.guards().join(", "), read.action(), regions.join(", "));
+        let why = match why {
+            UncheckedReason::Denied => format!("no {action} in {regions}"),
+            UncheckedReason::Failed => format!("{action} failed in {regions}: {}", clean(&reason)),
+            UncheckedReason::Unreachable => {
+                format!("{action} had no answer in {regions}: {}", clean(&reason))
+            }
+        };
+        let _ = writeln!(out, "guards off: {guards}{targets} ({why})");
+    }
+}
+
+fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
+    let _ = match status.tick {
+        None => writeln!(out, "no tick of a schedule is recorded"),
+        Some(tick) => {
+            let left = match status.unfinished {
+                0 => String::new(),
+                left => format!(", {left} unfinished"),
+            };
+            writeln!(
+                out,
+                "last tick {} ({}), took {} ms{left}",
+                seconds(tick),
+                ago(tick, now),
+                status.duration_ms
+            )
+        }
+    };
+    if status.pauses_unknown {
+        let _ = writeln!(out, "the last tick could not read the pauses");
+    }
+    if let Some(config) = &status.config {
+        let age = match status.config_behind_since {
+            None => "as in its source".to_owned(),
+            Some(since) => format!("stale since {} ({})", seconds(since), ago(since, now)),
+        };
+        let _ = writeln!(out, "configuration {}: {age}", clean(config));
+    }
+    for (id, last) in &status.targets {
+        let skipped = last.skipped.as_ref();
+        let skipped =
+            skipped.map(|skip| format!("skipped: {} ({})", skip.reason.name(), ago(skip.tick, now)));
+        let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
+        let sent = format!("reached {reached}, {} ({})", last.verdict.name(), ago(last.tick, now));
+        let what = match skipped {
+            None => sent,
+            Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),
+            Some(skipped) => skipped,
+        };
+        let _ = writeln!(out, "  {}: target {}, {what}", shown_id(id), last.desired);
+    }
+}
+
+/// Formats a target, such as `nlp-inference:live eu-west-2`.
+fn shown_id(id: &Identity) -> String {
+    format!("{} {}", id.shown(), id.region)
+}
+
+fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {
+    let reason = request.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+    // A request in the future has no effect yet.
+    let future = if request.is_future(now) { " in the future," } else { "" };
+    let _ = writeln!(
+        out,
+        "{} is requested{future} until {}, {} environments{reason}",
+        shown_id(id),
+        seconds(request.until),
+        request.concurrency
+    );
+}
+
+/// Formats the time since `at`.
+fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match now.signed_duration_since(at).num_seconds() {
+        ..0 => "in the future".to_owned(),
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds => format!("{} min ago", seconds / 60),
+    }
+}
