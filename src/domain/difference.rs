@@ -141,6 +141,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         role,
         trace,
         canary,
+        strategy,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
@@ -177,6 +178,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         ("external_id", role.and_then(|role| role.external_id.clone()).unwrap_or_else(none)),
         ("trace", trace.name().to_owned()),
         ("canary", canary),
+        ("strategy", strategy.to_string()),
         ("downloads", self::downloads(downloads)),
     ]);
     settings

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::Window;
+use super::capacity::{Owner, Strategy};
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
 use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, Tenant, account_of};
@@ -19,6 +20,8 @@ pub struct Fleet {
     pub limits: Limits,
     /// The destination and detail of metrics.
     pub metrics: MetricsSettings,
+    /// The owner of the capacity that is made, in its tags and names.
+    pub owner: Owner,
     /// The embedded prices with the overrides of the configuration.
     pub prices: PriceBook,
     /// A stable hash of the configuration's content, `config` in the tick object.
@@ -32,6 +35,7 @@ impl Fleet {
             targets,
             limits: Limits::default(),
             metrics: MetricsSettings::default(),
+            owner: Owner::default(),
             prices: PriceBook::embedded(),
             hash: String::new(),
         }
@@ -161,6 +165,8 @@ pub struct Target {
     pub trace: Trace,
     /// The check of the first contact.
     pub canary: Canary,
+    /// What keeps the target warm.
+    pub strategy: Strategy,
 }
 
 /// The check of the first contact with a handler: one ping before the first round.
@@ -244,6 +250,7 @@ impl Target {
             role: None,
             trace: Trace::Off,
             canary: Canary::default(),
+            strategy: Strategy::Pings,
         }
     }
 
@@ -271,6 +278,11 @@ impl Target {
     /// Returns true if the target can have rounds, false if it is disabled or its desired number is always zero.
     pub fn is_warmed(&self) -> bool {
         self.highest() > 0
+    }
+
+    /// Returns true if pings are ever sent to the target.
+    pub fn is_pinged(&self) -> bool {
+        self.strategy.may_ping() && self.is_warmed()
     }
 
     /// Returns the ARN of the function without the qualifier. The account is that of the function's ARN, otherwise that

@@ -172,7 +172,8 @@ impl fmt::Display for FunctionName {
 }
 
 /// A version number, an alias, `$LATEST` or `$LATEST.PUBLISHED`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Qualifier(String);
 
 impl Qualifier {
@@ -198,6 +199,20 @@ impl Qualifier {
     /// Returns true for `$LATEST`, the unpublished code, which is also the meaning of no qualifier.
     pub fn is_latest(&self) -> bool {
         self.0 == "$LATEST"
+    }
+}
+
+impl TryFrom<String> for Qualifier {
+    type Error = BadFunction;
+
+    fn try_from(text: String) -> Result<Self, BadFunction> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Qualifier> for String {
+    fn from(qualifier: Qualifier) -> Self {
+        qualifier.0
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod by_kind;
 pub mod calendar;
+pub mod capacity;
 pub mod clean;
 pub mod cost;
 pub mod difference;

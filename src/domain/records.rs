@@ -2,6 +2,7 @@
 //! served, and the result of the last tick. They are plain data with pure functions, independent of the state store.
 
 mod bounded;
+mod capacity;
 mod facts;
 mod guards;
 mod keyed;
@@ -24,6 +25,7 @@ use super::future::{is_future, later};
 use super::schedule::Minute;
 
 pub use self::bounded::{Bounded, MOST_BYTES};
+pub use self::capacity::{Capacities, Kept, Made, MadeBy, Seen};
 pub use self::facts::{
     AccountFacts, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due, refresh_order,
     role_key,

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::capacity::CapacityReport;
 use super::cost::{RoundCost, S3Quantities};
 use super::fleet::Target;
 use super::function::Identity;
@@ -36,6 +37,10 @@ pub struct TickReport {
     pub rounds: Vec<RoundRecord>,
     /// The due targets without a result.
     pub unfinished: Vec<Unfinished>,
+    /// One record per target with provisioned concurrency or managed instances, and for capacity of warmd that the
+    /// configuration no longer names.
+    #[schemars(with = "Vec<keys::CapacityKeys>")]
+    pub capacity: Vec<CapacityReport>,
 }
 
 /// One round with its top-ups.
@@ -88,7 +93,15 @@ pub struct SentRound {
 impl TickReport {
     /// Creates a report without rounds.
     pub fn empty(tick: DateTime<Utc>, config: Option<String>) -> Self {
-        Self { tick, config, duration_ms: 0, partial: false, rounds: Vec::new(), unfinished: Vec::new() }
+        Self {
+            tick,
+            config,
+            duration_ms: 0,
+            partial: false,
+            rounds: Vec::new(),
+            unfinished: Vec::new(),
+            capacity: Vec::new(),
+        }
     }
 
     /// Returns true if it is certain that no ping was sent, and that no other instance was given rounds to send.

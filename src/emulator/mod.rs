@@ -5,6 +5,7 @@
 //!
 //! All waiting uses tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
 
+mod capacity;
 mod cloudwatch;
 mod counts;
 mod errors;

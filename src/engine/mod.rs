@@ -1,6 +1,7 @@
 //! Ports, rounds, the in-flight cap and ticks.
 
 pub mod admission;
+pub mod capacity;
 mod due;
 pub mod ports;
 mod runner;

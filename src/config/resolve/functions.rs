@@ -13,6 +13,7 @@ use super::estimates::assumptions;
 use super::warnings::MERGE;
 use super::windows::{Context, LocatedWindow};
 use super::{Location, Resolver, RoundSize, TargetLocations, memory};
+use crate::domain::capacity::Strategy;
 use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
 use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
@@ -376,6 +377,7 @@ fn target(
                 Canary::On(pick!(keys, base, canary_max).map_or(Canary::DEFAULT_MAX, |max| max.0))
             }
         },
+        strategy: Strategy::Pings,
         id,
     };
     let interval = keys.interval.as_ref().or(base.interval.as_ref());

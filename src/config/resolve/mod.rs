@@ -19,6 +19,7 @@ use super::source::{SourceFile, SourceText, Span};
 use super::values::TableEntry;
 use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
 use crate::domain::calendar::DateSet;
+use crate::domain::capacity::Owner;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::parse::quoted;
@@ -160,7 +161,7 @@ fn assemble<'a>(
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, limits, metrics, prices, hash },
+        fleet: Fleet { targets, limits, metrics, owner: Owner::default(), prices, hash },
         calendars,
         locations,
         warnings,

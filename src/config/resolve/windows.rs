@@ -231,6 +231,7 @@ impl<'a> Resolver<'a, '_> {
             lead: minutes(lead),
             ramp_up: layers.minutes(|keys| &keys.ramp_up),
             ramp_down: layers.minutes(|keys| &keys.ramp_down),
+            load_needs: None,
         };
         Some(LocatedWindow { window, regions, location })
     }

@@ -43,6 +43,9 @@ pub struct Window {
     pub ramp_up: TimeDelta,
     /// The length of the fall to zero after the closing, in whole minutes.
     pub ramp_down: TimeDelta,
+    /// The number that the window's load alone needs, if provisioned environments are limited by the rate of requests
+    /// and `concurrency` is therefore higher.
+    pub load_needs: Option<u32>,
 }
 
 impl Window {
@@ -60,6 +63,7 @@ impl Window {
             lead: TimeDelta::zero(),
             ramp_up: TimeDelta::zero(),
             ramp_down: TimeDelta::zero(),
+            load_needs: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::{RoundRecord, SentRound, SkipReason, TickReport};
 use crate::domain::by_kind::ByKind;
+use crate::domain::capacity::{CapacityReport, Status};
 use crate::domain::cost::{RoundCost, S3Quantities};
 use crate::domain::function::Identity;
 use crate::domain::round::{Evidence, KindReport, OutcomeCounts, Verdict};
@@ -175,6 +176,68 @@ impl From<&RoundRecord> for RoundKeys {
             cost_usd: round.cost(),
             by_kind: sent.and_then(ByKindKeys::new),
         }
+    }
+}
+
+/// The capacity of a target at the end of a tick.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct CapacityKeys {
+    /// The function's name, or its ARN without qualifier when it was configured by ARN.
+    function: String,
+    /// The qualifier as configured.
+    qualifier: Option<String>,
+    /// The region.
+    region: &'static str,
+    /// `provisioned` or `managed`; `pings` for capacity that the configuration no longer names.
+    strategy: &'static str,
+    /// `autoscaling` or `direct`; null for managed instances.
+    by: Option<&'static str>,
+    /// The number of environments wanted now.
+    desired: u32,
+    /// The number requested from Lambda, the minimum for managed instances; null when unknown.
+    requested: Option<u32>,
+    /// The number allocated; null when unknown, and for managed instances.
+    allocated: Option<u32>,
+    /// The number that serves requests, the applied minimum for managed instances; null when unknown.
+    available: Option<u32>,
+    /// The status.
+    status: Status,
+    /// The reason for the status, otherwise null: `alias-weights`, `function-updating`, `quota` or `throttled` while it
+    /// waits, `access-denied`, `service-linked-role` or `not-found` when it is refused, what somebody else has made in a
+    /// conflict, or a message of the service.
+    reason: Option<String>,
+    /// The price of the capacity since the tick before, US dollars, without invocations; null when unknown.
+    #[schemars(with = "Option<String>")]
+    cost_usd: Option<Decimal>,
+    /// The changes that were made, or would be made by a dry run.
+    changes: Vec<String>,
+}
+
+impl From<&CapacityReport> for CapacityKeys {
+    fn from(capacity: &CapacityReport) -> Self {
+        let TargetKeys { function, qualifier, region, .. } = (&capacity.id).into();
+        Self {
+            function,
+            qualifier,
+            region,
+            strategy: capacity.strategy.name(),
+            by: capacity.by,
+            desired: capacity.desired,
+            requested: capacity.requested,
+            allocated: capacity.allocated,
+            available: capacity.available,
+            status: capacity.status,
+            reason: capacity.reason.clone(),
+            cost_usd: capacity.cost_usd,
+            changes: capacity.changes.clone(),
+        }
+    }
+}
+
+impl Serialize for CapacityReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        CapacityKeys::from(self).serialize(serializer)
     }
 }
 

@@ -1,0 +1,101 @@
+//! The record of a target's capacity in the report of a tick.
+
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{By, Strategy};
+use crate::domain::fleet::Target;
+use crate::domain::function::Identity;
+
+/// The capacity of a target at the end of a tick.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CapacityReport {
+    /// The target.
+    pub id: Identity,
+    /// The strategy; [`Strategy::Pings`] for capacity that the configuration no longer names.
+    pub strategy: Strategy,
+    /// The way in which provisioned concurrency is changed.
+    pub by: Option<&'static str>,
+    /// The number of environments wanted now.
+    pub desired: u32,
+    /// The number requested from Lambda; the minimum for managed instances. `None` if unknown.
+    pub requested: Option<u32>,
+    /// The number allocated; `None` if unknown, and for managed instances.
+    pub allocated: Option<u32>,
+    /// The number that serves requests; the applied minimum for managed instances. `None` if unknown.
+    pub available: Option<u32>,
+    /// The status.
+    pub status: Status,
+    /// The reason for the status; `None` if there is nothing to explain.
+    pub reason: Option<String>,
+    /// The price of the capacity since the tick before, US dollars; `None` if unknown. Invocations are not included.
+    pub cost_usd: Option<Decimal>,
+    /// The changes that were made, or would be made by a dry run, as text.
+    pub changes: Vec<String>,
+}
+
+impl CapacityReport {
+    /// Creates a report about a target of which nothing is known.
+    pub fn new(target: &Target, desired: u32) -> Self {
+        Self {
+            id: target.id.clone(),
+            strategy: target.strategy,
+            by: target.strategy.by().map(By::name),
+            desired,
+            requested: None,
+            allocated: None,
+            available: None,
+            status: Status::Unknown,
+            reason: None,
+            cost_usd: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Returns true if the wanted number serves requests.
+    pub fn is_available(&self) -> bool {
+        self.available.is_some_and(|available| available >= self.desired)
+    }
+}
+
+/// The status of a target's capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// None is wanted, and there is none.
+    Closed,
+    /// The wanted number serves requests.
+    Ready,
+    /// It was requested, and is being prepared or taken down.
+    InProgress,
+    /// Lambda could not prepare it.
+    Failed,
+    /// A change is not possible now, and is tried again with every tick.
+    Waiting,
+    /// The service refused a change, or a read that is needed.
+    Refused,
+    /// Somebody else's configuration is there. It is not changed.
+    Conflict,
+    /// The target is paused: nothing is changed.
+    Paused,
+    /// It could not be read.
+    Unknown,
+}
+
+impl Status {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Ready => "ready",
+            Self::InProgress => "in-progress",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::Paused => "paused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
