@@ -110,7 +110,7 @@ fn the_tick_object() {
     {"tick":"2026-11-20T09:00:00Z","config":"3f2a","duration_ms":912,"partial":false,"rounds":[
     {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","tenant":null,"owner":"payments","target":2,"capped_from":null,"backed_off_from":null,"pings":2,"reached":2,"evidence":"ids","verdict":"reached","warm":0,"cold":2,"restored":0,"throttled":0,"function_errors":0,"timed_out":0,"denied":0,"not_found":0,"failed":0,"unclassified":0,"versions":["7"],"hold_ms":25,"skew_ms":null,"first_pings":0,"top_ups":0,"resent":0,"skipped":null,"billed_ms":212,"memory_mb":1024,"s3_egress_bytes":440000000,"routes":{"nat-gateway":440000000},"cost_usd":{"requests":"0.0000004","compute":null,"s3_requests":null,"s3_egress":null,"total":null},"by_kind":null},
     {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","tenant":null,"owner":"payments","target":2,"capped_from":null,"backed_off_from":null,"pings":0,"reached":null,"evidence":null,"verdict":"skipped","warm":0,"cold":0,"restored":0,"throttled":0,"function_errors":0,"timed_out":0,"denied":0,"not_found":0,"failed":0,"unclassified":0,"versions":[],"hold_ms":null,"skew_ms":null,"first_pings":0,"top_ups":0,"resent":0,"skipped":"in-flight","billed_ms":null,"memory_mb":null,"s3_egress_bytes":0,"routes":{},"cost_usd":{"requests":"0","compute":"0","s3_requests":"0","s3_egress":"0","total":"0"},"by_kind":null}],"unfinished":[
-    {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","tenant":null,"target":3,"reason":"deadline"}]}
+    {"function":"nlp-inference","qualifier":"live","region":"eu-west-2","tenant":null,"target":3,"reason":"deadline"}],"capacity":[]}
     "#);
 }
 
