@@ -139,22 +139,24 @@ impl Situation<'_> {
     fn direct(&self) -> Decision {
         let (desired, made) = (self.desired(), self.made());
         let decision = |status| Decision::new(desired, status, made);
-        match &self.observed.scalable {
-            Lookup::Known(Some(scalable)) if self.is_own(scalable) == Some(true) => {
-                // The strategy was changed from `autoscaling`.
-                let record =
-                    Made { numbers: self.requested().into_iter().collect(), ..self.made_by(MadeBy::Direct) };
-                let decision = decision(Status::InProgress).with([Change::Deregister]);
-                return Decision { made: Some(record), ..decision };
-            }
-            Lookup::Known(Some(_)) => return decision(Status::Conflict).because("foreign-scalable-target"),
-            _ => {}
-        }
         let state = match unread(&self.observed.provisioned) {
             Ok(state) => state.as_ref(),
             Err((status, reason)) => return Decision { reason, ..decision(status) },
         };
         let record = self.made_by(MadeBy::Direct);
+        match &self.observed.scalable {
+            Lookup::Known(Some(scalable)) if self.is_own(scalable) != Some(true) => {
+                return decision(Status::Conflict).because("foreign-scalable-target");
+            }
+            Lookup::Known(Some(_)) if self.is_paused => return decision(Status::Paused),
+            Lookup::Known(Some(_)) => {
+                // The way was changed from `autoscaling`. Its number is warmd's from now on.
+                let numbers = state.map(|state| state.requested).into_iter().collect();
+                let made = Some(Made { numbers, ..record });
+                return Decision { made, ..decision(Status::InProgress) }.with([Change::Deregister]);
+            }
+            _ => {}
+        }
         if state.is_some_and(|state| !record.numbers.contains(&state.requested)) {
             let was_made = self.made().is_some_and(|made| made.by == MadeBy::Autoscaling);
             if !was_made {
@@ -543,3 +545,7 @@ fn failure<T>(lookup: &Lookup<T>) -> Option<(Status, Option<String>)> {
     };
     Some((status, Some(reason.to_owned())))
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

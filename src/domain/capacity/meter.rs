@@ -68,3 +68,75 @@ impl Meter {
         added
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn time_is_billed_in_steps_from_the_beginning_and_once() {
+        let mut meter = Meter::default();
+        let table = [
+            // time, number from then on, environment-seconds added
+            (0, 10, 0),
+            (60, 10, 3_000),
+            (300, 10, 0),
+            (301, 10, 3_000),
+            (400, 12, 0),
+            (401, 12, 600),
+            (400, 12, 0),
+            // Two end after 200 s, of which five minutes are billed.
+            (600, 10, 0),
+            (660, 0, 3_000),
+            (10_000, 0, 0),
+        ];
+        for (time, number, added) in table {
+            assert_eq!(meter.advance(at(time), number), added, "{time}");
+        }
+        assert_eq!((meter.number(), meter.blocks.len()), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_does_not_depend_on_the_readings_between(
+            changes in prop::collection::vec((1_i64..4_000, 0_u32..20), 1..12),
+            readings in prop::collection::vec(0_i64..50_000, 0..30),
+        ) {
+            let mut times: Vec<(i64, u32)> = Vec::new();
+            let mut now = 0;
+            for (after, number) in &changes {
+                now += after;
+                times.push((now, *number));
+            }
+            times.push((now + 50_000, 0));
+            let total = |events: &[(i64, u32)]| {
+                let mut meter = Meter::default();
+                events.iter().map(|(time, number)| meter.advance(at(*time), *number)).sum::<u64>()
+            };
+            let number_at = |time: i64| times.iter().rev().find(|(at, _)| *at <= time).map_or(0, |(_, number)| *number);
+            let mut read = times.clone();
+            read.extend(readings.iter().map(|time| (*time, number_at(*time))));
+            read.sort_by_key(|(time, _)| *time);
+            prop_assert_eq!(total(&read), total(&times));
+            // Never less than the exact time, and less than a step more for each environment that is started.
+            let mut exact = 0;
+            let mut rises = 0;
+            for pair in times.windows(2) {
+                exact += u64::try_from(pair[1].0 - pair[0].0).unwrap() * u64::from(pair[0].1);
+            }
+            let mut before = 0;
+            for (_, number) in &times {
+                rises += u64::from(number.saturating_sub(before));
+                before = *number;
+            }
+            prop_assert!(total(&times) >= exact);
+            prop_assert!(total(&times) <= exact + rises * 300);
+        }
+    }
+}

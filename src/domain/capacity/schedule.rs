@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{TimeDelta, Timelike};
+use chrono::TimeDelta;
 
 use super::observe::{Bounds, ScheduledAction};
 use super::strategy::{By, Owner, Strategy};
@@ -81,10 +81,13 @@ fn wanted(target: &Target, from: Minute, until: Minute) -> Vec<Step> {
 fn merge(wanted: &[Step]) -> Vec<Step> {
     let Some(first) = wanted.first() else { return Vec::new() };
     let mut merged = vec![*first];
-    let (mut now, mut free_from, mut next) = (first.desired, first.at, 1);
+    let (mut now, mut value, mut free_from, mut next) = (first.desired, first.desired, first.at, 1);
     loop {
-        // The number wanted when the last step may end.
-        let value = wanted.get(next - 1).map_or(0, |step| step.desired);
+        // The number wanted at the end of the last step.
+        while let Some(change) = wanted.get(next).filter(|change| change.at <= free_from) {
+            value = change.desired;
+            next += 1;
+        }
         let (at, mut highest) = match wanted.get(next) {
             _ if value != now => (free_from, value),
             Some(change) => (change.at, change.desired),
@@ -92,7 +95,8 @@ fn merge(wanted: &[Step]) -> Vec<Step> {
         };
         free_from = at.plus(LEAST_UP_MINUTES);
         while let Some(change) = wanted.get(next).filter(|change| change.at < free_from) {
-            highest = highest.max(change.desired);
+            value = change.desired;
+            highest = highest.max(value);
             next += 1;
         }
         if highest != now {
@@ -130,7 +134,6 @@ pub fn actions(target: &Target, owner: &Owner, now: Minute) -> Vec<ScheduledActi
     }
     let action = |step: Step| {
         let at = step.at.instant();
-        debug_assert_eq!(at.second(), 0);
         ScheduledAction {
             name: format!("{}{}", owner.action_prefix(), at.format("%Y%m%dT%H%MZ")),
             schedule: format!("at({})", at.format("%Y-%m-%dT%H:%M:%S")),
@@ -157,3 +160,7 @@ pub fn for_pings(fleet: &Fleet, is_covered: impl Fn(&Target) -> bool) -> Cow<'_,
     }
     Cow::Owned(fleet)
 }
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;
