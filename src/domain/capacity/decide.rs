@@ -418,7 +418,7 @@ impl Situation<'_> {
     }
 }
 
-/// Returns the changes that remove what warmd has made: nothing that is somebody else's.
+/// Returns the changes that delete what warmd has made. Resources of other owners stay.
 pub fn release(made: &Made, owner: &Owner, observed: &Observed) -> Vec<Change> {
     match made.by {
         MadeBy::Direct => match &observed.provisioned {
@@ -452,7 +452,7 @@ pub fn release(made: &Made, owner: &Owner, observed: &Observed) -> Vec<Change> {
     }
 }
 
-/// Returns the changes that take over what somebody else has made for a target, and the record of it; `None` if there is
+/// Returns the changes that take over the resources of another owner, and the record of them; `None` if there is
 /// nothing to take over.
 pub fn adopt(situation: &Situation<'_>) -> Option<(Vec<Change>, Made)> {
     let owner = situation.owner;

@@ -36,7 +36,7 @@ pub struct CapacityReport {
 }
 
 impl CapacityReport {
-    /// Creates a report about a target of which nothing is known.
+    /// Creates the report of a target without observations.
     pub fn new(target: &Target, desired: u32) -> Self {
         Self {
             id: target.id.clone(),
@@ -75,7 +75,7 @@ pub enum Status {
     Waiting,
     /// The service refused a change, or a read that is needed.
     Refused,
-    /// Somebody else's configuration is there. It is not changed.
+    /// A configuration of another owner exists. It is not changed.
     Conflict,
     /// The target is paused: nothing is changed.
     Paused,

@@ -65,7 +65,7 @@ pub struct Made {
     /// The time of the first change.
     pub at: DateTime<Utc>,
     /// With [`MadeBy::Direct`], the numbers that may be there: the one that was set last, and before a change is
-    /// confirmed the one before. Another number is somebody else's.
+    /// confirmed the one before. Any other number is that of another owner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<u32>,
     /// With [`MadeBy::Managed`], the versions with numbers of warmd, the latest last.

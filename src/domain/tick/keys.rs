@@ -204,8 +204,8 @@ pub(super) struct CapacityKeys {
     /// The status.
     status: Status,
     /// The reason for the status, otherwise null: `alias-weights`, `function-updating`, `quota` or `throttled` while it
-    /// waits, `access-denied`, `service-linked-role` or `not-found` when it is refused, what somebody else has made in a
-    /// conflict, or a message of the service.
+    /// waits, `access-denied`, `service-linked-role` or `not-found` when it is refused, the resource of another
+    /// owner in a conflict, or a message of the service.
     reason: Option<String>,
     /// The price of the capacity since the tick before, US dollars, without invocations; null when unknown.
     #[schemars(with = "Option<String>")]
