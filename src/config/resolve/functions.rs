@@ -20,6 +20,7 @@ use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region, Tenant};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::{CustomPayload, Protocol};
+use crate::domain::schedule::phase;
 
 /// The default interval, in minutes: below the measured lifetimes of idle environments.
 const DEFAULT_INTERVAL: u32 = 5;
@@ -387,13 +388,4 @@ fn target(
         windows: windows().map(|window| window.location).collect(),
     };
     (target, locations)
-}
-
-/// Returns a target's offset in the interval, in minutes: the same in every process and on every machine.
-fn phase(id: &Identity, interval_minutes: u32) -> u32 {
-    // FNV-1a, 64 bits.
-    let hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    u32::try_from(hash % u64::from(interval_minutes.max(1))).unwrap_or(0)
 }
