@@ -35,7 +35,8 @@ use crate::service::{Observer, Policy, ScheduledTicks, daemon};
 /// The reason why it cannot start.
 pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let source = configuration::source(args.configs.paths(), &args.only).await;
-    let live_config = LiveConfig::load(source.with_prices(args.prices.prices.clone()).for_pings()).await?;
+    let source = source.with_prices(args.prices.prices.clone()).for_pings();
+    let live_config = LiveConfig::load(source.for_capacity(args.state.location().is_some())).await?;
     let fleet = live_config.fleet();
     let unexpected = |error: io::Error| Failure::Unexpected(error.to_string());
     let termination = Termination::listen().map_err(unexpected)?;

@@ -115,7 +115,11 @@ pub struct RunArgs {
 pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let source = configuration::source(args.configs.paths(), &args.only).await;
     let source = source.with_prices(args.prices.prices.clone());
-    let source = if args.dry_run { source } else { source.for_pings() };
+    // A dry run sends and changes nothing.
+    let source = match args.dry_run {
+        true => source,
+        false => source.for_pings().for_capacity(args.state.location().is_some()),
+    };
     let fleet = source.load().await?.fleet;
     let now = SystemClock.now();
     if args.dry_run {

@@ -1,6 +1,6 @@
 //! A valid configuration, and the locations of its parts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::domain::secret::Environment;
 pub struct Loaded {
     /// The fleet.
     pub fleet: Fleet,
-    /// Warnings: unused calendars and windows, functions that may be pinged twice.
+    /// Warnings: unused calendars and windows, functions that may be pinged twice, quotas.
     pub warnings: Vec<Problem>,
     /// The calendars, by name.
     pub calendars: Vec<Calendar>,
@@ -31,7 +31,7 @@ pub struct Loaded {
 }
 
 /// A location in the configuration, for [`Diagnostics`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The index of the file.
     pub(super) file: usize,
@@ -56,6 +56,8 @@ pub struct TargetLocations {
     pub function: Location,
     /// The interval, or that of the defaults, if any.
     pub interval: Option<Location>,
+    /// The strategy, or that of the defaults, if any.
+    pub strategy: Option<Location>,
     /// The windows, in the order of [`Target::windows`](crate::domain::fleet::Target::windows).
     pub windows: Vec<Location>,
 }
@@ -80,6 +82,25 @@ impl Loaded {
             target.protocol.bind(&environment);
         }
         Ok(environment)
+    }
+
+    /// Returns the problems of a process without a durable state store: one for each strategy that changes capacity.
+    pub fn without_store(&self) -> Problems {
+        let targets = self.fleet.targets.iter().zip(&self.locations);
+        let changed = targets.filter(|(target, _)| target.strategy.is_capacity());
+        // Targets have a strategy in common: those of a function, and those of the defaults.
+        let mut seen = HashSet::new();
+        let diagnostics = self.diagnostics();
+        let mut problems = Problems::default();
+        for (target, locations) in changed {
+            let location = locations.strategy.unwrap_or(locations.function);
+            if seen.insert(location) {
+                let message = format!("the strategy \"{}\" needs a state store", target.strategy.name());
+                let hint = "set --state or WARMD_STATE to a directory or s3://bucket/prefix".to_owned();
+                problems.push(diagnostics.error(location, message, Some(hint)));
+            }
+        }
+        problems
     }
 
     fn missing(&self, names: &BTreeSet<&str>) -> Problems {

@@ -219,7 +219,7 @@ impl Problems {
     }
 
     /// Appends `others`.
-    pub(super) fn append(&mut self, others: Self) {
+    pub fn append(&mut self, others: Self) {
         let Self { list, omitted, unreached } = others;
         self.unreached |= unreached;
         list.into_iter().for_each(|problem| self.push(problem));

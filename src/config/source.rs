@@ -13,7 +13,7 @@ pub struct SourceFile {
 }
 
 /// A range of bytes in the text of a file. Files are at most 8 MB, so 32 bits suffice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Span {
     start: u32,
     len: u32,

@@ -8,12 +8,13 @@ use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
 use super::values::{
-    CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days, ExecutionTime,
-    ExternalId, FreeText, HoldSetting, IdleLife, InitTime, Integer, Interval, Json, Lead, Lifetime, List,
-    Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn, RouteKind, S3Object,
-    Size, Table, Timeout, Version, Zone,
+    ByName, CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days,
+    ExecutionTime, ExternalId, FreeText, HoldSetting, IdleLife, InitTime, Integer, Interval, Json, Lead,
+    Lifetime, List, Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn,
+    RouteKind, S3Object, Size, StrategyName, Table, Timeout, Utilization, Version, Zone,
 };
 use super::wire_struct::wire_struct;
+use crate::domain::capacity::{Fallback, Owner};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{HttpVersions, Sign, Trace};
 use crate::domain::function::{Architecture, Region, Tenant};
@@ -21,6 +22,9 @@ use crate::domain::metrics::Detail;
 
 /// The maximum number of environments of a target, and of pings in flight: the concurrency of a large account.
 pub(super) const MOST_CONCURRENCY: u32 = 100_000;
+/// The maximum number of environments of a version on managed instances. Source: the model of
+/// `PutFunctionScalingConfig` in Lambda's API.
+pub(super) const MOST_MANAGED: u32 = 15_000;
 
 wire_struct! {
     /// A configuration of warmd: the functions to keep warm, with their windows and settings.
@@ -31,6 +35,8 @@ wire_struct! {
         defaults: Defaults,
         /// Limits of the whole fleet. In one file only.
         limits: LimitKeys,
+        /// The owner of provisioned concurrency and managed instances. In one file only.
+        capacity: CapacityKeys,
         /// The namespace and the detail of metrics. In one file only.
         metrics: MetricKeys,
         /// Your own prices, or a file of them. They replace those of the built-in price book. In one file only.
@@ -67,7 +73,9 @@ macro_rules! settings_struct {
                 hold: HoldSetting,
                 /// Free text in every record, such as a team or a cost centre.
                 owner: FreeText,
-                /// The time before an opening at which the full number is warm, in whole minutes. Default: 0s.
+                /// The time before an opening at which the full number is warm, in whole minutes. Default: 0s; with the
+                /// strategies `provisioned` and `managed` 4m up to 6,000 environments, and 1m more for each further
+                /// 6,000.
                 lead: Lead,
                 /// Environments that are added to every desired number above zero. Default: 0.
                 spare: Integer<0, MOST_CONCURRENCY>,
@@ -91,6 +99,14 @@ macro_rules! settings_struct {
                 role_arn: RoleArn,
                 /// The external id that the role's trust policy requires.
                 external_id: ExternalId,
+                /// What keeps the environments of windows and requests warm: `pings`, `provisioned` concurrency, or
+                /// the number of environments of `managed` instances. All but pings need an alias or a version, and a
+                /// state store. Default: `pings`.
+                strategy: StrategyName,
+                /// The settings of the strategy `provisioned`.
+                provisioned: ProvisionedKeys,
+                /// The settings of the strategy `managed`.
+                managed: ManagedKeys,
                 /// Assumptions of cost estimates.
                 assume: AssumeKeys,
                 $($own)*
@@ -140,6 +156,42 @@ wire_struct! {
         /// The HTTP version of pings: `auto` uses HTTP/2 where the server offers it; `http1` gives each ping an
         /// HTTP/1.1 connection of its own. Default: `auto`.
         http: HttpVersions,
+    }
+}
+
+wire_struct! {
+    /// The settings of provisioned concurrency.
+    struct ProvisionedKeys [] {
+        /// The way in which it is changed: `autoscaling` by a scalable target with target tracking and scheduled
+        /// actions, `direct` by a configuration of the function at each change. Default: `autoscaling`.
+        by: ByName,
+        /// The most environments to which target tracking scales while a window is open. Default: the highest number of
+        /// the windows and of requests.
+        max: Integer<1, MOST_CONCURRENCY>,
+        /// The utilization that target tracking keeps, from 0.1 to 0.9 with at most two decimals. Default: 0.7.
+        utilization: Utilization,
+        /// What replaces it while it is not available: `pings` for the number of the window, or `none`. Default:
+        /// `pings`.
+        fallback: Fallback,
+    }
+}
+
+wire_struct! {
+    /// The settings of managed instances.
+    struct ManagedKeys [] {
+        /// The least environments outside of windows; 0 deactivates the version. Default: 3, or `max` if it is lower.
+        floor: Integer<0, MOST_MANAGED>,
+        /// The most environments. Default: 100.
+        max: Integer<1, MOST_MANAGED>,
+    }
+}
+
+wire_struct! {
+    /// The owner of provisioned concurrency and managed instances.
+    struct CapacityKeys [] {
+        /// The name in the tags and names of what warmd creates: 1 to 64 of A-Z a-z 0-9 - _ and period. Two
+        /// installations in one account need two names. Default: `warmd`.
+        owner: Owner,
     }
 }
 

@@ -49,6 +49,7 @@ impl Handler {
         let connect = |uri: &_| connect(&clients, uri);
         let capacity = PingCapacity::new(Arc::clone(&clients), false);
         let source = ConfigSource::new(vec![settings.configs.clone()], settings.regions.clone(), connect);
+        let source = source.for_capacity(settings.state.is_some());
         let source = match settings.custom_payload {
             CustomPayload::Allowed => source.for_pings(),
             // The payloads that name environment variables are not sent.

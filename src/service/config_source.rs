@@ -23,6 +23,8 @@ pub struct ConfigSource {
     prices: Option<PathBuf>,
     /// The configurations are for pings, so their payloads need the environment variables that they name.
     is_bound: bool,
+    /// The process has no durable state store, which strategies that change capacity need.
+    lacks_store: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +45,8 @@ impl ConfigSource {
         regions: Regions,
         connect: impl FnOnce(&S3Uri) -> Result<Arc<dyn ObjectStore>, String>,
     ) -> Self {
-        Self { backend: Backend::new(paths, connect), regions, prices: None, is_bound: false }
+        let backend = Backend::new(paths, connect);
+        Self { backend, regions, prices: None, is_bound: false, lacks_store: false }
     }
 
     /// Returns the source with the prices of a file in place of those of the configuration.
@@ -58,6 +61,13 @@ impl ConfigSource {
     #[must_use]
     pub fn for_pings(self) -> Self {
         Self { is_bound: true, ..self }
+    }
+
+    /// Returns the source of configurations of a process that changes capacity, and has a durable state store or not.
+    /// Without one, a configuration with such a strategy is refused.
+    #[must_use]
+    pub fn for_capacity(self, has_store: bool) -> Self {
+        Self { lacks_store: !has_store, ..self }
     }
 
     /// The regions whose targets are used.
@@ -81,24 +91,30 @@ impl ConfigSource {
             }
             Backend::Invalid(problems) => return Err(problems.clone()),
         };
-        self.bound(self.priced(loaded).await?)
+        self.checked(self.priced(loaded).await?)
     }
 
     /// Returns the newest published version before the one that [`ConfigSource::load`] read which is valid and
     /// `accepted`, and the time of its replacement. Files have no earlier versions.
     pub async fn earlier(&self, accepted: impl Fn(&Loaded) -> bool) -> Option<(Loaded, String)> {
         let Backend::S3(source) = &self.backend else { return None };
+        let has_checks = self.is_bound || self.lacks_store;
         let accepted =
-            |loaded: &Loaded| accepted(loaded) && (!self.is_bound || self.bound(loaded.clone()).is_ok());
+            |loaded: &Loaded| accepted(loaded) && (!has_checks || self.checked(loaded.clone()).is_ok());
         let (loaded, replaced) = source.earlier(filter(&self.regions), accepted).await?;
-        Some((self.bound(self.priced(loaded).await.ok()?).ok()?, replaced))
+        Some((self.checked(self.priced(loaded).await.ok()?).ok()?, replaced))
     }
 
-    fn bound(&self, mut loaded: Loaded) -> Result<Loaded, Problems> {
+    /// Returns the configuration if this process can carry it out, with the values of environment variables.
+    fn checked(&self, mut loaded: Loaded) -> Result<Loaded, Problems> {
+        let mut problems = if self.lacks_store { loaded.without_store() } else { Problems::default() };
         if self.is_bound {
-            environment::hide(loaded.bind(environment::variable)?.redactor());
+            match loaded.bind(environment::variable) {
+                Ok(environment) => environment::hide(environment.redactor()),
+                Err(missing) => problems.append(missing),
+            }
         }
-        Ok(loaded)
+        if problems.list.is_empty() { Ok(loaded) } else { Err(problems) }
     }
 
     async fn priced(&self, mut loaded: Loaded) -> Result<Loaded, Problems> {

@@ -435,7 +435,7 @@ fn minute_before(now: DateTime<Utc>) -> Minute {
 
 /// Returns the number of pings of the largest round that the fleet ever needs.
 pub fn largest_round(fleet: &Fleet) -> u32 {
-    fleet.targets.iter().map(Target::highest).max().unwrap_or(0)
+    fleet.targets.iter().filter(|target| target.is_pinged()).map(Target::highest).max().unwrap_or(0)
 }
 
 /// Logs that the guards could not use the store, unless another failure of the tick was logged before.

@@ -111,6 +111,42 @@ fn probable_mistakes_are_warnings() {
 }
 
 #[test]
+fn the_strategies_that_change_capacity_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = "version: 1
+defaults: { region: eu-west-2, interval: 9m }
+functions:
+  f: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+  g:live: { strategy: provisioned, provisioned: { fallback: none }, windows: [{ days: daily, hours: all-day, concurrency: 2 }] }
+  h:1: { strategy: managed, enabled: false }
+";
+    let path = write(folder.path(), "fleet.yaml", fleet);
+    let shown = run(&["check", path.to_str().unwrap()]).shown().replace(folder.path().to_str().unwrap(), "");
+    insta::assert_snapshot!(shown, @"
+    exit 0
+    --- stdout
+      FUNCTION  REGION     UP TO  EVERY  PROTOCOL  STRATEGY     WINDOWS
+      f         eu-west-2      1     9m  warmd                        1
+      g:live    eu-west-2      2     9m  warmd     provisioned        1
+      h:1       eu-west-2      0     9m  warmd     managed            0
+
+    3 targets of 3 functions in 1 file: valid, 1 warning
+    --- stderr
+    warning: an interval of 9 minutes is longer than the observed lifetime of idle environments
+     --> /fleet.yaml:2:42
+      |
+    2 | defaults: { region: eu-west-2, interval: 9m }
+      |                                          ^^
+      |
+      = hint: set it to `5m` or less
+    ");
+    let object = run(&["check", path.to_str().unwrap(), "--format", "json"]).json();
+    let strategies: Vec<&Value> =
+        object["targets"].as_array().unwrap().iter().map(|it| &it["strategy"]).collect();
+    assert_eq!(strategies, ["pings", "provisioned", "managed"]);
+}
+
+#[test]
 fn the_schema_equals_the_copy_in_warm_configs() {
     let done = run(&["schema"]);
     let copy: Value =

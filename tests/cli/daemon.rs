@@ -105,6 +105,67 @@ fn the_daemon_does_not_start_with_an_invalid_configuration() {
     assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{}", done.stderr);
 }
 
+/// A configuration with a strategy that changes capacity.
+const PROVISIONED: &str = "
+version: 1
+defaults: { region: eu-west-2, canary: off }
+functions:
+  f:live: { strategy: provisioned, windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+";
+
+#[test]
+fn capacity_needs_a_state_store_but_not_to_be_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let configs = write(folder.path(), "fleet.yaml", PROVISIONED);
+    let run = |args: &[&str]| run(&[args, &[configs.to_str().unwrap()]].concat());
+    let refused = run(&["run", "--once"]);
+    let shown = refused.shown().replace(folder.path().to_str().unwrap(), "");
+    insta::assert_snapshot!(shown, @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the strategy "provisioned" needs a state store
+     --> /fleet.yaml:5:23
+      |
+    5 |   f:live: { strategy: provisioned, windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+      |                       ^^^^^^^^^^^
+      |
+      = hint: set --state or WARMD_STATE to a directory or s3://bucket/prefix
+    "#);
+    for args in [&["run"][..], &["run", "--local"], &["run", "--once", "--local"], &["run", "--state", ""]] {
+        let done = run(args);
+        assert_eq!(
+            (done.code, &done.stdout, &done.stderr),
+            (2, &refused.stdout, &refused.stderr),
+            "{args:?}"
+        );
+    }
+    assert_eq!(run(&["run", "--once", "--dry-run"]).code, 0);
+    let state = folder.path().join("state");
+    let done = run(&["run", "--once", "--local", "--state", state.to_str().unwrap()]);
+    assert!(!done.stderr.contains("state store"), "{}", done.shown());
+}
+
+#[test]
+fn a_reload_with_capacity_and_without_a_state_store_is_refused() {
+    let fixture = Fixture::new(ONE);
+    let running = Running::start(daemon(&fixture, &[]));
+    running.await_stderr("started");
+    running.await_stdout("1 ping");
+    fixture.write("fleet.yaml", PROVISIONED);
+    running.signal("HUP");
+    let mistake = running.await_stderr("fleet.yaml:5:23: ");
+    assert!(
+        mistake.contains("the strategy \"provisioned\" needs a state store (hint: set --state or"),
+        "{mistake}"
+    );
+    running.await_stderr("the new configuration is refused; the old one stays in force");
+    fixture.write("fleet.yaml", &PROVISIONED.replace("provisioned", "pings"));
+    running.signal("HUP");
+    running.await_stderr("a new configuration is in force");
+    running.stop();
+}
+
 #[test]
 fn logs_can_be_json() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,12 +11,13 @@ use crate::domain::clean::{clean, clean_lines};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Fleet, Target};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     words("FUNCTION"),
     words("REGION"),
     figures("UP TO"),
     figures("EVERY"),
     words("PROTOCOL"),
+    words("STRATEGY"),
     figures("S3 PER COLD START"),
     figures("WINDOWS"),
 ];
@@ -49,6 +50,8 @@ fn cells(target: &Target) -> Vec<String> {
         target.highest().to_string(),
         format!("{}m", target.interval_minutes),
         target.protocol.name().to_owned(),
+        // The default is not shown.
+        if target.strategy.is_capacity() { target.strategy.name().to_owned() } else { String::new() },
         if size == 0 { String::new() } else { bytes(size) },
         target.windows.len().to_string(),
     ]

@@ -9,6 +9,7 @@ use super::super::values::{
     CanarySwitch, ExternalId, Json, List, ProtocolName, RoleArn, RouteKind, TableEntry,
 };
 use super::super::wire::{Defaults, DownloadKeys, FunctionKeys, OnRequestKeys};
+use super::capacity::Capacity;
 use super::estimates::assumptions;
 use super::warnings::MERGE;
 use super::windows::{Context, LocatedWindow};
@@ -20,6 +21,7 @@ use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region, Tenant};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::{CustomPayload, Protocol};
+use crate::domain::schedule::phase;
 
 /// The default interval, in minutes: below the measured lifetimes of idle environments.
 const DEFAULT_INTERVAL: u32 = 5;
@@ -45,6 +47,7 @@ impl<'a> Resolver<'a, '_> {
     pub(super) fn defaults<'k>(&mut self, file: usize, keys: &'k Defaults) -> FileDefaults<'k> {
         let regions = self.regions(file, keys.region.as_ref(), keys.regions.as_ref());
         let traffic = self.traffic(file, keys.assume.as_ref());
+        self.check_capacity_defaults(file, keys);
         FileDefaults { keys, regions, traffic }
     }
 
@@ -96,17 +99,19 @@ impl<'a> Resolver<'a, '_> {
             self.register(name, reference, &regions);
         }
         let spare = pick!(keys, base, spare).map_or(0, |spare| spare.0);
+        let capacity = self.capacity(name, reference.as_ref(), keys, base);
         let context = Context {
             file,
             regions: &regions,
             targets,
             zone: pick!(keys, base, timezone).map(|zone| zone.0),
-            lead: pick!(keys, base, lead).map_or(0, |lead| lead.minutes()),
+            lead: pick!(keys, base, lead).map(|lead| lead.minutes()),
             spare,
+            capacity,
         };
         let protocol = self.protocol(name, keys, base);
         let windows = self.function_windows(&context, name, keys);
-        let on_request = self.on_request(file, keys, spare);
+        let on_request = self.on_request(file, keys, spare, capacity);
         let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
         if let Some(tenants) = &keys.tenants {
@@ -117,7 +122,8 @@ impl<'a> Resolver<'a, '_> {
         if keys.has_errors || self.problems.count() > before {
             return;
         }
-        let parts = Parts { reference, protocol, windows, on_request, role, downloads, traffic, spare };
+        let parts =
+            Parts { reference, protocol, windows, on_request, role, downloads, traffic, spare, capacity };
         let tenants =
             keys.tenants.as_ref().map(|at| at.value.0.iter().map(|at| Some(at.value.clone())).collect());
         let tenants: Vec<Option<Tenant>> = tenants.unwrap_or_else(|| vec![None]);
@@ -130,7 +136,13 @@ impl<'a> Resolver<'a, '_> {
     }
 
     /// Returns the limits of requests. Their rounds count towards the cap, like those of windows.
-    fn on_request(&mut self, file: usize, keys: &FunctionKeys, spare: u32) -> Option<OnRequest> {
+    fn on_request(
+        &mut self,
+        file: usize,
+        keys: &FunctionKeys,
+        spare: u32,
+        capacity: Capacity,
+    ) -> Option<OnRequest> {
         let OnRequestKeys { max_concurrency, max_for, coalesce, has_errors: _ } =
             &keys.on_request.as_ref()?.value;
         let (max_concurrency, max_for) = (max_concurrency.as_ref()?, max_for.as_ref()?);
@@ -141,7 +153,7 @@ impl<'a> Resolver<'a, '_> {
             let hint = "raise it: the environments of a request include the spare ones";
             self.fail::<()>(location, message, hint);
         }
-        self.round_sizes.push(RoundSize { location, concurrency, spare: 0 });
+        self.round_sizes.push(RoundSize { location, concurrency, spare: 0, capacity });
         Some(OnRequest {
             max_concurrency: concurrency,
             max_for: max_for.value.0,
@@ -337,6 +349,7 @@ struct Parts {
     downloads: Vec<Download>,
     traffic: Option<Traffic>,
     spare: u32,
+    capacity: Capacity,
 }
 
 /// Creates the target of a function in one region, for one tenant.
@@ -354,7 +367,7 @@ fn target(
     let memory_mb = pick!(keys, base, memory).map(|memory| memory.0);
     let architecture = pick!(keys, base, architecture).copied();
     let [own, usual] = [&keys.assume, &base.assume].map(|keys| keys.as_ref().map(|at| &at.value));
-    let target = Target {
+    let mut target = Target {
         label: parts.reference.to_string(),
         owner: pick!(keys, base, owner).map(|owner| owner.0.clone()),
         protocol: parts.protocol.clone(),
@@ -380,20 +393,13 @@ fn target(
         strategy: Strategy::Pings,
         id,
     };
+    target.strategy = parts.capacity.strategy(target.highest());
     let interval = keys.interval.as_ref().or(base.interval.as_ref());
     let locations = TargetLocations {
         function: name,
         interval: interval.map(|at| Location { file: name.file, span: at.span }),
+        strategy: parts.capacity.location,
         windows: windows().map(|window| window.location).collect(),
     };
     (target, locations)
-}
-
-/// Returns a target's offset in the interval, in minutes: the same in every process and on every machine.
-fn phase(id: &Identity, interval_minutes: u32) -> u32 {
-    // FNV-1a, 64 bits.
-    let hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    u32::try_from(hash % u64::from(interval_minutes.max(1))).unwrap_or(0)
 }

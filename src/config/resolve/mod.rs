@@ -1,6 +1,7 @@
 //! Assembles the fleet: looks up names, fills in defaults, checks the rules across keys and files.
 
 mod calendars;
+mod capacity;
 mod estimates;
 mod functions;
 mod memory;
@@ -11,6 +12,7 @@ mod windows;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use self::capacity::{Capacity, Max};
 use super::ics::EventDays;
 use super::loaded::{Calendar, Loaded, Location, TargetLocations};
 use super::problem::{Position, Problem, Problems};
@@ -19,7 +21,6 @@ use super::source::{SourceFile, SourceText, Span};
 use super::values::TableEntry;
 use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
 use crate::domain::calendar::DateSet;
-use crate::domain::capacity::Owner;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::parse::quoted;
@@ -35,11 +36,12 @@ struct Definition<T> {
     used: bool,
 }
 
-/// The number of pings of a round, and its location.
+/// A number of environments, and so of the pings of a round, with its location and its limit.
 struct RoundSize {
     location: Location,
     concurrency: u32,
     spare: u32,
+    capacity: Capacity,
 }
 
 /// The state of the assembly of a fleet.
@@ -126,6 +128,7 @@ fn assemble<'a>(
         || parsed.iter().enumerate().filter_map(|(file, keys)| keys.as_ref().map(|keys| (file, keys)));
     let limits = resolver.limits(files().filter_map(|(file, keys)| Some((file, keys.limits.as_ref()?))));
     let metrics = resolver.metrics(files().filter_map(|(file, keys)| Some((file, keys.metrics.as_ref()?))));
+    let owner = resolver.owner(files().filter_map(|(file, keys)| Some((file, keys.capacity.as_ref()?))));
     let prices = resolver.prices(files().filter_map(|(file, keys)| Some((file, keys.prices.as_ref()?))));
     for (file, keys) in files() {
         for TableEntry { name, value } in keys.calendars.iter().flat_map(|table| &table.value.0) {
@@ -151,6 +154,7 @@ fn assemble<'a>(
     resolver.check_round_sizes(limits);
     let mut warnings = resolver.unused();
     warnings.extend(resolver.duplicates());
+    warnings.extend(resolver.beyond_quotas());
     let hash = sources::hash(sources, &resolver.attachments);
     let kept = |target: &Target| filter.is_none_or(|regions| regions.contains(&target.region()));
     let variables = std::mem::take(&mut resolver.variables);
@@ -161,7 +165,7 @@ fn assemble<'a>(
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, limits, metrics, owner: Owner::default(), prices, hash },
+        fleet: Fleet { targets, limits, metrics, owner, prices, hash },
         calendars,
         locations,
         warnings,
@@ -287,17 +291,22 @@ impl<'a> Resolver<'a, '_> {
         metrics
     }
 
-    /// Reports rounds above the cap. A round is sent whole, so these could never be sent.
+    /// Reports numbers above the maximum of a function, and rounds above the cap. A round is sent whole, so these could
+    /// never be sent.
     fn check_round_sizes(&mut self, limits: Limits) {
-        let cap = limits.max_in_flight;
-        for RoundSize { location, concurrency, spare } in std::mem::take(&mut self.round_sizes) {
-            let pings = concurrency.saturating_add(spare);
-            if pings > cap {
+        let cap = Max { key: "limits.max_in_flight", value: limits.max_in_flight, location: None };
+        for RoundSize { location, concurrency, spare, capacity } in std::mem::take(&mut self.round_sizes) {
+            let number = concurrency.saturating_add(spare);
+            let limits = [capacity.max, Some(cap).filter(|_| capacity.may_ping())];
+            for max in limits.into_iter().flatten().filter(|max| number > max.value) {
+                let one = if concurrency == 1 { "environment" } else { "environments" };
                 let spare = if spare > 0 { format!(" and {spare} spare ones") } else { String::new() };
-                let message =
-                    format!("{concurrency} environments{spare} exceed \"limits.max_in_flight\" ({cap})");
-                let hint = format!("lower the number, or raise `max_in_flight` to {pings}");
-                self.fail::<()>(location, message, &hint);
+                let message = format!("{concurrency} {one}{spare} exceed \"{}\" ({})", max.key, max.value);
+                let mut problem = self.error(location, message).hint(max.hint(number));
+                if let Some(location) = max.location {
+                    problem = problem.related(self.position(location));
+                }
+                self.reject::<()>(problem);
             }
         }
     }

@@ -1,12 +1,18 @@
-//! Warnings about the whole fleet: unused names, and functions that are configured by name and by ARN.
+//! Warnings about the whole fleet: unused names, functions that are configured by name and by ARN, and quotas.
 
 use std::collections::{HashMap, HashSet};
 
+use rust_decimal::Decimal;
+
 use super::{Location, Problem, Resolver};
 use crate::config::problem::MOST_PROBLEMS;
+use crate::domain::capacity::{By, MOST_TARGETS, Provisioned, REQUESTS_PER_ENVIRONMENT, Strategy};
 use crate::domain::fleet::Target;
-use crate::domain::function::{Identity, account_of};
+use crate::domain::function::{AccountId, Identity, account_of};
 use crate::domain::parse::quoted;
+
+/// The scalable targets of an account and region without a warning. Other software has some too.
+const MANY_TARGETS: usize = 400;
 
 impl Resolver<'_, '_> {
     /// Returns warnings about calendars and named windows that nothing uses.
@@ -59,7 +65,9 @@ impl Resolver<'_, '_> {
                 Some(_) => {}
                 None if target.is_warmed() && named.is_warmed() => {
                     let account = account.as_str();
-                    let message = format!("{id} is pinged twice if warmd runs in account {account}");
+                    let is_capacity = target.strategy.is_capacity() || named.strategy.is_capacity();
+                    let what = if is_capacity { "kept warm" } else { "pinged" };
+                    let message = format!("{id} is {what} twice if warmd runs in account {account}");
                     possible.push((both, message));
                 }
                 None => {}
@@ -82,6 +90,46 @@ impl Resolver<'_, '_> {
             let more = possible.len() - MOST_PROBLEMS;
             let message = format!("{more} more functions from here on may be pinged twice");
             warnings.push(self.warning(*second, message));
+        }
+        warnings
+    }
+
+    /// Returns warnings about provisioned concurrency near or beyond quotas: scalable targets of an account and region,
+    /// and the rate of requests of an environment.
+    pub(super) fn beyond_quotas(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        let mut scaled: HashMap<_, usize> = HashMap::new();
+        for (target, locations) in self.targets.iter().filter(|(target, _)| target.is_warmed()) {
+            let Strategy::Provisioned(Provisioned { by, .. }) = target.strategy else { continue };
+            if let By::Autoscaling { .. } = by {
+                let role = target.role.as_ref().and_then(|role| account_of(&role.arn));
+                let account = target.id.account.as_ref().map(AccountId::as_str).or(role);
+                let count = scaled.entry((account, target.region())).or_default();
+                *count += 1;
+                if *count == MANY_TARGETS + 1 {
+                    let message = format!(
+                        "more than {MANY_TARGETS} scalable targets in {} from here on; the quota is {MOST_TARGETS}",
+                        target.region()
+                    );
+                    let hint = "raise the quota of Application Auto Scaling, or set `by: direct` for some";
+                    warnings.push(self.warning(locations.function, message).hint(hint));
+                }
+            }
+            let windows = target.windows.iter().map(|window| window.concurrency.saturating_add(target.spare));
+            if let (Some(traffic), Some(highest)) = (target.assume.traffic, windows.max()) {
+                let served = u64::from(highest) * u64::from(REQUESTS_PER_ENVIRONMENT);
+                let rate = traffic.requests_per_second.normalize();
+                if rate > served.into() && warnings.len() < MOST_PROBLEMS {
+                    let message = format!(
+                        "{highest} provisioned environments serve {served} of {rate} requests a second"
+                    );
+                    let hint = format!(
+                        "raise the number of a window to {}: each serves {REQUESTS_PER_ENVIRONMENT} a second",
+                        (rate / Decimal::from(REQUESTS_PER_ENVIRONMENT)).ceil()
+                    );
+                    warnings.push(self.warning(locations.function, message).hint(hint));
+                }
+            }
         }
         warnings
     }

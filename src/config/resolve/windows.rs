@@ -11,8 +11,9 @@ use rust_decimal::prelude::ToPrimitive;
 use super::super::reader::At;
 use super::super::values::{Lead, List, Name};
 use super::super::wire::{LoadKeys, MOST_CONCURRENCY, WindowKeys};
-use super::{Location, Resolver, RoundSize, memory};
+use super::{Capacity, Location, Resolver, RoundSize, memory};
 use crate::domain::calendar::{DateSet, Opening, Window};
+use crate::domain::capacity::REQUESTS_PER_ENVIRONMENT;
 use crate::domain::function::Region;
 use crate::domain::parse::{did_you_mean, quoted};
 
@@ -24,9 +25,10 @@ pub(super) struct Context<'c> {
     /// The number of the function's targets: its regions, times its tenants.
     pub targets: usize,
     pub zone: Option<Tz>,
-    /// The function's lead, in minutes.
-    pub lead: u32,
+    /// The function's lead, in minutes, if given.
+    pub lead: Option<u32>,
     pub spare: u32,
+    pub capacity: Capacity,
 }
 
 /// A window with its location.
@@ -201,24 +203,23 @@ impl<'a> Resolver<'a, '_> {
             return None;
         }
         let opening = self.opening(&layers, location);
-        let concurrency = self.concurrency(&layers, location);
+        let number = self.number(&layers, location, context.capacity);
         let regions = self.window_regions(&layers, location, context);
         if valid && layers.named.is_some() {
             self.check_merged_order(&layers)?;
         }
-        let (opening, (concurrency, concurrency_location), regions) = (opening?, concurrency?, regions?);
+        let (opening, Number { concurrency, load_needs, location: at }, regions) =
+            (opening?, number?, regions?);
         if !valid || layers.pick(|keys| &keys.enabled).is_some_and(|(_, enabled)| !enabled) {
             return None;
         }
-        self.round_sizes.push(RoundSize {
-            location: concurrency_location,
-            concurrency,
-            spare: context.spare,
-        });
+        let (spare, capacity) = (context.spare, context.capacity);
+        self.round_sizes.push(RoundSize { location: at, concurrency, spare, capacity });
         let label =
             own.r#use.as_ref().map_or_else(|| format!("windows[{index}]"), |name| name.value.0.clone());
         let zone = layers.pick(|keys| &keys.timezone).map(|(_, zone)| zone.0).or(context.zone);
-        let lead = layers.pick(|keys| &keys.lead).map_or(context.lead, |(_, lead)| lead.minutes());
+        let lead = layers.pick(|keys| &keys.lead).map(|(_, lead)| lead.minutes()).or(context.lead);
+        let lead = lead.unwrap_or_else(|| capacity.default_lead(concurrency.saturating_add(spare)));
         let window = Window {
             label,
             zone: zone.unwrap_or(Tz::UTC),
@@ -231,7 +232,7 @@ impl<'a> Resolver<'a, '_> {
             lead: minutes(lead),
             ramp_up: layers.minutes(|keys| &keys.ramp_up),
             ramp_down: layers.minutes(|keys| &keys.ramp_down),
-            load_needs: None,
+            load_needs,
         };
         Some(LocatedWindow { window, regions, location })
     }
@@ -311,16 +312,28 @@ impl<'a> Resolver<'a, '_> {
         if own.has_errors { None } else { self.fail(location, message, hint) }
     }
 
-    /// Returns the number of environments of a window, with its location.
-    fn concurrency(&mut self, layers: &Layers<'_>, location: Location) -> Option<(u32, Location)> {
+    /// Returns the number of environments of a window.
+    fn number(&mut self, layers: &Layers<'_>, location: Location, capacity: Capacity) -> Option<Number> {
         let own = layers.own.1;
         let own_only = own.concurrency.is_some() || own.load.is_some();
         if let Some((at, concurrency)) = layers.pick_from(own_only, |keys| &keys.concurrency) {
-            return Some((concurrency.0, at));
+            return Some(Number { concurrency: concurrency.0, load_needs: None, location: at });
         }
         match layers.pick_from(own_only, |keys| &keys.load) {
-            // Errors of a load have been reported by `check_window_keys`.
-            Some((at, load)) => environments(load).ok().map(|count| (count, at)),
+            Some((location, load)) => {
+                // Errors of a load have been reported by `check_window_keys`.
+                let needs = environments(load).ok()?;
+                let least = if capacity.is_provisioned() { environments_by_rate(load) } else { Some(0) };
+                let Some(least) = least else {
+                    let message = format!("the load needs more than {MOST_CONCURRENCY} environments");
+                    let hint = format!(
+                        "lower the rate: a provisioned environment serves {REQUESTS_PER_ENVIRONMENT} requests a second"
+                    );
+                    return self.fail(location, message, &hint);
+                };
+                let load_needs = Some(needs).filter(|needs| least > *needs);
+                Some(Number { concurrency: needs.max(least), load_needs, location })
+            }
             None if own.has_errors => None,
             None => self.fail(location, "missing key \"concurrency\"", "add `concurrency`, or `load`"),
         }
@@ -350,6 +363,21 @@ impl<'a> Resolver<'a, '_> {
         let regions = list.0.iter().map(|region| region.value).collect();
         (self.problems.count() == before).then_some(Some(regions))
     }
+}
+
+/// The number of environments of a window.
+struct Number {
+    concurrency: u32,
+    /// The number that the load alone needs, if the rate of requests needs more.
+    load_needs: Option<u32>,
+    location: Location,
+}
+
+/// Returns the provisioned environments that the rate of a load needs; `None` above the maximum.
+fn environments_by_rate(load: &LoadKeys) -> Option<u32> {
+    let rate = load.requests_per_second.as_ref()?.value.0;
+    let count = rate.checked_div(REQUESTS_PER_ENVIRONMENT.into())?.ceil().to_u32()?;
+    Some(count).filter(|count| *count <= MOST_CONCURRENCY)
 }
 
 /// Returns the number of environments that a load keeps busy.

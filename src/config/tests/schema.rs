@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_has_a_description() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 14);
+    assert_eq!(maps, 17);
 }
 
 #[test]
@@ -88,6 +88,8 @@ fn schema_and_parser_accept_the_same() {
         "version: 1\nprices: { nat-gateway.gb: 0.03, lambda.requests: \"0.0000002\", ec2.m7g.xlarge: { price: 0.1, region: us-east-1, date: 2026-10-01, source: contract }, transfer.internet: [{ regions: [us-east-1], tiers: [{ up_to: 10240, price: 0.08 }, { price: 0.07 }] }] }\n".to_owned(),
         function("assume: { idle_life: 5m, recycle_after: 2h, ping_duration: 5ms, init_duration: 0s, log_bytes_per_ping: 0, requests_per_second: 0.5, duration: 2s }"),
         function("hold: 75ms\n    interval: 24h"),
+        "version: 1\ncapacity: { owner: a-B_3.c }\ndefaults: { strategy: provisioned, provisioned: { by: direct, fallback: none }, managed: { floor: 0, max: 15000 } }\n".to_owned(),
+        "version: 1\ndefaults: { strategy: managed, provisioned: { by: autoscaling, max: 50, utilization: 0.7, fallback: pings } }\n".to_owned(),
         function("tenants: [a, \"b c\", \"d:e/f=g+h-i@j.k_l\"]"),
         function("hold: 1 s\n    interval: 1d"),
         function("protocol: custom\n    payload: [1, { a: null }]"),
@@ -140,6 +142,16 @@ fn schema_and_parser_accept_the_same() {
         function("architecture: arm"),
         function("protocol: nothing"),
         function("spare: -1"),
+        "version: 1\ncapacity: { owner: \"my team\" }\n".to_owned(),
+        "version: 1\ncapacity: { owner: 7 }\n".to_owned(),
+        "version: 1\ndefaults: { strategy: provision }\n".to_owned(),
+        "version: 1\ndefaults: { provisioned: { by: hand } }\n".to_owned(),
+        "version: 1\ndefaults: { provisioned: { max: 0 } }\n".to_owned(),
+        "version: 1\ndefaults: { provisioned: { utilization: 0.95 } }\n".to_owned(),
+        "version: 1\ndefaults: { provisioned: { utilization: \"0.7\" } }\n".to_owned(),
+        "version: 1\ndefaults: { provisioned: { fallback: nothing } }\n".to_owned(),
+        "version: 1\ndefaults: { managed: { floor: 15001 } }\n".to_owned(),
+        "version: 1\ndefaults: { managed: { max: 0 } }\n".to_owned(),
         function("tenants: []"),
         function("tenants: a"),
         function("tenants: [\" a\"]"),

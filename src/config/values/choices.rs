@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::quantity::{DURATION_PATTERN, InitTime};
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
+use crate::domain::capacity::Fallback;
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Hold, HttpVersions, Sign, Trace};
 use crate::domain::function::Architecture;
@@ -93,6 +94,21 @@ pub(in crate::config) enum CanarySwitch {
     Off,
 }
 
+/// What keeps a function warm, without its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum StrategyName {
+    Pings,
+    Provisioned,
+    Managed,
+}
+
+/// The way in which provisioned concurrency is changed, without its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum ByName {
+    Autoscaling,
+    Direct,
+}
+
 /// Implements the reader and the schema of types whose values are words.
 macro_rules! choices {
     ($($type:ident: $words:expr;)+) => {$(
@@ -127,6 +143,9 @@ choices! {
     HttpVersions: [("auto", Self::Auto), ("http1", Self::Http1)];
     Trace: [("off", Self::Off), ("inherit", Self::Inherit)];
     CanarySwitch: [("on", Self::On), ("off", Self::Off)];
+    StrategyName: [("pings", Self::Pings), ("provisioned", Self::Provisioned), ("managed", Self::Managed)];
+    ByName: [("autoscaling", Self::Autoscaling), ("direct", Self::Direct)];
+    Fallback: [("pings", Self::Pings), ("none", Self::None)];
     ProtocolName: Self::words();
     RouteKind: [
         ("same-region", Self::SameRegion),

@@ -7,12 +7,14 @@ mod quantity;
 mod text;
 mod time;
 
-pub(super) use self::choices::{CanarySwitch, HoldSetting, ProtocolName, RouteKind, Version};
+pub(super) use self::choices::{
+    ByName, CanarySwitch, HoldSetting, ProtocolName, RouteKind, StrategyName, Version,
+};
 pub(super) use self::collections::{List, Table, TableEntry};
 pub(super) use self::json::Json;
 pub(super) use self::quantity::{
     CoalesceTime, CronDuration, ExecutionTime, IdleLife, InitTime, Integer, Interval, Lead, Lifetime, Memory,
-    Percent, Price, Rate, RequestLifetime, Size, TierEnd, Timeout,
+    Percent, Price, Rate, RequestLifetime, Size, TierEnd, Timeout, Utilization,
 };
 pub(super) use self::text::{
     CalendarPath, ExternalId, FreeText, Name, Namespace, RoleArn, S3Object, has_extension,

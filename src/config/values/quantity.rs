@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::config::node::{Node, Value};
@@ -188,6 +189,25 @@ impl FromNode for Percent {
             Some(percent) => Some(Self(percent)),
             None => {
                 reader.expected(node, "a share from 1% to 100%", Some("write it such as `20%`".to_owned()))
+            }
+        }
+    }
+}
+
+/// The utilization of provisioned concurrency: a number from 0.1 to 0.9 with at most two decimals, in percent here.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline, with = "f64", extend("minimum" = 0.1, "maximum" = 0.9, "examples" = [0.7]))]
+pub(in crate::config) struct Utilization(pub u32);
+
+impl FromNode for Utilization {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let percent = |text: &str| Decimal::from_str_exact(text).ok()?.checked_mul(Decimal::ONE_HUNDRED);
+        let number = percent(reader.raw(node)).filter(|_| matches!(node.value, Value::Number));
+        match number.filter(Decimal::is_integer).and_then(|percent| percent.to_u32()) {
+            Some(percent @ 10..=90) => Some(Self(percent)),
+            _ => {
+                let hint = "write it with at most two decimals, such as `0.7`".to_owned();
+                reader.expected(node, "a number from 0.1 to 0.9", Some(hint))
             }
         }
     }

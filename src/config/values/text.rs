@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
+use crate::domain::capacity::Owner;
 use crate::domain::function::{AccountId, Region, Tenant};
 use crate::domain::parse::TextError;
 use crate::domain::s3_uri::S3Uri;
@@ -106,6 +107,28 @@ impl JsonSchema for Tenant {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": Self::PATTERN, "maxLength": Self::MOST_CHARS })
+    }
+}
+
+impl FromNode for Owner {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let hint = "use 1 to 64 of A-Z a-z 0-9 - _ .";
+        let text = reader.text_if(node, "the name of an owner", hint, |text| Self::parse(text).is_some())?;
+        Self::parse(&text)
+    }
+}
+
+impl JsonSchema for Owner {
+    fn schema_name() -> Cow<'static, str> {
+        "Owner".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" })
     }
 }
 

@@ -111,12 +111,10 @@ pub(super) fn due_minutes(target: &Target, minutes: Range<i64>) -> u64 {
 
 /// Returns a phase from 0 to `interval_minutes` − 1 with which `stagger` spreads a fleet.
 ///
-/// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the target's label,
-/// a zero byte and the region's name, modulo the interval. It is the same on every machine and in every version.
+/// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the identity as text,
+/// which includes the region and the tenant, modulo the interval. It is the same on every machine and in every version.
 pub fn phase(id: &Identity, interval_minutes: u32) -> u32 {
-    let label = id.label();
-    let bytes = label.bytes().chain([0]).chain(id.region.as_str().bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    let hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     u32::try_from(hash % u64::from(interval_minutes.max(1))).unwrap_or(0)

@@ -43,7 +43,7 @@ const YEAR: TimeDelta = TimeDelta::days(366);
 pub fn lints(target: &Target, now: Minute) -> Vec<Lint> {
     let (from, until) = (now.instant(), now.plus(YEAR.num_minutes()).instant());
     let mut lints = Vec::new();
-    if target.interval_minutes > SAFE_INTERVAL_MINUTES {
+    if target.interval_minutes > SAFE_INTERVAL_MINUTES && target.strategy.may_ping() {
         lints.push(Lint {
             location: LintLocation::Interval,
             message: format!(

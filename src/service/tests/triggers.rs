@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Strategy};
 use crate::domain::events::{DirectWarm, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
@@ -18,7 +19,9 @@ use crate::service::live_config::LiveConfig;
 use crate::service::planner::{StoreHealth, TickPlanner};
 use crate::service::recorder::Recorder;
 use crate::service::store::{DocumentStore, Durability, Memory};
-use crate::service::{Bus, CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, Trigger};
+use crate::service::{
+    Bus, CustomPayload, Observer, Policy, Refusal, ScheduledTicks, Service, Trigger, largest_round,
+};
 
 const NOW: &str = "2026-11-20T09:00:10Z";
 const TICK: &str = "2026-11-20T09:00:00Z";
@@ -329,4 +332,21 @@ async fn the_daemon_serves_firings_and_ends_with_the_rounds_in_flight() {
     let rounds: Vec<usize> = reports.iter().map(|report| report.rounds.len()).collect();
     assert_eq!(rounds, [1; 4]);
     assert!(reports[3].rounds.iter().all(|round| round.verdict() == Verdict::Reached), "{reports:#?}");
+}
+
+#[test]
+fn targets_that_are_never_pinged_have_no_rounds() {
+    let target = |concurrency: u32, strategy: Strategy| {
+        let daily = Opening::Weekly(DaySet::parse("daily").unwrap(), Hours::parse("all-day").unwrap());
+        let window = Window::new("windows[0]", chrono_tz::Tz::UTC, daily, concurrency);
+        Target { windows: vec![window], strategy, ..Target::example("f:live", "eu-west-2", Vec::new()) }
+    };
+    let provisioned = |fallback| Strategy::Provisioned(Provisioned { by: By::Direct, fallback });
+    let fleet = Fleet::new(vec![
+        target(5, Strategy::Pings),
+        target(20, provisioned(Fallback::Pings)),
+        target(300, provisioned(Fallback::None)),
+        target(4_000, Strategy::Managed(Managed { floor: 3, max: 4_000 })),
+    ]);
+    assert_eq!(largest_round(&fleet), 20);
 }

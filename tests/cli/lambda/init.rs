@@ -89,3 +89,26 @@ async fn a_broken_version_without_a_valid_earlier_one_is_an_init_error() {
         assert!(message.contains("expected version 1"), "{message}");
     }
 }
+
+const PROVISIONED: &str = "
+version: 1
+defaults: { region: eu-west-2, strategy: provisioned }
+functions: { \"f:live\": { windows: [{ days: daily, hours: all-day, concurrency: 2 }] } }
+";
+
+#[tokio::test]
+async fn capacity_needs_a_state_store() {
+    for variables in [&[][..], &[("WARMD_ALLOW_CUSTOM_PAYLOAD", "true")], &[("WARMD_STATE", " ")]] {
+        let message = error(PROVISIONED, variables).await;
+        assert!(message.contains("the strategy \"provisioned\" needs a state store"), "{message}");
+        assert!(message.contains("hint: set --state or WARMD_STATE"), "{message}");
+    }
+    let variables = [("WARMD_STATE", "{folder}/state")];
+    let setting = Setting { scenario: Scenario::default(), config: PROVISIONED, variables: &variables };
+    LambdaHarness::set(setting).await.ready().await;
+    // A published version that the process cannot carry out is replaced like a broken one.
+    let account = published(&[PROVISIONED, PROVISIONED, GOOD]).await;
+    let mut harness = LambdaHarness::beside(account, EMPTY, &LIVE).await;
+    assert_eq!(harness.tick(scheduled(now())).await["config"], "version-2");
+    assert!(harness.stderr().contains("needs a state store"), "{}", harness.stderr());
+}
