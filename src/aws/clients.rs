@@ -34,6 +34,14 @@ const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// One client for each region and role.
 pub(super) type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lambda::Client>;
 
+/// The clients that read and change capacity in one region, with the credentials of one role.
+#[derive(Debug, Clone)]
+pub(super) struct CapacityClients {
+    pub lambda: aws_sdk_lambda::Client,
+    pub autoscaling: aws_sdk_applicationautoscaling::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+}
+
 /// The SDK's clients.
 #[derive(Debug)]
 pub struct Clients {
@@ -142,9 +150,28 @@ impl Clients {
         aws_sdk_lambda::Client::from_conf(config.build())
     }
 
+    /// Creates clients for capacity, without retries. They share the credentials of the role. Callers should keep them,
+    /// because each new set loads credentials.
+    pub(super) fn capacity(&self, region: Region, role: Option<&Arc<Role>>) -> CapacityClients {
+        let config = self
+            .config_for(region, role)
+            .retry_config(reusing_connections(RetryConfig::disabled()))
+            .timeout_config(control_timeouts())
+            .build();
+        CapacityClients {
+            lambda: aws_sdk_lambda::Client::new(&config),
+            autoscaling: aws_sdk_applicationautoscaling::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+        }
+    }
+
     fn lambda_config(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::config::Builder {
-        let config = aws_sdk_lambda::config::Builder::from(&self.config)
-            .region(aws_config::Region::from_static(region.as_str()));
+        aws_sdk_lambda::config::Builder::from(&self.config_for(region, role).build())
+    }
+
+    /// Returns the configuration for a region, with the warmer's credentials or those of a role.
+    fn config_for(&self, region: Region, role: Option<&Arc<Role>>) -> aws_types::sdk_config::Builder {
+        let config = self.config.to_builder().region(aws_config::Region::from_static(region.as_str()));
         match role {
             None => config,
             Some(role) => {

@@ -139,7 +139,7 @@ impl Control for AwsControl {
     }
 }
 
-fn qualifier(of: &Identity) -> Option<String> {
+pub(super) fn qualifier(of: &Identity) -> Option<String> {
     of.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned())
 }
 
@@ -201,7 +201,7 @@ fn state(state: SdkState) -> FunctionState {
 }
 
 /// Interprets a failed read.
-fn unread<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
+pub(super) fn unread<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

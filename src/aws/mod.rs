@@ -13,6 +13,7 @@ mod events;
 pub mod fd_limit;
 mod lambda;
 mod s3;
+mod scaling;
 mod sign;
 
 pub use capacity::PingCapacity;
@@ -23,3 +24,4 @@ pub use control::AwsControl;
 pub use events::EventBridge;
 pub use lambda::AwsLambda;
 pub use s3::Bucket;
+pub use scaling::AwsScaling;

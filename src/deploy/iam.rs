@@ -1,10 +1,15 @@
 //! Least-privilege IAM policies for one configuration, split into documents within IAM's size limit, and the roles that
 //! the warmer assumes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod capacity;
+mod statement;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+pub use self::statement::Purpose;
+use self::statement::{FunctionStatement, Statement, arns};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{AccountId, Region};
 use crate::domain::parse::quoted;
@@ -15,16 +20,6 @@ use crate::domain::s3_uri::S3Uri;
 pub const MAX_CHARS: usize = 6_144;
 /// The default quota of managed policies per role. Source: IAM quotas.
 pub const POLICIES_PER_ROLE: usize = 10;
-
-/// The principal of the policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The warmer: pings, and the reads on which its guards depend. A function's configuration contains environment
-    /// variables, which warmd neither keeps nor shows.
-    Warm,
-    /// The caller of `check --live`: reads, and the permission to invoke, which its dry runs check.
-    CheckLive,
-}
 
 /// The input of the policies.
 #[derive(Debug, Clone, Copy)]
@@ -100,35 +95,11 @@ impl S3Prefix {
     }
 }
 
-/// A statement with the effect Allow.
-#[derive(Debug, Clone)]
-struct Statement {
-    sid: &'static str,
-    actions: &'static [&'static str],
-    resources: Vec<String>,
-    condition: Option<Value>,
-}
-
-impl Statement {
-    fn new(sid: &'static str, actions: &'static [&'static str], resource: impl Into<String>) -> Self {
-        Self { sid, actions, resources: vec![resource.into()], condition: None }
-    }
-
-    fn json(&self) -> Value {
-        let mut json = json!({ "Sid": self.sid, "Effect": "Allow", "Action": self.actions });
-        json["Resource"] = json!(self.resources);
-        if let Some(condition) = &self.condition {
-            json["Condition"] = condition.clone();
-        }
-        json
-    }
-}
-
 /// Returns the documents of the warmer's own role, each of at most [`MAX_CHARS`] characters as [`size`] counts them.
-/// Targets that are reached through another role, or never pinged, are left out.
+/// Targets that are reached through another role, or never warmed, are left out.
 pub fn policies(input: &PolicyInput<'_>) -> Vec<Value> {
     let own: Vec<&Target> = warmed(input).filter(|target| target.role.is_none()).collect();
-    pack(input.purpose, common(input), &own, input.account)
+    pack(input, common(input), &own, input.account)
 }
 
 /// Returns the policies of the roles that the warmer assumes, in the order of their ARNs.
@@ -143,7 +114,7 @@ pub fn assumed(input: &PolicyInput<'_>) -> Vec<RolePolicies> {
     }
     let roles = roles.into_iter().map(|(arn, (targets, ids))| RolePolicies {
         arn: arn.to_owned(),
-        policies: pack(input.purpose, Vec::new(), &targets, None),
+        policies: pack(input, Vec::new(), &targets, None),
         trust: input.account.map(|account| trust(input.region.partition(), account, &ids)),
     });
     roles.collect()
@@ -167,7 +138,7 @@ fn trust(partition: &str, account: &AccountId, ids: &BTreeSet<Option<&str>>) -> 
 }
 
 fn pack(
-    purpose: Purpose,
+    input: &PolicyInput<'_>,
     common: Vec<Statement>,
     targets: &[&Target],
     own: Option<&AccountId>,
@@ -177,7 +148,11 @@ fn pack(
     if !targets.is_empty() {
         packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
     }
-    for (sid, actions, arns) in function_statements(purpose, targets, own) {
+    let autoscaling = capacity::autoscaling(input.purpose, targets, &input.fleet.owner, own);
+    autoscaling.into_iter().for_each(|statement| packer.add(statement));
+    let mut on_functions = function_statements(input.purpose, targets, own);
+    on_functions.extend(capacity::function_statements(input.purpose, targets, own));
+    for (sid, actions, arns) in on_functions {
         let empty = Statement { sid, actions, resources: Vec::new(), condition: None };
         packer.add_list(&empty, arns);
     }
@@ -245,26 +220,27 @@ fn common(input: &PolicyInput<'_>) -> Vec<Statement> {
     statements
 }
 
-/// Returns sid, actions and ARNs of the statements about functions. ARNs are in the order of the configuration.
+/// Returns the statements about functions. ARNs are in the order of the configuration.
 fn function_statements(
     purpose: Purpose,
     targets: &[&Target],
     own: Option<&AccountId>,
-) -> Vec<(&'static str, &'static [&'static str], Vec<String>)> {
+) -> Vec<FunctionStatement> {
     // Invoke and the reads with a qualifier are authorised on the qualified ARN if there is one.
     const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
+    const SEE: &[&str] = &[Read::Configuration.action(), Read::Provisioned.action()];
     // Reserved concurrency belongs to the function, without a qualifier.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
-    let arns = |of: fn(&Target, Option<&AccountId>) -> String| {
-        let mut seen = HashSet::new();
-        let arns = targets.iter().map(|target| of(target, own));
-        arns.filter(|arn| seen.insert(arn.clone())).collect::<Vec<_>>()
-    };
     let sid = match purpose {
         Purpose::Warm => "Ping",
         Purpose::CheckLive => "Check",
     };
-    vec![(sid, PING, arns(Target::arn)), ("Reserved", RESERVED, arns(Target::function_arn))]
+    let (pinged, others): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|target| target.is_pinged());
+    vec![
+        (sid, PING, arns(&pinged, |target| target.arn(own))),
+        ("See", SEE, arns(&others, |target| target.arn(own))),
+        ("Reserved", RESERVED, arns(targets, |target| target.function_arn(own))),
+    ]
 }
 
 /// Statements split into documents of at most [`MAX_CHARS`].

@@ -42,7 +42,8 @@ type Function = Vec<Name>;
 #[derive(Debug)]
 struct Name {
     id: Identity,
-    dry_run: DryRun,
+    /// None if the function is never pinged.
+    dry_run: Option<DryRun>,
     indices: Vec<usize>,
 }
 
@@ -50,12 +51,13 @@ impl Name {
     fn new(target: &Target) -> Self {
         let ping = PingContext { round: "check", index: 0, concurrency: 1, hold_ms: 0 };
         let (payload, client_context) = (target.protocol.payload(&ping), target.protocol.client_context());
-        Self { id: target.id.clone(), dry_run: DryRun { payload, client_context }, indices: Vec::new() }
+        let dry_run = target.is_pinged().then_some(DryRun { payload, client_context });
+        Self { id: target.id.clone(), dry_run, indices: Vec::new() }
     }
 }
 
 impl Preflight {
-    /// Creates the reads for the targets that are ever pinged.
+    /// Creates the reads for the targets that are ever warmed. Those that are never pinged get no dry run.
     pub fn new(targets: &[Target]) -> Self {
         let mut lanes: BTreeMap<_, BTreeMap<Identity, BTreeMap<Identity, Name>>> = BTreeMap::new();
         for (index, target) in targets.iter().enumerate().filter(|(_, target)| target.is_warmed()) {
@@ -170,7 +172,7 @@ enum DryRuns {
 
 impl<C: Control> Paced<C> {
     /// Sends a dry run, unless an earlier one invoked a function.
-    async fn dry_run(&self, of: &Name) -> Lookup<()> {
+    async fn dry_run(&self, id: &Identity, dry_run: &DryRun) -> Lookup<()> {
         let known = self.dry_runs.lock().await;
         // Dry runs are sequential until the first has shown that they invoke nothing.
         let turn = match &*known {
@@ -181,7 +183,7 @@ impl<C: Control> Paced<C> {
                 None
             }
         };
-        let answer = self.control.invoke(&of.id, self.role.as_ref(), &of.dry_run).await;
+        let answer = self.control.invoke(id, self.role.as_ref(), dry_run).await;
         let mut known = match turn {
             Some(known) => known,
             None => self.dry_runs.lock().await,
@@ -227,7 +229,10 @@ impl<C: Control> Paced<C> {
         let mut reserved = None;
         for name in names {
             let Name { id, indices, .. } = name;
-            let invoke = self.dry_run(name).await;
+            let invoke = match &name.dry_run {
+                Some(dry_run) => self.dry_run(id, dry_run).await,
+                None => Lookup::NotRead,
+            };
             let wants = |read| match read {
                 Read::Provisioned => may_be_provisioned(id) && invoke != Lookup::Missing,
                 read => read == Read::Reserved || invoke != Lookup::Missing,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
-use warmd::deploy::iam::{PolicyInput, Purpose, S3Prefix, policies};
+use warmd::deploy::iam::{PolicyInput, Purpose, S3Prefix, policies, size};
 use warmd::deploy::{EventKind, dashboard, sample};
+use warmd::domain::capacity::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 use warmd::domain::cost::PriceBook;
 use warmd::domain::cost::self_usage::{SelfUsage, self_cost};
 use warmd::domain::events::{ENVIRONMENTS_WARM, SOURCE};
-use warmd::domain::fleet::{Fleet, MetricsSettings};
+use warmd::domain::fleet::{Fleet, MetricsSettings, Target};
 use warmd::domain::function::Region;
 use warmd::domain::metrics::{Detail, Metric, Scope};
 use warmd::domain::tick::{RoundRecord, SkipReason, TickReport};
@@ -341,39 +342,100 @@ fn every_parameter_has_a_description_a_group_and_a_default() {
     }
 }
 
+/// Returns true if a condition about the parameter `Capacity` holds for its value.
+fn holds(template: &Value, condition: &str, capacity: &str) -> bool {
+    let definition = template["Conditions"][condition].as_array().unwrap();
+    let any = definition.iter().any(|part| match part {
+        Value::String(other) => holds(template, other, capacity),
+        pair => *pair == json!(["Capacity", capacity]),
+    });
+    // The only one with `!Not`.
+    if condition == "HasCapacity" { *definition == [json!(["Capacity", "none"])] && !any } else { any }
+}
+
+/// Returns `value` with each `!If` on the parameter `Capacity` replaced by the branch for its value.
+fn chosen(template: &Value, value: &Value, capacity: &str) -> Value {
+    match value {
+        Value::Array(list) => match list.as_slice() {
+            [Value::String(condition), then, otherwise]
+                if ["Autoscales", "HasCapacity", "ManagesInstances", "Provisions"]
+                    .contains(&condition.as_str()) =>
+            {
+                let branch = if holds(template, condition, capacity) { then } else { otherwise };
+                chosen(template, branch, capacity)
+            }
+            list => list.iter().map(|part| chosen(template, part, capacity)).collect(),
+        },
+        Value::Object(object) => {
+            object.iter().map(|(key, part)| (key.clone(), chosen(template, part, capacity))).collect()
+        }
+        plain => plain.clone(),
+    }
+}
+
 #[test]
 fn the_role_has_the_permissions_of_the_printed_policies_only() {
-    let fleet = fleet();
     let (configs, state) =
         (S3Prefix::parse("s3://b-1/configs").unwrap(), S3Prefix::parse("s3://b-1/state").unwrap());
-    let input = PolicyInput {
-        purpose: Purpose::Warm,
-        fleet: &fleet,
-        account: None,
-        region: Region::parse("eu-west-2").unwrap(),
-        configs: Some(&configs),
-        state: Some(&state),
-        bus: Some("default"),
-    };
     let actions = |value: &Value| {
         let actions = objects(value).into_iter().flat_map(|object| texts(&object["Action"]));
         actions.map(str::to_owned).collect::<BTreeSet<_>>()
     };
+    let provisioned = |by| Strategy::Provisioned(Provisioned { by, fallback: Fallback::Pings });
+    let autoscaling = provisioned(By::Autoscaling { max: 5, utilization: 70 });
+    let (direct, managed) = (provisioned(By::Direct), Strategy::Managed(Managed { floor: 3, max: 5 }));
+    let capacities = [
+        ("none", vec![]),
+        ("autoscaling", vec![autoscaling]),
+        ("direct", vec![direct]),
+        ("managed", vec![managed]),
+        ("all", vec![autoscaling, direct, managed]),
+    ];
     let template = template();
-    let mut role = actions(&properties(&template, "Role")["Policies"]);
-    // Permissions for its own log and dead-letter queue.
-    for own in ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"] {
-        assert!(role.remove(own), "{own}");
-    }
-    assert_eq!(role, actions(&json!(policies(&input))));
-    let check = PolicyInput { purpose: Purpose::CheckLive, ..input };
-    assert_eq!(actions(properties(&template, "CheckPolicy")), actions(&json!(policies(&check))));
+    let parameter = &template["Parameters"]["Capacity"];
+    assert_eq!(
+        parameter["AllowedValues"],
+        json!(capacities.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+    );
+    for (capacity, strategies) in capacities {
+        let mut fleet = fleet();
+        let pinged = fleet.targets[0].clone();
+        fleet.targets.extend(strategies.into_iter().map(|strategy| Target { strategy, ..pinged.clone() }));
+        let input = PolicyInput {
+            purpose: Purpose::Warm,
+            fleet: &fleet,
+            account: None,
+            region: Region::parse("eu-west-2").unwrap(),
+            configs: Some(&configs),
+            state: Some(&state),
+            bus: Some("default"),
+        };
+        let granted = chosen(&template, &properties(&template, "Role")["Policies"], capacity);
+        let mut role = actions(&granted);
+        // Permissions for its own log and dead-letter queue.
+        for own in ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"] {
+            assert!(role.remove(own), "{own}");
+        }
+        assert_eq!(role, actions(&json!(policies(&input))), "{capacity}");
+        let check = PolicyInput { purpose: Purpose::CheckLive, ..input };
+        let checked = chosen(&template, properties(&template, "CheckPolicy"), capacity);
+        assert_eq!(actions(&checked), actions(&json!(policies(&check))), "{capacity}");
 
-    let statements = objects(&properties(&template, "Role")["Policies"]);
-    let broad: BTreeSet<&str> = statements
-        .into_iter()
-        .filter(|object| object["Resource"] == "*" && object.get("Condition").is_none())
-        .flat_map(|object| texts(&object["Action"]))
-        .collect();
-    assert_eq!(broad, BTreeSet::from(["lambda:GetAccountSettings"]));
+        let broad: BTreeSet<&str> = objects(&granted)
+            .into_iter()
+            .filter(|object| object["Resource"] == "*" && object.get("Condition").is_none())
+            .flat_map(|object| texts(&object["Action"]))
+            .filter(|action| !action.contains(":Describe") && *action != "cloudwatch:GetMetricData")
+            .collect();
+        let expected = match capacity {
+            "autoscaling" | "all" => {
+                vec!["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "lambda:GetAccountSettings"]
+            }
+            _ => vec!["lambda:GetAccountSettings"],
+        };
+        assert_eq!(broad, expected.into_iter().collect(), "{capacity}");
+        // The quota of inline policies of a role is 10,240 characters, with the names in place.
+        assert!(size(&granted) < 9_000, "{}", size(&granted));
+    }
+    assert_eq!(template["Parameters"]["CapacityOwner"]["Default"], Owner::default().as_str());
 }

@@ -16,6 +16,7 @@ mod nginx;
 mod parity;
 mod proxy;
 mod roles;
+mod scaling;
 mod server;
 mod sinks;
 mod soak;

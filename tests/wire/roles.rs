@@ -5,36 +5,41 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use warmd::domain::fleet::Role;
-use warmd::domain::round::Answer;
+use warmd::domain::round::Answer as PingAnswer;
 use warmd::engine::ports::{Payloads, PingRound};
 
-use crate::server::{Server, answer};
+use crate::server::{Answer, Server, answer};
 use crate::{lambda_through, one, ping, round};
 
 /// Creates a server for STS and Lambda. The access keys of STS include the role's account.
 pub fn account() -> Server {
-    Server::new(|request: Request<Bytes>| async move {
-        if request.method() == "POST" && request.uri().path() == "/" {
-            let body = String::from_utf8(request.body().to_vec()).unwrap();
-            let account = body.split("iam%3A%3A").nth(1).and_then(|rest| rest.get(..12)).unwrap().to_owned();
-            if account == "333333333333" {
-                let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not \
-                               authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
-                return answer(403, refusal);
-            }
-            return answer(
-                200,
-                format!(
-                    "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-                     <Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-                     <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
-                     <AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/warmd/warmd</Arn><AssumedRoleId>i</AssumedRoleId></AssumedRoleUser>\
-                     </AssumeRoleResult></AssumeRoleResponse>"
-                ),
-            );
-        }
-        answer(200, "null")
-    })
+    Server::new(
+        |request: Request<Bytes>| async move { assume(&request).unwrap_or_else(|| answer(200, "null")) },
+    )
+}
+
+/// Answers a request to STS.
+pub fn assume(request: &Request<Bytes>) -> Option<Answer> {
+    if request.method() != "POST" || request.uri().path() != "/" {
+        return None;
+    }
+    let body = String::from_utf8(request.body().to_vec()).unwrap();
+    let account = body.split("iam%3A%3A").nth(1).and_then(|rest| rest.get(..12)).unwrap().to_owned();
+    if account == "333333333333" {
+        let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not \
+                       authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
+        return Some(answer(403, refusal));
+    }
+    Some(answer(
+        200,
+        format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+             <Credentials><AccessKeyId>ASIA{account}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+             <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+             <AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/warmd/warmd</Arn><AssumedRoleId>i</AssumedRoleId></AssumedRoleUser>\
+             </AssumeRoleResult></AssumeRoleResponse>"
+        ),
+    ))
 }
 
 fn through(account: &str, external_id: Option<&str>, function: &str) -> PingRound {
@@ -82,7 +87,7 @@ async fn a_role_that_may_not_be_assumed_fails_its_pings_with_the_reason() {
     let payloads = Payloads::Same { payload: b"{}".to_vec(), pings: 5 };
     let (_, raws) = round(&lambda, PingRound { payloads, ..through("333333333333", None, "f") }).await;
     for raw in raws {
-        let Answer::Broken { message, .. } = raw.answer else { panic!("{:?}", raw.answer) };
+        let PingAnswer::Broken { message, .. } = raw.answer else { panic!("{:?}", raw.answer) };
         assert!(message.contains("sts:AssumeRole"), "{message}");
     }
     let (sts, keys) = observed(&server);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::capacity::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 use crate::domain::fleet::{MetricsSettings, OnRequest, Role};
 use crate::domain::function::FunctionRef;
 
@@ -135,7 +136,7 @@ fn a_check_reads_and_does_not_write() {
 }
 
 #[test]
-fn targets_that_are_never_pinged_are_left_out() {
+fn targets_that_are_never_warmed_are_left_out() {
     let resting = Target { on_request: None, ..target("resting", "eu-west-2") };
     let role = "arn:aws:iam::210987654321:role/warmed";
     let fleet = fleet(vec![with_role(resting.clone(), role, None), resting]);
@@ -195,6 +196,129 @@ fn every_read_of_a_check_and_of_a_tick_is_allowed() {
             .collect();
         assert_eq!(granted.len(), Read::ALL.len());
         assert!(Read::ALL.iter().all(|read| granted.contains(&read.action())), "{granted:?}");
+    }
+}
+
+/// Returns the statements that a strategy adds to those of pings, and those that it replaces.
+fn added(strategy: Strategy, purpose: Purpose) -> String {
+    let account = AccountId::parse("123456789012").unwrap();
+    let lines = |strategy| {
+        let fleet = Fleet {
+            owner: Owner::parse("team-a").unwrap(),
+            ..fleet(vec![Target { strategy, ..target("f:live", "eu-west-2") }])
+        };
+        let documents = policies(&PolicyInput { purpose, account: Some(&account), ..input(&fleet) });
+        let statements = documents.iter().flat_map(|document| document["Statement"].as_array().unwrap());
+        statements.map(Value::to_string).collect::<Vec<_>>()
+    };
+    let (before, after) = (lines(Strategy::Pings), lines(strategy));
+    let removed = before.iter().filter(|line| !after.contains(line)).map(|line| format!("-{line}"));
+    let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+{line}"));
+    removed.chain(new).collect::<Vec<_>>().join("\n")
+}
+
+fn provisioned(by: By, fallback: Fallback) -> Strategy {
+    Strategy::Provisioned(Provisioned { by, fallback })
+}
+
+const AUTOSCALING: By = By::Autoscaling { max: 50, utilization: 70 };
+
+#[test]
+fn provisioned_concurrency_without_autoscaling() {
+    let direct = added(provisioned(By::Direct, Fallback::Pings), Purpose::Warm);
+    insta::assert_snapshot!(direct, @r#"
+    +{"Sid":"Describe","Effect":"Allow","Action":["application-autoscaling:DescribeScalableTargets","application-autoscaling:DescribeScalingActivities","application-autoscaling:DescribeScalingPolicies","application-autoscaling:DescribeScheduledActions"],"Resource":["*"]}
+    +{"Sid":"Tags","Effect":"Allow","Action":["application-autoscaling:ListTagsForResource"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"]}
+    +{"Sid":"LeftTargets","Effect":"Allow","Action":["application-autoscaling:DeregisterScalableTarget"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"],"Condition":{"StringEquals":{"application-autoscaling:service-namespace":"lambda","application-autoscaling:scalable-dimension":"lambda:function:ProvisionedConcurrency","aws:ResourceTag/warmd:owner":"team-a"}}}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    +{"Sid":"Provision","Effect":"Allow","Action":["lambda:PutProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Clear","Effect":"Allow","Action":["lambda:GetProvisionedConcurrencyConfig","lambda:DeleteProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:*"]}
+    "#);
+    let check = added(provisioned(By::Direct, Fallback::Pings), Purpose::CheckLive);
+    insta::assert_snapshot!(check, @r#"
+    +{"Sid":"Describe","Effect":"Allow","Action":["application-autoscaling:DescribeScalableTargets","application-autoscaling:DescribeScalingActivities","application-autoscaling:DescribeScalingPolicies","application-autoscaling:DescribeScheduledActions"],"Resource":["*"]}
+    +{"Sid":"Tags","Effect":"Allow","Action":["application-autoscaling:ListTagsForResource"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"]}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    "#);
+}
+
+#[test]
+fn autoscaling_is_restricted_to_lambda_and_the_owner() {
+    let warm = added(provisioned(AUTOSCALING, Fallback::None), Purpose::Warm);
+    insta::assert_snapshot!(warm, @r#"
+    -{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Describe","Effect":"Allow","Action":["application-autoscaling:DescribeScalableTargets","application-autoscaling:DescribeScalingActivities","application-autoscaling:DescribeScalingPolicies","application-autoscaling:DescribeScheduledActions"],"Resource":["*"]}
+    +{"Sid":"Tags","Effect":"Allow","Action":["application-autoscaling:ListTagsForResource"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"]}
+    +{"Sid":"NewTargets","Effect":"Allow","Action":["application-autoscaling:RegisterScalableTarget"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"],"Condition":{"StringEquals":{"application-autoscaling:service-namespace":"lambda","application-autoscaling:scalable-dimension":"lambda:function:ProvisionedConcurrency","aws:RequestTag/warmd:owner":"team-a"}}}
+    +{"Sid":"TagTargets","Effect":"Allow","Action":["application-autoscaling:TagResource"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"],"Condition":{"StringEquals":{"aws:RequestTag/warmd:owner":"team-a"}}}
+    +{"Sid":"OwnTargets","Effect":"Allow","Action":["application-autoscaling:DeleteScalingPolicy","application-autoscaling:DeleteScheduledAction","application-autoscaling:DeregisterScalableTarget","application-autoscaling:PutScalingPolicy","application-autoscaling:PutScheduledAction","application-autoscaling:RegisterScalableTarget"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"],"Condition":{"StringEquals":{"application-autoscaling:service-namespace":"lambda","application-autoscaling:scalable-dimension":"lambda:function:ProvisionedConcurrency","aws:ResourceTag/warmd:owner":"team-a"}}}
+    +{"Sid":"CloudWatch","Effect":"Allow","Action":["cloudwatch:DeleteAlarms","cloudwatch:DescribeAlarms","cloudwatch:GetMetricData","cloudwatch:PutMetricAlarm"],"Resource":["*"]}
+    +{"Sid":"ServiceRole","Effect":"Allow","Action":["iam:CreateServiceLinkedRole"],"Resource":["arn:aws:iam::123456789012:role/aws-service-role/lambda.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency"],"Condition":{"StringEquals":{"iam:AWSServiceName":"lambda.application-autoscaling.amazonaws.com"}}}
+    +{"Sid":"See","Effect":"Allow","Action":["lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    +{"Sid":"Provision","Effect":"Allow","Action":["lambda:PutProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Clear","Effect":"Allow","Action":["lambda:GetProvisionedConcurrencyConfig","lambda:DeleteProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:*"]}
+    "#);
+    let check = added(provisioned(AUTOSCALING, Fallback::None), Purpose::CheckLive);
+    insta::assert_snapshot!(check, @r#"
+    -{"Sid":"Check","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Describe","Effect":"Allow","Action":["application-autoscaling:DescribeScalableTargets","application-autoscaling:DescribeScalingActivities","application-autoscaling:DescribeScalingPolicies","application-autoscaling:DescribeScheduledActions"],"Resource":["*"]}
+    +{"Sid":"Tags","Effect":"Allow","Action":["application-autoscaling:ListTagsForResource"],"Resource":["arn:aws:application-autoscaling:eu-west-2:123456789012:scalable-target/*"]}
+    +{"Sid":"See","Effect":"Allow","Action":["lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    "#);
+}
+
+#[test]
+fn managed_instances_are_never_invoked() {
+    let managed = Strategy::Managed(Managed { floor: 3, max: 100 });
+    insta::assert_snapshot!(added(managed, Purpose::Warm), @r#"
+    -{"Sid":"Ping","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"See","Effect":"Allow","Action":["lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    +{"Sid":"Instances","Effect":"Allow","Action":["lambda:GetFunctionScalingConfig","lambda:PutFunctionScalingConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:*"]}
+    "#);
+    insta::assert_snapshot!(added(managed, Purpose::CheckLive), @r#"
+    -{"Sid":"Check","Effect":"Allow","Action":["lambda:InvokeFunction","lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"See","Effect":"Allow","Action":["lambda:GetFunctionConfiguration","lambda:GetProvisionedConcurrencyConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:live"]}
+    +{"Sid":"Alias","Effect":"Allow","Action":["lambda:GetAlias"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f"]}
+    +{"Sid":"Instances","Effect":"Allow","Action":["lambda:GetFunctionScalingConfig"],"Resource":["arn:aws:lambda:eu-west-2:123456789012:function:f:*"]}
+    "#);
+}
+
+#[test]
+fn capacity_of_other_accounts_is_changed_by_their_role() {
+    let role = "arn:aws:iam::210987654321:role/warmed";
+    let strategy = provisioned(AUTOSCALING, Fallback::Pings);
+    let scaled = |label, region| Target { strategy, ..target(label, region) };
+    let fleet = fleet(vec![
+        with_role(scaled("f:live", "eu-west-2"), role, None),
+        with_role(scaled("g:live", "eu-west-2"), role, None),
+        with_role(scaled("f:live", "us-east-1"), role, None),
+        target("own", "eu-west-2"),
+    ]);
+    let is_scaling = |(action, _): &&(String, String)| action.starts_with("application-autoscaling:");
+    assert_eq!(allowed(&policies(&input(&fleet))).iter().filter(is_scaling).count(), 0);
+    let pairs = allowed(&assumed(&input(&fleet))[0].policies);
+    let tagged = "application-autoscaling:TagResource";
+    let on: Vec<&str> =
+        pairs.iter().filter(|(action, _)| action == tagged).map(|(_, arn)| arn.as_str()).collect();
+    assert_eq!(
+        on,
+        [
+            "arn:aws:application-autoscaling:eu-west-2:210987654321:scalable-target/*",
+            "arn:aws:application-autoscaling:us-east-1:210987654321:scalable-target/*",
+        ]
+    );
+    let linked: Vec<_> = pairs.iter().filter(|(action, _)| action == "iam:CreateServiceLinkedRole").collect();
+    assert_eq!(linked.len(), 1, "one role of the account, for all regions: {linked:?}");
+    let changes = pairs.iter().filter(|(action, _)| {
+        let reads = ["Get", "Describe", "List"];
+        let name = action.split_once(':').unwrap().1;
+        action != "lambda:InvokeFunction" && !reads.iter().any(|read| name.starts_with(read))
+    });
+    for (action, arn) in changes {
+        assert!(arn != "*" || action.ends_with("Alarm") || action.ends_with("Alarms"), "{action} on {arn}");
     }
 }
 

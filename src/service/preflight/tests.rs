@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::calendar::Window;
+use crate::domain::capacity::{Managed, Strategy};
 use crate::domain::fleet::OnRequest;
 use crate::domain::function::{FunctionRef, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed};
@@ -64,6 +65,10 @@ async fn each_setting_is_read_once_and_none_of_missing_functions() {
         target("f:live", "eu-west-2"),
         target("gone:live", "eu-west-2"),
         Target { on_request: None, ..target("resting", "eu-west-2") },
+        Target {
+            strategy: Strategy::Managed(Managed { floor: 3, max: 9 }),
+            ..target("managed", "eu-west-2")
+        },
     ];
     let control = ScriptedControl::default();
     let reads = Arc::clone(&control.reads);
@@ -76,12 +81,14 @@ async fn each_setting_is_read_once_and_none_of_missing_functions() {
             "account eu-west-2",
             "configuration f",
             "configuration f:live",
+            "configuration managed",
             "invoke f",
             "invoke f:live",
             "invoke gone:live",
             "provisioned f:live",
             "reserved f",
             "reserved gone",
+            "reserved managed",
         ]
     );
     assert_eq!(seen.targets[1].provisioned, Lookup::Known(None));
