@@ -13,7 +13,8 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::read::ReadFacts;
-pub(super) use self::read::{PACE, PacedReads, SingleReads, read_function};
+pub(super) use self::read::{PACE, Pace, PacedReads, SingleReads, read_function};
+pub(super) use self::refresh::PAUSE;
 pub use self::refresh::RefreshReport;
 use super::store::{
     DocumentStore, Durability, MOST_ATTEMPTS, Unavailable, before, conflict_pause, parse_bytes,
@@ -26,9 +27,9 @@ use crate::domain::records::{AccountFacts, Facts, FunctionFacts, is_due, role_ke
 use crate::engine::ports::{Fetched, Version};
 
 /// The longest time for the reads before a round.
-const READ_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(2);
 /// The time without reads after the service throttled one.
-const QUIET_FOR: Duration = Duration::from_secs(5);
+pub(super) const QUIET_FOR: Duration = Duration::from_secs(5);
 
 /// An account in a region: the role, or the empty text.
 type Lane = (Region, String);

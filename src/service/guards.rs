@@ -118,6 +118,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// The facts.
+    pub fn facts(&self) -> &Snapshot {
+        &self.facts
+    }
+
     /// Returns what is known about a target.
     pub fn of(&self, target: &Target) -> Knowledge<'_> {
         Knowledge {

@@ -11,6 +11,7 @@
 //! ```
 
 pub mod budget;
+pub mod capacity;
 pub mod clock;
 pub mod config_source;
 pub mod daemon;

@@ -20,7 +20,9 @@ use tracing::{info, warn};
 
 use self::failures::StoreFailures;
 pub use self::record::Results;
+use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
+use crate::domain::capacity::{Strategy, for_pings};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
@@ -68,6 +70,8 @@ pub struct TickPlanner {
     pauses: Mutex<Option<Pauses>>,
     /// The shards that this process served. Used when the store is volatile or unavailable.
     shards: Mutex<Shards>,
+    /// The documents of capacity.
+    ledger: Ledger,
     /// True once stored times in the future were logged.
     has_warned: AtomicBool,
     /// The shards of the current minute that were admitted without reading the store.
@@ -91,6 +95,8 @@ pub struct Plan {
     pub skipped: Vec<RoundRecord>,
     /// The condition of the store.
     pub health: StoreHealth,
+    /// The capacity; none without capacity.
+    pub capacity: Option<Arc<CapacityPlan>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
     pauses_unknown: bool,
     /// The claim on the targets of `due`; none without a claim.
@@ -134,6 +140,17 @@ struct StoredRecords {
     pauses: Option<Pauses>,
     /// The document [`Served`]; none when it cannot be read or the store is volatile.
     served: Option<(Option<Document>, Served)>,
+    capacity: Loaded,
+}
+
+impl StoredRecords {
+    /// Returns what a tick needs for the capacity of the fleet with its requests; none without capacity.
+    fn capacity(&self, fleet: &Fleet) -> Option<Arc<CapacityPlan>> {
+        let is_made =
+            self.capacity.is_made() || fleet.targets.iter().any(|target| target.strategy.is_capacity());
+        let (loaded, pauses) = (self.capacity.clone(), self.pauses.clone());
+        is_made.then(|| Arc::new(CapacityPlan { fleet: fleet.clone(), only: None, loaded, pauses }))
+    }
 }
 
 impl Plan {
@@ -147,6 +164,7 @@ impl TickPlanner {
     /// Creates a planner that keeps its records in `documents`.
     pub fn new(documents: DocumentStore) -> Self {
         Self {
+            ledger: Ledger::new(documents.clone()),
             documents,
             pauses: Mutex::default(),
             shards: Mutex::default(),
@@ -175,6 +193,8 @@ impl TickPlanner {
         let mut failures = StoreFailures::default();
         let stored = self.read_records(fleet, now, deadline, &mut failures).await;
         let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let capacity = stored.capacity(fleet);
+        let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
         let tick = Tick { fleet, minute: Minute::of(at), previous, now };
         let pauses = stored.pauses.clone().unwrap_or_default();
         let (selection, claim) = match stored.served {
@@ -186,7 +206,7 @@ impl TickPlanner {
                 (partition(fleet, &due, &pauses, &Served::default(), now), None)
             }
         };
-        Plan { claim, ..self.planned(selection, stored.pauses.is_none(), failures) }
+        Plan { claim, capacity, ..self.planned(selection, stored.pauses.is_none(), failures) }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -235,6 +255,8 @@ impl TickPlanner {
         let mut failures = StoreFailures::default();
         let stored = self.read_records(fleet, now, deadline, &mut failures).await;
         let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let capacity = stored.capacity(fleet);
+        let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
         let served = stored.served.map(|(_, served)| served);
         let due = match (mode, &served) {
             (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
@@ -243,39 +265,51 @@ impl TickPlanner {
         let pauses = stored.pauses.as_ref();
         let selection =
             partition(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
-        self.planned(selection, pauses.is_none(), failures)
+        Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) }
     }
 
     fn planned(&self, selection: Selection, pauses_unknown: bool, failures: StoreFailures) -> Plan {
         let Selection { due, skipped } = selection;
-        Plan { due, skipped, health: failures.log(), pauses_unknown, claim: None }
+        Plan { due, skipped, health: failures.log(), pauses_unknown, ..Plan::default() }
     }
 
-    /// Decides on a Warm Request for these targets, each of which has `on_request`.
+    /// Decides on a Warm Request for these targets of a fleet, each of which has `on_request`.
     ///
     /// # Errors
     /// When the request must be stored and cannot be. The sender should try again.
     pub async fn request(
         &self,
+        fleet: &Fleet,
         targets: &[&Target],
         terms: &RequestTerms,
         now: DateTime<Utc>,
     ) -> Result<Plan, Unavailable> {
-        let add = |requests: &mut Requests| -> Vec<Option<Decision>> {
+        let has_capacity = targets.iter().any(|target| target.strategy.is_capacity());
+        let add = |requests: &mut Requests| -> (Vec<Option<Decision>>, Option<Requests>) {
             let add =
                 |target: &&Target| Some(requests.add(&target.id, terms, target.on_request.as_ref()?, now));
-            targets.iter().map(add).collect()
+            let decisions = targets.iter().map(add).collect();
+            (decisions, has_capacity.then(|| requests.clone()))
         };
         let started = Instant::now();
         // A request that keeps environments warm must not be lost; a single round must not wait for long.
         let within = if terms.keep_for.is_some() { WRITE_WITHIN } else { READ_WITHIN };
         let mut failures = StoreFailures::default();
         let mut unread = StoreFailures::default();
-        let (decisions, pauses) = tokio::join!(
+        let (decisions, pauses, (loaded, no_capacity)) = tokio::join!(
             before(started + within, self.documents.update(REQUESTS, add)),
             self.pauses(started + READ_WITHIN, &mut unread),
+            async {
+                match has_capacity {
+                    true => self.ledger.load(targets.iter().copied(), now, started + READ_WITHIN).await,
+                    false => (Loaded::default(), None),
+                }
+            },
         );
-        let decisions = match decisions {
+        if let Some(unavailable) = no_capacity {
+            failures.add(unavailable, "capacity is not changed");
+        }
+        let (decisions, requests) = match decisions {
             Ok(decisions) => decisions,
             Err(unavailable) if terms.keep_for.is_some() => return Err(unavailable),
             Err(unavailable) => {
@@ -284,10 +318,24 @@ impl TickPlanner {
                     let rule = target.on_request.as_ref()?;
                     Some(Decision::Round(terms.concurrency.min(rule.max_concurrency)))
                 };
-                targets.iter().map(most).collect()
+                (targets.iter().map(most).collect(), None)
             }
         };
         failures.append(unread);
+        let capacity = requests.filter(|_| terms.keep_for.is_some()).map(|requests| {
+            let fleet = records::with_requests(fleet, &requests, now).into_owned();
+            let only = Some(targets.iter().map(|target| target.id.clone()).collect());
+            Arc::new(CapacityPlan { fleet, only, loaded: loaded.clone(), pauses: pauses.clone() })
+        });
+        // Capacity that serves requests already needs no pings.
+        let covered = |target: &Target, pings: u32| match target.strategy {
+            Strategy::Pings => None,
+            Strategy::Managed(_) => Some(SkipReason::ManagedInstances),
+            Strategy::Provisioned(_) => {
+                let is_covered = !target.strategy.may_ping() || loaded.covers(target, pings, now);
+                is_covered.then_some(SkipReason::Provisioned)
+            }
+        };
         let paused = |target: &Target| pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
         let mut selection = Selection::default();
         for (target, decision) in targets.iter().zip(decisions) {
@@ -297,6 +345,10 @@ impl TickPlanner {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
                 Some(Decision::Round(concurrency)) => {
+                    if let Some(reason) = covered(target, concurrency) {
+                        selection.skipped.push(RoundRecord::skipped(target, concurrency, reason));
+                        continue;
+                    }
                     let due = |concurrency| Due::new(Arc::new((*target).clone()), concurrency);
                     selection.due.extend(NonZeroU32::new(concurrency).map(due));
                 }
@@ -305,7 +357,7 @@ impl TickPlanner {
                 }
             }
         }
-        Ok(self.planned(selection, pauses.is_none(), failures))
+        Ok(Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
     /// Reads the records for a plan concurrently.
@@ -317,11 +369,15 @@ impl TickPlanner {
         failures: &mut StoreFailures,
     ) -> StoredRecords {
         let mut unread = StoreFailures::default();
-        let (requests, pauses, served) = tokio::join!(
+        let (requests, pauses, served, (capacity, no_capacity)) = tokio::join!(
             self.requests(fleet, deadline),
             self.pauses(deadline, &mut unread),
             self.served(deadline),
+            self.ledger.load(&fleet.targets, now, deadline),
         );
+        if let Some(unavailable) = no_capacity {
+            failures.add(unavailable, "capacity is not changed");
+        }
         let requests = requests.unwrap_or_else(|unavailable| {
             failures.add(unavailable, "active requests are unknown");
             Requests::default()
@@ -338,7 +394,7 @@ impl TickPlanner {
             warn!(%now, entries = in_future.len(), %some,
                 "the state store has times in the future, which are ignored: a clock is or was wrong");
         }
-        StoredRecords { requests, pauses, served }
+        StoredRecords { requests, pauses, served, capacity }
     }
 
     /// Reads the requests; none when no target has `on_request`.

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 pub use self::bus::Bus;
 use self::job::{Job, Work};
 use super::budget::TimeBudget;
+use super::capacity::CapacityKeeper;
 use super::clock::SystemClock;
 use super::daemon::Ticks;
 use super::facts::{FactsKeeper, ReadFacts};
@@ -34,6 +35,7 @@ use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
+use crate::engine::capacity::CapacityControl;
 use crate::engine::ports::{Clock, Events, Lambda, Metrics};
 use crate::engine::tick::{Due, Engine};
 
@@ -58,6 +60,8 @@ pub struct Service<L, M, E> {
     pub bus: Option<Bus<E>>,
     /// The guards of rounds; none means that every planned round is sent.
     guards: Option<Arc<RoundGuards>>,
+    /// The keeper of provisioned concurrency and managed instances; none means that it is not changed.
+    keeper: Option<Arc<CapacityKeeper>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The rules for triggers.
@@ -146,6 +150,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             recorder: None,
             bus: None,
             guards: None,
+            keeper: None,
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
         })
@@ -156,6 +161,13 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let documents = self.planner.documents();
         let facts = FactsKeeper::new(documents.clone(), Some(reader));
         self.guards = Some(Arc::new(RoundGuards::new(facts, documents.clone())));
+    }
+
+    /// Changes provisioned concurrency and managed instances through `control`. `is_whole` is false if the fleet is a
+    /// part of the configuration.
+    pub fn drive(&mut self, control: Arc<dyn CapacityControl>, is_whole: bool) {
+        let documents = self.planner.documents().clone();
+        self.keeper = Some(Arc::new(CapacityKeeper::new(documents, control, is_whole)));
     }
 
     /// The configuration.

@@ -82,6 +82,17 @@ impl Trigger {
         }
     }
 
+    /// Returns true if capacity follows the windows of the present minute with the trigger.
+    pub(super) fn drives_capacity(&self) -> bool {
+        match self {
+            Self::Schedule { .. } | Self::RunOnce { at: None, .. } | Self::Request(_) => true,
+            Self::RunOnce { at: Some(_), .. }
+            | Self::RunEvent { .. }
+            | Self::Shard { .. }
+            | Self::Warm { .. } => false,
+        }
+    }
+
     /// Returns true if an operator chose the minute of the tick: its metrics are of the time of its pings.
     pub(super) fn is_of_chosen_minute(&self) -> bool {
         matches!(self, Self::RunOnce { at: Some(_), .. } | Self::RunEvent { at: Some(_), .. })

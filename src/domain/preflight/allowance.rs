@@ -78,9 +78,11 @@ pub fn allowance(
         Some(ExecutionModel::PerTenant) if target.tenant().is_none() => Some(SkipReason::NeedsTenants),
         Some(ExecutionModel::OnDemand | ExecutionModel::SnapStart | ExecutionModel::PerTenant) | None => None,
     };
+    // The capacity of a target with a strategy decides on its pings itself.
+    let is_provisioned = !target.strategy.is_capacity() && provisioned >= Some(pings);
     let refusal = refusal
         .or((reserved == Some(0)).then_some(SkipReason::SwitchedOff))
-        .or((provisioned >= Some(pings)).then_some(SkipReason::Provisioned))
+        .or(is_provisioned.then_some(SkipReason::Provisioned))
         .or(room.as_ref().filter(|room| room.limit == 0).map(|_| SkipReason::NoHeadroom));
     Allowance {
         refusal,

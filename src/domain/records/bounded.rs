@@ -1,11 +1,12 @@
 //! The size limit of documents: entries are dropped oldest first.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 
 use serde::Serialize;
 
 use super::keyed::Key;
-use super::{Facts, Guards, Pauses, Requests, Served, Shards, Status};
+use super::{Capacities, Facts, Guards, Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
 /// The maximum size in bytes of a written document. A fleet of ten thousand targets with the longest names has half
@@ -73,6 +74,18 @@ impl Bounded for Guards {
             }),
             dropped => dropped,
         }
+    }
+}
+
+impl Bounded for Capacities {
+    /// Drops the entries of targets for which warmd has made nothing. The others are never dropped.
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        let (made, mut others) =
+            take(&mut self.targets).into_iter().partition(|(_, kept)| kept.made.is_some());
+        self.targets = made;
+        let dropped = drop_oldest(&mut others, excess, |kept| kept.seen.as_ref().map(|seen| seen.at));
+        self.targets.append(&mut others);
+        dropped
     }
 }
 

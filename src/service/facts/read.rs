@@ -82,27 +82,44 @@ impl<C: Control> ReadFacts for C {
     }
 }
 
-/// Reads with a pause between any two. A slow answer does not lead to a burst.
-pub(in crate::service) struct PacedReads {
-    reader: Arc<dyn ReadFacts>,
+/// Turns with a pause between any two. A slow answer does not lead to a burst.
+pub(in crate::service) struct Pace {
     pause: Duration,
-    /// The instant before which no read is sent; `None` before the first.
+    /// The instant before which there is no turn; `None` before the first.
     next: Mutex<Option<Instant>>,
 }
 
-impl PacedReads {
-    /// Creates reads with a pause.
-    pub(in crate::service) fn new(reader: Arc<dyn ReadFacts>, pause: Duration) -> Self {
-        Self { reader, pause, next: Mutex::default() }
+impl Pace {
+    /// Creates turns with a pause.
+    pub(in crate::service) fn new(pause: Duration) -> Self {
+        Self { pause, next: Mutex::default() }
     }
 
-    /// Waits until the next read may be sent.
-    pub(super) async fn turn(&self) {
+    /// Waits until the next turn.
+    pub(in crate::service) async fn turn(&self) {
         let mut next = self.next.lock().await;
         if let Some(at) = *next {
             sleep_until(at).await;
         }
         *next = Some(Instant::now() + self.pause);
+    }
+}
+
+/// Reads with a pause between any two.
+pub(in crate::service) struct PacedReads {
+    reader: Arc<dyn ReadFacts>,
+    pace: Pace,
+}
+
+impl PacedReads {
+    /// Creates reads with a pause.
+    pub(in crate::service) fn new(reader: Arc<dyn ReadFacts>, pause: Duration) -> Self {
+        Self { reader, pace: Pace::new(pause) }
+    }
+
+    /// Waits until the next read may be sent.
+    pub(super) async fn turn(&self) {
+        self.pace.turn().await;
     }
 }
 

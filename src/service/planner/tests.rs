@@ -263,7 +263,7 @@ async fn paused_targets_are_skipped_and_served_after_the_pause() {
     assert_eq!((names(&paused), paused.skipped[0].skip_reason()), (vec!["b"], Some(SkipReason::Paused)));
     let targets = fleet();
     let asked = RequestTerms { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
-    let request = planner.request(&[&targets.targets[0]], &asked, asked.at).await.unwrap();
+    let request = planner.request(&targets, &[&targets.targets[0]], &asked, asked.at).await.unwrap();
     assert_eq!((request.due.len(), request.skipped[0].skip_reason()), (0, Some(SkipReason::Paused)));
     assert_eq!(names(&plan(&planner, "09:07:00").await), ["a"]);
 }
@@ -275,7 +275,7 @@ async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
     let fleet = fleet();
     for (index, concurrency) in [(0, 1), (1, 2)] {
         let asked = RequestTerms { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
-        let request = planner.request(&[&fleet.targets[index]], &asked, asked.at).await.unwrap();
+        let request = planner.request(&fleet, &[&fleet.targets[index]], &asked, asked.at).await.unwrap();
         assert_eq!(request.due.len(), 1);
         let report = report("09:05:01", Vec::new());
         let _ = record_as(RecordKind::Request, &planner, &request, &request.due, &report, "09:05:01").await;

@@ -4,10 +4,12 @@ use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
+use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::Fleet;
 use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::shard::Shard;
@@ -15,6 +17,7 @@ use crate::domain::tick::{TickReport, UnfinishedReason};
 use crate::engine::ports::{Events, Lambda, Metrics};
 use crate::engine::tick::{Due, Gate};
 use crate::service::budget::TimeBudget;
+use crate::service::capacity::Context;
 use crate::service::guards::{ContactGate, Guarded, Known};
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
@@ -41,6 +44,8 @@ pub struct Job {
     pub(super) is_of_chosen_minute: bool,
     /// True for a tick of the command line.
     pub(super) is_run_once: bool,
+    /// True if capacity follows the windows with this trigger.
+    pub(super) drives: bool,
     pub(super) started: Instant,
     pub(super) plan: Plan,
     /// The knowledge of the guards.
@@ -86,6 +91,7 @@ impl Job {
             is_spread,
             is_of_chosen_minute: trigger.is_of_chosen_minute(),
             is_run_once: matches!(trigger, Trigger::RunOnce { .. }),
+            drives: trigger.drives_capacity(),
             started: Instant::now(),
             plan: Plan::default(),
             known: Known::default(),
@@ -105,6 +111,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let (due, refused) = self.without_custom_payload(take(&mut job.plan.due));
         let mut skipped = take(&mut job.plan.skipped);
         skipped.extend(refused);
+        let capacity = self.drive_capacity(&job, budget);
         let guarded = self.guarded(&mut job, due).await;
         skipped.extend(guarded.skipped);
         let max_in_flight = job.fleet.limits.max_in_flight;
@@ -118,9 +125,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let sent = own.iter().chain(&guarded.held).chain(&handed_on).cloned().collect();
         let (tick, config) = (job.shard.tick, job.config.clone());
         let running = self.engine.start(tick, config, own.clone(), self.gate(&job, &own), budget.stop());
-        let results = Mutex::default();
+        let (results, capacity) = (Mutex::default(), tokio::sync::Mutex::new(capacity));
         let recording =
-            Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results };
+            Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results, capacity };
         let report = report_in_parts(running, skipped, budget, &recording).await;
         let Progress { recorded, health, .. } =
             recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +143,20 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             }
         }
         Outcome { report, recorded, health: health.and(job.plan.health) }
+    }
+
+    /// Begins to make the capacity of the job, beside its rounds.
+    fn drive_capacity(&self, job: &Job, budget: &TimeBudget) -> JoinSet<Vec<CapacityReport>> {
+        let mut running = JoinSet::new();
+        if let (Some(keeper), Some(plan), true) = (&self.keeper, &job.plan.capacity, job.drives) {
+            let (keeper, plan, facts) = (Arc::clone(keeper), Arc::clone(plan), job.known.facts().clone());
+            let (now, until, stop) = (job.now, budget.until(|split| split.wait), budget.stop().clone());
+            running.spawn(async move {
+                let context = Context { plan: &plan, facts: &facts, now, until, stop: &stop };
+                keeper.tick(&context).await
+            });
+        }
+        running
     }
 
     /// Applies the guards to the planned rounds. The receiver of a shard applies them again.
@@ -180,6 +201,8 @@ struct Recording<'j, L, M, E, O> {
     budget: &'j TimeBudget,
     observer: &'j O,
     results: Mutex<Progress>,
+    /// The work on the capacity; empty without one.
+    capacity: tokio::sync::Mutex<JoinSet<Vec<CapacityReport>>>,
 }
 
 /// The results of the parts so far.
@@ -195,6 +218,11 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
     async fn complete(&self, rest: &mut TickReport) {
         let max_in_flight = self.job.fleet.limits.max_in_flight;
         self.service.hand_on(&self.job.shard, &self.own, rest, max_in_flight, self.budget).await;
+        match self.capacity.lock().await.join_next().await {
+            Some(Ok(capacity)) => rest.capacity = capacity,
+            Some(Err(error)) => error!(%error, "the work on the capacity ended unexpectedly"),
+            None => {}
+        }
         rest.unfinished.extend(self.handed_on.iter().map(|due| due.unfinished(UnfinishedReason::HandedOn)));
     }
 

@@ -34,7 +34,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let (concurrency, keep_for, reason) = (request.concurrency, request.keep_for, request.reason.clone());
         info!(%function, concurrency, reason, "Warm Request");
         let terms = RequestTerms { at, concurrency, keep_for, reason };
-        let plan = self.planner.request(&targets, &terms, job.now).await.map_err(|unavailable| {
+        let plan = self.planner.request(&fleet, &targets, &terms, job.now).await.map_err(|unavailable| {
             Refusal::StateUnavailable(format!(
                 "the Warm Request for `{function}` cannot be kept, and nothing was sent: {unavailable}"
             ))

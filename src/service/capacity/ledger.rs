@@ -1,0 +1,169 @@
+//! The documents of capacity, as a plan uses them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::domain::capacity::desired;
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::{Identity, Region};
+use crate::domain::future::is_future;
+use crate::domain::records::{Capacities, Kept, Pauses};
+use crate::domain::schedule::Minute;
+use crate::engine::ports::{Fetched, Version};
+use crate::service::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
+
+/// The age up to which capacity that was seen replaces pings.
+const COVERS_FOR: TimeDelta = TimeDelta::minutes(15);
+/// The time after which the document of a region without capacity is read again.
+const LOOKED_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// The documents of capacity that a process has read.
+#[derive(Debug)]
+pub struct Ledger {
+    documents: DocumentStore,
+    held: Mutex<BTreeMap<Region, Held>>,
+}
+
+/// The document of a region.
+#[derive(Debug, Clone)]
+struct Held {
+    capacities: Arc<Capacities>,
+    version: Option<Version>,
+    /// The time of the last read.
+    at: DateTime<Utc>,
+}
+
+/// The documents of capacity before a tick.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    regions: BTreeMap<Region, Arc<Capacities>>,
+    /// The regions whose document could not be read. Nothing is changed there.
+    unread: BTreeSet<Region>,
+}
+
+/// What a tick needs for its capacity.
+#[derive(Debug, Clone)]
+pub struct CapacityPlan {
+    /// The fleet with the active requests.
+    pub fleet: Fleet,
+    /// The targets that a request names; `None` for all, and for what the configuration no longer names.
+    pub only: Option<BTreeSet<Identity>>,
+    /// The documents.
+    pub loaded: Loaded,
+    /// The pauses; `None` if they are unknown: nothing is changed then.
+    pub pauses: Option<Pauses>,
+}
+
+impl Loaded {
+    /// Returns the record of a target.
+    pub fn of(&self, id: &Identity) -> Option<&Kept> {
+        self.regions.get(&id.region)?.targets.get(&id.without_tenant())
+    }
+
+    /// Returns the documents with an entry, by region.
+    pub(super) fn regions(&self) -> impl Iterator<Item = (Region, &Capacities)> {
+        self.regions.iter().map(|(region, capacities)| (*region, &**capacities))
+    }
+
+    /// Returns true if warmd has made something.
+    pub fn is_made(&self) -> bool {
+        let mut kept = self.regions.values().flat_map(|capacities| capacities.targets.values());
+        kept.any(|kept| kept.made.is_some())
+    }
+
+    /// Returns true if the document of a region could not be read.
+    pub(super) fn is_unread(&self, region: Region) -> bool {
+        self.unread.contains(&region)
+    }
+
+    /// Returns true if enough environments served requests when a target was last seen, at most 15 minutes ago.
+    pub fn is_covered(&self, target: &Target, now: DateTime<Utc>) -> bool {
+        self.covers(target, desired(target, Minute::of(now)), now)
+    }
+
+    /// Returns true if `wanted` environments served requests when a target was last seen, at most 15 minutes ago.
+    pub fn covers(&self, target: &Target, wanted: u32, now: DateTime<Utc>) -> bool {
+        let seen = self.of(&target.id).and_then(|kept| kept.seen.as_ref());
+        seen.filter(|seen| now.signed_duration_since(seen.at) <= COVERS_FOR && !is_future(seen.at, now))
+            .and_then(|seen| seen.available)
+            .is_some_and(|available| available >= wanted)
+    }
+}
+
+impl Ledger {
+    /// Creates a ledger over a store.
+    pub fn new(documents: DocumentStore) -> Self {
+        Self { documents, held: Mutex::default() }
+    }
+
+    /// Reads the documents of the regions that have capacity or had some. The document of another region with targets
+    /// is read once, and then hourly. Returns the reason if one that is needed cannot be read by `deadline`; what the
+    /// process had is then used to decide on pings.
+    pub async fn load<'t>(
+        &self,
+        targets: impl IntoIterator<Item = &'t Target>,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> (Loaded, Option<Unavailable>) {
+        let mut wanted: BTreeMap<Region, bool> = BTreeMap::new();
+        for target in targets {
+            *wanted.entry(target.region()).or_default() |= target.strategy.is_capacity();
+        }
+        for (region, held) in self.held() {
+            if !held.capacities.targets.is_empty() {
+                wanted.insert(region, true);
+            } else if now.signed_duration_since(held.at) < LOOKED_FOR && wanted.get(&region) == Some(&false) {
+                wanted.remove(&region);
+            }
+        }
+        let mut loaded = Loaded::default();
+        if self.documents.durability() == Durability::Volatile {
+            // Without a record of what warmd has made, nothing may be made.
+            loaded.unread = wanted.into_iter().filter_map(|(region, uses)| uses.then_some(region)).collect();
+            return (loaded, None);
+        }
+        let reads = wanted.iter().map(|(region, _)| self.load_region(*region, now, deadline));
+        let mut unavailable = None;
+        for ((region, is_needed), read) in wanted.iter().zip(join_all(reads).await) {
+            if let (Err(error), true) = (read, *is_needed) {
+                loaded.unread.insert(*region);
+                unavailable = Some(error);
+            }
+        }
+        let held = self.held().into_iter().filter(|(region, _)| wanted.contains_key(region));
+        loaded.regions = held.map(|(region, held)| (region, held.capacities)).collect();
+        (loaded, unavailable)
+    }
+
+    fn held(&self) -> BTreeMap<Region, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn load_region(
+        &self,
+        region: Region,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let name = Capacities::document(region);
+        let known = self.held().remove(&region);
+        let version = known.as_ref().and_then(|held| held.version.as_ref());
+        let (capacities, version) = match before(deadline, self.documents.get_unless(&name, version)).await? {
+            Fetched::Unchanged => match &known {
+                Some(held) => (Arc::clone(&held.capacities), held.version.clone()),
+                None => return Err(Unavailable(format!("`{name}` has no version"))),
+            },
+            Fetched::Missing => (Arc::default(), None),
+            Fetched::Object { bytes, version } => {
+                (Arc::new(parse_bytes::<Capacities>(&name, &bytes)?), Some(version))
+            }
+        };
+        let held = Held { capacities, version, at: now };
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(region, held);
+        Ok(())
+    }
+}
