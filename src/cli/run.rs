@@ -49,7 +49,8 @@ With --state, pauses and requests apply, and `warmd status` shows the last tick.
 --once --due-only also record the minutes they serve: of several processes with the same store, only
 one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
 and use the current pauses. --dry-run also shows what the guards would skip or lower with what the
-store has.
+store has. Without --state, a configuration with a strategy that changes capacity is refused, except
+by --dry-run.
 
 SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
