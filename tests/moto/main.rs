@@ -13,6 +13,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use support::{Done, Emulate, Running, done, run, warmd, write};
+use warmd::aws::{AwsScaling, Clients};
+use warmd::domain::capacity::{Bounds, Change, ScalingPolicy, ScheduledAction};
+use warmd::domain::function::{FunctionRef, Region};
+use warmd::domain::preflight::Lookup;
+use warmd::engine::capacity::{CapacityControl, Place};
 
 /// moto and the shim.
 struct Account {
@@ -432,4 +437,69 @@ fn of_a_lambda_without_a_log_nothing_is_claimed() {
         (&json!(3), &json!(3), &Value::Null)
     );
     assert_eq!((&round["billed_ms"], &round["cost_usd"]["total"]), (&Value::Null, &Value::Null));
+}
+
+/// moto has neither scaling activities nor tags of scalable targets, and no provisioned concurrency.
+#[tokio::test]
+#[ignore = "needs moto: tests/moto/run.sh"]
+async fn capacity_is_scaled_by_targets_policies_and_actions() {
+    let account = Account::new();
+    // moto loads a service with its first request, which takes longer than the time limit of a change.
+    account.aws(
+        "application-autoscaling",
+        "DescribeScalableTargets",
+        json!({ "ServiceNamespace": "lambda" }),
+    );
+    let control = AwsScaling::new(std::sync::Arc::new(Clients::local(&account.moto)));
+    let region = Region::parse("eu-west-2").unwrap();
+    let id = FunctionRef::parse("checkout:live").unwrap().identity(region);
+    let of = Place { id: &id, role: None };
+    let register = |min, max, suspend, owner: Option<&str>| Change::Register {
+        bounds: Some(Bounds { min, max }),
+        suspend,
+        owner: owner.map(str::to_owned),
+    };
+    let name = "warmd-a-utilization".to_owned();
+    let action = ScheduledAction {
+        name: "warmd-a-1".to_owned(),
+        schedule: "at(2030-11-23T07:56:00)".to_owned(),
+        bounds: Some(Bounds { min: 10, max: 50 }),
+    };
+    for change in [
+        register(0, 0, None, Some("a")),
+        register(10, 50, Some(true), None),
+        Change::PutPolicy { name: name.clone(), utilization: 70 },
+        Change::PutAction(action.clone()),
+    ] {
+        assert_eq!(control.change(of, &change).await, Ok(()), "{change}");
+    }
+    for ids in [None, Some(std::slice::from_ref(&id))] {
+        let Lookup::Known(listed) = control.scalable_targets(region, None, ids).await else { panic!() };
+        let [target] = listed.as_slice() else { panic!("{listed:?}") };
+        assert_eq!((&target.id, target.scalable.bounds), (&id, Bounds { min: 10, max: 50 }));
+        assert!(
+            target.scalable.is_suspended && target.scalable.arn.contains(":scalable-target/"),
+            "{target:?}"
+        );
+    }
+    let policy = ScalingPolicy { name: name.clone(), utilization: Some(70) };
+    assert_eq!(control.policies(of).await, Lookup::Known(vec![policy]));
+    assert_eq!(control.actions(of).await, Lookup::Known(vec![action]));
+    let seen = account.aws(
+        "application-autoscaling",
+        "DescribeScalingPolicies",
+        json!({ "ServiceNamespace": "lambda", "ResourceId": "function:checkout:live" }),
+    );
+    let tracking = &seen["ScalingPolicies"][0]["TargetTrackingScalingPolicyConfiguration"];
+    assert_eq!(tracking["TargetValue"], 0.7);
+
+    // The second time there is nothing to delete.
+    for _ in 0..2 {
+        let delete = [Change::DeleteAction("warmd-a-1".to_owned()), Change::DeletePolicy(name.clone())];
+        for change in delete.into_iter().chain([Change::Deregister]) {
+            assert_eq!(control.change(of, &change).await, Ok(()), "{change}");
+        }
+    }
+    assert_eq!(control.scalable_targets(region, None, None).await, Lookup::Known(Vec::new()));
+    assert_eq!(control.policies(of).await, Lookup::Known(Vec::new()));
 }
