@@ -36,6 +36,19 @@ impl ErrorResponse {
         Self::new(400, "InvalidParameterValueException", message)
     }
 
+    /// Creates the 400 for a value that violates a constraint of the service model.
+    pub(super) fn constraint(value: impl std::fmt::Display, at: &str, rule: &str) -> Self {
+        let message = format!(
+            "1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: {rule}"
+        );
+        Self::new(400, "ValidationException", message)
+    }
+
+    /// Creates Lambda's 409.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "ResourceConflictException", message)
+    }
+
     /// Creates Lambda's 404.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, "ResourceNotFoundException", message)

@@ -7,6 +7,7 @@
 
 mod capacity;
 mod cloudwatch;
+mod control;
 mod counts;
 mod errors;
 mod events;
@@ -44,7 +45,8 @@ pub use counts::{Count, Counts};
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
 pub use observe::{
-    AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedRound, OccupiedInterval, overlap,
+    AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedProvisioned, ObservedRound,
+    OccupiedInterval, ProvisionedLevel, overlap,
 };
 pub use profile::Profile;
 pub use scenario::{Account, Operation, Reads, Scenario, TimedChange};
@@ -74,11 +76,10 @@ struct EmulatorState {
     changes: usize,
     /// The instants when inactive functions become active, since their first invocation.
     waking: HashMap<Key, Duration>,
-    /// The instants when functions got their present provisioned concurrency, unless at the origin.
-    provisioned_since: HashMap<String, Duration>,
-    /// Reads of the control plane by operation.
+    capacity: capacity::Capacity,
+    /// Calls of the control plane by operation.
     reads: HashMap<Operation, CallCounter>,
-    /// The reads of the present second, by account and region.
+    /// The calls of the control plane in the present second, by account and region.
     read_rates: HashMap<String, (u64, u32)>,
     in_flight: counts::InFlight,
     /// Calls of PutMetricData.
@@ -120,7 +121,7 @@ impl EmulatorState {
             functions: HashMap::new(),
             changes: 0,
             waking: HashMap::new(),
-            provisioned_since: HashMap::new(),
+            capacity: capacity::Capacity::default(),
             reads: HashMap::new(),
             read_rates: HashMap::new(),
             in_flight: counts::InFlight::default(),
@@ -133,7 +134,7 @@ impl EmulatorState {
     }
 
     /// Follows a change of the scenario at the emulated time `at`: environments of replaced deployments end, functions
-    /// that became inactive sleep, and changed provisioned concurrency is prepared again.
+    /// that became inactive sleep, and changed provisioned concurrency is prepared.
     fn follow(&mut self, old: &Scenario, new: &Scenario, at: Duration) {
         self.pool.retain(|Key { function, version, .. }| {
             match (old.profile(function), new.profile(function)) {
@@ -145,18 +146,7 @@ impl EmulatorState {
             let inactive = |of: &Scenario| of.profile(function).and_then(|p| p.of_version(version).inactive);
             inactive(old) == inactive(new)
         });
-        for (name, profile) in &new.functions {
-            let provisioned = |of: &Profile| (of.provisioned, of.provisioned_on.clone());
-            if old.profile(name).map(provisioned) != Some(provisioned(profile)) {
-                self.provisioned_since.insert(name.clone(), at);
-            }
-        }
-    }
-
-    /// Returns true when the provisioned environments of a function are prepared at `now`.
-    fn is_prepared(&self, function: &str, profile: &Profile, now: Duration) -> bool {
-        let since = self.provisioned_since.get(function).copied().unwrap_or_default();
-        since + profile.prepare <= now
+        self.capacity.follow(old, new, &mut self.pool, at);
     }
 
     /// Returns the state of a function's version at `now`.
@@ -194,12 +184,14 @@ impl Emulator {
 
     /// Returns the observations since the start, or since [`Emulator::reset`].
     pub fn observe(&self) -> Observations {
-        let mut observations = self.state().observations.clone();
+        let mut state = self.state();
+        let mut observations = state.observations.clone();
+        observations.provisioned = state.capacity.observe(self.now());
         observations.connections = self.inner.connections.load(Ordering::Relaxed);
         observations
     }
 
-    /// Deletes the observations. Keeps the environments, and the call counts of faults.
+    /// Deletes the observations. Keeps the environments with their bill, and the call counts of faults.
     pub fn reset(&self) {
         self.state().observations = Observations::default();
         self.inner.connections.store(0, Ordering::Relaxed);
@@ -208,7 +200,8 @@ impl Emulator {
     /// Changes the scenario now, such as a deployment or a reservation. Seed, speed and the stream limit stay.
     ///
     /// Environments of a function whose code, memory or timeout changes end. A function with another value of
-    /// [`Profile::inactive`] becomes inactive. Changed provisioned concurrency is prepared again.
+    /// [`Profile::inactive`] becomes inactive. Changed provisioned concurrency and changed aliases replace what calls have
+    /// set.
     pub fn change(&self, change: impl FnOnce(&mut Scenario)) {
         self.make_due_changes();
         let mut state = self.state();

@@ -21,7 +21,7 @@ pub struct Observations {
     pub counts: Counts,
     /// The invocations, including dry runs, in the order in which they reached Lambda.
     pub invocations: VecDeque<Invocation>,
-    /// The reads of Lambda's control plane, including refused ones.
+    /// The calls of Lambda's control plane, including refused ones.
     pub reads: VecDeque<ControlRead>,
     /// The number of PutMetricData calls, including refused ones.
     pub metric_calls: u64,
@@ -29,6 +29,10 @@ pub struct Observations {
     pub metrics: VecDeque<Metric>,
     /// The accepted events.
     pub events: VecDeque<AcceptedEvent>,
+    /// The provisioned concurrency since the emulator started, by account, region, function and qualifier.
+    /// [`super::Emulator::reset`] keeps it.
+    #[serde(default)]
+    pub provisioned: Vec<ObservedProvisioned>,
 }
 
 /// One invocation. Instants are counted from the emulator's origin.
@@ -86,20 +90,60 @@ pub struct Invocation {
     pub fans_out: bool,
 }
 
-/// One read of Lambda's control plane.
+/// One call of Lambda's control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlRead {
     /// The region of the request.
     pub region: String,
     /// The operation.
     pub operation: Operation,
-    /// The function and qualifier of the request; `None` for a read of the account.
+    /// The function and qualifier of the request; `None` for a call about the account.
     pub function: Option<String>,
     /// The arrival of the request.
     #[serde(rename = "arrived_ms", with = "millis")]
     pub arrived: Duration,
     /// The HTTP status; `None` for a cut connection.
     pub status: Option<u16>,
+}
+
+/// The provisioned concurrency of a qualifier that has or had some.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedProvisioned {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The function's name.
+    pub function: String,
+    /// The alias or version.
+    pub qualifier: String,
+    /// `READY`, `IN_PROGRESS` or `FAILED`; `None` without a configuration.
+    pub status: Option<String>,
+    /// The reason of a failure.
+    pub reason: Option<String>,
+    /// The environments that are requested; 0 without a configuration.
+    pub requested: u32,
+    /// The environments that serve requests.
+    pub available: u32,
+    /// The bill so far: for each environment the seconds from when it was enabled until it was disabled, or now, each
+    /// such period rounded up to five minutes.
+    pub environment_seconds: u64,
+    /// The changes of the numbers, the earliest first.
+    pub levels: Vec<ProvisionedLevel>,
+}
+
+/// The numbers of provisioned environments from an instant on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisionedLevel {
+    /// The instant, from the emulator's origin.
+    #[serde(rename = "at_ms", with = "millis")]
+    pub at: Duration,
+    /// The environments that are requested.
+    pub requested: u32,
+    /// The environments that serve requests.
+    pub available: u32,
+    /// The environments that are billed: the requested ones, after a failure the available ones.
+    pub billed: u32,
 }
 
 /// An interval of time, from the emulator's origin.

@@ -118,6 +118,12 @@ struct Group {
 }
 
 impl Group {
+    /// Removes the oldest idle environments until there are at most `most` with the busy ones.
+    fn trim(&mut self, most: u32) {
+        let surplus = (self.busy.len() + self.idle.len()).saturating_sub(most as usize);
+        self.idle.drain(..surplus.min(self.idle.len()));
+    }
+
     /// Advances the group to `now`: ends runs and removes idle environments.
     fn advance(&mut self, now: Duration) {
         while let Some(Reverse((until, environment))) = self.busy.peek().copied() {
@@ -183,12 +189,24 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Returns true when fewer than `count` environments of `key` are busy at `now`.
+    /// Returns true when fewer than `count` environments of `key` are busy at `now`. Removes idle ones above `count`.
     pub(super) fn has_free(&mut self, now: Duration, key: &Key, count: u32) -> bool {
         self.groups.get_mut(key).map_or(0, |group| {
             group.advance(now);
+            group.trim(count);
             group.busy.len()
         }) < count as usize
+    }
+
+    /// Removes idle environments of each key that `is_of` returns true for, so that at most `most` are left at `now`.
+    pub(super) fn trim(&mut self, is_of: impl Fn(&Key) -> bool, most: u32, now: Duration) {
+        if most == 0 {
+            self.retain(|key| !is_of(key));
+        }
+        for (_, group) in self.groups.iter_mut().filter(|(key, _)| is_of(key)) {
+            group.advance(now);
+            group.trim(most);
+        }
     }
 
     /// Ends the environments whose key `keep` returns false for, after the runs in progress.

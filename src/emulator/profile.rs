@@ -63,18 +63,25 @@ pub struct Profile {
     pub network: Network,
     /// The reserved concurrency.
     pub reserved: Option<u32>,
-    /// The provisioned concurrency of a version or alias.
+    /// The provisioned concurrency of a version or alias, set by somebody else. Calls of the control plane replace it for
+    /// a qualifier in a region, and a change of the profile replaces it everywhere.
     pub provisioned: Option<u32>,
     /// The versions and aliases with provisioned concurrency. When empty, every one has it.
     pub provisioned_on: Vec<String>,
-    /// The time to prepare the provisioned environments, from the start of the emulator or the change that set them.
-    /// None of them is usable before.
+    /// The time to prepare provisioned environments, from the start of the emulator or the change that set them. None of
+    /// an increase is usable before. On managed instances, the time until requested numbers are applied.
     pub prepare: Duration,
+    /// The reason for which provisioned environments fail after the time to prepare them, such as
+    /// `FUNCTION_ERROR_INIT_FAILURE`. `None` means that they succeed.
+    pub provisioned_fails: Option<String>,
+    /// The time for which an alias with provisioned concurrency has weights when it moves to another version: the
+    /// environments of that version are prepared meanwhile. If they fail, the weights stay.
+    pub moving: Duration,
     /// The function is Inactive until its first invocation, which is refused. Then it is Pending for this time. `None`
     /// means that it is Active.
     pub inactive: Option<Duration>,
     /// The versions whose behaviour differs from the function's own. A version's reservation, provisioned concurrency
-    /// and aliases have no effect: they are the function's.
+    /// and aliases have no effect: they are the function's. The failure of its environments is the version's.
     pub versions: BTreeMap<String, Profile>,
     /// The aliases with the versions they point at. When empty, every alias exists and points at version 1.
     pub aliases: BTreeMap<String, Vec<Route>>,
@@ -119,18 +126,6 @@ impl Profile {
         let is_listed =
             self.provisioned_on.is_empty() || self.provisioned_on.iter().any(|on| on == qualifier);
         self.provisioned.filter(|_| is_listed)
-    }
-
-    /// Returns the part of a qualifier's provisioned concurrency for one of the versions it points at, in proportion to
-    /// the weights of an alias, rounded.
-    pub(super) fn provisioned_share(&self, qualifier: Option<&str>, version: &str) -> Option<u32> {
-        let provisioned = self.provisioned_for(qualifier)?;
-        let routes =
-            qualifier.and_then(|qualifier| self.aliases.get(qualifier)).map_or(&[][..], Vec::as_slice);
-        let all: f64 = routes.iter().map(|route| route.weight).sum();
-        let own: f64 = routes.iter().filter(|route| route.version == version).map(|route| route.weight).sum();
-        let share = if all > 0.0 { own / all } else { 1.0 };
-        Some((f64::from(provisioned) * share).round() as u32)
     }
 
     /// Returns the function's provisioned concurrency. Without a list of qualifiers it counts for one.

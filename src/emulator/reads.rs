@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::errors::ErrorResponse;
-use super::fault::CallEffect;
-use super::observe::ControlRead;
+use super::capacity;
+use super::control::{check_permission, serve, target};
 use super::pool::Key;
 use super::profile::{Package, Profile};
 use super::reference::Reference;
 use super::scenario::{Operation, Scenario};
-use super::wire::{Call, ConnectionCut, HttpResponse, json_response, response};
-use super::{CallCounter, Emulator, EmulatorState, FunctionState};
+use super::wire::{Call, ConnectionCut, HttpResponse};
+use super::{Emulator, FunctionState};
 
 /// Handles a read of a function.
 pub(super) async fn read(
@@ -19,18 +18,14 @@ pub(super) async fn read(
     operation: Operation,
     name: &str,
 ) -> Result<HttpResponse, ConnectionCut> {
-    let function = match call.query("Qualifier") {
-        Some(qualifier) => format!("{name}:{qualifier}"),
-        None => name.to_owned(),
-    };
     let answer = |scenario: &Scenario| {
         let reference = Reference::parse(name, call, scenario)?;
         check_permission(scenario, operation, &reference.arn())?;
         let profile = reference.profile(scenario)?;
-        let version = reference.version(profile, 0.0)?;
-        body(emulator, operation, &reference, profile, &version)
+        let version = capacity::version(emulator, &reference)?;
+        Ok(body(emulator, operation, &reference, profile, &version))
     };
-    serve(emulator, call, operation, Some(function), answer).await
+    serve(emulator, call, operation, Some(target(name, call)), answer).await
 }
 
 /// Handles GetAccountSettings.
@@ -55,88 +50,6 @@ pub(super) async fn account_settings(
     serve(emulator, call, operation, None, answer).await
 }
 
-/// Answers a read with `answer`, unless the rate limit or a fault applies, and records it.
-async fn serve(
-    emulator: &Emulator,
-    call: &Call,
-    operation: Operation,
-    function: Option<String>,
-    answer: impl FnOnce(&Scenario) -> Result<Value, ErrorResponse>,
-) -> Result<HttpResponse, ConnectionCut> {
-    let scenario = emulator.scenario();
-    let (is_above_rate, effect) = {
-        let EmulatorState { reads, read_rates, .. } = &mut *emulator.state();
-        let second = emulator.now().as_secs();
-        let rate = read_rates.entry(format!("{}/{}", scenario.account.id, call.region())).or_default();
-        *rate = (second, if rate.0 == second { rate.1.saturating_add(1) } else { 1 });
-        let counter = reads
-            .entry(operation)
-            .or_insert_with(|| CallCounter::new(scenario.seed, &format!("reads/{operation:?}")));
-        let faults = scenario.reads.faults.get(&operation).map_or(&[][..], Vec::as_slice);
-        (scenario.reads.rate.is_some_and(|most| rate.1 > most), CallEffect::of(&counter.next_faults(faults)))
-    };
-    let result = match effect.refusal {
-        // Lambda's throttle, which is not that of the other services.
-        Some(error) if error.code == "ThrottlingException" => Err(too_many()),
-        _ if is_above_rate => Err(too_many()),
-        Some(error) => Err(error),
-        None => answer(&scenario),
-    };
-    let response = match result {
-        Ok(body) => match effect.answer {
-            None => json_response(200, &body, &[]),
-            Some(Value::String(text)) => response(200, "application/json", text.into_bytes(), &[]),
-            Some(other) => json_response(200, &merged(body, other), &[]),
-        },
-        Err(error) => error.response("-"),
-    };
-    let status = (!effect.cut).then_some(response.status().as_u16());
-    let read =
-        ControlRead { region: call.region().to_owned(), operation, function, arrived: call.arrived, status };
-    {
-        let reads = &mut emulator.state().observations.reads;
-        reads.push_back(read);
-        while reads.len() > scenario.remembered {
-            reads.pop_front();
-        }
-    }
-    emulator.respond_after(effect.delay, response, effect.cut).await
-}
-
-fn too_many() -> ErrorResponse {
-    ErrorResponse::new(429, "TooManyRequestsException", "Rate exceeded")
-}
-
-/// Replaces the fields of `body` that `patch` has. `null` removes a field.
-fn merged(body: Value, patch: Value) -> Value {
-    match (body, patch) {
-        (Value::Object(mut body), Value::Object(patch)) => {
-            for (name, value) in patch {
-                let old = body.remove(&name);
-                if !value.is_null() {
-                    body.insert(name, merged(old.unwrap_or_default(), value));
-                }
-            }
-            Value::Object(body)
-        }
-        (_, patch) => patch,
-    }
-}
-
-/// Checks the caller's permission.
-fn check_permission(scenario: &Scenario, operation: Operation, resource: &str) -> Result<(), ErrorResponse> {
-    if !scenario.denied.contains(&operation) {
-        return Ok(());
-    }
-    let message = format!(
-        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: lambda:{operation:?} on \
-         resource: {resource} \
-         because no identity-based policy allows the lambda:{operation:?} action",
-        scenario.account.id
-    );
-    Err(ErrorResponse::new(403, "AccessDeniedException", message))
-}
-
 /// Returns the body of a successful read.
 fn body(
     emulator: &Emulator,
@@ -144,9 +57,9 @@ fn body(
     reference: &Reference,
     profile: &Profile,
     version: &str,
-) -> Result<Value, ErrorResponse> {
+) -> Value {
     let reserved = profile.reserved.map(|reserved| json!({ "ReservedConcurrentExecutions": reserved }));
-    Ok(match operation {
+    match operation {
         Operation::GetFunction => {
             let mut body = json!({
                 "Configuration": configuration(emulator, reference, profile, version),
@@ -159,26 +72,8 @@ fn body(
         }
         Operation::GetFunctionConfiguration => configuration(emulator, reference, profile, version),
         Operation::GetFunctionConcurrency => reserved.unwrap_or_else(|| json!({})),
-        Operation::GetProvisionedConcurrencyConfig => {
-            let Some(provisioned) = profile.provisioned_for(reference.qualifier.as_deref()) else {
-                return Err(ErrorResponse::new(
-                    404,
-                    "ProvisionedConcurrencyConfigNotFoundException",
-                    "No Provisioned Concurrency Config found for this function",
-                ));
-            };
-            let is_ready = emulator.state().is_prepared(&reference.name, profile, emulator.now());
-            let available = if is_ready { provisioned } else { 0 };
-            json!({
-                "RequestedProvisionedConcurrentExecutions": provisioned,
-                "AvailableProvisionedConcurrentExecutions": available,
-                "AllocatedProvisionedConcurrentExecutions": available,
-                "Status": if is_ready { "READY" } else { "IN_PROGRESS" },
-                "LastModified": "2026-01-01T00:00:00+0000",
-            })
-        }
-        Operation::GetAccountSettings => json!({}),
-    })
+        _ => json!({}),
+    }
 }
 
 /// Returns the configuration of `version` of the function with that profile.

@@ -69,6 +69,11 @@ impl Reference {
         Ok(reference)
     }
 
+    /// Returns the account and the region, as in [`Key::scope`](super::pool::Key).
+    pub(super) fn scope(&self) -> String {
+        format!("{}/{}", self.account, self.region)
+    }
+
     /// Returns the function's ARN with the qualifier.
     pub(super) fn arn(&self) -> String {
         let partition = Region::parse(&self.region).map_or("aws", Region::partition);
@@ -88,29 +93,5 @@ impl Reference {
         scenario
             .profile(&self.name)
             .ok_or_else(|| ErrorResponse::not_found(format!("Function not found: {}", self.arn())))
-    }
-
-    /// Returns the version that executes. `sample`, in [0, 1), chooses among the weights of an alias.
-    ///
-    /// # Errors
-    /// Lambda's 404 when the alias does not exist.
-    pub(super) fn version(&self, profile: &Profile, sample: f64) -> Result<String, ErrorResponse> {
-        let Some(qualifier) = &self.qualifier else { return Ok("$LATEST".to_owned()) };
-        if qualifier.starts_with('$') || qualifier.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(qualifier.clone());
-        }
-        if profile.aliases.is_empty() {
-            return Ok("1".to_owned());
-        }
-        let routes = profile.aliases.get(qualifier).filter(|routes| !routes.is_empty());
-        let Some(routes) = routes else {
-            return Err(ErrorResponse::not_found(format!("Cannot find alias arn: {}", self.arn())));
-        };
-        let mut left = sample * routes.iter().map(|route| route.weight).sum::<f64>();
-        let chosen = routes.iter().find(|route| {
-            left -= route.weight;
-            left < 0.0
-        });
-        Ok(chosen.or(routes.last()).map_or("1".to_owned(), |route| route.version.clone()))
     }
 }

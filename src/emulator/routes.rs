@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse, decoded, json_response};
-use super::{Emulator, cloudwatch, events, functions, invoke, reads, s3};
+use super::{Emulator, capacity, cloudwatch, events, functions, invoke, reads, s3};
 
 /// Handles one request.
 pub(super) async fn route(
@@ -51,8 +51,20 @@ async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpR
         (&Method::GET, ["2019-09-30", "functions", name, "concurrency"]) => {
             reads::read(emulator, call, Operation::GetFunctionConcurrency, &decoded(name)).await
         }
-        (&Method::GET, ["2019-09-30", "functions", name, "provisioned-concurrency"]) => {
-            reads::read(emulator, call, Operation::GetProvisionedConcurrencyConfig, &decoded(name)).await
+        (&Method::GET, ["2019-09-30", "functions", name, "provisioned-concurrency"])
+            if call.query("List").is_some() =>
+        {
+            capacity::provisioned_list(emulator, call, &decoded(name)).await
+        }
+        (
+            &Method::GET | &Method::PUT | &Method::DELETE,
+            ["2019-09-30", "functions", name, "provisioned-concurrency"],
+        ) => capacity::provisioned_concurrency(emulator, call, &decoded(name), &body).await,
+        (&Method::GET | &Method::PUT, ["2015-03-31", "functions", name, "aliases", alias]) => {
+            capacity::alias(emulator, call, &decoded(name), &decoded(alias), &body).await
+        }
+        (&Method::GET | &Method::PUT, ["2025-11-30", "functions", name, "function-scaling-config"]) => {
+            capacity::function_scaling(emulator, call, &decoded(name), &body).await
         }
         (&Method::GET, ["2016-08-19", "account-settings"]) => reads::account_settings(emulator, call).await,
         (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "PutMetricData"]) => {

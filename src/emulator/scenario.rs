@@ -20,9 +20,9 @@ pub struct Scenario {
     pub profiles: BTreeMap<String, Profile>,
     /// The changes while the emulator runs, in the order of their times.
     pub changes: Vec<TimedChange>,
-    /// Reads for which the caller has no permission.
+    /// Calls of the control plane for which the caller has no permission.
     pub denied: Vec<Operation>,
-    /// The rate limit and the faults of reads.
+    /// The rate limit and the faults of the control plane.
     pub reads: Reads,
     /// The faults of CloudWatch's PutMetricData. Only faults that refuse a call, or delay or cut its answer, apply.
     pub metrics: Vec<Fault>,
@@ -80,12 +80,10 @@ impl Scenario {
         self.account.concurrency.saturating_sub(reserved.fold(0, u32::saturating_add))
     }
 
-    /// Returns the concurrency on demand of functions without a reservation: the unreserved one, without provisioned
-    /// environments and without that of other users of the account.
-    pub(super) fn shared(&self) -> u32 {
+    /// Returns the provisioned concurrency of functions without a reservation, as the profiles have it.
+    pub(super) fn provisioned(&self) -> u32 {
         let unreserved = self.functions.values().filter(|profile| profile.reserved.is_none());
-        let provisioned = unreserved.map(Profile::provisioned_in_total).fold(0, u32::saturating_add);
-        self.unreserved().saturating_sub(provisioned).saturating_sub(self.account.in_use_by_others)
+        unreserved.map(Profile::provisioned_in_total).fold(0, u32::saturating_add)
     }
 }
 
@@ -104,17 +102,17 @@ impl std::fmt::Debug for TimedChange {
     }
 }
 
-/// The rate limit and the faults of reads of Lambda's control plane.
+/// The rate limit and the faults of Lambda's control plane: reads and changes.
 #[derive(Debug, Clone, Default)]
 pub struct Reads {
-    /// The most reads a second of an account in a region; above it they are throttled. `None` means no limit. Lambda
+    /// The most calls a second of an account in a region; above it they are throttled. `None` means no limit. Lambda
     /// allows about 15.
     pub rate: Option<u32>,
     /// The faults by operation. Only faults that refuse, delay, cut or change an answer apply.
     pub faults: BTreeMap<Operation, Vec<Fault>>,
 }
 
-/// A read of Lambda's control plane.
+/// A call of Lambda's control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Operation {
     /// The configuration, the code and the reserved concurrency.
@@ -125,8 +123,33 @@ pub enum Operation {
     GetFunctionConcurrency,
     /// The provisioned concurrency.
     GetProvisionedConcurrencyConfig,
+    /// All provisioned concurrency of a function.
+    ListProvisionedConcurrencyConfigs,
+    /// Sets the provisioned concurrency.
+    PutProvisionedConcurrencyConfig,
+    /// Ends the provisioned concurrency.
+    DeleteProvisionedConcurrencyConfig,
+    /// The version and the weights of an alias.
+    GetAlias,
+    /// Moves an alias, or sets its weights.
+    UpdateAlias,
+    /// The numbers of environments on managed instances.
+    GetFunctionScalingConfig,
+    /// Sets the numbers of environments on managed instances.
+    PutFunctionScalingConfig,
     /// The account's limits.
     GetAccountSettings,
+}
+
+impl Operation {
+    /// Returns the HTTP status of a success.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::PutProvisionedConcurrencyConfig | Self::PutFunctionScalingConfig => 202,
+            Self::DeleteProvisionedConcurrencyConfig => 204,
+            _ => 200,
+        }
+    }
 }
 
 /// The emulated account.

@@ -1,6 +1,7 @@
 //! The emulator, tested with the real SDKs and with plain HTTP.
 
 mod account;
+mod capacity;
 
 use std::collections::HashSet;
 use std::time::Duration;

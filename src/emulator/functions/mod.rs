@@ -2,9 +2,9 @@
 //!
 //! ```yaml
 //! account: { concurrency: 1000, in_use_by_others: 200 }
-//! denied: [GetFunctionConcurrency]      # reads without permission
-//! reads:
-//!   rate: 15                            # reads a second; more are throttled
+//! denied: [GetFunctionConcurrency]      # calls of the control plane without permission
+//! reads:                                # the control plane, changes included
+//!   rate: 15                            # calls a second; more are throttled
 //!   faults:
 //!     GetAccountSettings: [{ fault: slow, by: 3s, every: 2 }]
 //!     GetFunctionConfiguration: [{ fault: answer, body: { MemorySize: -1, Timeout: ~ } }]
@@ -17,7 +17,12 @@
 //!   lying: { profile: python, ids: invocations }         # a new id for every invocation
 //!   managed: { profile: python, at_once: 10 }            # concurrent invocations per environment
 //!   ocr: { profile: container-image, reserved: 20, aliases: { live: 7 } }
-//!   kept: { provisioned: 4, provisioned_on: [live], prepare: 90s }
+//!   kept: { provisioned: 4, provisioned_on: [live], prepare: 90s }   # somebody else's provisioned concurrency
+//!   broken: { prepare: 90s, provisioned_fails: FUNCTION_ERROR_INIT_FAILURE }   # `none`: it succeeds
+//!   canary: { aliases: { live: { 7: 0.9, 8: 0.1 } } }    # version 7, and 8 with a weight
+//!   deployed: { aliases: { live: 7 }, moving: 60s }      # weights while an alias with provisioned concurrency moves
+//!   updating: { configuration: { LastUpdateStatus: InProgress } }    # its capacity cannot be changed
+//!   fleet: { prepare: 60s, configuration: { CapacityProviderConfig: {} } }   # has a scaling configuration
 //!   asleep: { inactive: 30s }                            # Inactive, after its first invocation Pending for 30 s
 //!   strict: { handler: bref, unrecognized: KeyError }    # other payloads: work, timeout or the type of an error
 //!   orders: { code: a, versions: { 8: { code: b, handler: none, duration: 5s } } }

@@ -222,6 +222,17 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// A text; `none` for the absence of one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Optional(Text);
+
+impl From<Optional> for Option<String> {
+    fn from(Optional(Text(text)): Optional) -> Self {
+        (text != "none").then_some(text)
+    }
+}
+
 impl<'de> Deserialize<'de> for Handler {
     /// `any`, `none` or a preset.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -39,6 +39,8 @@ functions:
     provisioned: 4
     provisioned_on: [live, 8]
     prepare: 90s
+    provisioned_fails: INIT
+    moving: 60s
     inactive: 30s
     versions: { 8: { code: b }, 9: { profile: rust } }
     hold: 40ms
@@ -102,8 +104,8 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
         |version: &str| (flaky.of_version(version).code.as_str(), flaky.of_version(version).memory_mb);
     assert_eq!([version("7"), version("8"), version("9")], [("7", 2048), ("b", 2048), ("", 128)]);
     assert_eq!((scenario.account.in_use_by_others, scenario.reads.rate), (30, Some(15)));
-    // Two qualifiers of `flaky` with 4 provisioned environments each, and 30 of others.
-    assert_eq!(scenario.shared(), 80 - 8 - 30);
+    assert_eq!(scenario.provisioned(), 8, "two qualifiers of `flaky`");
+    assert_eq!((flaky.provisioned_fails.as_deref(), flaky.moving.as_secs()), (Some("INIT"), 60));
 
     let mut changed = scenario.clone();
     assert_eq!(scenario.changes.iter().map(|change| change.after.as_secs()).collect::<Vec<_>>(), [60, 120]);
@@ -126,7 +128,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn errors_have_a_location() {
-    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, inactive, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
     insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
     insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");

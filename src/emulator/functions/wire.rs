@@ -11,7 +11,7 @@ use super::super::profile::{
     Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span, Unrecognized,
 };
 use super::super::scenario::{Operation, Reads};
-use super::scalars::{Aliases, DurationText, MemorySize, Text, Texts};
+use super::scalars::{Aliases, DurationText, MemorySize, Optional, Text, Texts};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +82,8 @@ profile_entry! {
     provisioned: u32 => provisioned,
     provisioned_on: Texts => provisioned_on,
     prepare: DurationText => prepare,
+    provisioned_fails: Optional => provisioned_fails,
+    moving: DurationText => moving,
     inactive: DurationText => inactive,
     aliases: Aliases => aliases,
     log: LogFormat => log,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::capacity::Place;
 use super::super::execution::{Execution, HandlerOutcome, Samples};
 use super::super::fault::When;
 use super::super::handler::RecognizedPing;
@@ -43,11 +44,11 @@ impl InvocationPlan {
         kind: InvocationType,
     ) -> Result<Self, ErrorResponse> {
         let key = format!("{}/{}/{}", reference.account, reference.region, reference.name);
-        let mut state = emulator.state();
+        let EmulatorState { functions, capacity, .. } = &mut *emulator.state();
         let seed = emulator.scenario().seed;
-        let counter = state.functions.entry(key).or_insert_with_key(|key| CallCounter::new(seed, key));
+        let counter = functions.entry(key).or_insert_with_key(|key| CallCounter::new(seed, key));
         let rng = &mut counter.rng;
-        let version = reference.version(profile, rng.uniform())?;
+        let version = capacity.chosen_version(reference, profile, emulator.now(), rng.uniform())?;
         let profile = profile.of_version(&version);
         let delay_there = rng.network_delay(profile.network);
         let delay_back = rng.network_delay(profile.network);
@@ -76,7 +77,7 @@ impl Invoke<'_> {
         mut observed: Invocation,
     ) -> Result<Executed, (ErrorResponse, Duration)> {
         let Self { emulator, reference, profile, plan, .. } = self;
-        let scope = format!("{}/{}", reference.account, reference.region);
+        let scope = reference.scope();
         let name = format!("{scope}/{}", reference.name);
         let tenant = observed.tenant.clone();
         let (function, version) = (reference.name.clone(), plan.version.clone());
@@ -84,11 +85,6 @@ impl Invoke<'_> {
         let scenario = emulator.scenario();
         // The reservation and the provisioned concurrency are the function's, not the version's.
         let function = scenario.profile(&reference.name).unwrap_or(profile);
-        let mut limit = match function.reserved {
-            Some(reserved) => ConcurrencyLimit::Reserved(reserved),
-            None => ConcurrencyLimit::Shared(scenario.shared()),
-        };
-
         let mut guard = emulator.state();
         let state = &mut *guard;
         let counter =
@@ -99,15 +95,25 @@ impl Invoke<'_> {
         if let Err(error) = wake(state, &key, profile, now) {
             return Err(self.refuse(state, observed, error, now));
         }
-        let provisioned = function.provisioned_share(reference.qualifier.as_deref(), &plan.version);
-        if let Some(count) = provisioned.filter(|_| state.is_prepared(&reference.name, function, now)) {
+        let mut limit = match function.reserved {
+            Some(reserved) => ConcurrencyLimit::Reserved(reserved),
+            None => ConcurrencyLimit::Shared(state.capacity.shared(&scenario, &key.scope, now)),
+        };
+        let place = Place::of(reference);
+        let ahead = place
+            .as_ref()
+            .and_then(|place| state.capacity.environments_of(place, &plan.version, function, now));
+        let ahead = ahead.filter(|(provisioned, count)| {
             let ahead = Key { provisioned: reference.qualifier.clone(), ..key.clone() };
-            if state.pool.has_free(now, &ahead, count) {
+            let has_free = provisioned.load.admits(now, provisioned.available())
+                && state.pool.has_free(now, &ahead, *count);
+            if has_free {
                 key = ahead;
-                if function.reserved.is_none() {
-                    limit = ConcurrencyLimit::Provisioned;
-                }
             }
+            has_free
+        });
+        if ahead.is_some() && function.reserved.is_none() {
+            limit = ConcurrencyLimit::Provisioned;
         }
         let is_provisioned = key.provisioned.is_some();
         let mut execution = None;
@@ -123,6 +129,9 @@ impl Invoke<'_> {
         });
         match (placed, execution) {
             (Ok(assignment), Some(execution)) => {
+                if let Some((provisioned, _)) = ahead {
+                    provisioned.load.start(now, execution.until);
+                }
                 let initialization = self.initialization(is_provisioned);
                 let is_event = self.kind == InvocationType::Event;
                 let answered = if is_event { now } else { execution.answered } + plan.delay_back;

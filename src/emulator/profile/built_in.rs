@@ -60,6 +60,8 @@ impl Profile {
             provisioned: None,
             provisioned_on: Vec::new(),
             prepare: Duration::ZERO,
+            provisioned_fails: None,
+            moving: Duration::ZERO,
             inactive: None,
             versions: BTreeMap::new(),
             aliases: BTreeMap::new(),

@@ -11,16 +11,20 @@ const PING: &str =
     "{\"warmd\":{\"version\":1,\"round\":\"r\",\"index\":0,\"concurrency\":1,\"hold_ms\":100}}";
 
 /// Creates an emulator of a functions file.
-fn of(yaml: &str) -> (Emulator, Lambda) {
+pub(super) fn of(yaml: &str) -> (Emulator, Lambda) {
     in_memory(functions::parse("functions.yaml", yaml).unwrap())
 }
 
-fn ping() -> Value {
+pub(super) fn ping() -> Value {
     serde_json::from_str(PING).unwrap()
 }
 
 /// Sends `n` concurrent pings. Returns their answers, or the code and the reason of their refusals.
-async fn pings(client: &Lambda, function: &'static str, n: usize) -> Vec<Result<InvokeOutput, String>> {
+pub(super) async fn pings(
+    client: &Lambda,
+    function: &'static str,
+    n: usize,
+) -> Vec<Result<InvokeOutput, String>> {
     let calls: Vec<_> = (0..n)
         .map(|_| {
             let client = client.clone();
@@ -200,7 +204,7 @@ default: {}
 
 /// Returns the initialization types in the answers of warmd's handler, with the number of their log tails that have an
 /// Init Duration.
-fn initializations(answers: &[Result<InvokeOutput, String>]) -> Vec<(String, bool)> {
+pub(super) fn initializations(answers: &[Result<InvokeOutput, String>]) -> Vec<(String, bool)> {
     let mut all: Vec<_> = answers
         .iter()
         .map(|output| {
