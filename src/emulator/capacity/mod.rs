@@ -18,7 +18,18 @@ pub(super) struct Place {
 
 /// Requests `number` provisioned environments, as PutProvisionedConcurrencyConfig does, and with 0 as
 /// DeleteProvisionedConcurrencyConfig does.
-pub(super) fn request(_emulator: &Emulator, _place: &Place, _number: u32) -> Result<(), ErrorResponse> {
+#[allow(dead_code, reason = "PutProvisionedConcurrencyConfig will call it")]
+pub(super) fn request(emulator: &Emulator, place: &Place, number: u32) -> Result<(), ErrorResponse> {
+    request_at(emulator, place, number, emulator.now())
+}
+
+/// Requests as [`request`] does, at the emulated time `at`, which may be in the past.
+pub(super) fn request_at(
+    _emulator: &Emulator,
+    _place: &Place,
+    _number: u32,
+    _at: Duration,
+) -> Result<(), ErrorResponse> {
     Ok(())
 }
 
