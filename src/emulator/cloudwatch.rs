@@ -55,23 +55,23 @@ struct Datum {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Dimension {
-    name: String,
-    value: String,
+pub(super) struct Dimension {
+    pub(super) name: String,
+    pub(super) value: String,
 }
 
 /// A number, encoded as an integer or as a float.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged)]
-enum Number {
+pub(super) enum Number {
     Value(f64),
 }
 
-fn invalid(message: impl Into<String>) -> ErrorResponse {
+pub(super) fn invalid(message: impl Into<String>) -> ErrorResponse {
     ErrorResponse::new(400, "InvalidParameterValueException", message)
 }
 
-fn missing(message: impl Into<String>) -> ErrorResponse {
+pub(super) fn missing(message: impl Into<String>) -> ErrorResponse {
     ErrorResponse::new(400, "MissingRequiredParameterException", message)
 }
 
@@ -79,14 +79,15 @@ fn conflict(message: impl Into<String>) -> ErrorResponse {
     ErrorResponse::new(400, "InvalidParameterCombinationException", message)
 }
 
-fn malformed(error: impl ToString) -> ErrorResponse {
+pub(super) fn malformed(error: impl ToString) -> ErrorResponse {
     ErrorResponse::new(400, "SerializationException", error.to_string())
 }
 
 /// Returns CloudWatch's response for an error, with its code in the older query protocol.
-fn refused(error: &ErrorResponse) -> HttpResponse {
+pub(super) fn refused(error: &ErrorResponse) -> HttpResponse {
     let side = if error.status >= 500 { "Receiver" } else { "Sender" };
     let code = match error.code.as_str() {
+        "AccessDeniedException" => "AccessDenied",
         "InvalidParameterCombinationException" => "InvalidParameterCombination",
         "InvalidParameterValueException" => "InvalidParameterValue",
         "MissingRequiredParameterException" => "MissingParameter",
@@ -99,7 +100,7 @@ fn refused(error: &ErrorResponse) -> HttpResponse {
     cbor(error.status, &body, &[("x-amzn-query-error", &format!("{code};{side}"))])
 }
 
-fn cbor(status: u16, body: &impl Serialize, headers: &[(&'static str, &str)]) -> HttpResponse {
+pub(super) fn cbor(status: u16, body: &impl Serialize, headers: &[(&'static str, &str)]) -> HttpResponse {
     let mut bytes = Vec::new();
     // Writing to a Vec does not fail, and the bodies are maps of texts.
     let _ = ciborium::into_writer(body, &mut bytes);

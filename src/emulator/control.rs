@@ -26,17 +26,7 @@ pub(super) async fn serve(
     answer: impl FnOnce(&Scenario) -> Result<Value, ErrorResponse>,
 ) -> Result<HttpResponse, ConnectionCut> {
     let scenario = emulator.scenario();
-    let (is_above_rate, effect) = {
-        let EmulatorState { reads, read_rates, .. } = &mut *emulator.state();
-        let second = emulator.now().as_secs();
-        let rate = read_rates.entry(format!("{}/{}", scenario.account.id, call.region())).or_default();
-        *rate = (second, if rate.0 == second { rate.1.saturating_add(1) } else { 1 });
-        let counter = reads
-            .entry(operation)
-            .or_insert_with(|| CallCounter::new(scenario.seed, &format!("reads/{operation:?}")));
-        let faults = scenario.reads.faults.get(&operation).map_or(&[][..], Vec::as_slice);
-        (scenario.reads.rate.is_some_and(|most| rate.1 > most), CallEffect::of(&counter.next_faults(faults)))
-    };
+    let (is_above_rate, effect) = admit(emulator, call, operation, "");
     let result = match effect.refusal {
         // Lambda's throttle, which is not that of the other services.
         Some(error) if error.code == "ThrottlingException" => Err(too_many()),
@@ -53,17 +43,45 @@ pub(super) async fn serve(
         },
         Err(error) => error.response("-"),
     };
-    let status = (!effect.cut).then_some(response.status().as_u16());
+    record(emulator, call, operation, function, (!effect.cut).then_some(response.status().as_u16()));
+    emulator.respond_after(effect.delay, response, effect.cut).await
+}
+
+/// Counts a call of an operation. Returns true if it is above the rate limit of its `service`, and the effect of the
+/// faults.
+pub(super) fn admit(
+    emulator: &Emulator,
+    call: &Call,
+    operation: Operation,
+    service: &str,
+) -> (bool, CallEffect) {
+    let scenario = emulator.scenario();
+    let EmulatorState { reads, read_rates, .. } = &mut *emulator.state();
+    let second = emulator.now().as_secs();
+    let rate = read_rates.entry(format!("{}/{}{service}", scenario.account.id, call.region())).or_default();
+    *rate = (second, if rate.0 == second { rate.1.saturating_add(1) } else { 1 });
+    let counter = reads
+        .entry(operation)
+        .or_insert_with(|| CallCounter::new(scenario.seed, &format!("reads/{operation:?}")));
+    let faults = scenario.reads.faults.get(&operation).map_or(&[][..], Vec::as_slice);
+    (scenario.reads.rate.is_some_and(|most| rate.1 > most), CallEffect::of(&counter.next_faults(faults)))
+}
+
+/// Adds a call of an operation to the observations.
+pub(super) fn record(
+    emulator: &Emulator,
+    call: &Call,
+    operation: Operation,
+    function: Option<String>,
+    status: Option<u16>,
+) {
     let read =
         ControlRead { region: call.region().to_owned(), operation, function, arrived: call.arrived, status };
-    {
-        let reads = &mut emulator.state().observations.reads;
-        reads.push_back(read);
-        while reads.len() > scenario.remembered {
-            reads.pop_front();
-        }
+    let reads = &mut emulator.state().observations.reads;
+    reads.push_back(read);
+    while reads.len() > emulator.scenario().remembered {
+        reads.pop_front();
     }
-    emulator.respond_after(effect.delay, response, effect.cut).await
 }
 
 fn too_many() -> ErrorResponse {
@@ -86,9 +104,19 @@ fn merged(body: Value, patch: Value) -> Value {
     }
 }
 
-/// Checks the caller's permission.
+/// Checks the caller's permission for an operation of Lambda.
 pub(super) fn check_permission(
     scenario: &Scenario,
+    operation: Operation,
+    resource: &str,
+) -> Result<(), ErrorResponse> {
+    permit(scenario, "lambda", operation, resource)
+}
+
+/// Checks the caller's permission for an operation of a service.
+pub(super) fn permit(
+    scenario: &Scenario,
+    service: &str,
     operation: Operation,
     resource: &str,
 ) -> Result<(), ErrorResponse> {
@@ -96,9 +124,9 @@ pub(super) fn check_permission(
         return Ok(());
     }
     let message = format!(
-        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: lambda:{operation:?} on \
+        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: {service}:{operation:?} on \
          resource: {resource} \
-         because no identity-based policy allows the lambda:{operation:?} action",
+         because no identity-based policy allows the {service}:{operation:?} action",
         scenario.account.id
     );
     Err(ErrorResponse::new(403, "AccessDeniedException", message))

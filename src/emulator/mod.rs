@@ -1,10 +1,13 @@
-//! The embedded emulator: Lambda, CloudWatch, EventBridge and a part of S3 over HTTP.
+//! The embedded emulator: Lambda, Application Auto Scaling, CloudWatch, EventBridge and a part of S3 over HTTP.
 //!
 //! It implements the wire protocols and shares no types with the rest of the crate. So `--local` and the tests run the
 //! real SDK path, and the emulator's model of Lambda is independent of ours.
 //!
-//! All waiting uses tokio's time: under a paused clock, a cold start of 90 s takes microseconds.
+//! All waiting uses tokio's time: under a paused clock, a cold start of 90 s takes microseconds. The emulated time begins
+//! at the origin. Its UTC is that of the first signed request, to the second, and runs on with the emulated time;
+//! before that request nothing that depends on UTC happens.
 
+mod autoscaling;
 mod capacity;
 mod cloudwatch;
 mod control;
@@ -14,6 +17,7 @@ mod events;
 mod execution;
 pub mod fault;
 pub mod functions;
+mod get_metric_data;
 mod handler;
 mod invoke;
 mod log;
@@ -32,9 +36,10 @@ mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use pool::{Key, Pool};
@@ -46,7 +51,7 @@ pub use execution::Start;
 pub use fault::{Fault, FaultKind};
 pub use observe::{
     AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedProvisioned, ObservedRound,
-    OccupiedInterval, ProvisionedLevel, overlap,
+    OccupiedInterval, ProvisionedLevel, ScalingChange, overlap,
 };
 pub use profile::Profile;
 pub use scenario::{Account, Operation, Reads, Scenario, TimedChange};
@@ -65,6 +70,10 @@ struct Inner {
     origin: Instant,
     connections: AtomicU64,
     state: Mutex<EmulatorState>,
+    /// The UTC of the origin.
+    utc_origin: OnceLock<DateTime<Utc>>,
+    /// Locked before `state` where both are.
+    scaling: Mutex<autoscaling::Scaling>,
 }
 
 /// The state that requests change.
@@ -90,6 +99,8 @@ struct EmulatorState {
     entries: CallCounter,
     /// The objects of S3.
     buckets: s3::Buckets,
+    /// The metrics that tests set.
+    series: get_metric_data::Series,
     observations: Observations,
 }
 
@@ -129,6 +140,7 @@ impl EmulatorState {
             events: CallCounter::new(seed, "events"),
             entries: CallCounter::new(seed, "entries"),
             buckets: s3::Buckets::new(),
+            series: get_metric_data::Series::new(),
             observations: Observations::default(),
         }
     }
@@ -172,21 +184,28 @@ impl Emulator {
     /// Creates an emulator of `scenario` without any environment. Its time begins now.
     pub fn new(scenario: Scenario) -> Self {
         let state = Mutex::new(EmulatorState::new(scenario.seed));
+        let scaling = Mutex::new(autoscaling::Scaling::new(scenario.seed));
         let inner = Inner {
             speed: scenario.speed,
             scenario: RwLock::new(Arc::new(scenario)),
             origin: Instant::now(),
             connections: AtomicU64::new(0),
             state,
+            utc_origin: OnceLock::new(),
+            scaling,
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// Returns the observations since the start, or since [`Emulator::reset`].
     pub fn observe(&self) -> Observations {
-        let mut state = self.state();
-        let mut observations = state.observations.clone();
-        observations.provisioned = state.capacity.observe(self.now());
+        self.make_due_changes();
+        let mut observations = self.state().observations.clone();
+        observations.provisioned = self.state().capacity.observe(self.now());
+        {
+            let scaling = self.auto_scaling();
+            (observations.scaling, observations.alarms) = (scaling.changes.clone(), scaling.alarms());
+        }
         observations.connections = self.inner.connections.load(Ordering::Relaxed);
         observations
     }
@@ -194,6 +213,7 @@ impl Emulator {
     /// Deletes the observations. Keeps the environments with their bill, and the call counts of faults.
     pub fn reset(&self) {
         self.state().observations = Observations::default();
+        self.auto_scaling().changes.clear();
         self.inner.connections.store(0, Ordering::Relaxed);
     }
 
@@ -217,17 +237,21 @@ impl Emulator {
         *self.inner.scenario.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     }
 
-    /// Makes the timed changes of the scenario that are due.
+    /// Makes the timed changes of the scenario and the service actions of Application Auto Scaling that are due, in the
+    /// order of time.
     fn make_due_changes(&self) {
-        if self.scenario().changes.is_empty() {
-            return;
-        }
-        let mut state = self.state();
         let now = self.now();
-        while let Some(due) = self.scenario().changes.get(state.changes).filter(|change| change.after <= now)
-        {
-            state.changes += 1;
-            self.change_at(&mut state, due.after, |scenario| (due.make)(scenario));
+        loop {
+            let due = |made: usize| self.scenario().changes.get(made).filter(|due| due.after <= now).cloned();
+            let next = due(self.state().changes);
+            autoscaling::advance(self, next.as_ref().map_or(now, |next| next.after));
+            let Some(next) = next else { return };
+            let mut state = self.state();
+            // Another request may have made it meanwhile.
+            if due(state.changes).is_some_and(|due| due.after == next.after) {
+                state.changes += 1;
+                self.change_at(&mut state, next.after, |scenario| (next.make)(scenario));
+            }
         }
     }
 
@@ -238,6 +262,10 @@ impl Emulator {
     fn state(&self) -> MutexGuard<'_, EmulatorState> {
         // After a panic of a holder, at worst a request is not counted.
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn auto_scaling(&self) -> MutexGuard<'_, autoscaling::Scaling> {
+        self.inner.scaling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the emulated time since the origin.

@@ -33,6 +33,12 @@ pub struct Observations {
     /// [`super::Emulator::reset`] keeps it.
     #[serde(default)]
     pub provisioned: Vec<ObservedProvisioned>,
+    /// The changes of scalable targets, by their owner and by the service, in the order of time.
+    #[serde(default)]
+    pub scaling: VecDeque<ScalingChange>,
+    /// The number of alarms that scaling policies have at present: two for each target tracking policy.
+    #[serde(default)]
+    pub alarms: usize,
 }
 
 /// One invocation. Instants are counted from the emulator's origin.
@@ -189,6 +195,26 @@ pub struct AcceptedEvent {
     pub detail_type: String,
     /// The detail.
     pub detail: serde_json::Value,
+}
+
+/// A change of a scalable target: of its bounds, or of the requested capacity by the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScalingChange {
+    /// The instant, from the emulator's origin.
+    #[serde(rename = "at_ms", with = "millis")]
+    pub at: Duration,
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The function's name.
+    pub function: String,
+    /// The alias or version.
+    pub qualifier: String,
+    /// The minimum and the maximum; `None` after the deregistration.
+    pub bounds: Option<(u32, u32)>,
+    /// The requested capacity after the change.
+    pub requested: u32,
 }
 
 /// One round of pings, as Lambda observes it.

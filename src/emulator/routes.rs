@@ -7,7 +7,9 @@ use hyper::body::Incoming;
 
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse, decoded, json_response};
-use super::{Emulator, capacity, cloudwatch, events, functions, invoke, reads, s3};
+use super::{
+    Emulator, autoscaling, capacity, cloudwatch, events, functions, get_metric_data, invoke, reads, s3,
+};
 
 /// Handles one request.
 pub(super) async fn route(
@@ -19,8 +21,11 @@ pub(super) async fn route(
     let (parts, body) = request.into_parts();
     // A client that does not send the whole body does not wait for an answer.
     let body: Bytes = body.collect().await.map_err(|_| ConnectionCut)?.to_bytes();
-    emulator.make_due_changes();
     let call = Call { parts, connection, arrived };
+    if let Some(time) = call.time() {
+        emulator.inner.utc_origin.get_or_init(|| time - arrived);
+    }
+    emulator.make_due_changes();
     let mut response = dispatch(emulator, &call, body).await?;
     // The emulator uses the caller's clock. The SDK would correct its signatures for a clock that differs.
     let date = call.time().map(|time| time.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
@@ -70,8 +75,14 @@ async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpR
         (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "PutMetricData"]) => {
             cloudwatch::put_metric_data(emulator, call, &body).await
         }
+        (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "GetMetricData"]) => {
+            get_metric_data::get_metric_data(emulator, call, &body).await
+        }
         (&Method::POST, [""]) if target == Some("AWSEvents.PutEvents") => {
             events::put_events(emulator, call, &body).await
+        }
+        (&Method::POST, [""]) if target.is_some_and(|target| target.starts_with(autoscaling::TARGET)) => {
+            autoscaling::serve(emulator, call, &body).await
         }
         (&Method::GET, ["_emulator", "observations"]) => Ok(serialized(&emulator.observe())),
         (&Method::GET, ["_emulator", "rounds"]) => Ok(serialized(&emulator.observe().rounds())),

@@ -102,17 +102,17 @@ impl std::fmt::Debug for TimedChange {
     }
 }
 
-/// The rate limit and the faults of Lambda's control plane: reads and changes.
+/// The rate limit and the faults of control planes: of Lambda, of Application Auto Scaling and of GetMetricData.
 #[derive(Debug, Clone, Default)]
 pub struct Reads {
-    /// The most calls a second of an account in a region; above it they are throttled. `None` means no limit. Lambda
-    /// allows about 15.
+    /// The most calls a second of an account in a region, for each service; above it they are throttled. `None` means no
+    /// limit. Lambda allows about 15 reads.
     pub rate: Option<u32>,
     /// The faults by operation. Only faults that refuse, delay, cut or change an answer apply.
     pub faults: BTreeMap<Operation, Vec<Fault>>,
 }
 
-/// A call of Lambda's control plane.
+/// An operation of Lambda's control plane, of Application Auto Scaling or of CloudWatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Operation {
     /// The configuration, the code and the reserved concurrency.
@@ -139,6 +139,34 @@ pub enum Operation {
     PutFunctionScalingConfig,
     /// The account's limits.
     GetAccountSettings,
+    /// Creates or changes a scalable target.
+    RegisterScalableTarget,
+    /// Deletes a scalable target with its policies and scheduled actions.
+    DeregisterScalableTarget,
+    /// The scalable targets.
+    DescribeScalableTargets,
+    /// Creates or changes a scaling policy.
+    PutScalingPolicy,
+    /// Deletes a scaling policy.
+    DeleteScalingPolicy,
+    /// The scaling policies.
+    DescribeScalingPolicies,
+    /// Creates or changes a scheduled action.
+    PutScheduledAction,
+    /// Deletes a scheduled action.
+    DeleteScheduledAction,
+    /// The scheduled actions.
+    DescribeScheduledActions,
+    /// The scaling activities.
+    DescribeScalingActivities,
+    /// Adds tags to a scalable target.
+    TagResource,
+    /// Deletes tags of a scalable target.
+    UntagResource,
+    /// The tags of a scalable target.
+    ListTagsForResource,
+    /// Values of metrics.
+    GetMetricData,
 }
 
 impl Operation {

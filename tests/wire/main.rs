@@ -1,6 +1,7 @@
 //! The real SDK over our connector, against a scripted HTTP server or the emulator.
 
 mod answers;
+mod autoscaling;
 mod cleared;
 mod connections;
 mod control;
