@@ -143,10 +143,11 @@ impl Task {
         }
     }
 
-    /// Returns the digest of the scheduled actions. It changes once an hour at most while the windows stay the same, at
-    /// another minute for each target.
+    /// Returns a digest of what the scheduled actions follow from. It changes once an hour while the windows stay the
+    /// same, at another minute for each target. The schedule itself takes much longer.
     pub fn digest(&self, owner: &Owner, now: DateTime<Utc>) -> String {
-        let text = format!("{:?}", actions(&self.target, owner, Minute::of(self.hour(now))));
+        let Target { windows, spare, strategy, .. } = &self.target;
+        let text = format!("{owner} {strategy} {spare} {windows:?} {}", self.hour(now));
         Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
