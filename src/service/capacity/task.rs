@@ -78,6 +78,8 @@ pub(super) struct Task {
     /// The changes that were made, or in a dry run those that would be.
     pub done: Vec<Change>,
     pub failed: Option<ChangeError>,
+    /// True if changes were begun.
+    pub is_tried: bool,
     /// True if the changes were not all tried.
     pub is_pending: bool,
     /// The reason why nothing was changed.
@@ -106,6 +108,7 @@ impl Task {
             decision: None,
             done: Vec::new(),
             failed: None,
+            is_tried: false,
             is_pending: false,
             blocked: None,
             is_gone: false,

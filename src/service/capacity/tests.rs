@@ -445,7 +445,7 @@ async fn a_gap_of_two_days_is_counted_from_the_activities() {
 #[tokio::test(start_paused = true)]
 async fn many_targets_stay_within_the_rate() {
     let rig = Rig::new((0..400).map(|index| direct(&format!("f{index}:live"))));
-    for (minute, least) in [15, 30, 45].into_iter().enumerate() {
+    for (minute, least) in [12, 18, 18].into_iter().enumerate() {
         rig.model.state().requests = 0;
         let begun = Instant::now();
         rig.tick(&format!("2026-11-20T09:{minute:02}")).await;
