@@ -10,7 +10,7 @@ mod record;
 mod step;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(in crate::service) mod tests;
 
 pub use self::ledger::{CapacityPlan, Ledger, Loaded};
 pub use self::step::{CapacityKeeper, Context};

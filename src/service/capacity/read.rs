@@ -134,6 +134,7 @@ impl Reader {
         let id = task.id.clone();
         let place = Place { id: &id, role: requests.lane.role.as_ref() };
         let mut versions = Vec::new();
+        task.observed.scaling.clear();
         if !task.is_left {
             task.observed.alias = requests.read(until, self.control.alias(place)).await;
             match &task.observed.alias {

@@ -260,18 +260,25 @@ impl CapacityKeeper {
         });
         join_all(surveys).await;
         let mut is_stored = true;
-        for (is_urgent, read_until, change_until) in
-            [(true, begun + left * 9 / 20, begun + left * 13 / 20), (false, end - left / 10, end)]
-        {
+        for is_urgent in [true, false] {
+            let is_left = |task: &Task| task.urgency <= Urgency::Unknown && !task.was_read;
+            let (read_until, change_until) = match is_urgent {
+                true => (begun + left * 9 / 20, begun + left * 13 / 20),
+                // Their changes take half of the time that is left.
+                false if lanes.iter().flat_map(|lane| &lane.tasks).any(is_left) => {
+                    (begun + left * 15 / 20, end)
+                }
+                false => (end - left / 10, end),
+            };
             let reads = lanes.iter_mut().map(|lane| self.read(context, work, lane, is_urgent, read_until));
             join_all(reads).await;
             if work.is_dry {
                 continue;
             }
-            if let Err(unavailable) = self.intend(&mut lanes, region, change_until).await {
-                if take(&mut is_stored) {
-                    error!("StateUnavailable: {unavailable}; the capacity of {region} is not changed");
-                }
+            if let Err(unavailable) = self.intend(&mut lanes, region, change_until).await
+                && take(&mut is_stored)
+            {
+                error!("StateUnavailable: {unavailable}; the capacity of {region} is not changed");
             }
             if !is_stored {
                 let tasks = lanes.iter_mut().flat_map(|lane| &mut lane.tasks);
@@ -279,7 +286,7 @@ impl CapacityKeeper {
                     task.blocked = Some(STATE_UNAVAILABLE);
                 });
             }
-            join_all(lanes.iter_mut().map(|lane| self.change(lane, is_urgent, change_until))).await;
+            join_all(lanes.iter_mut().map(|lane| self.change(lane, change_until))).await;
         }
         if is_listing_due && work.purpose == Purpose::Tick {
             join_all(lanes.iter_mut().map(|lane| self.find_strays(context, work.purpose, lane, end))).await;
@@ -373,7 +380,7 @@ impl CapacityKeeper {
         }
     }
 
-    /// Reads the targets of a lane, the urgent ones or the others, and decides on them.
+    /// Reads the targets of a lane, the urgent ones or all that are left, and decides on them.
     async fn read(
         &self,
         context: &Context<'_>,
@@ -435,14 +442,15 @@ impl CapacityKeeper {
     }
 
     /// Makes the changes of a lane.
-    async fn change(&self, lane: &mut LaneWork, is_urgent: bool, until: Instant) {
+    async fn change(&self, lane: &mut LaneWork, until: Instant) {
         let LaneWork { requests, tasks, .. } = lane;
         let requests = &*requests;
-        let due = tasks.iter_mut().filter(|task| is_due(task, is_urgent) && task.blocked.is_none());
+        let due = tasks.iter_mut().filter(|task| task.blocked.is_none() && !task.is_tried);
         stream::iter(due)
             .for_each_concurrent(CONCURRENT, |task| async move {
-                let changes =
-                    task.decision.as_ref().map_or_else(Vec::new, |decision| decision.changes.clone());
+                let Some(decision) = &task.decision else { return };
+                let changes = decision.changes.clone();
+                task.is_tried = true;
                 let place = Place { id: &task.id, role: requests.lane.role.as_ref() };
                 for change in changes {
                     match requests.change(until, self.reader.control.change(place, &change)).await {
@@ -598,13 +606,14 @@ impl CapacityKeeper {
     }
 }
 
-/// Returns true if the task is worked on in the pass of the urgent ones, or of the others.
+/// Returns true if the task is to be read, in the pass of the urgent ones or in that of all.
 fn is_due(task: &Task, is_urgent: bool) -> bool {
-    match task.urgency {
-        Urgency::Changing | Urgency::Unknown => is_urgent,
+    let is_due = match task.urgency {
+        Urgency::Changing | Urgency::Unknown => true,
         Urgency::Routine(_) => !is_urgent,
         Urgency::Idle => false,
-    }
+    };
+    is_due && !task.was_read
 }
 
 fn is_autoscaling(target: &Target) -> bool {

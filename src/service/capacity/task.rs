@@ -78,6 +78,8 @@ pub(super) struct Task {
     /// The changes that were made, or in a dry run those that would be.
     pub done: Vec<Change>,
     pub failed: Option<ChangeError>,
+    /// True if changes were begun.
+    pub is_tried: bool,
     /// True if the changes were not all tried.
     pub is_pending: bool,
     /// The reason why nothing was changed.
@@ -106,6 +108,7 @@ impl Task {
             decision: None,
             done: Vec::new(),
             failed: None,
+            is_tried: false,
             is_pending: false,
             blocked: None,
             is_gone: false,
@@ -143,10 +146,11 @@ impl Task {
         }
     }
 
-    /// Returns the digest of the scheduled actions. It changes once an hour at most while the windows stay the same, at
-    /// another minute for each target.
+    /// Returns a digest of what the scheduled actions follow from. It changes once an hour while the windows stay the
+    /// same, at another minute for each target. The schedule itself takes much longer.
     pub fn digest(&self, owner: &Owner, now: DateTime<Utc>) -> String {
-        let text = format!("{:?}", actions(&self.target, owner, Minute::of(self.hour(now))));
+        let Target { windows, spare, strategy, .. } = &self.target;
+        let text = format!("{owner} {strategy} {spare} {windows:?} {}", self.hour(now));
         Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 

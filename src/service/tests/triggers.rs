@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Strategy};
+use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Status as CapacityStatus, Strategy};
 use crate::domain::events::{DirectWarm, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
@@ -15,6 +15,7 @@ use crate::domain::schedule::Minute;
 use crate::domain::shard::{Shard, ShardRound};
 use crate::engine::ports::{Event, Events, LostEvents, LostMetrics, Metrics, ObjectStore};
 use crate::engine::tests::hung::HUNG;
+use crate::service::capacity::tests::model::Model;
 use crate::service::live_config::LiveConfig;
 use crate::service::planner::{StoreHealth, TickPlanner};
 use crate::service::recorder::Recorder;
@@ -68,7 +69,9 @@ fn target(name: &str) -> Target {
         max_for: Duration::from_secs(3_600),
         coalesce: Duration::from_secs(60),
     };
+    let direct = Provisioned { by: By::Direct, fallback: Fallback::Pings };
     Target {
+        strategy: if name == "driven" { Strategy::Provisioned(direct) } else { Strategy::Pings },
         timeout: Some(Duration::from_secs(100)),
         interval_minutes: 1,
         windows: vec![Window::new("always", chrono_tz::UTC, opening, 2)],
@@ -349,4 +352,42 @@ fn targets_that_are_never_pinged_have_no_rounds() {
         target(4_000, Strategy::Managed(Managed { floor: 3, max: 4_000 })),
     ]);
     assert_eq!(largest_round(&fleet), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn capacity_is_made_beside_the_rounds_of_the_present_minute() {
+    let at_five = Some(at("2026-11-20T05:00:00Z"));
+    let kept = WarmRequest {
+        function: FunctionRef::parse("driven").unwrap(),
+        keep_for: Some(Duration::from_secs(600)),
+        ..request()
+    };
+    for (trigger, reports) in [
+        (scheduled(), 1),
+        (Trigger::RunOnce { at: None, due_only: true }, 1),
+        (Trigger::RunOnce { at: None, due_only: false }, 1),
+        (Trigger::RunOnce { at: at_five, due_only: false }, 0),
+        (Trigger::RunEvent { at: None, request_id: "r1".to_owned() }, 0),
+        (Trigger::Request(kept), 1),
+    ] {
+        for hangs in [false, true] {
+            let mut harness = Harness::new(&[("driven", Script::Runs(Duration::from_secs(1)))]);
+            let model = Arc::new(Model::default());
+            model.set_now(at(NOW));
+            model.state().hangs = hangs;
+            Arc::get_mut(&mut harness.service).unwrap().drive(model.clone(), true);
+            let (begun, budget) = (Instant::now(), TimeBudget::fixed(Duration::from_secs(900)));
+            let parts = Parts::default();
+            let outcome = harness.service.serve(trigger.clone(), &budget, &parts).await.unwrap();
+            assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
+            let sent = harness.scripted.sent.lock().unwrap().clone();
+            assert!(sent.len() >= 2 && sent.iter().all(|(_, sent)| *sent == begun), "{sent:?}");
+            assert_eq!(outcome.report.capacity.len(), reports, "{trigger:?}");
+            let status = outcome.report.capacity.first().map(|capacity| capacity.status);
+            let expected = if hangs { CapacityStatus::Unknown } else { CapacityStatus::InProgress };
+            assert_eq!(status, (reports > 0).then_some(expected), "{trigger:?}");
+            assert_eq!(parts.0.lock().unwrap().last().unwrap().capacity, outcome.report.capacity);
+            assert_eq!(model.taken().len(), usize::from(reports > 0 && !hangs));
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::domain::preflight::Lookup;
 use crate::engine::capacity::{CapacityControl, Listed, Place};
 
 /// Parses a UTC time in minutes.
-pub(super) fn at(minute: &str) -> DateTime<Utc> {
+pub(in crate::service) fn at(minute: &str) -> DateTime<Utc> {
     format!("{minute}:00Z").parse().unwrap()
 }
 
@@ -23,10 +23,10 @@ pub(super) fn at(minute: &str) -> DateTime<Utc> {
 const PREPARED_IN: TimeDelta = TimeDelta::minutes(2);
 
 #[derive(Default)]
-pub(super) struct Model(Mutex<State>);
+pub(in crate::service) struct Model(Mutex<State>);
 
 #[derive(Default)]
-pub(super) struct State {
+pub(in crate::service) struct State {
     now: DateTime<Utc>,
     /// The environments, and the time of the last change.
     provisioned: BTreeMap<String, (u32, DateTime<Utc>)>,
@@ -45,7 +45,7 @@ pub(super) struct State {
 }
 
 #[derive(Default)]
-pub(super) struct Scalable {
+pub(in crate::service) struct Scalable {
     bounds: Bounds,
     owner: Option<String>,
     is_suspended: bool,
