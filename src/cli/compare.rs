@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::configuration;
@@ -15,6 +16,7 @@ use super::period::{Bounds, period};
 use super::render::{self, Style};
 use super::select::plans;
 use super::value_parsers;
+use crate::domain::cost::advice::Advice;
 use crate::domain::cost::compare::Comparison;
 use crate::domain::function::{FunctionRef, Region};
 use crate::engine::ports::Clock;
@@ -31,7 +33,9 @@ Examples:
 Compares for each target the cost of the same coverage by pings, by provisioned concurrency (in the
 same windows, or always), on managed instances and on EC2. It also shows the effect of no warming on
 users, which requires `assume: { requests_per_second, duration }` in the configuration. The duration
-of users' requests is not included. The price book has EC2 prices for us-east-1 only: use --prices
+of users' requests is not included. For each function with an alias or a version it names the cheaper
+of pings and provisioned concurrency in windows, with the line of configuration; warmd never changes
+a strategy by itself. The price book has EC2 prices for us-east-1 only: use --prices
 for other regions. A DATE is midnight in --zone (default: UTC). --until is exclusive.")]
 pub struct CompareArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
@@ -76,8 +80,30 @@ struct FunctionObject<'c> {
     function: &'c str,
     region: Region,
     tenant: Option<&'c str>,
+    strategy: &'static str,
     #[serde(flatten)]
     comparison: &'c Comparison,
+    advice: AdviceObject,
+}
+
+/// The advice on the strategy. It has a line of configuration or a reason.
+#[derive(Serialize)]
+struct AdviceObject {
+    strategy: Option<&'static str>,
+    saves_usd: Option<Decimal>,
+    line: Option<String>,
+    reason: Option<&'static str>,
+}
+
+impl AdviceObject {
+    fn new(advice: Advice, length: Duration) -> Self {
+        let (strategy, saves_usd, reason) = match advice {
+            Advice::Change { to, costs, instead_of } => (Some(to), Some(instead_of - costs), None),
+            Advice::Keep(present) => (Some(present), None, Some("already-cheaper")),
+            Advice::None(reason) => (None, None, Some(reason.name())),
+        };
+        Self { strategy, saves_usd, line: render::compare::line(advice, length), reason }
+    }
 }
 
 /// Prints the comparison.
@@ -94,14 +120,15 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
     };
     let period = period(bounds, MONTH, SystemClock.now())?;
     let plans = plans(&fleet, args.function.as_ref(), period)?;
-    let comparisons: Vec<Comparison> =
-        plans.iter().map(|plan| plan.compare(&fleet.prices, period.length())).collect();
+    let comparisons: Vec<Comparison> = plans.iter().map(|plan| plan.compare(&fleet.prices)).collect();
     if args.json {
         let functions = plans.iter().zip(&comparisons).map(|(plan, comparison)| FunctionObject {
             function: &plan.target.label,
             region: plan.target.region(),
             tenant: plan.target.tenant(),
+            strategy: plan.target.strategy.name(),
             comparison,
+            advice: AdviceObject::new(plan.advice(comparison), period.length()),
         });
         print_json(&CompareObject { functions: functions.collect() })?;
     } else {

@@ -116,6 +116,8 @@ fn metrics_help() -> String {
     group("of the fleet, if not zero", [Scope::FleetNotZero; 2]);
     let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
     group(title, [Scope::Target, Scope::FleetAndTarget]);
+    let title = "of a fleet with capacity, zeros included, and with that detail of each of its targets";
+    group(title, [Scope::Capacity; 2]);
     out
 }
 

@@ -86,6 +86,7 @@ struct ChangeObject<'c> {
 
 #[derive(Serialize)]
 struct Amounts {
+    strategy: &'static str,
     pings: u64,
     cold_starts: u64,
     s3_egress_bytes: u64,
@@ -116,6 +117,7 @@ pub async fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
 fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
     let amounts = |plan: &Option<TargetPlan<'_>>| {
         plan.as_ref().map(|plan| Amounts {
+            strategy: plan.target.strategy.name(),
             pings: plan.pings(),
             cold_starts: plan.cost.cold_starts,
             s3_egress_bytes: plan.cost.s3.bytes(),

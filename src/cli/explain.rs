@@ -18,6 +18,7 @@ use super::render::{self, Style};
 use super::select;
 use super::status::{PauseObject, seconds};
 use super::value_parsers;
+use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::guard::Decision;
@@ -33,6 +34,9 @@ use crate::service::clock::SystemClock;
 Examples:
   warmd explain storefront-ssr:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json
+
+For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
+scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
 
 With --state or --live, it also shows what the guards of a tick would do now with a round of that
 number, or with the largest round if the number is 0: skip it, lower it, or send one ping first. With
@@ -82,6 +86,47 @@ struct ExplainObject<'e> {
     paused: Option<PauseObject<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guards: Option<GuardsObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<CapacityObject>,
+}
+
+/// The capacity, and the scheduled actions that are ahead.
+#[derive(Serialize)]
+struct CapacityObject {
+    strategy: &'static str,
+    by: Option<&'static str>,
+    desired: u32,
+    min: u32,
+    max: u32,
+    scheduled_actions: usize,
+    next_action: Option<ActionObject>,
+    last_action: Option<ActionObject>,
+    findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct ActionObject {
+    at: Minute,
+    min: u32,
+    max: u32,
+}
+
+impl CapacityObject {
+    fn new(target: &Target, outlook: &Outlook) -> Self {
+        let action = |&(at, Bounds { min, max }): &(Minute, Bounds)| ActionObject { at, min, max };
+        let Outlook { desired, bounds: Bounds { min, max }, actions, next: _ } = outlook;
+        Self {
+            strategy: target.strategy.name(),
+            by: target.strategy.by().map(By::name),
+            desired: *desired,
+            min: *min,
+            max: *max,
+            scheduled_actions: actions.len(),
+            next_action: actions.first().map(action),
+            last_action: actions.last().map(action),
+            findings: findings(target, &[], Minute::from_epoch(0)),
+        }
+    }
 }
 
 /// The decision of the guards on a round.
@@ -144,20 +189,29 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
     let (deployed, exit) = deployed(args, &fleet, target).await?;
+    let outlook = outlook(target, &fleet.owner, minute);
+    // The guards decide on rounds.
     let desired = NonZeroU32::new(explanation.desired).or(NonZeroU32::new(target.highest()));
+    let desired = desired.filter(|_| target.is_pinged());
     let guarded = deployed.as_ref().zip(desired).map(|(deployed, desired)| {
         let (decision, known) = (deployed.decide(&fleet, target, desired, true), deployed.of(target));
         Guarded { target, desired, decision, known, now: deployed.now }
     });
     if args.json {
         let (paused, guards) = (pause.map(PauseObject::new), guarded.as_ref().map(GuardsObject::new));
-        print_json(&ExplainObject { paused, guards, ..object(target, minute, &explanation) })?;
+        let capacity = outlook.as_ref().map(|outlook| CapacityObject::new(target, outlook));
+        let mut object = object(target, minute, &explanation);
+        if let Some(Outlook { desired, next, .. }) = outlook {
+            object.desired = desired;
+            object.next_change = next.map(|(at, desired)| ChangeObject { at, desired });
+        }
+        print_json(&ExplainObject { paused, guards, capacity, ..object })?;
     } else {
         // A pause overrides the schedule.
         if let Some(pause) = pause {
             print(&format!("{} ({}) is {pause}\n", target.id.shown(), target.region()))?;
         }
-        print(&render::explain::explain(target, minute, &explanation, style))?;
+        print(&render::explain::explain(target, minute, &explanation, outlook.as_ref(), style))?;
         if let Some(guarded) = &guarded {
             print(&render::guards::guards(guarded))?;
         }
@@ -203,5 +257,6 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
         paused: None,
         guards: None,
+        capacity: None,
     }
 }

@@ -17,6 +17,7 @@ use super::period::{Bounds, period};
 use super::render::{self, Style};
 use super::select::plans;
 use super::value_parsers;
+use crate::domain::capacity::Finding;
 use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
 use crate::domain::fleet::Fleet;
@@ -43,6 +44,13 @@ rounds are left out. Exit code 1 if a target cannot be read for another reason t
 permission.
 
 A DATE is midnight in --zone (default: UTC). --until is exclusive.
+
+Functions with provisioned concurrency or managed instances have no rounds: their week shows the
+steps of their capacity, with the time of preparation, in steps of at least five minutes. Pings that
+replace capacity while it is not available are not included. In JSON, `findings` has what follows for
+their load: `rate-decides` (the number follows from requests per second), `spillover` (the assumed
+traffic exceeds 10 requests per second for each environment) and `doubles` (the number on managed
+instances more than doubles within five minutes; `ramp_up_minutes` avoids it).
 
 Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
 configuration replaces. Hours of a NAT gateway are not included.
@@ -99,11 +107,13 @@ struct FunctionObject<'p> {
     function: &'p str,
     region: Region,
     tenant: Option<&'p str>,
+    strategy: &'static str,
     capped_from: Option<u32>,
     skipped: Option<SkipReason>,
     segments: &'p [Segment],
     rounds: u64,
     pings: u64,
+    findings: &'p [Finding],
     cost: &'p CoverageCost,
 }
 
@@ -151,11 +161,13 @@ fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) 
         function: &plan.target.label,
         region: plan.target.region(),
         tenant: plan.target.tenant(),
+        strategy: plan.target.strategy.name(),
         capped_from: plan.capped.map(|capped| capped.from),
         skipped: plan.skipped,
         segments: &plan.segments,
         rounds: plan.rounds(),
         pings: plan.pings(),
+        findings: &plan.findings,
         cost: &plan.cost,
     });
     PlanObject { from: period.from, until: period.until, functions: functions.collect(), cost }

@@ -20,10 +20,11 @@ const GIB: u64 = 1 << 30;
 /// Returns the body for the metrics in `namespace` and the Lambda's log group, both in `region`.
 pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
     let on = Source { namespace, log_group, region };
-    let rows: [(u32, Vec<Value>); 5] = [
+    let rows: [(u32, Vec<Value>); 6] = [
         (4, vec![on.month_to_date()]),
         (6, vec![on.desired_and_reached(), on.problems()]),
         (6, vec![on.cold_starts(), on.egress(), on.cost()]),
+        (6, vec![on.capacity()]),
         (8, vec![on.top_ten()]),
         (8, vec![on.short_rounds(), on.ticks()]),
     ];
@@ -129,6 +130,17 @@ impl Source<'_> {
             self.metric(Metric::CostUnknown, json!({ "label": "Rounds of unknown cost", "yAxis": "right" })),
         ];
         self.sums("Warming cost (USD)", metrics)
+    }
+
+    /// Returns the numbers of the capacity that there is in addition to pings. Without capacity it has no data.
+    fn capacity(&self) -> Value {
+        let number = |metric, label: &str| self.metric(metric, json!({ "stat": "Maximum", "label": label }));
+        let metrics = [
+            number(Metric::CapacityDesired, "Desired"),
+            number(Metric::CapacityAvailable, "Available"),
+            self.metric(Metric::CapacityCost, json!({ "label": "Cost (USD)", "yAxis": "right" })),
+        ];
+        self.sums("Capacity (provisioned, managed): environments; its cost (USD, right)", metrics)
     }
 
     fn top_ten(&self) -> Value {

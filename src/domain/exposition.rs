@@ -52,7 +52,7 @@ impl Kind {
     fn of(metric: Metric) -> Self {
         match (metric.unit(), metric.scope()) {
             (Unit::Milliseconds, _) => Self::Summary,
-            (Unit::Seconds, _) | (_, Scope::Target) => Self::Gauge,
+            (Unit::Seconds, _) | (_, Scope::Target) | (Unit::Count, Scope::Capacity) => Self::Gauge,
             (Unit::Count | Unit::Bytes | Unit::None, _) => Self::Counter,
         }
     }
@@ -108,12 +108,17 @@ impl Totals {
     pub fn text(&self, present: &[(Metric, f64)]) -> String {
         let mut text = String::new();
         for &metric in Metric::ALL.iter().filter(|metric| metric.scope() != Scope::Target) {
-            let mut value = self.fleet.get(metric.name()).copied().unwrap_or_default();
+            let value = self.fleet.get(metric.name()).copied();
+            // A fleet without capacity has no values of it.
+            if metric.scope().is_capacity() && value.is_none() {
+                continue;
+            }
+            let mut value = value.unwrap_or_default();
             let known = present.iter().find(|(of, _)| *of == metric).map(|(_, value)| *value);
             value.last = known.or(value.last).or(Some(0.0));
             write_family(&mut text, metric, "", [(&[][..], value)].into_iter());
         }
-        for &metric in Metric::ALL.iter().filter(|metric| metric.scope().is_target()) {
+        for &metric in Metric::ALL.iter().filter(|metric| of_targets(metric.scope())) {
             let values = self.targets.iter().filter_map(|(labels, values)| {
                 let value = *values.get(metric.name())?;
                 (Kind::of(metric) != Kind::Gauge || value.last.is_some()).then_some((&labels[..], value))
@@ -122,6 +127,11 @@ impl Totals {
         }
         text
     }
+}
+
+/// Returns true if the metric has values of targets.
+fn of_targets(scope: Scope) -> bool {
+    scope.is_target() || scope.is_capacity()
 }
 
 /// Appends a gauge that is not in the table of metrics.
@@ -238,7 +248,7 @@ mod tests {
     fn every_metric_has_a_name_with_its_unit() {
         let families = Metric::ALL.iter().flat_map(|&metric| {
             let fleet = (metric.scope() != Scope::Target).then(|| name(metric, ""));
-            let target = metric.scope().is_target().then(|| name(metric, "function_"));
+            let target = of_targets(metric.scope()).then(|| name(metric, "function_"));
             fleet.into_iter().chain(target).map(move |name| format!("{} {name}", Kind::of(metric).as_str()))
         });
         let families: Vec<String> = families.collect();
@@ -266,6 +276,12 @@ mod tests {
         gauge warmd_config_age_seconds
         gauge warmd_function_target
         gauge warmd_function_reached
+        gauge warmd_capacity_desired
+        gauge warmd_function_capacity_desired
+        gauge warmd_capacity_available
+        gauge warmd_function_capacity_available
+        counter warmd_capacity_cost_dollars_total
+        counter warmd_function_capacity_cost_dollars_total
         ");
         let names: HashSet<&str> = families.iter().map(|family| family.split_once(' ').unwrap().1).collect();
         assert_eq!(names.len(), families.len(), "each name is unique");
@@ -276,14 +292,30 @@ mod tests {
     #[test]
     fn every_metric_of_the_fleet_is_shown_from_the_start() {
         let text = Totals::default().text(&[(ConfigAge, 90.0)]);
-        for metric in Metric::ALL.iter().filter(|metric| metric.scope() != Scope::Target) {
+        let of_every_fleet = |metric: &&Metric| !matches!(metric.scope(), Scope::Target | Scope::Capacity);
+        for metric in Metric::ALL.iter().filter(of_every_fleet) {
             let name = name(*metric, "");
             assert!(text.contains(&format!("# HELP {name} {}\n# TYPE {name} ", metric.meaning())), "{text}");
         }
         let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let not_zero: Vec<&&str> = values.iter().filter(|line| !line.ends_with(" 0")).collect();
         assert_eq!(not_zero, [&"warmd_config_age_seconds 90"]);
-        assert!(!text.contains("warmd_function_"), "{text}");
+        assert!(!text.contains("warmd_function_") && !text.contains("capacity"), "{text}");
+    }
+
+    #[test]
+    fn capacity_is_shown_from_its_first_tick_on() {
+        let totals = totals(&[
+            &[(CapacityDesired, "", 10.0), (CapacityAvailable, "", 0.0), (CapacityCost, "", 0.25)],
+            &[(CapacityDesired, "", 10.0), (CapacityAvailable, "", 10.0), (CapacityCost, "", 0.5)],
+            // A request without capacity changes nothing.
+            &[(Pings, "", 3.0)],
+        ]);
+        insta::assert_snapshot!(samples(&totals, "warmd_capacity").join("\n"), @r"
+        warmd_capacity_desired 10
+        warmd_capacity_available 10
+        warmd_capacity_cost_dollars_total 0.75
+        ");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 
+use super::capacity::CapacityReport;
 use super::fleet::MetricsSettings;
+use super::function::Identity;
 use super::metrics::{Detail, Metric, Unit};
 use super::round::Verdict;
 use super::tick::{RoundRecord, TickReport, Unfinished, UnfinishedReason};
@@ -57,20 +59,26 @@ pub struct Batch {
 }
 
 /// Returns the data of one tick: the values of the fleet, and with [`Detail::Function`] those of each target. Unknown
-/// values are left out.
+/// values are left out, and so are those of capacity without a record of capacity.
 pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) -> Batch {
     let fleet = Metric::ALL.iter().filter_map(|&metric| {
         let value = fleet_value(metric, report, facts)?;
-        let is_sent = metric.scope().is_every_tick() || value != 0.0;
+        let scope = metric.scope();
+        let is_sent = scope.is_every_tick() || scope.is_capacity() || value != 0.0;
         is_sent.then(|| datum(metric, Vec::new(), value))
     });
     let mut data: Vec<Datum> = fleet.collect();
     if settings.detail == Detail::Function {
-        for round in &report.rounds {
-            let dimensions = [(FUNCTION, round.id.shown()), (REGION, round.id.region.to_string())];
-            let values =
-                Metric::ALL.iter().filter_map(|&metric| Some((metric, target_value(metric, round)?)));
+        let mut add = |id: &Identity, value: &dyn Fn(Metric) -> Option<f64>| {
+            let dimensions = [(FUNCTION, id.shown()), (REGION, id.region.to_string())];
+            let values = Metric::ALL.iter().filter_map(|&metric| Some((metric, value(metric)?)));
             data.extend(values.map(|(metric, value)| datum(metric, dimensions.to_vec(), value)));
+        };
+        for round in &report.rounds {
+            add(&round.id, &|metric| target_value(metric, round));
+        }
+        for capacity in &report.capacity {
+            add(&capacity.id, &|metric| capacity_value(metric, capacity));
         }
     }
     Batch { namespace: settings.namespace.clone(), at: report.tick, data }
@@ -165,7 +173,20 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         | Metric::MetricsDropped
         | Metric::ConfigAge => return facts.value(metric),
         Metric::Target | Metric::Reached => return None,
+        Metric::CapacityDesired | Metric::CapacityAvailable | Metric::CapacityCost => {
+            let values = report.capacity.iter().filter_map(|capacity| capacity_value(metric, capacity));
+            return (!report.capacity.is_empty()).then(|| values.sum());
+        }
     })
+}
+
+fn capacity_value(metric: Metric, capacity: &CapacityReport) -> Option<f64> {
+    match metric {
+        Metric::CapacityDesired => Some(f64::from(capacity.desired)),
+        Metric::CapacityAvailable => capacity.available.map(f64::from),
+        Metric::CapacityCost => capacity.cost_usd.map(dollars),
+        _ => None,
+    }
 }
 
 fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
@@ -406,6 +427,41 @@ mod tests {
         ");
     }
 
+    fn capacity(function: &str, desired: u32, available: Option<u32>, cost: Option<&str>) -> CapacityReport {
+        let cost_usd = cost.map(|cost| cost.parse().unwrap());
+        CapacityReport { available, cost_usd, ..CapacityReport::new(&target(function), desired) }
+    }
+
+    #[test]
+    fn capacity_has_metrics_of_its_own_even_if_they_are_zero() {
+        let shown_with = |detail, capacity| {
+            let batch = batch(
+                &TickReport { capacity, ..report(Vec::new()) },
+                &settings(detail),
+                TickFacts::default(),
+            );
+            let of_capacity = |datum: &&Datum| datum.name.starts_with("Capacity");
+            shown(&Batch { data: batch.data.iter().filter(of_capacity).cloned().collect(), ..batch })
+        };
+        assert_eq!(shown_with(Detail::Function, Vec::new()), "");
+        let records =
+            vec![capacity("a:live", 10, Some(8), Some("0.0125")), capacity("b:live", 5, None, None)];
+        insta::assert_snapshot!(shown_with(Detail::Function, records), @r"
+        CapacityDesired 15 Count
+        CapacityAvailable 8 Count
+        CapacityCost 0.0125 None
+        CapacityDesired 10 Count Function=a:live Region=eu-west-2
+        CapacityAvailable 8 Count Function=a:live Region=eu-west-2
+        CapacityCost 0.0125 None Function=a:live Region=eu-west-2
+        CapacityDesired 5 Count Function=b:live Region=eu-west-2
+        ");
+        insta::assert_snapshot!(shown_with(Detail::Fleet, vec![capacity("a:live", 0, Some(0), None)]), @"
+        CapacityDesired 0 Count
+        CapacityAvailable 0 Count
+        CapacityCost -0 None
+        ");
+    }
+
     #[test]
     fn the_fleet_alone_has_no_dimensions() {
         let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), TickFacts::default());
@@ -434,6 +490,7 @@ mod tests {
         let target = target("f");
         report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
         report.rounds.push(RoundRecord::skipped(&target, 3, SkipReason::Unsafe));
+        report.capacity.push(capacity("g:live", 10, Some(8), Some("0.0125")));
         let batch = batch(&report, &settings(Detail::Function), facts);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
@@ -442,7 +499,8 @@ mod tests {
                     .iter()
                     .any(|datum| datum.name == metric.name() && datum.dimensions.is_empty() == fleet)
             };
-            let expected = (metric.scope() != Scope::Target, metric.scope().is_target());
+            let scope = metric.scope();
+            let expected = (scope != Scope::Target, scope.is_target() || scope.is_capacity());
             assert_eq!((sent(true), sent(false)), expected, "{}", metric.name());
         }
     }

@@ -40,6 +40,8 @@ pub enum Scope {
     FleetAndTarget,
     /// Each target with [`Detail::Function`].
     Target,
+    /// The fleet, and each target with [`Detail::Function`], every tick of a fleet with capacity.
+    Capacity,
 }
 
 impl Scope {
@@ -51,6 +53,11 @@ impl Scope {
     /// Returns true if the metric is sent for each target.
     pub fn is_target(self) -> bool {
         matches!(self, Self::FleetAndTarget | Self::Target)
+    }
+
+    /// Returns true if the metric is sent for fleets with capacity.
+    pub fn is_capacity(self) -> bool {
+        self == Self::Capacity
     }
 }
 
@@ -111,6 +118,9 @@ metrics! {
     ConfigAge, Seconds, FleetNotZero, "time for which the configuration in use has been older than its source, because the source is refused or cannot be read";
     Target, Count, Target, "environments wanted";
     Reached, Count, Target, "environments proven; not sent when unknown";
+    CapacityDesired, Count, Capacity, "environments wanted as capacity: by provisioned concurrency or on managed instances";
+    CapacityAvailable, Count, Capacity, "environments of capacity that serve requests, as far as known; the applied minimum on managed instances";
+    CapacityCost, None, Capacity, "US dollars for having capacity, without invocations, as far as known";
 }
 
 impl Metric {
@@ -138,5 +148,7 @@ mod tests {
     fn the_fleet_metrics_fit_into_the_free_tier() {
         // Ten custom metrics. Source: Amazon CloudWatch pricing.
         assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target)), (10, 5));
+        // Those of capacity are additional, and are sent only where there is capacity, which costs more.
+        assert_eq!(Metric::count(Scope::is_capacity), 3);
     }
 }

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use super::capacity::{self, By, Fallback, Finding, Provisioned, Strategy, default_lead_minutes, findings};
+use super::cost::advice::{Advice, advise};
+use super::cost::capacity::strategy_cost;
 use super::cost::compare::{Comparison, compare};
-use super::cost::coverage::{Coverage, CoverageCost, coverage_cost};
+use super::cost::coverage::{Coverage, CoverageCost};
 use super::cost::self_usage::{SelfUsage, self_cost};
 use super::cost::{FleetCost, PriceBook};
 use super::fleet::{Fleet, Target};
@@ -35,8 +40,12 @@ impl Period {
 pub struct TargetPlan<'f> {
     /// The target.
     pub target: &'f Target,
-    /// The segments with a desired number above zero.
+    /// The period.
+    pub period: Period,
+    /// The segments with a desired number above zero: of pings, or the steps of capacity, which have no rounds.
     pub segments: Vec<Segment>,
+    /// The findings about the load of capacity.
+    pub findings: Vec<Finding>,
     /// The estimated cost.
     pub cost: CoverageCost,
     /// The largest reduction by the headroom; `None` without one, or if the deployed function is unknown.
@@ -48,13 +57,22 @@ pub struct TargetPlan<'f> {
 impl<'f> TargetPlan<'f> {
     /// Creates the plan of a target for a period.
     pub fn new(target: &'f Target, period: Period, prices: &PriceBook) -> Self {
-        let segments = segments(target, period.from, period.until);
-        let cost = coverage_cost(prices, &coverage(target, &segments));
-        Self { target, segments, cost, capped: None, skipped: None }
+        let Period { from, until } = period;
+        let segments = match target.strategy.is_capacity() {
+            true => capacity::segments(target, from, until),
+            false => segments(target, from, until),
+        };
+        let cost = strategy_cost(prices, &coverage(target, period, &segments, &segments));
+        let findings = findings(target, &segments, from);
+        Self { target, period, segments, findings, cost, capped: None, skipped: None }
     }
 
-    /// Returns the plan with the rounds that the guards allow. `decide` decides on a round of so many pings.
+    /// Returns the plan with the rounds that the guards allow. `decide` decides on a round of so many pings. Capacity
+    /// has no rounds and is not changed.
     pub fn guarded(mut self, prices: &PriceBook, decide: impl Fn(NonZeroU32) -> Decision) -> Self {
+        if self.target.strategy.is_capacity() {
+            return self;
+        }
         self.segments.retain_mut(|segment| {
             let Some(desired) = NonZeroU32::new(segment.desired) else { return false };
             let decision = decide(desired);
@@ -66,18 +84,34 @@ impl<'f> TargetPlan<'f> {
             }
             matches!(decision, Decision::Send(..))
         });
-        self.cost = coverage_cost(prices, &coverage(self.target, &self.segments));
+        self.cost = strategy_cost(prices, &coverage(self.target, self.period, &self.segments, &[]));
         self
     }
 
-    /// Compares the cost of pings with that of the alternatives over `horizon`, the length of the plan's period.
-    pub fn compare(&self, prices: &PriceBook, horizon: Duration) -> Comparison {
-        compare(prices, &coverage(self.target, &self.segments), horizon)
+    /// Compares the cost of pings with that of the alternatives, each with the lead of its strategy.
+    pub fn compare(&self, prices: &PriceBook) -> Comparison {
+        let Period { from, until } = self.period;
+        let other;
+        let (pings, steps) = if self.target.strategy.is_capacity() {
+            other = segments(&with_strategy(self.target, Strategy::Pings), from, until);
+            (&other, &self.segments)
+        } else {
+            let by = By::Autoscaling { max: self.target.highest(), utilization: 70 };
+            let provisioned = Strategy::Provisioned(Provisioned { by, fallback: Fallback::None });
+            other = capacity::segments(&with_strategy(self.target, provisioned), from, until);
+            (&self.segments, &other)
+        };
+        compare(prices, &coverage(self.target, self.period, pings, steps))
+    }
+
+    /// Returns the advice on the strategy, from the comparison of this plan.
+    pub fn advice(&self, comparison: &Comparison) -> Advice {
+        advise(self.target, comparison)
     }
 
     /// Returns the highest desired number.
     pub fn highest(&self) -> u32 {
-        coverage(self.target, &self.segments).highest()
+        self.segments.iter().map(|segment| segment.desired).max().unwrap_or(0)
     }
 
     /// Returns the number of rounds.
@@ -101,10 +135,33 @@ impl<'f> TargetPlan<'f> {
     }
 }
 
-fn coverage<'a>(target: &'a Target, segments: &'a [Segment]) -> Coverage<'a> {
+/// Returns a target as it is with another strategy. A default lead becomes the default lead of that strategy: none for
+/// pings, the time of preparation for capacity.
+fn with_strategy(target: &Target, strategy: Strategy) -> Target {
+    let mut target = Target { strategy, ..target.clone() };
+    for window in &mut target.windows {
+        let prepared = TimeDelta::minutes(default_lead_minutes(window.concurrency).into());
+        if strategy.is_capacity() && window.lead.is_zero() {
+            window.lead = prepared;
+        } else if !strategy.is_capacity() && window.lead == prepared {
+            window.lead = TimeDelta::zero();
+        }
+    }
+    target
+}
+
+fn coverage<'a>(
+    target: &'a Target,
+    period: Period,
+    segments: &'a [Segment],
+    steps: &'a [Segment],
+) -> Coverage<'a> {
     Coverage {
         region: target.region(),
         segments,
+        steps,
+        strategy: target.strategy,
+        horizon: period.length(),
         interval: target.interval(),
         downloads: &target.downloads,
         assume: &target.assume,
@@ -134,6 +191,9 @@ pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope
                 cold_rounds: plans.iter().map(|plan| plan.cost.cold_rounds).sum(),
                 init: cold.map(|plan| plan.target.assume.init_duration.value()).max().unwrap_or_default(),
                 targets: plans.len() as u64,
+                capacity_targets: plans.iter().filter(|plan| plan.target.strategy.is_capacity()).count()
+                    as u64,
+                metric_reads: plans.iter().map(metric_reads).sum(),
                 detail: fleet.metrics.detail,
             };
             self_cost(&fleet.prices, &usage)
@@ -142,6 +202,13 @@ pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope
     };
     let costs = plans.iter().map(|plan| (plan.target.owner.as_deref(), &plan.cost));
     FleetCost::new(&fleet.prices, costs, warmd)
+}
+
+/// Returns the metrics that are read for a target: each minute the utilization of capacity that may be above its minimum.
+fn metric_reads(plan: &TargetPlan<'_>) -> u64 {
+    let Some(By::Autoscaling { max, .. }) = plan.target.strategy.by() else { return 0 };
+    let scaled = plan.segments.iter().filter(|segment| segment.desired < max);
+    scaled.map(|segment| segment.seconds() / 60).sum()
 }
 
 /// Returns the region of most targets, the first of several.

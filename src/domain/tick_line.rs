@@ -24,14 +24,15 @@ const MAX_BYTES: usize = 240_000;
 const ENVELOPE_BYTES: usize = 600;
 
 /// Returns the lines of a tick: one, or several if it would be too long for CloudWatch Logs. Each of several has a part
-/// of `rounds` and `unfinished`, and its number (`"part":2,"parts":3`).
+/// of `rounds`, `unfinished` and `capacity`, and its number (`"part":2,"parts":3`).
 ///
 /// `at` is the time of writing, `request_id` that of the invocation.
 pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<String> {
     let rounds = report.rounds.iter().map(|round| (List::Rounds, json!(round)));
     let unfinished = report.unfinished.iter().map(|unfinished| (List::Unfinished, json!(unfinished)));
+    let capacity = report.capacity.iter().map(|capacity| (List::Capacity, json!(capacity)));
     let mut parts = vec![Part::default()];
-    for (list, value) in rounds.chain(unfinished) {
+    for (list, value) in rounds.chain(unfinished).chain(capacity) {
         let bytes = value.to_string().len() + 1;
         let full = parts.last().is_none_or(|part| part.bytes + bytes > MAX_BYTES - ENVELOPE_BYTES);
         if full {
@@ -42,6 +43,7 @@ pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<St
             match list {
                 List::Rounds => part.rounds.push(value),
                 List::Unfinished => part.unfinished.push(value),
+                List::Capacity => part.capacity.push(value),
             }
         }
     }
@@ -52,6 +54,7 @@ pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<St
         let mut tick = json!(empty);
         tick["rounds"] = Value::Array(part.rounds);
         tick["unfinished"] = Value::Array(part.unfinished);
+        tick["capacity"] = Value::Array(part.capacity);
         let mut line = json!({
             "timestamp": at.to_rfc3339_opts(SecondsFormat::Millis, true),
             "level": "INFO",
@@ -71,6 +74,7 @@ pub fn lines(report: &TickReport, at: DateTime<Utc>, request_id: &str) -> Vec<St
 enum List {
     Rounds,
     Unfinished,
+    Capacity,
 }
 
 #[derive(Default)]
@@ -78,11 +82,13 @@ struct Part {
     bytes: usize,
     rounds: Vec<Value>,
     unfinished: Vec<Value>,
+    capacity: Vec<Value>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::capacity::CapacityReport;
     use crate::domain::fleet::Target;
     use crate::domain::tick::{Unfinished, UnfinishedReason};
 
@@ -101,6 +107,25 @@ mod tests {
         let lines = lines(&report(vec![unfinished("f")]), at, "r-1");
         assert_eq!(lines.len(), 1);
         insta::assert_snapshot!(lines[0], @r#"{"timestamp":"2026-11-20T09:00:00.512Z","level":"INFO","message":"tick","requestId":"r-1","tick":{"tick":"2026-11-20T09:00:00Z","config":"abc","duration_ms":512,"partial":false,"rounds":[],"unfinished":[{"function":"f","qualifier":null,"region":"eu-west-2","tenant":null,"target":3,"reason":"deadline"}],"capacity":[]}}"#);
+    }
+
+    #[test]
+    fn capacity_is_split_as_well() {
+        let names: Vec<String> = (0..2_000).map(|index| format!("function-{index:05}:live")).collect();
+        let record = |name: &String| {
+            let target = Target::example(name, "eu-west-2", Vec::new());
+            let reason = Some("the service has refused it ".repeat(5));
+            CapacityReport { reason, ..CapacityReport::new(&target, 10) }
+        };
+        let report =
+            TickReport { capacity: names.iter().map(record).collect(), ..report(vec![unfinished("f")]) };
+        let lines = lines(&report, DateTime::UNIX_EPOCH, "r-1");
+        let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() <= MAX_BYTES));
+        let logged = parsed.iter().flat_map(|line| line["tick"]["capacity"].as_array().unwrap());
+        let logged: Vec<&str> = logged.map(|one| one["function"].as_str().unwrap()).collect();
+        assert!(logged.into_iter().eq(names.iter().map(|name| name.split(':').next().unwrap())));
+        assert_eq!(parsed[0]["tick"]["unfinished"][0]["function"], "f");
     }
 
     #[test]

@@ -382,7 +382,7 @@ fn four_weeks_of_nlp_by_ping_download_1_89_terabytes() {
 #[test]
 fn a_comparison_shows_every_alternative() {
     let compare = ["compare", "--function", "nlp-by-ping"];
-    insta::assert_snapshot!(with(&compare, &FEBRUARY).shown(), @r"
+    insta::assert_snapshot!(with(&compare, &FEBRUARY).shown(), @"
     exit 0
     --- stdout
     28d from 2026-02-02 00:00 UTC until 2026-03-02 00:00 UTC
@@ -390,12 +390,13 @@ fn a_comparison_shows_every_alternative() {
     nlp-by-ping (us-east-1): up to 10 environments, 8,600 pings
       OPTION                   COLD STARTS     TOTAL  NOTE
       pings                          8,600   $82.87*
-      provisioned, in windows            0   $35.46*  1,000 environments created in advance
+      provisioned, in windows            0   $35.64*  1,000 environments created in advance
       provisioned, always                0  $132.60*  3,360 environments created in advance
       managed instances                  0  $413.84*  3 × c7i.xlarge
       EC2 instances                      0  $359.86*  3 × c7i.xlarge
     > no warming                     1,245   $12.00*  cheapest; 1,245 users would wait for a cold start
       provisioned concurrency breaks even when its environments are busy 60 % of the time
+      no advice on the strategy: provisioned concurrency needs an alias or a version
       * assumed: idle_life 5m, ping_duration 5ms, log_bytes_per_ping 400, architecture x86_64
     --- stderr
     ");
@@ -404,8 +405,19 @@ fn a_comparison_shows_every_alternative() {
     let function = &object["functions"][0];
     assert_eq!(
         keys(function),
-        ["function", "region", "tenant", "options", "cheapest", "break_even_utilisation"]
+        [
+            "function",
+            "region",
+            "tenant",
+            "strategy",
+            "options",
+            "cheapest",
+            "break_even_utilisation",
+            "advice"
+        ]
     );
+    let advice = json!({"strategy": null, "saves_usd": null, "line": null, "reason": "no-qualifier"});
+    assert_eq!(function["advice"], advice);
     assert_eq!(function["break_even_utilisation"], vector("B1")["value"]);
     let options = function["options"].as_array().unwrap();
     let names: Vec<&Value> = options.iter().map(|option| &option["option"]).collect();
@@ -421,6 +433,38 @@ fn a_comparison_shows_every_alternative() {
     let total = |option: &Value| option["total"].as_str().unwrap().parse::<f64>().unwrap();
     let least = options.iter().min_by(|one, other| total(one).total_cmp(&total(other))).unwrap();
     assert_eq!(function["cheapest"], least["option"]);
+}
+
+#[test]
+fn a_comparison_gives_the_line_of_the_cheaper_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(
+        folder.path(),
+        "f.yaml",
+        "\
+version: 1
+defaults: { region: us-east-1, timezone: UTC }
+functions:
+  f:live:
+    memory: 1024MB
+    windows: [{ days: mon-fri, hours: \"08:00-18:00\", concurrency: 10 }]
+",
+    );
+    let dear = write(folder.path(), "prices.yaml", "lambda.requests: 0.01\n");
+    let [path, dear] = [path, dear].map(|path| path.to_str().unwrap().to_owned());
+    let advice = |more: &[&str]| {
+        let args = [&["compare", &path, "--json", "--from", "2026-11-23"], more].concat();
+        let function = run(&args).json()["functions"][0].clone();
+        assert_eq!(function["strategy"], "pings");
+        function["advice"].clone()
+    };
+    let keep = json!({"strategy": "pings", "saves_usd": null, "line": null, "reason": "already-cheaper"});
+    assert_eq!(advice(&[]), keep);
+    insta::assert_snapshot!(advice(&["--prices", &dear]).to_string(), @r#"{"strategy":"provisioned","saves_usd":"230.58","line":"strategy: provisioned   # $33.61 instead of $264.19 a month","reason":null}"#);
+    insta::assert_snapshot!(advice(&["--prices", &dear, "--for", "7d"])["line"], @r#""strategy: provisioned   # $7.64 instead of $60.04 in 7d""#);
+    let text = run(&["compare", &path, "--from", "2026-11-23", "--prices", &dear]).stdout;
+    let line = text.lines().find(|line| line.contains("strategy"));
+    assert_eq!(line.unwrap().trim(), advice(&["--prices", &dear])["line"].as_str().unwrap());
 }
 
 #[test]
@@ -511,7 +555,7 @@ fn a_difference_shows_costs() {
     assert_eq!(keys(&object), ["changes", "before_total", "after_total"]);
     assert_eq!(
         object["changes"][0]["before"],
-        json!({"pings": 6_000, "cold_starts": 250, "s3_egress_bytes": 55_000_000_000_u64, "total": "2.59"})
+        json!({"strategy": "pings", "pings": 6_000, "cold_starts": 250, "s3_egress_bytes": 55_000_000_000_u64, "total": "2.59"})
     );
     let total = |path: &str| with(&["plan", path, "--json"], &WEEK).json()["cost"]["total"].clone();
     assert_eq!((&object["before_total"], &object["after_total"]), (&total(&old), &total(new)));

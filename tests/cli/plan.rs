@@ -108,14 +108,26 @@ fn the_plan_object_is_exact() {
     assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
     assert_eq!(
         keys(&object["functions"][0]),
-        ["function", "region", "tenant", "capped_from", "skipped", "segments", "rounds", "pings", "cost"]
+        [
+            "function",
+            "region",
+            "tenant",
+            "strategy",
+            "capped_from",
+            "skipped",
+            "segments",
+            "rounds",
+            "pings",
+            "findings",
+            "cost"
+        ]
     );
     // Other tests check costs.
     object["functions"][0]["cost"] = Value::Null;
     object["cost"] = Value::Null;
     assert_eq!(
         object,
-        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"capped_from":null,"skipped":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"cost":null}],"cost":null})
+        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"strategy":"pings","capped_from":null,"skipped":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"findings":[],"cost":null}],"cost":null})
     );
 }
 
@@ -262,7 +274,7 @@ fn a_difference_has_one_line_per_target() {
     let object = diff(&["--format", "json"]).json();
     assert_eq!(
         object["changes"][0],
-        json!({"function": "nlp-inference:live", "region": "eu-west-2", "tenant": null, "change": "changed", "before": {"pings": 420, "cold_starts": 420, "s3_egress_bytes": 0, "total": "0.01"}, "after": {"pings": 504, "cold_starts": 504, "s3_egress_bytes": 0, "total": "0.01"}})
+        json!({"function": "nlp-inference:live", "region": "eu-west-2", "tenant": null, "change": "changed", "before": {"strategy": "pings", "pings": 420, "cold_starts": 420, "s3_egress_bytes": 0, "total": "0.01"}, "after": {"strategy": "pings", "pings": 504, "cold_starts": 504, "s3_egress_bytes": 0, "total": "0.01"}})
     );
     assert_eq!(
         [&object["changes"][1]["before"], &object["changes"][2]["after"]],

@@ -317,6 +317,8 @@ fn the_cost_of_warmd_includes_the_deployed_dashboards_and_alarms() {
             cold_rounds: 0,
             init: Duration::ZERO,
             targets: 1,
+            capacity_targets: 0,
+            metric_reads: 0,
             detail: Detail::Fleet,
         },
     );

@@ -1,6 +1,7 @@
 //! Renders comparisons of alternatives.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 
@@ -8,8 +9,12 @@ use super::cost::{assumed, dollars, starred};
 use super::table::{Column, NO_SIGN, Sign, figures, table, words};
 use super::text::{count, elapsed, grouped};
 use super::{Style, Tone};
+use crate::domain::capacity::Strategy;
+use crate::domain::cost::advice::Advice;
 use crate::domain::cost::compare::{Comparison, CostAlternative, CostOption};
 use crate::domain::plan::{Period, TargetPlan};
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 const COLUMNS: [Column; 4] = [words("OPTION"), figures("COLD STARTS"), figures("TOTAL"), words("NOTE")];
 
@@ -28,7 +33,10 @@ pub fn compare(plans: &[TargetPlan<'_>], comparisons: &[Comparison], period: Per
             plan.target.id.shown(),
             plan.target.region(),
             count(u64::from(plan.highest()), "environment"),
-            count(plan.pings(), "ping"),
+            match plan.target.strategy {
+                Strategy::Pings => count(plan.pings(), "ping"),
+                capacity => format!("strategy {}", capacity.name()),
+            },
         );
         let row = |option: &CostOption| row(option, comparison.cheapest, plan.is_assumed());
         let rows: Vec<_> = comparison.options.iter().map(row).collect();
@@ -40,9 +48,39 @@ pub fn compare(plans: &[TargetPlan<'_>], comparisons: &[Comparison], period: Per
                 "  provisioned concurrency breaks even when its environments are busy {percent} % of the time"
             );
         }
-        out.push_str(&assumed(&plan.cost.assumed, &plan.target.assume));
+        out.push_str(&advice(plan.advice(comparison), period.length()));
+        let assume = &plan.target.assume;
+        // The plan of capacity uses fewer assumptions than its alternatives.
+        let of_all = || assume.assumed();
+        let names = match plan.target.strategy {
+            Strategy::Pings => plan.cost.assumed.clone(),
+            Strategy::Provisioned(_) | Strategy::Managed(_) => of_all(),
+        };
+        out.push_str(&assumed(&names, assume));
     }
     out
+}
+
+/// Renders the advice on the strategy. Ends with a line feed.
+fn advice(advice: Advice, length: Duration) -> String {
+    let text = match advice {
+        Advice::Change { .. } => line(advice, length).unwrap_or_default(),
+        Advice::Keep(present) => {
+            format!("strategy {present} is already the cheaper of pings and provisioned, in windows")
+        }
+        Advice::None(reason) => format!("no advice on the strategy: {}", reason.explanation()),
+    };
+    format!("  {text}\n")
+}
+
+/// Returns the line of configuration for the cheaper strategy; `None` if nothing is to be changed. `length` is that of
+/// the compared period.
+pub fn line(advice: Advice, length: Duration) -> Option<String> {
+    let Advice::Change { to, costs, instead_of } = advice else { return None };
+    let [costs, instead_of] = [costs, instead_of].map(|amount| dollars(Some(amount)));
+    let is_month = (28..=31).any(|days| length == days * DAY);
+    let per = if is_month { "a month".to_owned() } else { format!("in {}", elapsed(length)) };
+    Some(format!("strategy: {to}   # {costs} instead of {instead_of} {per}"))
 }
 
 fn row(option: &CostOption, cheapest: Option<CostAlternative>, is_assumed: bool) -> (Sign, Vec<String>) {

@@ -8,6 +8,7 @@ use super::plan::first_zone;
 use super::table::{Column, Sign, figures, table, words};
 use super::text::count;
 use super::{Style, Tone, zoned};
+use crate::domain::capacity::{Bounds, Outlook, findings};
 use crate::domain::fleet::Target;
 use crate::domain::schedule::{DueReason, Explanation, Minute, WindowState, WindowView};
 
@@ -15,14 +16,26 @@ const COLUMNS: [Column; 5] =
     [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("DESIRED")];
 
 /// Renders the explanation of a target at a minute, with times in the zone of each window. Ends with a line feed.
-pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, style: Style) -> String {
+/// `outlook` is that of capacity.
+pub fn explain(
+    target: &Target,
+    minute: Minute,
+    explanation: &Explanation<'_>,
+    outlook: Option<&Outlook>,
+    style: Style,
+) -> String {
     let zone = first_zone(target);
     let now = minute.instant();
     let year = now.with_timezone(&zone).year();
     let local = zoned::instant(now, zone, 0);
     let mut out =
         format!("{} ({}) at {local} ({})\n", target.id.shown(), target.region(), now.format("%H:%M UTC"));
-    let _ = writeln!(out, "desired: {}; {}", explanation.desired, due(target, explanation));
+    match outlook {
+        None => {
+            let _ = writeln!(out, "desired: {}; {}", explanation.desired, due(target, explanation));
+        }
+        Some(outlook) => out.push_str(&capacity(target, outlook, year, style)),
+    }
     if explanation.windows.is_empty() {
         out.push_str("no window is enabled in this region\n");
         return out;
@@ -49,12 +62,32 @@ pub fn explain(target: &Target, minute: Minute, explanation: &Explanation<'_>, s
         let _ = writeln!(out, "  the highest number, plus {} spare", target.spare);
     }
     out.push('\n');
-    let _ = match explanation.next_change {
+    let next_change = outlook.map_or(explanation.next_change, |outlook| outlook.next);
+    let _ = match next_change {
         Some((at, target)) => {
             writeln!(out, "next change: to {target} at {}", zoned::instant(at.instant(), zone, year))
         }
         None => writeln!(out, "next change: none in the next year"),
     };
+    out
+}
+
+/// Renders the capacity of a target. Each line ends with a line feed.
+fn capacity(target: &Target, outlook: &Outlook, year: i32, style: Style) -> String {
+    let zone = first_zone(target);
+    let Outlook { desired, bounds: Bounds { min, max }, actions, next: _ } = outlook;
+    let mut out =
+        format!("desired: {desired}, at least {min} and at most {max}\nstrategy: {}\n", target.strategy);
+    let action = |(at, Bounds { min, max }): &(Minute, Bounds)| {
+        format!("{min} to {max} at {}", zoned::instant(at.instant(), zone, year))
+    };
+    if let (Some(next), Some(last)) = (actions.first(), actions.last()) {
+        let number = actions.len();
+        let _ = writeln!(out, "scheduled actions: {number}, next {}, last {}", action(next), action(last));
+    }
+    for finding in findings(target, &[], Minute::from_epoch(0)) {
+        out.push_str(&super::plan::finding(&finding, zone, style));
+    }
     out
 }
 

@@ -1,14 +1,18 @@
 //! Renders plans: segments in local time and UTC, clock changes, a picture of the week, and costs.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 
 use super::cost::{self, dollars, starred};
 use super::table::{Column, NO_SIGN, figures, lines, table, words};
-use super::text::{binary_bytes, count, grouped};
-use super::{Style, Tone, heat, zoned};
+use super::text::{binary_bytes, count, elapsed, grouped, wrapped};
+use super::{Style, Tone, WIDTH, heat, zoned};
+use crate::domain::capacity::{Finding, REQUESTS_PER_ENVIRONMENT, Strategy};
+use crate::domain::clean::clean;
 use crate::domain::cost::{Bill, FleetCost};
 use crate::domain::fleet::Target;
 use crate::domain::guard::Capped;
@@ -17,6 +21,9 @@ use crate::domain::schedule::Segment;
 
 const COLUMNS: [Column; 5] =
     [words("LOCAL TIME"), words("UTC"), figures("DESIRED"), figures("ROUNDS"), figures("PINGS")];
+
+/// The columns of capacity, which has steps instead of rounds.
+const STEPS: [Column; 4] = [words("LOCAL TIME"), words("UTC"), figures("DESIRED"), words("STRATEGY")];
 
 const OWNERS: [Column; 6] = [
     words("OWNER"),
@@ -100,15 +107,17 @@ fn utc(at: DateTime<Utc>) -> String {
 
 fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, style: Style) {
     let target = plan.target;
-    let _ = writeln!(
-        out,
-        "\n{} ({}), every {}, times in {zone}: {}, {}",
-        target.id.shown(),
-        target.region(),
-        count(u64::from(target.interval_minutes), "minute"),
-        count(plan.rounds(), "round"),
-        count(plan.pings(), "ping")
-    );
+    let name = format!("{} ({})", target.id.shown(), target.region());
+    let _ = match target.strategy {
+        Strategy::Pings => writeln!(
+            out,
+            "\n{name}, every {}, times in {zone}: {}, {}",
+            count(u64::from(target.interval_minutes), "minute"),
+            count(plan.rounds(), "round"),
+            count(plan.pings(), "ping")
+        ),
+        capacity => writeln!(out, "\n{name}, times in {zone}: {capacity}"),
+    };
     if let Some(Capped { from, to, by }) = plan.capped {
         let (from, to) = (grouped(from.into()), grouped(to.into()));
         let sign = style.paint(Tone::Warning, "!");
@@ -125,37 +134,96 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
         }
         return;
     }
-    segments(out, &plan.segments, period, zone, style);
+    segments(out, plan, period, zone, style);
     out.push_str(&heat::week(&plan.segments, period.from, period.until, zone, style));
     let cost = &plan.cost;
-    let _ = writeln!(
-        out,
-        "  cost {}: {}, {} from S3",
-        starred(dollars(cost.bill.total()), plan.is_assumed()),
-        count(cost.cold_starts, "cold start"),
-        binary_bytes(cost.s3.bytes()),
-    );
+    for finding in &plan.findings {
+        out.push_str(&self::finding(finding, zone, style));
+    }
+    let what = match &cost.held {
+        None => count(cost.cold_starts, "cold start"),
+        Some(held) => {
+            let hours = cost::quantity(Decimal::from(held.seconds) / Decimal::from(3_600));
+            let created = match held.created {
+                0 => String::new(),
+                created => format!(", {} created in advance", grouped(created)),
+            };
+            format!("{hours} environment-hours{created}")
+        }
+    };
+    let total = starred(dollars(cost.bill.total()), plan.is_assumed());
+    let _ = writeln!(out, "  cost {total}: {what}, {} from S3", binary_bytes(cost.s3.bytes()));
+    if target.strategy.is_capacity() && target.is_pinged() {
+        out.push_str("  without pings that replace it while it is not available\n");
+    }
     out.push_str(&cost::bill(&cost.bill, style));
     out.push_str(&cost::unknown(&cost.bill, style));
     out.push_str(&cost::assumed(&cost.assumed, &target.assume));
 }
 
+/// Renders a finding about load. Each line ends with a line feed.
+pub fn finding(finding: &Finding, zone: Tz, style: Style) -> String {
+    let number = |number: u32| count(number.into(), "environment");
+    let rate = u64::from(REQUESTS_PER_ENVIRONMENT);
+    let text = match finding {
+        Finding::RateDecides { window, environments, load_needs } => format!(
+            "{window}: up to {} requests/s need {} at {rate} a second; the load alone needs {}",
+            grouped(u64::from(*environments).saturating_mul(rate)),
+            number(*environments),
+            grouped((*load_needs).into())
+        ),
+        Finding::Spillover { window, requests_per_second, environments } => format!(
+            "{window}: {} serve up to {} requests/s; of the assumed {} the rest runs on demand, with cold starts",
+            number(*environments),
+            grouped(u64::from(*environments).saturating_mul(rate)),
+            requests_per_second.normalize()
+        ),
+        Finding::Doubles { at, before, environments, ramp_up_minutes, times } => {
+            let more = match times {
+                1 => String::new(),
+                times => format!(" (and {} more)", count(u64::from(times - 1), "time")),
+            };
+            let hint = match ramp_up_minutes {
+                Some(minutes) => {
+                    let ramp = Duration::from_secs(u64::from(*minutes) * 60);
+                    format!("add `ramp_up: {}`", elapsed(ramp))
+                }
+                None if *before == 0 => "no ramp from 0 avoids it: raise `floor`".to_owned(),
+                None => "no ramp of a day or less avoids it: raise `floor`".to_owned(),
+            };
+            let at = zoned::instant(at.instant(), zone, at.instant().with_timezone(&zone).year());
+            format!(
+                "from {before} to {} at {at}{more}: load that more than doubles within five minutes is throttled; {hint}",
+                number(*environments)
+            )
+        }
+    };
+    let text = format!("{} {}", if finding.is_warning() { '!' } else { '-' }, clean(&text));
+    let tone = if finding.is_warning() { Tone::Warning } else { Tone::Quiet };
+    let lines = wrapped(&text, WIDTH - 2).into_iter();
+    lines.map(|line| format!("  {}\n", style.paint(tone, &line))).collect()
+}
+
 /// Renders segments and the clock changes between them.
-fn segments(out: &mut String, segments: &[Segment], period: Period, zone: Tz, style: Style) {
+fn segments(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, style: Style) {
+    let (segments, strategy) = (&plan.segments, plan.target.strategy);
     let (from, until) = (period.from.instant(), period.until.instant());
     let year = from.with_timezone(&zone).year();
     let row = |segment: &Segment| {
         let (from, until) = (segment.from.instant(), segment.until.instant());
-        let cells = vec![
+        let mut cells = vec![
             zoned::range(from, until, zone, year),
             zoned::utc_range(from, until),
             segment.desired.to_string(),
-            grouped(segment.rounds),
-            grouped(segment.pings()),
         ];
+        match strategy {
+            Strategy::Pings => cells.extend([grouped(segment.rounds), grouped(segment.pings())]),
+            capacity => cells.push(capacity.name().to_owned()),
+        }
         (NO_SIGN, cells)
     };
-    let mut lines = lines(&COLUMNS, 0, &segments.iter().map(row).collect::<Vec<_>>(), style).into_iter();
+    let columns = if strategy.is_capacity() { &STEPS[..] } else { &COLUMNS[..] };
+    let mut lines = lines(columns, 0, &segments.iter().map(row).collect::<Vec<_>>(), style).into_iter();
     out.extend(lines.next().map(|heading| heading + "\n"));
     let mut changes = zoned::changes(zone, from, until).into_iter().peekable();
     let sign = style.paint(Tone::Warning, "!");
@@ -170,3 +238,7 @@ fn segments(out: &mut String, segments: &[Segment], period: Period, zone: Tz, st
         let _ = writeln!(out, "{sign} {}", zoned::change(change, zone, year));
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

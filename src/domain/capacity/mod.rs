@@ -2,18 +2,22 @@
 //! decision on changes, and the time for which capacity was up.
 
 mod decide;
+mod load;
 mod meter;
 mod observe;
+mod outlook;
 mod report;
 mod schedule;
 mod strategy;
 
 pub use self::decide::{Decision, Situation, adopt, conclude, decide, release};
+pub use self::load::{Finding, findings};
 pub use self::meter::{Block, Meter};
 pub use self::observe::{
     Activity, AliasState, Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState,
     ProvisionedStatus, ScalableTarget, ScalingConfig, ScalingPolicy, ScheduledAction,
 };
+pub use self::outlook::{Outlook, outlook, segments};
 pub use self::report::{CapacityReport, Status};
 pub use self::schedule::{
     AHEAD_DAYS, LEAST_UP_MINUTES, MOST_ACTIONS, Step, actions, default_lead_minutes, desired, for_pings,

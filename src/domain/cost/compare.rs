@@ -1,7 +1,5 @@
 //! Compares the cost of pings with provisioned concurrency, managed instances, EC2 and no warming.
 
-use std::time::Duration;
-
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
@@ -9,24 +7,17 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use super::assume::Traffic;
 use super::bill::Bill;
-use super::calculator::{self, ManagedUsage, break_even_utilisation};
-use super::coverage::{
-    Coverage, add_downloads, add_tenant_environments, coverage_cost, environments_created, init_ms,
-    sum_over_environments,
-};
-use super::instance::{self, Shape};
+use super::calculator::break_even_utilisation;
+use super::capacity::{Instances, downloads, held_in_windows, provisioned_bill};
+use super::coverage::{Coverage, Held, add_downloads, add_tenant_environments, coverage_cost, init_ms};
+use super::gb_seconds;
+use super::instance;
 use super::item::Item;
 use super::price_book::PriceBook;
-use super::round::s3_quantities;
 use super::traffic::cold_starts_per_second;
-use super::{gb_seconds, seconds};
+use crate::domain::capacity::By;
 use crate::domain::schedule::Segment;
 use crate::domain::text::grouped;
-
-/// The billing step of provisioned concurrency in seconds. Source: AWS Lambda pricing.
-const PROVISIONED_STEP_SECONDS: u64 = 300;
-/// The minimum number of managed instances: Lambda uses three availability zones.
-const MIN_INSTANCES: u64 = 3;
 
 /// An alternative for the availability of environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -101,16 +92,26 @@ pub struct Comparison {
     pub cheapest: Option<CostAlternative>,
     /// The utilisation from which provisioned concurrency is cheaper than duration on demand, such as 0.60.
     pub break_even_utilisation: Option<Decimal>,
+    /// True if a window is open in the period.
+    #[serde(skip)]
+    pub has_windows: bool,
 }
 
-/// Compares the alternatives for the coverage of one target over `horizon`.
-pub fn compare(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> Comparison {
+impl Comparison {
+    /// Returns the cost of an alternative.
+    pub fn option(&self, alternative: CostAlternative) -> Option<&CostOption> {
+        self.options.iter().find(|option| option.alternative == alternative)
+    }
+}
+
+/// Compares the alternatives for the coverage of one target.
+pub fn compare(prices: &PriceBook, coverage: &Coverage) -> Comparison {
     let options = vec![
         pings(prices, coverage),
         provisioned_in_windows(prices, coverage),
-        provisioned_always(prices, coverage, horizon),
-        managed_instances(prices, coverage, horizon),
-        ec2(prices, coverage, horizon),
+        provisioned_always(prices, coverage),
+        managed_instances(prices, coverage),
+        ec2(prices, coverage),
         no_warming(prices, coverage),
     ];
     let known = options.iter().filter_map(|option| option.total().map(|total| (total, option.alternative)));
@@ -118,7 +119,8 @@ pub fn compare(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> Co
     let architecture = coverage.assume.architecture.value();
     let break_even_utilisation = break_even_utilisation(prices, coverage.region, architecture);
     let break_even_utilisation = break_even_utilisation.filter(|_| !coverage.is_tenant);
-    Comparison { options, cheapest, break_even_utilisation }
+    let has_windows = !coverage.segments.is_empty();
+    Comparison { options, cheapest, break_even_utilisation, has_windows }
 }
 
 fn pings(prices: &PriceBook, coverage: &Coverage) -> CostOption {
@@ -132,87 +134,44 @@ fn pings(prices: &PriceBook, coverage: &Coverage) -> CostOption {
 }
 
 fn provisioned_in_windows(prices: &PriceBook, coverage: &Coverage) -> CostOption {
-    let recycle = coverage.assume.recycle_after.value();
-    let held = sum_over_environments(coverage.segments, Duration::ZERO, |seconds| {
-        seconds.div_ceil(PROVISIONED_STEP_SECONDS).saturating_mul(PROVISIONED_STEP_SECONDS)
-    });
-    let created = environments_created(coverage.segments, Duration::ZERO, recycle);
-    provisioned(prices, coverage, CostAlternative::ProvisionedWindows, held, created)
+    // Unless configured otherwise, it is changed by Application Auto Scaling.
+    let by = coverage.strategy.by().unwrap_or(By::Autoscaling { max: coverage.highest(), utilization: 70 });
+    let held = held_in_windows(coverage);
+    provisioned(prices, coverage, CostAlternative::ProvisionedWindows, held, Some(by))
 }
 
-fn provisioned_always(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> CostOption {
+fn provisioned_always(prices: &PriceBook, coverage: &Coverage) -> CostOption {
     let recycle = coverage.assume.recycle_after.value().as_secs().max(1);
-    let highest = u64::from(coverage.highest());
-    let held = highest.saturating_mul(horizon.as_secs());
-    let created = highest.saturating_mul(horizon.as_secs().div_ceil(recycle));
-    provisioned(prices, coverage, CostAlternative::ProvisionedAlways, held, created)
+    let (highest, horizon) = (u64::from(coverage.highest()), coverage.horizon.as_secs());
+    let created = highest.saturating_mul(horizon.div_ceil(recycle));
+    let held = Held { seconds: highest.saturating_mul(horizon), created };
+    provisioned(prices, coverage, CostAlternative::ProvisionedAlways, held, None)
 }
 
-/// Returns the cost of provisioned concurrency for `held` environment-seconds in which Lambda creates `created`
-/// environments. Lambda creates them in advance and bills their initialisation.
 fn provisioned(
     prices: &PriceBook,
     coverage: &Coverage,
     alternative: CostAlternative,
-    held: u64,
-    created: u64,
+    held: Held,
+    by: Option<By>,
 ) -> CostOption {
-    let Coverage { region, assume, is_tenant, .. } = *coverage;
-    if is_tenant {
+    if coverage.is_tenant {
         let note = Some("not available with tenant isolation".to_owned());
         return CostOption { alternative, bill: None, cold_starts: None, note };
     }
-    let (architecture, memory) = (assume.architecture.value(), assume.memory_mb.value());
-    let held_ms = Decimal::from(held).saturating_mul(Decimal::ONE_THOUSAND);
-    let mut bill = Bill::default();
-    let idle = (&Item::ProvisionedIdle(architecture), region);
-    let name = format!("Provisioned concurrency {}", architecture.as_str());
-    bill.add(prices, name, idle, gb_seconds(held_ms, memory));
-    let run = (&Item::ProvisionedDuration(architecture), region);
-    bill.add(prices, "Provisioned initialisation", run, gb_seconds(init_ms(assume, created), memory));
-    add_downloads_of_environments(&mut bill, prices, coverage, created);
-    let note = Some(format!("{} environments created in advance", grouped(created)));
+    let bill = provisioned_bill(prices, coverage, held, by);
+    let note = Some(format!("{} environments created in advance", grouped(held.created)));
     CostOption { alternative, bill: Some(bill), cold_starts: Some(0), note }
 }
 
-/// Adds the downloads of new environments. Each downloads everything once, including the downloads of pings.
-fn add_downloads_of_environments(bill: &mut Bill, prices: &PriceBook, coverage: &Coverage, created: u64) {
-    let s3 = s3_quantities(coverage.downloads, created, Some(created)).unwrap_or_default();
-    add_downloads(bill, prices, coverage.region, &s3);
+fn managed_instances(prices: &PriceBook, coverage: &Coverage) -> CostOption {
+    let bill = |instances: &Instances<'_>| instances.managed(prices, coverage);
+    on_instances(prices, coverage, CostAlternative::ManagedInstances, bill)
 }
 
-/// Returns the instance type with the lowest total price that provides the highest desired number, and the number of
-/// instances.
-fn cheapest_instances<'a>(prices: &'a PriceBook, coverage: &Coverage) -> Option<(&'a str, u64)> {
-    let memory = coverage.assume.memory_mb.value().max(1);
-    let architecture = coverage.assume.architecture.value();
-    let fitting = prices.instances(coverage.region).filter_map(|(name, price)| {
-        let Shape { memory_mb, .. } =
-            instance::shape(name).filter(|shape| shape.architecture == architecture)?;
-        let each = u64::from(memory_mb / memory);
-        let count = if each == 0 {
-            return None;
-        } else {
-            u64::from(coverage.highest()).div_ceil(each).max(MIN_INSTANCES)
-        };
-        Some((Decimal::from(count).checked_mul(price)?, memory_mb, name, count))
-    });
-    let best = fitting.min_by_key(|(price, memory_mb, _, _)| (*price, *memory_mb));
-    best.map(|(_, _, name, count)| (name, count))
-}
-
-fn managed_instances(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> CostOption {
-    on_instances(prices, coverage, CostAlternative::ManagedInstances, |instance, count| {
-        let hours = Decimal::from(count).saturating_mul(hours(horizon));
-        let usage = ManagedUsage { instance: instance.to_owned(), hours, requests: 0, hourly: None };
-        calculator::managed(prices, coverage.region, &usage)
-    })
-}
-
-fn ec2(prices: &PriceBook, coverage: &Coverage, horizon: Duration) -> CostOption {
-    on_instances(prices, coverage, CostAlternative::Ec2, |instance, count| {
-        calculator::ec2(prices, coverage.region, instance, count, hours(horizon))
-    })
+fn ec2(prices: &PriceBook, coverage: &Coverage) -> CostOption {
+    let bill = |instances: &Instances<'_>| instances.ec2(prices, coverage);
+    on_instances(prices, coverage, CostAlternative::Ec2, bill)
 }
 
 /// Returns the cost of instances. Their environments do not expire, so the downloads at their start are not included.
@@ -220,12 +179,13 @@ fn on_instances(
     prices: &PriceBook,
     coverage: &Coverage,
     alternative: CostAlternative,
-    bill: impl Fn(&str, u64) -> Bill,
+    bill: impl Fn(&Instances<'_>) -> Bill,
 ) -> CostOption {
     let (bill, note) = if coverage.highest() == 0 {
         (Some(Bill::default()), None)
-    } else if let Some((instance, count)) = cheapest_instances(prices, coverage) {
-        (Some(bill(instance, count)), Some(format!("{count} × {instance}")))
+    } else if let Some(instances) = Instances::cheapest(prices, coverage) {
+        let note = format!("{} × {}", instances.count, instances.name);
+        (Some(bill(&instances)), Some(note))
     } else {
         let Coverage { region, assume, .. } = *coverage;
         let architecture = assume.architecture.value();
@@ -258,14 +218,10 @@ fn no_warming(prices: &PriceBook, coverage: &Coverage) -> CostOption {
     let architecture = assume.architecture.value();
     let init = gb_seconds(init_ms(assume, cold), assume.memory_mb.value());
     bill.add(prices, "Cold starts of users", (&Item::Duration(architecture), region), init);
-    add_downloads_of_environments(&mut bill, prices, coverage, cold);
+    add_downloads(&mut bill, prices, region, &downloads(coverage, cold));
     add_tenant_environments(&mut bill, prices, coverage, cold);
     let note = Some(format!("{} users would wait for a cold start", grouped(cold)));
     CostOption { alternative, bill: Some(bill), cold_starts: Some(cold), note }
-}
-
-fn hours(horizon: Duration) -> Decimal {
-    seconds(horizon) / Decimal::from(3_600)
 }
 
 #[cfg(test)]

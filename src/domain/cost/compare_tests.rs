@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::super::{Download, Per, Route};
 use super::*;
+use crate::domain::capacity::Strategy;
 use crate::domain::cost::assume::{Assumed, Assumptions};
 use crate::domain::function::{Architecture, Region};
 use crate::domain::schedule::Minute;
@@ -29,12 +32,15 @@ fn compared(place: &str, assume: &Assumptions, segments: &[Segment]) -> Comparis
     let coverage = Coverage {
         region: Region::parse(place).unwrap(),
         segments,
+        steps: segments,
+        strategy: Strategy::Pings,
+        horizon: 28 * 24 * HOUR,
         interval: HOUR / 12,
         downloads: &downloads,
         assume,
         is_tenant: false,
     };
-    compare(&PriceBook::embedded(), &coverage, 28 * 24 * HOUR)
+    compare(&PriceBook::embedded(), &coverage)
 }
 
 fn shown(comparison: &Comparison) -> String {
@@ -61,9 +67,9 @@ fn compares_alternatives_for_office_hours() {
         idle_life: Assumed::Given(Duration::from_secs(600)),
         ..assume()
     };
-    insta::assert_snapshot!(shown(&compared("us-east-1", &assume, &segments())), @r"
+    insta::assert_snapshot!(shown(&compared("us-east-1", &assume, &segments())), @"
     pings: 7.49, cold starts 800 ()
-    provisioned, in windows: 26.64, cold starts 0 (800 environments created in advance)
+    provisioned, in windows: 26.82, cold starts 0 (800 environments created in advance)
     provisioned, always: 111.88, cold starts 0 (3,360 environments created in advance)
     managed instances: 168.08, cold starts 0 (3 × c7g.large)
     EC2 instances: 146.16, cold starts 0 (3 × c7g.large)

@@ -13,6 +13,7 @@ use super::item::Item;
 use super::price_book::PriceBook;
 use super::round::s3_quantities;
 use super::{Download, S3Quantities, gb_seconds, gib, memory_gib, milliseconds};
+use crate::domain::capacity::Strategy;
 use crate::domain::function::Region;
 use crate::domain::schedule::{Minute, Segment, seconds_between};
 
@@ -21,8 +22,15 @@ use crate::domain::schedule::{Minute, Segment, seconds_between};
 pub struct Coverage<'a> {
     /// The region of the function.
     pub region: Region,
-    /// The segments of the plan, sorted and not overlapping.
+    /// The segments of pings, sorted and not overlapping.
     pub segments: &'a [Segment],
+    /// The segments of capacity, sorted and not overlapping: with its lead and in its steps. For pings they are those
+    /// of the provisioned concurrency with which they are compared.
+    pub steps: &'a [Segment],
+    /// What keeps the target warm.
+    pub strategy: Strategy,
+    /// The length of the period.
+    pub horizon: Duration,
     /// The time between two rounds.
     pub interval: Duration,
     /// The downloads of cold starts or pings.
@@ -39,9 +47,10 @@ impl Coverage<'_> {
         self.segments.iter().map(Segment::pings).fold(0, u64::saturating_add)
     }
 
-    /// Returns the highest desired number.
+    /// Returns the highest desired number, the floor of managed instances included.
     pub fn highest(&self) -> u32 {
-        self.segments.iter().map(|segment| segment.desired).max().unwrap_or(0)
+        let segments = if self.strategy.is_capacity() { self.steps } else { self.segments };
+        segments.iter().map(|segment| segment.desired).max().unwrap_or(0)
     }
 }
 
@@ -54,20 +63,37 @@ pub struct CoverageCost {
     pub cold_starts: u64,
     /// The approximate number of rounds with new environments, which a round creates together.
     pub cold_rounds: u64,
+    /// The capacity; `None` for pings.
+    pub held: Option<Held>,
     /// The downloads.
     pub s3: S3Quantities,
-    /// Requests, compute, S3 requests, S3 egress by route, and logs of the pings.
+    /// Requests, compute, S3 requests, S3 egress by route, and logs of the pings; or the capacity.
     pub bill: Bill,
     /// The assumptions that are not configured, by their names in the configuration.
     pub assumed: Vec<&'static str>,
 }
 
+/// The capacity that a target has over a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Environment-seconds: those that are billed of provisioned concurrency, the wanted ones of managed instances.
+    pub seconds: u64,
+    /// The environments that Lambda creates in advance; 0 for managed instances, whose environments do not expire.
+    pub created: u64,
+}
+
 impl Serialize for CoverageCost {
-    /// Serializes `pings`, `cold_starts`, `s3_egress_bytes`, `lines`, `total` and `assumed`.
+    /// Serializes `pings`, `cold_starts`, for capacity `environment_seconds` and `environments_created`, and
+    /// `s3_egress_bytes`, `lines`, `total` and `assumed`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut cost = serializer.serialize_struct("CoverageCost", 6)?;
+        let mut cost =
+            serializer.serialize_struct("CoverageCost", if self.held.is_some() { 8 } else { 6 })?;
         cost.serialize_field("pings", &self.pings)?;
         cost.serialize_field("cold_starts", &self.cold_starts)?;
+        if let Some(held) = self.held {
+            cost.serialize_field("environment_seconds", &held.seconds)?;
+            cost.serialize_field("environments_created", &held.created)?;
+        }
         cost.serialize_field("s3_egress_bytes", &self.s3.bytes())?;
         cost.serialize_field("lines", &self.bill.lines)?;
         cost.serialize_field("total", &self.bill.total())?;
@@ -76,7 +102,7 @@ impl Serialize for CoverageCost {
     }
 }
 
-/// Estimates the cost of the plan of one target on an otherwise unused account: tiers start at zero, and there is no
+/// Estimates the cost of the pings of one target on an otherwise unused account: tiers start at zero, and there is no
 /// free tier. Hours of a NAT gateway are not included, because the gateway exists anyway.
 pub fn coverage_cost(prices: &PriceBook, coverage: &Coverage) -> CoverageCost {
     let Coverage { region, assume, .. } = *coverage;
@@ -108,7 +134,7 @@ pub fn coverage_cost(prices: &PriceBook, coverage: &Coverage) -> CoverageCost {
     let mut assumed = assume.assumed();
     // A plan without pings uses no assumption, and cold environments are not recycled.
     assumed.retain(|name| pings > 0 && !(all_cold && *name == "recycle_after"));
-    CoverageCost { pings, cold_starts, cold_rounds, s3, bill, assumed }
+    CoverageCost { pings, cold_starts, cold_rounds, held: None, s3, bill, assumed }
 }
 
 /// Returns the billed milliseconds of creating `environments`.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::super::{Per, Route};
 use super::*;
+use crate::domain::capacity::Strategy;
 use crate::domain::cost::assume::Assumed;
 
 fn region(name: &str) -> Region {
@@ -56,6 +57,9 @@ fn every_ping_downloads_with_interval_above_idle_life() {
     let coverage = Coverage {
         region: region("us-east-1"),
         segments: &office_hours(43),
+        steps: &[],
+        strategy: Strategy::Pings,
+        horizon: 28 * 24 * HOUR,
         interval: 12 * MINUTE,
         downloads: &downloads,
         assume: &assume,
@@ -126,6 +130,9 @@ fn only_new_environments_download_with_short_interval() {
     let coverage = Coverage {
         region: region("us-east-1"),
         segments: &office_hours(104),
+        steps: &[],
+        strategy: Strategy::Pings,
+        horizon: 28 * 24 * HOUR,
         interval: 5 * MINUTE,
         downloads: &downloads,
         assume: &assume,
@@ -186,7 +193,18 @@ fn new_environments_of_a_tenant_are_charged_by_memory() {
     let cost = |place: &str, is_tenant| {
         let segments = &office_hours(43);
         let (region, interval) = (region(place), 12 * MINUTE);
-        let coverage = Coverage { region, segments, interval, downloads: &[], assume: &assume, is_tenant };
+        let (strategy, horizon) = (Strategy::Pings, 28 * 24 * HOUR);
+        let coverage = Coverage {
+            region,
+            segments,
+            steps: &[],
+            strategy,
+            horizon,
+            interval,
+            downloads: &[],
+            assume: &assume,
+            is_tenant,
+        };
         coverage_cost(&PriceBook::embedded(), &coverage).bill
     };
     // 8,600 environments of 2 GB at $0.000167.

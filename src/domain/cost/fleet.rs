@@ -62,6 +62,7 @@ impl Serialize for FleetCost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::capacity::Strategy;
     use crate::domain::cost::assume::Assumptions;
     use crate::domain::cost::coverage::{Coverage, coverage_cost};
     use crate::domain::cost::{Download, Per, Route};
@@ -79,6 +80,9 @@ mod tests {
                 desired: 1,
                 rounds: 1,
             }],
+            steps: &[],
+            strategy: Strategy::Pings,
+            horizon: Duration::from_secs(300),
             interval: Duration::from_secs(300),
             downloads: &[Download { size_bytes: gib << 30, ..Download::example(Route::Internet, Per::Ping) }],
             assume: &Assumptions::default(),

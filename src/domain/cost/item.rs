@@ -60,6 +60,8 @@ pub enum Item {
     Metrics,
     /// PutMetricData requests.
     PutRequests,
+    /// Metrics requested with GetMetricData.
+    MetricReads,
     /// Dashboards.
     Dashboards,
     /// Alarms of standard resolution.
@@ -110,6 +112,7 @@ const NAMES: &[(Item, &str, &str)] = &[
     (Item::EndpointHour, "interface-endpoint.hour", "hour"),
     (Item::Metrics, "cloudwatch.metrics", "metric-month"),
     (Item::PutRequests, "cloudwatch.put-requests", "request"),
+    (Item::MetricReads, "cloudwatch.metric-reads", "metric"),
     (Item::Dashboards, "cloudwatch.dashboards", "dashboard-month"),
     (Item::Alarms, "cloudwatch.alarms", "alarm-month"),
     (Item::LogData, "cloudwatch.log-gb", "GiB"),

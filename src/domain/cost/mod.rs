@@ -10,8 +10,10 @@ use rust_decimal::Decimal;
 use super::function::{Region, UnknownRegion};
 use super::parse::{nearest, quoted};
 
+pub mod advice;
 pub mod assume;
 pub mod calculator;
+pub mod capacity;
 pub mod compare;
 pub mod coverage;
 pub mod self_usage;

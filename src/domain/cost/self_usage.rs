@@ -26,6 +26,11 @@ pub struct SelfUsage {
     pub init: Duration,
     /// The number of targets.
     pub targets: u64,
+    /// The number of targets with capacity.
+    pub capacity_targets: u64,
+    /// The metrics read with GetMetricData: each minute one for each scalable target whose capacity may be above its
+    /// minimum.
+    pub metric_reads: u64,
     /// The detail of the metrics.
     pub detail: Detail,
 }
@@ -50,6 +55,8 @@ const BUSY_TICK: Duration = Duration::from_millis(250);
 const LOG_BYTES_PER_TICK: u64 = 1_000;
 /// Bytes that a round adds: its record in the tick object and a log line. A test compares this with a record.
 const LOG_BYTES_PER_ROUND: u64 = 900;
+/// Bytes that a target with capacity adds to every tick: its record. A test compares this with a record.
+const LOG_BYTES_PER_CAPACITY: u64 = 270;
 
 /// Estimates the cost of warmd's Lambda, metrics, dashboard, alarms, logs and schedule at list prices.
 ///
@@ -57,9 +64,11 @@ const LOG_BYTES_PER_ROUND: u64 = 900;
 pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     let region = usage.region;
     let ticks = usage.horizon.as_secs() / 60;
-    let busy = usage.rounds.min(ticks);
+    // Every tick reads capacity.
+    let has_capacity = usage.capacity_targets > 0;
+    let busy = if has_capacity { ticks } else { usage.rounds.min(ticks) };
     // Rounds of one tick run concurrently.
-    let cold = usage.cold_rounds.min(busy);
+    let cold = usage.cold_rounds.min(ticks);
     let ran = |ticks: u64, each| Decimal::from(ticks).saturating_mul(milliseconds(each));
     let ran = ran(busy, BUSY_TICK)
         .saturating_add(ran(ticks - busy, QUIET_TICK))
@@ -72,13 +81,17 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, MEMORY_MB));
 
     let (of_fleet, of_target) = (Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target));
+    let of_capacity = Metric::count(Scope::is_capacity);
+    let of_fleet = if has_capacity { of_fleet.saturating_add(of_capacity) } else { of_fleet };
+    let of_capacity = usage.capacity_targets.saturating_mul(of_capacity);
     let (metrics, data_per_tick) = match usage.detail {
         Detail::Fleet => (of_fleet, of_fleet),
         Detail::Function => {
             let of_rounds = usage.rounds.saturating_mul(of_target).checked_div(ticks).unwrap_or(0);
+            let with_capacity = of_fleet.saturating_add(of_capacity);
             (
-                usage.targets.saturating_mul(of_target).saturating_add(of_fleet),
-                of_rounds.saturating_add(of_fleet),
+                usage.targets.saturating_mul(of_target).saturating_add(with_capacity),
+                of_rounds.saturating_add(with_capacity),
             )
         }
     };
@@ -88,9 +101,11 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("CloudWatch alarms", Item::Alarms, held(ALARM_METRICS));
     let puts = ticks.saturating_mul(data_per_tick.div_ceil(DATA_PER_REQUEST));
     add("PutMetricData requests", Item::PutRequests, Decimal::from(puts));
-    let log_bytes = ticks
-        .saturating_mul(LOG_BYTES_PER_TICK)
-        .saturating_add(usage.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
+    add("GetMetricData metrics", Item::MetricReads, Decimal::from(usage.metric_reads));
+    let bytes_per_tick =
+        usage.capacity_targets.saturating_mul(LOG_BYTES_PER_CAPACITY).saturating_add(LOG_BYTES_PER_TICK);
+    let log_bytes =
+        ticks.saturating_mul(bytes_per_tick).saturating_add(usage.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
     add("CloudWatch Logs", Item::LogData, gib(log_bytes));
     add("EventBridge events", Item::Events, Decimal::from(ticks));
     bill
@@ -99,6 +114,7 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::capacity::{CapacityReport, Status};
     use crate::domain::cost::{Download, Per, RoundQuantities, Route, round_cost, s3_quantities};
     use crate::domain::fleet::Target;
     use crate::domain::round::{Evidence, Known, RoundReport, Verdict};
@@ -114,6 +130,8 @@ mod tests {
             cold_rounds: 100,
             init: Duration::from_secs(10),
             targets: 1,
+            capacity_targets: 0,
+            metric_reads: 0,
             detail: Detail::Fleet,
         }
     }
@@ -143,6 +161,49 @@ mod tests {
         assert_eq!(metrics.amount().unwrap().to_string(), "303.00");
         let nothing = SelfUsage { horizon: Duration::ZERO, rounds: 0, ..usage() };
         assert_eq!(self_cost(&PriceBook::embedded(), &nothing).total().unwrap().to_string(), "0.00");
+    }
+
+    #[test]
+    fn capacity_adds_metrics_reads_and_records() {
+        let prices = PriceBook::embedded();
+        let lines = |usage: &SelfUsage| -> Vec<String> {
+            let lines = self_cost(&prices, usage).lines;
+            lines
+                .iter()
+                .map(|line| format!("{} {} {}", line.item, line.quantity, line.amount().unwrap()))
+                .collect()
+        };
+        let before = lines(&usage());
+        // Two targets, one of which is scaled by load for 217 hours a month.
+        let capacity = SelfUsage { capacity_targets: 2, metric_reads: 217 * 60, ..usage() };
+        let added: Vec<String> = lines(&capacity).into_iter().filter(|line| !before.contains(line)).collect();
+        insta::assert_snapshot!(added.join("\n"), @"
+        warmd itself: Lambda compute arm64, first 7.5 billion GB-s 20644.091796875 0.28
+        warmd itself: CloudWatch metrics, first 10,000 metric-months 13 3.90
+        warmd itself: GetMetricData metrics 13020 0.13
+        warmd itself: CloudWatch Logs 0.0645630061626434326171875 0.03
+        ");
+        let detailed = SelfUsage { detail: Detail::Function, targets: 10, ..capacity };
+        // 10 of the fleet and 3 of its capacity, 5 of each target, 3 of each with capacity.
+        let metrics = lines(&detailed).into_iter().find(|line| line.contains("metrics,")).unwrap();
+        assert!(metrics.contains(" 69 "), "{metrics}");
+    }
+
+    #[test]
+    fn assumed_bytes_per_capacity_match_a_record() {
+        let target = Target::example("nlp-inference:live", "eu-west-2", Vec::new());
+        let record = CapacityReport {
+            by: Some("autoscaling"),
+            requested: Some(10),
+            allocated: Some(10),
+            available: Some(10),
+            status: Status::Ready,
+            cost_usd: Some("0.0025000002".parse().unwrap()),
+            ..CapacityReport::new(&target, 10)
+        };
+        let record = serde_json::to_string(&record).unwrap().len() as u64;
+        let assumed = LOG_BYTES_PER_CAPACITY;
+        assert!((assumed * 8 / 10..=assumed * 12 / 10).contains(&record), "{record}");
     }
 
     #[test]
