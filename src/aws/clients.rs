@@ -31,8 +31,11 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of one attempt of such a call.
 const CONTROL_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// A value for each region and role.
+pub(super) type ByRole<T> = HashMap<(Region, Option<Arc<Role>>), T>;
+
 /// One client for each region and role.
-pub(super) type LambdaClients = HashMap<(Region, Option<Arc<Role>>), aws_sdk_lambda::Client>;
+pub(super) type LambdaClients = ByRole<aws_sdk_lambda::Client>;
 
 /// The clients that read and change capacity in one region, with the credentials of one role.
 #[derive(Debug, Clone)]

@@ -9,13 +9,12 @@ mod numbers;
 mod pages;
 mod utilization;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
-use super::clients::{CapacityClients, Clients};
+use super::clients::{ByRole, CapacityClients, Clients};
 use crate::domain::capacity::{
     Activity, AliasState, Change, ChangeError, ProvisionedState, ScalingConfig, ScalingPolicy,
     ScheduledAction,
@@ -29,7 +28,7 @@ use crate::engine::capacity::{CapacityControl, Listed, Place};
 #[derive(Debug)]
 pub struct AwsScaling {
     clients: Arc<Clients>,
-    cache: Mutex<HashMap<(Region, Option<Arc<Role>>), CapacityClients>>,
+    cache: Mutex<ByRole<CapacityClients>>,
 }
 
 impl AwsScaling {
