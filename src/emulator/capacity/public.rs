@@ -33,8 +33,8 @@ impl Emulator {
         request(self, &self.place(region, function, qualifier), number).map_err(|error| error.message)
     }
 
-    /// Moves an alias to another version, or sets the weight of an additional version; `None` leaves the version, and
-    /// clears the weights.
+    /// Moves an alias to a version and sets the weight of an additional one. Without a version the alias stays where it
+    /// is; without a weight its weights are cleared.
     ///
     /// # Errors
     /// Lambda's message.
