@@ -126,7 +126,7 @@ impl Ledger {
             loaded.unread = wanted.into_iter().filter_map(|(region, uses)| uses.then_some(region)).collect();
             return (loaded, None);
         }
-        let reads = wanted.iter().map(|(region, _)| self.load_region(*region, now, deadline));
+        let reads = wanted.keys().map(|region| self.load_region(*region, now, deadline));
         let mut unavailable = None;
         for ((region, is_needed), read) in wanted.iter().zip(join_all(reads).await) {
             if let (Err(error), true) = (read, *is_needed) {

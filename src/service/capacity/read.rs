@@ -21,10 +21,13 @@ const OWNED_FOR: TimeDelta = TimeDelta::hours(1);
 /// The time without a data point after which capacity is unused.
 const UNUSED_AFTER: TimeDelta = TimeDelta::minutes(15);
 
+/// The owners of scalable targets by ARN, each with the time of its read.
+type Owners = BTreeMap<String, (DateTime<Utc>, Option<String>)>;
+
 /// The control plane, and the owners of scalable targets by ARN.
 pub(super) struct Reader {
     pub control: Arc<dyn CapacityControl>,
-    owners: Mutex<BTreeMap<String, (DateTime<Utc>, Option<String>)>>,
+    owners: Mutex<Owners>,
 }
 
 /// Returns true if both are the same function and qualifier of one account and region.
@@ -110,7 +113,7 @@ impl Reader {
         self.owners().remove(arn);
     }
 
-    fn owners(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (DateTime<Utc>, Option<String>)>> {
+    fn owners(&self) -> std::sync::MutexGuard<'_, Owners> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

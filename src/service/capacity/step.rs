@@ -81,6 +81,9 @@ struct Work<'w> {
     selects: &'w (dyn Fn(&Identity) -> bool + Sync),
 }
 
+/// A task, the digest of its scheduled actions, what was seen of it, and its memory in MB.
+type TaskResult<'t> = (&'t Task, Option<String>, Option<Seen>, Option<u32>);
+
 /// The work on an account in a region.
 struct LaneWork {
     requests: Requests,
@@ -261,7 +264,7 @@ impl CapacityKeeper {
         join_all(surveys).await;
         let mut is_stored = true;
         for is_urgent in [true, false] {
-            let is_left = |task: &Task| task.urgency <= Urgency::Unknown && !task.was_read;
+            let is_left = |task: &Task| task.urgency <= Urgency::Unsettled && !task.was_read;
             let (read_until, change_until) = match is_urgent {
                 true => (begun + left * 9 / 20, begun + left * 13 / 20),
                 // Their changes take half of the time that is left.
@@ -553,7 +556,7 @@ impl CapacityKeeper {
             let none = |task: &Task| (task.id.clone(), task.kept.is_some().then_some(0));
             return Ok(tasks.iter().map(none).collect());
         }
-        let results: Vec<(&Task, Option<String>, Option<Seen>, Option<u32>)> = tasks
+        let results: Vec<TaskResult<'_>> = tasks
             .iter()
             .map(|task| {
                 let digest = task.has_compared().then(|| task.digest(&plan.fleet.owner, now));
@@ -569,11 +572,10 @@ impl CapacityKeeper {
                     entry.role.clone_from(role);
                 }
             }
-            let apply =
-                |(task, digest, seen, memory_mb): &(&Task, Option<String>, Option<Seen>, Option<u32>)| {
-                    let seconds = apply(task, document, digest.as_deref(), seen.as_ref(), *memory_mb, now);
-                    (task.id.clone(), seconds)
-                };
+            let apply = |(task, digest, seen, memory_mb): &TaskResult<'_>| {
+                let seconds = apply(task, document, digest.as_deref(), seen.as_ref(), *memory_mb, now);
+                (task.id.clone(), seconds)
+            };
             results.iter().map(apply).collect()
         };
         // The changes were made: their result is recorded even if the time is over.
@@ -609,7 +611,7 @@ impl CapacityKeeper {
 /// Returns true if the task is to be read, in the pass of the urgent ones or in that of all.
 fn is_due(task: &Task, is_urgent: bool) -> bool {
     let is_due = match task.urgency {
-        Urgency::Changing | Urgency::Unknown => true,
+        Urgency::Changing | Urgency::Unknown | Urgency::Unsettled => true,
         Urgency::Routine(_) => !is_urgent,
         Urgency::Idle => false,
     };

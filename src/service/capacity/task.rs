@@ -43,6 +43,8 @@ pub(super) enum Urgency {
     Changing,
     /// Nothing is known.
     Unknown,
+    /// It was changed, and is not there yet.
+    Unsettled,
     /// It was read at this time.
     Routine(DateTime<Utc>),
     /// No read is needed.
@@ -202,13 +204,11 @@ impl Task {
         let is_closing = self.desired == 0 && seen.requested.is_some_and(|requested| requested > 0);
         let is_managed = self.by() == Some(MadeBy::Managed);
         let was_paused = (seen.status == Status::Paused) != self.is_paused;
-        if is_moving
-            || seen.desired != self.desired
-            || is_unsettled
-            || was_paused
-            || is_closing && !is_managed && seen.status != Status::Conflict
-        {
+        if is_moving || seen.desired != self.desired || was_paused {
             return Urgency::Changing;
+        }
+        if is_unsettled || is_closing && !is_managed && seen.status != Status::Conflict {
+            return Urgency::Unsettled;
         }
         let is_idle = seen.status == Status::Closed && now.signed_duration_since(seen.at) < CLOSED_FOR;
         if is_idle && !is_managed { Urgency::Idle } else { Urgency::Routine(seen.at) }
