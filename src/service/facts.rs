@@ -14,7 +14,6 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::read::ReadFacts;
 pub(super) use self::read::{PACE, Pace, PacedReads, SingleReads, read_function};
-pub(super) use self::refresh::PAUSE;
 pub use self::refresh::RefreshReport;
 use super::store::{
     DocumentStore, Durability, MOST_ATTEMPTS, Unavailable, before, conflict_pause, parse_bytes,

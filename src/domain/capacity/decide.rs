@@ -189,7 +189,7 @@ impl Situation<'_> {
             numbers.push(number.get());
         }
         let is_made = !numbers.is_empty() || self.made().is_some_and(|made| made.by == MadeBy::Direct);
-        let made = is_made.then(|| Made { numbers, ..record });
+        let made = is_made.then_some(Made { numbers, ..record });
         Decision { made, ..decision }.with(change)
     }
 
@@ -379,7 +379,7 @@ impl Situation<'_> {
         let record = self.made_by(MadeBy::Managed);
         let is_known = record.versions.contains(&version);
         // A new version behind an adopted alias belongs to it.
-        let is_foreign = current.requested.is_some() && !is_known && !record.is_adopted;
+        let is_foreign = current.is_configured() && !is_known && !record.is_adopted;
         if is_foreign {
             return decision(Status::Conflict).because("foreign-configuration");
         }
@@ -387,7 +387,7 @@ impl Situation<'_> {
             return decision(Status::Paused);
         }
         let mut changes = Vec::new();
-        if current.requested != Some(wanted) {
+        if current.target() != Some(wanted) {
             changes.push(Change::PutScaling { version: version.clone(), bounds: wanted });
         }
         let is_applied = current.applied.is_some_and(|applied| applied.min >= wanted.min);
@@ -398,7 +398,7 @@ impl Situation<'_> {
         let mut versions = Vec::new();
         for old in record.versions.iter().filter(|old| **old != version) {
             let is_restored = config(old) == &Lookup::Missing
-                || config(old).known().is_some_and(|config| config.requested == Some(floor));
+                || config(old).known().is_some_and(|config| config.target() == Some(floor));
             if !is_restored {
                 versions.push(old.clone());
                 // The new version takes over first.
@@ -408,7 +408,7 @@ impl Situation<'_> {
             }
         }
         versions.push(version);
-        let (status, reason) = match (current.requested == Some(wanted), is_applied) {
+        let (status, reason) = match (current.target() == Some(wanted), is_applied) {
             (true, true) if desired == 0 => (Status::Closed, None),
             (true, true) => (Status::Ready, None),
             _ => (Status::InProgress, self.obstacle().map(str::to_owned)),
@@ -443,7 +443,7 @@ pub fn release(made: &Made, owner: &Owner, observed: &Observed) -> Vec<Change> {
             let is_left = |version: &&_| {
                 let config = observed.scaling.iter().find(|(of, _)| of == *version).map(|(_, config)| config);
                 config.is_some_and(|config| {
-                    config.known().is_some_and(|config| config.requested.is_some_and(|now| now != bounds))
+                    config.known().is_some_and(|config| config.target().is_some_and(|now| now != bounds))
                 })
             };
             let left = made.versions.iter().filter(is_left);
@@ -488,7 +488,7 @@ pub fn adopt(situation: &Situation<'_>) -> Option<(Vec<Change>, Made)> {
         },
         Strategy::Managed(_) => {
             let (version, config) = situation.observed.scaling.first()?;
-            let before = config.known()?.requested?;
+            let before = config.known()?.target()?;
             let versions = vec![version.clone()];
             Some((Vec::new(), Made { versions, restore: Some(before), ..made(MadeBy::Managed) }))
         }

@@ -406,6 +406,8 @@ fn a_new_version_takes_over_before_the_old_one_is_restored() {
         decide(&[("8", config(bounds(10), bounds(10)))], "8", CLOSED),
         decide(&[("8", config(bounds(3), bounds(3)))], "8", CLOSED),
         decide(&[("9", config(bounds(5), bounds(5)))], "9", CLOSED),
+        decide(&[("9", config(None, bounds(5)))], "9", CLOSED),
+        decide(&[("9", config(None, bounds(3))), ("8", config(None, bounds(3)))], "9", CLOSED),
     ];
     let expected = [
         format!("in-progress: {} [7]", put(10, 7)),
@@ -418,6 +420,8 @@ fn a_new_version_takes_over_before_the_old_one_is_restored() {
         format!("in-progress: {} [8]", put(3, 8)),
         "closed:  [8]".to_owned(),
         "conflict (foreign-configuration):  [8]".to_owned(),
+        "conflict (foreign-configuration):  [8]".to_owned(),
+        "closed:  [9]".to_owned(),
     ];
     assert_eq!(told, expected);
 }

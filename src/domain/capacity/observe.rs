@@ -118,6 +118,21 @@ pub struct ScalingConfig {
     pub applied: Option<Bounds>,
 }
 
+impl ScalingConfig {
+    /// The minimum of a version without a scaling configuration. Source: the Lambda API reference.
+    const DEFAULT_MIN: u32 = 3;
+
+    /// Returns the numbers that the version has or will have. Lambda may leave out requested numbers that are applied.
+    pub fn target(self) -> Option<Bounds> {
+        self.requested.or(self.applied)
+    }
+
+    /// Returns true if the numbers were requested, as far as one can see: the minimum is not the default.
+    pub fn is_configured(self) -> bool {
+        self.requested.is_some() || self.applied.is_some_and(|applied| applied.min != Self::DEFAULT_MIN)
+    }
+}
+
 /// What was read about the capacity of a target. A part that was not read does not lead to changes that depend on it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observed {

@@ -12,8 +12,10 @@ use crate::domain::fleet::Role;
 use crate::domain::function::Region;
 use crate::domain::preflight::Lookup;
 use crate::engine::stop::Stop;
-use crate::service::facts::{PAUSE, Pace, QUIET_FOR, READ_WITHIN};
+use crate::service::facts::{Pace, QUIET_FOR, READ_WITHIN};
 
+/// The pause between two requests: eight a second, of the fifteen that Lambda's control plane takes in an account.
+const PAUSE: Duration = Duration::from_millis(125);
 /// The longest time for a change.
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
 

@@ -25,8 +25,8 @@ use crate::engine::capacity::{CapacityControl, Listed, Place};
 use crate::engine::stop::Stop;
 use crate::service::store::{DocumentStore, Unavailable, before};
 
-/// The longest time for the capacity of a tick.
-const TICK_WITHIN: Duration = Duration::from_secs(10);
+/// The longest time for the capacity of a tick: enough to open forty targets of an account in a region directly.
+const TICK_WITHIN: Duration = Duration::from_secs(20);
 /// The time that is kept for writing, at most a tenth of the whole.
 const WRITE_WITHIN: Duration = Duration::from_secs(1);
 /// The most targets of a lane that are read in a tick.
@@ -102,7 +102,7 @@ impl CapacityKeeper {
         Self { documents, reader, is_whole, memory: Mutex::default(), working: tokio::sync::Mutex::default() }
     }
 
-    /// Makes the capacity of a tick, for 10 s at most. Returns the state of all targets with capacity, in the order of
+    /// Makes the capacity of a tick, for 20 s at most. Returns the state of all targets with capacity, in the order of
     /// the configuration, and what it no longer names.
     pub async fn tick(&self, context: &Context<'_>) -> Vec<CapacityReport> {
         let until = context.until.min(Instant::now() + TICK_WITHIN);
@@ -157,7 +157,9 @@ impl CapacityKeeper {
         if work.purpose == Purpose::Release {
             // What is recorded nowhere is found by its tag.
             let scaled = context.plan.fleet.targets.iter().filter(|target| is_autoscaling(target));
-            scaled.for_each(|target| drop(regions.entry(target.region()).or_default()));
+            scaled.for_each(|target| {
+                regions.entry(target.region()).or_default();
+            });
         }
         let works = regions.into_iter().map(|(region, tasks)| self.region(context, work, region, tasks));
         let mut reports: Vec<(usize, CapacityReport)> = join_all(works).await.into_iter().flatten().collect();

@@ -20,7 +20,7 @@ use crate::engine::ports::Clock;
 use crate::service::store::{Durability, Unavailable};
 
 /// The pause between two reads of a refresh: at most five in a second.
-pub(in crate::service) const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
 /// The longest time of a refresh.
 const REFRESH_WITHIN: Duration = Duration::from_secs(10);
 /// The time that is kept for writing, at most a quarter of the whole.
