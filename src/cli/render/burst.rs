@@ -60,7 +60,10 @@ pub fn burst(view: &View<'_>, style: Style) -> String {
         seconds(burst.arrivals.seconds()),
         burst.rate,
         seconds(burst.launch),
-        pricing.by.name()
+        match pricing.by {
+            By::Pings => "pings",
+            By::Provisioned => "provisioned concurrency",
+        }
     );
     out.push_str(&policies(view, style));
     let _ = writeln!(out, "\n{}", chosen.policy.name());
@@ -76,7 +79,7 @@ pub fn burst(view: &View<'_>, style: Style) -> String {
     if pricing.by == By::Provisioned && !view.letting_go.amounts.is_empty() {
         paragraph(&mut out, Tone::Good, &steps(view.letting_go));
     }
-    for sentence in view.letting_go.sentences(burst) {
+    for sentence in view.letting_go.sentences(chosen, burst) {
         paragraph(&mut out, Tone::Good, &sentence);
     }
     if !view.warnings.is_empty() {
@@ -102,7 +105,9 @@ fn policies(view: &View<'_>, style: Style) -> String {
             grouped(plan.started),
             time(plan.waits.map(|waits| waits.longest)),
             time(plan.waits.map(|waits| waits.p99)),
-            time(plan.course.empty_at()),
+            plan.course
+                .empty_at()
+                .map_or_else(|| "never".to_owned(), |second| format!("{} s", grouped(second as u64))),
             starred(cost.map_or_else(|| "unknown".to_owned(), money), cost.is_some() && is_assumed),
         ];
         let sign = if plan.policy == view.chosen.policy { ('>', Tone::Good) } else { NO_SIGN };
@@ -165,8 +170,11 @@ fn chart(burst: &Burst, plan: &Plan, style: Style) -> String {
     }
     let last = until.to_string();
     let room = (cells * width).saturating_sub(1);
-    let note = if each > 1 { format!("  (each column is {})", seconds(each)) } else { String::new() };
-    let _ = writeln!(out, "  second        1{last:>room$}{note}");
+    let _ = writeln!(out, "  second        1{last:>room$}");
+    if each > 1 {
+        let note = format!("each column is {}, with the highest number in it", seconds(each));
+        let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, &note));
+    }
     out
 }
 

@@ -298,15 +298,13 @@ pub fn letting_go(plan: &Plan, burst: &Burst, bounds: Bounds, pricing: &Pricing<
 
 impl LettingGo {
     /// Returns the sentences for users.
-    pub fn sentences(&self, burst: &Burst) -> Vec<String> {
-        let mut sentences = Vec::new();
-        if self.amounts.is_empty() {
-            sentences.push(
-                "closing means no more pings: idle on-demand environments cost nothing and end by themselves, after \
-                 about 5 minutes"
-                    .to_owned(),
-            );
+    pub fn sentences(&self, plan: &Plan, burst: &Burst) -> Vec<String> {
+        const IDLE: &str =
+            "idle on-demand environments cost nothing and end by themselves, after about 5 minutes";
+        if plan.policy == Policy::None {
+            return vec![format!("nothing is kept: {IDLE}")];
         }
+        let mut sentences = Vec::new();
         if let [(none, early), (kept, now), (twice, late)] = self.amounts[..] {
             let more = |more: Option<Decimal>, less: Option<Decimal>| match more.zip(less) {
                 Some((more, less)) if more == less => "nothing".to_owned(),
@@ -318,10 +316,12 @@ impl LettingGo {
                  minutes",
                 more(late, now)
             ));
-            sentences.push(format!(
-                "earlier: keeping them for {none} s instead of {kept} s saves {}",
-                more(now, early)
-            ));
+            let saved = more(now, early);
+            sentences.push(format!("earlier: keeping them for {none} s instead of {kept} s saves {saved}"));
+        } else {
+            sentences.push(format!("closing means no more pings: {IDLE}"));
+            let pings = count(plan.most(), "ping");
+            sentences.push(format!("later: keeping all environments costs {pings} every 5 minutes"));
         }
         sentences.push(format!(
             "the risk of earlier: a second wave waits {} s for its launch again, up to {}",

@@ -168,10 +168,11 @@ fn letting_go_has_a_price_and_a_risk() {
         let plan = plan(Policy::Backlog, &example(), bounds, &pricing);
         let letting_go = letting_go(&plan, &example(), bounds, &pricing);
         assert_eq!(letting_go.steps, [(205, 100), (206, 0)]);
-        let sentences = letting_go.sentences(&example()).join("\n");
+        let sentences = letting_go.sentences(&plan, &example()).join("\n");
         match by {
             By::Pings => insta::assert_snapshot!(sentences, @"
             closing means no more pings: idle on-demand environments cost nothing and end by themselves, after about 5 minutes
+            later: keeping all environments costs 300 pings every 5 minutes
             the risk of earlier: a second wave waits 4 s for its launch again, up to 115,000 requests
             "),
             By::Provisioned => insta::assert_snapshot!(sentences, @"
