@@ -1,6 +1,11 @@
 //! Measures how long the plan of a burst takes: an hour of arrivals, one number for each second, all policies.
 //!
 //! `cargo bench --bench burst` prints one line for each burst: the median and the best of several runs, one thread.
+//!
+//! # Results
+//!
+//! Without optimisation (`--profile dev`), two busy cores, Linux x86-64, Rust 1.95, medians: 41 to 48 ms by pings, 50 to
+//! 276 ms by provisioned concurrency.
 
 // A stopwatch needs the real clock, not the one that tests pause.
 #![allow(clippy::disallowed_methods)]
