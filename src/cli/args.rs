@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
+use super::burst::BurstArgs;
 use super::canary::CanaryArgs;
 use super::check::CheckArgs;
 use super::compare::CompareArgs;
@@ -109,6 +110,8 @@ pub enum Command {
     Price(PriceArgs),
     /// Compare the cost of pings with that of the alternatives.
     Compare(CompareArgs),
+    /// Plan the environments of a burst: how many, when, and how they are let go.
+    Burst(BurstArgs),
     /// Print the JSON Schema of the configuration, or of the tick object.
     Schema(SchemaArgs),
     /// Print a handler snippet that answers pings.

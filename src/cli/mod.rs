@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod burst;
 mod canary;
 mod check;
 mod compare;
@@ -119,6 +120,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
+        Command::Burst(args) => burst::burst(args, style),
         Command::Compare(args) => block_on(compare::compare(args, style)),
         Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rust_decimal::Decimal;
 
 pub use crate::config::{Regions, duration, region, regions};
@@ -14,7 +14,7 @@ use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::Hold;
 use crate::domain::function::{Architecture, FunctionRef, Tenant};
-use crate::domain::parse::TextError;
+use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
 use crate::domain::text::count;
@@ -35,6 +35,25 @@ pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 /// The text has another form, or the duration is zero.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
     DurationRange::POSITIVE.parse(text).map_err(TextError::into_line)
+}
+
+/// Parses whole seconds, at least `MIN` and at most a day.
+///
+/// # Errors
+/// The text has another form, or the duration is not in the range.
+pub fn whole_seconds<const MIN: u64>(text: &str) -> Result<Duration, String> {
+    DurationRange { min: MIN * 1_000, max: 86_400_000, step: 1_000 }.parse(text).map_err(TextError::into_line)
+}
+
+/// Returns a parser of the names of values.
+pub fn named<T: Copy + Send + Sync + 'static>(
+    names: &'static [(T, &'static str)],
+) -> impl TypedValueParser<Value = T> {
+    let parser = PossibleValuesParser::new(names.iter().map(|(_, name)| *name));
+    parser.try_map(move |text| {
+        let found = names.iter().find(|(_, name)| *name == text);
+        found.map(|(value, _)| *value).ok_or_else(|| format!("unknown name {}", quoted(&text)))
+    })
 }
 
 /// Parses the grace period of a process that stops: 1 s to 15 minutes.

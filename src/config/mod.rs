@@ -8,6 +8,7 @@
 //!
 //! Only [`load`] does I/O; [`resolve()`] takes texts, for tests, fuzzing and other sources of configurations.
 
+mod arrivals;
 mod files;
 mod ics;
 mod loaded;
@@ -25,6 +26,7 @@ mod wire_struct;
 
 use std::path::PathBuf;
 
+pub use self::arrivals::load_arrivals;
 use self::files::FileReader;
 pub use self::loaded::{Calendar, Diagnostics, Loaded, Location, TargetLocations};
 pub use self::options::{Regions, duration, region, regions};

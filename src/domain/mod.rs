@@ -3,6 +3,7 @@
 //! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now`
 //! and observations.
 
+pub mod burst;
 pub mod by_kind;
 pub mod calendar;
 pub mod capacity;

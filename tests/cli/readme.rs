@@ -89,6 +89,15 @@ fn the_comparison_is_printed_as_shown() {
     assert!(output == shown, "README.md shows another output than this:\n{output}");
 }
 
+#[test]
+fn the_burst_is_planned_as_shown() {
+    let readme = read("README.md");
+    let (arguments, shown) = shown(&readme, "burst");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = warmd(Path::new(ROOT), &arguments);
+    assert!(output == shown, "README.md shows another output than this:\n{output}");
+}
+
 /// Returns the commands of README.md, in code blocks and in the text, without `warmd`.
 fn commands(readme: &str) -> Vec<Vec<String>> {
     let shell = [blocks(readme, "sh"), blocks(readme, "text")].concat().join("\n");

@@ -9,7 +9,7 @@ use super::{Style, Tone};
 use crate::domain::schedule::{Minute, Segment};
 
 /// Blocks from an eighth to full.
-const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+pub(super) const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The maximum number of days.
 const DAYS: i64 = 7;

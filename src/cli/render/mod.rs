@@ -1,5 +1,7 @@
 //! Conversion of results to text for people. Pure; the commands print it.
 
+pub mod burst;
+pub mod burst_yaml;
 pub mod canary;
 pub mod check;
 pub mod compare;

@@ -122,7 +122,7 @@ impl Bill {
     }
 
     /// Adds a line for each tier that `quantity` of `item` reaches. Adds nothing for a quantity of zero.
-    pub(super) fn add(
+    pub(in crate::domain) fn add(
         &mut self,
         prices: &PriceBook,
         name: impl Into<String>,

@@ -181,7 +181,7 @@ fn gib(bytes: u64) -> Decimal {
 }
 
 /// Converts milliseconds with `memory_mb` of memory to GB-s.
-fn gb_seconds(ms: Decimal, memory_mb: u32) -> Decimal {
+pub(in crate::domain) fn gb_seconds(ms: Decimal, memory_mb: u32) -> Decimal {
     // 1,024 MB times 1,000 ms. A product beyond the range of decimals is not realistic.
     ms.saturating_mul(Decimal::from(memory_mb)) / Decimal::from(1_024_000_u32)
 }
