@@ -195,7 +195,7 @@ fn the_configuration_is_valid_and_carries_out_the_plan() {
       my-function:live:
         region: us-east-1
         memory: 1024MB
-        # the plan is for provisioned concurrency
+        strategy: provisioned
         windows:
           - { dates: [2026-11-27], hours: "23:56-23:59", concurrency: 4500, lead: 4m, ramp_down: 4m }
           - { dates: [2026-11-28], hours: "00:07-00:11", concurrency: 500, lead: 4m }

@@ -43,7 +43,7 @@ pub fn yaml(view: &View<'_>, function: &FunctionRef, at: Option<DateTime<Utc>>) 
         let _ = writeln!(out, "    memory: {}MB", pricing.memory_mb);
     }
     if pricing.by == By::Provisioned {
-        out.push_str("    # the plan is for provisioned concurrency\n");
+        out.push_str("    strategy: provisioned\n");
     }
     match at {
         Some(at) => {
