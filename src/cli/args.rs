@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use super::canary::CanaryArgs;
+use super::capacity::CapacityArgs;
 use super::check::CheckArgs;
 use super::compare::CompareArgs;
 use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
@@ -99,6 +100,8 @@ pub enum Command {
     Status(StatusArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),
+    /// Show, release or take over provisioned concurrency and managed instances.
+    Capacity(CapacityArgs),
     /// Print a sample event for the Lambda.
     LambdaEvent(LambdaEventArgs),
     /// Print the CloudWatch dashboard.

@@ -2,6 +2,7 @@
 //! Beside them, tests of the files that ship: the README, the template, the handler snippets, the sources.
 
 mod canary;
+mod capacity;
 mod check;
 mod cost;
 mod daemon;

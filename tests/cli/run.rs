@@ -55,7 +55,7 @@ fn the_tick_object_has_exactly_these_keys_in_this_order() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     assert_eq!(done.stdout.lines().count(), 1);
     let tick = done.json();
-    assert_eq!(keys(&tick), "tick config duration_ms partial rounds unfinished");
+    assert_eq!(keys(&tick), "tick config duration_ms partial rounds unfinished capacity");
     assert_eq!(tick["tick"], MORNING);
     for round in tick["rounds"].as_array().unwrap() {
         assert_eq!(keys(round), ROUND_KEYS);

@@ -1,6 +1,7 @@
 //! Conversion of results to text for people. Pure; the commands print it.
 
 pub mod canary;
+pub mod capacity;
 pub mod check;
 pub mod compare;
 pub mod cost;
