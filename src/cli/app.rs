@@ -10,15 +10,16 @@ use tokio::sync::OnceCell;
 use super::error::Failure;
 use super::output::Stderr;
 use super::value_parsers;
-use crate::aws::{AwsControl, AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity};
+use crate::aws::{AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, PingCapacity};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::s3_uri::S3Uri;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::ports::ObjectStore;
+use crate::service::capacity::CapacityKeeper;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
-use crate::service::store::DocumentStore;
+use crate::service::store::{DocumentStore, Durability};
 use crate::service::{Policy, Service};
 
 /// The service on AWS, or on the emulator.
@@ -128,6 +129,19 @@ impl App {
     pub fn guard(&self, service: &mut AwsService, policy: Policy) {
         service.guard(Arc::new(AwsControl::without_retries(Arc::clone(&self.clients))));
         service.policy = policy;
+    }
+
+    /// Adds provisioned concurrency and managed instances to a service with a durable store. A selection by region has
+    /// all targets of its regions, so what it does not name there is left over.
+    pub fn drive(&self, service: &mut AwsService, documents: &DocumentStore) {
+        if documents.durability() == Durability::Durable {
+            service.drive(Arc::new(AwsScaling::new(Arc::clone(&self.clients))), true);
+        }
+    }
+
+    /// Creates a keeper of capacity for the work of an operator.
+    pub fn keeper(&self, documents: DocumentStore) -> CapacityKeeper {
+        CapacityKeeper::new(documents, Arc::new(AwsScaling::new(Arc::clone(&self.clients))), true)
     }
 }
 

@@ -5,6 +5,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::burst::BurstArgs;
 use super::canary::CanaryArgs;
+use super::capacity::CapacityArgs;
 use super::check::CheckArgs;
 use super::compare::CompareArgs;
 use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
@@ -100,6 +101,8 @@ pub enum Command {
     Status(StatusArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),
+    /// Show, release or take over provisioned concurrency and managed instances.
+    Capacity(CapacityArgs),
     /// Print a sample event for the Lambda.
     LambdaEvent(LambdaEventArgs),
     /// Print the CloudWatch dashboard.

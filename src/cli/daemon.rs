@@ -55,6 +55,7 @@ pub async fn run(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     recorder.totals = listener.is_some().then(|| Arc::clone(&totals));
     let mut service = app.service(live_config, documents.clone(), Some(recorder), None)?;
     app.guard(&mut service, Policy { checks_contact: true, refreshes_facts: true, ..Policy::default() });
+    app.drive(&mut service, &documents);
     let service = Arc::new(service);
     documents.sweep(SystemClock.now()).await;
     service.live_config().warn_if_empty();

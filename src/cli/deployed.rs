@@ -94,6 +94,11 @@ impl Deployed {
         Self { guards: stored.guards, ..self }
     }
 
+    /// Returns the facts about deployed functions.
+    pub fn facts(&self) -> &Snapshot {
+        &self.facts
+    }
+
     /// Returns what is known about a target.
     pub fn of(&self, target: &Target) -> Knowledge<'_> {
         Knowledge {

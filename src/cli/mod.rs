@@ -4,6 +4,7 @@ mod app;
 mod args;
 mod burst;
 mod canary;
+mod capacity;
 mod check;
 mod compare;
 mod configuration;
@@ -74,14 +75,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Returns the log filter without --log-level: info for the daemon, warn for commands. The tables of `run --once` and
-/// `warm` contain the engine's warnings, JSON output does not. The receipt of a signal is always logged, because a
+/// `warm` contain the engine's warnings, JSON output does not. `capacity` prints the state of its targets itself. The receipt of a signal is always logged, because a
 /// round may take minutes to end. Missing regions and credentials have messages of their own.
 fn default_level(command: &Command) -> Targets {
     let (own, more) = match command {
         Command::Run(args) if !args.once => (LevelFilter::INFO, Vec::new()),
-        Command::Run(RunArgs { json: false, .. }) | Command::Warm(WarmArgs { json: false, .. }) => {
-            (LevelFilter::WARN, vec!["warmd::engine", "warmd::service"])
-        }
+        Command::Run(RunArgs { json: false, .. })
+        | Command::Warm(WarmArgs { json: false, .. })
+        | Command::Capacity(_) => (LevelFilter::WARN, vec!["warmd::engine", "warmd::service"]),
         _ => (LevelFilter::WARN, Vec::new()),
     };
     Targets::new()
@@ -96,7 +97,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
     // Printing must not block commands that handle signals.
     match &cli.command {
         Command::Run(args) if !args.once => output::start_threads(Overflow::DropAbove(DAEMON_QUEUE))?,
-        Command::Run(_) | Command::Warm(_) => output::start_threads(Overflow::Keep)?,
+        Command::Run(_) | Command::Warm(_) | Command::Capacity(_) => output::start_threads(Overflow::Keep)?,
         _ => {}
     }
     match &cli.command {
@@ -115,6 +116,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Pause(args) => block_on(pause::pause(args)),
         Command::Resume(args) => block_on(pause::resume(args)),
         Command::Canary(args) => block_on(canary::canary(args, style)),
+        Command::Capacity(args) => block_on(capacity::capacity(args, style)),
         Command::Status(args) => block_on(status::status(args)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),

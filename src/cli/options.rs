@@ -25,6 +25,11 @@ pub struct Configs {
 }
 
 impl Configs {
+    /// Creates the configuration of the option `--configs` alone.
+    pub fn of(configs: Vec<PathBuf>) -> Self {
+        Self { paths: Vec::new(), configs }
+    }
+
     /// Returns the given paths; `warm-configs` if there are none.
     pub fn paths(&self) -> Vec<PathBuf> {
         if self.paths.is_empty() && self.configs.is_empty() {

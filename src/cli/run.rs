@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use tokio::time::Instant;
 
 use super::app::App;
 use super::configuration;
@@ -20,18 +21,23 @@ use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::fleet::Fleet;
 use crate::domain::guard::Decision;
+use crate::domain::records::Snapshot;
 use crate::domain::schedule::{Minute, next_change};
 use crate::domain::tick::{SkipReason, TickReport};
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::{Due, Engine};
 use crate::service::budget::TimeBudget;
+use crate::service::capacity::Context;
 use crate::service::clock::SystemClock;
 use crate::service::live_config::LiveConfig;
 use crate::service::planner::{Plan, TickPlanner};
 use crate::service::rounds::Part;
 use crate::service::store::{DocumentStore, Durability};
 use crate::service::{Observer, Outcome, Policy, Trigger, largest_due, preview};
+
+/// The longest time for the reads of a dry run.
+const PREVIEW_WITHIN: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,8 +55,9 @@ With --state, pauses and requests apply, and `warmd status` shows the last tick.
 --once --due-only also record the minutes they serve: of several processes with the same store, only
 one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
 and use the current pauses. --dry-run also shows what the guards would skip or lower with what the
-store has. Without --state, a configuration with a strategy that changes capacity is refused, except
-by --dry-run.
+store has, and the changes of provisioned concurrency and managed instances (strategy: provisioned or
+managed), which need --state. A tick with --at changes none. What warmd has made, and the
+configuration no longer names, is removed: the state store belongs to one configuration.
 
 SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.
 SIGHUP reloads the configuration. Changed files are also reloaded at the next tick.
@@ -124,10 +131,7 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = source.load().await?.fleet;
     let now = SystemClock.now();
     if args.dry_run {
-        let planner = dry_run_planner(args, &fleet).await?;
-        let plan = preview(&planner, &fleet, args.at, args.due_only, now).await;
-        let plan = guarded(planner.documents(), &fleet, plan, now).await;
-        return dry_run(&fleet, args.at.unwrap_or(now), plan, args.json, style);
+        return dry_run(args, &fleet, now, style).await;
     }
     // Signals are handled before the first ping, so that none cuts off a round.
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
@@ -141,8 +145,10 @@ pub async fn once(args: &RunArgs, style: Style) -> Result<Exit, Failure> {
     };
     let recorder = app.recorder()?;
     let refreshes_facts = documents.durability() == Durability::Durable;
-    let mut service = app.service(LiveConfig::fixed(fleet.clone()), documents, Some(recorder), largest)?;
+    let mut service =
+        app.service(LiveConfig::fixed(fleet.clone()), documents.clone(), Some(recorder), largest)?;
     app.guard(&mut service, Policy { checks_contact: args.canary, refreshes_facts, ..Policy::default() });
+    app.drive(&mut service, &documents);
     let (stopper, stop) = stop();
     let budget = TimeBudget::until_stopped(stop, Some(args.grace));
     let output = ReportOutput::new(args.json, true, style);
@@ -215,27 +221,64 @@ fn hint(fleet: &Fleet, report: &TickReport) -> io::Result<()> {
     }
 }
 
-/// Returns the planner of a dry run. It connects to AWS only if the state store is there.
-async fn dry_run_planner(args: &RunArgs, fleet: &Fleet) -> Result<TickPlanner, Failure> {
-    let documents = match args.state.location() {
-        None => DocumentStore::memory(),
-        location => App::of(args.local, &fleet.targets).await?.documents(location)?,
+/// Prints what a tick would do. It connects to AWS only if there is a state store.
+async fn dry_run(args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>, style: Style) -> Result<Exit, Failure> {
+    let at = args.at.unwrap_or(now);
+    let app = match args.state.location() {
+        None => None,
+        Some(_) => Some(App::of(args.local, &fleet.targets).await?),
     };
-    Ok(TickPlanner::new(documents))
+    let documents = match &app {
+        None => DocumentStore::memory(),
+        Some(app) => app.documents(args.state.location())?,
+    };
+    let planner = TickPlanner::new(documents);
+    let plan = preview(&planner, fleet, args.at, args.due_only, now).await;
+    let deployed = match &app {
+        None => None,
+        Some(_) => match Deployed::stored(planner.documents(), fleet, now).await {
+            Ok(deployed) => Some(deployed),
+            Err(unavailable) => {
+                print_message(&format!("warning: {unavailable}; the guards are not applied"));
+                None
+            }
+        },
+    };
+    let is_driven = fleet.targets.iter().any(|target| target.strategy.is_capacity());
+    let capacity = match (&app, &plan.capacity) {
+        (None, _) if is_driven => {
+            print_message("note: changes of capacity are not shown without a state store; set --state");
+            Vec::new()
+        }
+        (Some(_), _) if is_driven && args.at.is_some() => {
+            print_message("note: a tick of another minute (--at) changes no capacity");
+            Vec::new()
+        }
+        (Some(app), Some(plan)) if args.at.is_none() => {
+            let none = Snapshot::default();
+            let facts = deployed.as_ref().map_or(&none, Deployed::facts);
+            let ((_stopper, stop), until) = (stop(), Instant::now() + PREVIEW_WITHIN);
+            let context = Context { plan, facts, now, until, stop: &stop };
+            app.keeper(planner.documents().clone()).preview(&context).await
+        }
+        _ => Vec::new(),
+    };
+    let plan = match &deployed {
+        None => plan,
+        Some(deployed) => guarded(deployed, fleet, plan),
+    };
+    if args.json {
+        let due = plan.due.iter().map(|due| due.skipped(SkipReason::DryRun));
+        let rounds = due.chain(plan.skipped).collect();
+        print_json(&TickReport { rounds, capacity, ..TickReport::empty(at, Some(fleet.hash.clone())) })?;
+    } else {
+        print(&render::dry_run::dry_run(fleet, at, &plan.due, &plan.skipped, &capacity, style))?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Applies the guards to a plan, as far as the store has facts and results of rounds.
-async fn guarded(documents: &DocumentStore, fleet: &Fleet, mut plan: Plan, now: DateTime<Utc>) -> Plan {
-    if documents.durability() == Durability::Volatile {
-        return plan;
-    }
-    let deployed = match Deployed::stored(documents, fleet, now).await {
-        Ok(deployed) => deployed,
-        Err(unavailable) => {
-            print_message(&format!("warning: {unavailable}; the guards are not applied"));
-            return plan;
-        }
-    };
+fn guarded(deployed: &Deployed, fleet: &Fleet, mut plan: Plan) -> Plan {
     for due in std::mem::take(&mut plan.due) {
         match deployed.decide(fleet, &due.target, due.concurrency, false) {
             Decision::Send(concurrency, terms) => plan.due.push(Due { concurrency, terms, ..due }),
@@ -255,15 +298,4 @@ pub async fn interrupted<L: Lambda>(termination: Termination, stopper: Stopper, 
         print_message(&format!("ended at once; still in flight, and not reported: {}", cut.join(", ")));
     }
     Exit::Interrupted
-}
-
-fn dry_run(fleet: &Fleet, at: DateTime<Utc>, plan: Plan, json: bool, style: Style) -> Result<Exit, Failure> {
-    if json {
-        let due = plan.due.iter().map(|due| due.skipped(SkipReason::DryRun));
-        let rounds = due.chain(plan.skipped).collect();
-        print_json(&TickReport { rounds, ..TickReport::empty(at, Some(fleet.hash.clone())) })?;
-    } else {
-        print(&render::dry_run::dry_run(fleet, at, &plan.due, &plan.skipped, style))?;
-    }
-    Ok(Exit::Success)
 }

@@ -5,6 +5,7 @@ mod known;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -25,6 +26,7 @@ use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
 use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests, Status};
 use crate::engine::ports::Clock;
+use crate::service::capacity::read_documents;
 use crate::service::clock::SystemClock;
 use crate::service::planner;
 use crate::service::store::before;
@@ -35,6 +37,8 @@ use crate::service::store::before;
 The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only.
 Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one ping pass each 15
 minutes. Targets are backed off after throttles, and each clean round doubles their pings.
+Capacity is what the last tick saw of provisioned concurrency and managed instances, with the price of
+what was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
@@ -57,10 +61,11 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
-    let (status, pauses, requests) = tokio::join!(
+    let (status, pauses, requests, capacity) = tokio::join!(
         before(deadline, planner::status(&store)),
         before(deadline, store.read::<Pauses>(PAUSES)),
         before(deadline, store.read::<Requests>(REQUESTS)),
+        read_documents(&store, None, deadline),
     );
     let (facts, guards) = match &status {
         Ok(status) => {
@@ -71,7 +76,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         }
         Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone())),
     };
-    let mut known = Known { status, pauses, requests, facts, guards };
+    let mut known = Known { status, pauses, requests, facts, guards, capacity };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -103,6 +108,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     let status = known.status.as_ref().unwrap_or(&none);
     let requests = known.requests.as_ref().unwrap_or(&nothing);
     let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
+    names.extend(labels(known.capacities().map(|(id, _)| id)));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
     if !names.contains(&label) && known.failures().next().is_none() {
         let hint = match near(&label, || names.iter().map(String::as_str)) {
@@ -122,6 +128,9 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     for facts in known.facts.iter_mut().flat_map(BTreeMap::values_mut) {
         facts.functions.retain(|id, _| function.is_of(id));
+    }
+    for capacities in known.capacity.iter_mut().flat_map(BTreeMap::values_mut) {
+        Arc::make_mut(capacities).targets.retain(|id, _| function.is_of(id));
     }
     let whole = FunctionRef { qualifier: None, ..function.clone() };
     for guards in known.guards.iter_mut().flat_map(BTreeMap::values_mut) {

@@ -10,7 +10,9 @@ use tracing::{error, warn};
 
 use super::logging;
 use super::settings::Settings;
-use crate::aws::{AwsControl, AwsLambda, Clients, CloudWatch, EventBridge, PingCapacity, fd_limit};
+use crate::aws::{
+    AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, PingCapacity, fd_limit,
+};
 use crate::domain::events::{DirectWarm, LambdaEvent};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::Region;
@@ -24,7 +26,7 @@ use crate::service::config_source::ConfigSource;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
 use crate::service::rounds::Part;
-use crate::service::store::DocumentStore;
+use crate::service::store::{DocumentStore, Durability};
 use crate::service::{Bus, CustomPayload, Observer, Policy, Refusal, Service, Trigger, largest_round};
 
 /// Serves events. An execution environment has one handler.
@@ -64,6 +66,7 @@ impl Handler {
         documents.sweep(SystemClock.now()).await;
         let capacity = Box::new(move |limits, largest| capacity.in_flight(limits, largest));
         let lambda = AwsLambda::new(Arc::clone(&clients));
+        let is_durable = documents.durability() == Durability::Durable;
         let mut service = Service::new(lambda, live_config, documents, capacity, None)?;
         // CloudWatch reads embedded-metric lines from the standard output of a Lambda.
         service.recorder = Some(Recorder::new(cloudwatch, Box::new(io::stdout())));
@@ -76,6 +79,10 @@ impl Handler {
             refreshes_facts: true,
         };
         service.guard(Arc::new(AwsControl::without_retries(Arc::clone(&clients))));
+        if is_durable {
+            // `WARMD_REGIONS` selects all targets of its regions, so what it does not name there is left over.
+            service.drive(Arc::new(AwsScaling::new(Arc::clone(&clients))), true);
+        }
         let own_region = clients.own_region().ok().and_then(|region| Region::parse(region).ok());
         Ok(Self { service, tick_minutes: settings.tick_minutes, own_region })
     }

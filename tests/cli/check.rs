@@ -200,6 +200,7 @@ fn help_lists_commands_and_exit_codes() {
       resume        End a pause
       status        Show the last tick, pauses, requests, and what the guards found
       canary        List what first pings showed of handlers, or allow pings to an unsafe one again
+      capacity      Show, release or take over provisioned concurrency and managed instances
       lambda-event  Print a sample event for the Lambda
       dashboard     Print the CloudWatch dashboard
       iam           Print the IAM policies for a configuration
@@ -228,8 +229,9 @@ fn help_lists_commands_and_exit_codes() {
     Exit codes:
       0  success; also if the reader of the output closes it, as in `warmd plan | head -1`
       1  internal failure, if neither 2 nor 3 applies: CloudWatch did not acknowledge metrics, a round
-         was not run, the state store could not be read or written, a tick of the daemon panicked, or
-         `check --live` could not compare a target
+         was not run, the state store could not be read or written, a tick of the daemon panicked,
+         `check --live` could not compare a target, or `capacity` could not read, delete or take over
+         one
       2  invalid usage or configuration, or an error found by `check --live`; nothing was sent
       3  at least one round is short: it reached fewer environments than desired; or unsafe: its handler
          took a ping for work

@@ -3,6 +3,7 @@
 
 mod burst;
 mod canary;
+mod capacity;
 mod check;
 mod cost;
 mod daemon;

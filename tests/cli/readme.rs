@@ -123,7 +123,7 @@ fn every_command_exists_and_has_its_options() {
             continue;
         }
         assert!(listed.contains(&format!("\n  {name} ")), "`warmd {name}` is not a command");
-        let is_nested = ["price", "canary"].contains(&name);
+        let is_nested = ["price", "canary", "capacity"].contains(&name);
         let nested: Vec<&str> = if is_nested { words[1].split('|').collect() } else { vec![""] };
         for nested in nested {
             let mut arguments = vec![name, nested, "--help"];

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Column, figures, lines, words};
 use super::text::{count, millis, shortened};
-use super::{Fit, Style, Tone, WIDTH, tick};
+use super::{Fit, Style, Tone, WIDTH, capacity, tick};
+use crate::domain::capacity::CapacityReport;
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Hold, Target};
 use crate::domain::protocol::PingContext;
@@ -21,20 +22,22 @@ const ROWS: usize = 20;
 const COLUMNS: [Column; 5] =
     [words("FUNCTION"), words("REGION"), figures("TARGET"), words("PROTOCOL"), figures("HOLD")];
 
-/// Returns the pings of a tick at `now`: targets, sums, an example of each payload, and the skipped rounds. Ends with a
-/// line feed.
+/// Returns the pings of a tick at `now`: targets, sums, an example of each payload, and the skipped rounds, and the
+/// changes of capacity. Ends with a line feed.
 pub fn dry_run(
     fleet: &Fleet,
     now: DateTime<Utc>,
     due: &[Due],
     skipped: &[RoundRecord],
+    capacity: &[CapacityReport],
     style: Style,
 ) -> String {
     let now = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let hash = clean(fleet.hash.get(..8).unwrap_or(&fleet.hash));
     let mut out = format!("dry run of tick {now}, configuration {hash}: nothing is sent\n");
     if due.is_empty() {
-        out.push_str("nothing to do in this minute\n");
+        let what = if capacity.is_empty() { "nothing to do" } else { "no pings" };
+        let _ = writeln!(out, "{what} in this minute");
     } else {
         out.push_str(&sends(fleet, due, style));
     }
@@ -42,6 +45,10 @@ pub fn dry_run(
     let notes = tick::skipped(skipped, style).into_iter().chain(tick::lowered_notes(&records, style));
     for line in notes.chain(firsts(due, style)) {
         let _ = writeln!(out, "{line}");
+    }
+    let capacity = capacity::tick(capacity, true, style);
+    if !capacity.is_empty() {
+        let _ = write!(out, "\n{capacity}");
     }
     out
 }

@@ -3,6 +3,7 @@
 pub mod burst;
 pub mod burst_yaml;
 pub mod canary;
+pub mod capacity;
 pub mod check;
 pub mod compare;
 pub mod cost;

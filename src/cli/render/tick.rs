@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone, WIDTH, capacity};
 use crate::domain::clean::clean;
 use crate::domain::cost::{ByKindCost, RoundCost};
 use crate::domain::function::Identity;
@@ -117,11 +117,16 @@ impl Item<'_> {
 pub fn tick(report: &TickReport, style: Style) -> String {
     let items = items(report);
     let mut out = heading(report);
-    if items.is_empty() {
+    let of_capacity = capacity::tick(&report.capacity, false, style);
+    if items.is_empty() && of_capacity.is_empty() {
         out.push_str("nothing to do in this minute\n");
         return out;
     }
     out.push('\n');
+    if items.is_empty() {
+        let _ = writeln!(out, "{of_capacity}\n{}", capacity::sum(&report.capacity).unwrap_or_default());
+        return out;
+    }
     let shown = shown(&items);
     let rows: Vec<(Sign, Vec<String>)> =
         shown.iter().map(|item| (item.state().sign(), item.cells())).collect();
@@ -133,6 +138,9 @@ pub fn tick(report: &TickReport, style: Style) -> String {
         let _ = writeln!(out, "  … and {}, see --json", count(rest as u64, "more target"));
     }
     out.push('\n');
+    if !of_capacity.is_empty() {
+        let _ = writeln!(out, "{of_capacity}");
+    }
     for line in
         sums(report, &items, style).iter().chain(&notes(report, style)).flat_map(|line| wrapped(line, WIDTH))
     {
@@ -231,8 +239,9 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     let targets =
         format!("{}: {}", count(items.len() as u64, "target"), states.collect::<Vec<_>>().join(", "));
     let pings: u64 = sent(report).map(|round| u64::from(round.report.pings)).sum();
+    let of_capacity = capacity::sum(&report.capacity);
     if pings == 0 {
-        return vec![targets];
+        return [targets].into_iter().chain(of_capacity).collect();
     }
     let outcome = |word: &str, of: fn(OutcomeCounts) -> u32| {
         let number: u64 = sent(report).map(|round| u64::from(of(round.report.counts))).sum();
@@ -249,7 +258,7 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     let top_ups: u64 = sent(report).map(|round| u64::from(round.report.top_ups)).sum();
     let topped = if top_ups > 0 { format!(" with {}", count(top_ups, "top-up")) } else { String::new() };
     let pings = format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", "));
-    [targets, pings, cost(report)].into_iter().chain(kinds(report)).collect()
+    [targets, pings, cost(report)].into_iter().chain(kinds(report)).chain(of_capacity).collect()
 }
 
 /// Returns environments and cost of the targets with provisioned environments, by kind; `None` without any.

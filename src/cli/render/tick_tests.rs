@@ -295,3 +295,44 @@ fn control_characters_of_messages_are_escaped() {
         }
     }
 }
+
+#[test]
+fn capacity_has_a_table_of_its_own() {
+    use crate::domain::capacity::{By, CapacityReport, Fallback, Provisioned, Status, Strategy};
+    let strategy = Strategy::Provisioned(Provisioned { by: By::Direct, fallback: Fallback::Pings });
+    let of = Target { strategy, ..target("checkout-api:live") };
+    let capacity = vec![CapacityReport {
+        available: Some(4),
+        status: Status::InProgress,
+        cost_usd: Some("0.0125".parse().unwrap()),
+        changes: vec!["put provisioned concurrency 10".to_owned()],
+        ..CapacityReport::new(&of, 10)
+    }];
+    let alone = TickReport { capacity: capacity.clone(), ..report(Vec::new()) };
+    insta::assert_snapshot!(tick(&alone, Style::default()), @"
+    tick 2026-11-20T09:00:00Z, configuration 3fa9c1d2, took 512 ms
+
+      CAPACITY           REGION     STRATEGY     AVAILABLE       COST  STATUS
+    … checkout-api:live  eu-west-2  provisioned       4/10  $0.012500  in-progress
+    checkout-api:live (eu-west-2): put provisioned concurrency 10
+
+    capacity of 1 target: 1 in-progress; cost $0.012500
+    ");
+    let beside = TickReport { capacity, ..report(vec![round("opennext-server:live", 5)]) };
+    insta::assert_snapshot!(tick(&beside, Style::default()), @"
+    tick 2026-11-20T09:00:00Z, configuration 3fa9c1d2, took 512 ms
+
+      FUNCTION              REGION     REACHED  WARM  COLD  SKEW/HOLD       COST
+    ✓ opennext-server:live  eu-west-2  5/5 ids     5     0  3.1/25 ms  $0.000009
+
+      CAPACITY           REGION     STRATEGY     AVAILABLE       COST  STATUS
+    … checkout-api:live  eu-west-2  provisioned       4/10  $0.012500  in-progress
+    checkout-api:live (eu-west-2): put provisioned concurrency 10
+
+    1 target: ✓ 1 reached
+    5 pings: 5 warm
+    cost $0.000009: requests $0.000002, compute $0.000007
+    capacity of 1 target: 1 in-progress; cost $0.012500
+    ");
+    insta::assert_snapshot!(tick_line(&beside, Style::default()), @"2026-11-20T09:00:00Z 1 target: ✓ 1 reached; 5 pings: 5 warm; cost $0.000009: requests $0.000002, compute $0.000007; capacity of 1 target: 1 in-progress; cost $0.012500");
+}

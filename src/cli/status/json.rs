@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds};
+use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
+use crate::domain::capacity;
+use crate::domain::cost::PriceBook;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::Unchecked;
-use crate::domain::records::{Facts, Health, LastRound, Pause, Pauses, Request, Requests, Status};
+use crate::domain::records::{
+    Facts, Health, Kept, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
+};
 use crate::domain::round::Verdict;
 use crate::domain::tick::SkipReason;
 
@@ -25,6 +30,7 @@ pub(super) struct StatusObject<'s> {
     unsafe_handlers: Option<Vec<ContactObject>>,
     breakers: Option<Vec<BreakerObject<'s>>>,
     backed_off: Option<Vec<BackedOffObject<'s>>>,
+    capacity: Option<Vec<SeenObject<'s>>>,
 }
 
 /// The keys for a target, as in the tick object.
@@ -53,6 +59,29 @@ struct BackedOffObject<'s> {
     target: TargetObject<'s>,
     limit: u32,
     since: String,
+}
+
+/// Provisioned concurrency or managed instances as the last tick saw them.
+#[derive(Serialize)]
+struct SeenObject<'s> {
+    #[serde(flatten)]
+    function: FunctionObject,
+    region: &'s str,
+    /// Null if warmd has made nothing.
+    strategy: Option<&'static str>,
+    by: Option<&'static str>,
+    desired: u32,
+    requested: Option<u32>,
+    allocated: Option<u32>,
+    available: Option<u32>,
+    status: capacity::Status,
+    reason: Option<&'s str>,
+    /// The time of the first change of warmd.
+    since: Option<String>,
+    adopted: bool,
+    /// The time at which it was seen.
+    seen: String,
+    usd_per_hour: Option<Decimal>,
 }
 
 /// The facts about deployed functions and accounts that a tick uses.
@@ -160,7 +189,39 @@ impl<'s> StatusObject<'s> {
             unsafe_handlers: guards.map(|_| known.unsafe_handlers().collect()),
             breakers: guards.map(|guards| breakers(guards, now).map(BreakerObject::new).collect()),
             backed_off: guards.map(|guards| backed_off(guards, now).map(BackedOffObject::new).collect()),
+            capacity: known.capacity.as_ref().ok().map(|_| {
+                let prices = PriceBook::embedded();
+                known.capacities().filter_map(|(id, kept)| SeenObject::new(id, kept, &prices)).collect()
+            }),
         }
+    }
+}
+
+impl<'s> SeenObject<'s> {
+    fn new(id: &'s Identity, kept: &'s Kept, prices: &PriceBook) -> Option<Self> {
+        let (seen, made) = (kept.seen.as_ref()?, kept.made.as_ref());
+        let (strategy, by) = match made.map(|made| made.by) {
+            Some(MadeBy::Direct) => (Some("provisioned"), Some("direct")),
+            Some(MadeBy::Autoscaling) => (Some("provisioned"), Some("autoscaling")),
+            Some(MadeBy::Managed) => (Some("managed"), None),
+            None => (None, None),
+        };
+        Some(Self {
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
+            strategy,
+            by,
+            desired: seen.desired,
+            requested: seen.requested,
+            allocated: seen.allocated,
+            available: seen.available,
+            status: seen.status,
+            reason: seen.reason.as_deref(),
+            since: made.map(|made| seconds(made.at)),
+            adopted: made.is_some_and(|made| made.is_adopted),
+            seen: seconds(seen.at),
+            usd_per_hour: usd_per_hour(id, kept, seen, prices),
+        })
     }
 }
 

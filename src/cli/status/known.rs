@@ -1,16 +1,21 @@
 //! The records in the state store, as they were read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::future::join_all;
+use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use crate::cli::render::canary::ContactObject;
+use crate::domain::capacity::provisioned_usd_per_hour;
+use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Unchecked, failures};
 use crate::domain::records::{
-    AccountFacts, Code, Facts, FunctionFacts, Guards, Health, Pauses, Requests, Status,
+    AccountFacts, Capacities, Code, Facts, FunctionFacts, Guards, Health, Kept, MadeBy, Pauses, Requests,
+    Seen, Status,
 };
 use crate::service::store::{DocumentStore, Unavailable, before};
 
@@ -23,6 +28,8 @@ pub(super) struct Known {
     pub(super) facts: Result<BTreeMap<Region, Facts>, Unavailable>,
     /// The results of earlier rounds.
     pub(super) guards: Result<BTreeMap<Region, Guards>, Unavailable>,
+    /// Provisioned concurrency and managed instances as the last tick saw them.
+    pub(super) capacity: Result<BTreeMap<Region, Arc<Capacities>>, Unavailable>,
 }
 
 /// Reads the facts about the regions of the recorded targets.
@@ -92,7 +99,22 @@ pub(super) fn backed_off(
     health(guards, now).filter_map(|(id, health)| Some((id, health, health.limit?)))
 }
 
+/// Returns the price of what was up, US dollars per hour; `None` if it is unknown.
+pub(super) fn usd_per_hour(id: &Identity, kept: &Kept, seen: &Seen, prices: &PriceBook) -> Option<Decimal> {
+    if kept.made.as_ref().is_some_and(|made| made.by == MadeBy::Managed) {
+        return None;
+    }
+    let (numbers, place) = ([seen.requested, seen.allocated], (kept.architecture, id.region));
+    provisioned_usd_per_hour(seen.status, numbers, kept.memory_mb, place, prices)
+}
+
 impl Known {
+    /// Returns the capacity that was seen.
+    pub(super) fn capacities(&self) -> impl Iterator<Item = (&Identity, &Kept)> {
+        let all = self.capacity.iter().flat_map(BTreeMap::values);
+        all.flat_map(|capacities| &capacities.targets).filter(|(_, kept)| kept.seen.is_some())
+    }
+
     /// Returns the unsafe handlers. Those of code that is no longer deployed are left out.
     pub(super) fn unsafe_handlers(&self) -> impl Iterator<Item = ContactObject> {
         let all = self.guards.iter().flat_map(BTreeMap::values).flat_map(|guards| &guards.contacts);
@@ -124,6 +146,7 @@ impl Known {
             self.requests.as_ref().err(),
             self.facts.as_ref().err(),
             self.guards.as_ref().err(),
+            self.capacity.as_ref().err(),
         ];
         all.into_iter().flatten().map(ToString::to_string)
     }

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds};
+use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::clean::clean;
+use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
-use crate::domain::records::{Facts, Guards, Pauses, Request, Status};
-use crate::domain::text::count;
+use crate::domain::records::{Facts, Guards, MadeBy, Pauses, Request, Status};
+use crate::domain::text::{count, money};
 
 pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
     let mut out = String::new();
@@ -46,7 +47,39 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Ok(guards) => show_guards(&mut out, known, guards, now),
         Err(_) => out.push_str("results for the guards unknown\n"),
     }
+    match &known.capacity {
+        Ok(_) => show_capacity(&mut out, known, now),
+        Err(_) => out.push_str("capacity unknown\n"),
+    }
     out
+}
+
+fn show_capacity(out: &mut String, known: &Known, now: DateTime<Utc>) {
+    let prices = PriceBook::embedded();
+    for (id, kept) in known.capacities() {
+        let Some(seen) = &kept.seen else { continue };
+        let strategy = match kept.made.as_ref().map(|made| made.by) {
+            Some(MadeBy::Direct) => "provisioned by direct, ",
+            Some(MadeBy::Autoscaling) => "provisioned by autoscaling, ",
+            Some(MadeBy::Managed) => "managed, ",
+            None => "",
+        };
+        let since =
+            kept.made.as_ref().map(|made| format!(", since {}", seconds(made.at))).unwrap_or_default();
+        let reason = seen.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let cost = match usd_per_hour(id, kept, seen, &prices) {
+            Some(usd) if usd.is_zero() => String::new(),
+            Some(usd) => format!(", {} an hour", money(usd)),
+            None => ", cost unknown".to_owned(),
+        };
+        let available = seen.available.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let (desired, status, ago) = (seen.desired, seen.status.name(), ago(seen.at, now));
+        let line = format!(
+            "capacity: {}: {strategy}{available}/{desired} available, {status}{reason}{since}{cost} ({ago})",
+            shown_id(id)
+        );
+        let _ = writeln!(out, "{}", clean(&line));
+    }
 }
 
 fn show_guards(out: &mut String, known: &Known, guards: &BTreeMap<Region, Guards>, now: DateTime<Utc>) {

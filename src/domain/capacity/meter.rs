@@ -1,7 +1,12 @@
 //! The time for which environments were up, in the billing steps of provisioned concurrency.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+use super::report::Status;
+use crate::domain::cost::{Item, PriceBook};
+use crate::domain::function::{Architecture, Region};
 
 /// The billing step in seconds. Source: AWS Lambda pricing.
 const STEP_SECONDS: i64 = 300;
@@ -69,6 +74,35 @@ impl Meter {
     }
 }
 
+/// Returns the price of provisioned environments without invocations, US dollars; `None` if it is not in the price book.
+pub fn provisioned_usd(
+    environment_seconds: u64,
+    memory_mb: u32,
+    architecture: Architecture,
+    region: Region,
+    prices: &PriceBook,
+) -> Option<Decimal> {
+    let price = prices.price(&Item::ProvisionedIdle(architecture), region)?;
+    let mb_seconds = Decimal::from(environment_seconds).checked_mul(memory_mb.into())?;
+    (mb_seconds / Decimal::from(1_024)).checked_mul(price)
+}
+
+/// Returns the price of provisioned concurrency in a state, US dollars per hour; `None` if it is unknown. A
+/// configuration that failed is billed for what is allocated.
+pub fn provisioned_usd_per_hour(
+    status: Status,
+    [requested, allocated]: [Option<u32>; 2],
+    memory_mb: Option<u32>,
+    (architecture, region): (Architecture, Region),
+    prices: &PriceBook,
+) -> Option<Decimal> {
+    let number = if status == Status::Failed { allocated } else { requested };
+    match u64::from(number?) * 3_600 {
+        0 => Some(Decimal::ZERO),
+        seconds => provisioned_usd(seconds, memory_mb?, architecture, region, prices),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,6 +111,21 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn the_price_of_an_hour_is_that_of_what_is_billed() {
+        let place = (Architecture::X86_64, Region::parse("us-east-1").unwrap());
+        let of = |status, numbers, memory_mb| {
+            provisioned_usd_per_hour(status, numbers, memory_mb, place, &PriceBook::embedded())
+        };
+        let usd = |text: &str| Some(text.parse::<Decimal>().unwrap());
+        // 10 environments of 2 GB at $0.0000041667 a GB-second.
+        assert_eq!(of(Status::Ready, [Some(10), Some(4)], Some(2_048)), usd("0.3000024"));
+        assert_eq!(of(Status::Failed, [Some(10), Some(4)], Some(2_048)), usd("0.12000096"));
+        assert_eq!(of(Status::Closed, [Some(0), None], None), usd("0"));
+        assert_eq!(of(Status::Ready, [Some(10), Some(10)], None), None);
+        assert_eq!(of(Status::Unknown, [None, None], Some(2_048)), None);
     }
 
     #[test]

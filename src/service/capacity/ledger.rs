@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use crate::domain::capacity::desired;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::future::is_future;
-use crate::domain::records::{Capacities, Kept, Pauses};
+use crate::domain::records::{Capacities, Kept, PAUSES, Pauses, REQUESTS, Requests, with_requests};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::{Fetched, Version};
 use crate::service::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
@@ -58,7 +58,55 @@ pub struct CapacityPlan {
     pub pauses: Option<Pauses>,
 }
 
+impl CapacityPlan {
+    /// Reads what the work of an operator needs: the documents of all regions, or of one, the requests and the pauses.
+    ///
+    /// # Errors
+    /// A document cannot be read by `deadline`.
+    pub async fn read(
+        documents: &DocumentStore,
+        fleet: &Fleet,
+        region: Option<Region>,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<Self, Unavailable> {
+        let (regions, requests, pauses) = tokio::try_join!(
+            read_documents(documents, region, deadline),
+            before(deadline, documents.read::<Requests>(REQUESTS)),
+            before(deadline, documents.read::<Pauses>(PAUSES)),
+        )?;
+        let loaded = Loaded { regions, ..Loaded::default() };
+        let fleet = with_requests(fleet, &requests, now).into_owned();
+        Ok(Self { fleet, only: None, loaded, pauses: Some(pauses) })
+    }
+}
+
+/// Reads the documents of capacity of all regions, or of one. Regions without a document are left out.
+///
+/// # Errors
+/// A document cannot be read by `deadline`.
+pub async fn read_documents(
+    documents: &DocumentStore,
+    region: Option<Region>,
+    deadline: Instant,
+) -> Result<BTreeMap<Region, Arc<Capacities>>, Unavailable> {
+    let names = before(deadline, documents.names()).await?;
+    let is_stored =
+        |of: &Region| region.is_none_or(|region| region == *of) && names.contains(&Capacities::document(*of));
+    let reads = Region::all().filter(is_stored).map(|region| async move {
+        let name = Capacities::document(region);
+        let read = before(deadline, documents.read::<Capacities>(&name));
+        read.await.map(|capacities| (region, Arc::new(capacities)))
+    });
+    Ok(try_join_all(reads).await?.into_iter().collect())
+}
+
 impl Loaded {
+    /// Returns all records, by region and target.
+    pub fn all(&self) -> impl Iterator<Item = (&Identity, &Kept)> {
+        self.regions.values().flat_map(|capacities| &capacities.targets)
+    }
+
     /// Returns the record of a target.
     pub fn of(&self, id: &Identity) -> Option<&Kept> {
         self.regions.get(&id.region)?.targets.get(&id.without_tenant())

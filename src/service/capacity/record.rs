@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::task::Task;
-use crate::domain::capacity::{By, CapacityReport, Strategy};
-use crate::domain::cost::{Item, PriceBook};
+use crate::domain::capacity::{By, CapacityReport, Strategy, provisioned_usd};
+use crate::domain::cost::PriceBook;
 use crate::domain::fleet::Target;
 use crate::domain::function::Identity;
 use crate::domain::records::{Capacities, Kept, Made, MadeBy, Seen, Snapshot};
@@ -125,9 +125,7 @@ fn cost(task: &Task, seconds: u64, memory_mb: Option<u32>, prices: &PriceBook) -
         Some(kept) if task.is_left => kept.architecture,
         _ => task.target.architecture,
     };
-    let price = prices.price(&Item::ProvisionedIdle(architecture), task.id.region)?;
-    let mb_seconds = Decimal::from(seconds).checked_mul(memory_mb?.into())?;
-    (mb_seconds / Decimal::from(1_024)).checked_mul(price)
+    provisioned_usd(seconds, memory_mb?, architecture, task.id.region, prices)
 }
 
 /// Returns the price of the environments of managed instances since the last record. It depends on the instances of
