@@ -7,20 +7,25 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 
+use super::meter::Block;
 use super::observe::{
     Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState, ProvisionedStatus,
     ScalableTarget, ScheduledAction,
 };
 use super::report::Status;
-use super::schedule::{actions, bounds, desired};
+use super::schedule::{LEAST_UP_MINUTES, actions, bounds, desired};
 use super::strategy::{By, Managed, Owner, Strategy};
 use crate::domain::fleet::Target;
 use crate::domain::preflight::Lookup;
-use crate::domain::records::{Kept, Made, MadeBy};
+use crate::domain::records::{Kept, Made, MadeBy, Seen};
 use crate::domain::schedule::Minute;
 
 /// The minutes between two attempts at a number that Lambda failed to prepare.
 const RETRY_FAILED_MINUTES: i64 = 15;
+/// The quota of scheduled actions of a scalable target. Source: Application Auto Scaling quotas.
+const QUOTA_ACTIONS: usize = 200;
+/// The reason when another owner has the scalable target.
+const FOREIGN_TARGET: &str = "foreign-scalable-target";
 
 /// The input of a decision.
 #[derive(Debug, Clone, Copy)]
@@ -85,22 +90,29 @@ impl Situation<'_> {
         self.kept?.made.as_ref()
     }
 
+    /// Returns the number wanted now. What has just been made is kept for the billing step, also when a request ends or
+    /// the windows change.
     fn desired(&self) -> u32 {
-        desired(self.target, Minute::of(self.now))
+        let now = Minute::of(self.now);
+        let desired = desired(self.target, now);
+        let Some(Kept { seen: Some(seen), meter, .. }) = self.kept else { return desired };
+        // The meter counts from the tick after the change.
+        let is_new = |block: &Block| now.epoch() - Minute::of(block.since).epoch() < LEAST_UP_MINUTES - 1;
+        if meter.blocks.iter().any(is_new) { desired.max(seen.desired) } else { desired }
+    }
+
+    /// Returns true in the first tick of every quarter of an hour, for attempts at a number that failed.
+    fn may_retry(&self) -> bool {
+        let part = |at| Minute::of(at).epoch().div_euclid(RETRY_FAILED_MINUTES);
+        let seen = self.kept.and_then(|kept| kept.seen.as_ref());
+        seen.is_none_or(|seen| part(seen.at) != part(self.now))
     }
 
     /// Returns the record of something made now, if there is none of this kind.
     fn made_by(&self, by: MadeBy) -> Made {
         match self.made() {
             Some(made) if made.by == by => made.clone(),
-            _ => Made {
-                by,
-                at: self.now,
-                numbers: Vec::new(),
-                versions: Vec::new(),
-                restore: None,
-                is_adopted: false,
-            },
+            _ => Made::new(by, self.now),
         }
     }
 
@@ -144,18 +156,24 @@ impl Situation<'_> {
             Err((status, reason)) => return Decision { reason, ..decision(status) },
         };
         let record = self.made_by(MadeBy::Direct);
-        match &self.observed.scalable {
-            Lookup::Known(Some(scalable)) if self.is_own(scalable) != Some(true) => {
-                return decision(Status::Conflict).because("foreign-scalable-target");
+        match unread(&self.observed.scalable) {
+            Err((status, reason)) => return Decision { reason, ..decision(status) },
+            Ok(None) => {}
+            Ok(Some(scalable)) => {
+                return match self.is_own(scalable) {
+                    Some(false) => decision(Status::Conflict).because(FOREIGN_TARGET),
+                    None => {
+                        let (status, reason) = missed(&scalable.owner);
+                        Decision { reason, ..decision(status) }
+                    }
+                    Some(true) if self.is_paused => decision(Status::Paused),
+                    Some(true) => {
+                        // The way was changed from `autoscaling`. The number is taken over once nothing else changes it.
+                        let made = Some(self.made_by(MadeBy::Autoscaling));
+                        Decision { made, ..decision(Status::InProgress) }.with([Change::Deregister])
+                    }
+                };
             }
-            Lookup::Known(Some(_)) if self.is_paused => return decision(Status::Paused),
-            Lookup::Known(Some(_)) => {
-                // The way was changed from `autoscaling`. Its number is warmd's from now on.
-                let numbers = state.map(|state| state.requested).into_iter().collect();
-                let made = Some(Made { numbers, ..record });
-                return Decision { made, ..decision(Status::InProgress) }.with([Change::Deregister]);
-            }
-            _ => {}
         }
         if state.is_some_and(|state| !record.numbers.contains(&state.requested)) {
             let was_made = self.made().is_some_and(|made| made.by == MadeBy::Autoscaling);
@@ -170,7 +188,7 @@ impl Situation<'_> {
         }
         let wanted = bounds(desired, By::Direct);
         let decision = self.judged(decision(Status::Unknown), state, wanted);
-        let may_retry = Minute::of(self.now).epoch() % RETRY_FAILED_MINUTES == 0;
+
         let change = match (state, NonZeroU32::new(desired)) {
             (None, None) => None,
             (Some(_), None) => Some(Change::DeleteProvisioned),
@@ -178,7 +196,7 @@ impl Situation<'_> {
             (Some(state), Some(number)) => {
                 let is_busy = state.status == ProvisionedStatus::InProgress;
                 let differs = state.requested != desired && !is_busy;
-                let has_failed = state.status == ProvisionedStatus::Failed && may_retry;
+                let has_failed = state.status == ProvisionedStatus::Failed && self.may_retry();
                 (differs || has_failed).then_some(Change::PutProvisioned(number))
             }
         };
@@ -198,9 +216,16 @@ impl Situation<'_> {
         self.observed.provisioned.known()?.as_ref().map(|state| state.requested)
     }
 
-    /// Returns true if a scalable target has the tag of the owner; `None` if its tags are unknown.
+    /// Returns true if a scalable target has the tag of the owner, or of the owner with which it was made; `None` if its
+    /// tags are unknown.
     fn is_own(&self, scalable: &ScalableTarget) -> Option<bool> {
-        scalable.owner.known().map(|owner| owner.as_deref() == Some(self.owner.as_str()))
+        is_own(scalable, self.owner, self.made())
+    }
+
+    /// Returns true if a policy or a scheduled action is that of the owner.
+    fn has_made(&self, name: &str) -> bool {
+        let earlier = self.made().and_then(|made| made.owner.as_deref()).and_then(Owner::parse);
+        self.owner.has_made(name) || earlier.is_some_and(|owner| owner.has_made(name))
     }
 
     fn autoscaling(&self, max: u32, utilization: u32) -> Decision {
@@ -213,6 +238,10 @@ impl Situation<'_> {
         };
         if let Some(conflict) = self.foreign(scalable) {
             return match conflict {
+                // Another owner has taken it over.
+                Ok(reason) if reason == FOREIGN_TARGET => {
+                    Decision { made: None, ..decision(Status::Conflict) }.because(reason)
+                }
                 Ok(reason) => decision(Status::Conflict).because(reason),
                 Err((status, reason)) => Decision { reason, ..decision(status) },
             };
@@ -227,7 +256,9 @@ impl Situation<'_> {
         let wanted_actions = actions(self.target, self.owner, now);
         let mut changes = Vec::new();
         match scalable {
-            None if desired == 0 && wanted_actions.is_empty() => {}
+            None if desired == 0 && wanted_actions.is_empty() => {
+                changes.extend(state.map(|_| Change::DeleteProvisioned));
+            }
             None => changes.push(Change::Register {
                 bounds: Some(wanted),
                 suspend: None,
@@ -241,13 +272,27 @@ impl Situation<'_> {
                 });
                 let is_missing = self.observed.provisioned == Lookup::Known(None) && wanted.min > 0;
                 let differs = scalable.bounds != wanted || is_outside || is_missing;
+
                 let suspend = scalable.is_suspended.then_some(false);
+                if scalable.owner.known().and_then(Option::as_deref) != Some(self.owner.as_str()) {
+                    let (arn, owner) = (scalable.arn.clone(), self.owner.as_str().to_owned());
+                    changes.push(Change::Tag { arn, owner });
+                }
                 if differs || suspend.is_some() {
                     changes.push(Change::Register { bounds: Some(wanted), suspend, owner: None });
                 }
             }
         }
-        let exists = scalable.is_some() || !changes.is_empty();
+
+        let has_failed = state.is_some_and(|state| {
+            state.status == ProvisionedStatus::Failed && state.requested >= wanted.min && wanted.min > 0
+        });
+        if let Some(state) = state.filter(|_| has_failed && self.may_retry()) {
+            // Application Auto Scaling does not try again what is within the bounds.
+            changes.extend(NonZeroU32::new(state.requested).map(Change::PutProvisioned));
+        }
+        let exists =
+            scalable.is_some() || changes.iter().any(|change| matches!(change, Change::Register { .. }));
         if exists {
             self.compare_policy(scalable.is_none(), utilization, &mut changes);
             self.compare_actions(scalable.is_none(), wanted_actions, &mut changes);
@@ -258,14 +303,23 @@ impl Situation<'_> {
                 Decision { status: seen.status, reason: seen.reason.clone(), ..decision }
             }
             (Lookup::Known(_), _) => decision,
-            (unread, _) if desired > 0 => {
-                let status =
-                    if matches!(unread, Lookup::NotRead) { Status::InProgress } else { Status::Unknown };
-                Decision { status, reason: failure(unread).and_then(|(_, reason)| reason), ..decision }
+
+            (Lookup::NotRead, _) if desired == 0 => decision,
+            (Lookup::NotRead, _) => Decision { status: Status::InProgress, reason: None, ..decision },
+            (unread, _) => {
+                let (status, reason) = missed(unread);
+                Decision { status, reason, ..decision }
             }
-            _ => decision,
         };
-        Decision { made: exists.then(|| self.made_by(MadeBy::Autoscaling)), ..decision }.with(changes)
+        let is_left = exists || state.is_some();
+        let tag = scalable.and_then(|scalable| scalable.owner.known().cloned().flatten());
+        let made = is_left.then(|| Made {
+            bounds: vec![wanted],
+            // The tag as it is, until a change of the owner is seen.
+            owner: tag.or_else(|| Some(self.owner.as_str().to_owned())),
+            ..self.made_by(MadeBy::Autoscaling)
+        });
+        Decision { made, ..decision }.with(changes)
     }
 
     /// Returns the reason for a conflict, or the reason why a conflict cannot be excluded; `None` without a conflict.
@@ -274,29 +328,37 @@ impl Situation<'_> {
             // Before a scalable target is made, the qualifier must be free.
             return match unread(&self.observed.provisioned) {
                 Ok(None) => None,
-                Ok(Some(_)) if self.made().is_some() => None,
+
+                Ok(Some(state)) if self.made().is_some_and(|made| may_be_of(made, state.requested)) => None,
                 Ok(Some(_)) => Some(Ok("foreign-configuration".to_owned())),
                 Err(unknown) => Some(Err(unknown)),
             };
         };
         match self.is_own(scalable) {
             Some(true) => {}
-            Some(false) => return Some(Ok("foreign-scalable-target".to_owned())),
-            None => {
-                let unknown = failure(&scalable.owner).unwrap_or((Status::Unknown, None));
-                return Some(Err(unknown));
-            }
+            Some(false) => return Some(Ok(FOREIGN_TARGET.to_owned())),
+            None => return Some(Err(missed(&scalable.owner))),
         }
         let policies = self.observed.policies.known().into_iter().flatten();
-        let policy = policies.map(|policy| &policy.name).find(|name| **name != self.owner.policy());
-        let prefix = self.owner.action_prefix();
+
         let actions = self.observed.actions.known().into_iter().flatten();
-        let action = actions.map(|action| &action.name).find(|name| !name.starts_with(&prefix));
-        match (policy, action) {
-            (Some(_), _) => Some(Ok("foreign-policy".to_owned())),
-            (None, Some(_)) => Some(Ok("foreign-scheduled-action".to_owned())),
-            (None, None) => None,
+        if policies.map(|policy| &policy.name).any(|name| !self.has_made(name)) {
+            Some(Ok("foreign-policy".to_owned()))
+        } else if actions.map(|action| &action.name).any(|name| !self.has_made(name)) {
+            Some(Ok("foreign-scheduled-action".to_owned()))
+        } else {
+            self.is_requested_by_others(scalable).then(|| Ok("foreign-configuration".to_owned()))
         }
+    }
+
+    /// Returns true if there is capacity although the scalable target allows none and there was none: Application Auto
+    /// Scaling has not requested it.
+    fn is_requested_by_others(&self, scalable: &ScalableTarget) -> bool {
+        let seen = self.kept.and_then(|kept| kept.seen.as_ref());
+        let was_theirs = |seen: &Seen| seen.requested == Some(0) || seen.status == Status::Conflict;
+        scalable.bounds == Bounds::ZERO
+            && self.requested().is_some_and(|number| number > 0)
+            && seen.is_some_and(was_theirs)
     }
 
     /// Returns the bounds, with the maximum lowered to the minimum while capacity above it is unused. Without traffic
@@ -319,6 +381,9 @@ impl Situation<'_> {
 
     fn compare_policy(&self, is_new: bool, utilization: u32, changes: &mut Vec<Change>) {
         let name = self.owner.policy();
+        let policies = self.observed.policies.known().into_iter().flatten();
+        let earlier = policies.filter(|policy| policy.name != name && self.has_made(&policy.name));
+        changes.extend(earlier.map(|policy| Change::DeletePolicy(policy.name.clone())));
         let is_right = match &self.observed.policies {
             Lookup::Known(policies) => {
                 policies.iter().any(|policy| policy.name == name && policy.utilization == Some(utilization))
@@ -342,10 +407,15 @@ impl Situation<'_> {
             .filter(|present| !wanted.iter().any(|action| action.name == present.name))
             .map(|present| Change::DeleteAction(present.name.clone()))
             .collect();
-        // New actions come first: capacity that is not closed costs more than one action too many. The last one, which
-        // closes, is the first of them.
-        changes.extend(wanted.iter().rev().filter(is_missing).cloned().map(Change::PutAction));
-        changes.extend(obsolete);
+
+        // The last action, which closes, comes first. Obsolete ones are deleted last, unless the quota needs their room.
+        let mut missing: Vec<Change> =
+            wanted.iter().rev().filter(is_missing).cloned().map(Change::PutAction).collect();
+        let others = match present.len() + missing.len() > QUOTA_ACTIONS {
+            true => missing.split_off(missing.len().min(1)),
+            false => Vec::new(),
+        };
+        changes.extend(missing.into_iter().chain(obsolete).chain(others));
     }
 
     fn managed(&self, settings: Managed) -> Decision {
@@ -357,14 +427,13 @@ impl Situation<'_> {
         };
         let wanted =
             if number == 0 { Bounds::ZERO } else { Bounds { min: number, max: settings.max.max(number) } };
+
+        let is_weighted = self.observed.alias.known().is_some_and(|alias| alias.is_weighted);
         let version = match (&self.observed.alias, &self.target.id.qualifier) {
-            (Lookup::Known(alias), _) if alias.is_weighted => {
-                return decision(Status::Waiting).because("alias-weights");
-            }
             (Lookup::Known(alias), _) => alias.version.clone(),
             (Lookup::Missing, Some(qualifier)) => qualifier.clone(),
             (other, _) => {
-                let (status, reason) = failure(other).unwrap_or((Status::Unknown, None));
+                let (status, reason) = missed(other);
                 return Decision { reason, ..decision(status) };
             }
         };
@@ -380,14 +449,13 @@ impl Situation<'_> {
         let is_known = record.versions.contains(&version);
         // A new version behind an adopted alias belongs to it.
         let is_foreign = current.is_configured() && !is_known && !record.is_adopted;
-        if is_foreign {
-            return decision(Status::Conflict).because("foreign-configuration");
-        }
+
+        let is_changed = is_known && current.target().is_some_and(|now| !record.bounds.contains(&now));
         if self.is_paused {
             return decision(Status::Paused);
         }
         let mut changes = Vec::new();
-        if current.target() != Some(wanted) {
+        if !is_foreign && !is_changed && current.target() != Some(wanted) {
             changes.push(Change::PutScaling { version: version.clone(), bounds: wanted });
         }
         let is_applied = current.applied.is_some_and(|applied| applied.min >= wanted.min);
@@ -401,19 +469,33 @@ impl Situation<'_> {
                 || config(old).known().is_some_and(|config| config.target() == Some(floor));
             if !is_restored {
                 versions.push(old.clone());
-                // The new version takes over first.
-                if is_applied {
+
+                // The new version takes over first. One with a weight still serves users.
+                if (is_applied || is_foreign) && !is_weighted {
                     changes.push(Change::PutScaling { version: old.clone(), bounds: floor });
                 }
             }
         }
+
+        if is_foreign || is_changed {
+            let reason = if is_foreign { "foreign-configuration" } else { "foreign-change" };
+            versions.extend(is_changed.then_some(version));
+            let made = (!versions.is_empty()).then_some(Made { versions, ..record });
+            return Decision { made, ..decision(Status::Conflict) }.because(reason).with(changes);
+        }
         versions.push(version);
+        let mut now: Vec<Bounds> = current.target().into_iter().collect();
+        if !now.contains(&wanted) {
+            now.push(wanted);
+        }
         let (status, reason) = match (current.target() == Some(wanted), is_applied) {
             (true, true) if desired == 0 => (Status::Closed, None),
             (true, true) => (Status::Ready, None),
             _ => (Status::InProgress, self.obstacle().map(str::to_owned)),
         };
-        let made = Made { versions, restore: record.restore.or(Some(floor)), ..record };
+
+        let restore = record.restore.or(current.target()).or(Some(floor));
+        let made = Made { versions, restore, bounds: now, ..record };
         Decision { status, reason, made: Some(made), ..decision(Status::Unknown) }.with(changes)
     }
 }
@@ -421,23 +503,16 @@ impl Situation<'_> {
 /// Returns the changes that delete what warmd has made. Resources of other owners stay.
 pub fn release(made: &Made, owner: &Owner, observed: &Observed) -> Vec<Change> {
     match made.by {
-        MadeBy::Direct => match &observed.provisioned {
-            Lookup::Known(Some(state)) if made.numbers.contains(&state.requested) || made.is_adopted => {
+        MadeBy::Direct | MadeBy::Autoscaling => match (&observed.scalable, &observed.provisioned) {
+            (Lookup::Known(Some(scalable)), _) if is_own(scalable, owner, Some(made)) != Some(true) => {
+                Vec::new()
+            }
+            (Lookup::Known(Some(_)), _) => vec![Change::Deregister, Change::DeleteProvisioned],
+            (Lookup::Known(None), Lookup::Known(Some(state))) if may_be_of(made, state.requested) => {
                 vec![Change::DeleteProvisioned]
             }
             _ => Vec::new(),
         },
-        MadeBy::Autoscaling => {
-            let is_own = |scalable: &ScalableTarget| {
-                scalable.owner.known().and_then(Option::as_deref) == Some(owner.as_str())
-            };
-            match (&observed.scalable, &observed.provisioned) {
-                (Lookup::Known(Some(scalable)), _) if !is_own(scalable) => Vec::new(),
-                (Lookup::Known(Some(_)), _) => vec![Change::Deregister, Change::DeleteProvisioned],
-                (Lookup::Known(None), Lookup::Known(Some(_))) => vec![Change::DeleteProvisioned],
-                _ => Vec::new(),
-            }
-        }
         MadeBy::Managed => {
             let Some(bounds) = made.restore else { return Vec::new() };
             let is_left = |version: &&_| {
@@ -456,7 +531,11 @@ pub fn release(made: &Made, owner: &Owner, observed: &Observed) -> Vec<Change> {
 /// nothing to take over.
 pub fn adopt(situation: &Situation<'_>) -> Option<(Vec<Change>, Made)> {
     let owner = situation.owner;
-    let made = |by| Made { is_adopted: true, ..situation.made_by(by) };
+
+    let made = |by| {
+        let owner = (by == MadeBy::Autoscaling).then(|| owner.as_str().to_owned());
+        Made { is_adopted: true, owner, ..situation.made_by(by) }
+    };
     match situation.target.strategy {
         Strategy::Pings => None,
         Strategy::Provisioned(provisioned) => match (provisioned.by, &situation.observed.scalable) {
@@ -466,16 +545,19 @@ pub fn adopt(situation: &Situation<'_>) -> Option<(Vec<Change>, Made)> {
                     changes.push(Change::Tag { arn: scalable.arn.clone(), owner: owner.as_str().to_owned() });
                 }
                 let policies = situation.observed.policies.known().into_iter().flatten();
-                let foreign = policies.filter(|policy| policy.name != owner.policy());
+                let foreign = policies.filter(|policy| !situation.has_made(&policy.name));
                 changes.extend(foreign.map(|policy| Change::DeletePolicy(policy.name.clone())));
                 let actions = situation.observed.actions.known().into_iter().flatten();
-                let foreign = actions.filter(|action| !action.name.starts_with(&owner.action_prefix()));
+                let foreign = actions.filter(|action| !situation.has_made(&action.name));
                 changes.extend(foreign.map(|action| Change::DeleteAction(action.name.clone())));
                 Some((changes, made(MadeBy::Autoscaling)))
             }
-            (By::Direct, Lookup::Known(Some(_))) => {
-                let numbers = situation.requested().into_iter().collect();
-                Some((vec![Change::Deregister], Made { numbers, ..made(MadeBy::Direct) }))
+
+            // The number is taken over once nothing else changes it.
+            (By::Direct, Lookup::Known(Some(scalable))) => {
+                // Only a target with the tag is deregistered.
+                let (arn, owner) = (scalable.arn.clone(), owner.as_str().to_owned());
+                Some((vec![Change::Tag { arn, owner }, Change::Deregister], made(MadeBy::Autoscaling)))
             }
             (by, _) => {
                 let requested = situation.requested()?;
@@ -483,14 +565,18 @@ pub fn adopt(situation: &Situation<'_>) -> Option<(Vec<Change>, Made)> {
                     By::Direct => MadeBy::Direct,
                     By::Autoscaling { .. } => MadeBy::Autoscaling,
                 };
-                Some((Vec::new(), Made { numbers: vec![requested], ..made(by) }))
+
+                let bounds = vec![Bounds { min: requested, max: requested }];
+                Some((Vec::new(), Made { numbers: vec![requested], bounds, ..made(by) }))
             }
         },
         Strategy::Managed(_) => {
             let (version, config) = situation.observed.scaling.first()?;
             let before = config.known()?.target()?;
-            let versions = vec![version.clone()];
-            Some((Vec::new(), Made { versions, restore: Some(before), ..made(MadeBy::Managed) }))
+
+            let record = made(MadeBy::Managed);
+            let (versions, restore) = (vec![version.clone()], record.restore.or(Some(before)));
+            Some((Vec::new(), Made { versions, restore, bounds: vec![before], ..record }))
         }
     }
 }
@@ -531,7 +617,33 @@ pub fn conclude(decision: &Decision, failed: Option<&ChangeError>) -> (Status, O
 
 /// Returns the value of a read, or the status and reason without it.
 fn unread<T>(lookup: &Lookup<T>) -> Result<&T, (Status, Option<String>)> {
-    lookup.known().ok_or_else(|| failure(lookup).unwrap_or((Status::Unknown, None)))
+    lookup.known().ok_or_else(|| missed(lookup))
+}
+
+/// Returns the status and the reason without a value that is needed.
+fn missed<T>(lookup: &Lookup<T>) -> (Status, Option<String>) {
+    failure(lookup).unwrap_or_else(|| (Status::Unknown, Some("not-read".to_owned())))
+}
+
+/// Returns true if a scalable target has the tag of `owner`, or of the owner with which it was made; `None` if its tags
+/// are unknown.
+fn is_own(scalable: &ScalableTarget, owner: &Owner, made: Option<&Made>) -> Option<bool> {
+    let tag = scalable.owner.known()?.as_deref();
+    let earlier = made.and_then(|made| made.owner.as_deref());
+    Some(tag.is_some_and(|tag| tag == owner.as_str() || Some(tag) == earlier))
+}
+
+/// Returns true if a number without a scalable target can be the one that was made.
+fn may_be_of(made: &Made, requested: u32) -> bool {
+    match made.by {
+        MadeBy::Direct => made.numbers.contains(&requested),
+        // A scheduled action may have opened since the bounds were 0.
+        MadeBy::Autoscaling => {
+            let is_within = |bounds: &Bounds| (bounds.min..=bounds.max).contains(&requested);
+            made.bounds.is_empty() || made.bounds.contains(&Bounds::ZERO) || made.bounds.iter().any(is_within)
+        }
+        MadeBy::Managed => false,
+    }
 }
 
 /// Returns the status and the reason of a read that failed; `None` if it was not tried, or succeeded.

@@ -51,6 +51,11 @@ fn own_policy() -> Lookup<Vec<ScalingPolicy>> {
     Lookup::Known(vec![ScalingPolicy { name: Owner::default().policy(), utilization: Some(70) }])
 }
 
+/// Nothing but the knowledge that there is no scalable target.
+fn unscaled() -> Observed {
+    Observed { scalable: Lookup::Known(None), ..Observed::default() }
+}
+
 /// What is there at `now` if everything is as it should be.
 fn settled(now: &str) -> Observed {
     let desired = if now == OPEN { 10 } else { 0 };
@@ -64,15 +69,20 @@ fn settled(now: &str) -> Observed {
 }
 
 fn kept(by: MadeBy, numbers: &[u32]) -> Kept {
-    let made = Made {
-        by,
-        at: at("2026-11-20T07:00:00Z"),
-        numbers: numbers.to_vec(),
-        versions: Vec::new(),
-        restore: None,
-        is_adopted: false,
-    };
+    let made = Made { numbers: numbers.to_vec(), ..Made::new(by, at("2026-11-20T07:00:00Z")) };
     Kept { made: Some(made), ..Kept::default() }
+}
+
+/// The record of what was made.
+fn record(made: Made) -> Kept {
+    Kept { made: Some(made), ..Kept::default() }
+}
+
+/// What was seen at `now` with this number wanted and requested.
+fn saw(now: &str, number: u32, status: Status) -> Seen {
+    let numbers = Some(number);
+    let (requested, allocated, available) = (numbers, numbers, numbers);
+    Seen { at: at(now), desired: number, requested, allocated, available, status, reason: None }
 }
 
 fn decided(
@@ -133,7 +143,7 @@ fn what_is_right_is_left_alone() {
     }
     let direct = provisioned(By::Direct);
     let kept = kept(MadeBy::Direct, &[10]);
-    let observed = Observed { provisioned: ready(10), ..Observed::default() };
+    let observed = Observed { provisioned: ready(10), ..unscaled() };
     assert_eq!(shown(&decided(&direct, OPEN, &observed, Some(&kept), false)), "ready: ");
 }
 
@@ -288,9 +298,9 @@ fn nothing_of_others_is_changed() {
 fn what_is_unknown_leads_to_no_change() {
     let denied = || Lookup::Denied("no".to_owned());
     let cases = [
-        (Observed::default(), "unknown: "),
+        (Observed::default(), "unknown (not-read): "),
         (Observed { scalable: denied(), ..Observed::default() }, "refused (access-denied): "),
-        (Observed { scalable: Lookup::Known(None), ..Observed::default() }, "unknown: "),
+        (unscaled(), "unknown (not-read): "),
         (
             Observed { scalable: Lookup::Known(None), provisioned: Lookup::Missing, ..Observed::default() },
             "refused (not-found): ",
@@ -311,7 +321,7 @@ fn what_is_unknown_leads_to_no_change() {
 #[test]
 fn direct_changes_follow_the_number_and_are_recorded_before() {
     let direct = provisioned(By::Direct);
-    let seen = |provisioned| Observed { provisioned, ..Observed::default() };
+    let seen = |provisioned| Observed { provisioned, ..unscaled() };
     let in_progress = |number| Lookup::Known(Some(state(number, 0, ProvisionedStatus::InProgress)));
     let failed = || Lookup::Known(Some(state(10, 0, ProvisionedStatus::Failed)));
     let put = "in-progress: put provisioned concurrency 10";
@@ -326,7 +336,11 @@ fn direct_changes_follow_the_number_and_are_recorded_before() {
         (CLOSED, Lookup::Known(None), Some(vec![10]), "closed: ", Some(vec![])),
     ];
     for (now, provisioned, numbers, expected, recorded) in cases {
-        let kept = numbers.map(|numbers| kept(MadeBy::Direct, &numbers));
+        let kept = numbers.map(|numbers| Kept {
+            // The attempt of this quarter of an hour was at 10:00.
+            seen: now.ends_with("01:00Z").then(|| saw(OPEN, 10, Status::Failed)),
+            ..kept(MadeBy::Direct, &numbers)
+        });
         let decision = decided(&direct, now, &seen(provisioned), kept.as_ref(), false);
         assert_eq!(shown(&decision), expected);
         assert_eq!(decision.made.map(|made| made.numbers), recorded, "{expected}");
@@ -339,8 +353,14 @@ fn the_way_can_be_changed() {
     let to_direct =
         decided(&provisioned(By::Direct), OPEN, &observed, Some(&kept(MadeBy::Autoscaling, &[])), false);
     assert_eq!(shown(&to_direct), "in-progress: deregister scalable target");
-    assert_eq!(to_direct.made.map(|made| (made.by, made.numbers)), Some((MadeBy::Direct, vec![10])));
+    assert_eq!(
+        to_direct.made.clone().map(|made| (made.by, made.numbers)),
+        Some((MadeBy::Autoscaling, vec![]))
+    );
     let observed = Observed { scalable: Lookup::Known(None), ..observed };
+    let taken =
+        decided(&provisioned(By::Direct), OPEN, &observed, to_direct.made.map(record).as_ref(), false);
+    assert_eq!(taken.made.map(|made| (made.by, made.numbers)), Some((MadeBy::Direct, vec![10])));
     let to_scaled = decided(&scaled(), OPEN, &observed, Some(&kept(MadeBy::Direct, &[10])), false);
     assert!(shown(&to_scaled).starts_with("ready: register scalable target 10 to 50"), "{to_scaled:?}");
 }
@@ -361,7 +381,7 @@ fn a_pause_freezes() {
     let direct = decided(
         &provisioned(By::Direct),
         CLOSED,
-        &Observed { provisioned: ready(10), ..Observed::default() },
+        &Observed { provisioned: ready(10), ..unscaled() },
         Some(&kept(MadeBy::Direct, &[10])),
         true,
     );
@@ -419,8 +439,9 @@ fn a_new_version_takes_over_before_the_old_one_is_restored() {
         "ready:  [8]".to_owned(),
         format!("in-progress: {} [8]", put(3, 8)),
         "closed:  [8]".to_owned(),
-        "conflict (foreign-configuration):  [8]".to_owned(),
-        "conflict (foreign-configuration):  [8]".to_owned(),
+        // The old version is restored nevertheless.
+        format!("conflict (foreign-configuration): {} [8]", put(3, 8)),
+        format!("conflict (foreign-configuration): {} [8]", put(3, 8)),
         "closed:  [9]".to_owned(),
     ];
     assert_eq!(told, expected);
@@ -450,7 +471,7 @@ fn failures_have_a_status_and_a_name() {
     let decision = decided(
         &provisioned(By::Direct),
         OPEN,
-        &Observed { provisioned: Lookup::Known(None), ..Observed::default() },
+        &Observed { provisioned: Lookup::Known(None), ..unscaled() },
         None,
         false,
     );
@@ -471,4 +492,82 @@ fn failures_have_a_status_and_a_name() {
         assert_eq!(format!("{} {}", status.name(), reason.unwrap()), expected);
     }
     assert_eq!(conclude(&decision, None), (Status::InProgress, None));
+}
+
+#[test]
+fn an_owner_can_be_renamed() {
+    let owner = Owner::parse("new").unwrap();
+    let made = Made { owner: Some("warmd".to_owned()), ..Made::new(MadeBy::Autoscaling, at(OPEN)) };
+    let kept = record(made.clone());
+    let (target, observed) = (scaled(), settled(OPEN));
+    let situation = Situation {
+        target: &target,
+        owner: &owner,
+        now: at(OPEN),
+        is_paused: false,
+        kept: Some(&kept),
+        observed: &observed,
+    };
+    let decision = decide(&situation);
+    let shown = shown(&decision);
+    assert!(
+        shown.starts_with("ready: tag scalable target warmd:owner=new; delete scaling policy warmd-warmd-"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(
+            "put scaling policy warmd-new-utilization at 70%; delete scheduled action warmd-warmd-"
+        ),
+        "{shown}"
+    );
+    // Until the new tag is seen, both are the owner's.
+    assert_eq!(decision.made.and_then(|made| made.owner).as_deref(), Some("warmd"));
+    assert_eq!(release(&made, &owner, &observed).len(), 2);
+    assert_eq!(decide(&Situation { kept: None, ..situation }).status, Status::Conflict);
+}
+
+#[test]
+fn a_number_of_others_is_not_taken_for_what_was_made() {
+    let alone = |number| Observed { provisioned: ready(number), ..unscaled() };
+    let made = Made { bounds: vec![Bounds { min: 10, max: 50 }], ..Made::new(MadeBy::Autoscaling, at(OPEN)) };
+    let kept = record(made.clone());
+    let conflict = "conflict (foreign-configuration): ";
+    assert_eq!(shown(&decided(&scaled(), OPEN, &alone(60), Some(&kept), false)), conflict);
+    assert!(shown(&decided(&scaled(), OPEN, &alone(30), Some(&kept), false)).starts_with("ready: register"));
+    assert_eq!(release(&made, &Owner::default(), &alone(60)), []);
+    // Somebody requests capacity by hand while there is none.
+    for (requested, status, expected) in [
+        (0, Status::Closed, conflict),
+        (7, Status::Conflict, conflict),
+        (7, Status::InProgress, "in-progress: register scalable target 0 to 0"),
+    ] {
+        let kept = Kept { seen: Some(saw("2026-11-20T19:59:00Z", requested, status)), ..kept.clone() };
+        let observed = Observed { provisioned: ready(7), ..settled(CLOSED) };
+        assert_eq!(shown(&decided(&scaled(), CLOSED, &observed, Some(&kept), false)), expected);
+    }
+    // A foreign scalable target on a number of warmd.
+    let stranger = ScalableTarget { owner: Lookup::Known(None), ..scalable(1, 20) };
+    let observed =
+        Observed { scalable: Lookup::Known(Some(stranger)), provisioned: ready(10), ..Observed::default() };
+    let numbers = Made { numbers: vec![10], ..Made::new(MadeBy::Direct, at(OPEN)) };
+    assert_eq!(release(&numbers, &Owner::default(), &observed), []);
+}
+
+#[test]
+fn what_has_just_been_made_is_kept_for_five_minutes() {
+    let meter = |since: &str| {
+        let mut meter = super::super::meter::Meter::default();
+        meter.advance(at(since), 10);
+        meter
+    };
+    let direct = provisioned(By::Direct);
+    let observed = Observed { provisioned: ready(10), ..unscaled() };
+    for (since, expected) in [
+        ("2026-11-20T19:57:00Z", "ready: "),
+        ("2026-11-20T19:56:00Z", "in-progress: delete provisioned concurrency"),
+    ] {
+        let seen = Some(saw("2026-11-20T19:59:00Z", 10, Status::Ready));
+        let kept = Kept { seen, meter: meter(since), ..kept(MadeBy::Direct, &[10]) };
+        assert_eq!(shown(&decided(&direct, CLOSED, &observed, Some(&kept), false)), expected, "{since}");
+    }
 }

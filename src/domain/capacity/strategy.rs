@@ -140,6 +140,11 @@ impl Owner {
         &self.0
     }
 
+    /// Returns true if a policy or a scheduled action has a name of the owner.
+    pub(super) fn has_made(&self, name: &str) -> bool {
+        name == self.policy() || name.starts_with(&self.action_prefix())
+    }
+
     /// Returns the name of the scaling policy.
     pub fn policy(&self) -> String {
         format!("warmd-{}-utilization", self.0)

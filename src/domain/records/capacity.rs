@@ -68,6 +68,13 @@ pub struct Made {
     /// confirmed the one before. Any other number is that of another owner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<u32>,
+    /// With [`MadeBy::Autoscaling`] the bounds that were set last; with [`MadeBy::Managed`] those that the version may
+    /// have, as `numbers`. Others are those of another owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bounds>,
+    /// With [`MadeBy::Autoscaling`], the owner in the tag. It differs from the configured one after a change of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// With [`MadeBy::Managed`], the versions with numbers of warmd, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<Qualifier>,
@@ -77,6 +84,22 @@ pub struct Made {
     /// True if an operator has handed it over.
     #[serde(default)]
     pub is_adopted: bool,
+}
+
+impl Made {
+    /// Creates the record of something that is made at `at`.
+    pub fn new(by: MadeBy, at: DateTime<Utc>) -> Self {
+        Self {
+            by,
+            at,
+            numbers: Vec::new(),
+            bounds: Vec::new(),
+            owner: None,
+            versions: Vec::new(),
+            restore: None,
+            is_adopted: false,
+        }
+    }
 }
 
 /// The way in which capacity was made.

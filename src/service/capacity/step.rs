@@ -631,14 +631,7 @@ fn is_reached(target: &Target, kept: &Kept) -> bool {
 
 /// Returns the record of a scalable target that was found by its tag.
 fn stray(now: DateTime<Utc>) -> Made {
-    Made {
-        by: MadeBy::Autoscaling,
-        at: now,
-        numbers: Vec::new(),
-        versions: Vec::new(),
-        restore: None,
-        is_adopted: false,
-    }
+    Made::new(MadeBy::Autoscaling, now)
 }
 
 /// Creates the task of what the configuration no longer names.
