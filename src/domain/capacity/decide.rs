@@ -283,8 +283,7 @@ impl Situation<'_> {
             Some(true) => {}
             Some(false) => return Some(Ok("foreign-scalable-target".to_owned())),
             None => {
-                let unknown = failure(&scalable.owner).unwrap_or((Status::Unknown, None));
-                return Some(Err(unknown));
+                return Some(Err(missed(&scalable.owner)));
             }
         }
         let policies = self.observed.policies.known().into_iter().flatten();
@@ -364,7 +363,7 @@ impl Situation<'_> {
             (Lookup::Known(alias), _) => alias.version.clone(),
             (Lookup::Missing, Some(qualifier)) => qualifier.clone(),
             (other, _) => {
-                let (status, reason) = failure(other).unwrap_or((Status::Unknown, None));
+                let (status, reason) = missed(other);
                 return Decision { reason, ..decision(status) };
             }
         };
@@ -531,7 +530,12 @@ pub fn conclude(decision: &Decision, failed: Option<&ChangeError>) -> (Status, O
 
 /// Returns the value of a read, or the status and reason without it.
 fn unread<T>(lookup: &Lookup<T>) -> Result<&T, (Status, Option<String>)> {
-    lookup.known().ok_or_else(|| failure(lookup).unwrap_or((Status::Unknown, None)))
+    lookup.known().ok_or_else(|| missed(lookup))
+}
+
+/// Returns the status and the reason without a value that is needed.
+fn missed<T>(lookup: &Lookup<T>) -> (Status, Option<String>) {
+    failure(lookup).unwrap_or_else(|| (Status::Unknown, Some("not-read".to_owned())))
 }
 
 /// Returns the status and the reason of a read that failed; `None` if it was not tried, or succeeded.

@@ -288,9 +288,9 @@ fn nothing_of_others_is_changed() {
 fn what_is_unknown_leads_to_no_change() {
     let denied = || Lookup::Denied("no".to_owned());
     let cases = [
-        (Observed::default(), "unknown: "),
+        (Observed::default(), "unknown (not-read): "),
         (Observed { scalable: denied(), ..Observed::default() }, "refused (access-denied): "),
-        (Observed { scalable: Lookup::Known(None), ..Observed::default() }, "unknown: "),
+        (Observed { scalable: Lookup::Known(None), ..Observed::default() }, "unknown (not-read): "),
         (
             Observed { scalable: Lookup::Known(None), provisioned: Lookup::Missing, ..Observed::default() },
             "refused (not-found): ",
