@@ -340,7 +340,6 @@ impl Situation<'_> {
             None => return Some(Err(missed(&scalable.owner))),
         }
         let policies = self.observed.policies.known().into_iter().flatten();
-
         let actions = self.observed.actions.known().into_iter().flatten();
         if policies.map(|policy| &policy.name).any(|name| !self.has_made(name)) {
             Some(Ok("foreign-policy".to_owned()))

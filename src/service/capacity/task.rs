@@ -371,8 +371,12 @@ impl Task {
                     (Status::Unknown, Some(format!("role {role} is not in the configuration")))
                 }
                 (_, Some(blocked), _) => (Status::Unknown, Some(blocked.to_owned())),
-                (_, None, Some(seen)) => (seen.status, seen.reason.clone()),
-                (_, None, None) => (Status::Unknown, None),
+                // What was seen does not say whether another number is there.
+                (_, None, Some(seen)) if seen.desired == self.desired => (seen.status, seen.reason.clone()),
+                (_, None, _) if matches!(self.observed.scalable, Lookup::Throttled(_)) => {
+                    (Status::Waiting, Some("throttled".to_owned()))
+                }
+                (_, None, _) => (Status::Unknown, Some("not-read".to_owned())),
             };
         };
         if let Some(blocked) = self.blocked.filter(|_| !decision.changes.is_empty()) {

@@ -475,6 +475,20 @@ async fn a_hung_or_throttled_control_plane_ends_soon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_seen_is_not_reported_for_another_number() {
+    let rig = Rig::new([direct("f:live")]);
+    let (reports, _) = rig.run("2026-11-20T17:55", "2026-11-20T18:00").await;
+    assert_eq!(line(&reports), "f:live 10/10 of 10 ready");
+    rig.model.state().throttles = true;
+    let (reports, _) = rig.tick("2026-11-20T18:00").await;
+    assert_eq!(line(&reports), "f:live 10/10 of 0 waiting (throttled)");
+    let next = rig.restarted([direct("f:live"), direct("g:live")]);
+    let (reports, _) = next.tick("2026-11-20T18:01").await;
+    let expected = "f:live 10/10 of 0 waiting (throttled); g:live ?/? of 0 waiting (throttled)";
+    assert_eq!(line(&reports), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn managed_instances_follow_the_alias() {
     let managed = || target("f:live", Strategy::Managed(Managed { floor: 3, max: 100 }));
     let rig = Rig::new([managed()]);
