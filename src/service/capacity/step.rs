@@ -154,7 +154,9 @@ impl CapacityKeeper {
         if work.purpose == Purpose::Release {
             // What is recorded nowhere is found by its tag.
             let scaled = context.plan.fleet.targets.iter().filter(|target| is_autoscaling(target));
-            scaled.for_each(|target| drop(regions.entry(target.region()).or_default()));
+            scaled.for_each(|target| {
+                regions.entry(target.region()).or_default();
+            });
         }
         let works = regions.into_iter().map(|(region, tasks)| self.region(context, work, region, tasks));
         let mut reports: Vec<(usize, CapacityReport)> = join_all(works).await.into_iter().flatten().collect();
