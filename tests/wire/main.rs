@@ -2,6 +2,7 @@
 
 mod answers;
 mod autoscaling;
+mod capacity;
 mod cleared;
 mod connections;
 mod control;
