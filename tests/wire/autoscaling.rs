@@ -98,6 +98,10 @@ async fn a_target_with_a_policy_and_an_action() {
     assert_eq!(observed.alarms, 2);
     let changes = observed.scaling.iter().map(|change| (change.at.as_secs(), change.bounds.unwrap()));
     assert_eq!(changes.collect::<Vec<_>>(), [(0, (2, 50)), (3600, (0, 0))]);
+    // What was due is done with its own time, also after many minutes in which policies were evaluated.
+    let levels = &observed.provisioned[0].levels;
+    let levels: Vec<_> = levels.iter().map(|level| (level.at.as_secs(), level.requested)).collect();
+    assert_eq!(levels, [(0, 2), (3600, 0)]);
     let calls = observed.reads.iter().filter(|call| call.operation == Operation::RegisterScalableTarget);
     assert!(calls.clone().all(|call| call.function.as_deref() == Some("f:live")) && calls.count() == 2);
 

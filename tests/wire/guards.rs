@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use warmd::aws::{AwsControl, AwsLambda, CloudWatch, EventBridge};
+use warmd::aws::{AwsControl, AwsLambda, AwsScaling, CloudWatch, EventBridge};
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::fleet::Fleet;
 use warmd::domain::schedule::Minute;
@@ -30,8 +30,8 @@ use warmd::service::{Observer, Outcome, Policy, Service, Trigger};
 use crate::{Connect, clients_through, emulator_dialer};
 
 /// A wall clock that moves with tokio's clock.
-struct Wall {
-    start: DateTime<Utc>,
+pub struct Wall {
+    pub start: DateTime<Utc>,
     began: Instant,
 }
 
@@ -42,16 +42,16 @@ impl Clock for Wall {
 }
 
 /// An account with a state store.
-struct Account {
-    emulator: Emulator,
-    objects: Arc<Objects>,
-    store: DocumentStore,
-    clock: Arc<Wall>,
+pub struct Account {
+    pub emulator: Emulator,
+    pub objects: Arc<Objects>,
+    pub store: DocumentStore,
+    pub clock: Arc<Wall>,
 }
 
 /// The objects of a state store, which may be away.
 #[derive(Debug, Default)]
-struct Objects {
+pub struct Objects {
     memory: Memory,
     away: Mutex<Option<Away>>,
 }
@@ -101,15 +101,15 @@ impl ObjectStore for Objects {
 }
 
 /// A process that keeps a fleet warm.
-struct Process {
-    service: Service<AwsLambda, CloudWatch, EventBridge>,
+pub struct Process {
+    pub service: Service<AwsLambda, CloudWatch, EventBridge>,
     clock: Arc<Wall>,
     /// The first parts of ticks.
     parts: Parts,
 }
 
 #[derive(Clone, Default)]
-struct Parts(Arc<Mutex<Vec<TickReport>>>);
+pub struct Parts(Arc<Mutex<Vec<TickReport>>>);
 
 impl Observer for Parts {
     fn reported(&self, part: &Part) {
@@ -118,7 +118,7 @@ impl Observer for Parts {
 }
 
 /// Returns the policy of the daemon.
-fn daemon() -> Policy {
+pub fn daemon() -> Policy {
     Policy { checks_contact: true, refreshes_facts: true, ..Policy::default() }
 }
 
@@ -127,7 +127,7 @@ fn scenario(text: &str) -> Scenario {
 }
 
 /// Parses a configuration. Its targets are due each minute.
-fn fleet(text: &str) -> Fleet {
+pub fn fleet(text: &str) -> Fleet {
     let text = format!("version: 1\ndefaults: {{ region: eu-west-2, interval: 1m }}\n{text}");
     let file = SourceFile { path: "fleet.yaml".to_owned(), text };
     resolve(vec![file], &mut |_| Err("no file is named".to_owned()), None).unwrap().fleet
@@ -147,7 +147,7 @@ fn entries(functions: &[(&str, u32)]) -> String {
 
 impl Account {
     /// Creates an account with a functions file.
-    fn new(functions: &str) -> Self {
+    pub fn new(functions: &str) -> Self {
         let objects = Arc::<Objects>::default();
         let store = DocumentStore::new(Arc::clone(&objects) as Arc<dyn ObjectStore>, Durability::Durable);
         Self { objects, ..Self::with_store(functions, store) }
@@ -160,12 +160,12 @@ impl Account {
     }
 
     /// Replaces a document.
-    async fn write(&self, document: &str, text: impl Into<Vec<u8>>) {
+    pub async fn write(&self, document: &str, text: impl Into<Vec<u8>>) {
         self.objects.put(&format!("{document}.json"), text.into(), Condition::Always).await.unwrap();
     }
 
     /// Returns a document.
-    async fn document(&self, document: &str) -> Value {
+    pub async fn document(&self, document: &str) -> Value {
         match self.objects.get(&format!("{document}.json"), None).await.unwrap() {
             Fetched::Object { bytes, .. } => serde_json::from_slice(&bytes).unwrap(),
             Fetched::Missing | Fetched::Unchanged => Value::Null,
@@ -177,13 +177,14 @@ impl Account {
         self.process(fleet, daemon())
     }
 
-    fn process(&self, fleet: Fleet, policy: Policy) -> Process {
+    pub fn process(&self, fleet: Fleet, policy: Policy) -> Process {
         let dialer = emulator_dialer(&self.emulator, |_| Connect::Serve);
         let clients = Arc::new(clients_through(dialer));
         let lambda = AwsLambda::new(Arc::clone(&clients));
         let capacity = Box::new(|limits: warmd::domain::fleet::Limits, _| Ok(limits.max_in_flight as usize));
         let mut service =
             Service::new(lambda, LiveConfig::fixed(fleet), self.store.clone(), capacity, None).unwrap();
+        service.drive(Arc::new(AwsScaling::new(Arc::clone(&clients))), true);
         service.guard(Arc::new(AwsControl::without_retries(clients)));
         service.policy = policy;
         service.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
@@ -191,11 +192,11 @@ impl Account {
     }
 
     /// Deploys a change of the functions file.
-    fn change(&self, change: &str) {
+    pub fn change(&self, change: &str) {
         self.emulator.change(|scenario| functions::change("change.yaml", change, scenario).unwrap());
     }
 
-    fn count(&self, function: &str) -> Count {
+    pub fn count(&self, function: &str) -> Count {
         self.emulator.observe().counts.of("eu-west-2", function)
     }
 
@@ -216,11 +217,11 @@ impl Account {
 
 impl Process {
     /// Waits for the next minute and serves its tick.
-    async fn tick(&self) -> Value {
+    pub async fn tick(&self) -> Value {
         json!(self.outcome().await.report)
     }
 
-    async fn outcome(&self) -> Outcome {
+    pub async fn outcome(&self) -> Outcome {
         let now = self.clock.now();
         let next = Minute::of(now).instant();
         let wait = if next == now { TimeDelta::zero() } else { next + TimeDelta::minutes(1) - now };
@@ -232,12 +233,12 @@ impl Process {
     }
 
     /// Serves a tick of the present minute.
-    async fn at_once(&self) -> Outcome {
+    pub async fn at_once(&self) -> Outcome {
         let now = self.clock.now();
         self.serve(Trigger::Schedule { at: now, previous: Minute::of(now).plus(-1) }).await
     }
 
-    async fn serve(&self, trigger: Trigger) -> Outcome {
+    pub async fn serve(&self, trigger: Trigger) -> Outcome {
         let (_stopper, stop) = stop();
         let budget = TimeBudget::until_stopped(stop, None);
         self.service.serve(trigger, &budget, &self.parts).await.unwrap()
@@ -254,7 +255,7 @@ impl Process {
 }
 
 /// Describes the rounds of a tick object, sorted: function, target, result, first pings and others.
-fn shown(tick: &Value) -> Vec<String> {
+pub fn shown(tick: &Value) -> Vec<String> {
     let shown = |round: &Value| {
         let [function, result] = ["function", "verdict"].map(|key| round[key].as_str().unwrap());
         let qualifier = round["qualifier"].as_str().map(|qualifier| format!(":{qualifier}"));

@@ -391,6 +391,7 @@ async fn activities_are_read_until_the_page_that_is_too_old() {
         activity("Setting desired concurrency to 9.", second(60), Value::Null, "InProgress"),
         activity("Setting min capacity to 1 and max capacity to 2", second(30), second(31), "Successful"),
         activity("Setting desired concurrency to 5.", second(-60), second(1), "Successful"),
+        activity("Setting desired concurrency to 6.", second(40), second(41), "Failed"),
         activity("Setting desired concurrency to 1.", second(20), second(10), "Successful"),
         activity("Setting desired concurrency to 2.", json!(253_000_000_000_i64), Value::Null, "Napping"),
         activity("Setting desired concurrency to 3.", json!(9e300), Value::Null, "Successful"),
@@ -408,8 +409,12 @@ async fn activities_are_read_until_the_page_that_is_too_old() {
     let lookup = through(server.dialer()).activities(own(&function("f:live")), since).await;
     let Lookup::Known(found) = lookup else { panic!("{lookup:?}") };
     let seen: Vec<_> = found.iter().map(|it| (it.to, it.ended.is_some(), it.is_successful)).collect();
-    assert_eq!(seen, [(Some(5), true, true), (None, true, true), (Some(9), false, false)]);
-    assert_eq!(found[0].message, "done");
+    assert_eq!(
+        seen,
+        [(Some(5), true, true), (None, true, true), (Some(6), true, false), (Some(9), false, false)]
+    );
+    let failures: Vec<_> = found.iter().map(|it| it.failure.as_ref().map(|it| it.message.as_str())).collect();
+    assert_eq!(failures, [None, None, Some("done"), None]);
 }
 
 #[tokio::test(start_paused = true)]

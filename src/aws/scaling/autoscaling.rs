@@ -13,7 +13,7 @@ use aws_sdk_applicationautoscaling::types::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::{deleted, line, unchanged, unread};
+use super::error::{deleted, failed, line, unchanged, unread};
 use super::numbers::{bounds, int, time};
 use super::pages::{Page, pages};
 use crate::domain::capacity::{
@@ -253,7 +253,8 @@ fn activity(found: ScalingActivity) -> Option<Activity> {
         ended,
         to: environments(&found.description),
         is_successful: found.status_code == ScalingActivityStatusCode::Successful,
-        message: line(found.status_message.as_deref().unwrap_or_default()),
+        failure: (found.status_code == ScalingActivityStatusCode::Failed)
+            .then(|| failed(found.status_message.as_deref().unwrap_or_default())),
     })
 }
 

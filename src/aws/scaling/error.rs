@@ -80,6 +80,15 @@ where
     ChangeError { kind, message }
 }
 
+/// Interprets the message of a failed activity, such as `Failed to set concurrency to 5. Reason: TEXT (Service: AWSLambda;
+/// Status Code: 400; Error Code: InvalidParameterValueException; Request ID: …)`.
+pub(super) fn failed(message: &str) -> ChangeError {
+    let part = |name: &str| Some(message.split_once(name)?.1.split([';', ')']).next()?.trim());
+    let status = part("Status Code: ").and_then(|status| status.parse().ok()).unwrap_or(400);
+    let kind = kind(status, part("Error Code: ").unwrap_or_default(), message);
+    ChangeError { kind, message: line(message) }
+}
+
 /// Interprets the refusal of a deletion: what does not exist is deleted.
 pub(super) fn deleted(error: ChangeError) -> Result<(), ChangeError> {
     if error.kind == ChangeErrorKind::NotFound { Ok(()) } else { Err(error) }
@@ -193,6 +202,20 @@ mod tests {
         ];
         for (status, code, message, expected) in table {
             assert_eq!(kind(status, code, message), expected, "{status} {code}: {message}");
+            let activity = format!(
+                "Failed to set concurrency to 5. Reason: {message} (Service: AWSLambda; Status Code: {status}; Error \
+                 Code: {code}; Request ID: 1; Proxy: null)"
+            );
+            if !message.starts_with("No scal") || code == "ObjectNotFoundException" {
+                assert_eq!(failed(&activity).kind, expected, "{activity}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_activity_may_have_another_message() {
+        for message in ["", "Status Code: ", "Status Code: 99999999; Error Code: ", "Error Code: X"] {
+            assert_eq!(failed(message).kind, ChangeErrorKind::Refused, "{message}");
         }
     }
 

@@ -101,13 +101,6 @@ impl Situation<'_> {
         if meter.blocks.iter().any(is_new) { desired.max(seen.desired) } else { desired }
     }
 
-    /// Returns true in the first tick of every quarter of an hour, for attempts at a number that failed.
-    fn may_retry(&self) -> bool {
-        let part = |at| Minute::of(at).epoch().div_euclid(RETRY_FAILED_MINUTES);
-        let seen = self.kept.and_then(|kept| kept.seen.as_ref());
-        seen.is_none_or(|seen| part(seen.at) != part(self.now))
-    }
-
     /// Returns the record of something made now, if there is none of this kind.
     fn made_by(&self, by: MadeBy) -> Made {
         match self.made() {
@@ -116,24 +109,36 @@ impl Situation<'_> {
         }
     }
 
-    /// Returns the reason why a change of provisioned concurrency is not possible, if one is known.
-    fn obstacle(&self) -> Option<&'static str> {
-        let is_weighted = self.observed.alias.known().is_some_and(|alias| alias.is_weighted);
-        if is_weighted {
-            Some("alias-weights")
-        } else {
-            (self.observed.is_updating == Some(true)).then_some("function-updating")
+    /// Returns the status and the reason while a change of provisioned concurrency is not possible, if one is known.
+    fn obstacle(&self) -> Option<(Status, &str)> {
+        let Observed { alias, is_updating, last_failure, .. } = self.observed;
+        if alias.known().is_some_and(|alias| alias.is_weighted) {
+            return Some((Status::Waiting, "alias-weights"));
         }
+        if *is_updating == Some(true) {
+            return Some((Status::Waiting, "function-updating"));
+        }
+        let failure = last_failure.as_ref()?;
+        let is_over = match failure.kind {
+            ChangeErrorKind::AliasWeights => alias.known().is_some(),
+            ChangeErrorKind::FunctionUpdating => *is_updating == Some(false),
+            ChangeErrorKind::Unknown => true,
+            _ => false,
+        };
+        (!is_over).then(|| meaning(failure))
     }
 
     /// Adds the status of provisioned concurrency: the state in comparison with the wanted bounds.
     fn judged(&self, decision: Decision, state: Option<&ProvisionedState>, wanted: Bounds) -> Decision {
         let (status, reason) = match state {
             None if wanted.min == 0 => (Status::Closed, None),
-            None => (Status::InProgress, None),
+            None => match self.obstacle() {
+                Some((status, reason)) => (status, Some(reason.to_owned())),
+                None => (Status::InProgress, None),
+            },
             Some(state) if state.requested < wanted.min || state.requested > wanted.max => {
                 match (self.obstacle(), state.status) {
-                    (Some(obstacle), _) => (Status::Waiting, Some(obstacle.to_owned())),
+                    (Some((status, reason)), _) => (status, Some(reason.to_owned())),
                     (None, ProvisionedStatus::Failed) => (Status::Failed, state.reason.clone()),
                     (None, _) => (Status::InProgress, None),
                 }
@@ -142,7 +147,7 @@ impl Situation<'_> {
                 ProvisionedStatus::Failed => (Status::Failed, state.reason.clone()),
                 ProvisionedStatus::InProgress if state.available < wanted.min => (Status::InProgress, None),
                 _ if state.available >= wanted.min => (Status::Ready, None),
-                _ => (Status::InProgress, self.obstacle().map(str::to_owned)),
+                _ => (Status::InProgress, self.obstacle().map(|(_, reason)| reason.to_owned())),
             },
         };
         Decision { status, reason, ..decision }
@@ -188,7 +193,6 @@ impl Situation<'_> {
         }
         let wanted = bounds(desired, By::Direct);
         let decision = self.judged(decision(Status::Unknown), state, wanted);
-
         let change = match (state, NonZeroU32::new(desired)) {
             (None, None) => None,
             (Some(_), None) => Some(Change::DeleteProvisioned),
@@ -196,8 +200,7 @@ impl Situation<'_> {
             (Some(state), Some(number)) => {
                 let is_busy = state.status == ProvisionedStatus::InProgress;
                 let differs = state.requested != desired && !is_busy;
-                let has_failed = state.status == ProvisionedStatus::Failed && self.may_retry();
-                (differs || has_failed).then_some(Change::PutProvisioned(number))
+                (differs || self.retries(state)).then_some(Change::PutProvisioned(number))
             }
         };
         let mut numbers: Vec<u32> = state.map(|state| state.requested).into_iter().collect();
@@ -209,6 +212,15 @@ impl Situation<'_> {
         let is_made = !numbers.is_empty() || self.made().is_some_and(|made| made.by == MadeBy::Direct);
         let made = is_made.then_some(Made { numbers, ..record });
         Decision { made, ..decision }.with(change)
+    }
+
+    /// Returns true if a number that Lambda failed to prepare is requested again.
+    fn retries(&self, state: &ProvisionedState) -> bool {
+        // In the first tick of every quarter of an hour.
+        let part = |at| Minute::of(at).epoch().div_euclid(RETRY_FAILED_MINUTES);
+        let seen = self.kept.and_then(|kept| kept.seen.as_ref());
+        let is_time = seen.is_none_or(|seen| part(seen.at) != part(self.now));
+        state.status == ProvisionedStatus::Failed && is_time
     }
 
     /// Returns the number that is requested from Lambda, if known.
@@ -281,16 +293,13 @@ impl Situation<'_> {
                 if differs || suspend.is_some() {
                     changes.push(Change::Register { bounds: Some(wanted), suspend, owner: None });
                 }
+                // The service does not request a number again that Lambda failed to prepare.
+                let failed = state.filter(|state| !is_outside && self.retries(state));
+                let number = failed.and_then(|state| NonZeroU32::new(state.requested));
+                changes.extend(number.map(Change::PutProvisioned));
             }
         }
 
-        let has_failed = state.is_some_and(|state| {
-            state.status == ProvisionedStatus::Failed && state.requested >= wanted.min && wanted.min > 0
-        });
-        if let Some(state) = state.filter(|_| has_failed && self.may_retry()) {
-            // Application Auto Scaling does not try again what is within the bounds.
-            changes.extend(NonZeroU32::new(state.requested).map(Change::PutProvisioned));
-        }
         let exists =
             scalable.is_some() || changes.iter().any(|change| matches!(change, Change::Register { .. }));
         if exists {
@@ -490,7 +499,7 @@ impl Situation<'_> {
         let (status, reason) = match (current.target() == Some(wanted), is_applied) {
             (true, true) if desired == 0 => (Status::Closed, None),
             (true, true) => (Status::Ready, None),
-            _ => (Status::InProgress, self.obstacle().map(str::to_owned)),
+            _ => (Status::InProgress, self.obstacle().map(|(_, reason)| reason.to_owned())),
         };
 
         let restore = record.restore.or(current.target()).or(Some(floor));
@@ -593,14 +602,20 @@ pub fn conclude(decision: &Decision, failed: Option<&ChangeError>) -> (Status, O
             )
         });
         let status = match decision.status {
-            Status::Waiting | Status::Paused | Status::Conflict => decision.status,
+            Status::Waiting | Status::Refused | Status::Paused | Status::Conflict => decision.status,
             Status::Closed if decision.desired == 0 => Status::Closed,
             _ if is_moving => Status::InProgress,
             status => status,
         };
         return (status, decision.reason.clone());
     };
-    let (status, reason) = match error.kind {
+    let (status, reason) = meaning(error);
+    (status, Some(reason.to_owned()))
+}
+
+/// Returns the status and the reason after a failed change.
+fn meaning(error: &ChangeError) -> (Status, &str) {
+    match error.kind {
         ChangeErrorKind::AliasWeights => (Status::Waiting, "alias-weights"),
         ChangeErrorKind::FunctionUpdating => (Status::Waiting, "function-updating"),
         ChangeErrorKind::Quota => (Status::Waiting, "quota"),
@@ -610,8 +625,7 @@ pub fn conclude(decision: &Decision, failed: Option<&ChangeError>) -> (Status, O
         ChangeErrorKind::NotFound => (Status::Refused, "not-found"),
         ChangeErrorKind::Unknown => (Status::Unknown, "no-answer"),
         ChangeErrorKind::Refused => (Status::Refused, error.message.as_str()),
-    };
-    (status, Some(reason.to_owned()))
+    }
 }
 
 /// Returns the value of a read, or the status and reason without it.

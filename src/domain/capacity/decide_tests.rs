@@ -348,6 +348,37 @@ fn direct_changes_follow_the_number_and_are_recorded_before() {
 }
 
 #[test]
+fn what_application_auto_scaling_could_not_do_is_named_and_requested_again() {
+    let failed = |kind| {
+        let error = ChangeError { kind, message: "no".to_owned() };
+        Observed { provisioned: Lookup::Known(None), last_failure: Some(error), ..settled(OPEN) }
+    };
+    for (kind, expected) in [
+        (ChangeErrorKind::Quota, "waiting (quota)"),
+        (ChangeErrorKind::AccessDenied, "refused (access-denied)"),
+        (ChangeErrorKind::Refused, "refused (no)"),
+        (ChangeErrorKind::AliasWeights, "waiting (alias-weights)"),
+        (ChangeErrorKind::Unknown, "in-progress"),
+    ] {
+        let shown = shown(&decided(&scaled(), OPEN, &failed(kind), None, false));
+        assert_eq!(shown, format!("{expected}: register scalable target 10 to 50"));
+    }
+    // The weights are gone since.
+    let version = Qualifier::parse("7").unwrap();
+    let alias = Lookup::Known(AliasState { version, is_weighted: false });
+    let observed = Observed { alias, ..failed(ChangeErrorKind::AliasWeights) };
+    let decision = decided(&scaled(), OPEN, &observed, None, false);
+    assert_eq!(shown(&decision), "in-progress: register scalable target 10 to 50");
+    // A number that Lambda failed to prepare is requested from Lambda: a minimum that it has changes nothing.
+    let failed = Lookup::Known(Some(state(10, 0, ProvisionedStatus::Failed)));
+    for (now, change) in [(OPEN, "put provisioned concurrency 10"), ("2026-11-20T10:01:00Z", "")] {
+        let observed = Observed { provisioned: failed.clone(), ..settled(OPEN) };
+        let decision = decided(&scaled(), now, &observed, None, false);
+        assert_eq!(shown(&decision), format!("failed: {change}"));
+    }
+}
+
+#[test]
 fn the_way_can_be_changed() {
     let observed = settled(OPEN);
     let to_direct =

@@ -105,8 +105,8 @@ pub struct Activity {
     pub to: Option<u32>,
     /// True if it succeeded.
     pub is_successful: bool,
-    /// The message of the service.
-    pub message: String,
+    /// Its failure; `None` if it has not failed.
+    pub failure: Option<ChangeError>,
 }
 
 /// The scaling configuration of a version on managed instances.
@@ -150,6 +150,8 @@ pub struct Observed {
     pub is_updating: Option<bool>,
     /// The last data point of the utilization in the last 15 minutes; `Known(None)` without one.
     pub last_utilization: Lookup<Option<DateTime<Utc>>>,
+    /// The failure of the latest change of the number by Application Auto Scaling; `None` if it has not failed.
+    pub last_failure: Option<ChangeError>,
     /// The scaling configurations of versions on managed instances, those of earlier versions included.
     pub scaling: Vec<(Qualifier, Lookup<ScalingConfig>)>,
 }

@@ -45,8 +45,8 @@ impl Capacity for Emulator {
         capacity::request_at(self, place, number, at)
     }
 
-    fn requested(&self, place: &Place) -> u32 {
-        capacity::requested(self, place)
+    fn requested(&self, place: &Place, at: Duration) -> u32 {
+        capacity::requested(self, place, at)
     }
 
     fn utilization(&self, place: &Place, end: Duration) -> Option<f64> {

@@ -22,8 +22,8 @@ pub(in super::super) trait Capacity {
     fn check(&self, place: &Place) -> Result<(), ErrorResponse>;
     /// Requests a number of environments at the emulated time `at`.
     fn request(&self, place: &Place, number: u32, at: Duration) -> Result<(), ErrorResponse>;
-    /// Returns the number that is requested.
-    fn requested(&self, place: &Place) -> u32;
+    /// Returns the number that is requested at the emulated time `at`.
+    fn requested(&self, place: &Place, at: Duration) -> u32;
     /// Returns the utilization in the minute that ends at the emulated time `end`; `None` without a point.
     fn utilization(&self, place: &Place, end: Duration) -> Option<f64>;
     /// Returns the time from a request of more environments until they are available.
@@ -285,7 +285,7 @@ impl Scaling {
             .map(|(place, _)| place.clone())
             .collect();
         for place in places {
-            let (point, requested) = (capacity.utilization(&place, at), capacity.requested(&place));
+            let (point, requested) = (capacity.utilization(&place, at), capacity.requested(&place, at));
             let Some(target) = self.targets.get_mut(&place) else { continue };
             let Some((is_out, number, cause)) = target.wish(point, requested, at) else { continue };
             let ended = self.scale(&place, number, at, cause, capacity);
@@ -299,7 +299,7 @@ impl Scaling {
     /// Moves the requested capacity into the bounds.
     pub(super) fn enforce(&mut self, place: &Place, at: Duration, capacity: &impl Capacity) {
         let Some(Target { min, max, .. }) = self.targets.get(place) else { return };
-        let requested = capacity.requested(place);
+        let requested = capacity.requested(place, at);
         if requested < *min {
             let (number, cause) = (*min, format!("minimum capacity was set to {min}"));
             self.scale(place, number, at, cause, capacity);
@@ -318,7 +318,7 @@ impl Scaling {
         cause: String,
         capacity: &impl Capacity,
     ) -> Duration {
-        let is_addition = number > capacity.requested(place);
+        let is_addition = number > capacity.requested(place, at);
         let result = match self.failing.get(place) {
             Some(message) => Err(ErrorResponse::invalid(message)),
             None => capacity.request(place, number, at),
@@ -364,7 +364,7 @@ impl Scaling {
             function: place.function.clone(),
             qualifier: place.qualifier.clone(),
             bounds: self.targets.get(place).map(|target| (target.min, target.max)),
-            requested: capacity.requested(place),
+            requested: capacity.requested(place, at),
         };
         if let Some(target) = self.targets.get_mut(place)
             && target.noted.replace((target.min, target.max, change.requested))

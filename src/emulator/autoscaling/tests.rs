@@ -38,14 +38,14 @@ impl Capacity for Environments {
         Ok(())
     }
 
-    fn requested(&self, place: &Place) -> u32 {
+    fn requested(&self, place: &Place, _: Duration) -> u32 {
         self.requested.borrow().get(&place.function).copied().unwrap_or_default()
     }
 
     fn utilization(&self, place: &Place, end: Duration) -> Option<f64> {
         let minute = usize::try_from(end.as_secs() / 60 - 1).unwrap();
         let users = self.users.borrow().get(minute).copied().filter(|users| *users > 0)?;
-        let available = self.requested(place);
+        let available = self.requested(place, end);
         (available > 0).then(|| (f64::from(users) / f64::from(available)).min(1.0))
     }
 

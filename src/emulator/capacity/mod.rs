@@ -265,24 +265,31 @@ pub(super) fn request(emulator: &Emulator, place: &Place, number: u32) -> Result
     request_at(emulator, place, number, emulator.now())
 }
 
-/// Returns the number that is requested; 0 without a configuration.
-pub(super) fn requested(emulator: &Emulator, place: &Place) -> u32 {
-    with(emulator, place, |provisioned| provisioned.requested()).unwrap_or(0)
+/// Returns the number that is requested at the emulated time `at`; 0 without a configuration.
+pub(super) fn requested(emulator: &Emulator, place: &Place, at: Duration) -> u32 {
+    with(emulator, place, at, |provisioned| provisioned.requested()).unwrap_or(0)
 }
 
 /// Returns the utilization of the provisioned environments in the minute that ends at the emulated time `end`: the
 /// largest number that was busy at once, divided by the available ones. `None` without an invocation, or without
 /// available environments.
 pub(super) fn utilization(emulator: &Emulator, place: &Place, end: Duration) -> Option<f64> {
-    let (busy, available) =
-        with(emulator, place, |provisioned| (provisioned.load.peak(end), provisioned.available_at(end)))?;
+    let (busy, available) = with(emulator, place, end, |provisioned| {
+        (provisioned.load.peak(end), provisioned.available_at(end))
+    })?;
     (busy > 0 && available > 0).then(|| f64::from(busy) / f64::from(available))
 }
 
-/// Reads the provisioned concurrency of a place now; `None` if it never had any.
-fn with<T>(emulator: &Emulator, place: &Place, read: impl FnOnce(&Provisioned) -> T) -> Option<T> {
+/// Reads the provisioned concurrency of a place at the emulated time `at`; `None` if it never had any. What is due later
+/// does not happen yet.
+fn with<T>(
+    emulator: &Emulator,
+    place: &Place,
+    at: Duration,
+    read: impl FnOnce(&Provisioned) -> T,
+) -> Option<T> {
     let scenario = emulator.scenario();
     let profile = scenario.profile(&place.function)?;
     let mut state = emulator.state();
-    state.capacity.provisioned(place, profile, emulator.now()).map(|provisioned| read(provisioned))
+    state.capacity.provisioned(place, profile, at.min(emulator.now())).map(|provisioned| read(provisioned))
 }

@@ -94,7 +94,7 @@ impl Emulator {
     /// Returns the number of provisioned environments that is requested; 0 without a configuration.
     pub fn requested(&self, region: &str, function: &str, qualifier: &str) -> u32 {
         self.make_due_changes();
-        requested(self, &self.place(region, function, qualifier))
+        requested(self, &self.place(region, function, qualifier), self.now())
     }
 
     /// Returns the utilization of the provisioned environments in the minute that ends at the emulated time `end`: the

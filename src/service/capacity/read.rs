@@ -21,6 +21,9 @@ const OWNED_FOR: TimeDelta = TimeDelta::hours(1);
 /// The time without a data point after which capacity is unused.
 const UNUSED_AFTER: TimeDelta = TimeDelta::minutes(15);
 
+/// The age up to which the failure of a change explains why the number is not the wanted one.
+const FAILED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
 /// The owners of scalable targets by ARN, each with the time of its read.
 type Owners = BTreeMap<String, (DateTime<Utc>, Option<String>)>;
 
@@ -194,6 +197,12 @@ impl Reader {
             task.observed.alias = requests.read(until, control.alias(place)).await;
             task.observed.is_updating =
                 requests.read(until, control.is_updating(place)).await.known().copied();
+            if exists {
+                let activities = requests.read(until, control.activities(place, now - FAILED_WITHIN)).await;
+                let numbers =
+                    activities.known().into_iter().flatten().filter(|activity| activity.to.is_some());
+                task.observed.last_failure = numbers.last().and_then(|activity| activity.failure.clone());
+            }
         }
         if task.may_be_unused() {
             let read = control.last_utilization(place, now - UNUSED_AFTER, now);
@@ -204,9 +213,9 @@ impl Reader {
                 Lookup::NotRead => None,
                 Lookup::Known(activities) => {
                     let successful = activities.into_iter().filter(|activity| activity.is_successful);
-                    let number = |activity: crate::domain::capacity::Activity| {
-                        Some((activity.ended.unwrap_or(activity.started), activity.to?))
-                    };
+                    // Lambda bills from the request on, not from the time when all environments are ready.
+                    let number =
+                        |activity: crate::domain::capacity::Activity| Some((activity.started, activity.to?));
                     Some(successful.filter_map(number).collect())
                 }
                 _ if task.is_left => Some(Vec::new()),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::task::Task;
+use super::task::{Task, Urgency};
 use crate::domain::capacity::{By, CapacityReport, Strategy, provisioned_usd};
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::Target;
@@ -91,7 +91,8 @@ fn count(task: &Task, entry: &mut Kept, now: DateTime<Utc>) -> Option<u64> {
     }
     let number = task.billed().filter(|_| task.was_read);
     if task.gap(now).is_some() && (number.is_none() || task.replay.is_none()) {
-        return None;
+        // What is closed is not read with each tick. Its time is counted with the next read.
+        return (task.urgency == Urgency::Idle && task.desired == 0).then_some(0);
     }
     let mut seconds = 0_u64;
     for (at, number) in task.replay.iter().flatten().filter(|(at, _)| *at <= now) {

@@ -218,7 +218,15 @@ impl Task {
     /// takes longer than usual.
     pub fn needs_reason(&self, now: DateTime<Utc>) -> bool {
         let wanted = self.wanted();
-        let Lookup::Known(Some(state)) = &self.observed.provisioned else { return false };
+        let state = match &self.observed.provisioned {
+            Lookup::Known(Some(state)) => state,
+            // Directly, the next change shows the reason.
+            Lookup::Known(None) if self.by() == Some(MadeBy::Autoscaling) => {
+                let was_missing = |seen: &Seen| seen.desired > 0 && seen.requested == Some(0);
+                return self.desired > 0 && self.seen().is_some_and(was_missing);
+            }
+            _ => return false,
+        };
         let is_outside = state.requested < wanted.min || state.requested > wanted.max;
         let was_wanted = || desired(&self.target, Minute::of(now).plus(-CHANGE_MINUTES)) == self.desired;
         let is_late = state.status == ProvisionedStatus::InProgress && was_wanted();

@@ -439,6 +439,9 @@ async fn a_gap_of_two_days_is_counted_from_the_activities() {
         // Nothing is counted twice.
         let (_, cost) = rig.run("2026-11-22T20:01", "2026-11-22T20:05").await;
         assert!(cost.abs() < 1e-12);
+        // A closed target is read once an hour, and costs nothing until then.
+        let (reports, _) = rig.tick("2026-11-22T20:31").await;
+        assert_eq!(usd(&reports[0]), Some(0.0));
     }
 }
 

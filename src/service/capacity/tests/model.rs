@@ -67,7 +67,7 @@ impl State {
                 ended: Some(time),
                 to: Some(number),
                 is_successful: true,
-                message: String::new(),
+                failure: None,
             };
             self.activities.entry(function.to_owned()).or_default().push(activity);
         }
