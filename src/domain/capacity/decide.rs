@@ -7,13 +7,12 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 
-use super::meter::Block;
 use super::observe::{
     Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState, ProvisionedStatus,
     ScalableTarget, ScheduledAction,
 };
 use super::report::Status;
-use super::schedule::{LEAST_UP_MINUTES, actions, bounds, desired};
+use super::schedule::{actions, bounds, desired};
 use super::strategy::{By, Managed, Owner, Strategy};
 use crate::domain::fleet::Target;
 use crate::domain::preflight::Lookup;
@@ -90,15 +89,8 @@ impl Situation<'_> {
         self.kept?.made.as_ref()
     }
 
-    /// Returns the number wanted now. What has just been made is kept for the billing step, also when a request ends or
-    /// the windows change.
     fn desired(&self) -> u32 {
-        let now = Minute::of(self.now);
-        let desired = desired(self.target, now);
-        let Some(Kept { seen: Some(seen), meter, .. }) = self.kept else { return desired };
-        // The meter counts from the tick after the change.
-        let is_new = |block: &Block| now.epoch() - Minute::of(block.since).epoch() < LEAST_UP_MINUTES - 1;
-        if meter.blocks.iter().any(is_new) { desired.max(seen.desired) } else { desired }
+        desired(self.target, Minute::of(self.now))
     }
 
     /// Returns the record of something made now, if there is none of this kind.

@@ -373,7 +373,11 @@ fn what_application_auto_scaling_could_not_do_is_named_and_requested_again() {
     let failed = Lookup::Known(Some(state(10, 0, ProvisionedStatus::Failed)));
     for (now, change) in [(OPEN, "put provisioned concurrency 10"), ("2026-11-20T10:01:00Z", "")] {
         let observed = Observed { provisioned: failed.clone(), ..settled(OPEN) };
-        let decision = decided(&scaled(), now, &observed, None, false);
+        let kept = Kept {
+            seen: now.ends_with("01:00Z").then(|| saw(OPEN, 10, Status::Failed)),
+            ..kept(MadeBy::Autoscaling, &[])
+        };
+        let decision = decided(&scaled(), now, &observed, Some(&kept), false);
         assert_eq!(shown(&decision), format!("failed: {change}"));
     }
 }
@@ -582,23 +586,4 @@ fn a_number_of_others_is_not_taken_for_what_was_made() {
         Observed { scalable: Lookup::Known(Some(stranger)), provisioned: ready(10), ..Observed::default() };
     let numbers = Made { numbers: vec![10], ..Made::new(MadeBy::Direct, at(OPEN)) };
     assert_eq!(release(&numbers, &Owner::default(), &observed), []);
-}
-
-#[test]
-fn what_has_just_been_made_is_kept_for_five_minutes() {
-    let meter = |since: &str| {
-        let mut meter = super::super::meter::Meter::default();
-        meter.advance(at(since), 10);
-        meter
-    };
-    let direct = provisioned(By::Direct);
-    let observed = Observed { provisioned: ready(10), ..unscaled() };
-    for (since, expected) in [
-        ("2026-11-20T19:57:00Z", "ready: "),
-        ("2026-11-20T19:56:00Z", "in-progress: delete provisioned concurrency"),
-    ] {
-        let seen = Some(saw("2026-11-20T19:59:00Z", 10, Status::Ready));
-        let kept = Kept { seen, meter: meter(since), ..kept(MadeBy::Direct, &[10]) };
-        assert_eq!(shown(&decided(&direct, CLOSED, &observed, Some(&kept), false)), expected, "{since}");
-    }
 }
