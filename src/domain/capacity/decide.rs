@@ -170,7 +170,6 @@ impl Situation<'_> {
         }
         let wanted = bounds(desired, By::Direct);
         let decision = self.judged(decision(Status::Unknown), state, wanted);
-        let may_retry = Minute::of(self.now).epoch() % RETRY_FAILED_MINUTES == 0;
         let change = match (state, NonZeroU32::new(desired)) {
             (None, None) => None,
             (Some(_), None) => Some(Change::DeleteProvisioned),
@@ -178,7 +177,7 @@ impl Situation<'_> {
             (Some(state), Some(number)) => {
                 let is_busy = state.status == ProvisionedStatus::InProgress;
                 let differs = state.requested != desired && !is_busy;
-                let has_failed = state.status == ProvisionedStatus::Failed && may_retry;
+                let has_failed = state.status == ProvisionedStatus::Failed && self.may_retry();
                 (differs || has_failed).then_some(Change::PutProvisioned(number))
             }
         };
@@ -191,6 +190,11 @@ impl Situation<'_> {
         let is_made = !numbers.is_empty() || self.made().is_some_and(|made| made.by == MadeBy::Direct);
         let made = is_made.then(|| Made { numbers, ..record });
         Decision { made, ..decision }.with(change)
+    }
+
+    /// Returns true in the minutes in which a number that Lambda failed to prepare is requested again.
+    fn may_retry(&self) -> bool {
+        Minute::of(self.now).epoch() % RETRY_FAILED_MINUTES == 0
     }
 
     /// Returns the number that is requested from Lambda, if known.
@@ -300,12 +304,23 @@ impl Situation<'_> {
 
     /// Returns the bounds, with the maximum lowered to the minimum while capacity above it is unused. Without traffic
     /// there are no data points, and Application Auto Scaling never scales in.
+    ///
+    /// Nor does it request a number again that Lambda failed to prepare. Both bounds are then the available number for a
+    /// tick, so that the next one requests more.
     fn tracked(
         &self,
         bounds: Bounds,
         scalable: Option<&ScalableTarget>,
         state: Option<&ProvisionedState>,
     ) -> Bounds {
+        let failed = state.filter(|state| {
+            state.status == ProvisionedStatus::Failed
+                && state.available < bounds.min
+                && (bounds.min..=bounds.max).contains(&state.requested)
+        });
+        if let Some(&ProvisionedState { available, .. }) = failed.filter(|_| self.may_retry()) {
+            return Bounds { min: available, max: available };
+        }
         let is_above = bounds.min > 0 && state.is_some_and(|state| state.requested > bounds.min);
         let is_lowered =
             scalable.is_some_and(|scalable| scalable.bounds == Bounds { max: bounds.min, ..bounds });

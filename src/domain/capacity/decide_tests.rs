@@ -309,6 +309,27 @@ fn what_is_unknown_leads_to_no_change() {
 }
 
 #[test]
+fn a_number_that_failed_is_requested_again_through_the_available_one() {
+    let kept = kept(MadeBy::Autoscaling, &[]);
+    for (now, (min, max), state, expected) in [
+        (OPEN, (10, 50), state(10, 0, ProvisionedStatus::Failed), "failed: register scalable target 0 to 0"),
+        (OPEN, (10, 50), state(12, 4, ProvisionedStatus::Failed), "failed: register scalable target 4 to 4"),
+        (OPEN, (10, 50), state(12, 10, ProvisionedStatus::Failed), "failed: "),
+        ("2026-11-20T10:01:00Z", (10, 50), state(10, 4, ProvisionedStatus::Failed), "failed: "),
+        (
+            "2026-11-20T10:01:00Z",
+            (4, 4),
+            state(4, 4, ProvisionedStatus::Ready),
+            "in-progress: register scalable target 10 to 50",
+        ),
+    ] {
+        let (provisioned, scalable) = (Lookup::Known(Some(state)), Lookup::Known(Some(scalable(min, max))));
+        let observed = Observed { provisioned, scalable, ..settled(OPEN) };
+        assert_eq!(shown(&decided(&scaled(), now, &observed, Some(&kept), false)), expected);
+    }
+}
+
+#[test]
 fn direct_changes_follow_the_number_and_are_recorded_before() {
     let direct = provisioned(By::Direct);
     let seen = |provisioned| Observed { provisioned, ..Observed::default() };
