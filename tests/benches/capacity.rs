@@ -22,6 +22,8 @@ const FUNCTIONS: usize = 10;
 /// The minutes of a fleet.
 const MINUTES: u64 = 120;
 
+// The time is that of this machine.
+#[allow(clippy::disallowed_methods)]
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let number = |name: &str, usual: u64| {
