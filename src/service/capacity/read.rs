@@ -213,10 +213,8 @@ impl Reader {
                 Lookup::NotRead => None,
                 Lookup::Known(activities) => {
                     let successful = activities.into_iter().filter(|activity| activity.is_successful);
-                    // Lambda bills from the request on, not from the time when all environments are ready.
-                    let number =
-                        |activity: crate::domain::capacity::Activity| Some((activity.started, activity.to?));
-                    Some(successful.filter_map(number).collect())
+                    // A number is billed from its request on. The next one may be requested before it is prepared.
+                    Some(successful.filter_map(|activity| Some((activity.started, activity.to?))).collect())
                 }
                 _ if task.is_left => Some(Vec::new()),
                 _ => Some(task.scheduled(since, now)),

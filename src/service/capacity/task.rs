@@ -245,7 +245,8 @@ impl Task {
     pub fn gap(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let kept = self.kept.as_ref()?;
         let read = self.seen().filter(|seen| seen.requested.is_some()).map(|seen| seen.at);
-        let counted = kept.meter.until.max(read)?;
+        // A read that could not be counted does not end the gap of what is up.
+        let counted = if kept.meter.number() > 0 { kept.meter.until } else { kept.meter.until.max(read) }?;
         (self.by() == Some(MadeBy::Autoscaling) && now.signed_duration_since(counted) > GAP)
             .then_some(counted)
     }

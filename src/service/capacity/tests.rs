@@ -445,6 +445,29 @@ async fn a_gap_of_two_days_is_counted_from_the_activities() {
     }
 }
 
+#[test]
+fn a_read_that_could_not_be_counted_does_not_end_a_gap() {
+    use crate::domain::capacity::Status;
+    use crate::domain::records::{Kept, Seen};
+    let now = at("2026-11-20T18:30");
+    let requested = Some(0);
+    let seen = Seen {
+        at: now - TimeDelta::minutes(1),
+        desired: 0,
+        requested,
+        allocated: requested,
+        available: requested,
+        status: Status::Closed,
+        reason: None,
+    };
+    let mut kept = Kept { seen: Some(seen), ..Kept::default() };
+    kept.meter.advance(at("2026-11-20T18:00"), 0);
+    let gap = |kept: &Kept| task::Task::new(scaled("f:live"), Some(kept), false, now).gap(now);
+    assert_eq!(gap(&kept), None, "nothing was up");
+    kept.meter.advance(at("2026-11-20T18:01"), 10);
+    assert_eq!(gap(&kept), Some(at("2026-11-20T18:01")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_targets_stay_within_the_rate() {
     let rig = Rig::new((0..400).map(|index| direct(&format!("f{index}:live"))));

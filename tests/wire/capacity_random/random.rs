@@ -77,6 +77,8 @@ pub struct Figures {
     pub violations: Vec<String>,
     /// The checks of a number that had to be reached.
     pub reached: u64,
+    /// The checks of scheduled actions, and the most that a scalable target had ahead.
+    pub actions: (u64, usize),
     /// The environment-seconds in the reports, and on the bill of the emulator.
     pub ours: i64,
     pub theirs: i64,
@@ -94,6 +96,7 @@ impl AddAssign for Figures {
         }
         self.violations.extend(other.violations);
         self.reached += other.reached;
+        self.actions = (self.actions.0 + other.actions.0, self.actions.1.max(other.actions.1));
         self.ours += other.ours;
         self.theirs += other.theirs;
         self.worst = self.worst.max(other.worst);
@@ -250,10 +253,10 @@ fn time(minutes: i64) -> String {
     format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
+/// Returns random windows.
 fn windows(rng: &mut StdRng, minutes: u64) -> String {
     let mut text = String::new();
-    let mut windows = 0;
-    while windows < rng.random_range(1..5) {
+    for _ in 0..rng.random_range(1..5) {
         let days = if rng.random_bool(0.2) { "daily" } else { "fri" };
         let begin = rng.random_range(-30..i64::try_from(minutes).unwrap());
         let length = *[3, 7, 12, rng.random_range(2..30), rng.random_range(15..150)].choose(rng).unwrap();
@@ -270,19 +273,29 @@ fn windows(rng: &mut StdRng, minutes: u64) -> String {
             write!(text, ", ramp_down: {}m", rng.random_range(2..10)).unwrap();
         }
         text.push_str(" }\n");
-        windows += 1;
     }
     text
+}
+
+/// Returns windows that change more often in a week than scheduled actions fit.
+fn dense_windows() -> String {
+    let window = |hours: i64| {
+        let (begin, end) = (time(hours * 60), time(hours * 60 + 60));
+        format!("      - {{ days: daily, hours: \"{begin}-{end}\", concurrency: {} }}\n", hours % 3 + 1)
+    };
+    (0..12).map(|index| window(index * 2)).collect()
 }
 
 /// Returns a random configuration.
 fn configuration(rng: &mut StdRng, functions: usize, minutes: u64) -> String {
     let mut text = "functions:\n".to_owned();
     let names = (0..functions).map(|index| format!("f{index}")).chain(TAKEN.map(str::to_owned));
+    let is_dense = rng.random_bool(0.3);
     for name in names {
         let is_direct = match name.as_str() {
             "taken" => true,
             "claimed" => false,
+            "f0" if is_dense => false,
             _ => rng.random_bool(0.4),
         };
         let fallback = if rng.random_bool(0.3) { "pings" } else { "none" };
@@ -295,7 +308,10 @@ fn configuration(rng: &mut StdRng, functions: usize, minutes: u64) -> String {
         };
         writeln!(text, "  {name}:live:\n    strategy: provisioned").unwrap();
         writeln!(text, "    provisioned: {{ by: {by}, fallback: {fallback} }}\n    windows:").unwrap();
-        text.push_str(&windows(rng, minutes));
+        match name.as_str() {
+            "f0" if is_dense => text.push_str(&dense_windows()),
+            _ => text.push_str(&windows(rng, minutes)),
+        }
     }
     text
 }
@@ -557,12 +573,13 @@ impl Schedule {
     }
 
     /// Checks the scheduled actions ahead.
-    fn actions(&self, target: &Target, now: Minute) -> Result<(), String> {
+    fn actions(&mut self, target: &Target, now: Minute) -> Result<(), String> {
         let [targets, _, actions] = self.world.scaling(target.id.name.as_str());
         let after = format!("at({})", now.instant().format("%Y-%m-%dT%H:%M:%S"));
         let schedule = |action: &Value| action["Schedule"].as_str().unwrap_or_default().to_owned();
         let ahead = actions.iter().filter(|action| schedule(action) > after);
         let (count, last) = (ahead.clone().count(), ahead.max_by_key(|action| schedule(action)));
+        self.figures.actions = (self.figures.actions.0 + 1, self.figures.actions.1.max(count));
         if count > MOST_ACTIONS {
             return Err(format!("{count} scheduled actions"));
         }
