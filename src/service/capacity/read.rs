@@ -199,9 +199,10 @@ impl Reader {
                 requests.read(until, control.is_updating(place)).await.known().copied();
             if exists {
                 let activities = requests.read(until, control.activities(place, now - FAILED_WITHIN)).await;
-                let numbers =
+                let mut numbers =
                     activities.known().into_iter().flatten().filter(|activity| activity.to.is_some());
-                task.observed.last_failure = numbers.last().and_then(|activity| activity.failure.clone());
+                task.observed.last_failure =
+                    numbers.next_back().and_then(|activity| activity.failure.clone());
             }
         }
         if task.may_be_unused() {
