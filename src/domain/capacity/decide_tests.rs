@@ -150,7 +150,8 @@ fn what_is_right_is_left_alone() {
 #[test]
 fn differences_of_a_scalable_target_are_repaired() {
     let kept = kept(MadeBy::Autoscaling, &[]);
-    let cases: [(&str, &str, &dyn Fn(&mut Observed), &str); 11] = [
+    type Case<'c> = (&'c str, &'c str, &'c dyn Fn(&mut Observed), &'c str);
+    let cases: [Case<'_>; 11] = [
         (
             "failed action",
             OPEN,
