@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::capacity::{
     Bounds, By, Change, ChangeError, Decision, Observed, Owner, ProvisionedStatus, ScalingConfig, Situation,
-    Status, Strategy, actions, adopt, conclude, decide, desired, release, steps,
+    Status, Strategy, actions, adopt, conclude, decide, desired, number, release, steps,
 };
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::Identity;
+use crate::domain::future::is_future;
 use crate::domain::preflight::Lookup;
 use crate::domain::records::{Kept, Made, MadeBy, Seen};
 use crate::domain::schedule::{Minute, phase};
@@ -76,6 +77,12 @@ pub(super) struct Task {
     pub compares: bool,
     /// The numbers since times, to be counted after a gap; `None` if the time cannot be counted yet.
     pub replay: Option<Vec<(DateTime<Utc>, u32)>>,
+    /// The message of the last scaling activity that failed.
+    pub activity: Option<String>,
+    /// True if the owner of the scalable target is that of the record.
+    pub is_owner_kept: bool,
+    /// Whether the scalable target has the tag of the owner, with the time of the read; `None` if it was not read.
+    pub confirmed: Option<(bool, DateTime<Utc>)>,
     pub decision: Option<Decision>,
     /// The changes that were made, or in a dry run those that would be.
     pub done: Vec<Change>,
@@ -92,7 +99,12 @@ pub(super) struct Task {
 
 impl Task {
     pub fn new(target: Target, kept: Option<&Kept>, is_left: bool, now: DateTime<Utc>) -> Self {
-        let minute = Minute::of(now);
+        let mut kept = kept.cloned();
+        if let Some(kept) = &mut kept {
+            // A clock was wrong: it is read again.
+            kept.seen.take_if(|seen| is_future(seen.at, now));
+        }
+        let desired = number(target.strategy, desired(&target, Minute::of(now)));
         Self {
             order: 0,
             id: target.id.without_tenant(),
@@ -100,13 +112,16 @@ impl Task {
             urgency: Urgency::Idle,
             is_left,
             role: Ok(target.role.clone()),
-            kept: kept.cloned(),
+            kept,
             is_paused: false,
-            desired: if is_left { 0 } else { desired(&target, minute) },
+            desired: if is_left { 0 } else { desired },
             observed: Observed::default(),
             was_read: false,
             compares: false,
             replay: Some(Vec::new()),
+            activity: None,
+            is_owner_kept: false,
+            confirmed: None,
             decision: None,
             done: Vec::new(),
             failed: None,
@@ -124,6 +139,15 @@ impl Task {
 
     pub fn seen(&self) -> Option<&Seen> {
         self.kept.as_ref()?.seen.as_ref()
+    }
+
+    /// Notes the owner of the scalable target, as it was read at `at`.
+    pub fn note_owner(&mut self, owner: Lookup<Option<String>>, own: Option<&Owner>, at: DateTime<Utc>) {
+        if let Lookup::Known(Some(scalable)) = &mut self.observed.scalable {
+            self.confirmed =
+                owner.known().zip(own).map(|(owner, own)| (owner.as_deref() == Some(own.as_str()), at));
+            scalable.owner = owner;
+        }
     }
 
     /// Returns the way in which the capacity is or was made.
@@ -201,7 +225,12 @@ impl Task {
         };
         let is_unsettled =
             matches!(seen.status, Status::InProgress | Status::Failed | Status::Waiting | Status::Unknown);
-        let is_closing = self.desired == 0 && seen.requested.is_some_and(|requested| requested > 0);
+        let is_up = match seen.requested {
+            Some(requested) => requested > 0,
+            // It should be closed, and the read failed.
+            None => seen.status == Status::Closed,
+        };
+        let is_closing = self.desired == 0 && is_up;
         let is_managed = self.by() == Some(MadeBy::Managed);
         let was_paused = (seen.status == Status::Paused) != self.is_paused;
         if is_moving || seen.desired != self.desired || was_paused {
@@ -217,12 +246,32 @@ impl Task {
     /// Returns true if the alias and the function are read as well: the number is not the wanted one, or its change
     /// takes longer than usual.
     pub fn needs_reason(&self, now: DateTime<Utc>) -> bool {
-        let wanted = self.wanted();
-        let Lookup::Known(Some(state)) = &self.observed.provisioned else { return false };
-        let is_outside = state.requested < wanted.min || state.requested > wanted.max;
-        let was_wanted = || desired(&self.target, Minute::of(now).plus(-CHANGE_MINUTES)) == self.desired;
-        let is_late = state.status == ProvisionedStatus::InProgress && was_wanted();
-        !self.is_left && (is_outside || is_late || state.status == ProvisionedStatus::Failed)
+        let Lookup::Known(state) = &self.observed.provisioned else { return false };
+        let has_failed = state.as_ref().is_some_and(|state| state.status == ProvisionedStatus::Failed);
+        let is_moving = match state {
+            Some(state) => state.status == ProvisionedStatus::InProgress,
+            // It was requested before.
+            None => self.desired > 0 && self.seen().is_some_and(|seen| seen.desired == self.desired),
+        };
+        let is_outside = state.is_some() && self.is_outside();
+        !self.is_left && (is_outside || has_failed || is_moving && self.was_wanted(now))
+    }
+
+    /// Returns true if the number is not within the wanted bounds.
+    fn is_outside(&self) -> bool {
+        let Bounds { min, max } = self.wanted();
+        self.number().is_some_and(|number| number < min || number > max)
+    }
+
+    /// Returns true if the same number was wanted for the time that a change takes.
+    fn was_wanted(&self, now: DateTime<Utc>) -> bool {
+        desired(&self.target, Minute::of(now).plus(-CHANGE_MINUTES)) == self.desired
+    }
+
+    /// Returns true if the scaling activities are read: autoscaling has not followed its bounds for long.
+    pub fn is_behind(&self, now: DateTime<Utc>) -> bool {
+        let is_scaled = self.by() == Some(MadeBy::Autoscaling) && !self.is_left && !self.is_paused;
+        is_scaled && self.is_outside() && self.was_wanted(now)
     }
 
     /// Returns true if the utilization is read: more environments than wanted are up during a window.
@@ -297,8 +346,13 @@ impl Task {
         self.decision = Some(match purpose {
             Purpose::Adopt => {
                 let (changes, made) = adopt(&situation).unzip();
-                let status = if made.is_some() { Status::InProgress } else { Status::Refused };
-                let reason = made.is_none().then(|| "nothing-to-adopt".to_owned());
+                let unread = self.unread_by_adopt();
+                let (status, reason) = match (&made, unread) {
+                    (Some(_), _) => (Status::InProgress, None),
+                    (None, None) => (Status::Refused, Some("nothing-to-adopt".to_owned())),
+                    (None, Some(reason)) if reason == "access-denied" => (Status::Refused, Some(reason)),
+                    (None, Some(reason)) => (Status::Unknown, Some(reason)),
+                };
                 let changes = changes.unwrap_or_default();
                 Decision { desired: self.desired, changes, status, reason, made }
             }
@@ -309,13 +363,49 @@ impl Task {
                 let is_empty = observed.provisioned == Lookup::Known(None)
                     || matches!(self.target.strategy, Strategy::Managed(_));
                 let made = decision.made.or_else(|| self.made().filter(|_| !is_empty).cloned());
-                Decision { made, ..decision }
+                let (status, reason) = self.explain(decision.status, decision.reason);
+                Decision { desired: self.desired, status, reason, made, ..decision }
             }
         });
         self.is_gone = self.is_left
             && self.decision.as_ref().is_some_and(|decision| {
                 decision.changes.is_empty() && !matches!(decision.status, Status::Paused | Status::Unknown)
             });
+    }
+
+    /// Adds what only a service's message or a refused read explains to the status and the reason.
+    fn explain(&self, status: Status, reason: Option<String>) -> (Status, Option<String>) {
+        let is_denied = matches!(self.observed.policies, Lookup::Denied(_))
+            || matches!(self.observed.actions, Lookup::Denied(_));
+        match (status, reason, &self.activity) {
+            // The floor of managed instances serves requests outside of windows.
+            (Status::Closed, None, _) if self.desired > 0 => (Status::Ready, None),
+            (Status::Ready, None, _) if is_denied => (Status::Ready, Some("access-denied".to_owned())),
+            (Status::InProgress, None, Some(message)) => {
+                let text = message.to_ascii_lowercase();
+                let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+                // Also parts of `UnreservedConcurrentExecution` and of the codes of throttled requests.
+                if has(&["with weights"]) {
+                    (Status::Waiting, Some("alias-weights".to_owned()))
+                } else if has(&["reservedconcurrentexecution", "quota", "limitexceeded", "limit exceeded"]) {
+                    (Status::Waiting, Some("quota".to_owned()))
+                } else if has(&["throttl", "rate exceeded", "toomanyrequests"]) {
+                    (Status::Waiting, Some("throttled".to_owned()))
+                } else {
+                    (status, Some(message.clone()).filter(|message| !message.is_empty()))
+                }
+            }
+            (status, reason, _) => (status, reason),
+        }
+    }
+
+    /// Returns the reason why it is unknown what can be taken over; `None` if it is known.
+    fn unread_by_adopt(&self) -> Option<String> {
+        let observed = &self.observed;
+        if self.by() == Some(MadeBy::Managed) {
+            return reason(&observed.alias).or_else(|| reason(&observed.scaling.first()?.1));
+        }
+        reason(&observed.scalable).or_else(|| reason(&observed.provisioned))
     }
 
     /// Decides on the removal of what warmd has made.
@@ -375,7 +465,8 @@ impl Task {
                 (_, None, None) => (Status::Unknown, None),
             };
         };
-        if let Some(blocked) = self.blocked.filter(|_| !decision.changes.is_empty()) {
+        let is_concluded = decision.changes.is_empty() && decision.status != Status::Conflict;
+        if let Some(blocked) = self.blocked.filter(|_| !is_concluded) {
             return (Status::Unknown, Some(blocked.to_owned()));
         }
         if is_dry {
