@@ -72,6 +72,8 @@ pub struct TickPlanner {
     shards: Mutex<Shards>,
     /// The documents of capacity.
     ledger: Ledger,
+    /// True if the fleet is the whole configuration.
+    is_whole: bool,
     /// True once stored times in the future were logged.
     has_warned: AtomicBool,
     /// The shards of the current minute that were admitted without reading the store.
@@ -137,6 +139,8 @@ struct Tick<'f> {
 /// The records as they were read before a tick.
 struct StoredRecords {
     requests: Requests,
+    /// False if the requests could not be read.
+    knows_requests: bool,
     pauses: Option<Pauses>,
     /// The document [`Served`]; none when it cannot be read or the store is volatile.
     served: Option<(Option<Document>, Served)>,
@@ -149,7 +153,9 @@ impl StoredRecords {
         let is_made =
             self.capacity.is_made() || fleet.targets.iter().any(|target| target.strategy.is_capacity());
         let (loaded, pauses) = (self.capacity.clone(), self.pauses.clone());
-        is_made.then(|| Arc::new(CapacityPlan { fleet: fleet.clone(), only: None, loaded, pauses }))
+        let knows_requests = self.knows_requests;
+        let plan = || CapacityPlan { fleet: fleet.clone(), only: None, loaded, pauses, knows_requests };
+        is_made.then(|| Arc::new(plan()))
     }
 }
 
@@ -165,12 +171,18 @@ impl TickPlanner {
     pub fn new(documents: DocumentStore) -> Self {
         Self {
             ledger: Ledger::new(documents.clone()),
+            is_whole: true,
             documents,
             pauses: Mutex::default(),
             shards: Mutex::default(),
             has_warned: AtomicBool::new(false),
             per_minute: Mutex::default(),
         }
+    }
+
+    /// Plans for a part of the configuration: the capacity of regions that it does not name is not looked for.
+    pub fn plan_part(&mut self) {
+        self.is_whole = false;
     }
 
     /// The store of the records.
@@ -325,7 +337,8 @@ impl TickPlanner {
         let capacity = requests.filter(|_| terms.keep_for.is_some()).map(|requests| {
             let fleet = records::with_requests(fleet, &requests, now).into_owned();
             let only = Some(targets.iter().map(|target| target.id.clone()).collect());
-            Arc::new(CapacityPlan { fleet, only, loaded: loaded.clone(), pauses: pauses.clone() })
+            let (loaded, pauses) = (loaded.clone(), pauses.clone());
+            Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
         });
         // Capacity that serves requests already needs no pings.
         let covered = |target: &Target, pings: u32| match target.strategy {
@@ -373,11 +386,17 @@ impl TickPlanner {
             self.requests(fleet, deadline),
             self.pauses(deadline, &mut unread),
             self.served(deadline),
-            self.ledger.load(&fleet.targets, now, deadline),
+            async {
+                if self.is_whole {
+                    self.ledger.list(now, deadline).await;
+                }
+                self.ledger.load(&fleet.targets, now, deadline).await
+            },
         );
         if let Some(unavailable) = no_capacity {
             failures.add(unavailable, "capacity is not changed");
         }
+        let knows_requests = requests.is_ok();
         let requests = requests.unwrap_or_else(|unavailable| {
             failures.add(unavailable, "active requests are unknown");
             Requests::default()
@@ -394,7 +413,7 @@ impl TickPlanner {
             warn!(%now, entries = in_future.len(), %some,
                 "the state store has times in the future, which are ignored: a clock is or was wrong");
         }
-        StoredRecords { requests, pauses, served, capacity }
+        StoredRecords { requests, knows_requests, pauses, served, capacity }
     }
 
     /// Reads the requests; none when no target has `on_request`.

@@ -166,6 +166,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Changes provisioned concurrency and managed instances through `control`. `is_whole` is false if the fleet is a
     /// part of the configuration.
     pub fn drive(&mut self, control: Arc<dyn CapacityControl>, is_whole: bool) {
+        if !is_whole {
+            self.planner.plan_part();
+        }
         let documents = self.planner.documents().clone();
         self.keeper = Some(Arc::new(CapacityKeeper::new(documents, control, is_whole)));
     }

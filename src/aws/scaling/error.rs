@@ -115,6 +115,10 @@ fn kind(status: u16, code: &str, message: &str) -> ChangeErrorKind {
         // Application Auto Scaling checks the caller's permissions for Lambda and CloudWatch.
         "ValidationException" if has("missing the following permissions") => ChangeErrorKind::AccessDenied,
         _ if has("alias with weights") => ChangeErrorKind::AliasWeights,
+        // A version has one configuration, its own or that of an alias. Waiting does not help.
+        _ if has("already provisioned version") || has("pointed by a provisioned concurrency alias") => {
+            ChangeErrorKind::Refused
+        }
         "ConcurrentModificationException" | "ConcurrentUpdateException" | "ResourceConflictException" => {
             ChangeErrorKind::FunctionUpdating
         }
@@ -161,7 +165,12 @@ mod tests {
         let create = "User: arn:aws:iam::123456789012:user/a is not authorized to perform: \
                       iam:CreateServiceLinkedRole on resource: *";
         let provider = "The function provided by the arn does not contain a capacity provider configuration";
+        let provisioned =
+            "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version";
+        let pointed = "Version is pointed by a Provisioned Concurrency alias";
         let table = [
+            (409, "ResourceConflictException", provisioned, Kind::Refused),
+            (409, "ResourceConflictException", pointed, Kind::Refused),
             (400, "InvalidParameterValueException", weights, Kind::AliasWeights),
             (409, "ResourceConflictException", weights, Kind::AliasWeights),
             (400, "ValidationException", weights, Kind::AliasWeights),

@@ -17,7 +17,7 @@ pub use self::observe::{
     Activity, AliasState, Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState,
     ProvisionedStatus, ScalableTarget, ScalingConfig, ScalingPolicy, ScheduledAction,
 };
-pub use self::outlook::{Outlook, outlook, segments};
+pub use self::outlook::{Outlook, number, outlook, segments};
 pub use self::report::{CapacityReport, Status};
 pub use self::schedule::{
     AHEAD_DAYS, LEAST_UP_MINUTES, MOST_ACTIONS, Step, actions, default_lead_minutes, desired, for_pings,

@@ -44,8 +44,9 @@ fn time_of(action: &ScheduledAction) -> Option<Minute> {
     Some(Minute::of(at.and_utc()))
 }
 
-/// Returns the number of environments that a strategy has where the windows want `desired`.
-fn number(strategy: Strategy, desired: u32) -> u32 {
+/// Returns the number of environments that a strategy has where the windows want `desired`: at least the floor of
+/// managed instances.
+pub fn number(strategy: Strategy, desired: u32) -> u32 {
     match strategy {
         Strategy::Managed(managed) => desired.max(managed.floor),
         Strategy::Pings | Strategy::Provisioned(_) => desired,

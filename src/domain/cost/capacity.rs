@@ -9,12 +9,13 @@ use super::calculator::{self, ManagedUsage};
 use super::coverage::{
     Coverage, CoverageCost, Held, add_downloads, coverage_cost, environments_created, init_ms,
 };
-use super::instance::{self, Shape};
+use super::instance;
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::round::s3_quantities;
 use super::{S3Quantities, gb_seconds, months, seconds};
 use crate::domain::capacity::{By, Meter, Strategy};
+use crate::domain::function::{Architecture, Region};
 use crate::domain::schedule::Segment;
 
 /// The alarms that target tracking creates for a scalable target. Source: Application Auto Scaling, target tracking.
@@ -138,12 +139,7 @@ impl<'p> Instances<'p> {
             }
         };
         let fitting = prices.instances(coverage.region).filter_map(|(name, price)| {
-            let Shape { memory_mb, .. } =
-                instance::shape(name).filter(|shape| shape.architecture == architecture)?;
-            let each = u64::from(memory_mb / memory);
-            if each == 0 {
-                return None;
-            }
+            let (memory_mb, each) = room(name, architecture, memory)?;
             let count = |desired: u32| u64::from(desired).div_ceil(each).max(MIN_INSTANCES);
             let hours = levels.iter().try_fold(Decimal::ZERO, |sum, (desired, hours)| {
                 sum.checked_add(Decimal::from(count(*desired)).checked_mul(*hours)?)
@@ -166,6 +162,31 @@ impl<'p> Instances<'p> {
     pub(super) fn ec2(&self, prices: &PriceBook, coverage: &Coverage) -> Bill {
         calculator::ec2(prices, coverage.region, self.name, 1, self.hours)
     }
+}
+
+/// Returns the memory of an instance type in MB, and the number of environments that it has room for; `None` if it has
+/// none, or another instruction set.
+fn room(name: &str, architecture: Architecture, memory_mb: u32) -> Option<(u32, u64)> {
+    let shape = instance::shape(name).filter(|shape| shape.architecture == architecture)?;
+    let each = u64::from(shape.memory_mb / memory_mb.max(1));
+    (each > 0).then_some((shape.memory_mb, each))
+}
+
+/// Returns the price of an hour of `environments` environments on managed instances of the cheapest type that has room
+/// for them, with the fee, in US dollars; `None` without a price.
+pub fn managed_hour(
+    prices: &PriceBook,
+    region: Region,
+    architecture: Architecture,
+    memory_mb: u32,
+    environments: u32,
+) -> Option<Decimal> {
+    let all = prices.instances(region).filter_map(|(name, price)| {
+        let (_, each) = room(name, architecture, memory_mb)?;
+        Decimal::from(u64::from(environments).div_ceil(each).max(MIN_INSTANCES)).checked_mul(price)
+    });
+    let fee = prices.price(&Item::ManagedFee, region)?;
+    all.min()?.checked_mul(Decimal::ONE + fee)
 }
 
 fn hours(horizon: Duration) -> Decimal {

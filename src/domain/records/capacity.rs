@@ -22,9 +22,12 @@ pub struct Capacities {
 }
 
 impl Capacities {
+    /// What the names of the documents begin with, before the region.
+    pub const PREFIX: &str = "capacity-";
+
     /// Returns the name of the document of a region.
     pub fn document(region: Region) -> String {
-        format!("capacity-{region}")
+        format!("{}{region}", Self::PREFIX)
     }
 }
 
@@ -55,6 +58,9 @@ pub struct Kept {
     /// A digest of the scheduled actions that were last set completely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actions: Option<String>,
+    /// The time at which the tag of the scalable target was last read and named the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned: Option<DateTime<Utc>>,
 }
 
 /// What warmd has made.

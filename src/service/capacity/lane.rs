@@ -16,6 +16,8 @@ use crate::service::facts::{Pace, QUIET_FOR, READ_WITHIN};
 
 /// The pause between two requests: eight a second, of the fifteen that Lambda's control plane takes in an account.
 const PAUSE: Duration = Duration::from_millis(125);
+/// The time without a result of a change after which the lane is taken to be unreachable.
+const LOST_AFTER: Duration = Duration::from_secs(2);
 /// The longest time for a change.
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -112,13 +114,16 @@ impl Requests {
         if !self.turn(until).await {
             return None;
         }
-        let within = until.min(Instant::now() + CHANGE_WITHIN);
-        let made = timeout_at(within, change).await.unwrap_or_else(|_| {
+        let begun = Instant::now();
+        let made = timeout_at(until.min(begun + CHANGE_WITHIN), change).await.unwrap_or_else(|_| {
             Err(ChangeError { kind: ChangeErrorKind::Unknown, message: "no answer in time".to_owned() })
         });
         match &made {
             Err(ChangeError { kind: ChangeErrorKind::Throttled, .. }) => self.note_throttle(),
-            Err(ChangeError { kind: ChangeErrorKind::Unknown, .. }) => self.lose(),
+            // A server error is soon answered. It concerns the function, and others can be changed.
+            Err(ChangeError { kind: ChangeErrorKind::Unknown, .. }) if begun.elapsed() >= LOST_AFTER => {
+                self.lose();
+            }
             _ => {}
         }
         Some(made)

@@ -1,31 +1,49 @@
 //! The documents of capacity, as a plan uses them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
+use tracing::warn;
 
-use crate::domain::capacity::desired;
+use crate::domain::capacity::{Status, desired};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{Identity, Region};
-use crate::domain::future::is_future;
-use crate::domain::records::{Capacities, Kept, PAUSES, Pauses, REQUESTS, Requests, with_requests};
+use crate::domain::future::{is_future, later};
+use crate::domain::records::{Capacities, Kept, PAUSES, Pauses, REQUESTS, Requests, Seen, with_requests};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::{Fetched, Version};
 use crate::service::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
 
 /// The age up to which capacity that was seen replaces pings.
 const COVERS_FOR: TimeDelta = TimeDelta::minutes(15);
-/// The time after which the document of a region without capacity is read again.
+/// The age while the status was ready. Many targets are read in turns.
+const READY_COVERS_FOR: TimeDelta = TimeDelta::hours(1);
+/// The time after which the document of a region without capacity is read again, and the documents are listed again.
 const LOOKED_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// The longest time for a listing.
+const LIST_WITHIN: Duration = Duration::from_secs(1);
+/// The time after which a listing that failed is repeated.
+const LIST_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// The documents of capacity that a process has read.
 #[derive(Debug)]
 pub struct Ledger {
     documents: DocumentStore,
     held: Mutex<BTreeMap<Region, Held>>,
+    listing: Mutex<Listing>,
+}
+
+/// The regions with a document of capacity.
+#[derive(Debug, Default)]
+struct Listing {
+    regions: BTreeSet<Region>,
+    /// The time from which the documents are listed again; `None` before the first listing.
+    again_at: Option<DateTime<Utc>>,
 }
 
 /// The document of a region.
@@ -56,6 +74,8 @@ pub struct CapacityPlan {
     pub loaded: Loaded,
     /// The pauses; `None` if they are unknown: nothing is changed then.
     pub pauses: Option<Pauses>,
+    /// False if the requests are unknown: targets with `on_request` are not changed then.
+    pub knows_requests: bool,
 }
 
 impl CapacityPlan {
@@ -77,7 +97,7 @@ impl CapacityPlan {
         )?;
         let loaded = Loaded { regions, ..Loaded::default() };
         let fleet = with_requests(fleet, &requests, now).into_owned();
-        Ok(Self { fleet, only: None, loaded, pauses: Some(pauses) })
+        Ok(Self { fleet, only: None, loaded, pauses: Some(pauses), knows_requests: true })
     }
 }
 
@@ -128,15 +148,19 @@ impl Loaded {
         self.unread.contains(&region)
     }
 
-    /// Returns true if enough environments served requests when a target was last seen, at most 15 minutes ago.
+    /// Returns true if enough environments served requests when a target was last seen, at most 15 minutes ago, or an
+    /// hour if it was ready.
     pub fn is_covered(&self, target: &Target, now: DateTime<Utc>) -> bool {
         self.covers(target, desired(target, Minute::of(now)), now)
     }
 
-    /// Returns true if `wanted` environments served requests when a target was last seen, at most 15 minutes ago.
+    /// Returns true if `wanted` environments served requests when a target was last seen, at most 15 minutes ago, or an
+    /// hour if it was ready.
     pub fn covers(&self, target: &Target, wanted: u32, now: DateTime<Utc>) -> bool {
         let seen = self.of(&target.id).and_then(|kept| kept.seen.as_ref());
-        seen.filter(|seen| now.signed_duration_since(seen.at) <= COVERS_FOR && !is_future(seen.at, now))
+        let covers_for =
+            |seen: &Seen| if seen.status == Status::Ready { READY_COVERS_FOR } else { COVERS_FOR };
+        seen.filter(|seen| now.signed_duration_since(seen.at) <= covers_for(seen) && !is_future(seen.at, now))
             .and_then(|seen| seen.available)
             .is_some_and(|available| available >= wanted)
     }
@@ -145,7 +169,39 @@ impl Loaded {
 impl Ledger {
     /// Creates a ledger over a store.
     pub fn new(documents: DocumentStore) -> Self {
-        Self { documents, held: Mutex::default() }
+        Self { documents, held: Mutex::default(), listing: Mutex::default() }
+    }
+
+    /// Lists the documents, once and then hourly, so that [`Ledger::load`] also reads those of regions that the
+    /// configuration no longer names.
+    pub async fn list(&self, now: DateTime<Utc>, deadline: Instant) {
+        let again_at = self.listing().again_at;
+        let is_known = again_at.is_some_and(|at| now < at && at.signed_duration_since(now) <= LOOKED_FOR);
+        if is_known || self.documents.durability() == Durability::Volatile {
+            return;
+        }
+        // The documents that are needed anyway are read in the time that is left.
+        let deadline = deadline.min(Instant::now() + LIST_WITHIN);
+        let names = before(deadline, self.documents.names()).await;
+        let mut listing = self.listing();
+        match names {
+            Ok(names) => {
+                let regions = names.iter().filter_map(|name| name.strip_prefix(Capacities::PREFIX));
+                listing.regions = regions.filter_map(|region| Region::parse(region).ok()).collect();
+                listing.again_at = Some(later(now, LOOKED_FOR));
+            }
+            Err(unavailable) => {
+                warn!(
+                    "StateUnavailable: {unavailable}; capacity in regions that the configuration no longer names is \
+                     unknown"
+                );
+                listing.again_at = Some(later(now, LIST_AGAIN_AFTER));
+            }
+        }
+    }
+
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the documents of the regions that have capacity or had some. The document of another region with targets
@@ -161,7 +217,14 @@ impl Ledger {
         for target in targets {
             *wanted.entry(target.region()).or_default() |= target.strategy.is_capacity();
         }
-        for (region, held) in self.held() {
+        let held = self.held();
+        for region in &self.listing().regions {
+            let is_old = |held: &Held| now.signed_duration_since(held.at) >= LOOKED_FOR;
+            if held.get(region).is_none_or(is_old) {
+                wanted.insert(*region, true);
+            }
+        }
+        for (region, held) in held {
             if !held.capacities.targets.is_empty() {
                 wanted.insert(region, true);
             } else if now.signed_duration_since(held.at) < LOOKED_FOR && wanted.get(&region) == Some(&false) {

@@ -8,14 +8,19 @@ use tokio::time::Instant;
 
 use super::lane::Requests;
 use super::task::{Purpose, Task};
-use crate::domain::capacity::ScalableTarget;
+use crate::domain::capacity::{Owner, ScalableTarget};
 use crate::domain::function::Identity;
+use crate::domain::future::is_future;
 use crate::domain::preflight::Lookup;
 use crate::domain::records::MadeBy;
+use crate::domain::schedule::phase;
 use crate::engine::capacity::{CapacityControl, Listed, Place};
 
 /// The most functions of a DescribeScalableTargets. Source: Application Auto Scaling API.
 const CHUNK: usize = 50;
+/// The owners that are confirmed again in a tick, of those whose confirmation is older than an hour and a part of
+/// another one.
+const CONFIRMED_IN_TICK: usize = 10;
 /// The time for which the owner of a scalable target is remembered.
 const OWNED_FOR: TimeDelta = TimeDelta::hours(1);
 /// The time without a data point after which capacity is unused.
@@ -45,12 +50,14 @@ impl Reader {
         Self { control, owners: Mutex::default() }
     }
 
-    /// Reads the scalable targets of a lane: those of its tasks, or with `lists` all of them. Returns the latter.
+    /// Reads the scalable targets of a lane: those of its tasks, or with `lists` all of them. Returns the latter. Recorded
+    /// confirmations of the owner `own` are used; without it the tags are read.
     pub async fn survey(
         &self,
         requests: &Requests,
         tasks: &mut [Task],
         lists: bool,
+        own: Option<&Owner>,
         now: DateTime<Utc>,
         until: Instant,
     ) -> Option<Vec<Listed>> {
@@ -79,15 +86,57 @@ impl Reader {
                 chunk.iter_mut().for_each(|task| task.observed.scalable = found(&answer, task));
             }
         }
+        let mut confirmations = CONFIRMED_IN_TICK;
         for task in concerned {
-            if let Lookup::Known(Some(scalable)) = &mut task.observed.scalable {
-                scalable.owner = self.owner(requests, &task.id, scalable, now, until).await;
+            let owned = task.kept.as_ref().and_then(|kept| kept.owned);
+            let owned = owned.filter(|at| !is_future(*at, now)).zip(own);
+            let Lookup::Known(Some(scalable)) = &mut task.observed.scalable else { continue };
+            if let Some((at, own)) = owned {
+                let spread = TimeDelta::minutes(phase(&task.id, 60).into());
+                let is_old = now.signed_duration_since(at) >= OWNED_FOR + spread && confirmations > 0;
+                confirmations -= usize::from(is_old);
+                scalable.owner = Lookup::Known(Some(own.as_str().to_owned()));
+                task.is_owner_kept = true;
+                if !is_old {
+                    continue;
+                }
+            }
+            let (owner, at) = self.owner(requests, &task.id, scalable, now, until).await;
+            match owner {
+                Lookup::Known(_) | Lookup::Missing | Lookup::Denied(_) => {
+                    task.is_owner_kept = false;
+                    task.note_owner(owner, own, at);
+                }
+                // The confirmation stays until there is an answer.
+                _ if task.is_owner_kept => {}
+                _ => scalable.owner = owner,
             }
         }
         all
     }
 
-    /// Returns the owner of a scalable target, as it was read within the last hour.
+    /// Reads the owner of a task's scalable target before it is changed. The task is left to the next tick if there is
+    /// no time for it.
+    pub async fn confirm(
+        &self,
+        requests: &Requests,
+        task: &mut Task,
+        own: &Owner,
+        now: DateTime<Utc>,
+        until: Instant,
+    ) {
+        let Lookup::Known(Some(scalable)) = &task.observed.scalable else { return };
+        self.forget(&scalable.arn);
+        let (owner, at) = self.owner(requests, &task.id, scalable, now, until).await;
+        if owner == Lookup::NotRead {
+            (task.was_read, task.is_pending, task.decision) = (false, true, None);
+            task.done.clear();
+        } else {
+            task.note_owner(owner, Some(own), at);
+        }
+    }
+
+    /// Returns the owner of a scalable target, as it was read within the last hour, with the time of the read.
     pub async fn owner(
         &self,
         requests: &Requests,
@@ -95,20 +144,20 @@ impl Reader {
         scalable: &ScalableTarget,
         now: DateTime<Utc>,
         until: Instant,
-    ) -> Lookup<Option<String>> {
+    ) -> (Lookup<Option<String>>, DateTime<Utc>) {
         if scalable.arn.is_empty() {
-            return Lookup::Failed("the scalable target has no ARN".to_owned());
+            return (Lookup::Failed("the scalable target has no ARN".to_owned()), now);
         }
         let known = self.owners().get(&scalable.arn).cloned();
-        if let Some((_, owner)) = known.filter(|(at, _)| now.signed_duration_since(*at) < OWNED_FOR) {
-            return Lookup::Known(owner);
+        if let Some((at, owner)) = known.filter(|(at, _)| now.signed_duration_since(*at) < OWNED_FOR) {
+            return (Lookup::Known(owner), at);
         }
         let place = Place { id, role: requests.lane.role.as_ref() };
         let owner = requests.read(until, self.control.owner(place, &scalable.arn)).await;
         if let Lookup::Known(owner) = &owner {
             self.owners().insert(scalable.arn.clone(), (now, owner.clone()));
         }
-        owner
+        (owner, now)
     }
 
     /// Forgets the owner of a scalable target, which was tagged.
@@ -177,7 +226,12 @@ impl Reader {
         let id = task.id.clone();
         let place = Place { id: &id, role: requests.lane.role.as_ref() };
         let control = &self.control;
-        if task.observed.scalable == Lookup::NotRead {
+        let is_unread = match &task.observed.scalable {
+            Lookup::NotRead => true,
+            Lookup::Known(Some(scalable)) => scalable.owner == Lookup::NotRead,
+            _ => false,
+        };
+        if is_unread {
             return false;
         }
         task.observed.provisioned = requests.read(until, control.provisioned(place)).await;

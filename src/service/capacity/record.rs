@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::task::{Task, Urgency};
-use crate::domain::capacity::{By, CapacityReport, Strategy, provisioned_usd};
+use crate::domain::capacity::{By, CapacityReport, Meter, Strategy, provisioned_usd};
 use crate::domain::cost::PriceBook;
+use crate::domain::cost::capacity::managed_hour;
 use crate::domain::fleet::Target;
 use crate::domain::function::Identity;
+use crate::domain::future::is_future;
 use crate::domain::records::{Capacities, Kept, Made, MadeBy, Seen, Snapshot};
 
 /// A record of what warmd makes, to be stored before the change.
@@ -69,9 +71,14 @@ pub(super) fn apply(
         entry.memory_mb = memory_mb.or(entry.memory_mb);
         entry.architecture = task.target.architecture;
     }
+    correct(&mut entry.meter, now);
     let seconds = count(task, entry, now);
-    if let Some(seen) = seen.filter(|_| entry.seen.as_ref().is_none_or(|other| other.at <= now)) {
+    let is_past = |other: &Seen| other.at <= now || is_future(other.at, now);
+    if let Some(seen) = seen.filter(|_| entry.seen.as_ref().is_none_or(is_past)) {
         entry.seen = Some(seen.clone());
+    }
+    if let Some((is_own, at)) = task.confirmed {
+        entry.owned = is_own.then_some(at);
     }
     if let Some(digest) = digest {
         (entry.compared, entry.actions) = (Some(now), Some(digest.to_owned()));
@@ -84,10 +91,19 @@ pub(super) fn apply(
     seconds
 }
 
+/// Moves the times of a meter that are in the future, because a clock was wrong, to `now`.
+fn correct(meter: &mut Meter, now: DateTime<Utc>) {
+    let times = meter.blocks.iter_mut().map(|block| &mut block.since).chain(&mut meter.until);
+    times.filter(|at| is_future(**at, now)).for_each(|at| *at = now);
+}
+
 /// Counts the time until `now` for which environments were up.
 fn count(task: &Task, entry: &mut Kept, now: DateTime<Utc>) -> Option<u64> {
     if task.by() == Some(MadeBy::Managed) {
-        return None;
+        // Managed instances have no billing steps. The number that was seen last was up until this read.
+        let Some(last) = entry.seen.as_ref().filter(|_| task.was_read) else { return Some(0) };
+        let seconds = now.signed_duration_since(last.at).num_seconds();
+        return Some(u64::try_from(seconds).unwrap_or(0).saturating_mul(last.available?.into()));
     }
     let number = task.billed().filter(|_| task.was_read);
     if task.gap(now).is_some() && (number.is_none() || task.replay.is_none()) {
@@ -129,10 +145,16 @@ fn cost(task: &Task, seconds: u64, memory_mb: Option<u32>, prices: &PriceBook) -
     provisioned_usd(seconds, memory_mb?, architecture, task.id.region, prices)
 }
 
-/// Returns the price of the environments of managed instances since the last record. It depends on the instances of
-/// the capacity provider, which are unknown.
-fn managed_cost(_task: &Task, _prices: &PriceBook) -> Option<Decimal> {
-    None
+/// Returns the price of environment-seconds on managed instances. The instance types of the capacity provider are
+/// unknown, so it is that of the cheapest fitting type.
+fn managed_cost(task: &Task, seconds: u64, memory_mb: Option<u32>, prices: &PriceBook) -> Option<Decimal> {
+    let number = task.seen().and_then(|seen| seen.available).unwrap_or(0);
+    if seconds == 0 || number == 0 {
+        return Some(Decimal::ZERO);
+    }
+    let hour = managed_hour(prices, task.id.region, task.target.architecture, memory_mb?, number)?;
+    let hours = Decimal::from(seconds) / Decimal::from(number) / Decimal::from(3_600);
+    hour.checked_mul(hours)
 }
 
 /// Returns the report on a target. `seconds` are the environment-seconds since the last record; `None` if unknown.
@@ -148,7 +170,7 @@ pub(super) fn report(
     let [requested, allocated, available] = numbers;
     let (status, reason) = task.conclusion(is_dry);
     let cost_usd = match task.by() {
-        Some(MadeBy::Managed) => managed_cost(task, prices),
+        Some(MadeBy::Managed) => seconds.and_then(|seconds| managed_cost(task, seconds, memory_mb, prices)),
         _ => seconds.and_then(|seconds| cost(task, seconds, memory_mb, prices)),
     };
     let by = match task.target.strategy {

@@ -16,9 +16,10 @@ use super::ledger::CapacityPlan;
 use super::read::{Reader, is_same};
 use super::record::{Intent, apply, memory_mb, report, role, seen};
 use super::task::{Purpose, Task, Urgency};
-use crate::domain::capacity::{By, CapacityReport, Change, Status, Strategy};
+use crate::domain::capacity::{By, CapacityReport, Change, Decision, Status, Strategy};
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
+use crate::domain::future::is_future;
 use crate::domain::preflight::Lookup;
 use crate::domain::records::{Capacities, Kept, Made, MadeBy, Seen, Snapshot, role_key};
 use crate::engine::capacity::{CapacityControl, Listed, Place};
@@ -149,10 +150,15 @@ impl CapacityKeeper {
     }
 
     async fn work(&self, context: &Context<'_>, work: Work<'_>) -> Vec<CapacityReport> {
-        let Ok(_working) = timeout_at(context.until, self.working.lock()).await else { return Vec::new() };
+        let tasks = self.tasks(context, work).into_iter().enumerate();
+        let tasks = tasks.map(|(order, task)| Task { order, ..task });
+        let Ok(_working) = timeout_at(context.until, self.working.lock()).await else {
+            let reports = reports(&tasks.collect::<Vec<_>>(), work.is_dry, &BTreeMap::new(), context);
+            return reports.into_iter().map(|(_, report)| report).collect();
+        };
         let mut regions: BTreeMap<Region, Vec<Task>> = BTreeMap::new();
-        for (order, task) in self.tasks(context, work).into_iter().enumerate() {
-            regions.entry(task.id.region).or_default().push(Task { order, ..task });
+        for task in tasks {
+            regions.entry(task.id.region).or_default().push(task);
         }
         if work.purpose == Purpose::Release {
             // What is recorded nowhere is found by its tag.
@@ -171,7 +177,7 @@ impl CapacityKeeper {
 
     /// Returns the tasks: the targets with capacity, and then what is left of others.
     fn tasks(&self, context: &Context<'_>, Work { purpose, selects, .. }: Work<'_>) -> Vec<Task> {
-        let CapacityPlan { fleet, only, loaded, pauses } = context.plan;
+        let CapacityPlan { fleet, only, loaded, pauses, knows_requests } = context.plan;
         let now = context.now;
         let mut tasks: Vec<Task> = Vec::new();
         let mut named: BTreeSet<Identity> = BTreeSet::new();
@@ -197,7 +203,10 @@ impl CapacityKeeper {
             if is_requested && selects(&id) && (!is_released || made.is_some()) {
                 let task = Task::new(target.clone(), kept, is_left || is_released, now);
                 let is_paused = pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
-                tasks.push(Task { is_paused, from: earlier.map(|(of, _)| of.clone()), ..task });
+                // A request may keep it up.
+                let is_unknown = purpose == Purpose::Tick && target.on_request.is_some() && !knows_requests;
+                let blocked = is_unknown.then_some(STATE_UNAVAILABLE);
+                tasks.push(Task { is_paused, blocked, from: earlier.map(|(of, _)| of.clone()), ..task });
             }
         }
         if only.is_some() || purpose == Purpose::Adopt || !self.is_whole && purpose == Purpose::Tick {
@@ -245,7 +254,8 @@ impl CapacityKeeper {
             plan.loaded.regions().find(|(of, _)| *of == region).and_then(|(_, document)| document.listed);
         let is_listing_due = match work.purpose {
             Purpose::Tick => {
-                let is_old = listed_at.is_none_or(|at| now.signed_duration_since(at) >= HOURLY);
+                let is_old =
+                    listed_at.is_none_or(|at| now.signed_duration_since(at) >= HOURLY || is_future(at, now));
                 self.is_whole && plan.only.is_none() && is_old && !work.is_dry
             }
             Purpose::Release => true,
@@ -256,7 +266,8 @@ impl CapacityKeeper {
                 && (work.purpose == Purpose::Release
                     || lane.tasks.iter().any(|task| task.by() == Some(MadeBy::Autoscaling)));
             let LaneWork { requests, tasks, listed, .. } = lane;
-            *listed = self.reader.survey(requests, tasks, lists, now, begun + left / 3).await;
+            let own = (work.purpose == Purpose::Tick).then_some(&plan.fleet.owner);
+            *listed = self.reader.survey(requests, tasks, lists, own, now, begun + left / 3).await;
             if work.purpose == Purpose::Release {
                 self.find_strays(context, work.purpose, lane, end).await;
                 self.add_strays(context, work, lane);
@@ -277,10 +288,14 @@ impl CapacityKeeper {
             };
             let reads = lanes.iter_mut().map(|lane| self.read(context, work, lane, is_urgent, read_until));
             join_all(reads).await;
+            let mut stored = self.renew(context, work, &mut lanes, region, change_until).await;
             if work.is_dry {
                 continue;
             }
-            if let Err(unavailable) = self.intend(&mut lanes, region, change_until).await
+            if stored.is_ok() {
+                stored = self.intend(&mut lanes, region, change_until).await;
+            }
+            if let Err(unavailable) = stored
                 && take(&mut is_stored)
             {
                 error!("StateUnavailable: {unavailable}; the capacity of {region} is not changed");
@@ -328,7 +343,7 @@ impl CapacityKeeper {
         reports(&tasks, work.is_dry, &seconds, context)
     }
 
-    /// Divides tasks by account. Returns also those whose role is unknown.
+    /// Divides tasks by account. Returns also those that are blocked or whose role is unknown.
     fn lanes(
         &self,
         context: &Context<'_>,
@@ -357,6 +372,10 @@ impl CapacityKeeper {
             lanes.entry(key).or_insert_with(none).tasks.extend(task);
         };
         for task in tasks {
+            if task.blocked.is_some() {
+                unreachable.push(task);
+                continue;
+            }
             match task.role.clone() {
                 Ok(role) => lane_of(role.as_ref(), Some(task)),
                 Err(_) => unreachable.push(task),
@@ -379,7 +398,9 @@ impl CapacityKeeper {
             // The schedules of many targets take long, and rounds are waiting.
             tokio::task::yield_now().await;
         }
-        lane.tasks.sort_by_key(|task| (task.urgency, task.order));
+        // The one that was tried last comes last.
+        let seen_at = |task: &Task| task.seen().map(|seen| seen.at);
+        lane.tasks.sort_by_key(|task| (task.urgency, seen_at(task), task.order));
         if work.purpose == Purpose::Tick {
             lane.tasks.iter_mut().skip(MOST_READ).for_each(|task| task.urgency = Urgency::Idle);
         }
@@ -401,14 +422,67 @@ impl CapacityKeeper {
         stream::iter(due)
             .for_each_concurrent(CONCURRENT, |task| async move {
                 self.reader.read(requests, task, work.purpose, now, until).await;
-                if task.was_read {
-                    task.judge(work.purpose, &plan.fleet.owner, now);
-                    if let (Some(decision), true) = (&task.decision, work.is_dry) {
-                        task.done = decision.changes.clone();
+                if !task.was_read {
+                    if work.purpose == Purpose::Adopt {
+                        // The reason is reported. Nothing is taken over by halves.
+                        judge(task, context, work);
+                        task.decision.take_if(|decision| decision.made.is_some());
+                        task.done.clear();
+                    }
+                    return;
+                }
+                judge(task, context, work);
+                let changes = task.decision.as_ref().is_some_and(|decision| !decision.changes.is_empty());
+                if changes && take(&mut task.is_owner_kept) {
+                    self.reader.confirm(requests, task, &plan.fleet.owner, now, until).await;
+                    if task.was_read {
+                        judge(task, context, work);
                     }
                 }
             })
             .await;
+    }
+
+    /// Decides again with the records as they are now, where something is to be changed or is taken for somebody
+    /// else's: it may have been made since the records were read, by this process or another one.
+    async fn renew(
+        &self,
+        context: &Context<'_>,
+        work: Work<'_>,
+        lanes: &mut [LaneWork],
+        region: Region,
+        until: Instant,
+    ) -> Result<(), Unavailable> {
+        let concerns = |task: &&mut Task| {
+            let decides = |decision: &Decision| {
+                let is_changing = !decision.changes.is_empty() || decision.made.as_ref() != task.made();
+                is_changing || decision.status == Status::Conflict
+            };
+            !task.is_tried && task.blocked.is_none() && task.decision.as_ref().is_some_and(decides)
+        };
+        let concerned = lanes.iter_mut().flat_map(|lane| &mut lane.tasks).filter(concerns);
+        let concerned: Vec<&mut Task> = concerned.collect();
+        if concerned.is_empty() {
+            return Ok(());
+        }
+        let name = Capacities::document(region);
+        let read = before(until, self.documents.read::<Capacities>(&name)).await;
+        for task in concerned {
+            match &read {
+                Ok(document) => {
+                    let from = task.from.as_ref();
+                    let entry = document.targets.get(&task.id);
+                    let entry =
+                        entry.or_else(|| document.targets.get(from?)).filter(|kept| kept.made.is_some());
+                    if let Some(kept) = entry.filter(|kept| kept.made.as_ref() != task.made()) {
+                        task.kept.get_or_insert_default().made.clone_from(&kept.made);
+                        judge(task, context, work);
+                    }
+                }
+                Err(_) => task.blocked = Some(STATE_UNAVAILABLE),
+            }
+        }
+        read.map(drop)
     }
 
     /// Records what is about to be made.
@@ -505,7 +579,7 @@ impl CapacityKeeper {
             if lane.tasks.iter().any(|task| is_same(&id, &task.id)) || is_named(&id) {
                 continue;
             }
-            scalable.owner = self.reader.owner(&lane.requests, &id, &scalable, now, until).await;
+            scalable.owner = self.reader.owner(&lane.requests, &id, &scalable, now, until).await.0;
             match &scalable.owner {
                 Lookup::Known(owner) if owner.as_deref() == Some(plan.fleet.owner.as_str()) => {
                     strays.push(Listed { id, scalable });
@@ -554,7 +628,9 @@ impl CapacityKeeper {
     ) -> Result<BTreeMap<Identity, Option<u64>>, Unavailable> {
         let Context { plan, facts, now, until, .. } = *context;
         let is_up = |task: &Task| task.kept.as_ref().is_some_and(|kept| kept.meter.number() > 0);
-        if strays.is_none() && !tasks.iter().any(|task| task.was_read || is_up(task)) {
+        let is_confirmed = |task: &Task| task.confirmed.is_some_and(|(_, at)| at == now);
+        let has_news = |task: &Task| task.was_read || is_up(task) || is_confirmed(task);
+        if strays.is_none() && !tasks.iter().any(has_news) {
             let none = |task: &Task| (task.id.clone(), task.kept.is_some().then_some(0));
             return Ok(tasks.iter().map(none).collect());
         }
@@ -607,6 +683,14 @@ impl CapacityKeeper {
                 warn!(function, %region, desired, reason, "capacity: {}", status.name());
             }
         }
+    }
+}
+
+/// Decides on a task that was read.
+fn judge(task: &mut Task, context: &Context<'_>, work: Work<'_>) {
+    task.judge(work.purpose, &context.plan.fleet.owner, context.now);
+    if let (Some(decision), true) = (&task.decision, work.is_dry) {
+        task.done.clone_from(&decision.changes);
     }
 }
 

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::capacity::{
     Bounds, By, Change, ChangeError, Decision, Observed, Owner, ProvisionedStatus, ScalingConfig, Situation,
-    Status, Strategy, actions, adopt, conclude, decide, desired, release, steps,
+    Status, Strategy, actions, adopt, conclude, decide, desired, number, release, steps,
 };
 use crate::domain::fleet::{Role, Target};
 use crate::domain::function::Identity;
+use crate::domain::future::is_future;
 use crate::domain::preflight::Lookup;
 use crate::domain::records::{Kept, Made, MadeBy, Seen};
 use crate::domain::schedule::{Minute, phase};
@@ -76,6 +77,10 @@ pub(super) struct Task {
     pub compares: bool,
     /// The numbers since times, to be counted after a gap; `None` if the time cannot be counted yet.
     pub replay: Option<Vec<(DateTime<Utc>, u32)>>,
+    /// True if the owner of the scalable target is that of the record.
+    pub is_owner_kept: bool,
+    /// Whether the scalable target has the tag of the owner, with the time of the read; `None` if it was not read.
+    pub confirmed: Option<(bool, DateTime<Utc>)>,
     pub decision: Option<Decision>,
     /// The changes that were made, or in a dry run those that would be.
     pub done: Vec<Change>,
@@ -92,7 +97,12 @@ pub(super) struct Task {
 
 impl Task {
     pub fn new(target: Target, kept: Option<&Kept>, is_left: bool, now: DateTime<Utc>) -> Self {
-        let minute = Minute::of(now);
+        let mut kept = kept.cloned();
+        if let Some(kept) = &mut kept {
+            // A clock was wrong: it is read again.
+            kept.seen.take_if(|seen| is_future(seen.at, now));
+        }
+        let desired = number(target.strategy, desired(&target, Minute::of(now)));
         Self {
             order: 0,
             id: target.id.without_tenant(),
@@ -100,13 +110,15 @@ impl Task {
             urgency: Urgency::Idle,
             is_left,
             role: Ok(target.role.clone()),
-            kept: kept.cloned(),
+            kept,
             is_paused: false,
-            desired: if is_left { 0 } else { desired(&target, minute) },
+            desired: if is_left { 0 } else { desired },
             observed: Observed::default(),
             was_read: false,
             compares: false,
             replay: Some(Vec::new()),
+            is_owner_kept: false,
+            confirmed: None,
             decision: None,
             done: Vec::new(),
             failed: None,
@@ -124,6 +136,15 @@ impl Task {
 
     pub fn seen(&self) -> Option<&Seen> {
         self.kept.as_ref()?.seen.as_ref()
+    }
+
+    /// Notes the owner of the scalable target, as it was read at `at`.
+    pub fn note_owner(&mut self, owner: Lookup<Option<String>>, own: Option<&Owner>, at: DateTime<Utc>) {
+        if let Lookup::Known(Some(scalable)) = &mut self.observed.scalable {
+            self.confirmed =
+                owner.known().zip(own).map(|(owner, own)| (owner.as_deref() == Some(own.as_str()), at));
+            scalable.owner = owner;
+        }
     }
 
     /// Returns the way in which the capacity is or was made.
@@ -201,7 +222,12 @@ impl Task {
         };
         let is_unsettled =
             matches!(seen.status, Status::InProgress | Status::Failed | Status::Waiting | Status::Unknown);
-        let is_closing = self.desired == 0 && seen.requested.is_some_and(|requested| requested > 0);
+        let is_up = match seen.requested {
+            Some(requested) => requested > 0,
+            // It should be closed, and the read failed.
+            None => seen.status == Status::Closed,
+        };
+        let is_closing = self.desired == 0 && is_up;
         let is_managed = self.by() == Some(MadeBy::Managed);
         let was_paused = (seen.status == Status::Paused) != self.is_paused;
         if is_moving || seen.desired != self.desired || was_paused {
@@ -306,8 +332,13 @@ impl Task {
         self.decision = Some(match purpose {
             Purpose::Adopt => {
                 let (changes, made) = adopt(&situation).unzip();
-                let status = if made.is_some() { Status::InProgress } else { Status::Refused };
-                let reason = made.is_none().then(|| "nothing-to-adopt".to_owned());
+                let unread = self.unread_by_adopt();
+                let (status, reason) = match (&made, unread) {
+                    (Some(_), _) => (Status::InProgress, None),
+                    (None, None) => (Status::Refused, Some("nothing-to-adopt".to_owned())),
+                    (None, Some(reason)) if reason == "access-denied" => (Status::Refused, Some(reason)),
+                    (None, Some(reason)) => (Status::Unknown, Some(reason)),
+                };
                 let changes = changes.unwrap_or_default();
                 Decision { desired: self.desired, changes, status, reason, made }
             }
@@ -318,13 +349,35 @@ impl Task {
                 let is_empty = observed.provisioned == Lookup::Known(None)
                     || matches!(self.target.strategy, Strategy::Managed(_));
                 let made = decision.made.or_else(|| self.made().filter(|_| !is_empty).cloned());
-                Decision { made, ..decision }
+                let (status, reason) = self.explain(decision.status, decision.reason);
+                Decision { desired: self.desired, status, reason, made, ..decision }
             }
         });
         self.is_gone = self.is_left
             && self.decision.as_ref().is_some_and(|decision| {
                 decision.changes.is_empty() && !matches!(decision.status, Status::Paused | Status::Unknown)
             });
+    }
+
+    /// Adds what only a service's message or a refused read explains to the status and the reason.
+    fn explain(&self, status: Status, reason: Option<String>) -> (Status, Option<String>) {
+        let is_denied = matches!(self.observed.policies, Lookup::Denied(_))
+            || matches!(self.observed.actions, Lookup::Denied(_));
+        match (status, reason) {
+            // The floor of managed instances serves requests outside of windows.
+            (Status::Closed, None) if self.desired > 0 => (Status::Ready, None),
+            (Status::Ready, None) if is_denied => (Status::Ready, Some("access-denied".to_owned())),
+            (status, reason) => (status, reason),
+        }
+    }
+
+    /// Returns the reason why it is unknown what can be taken over; `None` if it is known.
+    fn unread_by_adopt(&self) -> Option<String> {
+        let observed = &self.observed;
+        if self.by() == Some(MadeBy::Managed) {
+            return reason(&observed.alias).or_else(|| reason(&observed.scaling.first()?.1));
+        }
+        reason(&observed.scalable).or_else(|| reason(&observed.provisioned))
     }
 
     /// Decides on the removal of what warmd has made.
@@ -388,7 +441,8 @@ impl Task {
                 (_, None, _) => (Status::Unknown, Some("not-read".to_owned())),
             };
         };
-        if let Some(blocked) = self.blocked.filter(|_| !decision.changes.is_empty()) {
+        let is_concluded = decision.changes.is_empty() && decision.status != Status::Conflict;
+        if let Some(blocked) = self.blocked.filter(|_| !is_concluded) {
             return (Status::Unknown, Some(blocked.to_owned()));
         }
         if is_dry {

@@ -28,6 +28,7 @@ use self::model::{Model, at};
 
 pub(in crate::service) mod model;
 mod operate;
+mod robust;
 
 /// The region of all targets.
 fn region() -> Region {

@@ -42,12 +42,21 @@ pub(in crate::service) struct State {
     pub throttles: bool,
     pub refuses: Option<ChangeErrorKind>,
     pub denies_activities: bool,
+    pub denies_policies: bool,
+    /// Reads of provisioned concurrency fail.
+    pub fails_numbers: bool,
+    /// Changes of these functions are answered with a server error.
+    pub broken: Vec<String>,
+    /// Scaling activities fail with this error.
+    pub fails_scaling: Option<ChangeError>,
+    /// The tags that were read.
+    pub owners_read: u32,
 }
 
 #[derive(Default)]
 pub(in crate::service) struct Scalable {
     bounds: Bounds,
-    owner: Option<String>,
+    pub owner: Option<String>,
     is_suspended: bool,
     pub policies: BTreeMap<String, u32>,
     actions: BTreeMap<String, ScheduledAction>,
@@ -76,6 +85,12 @@ impl State {
     /// Moves the environments of a scalable target into its bounds.
     fn clamp(&mut self, function: &str, time: DateTime<Utc>) {
         let Bounds { min, max } = self.scalable[function].bounds;
+        if let Some(error) = self.fails_scaling.clone() {
+            let (started, ended, failure) = (time, Some(time), Some(error));
+            let activity = Activity { started, ended, to: Some(min), is_successful: false, failure };
+            self.activities.entry(function.to_owned()).or_default().push(activity);
+            return;
+        }
         let number = self.provisioned.get(function).map_or(0, |(number, _)| *number);
         self.set(function, number.clamp(min, max), time);
     }
@@ -211,6 +226,9 @@ impl Model {
 impl CapacityControl for Model {
     fn provisioned<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<Option<ProvisionedState>>> {
         let function = of.id.label();
+        if self.state().fails_numbers {
+            return async { Lookup::Failed("500".to_owned()) }.boxed();
+        }
         self.read(move |state| {
             let (requested, since) = *state.provisioned.get(&function)?;
             let is_ready = state.now - since >= PREPARED_IN;
@@ -256,11 +274,15 @@ impl CapacityControl for Model {
     }
 
     fn owner<'a>(&'a self, _: Place<'a>, arn: &'a str) -> BoxFuture<'a, Lookup<Option<String>>> {
+        self.state().owners_read += 1;
         self.read(|state| state.scalable.get(arn.strip_prefix("arn:").unwrap())?.owner.clone())
     }
 
     fn policies<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<Vec<ScalingPolicy>>> {
         let function = of.id.label();
+        if self.state().denies_policies {
+            return async { Lookup::Denied("no".to_owned()) }.boxed();
+        }
         self.read(move |state| {
             let policies = state.scalable.get(&function).into_iter().flat_map(|scalable| &scalable.policies);
             policies.map(|(name, of)| ScalingPolicy { name: name.clone(), utilization: Some(*of) }).collect()
@@ -307,6 +329,9 @@ impl CapacityControl for Model {
                 return Err(ChangeError { kind, message: "no".to_owned() });
             }
             let function = of.id.label();
+            if state.broken.contains(&function) {
+                return Err(ChangeError { kind: ChangeErrorKind::Unknown, message: "500".to_owned() });
+            }
             state.changes.push(format!("{function} {change}"));
             state.change(&function, change);
             Ok(())

@@ -93,6 +93,12 @@ async fn adopt_takes_over() {
     assert_eq!(reports[0].changes, ["tag scalable target warmd:owner=warmd", "delete scaling policy theirs"]);
     let (reports, _) = rig.run("2026-11-20T09:01", "2026-11-20T09:05").await;
     assert_eq!(line(&reports), "f:live 10/10 of 10 ready");
+    // The reason is that of the read.
+    rig.model.state().throttles = true;
+    let other = rig.restarted([scaled("f:live")]);
+    let reports =
+        operate!(other, "2026-11-20T09:06", |context| other.keeper.adopt(&context, false, |_| true));
+    assert_eq!(reports[0].reason.as_deref(), Some("throttled"));
     // Nothing is there to take over.
     let rig = Rig::new([scaled("f:live")]);
     let reports = operate!(rig, time, |context| rig.keeper.adopt(&context, true, |_| true));
