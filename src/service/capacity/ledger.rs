@@ -191,10 +191,8 @@ impl Ledger {
                 listing.again_at = Some(later(now, LOOKED_FOR));
             }
             Err(unavailable) => {
-                warn!(
-                    "StateUnavailable: {unavailable}; capacity in regions that the configuration no longer names is \
-                     unknown"
-                );
+                let consequence = "capacity in regions that the configuration no longer names is unknown";
+                warn!("the state store cannot be listed: {unavailable}; {consequence}");
                 listing.again_at = Some(later(now, LIST_AGAIN_AFTER));
             }
         }
