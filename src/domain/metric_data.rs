@@ -175,7 +175,7 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         Metric::Target | Metric::Reached => return None,
         Metric::CapacityDesired | Metric::CapacityAvailable | Metric::CapacityCost => {
             let values = report.capacity.iter().filter_map(|capacity| capacity_value(metric, capacity));
-            return (!report.capacity.is_empty()).then(|| values.sum());
+            return values.reduce(|sum, value| sum + value);
         }
     })
 }

@@ -30,8 +30,14 @@ pub(super) async fn release(args: &ReleaseArgs) -> Result<Exit, Failure> {
     unread.for_each(|report| warn(report, "cannot be read"));
     let planned: Vec<CapacityReport> =
         found.iter().filter(|report| !report.changes.is_empty()).cloned().collect();
+    let unlisted = if args.function.is_none() { work.keeper.unlisted() } else { Vec::new() };
+    for region in &unlisted {
+        print_message(&format!(
+            "error: the scalable targets of {region} cannot be listed: what is recorded nowhere may be left"
+        ));
+    }
     if planned.is_empty() {
-        let is_left = found.iter().any(is_left_without_change);
+        let is_left = !unlisted.is_empty() || found.iter().any(is_left_without_change);
         if json {
             print_json(&work.priced(&found))?;
         } else if !is_left {
@@ -69,7 +75,7 @@ pub(super) async fn release(args: &ReleaseArgs) -> Result<Exit, Failure> {
     let missing = planned.iter().filter(|report| !done.iter().any(|done| done.id == report.id));
     let left: Vec<&CapacityReport> = done.iter().filter(|report| is_left(report)).chain(missing).collect();
     left.iter().for_each(|report| warn(report, "is not deleted"));
-    Ok(if left.is_empty() { Exit::Success } else { Exit::Failed })
+    Ok(if left.is_empty() && unlisted.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
 /// Takes over capacity of another owner.

@@ -56,6 +56,8 @@ struct Memory {
     lanes: BTreeMap<(Region, String), Arc<Lane>>,
     /// The targets whose changes were not all tried.
     pending: BTreeSet<Identity>,
+    /// The regions in which the last release could not list all scalable targets.
+    unlisted: BTreeSet<Region>,
     /// The status and reason that were logged last.
     logged: BTreeMap<Identity, (Status, Option<String>, DateTime<Utc>)>,
 }
@@ -135,6 +137,12 @@ impl CapacityKeeper {
         self.work(context, Work { purpose: Purpose::Release, is_dry, selects: &selects }).await
     }
 
+    /// Returns the regions in which the last release could not list all scalable targets: what is recorded nowhere may be
+    /// left there.
+    pub fn unlisted(&self) -> Vec<Region> {
+        self.memory().unlisted.iter().copied().collect()
+    }
+
     /// Takes over the selected capacity that somebody else has made. A dry run returns the changes without making them.
     pub async fn adopt(
         &self,
@@ -161,6 +169,7 @@ impl CapacityKeeper {
             regions.entry(task.id.region).or_default().push(task);
         }
         if work.purpose == Purpose::Release {
+            self.memory().unlisted.clear();
             // What is recorded nowhere is found by its tag.
             let scaled = context.plan.fleet.targets.iter().filter(|target| is_autoscaling(target));
             scaled.for_each(|target| {
@@ -269,7 +278,11 @@ impl CapacityKeeper {
             let own = (work.purpose == Purpose::Tick).then_some(&plan.fleet.owner);
             *listed = self.reader.survey(requests, tasks, lists, own, now, begun + left / 3).await;
             if work.purpose == Purpose::Release {
+                let is_listed = lane.listed.is_some();
                 self.find_strays(context, work.purpose, lane, end).await;
+                if !is_listed || lane.strays.is_none() {
+                    self.memory().unlisted.insert(region);
+                }
                 self.add_strays(context, work, lane);
             }
             self.classify(context, work, lane).await;

@@ -435,10 +435,16 @@ impl Task {
                 (_, Some(blocked), _) => (Status::Unknown, Some(blocked.to_owned())),
                 // What was seen does not say whether another number is there.
                 (_, None, Some(seen)) if seen.desired == self.desired => (seen.status, seen.reason.clone()),
-                (_, None, _) if matches!(self.observed.scalable, Lookup::Throttled(_)) => {
-                    (Status::Waiting, Some("throttled".to_owned()))
+                (_, None, _) => {
+                    let status = match &self.observed.scalable {
+                        Lookup::Throttled(_) => Status::Waiting,
+                        Lookup::Denied(_) => Status::Refused,
+                        _ => Status::Unknown,
+                    };
+                    let failed =
+                        reason(&self.observed.scalable).or_else(|| reason(&self.observed.provisioned));
+                    (status, failed.or_else(|| Some("not-read".to_owned())))
                 }
-                (_, None, _) => (Status::Unknown, Some("not-read".to_owned())),
             };
         };
         let is_concluded = decision.changes.is_empty() && decision.status != Status::Conflict;

@@ -53,9 +53,9 @@ async fn managed_instances_follow_windows_and_the_alias() {
     rows.push("the alias moves".to_owned());
     rows.extend(rig.rows("2026-11-20T12:10").await);
     insta::assert_snapshot!(rows.join("\n"), @"
-    09:00 f:live 0/0 of 0 in-progress | 7: 3..50, applied none; 8: none, applied none
-    09:01 f:live 0/3 of 0 in-progress | 7: 3..50, applied none; 8: none, applied none
-    09:02 f:live 3/3 of 0 closed | 7: 3..50, applied 3..50; 8: none, applied none
+    09:00 f:live 0/0 of 3 in-progress | 7: 3..50, applied none; 8: none, applied none
+    09:01 f:live 0/3 of 3 in-progress | 7: 3..50, applied none; 8: none, applied none
+    09:02 f:live 3/3 of 3 ready | 7: 3..50, applied 3..50; 8: none, applied none
     09:56 f:live 3/3 of 10 in-progress | 7: 10..50, applied 3..50; 8: none, applied none
     09:57 f:live 3/10 of 10 in-progress | 7: 10..50, applied 3..50; 8: none, applied none
     09:58 f:live 10/10 of 10 ready | 7: 10..50, applied 10..50; 8: none, applied none
@@ -65,9 +65,9 @@ async fn managed_instances_follow_windows_and_the_alias() {
     11:02 f:live 10/10 of 10 in-progress | 7: 3..50, applied 10..50; 8: 10..50, applied 10..50
     11:03 f:live 10/10 of 10 ready | 7: 3..50, applied 10..50; 8: 10..50, applied 10..50
     11:04 f:live 10/10 of 10 ready | 7: 3..50, applied 3..50; 8: 10..50, applied 10..50
-    12:00 f:live 10/10 of 0 in-progress | 7: 3..50, applied 3..50; 8: 3..50, applied 10..50
-    12:01 f:live 10/3 of 0 closed | 7: 3..50, applied 3..50; 8: 3..50, applied 10..50
-    12:02 f:live 3/3 of 0 closed | 7: 3..50, applied 3..50; 8: 3..50, applied 3..50
+    12:00 f:live 10/10 of 3 in-progress | 7: 3..50, applied 3..50; 8: 3..50, applied 10..50
+    12:01 f:live 10/3 of 3 ready | 7: 3..50, applied 3..50; 8: 3..50, applied 10..50
+    12:02 f:live 3/3 of 3 ready | 7: 3..50, applied 3..50; 8: 3..50, applied 3..50
     ");
     // They are never pinged.
     assert_eq!(rig.account.count("f").executions(), 0);
@@ -87,8 +87,8 @@ async fn a_foreign_configuration_is_a_conflict_until_it_is_adopted() {
     rows.extend(released.iter().map(|report| format!("release: {} {:?}", capacity(report), report.changes)));
     rows.push(rig.versions());
     insta::assert_snapshot!(rows.join("\n"), @r#"
-    09:00 f:live 0/5 of 0 conflict (foreign-configuration) | 7: 5..20, applied none; 8: none, applied none
-    09:02 f:live 5/5 of 0 conflict (foreign-configuration) | 7: 5..20, applied 5..20; 8: none, applied none
+    09:00 f:live 0/5 of 3 conflict (foreign-configuration) | 7: 5..20, applied none; 8: none, applied none
+    09:02 f:live 5/5 of 3 conflict (foreign-configuration) | 7: 5..20, applied 5..20; 8: none, applied none
     09:56 f:live 5/5 of 10 conflict (foreign-configuration) | 7: 5..20, applied 5..20; 8: none, applied none
     adopt: f:live 5/5 of 10 in-progress
     10:05 f:live 5/5 of 10 in-progress | 7: 10..50, applied 5..20; 8: none, applied none
