@@ -458,7 +458,6 @@ mod tests {
         insta::assert_snapshot!(shown_with(Detail::Fleet, vec![capacity("a:live", 0, Some(0), None)]), @"
         CapacityDesired 0 Count
         CapacityAvailable 0 Count
-        CapacityCost -0 None
         ");
     }
 
