@@ -137,6 +137,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         phase_minutes,
         spare: _,
         windows: _,
+        backlogs: _,
         on_request,
         role,
         trace,
@@ -185,7 +186,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
 }
 
 fn limits(rule: &OnRequest) -> String {
-    let OnRequest { max_concurrency, max_for, coalesce } = rule;
+    let OnRequest { max_concurrency, max_for, coalesce, hold_for: _ } = rule;
     format!("up to {max_concurrency} for {}s, coalesced within {}s", max_for.as_secs(), coalesce.as_secs())
 }
 

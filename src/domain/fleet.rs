@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backlog;
 use super::calendar::Window;
 use super::capacity::{Owner, Strategy};
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
 use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, Tenant, account_of};
 use super::metrics::Detail;
+use super::pipeline::Pipeline;
 use super::protocol::Protocol;
 
 /// The resolved and validated configuration.
@@ -16,6 +18,8 @@ use super::protocol::Protocol;
 pub struct Fleet {
     /// The targets, in the order of files and entries.
     pub targets: Vec<Target>,
+    /// The pipelines, each in every one of its regions. Their windows and rules are in the targets as well.
+    pub pipelines: Vec<Pipeline>,
     /// Limits of the whole fleet.
     pub limits: Limits,
     /// The destination and detail of metrics.
@@ -33,6 +37,7 @@ impl Fleet {
     pub fn new(targets: Vec<Target>) -> Self {
         Self {
             targets,
+            pipelines: Vec::new(),
             limits: Limits::default(),
             metrics: MetricsSettings::default(),
             owner: Owner::default(),
@@ -157,6 +162,8 @@ pub struct Target {
     pub spare: u32,
     /// The enabled windows that apply to this region.
     pub windows: Vec<Window>,
+    /// The backlogs that are read from metrics.
+    pub backlogs: Vec<backlog::Rule>,
     /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
     /// The role to assume for the function; `None` is that of the warmer.
@@ -198,6 +205,8 @@ pub struct OnRequest {
     pub max_for: Duration,
     /// The time within which requests are treated as one.
     pub coalesce: Duration,
+    /// The time for which the number of a backlog is kept at least.
+    pub hold_for: Duration,
 }
 
 /// A role to assume.
@@ -246,6 +255,7 @@ impl Target {
             phase_minutes: 0,
             spare: 0,
             windows: Vec::new(),
+            backlogs: Vec::new(),
             on_request: None,
             role: None,
             trace: Trace::Off,
@@ -272,7 +282,8 @@ impl Target {
     pub fn highest(&self) -> u32 {
         let windows = self.windows.iter().map(|window| window.concurrency);
         let windows = windows.max().map_or(0, |highest| highest.saturating_add(self.spare));
-        windows.max(self.on_request.map_or(0, |rule| rule.max_concurrency))
+        let backlogs = self.backlogs.iter().map(|rule| rule.max).max().unwrap_or(0);
+        windows.max(backlogs).max(self.on_request.map_or(0, |rule| rule.max_concurrency))
     }
 
     /// Returns true if the target can have rounds, false if it is disabled or its desired number is always zero.

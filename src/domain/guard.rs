@@ -181,7 +181,12 @@ mod tests {
 
     fn target() -> Target {
         let (hour, minute) = (std::time::Duration::from_secs(3600), std::time::Duration::from_secs(60));
-        let on_request = OnRequest { max_concurrency: 100, max_for: hour, coalesce: minute };
+        let on_request = OnRequest {
+            max_concurrency: 100,
+            max_for: hour,
+            coalesce: minute,
+            hold_for: crate::domain::backlog::DEFAULT_HOLD,
+        };
         Target { on_request: Some(on_request), ..Target::example("f:live", "eu-west-2", Vec::new()) }
     }
 

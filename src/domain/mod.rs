@@ -3,6 +3,7 @@
 //! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now`
 //! and observations.
 
+pub mod backlog;
 pub mod burst;
 pub mod by_kind;
 pub mod calendar;
@@ -21,6 +22,7 @@ pub mod health;
 pub mod metric_data;
 pub mod metrics;
 pub mod parse;
+pub mod pipeline;
 pub mod plan;
 pub mod preflight;
 pub mod protocol;

@@ -6,6 +6,7 @@ mod capacity;
 mod facts;
 mod guards;
 mod keyed;
+mod levels;
 mod served;
 mod shards;
 mod status;
@@ -31,6 +32,7 @@ pub use self::facts::{
     role_key,
 };
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
+pub use self::levels::{Level, Levels, with_levels};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
 pub use self::status::{LastRound, Skip, Status, TickNote};
@@ -216,6 +218,9 @@ pub struct Pauses {
     /// The pauses by function, as it is configured, in all its regions.
     #[serde(with = "keyed")]
     pub functions: BTreeMap<FunctionRef, Pause>,
+    /// The pauses by pipeline, in all its regions.
+    #[serde(default)]
+    pub pipelines: BTreeMap<String, Pause>,
 }
 
 /// A pause.

@@ -13,6 +13,7 @@ use super::capacity::CapacityReport;
 use super::cost::{RoundCost, S3Quantities};
 use super::fleet::Target;
 use super::function::Identity;
+use super::pipeline::PipelineReport;
 use super::round::{Evidence, FirstResult, OutcomeCounts, RoundReport, Verdict};
 
 pub use keys::schema;
@@ -41,6 +42,8 @@ pub struct TickReport {
     /// configuration no longer names.
     #[schemars(with = "Vec<keys::CapacityKeys>")]
     pub capacity: Vec<CapacityReport>,
+    /// One record per pipeline with stages that were due.
+    pub pipelines: Vec<PipelineReport>,
 }
 
 /// One round with its top-ups.
@@ -56,6 +59,8 @@ pub struct RoundRecord {
     pub capped_from: Option<u32>,
     /// The number before throttles lowered it.
     pub backed_off_from: Option<u32>,
+    /// The age of the metric of the target's backlog in seconds; `None` without one, or if it is missing.
+    pub metric_age: Option<u64>,
     /// Memory in MB of 1,048,576 bytes, configured or read from REPORT.
     pub memory_mb: Option<u32>,
     /// The result.
@@ -101,6 +106,7 @@ impl TickReport {
             rounds: Vec::new(),
             unfinished: Vec::new(),
             capacity: Vec::new(),
+            pipelines: Vec::new(),
         }
     }
 
@@ -156,13 +162,14 @@ impl RoundRecord {
     /// Creates the record of a round for `desired` environments.
     pub fn new(target: &Target, desired: u32, outcome: RoundOutcome) -> Self {
         let Target { id, owner, memory_mb, .. } = target;
-        let (capped_from, backed_off_from) = (None, None);
+        let (capped_from, backed_off_from, metric_age) = (None, None, None);
         Self {
             id: id.clone(),
             owner: owner.clone(),
             desired,
             capped_from,
             backed_off_from,
+            metric_age,
             memory_mb: *memory_mb,
             outcome,
         }

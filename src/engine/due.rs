@@ -19,12 +19,23 @@ pub struct Due {
     pub terms: Terms,
     /// The number of processes that divide the room of the round.
     pub share: NonZeroU32,
+    /// The age of the metric of the target's backlog in seconds.
+    pub metric_age: Option<u64>,
+    /// The rounds of a tick with the same number are released at the same instant: the parts of a split model.
+    pub together: Option<u32>,
 }
 
 impl Due {
     /// Creates a due target without guards.
     pub fn new(target: Arc<Target>, concurrency: NonZeroU32) -> Self {
-        Self { target, concurrency, terms: Terms::default(), share: NonZeroU32::MIN }
+        Self {
+            target,
+            concurrency,
+            terms: Terms::default(),
+            share: NonZeroU32::MIN,
+            metric_age: None,
+            together: None,
+        }
     }
 
     /// Returns the part of the room that the rounds of this process may use; `None` if it is unknown.
@@ -48,7 +59,7 @@ impl Due {
     pub fn record(&self, outcome: RoundOutcome) -> RoundRecord {
         let Terms { capped_from, backed_off_from, .. } = self.terms;
         let record = RoundRecord::new(&self.target, self.concurrency.get(), outcome);
-        RoundRecord { capped_from, backed_off_from, ..record }
+        RoundRecord { capped_from, backed_off_from, metric_age: self.metric_age, ..record }
     }
 
     /// Returns the entry of the round when it has no result.

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod capacity;
 mod due;
+pub mod metrics;
 pub mod ports;
 mod runner;
 pub mod running;

@@ -10,6 +10,7 @@
 //!                                         Outcome
 //! ```
 
+pub mod backlog;
 pub mod budget;
 pub mod capacity;
 pub mod clock;

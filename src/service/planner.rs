@@ -8,6 +8,7 @@ mod failures;
 mod record;
 mod shards;
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +21,22 @@ use tracing::{info, warn};
 
 use self::failures::StoreFailures;
 pub use self::record::Results;
+use super::backlog::BacklogReader;
 use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
+use crate::domain::backlog::{Readings, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
+use crate::domain::pipeline::PipelineNeed;
 use crate::domain::records::{
-    self, Decision, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards, Status,
+    self, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards,
+    Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
+use crate::engine::metrics::ReadMetrics;
 use crate::engine::tick::Due;
 
 /// The longest time that the store delays the first ping of a tick.
@@ -78,6 +84,10 @@ pub struct TickPlanner {
     has_warned: AtomicBool,
     /// The shards of the current minute that were admitted without reading the store.
     per_minute: Mutex<PerMinute>,
+    /// The reader of the metrics of backlogs; none means that they have no effect.
+    backlogs: Option<BacklogReader>,
+    /// The numbers that metrics want. Used when the store is volatile or unavailable.
+    levels: Mutex<Levels>,
 }
 
 /// A shard that this process serves.
@@ -99,6 +109,8 @@ pub struct Plan {
     pub health: StoreHealth,
     /// The capacity; none without capacity.
     pub capacity: Option<Arc<CapacityPlan>>,
+    /// The numbers of the pipelines with stages that are due.
+    pub pipelines: Vec<PipelineNeed>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
     pauses_unknown: bool,
     /// The claim on the targets of `due`; none without a claim.
@@ -134,6 +146,10 @@ struct Tick<'f> {
     previous: Minute,
     /// The time of the system clock.
     now: DateTime<Utc>,
+    /// The metrics of backlogs.
+    readings: &'f Readings,
+    /// The numbers that they want.
+    levels: &'f Levels,
 }
 
 /// The records as they were read before a tick.
@@ -145,6 +161,7 @@ struct StoredRecords {
     /// The document [`Served`]; none when it cannot be read or the store is volatile.
     served: Option<(Option<Document>, Served)>,
     capacity: Loaded,
+    samples: Samples,
 }
 
 impl StoredRecords {
@@ -177,12 +194,19 @@ impl TickPlanner {
             shards: Mutex::default(),
             has_warned: AtomicBool::new(false),
             per_minute: Mutex::default(),
+            backlogs: None,
+            levels: Mutex::default(),
         }
     }
 
     /// Plans for a part of the configuration: the capacity of regions that it does not name is not looked for.
     pub fn plan_part(&mut self) {
         self.is_whole = false;
+    }
+
+    /// Reads the metrics of backlogs through `metrics`.
+    pub fn read_backlogs(&mut self, metrics: Arc<dyn ReadMetrics>) {
+        self.backlogs = Some(BacklogReader::new(metrics));
     }
 
     /// The store of the records.
@@ -204,10 +228,13 @@ impl TickPlanner {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
         let stored = self.read_records(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let (fleet, readings, levels) = self.wanted(fleet, &stored, at, now);
+        let fleet = &*fleet;
+        self.note(&levels);
         let capacity = stored.capacity(fleet);
         let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
-        let tick = Tick { fleet, minute: Minute::of(at), previous, now };
+        let tick =
+            Tick { fleet, minute: Minute::of(at), previous, now, readings: &readings, levels: &levels };
         let pauses = stored.pauses.clone().unwrap_or_default();
         let (selection, claim) = match stored.served {
             Some((document, served)) => {
@@ -215,7 +242,7 @@ impl TickPlanner {
             }
             None => {
                 let due = schedule::plan_tick(fleet, tick.minute, Mode::DueSince(previous));
-                (partition(fleet, &due, &pauses, &Served::default(), now), None)
+                (partition(&tick, &due, &pauses, &Served::default()), None)
             }
         };
         Plan { claim, capacity, ..self.planned(selection, stored.pauses.is_none(), failures) }
@@ -231,7 +258,7 @@ impl TickPlanner {
         deadline: Instant,
         failures: &mut StoreFailures,
     ) -> (Selection, Option<Lease>) {
-        let Tick { fleet, minute, previous, now } = *tick;
+        let Tick { fleet, minute, previous, now, levels, .. } = *tick;
         let by = rand::random();
         let mut own: Option<Selection> = None;
         let claiming = |served: &mut Served| {
@@ -240,7 +267,8 @@ impl TickPlanner {
                 return own;
             }
             let due = served.plan(fleet, minute, previous, now);
-            let selection = partition(fleet, &due, pauses, served, now);
+            let selection = partition(tick, &due, pauses, served);
+            served.levels.clone_from(levels);
             served.claim(by, minute, previous, now, selection.due.iter().map(|due| due.target.as_ref()));
             own = Some(selection.clone());
             selection
@@ -253,7 +281,7 @@ impl TickPlanner {
             Err(unavailable) => {
                 failures.add(unavailable, "another process may serve the same targets");
                 let due = served.plan(fleet, minute, previous, now);
-                (partition(fleet, &due, pauses, &served, now), None)
+                (partition(tick, &due, pauses, &served), None)
             }
         }
     }
@@ -266,9 +294,11 @@ impl TickPlanner {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
         let stored = self.read_records(fleet, now, deadline, &mut failures).await;
-        let fleet = &*records::with_requests(fleet, &stored.requests, at);
+        let (fleet, readings, levels) = self.wanted(fleet, &stored, at, now);
+        let fleet = &*fleet;
         let capacity = stored.capacity(fleet);
         let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
+        let tick = Tick { fleet, minute, previous: minute, now, readings: &readings, levels: &levels };
         let served = stored.served.map(|(_, served)| served);
         let due = match (mode, &served) {
             (Mode::DueSince(previous), Some(served)) => served.plan(fleet, minute, previous, now),
@@ -276,8 +306,33 @@ impl TickPlanner {
         };
         let pauses = stored.pauses.as_ref();
         let selection =
-            partition(fleet, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default(), now);
+            partition(&tick, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default());
         Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) }
+    }
+
+    /// Returns the fleet with what requests and metrics want at `at`, the metrics of its targets, and the numbers that
+    /// these want.
+    fn wanted<'f>(
+        &self,
+        fleet: &'f Fleet,
+        stored: &StoredRecords,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> (Cow<'f, Fleet>, Readings, Levels) {
+        let minute = Minute::of(at);
+        let fleet = records::with_requests(fleet, &stored.requests, at);
+        let readings = readings(&fleet, &stored.samples, now);
+        let mut levels = match &stored.served {
+            Some((_, served)) => served.levels.clone(),
+            None => self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
+        levels.note(&readings, minute);
+        (records::with_levels(fleet, &levels, minute), readings, levels)
+    }
+
+    /// Keeps the numbers that metrics want, for a tick without a store.
+    fn note(&self, levels: &Levels) {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone_from(levels);
     }
 
     fn planned(&self, selection: Selection, pauses_unknown: bool, failures: StoreFailures) -> Plan {
@@ -382,10 +437,16 @@ impl TickPlanner {
         failures: &mut StoreFailures,
     ) -> StoredRecords {
         let mut unread = StoreFailures::default();
-        let (requests, pauses, served, (capacity, no_capacity)) = tokio::join!(
+        let (requests, pauses, served, samples, (capacity, no_capacity)) = tokio::join!(
             self.requests(fleet, deadline),
             self.pauses(deadline, &mut unread),
             self.served(deadline),
+            async {
+                match &self.backlogs {
+                    Some(backlogs) => backlogs.read(fleet, now, deadline).await,
+                    None => Samples::default(),
+                }
+            },
             async {
                 if self.is_whole {
                     self.ledger.list(now, deadline).await;
@@ -413,7 +474,7 @@ impl TickPlanner {
             warn!(%now, entries = in_future.len(), %some,
                 "the state store has times in the future, which are ignored: a clock is or was wrong");
         }
-        StoredRecords { requests, knows_requests, pauses, served, capacity }
+        StoredRecords { requests, knows_requests, pauses, served, capacity, samples }
     }
 
     /// Reads the requests; none when no target has `on_request`.
@@ -482,23 +543,22 @@ pub async fn status(documents: &DocumentStore) -> Result<Status, Unavailable> {
 }
 
 /// Divides the due targets into those that are pinged, and those that are paused or busy at `now`.
-fn partition(
-    fleet: &Fleet,
-    due: &[schedule::DueTarget],
-    pauses: &Pauses,
-    served: &Served,
-    now: DateTime<Utc>,
-) -> Selection {
+fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, served: &Served) -> Selection {
+    let Tick { fleet, now, readings, .. } = *tick;
     let mut selection = Selection::default();
     for due in due {
         let Some(target) = fleet.targets.get(due.index) else { continue };
+        let metric_age = readings.get(&target.id).and_then(|reading| reading.age);
+        let skipped =
+            |reason| RoundRecord { metric_age, ..RoundRecord::skipped(target, due.desired, reason) };
         if let Some(pause) = pauses.of(target, now) {
             info!(function = %target.id.shown(), region = %target.region(), "{pause}");
-            selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::Paused));
+            selection.skipped.push(skipped(SkipReason::Paused));
         } else if served.is_busy(target, now) {
-            selection.skipped.push(RoundRecord::skipped(target, due.desired, SkipReason::InFlight));
+            selection.skipped.push(skipped(SkipReason::InFlight));
         } else {
-            let due_round = |concurrency| Due::new(Arc::new(target.clone()), concurrency);
+            let due_round =
+                |concurrency| Due { metric_age, ..Due::new(Arc::new(target.clone()), concurrency) };
             selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
         }
     }

@@ -76,6 +76,7 @@ fn the_queries_of_the_dashboard_use_keys_of_the_log() {
         rounds: vec![RoundRecord::skipped(&fleet.targets[0], 2, SkipReason::InFlight)],
         unfinished: Vec::new(),
         capacity: Vec::new(),
+        pipelines: Vec::new(),
     };
     let line = tick_line::lines(&report, report.tick, "r-1").remove(0);
     let line: Value = serde_json::from_str(&line).unwrap();

@@ -33,7 +33,8 @@ fn clock() -> Fixed {
 
 fn fleet(functions: &[&str]) -> Fleet {
     let hour = Duration::from_secs(3600);
-    let on_request = OnRequest { max_concurrency: 5, max_for: hour, coalesce: Duration::from_secs(60) };
+    let on_request =
+        OnRequest { max_concurrency: 5, max_for: hour, coalesce: Duration::from_secs(60), hold_for: hour };
     let bare =
         |name: &&str| Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap());
     let target = |name| Target { on_request: Some(on_request), ..bare(name) };

@@ -21,7 +21,7 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Err(_) => out.push_str("the last tick is unknown\n"),
     }
     match &known.pauses {
-        Ok(Pauses { all, functions }) => {
+        Ok(Pauses { all, functions, pipelines: _ }) => {
             if let Some(pause) = all {
                 let _ = writeln!(out, "everything is {pause}");
             }

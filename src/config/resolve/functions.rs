@@ -14,6 +14,7 @@ use super::estimates::assumptions;
 use super::warnings::MERGE;
 use super::windows::{Context, LocatedWindow};
 use super::{Location, Resolver, RoundSize, TargetLocations, memory};
+use crate::domain::backlog::DEFAULT_HOLD;
 use crate::domain::capacity::Strategy;
 use crate::domain::cost::assume::Traffic;
 use crate::domain::cost::{Download, Route};
@@ -158,6 +159,7 @@ impl<'a> Resolver<'a, '_> {
             max_concurrency: concurrency,
             max_for: max_for.value.0,
             coalesce: coalesce.as_ref().map_or(DEFAULT_COALESCE, |at| at.value.0),
+            hold_for: DEFAULT_HOLD,
         })
     }
 
@@ -381,6 +383,7 @@ fn target(
         phase_minutes: if stagger { phase(&id, interval_minutes) } else { 0 },
         spare: parts.spare,
         windows: windows().map(|window| window.window.clone()).collect(),
+        backlogs: Vec::new(),
         on_request: parts.on_request.filter(|_| is_enabled(keys)),
         role: parts.role.clone(),
         trace: pick!(keys, base, trace).copied().unwrap_or_default(),

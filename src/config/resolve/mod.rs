@@ -165,7 +165,7 @@ fn assemble<'a>(
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, limits, metrics, owner, prices, hash },
+        fleet: Fleet { targets, pipelines: Vec::new(), limits, metrics, owner, prices, hash },
         calendars,
         locations,
         warnings,

@@ -233,6 +233,7 @@ impl<'a> Resolver<'a, '_> {
             ramp_up: layers.minutes(|keys| &keys.ramp_up),
             ramp_down: layers.minutes(|keys| &keys.ramp_down),
             load_needs,
+            pipeline: None,
         };
         Some(LocatedWindow { window, regions, location })
     }

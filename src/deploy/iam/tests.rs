@@ -12,7 +12,12 @@ fn region(name: &str) -> Region {
 
 fn target(label: &str, at: &str) -> Target {
     let minute = Duration::from_secs(60);
-    let on_request = OnRequest { max_concurrency: 5, max_for: minute, coalesce: minute };
+    let on_request = OnRequest {
+        max_concurrency: 5,
+        max_for: minute,
+        coalesce: minute,
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     Target { on_request: Some(on_request), ..Target::bare(&FunctionRef::parse(label).unwrap(), region(at)) }
 }
 

@@ -46,6 +46,8 @@ pub struct Window {
     /// The number that the window's load alone needs, if provisioned environments are limited by the rate of requests
     /// and `concurrency` is therefore higher.
     pub load_needs: Option<u32>,
+    /// The pipeline that the window belongs to; `None` for a window of the function.
+    pub pipeline: Option<Arc<str>>,
 }
 
 impl Window {
@@ -64,6 +66,7 @@ impl Window {
             ramp_up: TimeDelta::zero(),
             ramp_down: TimeDelta::zero(),
             load_needs: None,
+            pipeline: None,
         }
     }
 }

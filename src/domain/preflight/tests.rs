@@ -16,7 +16,12 @@ fn region() -> Region {
 /// Returns a target with rounds of ten pings on request.
 fn target(function: &str) -> Target {
     let hour = Duration::from_secs(3600);
-    let on_request = OnRequest { max_concurrency: 10, max_for: hour, coalesce: Duration::from_secs(60) };
+    let on_request = OnRequest {
+        max_concurrency: 10,
+        max_for: hour,
+        coalesce: Duration::from_secs(60),
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     Target { on_request: Some(on_request), ..Target::bare(&FunctionRef::parse(function).unwrap(), region()) }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FORGOTTEN_AFTER, keyed};
+use super::{FORGOTTEN_AFTER, Levels, keyed};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, is_future_minute, later};
@@ -35,6 +35,9 @@ pub struct Served {
     /// The claims of running ticks.
     #[serde(default, with = "keyed")]
     pub claims: BTreeMap<Identity, Claim>,
+    /// The numbers that metrics want.
+    #[serde(default)]
+    pub levels: Levels,
 }
 
 /// The claim of a running tick on a target.

@@ -40,8 +40,12 @@ fn id(name: &str) -> Identity {
     function(name).identity(Region::parse("eu-west-2").unwrap())
 }
 
-const RULE: OnRequest =
-    OnRequest { max_concurrency: 10, max_for: Duration::from_secs(1_800), coalesce: Duration::from_secs(60) };
+const RULE: OnRequest = OnRequest {
+    max_concurrency: 10,
+    max_for: Duration::from_secs(1_800),
+    coalesce: Duration::from_secs(60),
+    hold_for: crate::domain::backlog::DEFAULT_HOLD,
+};
 
 fn fleet(targets: Vec<Target>) -> Fleet {
     Fleet { hash: "cafe".to_owned(), ..Fleet::new(targets) }
@@ -331,6 +335,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
                 targets: [(key.clone(), minute)].into(),
                 busy: [(key.clone(), stored)].into(),
                 claims: [(key.clone(), claim)].into(),
+                levels: crate::domain::records::Levels::default(),
             };
             served.plan(&fleet, Minute::of(now), Minute::of(stored), now);
             served.in_future(now);

@@ -277,6 +277,7 @@ proptest! {
                 max_concurrency: round.concurrency.get(),
                 max_for: std::time::Duration::from_secs(60),
                 coalesce: std::time::Duration::from_secs(60),
+                hold_for: crate::domain::backlog::DEFAULT_HOLD,
             };
             Target { on_request: Some(on_request), ..Target::example(&round.id.label(), "eu-west-2", Vec::new()) }
         };

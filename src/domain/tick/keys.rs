@@ -62,6 +62,8 @@ pub(super) struct RoundKeys {
     capped_from: Option<u32>,
     /// The number before throttles lowered it; otherwise null.
     backed_off_from: Option<u32>,
+    /// The age of the metric of the target's backlog, s; null without such a metric, and if its value is missing.
+    metric_age: Option<u64>,
     /// Pings sent, top-ups included.
     pings: u32,
     /// The number of environments proven, null when unknown. Never above the truth.
@@ -157,6 +159,7 @@ impl From<&RoundRecord> for RoundKeys {
             target: round.desired,
             capped_from: round.capped_from,
             backed_off_from: round.backed_off_from,
+            metric_age: round.metric_age,
             pings: round.pings(),
             reached: round.reached(),
             evidence: round.evidence(),

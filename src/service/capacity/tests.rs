@@ -534,7 +534,12 @@ async fn a_request_changes_its_targets_only() {
     use crate::domain::fleet::OnRequest;
     use crate::domain::records::RequestTerms;
     let hour = Duration::from_secs(3_600);
-    let rule = OnRequest { max_concurrency: 20, max_for: hour, coalesce: Duration::from_secs(60) };
+    let rule = OnRequest {
+        max_concurrency: 20,
+        max_for: hour,
+        coalesce: Duration::from_secs(60),
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     let asked = |of: Target| Target { on_request: Some(rule), ..of };
     let rig = Rig::new([asked(direct("f:live")), asked(direct("g:live"))]);
     let now = at("2026-11-20T20:00");

@@ -15,7 +15,12 @@ use crate::service::store::Memory as MemoryStore;
 
 fn target(function: &str) -> Target {
     let minute = Duration::from_secs(60);
-    let on_request = OnRequest { max_concurrency: 5, max_for: minute, coalesce: minute };
+    let on_request = OnRequest {
+        max_concurrency: 5,
+        max_for: minute,
+        coalesce: minute,
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     Target { on_request: Some(on_request), ..Target::example(function, "eu-west-2", Vec::new()) }
 }
 

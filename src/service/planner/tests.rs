@@ -69,6 +69,7 @@ fn fleet() -> Fleet {
             max_concurrency: 9,
             max_for: Duration::from_secs(3_600),
             coalesce: Duration::from_secs(60),
+            hold_for: crate::domain::backlog::DEFAULT_HOLD,
         }),
         ..Target::bare(&FunctionRef::parse(name).unwrap(), Region::parse("eu-west-2").unwrap())
     };

@@ -10,8 +10,12 @@ use crate::domain::function::{FunctionRef, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed};
 
 fn target(function: &str, region: &str) -> Target {
-    let on_request =
-        OnRequest { max_concurrency: 5, max_for: Duration::from_secs(60), coalesce: Duration::from_secs(60) };
+    let on_request = OnRequest {
+        max_concurrency: 5,
+        max_for: Duration::from_secs(60),
+        coalesce: Duration::from_secs(60),
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     let bare = Target::bare(&FunctionRef::parse(function).unwrap(), Region::parse(region).unwrap());
     Target { on_request: Some(on_request), windows: Vec::<Window>::new(), ..bare }
 }

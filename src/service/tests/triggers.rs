@@ -68,6 +68,7 @@ fn target(name: &str) -> Target {
         max_concurrency: 9,
         max_for: Duration::from_secs(3_600),
         coalesce: Duration::from_secs(60),
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
     };
     let direct = Provisioned { by: By::Direct, fallback: Fallback::Pings };
     Target {

@@ -28,7 +28,12 @@ async fn a_region_that_the_configuration_no_longer_names_is_not_forgotten() {
 async fn unknown_requests_change_nothing_that_a_request_may_keep() {
     use crate::domain::fleet::OnRequest;
     let hour = Duration::from_secs(3_600);
-    let rule = OnRequest { max_concurrency: 20, max_for: hour, coalesce: Duration::from_secs(60) };
+    let rule = OnRequest {
+        max_concurrency: 20,
+        max_for: hour,
+        coalesce: Duration::from_secs(60),
+        hold_for: crate::domain::backlog::DEFAULT_HOLD,
+    };
     let asked = Target { on_request: Some(rule), ..direct("f:live") };
     let rig = Rig::new([asked, direct("g:live")]);
     rig.run("2026-11-20T17:50", "2026-11-20T17:54").await;

@@ -1,0 +1,98 @@
+//! Pipelines: functions that serve one load in stages, and are warmed together.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::backlog;
+use super::calendar::Window;
+use super::cost::Route;
+use super::fleet::OnRequest;
+use super::function::{Identity, Region};
+
+/// A pipeline in one region.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// The name.
+    pub name: Arc<str>,
+    /// The region.
+    pub region: Region,
+    /// The stages, in the order in which they serve a request.
+    pub stages: Vec<Stage>,
+    /// The limits of Warm Requests; `None` disables them.
+    pub on_request: Option<OnRequest>,
+}
+
+/// A stage of a pipeline.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The function, or the parts of a model that is split over several, without tenants. All have the same number of
+    /// environments.
+    pub parts: Vec<Identity>,
+    /// The requests of one invocation, at least 1.
+    pub takes: u32,
+    /// The requests a second that one environment serves, above zero.
+    pub rate: Decimal,
+    /// The waiting requests for which there is one environment, at least 1; `None` if backlogs have no effect.
+    pub per_backlog: Option<u32>,
+    /// The payload of an invocation, if its size is configured.
+    pub payload: Option<Payload>,
+    /// The windows of the pipeline, with the number of this stage.
+    pub windows: Vec<Window>,
+}
+
+/// The payload of an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload {
+    /// The size in bytes.
+    pub bytes: u64,
+    /// True if it goes through S3: one PUT before and one GET in each invocation.
+    pub is_via_s3: bool,
+    /// The route of its bytes; `None` if it is not configured.
+    pub route: Option<Route>,
+}
+
+impl Stage {
+    /// Returns the number of environments for a load: ⌈requests per second ÷ rate⌉.
+    pub fn for_load(&self, requests_per_second: Decimal) -> u32 {
+        backlog::environments(requests_per_second, self.rate)
+    }
+
+    /// Returns the number of environments for a backlog: ⌈backlog ÷ per_backlog⌉; `None` without `per_backlog`.
+    pub fn for_backlog(&self, messages: u32) -> Option<u32> {
+        Some(messages.div_ceil(self.per_backlog?.max(1)))
+    }
+
+    /// Returns the functions, such as `encode-a:live + encode-b:live`.
+    pub fn label(&self) -> String {
+        self.parts.iter().map(Identity::label).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+/// The numbers of a pipeline at a tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineNeed {
+    /// The name.
+    pub name: Arc<str>,
+    /// The region.
+    pub region: Region,
+    /// The stages: their functions, and the number of environments of each.
+    pub stages: Vec<(Vec<Identity>, u32)>,
+}
+
+/// The result of a pipeline at a tick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PipelineReport {
+    /// The name.
+    pub name: String,
+    /// The region.
+    #[schemars(with = "String")]
+    pub region: Region,
+    /// True if every stage has its number of environments; null if no stage is known to be cold, and one is unknown.
+    pub warm: Option<bool>,
+    /// The functions of the stages with fewer environments, as they are configured.
+    pub cold_stages: Vec<String>,
+}
