@@ -206,6 +206,7 @@ fn assemble<'a>(
             }
         }
         resolver.check_pipeline_names();
+        resolver.settle_strategies();
         resolver.share_minutes();
     }
     resolver.check_round_sizes(limits);
@@ -364,7 +365,7 @@ impl<'a> Resolver<'a, '_> {
             for max in limits.into_iter().flatten().filter(|max| number > max.value) {
                 let one = if concurrency == 1 { "environment" } else { "environments" };
                 let spare = if spare > 0 { format!(" and {spare} spare ones") } else { String::new() };
-                let of = of.as_ref().map(|stage| format!(" of {stage}")).unwrap_or_default();
+                let of = of.as_ref().map(|stage| format!(" of {}", quoted(stage))).unwrap_or_default();
                 let message =
                     format!("{concurrency} {one}{of}{spare} exceed \"{}\" ({})", max.key, max.value);
                 if !reported.insert((location, message.clone())) {

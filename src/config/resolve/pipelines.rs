@@ -84,7 +84,8 @@ impl<'a> Resolver<'a, '_> {
         let windows = windows.filter_map(|(index, at)| self.window(&context, index, at)).collect();
         let on_request = self.request_limits(file, keys.on_request.as_ref());
         let backlog = keys.backlog.as_ref().and_then(|at| self.pipeline_backlog(file, at, &stages));
-        if keys.windows.is_none() && keys.on_request.is_none() && keys.backlog.is_none() && !keys.has_errors {
+        let has_need = keys.windows.is_some() || keys.on_request.is_some() || keys.backlog.is_some();
+        if is_enabled && !has_need && !keys.has_errors {
             let hint =
                 "add windows, `on_request` or `backlog`, or disable the pipeline with `enabled: false`";
             self.fail::<()>(location, "missing key \"windows\"", hint);
@@ -211,9 +212,6 @@ impl<'a> Resolver<'a, '_> {
                 let rule = Rule { metric, per_environment, max: backlog.max, pipeline };
                 self.change_targets(&made, |_, target, _| target.backlogs.push(rule.clone()));
             }
-            self.change_targets(&made, |made, target, _| {
-                target.strategy = made.capacity.strategy(target.highest());
-            });
             resolved.push(resolved_stage);
         }
         let on_request = on_request.map(|(rule, _)| rule);
@@ -292,6 +290,14 @@ impl<'a> Resolver<'a, '_> {
                 change(made, target, locations);
             }
         }
+    }
+
+    /// Gives the targets the strategy for their highest number, which pipelines may have raised.
+    pub(super) fn settle_strategies(&mut self) {
+        let made: Vec<Made> = self.identities.values().filter_map(|function| function.made.clone()).collect();
+        self.change_targets(&made, |made, target, _| {
+            target.strategy = made.capacity.strategy(target.highest());
+        });
     }
 
     /// Reports pipelines with the name of a function: commands take names of both.

@@ -11,9 +11,12 @@ impl Resolver<'_, '_> {
     pub(super) fn share_minutes(&mut self) {
         // Each target points at one before it in the same group, the first of a group at itself.
         let mut groups: BTreeMap<usize, usize> = BTreeMap::new();
-        fn first_of(groups: &BTreeMap<usize, usize>, mut at: usize) -> usize {
-            while let Some(before) = groups.get(&at).filter(|before| **before != at) {
-                at = *before;
+        fn first_of(groups: &mut BTreeMap<usize, usize>, mut at: usize) -> usize {
+            while let Some(before) = groups.get(&at).copied().filter(|before| *before != at) {
+                // Halves the path, so that long chains stay cheap.
+                let further = groups.get(&before).copied().unwrap_or(before);
+                groups.insert(at, further);
+                at = further;
             }
             at
         }
@@ -24,7 +27,7 @@ impl Resolver<'_, '_> {
                 let made = self.identities.get(id).and_then(|function| function.made.as_ref());
                 let Some(made) = made.filter(|made| made.is_enabled) else { continue };
                 for target in made.targets.clone() {
-                    let own = first_of(&groups, target);
+                    let own = first_of(&mut groups, target);
                     let (low, high) = match first {
                         Some(first) => (first.min(own), first.max(own)),
                         None => (own, own),
@@ -39,8 +42,8 @@ impl Resolver<'_, '_> {
             }
         }
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for target in groups.keys() {
-            members.entry(first_of(&groups, *target)).or_default().push(*target);
+        for target in groups.keys().copied().collect::<Vec<_>>() {
+            members.entry(first_of(&mut groups, target)).or_default().push(target);
         }
         for (first, members) in members {
             let targets = || members.iter().filter_map(|index| self.targets.get(*index));

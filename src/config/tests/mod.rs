@@ -1,6 +1,7 @@
 //! Tests of the configuration through its public functions.
 
 mod accepted;
+mod backlog;
 mod capacity;
 mod errors;
 mod examples;
