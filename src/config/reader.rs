@@ -213,6 +213,7 @@ impl<'a> Reader<'a> {
     pub fn choice<T: Clone>(&mut self, node: &Node<'_>, words: &[(&str, T)]) -> Option<T> {
         let names = || words.iter().map(|(word, _)| *word);
         let what = match names().map(quoted).collect::<Vec<_>>().as_slice() {
+            [only] => only.clone(),
             [one, other] => format!("{one} or {other}"),
             all => format!("one of {}", all.join(", ")),
         };

@@ -36,7 +36,7 @@ fn the_examples_are_valid() {
       month-end-report                                                       eu-west-1         3     5m  warmd                              1
       arn:aws:lambda:eu-central-1:123456789012:function:partner-quotes:live  eu-central-1      0     5m  custom                             0
 
-    8 targets of 7 functions in 5 files: valid, 1 warning
+    8 targets of 7 functions in 6 files: valid, 1 warning
     --- stderr
     warning: an interval of 12 minutes is longer than the observed lifetime of idle environments
       --> warm-configs/nlp-by-ping.yaml:21:15

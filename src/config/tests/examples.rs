@@ -34,6 +34,27 @@ fn the_examples_are_one_fleet() {
 }
 
 #[test]
+fn the_example_of_a_pipeline_can_be_enabled() {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let enabled = |path: &PathBuf| {
+        let text =
+            fs::read_to_string(path).unwrap().replace("enabled: false # an example", "enabled: true #");
+        SourceFile { path: path.to_string_lossy().into_owned(), text }
+    };
+    let files = paths.iter().map(enabled).collect();
+    let mut read = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
+    let loaded = resolve(files, &mut read, None).unwrap_or_else(|problems| panic!("{problems}"));
+    let [pipeline] = &loaded.fleet.pipelines[..] else { panic!("one pipeline") };
+    let numbers =
+        |stage: &crate::domain::pipeline::Stage| (stage.windows[0].concurrency, stage.for_backlog(30_000));
+    let numbers: Vec<_> = pipeline.stages.iter().map(numbers).collect();
+    assert_eq!(numbers, [(1, Some(5)), (2, Some(10)), (2, Some(100))]);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn every_example_names_the_schema() {
     for entry in fs::read_dir(directory()).unwrap() {
         let path = entry.unwrap().path();

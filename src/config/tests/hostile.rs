@@ -48,7 +48,8 @@ fn tokens() -> impl Strategy<Value = String> {
     ];
     let words = "windows use days mon-fri hours 08:00-18:00 concurrency 10 region eu-west-2 calendars dates \
                  2026-12-25 file a.ics a.yaml load 1e999 .nan -0 cron for 2h defaults limits spare payload protocol \
-                 custom null true ~ enabled memory 128MB except through from arn:aws:lambda:";
+                 custom null true ~ enabled memory 128MB except through from pipelines stages function parts rate 5 per_backlog payload 2MB via s3 \
+                 backlog metric namespace name dimensions drain 1m max on_request max_for arn:aws:lambda:";
     let words = words.split(' ').chain(lines).chain(syntax).collect::<Vec<_>>();
     let words = prop::sample::select(words);
     prop::collection::vec(words, 0..60).prop_map(|words| words.concat())
@@ -84,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn edited_examples(which in 0usize..4, edits in edits()) {
+    fn edited_examples(which in 0usize..6, edits in edits()) {
         let examples = examples();
         check_resolve(&edited(&examples[which], &edits), "dates: [2026-12-25]")?;
     }

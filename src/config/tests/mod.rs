@@ -1,11 +1,13 @@
 //! Tests of the configuration through its public functions.
 
 mod accepted;
+mod backlog;
 mod capacity;
 mod errors;
 mod examples;
 mod hostile;
 mod money;
+mod pipelines;
 mod reading;
 mod requests;
 mod schema;

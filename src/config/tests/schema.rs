@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_has_a_description() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 17);
+    assert_eq!(maps, 22);
 }
 
 #[test]
@@ -70,6 +70,13 @@ fn function(keys: &str) -> String {
     format!("{IN_FUNCTION}{keys}\n")
 }
 
+/// Returns a file with one pipeline of these stages.
+fn pipeline(stages: &str) -> String {
+    format!(
+        "version: 1\npipelines:\n  p:\n    region: eu-west-2\n    timezone: UTC\n    enabled: true\n    owner: 5\n    lead: 5m\n    windows: [{{ days: daily, hours: all-day, load: {{ requests_per_second: 1 }} }}]\n    on_request: {{ max_concurrency: 1, max_for: 1h }}\n    backlog: {{ metric: {{ namespace: a, name: b, dimensions: {{}} }}, max: 1, drain: 1m }}\n    stages: [{stages}]\n"
+    )
+}
+
 fn window(keys: &str) -> String {
     format!(
         "version: 1\ncalendars: {{ c: {{ dates: [2026-12-25] }} }}\nfunctions:\n  f:\n    region: eu-west-2\n    windows: [{{ {keys} }}]\n"
@@ -88,6 +95,9 @@ fn schema_and_parser_accept_the_same() {
         "version: 1\nprices: { nat-gateway.gb: 0.03, lambda.requests: \"0.0000002\", ec2.m7g.xlarge: { price: 0.1, region: us-east-1, date: 2026-10-01, source: contract }, transfer.internet: [{ regions: [us-east-1], tiers: [{ up_to: 10240, price: 0.08 }, { price: 0.07 }] }] }\n".to_owned(),
         function("assume: { idle_life: 5m, recycle_after: 2h, ping_duration: 5ms, init_duration: 0s, log_bytes_per_ping: 0, requests_per_second: 0.5, duration: 2s }"),
         function("hold: 75ms\n    interval: 24h"),
+        function("on_request: { max_concurrency: 1, max_for: 1h, hold_for: 90s }\n    backlog: { metric: { namespace: AWS/SQS, name: a b, dimensions: { \"a b\": c, d: 5 }, statistic: SampleCount }, rate: 0.5, drain: 10s, max: 1 }"),
+        pipeline("{ function: \"a:$LATEST\", rate: 1, takes: 20, per_backlog: 6000, payload: 2MB, via: s3, route: inter-region, bucket_region: eu-west-1 }, { parts: [b, c:live], rate: \"0.5\", payload: 2MB, source: sync }"),
+        pipeline("{ function: \"arn:aws:lambda:eu-west-2:123456789012:function:f:3\", rate: 1 }"),
         "version: 1\ncapacity: { owner: a-B_3.c }\ndefaults: { strategy: provisioned, provisioned: { by: direct, fallback: none }, managed: { floor: 0, max: 15000 } }\n".to_owned(),
         "version: 1\ndefaults: { strategy: managed, provisioned: { by: autoscaling, max: 50, utilization: 0.7, fallback: pings } }\n".to_owned(),
         function("tenants: [a, \"b c\", \"d:e/f=g+h-i@j.k_l\"]"),
@@ -106,6 +116,22 @@ fn schema_and_parser_accept_the_same() {
         assert!(validator.is_valid(&document), "{text}{:?}", validator.errors(&document).first());
     }
     let bad = [
+        function("on_request: { max_concurrency: 1, max_for: 1h, hold_for: 5 }"),
+        function("backlog: { metric: { namespace: a, name: b }, rate: 1, drain: 1m }"),
+        function("backlog: { metric: { namespace: \":a\", name: b }, rate: 1, drain: 1m, max: 1 }"),
+        function("backlog: { metric: { namespace: a, name: \"\" }, rate: 1, drain: 1m, max: 1 }"),
+        function("backlog: { metric: { namespace: a, name: b, statistic: p99 }, rate: 1, drain: 1m, max: 1 }"),
+        function("backlog: { metric: { namespace: a, name: b, dimensions: { \":a\": b } }, rate: 1, drain: 1m, max: 1 }"),
+        function("backlog: { metric: { namespace: a, name: b, dimensions: { a: é } }, rate: 1, drain: 1m, max: 1 }"),
+        pipeline(""),
+        pipeline("{ function: a }"),
+        pipeline("{ function: \"a:b:c\", rate: 1 }"),
+        pipeline("{ parts: [a b, c], rate: 1 }"),
+        pipeline("{ function: a, rate: 0 }"),
+        pipeline("{ function: a, rate: 1, takes: 0 }"),
+        pipeline("{ function: a, rate: 1, payload: 1MB, source: sqs }"),
+        pipeline("{ function: a, rate: 1, payload: 1MB, via: efs }"),
+        "version: 1\npipelines: { p: { region: eu-west-2, on_request: { max_concurrency: 1, max_for: 1h } } }\n".to_owned(),
         "limits: {}\n".to_owned(),
         "version: 2\n".to_owned(),
         "version: \"1\"\n".to_owned(),
