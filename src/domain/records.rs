@@ -219,7 +219,7 @@ pub struct Pauses {
     #[serde(with = "keyed")]
     pub functions: BTreeMap<FunctionRef, Pause>,
     /// The pauses by pipeline, in all its regions.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pipelines: BTreeMap<String, Pause>,
 }
 
