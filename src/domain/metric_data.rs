@@ -167,6 +167,9 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
             number(|round| round.cost().total.is_none()) + left(|left| left.reason.may_have_sent())
         }
         Metric::RoundsUnfinished => left(|left| left.reason != UnfinishedReason::HandedOn),
+        Metric::PipelinesCold => {
+            report.pipelines.iter().filter(|pipeline| pipeline.warm == Some(false)).count() as f64
+        }
         Metric::TicksStale
         | Metric::EventsRefused
         | Metric::StateUnavailable

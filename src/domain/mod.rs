@@ -21,6 +21,7 @@ pub mod handed_out;
 pub mod health;
 pub mod metric_data;
 pub mod metrics;
+mod on_request;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::shards::MOST_SHARDS;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
-use crate::domain::function::{Architecture, Region};
+use crate::domain::function::{Architecture, FunctionRef, Region};
 use crate::domain::round::{Evidence, Verdict};
 use crate::domain::schedule::{self, DueReason, explain};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
