@@ -33,6 +33,23 @@ pub struct Pipeline {
     pub on_request: Option<OnRequest>,
 }
 
+#[cfg(test)]
+impl Pipeline {
+    /// A pipeline for tests, without windows. Each environment serves 100 requests a second or of a backlog.
+    pub(crate) fn example(name: &str, stages: &[Vec<Identity>]) -> Self {
+        let stage = |parts: &Vec<Identity>| Stage {
+            parts: parts.clone(),
+            takes: 1,
+            rate: Decimal::ONE_HUNDRED,
+            per_backlog: Some(100),
+            payload: None,
+            windows: Vec::new(),
+        };
+        let region = Region::parse("eu-west-2").unwrap();
+        Self { name: name.into(), region, stages: stages.iter().map(stage).collect(), on_request: None }
+    }
+}
+
 /// A stage of a pipeline.
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -117,3 +134,6 @@ pub struct PipelineReport {
     /// `encode-a:live + encode-b:live`.
     pub cold_stages: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{PipelineNeed, PipelineReport, function_of, label};
 use crate::domain::capacity::CapacityReport;
 use crate::domain::function::Identity;
+use crate::domain::round::Verdict;
 use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, TickReport, Unfinished, UnfinishedReason};
 
 /// The state of a function, best first.
@@ -105,6 +106,10 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
         return capacity;
     }
     let reason = match round.outcome {
+        // Without a proof, a short round has fewer than its pings.
+        RoundOutcome::Sent(_) if round.verdict() == Verdict::Short && round.reached().is_none() => {
+            return Some(if round.desired <= number { State::Cold } else { State::Unknown });
+        }
         RoundOutcome::Sent(_) => return Some(compare(round.reached(), number)),
         RoundOutcome::Withheld(_, reason) | RoundOutcome::Skipped(reason) => reason,
     };

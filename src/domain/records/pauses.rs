@@ -107,3 +107,88 @@ impl std::fmt::Display for Pause {
         write!(f, "paused until {until}: {}", clean(&self.reason))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::backlog::{Metric, Rule};
+    use crate::domain::calendar::{DaySet, Hours};
+    use crate::domain::schedule::{Minute, desired};
+
+    fn at(time: &str) -> DateTime<Utc> {
+        format!("2026-11-20T{time}:00Z").parse().unwrap()
+    }
+
+    fn window(pipeline: Option<&str>, number: u32) -> Window {
+        let opening = Opening::Weekly(DaySet::DAILY, Hours::AllDay);
+        Window { pipeline: pipeline.map(Arc::from), ..Window::new("w", chrono_tz::UTC, opening, number) }
+    }
+
+    fn rule(pipeline: Option<&str>) -> Rule {
+        let (namespace, name) = ("AWS/SQS".to_owned(), "Depth".to_owned());
+        let metric = Arc::new(Metric { namespace, name, dimensions: BTreeMap::new(), statistic: "Maximum" });
+        let per_environment = rust_decimal::Decimal::TEN;
+        Rule { metric, per_environment, max: 5, pipeline: pipeline.map(Arc::from) }
+    }
+
+    fn pauses(pipelines: &[(&str, &str)]) -> Pauses {
+        let pause = |(name, until): &(&str, &str)| {
+            ((*name).to_owned(), Pause { until: at(until), reason: (*name).to_owned() })
+        };
+        Pauses { pipelines: pipelines.iter().map(pause).collect(), ..Pauses::default() }
+    }
+
+    fn target(windows: Vec<Window>, backlogs: Vec<Rule>) -> Target {
+        Target { windows, backlogs, ..Target::example("f:live", "eu-west-2", Vec::new()) }
+    }
+
+    #[test]
+    fn a_target_is_paused_with_all_of_its_pipelines() {
+        let (nlp, ocr) = (Some("nlp"), Some("ocr"));
+        let both = pauses(&[("nlp", "10:00"), ("ocr", "11:00")]);
+        let of = |pauses: &Pauses, target: &Target, time: &str| {
+            pauses.of(target, at(time)).map(|pause| pause.reason.clone())
+        };
+        let shared = target(vec![window(nlp, 2), window(ocr, 1)], vec![rule(nlp)]);
+        assert_eq!(of(&both, &shared, "09:00").as_deref(), Some("nlp"), "the first to end ends it");
+        assert_eq!(of(&both, &shared, "10:00"), None);
+        assert_eq!(of(&pauses(&[("nlp", "10:00")]), &shared, "09:00"), None);
+        let own = target(vec![window(nlp, 2), window(None, 1)], Vec::new());
+        assert_eq!(of(&both, &own, "09:00"), None);
+        assert_eq!(of(&both, &target(vec![window(nlp, 2)], vec![rule(None)]), "09:00"), None);
+        assert_eq!(of(&both, &target(Vec::new(), Vec::new()), "09:00"), None);
+        // A longer pause of the function, and a request for the function itself.
+        let mut function = both.clone();
+        let longer = Pause { until: at("12:00"), reason: "function".to_owned() };
+        function.functions.insert(FunctionRef::parse("f:live").unwrap(), longer);
+        assert_eq!(of(&function, &shared, "09:00").as_deref(), Some("function"));
+        assert_eq!(both.of_function(&shared.id, at("09:00")), None);
+        let mut ended = both.clone();
+        ended.prune(at("10:00"));
+        assert_eq!(ended.pipelines.keys().collect::<Vec<_>>(), ["ocr"]);
+    }
+
+    #[test]
+    fn a_paused_pipeline_takes_away_its_windows_and_backlogs() {
+        let nlp = Some("nlp");
+        let fleet = Fleet::new(vec![
+            target(vec![window(nlp, 5), window(None, 2)], vec![rule(nlp), rule(None)]),
+            target(vec![window(nlp, 5)], vec![rule(nlp)]),
+            target(Vec::new(), vec![rule(nlp)]),
+            target(vec![window(Some("ocr"), 1)], Vec::new()),
+        ]);
+        let paused = pauses(&[("nlp", "10:00")]);
+        let numbers = |time: &str| -> Vec<(u32, usize, bool)> {
+            let fleet = with_pauses(Cow::Borrowed(&fleet), Some(&paused), at(time));
+            let number = |target: &Target| {
+                let desired = desired(target, Minute::of(at(time)));
+                (desired, target.backlogs.len(), paused.of(target, at(time)).is_some())
+            };
+            fleet.targets.iter().map(number).collect()
+        };
+        assert_eq!(numbers("09:00"), [(2, 1, false), (5, 0, true), (0, 0, true), (1, 0, false)]);
+        assert_eq!(numbers("10:00"), [(5, 2, false), (5, 1, false), (0, 1, false), (1, 0, false)]);
+        let untouched = with_pauses(Cow::Borrowed(&fleet), Some(&Pauses::default()), at("09:00"));
+        assert!(matches!(untouched, Cow::Borrowed(_)));
+    }
+}

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::fleet::{Fleet, OnRequest, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::handed_out::most_a_minute;
-use crate::domain::pipeline::Bonds;
+use crate::domain::pipeline::{Bonds, Pipeline};
 use crate::domain::preflight::Pool;
 
 const TICK: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -233,12 +233,47 @@ fn most(room: &Room, rounds: &[&ShardRound]) -> u32 {
     total.min(part.max(rounds.iter().map(|round| pings(&round)).max().unwrap_or(0)))
 }
 
+/// Returns pipelines of `length` functions each, with stages of two parts.
+fn pipelines(given: &[(ShardRound, Option<Room>)], length: usize) -> Vec<Pipeline> {
+    let ids: Vec<Identity> = given.iter().map(|(round, _)| round.id.clone()).collect();
+    let pipeline = |functions: &[Identity]| {
+        Pipeline::example("p", &functions.chunks(2).map(<[_]>::to_vec).collect::<Vec<_>>())
+    };
+    ids.chunks(length).map(pipeline).collect()
+}
+
+#[test]
+fn a_pipeline_is_in_one_shard_or_at_least_each_stage() {
+    let given = rounds(&[4, 4, 3, 3, 2, 2]);
+    let bonds = |length| Bonds::of(&pipelines(&given, length));
+    let sizes = |length, cap| sizes(&tick().parts(given.clone(), &bonds(length), cap).shards);
+    assert_eq!(sizes(6, 18), [vec![4, 4, 3, 3, 2, 2]]);
+    assert_eq!(sizes(6, 17), [vec![4, 4, 3, 3], vec![2, 2]], "18 pings in stages of 8, 6 and 4");
+    assert_eq!(sizes(2, 10), [vec![4, 4], vec![3, 3, 2, 2]]);
+    assert_eq!(sizes(6, 7), [vec![3, 3], vec![4], vec![4], vec![2, 2]], "the first stage does not fit");
+    // In a room that is too small for all, the parts stay together where the division allows it.
+    let given = in_room(&account("a", 24), &[5, 5, 5, 5, 4, 4]);
+    let parts = tick().parts(given.clone(), &Bonds::of(&pipelines(&given, 2)), 12);
+    assert_eq!(shared(&parts), [(vec![5, 5], 2), (vec![5, 5, 4, 4], 2)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
-    fn every_round_is_in_one_part_and_rooms_are_not_exceeded(given in given(), cap in 1_u32..=120) {
-        let parts = tick().parts(given.clone(), &Bonds::default(), cap);
-        prop_assert_eq!(&parts, &tick().parts(given.clone(), &Bonds::default(), cap), "the same each time");
+    fn every_round_is_in_one_part_and_rooms_are_not_exceeded(
+        given in given(),
+        cap in 1_u32..=120,
+        length in 1_usize..9,
+    ) {
+        let bonds = Bonds::of(&pipelines(&given, length));
+        let parts = tick().parts(given.clone(), &bonds, cap);
+        prop_assert_eq!(&parts, &tick().parts(given.clone(), &bonds, cap), "the same each time");
+        for group in given.chunks(length) {
+            let pings: u32 = group.iter().map(|(round, _)| round.concurrency.get()).sum();
+            let holds = |shard: &&Shard| shard.rounds.iter().any(|round| group.iter().any(|(of, _)| of.id == round.id));
+            let is_free = group.iter().all(|(_, room)| room.is_none());
+            prop_assert!(pings > cap || !is_free || parts.shards.iter().filter(holds).count() == 1);
+        }
         let mut packed: Vec<&ShardRound> =
             parts.shards.iter().flat_map(|shard| &shard.rounds).chain(&parts.rest).collect();
         packed.sort_by_key(|round| &round.id);
@@ -276,7 +311,12 @@ proptest! {
     }
 
     #[test]
-    fn a_configuration_has_no_more_shards_than_are_admitted(given in given(), cap in 1_u32..=120) {
+    fn a_configuration_has_no_more_shards_than_are_admitted(
+        given in given(),
+        cap in 1_u32..=120,
+        length in 1_usize..9,
+    ) {
+        let bonds = Bonds::of(&pipelines(&given, length));
         let target = |(round, _): &(ShardRound, Option<Room>)| {
             let on_request = OnRequest {
                 max_concurrency: round.concurrency.get(),
@@ -288,7 +328,7 @@ proptest! {
         };
         let mut fleet = Fleet::new(given.iter().map(target).collect());
         fleet.limits.max_in_flight = cap;
-        let shards = tick().parts(given, &Bonds::default(), cap).shards;
+        let shards = tick().parts(given, &bonds, cap).shards;
         prop_assert!(shards.len() as u64 <= most_a_minute(&fleet), "{} shards", shards.len());
         prop_assert!(shards.iter().all(|shard| bytes(shard) <= MAX_BYTES));
     }
