@@ -21,6 +21,7 @@ use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::fleet::Fleet;
 use crate::domain::guard::Decision;
+use crate::domain::pipeline;
 use crate::domain::records::Snapshot;
 use crate::domain::schedule::{Minute, next_change};
 use crate::domain::tick::{SkipReason, TickReport};
@@ -270,7 +271,9 @@ async fn dry_run(args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>, style: Style
     if args.json {
         let due = plan.due.iter().map(|due| due.skipped(SkipReason::DryRun));
         let rounds = due.chain(plan.skipped).collect();
-        print_json(&TickReport { rounds, capacity, ..TickReport::empty(at, Some(fleet.hash.clone())) })?;
+        let report = TickReport { rounds, capacity, ..TickReport::empty(at, Some(fleet.hash.clone())) };
+        let pipelines = pipeline::report(&plan.pipelines, &report);
+        print_json(&TickReport { pipelines, ..report })?;
     } else {
         print(&render::dry_run::dry_run(fleet, at, &plan.due, &plan.skipped, &capacity, style))?;
     }

@@ -96,6 +96,7 @@ impl Source<'_> {
             Metric::RoundsUnfinished,
             Metric::Errors,
             Metric::Throttles,
+            Metric::PipelinesCold,
             Metric::TicksStale,
             Metric::EventsRefused,
             Metric::StateUnavailable,

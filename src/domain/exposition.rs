@@ -269,6 +269,7 @@ mod tests {
         counter warmd_functions_total
         counter warmd_cost_unknown_total
         counter warmd_rounds_unfinished_total
+        counter warmd_pipelines_cold_total
         counter warmd_ticks_stale_total
         counter warmd_events_refused_total
         counter warmd_state_unavailable_total

@@ -13,6 +13,8 @@ use super::metrics::Detail;
 use super::pipeline::Pipeline;
 use super::protocol::Protocol;
 
+pub use super::on_request::OnRequest;
+
 /// The resolved and validated configuration.
 #[derive(Debug, Clone)]
 pub struct Fleet {
@@ -194,19 +196,6 @@ impl Default for Canary {
 impl Canary {
     /// The default time beyond the hold.
     pub const DEFAULT_MAX: Duration = Duration::from_secs(1);
-}
-
-/// The limits of Warm Requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OnRequest {
-    /// The maximum number of environments, at least 1.
-    pub max_concurrency: u32,
-    /// The maximum time for which they are kept warm.
-    pub max_for: Duration,
-    /// The time within which requests are treated as one.
-    pub coalesce: Duration,
-    /// The time for which the number of a backlog is kept at least.
-    pub hold_for: Duration,
 }
 
 /// A role to assume.

@@ -167,6 +167,9 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
             number(|round| round.cost().total.is_none()) + left(|left| left.reason.may_have_sent())
         }
         Metric::RoundsUnfinished => left(|left| left.reason != UnfinishedReason::HandedOn),
+        Metric::PipelinesCold => {
+            report.pipelines.iter().filter(|pipeline| pipeline.warm == Some(false)).count() as f64
+        }
         Metric::TicksStale
         | Metric::EventsRefused
         | Metric::StateUnavailable
@@ -307,7 +310,9 @@ mod tests {
     use super::*;
     use crate::domain::cost::{Download, Per, RoundCost, RoundQuantities, Route, s3_quantities};
     use crate::domain::fleet::Target;
+    use crate::domain::function::Region;
     use crate::domain::metrics::Scope;
+    use crate::domain::pipeline::PipelineReport;
     use crate::domain::round::{Evidence, Known, OutcomeCounts, RoundReport};
     use crate::domain::tick::{SentRound, SkipReason};
 
@@ -401,6 +406,23 @@ mod tests {
         ");
     }
 
+    fn pipeline(warm: Option<bool>) -> PipelineReport {
+        let region = Region::parse("eu-west-2").unwrap();
+        PipelineReport { name: "nlp".to_owned(), region, warm, cold_stages: Vec::new() }
+    }
+
+    #[test]
+    fn cold_pipelines_are_counted_if_there_are_any() {
+        let count = |warm: &[Option<bool>]| {
+            let pipelines = warm.iter().copied().map(pipeline).collect();
+            let report = TickReport { pipelines, ..report(Vec::new()) };
+            let batch = batch(&report, &settings(Detail::Fleet), TickFacts::default());
+            batch.data.iter().find(|datum| datum.name == "PipelinesCold").map(|datum| datum.value)
+        };
+        assert_eq!(count(&[Some(false), Some(true), None, Some(false)]), Some(2.0));
+        assert_eq!((count(&[Some(true), None]), count(&[])), (None, None));
+    }
+
     #[test]
     fn fleet_values_are_sums_of_those_of_targets() {
         let batch =
@@ -490,6 +512,7 @@ mod tests {
         report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
         report.rounds.push(RoundRecord::skipped(&target, 3, SkipReason::Unsafe));
         report.capacity.push(capacity("g:live", 10, Some(8), Some("0.0125")));
+        report.pipelines.push(pipeline(Some(false)));
         let batch = batch(&report, &settings(Detail::Function), facts);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {

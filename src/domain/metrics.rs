@@ -111,6 +111,7 @@ metrics! {
     Functions, Count, Fleet, "targets that were due, skipped rounds included";
     CostUnknown, Count, FleetNotZero, "rounds whose cost is not fully known";
     RoundsUnfinished, Count, FleetNotZero, "rounds that were due and have no result: not sent in time, or not answered before the end of the tick";
+    PipelinesCold, Count, FleetNotZero, "pipelines with a cold stage: fewer environments than the stage needs at a tick";
     TicksStale, Count, FleetNotZero, "events that were too old to be served: of the schedule, shards and Warm Requests; nothing was sent for them";
     EventsRefused, Count, FleetNotZero, "events that were refused, with the reason in the log: of an unknown kind, invalid, not allowed, or with a time more than a minute ahead; nothing was sent for them";
     StateUnavailable, Count, FleetNotZero, "ticks, shards and requests for which the state store could not be read or written, with the reason in the log";

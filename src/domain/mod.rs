@@ -22,6 +22,7 @@ pub mod health;
 pub mod limits;
 pub mod metric_data;
 pub mod metrics;
+mod on_request;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;

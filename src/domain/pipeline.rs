@@ -1,5 +1,9 @@
 //! Pipelines: functions that serve one load in stages, and are warmed together.
 
+mod bonds;
+mod needs;
+mod report;
+
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -9,8 +13,12 @@ use serde::Serialize;
 use super::backlog;
 use super::calendar::Window;
 use super::cost::Route;
-use super::fleet::OnRequest;
 use super::function::{Identity, Region};
+use super::on_request::OnRequest;
+
+pub use self::bonds::Bonds;
+pub use self::needs::{needs, needs_of_rounds};
+pub use self::report::report;
 
 /// A pipeline in one region.
 #[derive(Debug, Clone)]
@@ -23,6 +31,23 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
+}
+
+#[cfg(test)]
+impl Pipeline {
+    /// A pipeline for tests, without windows. Each environment serves 100 requests a second or of a backlog.
+    pub(crate) fn example(name: &str, stages: &[Vec<Identity>]) -> Self {
+        let stage = |parts: &Vec<Identity>| Stage {
+            parts: parts.clone(),
+            takes: 1,
+            rate: Decimal::ONE_HUNDRED,
+            per_backlog: Some(100),
+            payload: None,
+            windows: Vec::new(),
+        };
+        let region = Region::parse("eu-west-2").unwrap();
+        Self { name: name.into(), region, stages: stages.iter().map(stage).collect(), on_request: None }
+    }
 }
 
 /// A stage of a pipeline.
@@ -67,8 +92,12 @@ impl Stage {
 
     /// Returns the functions, such as `encode-a:live + encode-b:live`.
     pub fn label(&self) -> String {
-        self.parts.iter().map(Identity::label).collect::<Vec<_>>().join(" + ")
+        label(&self.parts)
     }
+}
+
+fn label(parts: &[Identity]) -> String {
+    parts.iter().map(Identity::label).collect::<Vec<_>>().join(" + ")
 }
 
 /// The numbers of a pipeline at a tick.
@@ -80,6 +109,13 @@ pub struct PipelineNeed {
     pub region: Region,
     /// The stages: their functions, and the number of environments of each.
     pub stages: Vec<(Vec<Identity>, u32)>,
+    /// Those of the functions that nothing warms now, although their stage has a number: disabled ones.
+    pub unwarmed: Vec<Identity>,
+}
+
+/// Returns the function of a target, which names the targets of all its tenants.
+fn function_of(id: &Identity) -> Identity {
+    Identity { tenant: None, ..id.clone() }
 }
 
 /// The result of a pipeline at a tick.
@@ -91,8 +127,13 @@ pub struct PipelineReport {
     /// The region.
     #[schemars(with = "String")]
     pub region: Region,
-    /// True if every stage has its number of environments; null if no stage is known to be cold, and one is unknown.
+    /// True if every stage has its number of environments; null if no stage is known to be cold, and one is unknown. A
+    /// function that was not due in this tick is as it was, and has no effect.
     pub warm: Option<bool>,
-    /// The functions of the stages with fewer environments, as they are configured.
+    /// The stages with fewer environments, each as the functions that are configured for it, such as
+    /// `encode-a:live + encode-b:live`.
     pub cold_stages: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

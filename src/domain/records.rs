@@ -7,6 +7,7 @@ mod facts;
 mod guards;
 mod keyed;
 mod levels;
+mod pauses;
 mod served;
 mod shards;
 mod status;
@@ -15,13 +16,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Opening, Window};
-use super::clean::clean;
 use super::fleet::{Fleet, OnRequest, Target};
-use super::function::{FunctionRef, Identity};
+use super::function::Identity;
 use super::future::{is_future, later};
 use super::schedule::Minute;
 
@@ -33,9 +33,10 @@ pub use self::facts::{
 };
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
 pub use self::levels::{Level, Levels, with_levels};
+pub use self::pauses::{Pause, Pauses, with_pauses};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
-pub use self::status::{LastRound, Skip, Status, TickNote};
+pub use self::status::{LastPipeline, LastRound, Skip, Status, TickNote};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -51,8 +52,6 @@ const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(2);
 /// The time for which a request is kept at least, so that a repeated delivery is recognised. Above the longest
 /// `coalesce`.
 const REQUESTS_LIVE: TimeDelta = TimeDelta::hours(1);
-
-// ---------------------------------------------------------------------------------------------------- requests
 
 /// The Warm Requests of all targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,52 +205,6 @@ pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Ut
         }
     }
     fleet
-}
-
-// ---------------------------------------------------------------------------------------------------- pauses
-
-/// The pauses of the fleet and of single functions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pauses {
-    /// The pause of everything.
-    pub all: Option<Pause>,
-    /// The pauses by function, as it is configured, in all its regions.
-    #[serde(with = "keyed")]
-    pub functions: BTreeMap<FunctionRef, Pause>,
-    /// The pauses by pipeline, in all its regions.
-    #[serde(default)]
-    pub pipelines: BTreeMap<String, Pause>,
-}
-
-/// A pause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
-    /// The end, this instant not included.
-    pub until: DateTime<Utc>,
-    /// The reason as text.
-    pub reason: String,
-}
-
-impl Pauses {
-    /// Returns the pause of a target: of several the one that ends last.
-    pub fn of(&self, target: &Target, now: DateTime<Utc>) -> Option<&Pause> {
-        let own =
-            self.functions.iter().filter(|(function, _)| function.is_of(&target.id)).map(|(_, pause)| pause);
-        self.all.iter().chain(own).filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
-    }
-
-    /// Drops pauses that have ended.
-    pub fn prune(&mut self, now: DateTime<Utc>) {
-        self.all.take_if(|pause| pause.until <= now);
-        self.functions.retain(|_, pause| pause.until > now);
-    }
-}
-
-impl std::fmt::Display for Pause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let until = self.until.to_rfc3339_opts(SecondsFormat::Secs, true);
-        write!(f, "paused until {until}: {}", clean(&self.reason))
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::function::Identity;
+use super::pipeline::Bonds;
 use super::preflight::Room;
 use pack::{Capacity, Item};
 
@@ -83,11 +84,14 @@ impl ShardRound {
     }
 
     /// Returns the size of the round in a `detail`, with its comma, and its pings in flight.
-    fn item(&self, room: Option<Room>) -> Item {
+    fn item(&self, room: Option<Room>, bonds: &Bonds) -> Item {
         let (pings, bytes) = (self.concurrency.get(), self.json().to_string().len() + 1);
+        let bonds = [bonds.pipeline(&self.id), bonds.stage(&self.id)];
         match &room {
-            Some(Room { limit, .. }) => Item { pings: pings.min(*limit), bytes: bytes + SHARE_BYTES, room },
-            None => Item { pings, bytes, room },
+            Some(Room { limit, .. }) => {
+                Item { pings: pings.min(*limit), bytes: bytes + SHARE_BYTES, room, bonds }
+            }
+            None => Item { pings, bytes, room, bonds },
         }
     }
 }
@@ -116,15 +120,16 @@ impl Shard {
     }
 
     /// Packs rounds of the same tick and attempt, each with the concurrency that it shares with others if that is known,
-    /// into shards of at most `max_in_flight` pings in flight. A larger round is alone in its shard.
+    /// into shards of at most `max_in_flight` pings in flight. A larger round is alone in its shard. The rounds of a
+    /// pipeline are in one shard if they fit, otherwise at least those of each stage if they fit.
     ///
     /// Rounds that do not fit into their common room go to a few shards only, which divide the room: `share` of each is
     /// multiplied by the number of these shards. The same rounds in the same order give the same shards.
-    pub fn parts(&self, rounds: Vec<(ShardRound, Option<Room>)>, max_in_flight: u32) -> Parts {
+    pub fn parts(&self, rounds: Vec<(ShardRound, Option<Room>)>, bonds: &Bonds, max_in_flight: u32) -> Parts {
         let (mut rounds, items): (Vec<ShardRound>, Vec<Item>) = rounds
             .into_iter()
             .map(|(round, room)| {
-                let item = round.item(room);
+                let item = round.item(room, bonds);
                 (round, item)
             })
             .unzip();
@@ -143,10 +148,15 @@ impl Shard {
 
     /// Returns the shards for the next attempt at rounds of this one that were not released; `None` after
     /// [`MAX_ATTEMPTS`], or without rounds. See [`Shard::parts`].
-    pub fn retry(&self, rounds: Vec<(ShardRound, Option<Room>)>, max_in_flight: u32) -> Option<Parts> {
+    pub fn retry(
+        &self,
+        rounds: Vec<(ShardRound, Option<Room>)>,
+        bonds: &Bonds,
+        max_in_flight: u32,
+    ) -> Option<Parts> {
         let attempt = self.attempt + 1;
         let retry = Self { attempt, ..self.clone() };
-        (attempt <= MAX_ATTEMPTS && !rounds.is_empty()).then(|| retry.parts(rounds, max_in_flight))
+        (attempt <= MAX_ATTEMPTS && !rounds.is_empty()).then(|| retry.parts(rounds, bonds, max_in_flight))
     }
 }
 

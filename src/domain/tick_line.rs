@@ -106,7 +106,7 @@ mod tests {
         let at = "2026-11-20T09:00:00.512Z".parse().unwrap();
         let lines = lines(&report(vec![unfinished("f")]), at, "r-1");
         assert_eq!(lines.len(), 1);
-        insta::assert_snapshot!(lines[0], @r#"{"timestamp":"2026-11-20T09:00:00.512Z","level":"INFO","message":"tick","requestId":"r-1","tick":{"tick":"2026-11-20T09:00:00Z","config":"abc","duration_ms":512,"partial":false,"rounds":[],"unfinished":[{"function":"f","qualifier":null,"region":"eu-west-2","tenant":null,"target":3,"reason":"deadline"}],"capacity":[]}}"#);
+        insta::assert_snapshot!(lines[0], @r#"{"timestamp":"2026-11-20T09:00:00.512Z","level":"INFO","message":"tick","requestId":"r-1","tick":{"tick":"2026-11-20T09:00:00Z","config":"abc","duration_ms":512,"partial":false,"rounds":[],"unfinished":[{"function":"f","qualifier":null,"region":"eu-west-2","tenant":null,"target":3,"reason":"deadline"}],"capacity":[],"pipelines":[]}}"#);
     }
 
     #[test]

@@ -22,11 +22,12 @@ struct AdmissionQueue {
     in_flight: usize,
     /// The pings in flight of each room.
     rooms: HashMap<Pool, usize>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Vec<Waiting>>,
 }
 
+/// A round that waits, alone or with others that are admitted at the same instant.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     pings: usize,
     room: Option<Room>,
     admitted: oneshot::Sender<Slots>,
@@ -72,18 +73,39 @@ impl Admission {
     /// # Errors
     /// [`TooLarge`] if the cap is lower than that.
     pub async fn admit(&self, pings: usize, room: Option<&Room>) -> Result<Slots, TooLarge> {
-        let admitted = {
-            let mut queue = self.lock();
-            if pings > queue.limit {
-                return Err(TooLarge { pings, limit: queue.limit });
-            }
-            let (sender, receiver) = oneshot::channel();
-            queue.waiting.push_back(Waiting { pings, room: room.cloned(), admitted: sender });
-            receiver
-        };
+        let (waiting, admitted) = self.waiting(pings, room)?;
+        self.enqueue(vec![waiting]);
+        Ok(self.admitted(admitted).await)
+    }
+
+    /// Returns an entry for the queue, and the receiver of its slots.
+    ///
+    /// # Errors
+    /// [`TooLarge`] if the cap is lower than `pings`.
+    pub(super) fn waiting(
+        &self,
+        pings: usize,
+        room: Option<&Room>,
+    ) -> Result<(Waiting, oneshot::Receiver<Slots>), TooLarge> {
+        let limit = self.lock().limit;
+        if pings > limit {
+            return Err(TooLarge { pings, limit });
+        }
+        let (admitted, receiver) = oneshot::channel();
+        Ok((Waiting { pings, room: room.cloned(), admitted }, receiver))
+    }
+
+    /// Adds rounds that are admitted at the same instant. If they exceed the cap or a room together, each is admitted
+    /// alone.
+    pub(super) fn enqueue(&self, rounds: Vec<Waiting>) {
+        self.lock().waiting.push_back(rounds);
         self.admit_what_fits();
+    }
+
+    /// Waits for the slots of an entry in the queue.
+    pub(super) async fn admitted(&self, receiver: oneshot::Receiver<Slots>) -> Slots {
         // An entry leaves the queue only with its slots, and the queue lives as long as `self`.
-        Ok(admitted.await.unwrap_or(Slots { admission: self.clone(), pool: None, held: 0 }))
+        receiver.await.unwrap_or(Slots { admission: self.clone(), pool: None, held: 0 })
     }
 
     fn admit_what_fits(&self) {
@@ -94,11 +116,14 @@ impl Admission {
             let mut queue = self.lock();
             let mut index = 0;
             while index < queue.waiting.len() {
+                // Rounds that were cancelled delay no others.
+                queue.waiting[index].retain(|waiting| !waiting.admitted.is_closed());
+                queue.separate(index);
                 if !queue.fits(&queue.waiting[index]) {
                     index += 1;
                     continue;
                 }
-                if let Some(waiting) = queue.waiting.remove(index) {
+                for waiting in queue.waiting.remove(index).into_iter().flatten() {
                     let (pings, pool) = (waiting.pings, waiting.room.map(|room| room.pool));
                     queue.in_flight += pings;
                     if let Some(pool) = pool.clone() {
@@ -118,14 +143,27 @@ impl Admission {
 }
 
 impl AdmissionQueue {
-    /// Returns true if a round can be admitted. A single round always fits: a limit may have been lowered since.
-    fn fits(&self, round: &Waiting) -> bool {
-        let fits = |in_flight: usize, limit: usize| in_flight == 0 || in_flight + round.pings <= limit;
-        let in_room = round.room.as_ref().is_none_or(|room| {
-            let in_flight = self.rooms.get(&room.pool).copied().unwrap_or_default();
-            fits(in_flight, room.limit as usize)
-        });
-        in_room && fits(self.in_flight, self.limit)
+    /// Separates the rounds of an entry if they exceed the cap or a room together.
+    fn separate(&mut self, index: usize) {
+        let rounds = &self.waiting[index];
+        let exceeds = |(_, pings, limit): (_, usize, usize)| pings > limit;
+        if rounds.len() > 1 && (pings_of(rounds) > self.limit || rooms_of(rounds).any(exceeds)) {
+            let rounds = std::mem::take(&mut self.waiting[index]);
+            self.waiting.remove(index);
+            for (place, round) in rounds.into_iter().enumerate() {
+                self.waiting.insert(index + place, vec![round]);
+            }
+        }
+    }
+
+    /// Returns true if an entry can be admitted. A single round always fits: a limit may have been lowered since.
+    fn fits(&self, rounds: &[Waiting]) -> bool {
+        let fits =
+            |in_flight: usize, pings: usize, limit: usize| in_flight == 0 || in_flight + pings <= limit;
+        let in_room = |(pool, pings, limit): (&Pool, usize, usize)| {
+            fits(self.rooms.get(pool).copied().unwrap_or_default(), pings, limit)
+        };
+        rooms_of(rounds).all(in_room) && fits(self.in_flight, pings_of(rounds), self.limit)
     }
 
     fn release(&mut self, pings: usize, pool: Option<&Pool>) {
@@ -138,6 +176,20 @@ impl AdmissionQueue {
             }
         }
     }
+}
+
+fn pings_of(rounds: &[Waiting]) -> usize {
+    rounds.iter().map(|round| round.pings).sum()
+}
+
+/// Returns the room of each round with the pings of all rounds in it.
+fn rooms_of(rounds: &[Waiting]) -> impl Iterator<Item = (&Pool, usize, usize)> {
+    let rooms = rounds.iter().filter_map(|round| round.room.as_ref());
+    rooms.map(|room| {
+        let is_in_room = |round: &&Waiting| round.room.as_ref().is_some_and(|other| other.pool == room.pool);
+        let pings = rounds.iter().filter(is_in_room).map(|round| round.pings).sum();
+        (&room.pool, pings, room.limit as usize)
+    })
 }
 
 impl Slots {

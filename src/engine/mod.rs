@@ -9,6 +9,7 @@ mod runner;
 pub mod running;
 pub mod stop;
 pub mod tick;
+mod together;
 
 #[cfg(test)]
 mod faults;

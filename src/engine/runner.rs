@@ -11,6 +11,7 @@ use tracing::error;
 use super::admission::{Admission, Slots, TooLarge};
 use super::ports::{Lambda, Payloads, PingEnd, PingRound};
 use super::stop::Stop;
+use super::together::Member;
 use crate::domain::fleet::{Target, Trace, WireSettings};
 use crate::domain::preflight::Room;
 use crate::domain::protocol::PingContext;
@@ -55,11 +56,13 @@ pub(super) struct Round<'r> {
     pub sent: &'r Mutex<Option<Instant>>,
 }
 
-/// Runs a round with its top-ups. Waits for room under the cap before each attempt.
+/// Runs a round with its top-ups. Waits for room under the cap before each attempt, and before the first one for the
+/// other members of its group.
 pub(super) async fn run<L: Lambda>(
     lambda: &Arc<L>,
     admission: &Admission,
     round: Round<'_>,
+    mut member: Option<Member>,
     hold: Duration,
     stop: &mut Stop,
 ) -> Result<Vec<Attempt>, NotStarted> {
@@ -67,10 +70,17 @@ pub(super) async fn run<L: Lambda>(
     let mut attempts = Vec::with_capacity(1);
     let mut hold = hold;
     loop {
+        let member = member.take();
+        let admitted = async {
+            match member {
+                Some(member) => member.admit(pings as usize, round.room).await,
+                None => admission.admit(pings as usize, round.room).await,
+            }
+        };
         let slots = tokio::select! {
             biased;
             _ = stop.stopped() => Err(NotStarted::Stopped),
-            slots = admission.admit(pings as usize, round.room) => slots.map_err(NotStarted::from),
+            slots = admitted => slots.map_err(NotStarted::from),
         };
         let slots = match slots {
             Ok(slots) => slots,

@@ -22,6 +22,7 @@ use crate::domain::round::{Answer, RawInvocation, Verdict};
 use crate::domain::tick::{SentRound, SkipReason, TickReport, UnfinishedReason};
 
 pub(crate) mod hung;
+mod together;
 
 /// The behaviour of the scripted Lambda for the pings of one function.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ use super::ports::Lambda;
 use super::runner::{self, NotStarted};
 use super::running::RunningTick;
 use super::stop::Stop;
+use super::together::{Group, Member};
 use crate::domain::cost::{PriceBook, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
@@ -195,15 +196,18 @@ impl<L: Lambda> Engine<L> {
         stop: &Stop,
     ) -> RunningTick {
         let (engine, stop) = (Arc::clone(self), stop.clone());
+        let groups = Group::of(&due, &self.admission);
         RunningTick::start(now, config, due, move |due| {
             let (engine, gate, stop) = (Arc::clone(&engine), gate.clone(), stop.clone());
-            async move { engine.round(&due, now, gate.as_deref(), stop).await }
+            let member = due.together.and_then(|number| groups.get(&number)).map(Group::member);
+            async move { engine.round(&due, member, now, gate.as_deref(), stop).await }
         })
     }
 
     async fn round(
         &self,
         due: &Due,
+        member: Option<Member>,
         now: DateTime<Utc>,
         gate: Option<&dyn Gate>,
         mut stop: Stop,
@@ -278,7 +282,7 @@ impl<L: Lambda> Engine<L> {
         if withheld.is_none() {
             let room = due.room();
             let round = runner::Round { room: room.as_ref(), ..round(&due) };
-            match runner::run(&self.lambda, &self.admission, round, hold, &mut stop).await {
+            match runner::run(&self.lambda, &self.admission, round, member, hold, &mut stop).await {
                 Ok(attempts) => pings.round = attempts,
                 // The pings before it have a report.
                 Err(NotStarted::Stopped) if !pings.first.is_empty() => {

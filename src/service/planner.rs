@@ -9,6 +9,7 @@ mod record;
 mod shards;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,9 +28,10 @@ use super::store::{Document, DocumentStore, Durability, Unavailable, before, par
 use crate::domain::backlog::{Readings, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
 use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
-use crate::domain::pipeline::PipelineNeed;
+use crate::domain::pipeline::{self, PipelineNeed};
 use crate::domain::records::{
     self, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards,
     Status,
@@ -232,6 +234,7 @@ impl TickPlanner {
         let fleet = &*fleet;
         self.note(&levels);
         let capacity = stored.capacity(fleet);
+        let whole = fleet;
         let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
         let tick =
             Tick { fleet, minute: Minute::of(at), previous, now, readings: &readings, levels: &levels };
@@ -245,7 +248,8 @@ impl TickPlanner {
                 (partition(&tick, &due, &pauses, &Served::default()), None)
             }
         };
-        Plan { claim, capacity, ..self.planned(selection, stored.pauses.is_none(), failures) }
+        let pipelines = needs(whole, &readings, Minute::of(at), &selection);
+        Plan { claim, capacity, pipelines, ..self.planned(selection, stored.pauses.is_none(), failures) }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -297,6 +301,7 @@ impl TickPlanner {
         let (fleet, readings, levels) = self.wanted(fleet, &stored, at, now);
         let fleet = &*fleet;
         let capacity = stored.capacity(fleet);
+        let whole = fleet;
         let fleet = &*for_pings(fleet, |target| stored.capacity.is_covered(target, now));
         let tick = Tick { fleet, minute, previous: minute, now, readings: &readings, levels: &levels };
         let served = stored.served.map(|(_, served)| served);
@@ -307,11 +312,12 @@ impl TickPlanner {
         let pauses = stored.pauses.as_ref();
         let selection =
             partition(&tick, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default());
-        Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) }
+        let pipelines = needs(whole, &readings, minute, &selection);
+        Plan { capacity, pipelines, ..self.planned(selection, pauses.is_none(), failures) }
     }
 
-    /// Returns the fleet with what requests and metrics want at `at`, the metrics of its targets, and the numbers that
-    /// these want.
+    /// Returns the fleet with what requests and metrics want at `at`, without that of paused pipelines, the metrics of
+    /// its targets, and the numbers that these want.
     fn wanted<'f>(
         &self,
         fleet: &'f Fleet,
@@ -321,6 +327,7 @@ impl TickPlanner {
     ) -> (Cow<'f, Fleet>, Readings, Levels) {
         let minute = Minute::of(at);
         let fleet = records::with_requests(fleet, &stored.requests, at);
+        let fleet = records::with_pauses(fleet, stored.pauses.as_ref(), now);
         let readings = readings(&fleet, &stored.samples, now);
         let mut levels = match &stored.served {
             Some((_, served)) => served.levels.clone(),
@@ -390,7 +397,8 @@ impl TickPlanner {
         };
         failures.append(unread);
         let capacity = requests.filter(|_| terms.keep_for.is_some()).map(|requests| {
-            let fleet = records::with_requests(fleet, &requests, now).into_owned();
+            let fleet = records::with_requests(fleet, &requests, now);
+            let fleet = records::with_pauses(fleet, pauses.as_ref(), now).into_owned();
             let only = Some(targets.iter().map(|target| target.id.clone()).collect());
             let (loaded, pauses) = (loaded.clone(), pauses.clone());
             Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
@@ -404,7 +412,9 @@ impl TickPlanner {
                 is_covered.then_some(SkipReason::Provisioned)
             }
         };
-        let paused = |target: &Target| pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
+        let paused = |target: &Target| {
+            pauses.as_ref().is_some_and(|pauses| pauses.of_function(&target.id, now).is_some())
+        };
         let mut selection = Selection::default();
         for (target, decision) in targets.iter().zip(decisions) {
             match decision {
@@ -563,6 +573,18 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
         }
     }
     selection
+}
+
+/// Returns the numbers of the pipelines with a target in the selection, or with capacity.
+fn needs(fleet: &Fleet, readings: &Readings, at: Minute, selection: &Selection) -> Vec<PipelineNeed> {
+    if fleet.pipelines.is_empty() {
+        return Vec::new();
+    }
+    let due = selection.due.iter().map(|due| &due.target.id);
+    let selected: HashSet<&Identity> = due.chain(selection.skipped.iter().map(|round| &round.id)).collect();
+    pipeline::needs(fleet, readings, at, |target| {
+        target.strategy.is_capacity() || selected.contains(&target.id)
+    })
 }
 
 #[cfg(test)]

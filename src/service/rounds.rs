@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::budget::TimeBudget;
+use crate::domain::pipeline::PipelineReport;
 use crate::domain::tick::{RoundRecord, TickReport};
 use crate::engine::running::RunningTick;
 use crate::engine::tick::Due;
@@ -29,6 +30,11 @@ pub struct Part {
 pub(super) trait Reporter: Sync {
     /// Completes the last part after its rounds have ended.
     fn complete(&self, rest: &mut TickReport) -> impl Future<Output = ()> + Send;
+
+    /// Returns the results of the pipelines.
+    fn pipelines(&self, _whole: &TickReport) -> Vec<PipelineReport> {
+        Vec::new()
+    }
 
     /// Takes a part.
     fn part(&self, part: &Part) -> impl Future<Output = ()> + Send;
@@ -88,6 +94,8 @@ pub(super) async fn report_in_parts(
         whole.rounds.splice(0..0, first.rounds);
         whole.unfinished.splice(0..0, first.unfinished);
     }
+    whole.pipelines = reporter.pipelines(&whole);
+    report.pipelines.clone_from(&whole.pipelines);
     let until = budget.until(|split| split.record);
     let part = Part { report, is_first, whole: Some(whole), running: Vec::new(), until };
     reporter.part(&part).await;

@@ -31,6 +31,7 @@ use crate::domain::events::DirectWarm;
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::{Batch, TickFacts};
+use crate::domain::pipeline;
 use crate::domain::protocol::Protocol;
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
@@ -310,7 +311,11 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         // EventBridge and Lambda both deliver at least once.
         let (taken, health) = self.planner.take_shard(&shard.id(), job.now).await;
         if let Some(taken) = taken {
-            return Ok(Job { plan: Plan::unclaimed(due, Vec::new(), health), taken: Some(taken), ..job });
+            let rounds = due.iter().map(|due| (&due.target.id, due.concurrency.get()));
+            let pipelines = pipeline::needs_of_rounds(&job.fleet, Minute::of(shard.tick), rounds);
+            let mut plan = Plan::unclaimed(due, Vec::new(), health);
+            plan.pipelines = pipelines;
+            return Ok(Job { plan, taken: Some(taken), ..job });
         }
         info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");
         let (due, mut skipped) = self.without_custom_payload(due);

@@ -6,10 +6,11 @@ use crate::support::{Fixture, Holding, ONE, done, run, steady, warmd, with_aws, 
 
 const MORNING: &str = "2026-11-20T09:00:00Z";
 
-const ROUND_KEYS: &str = "function qualifier region tenant owner target capped_from backed_off_from pings reached \
-                          evidence verdict warm cold restored throttled function_errors timed_out denied not_found \
-                          failed unclassified versions hold_ms skew_ms first_pings top_ups resent skipped billed_ms \
-                          memory_mb s3_egress_bytes routes cost_usd by_kind";
+const ROUND_KEYS: &str = "function qualifier region tenant owner target capped_from backed_off_from \
+                          metric_age pings reached evidence verdict warm cold restored throttled \
+                          function_errors timed_out denied not_found failed unclassified versions hold_ms \
+                          skew_ms first_pings top_ups resent skipped billed_ms memory_mb s3_egress_bytes \
+                          routes cost_usd by_kind";
 
 fn keys(object: &Value) -> String {
     object.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -55,7 +56,7 @@ fn the_tick_object_has_exactly_these_keys_in_this_order() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     assert_eq!(done.stdout.lines().count(), 1);
     let tick = done.json();
-    assert_eq!(keys(&tick), "tick config duration_ms partial rounds unfinished capacity");
+    assert_eq!(keys(&tick), "tick config duration_ms partial rounds unfinished capacity pipelines");
     assert_eq!(tick["tick"], MORNING);
     for round in tick["rounds"].as_array().unwrap() {
         assert_eq!(keys(round), ROUND_KEYS);

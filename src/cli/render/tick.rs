@@ -12,6 +12,7 @@ use super::{Style, Tone, WIDTH, capacity};
 use crate::domain::clean::clean;
 use crate::domain::cost::{ByKindCost, RoundCost};
 use crate::domain::function::Identity;
+use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, KindReport, KindReports, OutcomeCounts, RoundReport, Verdict};
 use crate::domain::tick::{RoundOutcome, RoundRecord, SentRound, TickReport, Unfinished, UnfinishedReason};
 
@@ -125,6 +126,9 @@ pub fn tick(report: &TickReport, style: Style) -> String {
     out.push('\n');
     if items.is_empty() {
         let _ = writeln!(out, "{of_capacity}\n{}", capacity::sum(&report.capacity).unwrap_or_default());
+        for line in pipelines(report, |_| true) {
+            let _ = writeln!(out, "{line}");
+        }
         return out;
     }
     let shown = shown(&items);
@@ -138,6 +142,10 @@ pub fn tick(report: &TickReport, style: Style) -> String {
         let _ = writeln!(out, "  … and {}, see --json", count(rest as u64, "more target"));
     }
     out.push('\n');
+    let of_pipelines = pipelines(report, |_| true);
+    if !of_pipelines.is_empty() {
+        let _ = writeln!(out, "{}\n", of_pipelines.join("\n"));
+    }
     if !of_capacity.is_empty() {
         let _ = writeln!(out, "{of_capacity}");
     }
@@ -153,10 +161,26 @@ pub fn tick(report: &TickReport, style: Style) -> String {
 pub fn tick_line(report: &TickReport, style: Style) -> String {
     let instant = instant(report);
     let mut out = format!("{instant} {}\n", sums(report, &items(report), style).join("; "));
-    for note in notes(report, style) {
+    let cold = pipelines(report, |pipeline| pipeline.warm == Some(false));
+    for note in cold.into_iter().chain(notes(report, style)) {
         let _ = writeln!(out, "{instant} {note}");
     }
     out
+}
+
+/// Returns a line for each of these pipelines, with the region if there are several of the name.
+fn pipelines(report: &TickReport, of: impl Fn(&PipelineReport) -> bool) -> Vec<String> {
+    let line = |pipeline: &PipelineReport| {
+        let PipelineReport { name, region, warm, cold_stages } = pipeline;
+        let is_alone = report.pipelines.iter().filter(|other| other.name == *name).count() == 1;
+        let place = if is_alone { String::new() } else { format!(" {region}") };
+        match warm {
+            Some(true) => format!("pipeline {name}{place}: warm"),
+            Some(false) => format!("pipeline {name}{place}: cold: {}", cold_stages.join(", ")),
+            None => format!("pipeline {name}{place}: unknown"),
+        }
+    };
+    report.pipelines.iter().filter(|pipeline| of(pipeline)).map(line).collect()
 }
 
 fn items(report: &TickReport) -> Vec<Item<'_>> {

@@ -38,6 +38,43 @@ fn sent(function: &str, desired: u32, change: impl FnOnce(&mut SentRound)) -> Ro
     RoundRecord::sent_to(&target(function), desired, sent, &RoundQuantities::default())
 }
 
+#[test]
+fn pipelines_have_a_line_each() {
+    let pipeline = |name: &str, region: &str, warm, cold: &[&str]| PipelineReport {
+        name: name.to_owned(),
+        region: crate::domain::function::Region::parse(region).unwrap(),
+        warm,
+        cold_stages: cold.iter().map(|stage| (*stage).to_owned()).collect(),
+    };
+    let report = TickReport {
+        rounds: vec![round("infer:live", 2)],
+        pipelines: vec![
+            pipeline("nlp", "eu-west-2", Some(false), &["a:live + b:live", "infer:live"]),
+            pipeline("ocr", "eu-west-2", Some(true), &[]),
+            pipeline("ocr", "eu-west-1", None, &[]),
+        ],
+        ..TickReport::empty(Utc.with_ymd_and_hms(2026, 11, 20, 9, 0, 0).unwrap(), None)
+    };
+    insta::assert_snapshot!(tick(&report, Style::default()), @"
+    tick 2026-11-20T09:00:00Z, took 0 ms
+
+      FUNCTION    REGION     REACHED  WARM  COLD  SKEW/HOLD       COST
+    ✓ infer:live  eu-west-2  2/2 ids     2     0  3.1/25 ms  $0.000009
+
+    pipeline nlp: cold: a:live + b:live, infer:live
+    pipeline ocr eu-west-2: warm
+    pipeline ocr eu-west-1: unknown
+
+    1 target: ✓ 1 reached
+    2 pings: 2 warm
+    cost $0.000009: requests $0.000002, compute $0.000007
+    ");
+    insta::assert_snapshot!(tick_line(&report, Style::default()), @"
+    2026-11-20T09:00:00Z 1 target: ✓ 1 reached; 2 pings: 2 warm; cost $0.000009: requests $0.000002, compute $0.000007
+    2026-11-20T09:00:00Z pipeline nlp: cold: a:live + b:live, infer:live
+    ");
+}
+
 fn round(function: &str, desired: u32) -> RoundRecord {
     sent(function, desired, |_| ())
 }

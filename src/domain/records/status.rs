@@ -9,6 +9,7 @@ use super::keyed::Key;
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
+use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, Verdict};
 use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, TickReport, UnfinishedReason};
 
@@ -34,6 +35,24 @@ pub struct Status {
     /// The last round of each target. Verdicts and reasons of newer versions are left out.
     #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub targets: BTreeMap<Identity, LastRound>,
+    /// The last result of each pipeline in each region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<LastPipeline>,
+}
+
+/// A pipeline's last result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPipeline {
+    /// The name.
+    pub name: String,
+    /// The region.
+    pub region: String,
+    /// The tick of the result.
+    pub tick: DateTime<Utc>,
+    /// See [`PipelineReport::warm`].
+    pub warm: Option<bool>,
+    /// See [`PipelineReport::cold_stages`].
+    pub cold_stages: Vec<String>,
 }
 
 /// A tick of the schedule that has ended.
@@ -110,6 +129,28 @@ impl Status {
                 self.targets.insert(id, theirs);
             }
         }
+        other.pipelines.into_iter().for_each(|theirs| self.add_pipeline(theirs));
+    }
+
+    fn add_pipeline(&mut self, last: LastPipeline) {
+        let is_same = |other: &&mut LastPipeline| (&other.name, &other.region) == (&last.name, &last.region);
+        match self.pipelines.iter_mut().find(is_same) {
+            Some(before) if before.tick > last.tick => {}
+            Some(before) => *before = last,
+            None => self.pipelines.push(last),
+        }
+    }
+
+    /// Adds the results of pipelines at the time `at`. `now` is the local clock. A stored result that is newer is kept,
+    /// unless it is in the future.
+    pub fn note_pipelines(&mut self, reports: &[PipelineReport], at: DateTime<Utc>, now: DateTime<Utc>) {
+        let oldest = at.min(now);
+        self.pipelines
+            .retain(|last| !is_future(last.tick, now) && later(last.tick, FORGOTTEN_AFTER) > oldest);
+        for PipelineReport { name, region, warm, cold_stages } in reports {
+            let (name, region, cold_stages) = (name.clone(), region.to_string(), cold_stages.clone());
+            self.add_pipeline(LastPipeline { name, region, tick: at, warm: *warm, cold_stages });
+        }
     }
 
     /// Adds a tick of the schedule. `now` is the local clock; a stored tick in its future is replaced.
@@ -126,6 +167,7 @@ impl Status {
         }
         self.spread |= report.unfinished.iter().any(|left| left.reason == UnfinishedReason::HandedOn);
         self.note_rounds(&report.rounds, report.tick, now);
+        self.note_pipelines(&report.pipelines, report.tick, now);
     }
 
     /// Adds rounds of the time `at`. `now` is the local clock. A stored round that is newer is kept, unless it is in

@@ -5,7 +5,8 @@ use insta::assert_snapshot;
 use super::shards::MOST_SHARDS;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours};
-use crate::domain::function::{Architecture, Region};
+use crate::domain::function::{Architecture, FunctionRef, Region};
+use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, Verdict};
 use crate::domain::schedule::{self, DueReason, explain};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
@@ -470,6 +471,49 @@ fn the_last_round_that_was_sent_stays_beside_later_skips() {
     // A late request or shard.
     assert_snapshot!(after("09:09:00", sent(3)), @"short 1 at 09:10; paused at 09:15");
     assert_snapshot!(after("09:20:00", sent(3)), @"short 3 at 09:20");
+}
+
+#[test]
+fn the_last_result_of_each_pipeline_is_kept() {
+    let report = |region: &str, warm, cold: &[&str]| PipelineReport {
+        name: "nlp".to_owned(),
+        region: Region::parse(region).unwrap(),
+        warm,
+        cold_stages: cold.iter().map(|stage| (*stage).to_owned()).collect(),
+    };
+    let mut status = Status::default();
+    let mut after = |time: &str, reports: &[PipelineReport]| {
+        status.note_pipelines(reports, at(time), at("10:00:00"));
+        let last = |last: &LastPipeline| {
+            format!(
+                "{} {} {:?} {}",
+                last.region,
+                last.tick.format("%H:%M"),
+                last.warm,
+                last.cold_stages.join(", ")
+            )
+        };
+        status.pipelines.iter().map(last).collect::<Vec<_>>().join("\n")
+    };
+    let cold = report("eu-west-2", Some(false), &["infer:live"]);
+    after("09:00:00", &[cold, report("eu-west-1", Some(true), &[])]);
+    assert_snapshot!(after("09:05:00", &[report("eu-west-2", None, &[])]), @"
+    eu-west-2 09:05 None 
+    eu-west-1 09:00 Some(true)
+    ");
+    assert_snapshot!(after("09:04:00", &[report("eu-west-2", Some(true), &[])]), @"
+    eu-west-2 09:05 None 
+    eu-west-1 09:00 Some(true)
+    ");
+    let text = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
+    // Those of another document, of the future, and of two days ago.
+    let mut other = Status::default();
+    other.note_pipelines(&[report("eu-west-2", Some(true), &[])], at("09:10:00"), at("10:00:00"));
+    other.merge(status);
+    assert_eq!(other.pipelines.iter().map(|last| last.warm).collect::<Vec<_>>(), [Some(true), Some(true)]);
+    other.note_pipelines(&[], at("09:00:00"), at("08:00:00"));
+    assert!(other.pipelines.is_empty(), "the clock was wrong");
 }
 
 /// Documents as version 0.1 wrote them.

@@ -1,7 +1,7 @@
 //! The packing of rounds into bins: each bin is a shard, or the part of the tick that its own process serves.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use crate::domain::preflight::{Pool, Room};
@@ -15,6 +15,8 @@ pub struct Item {
     pub bytes: usize,
     /// The concurrency that it shares with other rounds; `None` if it is unknown.
     pub room: Option<Room>,
+    /// The groups with which it is packed if they fit, the larger one first.
+    pub bonds: [Option<u32>; 2],
 }
 
 /// The capacity of a bin.
@@ -60,6 +62,9 @@ struct Bin {
 /// but no more than the room has place for with the largest of its rounds. Each process with some of them uses an equal
 /// part of the room. The reserved concurrency of a function is not divided. The same rounds in the same order give the
 /// same bins.
+///
+/// Groups are packed as one if they fit into a bin, and into half of an event, so that of two events at least one is
+/// half full.
 pub fn pack(items: &[Item], capacity: Capacity) -> Packed {
     let mut packed = Packed {
         bins: Vec::new(),
@@ -90,13 +95,15 @@ pub fn pack(items: &[Item], capacity: Capacity) -> Packed {
         }
         packed.in_flight += u64::from(limit);
         let number = number(pool, limit, items, &rounds, capacity);
-        let divided = divide(items, rounds, number, limit);
+        let divided = divide(items, rounds, number, limit, capacity);
         bundles.extend(divided.into_iter().map(|bundle| (pool, bundle)));
     }
     single.sort_unstable();
+    let fits = |unit: &Bundle| unit.pings <= capacity.pings && unit.bytes <= capacity.bytes / 2;
     packed.in_flight += single.iter().map(|index| u64::from(items[*index].pings)).sum::<u64>();
     bundles.sort_by_key(|(_, bundle)| Reverse(bundle.pings));
-    single.sort_by_key(|index| Reverse(items[*index].pings));
+    let mut units = units(items, single, 0, &fits);
+    units.sort_by_key(|unit| (Reverse(unit.pings), unit.rounds.first().copied()));
 
     let mut bins: Vec<Bin> = Vec::new();
     let mut processes: HashMap<&Pool, HashSet<Option<usize>>> = HashMap::new();
@@ -117,12 +124,15 @@ pub fn pack(items: &[Item], capacity: Capacity) -> Packed {
     }
     // Bins only fill up: a bin without room for one round has none for the next of the same size.
     let (mut size, mut first) = (u32::MAX, 0);
-    for index in single {
-        let Item { pings, bytes, .. } = items[index];
-        if pings < size {
-            (size, first) = (pings, 0);
+    for unit in units {
+        if unit.rounds.len() > 1 {
+            put(&mut bins, 0, unit, capacity);
+            continue;
         }
-        first = put(&mut bins, first, Bundle { pings, bytes, rounds: vec![index] }, capacity);
+        if unit.pings < size {
+            (size, first) = (unit.pings, 0);
+        }
+        first = put(&mut bins, first, unit, capacity);
     }
     packed.bins = bins.into_iter().map(|bin| bin.rounds).collect();
     packed
@@ -141,19 +151,52 @@ fn number(pool: &Pool, limit: u32, items: &[Item], rounds: &[usize], capacity: C
 }
 
 /// Divides rounds into bundles of about as many pings.
-fn divide(items: &[Item], mut rounds: Vec<usize>, number: NonZeroU32, limit: u32) -> Vec<Bundle> {
+fn divide(
+    items: &[Item],
+    rounds: Vec<usize>,
+    number: NonZeroU32,
+    limit: u32,
+    capacity: Capacity,
+) -> Vec<Bundle> {
     let empty = || (0_u64, Bundle { pings: 0, bytes: 0, rounds: Vec::new() });
     let mut bundles: Vec<(u64, Bundle)> = std::iter::repeat_with(empty).take(number.get() as usize).collect();
-    rounds.sort_by_key(|index| Reverse(items[*index].pings));
-    for index in rounds {
+    let fits = |unit: &Bundle| unit.pings <= limit / number && unit.bytes <= capacity.bytes / 2;
+    let mut units = units(items, rounds, 0, &fits);
+    units.sort_by_key(|unit| (Reverse(unit.pings), unit.rounds.first().copied()));
+    for unit in units {
         if let Some((pings, bundle)) = bundles.iter_mut().min_by_key(|(pings, _)| *pings) {
-            *pings += u64::from(items[index].pings);
+            *pings += u64::from(unit.pings);
             bundle.pings = u32::try_from(*pings).unwrap_or(u32::MAX).min(limit / number);
-            bundle.bytes += items[index].bytes;
-            bundle.rounds.push(index);
+            bundle.bytes += unit.bytes;
+            bundle.rounds.extend(unit.rounds);
         }
     }
     bundles.into_iter().map(|(_, bundle)| bundle).collect()
+}
+
+/// Divides rounds into those that are packed as one: the groups of a level that fit, those of the next level in the
+/// others, and single rounds.
+fn units(items: &[Item], rounds: Vec<usize>, level: usize, fits: &impl Fn(&Bundle) -> bool) -> Vec<Bundle> {
+    let (mut units, mut groups) = (Vec::new(), BTreeMap::<u32, Vec<usize>>::new());
+    for index in rounds {
+        match items[index].bonds.get(level) {
+            Some(Some(group)) => groups.entry(*group).or_default().push(index),
+            _ => units.push(bundle(items, vec![index])),
+        }
+    }
+    for group in groups.into_values() {
+        let group = bundle(items, group);
+        match group.rounds.len() == 1 || fits(&group) {
+            true => units.push(group),
+            false => units.extend(self::units(items, group.rounds, level + 1, fits)),
+        }
+    }
+    units
+}
+
+fn bundle(items: &[Item], rounds: Vec<usize>) -> Bundle {
+    let pings = rounds.iter().fold(0_u32, |sum, index| sum.saturating_add(items[*index].pings));
+    Bundle { pings, bytes: rounds.iter().map(|index| items[*index].bytes).sum(), rounds }
 }
 
 /// Puts a bundle into the first bin from `from` on that has room for it, or into a new one. Returns the index of the

@@ -196,9 +196,12 @@ fn record_status(
             let pauses_unknown = plan.pauses_unknown;
             status.note_tick(&TickNote { report, config_behind_since: stale_since, pauses_unknown }, now);
         }
-        RecordKind::Shard | RecordKind::Request => status.note_rounds(&report.rounds, report.tick, now),
-        // The pings were sent now, even if the event names another minute.
-        RecordKind::Operator => status.note_rounds(&report.rounds, now, now),
+        RecordKind::Shard | RecordKind::Request | RecordKind::Operator => {
+            // The pings of an operator were sent now, even if the event names another minute.
+            let at = if kind == RecordKind::Operator { now } else { report.tick };
+            status.note_rounds(&report.rounds, at, now);
+            status.note_pipelines(&report.pipelines, at, now);
+        }
         RecordKind::MetricsOnly => {}
     }
 }

@@ -18,6 +18,7 @@ use crate::engine::ports::{
 use crate::service::store::{Directory, Memory};
 use crate::service::trigger::RecordKind;
 
+mod pipelines;
 mod shards;
 mod store;
 

@@ -10,6 +10,7 @@ use tracing::{error, info};
 use super::Service;
 use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
 use crate::domain::function::Identity;
+use crate::domain::pipeline::Bonds;
 use crate::domain::preflight::Room;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
 use crate::domain::shard::{Shard, ShardRound};
@@ -47,6 +48,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         &self,
         shard: &Shard,
         due: Vec<Due>,
+        bonds: &Bonds,
         max_in_flight: u32,
         until: Instant,
     ) -> (Vec<Due>, Vec<Due>) {
@@ -55,7 +57,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         // The engine skips targets with a round in flight. Another process would ping them again.
         let (busy, mut due): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|due| in_flight.contains(&due.target.id));
-        let parts = shard.parts(due.iter().map(shard_round).collect(), max_in_flight);
+        let parts = shard.parts(due.iter().map(shard_round).collect(), bonds, max_in_flight);
         if parts.in_flight <= u64::from(max_in_flight) || parts.shards.len() <= 1 {
             due.extend(busy);
             return (due, Vec::new());
@@ -118,6 +120,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         &self,
         shard: &Shard,
         due: &[Due],
+        bonds: &Bonds,
         report: &mut TickReport,
         max_in_flight: u32,
         budget: &TimeBudget,
@@ -127,7 +130,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let late: HashSet<Identity> =
             report.unfinished.iter().filter(is_late).map(|left| left.id.clone()).collect();
         let left = due.iter().filter(|due| late.contains(&due.target.id)).map(shard_round).collect();
-        let Some(parts) = shard.retry(left, max_in_flight) else {
+        let Some(parts) = shard.retry(left, bonds, max_in_flight) else {
             return;
         };
         let lost = self.put(bus, &parts.shards, budget.until(|split| split.hand_on)).await;

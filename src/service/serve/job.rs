@@ -12,6 +12,7 @@ use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
 use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::Fleet;
 use crate::domain::metric_data::{TickFacts, TickScope};
+use crate::domain::pipeline::{self, Bonds, PipelineReport};
 use crate::domain::shard::Shard;
 use crate::domain::tick::{TickReport, UnfinishedReason};
 use crate::engine::ports::{Events, Lambda, Metrics};
@@ -115,19 +116,31 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let guarded = self.guarded(&mut job, due).await;
         skipped.extend(guarded.skipped);
         let max_in_flight = job.fleet.limits.max_in_flight;
-        let (own, handed_on) = match job.is_spread {
+        let bonds = Bonds::of(&job.fleet.pipelines);
+        let (mut own, handed_on) = match job.is_spread {
             true => {
                 let until = budget.until(|split| split.release);
-                self.spread(&job.shard, guarded.sent, max_in_flight, until).await
+                self.spread(&job.shard, guarded.sent, &bonds, max_in_flight, until).await
             }
             false => (guarded.sent, Vec::new()),
         };
+        own.iter_mut().for_each(|due| due.together = bonds.stage(&due.target.id));
         let sent = own.iter().chain(&guarded.held).chain(&handed_on).cloned().collect();
         let (tick, config) = (job.shard.tick, job.config.clone());
         let running = self.engine.start(tick, config, own.clone(), self.gate(&job, &own), budget.stop());
         let (results, capacity) = (Mutex::default(), tokio::sync::Mutex::new(capacity));
-        let recording =
-            Recording { service: self, job: &job, own, handed_on, sent, budget, observer, results, capacity };
+        let recording = Recording {
+            service: self,
+            job: &job,
+            bonds,
+            own,
+            handed_on,
+            sent,
+            budget,
+            observer,
+            results,
+            capacity,
+        };
         let report = report_in_parts(running, skipped, budget, &recording).await;
         let Progress { recorded, health, .. } =
             recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -192,6 +205,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 struct Recording<'j, L, M, E, O> {
     service: &'j Service<L, M, E>,
     job: &'j Job,
+    bonds: Bonds,
     /// The rounds that this process runs.
     own: Vec<Due>,
     /// The rounds that are on the bus.
@@ -217,13 +231,17 @@ struct Progress {
 impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L, M, E, O> {
     async fn complete(&self, rest: &mut TickReport) {
         let max_in_flight = self.job.fleet.limits.max_in_flight;
-        self.service.hand_on(&self.job.shard, &self.own, rest, max_in_flight, self.budget).await;
+        self.service.hand_on(&self.job.shard, &self.own, &self.bonds, rest, max_in_flight, self.budget).await;
         match self.capacity.lock().await.join_next().await {
             Some(Ok(capacity)) => rest.capacity = capacity,
             Some(Err(error)) => error!(%error, "the work on the capacity ended unexpectedly"),
             None => {}
         }
         rest.unfinished.extend(self.handed_on.iter().map(|due| due.unfinished(UnfinishedReason::HandedOn)));
+    }
+
+    fn pipelines(&self, whole: &TickReport) -> Vec<PipelineReport> {
+        pipeline::report(&self.job.plan.pipelines, whole)
     }
 
     async fn part(&self, part: &Part) {
