@@ -9,6 +9,7 @@ mod record;
 mod shards;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,13 +27,14 @@ use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
-use crate::domain::fleet::{Fleet, Target};
+use crate::domain::fleet::{Fleet, OnRequest, Target};
+use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
 use crate::domain::pipeline::PipelineNeed;
 use crate::domain::records::{
-    self, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards,
-    Status,
+    self, BacklogTerms, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS,
+    Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
@@ -98,6 +100,59 @@ pub struct TakenShard {
     by: u32,
 }
 
+/// What a Warm Request asks of one target.
+#[derive(Debug)]
+pub struct Ask<'f> {
+    /// The target.
+    pub target: &'f Target,
+    /// The limits.
+    pub rule: &'f OnRequest,
+    /// The terms.
+    pub terms: AskTerms,
+    /// The number that the rounds of the parts of a stage share.
+    pub together: Option<u32>,
+}
+
+/// The terms of a Warm Request.
+#[derive(Debug, Clone)]
+pub enum AskTerms {
+    /// A number of environments.
+    Environments(RequestTerms),
+    /// A backlog.
+    Backlog(BacklogTerms),
+}
+
+impl<'f> Ask<'f> {
+    /// Creates the request for a target with its own limits; `None` if Warm Requests are disabled.
+    pub fn new(target: &'f Target, terms: AskTerms) -> Option<Self> {
+        Some(Self { target, rule: target.on_request.as_ref()?, terms, together: None })
+    }
+
+    /// Returns true if the request must be stored: its environments are kept.
+    fn is_kept(&self) -> bool {
+        match &self.terms {
+            AskTerms::Environments(terms) => terms.keep_for.is_some(),
+            AskTerms::Backlog(_) => true,
+        }
+    }
+
+    /// Adds the request to the stored ones.
+    fn add(&self, requests: &mut Requests, now: DateTime<Utc>) -> Decision {
+        match &self.terms {
+            AskTerms::Environments(terms) => requests.add(&self.target.id, terms, self.rule, now),
+            AskTerms::Backlog(terms) => requests.add_backlog(&self.target.id, terms, self.rule, now),
+        }
+    }
+
+    /// Returns the number of environments at the arrival.
+    pub fn number(&self) -> u32 {
+        match &self.terms {
+            AskTerms::Environments(terms) => terms.concurrency.min(self.rule.max_concurrency),
+            AskTerms::Backlog(terms) => terms.number(self.rule),
+        }
+    }
+}
+
 /// The rounds of a tick.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -111,6 +166,8 @@ pub struct Plan {
     pub capacity: Option<Arc<CapacityPlan>>,
     /// The numbers of the pipelines with stages that are due.
     pub pipelines: Vec<PipelineNeed>,
+    /// The targets with a backlog request, whose progress is recorded; `None` if they are unknown.
+    backlogs: Option<BTreeSet<Identity>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
     pauses_unknown: bool,
     /// The claim on the targets of `due`; none without a claim.
@@ -245,7 +302,8 @@ impl TickPlanner {
                 (partition(&tick, &due, &pauses, &Served::default()), None)
             }
         };
-        Plan { claim, capacity, ..self.planned(selection, stored.pauses.is_none(), failures) }
+        let backlogs = Some(open_backlogs(&stored.requests, now));
+        Plan { claim, capacity, backlogs, ..self.planned(selection, stored.pauses.is_none(), failures) }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -307,7 +365,8 @@ impl TickPlanner {
         let pauses = stored.pauses.as_ref();
         let selection =
             partition(&tick, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default());
-        Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) }
+        let backlogs = Some(open_backlogs(&stored.requests, now));
+        Plan { capacity, backlogs, ..self.planned(selection, pauses.is_none(), failures) }
     }
 
     /// Returns the fleet with what requests and metrics want at `at`, the metrics of its targets, and the numbers that
@@ -340,35 +399,34 @@ impl TickPlanner {
         Plan { due, skipped, health: failures.log(), pauses_unknown, ..Plan::default() }
     }
 
-    /// Decides on a Warm Request for these targets of a fleet, each of which has `on_request`.
+    /// Decides on a Warm Request for targets of a fleet.
     ///
     /// # Errors
     /// When the request must be stored and cannot be. The sender should try again.
     pub async fn request(
         &self,
         fleet: &Fleet,
-        targets: &[&Target],
-        terms: &RequestTerms,
+        asks: &[Ask<'_>],
         now: DateTime<Utc>,
     ) -> Result<Plan, Unavailable> {
-        let has_capacity = targets.iter().any(|target| target.strategy.is_capacity());
-        let add = |requests: &mut Requests| -> (Vec<Option<Decision>>, Option<Requests>) {
-            let add =
-                |target: &&Target| Some(requests.add(&target.id, terms, target.on_request.as_ref()?, now));
-            let decisions = targets.iter().map(add).collect();
-            (decisions, has_capacity.then(|| requests.clone()))
+        let targets = || asks.iter().map(|ask| ask.target);
+        let has_capacity = targets().any(|target| target.strategy.is_capacity());
+        let is_kept = asks.iter().any(Ask::is_kept);
+        let add = |requests: &mut Requests| -> (Vec<Decision>, BTreeSet<Identity>, Option<Requests>) {
+            let decisions = asks.iter().map(|ask| ask.add(requests, now)).collect();
+            (decisions, open_backlogs(requests, now), has_capacity.then(|| requests.clone()))
         };
         let started = Instant::now();
         // A request that keeps environments warm must not be lost; a single round must not wait for long.
-        let within = if terms.keep_for.is_some() { WRITE_WITHIN } else { READ_WITHIN };
+        let within = if is_kept { WRITE_WITHIN } else { READ_WITHIN };
         let mut failures = StoreFailures::default();
         let mut unread = StoreFailures::default();
-        let (decisions, pauses, (loaded, no_capacity)) = tokio::join!(
+        let (added, pauses, (loaded, no_capacity)) = tokio::join!(
             before(started + within, self.documents.update(REQUESTS, add)),
             self.pauses(started + READ_WITHIN, &mut unread),
             async {
                 match has_capacity {
-                    true => self.ledger.load(targets.iter().copied(), now, started + READ_WITHIN).await,
+                    true => self.ledger.load(targets(), now, started + READ_WITHIN).await,
                     false => (Loaded::default(), None),
                 }
             },
@@ -376,22 +434,18 @@ impl TickPlanner {
         if let Some(unavailable) = no_capacity {
             failures.add(unavailable, "capacity is not changed");
         }
-        let (decisions, requests) = match decisions {
-            Ok(decisions) => decisions,
-            Err(unavailable) if terms.keep_for.is_some() => return Err(unavailable),
+        let (decisions, backlogs, requests) = match added {
+            Ok((decisions, backlogs, requests)) => (decisions, Some(backlogs), requests),
+            Err(unavailable) if is_kept => return Err(unavailable),
             Err(unavailable) => {
                 failures.add(unavailable, "requests shortly after this one are not coalesced with it");
-                let most = |target: &&Target| {
-                    let rule = target.on_request.as_ref()?;
-                    Some(Decision::Round(terms.concurrency.min(rule.max_concurrency)))
-                };
-                (targets.iter().map(most).collect(), None)
+                (asks.iter().map(|ask| Decision::Round(ask.number())).collect(), None, None)
             }
         };
         failures.append(unread);
-        let capacity = requests.filter(|_| terms.keep_for.is_some()).map(|requests| {
+        let capacity = requests.filter(|_| is_kept).map(|requests| {
             let fleet = records::with_requests(fleet, &requests, now).into_owned();
-            let only = Some(targets.iter().map(|target| target.id.clone()).collect());
+            let only = Some(targets().map(|target| target.id.clone()).collect());
             let (loaded, pauses) = (loaded.clone(), pauses.clone());
             Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
         });
@@ -406,26 +460,30 @@ impl TickPlanner {
         };
         let paused = |target: &Target| pauses.as_ref().is_some_and(|pauses| pauses.of(target, now).is_some());
         let mut selection = Selection::default();
-        for (target, decision) in targets.iter().zip(decisions) {
+        for (Ask { target, together, .. }, decision) in asks.iter().zip(decisions) {
             match decision {
-                None => {}
-                Some(Decision::Round(wanted) | Decision::Coalesced(wanted)) if paused(target) => {
+                // Nothing waits.
+                Decision::Round(0) | Decision::Coalesced(0) => {}
+                Decision::Round(wanted) | Decision::Coalesced(wanted) if paused(target) => {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
-                Some(Decision::Round(concurrency)) => {
+                Decision::Round(concurrency) => {
                     if let Some(reason) = covered(target, concurrency) {
                         selection.skipped.push(RoundRecord::skipped(target, concurrency, reason));
                         continue;
                     }
-                    let due = |concurrency| Due::new(Arc::new((*target).clone()), concurrency);
-                    selection.due.extend(NonZeroU32::new(concurrency).map(due));
+                    let round = |concurrency| Due {
+                        together: *together,
+                        ..Due::new(Arc::new((*target).clone()), concurrency)
+                    };
+                    selection.due.extend(NonZeroU32::new(concurrency).map(round));
                 }
-                Some(Decision::Coalesced(wanted)) => {
+                Decision::Coalesced(wanted) => {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Coalesced));
                 }
             }
         }
-        Ok(Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) })
+        Ok(Plan { capacity, backlogs, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
     /// Reads the records for a plan concurrently.
@@ -528,6 +586,11 @@ impl TickPlanner {
     }
 }
 
+/// Returns the targets with a backlog request that can still want environments.
+fn open_backlogs(requests: &Requests, now: DateTime<Utc>) -> BTreeSet<Identity> {
+    requests.open_backlogs(now).map(|(id, _)| id.clone()).collect()
+}
+
 /// Reads the results of the last tick, including those of its shards.
 ///
 /// # Errors
@@ -566,4 +629,4 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::service) mod tests;
