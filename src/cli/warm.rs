@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rust_decimal::Decimal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::app::App;
@@ -68,14 +68,14 @@ pub struct WarmArgs {
     #[arg(long, value_name = "REQUESTS", conflicts_with = "concurrency")]
     pub backlog: Option<u32>,
     /// Requests a second that one environment works off, such as 300 or 2.5. With --backlog.
-    #[arg(long, value_name = "REQUESTS", requires = "backlog", value_parser = value_parsers::rate)]
+    #[arg(long, value_name = "REQUESTS", conflicts_with = "concurrency", value_parser = value_parsers::rate)]
     pub rate: Option<Rate>,
     /// Time in which to work the backlog off, such as 10s, at most 1d. With --backlog.
-    #[arg(long, value_name = "DURATION", requires = "backlog", value_parser = value_parsers::drain)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "concurrency", value_parser = value_parsers::drain)]
     pub drain: Option<Duration>,
     /// Time for which the Lambda keeps the number at least. With --backlog and --via-bus. [default: that of
     /// `on_request`]
-    #[arg(long, value_name = "DURATION", requires = "backlog", value_parser = value_parsers::positive_duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "concurrency", value_parser = value_parsers::positive_duration)]
     pub hold_for: Option<Duration>,
     /// Ping protocol of the function's handler.
     #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = value_parsers::protocols())]
@@ -175,18 +175,16 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
     };
     let concurrency = need.environments();
     if !(1..=MOST_CONCURRENCY).contains(&concurrency) {
-        let number = grouped(concurrency.into());
-        let message = format!("expected a backlog for 1 to {MOST_CONCURRENCY} environments, found {number}");
+        let [most, number] = [MOST_CONCURRENCY, concurrency].map(|number| grouped(number.into()));
+        let message = format!("expected a backlog for 1 to {most} environments, found {number}");
         return Err(Failure::Usage(message));
     }
     let protocol = protocol(args)?;
     let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
     let app = App::of(args.local, &[]).await?;
     let region = region(args, function, &app)?;
-    if !args.json {
-        if let Need::Backlog(backlog) = &need {
-            print(&format!("{}: {}\n", shown(backlog), count(concurrency.into(), "environment")))?;
-        }
+    if let (Need::Backlog(backlog), false) = (&need, args.json) {
+        print(&format!("{}: {}\n", shown(backlog), count(concurrency.into(), "environment")))?;
     }
     let warm = DirectWarm {
         function: function.clone(),
@@ -225,12 +223,8 @@ fn fleet(max_in_flight: u32) -> Fleet {
     Fleet { limits: Limits { max_in_flight, ..Limits::default() }, ..Fleet::new(Vec::new()) }
 }
 
-/// Puts a Warm Request for the deployed Lambda on the bus.
-async fn via_bus(args: &WarmArgs, wanted: &Wanted<'_>) -> Result<Exit, Failure> {
-    let app = App::aws().await;
-    let events = app.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
-    let own_region = app.clients().own_region().map_err(|error| Failure::Usage(error.to_string()))?;
-    let bus = args.bus.clone().or_else(|| std::env::var("WARMD_BUS").ok()).filter(|bus| !bus.is_empty());
+/// Returns the `detail` of a Warm Request.
+fn detail(args: &WarmArgs, wanted: &Wanted<'_>) -> Value {
     let mut detail = match wanted {
         Wanted::Function(function, Need::Environments(concurrency)) => {
             json!({ "function": function.to_string(), "concurrency": concurrency })
@@ -252,11 +246,20 @@ async fn via_bus(args: &WarmArgs, wanted: &Wanted<'_>) -> Result<Exit, Failure> 
     if let Some(reason) = &args.reason {
         detail["reason"] = json!(reason);
     }
+    detail
+}
+
+/// Puts a Warm Request for the deployed Lambda on the bus.
+async fn via_bus(args: &WarmArgs, wanted: &Wanted<'_>) -> Result<Exit, Failure> {
+    let app = App::aws().await;
+    let events = app.clients().events().map_err(|error| Failure::Usage(error.to_string()))?;
+    let own_region = app.clients().own_region().map_err(|error| Failure::Usage(error.to_string()))?;
+    let bus = args.bus.clone().or_else(|| std::env::var("WARMD_BUS").ok()).filter(|bus| !bus.is_empty());
     let event = Event {
         bus: bus.clone(),
         source: SOURCE.to_owned(),
         detail_type: WARM_REQUEST.to_owned(),
-        detail: detail.to_string(),
+        detail: detail(args, wanted).to_string(),
     };
     events
         .put(&[event], Instant::now() + PATIENCE)
@@ -315,4 +318,64 @@ fn region(args: &WarmArgs, function: &FunctionRef, app: &App) -> Result<Region, 
 
 fn parse(region: &str) -> Result<Region, Failure> {
     super::value_parsers::region(region).map_err(Failure::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::domain::events::{LambdaEvent, Subject, WarmRequest};
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: WarmArgs,
+    }
+
+    /// The Warm Request that a command line puts on the bus.
+    fn request(args: &str) -> WarmRequest {
+        let Cli { args } = Cli::parse_from(format!("warm {args} --via-bus").split(' '));
+        let detail = detail(&args, &args.wanted().unwrap());
+        let event = json!({ "source": SOURCE, "detail-type": WARM_REQUEST, "detail": detail });
+        let LambdaEvent::Request(request) = LambdaEvent::parse(&event).unwrap() else { panic!("{event}") };
+        request
+    }
+
+    #[test]
+    fn the_lambda_reads_what_the_command_line_says() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let plain = request("f:live -n 5 --for 10m --region eu-west-2 --reason why");
+        let function = || FunctionRef::parse("f:live").unwrap();
+        let expected = WarmRequest {
+            id: None,
+            at: None,
+            subject: Subject::Function(function(), Need::Environments(5)),
+            region: Region::parse("eu-west-2").ok(),
+            keep_for: seconds(600),
+            reason: Some("why".to_owned()),
+        };
+        assert_eq!(plain, expected);
+        let backlog = |rate, hold_for| Backlog {
+            messages: 90_000,
+            rate,
+            drain: Duration::from_millis(10_500),
+            hold_for,
+        };
+        for (rate, parsed) in
+            [("300", 300.into()), ("0.001", Decimal::new(1, 3)), ("2.50", Decimal::new(25, 1))]
+        {
+            let asked = request(&format!("f:live --backlog 90000 --rate {rate} --drain 10500ms"));
+            let need = Need::Backlog(backlog(parsed, None));
+            assert_eq!(asked.subject, Subject::Function(function(), need));
+        }
+        let held = request("f:live --backlog 90000 --rate 300 --drain 10500ms --hold-for 2m");
+        let need = Need::Backlog(backlog(300.into(), seconds(120)));
+        assert_eq!(held.subject, Subject::Function(function(), need));
+        let name = "nlp".to_owned();
+        assert_eq!(
+            request("--pipeline nlp --backlog 0 --drain 10s --hold-for 1s").subject,
+            Subject::Pipeline { name, messages: 0, drain: seconds(10), hold_for: seconds(1) }
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_applicationautoscaling::types::ServiceNamespace;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use warmd::domain::backlog::DEFAULT_HOLD;
@@ -14,6 +15,7 @@ use warmd::engine::ports::Clock;
 use warmd::service::{Policy, Trigger};
 
 use crate::guards::{Account, Process, fleet, shown};
+use crate::support::sdk;
 
 /// Returns the trigger of a Warm Request with this detail, put on the bus `ago` seconds ago.
 fn request(account: &Account, ago: i64, detail: &Value) -> Trigger {
@@ -62,7 +64,7 @@ async fn rounds_follow_the_falling_number() {
     // The numbers are in the store: another process goes on with them.
     let process = account.process(config.clone(), Policy::default());
     rows.extend(ticks(&process, 2).await);
-    let older = process.serve(request(&account, 280, &backlog(300_000))).await;
+    let older = process.serve(request(&account, 310, &backlog(300_000))).await;
     rows.push(format!("older: {}", line(&older.report)));
     // A lower limit applies at once.
     let mut lower = config.clone();
@@ -75,7 +77,21 @@ async fn rounds_follow_the_falling_number() {
     let none = process.serve(request(&account, 0, &backlog(0))).await;
     rows.push(format!("none: {}", line(&none.report)));
     rows.extend(ticks(&process, 1).await);
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    f:live: 30 reached 0+30
+    repeated: f:live: 30 coalesced 0+0
+    f:live: 28 reached 0+28
+    f:live: 25 reached 0+25
+    f:live: 22 reached 0+22
+    f:live: 20 reached 0+20
+    f:live: 18 reached 0+18
+    older: f:live: 30 coalesced 0+0
+    f:live: 12 reached 0+12
+    newer: f:live: 3 reached 0+3
+    f:live: 3 reached 0+3
+    f:live: 3 reached 0+3
+    none:
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,6 +99,10 @@ async fn the_minimum_of_provisioned_concurrency_rises_and_falls() {
     let mut rows = Vec::new();
     for way in ["by: direct", "max: 60"] {
         let account = Account::new("functions: { f: { aliases: { live: 7 }, prepare: 60s } }");
+        // The emulator has the UTC of the first signed request.
+        let client = aws_sdk_applicationautoscaling::Client::new(&sdk(&account.emulator, "eu-west-2"));
+        client.describe_scalable_targets().service_namespace(ServiceNamespace::Lambda).send().await.unwrap();
+        account.emulator.reset();
         let config = fleet(&format!(
             "functions:\n  f:live:\n    strategy: provisioned\n    provisioned: {{ {way} }}\n    {ON_REQUEST}\n"
         ));
@@ -97,7 +117,20 @@ async fn the_minimum_of_provisioned_concurrency_rises_and_falls() {
         process.serve(request(&account, 0, &backlog(0))).await;
         rows.push(format!("  none: {} | {}", ticks(&process, 4).await[3], requested()));
     }
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    by: direct: 0/0 of 30 in-progress, f:live: 30 reached 0+30 | 30
+      25/25 of 22 in-progress | 22
+      17/17 of 15 in-progress | 15
+      12/12 of 11 in-progress | 11
+      8/8 of 7 in-progress | 7
+      none: 0/0 of 0 closed | 0
+    max: 60: 0/0 of 30 in-progress, f:live: 30 reached 0+30 | 30
+      25/25 of 22 in-progress | 22
+      17/17 of 15 in-progress | 15
+      12/12 of 11 in-progress | 11
+      8/8 of 7 in-progress | 7
+      none: 0/0 of 0 closed | 0
+    ");
 }
 
 /// The pipeline of the issue.
@@ -138,10 +171,10 @@ async fn a_backlog_of_a_pipeline_warms_every_stage() {
     let process = account.process(nlp(config.clone(), 300), Policy::default());
     let detail = json!({ "pipeline": "nlp", "backlog": 90_000, "drain": "10s" });
     let report = process.serve(request(&account, 0, &detail)).await.report;
-    insta::assert_snapshot!(line(&report), @"");
+    insta::assert_snapshot!(line(&report), @"encode-a:live: 30 reached 0+30, encode-b:live: 30 reached 0+30, infer:live: 300 reached 0+300, preprocess:live: 15 reached 0+15");
     // The number is held, and the limit of the pipeline is lowered.
     let process = account.process(nlp(config, 20), Policy::default());
-    insta::assert_snapshot!(ticks(&process, 1).await.join("\n"), @"");
+    insta::assert_snapshot!(ticks(&process, 1).await.join("\n"), @"encode-a:live: 20 reached 0+20, encode-b:live: 20 reached 0+20, infer:live: 20 reached 0+20, preprocess:live: 15 reached 0+15");
     // After the hold, the stages have worked it off.
     insta::assert_snapshot!(ticks(&process, 5).await[4], @"");
 }
