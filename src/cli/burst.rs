@@ -37,7 +37,7 @@ pub struct BurstArgs {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = value_parsers::whole_seconds::<1>)]
     every: Duration,
     /// Requests a second that one environment serves, such as 300 or 2.5.
-    #[arg(long, value_name = "N", value_parser = rate)]
+    #[arg(long, value_name = "N", value_parser = value_parsers::rate)]
     rate: Rate,
     /// Time from the start of a launch until the environment serves, in whole seconds.
     #[arg(long, value_name = "DURATION", value_parser = value_parsers::whole_seconds::<0>)]
@@ -112,10 +112,6 @@ fn numbers(text: &str) -> Result<Numbers, String> {
     let given: Result<Vec<u64>, TextError> =
         text.split(',').map(|number| parse_count(number.trim())).collect();
     given.map(Numbers::Given).map_err(TextError::into_line)
-}
-
-fn rate(text: &str) -> Result<Rate, String> {
-    Rate::parse(text).map_err(TextError::into_line)
 }
 
 /// The JSON object.
@@ -353,6 +349,6 @@ mod tests {
         }
         insta::assert_snapshot!(numbers("5k,1.5").unwrap_err(), @r#"expected a whole number of requests, found "1.5"; write a whole number, such as `500`, `5k` (5,000) or `2.5M` (2,500,000)"#);
         insta::assert_snapshot!(numbers("5k,,2").unwrap_err(), @r#"expected a number of requests, found ""; write a whole number, such as `500`, `5k` (5,000) or `2.5M` (2,500,000)"#);
-        insta::assert_snapshot!(rate("0").unwrap_err(), @r#"expected requests a second from 0.001 to 1000000, with up to three decimals, found "0""#);
+        insta::assert_snapshot!(value_parsers::rate("0").unwrap_err(), @r#"expected requests a second from 0.001 to 1000000, with up to three decimals, found "0""#);
     }
 }

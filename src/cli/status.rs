@@ -82,6 +82,8 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     }
     if let Ok(requests) = &mut known.requests {
         requests.targets.retain(|_, request| now < request.until);
+        requests
+            .retain_backlogs(|_, backlog| backlog.is_future(now) || backlog.number(now, backlog.most) > 0);
     }
     if let Some(function) = &args.function {
         only(function, &mut known)?;
@@ -107,7 +109,8 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     let (none, nothing) = (Status::default(), Requests::default());
     let status = known.status.as_ref().unwrap_or(&none);
     let requests = known.requests.as_ref().unwrap_or(&nothing);
-    let mut names = labels(status.targets.keys().chain(requests.targets.keys()));
+    let mut names =
+        labels(status.targets.keys().chain(requests.targets.keys()).chain(requests.backlogs.keys()));
     names.extend(labels(known.capacities().map(|(id, _)| id)));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
     if !names.contains(&label) && known.failures().next().is_none() {
@@ -122,6 +125,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     if let Ok(requests) = &mut known.requests {
         requests.targets.retain(|id, _| function.is_of(id));
+        requests.retain_backlogs(|id, _| function.is_of(id));
     }
     if let Ok(pauses) = &mut known.pauses {
         pauses.functions.retain(|known, _| known == function);

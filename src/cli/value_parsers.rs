@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rust_decimal::Decimal;
 
 pub use crate::config::{Regions, duration, region, regions};
+use crate::domain::burst::Rate;
 use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
@@ -223,6 +224,22 @@ pub fn amount(text: &str) -> Result<Decimal, String> {
     let number = Decimal::from_str_exact(text).ok().filter(fits);
     let expected = || TextError::expected("a number of 0 or more, such as 2000 or 0.0457", text).into_line();
     number.ok_or_else(expected)
+}
+
+/// Parses requests a second, such as `300` or `2.5`.
+///
+/// # Errors
+/// The text has another form, or the rate is not in the range.
+pub fn rate(text: &str) -> Result<Rate, String> {
+    Rate::parse(text).map_err(TextError::into_line)
+}
+
+/// Parses the time in which a backlog is worked off, at most a day.
+///
+/// # Errors
+/// The text has another form, or the duration is not in the range.
+pub fn drain(text: &str) -> Result<Duration, String> {
+    events::DRAIN.parse(text).map_err(TextError::into_line)
 }
 
 /// Parses JSON.

@@ -12,6 +12,8 @@ pub enum EventKind {
     Scheduled,
     /// A request of an application for warm environments.
     WarmRequest,
+    /// A request of an application for as many warm environments as a backlog needs.
+    BacklogRequest,
     /// A part of a tick that is too large for one invocation.
     Shard,
 }
@@ -30,6 +32,12 @@ pub fn sample(kind: EventKind) -> Value {
             "com.example.auth",
             json!([]),
             json!({ "function": "nlp-inference:live", "concurrency": 5, "for": "10m", "reason": "token issued" }),
+        ),
+        EventKind::BacklogRequest => (
+            WARM_REQUEST,
+            "com.example.uploads",
+            json!([]),
+            json!({ "function": "nlp-inference:live", "backlog": 90_000, "rate": 300, "drain": "10s" }),
         ),
         EventKind::Shard => (
             WARM_SHARD,
@@ -65,7 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::events::{LambdaEvent, WarmRequest};
+    use crate::domain::events::{LambdaEvent, Need, Subject, WarmRequest};
     use crate::domain::function::FunctionRef;
 
     #[test]
@@ -82,13 +90,20 @@ mod tests {
                     LambdaEvent::Request(WarmRequest {
                         id: Some("53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa".to_owned()),
                         at: Some(tick),
-                        function: FunctionRef::parse("nlp-inference:live").unwrap(),
+                        subject: Subject::Function(
+                            FunctionRef::parse("nlp-inference:live").unwrap(),
+                            Need::Environments(5)
+                        ),
                         region: None,
-                        concurrency: 5,
                         keep_for: Some(Duration::from_secs(600)),
                         reason: Some("token issued".to_owned()),
                     })
                 ),
+                EventKind::BacklogRequest => {
+                    let LambdaEvent::Request(request) = event else { panic!("{event:?}") };
+                    let Subject::Function(_, need) = request.subject else { panic!("{:?}", request.subject) };
+                    assert_eq!(need.environments(), 30);
+                }
                 EventKind::Shard => {
                     let LambdaEvent::Shard { at, shard } = event else { panic!("{event:?}") };
                     assert!(at.is_some());

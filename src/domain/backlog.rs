@@ -25,6 +25,12 @@ pub fn environments(messages: Decimal, per_environment: Decimal) -> u32 {
     number.map_or(u32::MAX, |number| number.to_u32().unwrap_or(u32::MAX))
 }
 
+/// Returns the waiting requests that one environment works off within `drain` at `rate` requests a second.
+pub fn per_environment(rate: Decimal, drain: Duration) -> Decimal {
+    let ms = i64::try_from(drain.as_millis()).unwrap_or(i64::MAX);
+    rate.checked_mul(Decimal::new(ms, 3)).unwrap_or(Decimal::MAX)
+}
+
 /// A metric of CloudWatch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Metric {

@@ -1,6 +1,7 @@
 //! Documents that outlive a process: requests, pauses, the minutes in which targets were served, the shards that were
 //! served, and the result of the last tick. They are plain data with pure functions, independent of the state store.
 
+mod backlogs;
 mod bounded;
 mod capacity;
 mod facts;
@@ -25,6 +26,7 @@ use super::function::Identity;
 use super::future::{is_future, later};
 use super::schedule::Minute;
 
+pub use self::backlogs::{Backlog, BacklogTerms, RequestRound};
 pub use self::bounded::{Bounded, MOST_BYTES};
 pub use self::capacity::{Capacities, Kept, Made, MadeBy, Seen};
 pub use self::facts::{
@@ -59,6 +61,14 @@ pub struct Requests {
     /// The latest request by target.
     #[serde(with = "keyed")]
     pub targets: BTreeMap<Identity, Request>,
+    /// The latest requests with a backlog by target: one of the function, and one of each pipeline.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "keyed::serialize",
+        deserialize_with = "keyed::deserialize_known"
+    )]
+    pub backlogs: BTreeMap<Identity, Vec<Backlog>>,
 }
 
 /// The latest request for a target.
@@ -142,12 +152,15 @@ impl Requests {
         self.targets.retain(|_, request| {
             request.until.max(later(request.asked, REQUESTS_LIVE)) > at && !request.is_future(now)
         });
+        self.prune_backlogs(at, now);
     }
 
     /// Returns the targets with a stored time in the future, for a warning.
     pub fn in_future(&self, now: DateTime<Utc>) -> Vec<String> {
-        let future = self.targets.iter().filter(|(_, request)| request.is_future(now));
-        future.map(|(id, _)| id.to_string()).collect()
+        let future = self.targets.iter().filter(|(_, request)| request.is_future(now)).map(|(id, _)| id);
+        let has_future = |backlogs: &[Backlog]| backlogs.iter().any(|backlog| backlog.is_future(now));
+        let backlogs = self.backlogs.iter().filter(|(_, backlogs)| has_future(backlogs)).map(|(id, _)| id);
+        future.chain(backlogs).map(ToString::to_string).collect()
     }
 
     /// Returns the request by which a target is kept warm at `now`.
@@ -191,20 +204,18 @@ impl Request {
 
 /// Returns the fleet with the requests that are active at `now`, each as a window of its target.
 pub fn with_requests<'f>(fleet: &'f Fleet, requests: &Requests, now: DateTime<Utc>) -> Cow<'f, Fleet> {
-    let mut fleet = Cow::Borrowed(fleet);
-    for index in 0..fleet.targets.len() {
-        let Some(window) = fleet
-            .targets
-            .get(index)
-            .and_then(|target| requests.active(target, now).and_then(|request| request.window(target)))
-        else {
+    let mut with = Cow::Borrowed(fleet);
+    for (index, target) in fleet.targets.iter().enumerate() {
+        let mut windows = requests.backlog_windows(fleet, target, now);
+        windows.extend(requests.active(target, now).and_then(|request| request.window(target)));
+        if windows.is_empty() {
             continue;
-        };
-        if let Some(target) = fleet.to_mut().targets.get_mut(index) {
-            target.windows.push(window);
+        }
+        if let Some(target) = with.to_mut().targets.get_mut(index) {
+            target.windows.append(&mut windows);
         }
     }
-    fleet
+    with
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod record;
 mod shards;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,14 +27,14 @@ use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
-use crate::domain::fleet::{Fleet, Target};
+use crate::domain::fleet::{Fleet, OnRequest, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
 use crate::domain::pipeline::{self, PipelineNeed};
 use crate::domain::records::{
-    self, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS, Served, Shards,
-    Status,
+    self, BacklogTerms, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS,
+    Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
@@ -100,6 +100,59 @@ pub struct TakenShard {
     by: u32,
 }
 
+/// What a Warm Request asks of one target.
+#[derive(Debug)]
+pub struct Ask<'f> {
+    /// The target.
+    pub target: &'f Target,
+    /// The limits.
+    pub rule: &'f OnRequest,
+    /// The terms.
+    pub terms: AskTerms,
+    /// The number that the rounds of the parts of a stage share.
+    pub together: Option<u32>,
+}
+
+/// The terms of a Warm Request.
+#[derive(Debug, Clone)]
+pub enum AskTerms {
+    /// A number of environments.
+    Environments(RequestTerms),
+    /// A backlog.
+    Backlog(BacklogTerms),
+}
+
+impl<'f> Ask<'f> {
+    /// Creates the request for a target with its own limits; `None` if Warm Requests are disabled.
+    pub fn new(target: &'f Target, terms: AskTerms) -> Option<Self> {
+        Some(Self { target, rule: target.on_request.as_ref()?, terms, together: None })
+    }
+
+    /// Returns true if the request must be stored: its environments are kept.
+    fn is_kept(&self) -> bool {
+        match &self.terms {
+            AskTerms::Environments(terms) => terms.keep_for.is_some(),
+            AskTerms::Backlog(_) => true,
+        }
+    }
+
+    /// Adds the request to the stored ones.
+    fn add(&self, requests: &mut Requests, now: DateTime<Utc>) -> Decision {
+        match &self.terms {
+            AskTerms::Environments(terms) => requests.add(&self.target.id, terms, self.rule, now),
+            AskTerms::Backlog(terms) => requests.add_backlog(&self.target.id, terms, self.rule, now),
+        }
+    }
+
+    /// Returns the number of environments at the arrival.
+    pub fn number(&self) -> u32 {
+        match &self.terms {
+            AskTerms::Environments(terms) => terms.concurrency.min(self.rule.max_concurrency),
+            AskTerms::Backlog(terms) => terms.number(self.rule),
+        }
+    }
+}
+
 /// The rounds of a tick.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -113,6 +166,8 @@ pub struct Plan {
     pub capacity: Option<Arc<CapacityPlan>>,
     /// The numbers of the pipelines with stages that are due.
     pub pipelines: Vec<PipelineNeed>,
+    /// The targets with a backlog request, whose progress is recorded; `None` if they are unknown.
+    backlogs: Option<BTreeSet<Identity>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
     pauses_unknown: bool,
     /// The claim on the targets of `due`; none without a claim.
@@ -249,7 +304,9 @@ impl TickPlanner {
             }
         };
         let pipelines = needs(whole, &readings, Minute::of(at), &selection);
-        Plan { claim, capacity, pipelines, ..self.planned(selection, stored.pauses.is_none(), failures) }
+        let backlogs = Some(open_backlogs(&stored.requests, now));
+        let planned = self.planned(selection, stored.pauses.is_none(), failures);
+        Plan { claim, capacity, pipelines, backlogs, ..planned }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -313,7 +370,8 @@ impl TickPlanner {
         let selection =
             partition(&tick, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default());
         let pipelines = needs(whole, &readings, minute, &selection);
-        Plan { capacity, pipelines, ..self.planned(selection, pauses.is_none(), failures) }
+        let backlogs = Some(open_backlogs(&stored.requests, now));
+        Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) }
     }
 
     /// Returns the fleet with what requests and metrics want at `at`, without that of paused pipelines, the metrics of
@@ -347,35 +405,34 @@ impl TickPlanner {
         Plan { due, skipped, health: failures.log(), pauses_unknown, ..Plan::default() }
     }
 
-    /// Decides on a Warm Request for these targets of a fleet, each of which has `on_request`.
+    /// Decides on a Warm Request for targets of a fleet.
     ///
     /// # Errors
     /// When the request must be stored and cannot be. The sender should try again.
     pub async fn request(
         &self,
         fleet: &Fleet,
-        targets: &[&Target],
-        terms: &RequestTerms,
+        asks: &[Ask<'_>],
         now: DateTime<Utc>,
     ) -> Result<Plan, Unavailable> {
-        let has_capacity = targets.iter().any(|target| target.strategy.is_capacity());
-        let add = |requests: &mut Requests| -> (Vec<Option<Decision>>, Option<Requests>) {
-            let add =
-                |target: &&Target| Some(requests.add(&target.id, terms, target.on_request.as_ref()?, now));
-            let decisions = targets.iter().map(add).collect();
-            (decisions, has_capacity.then(|| requests.clone()))
+        let targets = || asks.iter().map(|ask| ask.target);
+        let has_capacity = targets().any(|target| target.strategy.is_capacity());
+        let is_kept = asks.iter().any(Ask::is_kept);
+        let add = |requests: &mut Requests| -> (Vec<Decision>, BTreeSet<Identity>, Option<Requests>) {
+            let decisions = asks.iter().map(|ask| ask.add(requests, now)).collect();
+            (decisions, open_backlogs(requests, now), has_capacity.then(|| requests.clone()))
         };
         let started = Instant::now();
         // A request that keeps environments warm must not be lost; a single round must not wait for long.
-        let within = if terms.keep_for.is_some() { WRITE_WITHIN } else { READ_WITHIN };
+        let within = if is_kept { WRITE_WITHIN } else { READ_WITHIN };
         let mut failures = StoreFailures::default();
         let mut unread = StoreFailures::default();
-        let (decisions, pauses, (loaded, no_capacity)) = tokio::join!(
+        let (added, pauses, (loaded, no_capacity)) = tokio::join!(
             before(started + within, self.documents.update(REQUESTS, add)),
             self.pauses(started + READ_WITHIN, &mut unread),
             async {
                 match has_capacity {
-                    true => self.ledger.load(targets.iter().copied(), now, started + READ_WITHIN).await,
+                    true => self.ledger.load(targets(), now, started + READ_WITHIN).await,
                     false => (Loaded::default(), None),
                 }
             },
@@ -383,23 +440,19 @@ impl TickPlanner {
         if let Some(unavailable) = no_capacity {
             failures.add(unavailable, "capacity is not changed");
         }
-        let (decisions, requests) = match decisions {
-            Ok(decisions) => decisions,
-            Err(unavailable) if terms.keep_for.is_some() => return Err(unavailable),
+        let (decisions, backlogs, requests) = match added {
+            Ok((decisions, backlogs, requests)) => (decisions, Some(backlogs), requests),
+            Err(unavailable) if is_kept => return Err(unavailable),
             Err(unavailable) => {
                 failures.add(unavailable, "requests shortly after this one are not coalesced with it");
-                let most = |target: &&Target| {
-                    let rule = target.on_request.as_ref()?;
-                    Some(Decision::Round(terms.concurrency.min(rule.max_concurrency)))
-                };
-                (targets.iter().map(most).collect(), None)
+                (asks.iter().map(|ask| Decision::Round(ask.number())).collect(), None, None)
             }
         };
         failures.append(unread);
-        let capacity = requests.filter(|_| terms.keep_for.is_some()).map(|requests| {
+        let capacity = requests.filter(|_| is_kept).map(|requests| {
             let fleet = records::with_requests(fleet, &requests, now);
             let fleet = records::with_pauses(fleet, pauses.as_ref(), now).into_owned();
-            let only = Some(targets.iter().map(|target| target.id.clone()).collect());
+            let only = Some(targets().map(|target| target.id.clone()).collect());
             let (loaded, pauses) = (loaded.clone(), pauses.clone());
             Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
         });
@@ -416,26 +469,31 @@ impl TickPlanner {
             pauses.as_ref().is_some_and(|pauses| pauses.of_function(&target.id, now).is_some())
         };
         let mut selection = Selection::default();
-        for (target, decision) in targets.iter().zip(decisions) {
+        for (Ask { target, together, .. }, decision) in asks.iter().zip(decisions) {
             match decision {
-                None => {}
-                Some(Decision::Round(wanted) | Decision::Coalesced(wanted)) if paused(target) => {
+                // Nothing waits.
+                Decision::Round(0) | Decision::Coalesced(0) => {}
+                Decision::Round(wanted) | Decision::Coalesced(wanted) if paused(target) => {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
-                Some(Decision::Round(concurrency)) => {
+                Decision::Round(concurrency) => {
                     if let Some(reason) = covered(target, concurrency) {
                         selection.skipped.push(RoundRecord::skipped(target, concurrency, reason));
                         continue;
                     }
-                    let due = |concurrency| Due::new(Arc::new((*target).clone()), concurrency);
-                    selection.due.extend(NonZeroU32::new(concurrency).map(due));
+                    let round = |concurrency| Due {
+                        together: *together,
+                        ..Due::new(Arc::new((*target).clone()), concurrency)
+                    };
+                    selection.due.extend(NonZeroU32::new(concurrency).map(round));
                 }
-                Some(Decision::Coalesced(wanted)) => {
+                Decision::Coalesced(wanted) => {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Coalesced));
                 }
             }
         }
-        Ok(Plan { capacity, ..self.planned(selection, pauses.is_none(), failures) })
+        let pipelines = asked(asks);
+        Ok(Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
     /// Reads the records for a plan concurrently.
@@ -538,6 +596,11 @@ impl TickPlanner {
     }
 }
 
+/// Returns the targets with a backlog request that can still want environments.
+fn open_backlogs(requests: &Requests, now: DateTime<Utc>) -> BTreeSet<Identity> {
+    requests.open_backlogs(now).map(|(id, _)| id.clone()).collect()
+}
+
 /// Reads the results of the last tick, including those of its shards.
 ///
 /// # Errors
@@ -575,6 +638,27 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
     selection
 }
 
+/// Returns the numbers that a Warm Request asks of pipelines.
+fn asked(asks: &[Ask<'_>]) -> Vec<PipelineNeed> {
+    let mut needs: Vec<PipelineNeed> = Vec::new();
+    for ask in asks {
+        let AskTerms::Backlog(BacklogTerms { pipeline: Some(name), .. }) = &ask.terms else { continue };
+        let region = ask.target.region();
+        let stage = (vec![ask.target.id.without_tenant()], ask.number());
+        match needs.iter_mut().find(|need| *need.name == **name && need.region == region) {
+            Some(need) => need.stages.push(stage),
+            None => needs.push(PipelineNeed {
+                name: name.as_str().into(),
+                region,
+                stages: vec![stage],
+                unwarmed: Vec::new(),
+            }),
+        }
+    }
+    needs.retain(|need| need.stages.iter().any(|(_, number)| *number > 0));
+    needs
+}
+
 /// Returns the numbers of the pipelines with a target in the selection, or with capacity.
 fn needs(fleet: &Fleet, readings: &Readings, at: Minute, selection: &Selection) -> Vec<PipelineNeed> {
     if fleet.pipelines.is_empty() {
@@ -588,4 +672,4 @@ fn needs(fleet: &Fleet, readings: &Readings, at: Minute, selection: &Selection) 
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::service) mod tests;

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 pub use self::bus::Bus;
 use self::job::{Job, Work};
+use self::request::backlog_terms;
 use super::budget::TimeBudget;
 use super::capacity::CapacityKeeper;
 use super::clock::SystemClock;
@@ -21,13 +22,13 @@ use super::daemon::Ticks;
 use super::facts::{FactsKeeper, ReadFacts};
 use super::guards::{Known, RoundGuards};
 use super::live_config::{LiveConfig, ReloadReason};
-use super::planner::{Plan, StoreHealth, TickPlanner};
+use super::planner::{Ask, AskTerms, Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
 use super::rounds::Part;
-use super::store::{DocumentStore, Unavailable};
+use super::store::{DocumentStore, Durability, Unavailable};
 use super::trigger::{RecordKind, Trigger};
 use crate::domain::cost::PriceBook;
-use crate::domain::events::DirectWarm;
+use crate::domain::events::{DirectWarm, Need};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::{Batch, TickFacts};
@@ -280,7 +281,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             }
             Trigger::Shard { at, shard } => self.plan_shard(job, at, shard).await,
             Trigger::Request(request) => self.plan_request(job, &request).await,
-            Trigger::Warm { warm, region } => self.plan_warm(job, warm, region),
+            Trigger::Warm { warm, region } => self.plan_warm(job, warm, region).await,
         }
     }
 
@@ -324,8 +325,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         Ok(Job { kind: RecordKind::MetricsOnly, plan, ..job })
     }
 
-    /// Plans the rounds that an operator orders: one, or one for each tenant of a configured function with tenants.
-    fn plan_warm(&self, job: Job, warm: DirectWarm, region: Region) -> Result<Job, Refusal> {
+    /// Plans the rounds that an operator orders: one, or one for each tenant of a configured function with tenants. A
+    /// backlog of a function with `on_request` is limited, and kept with a durable store, as that of a Warm Request.
+    async fn plan_warm(&self, mut job: Job, warm: DirectWarm, region: Region) -> Result<Job, Refusal> {
         let is_ordered = |target: &&Target| target.region() == region && warm.function.is_of(&target.id);
         let mut targets: Vec<Target> = job.fleet.targets.iter().filter(is_ordered).cloned().collect();
         if let Some(tenant) = &warm.tenant {
@@ -342,12 +344,34 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             target.protocol = warm.protocol.clone().unwrap_or_else(|| target.protocol.clone());
             target.hold = warm.hold.unwrap_or(target.hold);
         }
-        let limits = Limits { max_in_flight: warm.concurrency, ..job.fleet.limits };
-        if let Err(reason) = (self.capacity)(limits, warm.concurrency) {
+        let wanted = warm.need.environments();
+        let number = |target: &Target| match (&warm.need, &target.on_request) {
+            (Need::Backlog(_), Some(rule)) => wanted.min(rule.max_concurrency),
+            _ => wanted,
+        };
+        let largest = targets.iter().map(number).max().unwrap_or(0);
+        let limits = Limits { max_in_flight: largest.max(1), ..job.fleet.limits };
+        if let Err(reason) = (self.capacity)(limits, largest) {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
-        let due = |target| Some(Due::new(Arc::new(target), NonZeroU32::new(warm.concurrency)?));
-        let due = targets.into_iter().filter_map(due).collect();
+        if let (Need::Backlog(backlog), Durability::Durable) = (&warm.need, self.planner.durability()) {
+            let terms = AskTerms::Backlog(backlog_terms(backlog, job.now, None));
+            let asks: Vec<Ask<'_>> =
+                targets.iter().filter_map(|target| Ask::new(target, terms.clone())).collect();
+            if !asks.is_empty() {
+                let plan = self.planner.request(&job.fleet, &asks, job.now).await.map_err(|unavailable| {
+                    let message = format!("the backlog cannot be kept, and nothing was sent: {unavailable}");
+                    Refusal::StateUnavailable(message)
+                })?;
+                (job.kind, job.drives) = (RecordKind::Request, true);
+                return Ok(Job { plan, ..job });
+            }
+        }
+        let due = targets.into_iter().filter_map(|target| {
+            let concurrency = NonZeroU32::new(number(&target))?;
+            Some(Due::new(Arc::new(target), concurrency))
+        });
+        let due = due.collect();
         Ok(Job { plan: Plan::unclaimed(due, Vec::new(), StoreHealth::Sound), ..job })
     }
 

@@ -13,9 +13,10 @@ use crate::domain::cost::PriceBook;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::Unchecked;
 use crate::domain::records::{
-    Facts, Health, Kept, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
+    Backlog, Facts, Health, Kept, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
 };
 use crate::domain::round::Verdict;
+use crate::domain::schedule::Minute;
 use crate::domain::tick::SkipReason;
 
 /// Unreadable documents are null.
@@ -168,13 +169,30 @@ struct RequestObject<'s> {
     since: String,
     until: String,
     reason: Option<&'s str>,
+    /// Null for a request of a number of environments.
+    backlog: Option<BacklogObject<'s>>,
+}
+
+/// The backlog of a request.
+#[derive(Serialize)]
+struct BacklogObject<'s> {
+    pipeline: Option<&'s str>,
+    messages: u32,
+    left: u32,
+    rate: Decimal,
+    reached: Option<u32>,
+    hold_until: String,
 }
 
 impl<'s> StatusObject<'s> {
     pub(super) fn new(known: &'s Known, now: DateTime<Utc>) -> Self {
         let guards = known.guards.as_ref().ok();
         let requests = |requests: &'s Requests| {
-            requests.targets.iter().map(|(id, request)| RequestObject::new(id, request)).collect()
+            let plain = requests.targets.iter().map(|(id, request)| RequestObject::new(id, request));
+            let backlogs = requests.backlogs.iter().flat_map(|(id, backlogs)| {
+                backlogs.iter().map(move |backlog| RequestObject::of_backlog(id, backlog, now))
+            });
+            plain.chain(backlogs).collect()
         };
         Self {
             status: known.status.as_ref().ok().map(TickObject::new),
@@ -336,6 +354,28 @@ impl<'s> RequestObject<'s> {
             since: seconds(request.since),
             until: seconds(request.until),
             reason: request.reason.as_deref(),
+            backlog: None,
+        }
+    }
+
+    fn of_backlog(id: &'s Identity, backlog: &'s Backlog, now: DateTime<Utc>) -> Self {
+        Self {
+            function: FunctionObject::of(id),
+            region: id.region.as_str(),
+            tenant: id.tenant.as_ref().map(Tenant::as_str),
+            concurrency: backlog.number(now, backlog.most),
+            asked: seconds(backlog.asked),
+            since: seconds(Minute::of(backlog.asked).instant()),
+            until: seconds(backlog.until),
+            reason: backlog.reason.as_deref(),
+            backlog: Some(BacklogObject {
+                pipeline: backlog.pipeline.as_deref(),
+                messages: backlog.messages,
+                left: backlog.left(now),
+                rate: backlog.rate,
+                reached: backlog.reached,
+                hold_until: seconds(backlog.hold_until),
+            }),
         }
     }
 }

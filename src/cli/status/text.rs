@@ -11,8 +11,8 @@ use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
-use crate::domain::records::{Facts, Guards, MadeBy, Pauses, Request, Status};
-use crate::domain::text::{count, money};
+use crate::domain::records::{Backlog, Facts, Guards, MadeBy, Pauses, Request, Status};
+use crate::domain::text::{count, grouped, money};
 
 pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
     let mut out = String::new();
@@ -35,6 +35,11 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Ok(requests) => {
             for (id, request) in &requests.targets {
                 show_request(&mut out, id, request, now);
+            }
+            for (id, backlogs) in &requests.backlogs {
+                for backlog in backlogs {
+                    show_backlog(&mut out, id, backlog, now);
+                }
             }
         }
         Err(_) => out.push_str("requests unknown\n"),
@@ -183,6 +188,22 @@ fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTim
         shown_id(id),
         seconds(request.until),
         request.concurrency
+    );
+}
+
+fn show_backlog(out: &mut String, id: &Identity, backlog: &Backlog, now: DateTime<Utc>) {
+    let reason = backlog.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+    let pipeline = backlog.pipeline.as_ref().map(|name| format!(" of the pipeline {}", clean(name)));
+    let future = if backlog.is_future(now) { ", in the future" } else { "" };
+    let _ = writeln!(
+        out,
+        "{} is requested for a backlog{}{future} until {}, {} environments, {} of {} left{reason}",
+        shown_id(id),
+        pipeline.unwrap_or_default(),
+        seconds(backlog.until),
+        backlog.number(now, backlog.most),
+        grouped(backlog.left(now).into()),
+        count(backlog.messages.into(), "request"),
     );
 }
 

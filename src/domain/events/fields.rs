@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use super::{EventError, kind_of};
@@ -98,9 +99,33 @@ impl<'a> Fields<'a> {
         number
     }
 
+    /// Returns the rate of `key`, a number above zero.
+    pub(super) fn rate(&mut self, key: &'static str) -> Option<Decimal> {
+        let value = self.value(key)?;
+        let text = value.as_number().map(ToString::to_string).unwrap_or_default();
+        let rate = text.parse().or_else(|_| Decimal::from_scientific(&text)).ok();
+        let rate = rate.filter(|rate| *rate > Decimal::ZERO);
+        if rate.is_none() {
+            self.problem(format!("{key}: expected a number above 0, found {value}"));
+        }
+        rate
+    }
+
+    /// Returns true if `key` has a value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// Adds a problem if `key` has a value: it cannot be used with `other`.
+    pub(super) fn exclude(&mut self, key: &'static str, other: &str) {
+        if self.value(key).is_some() {
+            self.problem(format!("{} cannot be used with {}", quoted(key), quoted(other)));
+        }
+    }
+
     /// Adds a problem if `key` is missing. Returns `value`.
     pub(super) fn required<T>(&mut self, key: &'static str, value: Option<T>) -> Option<T> {
-        if self.object.get(key).is_none_or(Value::is_null) {
+        if !self.has(key) {
             self.problems.push(format!("missing key {}", quoted(key)));
         }
         value

@@ -2,17 +2,21 @@
 //! invocations of operators. The keys of an event determine its kind. Other events are refused.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
+use super::backlog::{environments, per_environment};
 use super::fleet::Hold;
 use super::function::{FunctionRef, Identity, Region, Tenant};
 use super::future::{TOLERANCE, is_future};
 use super::parse::{TextError, did_you_mean, quoted};
 use super::protocol::Protocol;
+use super::quantity::DurationRange;
 use super::round::Evidence;
 use super::shard::{self, MAX_ATTEMPTS, Shard, ShardRound};
 
@@ -37,8 +41,10 @@ pub const SCHEDULED: &str = "Scheduled Event";
 const SCHEDULED_KIND: &str = "scheduled event";
 /// The sources of scheduled events: rules of EventBridge, and EventBridge Scheduler.
 const SCHEDULERS: [&str; 2] = ["aws.events", "aws.scheduler"];
+/// The times in which a backlog may be worked off: at most a day.
+pub const DRAIN: DurationRange = DurationRange { min: 1, max: 86_400_000, step: 1 };
 /// The maximum number of environments of one event: the largest `max_in_flight`.
-const MOST_CONCURRENCY: u32 = 100_000;
+pub const MOST_CONCURRENCY: u32 = 100_000;
 
 /// An event that the Lambda serves.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,16 +79,80 @@ pub struct WarmRequest {
     pub id: Option<String>,
     /// The time at which it was put on the bus; `None` if it did not arrive by a bus.
     pub at: Option<DateTime<Utc>>,
-    /// The function, as it is configured.
-    pub function: FunctionRef,
+    /// What is requested.
+    pub subject: Subject,
     /// The region; `None` means every region that the Lambda serves.
     pub region: Option<Region>,
-    /// The desired number of environments, 1 to 100,000.
-    pub concurrency: u32,
-    /// The time for which to keep them warm; `None` means one round.
+    /// The time for which to keep a number of environments warm; `None` means one round. Always `None` with a backlog.
     pub keep_for: Option<Duration>,
     /// The reason as text.
     pub reason: Option<String>,
+}
+
+/// What a Warm Request is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A function, as it is configured.
+    Function(FunctionRef, Need),
+    /// The stages of a pipeline.
+    Pipeline {
+        /// The name.
+        name: String,
+        /// The waiting requests.
+        messages: u32,
+        /// The time in which to work them off, for stages without `per_backlog`.
+        drain: Option<Duration>,
+        /// The time for which the numbers are kept at least; `None` means that of the configuration.
+        hold_for: Option<Duration>,
+    },
+}
+
+/// The environments that a function needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Need {
+    /// This number, 1 to 100,000.
+    Environments(u32),
+    /// As many as a backlog needs.
+    Backlog(Backlog),
+}
+
+/// Requests that wait for a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backlog {
+    /// The waiting requests.
+    pub messages: u32,
+    /// The requests a second that one environment works off, above zero.
+    pub rate: Decimal,
+    /// The time in which to work them off, above zero, at most a day.
+    pub drain: Duration,
+    /// The time for which the number is kept at least; `None` means that of the configuration.
+    pub hold_for: Option<Duration>,
+}
+
+impl Backlog {
+    /// Returns the number of environments that work the requests off in time.
+    pub fn environments(&self) -> u32 {
+        environments(self.messages.into(), per_environment(self.rate, self.drain))
+    }
+}
+
+impl Need {
+    /// Returns the number of environments.
+    pub fn environments(&self) -> u32 {
+        match self {
+            Self::Environments(number) => *number,
+            Self::Backlog(backlog) => backlog.environments(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(function, _) => write!(f, "`{function}`"),
+            Self::Pipeline { name, .. } => write!(f, "the pipeline {}", quoted(name)),
+        }
+    }
 }
 
 /// One round for an operator.
@@ -94,8 +164,8 @@ pub struct DirectWarm {
     pub region: Option<Region>,
     /// The tenant; `None` means every configured tenant of the function.
     pub tenant: Option<Tenant>,
-    /// The desired number of environments, 1 to 100,000.
-    pub concurrency: u32,
+    /// The environments wanted.
+    pub need: Need,
     /// The protocol of the pings; `None` means the configured protocol, or `warmd`.
     pub protocol: Option<Protocol>,
     /// The hold; `None` means the configured hold, or `auto`.
@@ -215,11 +285,70 @@ fn request(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
     let (id, at) = (envelope.text("id"), envelope.instant("time"));
     let (id, at) = envelope.finish(Some((id, at)))?;
     let mut fields = Fields::of_detail(WARM_REQUEST, event)?;
-    let (function, region, concurrency) = function_and_concurrency(&mut fields);
+    let pipeline = fields.read("pipeline", reason);
+    let subject = match fields.has("pipeline") {
+        true => {
+            for key in ["function", "concurrency", "rate"] {
+                fields.exclude(key, "pipeline");
+            }
+            let keys = BacklogKeys::read(&mut fields);
+            let messages = fields.required("backlog", keys.messages);
+            let (drain, hold_for) = (keys.drain, keys.hold_for);
+            let subject = |(name, messages)| Subject::Pipeline { name, messages, drain, hold_for };
+            pipeline.zip(messages).map(subject)
+        }
+        false => {
+            let (function, need) = function_and_need(&mut fields);
+            function.zip(need).map(|(function, need)| Subject::Function(function, need))
+        }
+    };
+    let region = region(&mut fields);
     let keep_for = fields.duration("for");
+    if fields.has("for") && fields.has("backlog") {
+        fields.problem("\"for\" cannot be used with \"backlog\"; write \"hold_for\"");
+    }
     let reason = fields.read("reason", reason);
-    let (function, concurrency) = fields.finish(function.zip(concurrency))?;
-    Ok(LambdaEvent::Request(WarmRequest { id, at, function, region, concurrency, keep_for, reason }))
+    let subject = fields.finish(subject)?;
+    Ok(LambdaEvent::Request(WarmRequest { id, at, subject, region, keep_for, reason }))
+}
+
+/// The keys of a backlog.
+struct BacklogKeys {
+    messages: Option<u32>,
+    rate: Option<Decimal>,
+    drain: Option<Duration>,
+    hold_for: Option<Duration>,
+}
+
+impl BacklogKeys {
+    const KEYS: [&str; 4] = ["backlog", "rate", "drain", "hold_for"];
+
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let [messages, rate, drain, hold_for] = Self::KEYS;
+        Self {
+            messages: fields.number(messages, 0, u32::MAX),
+            rate: fields.rate(rate),
+            drain: fields.read(drain, |text| DRAIN.parse(text).map_err(TextError::into_line)),
+            hold_for: fields.duration(hold_for),
+        }
+    }
+}
+
+/// Reads the function of a request or a direct invocation, and its need: a number of environments, or a backlog.
+fn function_and_need(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Need>) {
+    let function = function(fields);
+    let concurrency = fields.number("concurrency", 1, MOST_CONCURRENCY);
+    let keys = BacklogKeys::read(fields);
+    if !BacklogKeys::KEYS.iter().any(|key| fields.has(key)) {
+        return (function, fields.required("concurrency", concurrency).map(Need::Environments));
+    }
+    let messages = fields.required("backlog", keys.messages);
+    fields.exclude("concurrency", "backlog");
+    let (rate, drain) = (fields.required("rate", keys.rate), fields.required("drain", keys.drain));
+    let need = messages.zip(rate).zip(drain).map(|((messages, rate), drain)| {
+        Need::Backlog(Backlog { messages, rate, drain, hold_for: keys.hold_for })
+    });
+    (function, need)
 }
 
 fn shard(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
@@ -259,7 +388,9 @@ fn shard_rounds(fields: &mut Fields<'_>) -> Vec<ShardRound> {
 
 fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let mut fields = Fields::of_value(WARM_SHARD, "rounds", round)?;
-    let (function, region, concurrency) = function_and_concurrency(&mut fields);
+    let (function, region) = (function(&mut fields), region(&mut fields));
+    let concurrency = fields.number("concurrency", 1, MOST_CONCURRENCY);
+    let concurrency = fields.required("concurrency", concurrency);
     let region = fields.required("region", region);
     let tenant = tenant(&mut fields);
     let concurrency = concurrency.and_then(NonZeroU32::new);
@@ -284,7 +415,8 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
         (None, Some(warm)) => {
             fields.finish(Some(()))?;
             let mut fields = Fields::of_value(KIND, "warm", warm)?;
-            let (function, region, concurrency) = function_and_concurrency(&mut fields);
+            let (function, need) = function_and_need(&mut fields);
+            let region = region(&mut fields);
             let tenant = tenant(&mut fields);
             let protocol = fields.read("protocol", |text| {
                 Protocol::parse(text).ok_or_else(|| {
@@ -294,8 +426,8 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
                 })
             });
             let hold = fields.read("hold", hold);
-            let (function, concurrency) = fields.finish(function.zip(concurrency))?;
-            Ok(LambdaEvent::Warm(DirectWarm { function, region, tenant, concurrency, protocol, hold }))
+            let (function, need) = fields.finish(function.zip(need))?;
+            Ok(LambdaEvent::Warm(DirectWarm { function, region, tenant, need, protocol, hold }))
         }
         _ => {
             fields.problem("expected either the key \"run\" or the key \"warm\"");
@@ -304,17 +436,16 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
     }
 }
 
-/// Reads the function, the region and the number of environments of a request, a round of a shard or a direct
-/// invocation.
-fn function_and_concurrency(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Region>, Option<u32>) {
+/// Reads the function of a request, a round of a shard or a direct invocation.
+fn function(fields: &mut Fields<'_>) -> Option<FunctionRef> {
     let function =
         fields.read("function", |text| FunctionRef::parse(text).map_err(|error| error.to_string()));
-    let function = fields.required("function", function);
-    let region =
-        fields.read("region", |text| Region::parse(text).map_err(|error| TextError::from(error).into_line()));
-    let concurrency = fields.number("concurrency", 1, MOST_CONCURRENCY);
-    let concurrency = fields.required("concurrency", concurrency);
-    (function, region, concurrency)
+    fields.required("function", function)
+}
+
+/// Reads the region of a request, a round of a shard or a direct invocation.
+fn region(fields: &mut Fields<'_>) -> Option<Region> {
+    fields.read("region", |text| Region::parse(text).map_err(|error| TextError::from(error).into_line()))
 }
 
 /// Reads the tenant of a round of a shard or a direct invocation.

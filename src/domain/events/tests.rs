@@ -25,13 +25,91 @@ fn a_request_has_at_least_a_function_and_a_number() {
         Ok(LambdaEvent::Request(WarmRequest {
             id: None,
             at: None,
-            function: function("nlp"),
+            subject: Subject::Function(function("nlp"), Need::Environments(1)),
             region: None,
-            concurrency: 1,
             keep_for: None,
             reason: None,
         }))
     );
+}
+
+#[test]
+fn a_backlog_takes_the_place_of_a_number() {
+    let parse = |detail: Value| {
+        let event = json!({ "source": "shop", "detail-type": "Warm Request", "detail": detail });
+        let LambdaEvent::Request(request) = LambdaEvent::parse(&event).unwrap() else { panic!() };
+        request.subject
+    };
+    let backlog = Backlog {
+        messages: 90_000,
+        rate: 300.into(),
+        drain: Duration::from_secs(10),
+        hold_for: Some(Duration::from_secs(120)),
+    };
+    assert_eq!(backlog.environments(), 30);
+    let detail =
+        json!({ "function": "nlp", "backlog": 90_000, "rate": 300, "drain": "10s", "hold_for": "2m" });
+    assert_eq!(parse(detail.clone()), Subject::Function(function("nlp"), Need::Backlog(backlog.clone())));
+    let event = json!({ "warmd": { "warm": detail } });
+    let LambdaEvent::Warm(warm) = LambdaEvent::parse(&event).unwrap() else { panic!() };
+    assert_eq!(warm.need, Need::Backlog(backlog.clone()));
+    let rate = |rate: Value| match parse(
+        json!({ "function": "nlp", "backlog": u32::MAX, "rate": rate, "drain": "1d" }),
+    ) {
+        Subject::Function(_, Need::Backlog(backlog)) => (backlog.rate.to_string(), backlog.environments()),
+        subject => panic!("{subject:?}"),
+    };
+    assert_eq!(rate(json!(2.5)), ("2.5".to_owned(), 19_885));
+    assert_eq!(rate(json!(0.1)), ("0.1".to_owned(), 497_103));
+    assert_eq!(rate(json!(1e-28)), ("0.0000000000000000000000000001".to_owned(), u32::MAX));
+    assert_eq!(rate(json!(7e28)).1, 1);
+    assert_eq!(
+        parse(json!({ "pipeline": "nlp", "backlog": 0, "drain": "10s" })),
+        Subject::Pipeline {
+            name: "nlp".to_owned(),
+            messages: 0,
+            drain: Some(Duration::from_secs(10)),
+            hold_for: None,
+        }
+    );
+}
+
+#[test]
+fn every_mistake_in_a_backlog_is_reported() {
+    let request = |detail: Value| {
+        let event = json!({ "source": "shop", "detail-type": "Warm Request", "detail": detail });
+        refused(event).replace("this event is not served, and nothing was sent: Warm Request: ", "")
+    };
+    let warm = |warm: Value| {
+        let event = json!({ "warmd": { "warm": warm } });
+        refused(event).replace("this event is not served, and nothing was sent: ", "")
+    };
+    let errors = [
+        request(json!({ "function": "f", "concurrency": 5, "backlog": 1 })),
+        request(json!({ "function": "f", "backlog": -1, "rate": 0, "drain": "25h", "hold_for": "0s" })),
+        request(json!({ "function": "f", "backlog": 4_294_967_296_u64, "rate": "300", "drain": 10 })),
+        request(json!({ "function": "f", "backlog": 1.5, "rate": 1e300, "drain": "0s" })),
+        request(json!({ "function": "f", "backlog": 1, "rate": -0.5, "drain": "1d", "for": "5m" })),
+        request(json!({ "function": "f", "rate": 1e-29, "drain": "1s", "drian": "1s" })),
+        request(json!({ "pipeline": "p", "function": "f", "backlog": 1, "rate": 1, "concurrency": 1 })),
+        request(json!({ "pipeline": "a\nb", "for": "5m" })),
+        request(json!({ "pipeline": 7, "backlog": 1 })),
+        warm(json!({ "function": "f", "concurrency": 5, "hold_for": "5m" })),
+        warm(json!({ "pipeline": "p", "backlog": 1, "rate": 1, "drain": "1s" })),
+    ];
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    "concurrency" cannot be used with "backlog"; missing key "rate"; missing key "drain"
+    backlog: expected a whole number from 0 to 4294967295, found -1; rate: expected a number above 0, found 0; drain: expected a duration from 1ms to 1d, found "25h"; hold_for: expected a duration above zero, found "0s"
+    backlog: expected a whole number from 0 to 4294967295, found 4294967296; rate: expected a number above 0, found "300"; drain: expected a string, found a number
+    backlog: expected a whole number from 0 to 4294967295, found 1.5; rate: expected a number above 0, found 1e+300; drain: expected a duration from 1ms to 1d, found "0s"
+    rate: expected a number above 0, found -0.5; "for" cannot be used with "backlog"; write "hold_for"
+    rate: expected a number above 0, found 1e-29; missing key "backlog"; unknown key "drian"; did you mean `drain`?
+    "function" cannot be used with "pipeline"; "concurrency" cannot be used with "pipeline"; "rate" cannot be used with "pipeline"
+    pipeline: expected one line of at most 256 characters, found the control character \n; missing key "backlog"
+    pipeline: expected a string, found a number
+    direct invocation: missing key "backlog"; "concurrency" cannot be used with "backlog"; missing key "rate"; missing key "drain"
+    direct invocation: missing key "function"; unknown key "pipeline"
+    "#);
 }
 
 #[test]
@@ -50,7 +128,7 @@ fn direct_invocations() {
             function: function("nlp:live"),
             region: Some(Region::parse("us-east-1").unwrap()),
             tenant: None,
-            concurrency: 3,
+            need: Need::Environments(3),
             protocol: Some(Protocol::Bref),
             hold: Some(Hold::Fixed(Duration::from_millis(75))),
         })
@@ -105,7 +183,7 @@ fn every_mistake_is_reported() {
     let request = json!({ "source": "shop", "detail-type": "Warm Request", "detail": {
         "function": "a b", "concurency": 5, "for": "10 minutes", "reason": 7, "region": "eu-wset-2",
     } });
-    insta::assert_snapshot!(refused(request), @r#"this event is not served, and nothing was sent: Warm Request: function: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found "a b"; region: unknown region "eu-wset-2"; did you mean `eu-west-2`?; missing key "concurrency"; for: expected a duration, found "10 minutes"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`; reason: expected a string, found a number; unknown key "concurency"; did you mean `concurrency`?"#);
+    insta::assert_snapshot!(refused(request), @r#"this event is not served, and nothing was sent: Warm Request: function: expected a function name (1 to 64 of A-Z a-z 0-9 _ -), found "a b"; missing key "concurrency"; region: unknown region "eu-wset-2"; did you mean `eu-west-2`?; for: expected a duration, found "10 minutes"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`; reason: expected a string, found a number; unknown key "concurency"; did you mean `concurrency`?"#);
     let scheduled = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
     insta::assert_snapshot!(refused(scheduled), @r#"this event is not served, and nothing was sent: scheduled event: missing key "time""#);
     let shard = json!({ "source": "warmd", "detail-type": "Warm Shard", "detail": {

@@ -22,7 +22,12 @@ pub trait Bounded {
 
 impl Bounded for Requests {
     fn drop_oldest(&mut self, excess: usize) -> usize {
-        drop_oldest(&mut self.targets, excess, |request| request.asked)
+        match drop_oldest(&mut self.targets, excess, |request| request.asked) {
+            0 => drop_oldest(&mut self.backlogs, excess, |backlogs| {
+                backlogs.iter().map(|backlog| backlog.asked).max()
+            }),
+            dropped => dropped,
+        }
     }
 }
 

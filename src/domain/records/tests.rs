@@ -282,7 +282,7 @@ fn the_configuration_limits_a_stored_request() {
         until: DateTime::<Utc>::MAX_UTC,
         reason: None,
     };
-    let requests = Requests { targets: [(id("f"), request)].into() };
+    let requests = Requests { targets: [(id("f"), request)].into(), ..Requests::default() };
     let value = |time: &str| {
         let with = with_requests(&fleet, &requests, at(time));
         schedule::desired(&with.targets[0], minute(time))
@@ -323,7 +323,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
         assert_eq!(shards.take("a1", 2, now), free, "too old, or in the future");
 
         let request = Request { concurrency: 1, asked: stored, since: stored, until: stored, reason: None };
-        let mut requests = Requests { targets: [(key.clone(), request)].into() };
+        let mut requests = Requests { targets: [(key.clone(), request)].into(), ..Requests::default() };
         with_requests(&fleet, &requests, now);
         let terms = RequestTerms { at: now, concurrency: 1, keep_for: Some(Duration::MAX), reason: None };
         requests.add(&key, &terms, &OnRequest { max_for: Duration::MAX, ..RULE }, now);

@@ -22,6 +22,7 @@ use crate::engine::ports::{
 };
 use crate::engine::stop::stop;
 use crate::service::planner::TickPlanner;
+use crate::service::planner::tests::ask;
 use crate::service::store::{DocumentStore, Durability, Memory};
 
 use self::model::{Model, at};
@@ -545,7 +546,7 @@ async fn a_request_changes_its_targets_only() {
     let now = at("2026-11-20T20:00");
     rig.model.set_now(now);
     let terms = RequestTerms { at: now, concurrency: 20, keep_for: Some(hour), reason: None };
-    let plan = rig.planner.request(&rig.fleet, &[&rig.fleet.targets[0]], &terms, now).await.unwrap();
+    let plan = rig.planner.request(&rig.fleet, &[ask(&rig.fleet.targets[0], &terms)], now).await.unwrap();
     let reports = rig.work(plan.capacity.as_ref().unwrap(), now, Duration::from_secs(30)).await;
     assert_eq!((line(&reports).as_str(), plan.due.len()), ("f:live 0/0 of 20 in-progress", 1));
     assert_eq!(rig.taken(), ["f:live put provisioned concurrency 20"]);

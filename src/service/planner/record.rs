@@ -1,6 +1,7 @@
 //! Records the results of rounds.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,17 +12,20 @@ use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
-use crate::domain::records::{self, SERVED, STATUS, Served, Status, TickNote};
+use crate::domain::records::{self, REQUESTS, Requests, SERVED, STATUS, Served, Status, TickNote};
 use crate::domain::schedule::{self, Minute};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::tick::Due;
-use crate::service::store::{Durability, before};
+use crate::service::store::{Durability, Unavailable, before};
 use crate::service::trigger::RecordKind;
 
 /// The time beyond its timeout that a ping whose end was not awaited may take: for its init, and for the network.
 const BUSY_MARGIN: Duration = Duration::from_secs(20);
 /// The longest run of a function. Source: Lambda quotas.
 const LONGEST_RUN: Duration = Duration::from_secs(900);
+
+/// The consequence when the progress of backlogs is not recorded.
+const NO_PROGRESS: &str = "the numbers of backlog requests fall later";
 
 /// The results of rounds that have ended.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +59,17 @@ impl TickPlanner {
         }
         // Requests are coalesced with earlier ones of this process even if the store is volatile.
         let is_kept = self.durability() == Durability::Durable || kind == RecordKind::Request;
-        if !is_kept || kind == RecordKind::MetricsOnly || kind == RecordKind::Request && sent.is_empty() {
+        if !is_kept || kind == RecordKind::MetricsOnly {
             return StoreHealth::Sound;
         }
         let mut failures = StoreFailures::default();
+        let progress = self.record_progress(results, now);
+        if kind == RecordKind::Request && sent.is_empty() {
+            if let Err(unavailable) = progress.await {
+                failures.add(unavailable, NO_PROGRESS);
+            }
+            return failures.log_unless(plan.health);
+        }
         let undone = left_undone(sent, report);
         let (covered, busy) = match kind {
             // Requests leave the busy targets to the ticks.
@@ -88,10 +99,14 @@ impl TickPlanner {
                 false => Ok(()),
             }
         };
-        let (served, status) = tokio::join!(
+        let (served, status, progress) = tokio::join!(
             before(deadline, served),
             before(deadline, self.documents.update(&document, status)),
+            progress,
         );
+        if let Err(unavailable) = progress {
+            failures.add(unavailable, NO_PROGRESS);
+        }
         if let Err(unavailable) = served {
             failures.add(unavailable, "the served targets are not recorded");
         }
@@ -99,6 +114,17 @@ impl TickPlanner {
             failures.add(unavailable, "the status is not recorded");
         }
         failures.log_unless(plan.health)
+    }
+
+    /// Records the environments that work off the backlogs of requests from `now` on.
+    async fn record_progress(&self, results: Results<'_>, now: DateTime<Utc>) -> Result<(), Unavailable> {
+        let reached = reached(results);
+        if reached.is_empty() || self.durability() == Durability::Volatile {
+            return Ok(());
+        }
+        let note = |requests: &mut Requests| requests.note_reached(&reached, now);
+        let deadline = Instant::now() + write_within(results.plan.health);
+        before(deadline, self.documents.update(REQUESTS, note)).await
     }
 
     /// Ends the claims of the rounds that have ended while others of the tick are `running`, so that a target without
@@ -136,7 +162,7 @@ impl TickPlanner {
             Ok(requests) => requests,
             Err(unavailable) => {
                 failures.add(unavailable, "active requests are unknown");
-                records::Requests::default()
+                Requests::default()
             }
         };
         let fleet = &*records::with_requests(fleet, &requests, report.tick);
@@ -204,6 +230,25 @@ fn record_status(
         }
         RecordKind::MetricsOnly => {}
     }
+}
+
+/// Returns the environments of the targets with a backlog request, as their rounds and their capacity prove them;
+/// `None` for an unknown number.
+fn reached(Results { plan, sent, report, .. }: Results<'_>) -> BTreeMap<Identity, Option<u32>> {
+    let may_have = |due: &&Due| due.target.on_request.is_some();
+    let backlogs = match &plan.backlogs {
+        Some(backlogs) => Cow::Borrowed(backlogs),
+        None => Cow::Owned(sent.iter().filter(may_have).map(|due| due.target.id.clone()).collect()),
+    };
+    let rounds = report.rounds.iter().filter(|round| round.sent().is_some());
+    let rounds = rounds.map(|round| (&round.id, round.reached()));
+    let capacity = report.capacity.iter().map(|capacity| (&capacity.id, capacity.available));
+    let mut reached: BTreeMap<Identity, Option<u32>> = BTreeMap::new();
+    for (id, number) in rounds.chain(capacity).filter(|(id, _)| backlogs.contains(id)) {
+        let known = reached.entry(id.clone()).or_default();
+        *known = number.max(*known);
+    }
+    reached
 }
 
 /// Returns the longest time for a write after a plan that found the store in this condition.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::OnRequest;
 use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
 use crate::domain::handed_out::NotAdmitted;
@@ -45,6 +46,11 @@ async fn record_as(
 ) -> StoreHealth {
     let fleet = fleet();
     planner.record(Results { fleet: &fleet, plan, sent, report }, kind, None, at(time)).await
+}
+
+/// A request of a number of environments.
+pub(in crate::service) fn ask<'f>(target: &'f Target, terms: &RequestTerms) -> Ask<'f> {
+    Ask::new(target, AskTerms::Environments(terms.clone())).unwrap()
 }
 
 fn at(time: &str) -> DateTime<Utc> {
@@ -265,7 +271,7 @@ async fn paused_targets_are_skipped_and_served_after_the_pause() {
     assert_eq!((names(&paused), paused.skipped[0].skip_reason()), (vec!["b"], Some(SkipReason::Paused)));
     let targets = fleet();
     let asked = RequestTerms { at: at("09:05:30"), concurrency: 3, keep_for: None, reason: None };
-    let request = planner.request(&targets, &[&targets.targets[0]], &asked, asked.at).await.unwrap();
+    let request = planner.request(&targets, &[ask(&targets.targets[0], &asked)], asked.at).await.unwrap();
     assert_eq!((request.due.len(), request.skipped[0].skip_reason()), (0, Some(SkipReason::Paused)));
     assert_eq!(names(&plan(&planner, "09:07:00").await), ["a"]);
 }
@@ -277,7 +283,7 @@ async fn a_request_does_not_take_the_place_of_a_larger_scheduled_round() {
     let fleet = fleet();
     for (index, concurrency) in [(0, 1), (1, 2)] {
         let asked = RequestTerms { at: at("09:05:01"), concurrency, keep_for: None, reason: None };
-        let request = planner.request(&fleet, &[&fleet.targets[index]], &asked, asked.at).await.unwrap();
+        let request = planner.request(&fleet, &[ask(&fleet.targets[index], &asked)], asked.at).await.unwrap();
         assert_eq!(request.due.len(), 1);
         let report = report("09:05:01", Vec::new());
         let _ = record_as(RecordKind::Request, &planner, &request, &request.due, &report, "09:05:01").await;
@@ -338,4 +344,48 @@ async fn a_round_without_room_is_due_again() {
         let _ = record(&planner, &first, &ended, "09:00:10").await;
         assert_eq!(names(&plan(&planner, "09:01:00").await), ["a"], "{skipped:?}");
     }
+}
+
+/// A tick hands the target on, and the shard that warms it has no plan of the tick.
+#[tokio::test]
+async fn rounds_of_shards_and_capacity_work_off_a_backlog() {
+    let planner = durable(Memory::default());
+    let fleet = fleet();
+    let terms = BacklogTerms {
+        at: at("09:00:10"),
+        pipeline: None,
+        messages: 90_000,
+        rate: 300.into(),
+        per_environment: 30_000.into(),
+        hold_for: Some(Duration::from_secs(1)),
+        reason: None,
+    };
+    let asks = [Ask::new(&fleet.targets[0], AskTerms::Backlog(terms)).unwrap()];
+    let request = planner.request(&fleet, &asks, at("09:00:10")).await.unwrap();
+    assert_eq!(request.due[0].concurrency.get(), 3);
+    let round = |reached| RoundRecord::example(&fleet.targets[0], 3, Verdict::Short, reached);
+    let left = async |time: &str| {
+        let requests: Requests = planner.documents().read(REQUESTS).await.unwrap();
+        requests.backlogs[&id("a")][0].left(at(time))
+    };
+    let shard = TickReport { rounds: vec![round(Some(2))], ..report("09:00:00", Vec::new()) };
+    let none = Plan::default();
+    let _ = record_as(RecordKind::Shard, &planner, &none, &request.due, &shard, "09:00:20").await;
+    assert_eq!(left("09:00:30").await, 90_000 - 2 * 300 * 10);
+    // Another target, and a round without a proof.
+    let other = RoundRecord::example(&fleet.targets[1], 2, Verdict::Reached, Some(2));
+    for (rounds, time, expected) in [
+        (vec![other], "09:00:30", 90_000 - 2 * 300 * 20),
+        (vec![round(None)], "09:00:30", 90_000 - 2 * 300 * 10),
+        (vec![RoundRecord::skipped(&fleet.targets[0], 3, SkipReason::InFlight)], "09:00:35", 84_000),
+    ] {
+        let tick = plan(&planner, time).await;
+        let report = TickReport { rounds, ..report(time, Vec::new()) };
+        let _ = record(&planner, &tick, &report, time).await;
+        assert_eq!(left("09:00:40").await, expected, "{time}");
+    }
+    let capacity = CapacityReport { available: Some(1), ..CapacityReport::new(&fleet.targets[0], 3) };
+    let driven = TickReport { capacity: vec![capacity], ..report("09:00:40", Vec::new()) };
+    let _ = record_as(RecordKind::Request, &planner, &request, &[], &driven, "09:00:40").await;
+    assert_eq!(left("09:00:50").await, 84_000 - 300 * 10);
 }

@@ -158,7 +158,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             false => Default::default(),
         };
         let earlier = |round: &RoundRecord| {
-            let asked = requests.targets.get(&round.id)?.asked;
+            let asked = requests.round(&round.id, round.desired)?.at;
             let last = status.targets.get(&round.id)?;
             (last.tick >= asked && last.desired >= round.desired).then_some((last.reached, last.evidence))
         };

@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Status as CapacityStatus, Strategy};
-use crate::domain::events::{DirectWarm, WarmRequest};
+use crate::domain::events::{Backlog, DirectWarm, Need, Subject, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metric_data::Batch;
-use crate::domain::records::{SERVED, STATUS, Served, Status};
+use crate::domain::records::{REQUESTS, Requests, SERVED, STATUS, Served, Status};
 use crate::domain::schedule::Minute;
 use crate::domain::shard::{Shard, ShardRound};
 use crate::engine::ports::{Event, Events, LostEvents, LostMetrics, Metrics, ObjectStore};
@@ -96,7 +96,10 @@ impl Harness {
     }
 
     fn with_store(functions: &[(&'static str, Script)], objects: Arc<dyn ObjectStore>) -> Self {
-        let documents = DocumentStore::new(objects, Durability::Durable);
+        Self::with_documents(functions, DocumentStore::new(objects, Durability::Durable))
+    }
+
+    fn with_documents(functions: &[(&'static str, Script)], documents: DocumentStore) -> Self {
         let (sink, scripted) = (Sink::default(), Arc::new(Scripted::new(functions)));
         let targets = functions.iter().map(|(name, _)| target(name)).collect();
         let fleet = Fleet { hash: "cafe".to_owned(), ..Fleet::new(targets) };
@@ -142,13 +145,16 @@ fn shard(run: Option<&str>) -> Shard {
     Shard { tick: at(TICK), config: Some("cafe".to_owned()), attempt: 1, run, rounds: vec![round] }
 }
 
+fn subject(function: &str) -> Subject {
+    Subject::Function(FunctionRef::parse(function).unwrap(), Need::Environments(2))
+}
+
 fn request() -> WarmRequest {
     WarmRequest {
         id: None,
         at: Some(at(TICK)),
-        function: FunctionRef::parse("f").unwrap(),
+        subject: subject("f"),
         region: None,
-        concurrency: 2,
         keep_for: None,
         reason: None,
     }
@@ -159,7 +165,7 @@ fn warm() -> DirectWarm {
         function: FunctionRef::parse("f").unwrap(),
         region: None,
         tenant: None,
-        concurrency: 2,
+        need: Need::Environments(2),
         protocol: None,
         hold: None,
     }
@@ -282,7 +288,7 @@ async fn triggers_that_send_nothing_are_counted_by_their_reason() {
         assert_eq!(harness.metrics(), [BTreeSet::from(["TicksStale"])]);
         harness.sink.batches.lock().unwrap().clear();
     }
-    let unknown = WarmRequest { function: FunctionRef::parse("fn").unwrap(), ..request() };
+    let unknown = WarmRequest { subject: subject("fn"), ..request() };
     for trigger in [Trigger::Shard { at: None, shard: shard(None) }, Trigger::Request(unknown)] {
         let refusal = harness.serve(trigger).await.unwrap_err();
         assert!(matches!(refusal, Refusal::Refused(_)), "{refusal}");
@@ -358,11 +364,8 @@ fn targets_that_are_never_pinged_have_no_rounds() {
 #[tokio::test(start_paused = true)]
 async fn capacity_is_made_beside_the_rounds_of_the_present_minute() {
     let at_five = Some(at("2026-11-20T05:00:00Z"));
-    let kept = WarmRequest {
-        function: FunctionRef::parse("driven").unwrap(),
-        keep_for: Some(Duration::from_secs(600)),
-        ..request()
-    };
+    let kept =
+        WarmRequest { subject: subject("driven"), keep_for: Some(Duration::from_secs(600)), ..request() };
     for (trigger, reports) in [
         (scheduled(), 1),
         (Trigger::RunOnce { at: None, due_only: true }, 1),
@@ -391,4 +394,62 @@ async fn capacity_is_made_beside_the_rounds_of_the_present_minute() {
             assert_eq!(model.taken().len(), usize::from(reports > 0 && !hangs));
         }
     }
+}
+
+/// A backlog of 30 requests, for three environments of one request a second.
+fn backlog(hold_for: Option<Duration>) -> Need {
+    let (rate, drain) = (1.into(), Duration::from_secs(10));
+    Need::Backlog(Backlog { messages: 30, rate, drain, hold_for })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_without_a_durable_store_is_refused() {
+    let functions = [("f", Script::Runs(Duration::from_secs(1)))];
+    let harness = Harness::with_documents(&functions, DocumentStore::memory());
+    let function = FunctionRef::parse("f").unwrap();
+    let pipeline =
+        |name: &str| Subject::Pipeline { name: name.to_owned(), messages: 30, drain: None, hold_for: None };
+    let kept = WarmRequest { keep_for: Some(Duration::from_secs(60)), ..request() };
+    let mut refusals = Vec::new();
+    for request in [
+        WarmRequest { subject: Subject::Function(function, backlog(None)), ..request() },
+        kept,
+        WarmRequest { subject: pipeline("nlp\u{1b}[2J"), ..request() },
+    ] {
+        refusals.push(harness.serve(Trigger::Request(request)).await.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(refusals.join("\n"), @r#"
+    the Warm Request for `f` is refused, and nothing was sent: `backlog` needs a state store (WARMD_STATE), and there is none
+    the Warm Request for `f` is refused, and nothing was sent: `for` needs a state store (WARMD_STATE), and there is none
+    the Warm Request for the pipeline "nlp\u{1b}[2J" is refused, and nothing was sent: it is not in the configuration of this region
+    "#);
+    // An operator's round needs no store, and is limited.
+    let need = Need::Backlog(Backlog {
+        messages: u32::MAX,
+        rate: 1.into(),
+        drain: Duration::from_secs(1),
+        hold_for: None,
+    });
+    let warm = DirectWarm { need, ..warm() };
+    let _ = harness.serve(Trigger::Warm { warm, region: region() }).await.unwrap();
+    assert_eq!(harness.scripted.sent.lock().unwrap().len(), 9, "`max_concurrency`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_of_an_operator_is_kept_for_functions_with_on_request() {
+    let harness = Harness::new(&[("f", Script::Runs(Duration::from_secs(1)))]);
+    let warm = |function: &str| {
+        let function = FunctionRef::parse(function).unwrap();
+        let warm = DirectWarm { function, need: backlog(Some(Duration::from_secs(600))), ..warm() };
+        Trigger::Warm { warm, region: region() }
+    };
+    let sent = || std::mem::take(&mut *harness.scripted.sent.lock().unwrap()).len();
+    let _ = harness.serve(warm("f")).await.unwrap();
+    assert_eq!(sent(), 3);
+    harness.clock.ahead.store(60, Ordering::SeqCst);
+    let next = at(TICK) + chrono::TimeDelta::minutes(1);
+    let _ = harness.serve(Trigger::Schedule { at: next, previous: Minute::of(next).plus(-1) }).await.unwrap();
+    assert_eq!(sent(), 3, "not the 2 of the window");
+    let requests: Requests = harness.documents.read(REQUESTS).await.unwrap();
+    assert_eq!(requests.backlogs.len(), 1);
 }

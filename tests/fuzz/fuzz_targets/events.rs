@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Value, json};
-use warmd_fuzz::domain::events::{LambdaEvent, MOST_REASON_CHARS, SOURCE, WARM_SHARD};
+use warmd_fuzz::domain::events::{LambdaEvent, MOST_REASON_CHARS, Need, SOURCE, Subject, WARM_SHARD};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(event) = serde_json::from_slice::<Value>(data) else {
@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             assert_eq!(shard.detail(), again.detail());
         }
         Ok(LambdaEvent::Request(request)) => {
-            assert!(request.concurrency > 0);
+            if let Subject::Function(_, need) = &request.subject {
+                assert!(need.environments() > 0 || matches!(need, Need::Backlog(backlog) if backlog.messages == 0));
+            }
             assert!(request.reason.is_none_or(|text| text.chars().count() <= MOST_REASON_CHARS));
         }
         Ok(_) => {}

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use warmd_fuzz::config::{SourceFile, resolve};
 use warmd_fuzz::domain::fleet::Fleet;
 use warmd_fuzz::domain::handed_out::HandedOut;
-use warmd_fuzz::domain::records::{Pauses, RequestTerms, Requests, Served, Shards, Status, with_requests};
+use warmd_fuzz::domain::records::{BacklogTerms, Pauses, RequestTerms, Requests, Served, Shards, Status, with_requests};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
 /// A function that accepts requests and one that does not, with the names of the corpus.
@@ -71,6 +71,20 @@ fuzz_target!(|data: &[u8]| -> Corpus {
                 reason: Some("why".to_owned()),
             };
             requests.add(&target.id, &terms, rule, now);
+            for (messages, pipeline) in [(90_000, None), (7, Some("nlp".to_owned()))] {
+                let (rate, per_environment) = (300.into(), 3_000.into());
+                let terms = BacklogTerms {
+                    at: now,
+                    pipeline,
+                    messages,
+                    rate,
+                    per_environment,
+                    hold_for: None,
+                    reason: None,
+                };
+                requests.add_backlog(&target.id, &terms, rule, now);
+            }
+            requests.note_reached(&[(target.id.clone(), Some(u32::MAX))].into(), now);
             requests.in_future(now);
         }
         with_requests(fleet, &requests, now);

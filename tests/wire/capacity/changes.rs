@@ -1,6 +1,6 @@
 //! Changes of the configuration, pauses and Warm Requests.
 
-use warmd::domain::events::WarmRequest;
+use warmd::domain::events::{Need, Subject, WarmRequest};
 use warmd::domain::function::FunctionRef;
 use warmd::service::Trigger;
 
@@ -122,9 +122,11 @@ async fn a_warm_request_raises_the_minimum_in_its_trigger() {
             let request = WarmRequest {
                 id: Some(format!("event-{concurrency}")),
                 at: Some(rig.account.clock.now()),
-                function: FunctionRef::parse("f:live").unwrap(),
+                subject: Subject::Function(
+                    FunctionRef::parse("f:live").unwrap(),
+                    Need::Environments(concurrency),
+                ),
                 region: None,
-                concurrency,
                 keep_for: Some(Duration::from_secs(600)),
                 reason: None,
             };

@@ -86,15 +86,27 @@ async fn the_fleet_stays_warm_without_the_store() {
     );
     let asked = RequestTerms { at: at("09:00:00"), concurrency: 1, keep_for: None, reason: None };
     let fleet = fleet();
-    let round = planner.request(&fleet, &[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    let round = planner.request(&fleet, &[ask(&fleet.targets[0], &asked)], asked.at).await.unwrap();
     assert_eq!(
         (names(&round), round.health),
         (vec!["a"], StoreHealth::Unavailable),
         "a round needs no store"
     );
     let asked = RequestTerms { keep_for: Some(Duration::from_secs(60)), ..asked };
-    let kept = planner.request(&fleet, &[&fleet.targets[0]], &asked, asked.at).await;
+    let kept = planner.request(&fleet, &[ask(&fleet.targets[0], &asked)], asked.at).await;
     assert!(kept.is_err(), "a request that is kept needs it");
+    let backlog = BacklogTerms {
+        at: asked.at,
+        pipeline: None,
+        messages: 90_000,
+        rate: 300.into(),
+        per_environment: 30_000.into(),
+        hold_for: None,
+        reason: None,
+    };
+    let backlog = Ask::new(&fleet.targets[0], AskTerms::Backlog(backlog)).unwrap();
+    assert_eq!(backlog.number(), 3);
+    assert!(planner.request(&fleet, &[backlog], asked.at).await.is_err(), "a backlog needs it");
 }
 
 /// A store that answers after a second, or never.
@@ -209,7 +221,8 @@ async fn pauses_use_the_system_clock() {
     assert_eq!((names(&early), early.skipped.len()), (vec!["b"], 1), "an early event does not end a pause");
     let targets = fleet();
     let asked = RequestTerms { at: at("10:00:20"), concurrency: 1, keep_for: None, reason: None };
-    let request = planner.request(&targets, &[&targets.targets[0]], &asked, at("09:59:50")).await.unwrap();
+    let request =
+        planner.request(&targets, &[ask(&targets.targets[0], &asked)], at("09:59:50")).await.unwrap();
     assert_eq!(request.skipped[0].skip_reason(), Some(SkipReason::Paused));
 }
 
@@ -250,7 +263,7 @@ async fn a_document_that_has_grown_too_large_is_repaired() {
         reason: None,
     };
     let fleet = fleet();
-    let kept = planner.request(&fleet, &[&fleet.targets[0]], &asked, asked.at).await.unwrap();
+    let kept = planner.request(&fleet, &[ask(&fleet.targets[0], &asked)], asked.at).await.unwrap();
     assert_eq!(names(&kept), ["a"]);
     let requests: Requests = planner.documents().read(REQUESTS).await.unwrap();
     assert!(requests.targets.contains_key(&id("a")) && !requests.targets.contains_key(&id("f00")));
