@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::app::App;
+use super::chain;
 use super::configuration;
 use super::deployed::Deployed;
 use super::error::Failure;
@@ -34,6 +35,7 @@ use crate::service::clock::SystemClock;
 Examples:
   warmd explain storefront-ssr:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json
+  warmd explain nlp                                     a pipeline, stage by stage
 
 For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
 scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
@@ -43,10 +45,10 @@ number, or with the largest round if the number is 0: skip it, lower it, or send
 --state they use the stored facts and results of rounds, with --live the deployed function as it is.
 Exit code 1 if --live cannot read it for another reason than a missing permission.")]
 pub struct ExplainArgs {
-    /// Function: NAME, NAME:QUALIFIER or ARN, as in the configuration.
+    /// Function or pipeline: NAME, NAME:QUALIFIER or ARN, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: FunctionRef,
-    /// Region, if the function is configured in several.
+    /// Region, if it is configured in several.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// Tenant, if the function is configured for several.
@@ -168,11 +170,19 @@ impl GuardsObject {
     }
 }
 
+/// The next change of a number.
 #[derive(Serialize)]
-struct ChangeObject {
+pub struct ChangeObject {
     at: Minute,
     #[serde(rename = "target")]
     desired: u32,
+}
+
+impl ChangeObject {
+    /// Converts a change.
+    pub fn new((at, desired): (Minute, u32)) -> Self {
+        Self { at, desired }
+    }
 }
 
 /// Prints the explanation.
@@ -185,6 +195,9 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;
     let fleet = with_requests(&fleet, &requests, at);
+    if let Some(pipeline) = select::pipeline(&fleet, &args.function, args.region)? {
+        return chain::explain(args, &fleet, pipeline, minute, &pauses, style);
+    }
     let target = select::target(&fleet, &args.function, args.region, args.tenant.as_ref())?;
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
@@ -203,7 +216,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         let mut object = object(target, minute, &explanation);
         if let Some(Outlook { desired, next, .. }) = outlook {
             object.desired = desired;
-            object.next_change = next.map(|(at, desired)| ChangeObject { at, desired });
+            object.next_change = next.map(ChangeObject::new);
         }
         print_json(&ExplainObject { paused, guards, capacity, ..object })?;
     } else {
@@ -254,7 +267,7 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         desired: explanation.desired,
         due: explanation.due.is_some(),
         windows: &explanation.windows,
-        next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
+        next_change: explanation.next_change.map(ChangeObject::new),
         paused: None,
         guards: None,
         capacity: None,

@@ -35,7 +35,7 @@ pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
 pub use self::levels::{Level, Levels, with_levels};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
-pub use self::status::{LastRound, Skip, Status, TickNote};
+pub use self::status::{LastPipeline, LastRound, Skip, Status, TickNote};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";
@@ -240,10 +240,17 @@ impl Pauses {
         self.all.iter().chain(own).filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
     }
 
+    /// Returns the pause of a pipeline: of its own and that of the fleet the one that ends last.
+    pub fn of_pipeline(&self, name: &str, now: DateTime<Utc>) -> Option<&Pause> {
+        let all = self.all.iter().chain(self.pipelines.get(name));
+        all.filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
+    }
+
     /// Drops pauses that have ended.
     pub fn prune(&mut self, now: DateTime<Utc>) {
         self.all.take_if(|pause| pause.until <= now);
         self.functions.retain(|_, pause| pause.until > now);
+        self.pipelines.retain(|_, pause| pause.until > now);
     }
 }
 

@@ -6,14 +6,16 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
+use super::known::{
+    Breaker, Known, backed_off, breakers, guards_off, oldest, pipelines, seconds, usd_per_hour,
+};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::capacity;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::Unchecked;
 use crate::domain::records::{
-    Facts, Health, Kept, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
+    Facts, Health, Kept, LastPipeline, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
 };
 use crate::domain::round::Verdict;
 use crate::domain::tick::SkipReason;
@@ -113,6 +115,17 @@ struct TickObject<'s> {
     duration_ms: Option<u64>,
     unfinished: Option<usize>,
     targets: Vec<RoundObject<'s>>,
+    pipelines: Vec<LastPipelineObject<'s>>,
+}
+
+/// The last result of a pipeline.
+#[derive(Serialize)]
+struct LastPipelineObject<'s> {
+    name: &'s str,
+    region: String,
+    tick: String,
+    warm: Option<bool>,
+    cold_stages: &'s [String],
 }
 
 /// The keys for a function, as in the tick object.
@@ -140,6 +153,7 @@ struct RoundObject<'s> {
 struct PausesObject<'s> {
     all: Option<PauseObject<'s>>,
     functions: Vec<PausedObject<'s>>,
+    pipelines: Vec<PausedPipelineObject<'s>>,
 }
 
 /// A pause, as commands print it.
@@ -153,6 +167,13 @@ pub struct PauseObject<'s> {
 struct PausedObject<'s> {
     #[serde(flatten)]
     function: FunctionObject,
+    #[serde(flatten)]
+    pause: PauseObject<'s>,
+}
+
+#[derive(Serialize)]
+struct PausedPipelineObject<'s> {
+    pipeline: &'s str,
     #[serde(flatten)]
     pause: PauseObject<'s>,
 }
@@ -253,7 +274,15 @@ impl<'s> TickObject<'s> {
             duration_ms: status.tick.map(|_| status.duration_ms),
             unfinished: status.tick.map(|_| status.unfinished),
             targets: status.targets.iter().map(|(id, last)| RoundObject::new(id, last)).collect(),
+            pipelines: pipelines(status).map(LastPipelineObject::new).collect(),
         }
+    }
+}
+
+impl<'s> LastPipelineObject<'s> {
+    fn new((name, last): (&'s str, &'s LastPipeline)) -> Self {
+        let LastPipeline { region, tick, warm, cold_stages } = last;
+        Self { name, region: region.to_string(), tick: seconds(*tick), warm: *warm, cold_stages }
     }
 }
 
@@ -283,9 +312,14 @@ impl<'s> PausesObject<'s> {
             function: FunctionObject::new(function),
             pause: PauseObject::new(pause),
         };
+        let pipeline = |(pipeline, pause): (&'s String, &'s Pause)| PausedPipelineObject {
+            pipeline,
+            pause: PauseObject::new(pause),
+        };
         Self {
             all: pauses.all.as_ref().map(PauseObject::new),
             functions: pauses.functions.iter().map(paused).collect(),
+            pipelines: pauses.pipelines.iter().map(pipeline).collect(),
         }
     }
 }

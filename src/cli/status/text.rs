@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
+use super::known::{Known, backed_off, breakers, guards_off, oldest, pipelines, seconds, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
@@ -21,12 +21,15 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Err(_) => out.push_str("the last tick is unknown\n"),
     }
     match &known.pauses {
-        Ok(Pauses { all, functions, pipelines: _ }) => {
+        Ok(Pauses { all, functions, pipelines }) => {
             if let Some(pause) = all {
                 let _ = writeln!(out, "everything is {pause}");
             }
             for (function, pause) in functions {
                 let _ = writeln!(out, "{function} is {pause}");
+            }
+            for (name, pause) in pipelines {
+                let _ = writeln!(out, "pipeline {} is {pause}", clean(name));
             }
         }
         Err(_) => out.push_str("pauses unknown\n"),
@@ -165,6 +168,15 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
             Some(skipped) => skipped,
         };
         let _ = writeln!(out, "  {}: target {}, {what}", shown_id(id), last.desired);
+    }
+    for (name, last) in pipelines(status) {
+        let result = match last.warm {
+            Some(true) => "warm".to_owned(),
+            Some(false) => format!("cold: {}", last.cold_stages.join(", ")),
+            None => "unknown".to_owned(),
+        };
+        let line = format!("  pipeline {name} {}: {result} ({})", last.region, ago(last.tick, now));
+        let _ = writeln!(out, "{}", clean(&line));
     }
 }
 

@@ -34,6 +34,22 @@ pub struct Status {
     /// The last round of each target. Verdicts and reasons of newer versions are left out.
     #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub targets: BTreeMap<Identity, LastRound>,
+    /// The last result of each pipeline, by `name@region`.
+    #[serde(default)]
+    pub pipelines: BTreeMap<String, LastPipeline>,
+}
+
+/// The last result of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPipeline {
+    /// The region.
+    pub region: String,
+    /// The tick.
+    pub tick: DateTime<Utc>,
+    /// True if every stage was warm; `None` if no stage was known to be cold, and one was unknown.
+    pub warm: Option<bool>,
+    /// The functions of the stages with fewer environments than wanted.
+    pub cold_stages: Vec<String>,
 }
 
 /// A tick of the schedule that has ended.
