@@ -111,7 +111,7 @@ fn settings(change: &PipelineChange<'_>, shown: impl Fn(&str) -> String) -> Vec<
         let name = shown(name);
         match (before, after) {
             (Some(before), Some(after)) => Some(format!("{name} {} → {}", shown(before), shown(after))),
-            (Some(only), None) | (None, Some(only)) if only != "none" => {
+            (Some(only), None) | (None, Some(only)) if is_shown(only) => {
                 Some(format!("{name} {}", shown(only)))
             }
             _ => None,
