@@ -244,7 +244,10 @@ pub fn explain(
         StageAt { explanation: explain_windows(windows.iter().copied(), minute), windows }
     };
     let stages: Vec<StageAt<'_>> = pipeline.stages.iter().map(stage).collect();
-    let pause = pauses.of_pipeline(&pipeline.name, minute.instant());
+    let now = minute.instant();
+    let all = pauses.all.as_ref().filter(|pause| now < pause.until);
+    let own = pauses.of_pipeline(&pipeline.name, now);
+    let pause = all.into_iter().chain(own).max_by_key(|pause| pause.until);
     if args.json {
         print_json(&PipelineObject {
             pipeline: &pipeline.name,

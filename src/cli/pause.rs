@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::options::StateArgs;
 use super::output::{print, print_message};
 use super::select::near;
-use super::status::{labels, pipelines};
+use super::status::labels;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
@@ -119,7 +119,7 @@ fn warn(status: &Status, args: &PauseArgs) {
     let (name, known) = match (&args.function, &args.pipeline) {
         (Some(function), _) => (function.to_string(), labels(status.targets.keys())),
         (None, Some(pipeline)) => {
-            (pipeline.clone(), pipelines(status).map(|(name, _)| name.to_owned()).collect())
+            (pipeline.clone(), status.pipelines.iter().map(|last| last.name.clone()).collect())
         }
         (None, None) => return,
     };

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use self::json::StatusObject;
 pub use self::json::{FunctionObject, PauseObject};
 use self::known::{Known, by_region, read_facts, read_guards};
-pub use self::known::{labels, pipelines, seconds};
+pub use self::known::{labels, seconds};
 use self::text::shown;
 use super::error::Failure;
 use super::exit::Exit;
@@ -112,7 +112,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     names.extend(labels(known.capacities().map(|(id, _)| id)));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.pipelines.keys().cloned()));
-    names.extend(pipelines(status).map(|(name, _)| name.to_owned()));
+    names.extend(status.pipelines.iter().map(|last| last.name.clone()));
     if !names.contains(&label) && known.failures().next().is_none() {
         let hint = match near(&label, || names.iter().map(String::as_str)) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
@@ -122,7 +122,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     if let Ok(status) = &mut known.status {
         status.targets.retain(|id, _| function.is_of(id));
-        status.pipelines.retain(|key, _| key.rsplit_once('@').is_some_and(|(name, _)| name == label));
+        status.pipelines.retain(|last| last.name == label);
     }
     if let Ok(requests) = &mut known.requests {
         requests.targets.retain(|id, _| function.is_of(id));

@@ -240,10 +240,9 @@ impl Pauses {
         self.all.iter().chain(own).filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
     }
 
-    /// Returns the pause of a pipeline: of its own and that of the fleet the one that ends last.
+    /// Returns the pause of a pipeline.
     pub fn of_pipeline(&self, name: &str, now: DateTime<Utc>) -> Option<&Pause> {
-        let all = self.all.iter().chain(self.pipelines.get(name));
-        all.filter(|pause| now < pause.until).max_by_key(|pause| pause.until)
+        self.pipelines.get(name).filter(|pause| now < pause.until)
     }
 
     /// Drops pauses that have ended.

@@ -274,9 +274,9 @@ fn a_pipeline_is_paused_shown_and_resumed() {
 
 /// A record of two pipelines. The name of one has control characters.
 const STATUS: &str = r#"{"tick":"2026-11-20T09:15:00Z","config":null,"config_behind_since":null,"duration_ms":80,
-    "unfinished":0,"targets":{},"pipelines":{
-    "nlp@us-east-1":{"region":"us-east-1","tick":"2026-11-20T09:15:00Z","warm":false,"cold_stages":["infer:live"]},
-    "a\u001b[2J@b@eu-west-2":{"region":"eu-west-2","tick":"2026-11-20T09:10:00Z","warm":null,"cold_stages":[]}}}"#;
+    "unfinished":0,"targets":{},"pipelines":[
+    {"name":"nlp","region":"us-east-1","tick":"2026-11-20T09:15:00Z","warm":false,"cold_stages":["infer:live"]},
+    {"name":"a\u001b[2J b","region":"eu-west-2","tick":"2026-11-20T09:10:00Z","warm":null,"cold_stages":[]}]}"#;
 
 #[test]
 fn the_last_results_are_shown() {
@@ -289,7 +289,7 @@ fn the_last_results_are_shown() {
         lines.iter().filter_map(|line| line.rsplit_once(" (")).map(|(line, _)| line).collect();
     assert_eq!(
         lines,
-        [r"  pipeline a\u{1b}[2J@b eu-west-2: unknown", "  pipeline nlp us-east-1: cold: infer:live"],
+        ["  pipeline nlp us-east-1: cold: infer:live", r"  pipeline a\u{1b}[2J b eu-west-2: unknown"],
         "{}",
         shown.stderr
     );

@@ -6,9 +6,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::known::{
-    Breaker, Known, backed_off, breakers, guards_off, oldest, pipelines, seconds, usd_per_hour,
-};
+use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::capacity;
 use crate::domain::cost::PriceBook;
@@ -122,7 +120,7 @@ struct TickObject<'s> {
 #[derive(Serialize)]
 struct LastPipelineObject<'s> {
     name: &'s str,
-    region: String,
+    region: &'s str,
     tick: String,
     warm: Option<bool>,
     cold_stages: &'s [String],
@@ -274,15 +272,15 @@ impl<'s> TickObject<'s> {
             duration_ms: status.tick.map(|_| status.duration_ms),
             unfinished: status.tick.map(|_| status.unfinished),
             targets: status.targets.iter().map(|(id, last)| RoundObject::new(id, last)).collect(),
-            pipelines: pipelines(status).map(LastPipelineObject::new).collect(),
+            pipelines: status.pipelines.iter().map(LastPipelineObject::new).collect(),
         }
     }
 }
 
 impl<'s> LastPipelineObject<'s> {
-    fn new((name, last): (&'s str, &'s LastPipeline)) -> Self {
-        let LastPipeline { region, tick, warm, cold_stages } = last;
-        Self { name, region: region.to_string(), tick: seconds(*tick), warm: *warm, cold_stages }
+    fn new(last: &'s LastPipeline) -> Self {
+        let LastPipeline { name, region, tick, warm, cold_stages } = last;
+        Self { name, region, tick: seconds(*tick), warm: *warm, cold_stages }
     }
 }
 

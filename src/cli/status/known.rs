@@ -14,8 +14,8 @@ use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Unchecked, failures};
 use crate::domain::records::{
-    AccountFacts, Capacities, Code, Facts, FunctionFacts, Guards, Health, Kept, LastPipeline, MadeBy, Pauses,
-    Requests, Seen, Status,
+    AccountFacts, Capacities, Code, Facts, FunctionFacts, Guards, Health, Kept, MadeBy, Pauses, Requests,
+    Seen, Status,
 };
 use crate::service::store::{DocumentStore, Unavailable, before};
 
@@ -155,11 +155,6 @@ impl Known {
 /// Returns the labels of targets, as in the configuration.
 pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
     ids.map(Identity::label).collect()
-}
-
-/// Returns the last result of each pipeline with its name.
-pub fn pipelines(status: &Status) -> impl Iterator<Item = (&str, &LastPipeline)> {
-    status.pipelines.iter().map(|(key, last)| (key.rsplit_once('@').map_or(&**key, |(name, _)| name), last))
 }
 
 /// Formats a time in RFC 3339, in whole seconds and UTC.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::known::{Known, backed_off, breakers, guards_off, oldest, pipelines, seconds, usd_per_hour};
+use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
@@ -169,13 +169,13 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         };
         let _ = writeln!(out, "  {}: target {}, {what}", shown_id(id), last.desired);
     }
-    for (name, last) in pipelines(status) {
+    for last in &status.pipelines {
         let result = match last.warm {
             Some(true) => "warm".to_owned(),
             Some(false) => format!("cold: {}", last.cold_stages.join(", ")),
             None => "unknown".to_owned(),
         };
-        let line = format!("  pipeline {name} {}: {result} ({})", last.region, ago(last.tick, now));
+        let line = format!("  pipeline {} {}: {result} ({})", last.name, last.region, ago(last.tick, now));
         let _ = writeln!(out, "{}", clean(&line));
     }
 }

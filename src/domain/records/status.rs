@@ -34,21 +34,23 @@ pub struct Status {
     /// The last round of each target. Verdicts and reasons of newer versions are left out.
     #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize_known")]
     pub targets: BTreeMap<Identity, LastRound>,
-    /// The last result of each pipeline, by `name@region`.
-    #[serde(default)]
-    pub pipelines: BTreeMap<String, LastPipeline>,
+    /// The last result of each pipeline in each region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<LastPipeline>,
 }
 
-/// The last result of a pipeline.
+/// A pipeline's last result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPipeline {
+    /// The name.
+    pub name: String,
     /// The region.
     pub region: String,
-    /// The tick.
+    /// The tick of the result.
     pub tick: DateTime<Utc>,
-    /// True if every stage was warm; `None` if no stage was known to be cold, and one was unknown.
+    /// See [`PipelineReport::warm`](crate::domain::pipeline::PipelineReport::warm).
     pub warm: Option<bool>,
-    /// The functions of the stages with fewer environments than wanted.
+    /// See [`PipelineReport::cold_stages`](crate::domain::pipeline::PipelineReport::cold_stages).
     pub cold_stages: Vec<String>,
 }
 
