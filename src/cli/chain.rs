@@ -1,11 +1,10 @@
 //! Chains of pipelines in the outputs of `plan`, `explain` and `compare`.
 
+use std::io;
+
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::error::Failure;
-use super::exit::Exit;
-use super::explain::{ChangeObject, ExplainArgs};
 use super::output::{print, print_json};
 use super::render::chain::StageAt;
 use super::render::{self, Style};
@@ -186,6 +185,21 @@ impl<'c> TotalsObject<'c> {
     }
 }
 
+/// The next change of a number.
+#[derive(Serialize)]
+pub struct ChangeObject {
+    at: Minute,
+    #[serde(rename = "target")]
+    desired: u32,
+}
+
+impl ChangeObject {
+    /// Converts a change.
+    pub fn new((at, desired): (Minute, u32)) -> Self {
+        Self { at, desired }
+    }
+}
+
 /// A pipeline in `explain`.
 #[derive(Serialize)]
 struct PipelineObject<'e> {
@@ -221,23 +235,25 @@ impl<'e> StageAtObject<'e> {
     }
 }
 
-/// Explains a pipeline at a minute. `fleet` has the requests.
+/// A pipeline to explain at a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained<'e> {
+    /// The fleet with the requests.
+    pub fleet: &'e Fleet,
+    /// The pipeline.
+    pub pipeline: &'e Pipeline,
+    /// The minute.
+    pub minute: Minute,
+    /// The pauses.
+    pub pauses: &'e Pauses,
+}
+
+/// Prints the explanation of a pipeline.
 ///
 /// # Errors
-/// Options that need a function.
-pub fn explain(
-    args: &ExplainArgs,
-    fleet: &Fleet,
-    pipeline: &Pipeline,
-    minute: Minute,
-    pauses: &Pauses,
-    style: Style,
-) -> Result<Exit, Failure> {
-    let function_only = [("--live", args.live), ("--tenant", args.tenant.is_some())];
-    if let Some((option, _)) = function_only.into_iter().find(|(_, is_given)| *is_given) {
-        let name = &pipeline.name;
-        return Err(Failure::Usage(format!("{option} needs a function, and `{name}` is a pipeline")));
-    }
+/// A failure to write to standard output.
+pub fn explain(explained: Explained<'_>, json: bool, style: Style) -> io::Result<()> {
+    let Explained { fleet, pipeline, minute, pauses } = explained;
     let chain = Chain::new(fleet, pipeline, Period { from: minute, until: minute });
     let stage = |stage| {
         let windows = windows(fleet, pipeline, stage);
@@ -248,7 +264,7 @@ pub fn explain(
     let all = pauses.all.as_ref().filter(|pause| now < pause.until);
     let own = pauses.of_pipeline(&pipeline.name, now);
     let pause = all.into_iter().chain(own).max_by_key(|pause| pause.until);
-    if args.json {
+    if json {
         print_json(&PipelineObject {
             pipeline: &pipeline.name,
             region: pipeline.region,
@@ -264,5 +280,5 @@ pub fn explain(
         }
         print(&render::chain::explain(&chain, minute, &stages, style))?;
     }
-    Ok(Exit::Success)
+    Ok(())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::app::App;
-use super::chain;
+use super::chain::{self, ChangeObject, Explained};
 use super::configuration;
 use super::deployed::Deployed;
 use super::error::Failure;
@@ -35,7 +35,9 @@ use crate::service::clock::SystemClock;
 Examples:
   warmd explain storefront-ssr:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json
-  warmd explain nlp                                     a pipeline, stage by stage
+
+A pipeline is shown stage by stage, with the windows that give the numbers and the time that cold
+starts add to a request. Spare environments are shown with the functions.
 
 For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
 scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
@@ -170,21 +172,6 @@ impl GuardsObject {
     }
 }
 
-/// The next change of a number.
-#[derive(Serialize)]
-pub struct ChangeObject {
-    at: Minute,
-    #[serde(rename = "target")]
-    desired: u32,
-}
-
-impl ChangeObject {
-    /// Converts a change.
-    pub fn new((at, desired): (Minute, u32)) -> Self {
-        Self { at, desired }
-    }
-}
-
 /// Prints the explanation.
 ///
 /// # Errors
@@ -196,7 +183,14 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let (requests, pauses) = args.state.known().await?;
     let fleet = with_requests(&fleet, &requests, at);
     if let Some(pipeline) = select::pipeline(&fleet, &args.function, args.region)? {
-        return chain::explain(args, &fleet, pipeline, minute, &pauses, style);
+        let function_only = [("--live", args.live), ("--tenant", args.tenant.is_some())];
+        if let Some((option, _)) = function_only.into_iter().find(|(_, is_given)| *is_given) {
+            let name = &args.function;
+            return Err(Failure::Usage(format!("{option} needs a function, and `{name}` is a pipeline")));
+        }
+        let explained = Explained { fleet: &fleet, pipeline, minute, pauses: &pauses };
+        chain::explain(explained, args.json, style)?;
+        return Ok(Exit::Success);
     }
     let target = select::target(&fleet, &args.function, args.region, args.tenant.as_ref())?;
     let pause = pauses.of(target, at);
