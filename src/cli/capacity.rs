@@ -20,13 +20,14 @@ use super::options::{Configs, Only, StateArgs};
 use super::output::{print, print_json};
 use super::render::capacity::PricedCapacity;
 use super::render::{self, Style};
-use super::select::near;
+use super::select::{near, pipelines};
 use super::value_parsers;
 use crate::domain::capacity::{CapacityReport, Status, Strategy, provisioned_usd_per_hour};
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
 use crate::domain::parse::quoted;
+use crate::domain::pipeline::Pipeline;
 use crate::domain::records::{Kept, MadeBy, Snapshot};
 use crate::engine::ports::Clock;
 use crate::engine::stop::{Stop, stop};
@@ -74,7 +75,7 @@ is up, without invocations. It is unknown for managed instances, and without the
 function. `warmd status` shows what the last tick saw, without access to the functions. Exit code 1
 if a target cannot be read.")]
 pub struct CapacityStatusArgs {
-    /// Function, as in the configuration. [default: all]
+    /// Function or pipeline, as in the configuration. [default: all]
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// The options of all commands.
@@ -96,7 +97,7 @@ or stack makes it again at its next tick while the configuration names it: stop 
 function, or set `strategy: pings` first. Exit code 0 when nothing is left, 1 when something could
 not be deleted.")]
 pub struct ReleaseArgs {
-    /// Function, as in the configuration, or as it was when warmd made its capacity.
+    /// Function or pipeline, as in the configuration, or a function as it was when warmd made its capacity.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
     pub function: Option<FunctionRef>,
     /// All capacity that warmd has made.
@@ -122,7 +123,7 @@ policies and scheduled actions of others are deleted, and asks. The next tick se
 the windows. Infrastructure as code that has made it should ignore it from then on: otherwise both
 change it in turn.")]
 pub struct AdoptArgs {
-    /// Function, as in the configuration.
+    /// Function or pipeline, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: FunctionRef,
     /// Do not ask. Needed where standard input is not a terminal.
@@ -186,6 +187,8 @@ async fn status(args: &CapacityStatusArgs, style: Style) -> Result<Exit, Failure
 struct Work<'a> {
     function: Option<&'a FunctionRef>,
     region: Option<Region>,
+    /// The functions of the pipeline, if the name is that of one.
+    parts: Vec<Identity>,
     fleet: Fleet,
     plan: CapacityPlan,
     facts: Snapshot,
@@ -203,6 +206,8 @@ impl<'a> Work<'a> {
         }
         let configs = Configs::of(args.configs.clone());
         let fleet = configuration::load(&configs, &Only::default()).await?;
+        let named = function.map(|name| pipelines(&fleet, Some(name))).unwrap_or_default();
+        let parts = named.into_iter().flat_map(Pipeline::functions).cloned().collect();
         let app = App::of(args.local, &fleet.targets).await?;
         let documents = app.documents(args.state.location())?;
         let now = SystemClock.now();
@@ -210,7 +215,7 @@ impl<'a> Work<'a> {
         // Facts are for the memory only.
         let facts = Deployed::stored(&documents, &fleet, now).await.unwrap_or_default().facts().clone();
         let keeper = app.keeper(documents.clone());
-        Ok(Self { function, region: args.region, fleet, plan, facts, documents, keeper, now })
+        Ok(Self { function, region: args.region, parts, fleet, plan, facts, documents, keeper, now })
     }
 
     /// Reads the state store again. The answer of an operator or a change may have taken long.
@@ -222,8 +227,13 @@ impl<'a> Work<'a> {
 
     /// Returns true if a target is selected.
     fn selects(&self, id: &Identity) -> bool {
-        self.function.is_none_or(|function| function.is_of(id))
+        self.function.is_none_or(|function| function.is_of(id) || self.is_in_pipeline(id))
             && self.region.is_none_or(|region| region == id.region)
+    }
+
+    /// Returns true if a function is one of the given pipeline.
+    fn is_in_pipeline(&self, id: &Identity) -> bool {
+        self.parts.contains(&id.without_tenant())
     }
 
     /// Returns the selected targets of the configuration.
@@ -253,8 +263,10 @@ impl<'a> Work<'a> {
         }
         let ids = self.fleet.targets.iter().map(|target| &target.id);
         let ids = || ids.clone().chain(self.plan.loaded.all().map(|(id, _)| id));
-        let regions: BTreeSet<&str> =
-            ids().filter(|id| function.is_of(id)).map(|id| id.region.as_str()).collect();
+        let regions: BTreeSet<&str> = ids()
+            .filter(|id| function.is_of(id) || self.is_in_pipeline(id))
+            .map(|id| id.region.as_str())
+            .collect();
         if let (Some(region), false) = (self.region, regions.is_empty()) {
             let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
             return Err(Failure::Usage(format!(
@@ -262,7 +274,8 @@ impl<'a> Work<'a> {
             )));
         }
         let written = function.to_string();
-        let labels: BTreeSet<String> = ids().map(Identity::label).collect();
+        let names = self.fleet.pipelines.iter().map(|pipeline| pipeline.name.to_string());
+        let labels: BTreeSet<String> = ids().map(Identity::label).chain(names).collect();
         let hint = match near(&written, || labels.iter().map(String::as_str)) {
             Some(label) => format!("\nhint: did you mean `{}`?", clean(label)),
             None => String::new(),

@@ -14,8 +14,8 @@ use super::options::{Configs, Only};
 use super::output::{print, print_json, print_message};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
-use crate::domain::fleet::Target;
-use crate::domain::function::Region;
+use crate::domain::fleet::Fleet;
+use crate::domain::function::{Identity, Region};
 use crate::domain::parse::quoted;
 use crate::domain::schedule::{LintLocation, Minute, lints};
 use crate::engine::ports::Clock;
@@ -78,6 +78,7 @@ pub enum CheckFormat {
 struct CheckObject<'c> {
     problems: Vec<ProblemObject<'c>>,
     targets: Vec<TargetObject<'c>>,
+    pipelines: Vec<PipelineObject<'c>>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +105,14 @@ struct TargetObject<'c> {
     windows: Vec<&'c str>,
 }
 
+#[derive(Serialize)]
+struct PipelineObject<'c> {
+    name: &'c str,
+    region: Region,
+    /// The functions of each stage.
+    stages: Vec<Vec<String>>,
+}
+
 /// Checks the configuration and prints the result.
 ///
 /// # Errors
@@ -115,7 +124,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
             let warnings = warnings(&loaded, now);
             match args.format {
                 CheckFormat::Text => print_summary(&loaded, &warnings, style, color_on_stderr)?,
-                CheckFormat::Json => print_json(&object(&warnings, &loaded.fleet.targets))?,
+                CheckFormat::Json => print_json(&object(&warnings, &loaded.fleet))?,
                 CheckFormat::Github => print(&render::check::github(&warnings))?,
             }
             Ok(Exit::Success)
@@ -151,14 +160,14 @@ fn print_problems(problems: &[Problem], color: bool) {
 fn print_errors(problems: &Problems, format: CheckFormat, color_on_stderr: bool) -> Result<Exit, Failure> {
     match format {
         CheckFormat::Text => print_message(&problems.render_text(color_on_stderr)),
-        CheckFormat::Json => print_json(&object(&problems.list, &[]))?,
+        CheckFormat::Json => print_json(&object(&problems.list, &Fleet::new(Vec::new())))?,
         CheckFormat::Github => print(&render::check::github(&problems.list))?,
     }
     Ok(if problems.unreached { Exit::Failed } else { Exit::Usage })
 }
 
 /// Returns the output of `--format json`.
-fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c> {
+fn object<'c>(problems: &'c [Problem], fleet: &'c Fleet) -> CheckObject<'c> {
     let problems = problems.iter().map(|problem| ProblemObject {
         severity: problem.severity.as_str(),
         path: &problem.position.path,
@@ -168,7 +177,7 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
         message: &problem.message,
         hint: problem.hint.as_deref(),
     });
-    let targets = targets.iter().map(|target| TargetObject {
+    let targets = fleet.targets.iter().map(|target| TargetObject {
         function: &target.label,
         region: target.region(),
         tenant: target.tenant(),
@@ -179,7 +188,16 @@ fn object<'c>(problems: &'c [Problem], targets: &'c [Target]) -> CheckObject<'c>
         highest: target.highest(),
         windows: target.windows.iter().map(|window| window.label.as_str()).collect(),
     });
-    CheckObject { problems: problems.collect(), targets: targets.collect() }
+    let pipelines = fleet.pipelines.iter().map(|pipeline| PipelineObject {
+        name: &pipeline.name,
+        region: pipeline.region,
+        stages: pipeline
+            .stages
+            .iter()
+            .map(|stage| stage.parts.iter().map(Identity::label).collect())
+            .collect(),
+    });
+    CheckObject { problems: problems.collect(), targets: targets.collect(), pipelines: pipelines.collect() }
 }
 
 /// Returns all warnings in the order of the files. A warning about several targets of one entry is returned once.

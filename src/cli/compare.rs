@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::chain::TotalsObject;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -14,11 +15,13 @@ use super::options::{Configs, Only, Prices};
 use super::output::{print, print_json};
 use super::period::{Bounds, period};
 use super::render::{self, Style};
-use super::select::plans;
+use super::select::{pipelines, plans};
 use super::value_parsers;
+use crate::domain::chain::totals;
 use crate::domain::cost::advice::Advice;
 use crate::domain::cost::compare::Comparison;
 use crate::domain::function::{FunctionRef, Region};
+use crate::domain::plan::TargetPlan;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -35,7 +38,8 @@ same windows, or always), on managed instances and on EC2. It also shows the eff
 users, which requires `assume: { requests_per_second, duration }` in the configuration. The duration
 of users' requests is not included. For each function with an alias or a version it names the cheaper
 of pings and provisioned concurrency in windows, with the line of configuration; warmd never changes
-a strategy by itself. The price book has EC2 prices for us-east-1 only: use --prices
+a strategy by itself. The sum of the functions follows for each pipeline; a function of several
+pipelines counts in each. The price book has EC2 prices for us-east-1 only: use --prices
 for other regions. A DATE is midnight in --zone (default: UTC). --until is exclusive.")]
 pub struct CompareArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
@@ -47,7 +51,7 @@ pub struct CompareArgs {
     /// End, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
-    /// Function to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    /// Function or pipeline to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
     #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Time zone of dates. [default: UTC]
@@ -73,6 +77,7 @@ const MONTH: TimeDelta = TimeDelta::days(30);
 #[derive(Serialize)]
 struct CompareObject<'c> {
     functions: Vec<FunctionObject<'c>>,
+    pipelines: Vec<TotalsObject<'c>>,
 }
 
 #[derive(Serialize)]
@@ -121,6 +126,8 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
     let period = period(bounds, MONTH, SystemClock.now())?;
     let plans = plans(&fleet, args.function.as_ref(), period)?;
     let comparisons: Vec<Comparison> = plans.iter().map(|plan| plan.compare(&fleet.prices)).collect();
+    let pipelines = pipelines(&fleet, args.function.as_ref()).into_iter();
+    let sums: Vec<_> = pipelines.map(|pipeline| (pipeline, totals(pipeline, &plans, &comparisons))).collect();
     if args.json {
         let functions = plans.iter().zip(&comparisons).map(|(plan, comparison)| FunctionObject {
             function: &plan.target.label,
@@ -130,9 +137,15 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
             comparison,
             advice: AdviceObject::new(plan.advice(comparison), period.length()),
         });
-        print_json(&CompareObject { functions: functions.collect() })?;
+        let pipelines = sums.iter().map(|(pipeline, totals)| TotalsObject::new(pipeline, totals)).collect();
+        print_json(&CompareObject { functions: functions.collect(), pipelines })?;
     } else {
         print(&render::compare::compare(&plans, &comparisons, period, style))?;
+        for (pipeline, totals) in &sums {
+            let mut own = plans.iter().filter(|plan| pipeline.contains(&plan.target.id));
+            let is_assumed = own.any(TargetPlan::is_assumed);
+            print(&render::chain::compare(pipeline, totals, is_assumed, style))?;
+        }
     }
     Ok(Exit::Success)
 }

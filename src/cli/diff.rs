@@ -69,9 +69,25 @@ pub enum DiffFormat {
 
 #[derive(Serialize)]
 struct DiffObject<'c> {
+    pipelines: Vec<PipelineObject<'c>>,
     changes: Vec<ChangeObject<'c>>,
     before_total: Option<Decimal>,
     after_total: Option<Decimal>,
+}
+
+#[derive(Serialize)]
+struct PipelineObject<'c> {
+    name: &'c str,
+    region: Region,
+    change: ChangeKind,
+    settings: Vec<SettingObject<'c>>,
+}
+
+#[derive(Serialize)]
+struct SettingObject<'c> {
+    name: &'c str,
+    before: Option<&'c str>,
+    after: Option<&'c str>,
 }
 
 #[derive(Serialize)]
@@ -111,7 +127,13 @@ pub async fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
         DiffFormat::Markdown => print(&render::diff::markdown(&difference, period))?,
         DiffFormat::Json => print_json(&object(&difference))?,
     }
-    Ok(if args.exit_code && !difference.changes.is_empty() { Exit::Changed } else { Exit::Success })
+    Ok(if args.exit_code && !difference.is_empty() { Exit::Changed } else { Exit::Success })
+}
+
+impl<'c> SettingObject<'c> {
+    fn new((name, before, after): &'c (String, Option<String>, Option<String>)) -> Self {
+        Self { name, before: before.as_deref(), after: after.as_deref() }
+    }
 }
 
 fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
@@ -135,7 +157,14 @@ fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
             after: amounts(&change.after),
         })
     });
+    let pipelines = difference.pipelines.iter().map(|change| PipelineObject {
+        name: &change.pipeline.name,
+        region: change.pipeline.region,
+        change: change.kind,
+        settings: change.settings.iter().map(SettingObject::new).collect(),
+    });
     DiffObject {
+        pipelines: pipelines.collect(),
         changes: changes.collect(),
         before_total: difference.before.total(),
         after_total: difference.after.total(),

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::app::App;
+use super::chain::{self, ChangeObject, Explained};
 use super::configuration;
 use super::deployed::Deployed;
 use super::error::Failure;
@@ -35,6 +36,9 @@ Examples:
   warmd explain storefront-ssr:live
   warmd explain nlp-inference:live --region us-east-1 --at 2026-10-25T00:30:00Z --json
 
+A pipeline is shown stage by stage, with the windows that give the numbers and the time that cold
+starts add to a request. Spare environments are shown with the functions.
+
 For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
 scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
 
@@ -43,10 +47,10 @@ number, or with the largest round if the number is 0: skip it, lower it, or send
 --state they use the stored facts and results of rounds, with --live the deployed function as it is.
 Exit code 1 if --live cannot read it for another reason than a missing permission.")]
 pub struct ExplainArgs {
-    /// Function: NAME, NAME:QUALIFIER or ARN, as in the configuration.
+    /// Function or pipeline: NAME, NAME:QUALIFIER or ARN, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: FunctionRef,
-    /// Region, if the function is configured in several.
+    /// Region, if it is configured in several.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
     /// Tenant, if the function is configured for several.
@@ -168,13 +172,6 @@ impl GuardsObject {
     }
 }
 
-#[derive(Serialize)]
-struct ChangeObject {
-    at: Minute,
-    #[serde(rename = "target")]
-    desired: u32,
-}
-
 /// Prints the explanation.
 ///
 /// # Errors
@@ -185,6 +182,16 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;
     let fleet = with_requests(&fleet, &requests, at);
+    if let Some(pipeline) = select::pipeline(&fleet, &args.function, args.region)? {
+        let function_only = [("--live", args.live), ("--tenant", args.tenant.is_some())];
+        if let Some((option, _)) = function_only.into_iter().find(|(_, is_given)| *is_given) {
+            let name = &args.function;
+            return Err(Failure::Usage(format!("{option} needs a function, and `{name}` is a pipeline")));
+        }
+        let explained = Explained { fleet: &fleet, pipeline, minute, pauses: &pauses };
+        chain::explain(explained, args.json, style)?;
+        return Ok(Exit::Success);
+    }
     let target = select::target(&fleet, &args.function, args.region, args.tenant.as_ref())?;
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
@@ -203,7 +210,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         let mut object = object(target, minute, &explanation);
         if let Some(Outlook { desired, next, .. }) = outlook {
             object.desired = desired;
-            object.next_change = next.map(|(at, desired)| ChangeObject { at, desired });
+            object.next_change = next.map(ChangeObject::new);
         }
         print_json(&ExplainObject { paused, guards, capacity, ..object })?;
     } else {
@@ -254,7 +261,7 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         desired: explanation.desired,
         due: explanation.due.is_some(),
         windows: &explanation.windows,
-        next_change: explanation.next_change.map(|(at, desired)| ChangeObject { at, desired }),
+        next_change: explanation.next_change.map(ChangeObject::new),
         paused: None,
         guards: None,
         capacity: None,

@@ -5,6 +5,7 @@ mod args;
 mod burst;
 mod canary;
 mod capacity;
+mod chain;
 mod check;
 mod compare;
 mod configuration;

@@ -26,13 +26,21 @@ use crate::service::store::Unavailable;
 Examples:
   warmd pause nlp-inference:live --for 1h --reason 'migrating the model' --state s3://my-warmd/state
   warmd pause --all --for 2h --reason 'change freeze'
+  warmd pause --pipeline nlp --for 1h --reason 'migrating the model'
 
 A pause takes effect at the next tick, in all regions, and for Warm Requests too. `warmd status` and
-`warmd explain --state` show it.")]
+`warmd explain --state` show it.
+
+A name alone is that of a function: a pipeline needs --pipeline, because the pause is kept without the
+configuration. Functions of a paused pipeline stay warm for their own windows and other pipelines.")]
 pub struct PauseArgs {
     /// Function, as in the configuration.
-    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function,
+        required_unless_present_any = ["all", "pipeline"])]
     pub function: Option<FunctionRef>,
+    /// Pipeline, as in the configuration.
+    #[arg(long, value_name = "NAME", value_parser = value_parsers::pipeline, conflicts_with_all = ["function", "all"])]
+    pub pipeline: Option<String>,
     /// Pause the whole fleet.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
@@ -51,9 +59,13 @@ pub struct PauseArgs {
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// Function, as in the configuration.
-    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "all")]
+    #[arg(value_name = "FUNCTION", value_parser = value_parsers::function,
+        required_unless_present_any = ["all", "pipeline"])]
     pub function: Option<FunctionRef>,
-    /// End all pauses: that of the fleet and those of functions.
+    /// Pipeline, as in the configuration.
+    #[arg(long, value_name = "NAME", value_parser = value_parsers::pipeline, conflicts_with_all = ["function", "all"])]
+    pub pipeline: Option<String>,
+    /// End all pauses: that of the fleet, and those of functions and pipelines.
     #[arg(long, conflicts_with = "function")]
     pub all: bool,
     /// The state store.
@@ -61,7 +73,7 @@ pub struct ResumeArgs {
     pub state: StateArgs,
 }
 
-/// Pauses a function or the fleet.
+/// Pauses a function, a pipeline or the fleet.
 ///
 /// # Errors
 /// The store cannot be written.
@@ -75,13 +87,14 @@ pub async fn pause(args: &PauseArgs) -> Result<Exit, Failure> {
     let pause = Pause { until, reason: args.reason.clone() };
     let change = |pauses: &mut Pauses| {
         pauses.prune(now);
-        match &args.function {
-            Some(function) => pauses.functions.insert(function.clone(), pause.clone()),
-            None => pauses.all.replace(pause.clone()),
+        match (&args.function, &args.pipeline) {
+            (Some(function), _) => pauses.functions.insert(function.clone(), pause.clone()),
+            (None, Some(pipeline)) => pauses.pipelines.insert(pipeline.clone(), pause.clone()),
+            (None, None) => pauses.all.replace(pause.clone()),
         }
     };
     let before = store.update(PAUSES, change).await.map_err(unavailable)?;
-    print(&format!("{} {pause}\n", name(args.function.as_ref())))?;
+    print(&format!("{} {pause}\n", name(args.function.as_ref(), args.pipeline.as_deref())))?;
     if let Some(before) = before {
         let which = if before.until > until { ", longer" } else { "" };
         print(&format!("this replaces an earlier pause{which}: {before}\n"))?;
@@ -103,22 +116,28 @@ fn warn(status: &Status, args: &PauseArgs) {
         ));
         return;
     }
-    let Some(function) = args.function.as_ref().map(ToString::to_string) else { return };
-    let known = labels(status.targets.keys());
-    if known.contains(&function) {
+    let (name, known) = match (&args.function, &args.pipeline) {
+        (Some(function), _) => (function.to_string(), labels(status.targets.keys())),
+        (None, Some(pipeline)) => {
+            (pipeline.clone(), status.pipelines.iter().map(|last| last.name.clone()).collect())
+        }
+        (None, None) => return,
+    };
+    if known.contains(&name) {
         return;
     }
-    let known = match near(&function, || known.iter().map(String::as_str)) {
+    let known = match near(&name, || known.iter().map(String::as_str)) {
         Some(near) => format!("; did you mean `{}`?", clean(near)),
+        None if known.is_empty() && args.pipeline.is_some() => ", nor any other pipeline".to_owned(),
         None if known.is_empty() => ", nor any other function".to_owned(),
         None => format!("; known: {}", few(known.iter().map(String::as_str))),
     };
     print_message(&format!(
-        "warning: no tick at {location} has served \"{function}\" in the last two days{known}"
+        "warning: no tick at {location} has served \"{name}\" in the last two days{known}"
     ));
 }
 
-/// Ends the pause of a function, or all pauses.
+/// Ends the pause of a function or a pipeline, or all pauses.
 ///
 /// # Errors
 /// The store cannot be written.
@@ -127,13 +146,15 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     let now = SystemClock.now();
     let change = |pauses: &mut Pauses| {
         pauses.prune(now);
-        match &args.function {
-            Some(function) => (pauses.functions.remove(function).is_some(), pauses.all.clone()),
-            None => (std::mem::take(pauses) != Pauses::default(), None),
-        }
+        let was = match (&args.function, &args.pipeline) {
+            (Some(function), _) => pauses.functions.remove(function).is_some(),
+            (None, Some(pipeline)) => pauses.pipelines.remove(pipeline).is_some(),
+            (None, None) => std::mem::take(pauses) != Pauses::default(),
+        };
+        (was, pauses.all.clone())
     };
     let (was, still) = store.update(PAUSES, change).await.map_err(unavailable)?;
-    let name = name(args.function.as_ref());
+    let name = name(args.function.as_ref(), args.pipeline.as_deref());
     print(&if was { format!("{name} resumed\n") } else { format!("{name} was not paused\n") })?;
     if let Some(all) = still {
         print(&format!("everything is still {all}\n"))?;
@@ -141,8 +162,12 @@ pub async fn resume(args: &ResumeArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn name(function: Option<&FunctionRef>) -> String {
-    function.map_or_else(|| "everything".to_owned(), ToString::to_string)
+fn name(function: Option<&FunctionRef>, pipeline: Option<&str>) -> String {
+    match (function, pipeline) {
+        (Some(function), _) => function.to_string(),
+        (None, Some(pipeline)) => format!("pipeline {pipeline}"),
+        (None, None) => "everything".to_owned(),
+    }
 }
 
 /// Lists the first of these names.

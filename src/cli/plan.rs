@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use super::app::App;
+use super::chain::ChainObject;
 use super::configuration;
 use super::deployed::Deployed;
 use super::error::Failure;
@@ -15,9 +16,10 @@ use super::options::{Configs, Only, Prices};
 use super::output::{print, print_json};
 use super::period::{Bounds, period};
 use super::render::{self, Style};
-use super::select::plans;
+use super::select::{pipelines, plans};
 use super::value_parsers;
 use crate::domain::capacity::Finding;
+use crate::domain::chain::Chain;
 use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
 use crate::domain::fleet::Fleet;
@@ -55,6 +57,11 @@ instances more than doubles within five minutes; `ramp_up_minutes` avoids it).
 Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
 configuration replaces. Hours of a NAT gateway are not included.
 
+Pipelines are shown stage by stage: the environments of each part while a window is open, and the time
+that cold starts add to a request, with each function after the one before or all at the same time.
+Payloads through S3 are priced per request and for the load of the period, by each route that is
+possible. Spare environments and the cost of warming are with the functions.
+
 Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
 without state in S3 and queries of the dashboard). In JSON, functions without an owner are in
 `by_owner` under the empty name.")]
@@ -68,7 +75,7 @@ pub struct PlanArgs {
     /// End, exclusive: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
-    /// Function to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    /// Function or pipeline to include: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
     #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Time zone of dates and the chart. [default: UTC for dates, that of the first window for the chart]
@@ -99,6 +106,7 @@ struct PlanObject<'p> {
     from: Minute,
     until: Minute,
     functions: Vec<FunctionObject<'p>>,
+    pipelines: Vec<ChainObject<'p>>,
     cost: &'p FleetCost,
 }
 
@@ -148,15 +156,23 @@ pub async fn plan(args: &PlanArgs, style: Style) -> Result<Exit, Failure> {
     }
     let scope = if args.function.is_some() { Scope::Function } else { Scope::Fleet };
     let cost = fleet_cost(&fleet, &plans, period, scope);
+    let chains = pipelines(&fleet, args.function.as_ref());
+    let chains: Vec<Chain<'_>> =
+        chains.into_iter().map(|pipeline| Chain::new(&fleet, pipeline, period)).collect();
     if args.json {
-        print_json(&object(&plans, &cost, period))?;
+        print_json(&object(&plans, &chains, &cost, period))?;
     } else {
-        print(&render::plan::plan(&plans, &cost, period, args.zone, style))?;
+        print(&render::plan::plan(&plans, &chains, &cost, period, args.zone, style))?;
     }
     Ok(exit)
 }
 
-fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) -> PlanObject<'p> {
+fn object<'p>(
+    plans: &'p [TargetPlan<'_>],
+    chains: &'p [Chain<'_>],
+    cost: &'p FleetCost,
+    period: Period,
+) -> PlanObject<'p> {
     let functions = plans.iter().map(|plan| FunctionObject {
         function: &plan.target.label,
         region: plan.target.region(),
@@ -170,5 +186,6 @@ fn object<'p>(plans: &'p [TargetPlan<'_>], cost: &'p FleetCost, period: Period) 
         findings: &plan.findings,
         cost: &plan.cost,
     });
-    PlanObject { from: period.from, until: period.until, functions: functions.collect(), cost }
+    let pipelines = chains.iter().map(ChainObject::new).collect();
+    PlanObject { from: period.from, until: period.until, functions: functions.collect(), pipelines, cost }
 }

@@ -1,4 +1,4 @@
-//! Selection of targets by function name.
+//! Selection of targets by the name of a function or a pipeline.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,27 @@ use super::error::Failure;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::parse::{nearest, quoted};
+use crate::domain::pipeline::Pipeline;
 use crate::domain::plan::{Period, TargetPlan};
 
-/// Returns the targets of `function` in all its regions and for all its tenants, in the order of the configuration.
+/// Returns the targets of `function` in all its regions and for all its tenants, or those of all functions of the
+/// pipeline with this name, in the order of the configuration.
 ///
 /// # Errors
-/// No target. The nearest configured function is the hint.
+/// No target. The nearest configured function or pipeline is the hint.
 pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f Target>, Failure> {
     let found: Vec<_> = fleet.targets.iter().filter(|target| function.is_of(&target.id)).collect();
     if !found.is_empty() {
         return Ok(found);
     }
+    let pipelines = pipelines(fleet, Some(function));
+    if !pipelines.is_empty() {
+        let is_in = |target: &&Target| pipelines.iter().any(|pipeline| pipeline.contains(&target.id));
+        return Ok(fleet.targets.iter().filter(is_in).collect());
+    }
     let written = function.to_string();
-    let labels = || fleet.targets.iter().map(|target| target.label.as_str());
+    let functions = fleet.targets.iter().map(|target| target.label.as_str());
+    let labels = || functions.clone().chain(fleet.pipelines.iter().map(|pipeline| &*pipeline.name));
     let hint = match near(&written, labels) {
         Some(label) => format!("\nhint: did you mean `{label}`?"),
         None => String::new(),
@@ -26,7 +34,33 @@ pub fn targets<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Result<Vec<&'f T
     Err(Failure::Usage(format!("\"{written}\" is not in the configuration{hint}")))
 }
 
-/// Returns the plans of all targets, or of those of one function.
+/// Returns the pipelines with this name, one for each region, or all without a name. The name of a configured function
+/// is that of no pipeline.
+pub fn pipelines<'f>(fleet: &'f Fleet, name: Option<&FunctionRef>) -> Vec<&'f Pipeline> {
+    let Some(name) = name else { return fleet.pipelines.iter().collect() };
+    if fleet.targets.iter().any(|target| name.is_of(&target.id)) {
+        return Vec::new();
+    }
+    let name = name.to_string();
+    fleet.pipelines.iter().filter(|pipeline| *pipeline.name == *name).collect()
+}
+
+/// Returns the pipeline with this name in `region`, or in its only region; `None` if no pipeline has the name.
+///
+/// # Errors
+/// Not in `region`, or in several regions without `region`.
+pub fn pipeline<'f>(
+    fleet: &'f Fleet,
+    name: &FunctionRef,
+    region: Option<Region>,
+) -> Result<Option<&'f Pipeline>, Failure> {
+    match &pipelines(fleet, Some(name))[..] {
+        [] => Ok(None),
+        all => one(name, all, region, |pipeline| pipeline.region).map(Some),
+    }
+}
+
+/// Returns the plans of all targets, or of those of one function or pipeline.
 ///
 /// # Errors
 /// The function is not configured.
@@ -85,17 +119,30 @@ pub fn target<'f>(
             )));
         }
     }
-    let regions = || all.iter().map(|target| target.region().as_str()).collect::<Vec<_>>().join(", ");
-    let mut matching = all.iter().filter(|target| region.is_none_or(|region| region == target.region()));
+    one(function, &all, region, Target::region)
+}
+
+/// Returns the one of `all` in `region`, or the only one.
+///
+/// # Errors
+/// None in `region`, or several without `region`.
+fn one<'f, T>(
+    name: &FunctionRef,
+    all: &[&'f T],
+    region: Option<Region>,
+    region_of: impl Fn(&T) -> Region,
+) -> Result<&'f T, Failure> {
+    let regions = || all.iter().map(|one| region_of(one).as_str()).collect::<Vec<_>>().join(", ");
+    let mut matching = all.iter().filter(|one| region.is_none_or(|region| region == region_of(one)));
     match (matching.next(), matching.next()) {
         (Some(only), None) => Ok(only),
         (Some(_), Some(_)) => Err(Failure::Usage(format!(
-            "`{function}` is configured in several regions: add --region with one of {}",
+            "`{name}` is configured in several regions: add --region with one of {}",
             regions()
         ))),
         (None, _) => {
             let region = region.map_or("", Region::as_str);
-            Err(Failure::Usage(format!("`{function}` is not configured in {region}, only in {}", regions())))
+            Err(Failure::Usage(format!("`{name}` is not configured in {region}, only in {}", regions())))
         }
     }
 }

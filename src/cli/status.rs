@@ -35,6 +35,7 @@ use crate::service::store::before;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only.
+A pipeline is cold if a stage has fewer environments than wanted, and `unknown` if that is not known.
 Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one ping pass each 15
 minutes. Targets are backed off after throttles, and each clean round doubles their pings.
 Capacity is what the last tick saw of provisioned concurrency and managed instances, with the price of
@@ -42,7 +43,7 @@ what was up, without invocations; a pause freezes it, and it costs on. `warmd ca
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
-    /// Function to show, as in the configuration. [default: all]
+    /// Function or pipeline to show, as in the configuration. [default: all]
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
     pub function: Option<FunctionRef>,
     /// Print JSON.
@@ -103,7 +104,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 /// The timeout of reads from the store.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Removes the records of all other functions.
+/// Removes the records of all other functions and pipelines.
 fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     let label = function.to_string();
     let (none, nothing) = (Status::default(), Requests::default());
@@ -113,6 +114,8 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
         labels(status.targets.keys().chain(requests.targets.keys()).chain(requests.backlogs.keys()));
     names.extend(labels(known.capacities().map(|(id, _)| id)));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
+    names.extend(known.pauses.iter().flat_map(|pauses| pauses.pipelines.keys().cloned()));
+    names.extend(status.pipelines.iter().map(|last| last.name.clone()));
     if !names.contains(&label) && known.failures().next().is_none() {
         let hint = match near(&label, || names.iter().map(String::as_str)) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
@@ -122,6 +125,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     if let Ok(status) = &mut known.status {
         status.targets.retain(|id, _| function.is_of(id));
+        status.pipelines.retain(|last| last.name == label);
     }
     if let Ok(requests) = &mut known.requests {
         requests.targets.retain(|id, _| function.is_of(id));
@@ -129,6 +133,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     if let Ok(pauses) = &mut known.pauses {
         pauses.functions.retain(|known, _| known == function);
+        pauses.pipelines.retain(|name, _| *name == label);
     }
     for facts in known.facts.iter_mut().flat_map(BTreeMap::values_mut) {
         facts.functions.retain(|id, _| function.is_of(id));

@@ -85,6 +85,17 @@ pub fn function(text: &str) -> Result<FunctionRef, String> {
     FunctionRef::parse(text).map_err(|error| error.to_string())
 }
 
+/// Parses the name of a pipeline: one line.
+///
+/// # Errors
+/// The text is blank, too long, or has control characters.
+pub fn pipeline(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("expected the name of a pipeline, found a blank text".to_owned()),
+        name => events::reason(name),
+    }
+}
+
 /// Parses the id of a tenant.
 ///
 /// # Errors

@@ -1,12 +1,15 @@
 //! The difference between two configurations over a period.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::cost::{Download, FleetCost, Per};
 use super::fleet::{Canary, Fleet, Hold, OnRequest, Role, Target};
+use super::pipeline::{Payload, Pipeline, Stage};
 use super::plan::{Period, Scope, TargetPlan, fleet_cost};
 use super::text::{bytes, elapsed};
 
@@ -57,9 +60,22 @@ impl<'f> Change<'f> {
     }
 }
 
+/// A pipeline that differs.
+#[derive(Debug, Clone)]
+pub struct PipelineChange<'f> {
+    /// The pipeline after the change, or before it when it is removed.
+    pub pipeline: &'f Pipeline,
+    /// The kind of the change.
+    pub kind: ChangeKind,
+    /// The settings that differ: name, value before, value after. Added and removed pipelines have one value only.
+    pub settings: Vec<(String, Option<String>, Option<String>)>,
+}
+
 /// The difference between two configurations.
 #[derive(Debug)]
 pub struct Difference<'f> {
+    /// The pipelines that differ.
+    pub pipelines: Vec<PipelineChange<'f>>,
     /// The targets that differ.
     pub changes: Vec<Change<'f>>,
     /// The total cost before, including warmd itself.
@@ -70,6 +86,13 @@ pub struct Difference<'f> {
     pub assumed_before: BTreeSet<&'f str>,
     /// The owners whose cost after depends on assumptions.
     pub assumed_after: BTreeSet<&'f str>,
+}
+
+impl Difference<'_> {
+    /// Returns true if neither a pipeline nor a target differs.
+    pub fn is_empty(&self) -> bool {
+        self.pipelines.is_empty() && self.changes.is_empty()
+    }
 }
 
 /// Compares two configurations over a period. Targets of `new` come first in their order, then the removed ones.
@@ -101,7 +124,82 @@ pub fn difference<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Differe
         after: None,
         settings: Vec::new(),
     }));
-    Difference { changes, before: cost_before, after: cost_after, assumed_before, assumed_after }
+    let pipelines = pipelines(old, new);
+    Difference { pipelines, changes, before: cost_before, after: cost_after, assumed_before, assumed_after }
+}
+
+/// Compares the pipelines of two configurations. Those of `new` come first in their order, then the removed ones.
+fn pipelines<'f>(old: &'f Fleet, new: &'f Fleet) -> Vec<PipelineChange<'f>> {
+    fn find<'f>(fleet: &'f Fleet, pipeline: &Pipeline) -> Option<&'f Pipeline> {
+        let key = |pipeline: &Pipeline| (Arc::clone(&pipeline.name), pipeline.region);
+        fleet.pipelines.iter().find(|other| key(other) == key(pipeline))
+    }
+    let change = |before: Option<&'f Pipeline>, after: Option<&'f Pipeline>| {
+        let kind = match (before, after) {
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            (Some(_), Some(_)) => ChangeKind::Changed,
+        };
+        let settings = pipeline_settings(before, after);
+        let is_different = kind != ChangeKind::Changed || !settings.is_empty();
+        after.or(before).filter(|_| is_different).map(|pipeline| PipelineChange { pipeline, kind, settings })
+    };
+    let changed = new.pipelines.iter().filter_map(|after| change(find(old, after), Some(after)));
+    let removed = old.pipelines.iter().filter(|before| find(new, before).is_none());
+    changed.chain(removed.filter_map(|before| change(Some(before), None))).collect()
+}
+
+/// Returns the settings of pipelines that differ.
+fn pipeline_settings(
+    before: Option<&Pipeline>,
+    after: Option<&Pipeline>,
+) -> Vec<(String, Option<String>, Option<String>)> {
+    let [before, after] = [before, after].map(|pipeline| pipeline.map(listed_pipeline).unwrap_or_default());
+    let value = |settings: &[(String, String)], name: &str| {
+        settings.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+    };
+    let removed = before.iter().filter(|(name, _)| value(&after, name).is_none());
+    let names = after.iter().chain(removed).map(|(name, _)| name.clone());
+    names
+        .map(|name| {
+            let (before, after) = (value(&before, &name), value(&after, &name));
+            (name, before, after)
+        })
+        .filter(|(_, before, after)| before != after)
+        .collect()
+}
+
+/// Returns the settings of a pipeline as text, except for the hours of its windows.
+fn listed_pipeline(pipeline: &Pipeline) -> Vec<(String, String)> {
+    let Pipeline { name: _, region: _, stages, loads, on_request } = pipeline;
+    let all = |texts: Vec<String>| if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
+    let per_second = |rate: &Decimal| format!("{}/s", rate.normalize());
+    let mut settings = vec![
+        ("stages".to_owned(), all(stages.iter().map(Stage::label).collect())),
+        ("load".to_owned(), all(loads.iter().map(per_second).collect())),
+        ("on_request".to_owned(), on_request.as_ref().map_or_else(|| "none".to_owned(), limits)),
+    ];
+    for stage in stages {
+        let Stage { parts: _, takes, rate, per_backlog, payload, windows } = stage;
+        let number = windows.iter().map(|window| window.concurrency).max().unwrap_or(0);
+        let payload = payload.map_or_else(
+            || "none".to_owned(),
+            |Payload { bytes: size, is_via_s3, route }| {
+                let via = if is_via_s3 { " via s3" } else { "" };
+                let by = route.map(|route| format!(" by {route}")).unwrap_or_default();
+                format!("{}{via}{by}", bytes(size))
+            },
+        );
+        let own = [
+            ("environments", number.to_string()),
+            ("takes", takes.to_string()),
+            ("rate", per_second(rate)),
+            ("per_backlog", per_backlog.map_or_else(|| "none".to_owned(), |backlog| backlog.to_string())),
+            ("payload", payload),
+        ];
+        settings.extend(own.map(|(name, value)| (format!("{}: {name}", stage.label()), value)));
+    }
+    settings
 }
 
 /// Returns the settings that differ, except for the schedule: name, value before, value after.

@@ -8,6 +8,7 @@ pub mod burst;
 pub mod by_kind;
 pub mod calendar;
 pub mod capacity;
+pub mod chain;
 pub mod clean;
 pub mod cost;
 pub mod difference;

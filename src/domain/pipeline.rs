@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub region: Region,
     /// The stages, in the order in which they serve a request.
     pub stages: Vec<Stage>,
+    /// The requests per second of each window, in the order of the windows of every stage.
+    pub loads: Vec<Decimal>,
     /// The limits of Warm Requests; `None` disables them.
     pub on_request: Option<OnRequest>,
 }

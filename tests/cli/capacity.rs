@@ -94,7 +94,8 @@ fn commands_are_described() {
     Usage: warmd capacity release [OPTIONS] [FUNCTION]
 
     Arguments:
-      [FUNCTION]  Function, as in the configuration, or as it was when warmd made its capacity
+      [FUNCTION]  Function or pipeline, as in the configuration, or a function as it was when warmd made
+                  its capacity
 
     Options:
           --all                 All capacity that warmd has made

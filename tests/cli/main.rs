@@ -19,6 +19,7 @@ mod listen;
 mod live;
 #[cfg(target_os = "linux")]
 mod memory;
+mod pipelines;
 mod pipes;
 mod plan;
 mod readme;

@@ -105,7 +105,7 @@ fn the_plan_object_is_exact() {
         run(&["plan", &path, "--json", "--from", "2026-11-20", "--for", "1d", "--regions", "eu-west-2"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let mut object = done.json();
-    assert_eq!(keys(&object), ["from", "until", "functions", "cost"]);
+    assert_eq!(keys(&object), ["from", "until", "functions", "pipelines", "cost"]);
     assert_eq!(
         keys(&object["functions"][0]),
         [

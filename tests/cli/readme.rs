@@ -98,6 +98,18 @@ fn the_burst_is_planned_as_shown() {
     assert!(output == shown, "README.md shows another output than this:\n{output}");
 }
 
+#[test]
+fn the_pipeline_is_planned_and_explained_as_shown() {
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = blocks(&readme, "yaml").into_iter().find(|block| block.contains("\npipelines:\n")).unwrap();
+    std::fs::write(folder.path().join("nlp.yaml"), yaml).unwrap();
+    let (arguments, shown) = shown(&readme, "explain nlp");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = warmd(folder.path(), &arguments);
+    assert!(output == shown, "README.md shows another output than this:\n{output}");
+}
+
 /// Returns the commands of README.md, in code blocks and in the text, without `warmd`.
 fn commands(readme: &str) -> Vec<Vec<String>> {
     let shell = [blocks(readme, "sh"), blocks(readme, "text")].concat().join("\n");

@@ -18,8 +18,10 @@ use crate::cli::render::live::{LiveCounts, Shrink};
 use crate::cli::render::{self, Style};
 use crate::cli::status::FunctionObject;
 use crate::config::{Loaded, Problem};
+use crate::domain::chain::names;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
+use crate::domain::parse::quoted;
 use crate::domain::preflight::{Finding, Observations, Severity, Unchecked, findings, unchecked};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
@@ -139,7 +141,7 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
         CheckFormat::Json => {
             all.append(&mut problems);
             sort(&mut all);
-            print_json(&LiveCheckObject { check: object(&all, &fleet.targets), live })?;
+            print_json(&LiveCheckObject { check: object(&all, fleet), live })?;
         }
         CheckFormat::Github => {
             all.append(&mut problems);
@@ -174,7 +176,17 @@ fn problems(loaded: &Loaded, found: &[Finding]) -> Vec<Problem> {
         let Some(locations) = loaded.locations.get(finding.target) else { continue };
         let window = finding.window.and_then(|index| locations.windows.get(index).copied());
         let location = window.unwrap_or(locations.function);
-        let (message, hint) = (finding.message.clone(), finding.hint.clone());
+        let target = loaded.fleet.targets.get(finding.target);
+        let pipelines = target.map(|target| names(&loaded.fleet, &target.id)).unwrap_or_default();
+        let message = match &pipelines[..] {
+            [] => finding.message.clone(),
+            [name] => format!("{}, in the pipeline {}", finding.message, quoted(name)),
+            all => {
+                let all: Vec<String> = all.iter().map(|name| quoted(name)).collect();
+                format!("{}, in the pipelines {}", finding.message, all.join(", "))
+            }
+        };
+        let hint = finding.hint.clone();
         problems.push(match finding.severity {
             Severity::Error => diagnostics.error(location, message, hint),
             Severity::Warning => diagnostics.warning(location, message, hint),

@@ -30,11 +30,16 @@ pub fn summary(fleet: &Fleet, paths: &[&str], warnings: usize, style: Style) -> 
         out.push('\n');
     }
     let functions: BTreeSet<_> = fleet.targets.iter().map(|target| &target.label).collect();
+    let pipelines: BTreeSet<_> = fleet.pipelines.iter().map(|pipeline| &pipeline.name).collect();
     let _ = writeln!(
         out,
-        "{} of {} in {}: valid, {}",
+        "{} of {}{} in {}: valid, {}",
         count(rows.len() as u64, "target"),
         count(functions.len() as u64, "function"),
+        match pipelines.len() {
+            0 => String::new(),
+            number => format!(" and {}", count(number as u64, "pipeline")),
+        },
         count(paths.len() as u64, "file"),
         count(warnings as u64, "warning"),
     );

@@ -7,9 +7,9 @@ use super::cost::{dollars, starred};
 use super::table::{Column, NO_SIGN, Sign, figures, words};
 use super::text::{count, elapsed, grouped};
 use super::{Style, Tone};
-use crate::domain::clean::markdown as cell;
+use crate::domain::clean::{clean, markdown as cell};
 use crate::domain::cost::FleetCost;
-use crate::domain::difference::{Change, ChangeKind, Difference};
+use crate::domain::difference::{Change, ChangeKind, Difference, PipelineChange};
 use crate::domain::plan::{Period, TargetPlan};
 
 const COLUMNS: [Column; 6] = [
@@ -31,11 +31,16 @@ const NOTE: &str =
 pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> String {
     let changes = &difference.changes;
     let row = |change: &Change<'_>| (sign(change.kind()), cells(change, str::to_owned).to_vec());
-    let mut out = super::table::table(&COLUMNS, 0, &changes.iter().map(row).collect::<Vec<_>>(), style);
+    let mut out = pipelines(difference, style);
+    let rows: Vec<_> = changes.iter().map(row).collect();
+    if !out.is_empty() && !rows.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(&super::table::table(&COLUMNS, 0, &rows, style));
     if !out.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", totals(changes, period));
+    let _ = writeln!(out, "{}", totals(difference, period));
     let owners: Vec<_> = owners(difference).into_iter().map(|cells| (NO_SIGN, cells.to_vec())).collect();
     if !owners.is_empty() {
         out.push('\n');
@@ -50,7 +55,15 @@ pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> Strin
 /// Renders the changes as Markdown. Ends with a line feed.
 pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     let changes = &difference.changes;
-    let mut out = format!("**warmd**: {}\n", totals(changes, period));
+    let mut out = format!("**warmd**: {}\n", totals(difference, period));
+    if !difference.pipelines.is_empty() {
+        out.push_str("\n| | pipeline | region | changes |\n|---|---|---|---|\n");
+    }
+    for change in &difference.pipelines {
+        let (sign, _) = sign(change.kind);
+        let (name, region) = (cell(&change.pipeline.name), change.pipeline.region);
+        let _ = writeln!(out, "| `{sign}` | {name} | {region} | {} |", settings(change, cell).join("; "));
+    }
     if !changes.is_empty() {
         out.push_str("\n| | function | region | highest | pings | cost | other |\n");
         out.push_str("|---|---|---|---:|---:|---:|---|\n");
@@ -75,6 +88,38 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     out
 }
 
+/// Renders the pipelines that differ, a line for each and one for each of its settings.
+fn pipelines(difference: &Difference<'_>, style: Style) -> String {
+    let mut out = String::new();
+    for change in &difference.pipelines {
+        let (sign, tone) = sign(change.kind);
+        let sign = style.paint(tone, &sign.to_string());
+        let _ = writeln!(out, "{sign} pipeline {}", super::chain::name(change.pipeline));
+        for setting in settings(change, |text| clean(text).into_owned()) {
+            let _ = writeln!(out, "    {setting}");
+        }
+    }
+    out
+}
+
+/// Returns the settings of a pipeline that differ, such as `load 600/s → 900/s`. Of an added or removed pipeline it
+/// returns stages, loads, numbers and payloads.
+fn settings(change: &PipelineChange<'_>, shown: impl Fn(&str) -> String) -> Vec<String> {
+    let settings = change.settings.iter().filter_map(|(name, before, after)| {
+        let is_detail = [": takes", ": rate", ": per_backlog"].iter().any(|detail| name.ends_with(detail));
+        let is_shown = |only: &str| only != "none" && (change.kind == ChangeKind::Changed || !is_detail);
+        let name = shown(name);
+        match (before, after) {
+            (Some(before), Some(after)) => Some(format!("{name} {} → {}", shown(before), shown(after))),
+            (Some(only), None) | (None, Some(only)) if is_shown(only) => {
+                Some(format!("{name} {}", shown(only)))
+            }
+            _ => None,
+        }
+    });
+    settings.collect()
+}
+
 /// Escapes asterisks, which are emphasis in Markdown.
 fn escaped(text: String) -> String {
     text.replace('*', "\\*")
@@ -83,7 +128,7 @@ fn escaped(text: String) -> String {
 /// Returns a row for each owner with a different cost, for warmd itself if its cost differs, and for the total. Returns
 /// no rows when no cost differs.
 fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
-    let Difference { before, after, assumed_before, assumed_after, changes: _ } = difference;
+    let Difference { before, after, assumed_before, assumed_after, changes: _, pipelines: _ } = difference;
     let names: BTreeSet<&String> = before.by_owner.keys().chain(after.by_owner.keys()).collect();
     let mut rows = Vec::new();
     let sides = [(before, assumed_before), (after, assumed_after)];
@@ -152,19 +197,34 @@ fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> String) -> String {
     }
 }
 
-fn totals(changes: &[Change<'_>], period: Period) -> String {
-    if changes.is_empty() {
+fn totals(difference: &Difference<'_>, period: Period) -> String {
+    let (changes, pipelines) = (&difference.changes, &difference.pipelines);
+    if difference.is_empty() {
         return format!("nothing changes in {}", span(period));
     }
-    let number = |kind| changes.iter().filter(|change| change.kind() == kind).count();
-    let (added, changed, removed) =
-        (number(ChangeKind::Added), number(ChangeKind::Changed), number(ChangeKind::Removed));
+    let kinds = |kinds: Vec<ChangeKind>| {
+        let number = |kind| kinds.iter().filter(|other| **other == kind).count();
+        let [added, changed, removed] =
+            [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed].map(number);
+        format!("{added} added, {changed} changed, {removed} removed")
+    };
+    let of_pipelines = match pipelines.len() {
+        0 => String::new(),
+        number => {
+            let kinds = kinds(pipelines.iter().map(|change| change.kind).collect());
+            format!("{}: {kinds}; ", count(number as u64, "pipeline"))
+        }
+    };
     let pings = |of: fn(&Change<'_>) -> u64| changes.iter().map(of).sum::<u64>();
     let before = pings(|change| change.before.as_ref().map_or(0, TargetPlan::pings));
     let after = pings(|change| change.after.as_ref().map_or(0, TargetPlan::pings));
+    if changes.is_empty() {
+        return format!("{of_pipelines}no target changes in {}", span(period));
+    }
     format!(
-        "{}: {added} added, {changed} changed, {removed} removed; pings of these in {}: {} → {}",
+        "{of_pipelines}{}: {}; pings of these in {}: {} → {}",
         count(changes.len() as u64, "target"),
+        kinds(changes.iter().map(Change::kind).collect()),
         span(period),
         grouped(before),
         grouped(after)

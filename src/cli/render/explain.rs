@@ -111,7 +111,8 @@ fn due(target: &Target, explanation: &Explanation<'_>) -> String {
     }
 }
 
-fn sign(view: &WindowView<'_>) -> Sign {
+/// Returns the sign of the state of a window.
+pub(super) fn sign(view: &WindowView<'_>) -> Sign {
     match view.state {
         WindowState::Open => ('✓', Tone::Good),
         WindowState::Leading | WindowState::RampingUp => ('↗', Tone::Good),
@@ -121,7 +122,8 @@ fn sign(view: &WindowView<'_>) -> Sign {
     }
 }
 
-fn state(view: &WindowView<'_>) -> &'static str {
+/// Returns the state of a window as text.
+pub(super) fn state(view: &WindowView<'_>) -> &'static str {
     match view.state {
         WindowState::Excepted => "excepted today",
         WindowState::Empty => "empty today, because of a clock change",

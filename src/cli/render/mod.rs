@@ -4,6 +4,7 @@ pub mod burst;
 pub mod burst_yaml;
 pub mod canary;
 pub mod capacity;
+pub mod chain;
 pub mod check;
 pub mod compare;
 pub mod cost;

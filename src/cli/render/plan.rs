@@ -12,6 +12,7 @@ use super::table::{Column, NO_SIGN, figures, lines, table, words};
 use super::text::{binary_bytes, count, elapsed, grouped, wrapped};
 use super::{Style, Tone, WIDTH, heat, zoned};
 use crate::domain::capacity::{Finding, REQUESTS_PER_ENVIRONMENT, Strategy};
+use crate::domain::chain::Chain;
 use crate::domain::clean::clean;
 use crate::domain::cost::{Bill, FleetCost};
 use crate::domain::fleet::Target;
@@ -37,6 +38,7 @@ const OWNERS: [Column; 6] = [
 /// Renders plans and their cost. Times are in `zone`, or in the zone of each target without it. Ends with a line feed.
 pub fn plan(
     plans: &[TargetPlan<'_>],
+    chains: &[Chain<'_>],
     cost: &FleetCost,
     period: Period,
     zone: Option<Tz>,
@@ -45,6 +47,9 @@ pub fn plan(
     let mut out = format!("plan from {} until {}\n", utc(period.from.instant()), utc(period.until.instant()));
     if plans.is_empty() {
         out.push_str("no targets\n");
+    }
+    for chain in chains {
+        out.push_str(&super::chain::plan(chain, style));
     }
     for plan in plans {
         target(&mut out, plan, period, zone.unwrap_or_else(|| first_zone(plan.target)), style);

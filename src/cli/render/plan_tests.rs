@@ -47,7 +47,7 @@ fn planned(target: &Target, period: Period) -> String {
     let fleet = Fleet::new(vec![target.clone()]);
     let plans = [TargetPlan::new(target, period, &fleet.prices)];
     let cost = fleet_cost(&fleet, &plans, period, Scope::Function);
-    plan(&plans, &cost, period, None, Style::default())
+    plan(&plans, &[], &cost, period, None, Style::default())
 }
 
 #[test]

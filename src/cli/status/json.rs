@@ -13,7 +13,7 @@ use crate::domain::cost::PriceBook;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::Unchecked;
 use crate::domain::records::{
-    Backlog, Facts, Health, Kept, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
+    Backlog, Facts, Health, Kept, LastPipeline, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
 };
 use crate::domain::round::Verdict;
 use crate::domain::schedule::Minute;
@@ -114,6 +114,17 @@ struct TickObject<'s> {
     duration_ms: Option<u64>,
     unfinished: Option<usize>,
     targets: Vec<RoundObject<'s>>,
+    pipelines: Vec<LastPipelineObject<'s>>,
+}
+
+/// The last result of a pipeline.
+#[derive(Serialize)]
+struct LastPipelineObject<'s> {
+    name: &'s str,
+    region: &'s str,
+    tick: String,
+    warm: Option<bool>,
+    cold_stages: &'s [String],
 }
 
 /// The keys for a function, as in the tick object.
@@ -141,6 +152,7 @@ struct RoundObject<'s> {
 struct PausesObject<'s> {
     all: Option<PauseObject<'s>>,
     functions: Vec<PausedObject<'s>>,
+    pipelines: Vec<PausedPipelineObject<'s>>,
 }
 
 /// A pause, as commands print it.
@@ -154,6 +166,13 @@ pub struct PauseObject<'s> {
 struct PausedObject<'s> {
     #[serde(flatten)]
     function: FunctionObject,
+    #[serde(flatten)]
+    pause: PauseObject<'s>,
+}
+
+#[derive(Serialize)]
+struct PausedPipelineObject<'s> {
+    pipeline: &'s str,
     #[serde(flatten)]
     pause: PauseObject<'s>,
 }
@@ -271,7 +290,15 @@ impl<'s> TickObject<'s> {
             duration_ms: status.tick.map(|_| status.duration_ms),
             unfinished: status.tick.map(|_| status.unfinished),
             targets: status.targets.iter().map(|(id, last)| RoundObject::new(id, last)).collect(),
+            pipelines: status.pipelines.iter().map(LastPipelineObject::new).collect(),
         }
+    }
+}
+
+impl<'s> LastPipelineObject<'s> {
+    fn new(last: &'s LastPipeline) -> Self {
+        let LastPipeline { name, region, tick, warm, cold_stages } = last;
+        Self { name, region, tick: seconds(*tick), warm: *warm, cold_stages }
     }
 }
 
@@ -301,9 +328,14 @@ impl<'s> PausesObject<'s> {
             function: FunctionObject::new(function),
             pause: PauseObject::new(pause),
         };
+        let pipeline = |(pipeline, pause): (&'s String, &'s Pause)| PausedPipelineObject {
+            pipeline,
+            pause: PauseObject::new(pause),
+        };
         Self {
             all: pauses.all.as_ref().map(PauseObject::new),
             functions: pauses.functions.iter().map(paused).collect(),
+            pipelines: pauses.pipelines.iter().map(pipeline).collect(),
         }
     }
 }

@@ -21,12 +21,15 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
         Err(_) => out.push_str("the last tick is unknown\n"),
     }
     match &known.pauses {
-        Ok(Pauses { all, functions, pipelines: _ }) => {
+        Ok(Pauses { all, functions, pipelines }) => {
             if let Some(pause) = all {
                 let _ = writeln!(out, "everything is {pause}");
             }
             for (function, pause) in functions {
                 let _ = writeln!(out, "{function} is {pause}");
+            }
+            for (name, pause) in pipelines {
+                let _ = writeln!(out, "pipeline {} is {pause}", clean(name));
             }
         }
         Err(_) => out.push_str("pauses unknown\n"),
@@ -170,6 +173,15 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
             Some(skipped) => skipped,
         };
         let _ = writeln!(out, "  {}: target {}, {what}", shown_id(id), last.desired);
+    }
+    for last in &status.pipelines {
+        let result = match last.warm {
+            Some(true) => "warm".to_owned(),
+            Some(false) => format!("cold: {}", last.cold_stages.join(", ")),
+            None => "unknown".to_owned(),
+        };
+        let line = format!("  pipeline {} {}: {result} ({})", last.name, last.region, ago(last.tick, now));
+        let _ = writeln!(out, "{}", clean(&line));
     }
 }
 

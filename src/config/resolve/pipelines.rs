@@ -216,7 +216,9 @@ impl<'a> Resolver<'a, '_> {
         }
         let on_request = on_request.map(|(rule, _)| rule);
         let name = Arc::clone(name);
-        self.pipelines.push(Pipeline { name, region, stages: resolved, on_request });
+        let own = windows.iter().filter(|window| window.is_in(region));
+        let loads = own.map(|window| window.requests_per_second).collect();
+        self.pipelines.push(Pipeline { name, region, stages: resolved, loads, on_request });
     }
 
     /// Adds a window to the targets of a stage. Returns that of the stage, with the longest of their leads.

@@ -22,6 +22,7 @@ mod bill;
 mod fleet;
 mod instance;
 mod item;
+mod payload;
 mod price_book;
 mod round;
 mod traffic;
@@ -29,6 +30,7 @@ mod traffic;
 pub use bill::{Bill, BillLine};
 pub use fleet::FleetCost;
 pub use item::Item;
+pub use payload::payloads;
 pub use price_book::{BadOverride, Figure, OLD_AFTER_DAYS, PriceBook, PriceSource, Tier};
 pub use round::{
     ByKindCost, Flow, RoundCost, RoundQuantities, S3Quantities, Usage, round_cost, s3_quantities,

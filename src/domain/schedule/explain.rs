@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::due::{DueReason, due};
 use super::minute::{Minute, shifted};
-use super::segments::{HORIZON_DAYS, next_change};
-use super::timeline::{concurrency_at, desired};
+use super::segments::{HORIZON_DAYS, horizon, next_change, next_value};
+use super::timeline::{Timeline, concurrency_at, desired};
 use crate::domain::calendar::{DayState, Occurrence, Window, wall_time};
 use crate::domain::fleet::Target;
 
@@ -84,6 +84,21 @@ pub fn explain(target: &Target, minute: Minute) -> Explanation<'_> {
         due: due(target, minute),
         windows: target.windows.iter().map(|window| view(window, minute)).collect(),
         next_change: next_change(target, minute),
+    }
+}
+
+/// Explains windows at `minute`, without spare environments. No minute is due.
+pub fn explain_windows<'w>(
+    windows: impl IntoIterator<Item = &'w Window, IntoIter: Clone>,
+    minute: Minute,
+) -> Explanation<'w> {
+    let windows = windows.into_iter();
+    let timeline = Timeline::of(windows.clone(), minute, horizon(minute));
+    Explanation {
+        desired: timeline.value(),
+        due: None,
+        windows: windows.map(|window| view(window, minute)).collect(),
+        next_change: next_value(timeline, minute),
     }
 }
 

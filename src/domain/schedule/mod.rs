@@ -20,11 +20,11 @@ mod segments;
 mod timeline;
 
 pub use self::due::{DueReason, DueTarget, Mode, due, due_since, phase, plan_tick};
-pub use self::explain::{Explanation, WindowState, WindowView, explain};
+pub use self::explain::{Explanation, WindowState, WindowView, explain, explain_windows};
 pub use self::lint::{Lint, LintLocation, lints};
 pub use self::minute::Minute;
 pub(crate) use self::segments::seconds_between;
-pub use self::segments::{HORIZON_DAYS, Segment, next_change, segments};
+pub use self::segments::{HORIZON_DAYS, Segment, next_change, segments, window_segments};
 pub use self::timeline::{concurrency_at, desired};
 
 #[cfg(test)]

@@ -28,9 +28,13 @@ pub(super) struct Timeline<'t> {
 impl<'t> Timeline<'t> {
     /// Creates the timeline at `minute`. Changes after `horizon` are not looked up.
     pub(super) fn at(target: &'t Target, minute: Minute, horizon: Minute) -> Self {
-        let windows =
-            target.windows.iter().map(|window| WindowTimeline::at(window, minute, horizon)).collect();
-        Self { windows, spare: target.spare }
+        Self { spare: target.spare, ..Self::of(&target.windows, minute, horizon) }
+    }
+
+    /// Creates the timeline of windows without spare environments.
+    pub(super) fn of(windows: impl IntoIterator<Item = &'t Window>, minute: Minute, horizon: Minute) -> Self {
+        let windows = windows.into_iter().map(|window| WindowTimeline::at(window, minute, horizon));
+        Self { windows: windows.collect(), spare: 0 }
     }
 
     /// Returns the value at the current minute.
