@@ -32,7 +32,7 @@ pub use self::facts::{
     role_key,
 };
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
-pub use self::levels::{Level, Levels, with_levels};
+pub use self::levels::{Level, Levels, Lower, with_levels};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
 pub use self::status::{LastRound, Skip, Status, TickNote};

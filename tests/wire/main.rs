@@ -2,6 +2,7 @@
 
 mod answers;
 mod autoscaling;
+mod backlog_metrics;
 mod capacity;
 mod capacity_random;
 mod cleared;
