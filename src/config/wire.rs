@@ -1,16 +1,21 @@
 //! The keys of the configuration, with their descriptions for the JSON Schema.
 
+mod backlog;
+mod pipelines;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+pub(super) use self::backlog::{BacklogKeys, MetricSourceKeys};
+pub(super) use self::pipelines::{PipelineBacklogKeys, PipelineKeys, StageKeys};
 use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
 use super::values::{
     ByName, CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days,
-    ExecutionTime, ExternalId, FreeText, HoldSetting, IdleLife, InitTime, Integer, Interval, Json, Lead,
-    Lifetime, List, Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn,
+    ExecutionTime, ExternalId, FreeText, HoldSetting, HoldTime, IdleLife, InitTime, Integer, Interval, Json,
+    Lead, Lifetime, List, Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn,
     RouteKind, S3Object, Size, StrategyName, Table, Timeout, Utilization, Version, Zone,
 };
 use super::wire_struct::wire_struct;
@@ -47,6 +52,8 @@ wire_struct! {
         windows: Table<NamedWindow>,
         /// The functions to keep warm, by `name`, `name:qualifier` or function ARN.
         functions: Table<FunctionKeys>,
+        /// Pipelines: functions that serve one load in stages, and are warmed together. Names are shared by all files.
+        pipelines: Table<PipelineKeys>,
     }
 }
 
@@ -137,6 +144,8 @@ settings_struct! {
         tenants: List<Tenant>,
         /// Limits of Warm Requests. Without it they are rejected.
         on_request: OnRequestKeys,
+        /// A backlog of requests that is read from a metric at each tick.
+        backlog: BacklogKeys,
     }
 }
 
@@ -237,6 +246,9 @@ wire_struct! {
         max_for: RequestLifetime,
         /// Requests within this time count as one. Default: 60s.
         coalesce: CoalesceTime,
+        /// The time for which the number of a backlog is kept at least, up to `max_for`. Default: 5m, or `max_for` if
+        /// it is shorter.
+        hold_for: HoldTime,
     }
 }
 

@@ -52,7 +52,7 @@ macro_rules! wire_struct {
     ) => {
         $(#[doc = $doc])+
         #[derive(Debug, Default)]
-        pub(super) struct $name {
+        pub(in crate::config) struct $name {
             $( $(#[doc = $field_doc])+ pub $field: Option<$crate::config::reader::At<$type>>, )+
             /// A problem in the map was reported.
             pub has_errors: bool,

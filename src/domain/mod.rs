@@ -19,6 +19,7 @@ pub mod future;
 pub mod guard;
 pub mod handed_out;
 pub mod health;
+pub mod limits;
 pub mod metric_data;
 pub mod metrics;
 pub mod parse;

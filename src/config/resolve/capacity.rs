@@ -15,7 +15,7 @@ const DEFAULT_FLOOR: u32 = 3;
 const DEFAULT_MANAGED_MAX: u32 = 100;
 
 /// The strategy of a function, and the limit of its numbers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Capacity {
     /// The strategy. Without a limit, the maximum of scaling is 0 until [`Capacity::strategy`].
     strategy: Strategy,

@@ -2,22 +2,19 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::reader::At;
-use super::super::values::{
-    CanarySwitch, ExternalId, Json, List, ProtocolName, RoleArn, RouteKind, TableEntry,
-};
-use super::super::wire::{Defaults, DownloadKeys, FunctionKeys, OnRequestKeys};
+use super::super::values::{CanarySwitch, ExternalId, Json, List, ProtocolName, RoleArn, TableEntry};
+use super::super::wire::{Defaults, FunctionKeys};
 use super::capacity::Capacity;
 use super::estimates::assumptions;
 use super::warnings::MERGE;
-use super::windows::{Context, LocatedWindow};
-use super::{Location, Resolver, RoundSize, TargetLocations, memory};
-use crate::domain::backlog::DEFAULT_HOLD;
+use super::windows::{Context, LocatedWindow, Of};
+use super::{Location, Made, Registered, Resolver, TargetLocations, memory};
+use crate::domain::backlog::Rule;
 use crate::domain::capacity::Strategy;
+use crate::domain::cost::Download;
 use crate::domain::cost::assume::Traffic;
-use crate::domain::cost::{Download, Route};
 use crate::domain::fleet::{Canary, Hold, OnRequest, Role, Target};
 use crate::domain::function::{BadFunction, FunctionRef, Identity, Region, Tenant};
 use crate::domain::parse::{TextError, quoted};
@@ -26,13 +23,11 @@ use crate::domain::schedule::phase;
 
 /// The default interval, in minutes: below the measured lifetimes of idle environments.
 const DEFAULT_INTERVAL: u32 = 5;
-/// The default time in which several requests count as one.
-const DEFAULT_COALESCE: Duration = Duration::from_secs(60);
 
 /// The checked defaults of a file.
 pub(super) struct FileDefaults<'k> {
-    keys: &'k Defaults,
-    regions: Option<Vec<Region>>,
+    pub keys: &'k Defaults,
+    pub regions: Option<Vec<Region>>,
     traffic: Option<Traffic>,
 }
 
@@ -43,7 +38,7 @@ macro_rules! pick {
     };
 }
 
-impl<'a> Resolver<'a, '_> {
+impl Resolver<'_, '_> {
     /// Checks the defaults of a file.
     pub(super) fn defaults<'k>(&mut self, file: usize, keys: &'k Defaults) -> FileDefaults<'k> {
         let regions = self.regions(file, keys.region.as_ref(), keys.regions.as_ref());
@@ -53,7 +48,7 @@ impl<'a> Resolver<'a, '_> {
     }
 
     /// Returns the regions of `region` or `regions`; `None` without either, and after it has reported both.
-    fn regions(
+    pub(super) fn regions(
         &mut self,
         file: usize,
         one: Option<&At<Region>>,
@@ -79,7 +74,7 @@ impl<'a> Resolver<'a, '_> {
         &mut self,
         file: usize,
         defaults: &FileDefaults<'_>,
-        entry: &'a TableEntry<FunctionKeys>,
+        entry: &TableEntry<FunctionKeys>,
     ) {
         let name = Location { file, span: entry.name.span };
         let reference = self.reference(name, &entry.name.value);
@@ -104,15 +99,15 @@ impl<'a> Resolver<'a, '_> {
         let context = Context {
             file,
             regions: &regions,
-            targets,
+            copies: targets,
             zone: pick!(keys, base, timezone).map(|zone| zone.0),
             lead: pick!(keys, base, lead).map(|lead| lead.minutes()),
-            spare,
-            capacity,
+            of: Of::Function { spare, capacity },
         };
         let protocol = self.protocol(name, keys, base);
-        let windows = self.function_windows(&context, name, keys);
+        let windows = self.function_windows(&context, name, reference.as_ref(), keys);
         let on_request = self.on_request(file, keys, spare, capacity);
+        let backlog = self.backlog(file, keys, spare, capacity);
         let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
         if let Some(tenants) = &keys.tenants {
@@ -123,44 +118,33 @@ impl<'a> Resolver<'a, '_> {
         if keys.has_errors || self.problems.count() > before {
             return;
         }
-        let parts =
-            Parts { reference, protocol, windows, on_request, role, downloads, traffic, spare, capacity };
+        let parts = Parts {
+            reference,
+            protocol,
+            windows,
+            on_request,
+            backlog,
+            role,
+            downloads,
+            traffic,
+            spare,
+            capacity,
+        };
         let tenants =
             keys.tenants.as_ref().map(|at| at.value.0.iter().map(|at| Some(at.value.clone())).collect());
         let tenants: Vec<Option<Tenant>> = tenants.unwrap_or_else(|| vec![None]);
+        let staggers = base.stagger.as_ref().is_some_and(|at| at.value);
         for region in regions {
+            let first = self.targets.len();
+            let id = parts.reference.identity(region);
             for tenant in &tenants {
-                let id = Identity { tenant: tenant.clone(), ..parts.reference.identity(region) };
+                let id = Identity { tenant: tenant.clone(), ..id.clone() };
                 self.targets.push(target(name, id, &parts, keys, base));
             }
+            let targets = first..self.targets.len();
+            let made = Made { targets, capacity, is_enabled: is_enabled(keys), staggers };
+            self.identities.insert(id, Registered { location: name, made: Some(made) });
         }
-    }
-
-    /// Returns the limits of requests. Their rounds count towards the cap, like those of windows.
-    fn on_request(
-        &mut self,
-        file: usize,
-        keys: &FunctionKeys,
-        spare: u32,
-        capacity: Capacity,
-    ) -> Option<OnRequest> {
-        let OnRequestKeys { max_concurrency, max_for, coalesce, has_errors: _ } =
-            &keys.on_request.as_ref()?.value;
-        let (max_concurrency, max_for) = (max_concurrency.as_ref()?, max_for.as_ref()?);
-        let location = Location { file, span: max_concurrency.span };
-        let concurrency = max_concurrency.value.0;
-        if concurrency <= spare {
-            let message = format!("\"max_concurrency\" must be above \"spare\" ({spare})");
-            let hint = "raise it: the environments of a request include the spare ones";
-            self.fail::<()>(location, message, hint);
-        }
-        self.round_sizes.push(RoundSize { location, concurrency, spare: 0, capacity });
-        Some(OnRequest {
-            max_concurrency: concurrency,
-            max_for: max_for.value.0,
-            coalesce: coalesce.as_ref().map_or(DEFAULT_COALESCE, |at| at.value.0),
-            hold_for: DEFAULT_HOLD,
-        })
     }
 
     /// Returns the role to assume: the function's own, or that of the defaults, each with its own external id.
@@ -224,10 +208,10 @@ impl<'a> Resolver<'a, '_> {
         for region in regions {
             let first = match self.identities.entry(reference.identity(*region)) {
                 Entry::Vacant(free) => {
-                    free.insert(location);
+                    free.insert(Registered { location, made: None });
                     continue;
                 }
-                Entry::Occupied(taken) => *taken.get(),
+                Entry::Occupied(taken) => taken.get().location,
             };
             // A duplicate region of one list has been reported.
             if first != location {
@@ -278,10 +262,14 @@ impl<'a> Resolver<'a, '_> {
         &mut self,
         context: &Context<'_>,
         name: Location,
-        keys: &'a FunctionKeys,
+        reference: Option<&FunctionRef>,
+        keys: &FunctionKeys,
     ) -> Vec<LocatedWindow> {
         let Some(At { value: List(windows), .. }) = &keys.windows else {
-            if is_enabled(keys) && !keys.has_errors && keys.on_request.is_none() {
+            let has_others = keys.on_request.is_some() || keys.backlog.is_some();
+            let is_staged =
+                reference.is_none_or(|reference| self.staged.contains(&without_latest(reference)));
+            if is_enabled(keys) && !keys.has_errors && !has_others && !is_staged {
                 let hint = "add windows, or disable the function with `enabled: false`";
                 self.fail::<()>(name, "missing key \"windows\"", hint);
             }
@@ -296,45 +284,12 @@ impl<'a> Resolver<'a, '_> {
         self.round_sizes.truncate(round_sizes);
         Vec::new()
     }
+}
 
-    fn downloads(&mut self, file: usize, keys: &FunctionKeys) -> Vec<Download> {
-        let Some(At { value: List(downloads), .. }) = &keys.downloads else {
-            return Vec::new();
-        };
-        downloads.iter().filter_map(|at| self.download(file, at)).collect()
-    }
-
-    fn download(&mut self, file: usize, at: &At<DownloadKeys>) -> Option<Download> {
-        let DownloadKeys { object, size, route, bucket_region, per, has_errors } = &at.value;
-        let At { value: kind, span } = route.as_ref()?;
-        let route = match (kind, bucket_region) {
-            (RouteKind::InterRegion, Some(region)) => Route::InterRegion { bucket_region: region.value },
-            (RouteKind::InterRegion, None) if *has_errors => return None,
-            (RouteKind::InterRegion, None) => {
-                let message = "the route \"inter-region\" requires \"bucket_region\"";
-                let hint = "add it, such as `bucket_region: eu-west-1`: it decides the price";
-                return self.fail(Location { file, span: *span }, message, hint);
-            }
-            (_, Some(region)) => {
-                let message = "\"bucket_region\" requires the route \"inter-region\"";
-                return self.fail(
-                    Location { file, span: region.span },
-                    message,
-                    "remove it, or change the route",
-                );
-            }
-            (RouteKind::SameRegion, None) => Route::SameRegion,
-            (RouteKind::NatGateway, None) => Route::NatGateway,
-            (RouteKind::InterfaceEndpoint, None) => Route::InterfaceEndpoint,
-            (RouteKind::Internet, None) => Route::Internet,
-        };
-        Some(Download {
-            object: object.as_ref()?.value.0.clone(),
-            size_bytes: size.as_ref()?.value.0,
-            route,
-            per: per.as_ref().map(|at| at.value).unwrap_or_default(),
-        })
-    }
+/// Returns the reference with `$LATEST` left out, which no qualifier equals.
+pub(super) fn without_latest(reference: &FunctionRef) -> FunctionRef {
+    let qualifier = reference.qualifier.clone().filter(|qualifier| !qualifier.is_latest());
+    FunctionRef { qualifier, ..reference.clone() }
 }
 
 fn is_enabled(keys: &FunctionKeys) -> bool {
@@ -347,6 +302,7 @@ struct Parts {
     protocol: Protocol,
     windows: Vec<LocatedWindow>,
     on_request: Option<OnRequest>,
+    backlog: Option<Rule>,
     role: Option<Arc<Role>>,
     downloads: Vec<Download>,
     traffic: Option<Traffic>,
@@ -383,7 +339,7 @@ fn target(
         phase_minutes: if stagger { phase(&id, interval_minutes) } else { 0 },
         spare: parts.spare,
         windows: windows().map(|window| window.window.clone()).collect(),
-        backlogs: Vec::new(),
+        backlogs: parts.backlog.iter().filter(|_| is_enabled(keys)).cloned().collect(),
         on_request: parts.on_request.filter(|_| is_enabled(keys)),
         role: parts.role.clone(),
         trace: pick!(keys, base, trace).copied().unwrap_or_default(),

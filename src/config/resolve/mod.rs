@@ -1,18 +1,26 @@
 //! Assembles the fleet: looks up names, fills in defaults, checks the rules across keys and files.
 
+mod backlog;
 mod calendars;
 mod capacity;
+mod downloads;
 mod estimates;
 mod functions;
 mod memory;
+mod pipelines;
+mod shared;
 mod sources;
+mod stages;
 mod warnings;
 mod windows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use self::capacity::{Capacity, Max};
+use self::functions::without_latest;
+use self::windows::LoadForm;
 use super::ics::EventDays;
 use super::loaded::{Calendar, Loaded, Location, TargetLocations};
 use super::problem::{Position, Problem, Problems};
@@ -22,8 +30,9 @@ use super::values::TableEntry;
 use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
-use crate::domain::function::{Identity, Region};
+use crate::domain::function::{FunctionRef, Identity, Region};
 use crate::domain::parse::quoted;
+use crate::domain::pipeline::Pipeline;
 
 /// Reads a file that a calendar or `prices` names: from its path to its text, or to the reason of the failure.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<String, String> + 'r;
@@ -42,6 +51,25 @@ struct RoundSize {
     concurrency: u32,
     spare: u32,
     capacity: Capacity,
+    /// The functions of a stage, for a number of a pipeline.
+    of: Option<Arc<str>>,
+}
+
+/// A function in a region.
+struct Registered {
+    location: Location,
+    /// `None` for a function with errors.
+    made: Option<Made>,
+}
+
+/// The targets of a function in a region, with the settings that pipelines use.
+#[derive(Clone)]
+struct Made {
+    /// The indices of its targets: one, or one for each tenant.
+    targets: Range<usize>,
+    capacity: Capacity,
+    is_enabled: bool,
+    staggers: bool,
 }
 
 /// The state of the assembly of a fleet.
@@ -55,7 +83,13 @@ struct Resolver<'a, 'r> {
     calendars: BTreeMap<&'a str, Definition<Arc<DateSet>>>,
     /// The named windows, each with the index of its file.
     windows: BTreeMap<&'a str, Definition<(usize, &'a WindowKeys)>>,
-    identities: HashMap<Identity, Location>,
+    /// The functions of stages, also of disabled pipelines. They need no windows of their own.
+    staged: HashSet<FunctionRef>,
+    identities: HashMap<Identity, Registered>,
+    pipeline_names: BTreeMap<&'a str, Definition<()>>,
+    pipelines: Vec<Pipeline>,
+    /// Warnings about stages that are never warmed, and the like.
+    stage_warnings: Vec<Problem>,
     round_sizes: Vec<RoundSize>,
     /// An estimate of the memory of the fleet, in bytes.
     memory_estimate: usize,
@@ -118,7 +152,11 @@ fn assemble<'a>(
         event_days: BTreeMap::new(),
         calendars: BTreeMap::new(),
         windows: BTreeMap::new(),
+        staged: HashSet::new(),
         identities: HashMap::new(),
+        pipeline_names: BTreeMap::new(),
+        pipelines: Vec::new(),
+        stage_warnings: Vec::new(),
         round_sizes: Vec::new(),
         memory_estimate: 0,
         targets: Vec::new(),
@@ -139,33 +177,55 @@ fn assemble<'a>(
     for (file, keys) in files() {
         for TableEntry { name, value } in keys.windows.iter().flat_map(|table| &table.value.0) {
             let value = value.as_ref().map(|window| &window.0);
-            let valid = value.filter(|keys| resolver.check_window_keys(file, keys)).map(|keys| (file, keys));
+            let valid = value
+                .filter(|keys| resolver.check_window_keys(file, keys, LoadForm::Whole))
+                .map(|keys| (file, keys));
             resolver.define("window", file, name, valid, |resolver| &mut resolver.windows);
         }
     }
     let no_defaults = Defaults::default();
+    let pipelines = |keys: &'a FileKeys| keys.pipelines.iter().flat_map(|table| &table.value.0);
+    let staged = files().flat_map(|(_, keys)| pipelines(keys)).filter_map(|entry| entry.value.as_ref());
+    resolver.staged = staged.flat_map(|keys| keys.functions().map(without_latest)).collect();
+    let mut with_pipelines = Vec::new();
     for (file, keys) in files() {
         let defaults = keys.defaults.as_ref().map_or(&no_defaults, |at| &at.value);
         let defaults = resolver.defaults(file, defaults);
         for entry in keys.functions.iter().flat_map(|table| &table.value.0) {
             resolver.function(file, &defaults, entry);
         }
+        if keys.pipelines.is_some() {
+            with_pipelines.push((file, keys, defaults));
+        }
+    }
+    if !with_pipelines.is_empty() {
+        let by_name = resolver.functions_by_name();
+        for (file, keys, defaults) in &with_pipelines {
+            for entry in pipelines(keys) {
+                resolver.pipeline(*file, defaults, &by_name, entry);
+            }
+        }
+        resolver.check_pipeline_names();
+        resolver.share_minutes();
     }
     resolver.check_round_sizes(limits);
     let mut warnings = resolver.unused();
+    warnings.append(&mut resolver.stage_warnings);
     warnings.extend(resolver.duplicates());
     warnings.extend(resolver.beyond_quotas());
     let hash = sources::hash(sources, &resolver.attachments);
-    let kept = |target: &Target| filter.is_none_or(|regions| regions.contains(&target.region()));
+    let kept = |region: Region| filter.is_none_or(|regions| regions.contains(&region));
     let variables = std::mem::take(&mut resolver.variables);
-    let (targets, locations) = resolver.targets.into_iter().filter(|(target, _)| kept(target)).unzip();
+    let (targets, locations) =
+        resolver.targets.into_iter().filter(|(target, _)| kept(target.region())).unzip();
+    let pipelines = resolver.pipelines.into_iter().filter(|pipeline| kept(pipeline.region)).collect();
     let calendars = resolver
         .calendars
         .into_values()
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, pipelines: Vec::new(), limits, metrics, owner, prices, hash },
+        fleet: Fleet { targets, pipelines, limits, metrics, owner, prices, hash },
         calendars,
         locations,
         warnings,
@@ -225,7 +285,7 @@ impl<'a> Resolver<'a, '_> {
             Some(first) => {
                 let problem = self
                     .error(location, format!("duplicate {kind} {}", quoted(&name.value)))
-                    .hint("rename one of the two: all files share the names of calendars and windows")
+                    .hint("rename one of the two: all files share the names of calendars, windows and pipelines")
                     .related(self.position(first));
                 self.reject::<()>(problem);
             }
@@ -294,14 +354,22 @@ impl<'a> Resolver<'a, '_> {
     /// Reports numbers above the maximum of a function, and rounds above the cap. A round is sent whole, so these could
     /// never be sent.
     fn check_round_sizes(&mut self, limits: Limits) {
+        // A number of a pipeline is noted in each of its regions.
+        let mut reported = HashSet::new();
         let cap = Max { key: "limits.max_in_flight", value: limits.max_in_flight, location: None };
-        for RoundSize { location, concurrency, spare, capacity } in std::mem::take(&mut self.round_sizes) {
+        for RoundSize { location, concurrency, spare, capacity, of } in std::mem::take(&mut self.round_sizes)
+        {
             let number = concurrency.saturating_add(spare);
             let limits = [capacity.max, Some(cap).filter(|_| capacity.may_ping())];
             for max in limits.into_iter().flatten().filter(|max| number > max.value) {
                 let one = if concurrency == 1 { "environment" } else { "environments" };
                 let spare = if spare > 0 { format!(" and {spare} spare ones") } else { String::new() };
-                let message = format!("{concurrency} {one}{spare} exceed \"{}\" ({})", max.key, max.value);
+                let of = of.as_ref().map(|stage| format!(" of {stage}")).unwrap_or_default();
+                let message =
+                    format!("{concurrency} {one}{of}{spare} exceed \"{}\" ({})", max.key, max.value);
+                if !reported.insert((location, message.clone())) {
+                    continue;
+                }
                 let mut problem = self.error(location, message).hint(max.hint(number));
                 if let Some(location) = max.location {
                     problem = problem.related(self.position(location));

@@ -134,7 +134,7 @@ impl Resolver<'_, '_> {
         warnings
     }
 
-    fn warning(&self, location: Location, message: String) -> Problem {
+    pub(super) fn warning(&self, location: Location, message: String) -> Problem {
         self.error(location, message).into_warning()
     }
 }

@@ -17,26 +17,59 @@ use crate::domain::capacity::REQUESTS_PER_ENVIRONMENT;
 use crate::domain::function::Region;
 use crate::domain::parse::{did_you_mean, quoted};
 
-/// The settings of a function that its windows use.
+/// The settings of a function or a pipeline that its windows use.
 pub(super) struct Context<'c> {
     pub file: usize,
-    /// The function's regions; empty when they have errors.
+    /// The regions of the function or pipeline; empty when they have errors.
     pub regions: &'c [Region],
-    /// The number of the function's targets: its regions, times its tenants.
-    pub targets: usize,
+    /// The number of copies of each window: those of a function are its regions, times its tenants.
+    pub copies: usize,
     pub zone: Option<Tz>,
-    /// The function's lead, in minutes, if given.
+    /// The lead of the function or pipeline, in minutes, if given.
     pub lead: Option<u32>,
-    pub spare: u32,
-    pub capacity: Capacity,
+    pub of: Of<'c>,
+}
+
+/// The owner of a window.
+#[derive(Clone, Copy)]
+pub(super) enum Of<'c> {
+    /// A function.
+    Function { spare: u32, capacity: Capacity },
+    /// The pipeline of this name. Its windows have a load; their numbers are those of its stages.
+    Pipeline(&'c Arc<str>),
+}
+
+impl Of<'_> {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Function { .. } => "function",
+            Self::Pipeline(_) => "pipeline",
+        }
+    }
+}
+
+/// The form of a load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoadForm {
+    /// The number of environments follows from the load.
+    Whole,
+    /// The rate of requests of a pipeline.
+    RateOnly,
 }
 
 /// A window with its location.
 pub(super) struct LocatedWindow {
+    /// The window. That of a pipeline has no number and no lead yet.
     pub window: Window,
-    /// The regions of the window; `None` for all of the function's.
+    /// The regions of the window; `None` for all of the function's or pipeline's.
     pub regions: Option<Vec<Region>>,
     pub location: Location,
+    /// The location of the number or the load.
+    pub number_at: Location,
+    /// The requests per second of a pipeline; 0 for a window of a function.
+    pub requests_per_second: Decimal,
+    /// The lead in minutes, if given.
+    pub lead: Option<u32>,
 }
 
 impl LocatedWindow {
@@ -82,7 +115,7 @@ fn minutes(count: u32) -> TimeDelta {
 
 impl<'a> Resolver<'a, '_> {
     /// Checks the keys of one window by themselves. Returns `false` after it has reported an error.
-    pub(super) fn check_window_keys(&mut self, file: usize, keys: &WindowKeys) -> bool {
+    pub(super) fn check_window_keys(&mut self, file: usize, keys: &WindowKeys, form: LoadForm) -> bool {
         let before = self.problems.count();
         let days = keys.days.as_ref().map(|at| ("days", at.span));
         let dates = keys.dates.as_ref().map(|at| ("dates", at.span));
@@ -103,11 +136,14 @@ impl<'a> Resolver<'a, '_> {
         if let (Some(open_for), Some(first)) = (&keys.r#for, days.or(dates)) {
             self.conflict(file, first, ("for", open_for.span), "set `hours`: they close the window");
         }
-        if let (Some(concurrency), Some(load)) = (&keys.concurrency, &keys.load) {
+        if form == LoadForm::RateOnly {
+            self.check_rate_only(file, keys);
+        } else if let (Some(concurrency), Some(load)) = (&keys.concurrency, &keys.load) {
             let concurrency = ("concurrency", concurrency.span);
             self.conflict(file, concurrency, ("load", load.span), "remove one of the two");
         }
-        if let Some(load) = keys.load.as_ref().filter(|load| !load.value.has_errors)
+        if form == LoadForm::Whole
+            && let Some(load) = keys.load.as_ref().filter(|load| !load.value.has_errors)
             && let Err((message, hint)) = environments(&load.value)
         {
             self.fail::<()>(Location { file, span: load.span }, message, hint);
@@ -123,6 +159,24 @@ impl<'a> Resolver<'a, '_> {
             valid &= self.use_calendars(file, &names.value);
         }
         valid && self.problems.count() == before
+    }
+
+    /// Reports keys of a window that pipelines do not have, because the numbers are those of their stages.
+    fn check_rate_only(&mut self, file: usize, keys: &WindowKeys) {
+        let concurrency = keys.concurrency.as_ref().map(|at| ("concurrency", at.span));
+        let load = keys.load.as_ref().map(|at| &at.value);
+        let duration = load.and_then(|load| Some(("duration", load.duration.as_ref()?.span)));
+        let each = load.and_then(|load| Some(("per_environment", load.per_environment.as_ref()?.span)));
+        for (key, span) in [concurrency, duration, each].into_iter().flatten() {
+            let hint = match key {
+                "concurrency" => {
+                    "write `load: { requests_per_second: 50 }`: each stage has a number of its own"
+                }
+                _ => "remove it: the number of a stage is `requests_per_second` ÷ its `rate`",
+            };
+            let message = format!("\"{key}\" cannot be used in a pipeline");
+            self.fail::<()>(Location { file, span }, message, hint);
+        }
     }
 
     /// Reports the first duplicate in a list of regions or tenants.
@@ -175,17 +229,21 @@ impl<'a> Resolver<'a, '_> {
         self.fail(location, format!("unknown {kind} {}", quoted(name)), &hint)
     }
 
-    /// Resolves one window of a function. Returns `None` for a window that is disabled, and after it has reported an
+    /// Resolves one window of a function or a pipeline. Returns `None` for a window that is disabled, and after it has reported an
     /// error.
     pub(super) fn window(
         &mut self,
         context: &Context<'_>,
         index: usize,
-        at: &'a At<WindowKeys>,
+        at: &At<WindowKeys>,
     ) -> Option<LocatedWindow> {
         let own = &at.value;
         let location = Location { file: context.file, span: at.span };
-        let valid = self.check_window_keys(context.file, own);
+        let form = match context.of {
+            Of::Function { .. } => LoadForm::Whole,
+            Of::Pipeline(_) => LoadForm::RateOnly,
+        };
+        let valid = self.check_window_keys(context.file, own, form);
         let named = match &own.r#use {
             None => None,
             Some(At { value: Name(name), span }) => {
@@ -199,27 +257,38 @@ impl<'a> Resolver<'a, '_> {
         };
         let layers = Layers { own: (context.file, own), named };
         let bytes = memory::of_window(own, named.map(|(_, keys)| keys));
-        if !self.reserve_memory(location, bytes.saturating_mul(context.targets)) {
+        if !self.reserve_memory(location, bytes.saturating_mul(context.copies)) {
             return None;
         }
         let opening = self.opening(&layers, location);
-        let number = self.number(&layers, location, context.capacity);
+        let number = match context.of {
+            Of::Function { capacity, .. } => self.number(&layers, location, capacity),
+            Of::Pipeline(_) => self.rate(own, location),
+        };
         let regions = self.window_regions(&layers, location, context);
         if valid && layers.named.is_some() {
             self.check_merged_order(&layers)?;
         }
-        let (opening, Number { concurrency, load_needs, location: at }, regions) =
-            (opening?, number?, regions?);
+        let (opening, number, regions) = (opening?, number?, regions?);
+        let Number { concurrency, load_needs, requests_per_second, location: number_at } = number;
         if !valid || layers.pick(|keys| &keys.enabled).is_some_and(|(_, enabled)| !enabled) {
             return None;
         }
-        let (spare, capacity) = (context.spare, context.capacity);
-        self.round_sizes.push(RoundSize { location: at, concurrency, spare, capacity });
-        let label =
+        let mut label =
             own.r#use.as_ref().map_or_else(|| format!("windows[{index}]"), |name| name.value.0.clone());
         let zone = layers.pick(|keys| &keys.timezone).map(|(_, zone)| zone.0).or(context.zone);
         let lead = layers.pick(|keys| &keys.lead).map(|(_, lead)| lead.minutes()).or(context.lead);
-        let lead = lead.unwrap_or_else(|| capacity.default_lead(concurrency.saturating_add(spare)));
+        let default_lead = match context.of {
+            Of::Function { spare, capacity } => {
+                let size = RoundSize { location: number_at, concurrency, spare, capacity, of: None };
+                self.round_sizes.push(size);
+                capacity.default_lead(concurrency.saturating_add(spare))
+            }
+            Of::Pipeline(name) => {
+                label = format!("{name}: {label}");
+                0
+            }
+        };
         let window = Window {
             label,
             zone: zone.unwrap_or(Tz::UTC),
@@ -229,13 +298,13 @@ impl<'a> Resolver<'a, '_> {
             from: layers.pick(|keys| &keys.from).map(|(_, date)| date.0),
             through: layers.pick(|keys| &keys.through).map(|(_, date)| date.0),
             concurrency,
-            lead: minutes(lead),
+            lead: minutes(lead.unwrap_or(default_lead)),
             ramp_up: layers.minutes(|keys| &keys.ramp_up),
             ramp_down: layers.minutes(|keys| &keys.ramp_down),
             load_needs,
             pipeline: None,
         };
-        Some(LocatedWindow { window, regions, location })
+        Some(LocatedWindow { window, regions, location, number_at, requests_per_second, lead })
     }
 
     /// Reports a range whose last day is before its first, where the two come from different layers of one file.
@@ -318,7 +387,7 @@ impl<'a> Resolver<'a, '_> {
         let own = layers.own.1;
         let own_only = own.concurrency.is_some() || own.load.is_some();
         if let Some((at, concurrency)) = layers.pick_from(own_only, |keys| &keys.concurrency) {
-            return Some(Number { concurrency: concurrency.0, load_needs: None, location: at });
+            return Some(Number { concurrency: concurrency.0, location: at, ..Number::of(location) });
         }
         match layers.pick_from(own_only, |keys| &keys.load) {
             Some((location, load)) => {
@@ -333,11 +402,23 @@ impl<'a> Resolver<'a, '_> {
                     return self.fail(location, message, &hint);
                 };
                 let load_needs = Some(needs).filter(|needs| least > *needs);
-                Some(Number { concurrency: needs.max(least), load_needs, location })
+                Some(Number { concurrency: needs.max(least), load_needs, ..Number::of(location) })
             }
             None if own.has_errors => None,
             None => self.fail(location, "missing key \"concurrency\"", "add `concurrency`, or `load`"),
         }
+    }
+
+    /// Returns the load of a window of a pipeline: its own, not that of the named window.
+    fn rate(&mut self, own: &WindowKeys, location: Location) -> Option<Number> {
+        let Some(load) = &own.load else {
+            let hint = "add the load of the pipeline, such as `load: { requests_per_second: 50 }`";
+            let has_errors = own.has_errors || own.concurrency.is_some();
+            return if has_errors { None } else { self.fail(location, "missing key \"load\"", hint) };
+        };
+        // A missing rate has been reported.
+        let requests_per_second = load.value.requests_per_second.as_ref()?.value.0;
+        Some(Number { requests_per_second, ..Number::of(Location { file: location.file, span: load.span }) })
     }
 
     /// Returns the regions of a window; the inner `None` is all regions of the function.
@@ -357,8 +438,9 @@ impl<'a> Resolver<'a, '_> {
                 let own = layers.own.1.regions.is_some();
                 let location = if own { Location { file: at.file, span: region.span } } else { location };
                 let names: Vec<&str> = context.regions.iter().map(|region| region.as_str()).collect();
-                let hint = format!("use some of the function's regions: {}", names.join(", "));
-                self.fail::<()>(location, format!("the function is not in {}", region.value), &hint);
+                let noun = context.of.noun();
+                let hint = format!("use some of the {noun}'s regions: {}", names.join(", "));
+                self.fail::<()>(location, format!("the {noun} is not in {}", region.value), &hint);
             }
         }
         let regions = list.0.iter().map(|region| region.value).collect();
@@ -371,7 +453,16 @@ struct Number {
     concurrency: u32,
     /// The number that the load alone needs, if the rate of requests needs more.
     load_needs: Option<u32>,
+    /// The load of a pipeline, whose stages have numbers of their own; 0 otherwise.
+    requests_per_second: Decimal,
     location: Location,
+}
+
+impl Number {
+    /// Returns 1 at a location.
+    fn of(location: Location) -> Self {
+        Self { concurrency: 1, load_needs: None, requests_per_second: Decimal::ZERO, location }
+    }
 }
 
 /// Returns the provisioned environments that the rate of a load needs; `None` above the maximum.

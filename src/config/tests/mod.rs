@@ -6,6 +6,7 @@ mod errors;
 mod examples;
 mod hostile;
 mod money;
+mod pipelines;
 mod reading;
 mod requests;
 mod schema;

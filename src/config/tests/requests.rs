@@ -8,7 +8,7 @@ use crate::domain::fleet::{HttpVersions, OnRequest, Sign, Trace};
 #[test]
 fn a_function_can_have_requests_without_windows() {
     let loaded = valid(
-        "version: 1\nlimits: { sign: ping, http: http1 }\ndefaults:\n  trace: inherit\n  region: eu-west-2\n  role_arn: arn:aws:iam::123456789012:role/path/warmd\n  external_id: e-1\nfunctions:\n  nlp:live:\n    on_request: { max_concurrency: 5, max_for: 30m }\n  other:\n    trace: off\n    role_arn: arn:aws:iam::210987654321:role/w\n    on_request: { max_concurrency: 5, max_for: 1h, coalesce: 10s, hold_for: crate::domain::backlog::DEFAULT_HOLD }\n  off:\n    enabled: false\n    on_request: { max_concurrency: 5, max_for: 1h }\n",
+        "version: 1\nlimits: { sign: ping, http: http1 }\ndefaults:\n  trace: inherit\n  region: eu-west-2\n  role_arn: arn:aws:iam::123456789012:role/path/warmd\n  external_id: e-1\nfunctions:\n  nlp:live:\n    on_request: { max_concurrency: 5, max_for: 30m }\n  other:\n    trace: off\n    role_arn: arn:aws:iam::210987654321:role/w\n    on_request: { max_concurrency: 5, max_for: 1h, coalesce: 10s, hold_for: 10m }\n  off:\n    enabled: false\n    on_request: { max_concurrency: 5, max_for: 1h }\n",
     );
     let [nlp, other, off] = &loaded.fleet.targets[..] else { panic!("three targets") };
     let rule = OnRequest {

@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_has_a_description() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 17);
+    assert_eq!(maps, 22);
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Validator {
                 object.keys().all(|key| self.accepts(expected, &Value::from(key.as_str())))
             }),
             "minItems" => length(value.as_array().map(Vec::len), &|length, least| length >= least),
+            "maxProperties" => length(value.as_object().map(Map::len), &|length, most| length <= most),
             "minLength" => length(characters, &|length, least| length >= least),
             "maxLength" => length(characters, &|length, most| length <= most),
             "minimum" => number(&|number, least| number >= least),

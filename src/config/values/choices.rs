@@ -11,6 +11,7 @@ use crate::domain::capacity::Fallback;
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Hold, HttpVersions, Sign, Trace};
 use crate::domain::function::Architecture;
+use crate::domain::limits::Invocation;
 use crate::domain::metrics::Detail;
 use crate::domain::protocol::Protocol;
 
@@ -109,6 +110,31 @@ pub(in crate::config) enum ByName {
     Direct,
 }
 
+/// The way of a payload that is not in the invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Via {
+    S3,
+}
+
+/// A statistic of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct StatisticName(pub &'static str);
+
+impl StatisticName {
+    /// Source: the model of `GetMetricData` in CloudWatch's API, without percentiles.
+    const NAMES: [&str; 5] = ["Maximum", "Average", "Minimum", "Sum", "SampleCount"];
+
+    fn words() -> Vec<(&'static str, Self)> {
+        Self::NAMES.iter().map(|name| (*name, Self(name))).collect()
+    }
+}
+
+impl Default for StatisticName {
+    fn default() -> Self {
+        Self("Maximum")
+    }
+}
+
 /// Implements the reader and the schema of types whose values are words.
 macro_rules! choices {
     ($($type:ident: $words:expr;)+) => {$(
@@ -146,6 +172,9 @@ choices! {
     StrategyName: [("pings", Self::Pings), ("provisioned", Self::Provisioned), ("managed", Self::Managed)];
     ByName: [("autoscaling", Self::Autoscaling), ("direct", Self::Direct)];
     Fallback: [("pings", Self::Pings), ("none", Self::None)];
+    Via: [("s3", Self::S3)];
+    Invocation: Invocation::NAMES;
+    StatisticName: Self::words();
     ProtocolName: Self::words();
     RouteKind: [
         ("same-region", Self::SameRegion),

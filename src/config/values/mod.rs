@@ -3,18 +3,20 @@
 mod choices;
 mod collections;
 mod json;
+mod metric;
 mod quantity;
 mod text;
 mod time;
 
 pub(super) use self::choices::{
-    ByName, CanarySwitch, HoldSetting, ProtocolName, RouteKind, StrategyName, Version,
+    ByName, CanarySwitch, HoldSetting, ProtocolName, RouteKind, StatisticName, StrategyName, Version, Via,
 };
 pub(super) use self::collections::{List, Table, TableEntry};
 pub(super) use self::json::Json;
+pub(super) use self::metric::{AnyNamespace, Dimensions, MetricName};
 pub(super) use self::quantity::{
-    CoalesceTime, CronDuration, ExecutionTime, IdleLife, InitTime, Integer, Interval, Lead, Lifetime, Memory,
-    Percent, Price, Rate, RequestLifetime, Size, TierEnd, Timeout, Utilization,
+    CoalesceTime, CronDuration, DrainTime, ExecutionTime, HoldTime, IdleLife, InitTime, Integer, Interval,
+    Lead, Lifetime, Memory, Percent, Price, Rate, RequestLifetime, Size, TierEnd, Timeout, Utilization,
 };
 pub(super) use self::text::{
     CalendarPath, ExternalId, FreeText, Name, Namespace, RoleArn, S3Object, has_extension,

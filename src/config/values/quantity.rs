@@ -123,6 +123,10 @@ pub(in crate::config) type Timeout = BoundedDuration<SECOND, { 15 * MINUTE }, SE
 pub(in crate::config) type RequestLifetime = BoundedDuration<MINUTE, { 7 * DAY }, MINUTE>;
 /// The time in which several requests count as one: whole seconds, at most an hour.
 pub(in crate::config) type CoalesceTime = BoundedDuration<0, HOUR, SECOND>;
+/// The time for which the number of a backlog is kept at least: whole seconds, at most a week.
+pub(in crate::config) type HoldTime = BoundedDuration<0, { 7 * DAY }, SECOND>;
+/// The time in which a backlog is worked off: whole seconds, at most a day.
+pub(in crate::config) type DrainTime = BoundedDuration<SECOND, DAY, SECOND>;
 /// A hold, or the time of an init: at most a function's longest timeout.
 pub(in crate::config) type InitTime = BoundedDuration<0, { 15 * MINUTE }, 1>;
 /// The time that an idle environment is kept: at most a day.

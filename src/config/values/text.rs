@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
 use crate::domain::capacity::Owner;
-use crate::domain::function::{AccountId, Region, Tenant};
+use crate::domain::function::{AccountId, BadFunction, FunctionRef, Region, Tenant};
 use crate::domain::parse::TextError;
 use crate::domain::s3_uri::S3Uri;
 
@@ -85,6 +85,31 @@ impl JsonSchema for Region {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names: Vec<&str> = Self::all().map(Self::as_str).collect();
         json_schema!({ "description": "An AWS region.", "type": "string", "enum": names })
+    }
+}
+
+impl FromNode for FunctionRef {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(node, "a function")?;
+        let explain = |error: BadFunction| match error {
+            BadFunction::Region(unknown) => TextError { at: 0..text.len(), ..unknown.into() },
+            other => TextError::new(0..text.len(), other.to_string()),
+        };
+        reader.parsed(node, text, Self::parse(text).map_err(explain))
+    }
+}
+
+impl JsonSchema for FunctionRef {
+    fn schema_name() -> Cow<'static, str> {
+        "Function".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A function, by `name`, `name:qualifier` or function ARN.",
+            "type": "string",
+            "pattern": "^(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}(:([A-Za-z0-9_-]{1,128}|\\$LATEST(\\.PUBLISHED)?))?$",
+        })
     }
 }
 

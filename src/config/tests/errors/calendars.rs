@@ -65,7 +65,7 @@ fn calendars_and_dates() {
     3 |   england: { dates: [2026-12-26] }
       |   ^^^^^^^
       |
-      = hint: rename one of the two: all files share the names of calendars and windows
+      = hint: rename one of the two: all files share the names of calendars, windows and pipelines
       = note: see also a.yaml:2:14
     "#);
     assert_snapshot!(errors_of(&[
@@ -202,7 +202,7 @@ fn named_windows() {
     2 | windows: { w: { days: mon } }
       |            ^
       |
-      = hint: rename one of the two: all files share the names of calendars and windows
+      = hint: rename one of the two: all files share the names of calendars, windows and pipelines
       = note: see also a.yaml:2:12
     "#);
 }
