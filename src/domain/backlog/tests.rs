@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::domain::backlog::{DEFAULT_HOLD, environments};
 use crate::domain::cost::BillLine;
 use crate::domain::fleet::OnRequest;
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};

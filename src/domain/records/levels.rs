@@ -95,6 +95,11 @@ impl Level {
 }
 
 impl Levels {
+    /// Returns true without any level.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Takes over the readings of a tick at `at`. Levels of targets without a reading, which other processes may have,
     /// are kept while they count. A level that was read later than `at` stays as it is.
     pub fn note(&mut self, fleet: &Fleet, readings: &Readings, at: Minute) {
