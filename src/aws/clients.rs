@@ -156,16 +156,28 @@ impl Clients {
     /// Creates clients for capacity, without retries. They share the credentials of the role. Callers should keep them,
     /// because each new set loads credentials.
     pub(super) fn capacity(&self, region: Region, role: Option<&Arc<Role>>) -> CapacityClients {
-        let config = self
-            .config_for(region, role)
-            .retry_config(reusing_connections(RetryConfig::disabled()))
-            .timeout_config(control_timeouts())
-            .build();
+        let config = self.once(region, role);
         CapacityClients {
             lambda: aws_sdk_lambda::Client::new(&config),
             autoscaling: aws_sdk_applicationautoscaling::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
         }
+    }
+
+    /// Creates a client for the values of metrics, without retries. Callers should keep it, because each new client loads
+    /// credentials.
+    pub(super) fn metric_values(
+        &self,
+        region: Region,
+        role: Option<&Arc<Role>>,
+    ) -> aws_sdk_cloudwatch::Client {
+        aws_sdk_cloudwatch::Client::new(&self.once(region, role))
+    }
+
+    /// Returns the configuration of idempotent calls that are sent once.
+    fn once(&self, region: Region, role: Option<&Arc<Role>>) -> SdkConfig {
+        let config = self.config_for(region, role).retry_config(reusing_connections(RetryConfig::disabled()));
+        config.timeout_config(control_timeouts()).build()
     }
 
     fn lambda_config(&self, region: Region, role: Option<&Arc<Role>>) -> aws_sdk_lambda::config::Builder {

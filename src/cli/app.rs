@@ -10,11 +10,14 @@ use tokio::sync::OnceCell;
 use super::error::Failure;
 use super::output::Stderr;
 use super::value_parsers;
-use crate::aws::{AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, PingCapacity};
+use crate::aws::{
+    AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, MetricValues, PingCapacity,
+};
 use crate::domain::fleet::Target;
 use crate::domain::function::Region;
 use crate::domain::s3_uri::S3Uri;
 use crate::emulator::{self, Emulator, Profile, Scenario};
+use crate::engine::metrics::ReadMetrics;
 use crate::engine::ports::ObjectStore;
 use crate::service::capacity::CapacityKeeper;
 use crate::service::live_config::LiveConfig;
@@ -122,7 +125,13 @@ impl App {
         let service = Service::new(lambda, live_config, documents, capacity, largest);
         let mut service = service.map_err(Failure::Usage)?;
         service.recorder = recorder;
+        service.read_backlogs(self.metrics());
         Ok(service)
+    }
+
+    /// Creates a port for the metrics of backlogs.
+    pub fn metrics(&self) -> Arc<dyn ReadMetrics> {
+        Arc::new(MetricValues::new(Arc::clone(&self.clients)))
     }
 
     /// Adds the guards of rounds to a service.

@@ -222,18 +222,24 @@ fn hint(fleet: &Fleet, report: &TickReport) -> io::Result<()> {
     }
 }
 
-/// Prints what a tick would do. It connects to AWS only if there is a state store.
+/// Prints what a tick would do. It connects to AWS only if there is a state store, or a backlog of a metric.
 async fn dry_run(args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>, style: Style) -> Result<Exit, Failure> {
     let at = args.at.unwrap_or(now);
-    let app = match args.state.location() {
-        None => None,
-        Some(_) => Some(App::of(args.local, &fleet.targets).await?),
+    let has_state = args.state.location().is_some();
+    let reads_metrics = fleet.targets.iter().any(|target| !target.backlogs.is_empty());
+    let app = match has_state || reads_metrics {
+        false => None,
+        true => Some(App::of(args.local, &fleet.targets).await?),
     };
     let documents = match &app {
         None => DocumentStore::memory(),
         Some(app) => app.documents(args.state.location())?,
     };
-    let planner = TickPlanner::new(documents);
+    let mut planner = TickPlanner::new(documents);
+    if let Some(app) = &app {
+        planner.read_backlogs(app.metrics());
+    }
+    let app = app.filter(|_| has_state);
     let plan = preview(&planner, fleet, args.at, args.due_only, now).await;
     let deployed = match &app {
         None => None,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 pub use self::statement::Purpose;
 use self::statement::{FunctionStatement, Statement, arns};
+use crate::domain::backlog::READ_METRICS;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{AccountId, Region};
 use crate::domain::parse::quoted;
@@ -147,6 +148,9 @@ fn pack(
     common.into_iter().for_each(|statement| packer.add(statement));
     if !targets.is_empty() {
         packer.add(Statement::new("Account", const { &[Read::Account.action()] }, "*"));
+    }
+    if targets.iter().any(|target| !target.backlogs.is_empty()) {
+        packer.add(Statement::new("Backlogs", &[READ_METRICS], "*"));
     }
     let autoscaling = capacity::autoscaling(input.purpose, targets, &input.fleet.owner, own);
     autoscaling.into_iter().for_each(|statement| packer.add(statement));

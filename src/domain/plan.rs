@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::backlog;
 use super::capacity::{self, By, Fallback, Finding, Provisioned, Strategy, default_lead_minutes, findings};
 use super::cost::advice::{Advice, advise};
 use super::cost::capacity::strategy_cost;
@@ -183,6 +184,9 @@ pub enum Scope {
 pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope: Scope) -> FleetCost {
     let warmd = match scope {
         Scope::Fleet => most_common_region(plans).map(|region| {
+            let minutes = period.length().as_secs() / 60;
+            let backlogs = backlog::sources(plans.iter().map(|plan| plan.target)).len() as u64;
+            let backlog_reads = backlogs.saturating_mul(minutes);
             let cold = plans.iter().filter(|plan| plan.cost.cold_starts > 0);
             let usage = SelfUsage {
                 region,
@@ -193,7 +197,7 @@ pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope
                 targets: plans.len() as u64,
                 capacity_targets: plans.iter().filter(|plan| plan.target.strategy.is_capacity()).count()
                     as u64,
-                metric_reads: plans.iter().map(metric_reads).sum(),
+                metric_reads: plans.iter().map(metric_reads).sum::<u64>().saturating_add(backlog_reads),
                 detail: fleet.metrics.detail,
             };
             self_cost(&fleet.prices, &usage)

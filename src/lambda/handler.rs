@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use super::logging;
 use super::settings::Settings;
 use crate::aws::{
-    AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, PingCapacity, fd_limit,
+    AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, MetricValues, PingCapacity, fd_limit,
 };
 use crate::domain::events::{DirectWarm, LambdaEvent};
 use crate::domain::fleet::Fleet;
@@ -79,6 +79,7 @@ impl Handler {
             refreshes_facts: true,
         };
         service.guard(Arc::new(AwsControl::without_retries(Arc::clone(&clients))));
+        service.read_backlogs(Arc::new(MetricValues::new(Arc::clone(&clients))));
         if is_durable {
             // `WARMD_REGIONS` selects all targets of its regions, so what it does not name there is left over.
             service.drive(Arc::new(AwsScaling::new(Arc::clone(&clients))), true);

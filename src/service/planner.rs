@@ -25,7 +25,7 @@ pub use self::record::Results;
 use super::backlog::BacklogReader;
 use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
-use crate::domain::backlog::{Readings, Samples, readings};
+use crate::domain::backlog::{Readings, STALE_AFTER, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
 use crate::domain::fleet::{Fleet, OnRequest, Target};
 use crate::domain::function::Identity;
@@ -284,7 +284,7 @@ impl TickPlanner {
     pub async fn plan(&self, fleet: &Fleet, at: DateTime<Utc>, previous: Minute, now: DateTime<Utc>) -> Plan {
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let stored = self.read_records(fleet, at, now, deadline, &mut failures).await;
         let (fleet, readings, levels) = self.wanted(fleet, &stored, at, now);
         let fleet = &*fleet;
         self.note(&levels);
@@ -329,7 +329,7 @@ impl TickPlanner {
             }
             let due = served.plan(fleet, minute, previous, now);
             let selection = partition(tick, &due, pauses, served);
-            served.levels.clone_from(levels);
+            served.levels.take_over(fleet, levels, minute);
             served.claim(by, minute, previous, now, selection.due.iter().map(|due| due.target.as_ref()));
             own = Some(selection.clone());
             selection
@@ -354,7 +354,7 @@ impl TickPlanner {
         let minute = Minute::of(at);
         let deadline = Instant::now() + READ_WITHIN;
         let mut failures = StoreFailures::default();
-        let stored = self.read_records(fleet, now, deadline, &mut failures).await;
+        let stored = self.read_records(fleet, at, now, deadline, &mut failures).await;
         let (fleet, readings, levels) = self.wanted(fleet, &stored, at, now);
         let fleet = &*fleet;
         let capacity = stored.capacity(fleet);
@@ -391,7 +391,7 @@ impl TickPlanner {
             Some((_, served)) => served.levels.clone(),
             None => self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
-        levels.note(&readings, minute);
+        levels.note(&fleet, &readings, minute);
         (records::with_levels(fleet, &levels, minute), readings, levels)
     }
 
@@ -496,21 +496,24 @@ impl TickPlanner {
         Ok(Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
-    /// Reads the records for a plan concurrently.
+    /// Reads the records for a plan concurrently. Metrics show the present, so a tick of another time has none.
     async fn read_records(
         &self,
         fleet: &Fleet,
+        at: DateTime<Utc>,
         now: DateTime<Utc>,
         deadline: Instant,
         failures: &mut StoreFailures,
     ) -> StoredRecords {
         let mut unread = StoreFailures::default();
+        let is_now = at.signed_duration_since(now).abs() <= STALE_AFTER;
+        let backlogs = self.backlogs.as_ref().filter(|_| is_now);
         let (requests, pauses, served, samples, (capacity, no_capacity)) = tokio::join!(
             self.requests(fleet, deadline),
             self.pauses(deadline, &mut unread),
             self.served(deadline),
             async {
-                match &self.backlogs {
+                match backlogs {
                     Some(backlogs) => backlogs.read(fleet, now, deadline).await,
                     None => Samples::default(),
                 }

@@ -38,6 +38,7 @@ use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::shard::{MAX_ATTEMPTS, Shard};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
 use crate::engine::capacity::CapacityControl;
+use crate::engine::metrics::ReadMetrics;
 use crate::engine::ports::{Clock, Events, Lambda, Metrics};
 use crate::engine::tick::{Due, Engine};
 
@@ -173,6 +174,11 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
         let documents = self.planner.documents().clone();
         self.keeper = Some(Arc::new(CapacityKeeper::new(documents, control, is_whole)));
+    }
+
+    /// Reads the metrics of backlogs through `metrics`.
+    pub fn read_backlogs(&mut self, metrics: Arc<dyn ReadMetrics>) {
+        self.planner.read_backlogs(metrics);
     }
 
     /// The configuration.
@@ -457,10 +463,12 @@ pub async fn preview(
     planner.preview(fleet, mode(at, due_only, now), at.unwrap_or(now), now).await
 }
 
-/// Returns the number of pings of the largest round of such a tick without any records.
+/// Returns the number of pings of the largest round of such a tick without any records. Metrics may want any number up
+/// to the highest.
 pub fn largest_due(fleet: &Fleet, at: Option<DateTime<Utc>>, due_only: bool, now: DateTime<Utc>) -> u32 {
     let due = schedule::plan_tick(fleet, Minute::of(at.unwrap_or(now)), mode(at, due_only, now));
-    due.iter().map(|due| due.desired).max().unwrap_or(0)
+    let read = fleet.targets.iter().filter(|target| !target.backlogs.is_empty() && target.is_pinged());
+    due.iter().map(|due| due.desired).chain(read.map(Target::highest)).max().unwrap_or(0)
 }
 
 fn mode(at: Option<DateTime<Utc>>, due_only: bool, now: DateTime<Utc>) -> Mode {

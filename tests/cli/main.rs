@@ -2,6 +2,7 @@
 //! Beside them, tests of the files that ship: the README, the template, the handler snippets, the sources.
 
 mod backlog;
+mod backlog_metrics;
 mod burst;
 mod canary;
 mod capacity;

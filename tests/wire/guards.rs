@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use warmd::aws::{AwsControl, AwsLambda, AwsScaling, CloudWatch, EventBridge};
+use warmd::aws::{AwsControl, AwsLambda, AwsScaling, CloudWatch, EventBridge, MetricValues};
 use warmd::config::{SourceFile, resolve};
 use warmd::domain::fleet::Fleet;
 use warmd::domain::schedule::Minute;
@@ -185,6 +185,7 @@ impl Account {
         let mut service =
             Service::new(lambda, LiveConfig::fixed(fleet), self.store.clone(), capacity, None).unwrap();
         service.drive(Arc::new(AwsScaling::new(Arc::clone(&clients))), true);
+        service.read_backlogs(Arc::new(MetricValues::new(Arc::clone(&clients))));
         service.guard(Arc::new(AwsControl::without_retries(clients)));
         service.policy = policy;
         service.clock = Arc::clone(&self.clock) as Arc<dyn Clock>;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod autoscaling;
+mod backlog_metrics;
 mod backlog_requests;
 mod capacity;
 mod capacity_random;

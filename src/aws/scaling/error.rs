@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 300;
 const NO_CAPACITY_PROVIDER: &str = "the function has no capacity provider";
 
 /// Returns the first line of a service's text, cut and escaped.
-pub(super) fn line(text: &str) -> String {
+pub(in crate::aws) fn line(text: &str) -> String {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let mut kept: String = first.chars().take(LONGEST_MESSAGE).collect();
     if kept.len() < first.len() {
@@ -30,7 +30,7 @@ pub(super) fn line(text: &str) -> String {
 }
 
 /// Interprets a failed read.
-pub(super) fn unread<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
+pub(in crate::aws) fn unread<T, E>(error: &SdkError<E, HttpResponse>) -> Lookup<T>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

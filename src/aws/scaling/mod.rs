@@ -3,10 +3,10 @@
 //! Answers are distrusted: negative or inverted numbers, an unknown status and endless lists are failed reads.
 
 mod autoscaling;
-mod error;
+pub(super) mod error;
 mod lambda;
-mod numbers;
-mod pages;
+pub(super) mod numbers;
+pub(super) mod pages;
 mod utilization;
 
 use std::sync::{Arc, Mutex, PoisonError};

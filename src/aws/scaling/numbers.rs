@@ -21,6 +21,6 @@ pub(super) fn bounds(min: i32, max: i32) -> Option<Bounds> {
 }
 
 /// Returns a time of an answer; `None` if it is not within the range of the calendar.
-pub(super) fn time(at: &aws_smithy_types::DateTime) -> Option<DateTime<Utc>> {
+pub(in crate::aws) fn time(at: &aws_smithy_types::DateTime) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(at.secs(), at.subsec_nanos())
 }

@@ -13,10 +13,10 @@ const MOST_ENTRIES: usize = 10_000;
 const LIST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A page of a list, and the token of the next one.
-pub(super) type Page<T> = Lookup<(Vec<T>, Option<String>)>;
+pub(in crate::aws) type Page<T> = Lookup<(Vec<T>, Option<String>)>;
 
 /// Reads all pages of a list. `read` gets the token of the page.
-pub(super) async fn pages<T, F>(read: impl FnMut(Option<String>) -> F) -> Lookup<Vec<T>>
+pub(in crate::aws) async fn pages<T, F>(read: impl FnMut(Option<String>) -> F) -> Lookup<Vec<T>>
 where
     F: Future<Output = Page<T>>,
 {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{
     CheckArgs, CheckFormat, CheckObject, object, print_errors, print_problems, print_summary, sort, warnings,
@@ -22,10 +25,18 @@ use crate::domain::chain::names;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
 use crate::domain::parse::quoted;
-use crate::domain::preflight::{Finding, Observations, Severity, Unchecked, findings, unchecked};
+use crate::domain::preflight::{
+    Finding, Observations, Severity, Unchecked, backlog_findings, findings, unchecked,
+};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::Clock;
+use crate::service::backlog;
 use crate::service::clock::SystemClock;
+
+/// The time for which a metric of a backlog must have a value.
+const METRICS_OF: TimeDelta = TimeDelta::hours(3);
+/// The time within which the metrics of backlogs are read.
+const METRICS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The result of the comparison in JSON.
 #[derive(Debug, Serialize)]
@@ -124,9 +135,15 @@ pub async fn check(args: &CheckArgs, style: Style, color_on_stderr: bool) -> Res
     }
     let fleet = &loaded.fleet;
     let app = App::of(args.local, &fleet.targets).await?;
-    let seen = observe(&app, fleet).await;
+    let until = Instant::now() + METRICS_WITHIN;
+    let metrics = app.metrics();
+    let (seen, samples) = tokio::join!(
+        observe(&app, fleet),
+        backlog::read(&*metrics, fleet, METRICS_OF, SystemClock.now(), until)
+    );
 
-    let found = findings(fleet, &seen, now);
+    let mut found = findings(fleet, &seen, now);
+    found.extend(backlog_findings(fleet, &samples, METRICS_OF));
     let mut problems = problems(&loaded, &found);
     let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
     let unchecked = unchecked(fleet, &seen);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::backlog::{Metric, Rule};
 use crate::domain::capacity::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 use crate::domain::fleet::{MetricsSettings, OnRequest, Role};
 use crate::domain::function::FunctionRef;
@@ -390,4 +391,23 @@ fn invalid_s3_prefixes_are_rejected() {
         assert!(S3Prefix::parse(text).is_err(), "{text}");
     }
     assert_eq!(S3Prefix::parse("s3://bucket/a/"), S3Prefix::parse("s3://bucket/a"));
+}
+
+#[test]
+fn metrics_of_backlogs_are_read_with_the_credentials_of_their_targets() {
+    let (namespace, name) = ("AWS/SQS".to_owned(), "ApproximateNumberOfMessagesVisible".to_owned());
+    let metric = Metric { namespace, name, dimensions: BTreeMap::new(), statistic: "Maximum" };
+    let rule = Rule { metric: Arc::new(metric), per_environment: 300.into(), max: 100, pipeline: None };
+    let with_backlog = |target: Target| Target { backlogs: vec![rule.clone(), rule.clone()], ..target };
+    let role = "arn:aws:iam::210987654321:role/warmed";
+    let far = with_role(with_backlog(target("far", "eu-west-2")), role, None);
+    let read = (READ_METRICS.to_owned(), "*".to_owned());
+    let reads = |documents: &[Value]| allowed(documents).iter().filter(|pair| **pair == read).count();
+    for purpose in [Purpose::Warm, Purpose::CheckLive] {
+        let own = fleet(vec![with_backlog(target("a", "eu-west-2")), with_backlog(target("b", "eu-west-2"))]);
+        assert_eq!(reads(&policies(&PolicyInput { purpose, ..input(&own) })), 1);
+        let other = fleet(vec![target("a", "eu-west-2"), far.clone()]);
+        let other = PolicyInput { purpose, ..input(&other) };
+        assert_eq!((reads(&policies(&other)), reads(&assumed(&other)[0].policies)), (0, 1));
+    }
 }

@@ -29,7 +29,7 @@ pub struct SelfUsage {
     /// The number of targets with capacity.
     pub capacity_targets: u64,
     /// The metrics read with GetMetricData: each minute one for each scalable target whose capacity may be above its
-    /// minimum.
+    /// minimum, and each metric of a backlog.
     pub metric_reads: u64,
     /// The detail of the metrics.
     pub detail: Detail,
@@ -64,9 +64,9 @@ const LOG_BYTES_PER_CAPACITY: u64 = 270;
 pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     let region = usage.region;
     let ticks = usage.horizon.as_secs() / 60;
-    // Every tick reads capacity.
+    // Every tick reads capacity and the metrics of backlogs.
     let has_capacity = usage.capacity_targets > 0;
-    let busy = if has_capacity { ticks } else { usage.rounds.min(ticks) };
+    let busy = if has_capacity || usage.metric_reads > 0 { ticks } else { usage.rounds.min(ticks) };
     // Rounds of one tick run concurrently.
     let cold = usage.cold_rounds.min(ticks);
     let ran = |ticks: u64, each| Decimal::from(ticks).saturating_mul(milliseconds(each));

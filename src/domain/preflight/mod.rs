@@ -4,6 +4,7 @@
 
 mod account;
 mod allowance;
+mod backlogs;
 mod findings;
 mod peak;
 mod unchecked;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::account::{account_id, is_in_account};
 pub use self::allowance::{Allowance, Pool, Room, allowance};
+pub use self::backlogs::backlog_findings;
 pub use self::findings::{Finding, Severity, findings};
 pub use self::peak::{Peak, peak};
 pub use self::unchecked::{Unchecked, UncheckedReason, failure, failures, unchecked};

@@ -45,6 +45,7 @@ impl Bounded for Served {
             0 => {
                 drop_oldest(&mut self.claims, excess, |claim| claim.until)
                     + drop_oldest(&mut self.busy, excess, |until| *until)
+                    + drop_oldest(&mut self.levels.targets, excess, |level| level.at)
             }
             dropped => dropped,
         }

@@ -36,7 +36,7 @@ pub struct Served {
     #[serde(default, with = "keyed")]
     pub claims: BTreeMap<Identity, Claim>,
     /// The numbers that metrics want.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Levels::is_empty")]
     pub levels: Levels,
 }
 

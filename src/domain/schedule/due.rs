@@ -109,6 +109,11 @@ pub(super) fn due_minutes(target: &Target, minutes: Range<i64>) -> u64 {
     u64::try_from(before(minutes.end) - before(minutes.start)).unwrap_or(0)
 }
 
+/// Returns true if one of the epoch minutes is a multiple of the target's interval, with its phase added.
+pub fn has_interval_minute(target: &Target, minutes: Range<i64>) -> bool {
+    due_minutes(target, minutes) > 0
+}
+
 /// Returns a phase from 0 to `interval_minutes` − 1 with which `stagger` spreads a fleet.
 ///
 /// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the identity as text,

@@ -19,7 +19,7 @@ mod minute;
 mod segments;
 mod timeline;
 
-pub use self::due::{DueReason, DueTarget, Mode, due, due_since, phase, plan_tick};
+pub use self::due::{DueReason, DueTarget, Mode, due, due_since, has_interval_minute, phase, plan_tick};
 pub use self::explain::{Explanation, WindowState, WindowView, explain, explain_windows};
 pub use self::lint::{Lint, LintLocation, lints};
 pub use self::minute::Minute;
