@@ -127,7 +127,7 @@ fn the_plan_object_is_exact() {
     object["cost"] = Value::Null;
     assert_eq!(
         object,
-        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"strategy":"pings","capped_from":null,"skipped":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"findings":[],"cost":null}],"cost":null})
+        json!({"from":"2026-11-20T00:00:00Z","until":"2026-11-21T00:00:00Z","functions":[{"function":"nlp-inference:live","region":"eu-west-2","tenant":null,"strategy":"pings","capped_from":null,"skipped":null,"segments":[{"from":"2026-11-20T07:00:00Z","until":"2026-11-20T10:00:00Z","target":10}],"rounds":6,"pings":60,"findings":[],"cost":null}],"pipelines":[],"cost":null})
     );
 }
 

@@ -8,9 +8,9 @@ use chrono::Datelike;
 use rust_decimal::Decimal;
 
 use super::cost::{STAR, dollars, price, quantity, starred};
-use super::explain::{sign, state};
 use super::table::{Column, NO_SIGN, Sign, figures, table, words};
 use super::text::{bytes, count, grouped};
+use super::windows::{sign, state};
 use super::{Style, Tone, zoned};
 use crate::domain::calendar::Window;
 use crate::domain::chain::{Chain, PayloadCost, Total, cheapest};

@@ -34,7 +34,7 @@ fn a_plan_shows_stages_latency_and_payloads() {
       1 preprocess:live                           1        6,000     20  600/s       10.0 s*
       2 encode-a:live + encode-b:live             2                   1  300/s  8.0 s, 9.0 s
       3 infer:live                                2          300      1  300/s       10.0 s*
-      cold latency  37.0 s one after the other, 10.0 s overlapped
+      cold latency  37.0 s* one after the other, 10.0 s* overlapped
       * assumed: init_duration
       load while open 600/s: 21,600,000 requests in this period
       payload of infer:live, 2.00 MB through S3: a PUT and a GET for each request
@@ -61,10 +61,7 @@ fn names_are_shortened_on_a_terminal_and_escaped() {
     let ends: Vec<&str> = shown.lines().filter(|line| line.starts_with(['p', '!'])).collect();
     insta::assert_snapshot!(ends.join("\n"), @r"
     pipeline \u{1b}[2Jnlp (us-east-1)
-    ! preprocess:live is never warmed for this pipeline
-    ! encode-a:live is never warmed for this pipeline
     ! encode-b:live is never warmed for this pipeline
-    ! infer:live is never warmed for this pipeline
     ");
 }
 
@@ -85,7 +82,7 @@ fn an_explanation_shows_the_windows_with_the_number_of_each_stage() {
       1 preprocess:live                           1        6,000     20  600/s       10.0 s*
       2 encode-a:live + encode-b:live             2                   1  300/s  8.0 s, 9.0 s
       3 infer:live                                2          300      1  300/s       10.0 s*
-      cold latency  37.0 s one after the other, 10.0 s overlapped
+      cold latency  37.0 s* one after the other, 10.0 s* overlapped
       * assumed: init_duration
 
       WINDOW           STATE    OPENS                 CLOSES                 BY STAGE
@@ -99,7 +96,7 @@ fn an_explanation_shows_the_windows_with_the_number_of_each_stage() {
       1 preprocess:live                           0        6,000     20  600/s       10.0 s*
       2 encode-a:live + encode-b:live             0                   1  300/s  8.0 s, 9.0 s
       3 infer:live                                0          300      1  300/s       10.0 s*
-      cold latency  37.0 s one after the other, 10.0 s overlapped
+      cold latency  37.0 s* one after the other, 10.0 s* overlapped
       * assumed: init_duration
 
       WINDOW           STATE   OPENS                 CLOSES                 BY STAGE
@@ -149,16 +146,8 @@ fn a_difference_shows_pipelines_before_functions() {
         stages preprocess:live, encode-a:live + encode-b:live, infer:live
         load 600/s
         preprocess:live: environments 1
-        preprocess:live: takes 20
-        preprocess:live: rate 600/s
-        preprocess:live: per_backlog 6000
         encode-a:live + encode-b:live: environments 2
-        encode-a:live + encode-b:live: takes 1
-        encode-a:live + encode-b:live: rate 300/s
         infer:live: environments 2
-        infer:live: takes 1
-        infer:live: rate 300/s
-        infer:live: per_backlog 300
         infer:live: payload 2.00 MB via s3
 
       FUNCTION         REGION     HIGHEST  PINGS    COST
@@ -184,11 +173,10 @@ fn a_difference_shows_pipelines_before_functions() {
         infer:live: per_backlog 300 → 100
         infer:live: payload 2.00 MB via s3 → none
 
-
-    1 pipeline: 0 added, 1 changed, 0 removed; 0 targets: 0 added, 0 changed, 0 removed; pings of these in the 1d from 2026-11-23 00:00 UTC: 0 → 0
+    1 pipeline: 0 added, 1 changed, 0 removed; no target changes in the 1d from 2026-11-23 00:00 UTC
     ");
     insta::assert_snapshot!(diff::markdown(&changed, period), @"
-    **warmd**: 1 pipeline: 0 added, 1 changed, 0 removed; 0 targets: 0 added, 0 changed, 0 removed; pings of these in the 1d from 2026-11-23 00:00 UTC: 0 → 0
+    **warmd**: 1 pipeline: 0 added, 1 changed, 0 removed; no target changes in the 1d from 2026-11-23 00:00 UTC
 
     | | pipeline | region | changes |
     |---|---|---|---|
@@ -199,7 +187,7 @@ fn a_difference_shows_pipelines_before_functions() {
 
     | | pipeline | region | changes |
     |---|---|---|---|
-    | `-` | nlp | us-east-1 | stages <code>preprocess&#58;live&#44; encode-a&#58;live &#43; encode-b&#58;live&#44; infer&#58;live</code>; load <code>600&#47;s</code>; <code>preprocess&#58;live&#58; environments</code> 1; <code>preprocess&#58;live&#58; takes</code> 20; <code>preprocess&#58;live&#58; rate</code> <code>600&#47;s</code>; <code>preprocess&#58;live&#58; per&#95;backlog</code> 6000; <code>encode-a&#58;live &#43; encode-b&#58;live&#58; environments</code> 2; <code>encode-a&#58;live &#43; encode-b&#58;live&#58; takes</code> 1; <code>encode-a&#58;live &#43; encode-b&#58;live&#58; rate</code> <code>300&#47;s</code>; <code>infer&#58;live&#58; environments</code> 2; <code>infer&#58;live&#58; takes</code> 1; <code>infer&#58;live&#58; rate</code> <code>300&#47;s</code>; <code>infer&#58;live&#58; per&#95;backlog</code> 300; <code>infer&#58;live&#58; payload</code> <code>2&#46;00 MB via s3</code> |
+    | `-` | nlp | us-east-1 | stages <code>preprocess&#58;live&#44; encode-a&#58;live &#43; encode-b&#58;live&#44; infer&#58;live</code>; load <code>600&#47;s</code>; <code>preprocess&#58;live&#58; environments</code> 1; <code>encode-a&#58;live &#43; encode-b&#58;live&#58; environments</code> 2; <code>infer&#58;live&#58; environments</code> 2; <code>infer&#58;live&#58; payload</code> <code>2&#46;00 MB via s3</code> |
 
     | | function | region | highest | pings | cost | other |
     ");

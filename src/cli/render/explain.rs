@@ -7,10 +7,11 @@ use chrono::Datelike;
 use super::plan::first_zone;
 use super::table::{Column, Sign, figures, table, words};
 use super::text::count;
-use super::{Style, Tone, zoned};
+use super::windows::{sign, state};
+use super::{Style, zoned};
 use crate::domain::capacity::{Bounds, Outlook, findings};
 use crate::domain::fleet::Target;
-use crate::domain::schedule::{DueReason, Explanation, Minute, WindowState, WindowView};
+use crate::domain::schedule::{DueReason, Explanation, Minute};
 
 const COLUMNS: [Column; 5] =
     [words("WINDOW"), words("STATE"), words("OPENS"), words("CLOSES"), figures("DESIRED")];
@@ -108,29 +109,5 @@ fn due(target: &Target, explanation: &Explanation<'_>) -> String {
             format!("no round is due in this minute; rounds are every {every}")
         }
         None => "nothing to keep warm".to_owned(),
-    }
-}
-
-/// Returns the sign of the state of a window.
-pub(super) fn sign(view: &WindowView<'_>) -> Sign {
-    match view.state {
-        WindowState::Open => ('✓', Tone::Good),
-        WindowState::Leading | WindowState::RampingUp => ('↗', Tone::Good),
-        WindowState::RampingDown => ('↘', Tone::Good),
-        WindowState::Closed | WindowState::Excepted => ('-', Tone::Quiet),
-        WindowState::Empty => ('!', Tone::Warning),
-    }
-}
-
-/// Returns the state of a window as text.
-pub(super) fn state(view: &WindowView<'_>) -> &'static str {
-    match view.state {
-        WindowState::Excepted => "excepted today",
-        WindowState::Empty => "empty today, because of a clock change",
-        WindowState::Open
-        | WindowState::Leading
-        | WindowState::RampingUp
-        | WindowState::RampingDown
-        | WindowState::Closed => view.state.as_str(),
     }
 }

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod price;
 mod table;
 pub mod tick;
+mod windows;
 mod zoned;
 
 // The renderers use it as `super::text`.
