@@ -48,7 +48,8 @@ impl Pipeline {
             windows: Vec::new(),
         };
         let region = Region::parse("eu-west-2").unwrap();
-        Self { name: name.into(), region, stages: stages.iter().map(stage).collect(), on_request: None }
+        let stages = stages.iter().map(stage).collect();
+        Self { name: name.into(), region, stages, loads: Vec::new(), on_request: None }
     }
 }
 

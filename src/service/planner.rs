@@ -128,6 +128,14 @@ impl<'f> Ask<'f> {
         Some(Self { target, rule: target.on_request.as_ref()?, terms, together: None })
     }
 
+    /// Returns the pipeline that the request names.
+    fn pipeline(&self) -> Option<&str> {
+        match &self.terms {
+            AskTerms::Backlog(terms) => terms.pipeline.as_deref(),
+            AskTerms::Environments(_) => None,
+        }
+    }
+
     /// Returns true if the request must be stored: its environments are kept.
     fn is_kept(&self) -> bool {
         match &self.terms {
@@ -465,15 +473,20 @@ impl TickPlanner {
                 is_covered.then_some(SkipReason::Provisioned)
             }
         };
-        let paused = |target: &Target| {
-            pauses.as_ref().is_some_and(|pauses| pauses.of_function(&target.id, now).is_some())
+        let paused = |ask: &Ask<'_>| {
+            let of = |pauses: &Pauses| {
+                let of_pipeline = ask.pipeline().and_then(|name| pauses.of_pipeline(name, now));
+                pauses.of_function(&ask.target.id, now).or(of_pipeline).is_some()
+            };
+            pauses.as_ref().is_some_and(of)
         };
         let mut selection = Selection::default();
-        for (Ask { target, together, .. }, decision) in asks.iter().zip(decisions) {
+        for (ask, decision) in asks.iter().zip(decisions) {
+            let Ask { target, together, .. } = ask;
             match decision {
                 // Nothing waits.
                 Decision::Round(0) | Decision::Coalesced(0) => {}
-                Decision::Round(wanted) | Decision::Coalesced(wanted) if paused(target) => {
+                Decision::Round(wanted) | Decision::Coalesced(wanted) if paused(ask) => {
                     selection.skipped.push(RoundRecord::skipped(target, wanted, SkipReason::Paused));
                 }
                 Decision::Round(concurrency) => {
@@ -645,13 +658,13 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
 fn asked(asks: &[Ask<'_>]) -> Vec<PipelineNeed> {
     let mut needs: Vec<PipelineNeed> = Vec::new();
     for ask in asks {
-        let AskTerms::Backlog(BacklogTerms { pipeline: Some(name), .. }) = &ask.terms else { continue };
+        let Some(name) = ask.pipeline() else { continue };
         let region = ask.target.region();
         let stage = (vec![ask.target.id.without_tenant()], ask.number());
-        match needs.iter_mut().find(|need| *need.name == **name && need.region == region) {
+        match needs.iter_mut().find(|need| *need.name == *name && need.region == region) {
             Some(need) => need.stages.push(stage),
             None => needs.push(PipelineNeed {
-                name: name.as_str().into(),
+                name: name.into(),
                 region,
                 stages: vec![stage],
                 unwarmed: Vec::new(),

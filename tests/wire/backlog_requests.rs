@@ -154,6 +154,7 @@ fn nlp(mut fleet: Fleet, max_concurrency: u32) -> Fleet {
             stage(&["encode-a:live", "encode-b:live"], 300, None),
             stage(&["infer:live"], 300, Some(300)),
         ],
+        loads: Vec::new(),
         on_request: Some(OnRequest { max_concurrency, max_for: hour, coalesce, hold_for: DEFAULT_HOLD }),
     });
     fleet

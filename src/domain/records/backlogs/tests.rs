@@ -174,6 +174,7 @@ fn the_limits_of_a_pipeline_apply_to_its_requests() {
             payload: None,
             windows: Vec::new(),
         }],
+        loads: Vec::new(),
         on_request: Some(OnRequest { max_concurrency, ..RULE }),
     };
     let desired = |pipelines| {

@@ -60,8 +60,8 @@ async fn a_paused_pipeline_pauses_its_functions_that_nothing_else_needs() {
     assert_eq!(described(&after), "a 3, b 3, nlp 3 3");
     // A request for the function itself is not paused.
     let terms = RequestTerms { at: now, concurrency: 4, keep_for: None, reason: None };
-    let targets: Vec<&Target> = fleet.targets.iter().collect();
-    let requested = planner.request(&fleet, &targets, &terms, now).await.unwrap();
+    let asks: Vec<Ask<'_>> = fleet.targets.iter().map(|target| ask(target, &terms)).collect();
+    let requested = planner.request(&fleet, &asks, now).await.unwrap();
     assert_eq!(names(&requested), ["a", "b"]);
 }
 
