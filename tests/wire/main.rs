@@ -17,6 +17,7 @@ mod kinds;
 mod lies;
 mod nginx;
 mod parity;
+mod probe;
 mod proxy;
 mod roles;
 mod scaling;
