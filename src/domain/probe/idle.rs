@@ -60,9 +60,9 @@ impl Gap {
 /// The bounds of the life of idle environments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bracket {
-    /// The longest gap after which the environment was warm, in whole seconds, rounded down; `None` if none was seen.
+    /// The longest gap after which the environment was warm; `None` if none was seen.
     pub longest_warm: Option<Duration>,
-    /// The shortest gap after which it was gone, in whole seconds, rounded up; `None` if none was seen.
+    /// The shortest gap after which it was gone; `None` if none was seen.
     pub shortest_cold: Option<Duration>,
 }
 
@@ -87,10 +87,9 @@ pub fn bracket<'g>(gaps: impl IntoIterator<Item = &'g Gap>) -> Bracket {
             continue;
         };
         if start.is_new() {
-            let cold = Duration::from_secs(most.as_secs() + u64::from(most.subsec_nanos() > 0));
-            bracket.shortest_cold = Some(bracket.shortest_cold.map_or(cold, |known| known.min(cold)));
+            bracket.shortest_cold = Some(bracket.shortest_cold.map_or(most, |known| known.min(most)));
         } else {
-            bracket.longest_warm = bracket.longest_warm.max(Some(Duration::from_secs(least.as_secs())));
+            bracket.longest_warm = bracket.longest_warm.max(Some(least));
         }
     }
     bracket

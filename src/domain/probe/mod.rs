@@ -3,6 +3,7 @@
 //!
 //! The measurements decide what is sent next, and evaluate what came back. They send nothing themselves.
 
+mod estimate;
 mod hold;
 mod idle;
 mod memory;
@@ -10,6 +11,7 @@ mod parallel;
 mod regime;
 mod start;
 
+pub use self::estimate::{Estimate, estimate};
 pub use self::hold::{HoldSearch, LONGEST_HOLD, PROOFS, SHORTEST_HOLD};
 pub use self::idle::{Bracket, Gap, IdlePlan, LIFE_OF_USE, bracket, interval};
 pub use self::memory::{Candidate, Marks, marks};

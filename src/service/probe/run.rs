@@ -114,6 +114,19 @@ impl<'p, L: Lambda> Prober<'p, L> {
         Ok(Some((measured, report.reached)))
     }
 
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Sends one ping. `None` if the process was stopped before.
+    ///
+    /// # Errors
+    /// See [`Prober::pings`].
+    pub async fn single(&self, hold: Duration) -> Result<Option<Measured>, String> {
+        self.one(&self.target, hold).await
+    }
+
     async fn one(&self, target: &Arc<Target>, hold: Duration) -> Result<Option<Measured>, String> {
         let pinged = self.pings(target, NonZeroU32::MIN, hold).await?;
         Ok(pinged.and_then(|(pings, _)| pings.into_iter().next()))
@@ -147,7 +160,8 @@ impl<'p, L: Lambda> Prober<'p, L> {
     }
 
     /// Lets users call in parallel, each again as soon as it was answered. The users of a step begin together, after
-    /// the last answer of the step before. Returns the steps so far.
+    /// the last answer of the step before. `first` is a ping that was sent before, and counts to the first step. Returns
+    /// the steps so far.
     ///
     /// # Errors
     /// See [`Prober::pings`].
@@ -155,14 +169,16 @@ impl<'p, L: Lambda> Prober<'p, L> {
         &self,
         ramp: &Ramp,
         hold: Duration,
+        first: Option<Measured>,
         observer: &impl Observe,
     ) -> Result<(Vec<StepResult>, Ended), String> {
         let mut results = Vec::new();
+        let mut first = first;
         for step in ramp.steps() {
             let length = step.until - step.from;
             let until = Instant::now() + length;
             let users = join_all((0..step.users).map(|_| self.user(until, hold))).await;
-            let mut pings = Vec::new();
+            let mut pings: Vec<Measured> = first.take().into_iter().collect();
             for user in users {
                 pings.extend(user?);
             }
