@@ -53,17 +53,18 @@ pub struct ProbeArgs {
         default_missing_value = "0,6m,16m,31m,61m", value_parser = instants)]
     idle: Option<Instants>,
     /// Continue until the life is known to a minute. With --idle.
-    #[arg(long, requires = "idle")]
+    #[arg(long, conflicts_with_all = ["parallel", "find_hold", "memory"])]
     until_cold: bool,
     /// Number of passes over the instants. With --idle.
-    #[arg(long, requires = "idle", value_name = "N", default_value_t = 1,
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["parallel", "find_hold", "memory"],
         value_parser = clap::value_parser!(u16).range(1..=100))]
     repeat: u16,
     /// Measure cold starts and latency under parallel users, in steps.
     #[arg(long, group = "mode", value_name = "USERS,…", value_parser = users)]
     parallel: Option<Users>,
     /// Length of all steps together. With --parallel.
-    #[arg(long = "for", value_name = "DURATION", default_value = "5m", value_parser = value_parsers::whole_seconds::<1>)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "5m",
+        conflicts_with_all = ["idle", "find_hold", "memory"], value_parser = value_parsers::whole_seconds::<1>)]
     for_: Duration,
     /// Find the shortest hold with which N environments are proven in 5 of 5 rounds.
     #[arg(long, group = "mode", value_name = "N")]
@@ -76,7 +77,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "memory"])]
     write: Option<PathBuf>,
     /// Also write `interval`: 80 % of the longest warm gap in whole minutes, from five repeats on.
-    #[arg(long, requires = "write", requires = "idle")]
+    #[arg(long, requires = "write", conflicts_with_all = ["find_hold"])]
     write_interval: bool,
     /// Do not ask for confirmation.
     #[arg(long)]

@@ -20,6 +20,7 @@ mod live;
 mod memory;
 mod pipes;
 mod plan;
+mod probe;
 mod readme;
 mod rooms;
 mod run;
