@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::error::Failure;
 use super::output::Stderr;
 use super::value_parsers;
+use crate::aws::connector::{Connector, Dialer, Proxies, Roots};
 use crate::aws::{
     AwsControl, AwsLambda, AwsScaling, Clients, CloudWatch, EventBridge, MetricValues, PingCapacity,
 };
@@ -27,6 +28,9 @@ use crate::service::{Policy, Service};
 
 /// The service on AWS, or on the emulator.
 pub type AwsService = Service<AwsLambda, CloudWatch, EventBridge>;
+
+/// The bytes that a connection inside the process buffers.
+const BUFFER: usize = 64 << 10;
 
 /// The SDK's clients of AWS. There is one set for the whole process.
 static AWS: OnceCell<Arc<Clients>> = OnceCell::const_new();
@@ -57,6 +61,21 @@ impl App {
         let emulator = Emulator::new(scenario(targets));
         tokio::spawn(async move { emulator.serve(listener, None, future::pending()).await });
         Ok(Self { clients: Arc::new(Clients::local(&endpoint)), is_local: true })
+    }
+
+    /// Starts the emulator inside this process without sockets, for commands on virtual time. It has every function, as
+    /// with [`App::local`].
+    pub fn simulated(targets: &[Target]) -> Self {
+        let emulator = Emulator::new(scenario(targets));
+        let dialer = Dialer::custom(move |_: &str, _| {
+            let (near, far) = tokio::io::duplex(BUFFER);
+            let emulator = emulator.clone();
+            tokio::spawn(async move { emulator.serve_io(far).await });
+            future::ready(Ok(near))
+        });
+        let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
+        let clients = Clients::local_through("http://emulator.local", connector);
+        Self { clients: Arc::new(clients), is_local: true }
     }
 
     /// Starts the emulator if `local`, or connects to AWS.

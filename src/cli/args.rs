@@ -18,6 +18,7 @@ use super::output::Color;
 use super::pause::{PauseArgs, ResumeArgs};
 use super::plan::PlanArgs;
 use super::price::PriceArgs;
+use super::probe::ProbeArgs;
 use super::publish::PublishArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
@@ -115,6 +116,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Plan the environments of a burst: how many, when, and how they are let go.
     Burst(BurstArgs),
+    /// Measure a function: how long it stays warm, how it ramps, its shortest hold, its memory.
+    Probe(ProbeArgs),
     /// Print the JSON Schema of the configuration, or of the tick object.
     Schema(SchemaArgs),
     /// Print a handler snippet that answers pings.

@@ -29,6 +29,7 @@ mod pause;
 mod period;
 mod plan;
 mod price;
+mod probe;
 mod publish;
 mod render;
 mod run;
@@ -98,7 +99,9 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
     // Printing must not block commands that handle signals.
     match &cli.command {
         Command::Run(args) if !args.once => output::start_threads(Overflow::DropAbove(DAEMON_QUEUE))?,
-        Command::Run(_) | Command::Warm(_) | Command::Capacity(_) => output::start_threads(Overflow::Keep)?,
+        Command::Run(_) | Command::Warm(_) | Command::Capacity(_) | Command::Probe(_) => {
+            output::start_threads(Overflow::Keep)?
+        }
         _ => {}
     }
     match &cli.command {
@@ -124,6 +127,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
         Command::Burst(args) => burst::burst(args, style),
+        Command::Probe(args) if args.local => block_on_virtual(probe::probe(args, style)),
+        Command::Probe(args) => block_on(probe::probe(args, style)),
         Command::Compare(args) => block_on(compare::compare(args, style)),
         Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
@@ -139,6 +144,14 @@ fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
     print_data(&format!("{schema}\n"))?;
     Ok(Exit::Success)
+}
+
+/// Runs an asynchronous command on virtual time: whenever all tasks wait, the clock moves to the next timer. Its I/O is
+/// inside the process.
+fn block_on_virtual(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start a runtime: {error}")))?;
+    runtime.block_on(command)
 }
 
 /// Runs an asynchronous command.

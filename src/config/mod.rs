@@ -9,6 +9,7 @@
 //! Only [`load`] does I/O; [`resolve()`] takes texts, for tests, fuzzing and other sources of configurations.
 
 mod arrivals;
+mod edit;
 mod files;
 mod ics;
 mod loaded;
@@ -27,6 +28,7 @@ mod wire_struct;
 use std::path::PathBuf;
 
 pub use self::arrivals::load_arrivals;
+pub use self::edit::{NotEdited, Setting, lines, set};
 use self::files::FileReader;
 pub use self::loaded::{Calendar, Diagnostics, Loaded, Location, TargetLocations};
 pub use self::options::{Regions, duration, region, regions};

@@ -28,6 +28,7 @@ pub mod parse;
 pub mod pipeline;
 pub mod plan;
 pub mod preflight;
+pub mod probe;
 pub mod protocol;
 pub mod quantity;
 pub mod records;

@@ -127,6 +127,22 @@ pub(super) async fn first<L: Lambda>(
     }
 }
 
+/// Sends the pings of one attempt, without what precedes and follows it in a round. Waits for room under the cap.
+pub(super) async fn measure<L: Lambda>(
+    lambda: &Arc<L>,
+    admission: &Admission,
+    round: Round<'_>,
+    hold: Duration,
+    stop: &mut Stop,
+) -> Result<Attempt, NotStarted> {
+    let slots = tokio::select! {
+        biased;
+        _ = stop.stopped() => return Err(NotStarted::Stopped),
+        slots = admission.admit(round.concurrency.get() as usize, round.room) => slots?,
+    };
+    Ok(attempt(lambda, slots, round, hold).await)
+}
+
 /// Sends the pings of one attempt and collects their results. Each ping gives its slot back when it ends.
 async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>, hold: Duration) -> Attempt {
     let target = round.target;

@@ -16,7 +16,7 @@ use super::runner::{self, NotStarted};
 use super::running::RunningTick;
 use super::stop::Stop;
 use super::together::{Group, Member};
-use crate::domain::cost::{PriceBook, round_cost};
+use crate::domain::cost::{PriceBook, RoundCost, round_cost};
 use crate::domain::fleet::{Hold, Target, WireSettings};
 use crate::domain::function::Identity;
 use crate::domain::round::{
@@ -299,6 +299,44 @@ impl<L: Lambda> Engine<L> {
         let record = self.evaluate(&due, pings, withheld);
         log_round(target, &round_id, &record);
         Ok(record)
+    }
+
+    /// Sends pings to a target at once, outside of any tick, and returns their results with their cost. Nothing of them
+    /// is remembered. `None` if the process was stopped before.
+    ///
+    /// # Errors
+    /// The pings do not fit under the cap together.
+    pub async fn measure(
+        &self,
+        due: &Due,
+        hold: Duration,
+        now: DateTime<Utc>,
+        mut stop: Stop,
+    ) -> Result<Option<(Attempt, RoundReport, RoundCost)>, String> {
+        let (target, sent) = (due.target.as_ref(), Mutex::default());
+        let (id, room) = (format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>()), due.room());
+        let round = runner::Round {
+            target,
+            concurrency: due.concurrency,
+            id: &id,
+            now,
+            wire: *lock(&self.wire),
+            known: Known::default(),
+            answers: AnswerTimes::default(),
+            room: room.as_ref(),
+            sent: &sent,
+        };
+        let attempt = match runner::measure(&self.lambda, &self.admission, round, hold, &mut stop).await {
+            Ok(attempt) => attempt,
+            Err(NotStarted::Stopped) => return Ok(None),
+            Err(NotStarted::TooLarge(error)) => return Err(error.to_string()),
+        };
+        let attempts = std::slice::from_ref(&attempt);
+        let honours_hold = target.protocol.honours_hold();
+        let report = RoundReport::new(due.concurrency.get(), attempts, honours_hold, Known::default());
+        let prices = lock(&self.prices).clone();
+        let (cost, _) = round_cost(&prices, target.region(), target.architecture, &report.quantities(target));
+        Ok(Some((attempt, report, cost)))
     }
 
     /// Evaluates and prices the pings of a round.

@@ -24,6 +24,7 @@ pub mod live_config;
 pub mod manifest;
 pub mod planner;
 pub mod preflight;
+pub mod probe;
 pub mod recorder;
 pub mod rounds;
 pub mod s3_config;

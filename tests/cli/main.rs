@@ -23,6 +23,7 @@ mod memory;
 mod pipelines;
 mod pipes;
 mod plan;
+mod probe;
 mod readme;
 mod rooms;
 mod run;

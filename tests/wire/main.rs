@@ -20,6 +20,7 @@ mod lies;
 mod nginx;
 mod parity;
 mod pipelines;
+mod probe;
 mod proxy;
 mod roles;
 mod scaling;

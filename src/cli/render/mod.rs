@@ -16,6 +16,7 @@ mod heat;
 pub mod live;
 pub mod plan;
 pub mod price;
+pub mod probe;
 mod table;
 pub mod tick;
 mod windows;

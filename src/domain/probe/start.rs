@@ -1,0 +1,104 @@
+//! The start that a ping has met.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::round::{Outcome, PingResult};
+
+/// The start that a ping has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// A new environment: its code was fetched, and it was initialised.
+    Cold,
+    /// A new environment whose code was still cached: only the init ran.
+    SemiCold,
+    /// A new environment that was initialised before the request came, at least in part.
+    Preinitialized,
+    /// A new environment that was restored from a snapshot.
+    Restored,
+    /// An existing environment.
+    Warm,
+}
+
+impl Start {
+    /// Returns the name in JSON, such as `semi-cold`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::SemiCold => "semi-cold",
+            Self::Preinitialized => "preinitialized",
+            Self::Restored => "restored",
+            Self::Warm => "warm",
+        }
+    }
+
+    /// Returns true if the environment is new.
+    pub fn is_new(self) -> bool {
+        self != Self::Warm
+    }
+}
+
+/// A ping with its times. Instants are from the begin of the probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The instant just before it was written to the wire.
+    pub sent: Duration,
+    /// The instant at which the answer had been read.
+    pub received: Duration,
+    /// The start; `None` if the ping failed, or its answer has no REPORT line.
+    pub start: Option<Start>,
+    /// The Init Duration, or the Restore Duration.
+    pub init: Option<Duration>,
+    /// The duration of the handler.
+    pub duration: Option<Duration>,
+    /// The billed duration.
+    pub billed: Option<Duration>,
+    /// The memory in MB of 1,048,576 bytes.
+    pub memory_mb: Option<u32>,
+    /// The environment's id.
+    pub environment: Option<String>,
+    /// The message about a failure.
+    pub failure: Option<String>,
+}
+
+impl Measured {
+    /// Creates the measurement of a ping that was released `at`, and that the handler held for `hold`.
+    pub fn new(at: Duration, ping: &PingResult, hold: Duration) -> Self {
+        let report = ping.report.as_ref();
+        let init = report.and_then(|report| millis(report.init_ms.or(report.restore_ms)?));
+        let total = ping.received.saturating_sub(ping.sent);
+        let start = match ping.outcome {
+            Outcome::Warm => Some(Start::Warm),
+            Outcome::Restored => Some(Start::Restored),
+            // The answer came earlier than an init that began after the request allows.
+            Outcome::Cold if init.is_some_and(|init| total.saturating_sub(hold) < init) => {
+                Some(Start::Preinitialized)
+            }
+            Outcome::Cold => Some(Start::Cold),
+            _ => None,
+        };
+        let unclassified = || "the answer has no REPORT line".to_owned();
+        Self {
+            sent: at + ping.sent,
+            received: at + ping.received,
+            start,
+            init: init.filter(|_| start.is_some_and(Start::is_new)),
+            duration: report.and_then(|report| millis(report.duration_ms)),
+            billed: report.map(|report| Duration::from_millis(report.billed_ms)),
+            memory_mb: report.and_then(|report| report.memory_mb),
+            environment: ping.environment.clone(),
+            failure: start.is_none().then(|| ping.message.clone().unwrap_or_else(unclassified)),
+        }
+    }
+
+    /// Returns the time that the caller waited.
+    pub fn total(&self) -> Duration {
+        self.received.saturating_sub(self.sent)
+    }
+}
+
+fn millis(ms: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(ms / 1e3).ok()
+}
