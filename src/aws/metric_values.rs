@@ -3,7 +3,7 @@
 //! Answers are distrusted: a value that is no number of waiting requests, a metric without a result, and results that
 //! do not fit together are failed reads. Points outside of the requested time are ignored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_cloudwatch::Client;
@@ -24,6 +24,7 @@ use crate::domain::backlog::{Metric, READ_METRICS, Sample};
 use crate::domain::fleet::Role;
 use crate::domain::function::Region;
 use crate::domain::preflight::Lookup;
+use crate::domain::schedule::Minute;
 use crate::engine::metrics::ReadMetrics;
 
 /// The period of a data point in seconds.
@@ -103,6 +104,38 @@ impl MetricValues {
         let client =
             cache.entry((region, role.cloned())).or_insert_with(|| self.clients.metric_values(region, role));
         client.clone()
+    }
+}
+
+impl MetricValues {
+    /// GetMetricData: the values of a metric by minute in [`since`, `until`). Values that are no whole numbers are
+    /// rounded down, and negative ones are 0.
+    pub async fn counts(
+        &self,
+        region: Region,
+        role: Option<&Arc<Role>>,
+        metric: &Metric,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Lookup<BTreeMap<Minute, u64>> {
+        let dimensions = metric.dimensions.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let query = query(id(0), (&metric.namespace, &metric.name), dimensions, metric.statistic);
+        let results = match results(&self.client(region, role), vec![query], since, until).await {
+            Lookup::Known(results) => results,
+            other => return other.then(|_| Lookup::NotRead),
+        };
+        let mut counts = BTreeMap::new();
+        for result in results {
+            match points(result) {
+                Lookup::Known((times, values)) => {
+                    let known = times.iter().zip(values).filter_map(|(at, value)| Some((time(at)?, value)));
+                    // A cast of a float saturates, and NaN is 0.
+                    counts.extend(known.map(|(at, value)| (Minute::of(at), value as u64)));
+                }
+                other => return other.then(|_| Lookup::NotRead),
+            }
+        }
+        Lookup::Known(counts)
     }
 }
 

@@ -167,6 +167,11 @@ impl App {
         }
     }
 
+    /// Creates a reader of metrics.
+    pub fn metric_values(&self) -> MetricValues {
+        MetricValues::new(Arc::clone(&self.clients))
+    }
+
     /// Creates a keeper of capacity for the work of an operator.
     pub fn keeper(&self, documents: DocumentStore) -> CapacityKeeper {
         CapacityKeeper::new(documents, Arc::new(AwsScaling::new(Arc::clone(&self.clients))), true)

@@ -116,7 +116,7 @@ pub enum Command {
     Compare(CompareArgs),
     /// Plan the environments of a burst: how many, when, and how they are let go.
     Burst(BurstArgs),
-    /// Measure a function: how long it stays warm, how it ramps, its shortest hold, its memory.
+    /// Measure a function: its idle life, its ramp under users, its hold, its memory.
     Probe(ProbeArgs),
     /// Print the JSON Schema of the configuration, or of the tick object.
     Schema(SchemaArgs),

@@ -14,6 +14,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, StateArgs};
 use super::output::{print, print_json};
+use super::plan::BacklogObject;
 use super::render::guards::Guarded;
 use super::render::{self, Style};
 use super::select;
@@ -23,7 +24,7 @@ use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::guard::Decision;
-use crate::domain::records::with_requests;
+use crate::domain::records::{with_pauses, with_requests};
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::domain::tick::SkipReason;
 use crate::engine::ports::Clock;
@@ -92,6 +93,8 @@ struct ExplainObject<'e> {
     guards: Option<GuardsObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<CapacityObject>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    backlogs: Vec<BacklogObject<'e>>,
 }
 
 /// The capacity, and the scheduled actions that are ahead.
@@ -181,7 +184,7 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let at = args.at.unwrap_or_else(|| SystemClock.now());
     let minute = Minute::of(at);
     let (requests, pauses) = args.state.known().await?;
-    let fleet = with_requests(&fleet, &requests, at);
+    let fleet = with_pauses(with_requests(&fleet, &requests, at), Some(&pauses), at);
     if let Some(pipeline) = select::pipeline(&fleet, &args.function, args.region)? {
         let function_only = [("--live", args.live), ("--tenant", args.tenant.is_some())];
         if let Some((option, _)) = function_only.into_iter().find(|(_, is_given)| *is_given) {
@@ -265,5 +268,6 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         paused: None,
         guards: None,
         capacity: None,
+        backlogs: BacklogObject::of(target),
     }
 }

@@ -91,6 +91,8 @@ fn default_level(command: &Command) -> Targets {
         .with_default(own)
         .with_target("aws_config", LevelFilter::ERROR)
         .with_target("warmd::cli::signals", LevelFilter::INFO)
+        // A metric without a value is in no table.
+        .with_target("warmd::service::backlog", own.max(LevelFilter::WARN))
         .with_targets(more.into_iter().map(|target| (target, LevelFilter::ERROR)))
 }
 

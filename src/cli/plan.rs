@@ -1,5 +1,6 @@
 //! `warmd plan`: the schedule ahead and its cost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -18,11 +19,12 @@ use super::period::{Bounds, period};
 use super::render::{self, Style};
 use super::select::{pipelines, plans};
 use super::value_parsers;
+use crate::domain::backlog::Rule;
 use crate::domain::capacity::Finding;
 use crate::domain::chain::Chain;
 use crate::domain::cost::FleetCost;
 use crate::domain::cost::coverage::CoverageCost;
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::plan::{Period, Scope, TargetPlan, fleet_cost};
 use crate::domain::schedule::{Minute, Segment};
@@ -122,7 +124,35 @@ struct FunctionObject<'p> {
     rounds: u64,
     pings: u64,
     findings: &'p [Finding],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    backlogs: Vec<BacklogObject<'p>>,
     cost: &'p CoverageCost,
+}
+
+/// The backlog of a metric, which is read at each tick and not planned ahead.
+#[derive(Serialize)]
+pub struct BacklogObject<'t> {
+    namespace: &'t str,
+    name: &'t str,
+    dimensions: &'t BTreeMap<String, String>,
+    statistic: &'static str,
+    max: u32,
+    pipeline: Option<&'t str>,
+}
+
+impl<'t> BacklogObject<'t> {
+    /// Creates the objects of a target.
+    pub fn of(target: &'t Target) -> Vec<Self> {
+        let object = |rule: &'t Rule| Self {
+            namespace: &rule.metric.namespace,
+            name: &rule.metric.name,
+            dimensions: &rule.metric.dimensions,
+            statistic: rule.metric.statistic,
+            max: rule.max,
+            pipeline: rule.pipeline.as_deref(),
+        };
+        target.backlogs.iter().map(object).collect()
+    }
 }
 
 /// Prints the plan.
@@ -184,6 +214,7 @@ fn object<'p>(
         rounds: plan.rounds(),
         pings: plan.pings(),
         findings: &plan.findings,
+        backlogs: BacklogObject::of(plan.target),
         cost: &plan.cost,
     });
     let pipelines = chains.iter().map(ChainObject::new).collect();

@@ -207,6 +207,7 @@ fn help_lists_commands_and_exit_codes() {
       price         Calculate prices of Lambda, S3 egress and EC2, or list the price book
       compare       Compare the cost of pings with that of the alternatives
       burst         Plan the environments of a burst: how many, when, and how they are let go
+      probe         Measure a function: its idle life, its ramp under users, its hold, its memory
       schema        Print the JSON Schema of the configuration, or of the tick object
       handler       Print a handler snippet that answers pings
       emulate       Serve the embedded emulator of Lambda, CloudWatch, EventBridge and S3

@@ -102,7 +102,12 @@ fn the_burst_is_planned_as_shown() {
 fn the_pipeline_is_planned_and_explained_as_shown() {
     let readme = read("README.md");
     let folder = tempfile::tempdir().unwrap();
-    let yaml = blocks(&readme, "yaml").into_iter().find(|block| block.contains("\npipelines:\n")).unwrap();
+    let yaml = blocks(&readme, "yaml")
+        .into_iter()
+        .find(|block| {
+            block.contains("\ndefaults: { region: us-east-1, timezone: Europe/London }\npipelines:\n")
+        })
+        .unwrap();
     std::fs::write(folder.path().join("nlp.yaml"), yaml).unwrap();
     let (arguments, shown) = shown(&readme, "explain nlp");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::hold_of;
 use crate::cli::output::print_message;
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Hold, Target};
 use crate::domain::function::{Identity, Qualifier};
 use crate::domain::probe::{HoldSearch, IdlePlan, Measured, PROOFS, Ramp, StepResult};
 use crate::domain::text::{count, elapsed};
@@ -79,6 +78,14 @@ impl Mode {
                 (number * PER_VERSION, number)
             }
         }
+    }
+}
+
+/// Returns the hold of a target, that of `auto` before any measurement.
+fn hold_of(target: &Target) -> Duration {
+    match target.hold {
+        Hold::Fixed(hold) => hold,
+        Hold::Auto => Duration::from_millis(100),
     }
 }
 

@@ -9,6 +9,7 @@ use super::table::{Column, Sign, figures, table, words};
 use super::text::count;
 use super::windows::{sign, state};
 use super::{Style, zoned};
+use crate::domain::backlog::not_planned;
 use crate::domain::capacity::{Bounds, Outlook, findings};
 use crate::domain::fleet::Target;
 use crate::domain::schedule::{DueReason, Explanation, Minute};
@@ -37,8 +38,13 @@ pub fn explain(
         }
         Some(outlook) => out.push_str(&capacity(target, outlook, year, style)),
     }
+    for text in not_planned(target) {
+        let _ = writeln!(out, "{text}");
+    }
     if explanation.windows.is_empty() {
-        out.push_str("no window is enabled in this region\n");
+        if target.backlogs.is_empty() {
+            out.push_str("no window is enabled in this region\n");
+        }
         return out;
     }
     let rows: Vec<(Sign, Vec<String>)> = target

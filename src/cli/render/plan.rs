@@ -11,6 +11,7 @@ use super::cost::{self, dollars, starred};
 use super::table::{Column, NO_SIGN, figures, lines, table, words};
 use super::text::{binary_bytes, count, elapsed, grouped, wrapped};
 use super::{Style, Tone, WIDTH, heat, zoned};
+use crate::domain::backlog::not_planned;
 use crate::domain::capacity::{Finding, REQUESTS_PER_ENVIRONMENT, Strategy};
 use crate::domain::chain::Chain;
 use crate::domain::clean::clean;
@@ -123,6 +124,9 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
         ),
         capacity => writeln!(out, "\n{name}, times in {zone}: {capacity}"),
     };
+    for text in not_planned(target) {
+        let _ = writeln!(out, "  {text}");
+    }
     if let Some(Capped { from, to, by }) = plan.capped {
         let (from, to) = (grouped(from.into()), grouped(to.into()));
         let sign = style.paint(Tone::Warning, "!");

@@ -1,9 +1,14 @@
 //! The life of idle environments, from single pings at growing intervals.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::regime;
 use super::start::{Measured, Start};
+use crate::domain::future::later;
+use crate::domain::schedule::Minute;
 
 /// The time of use from which Lambda may replace an environment whatever its idle time. Measured: about two hours, so a
 /// cold start after four fifths of that has two explanations and no effect on the bracket.
@@ -189,6 +194,26 @@ impl IdlePlan {
         let gap = Gap { planned, ping, before, age, is_disturbed };
         self.wasted = if is_bisection && !gap.counts() { self.wasted + 1 } else { 0 };
         self.done.push(gap);
+    }
+
+    /// Marks the gaps in which the function was invoked more often than the probe did. `begun` is the time at which the
+    /// probe began, `invocations` the number by minute. The minutes in which a gap begins and ends count to it.
+    pub fn mark(&mut self, begun: DateTime<Utc>, invocations: &BTreeMap<Minute, u64>) {
+        let minute =
+            |after: Duration| Minute::of(later(begun, TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX)));
+        let own: Vec<Minute> = self.done.iter().map(|gap| minute(gap.ping.sent)).collect();
+        for gap in &mut self.done {
+            let Some(before) = &gap.before else { continue };
+            let within = minute(before.sent)..=minute(gap.ping.sent);
+            let own = own.iter().filter(|at| within.contains(at)).count() as u64;
+            let all = invocations.range(within).fold(0_u64, |sum, (_, number)| sum.saturating_add(*number));
+            gap.is_disturbed |= all > own;
+        }
+    }
+
+    /// Returns the time from the begin until the last ping; `None` before it.
+    pub fn last(&self) -> Option<Duration> {
+        self.done.last().map(|gap| gap.ping.sent)
     }
 
     /// Returns the gaps that were measured, with cold and semi-cold starts told apart, and the threshold between the two

@@ -138,6 +138,23 @@ fn an_interval_needs_five_repeats() {
     assert_eq!(interval(&Bracket { shortest_cold: Some(minutes(10)), ..bracket }, 5), Some(minutes(8)));
 }
 
+#[test]
+fn gaps_with_invocations_of_others_have_no_effect() {
+    let begun: DateTime<Utc> = "2026-11-20T09:00:10Z".parse().unwrap();
+    let marked = |invocations: &[(i64, u64)]| -> Vec<bool> {
+        let mut plan = IdlePlan::new(&[0, 6, 16].map(minutes), 1, false);
+        Function::new(minutes(20), Duration::from_secs(6)).probe(&mut plan);
+        let minute = |after: i64| Minute::of(begun).plus(after);
+        plan.mark(begun, &invocations.iter().map(|(after, number)| (minute(*after), *number)).collect());
+        plan.gaps().0.iter().map(|gap| gap.is_disturbed).collect()
+    };
+    assert_eq!(marked(&[(0, 1), (6, 1), (16, 1)]), [false; 3], "the pings of the probe");
+    assert_eq!(marked(&[]), [false; 3], "no metrics yet");
+    assert_eq!(marked(&[(0, 1), (3, 1), (6, 1), (16, 1)]), [false, true, false]);
+    assert_eq!(marked(&[(0, 1), (6, 2), (16, 1)]), [false, true, true], "in the minute of a ping");
+    assert_eq!(marked(&[(0, 1), (6, 1), (16, 1), (17, u64::MAX)]), [false; 3], "after the probe");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 

@@ -2,6 +2,7 @@
 
 mod measure;
 pub(super) mod object;
+mod users;
 mod write;
 
 use std::io::{self, BufRead, IsTerminal, Write as _};
@@ -26,7 +27,7 @@ use super::render::{self, Style};
 use super::select;
 use super::signals::Termination;
 use super::value_parsers;
-use crate::domain::fleet::{Fleet, Hold, Limits, Target};
+use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Qualifier, Region};
 use crate::domain::future::later;
 use crate::domain::guard::Decision;
@@ -43,7 +44,7 @@ use crate::service::store::{DocumentStore, Durability};
 
 /// `warmd probe`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("mode").required(true)), after_help = include_str!("help/probe.txt"))]
+#[command(group(ArgGroup::new("mode").required(true)), after_help = include_str!("../help/probe.txt"))]
 pub struct ProbeArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
@@ -179,7 +180,11 @@ pub async fn probe(args: &ProbeArgs, style: Style) -> Result<Exit, Failure> {
     let measuring = async {
         let (estimate, first) = announce(args, &fleet, &target, &mode, &prober).await?;
         let progress = Progress::new(&mode);
-        let measured = measure(&mode, &prober, first, &progress).await.map_err(Failure::Unexpected)?;
+        let begun = SystemClock.now();
+        let mut measured = measure(&mode, &prober, first, &progress).await.map_err(Failure::Unexpected)?;
+        if !args.local {
+            users::mark(&mut measured, &app, &target, begun).await;
+        }
         Ok::<_, Failure>((measured, estimate))
     };
     let measured = tokio::select! {
@@ -337,14 +342,6 @@ fn confirm() -> Result<(), Failure> {
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::Usage("not confirmed, nothing more was sent".to_owned())),
-    }
-}
-
-/// Returns the hold of a target, that of `auto` before any measurement.
-fn hold_of(target: &Target) -> Duration {
-    match target.hold {
-        Hold::Fixed(hold) => hold,
-        Hold::Auto => Duration::from_millis(100),
     }
 }
 
