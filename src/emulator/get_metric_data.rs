@@ -1,4 +1,5 @@
-//! CloudWatch's GetMetricData in rpc-v2-cbor: the utilization of provisioned concurrency, and the metrics that tests set.
+//! CloudWatch's GetMetricData in rpc-v2-cbor: the utilization of provisioned concurrency, the invocations of functions,
+//! and the metrics that tests set.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::cloudwatch::{self, Dimension, Number, cbor, invalid, malformed, missi
 use super::errors::ErrorResponse;
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse};
-use super::{Emulator, control};
+use super::{Emulator, Invocation, Observations, control};
 
 /// Queries of a request. Source for this and the limit below: CloudWatch API reference, 2026-11.
 const MAX_QUERIES: usize = 500;
@@ -185,6 +186,12 @@ fn points(
         dimensions.sort();
         let key = (region.to_owned(), namespace.clone(), metric_name.clone(), dimensions);
         let state = emulator.state();
+        if namespace == "AWS/Lambda" && metric_name == "Invocations" && !state.series.contains_key(&key) {
+            let Some(function) = dimension("FunctionName") else { return Ok(Vec::new()) };
+            let resource = dimension("Resource").map(|resource| resource.value.as_str());
+            let at = ran(emulator, &state.observations, region, &function.value, resource);
+            return Ok(at.filter(|at| (from..until).contains(at)).map(|at| (at, 1.0)).collect());
+        }
         let series = state.series.get(&key).into_iter().flat_map(|series| series.range(from..until));
         return Ok(series.map(|(at, value)| (*at, *value)).collect());
     }
@@ -214,6 +221,26 @@ fn points(
         end = next_minute(end, *origin);
     }
     Ok(points)
+}
+
+/// Returns the times of the invocations that ran, of the function or of `resource`, the function with a qualifier.
+fn ran<'o>(
+    emulator: &Emulator,
+    observations: &'o Observations,
+    region: &'o str,
+    function: &'o str,
+    resource: Option<&'o str>,
+) -> impl Iterator<Item = DateTime<Utc>> + use<'o> {
+    let origin = emulator.inner.utc_origin.get().copied();
+    let is_asked = move |call: &&Invocation| {
+        let name = call.qualifier.as_ref().map(|qualifier| format!("{function}:{qualifier}"));
+        call.region == region
+            && call.function == function
+            && call.occupied.is_some()
+            && resource.is_none_or(|resource| name.as_deref().unwrap_or(function) == resource)
+    };
+    let at = move |call: &Invocation| origin?.checked_add_signed(TimeDelta::from_std(call.arrived).ok()?);
+    observations.invocations.iter().filter(is_asked).filter_map(at)
 }
 
 /// Returns a statistic of the values of each period.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Done, done, run, warmd, write};
+use crate::support::{Done, Fixture, ONE, Running, done, run, warmd, write};
 
 /// Runs a probe on the emulator, in a directory without a configuration.
 fn local(args: &str) -> Done {
@@ -89,7 +89,7 @@ fn a_ramp_is_confirmed() {
     exit 2
     --- stdout
     --- stderr
-    about 12 pings, $0.000067; takes about 1s
+    about 30 pings, $0.000075; takes about 1s
     error: not confirmed
     hint: add --yes where there is no terminal
     ");
@@ -103,9 +103,9 @@ fn the_shortest_hold_and_versions_are_shown() {
     insta::assert_snapshot!(local("f --memory 1,2").stdout, @"
     f in us-east-1
 
-      VERSION  MEMORY  FIRST    COLD    INIT  WARM  PER MILLION
-      1        512 MB  cold   401 ms  250 ms  1 ms    $0.210000  best value, fastest  ████████████████████████
-      2        512 MB  cold   401 ms  250 ms  1 ms    $0.210000                       ████████████████████████
+      VERSION  MEMORY  FIRST    COLD    INIT         COST  WARM         COST  PER MILLION
+      1        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000  best value, fastest  ████████████████████████
+      2        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000                       ████████████████████████
       a cold start cannot be forced: a version whose first ping was warm has no cold measurement. Pings
         do no real work, so the times are those of the handler's check
       12 pings, $0.000007
@@ -159,7 +159,20 @@ fn the_result_comes_into_the_configuration_and_no_other_line_changes() {
     let written = probe_file(folder.path(), FUNCTION, &["--idle=0,1m,30m", "--local"]);
     assert_eq!(written.code, 0, "{}", written.stderr);
     let text = fs::read_to_string(folder.path().join("f.yaml")).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    version: 1
+    defaults:
+      region: eu-west-2
+    functions:
+      # The one that is probed.
+      f:
+        assume:
+          idle_life: 1m
+          ping_duration: 1ms
+          init_duration: 250ms   # a guess
+        windows:
+          - { days: daily, hours: all-day, concurrency: 5 }
+    ");
     let file = folder.path().join("f.yaml");
     assert_eq!(run(&["check", file.to_str().unwrap()]).code, 0);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no other file is left");
@@ -173,7 +186,13 @@ fn lines_to_paste_are_printed_where_a_file_cannot_be_changed_safely() {
     assert_eq!(refused.code, 1);
     assert_eq!(fs::read_to_string(folder.path().join("f.yaml")).unwrap(), flow);
     let message = refused.stderr.lines().skip_while(|line| !line.starts_with("error")).skip(1);
-    insta::assert_snapshot!(message.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(message.collect::<Vec<_>>().join("\n"), @"
+    hint: add these lines to `f`:
+        assume:
+          idle_life: 1m
+          init_duration: 250ms
+          ping_duration: 1ms
+    ");
 }
 
 #[test]
@@ -183,4 +202,67 @@ fn a_probe_during_an_open_window_needs_a_state_store() {
     let refused = run(&["probe", "f", file.to_str().unwrap(), "--idle"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("its pings would spoil the probe of 1h 1m"), "{}", refused.stderr);
+}
+
+/// Returns a running probe of `f` on an emulated account, with a state directory.
+fn running(account: &Fixture, args: &[&str]) -> (Running, String) {
+    let state = account.folder.path().join("state").to_str().unwrap().to_owned();
+    let probe = Running::start(account.warmd(&[&["probe", "f", "--json", "--state", &state], args].concat()));
+    (probe, state)
+}
+
+fn pauses(account: &Fixture, state: &str) -> Value {
+    account.run(&["status", "--json", "--state", state]).json()["pauses"]["functions"].clone()
+}
+
+#[test]
+fn the_function_is_paused_while_it_is_probed() {
+    let account = Fixture::new(ONE);
+    let (probe, state) = running(&account, &["--idle=0,2s"]);
+    probe.await_stderr("next ping in 2s");
+    assert_eq!(pauses(&account, &state)[0]["reason"], "probe");
+    let (status, stdout, stderr) = probe.end();
+    assert!(status.success(), "{stderr}");
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(object["longest_warm_gap"].as_f64().is_some_and(|gap| gap >= 2.0), "{stdout}");
+    assert_eq!(pauses(&account, &state), json!([]));
+}
+
+#[test]
+fn users_of_the_function_disturb_a_gap() {
+    let account = Fixture::new(ONE);
+    let (probe, _) = running(&account, &["--idle=0,2s"]);
+    probe.await_stderr("next ping in 2s");
+    assert_eq!(account.run(&["warm", "f", "-n", "1"]).code, 0);
+    let (status, stdout, stderr) = probe.end();
+    assert!(status.success(), "{stderr}");
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&object["pings"][1]["disturbed"], &object["longest_warm_gap"]), (&json!(true), &Value::Null));
+}
+
+#[test]
+fn an_interrupted_probe_is_partial_and_resumes_the_function() {
+    let account = Fixture::new(ONE);
+    let (probe, state) = running(&account, &["--idle=0,1s,2h"]);
+    probe.await_stderr("next ping in 1h 59m");
+    probe.signal("INT");
+    let (status, stdout, stderr) = probe.end();
+    assert!(status.success(), "{stderr}");
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&object["partial"], object["pings"].as_array().map(Vec::len)), (&json!(true), Some(2)));
+    assert_eq!(pauses(&account, &state), json!([]));
+}
+
+#[test]
+fn a_handler_that_takes_a_ping_for_work_ends_the_probe() {
+    let functions = "default: { profile: python, handler: none, duration: 3s }\n";
+    let account = Fixture::with_functions(&ONE.replace(", canary: off", ""), functions);
+    let (probe, _) = running(&account, &["--parallel", "5", "--for", "1s", "--yes"]);
+    let (status, _, stderr) = probe.end();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the handler took it for work"), "{stderr}");
+    let observed = account.emulate.observations();
+    let calls = observed["invocations"].as_array().unwrap().iter();
+    let calls = calls.filter(|call| call["kind"] == "RequestResponse").count();
+    assert_eq!(calls, 2, "one cold and one warm ping");
 }

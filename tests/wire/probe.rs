@@ -129,7 +129,7 @@ async fn parallel_users_meet_a_cold_start_each() {
     let prober = Prober::new(&engine, target(), &clock, stop);
     let ramp = Ramp { users: vec![3, 6, 9, 18], length: minutes(5) };
     let hold = Duration::from_secs(1);
-    let first = prober.single(hold).await.unwrap();
+    let first = prober.contact(hold).await.unwrap().unwrap();
     let (steps, ended) = prober.parallel(&ramp, hold, first, &Silent).await.unwrap();
     assert_eq!(ended, Ended::Complete);
     let cold: Vec<usize> = steps.iter().map(|step| step.cold_starts).collect();

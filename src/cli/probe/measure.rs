@@ -23,12 +23,7 @@ const MOST_HOLDS: u64 = 13;
 #[derive(Debug, Clone)]
 pub(super) enum Mode {
     /// The life of idle environments.
-    Idle {
-        /// The pings.
-        plan: IdlePlan,
-        /// The passes over the instants.
-        repeats: usize,
-    },
+    Idle(IdlePlan),
     /// Parallel users.
     Parallel(Ramp),
     /// The shortest hold that proves so many environments.
@@ -41,7 +36,7 @@ impl Mode {
     /// Returns the expected length.
     pub fn length(&self) -> Duration {
         match self {
-            Self::Idle { plan, .. } => plan.length(),
+            Self::Idle(plan) => plan.length(),
             Self::Parallel(ramp) => ramp.length,
             Self::FindHold(_) | Self::Memory(_) => Duration::from_secs(60),
         }
@@ -52,7 +47,7 @@ impl Mode {
         match self {
             Self::Parallel(ramp) => NonZeroU32::new(ramp.highest()).unwrap_or(NonZeroU32::MIN),
             Self::FindHold(number) => *number,
-            Self::Idle { .. } | Self::Memory(_) => NonZeroU32::MIN,
+            Self::Idle(_) | Self::Memory(_) => NonZeroU32::MIN,
         }
     }
 
@@ -60,18 +55,18 @@ impl Mode {
     pub fn hold(&self, target: &Target) -> Duration {
         match self {
             Self::Parallel(_) | Self::FindHold(_) => hold_of(target),
-            Self::Idle { .. } | Self::Memory(_) => Duration::ZERO,
+            Self::Idle(_) | Self::Memory(_) => Duration::ZERO,
         }
     }
 
     /// Returns the number of pings, and the most cold starts among them.
     pub fn pings(&self) -> (u64, u64) {
         match self {
-            Self::Idle { plan, .. } => (plan.pings() as u64, plan.pings() as u64),
+            Self::Idle(plan) => (plan.pings() as u64, plan.pings() as u64),
             Self::Parallel(ramp) => (u64::from(ramp.highest()), u64::from(ramp.highest())),
             Self::FindHold(number) => {
                 let number = u64::from(number.get());
-                (number * (1 + MOST_HOLDS * u64::from(PROOFS)), number)
+                (2 + number * (1 + MOST_HOLDS * u64::from(PROOFS)), number)
             }
             Self::Memory(qualifiers) => {
                 let number = qualifiers.len() as u64;
@@ -101,28 +96,28 @@ pub(super) struct Measurement {
 /// What was measured.
 #[derive(Debug)]
 pub(super) enum Result {
-    Idle { plan: IdlePlan, repeats: usize },
+    Idle(IdlePlan),
     Parallel(Vec<StepResult>),
     FindHold { number: NonZeroU32, search: HoldSearch, tried: Vec<(Duration, bool)> },
     Memory(Vec<MemoryResult>),
 }
 
-/// Measures. `first` is a ping that was sent before.
+/// Measures. `before` are pings that were sent before.
 pub(super) async fn measure<L: Lambda>(
     mode: &Mode,
     prober: &Prober<'_, L>,
-    first: Option<Measured>,
+    before: Vec<Measured>,
     progress: &Progress,
 ) -> std::result::Result<Measurement, String> {
     let (result, ended) = match mode {
-        Mode::Idle { plan, repeats } => {
+        Mode::Idle(plan) => {
             let mut plan = plan.clone();
             let ended = prober.idle(&mut plan, progress).await?;
-            (Result::Idle { plan, repeats: *repeats }, ended)
+            (Result::Idle(plan), ended)
         }
         Mode::Parallel(ramp) => {
             let hold = hold_of(prober.target());
-            let (steps, ended) = prober.parallel(ramp, hold, first, progress).await?;
+            let (steps, ended) = prober.parallel(ramp, hold, before, progress).await?;
             (Result::Parallel(steps), ended)
         }
         Mode::FindHold(number) => {

@@ -27,6 +27,7 @@ use super::render::{self, Style};
 use super::select;
 use super::signals::Termination;
 use super::value_parsers;
+use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Qualifier, Region};
 use crate::domain::future::later;
@@ -42,9 +43,12 @@ use crate::service::live_config::LiveConfig;
 use crate::service::probe::{ProbePause, Prober};
 use crate::service::store::{DocumentStore, Durability};
 
+/// The usage. The generated one names the values of all modes, and is too long for a terminal.
+const USAGE: &str = "warmd probe [OPTIONS] <--idle|--parallel|--find-hold|--memory> <FUNCTION> [PATH]...";
+
 /// `warmd probe`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("mode").required(true)), after_help = include_str!("../help/probe.txt"))]
+#[command(override_usage = USAGE, group(ArgGroup::new("mode").required(true)), after_help = include_str!("../help/probe.txt"))]
 pub struct ProbeArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
@@ -178,10 +182,10 @@ pub async fn probe(args: &ProbeArgs, style: Style) -> Result<Exit, Failure> {
         }
     };
     let measuring = async {
-        let (estimate, first) = announce(args, &fleet, &target, &mode, &prober).await?;
+        let (estimate, before) = announce(args, &fleet, &target, &mode, &prober).await?;
         let progress = Progress::new(&mode);
         let begun = SystemClock.now();
-        let mut measured = measure(&mode, &prober, first, &progress).await.map_err(Failure::Unexpected)?;
+        let mut measured = measure(&mode, &prober, before, &progress).await.map_err(Failure::Unexpected)?;
         if !args.local {
             users::mark(&mut measured, &app, &target, begun).await;
         }
@@ -241,8 +245,7 @@ fn target(args: &ProbeArgs, fleet: &Fleet, app: &App) -> Result<Target, Failure>
 
 fn mode(args: &ProbeArgs, target: &Target) -> Result<Mode, Failure> {
     if let Some(Instants(instants)) = &args.idle {
-        let plan = IdlePlan::new(instants, args.repeat.into(), args.until_cold);
-        return Ok(Mode::Idle { plan, repeats: args.repeat.into() });
+        return Ok(Mode::Idle(IdlePlan::new(instants, args.repeat.into(), args.until_cold)));
     }
     if let Some(Users(users)) = &args.parallel {
         return Ok(Mode::Parallel(Ramp { users: users.clone(), length: args.for_ }));
@@ -300,26 +303,26 @@ async fn stay_within_share(
     }
 }
 
-/// Estimates the cost and prints it. A ramp is confirmed after one ping, which is returned.
+/// Estimates the cost and prints it. A ramp is confirmed after a first ping, or after a second one if that
+/// created the environment; they are returned.
 async fn announce<L: crate::engine::ports::Lambda>(
     args: &ProbeArgs,
     fleet: &Fleet,
     target: &Target,
     mode: &Mode,
     prober: &Prober<'_, L>,
-) -> Result<(Estimate, Option<Measured>), Failure> {
+) -> Result<(Estimate, Vec<Measured>), Failure> {
     let hold = mode.hold(target);
-    let mut sent = None;
+    let mut sent = Vec::new();
     let (pings, cold) = match mode {
         Mode::Parallel(ramp) => {
-            let first = prober.single(hold).await.map_err(Failure::Unexpected)?;
-            let Some(first) = first else { return Err(Failure::Unexpected("stopped".to_owned())) };
-            if let Some(failure) = &first.failure {
-                return Err(Failure::Unexpected(format!("the first ping failed: {failure}")));
+            let before = prober.contact(hold).await.map_err(Failure::Unexpected)?;
+            sent = before.ok_or_else(|| Failure::Unexpected("stopped".to_owned()))?;
+            if let Some(failure) = sent.iter().find_map(|ping| ping.failure.as_deref()) {
+                return Err(Failure::Unexpected(format!("the first ping failed: {}", clean(failure))));
             }
-            let each = first.total().saturating_sub(first.init.unwrap_or_default());
-            sent = Some(first);
-            (forecast(ramp, each.max(hold)), u64::from(ramp.highest()))
+            let each = sent.last().map(|ping| ping.total().saturating_sub(ping.init.unwrap_or_default()));
+            (forecast(ramp, each.unwrap_or_default().max(hold)), u64::from(ramp.highest()))
         }
         _ => mode.pings(),
     };

@@ -79,12 +79,25 @@ pub struct IdleObject {
     pub longest_warm_gap: Option<f64>,
     /// The shortest gap after which it was gone, s, rounded up to tenths; null where none was seen.
     pub shortest_cold_gap: Option<f64>,
+    /// How often the environment was warm and gone after each gap, without those that do not count.
+    pub spread: Vec<SpreadObject>,
     /// True if a gap was cold and a longer one warm.
     pub varies: bool,
     /// The time below which a start is semi-cold, ms; null while it is unknown.
     pub semi_cold_below_ms: Option<f64>,
     /// The interval that follows, such as `12m`; null with fewer than five repeats.
     pub interval: Option<String>,
+}
+
+/// The results of a gap.
+#[derive(Debug, Serialize)]
+pub struct SpreadObject {
+    /// The gap as it was planned, s.
+    pub gap: f64,
+    /// How often the environment was warm.
+    pub warm: u32,
+    /// How often it was gone.
+    pub cold: u32,
 }
 
 /// A ping.
@@ -149,10 +162,14 @@ pub struct VersionObject {
     pub cold_total_ms: Option<f64>,
     /// The init of the first ping, ms.
     pub cold_init_ms: Option<f64>,
+    /// The price of the first ping if it was not warm, US dollars.
+    pub cold_usd: Option<Decimal>,
     /// The median billed duration of warm pings, ms.
     pub warm_billed_ms: Option<f64>,
     /// The median time of warm pings, ms.
     pub warm_total_ms: Option<f64>,
+    /// The price of a warm ping, US dollars.
+    pub warm_usd: Option<Decimal>,
     /// The price of a million warm pings, US dollars.
     pub usd_per_million: Option<Decimal>,
     /// True for the lowest price.
@@ -172,7 +189,7 @@ impl ProbeObject {
         spent: Spent,
     ) -> Self {
         let result = match &measured.result {
-            Result::Idle { plan, repeats } => {
+            Result::Idle(plan) => {
                 let ((gaps, threshold), bracket) = (plan.gaps(), plan.bracket());
                 ResultObject::Idle(IdleObject {
                     pings: gaps.iter().map(ping).collect(),
@@ -182,9 +199,10 @@ impl ProbeObject {
                     shortest_cold_gap: bracket
                         .shortest_cold
                         .map(|gap| (gap.as_secs_f64() * 10.0).ceil() / 10.0),
+                    spread: plan.spread().into_iter().map(spread).collect(),
                     varies: bracket.varies(),
                     semi_cold_below_ms: threshold.map(ms),
-                    interval: interval(&bracket, *repeats).map(elapsed),
+                    interval: interval(&bracket, plan.passes()).map(elapsed),
                 })
             }
             Result::Parallel(steps) => ResultObject::Parallel { steps: steps.iter().map(step).collect() },
@@ -215,6 +233,10 @@ impl ProbeObject {
             actual: CostObject { pings: spent.pings, cost_usd: spent.cost.total, s3_bytes: spent.s3_bytes },
         }
     }
+}
+
+fn spread((gap, (warm, cold)): (Duration, (u32, u32))) -> SpreadObject {
+    SpreadObject { gap: seconds(gap), warm, cold }
 }
 
 /// Returns milliseconds in tenths.
@@ -269,16 +291,24 @@ fn versions(target: &Target, prices: &PriceBook, results: &[MemoryResult]) -> Ve
         let all = std::iter::once(&result.first).chain(&result.warm);
         all.filter(|ping| ping.start == Some(Start::Warm)).cloned().collect()
     };
+    let memory = |result: &MemoryResult| {
+        std::iter::once(&result.first).chain(&result.warm).find_map(|ping| ping.memory_mb)
+    };
+    // A million has no fractions of cents that matter.
+    let million = |billed: Duration, memory_mb: u32| {
+        let usage = LambdaUsage::new(target.architecture, memory_mb);
+        let usage = LambdaUsage { requests: 1_000_000, duration: billed, ..usage };
+        lambda(prices, target.region(), &usage).total()
+    };
+    let price = |billed: Duration, memory_mb: u32| {
+        let million = million(billed, memory_mb)?;
+        Some((million / Decimal::from(1_000_000)).normalize())
+    };
     let candidate = |result: &MemoryResult| {
         let pings = warm(result);
         let billed = median(pings.iter().filter_map(|ping| ping.billed).collect())?;
         let total = median(pings.iter().map(Measured::total).collect())?;
-        let memory = pings.iter().find_map(|ping| ping.memory_mb);
-        let usd = memory.and_then(|memory| {
-            let usage = LambdaUsage::new(target.architecture, memory);
-            let usage = LambdaUsage { requests: 1_000_000, duration: billed, ..usage };
-            lambda(prices, target.region(), &usage).total()
-        });
+        let usd = memory(result).and_then(|memory| million(billed, memory));
         Some(Candidate { warm_billed: billed, warm_total: total, usd_per_million: usd })
     };
     let candidates: Vec<Option<Candidate>> = results.iter().map(candidate).collect();
@@ -288,10 +318,12 @@ fn versions(target: &Target, prices: &PriceBook, results: &[MemoryResult]) -> Ve
         let new = Some(&result.first).filter(|first| first.start.is_some_and(Start::is_new));
         VersionObject {
             qualifier: result.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default(),
-            memory_mb: result.first.memory_mb.or_else(|| result.warm.iter().find_map(|ping| ping.memory_mb)),
+            memory_mb: memory(result),
             first: result.first.start,
             cold_total_ms: new.map(|first| ms(first.total())),
             cold_init_ms: new.and_then(|first| first.init).map(ms),
+            cold_usd: new.and_then(|first| price(first.billed?, first.memory_mb?)),
+            warm_usd: own.and_then(|own| price(own.warm_billed, memory(result)?)),
             warm_billed_ms: own.map(|own| ms(own.warm_billed)),
             warm_total_ms: own.map(|own| ms(own.warm_total)),
             usd_per_million: own.and_then(|own| own.usd_per_million),

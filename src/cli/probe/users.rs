@@ -25,7 +25,7 @@ const MOST_READS: usize = 15;
 /// Marks the gaps of an idle probe in which the function was invoked by others. Waits until the last ping of the probe
 /// is counted, so that the invocations before it are counted as well.
 pub(super) async fn mark(measured: &mut Measurement, app: &App, target: &Target, begun: DateTime<Utc>) {
-    let Result::Idle { plan, .. } = &mut measured.result else { return };
+    let Result::Idle(plan) = &mut measured.result else { return };
     let Some(last) = plan.last() else { return };
     let last = Minute::of(later(begun, TimeDelta::from_std(last).unwrap_or(TimeDelta::MAX)));
     let (metric, values) = (invocations(target), app.metric_values());

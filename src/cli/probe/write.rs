@@ -85,7 +85,7 @@ fn settings(measured: &Measurement, with_interval: bool) -> Vec<Setting> {
         settings.extend(value.map(|value| Setting { path: path.to_vec(), value }));
     };
     match &measured.result {
-        Measured::Idle { plan, repeats } => {
+        Measured::Idle(plan) => {
             let ((gaps, _), bracket) = (plan.gaps(), plan.bracket());
             let of = |is_new: bool, value: fn(&crate::domain::probe::Measured) -> Option<Duration>| {
                 let of_kind = gaps.iter().map(|gap| &gap.ping).filter(|ping| match ping.start {
@@ -95,7 +95,7 @@ fn settings(measured: &Measurement, with_interval: bool) -> Vec<Setting> {
                 median(of_kind.filter_map(value).collect())
             };
             if with_interval {
-                add(&["interval"], interval(&bracket, *repeats).map(minutes));
+                add(&["interval"], interval(&bracket, plan.passes()).map(minutes));
             }
             add(&["assume", "idle_life"], bracket.certain().filter(|life| life.as_secs() >= 60).map(minutes));
             add(&["assume", "init_duration"], of(true, |ping| ping.init).map(milliseconds));

@@ -7,7 +7,8 @@ use super::table::{Column, NO_SIGN, Sign, figures, table, words};
 use super::text::{bytes, count, elapsed, grouped, millis, money, wrapped};
 use super::{Style, Tone, WIDTH};
 use crate::cli::probe::object::{
-    CostObject, IdleObject, PingObject, ProbeObject, ResultObject, RoundObject, StepObject, VersionObject,
+    CostObject, IdleObject, PingObject, ProbeObject, ResultObject, RoundObject, SpreadObject, StepObject,
+    VersionObject,
 };
 use crate::domain::clean::clean;
 use crate::domain::probe::{Estimate, Start};
@@ -24,6 +25,7 @@ const PINGS: [Column; 7] = [
     figures("TOTAL"),
     words(""),
 ];
+const SPREAD: [Column; 3] = [figures("IDLE FOR"), figures("WARM"), words("")];
 const STEPS: [Column; 10] = [
     figures("USERS"),
     figures("REQUESTS"),
@@ -37,15 +39,16 @@ const STEPS: [Column; 10] = [
     figures("PER SECOND"),
 ];
 const HOLDS: [Column; 3] = [figures("HOLD"), figures("PROVEN"), words("")];
-const VERSIONS: [Column; 9] = [
+const VERSIONS: [Column; 10] = [
     words("VERSION"),
     figures("MEMORY"),
     words("FIRST"),
     figures("COLD"),
     figures("INIT"),
+    figures("COST"),
     figures("WARM"),
+    figures("COST"),
     figures("PER MILLION"),
-    words(""),
     words(""),
 ];
 
@@ -137,6 +140,16 @@ fn idle(idle: &IdleObject, style: Style) -> String {
     };
     let rows: Vec<_> = idle.pings.iter().map(row).collect();
     let mut out = table(&PINGS, 2, &rows, style);
+    if idle.spread.iter().any(|gap| gap.warm + gap.cold > 1) {
+        out.push('\n');
+        let row = |gap: &SpreadObject| {
+            let all = gap.warm + gap.cold;
+            let part = bar(gap.warm.into(), all.into());
+            (NO_SIGN, vec![seconds(gap.gap), format!("{} of {all}", gap.warm), part])
+        };
+        let rows: Vec<_> = idle.spread.iter().map(row).collect();
+        out.push_str(&table(&SPREAD, 2, &rows, style));
+    }
     let gap = |gap: Option<f64>| gap.map(seconds);
     let (warm, cold) = (gap(idle.longest_warm_gap), gap(idle.shortest_cold_gap));
     let life = match (warm, cold) {
@@ -238,15 +251,28 @@ fn memory(versions: &[VersionObject], style: Style) -> String {
             first,
             ms(version.cold_total_ms),
             ms(version.cold_init_ms),
+            version.cold_usd.map(|usd| format!("${usd}")).unwrap_or_default(),
             ms(version.warm_billed_ms),
+            version.warm_usd.map(|usd| format!("${usd}")).unwrap_or_default(),
             version.usd_per_million.map(money).unwrap_or_default(),
             marks.to_owned(),
-            bar(version.warm_billed_ms.unwrap_or_default(), most),
         ];
         (sign(version.first.filter(|start| start.is_new())), cells)
     };
     let rows: Vec<_> = versions.iter().map(row).collect();
     let mut out = table(&VERSIONS, 2, &rows, style);
+    out.push('\n');
+    let width = versions.iter().map(|version| version.qualifier.chars().count()).max().unwrap_or(0);
+    for version in versions {
+        let warm = version.warm_billed_ms.unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {:>width$}  {} {}",
+            version.qualifier,
+            bar(warm, most),
+            ms(version.warm_billed_ms)
+        );
+    }
     let text = "a cold start cannot be forced: a version whose first ping was warm has no cold measurement. Pings do no \
                 real work, so the times are those of the handler's check";
     for line in wrapped(text, WIDTH - 2) {

@@ -211,6 +211,21 @@ impl IdlePlan {
         }
     }
 
+    /// Returns the passes over the instants that were completed.
+    pub fn passes(&self) -> usize {
+        self.done.len().saturating_sub(1) / self.gaps.len().saturating_sub(1).max(1)
+    }
+
+    /// Returns the gaps that count, by their planned length: how often the environment was warm, and how often gone.
+    pub fn spread(&self) -> BTreeMap<Duration, (u32, u32)> {
+        let mut spread: BTreeMap<Duration, (u32, u32)> = BTreeMap::new();
+        for gap in self.done.iter().filter(|gap| gap.counts()) {
+            let (warm, gone) = spread.entry(gap.planned).or_default();
+            if gap.ping.start == Some(Start::Warm) { *warm += 1 } else { *gone += 1 }
+        }
+        spread
+    }
+
     /// Returns the time from the begin until the last ping; `None` before it.
     pub fn last(&self) -> Option<Duration> {
         self.done.last().map(|gap| gap.ping.sent)

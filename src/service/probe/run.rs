@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::cost::RoundCost;
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Canary, Target};
 use crate::domain::function::Identity;
-use crate::domain::probe::{HoldSearch, IdlePlan, Measured, Ramp, StepResult, step_result};
+use crate::domain::probe::{HoldSearch, IdlePlan, Measured, Ramp, Start, StepResult, step_result};
+use crate::domain::text::elapsed;
 use crate::engine::ports::{Clock, Lambda};
 use crate::engine::stop::Stop;
 use crate::engine::tick::{Due, Engine};
@@ -74,6 +75,14 @@ pub struct Prober<'p, L> {
     spent: Mutex<Spent>,
 }
 
+/// The longest run of a ping beyond its hold; `None` if the check is off.
+fn canary(target: &Target) -> Option<Duration> {
+    match target.canary {
+        Canary::On(max) => Some(max),
+        Canary::Off => None,
+    }
+}
+
 impl<'p, L: Lambda> Prober<'p, L> {
     /// Creates a prober whose time begins now.
     pub fn new(engine: &'p Engine<L>, target: Target, clock: &'p dyn Clock, stop: Stop) -> Self {
@@ -90,7 +99,7 @@ impl<'p, L: Lambda> Prober<'p, L> {
     /// environments that are proven as well.
     ///
     /// # Errors
-    /// They do not fit under the cap together.
+    /// They do not fit under the cap together, or the handler took one for work.
     pub async fn pings(
         &self,
         target: &Arc<Target>,
@@ -110,7 +119,20 @@ impl<'p, L: Lambda> Prober<'p, L> {
             spent.s3_bytes = spent.s3_bytes.zip(bytes).map(|(all, more)| all.saturating_add(more));
         }
         let held = attempt.handler_hold.unwrap_or_default();
-        let measured = attempt.pings.iter().map(|ping| Measured::new(at, ping, held)).collect();
+        let measured: Vec<Measured> =
+            attempt.pings.iter().map(|ping| Measured::new(at, ping, held)).collect();
+        // A new environment may run longer the first time.
+        let warm = measured.iter().filter(|ping| ping.start == Some(Start::Warm));
+        let longest = warm.filter_map(|ping| ping.duration).max();
+        if let (Some(longest), Some(most)) = (longest, canary(target))
+            && longest > held + most
+        {
+            return Err(format!(
+                "a warm ping ran for {}, {} longer than its hold: the handler took it for work",
+                elapsed(longest),
+                elapsed(longest - held)
+            ));
+        }
         Ok(Some((measured, report.reached)))
     }
 
@@ -119,12 +141,17 @@ impl<'p, L: Lambda> Prober<'p, L> {
         &self.target
     }
 
-    /// Sends one ping. `None` if the process was stopped before.
+    /// Sends one ping, and a second one if the first created the environment: whether the handler takes a ping for work
+    /// shows in a warm run. `None` if the process was stopped before.
     ///
     /// # Errors
     /// See [`Prober::pings`].
-    pub async fn single(&self, hold: Duration) -> Result<Option<Measured>, String> {
-        self.one(&self.target, hold).await
+    pub async fn contact(&self, hold: Duration) -> Result<Option<Vec<Measured>>, String> {
+        let Some(first) = self.one(&self.target, hold).await? else { return Ok(None) };
+        if !first.start.is_some_and(Start::is_new) {
+            return Ok(Some(vec![first]));
+        }
+        Ok(self.one(&self.target, hold).await?.map(|second| vec![first, second]))
     }
 
     async fn one(&self, target: &Arc<Target>, hold: Duration) -> Result<Option<Measured>, String> {
@@ -160,8 +187,8 @@ impl<'p, L: Lambda> Prober<'p, L> {
     }
 
     /// Lets users call in parallel, each again as soon as it was answered. The users of a step begin together, after
-    /// the last answer of the step before. `first` is a ping that was sent before, and counts to the first step. Returns
-    /// the steps so far.
+    /// the last answer of the step before. `before` are pings that were sent before, and count to the first step. Returns the
+    /// steps so far.
     ///
     /// # Errors
     /// See [`Prober::pings`].
@@ -169,16 +196,15 @@ impl<'p, L: Lambda> Prober<'p, L> {
         &self,
         ramp: &Ramp,
         hold: Duration,
-        first: Option<Measured>,
+        before: Vec<Measured>,
         observer: &impl Observe,
     ) -> Result<(Vec<StepResult>, Ended), String> {
-        let mut results = Vec::new();
-        let mut first = first;
+        let (mut results, mut before) = (Vec::new(), before);
         for step in ramp.steps() {
             let length = step.until - step.from;
             let until = Instant::now() + length;
             let users = join_all((0..step.users).map(|_| self.user(until, hold))).await;
-            let mut pings: Vec<Measured> = first.take().into_iter().collect();
+            let mut pings: Vec<Measured> = std::mem::take(&mut before);
             for user in users {
                 pings.extend(user?);
             }
@@ -220,7 +246,8 @@ impl<'p, L: Lambda> Prober<'p, L> {
         observer: &impl Observe,
     ) -> Result<Ended, String> {
         let first = search.next().unwrap_or_default();
-        if self.pings(&self.target, number, first).await?.is_none() {
+        let contact = self.contact(first).await?;
+        if contact.is_none() || self.pings(&self.target, number, first).await?.is_none() {
             return Ok(Ended::Stopped);
         }
         while let Some(hold) = search.next() {
