@@ -99,6 +99,16 @@ fn the_burst_is_planned_as_shown() {
 }
 
 #[test]
+fn the_probe_is_run_as_shown() {
+    let readme = read("README.md");
+    let (arguments, shown) = shown(&readme, "probe");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // The progress follows on standard error.
+    let output = warmd(Path::new(ROOT), &arguments);
+    assert!(output.starts_with(&shown), "README.md shows another output than this:\n{output}");
+}
+
+#[test]
 fn the_pipeline_is_planned_and_explained_as_shown() {
     let readme = read("README.md");
     let folder = tempfile::tempdir().unwrap();
