@@ -293,7 +293,8 @@ where
 #[tokio::test(start_paused = true)]
 async fn answers_are_distrusted() {
     let script = |results: fn() -> Vec<Cbor>| move |_| async move { page(results(), None) };
-    let cases: [(&str, fn() -> Vec<Cbor>); 6] = [
+    type Results = fn() -> Vec<Cbor>;
+    let cases: [(&str, Results); 6] = [
         ("NaN and infinity", || {
             vec![
                 result("m0", "Complete", &[(60, f64::NAN)]),

@@ -102,3 +102,52 @@ impl Measured {
 fn millis(ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(ms / 1e3).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::report::Report;
+    use crate::domain::round::Ran;
+
+    fn ping(outcome: Outcome, total_ms: u64, init_ms: Option<f64>) -> PingResult {
+        let report = Report { duration_ms: 2.0, billed_ms: 3, init_ms, ..Report::default() };
+        PingResult {
+            outcome,
+            ran: Ran::Yes,
+            sent: Duration::from_millis(5),
+            received: Duration::from_millis(5 + total_ms),
+            report: Some(report),
+            environment: None,
+            initialization: None,
+            version: None,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn an_init_that_is_longer_than_the_wait_began_before_the_request() {
+        let start = |total_ms, hold_ms, init_ms| {
+            let ping = ping(Outcome::Cold, total_ms, Some(init_ms));
+            Measured::new(Duration::ZERO, &ping, Duration::from_millis(hold_ms)).start
+        };
+        assert_eq!(start(400, 0, 250.0), Some(Start::Cold));
+        assert_eq!(
+            start(250, 0, 250.0),
+            Some(Start::Cold),
+            "never claimed where the init may have begun later"
+        );
+        assert_eq!(start(249, 0, 250.0), Some(Start::Preinitialized));
+        assert_eq!(start(300, 100, 250.0), Some(Start::Preinitialized), "the hold is not a wait");
+    }
+
+    #[test]
+    fn failures_have_no_start_and_a_message() {
+        let of = |outcome| Measured::new(Duration::from_secs(1), &ping(outcome, 10, None), Duration::ZERO);
+        let warm = of(Outcome::Warm);
+        assert_eq!((warm.start, warm.failure), (Some(Start::Warm), None));
+        assert_eq!((warm.sent, warm.received), (Duration::from_millis(1_005), Duration::from_millis(1_015)));
+        let failed = of(Outcome::Denied);
+        assert_eq!((failed.start, failed.init), (None, None));
+        assert!(failed.failure.is_some());
+    }
+}
