@@ -19,7 +19,7 @@ const PER_VERSION: u64 = 6;
 /// The holds that a search tries at most, with steps of 5 ms up to 10 s.
 const MOST_HOLDS: u64 = 13;
 
-/// What is measured.
+/// The kind of a measurement, with its settings.
 #[derive(Debug, Clone)]
 pub(super) enum Mode {
     /// The life of idle environments.
@@ -89,11 +89,11 @@ fn hold_of(target: &Target) -> Duration {
 pub(super) struct Measurement {
     /// False if the process was stopped before the end.
     pub is_complete: bool,
-    /// What was measured.
+    /// The results.
     pub result: Result,
 }
 
-/// What was measured.
+/// The results of a measurement.
 #[derive(Debug)]
 pub(super) enum Result {
     Idle(IdlePlan),

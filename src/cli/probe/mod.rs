@@ -29,7 +29,7 @@ use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Limits, Target};
-use crate::domain::function::{FunctionRef, Qualifier, Region};
+use crate::domain::function::{FunctionRef, Identity, Qualifier, Region, Tenant};
 use crate::domain::future::later;
 use crate::domain::guard::Decision;
 use crate::domain::probe::{Estimate, IdlePlan, Measured, Ramp, estimate, forecast};
@@ -90,6 +90,9 @@ pub struct ProbeArgs {
     /// Region of the function.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     region: Option<Region>,
+    /// Tenant, of a function with tenant isolation.
+    #[arg(long, value_name = "TENANT", value_parser = value_parsers::tenant)]
+    tenant: Option<Tenant>,
     /// Use the embedded emulator on virtual time, instead of AWS.
     #[arg(long)]
     pub local: bool,
@@ -228,7 +231,7 @@ async fn configured(args: &ProbeArgs) -> Result<Fleet, Failure> {
 fn target(args: &ProbeArgs, fleet: &Fleet, app: &App) -> Result<Target, Failure> {
     let is_configured = fleet.targets.iter().any(|target| args.function.is_of(&target.id));
     if is_configured {
-        return Ok(select::target(fleet, &args.function, args.region, None)?.clone());
+        return Ok(select::target(fleet, &args.function, args.region, args.tenant.as_ref())?.clone());
     }
     let region = match (&args.function.place, args.region) {
         (Some((_, region)), None) => *region,
@@ -240,7 +243,8 @@ fn target(args: &ProbeArgs, fleet: &Fleet, app: &App) -> Result<Target, Failure>
         (None, None) if args.local => value_parsers::region(LOCAL_REGION).map_err(Failure::Usage)?,
         (None, None) => app.own_region()?,
     };
-    Ok(Target::bare(&args.function, region))
+    let bare = Target::bare(&args.function, region);
+    Ok(Target { id: Identity { tenant: args.tenant.clone(), ..bare.id }, ..bare })
 }
 
 fn mode(args: &ProbeArgs, target: &Target) -> Result<Mode, Failure> {

@@ -79,7 +79,7 @@ pub struct IdleObject {
     pub longest_warm_gap: Option<f64>,
     /// The shortest gap after which it was gone, s, rounded up to tenths; null where none was seen.
     pub shortest_cold_gap: Option<f64>,
-    /// How often the environment was warm and gone after each gap, without those that do not count.
+    /// The numbers of warm and cold pings by gap, without those that do not count.
     pub spread: Vec<SpreadObject>,
     /// True if a gap was cold and a longer one warm.
     pub varies: bool,
@@ -94,9 +94,9 @@ pub struct IdleObject {
 pub struct SpreadObject {
     /// The gap as it was planned, s.
     pub gap: f64,
-    /// How often the environment was warm.
+    /// The number of warm pings.
     pub warm: u32,
-    /// How often it was gone.
+    /// The number of cold pings.
     pub cold: u32,
 }
 
