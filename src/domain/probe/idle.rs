@@ -101,7 +101,7 @@ pub fn bracket<'g>(gaps: impl IntoIterator<Item = &'g Gap>) -> Bracket {
 }
 
 /// Returns the interval in whole minutes that keeps an environment warm: four fifths of the longest warm gap, rounded
-/// down. `None` with fewer than [`LEAST_REPEATS`] repeats, without a warm gap, and below a minute.
+/// down. `None` with fewer than five repeats, without a warm gap, and below a minute.
 pub fn interval(bracket: &Bracket, repeats: usize) -> Option<Duration> {
     let certain = bracket.certain().filter(|_| repeats >= LEAST_REPEATS)?;
     let minutes = certain.as_secs() * 4 / 5 / 60;
