@@ -37,7 +37,7 @@ use crate::domain::quantity::DurationRange;
 use crate::domain::schedule::{Minute, segments};
 use crate::domain::text::elapsed;
 use crate::engine::ports::Clock;
-use crate::engine::stop::stop;
+use crate::engine::stop::{Stop, stop};
 use crate::service::clock::SystemClock;
 use crate::service::live_config::LiveConfig;
 use crate::service::probe::{ProbePause, Prober};
@@ -333,19 +333,25 @@ async fn announce<L: crate::engine::ports::Lambda>(
     let estimate = estimate(&fleet.prices, target, pings, cold, hold);
     print_message(&render::probe::estimate(&estimate, mode.length()));
     if matches!(mode, Mode::Parallel(_)) && !args.yes {
-        confirm()?;
+        confirm(prober.stop()).await?;
     }
     Ok((estimate, sent))
 }
 
-fn confirm() -> Result<(), Failure> {
+/// Asks for confirmation. A signal to stop refuses it.
+async fn confirm(mut stop: Stop) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage("not confirmed\nhint: add --yes where there is no terminal".to_owned()));
     }
-    let mut answer = String::new();
-    let mut stderr = io::stderr();
-    let asked = write!(stderr, "continue? [y/N] ").and_then(|()| stderr.flush());
-    asked.and_then(|()| io::stdin().lock().read_line(&mut answer).map(drop))?;
+    let asking = tokio::task::spawn_blocking(|| {
+        let (mut answer, mut stderr) = (String::new(), io::stderr());
+        let asked = write!(stderr, "continue? [y/N] ").and_then(|()| stderr.flush());
+        asked.and_then(|()| io::stdin().lock().read_line(&mut answer).map(|_| answer))
+    });
+    let answer = tokio::select! {
+        answer = asking => answer.map_err(|error| Failure::Unexpected(error.to_string()))??,
+        _ = stop.stopped() => String::new(),
+    };
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::Usage("not confirmed, nothing more was sent".to_owned())),

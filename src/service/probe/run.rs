@@ -136,6 +136,11 @@ impl<'p, L: Lambda> Prober<'p, L> {
         Ok(Some((measured, report.reached)))
     }
 
+    /// The signal after which nothing more is sent.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// The target.
     pub fn target(&self) -> &Target {
         &self.target
