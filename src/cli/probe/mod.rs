@@ -5,7 +5,7 @@ pub(super) mod object;
 mod users;
 mod write;
 
-use std::io::{self, BufRead, IsTerminal, Write as _};
+use std::io::{self, BufRead, IsTerminal};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -343,10 +343,10 @@ async fn confirm(mut stop: Stop) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage("not confirmed\nhint: add --yes where there is no terminal".to_owned()));
     }
+    print_message("continue? [y/N]");
     let asking = tokio::task::spawn_blocking(|| {
-        let (mut answer, mut stderr) = (String::new(), io::stderr());
-        let asked = write!(stderr, "continue? [y/N] ").and_then(|()| stderr.flush());
-        asked.and_then(|()| io::stdin().lock().read_line(&mut answer).map(|_| answer))
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map(|_| answer)
     });
     let answer = tokio::select! {
         answer = asking => answer.map_err(|error| Failure::Unexpected(error.to_string()))??,
