@@ -24,7 +24,7 @@ use super::select::near;
 use super::value_parsers;
 use crate::domain::clean::clean;
 use crate::domain::function::FunctionRef;
-use crate::domain::records::{PAUSES, Pauses, REQUESTS, Requests, Status};
+use crate::domain::records::{Backlog, PAUSES, Pauses, REQUESTS, Requests, Status};
 use crate::engine::ports::Clock;
 use crate::service::capacity::read_documents;
 use crate::service::clock::SystemClock;
@@ -116,6 +116,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.functions.keys()).map(ToString::to_string));
     names.extend(known.pauses.iter().flat_map(|pauses| pauses.pipelines.keys().cloned()));
     names.extend(status.pipelines.iter().map(|last| last.name.clone()));
+    names.extend(requests.backlogs.values().flatten().filter_map(|backlog| backlog.pipeline.clone()));
     if !names.contains(&label) && known.failures().next().is_none() {
         let hint = match near(&label, || names.iter().map(String::as_str)) {
             Some(near) => format!("\nhint: did you mean `{}`?", clean(near)),
@@ -129,7 +130,8 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     }
     if let Ok(requests) = &mut known.requests {
         requests.targets.retain(|id, _| function.is_of(id));
-        requests.retain_backlogs(|id, _| function.is_of(id));
+        let is_its = |backlog: &Backlog| backlog.pipeline.as_ref() == Some(&label);
+        requests.retain_backlogs(|id, backlog| function.is_of(id) || is_its(backlog));
     }
     if let Ok(pauses) = &mut known.pauses {
         pauses.functions.retain(|known, _| known == function);
@@ -147,4 +149,53 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
         guards.health.retain(|id, _| function.is_of(id));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::store::Unavailable;
+
+    fn known(requests: &Requests) -> Known {
+        Known {
+            status: Ok(Status::default()),
+            pauses: Ok(Pauses::default()),
+            requests: Ok(requests.clone()),
+            facts: Ok::<_, Unavailable>(BTreeMap::new()),
+            guards: Ok(BTreeMap::new()),
+            capacity: Ok(BTreeMap::new()),
+        }
+    }
+
+    #[test]
+    fn a_pipeline_is_shown_with_its_requests() {
+        let backlog = |pipeline: &str| {
+            format!(
+                r#"{{"pipeline":{pipeline},"messages":9,"rate":"3","per_environment":"3","most":3,
+                "asked":"2026-11-20T09:00:00Z","hold_until":"2026-11-20T09:05:00Z","until":"2026-11-20T09:30:00Z",
+                "round":{{"at":"2026-11-20T09:00:00Z","environments":3}},"worked_off":"0",
+                "counted":"2026-11-20T09:00:00Z","reached":null,"reason":null}}"#
+            )
+        };
+        let [own, nlp, other] = ["null", "\"nlp\"", "\"other\""].map(backlog);
+        let document = format!(
+            r#"{{"targets":{{}},"backlogs":{{"f eu-west-2":[{own},{nlp},{other}],"nlp eu-west-2":[{own}],"g eu-west-2":[{own}]}}}}"#
+        );
+        let requests: Requests = serde_json::from_str(&document).unwrap();
+        let shown = |name: &str| {
+            let mut known = known(&requests);
+            only(&FunctionRef::parse(name).unwrap(), &mut known).map_err(|error| error.to_string())?;
+            let backlogs = known.requests.unwrap().backlogs;
+            let shown = backlogs.iter().flat_map(|(id, all)| {
+                all.iter()
+                    .map(move |one| format!("{} {}", id.label(), one.pipeline.as_deref().unwrap_or("-")))
+            });
+            Ok::<_, String>(shown.collect::<Vec<_>>().join(", "))
+        };
+        // `nlp` is a function as well.
+        assert_eq!(shown("nlp").unwrap(), "f nlp, nlp -");
+        assert_eq!(shown("other").unwrap(), "f other");
+        assert_eq!(shown("f").unwrap(), "f -, f nlp, f other");
+        assert!(shown("none").is_err());
+    }
 }

@@ -26,7 +26,7 @@ use super::function::Identity;
 use super::future::{is_future, later};
 use super::schedule::Minute;
 
-pub use self::backlogs::{Backlog, BacklogTerms, RequestRound};
+pub use self::backlogs::{Backlog, BacklogTerms, CapacityStep, RequestRound};
 pub use self::bounded::{Bounded, MOST_BYTES};
 pub use self::capacity::{Capacities, Kept, Made, MadeBy, Seen};
 pub use self::facts::{
@@ -158,7 +158,9 @@ impl Requests {
     /// Returns the targets with a stored time in the future, for a warning.
     pub fn in_future(&self, now: DateTime<Utc>) -> Vec<String> {
         let future = self.targets.iter().filter(|(_, request)| request.is_future(now)).map(|(id, _)| id);
-        let has_future = |backlogs: &[Backlog]| backlogs.iter().any(|backlog| backlog.is_future(now));
+        let has_future = |backlogs: &[Backlog]| {
+            backlogs.iter().any(|one| one.is_future(now) || is_future(one.counted, now))
+        };
         let backlogs = self.backlogs.iter().filter(|(_, backlogs)| has_future(backlogs)).map(|(id, _)| id);
         future.chain(backlogs).map(ToString::to_string).collect()
     }

@@ -9,7 +9,7 @@ mod record;
 mod shards;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ use crate::domain::fleet::{Fleet, OnRequest, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
-use crate::domain::pipeline::{self, PipelineNeed};
+use crate::domain::pipeline::{self, Pipeline, PipelineNeed};
 use crate::domain::records::{
     self, BacklogTerms, Decision, Levels, PAUSES, Pauses, REQUESTS, RequestTerms, Requests, SERVED, STATUS,
     Served, Shards, Status,
@@ -109,8 +109,6 @@ pub struct Ask<'f> {
     pub rule: &'f OnRequest,
     /// The terms.
     pub terms: AskTerms,
-    /// The number that the rounds of the parts of a stage share.
-    pub together: Option<u32>,
 }
 
 /// The terms of a Warm Request.
@@ -125,7 +123,7 @@ pub enum AskTerms {
 impl<'f> Ask<'f> {
     /// Creates the request for a target with its own limits; `None` if Warm Requests are disabled.
     pub fn new(target: &'f Target, terms: AskTerms) -> Option<Self> {
-        Some(Self { target, rule: target.on_request.as_ref()?, terms, together: None })
+        Some(Self { target, rule: target.on_request.as_ref()?, terms })
     }
 
     /// Returns the pipeline that the request names.
@@ -482,7 +480,7 @@ impl TickPlanner {
         };
         let mut selection = Selection::default();
         for (ask, decision) in asks.iter().zip(decisions) {
-            let Ask { target, together, .. } = ask;
+            let target = ask.target;
             match decision {
                 // Nothing waits.
                 Decision::Round(0) | Decision::Coalesced(0) => {}
@@ -494,10 +492,7 @@ impl TickPlanner {
                         selection.skipped.push(RoundRecord::skipped(target, concurrency, reason));
                         continue;
                     }
-                    let round = |concurrency| Due {
-                        together: *together,
-                        ..Due::new(Arc::new((*target).clone()), concurrency)
-                    };
+                    let round = |concurrency| Due::new(Arc::new(target.clone()), concurrency);
                     selection.due.extend(NonZeroU32::new(concurrency).map(round));
                 }
                 Decision::Coalesced(wanted) => {
@@ -505,7 +500,7 @@ impl TickPlanner {
                 }
             }
         }
-        let pipelines = asked(asks);
+        let pipelines = asked(fleet, asks);
         Ok(Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
@@ -655,24 +650,26 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
 }
 
 /// Returns the numbers that a Warm Request asks of pipelines.
-fn asked(asks: &[Ask<'_>]) -> Vec<PipelineNeed> {
-    let mut needs: Vec<PipelineNeed> = Vec::new();
-    for ask in asks {
-        let Some(name) = ask.pipeline() else { continue };
-        let region = ask.target.region();
-        let stage = (vec![ask.target.id.without_tenant()], ask.number());
-        match needs.iter_mut().find(|need| *need.name == *name && need.region == region) {
-            Some(need) => need.stages.push(stage),
-            None => needs.push(PipelineNeed {
-                name: name.into(),
-                region,
-                stages: vec![stage],
-                unwarmed: Vec::new(),
-            }),
-        }
-    }
-    needs.retain(|need| need.stages.iter().any(|(_, number)| *number > 0));
-    needs
+fn asked(fleet: &Fleet, asks: &[Ask<'_>]) -> Vec<PipelineNeed> {
+    let need = |pipeline: &Pipeline| {
+        let is_its = |ask: &&Ask<'_>| {
+            ask.pipeline() == Some(&*pipeline.name) && ask.target.region() == pipeline.region
+        };
+        let asks = asks.iter().filter(is_its);
+        let numbers: HashMap<Identity, u32> =
+            asks.map(|ask| (ask.target.id.without_tenant(), ask.number())).collect();
+        let highest = numbers.values().copied().max().filter(|highest| *highest > 0)?;
+        // A part that stands in another stage as well may have a higher number. Without any part the stage is cold.
+        let number = |parts: &[Identity]| parts.iter().filter_map(|part| numbers.get(part).copied()).min();
+        let stages = pipeline.stages.iter().map(|stage| &stage.parts);
+        Some(PipelineNeed {
+            name: Arc::clone(&pipeline.name),
+            region: pipeline.region,
+            stages: stages.clone().map(|parts| (parts.clone(), number(parts).unwrap_or(highest))).collect(),
+            unwarmed: stages.flatten().filter(|part| !numbers.contains_key(part)).cloned().collect(),
+        })
+    };
+    fleet.pipelines.iter().filter_map(need).collect()
 }
 
 /// Returns the numbers of the pipelines with a target in the selection, or with capacity.

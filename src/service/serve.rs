@@ -333,6 +333,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
     /// Plans the rounds that an operator orders: one, or one for each tenant of a configured function with tenants. A
     /// backlog of a function with `on_request` is limited, and kept with a durable store, as that of a Warm Request.
+    /// Another one cannot be held.
     async fn plan_warm(&self, mut job: Job, warm: DirectWarm, region: Region) -> Result<Job, Refusal> {
         let is_ordered = |target: &&Target| target.region() == region && warm.function.is_of(&target.id);
         let mut targets: Vec<Target> = job.fleet.targets.iter().filter(is_ordered).cloned().collect();
@@ -360,11 +361,20 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         if let Err(reason) = (self.capacity)(limits, largest) {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
-        if let (Need::Backlog(backlog), Durability::Durable) = (&warm.need, self.planner.durability()) {
+        if let Need::Backlog(backlog) = &warm.need {
             let terms = AskTerms::Backlog(backlog_terms(backlog, job.now, None));
             let asks: Vec<Ask<'_>> =
                 targets.iter().filter_map(|target| Ask::new(target, terms.clone())).collect();
-            if !asks.is_empty() {
+            let missing = match self.planner.durability() {
+                _ if asks.is_empty() => Some("`on_request` in the configuration of the function"),
+                Durability::Volatile => Some("a state store (WARMD_STATE)"),
+                Durability::Durable => None,
+            };
+            if let (Some(missing), Some(_)) = (missing, backlog.hold_for) {
+                let message = format!("nothing was sent: `hold_for` needs {missing}, and there is none");
+                return Err(Refusal::Refused(message));
+            }
+            if missing.is_none() {
                 let plan = self.planner.request(&job.fleet, &asks, job.now).await.map_err(|unavailable| {
                     let message = format!("the backlog cannot be kept, and nothing was sent: {unavailable}");
                     Refusal::StateUnavailable(message)

@@ -119,16 +119,16 @@ async fn the_minimum_of_provisioned_concurrency_rises_and_falls() {
     }
     insta::assert_snapshot!(rows.join("\n"), @"
     by: direct: 0/0 of 30 in-progress, f:live: 30 reached 0+30 | 30
-      25/25 of 22 in-progress | 22
-      17/17 of 15 in-progress | 15
-      12/12 of 11 in-progress | 11
-      8/8 of 7 in-progress | 7
+      30/30 of 30 ready | 30
+      30/30 of 15 in-progress | 15
+      15/15 of 15 ready | 15
+      5/5 of 5 ready | 5
       none: 0/0 of 0 closed | 0
     max: 60: 0/0 of 30 in-progress, f:live: 30 reached 0+30 | 30
-      25/25 of 22 in-progress | 22
-      17/17 of 15 in-progress | 15
-      12/12 of 11 in-progress | 11
-      8/8 of 7 in-progress | 7
+      30/30 of 30 ready | 30
+      30/30 of 15 in-progress | 15
+      15/15 of 15 ready | 15
+      5/5 of 5 in-progress | 5
       none: 0/0 of 0 closed | 0
     ");
 }

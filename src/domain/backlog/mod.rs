@@ -25,9 +25,12 @@ pub const STALE_AFTER: TimeDelta = TimeDelta::minutes(5);
 pub const READ_METRICS: &str = "cloudwatch:GetMetricData";
 
 /// Returns the number of environments for `messages` when each works off `per_environment` of them in time, which is
-/// above zero: ⌈messages ÷ per_environment⌉.
+/// above zero: ⌈messages ÷ per_environment⌉. Returns 0 if nothing waits.
 pub fn environments(messages: Decimal, per_environment: Decimal) -> u32 {
-    let number = messages.max(Decimal::ZERO).checked_div(per_environment).map(|number| number.ceil());
+    if messages <= Decimal::ZERO {
+        return 0;
+    }
+    let number = messages.checked_div(per_environment).map(|number| number.ceil());
     number.map_or(u32::MAX, |number| number.to_u32().unwrap_or(u32::MAX))
 }
 

@@ -99,14 +99,15 @@ impl<'a> Fields<'a> {
         number
     }
 
-    /// Returns the rate of `key`, a number above zero.
+    /// Returns the rate of `key`, from 0.001 to 1,000,000 a second.
     pub(super) fn rate(&mut self, key: &'static str) -> Option<Decimal> {
         let value = self.value(key)?;
         let text = value.as_number().map(ToString::to_string).unwrap_or_default();
         let rate = text.parse().or_else(|_| Decimal::from_scientific(&text)).ok();
-        let rate = rate.filter(|rate| *rate > Decimal::ZERO);
+        let range = Decimal::new(1, 3)..=Decimal::from(1_000_000);
+        let rate = rate.filter(|rate| range.contains(rate));
         if rate.is_none() {
-            self.problem(format!("{key}: expected a number above 0, found {value}"));
+            self.problem(format!("{key}: expected a number from 0.001 to 1000000, found {value}"));
         }
         rate
     }

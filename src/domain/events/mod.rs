@@ -121,7 +121,7 @@ pub enum Need {
 pub struct Backlog {
     /// The waiting requests.
     pub messages: u32,
-    /// The requests a second that one environment works off, above zero.
+    /// The requests a second that one environment works off, 0.001 to 1,000,000.
     pub rate: Decimal,
     /// The time in which to work them off, above zero, at most a day.
     pub drain: Duration,

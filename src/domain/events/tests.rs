@@ -61,8 +61,11 @@ fn a_backlog_takes_the_place_of_a_number() {
     };
     assert_eq!(rate(json!(2.5)), ("2.5".to_owned(), 19_885));
     assert_eq!(rate(json!(0.1)), ("0.1".to_owned(), 497_103));
-    assert_eq!(rate(json!(1e-28)), ("0.0000000000000000000000000001".to_owned(), u32::MAX));
-    assert_eq!(rate(json!(7e28)).1, 1);
+    assert_eq!(rate(json!(0.001)), ("0.001".to_owned(), 49_710_270));
+    assert_eq!(rate(json!(1_000_000)), ("1000000".to_owned(), 1));
+    let ended = json!({ "function": "nlp", "backlog": 0, "rate": 0.001, "drain": "1ms" });
+    let Subject::Function(_, need) = parse(ended) else { panic!() };
+    assert_eq!(need.environments(), 0);
     assert_eq!(
         parse(json!({ "pipeline": "nlp", "backlog": 0, "drain": "10s" })),
         Subject::Pipeline {
@@ -91,6 +94,8 @@ fn every_mistake_in_a_backlog_is_reported() {
         request(json!({ "function": "f", "backlog": 1.5, "rate": 1e300, "drain": "0s" })),
         request(json!({ "function": "f", "backlog": 1, "rate": -0.5, "drain": "1d", "for": "5m" })),
         request(json!({ "function": "f", "rate": 1e-29, "drain": "1s", "drian": "1s" })),
+        request(json!({ "function": "f", "backlog": 0, "rate": 1e-28, "drain": "1ms" })),
+        request(json!({ "function": "f", "backlog": 1, "rate": 1_000_000.5, "drain": "1s" })),
         request(json!({ "pipeline": "p", "function": "f", "backlog": 1, "rate": 1, "concurrency": 1 })),
         request(json!({ "pipeline": "a\nb", "for": "5m" })),
         request(json!({ "pipeline": 7, "backlog": 1 })),
@@ -99,11 +104,13 @@ fn every_mistake_in_a_backlog_is_reported() {
     ];
     insta::assert_snapshot!(errors.join("\n"), @r#"
     "concurrency" cannot be used with "backlog"; missing key "rate"; missing key "drain"
-    backlog: expected a whole number from 0 to 4294967295, found -1; rate: expected a number above 0, found 0; drain: expected a duration from 1ms to 1d, found "25h"; hold_for: expected a duration above zero, found "0s"
-    backlog: expected a whole number from 0 to 4294967295, found 4294967296; rate: expected a number above 0, found "300"; drain: expected a string, found a number
-    backlog: expected a whole number from 0 to 4294967295, found 1.5; rate: expected a number above 0, found 1e+300; drain: expected a duration from 1ms to 1d, found "0s"
-    rate: expected a number above 0, found -0.5; "for" cannot be used with "backlog"; write "hold_for"
-    rate: expected a number above 0, found 1e-29; missing key "backlog"; unknown key "drian"; did you mean `drain`?
+    backlog: expected a whole number from 0 to 4294967295, found -1; rate: expected a number from 0.001 to 1000000, found 0; drain: expected a duration from 1ms to 1d, found "25h"; hold_for: expected a duration above zero, found "0s"
+    backlog: expected a whole number from 0 to 4294967295, found 4294967296; rate: expected a number from 0.001 to 1000000, found "300"; drain: expected a string, found a number
+    backlog: expected a whole number from 0 to 4294967295, found 1.5; rate: expected a number from 0.001 to 1000000, found 1e+300; drain: expected a duration from 1ms to 1d, found "0s"
+    rate: expected a number from 0.001 to 1000000, found -0.5; "for" cannot be used with "backlog"; write "hold_for"
+    rate: expected a number from 0.001 to 1000000, found 1e-29; missing key "backlog"; unknown key "drian"; did you mean `drain`?
+    rate: expected a number from 0.001 to 1000000, found 1e-28
+    rate: expected a number from 0.001 to 1000000, found 1000000.5
     "function" cannot be used with "pipeline"; "concurrency" cannot be used with "pipeline"; "rate" cannot be used with "pipeline"
     pipeline: expected one line of at most 256 characters, found the control character \n; missing key "backlog"
     pipeline: expected a string, found a number

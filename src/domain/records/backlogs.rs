@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Decision, REQUESTS_LIVE, Requests};
 use crate::domain::backlog::environments;
 use crate::domain::calendar::{Opening, Window};
+use crate::domain::capacity::LEAST_UP_MINUTES;
 use crate::domain::fleet::{Fleet, OnRequest, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
@@ -39,12 +40,26 @@ pub struct Backlog {
     pub round: RequestRound,
     /// The requests that were worked off until `counted`.
     pub worked_off: Decimal,
-    /// The time of the last report on the environments; the arrival before the first.
+    /// The time of the last report on the environments; the arrival before the first. Until then, as the local clock
+    /// has it, nothing more is worked off: another clock may be ahead.
     pub counted: DateTime<Utc>,
-    /// The environments that work since `counted`; `None` if unknown, which counts as none.
+    /// The environments that work on it since `counted`; `None` if unknown, which counts as none.
     pub reached: Option<u32>,
+    /// The last step of capacity before `counted`; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<CapacityStep>,
     /// The reason as text.
     pub reason: Option<String>,
+}
+
+/// A time at which capacity follows the falling number: the end of the hold, or a multiple of [`LEAST_UP_MINUTES`]
+/// after it. Between two of them it stays, because Lambda prepares and bills each change as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityStep {
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// The requests that waited then.
+    pub waiting: Decimal,
 }
 
 /// A round for a request.
@@ -89,7 +104,7 @@ impl BacklogTerms {
 impl Backlog {
     /// Returns true if the request is later than `now`. It has no effect then.
     pub fn is_future(&self, now: DateTime<Utc>) -> bool {
-        is_future(self.asked, now) || is_future(self.counted, now)
+        is_future(self.asked, now)
     }
 
     /// Returns true if the request can still want environments at `now`.
@@ -117,23 +132,56 @@ impl Backlog {
 
     /// Returns the number of environments at `now`, at most `most`; 0 when the request has ended.
     pub fn number(&self, now: DateTime<Utc>, most: u32) -> u32 {
+        self.number_for(self.waiting(now), now, most)
+    }
+
+    /// Returns the number of environments at `now` if these requests wait after the hold.
+    fn number_for(&self, waiting: Decimal, now: DateTime<Utc>, most: u32) -> u32 {
         if now >= self.until {
             return 0;
         }
-        let waiting = if now < self.hold_until { self.messages.into() } else { self.waiting(now) };
+        let waiting = if now < self.hold_until { self.messages.into() } else { waiting };
         environments(waiting, self.per_environment).min(most)
     }
 
-    /// Records at `now` that `reached` environments work from now on.
+    /// Returns the time of the last step of capacity up to `now`; `None` during the hold.
+    fn last_step(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let minutes = now.signed_duration_since(self.hold_until).num_minutes();
+        let since = TimeDelta::minutes(minutes - minutes % LEAST_UP_MINUTES);
+        (now >= self.hold_until).then(|| later(self.hold_until, since))
+    }
+
+    /// Returns the requests that waited at the last step of capacity up to `now`.
+    fn waiting_at_step(&self, now: DateTime<Utc>) -> Decimal {
+        match (self.last_step(now), self.step) {
+            (Some(at), _) if self.counted <= at => self.waiting(at),
+            (Some(at), Some(step)) if at <= step.at => step.waiting,
+            _ => self.waiting(now),
+        }
+    }
+
+    /// Returns the number of environments for the requests that still wait at `now`.
+    fn needed(&self, now: DateTime<Utc>) -> u32 {
+        environments(self.waiting(now), self.per_environment).min(self.most)
+    }
+
+    /// Records at `now` that `reached` environments work from now on. A report from before the last one, or from a
+    /// clock behind that of the last one, is ignored.
     fn note(&mut self, reached: Option<u32>, now: DateTime<Utc>) {
+        if now < self.counted {
+            return;
+        }
+        let step = self.last_step(now).filter(|at| self.counted <= *at);
+        self.step = step.map(|at| CapacityStep { at, waiting: self.waiting(at) }).or(self.step);
         self.worked_off = self.worked_off_by(now);
-        self.counted = self.counted.max(now);
+        self.counted = now;
         self.reached = reached;
     }
 
-    /// Returns the limits of the request in the configuration; `None` if they are gone.
+    /// Returns the limits of the request in the configuration; `None` if they are gone, or the function is disabled.
     fn rule<'f>(&self, fleet: &'f Fleet, target: &'f Target) -> Option<&'f OnRequest> {
-        let Some(name) = &self.pipeline else { return target.on_request.as_ref() };
+        let own = target.on_request.as_ref()?;
+        let Some(name) = &self.pipeline else { return Some(own) };
         let is_its = |id: &Identity| *id == target.id.without_tenant();
         let named = fleet.pipelines.iter().find(|pipeline| {
             *pipeline.name == **name
@@ -148,11 +196,13 @@ impl Backlog {
         let since = Minute::of(self.asked).instant();
         // The configuration may allow less than it did when the request arrived.
         let end = self.until.min(later(self.asked, span(rule.max_for)));
-        let number = self.number(now, rule.max_concurrency);
+        let waiting =
+            if target.strategy.is_capacity() { self.waiting_at_step(now) } else { self.waiting(now) };
+        let number = self.number_for(waiting, now, rule.max_concurrency);
         if number == 0 || now < since || end <= now {
             return None;
         }
-        let end = if self.waiting(now).is_zero() { end.min(self.hold_until) } else { end };
+        let end = if waiting.is_zero() { end.min(self.hold_until) } else { end };
         let label = match &self.reason {
             Some(reason) => format!("backlog request: {reason}"),
             None => "backlog request".to_owned(),
@@ -167,8 +217,8 @@ impl Backlog {
 
 impl Requests {
     /// Adds a request with a backlog, limited by `rule`. It replaces an earlier one of the same function or pipeline,
-    /// also with a lower number. An older one, and a repeated delivery, change nothing. Of two in the same second the
-    /// one with more waiting requests is kept: the times of events are whole seconds.
+    /// also with a lower number. An older one, and a repeated delivery, change nothing. The times of events are whole
+    /// seconds: of two different ones in the same second, the one that arrives later counts.
     ///
     /// The decision is a round for 0 environments if nothing waits.
     pub fn add_backlog(
@@ -182,12 +232,19 @@ impl Requests {
         let (at, number) = (terms.at, terms.number(rule));
         let known = self.backlogs.get(id).into_iter().flatten();
         let before = known.into_iter().find(|before| before.pipeline == terms.pipeline);
-        if let Some(newer) = before.filter(|before| (before.asked, before.messages) >= (at, terms.messages)) {
+        let until = later(at, span(rule.max_for));
+        let hold_until = later(at, span(terms.hold_for.unwrap_or(rule.hold_for))).min(until);
+        let is_repeated = |before: &Backlog| {
+            let Backlog { messages, rate, per_environment, reason, .. } = before;
+            (messages, rate, per_environment, reason, before.hold_until)
+                == (&terms.messages, &terms.rate, &terms.per_environment, &terms.reason, hold_until)
+        };
+        let is_kept = |before: &&Backlog| before.asked > at || before.asked == at && is_repeated(before);
+        if let Some(newer) = before.filter(is_kept) {
             return Decision::Coalesced(newer.number(newer.asked, rule.max_concurrency));
         }
         let apart = |round: &RequestRound| at.signed_duration_since(round.at).abs();
         let coalesced = self.round(id, number).filter(|round| apart(round) < span(rule.coalesce));
-        let until = later(at, span(rule.max_for));
         let backlog = Backlog {
             pipeline: terms.pipeline.clone(),
             messages: terms.messages,
@@ -195,13 +252,14 @@ impl Requests {
             per_environment: terms.per_environment,
             most: rule.max_concurrency,
             asked: at,
-            hold_until: later(at, span(terms.hold_for.unwrap_or(rule.hold_for))).min(until),
+            hold_until,
             until,
             round: coalesced.unwrap_or(RequestRound { at, environments: number }),
             worked_off: Decimal::ZERO,
             counted: at,
             // The environments that work off the earlier one work off this one as well.
             reached: before.filter(|before| before.is_open(at)).and_then(|before| before.reached),
+            step: None,
             reason: terms.reason.clone(),
         };
         let backlogs = self.backlogs.entry(id.clone()).or_default();
@@ -227,11 +285,20 @@ impl Requests {
         all.filter(move |(_, backlog)| backlog.is_open(now))
     }
 
-    /// Records the numbers of environments that work from `now` on; `None` if a number is unknown.
+    /// Records the numbers of environments that work from `now` on; `None` if a number is unknown. The open backlogs
+    /// of a target divide its environments in proportion to the numbers that their waiting requests need.
     pub fn note_reached(&mut self, reached: &BTreeMap<Identity, Option<u32>>, now: DateTime<Utc>) {
         for (id, reached) in reached {
-            let open = self.backlogs.get_mut(id).into_iter().flatten().filter(|one| one.is_open(now));
-            open.for_each(|backlog| backlog.note(*reached, now));
+            let backlogs = self.backlogs.get_mut(id).into_iter().flatten().filter(|one| one.is_open(now));
+            let open: Vec<(u64, &mut Backlog)> = backlogs.map(|one| (one.needed(now).into(), one)).collect();
+            let mut needed: u64 = open.iter().map(|(own, _)| own).sum();
+            let mut left = reached.map(u64::from);
+            for (own, backlog) in open {
+                let share = left.map(|left| (left * own).checked_div(needed).unwrap_or(left));
+                backlog.note(share.map(|share| u32::try_from(share).unwrap_or(u32::MAX)), now);
+                left = left.zip(share).map(|(left, share)| left - share);
+                needed -= own;
+            }
         }
     }
 

@@ -139,7 +139,7 @@ fn requested_of_pipeline<'f>(
         return Err(format!("it is not in the configuration of this region{hint}"));
     }
     let mut asks: Vec<Ask<'f>> = Vec::new();
-    let (mut has_rule, mut stages) = (false, 0_u32);
+    let mut has_rule = false;
     for (pipeline, rule) in pipelines.filter_map(|one| Some((one, one.on_request.as_ref()?))) {
         has_rule = true;
         for stage in &pipeline.stages {
@@ -159,13 +159,13 @@ fn requested_of_pipeline<'f>(
                 hold_for: *hold_for,
                 reason: request.reason.clone(),
             };
-            // Only the parts of a split model are released together.
-            stages = stages.saturating_add(1);
-            let together = (stage.parts.len() > 1).then_some(stages);
-            let is_part = |target: &&Target| stage.parts.contains(&target.id.without_tenant());
+            // A disabled function has no `on_request`, not even that of the pipeline.
+            let is_part = |target: &&Target| {
+                target.on_request.is_some() && stage.parts.contains(&target.id.without_tenant())
+            };
             for target in fleet.targets.iter().filter(is_part) {
                 let terms = AskTerms::Backlog(terms.clone());
-                let ask = Ask { target, rule, terms, together };
+                let ask = Ask { target, rule, terms };
                 match asks.iter_mut().find(|earlier| earlier.target.id == target.id) {
                     Some(earlier) if earlier.number() < ask.number() => *earlier = ask,
                     Some(_) => {}
@@ -174,7 +174,11 @@ fn requested_of_pipeline<'f>(
             }
         }
     }
-    if has_rule { Ok(asks) } else { Err(NO_RULE.to_owned()) }
+    match (has_rule, asks.is_empty()) {
+        (false, _) => Err(NO_RULE.to_owned()),
+        (true, true) => Err("every function of it is disabled".to_owned()),
+        (true, false) => Ok(asks),
+    }
 }
 
 /// Returns the target that was probably meant: the same function with another qualifier, or one of a similar name.

@@ -10,6 +10,7 @@ use crate::domain::events::{Backlog, DirectWarm, Need, Subject, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metric_data::Batch;
+use crate::domain::pipeline::Pipeline;
 use crate::domain::records::{REQUESTS, Requests, SERVED, STATUS, Served, Status};
 use crate::domain::schedule::Minute;
 use crate::domain::shard::{Shard, ShardRound};
@@ -100,9 +101,13 @@ impl Harness {
     }
 
     fn with_documents(functions: &[(&'static str, Script)], documents: DocumentStore) -> Self {
-        let (sink, scripted) = (Sink::default(), Arc::new(Scripted::new(functions)));
         let targets = functions.iter().map(|(name, _)| target(name)).collect();
-        let fleet = Fleet { hash: "cafe".to_owned(), ..Fleet::new(targets) };
+        Self::with_fleet(functions, Fleet::new(targets), documents)
+    }
+
+    fn with_fleet(functions: &[(&'static str, Script)], fleet: Fleet, documents: DocumentStore) -> Self {
+        let (sink, scripted) = (Sink::default(), Arc::new(Scripted::new(functions)));
+        let fleet = Fleet { hash: "cafe".to_owned(), ..fleet };
         let clock = Arc::new(Wall::new(NOW));
         let lambda = ScriptedLambda(Arc::clone(&scripted));
         let capacity = Box::new(|limits: Limits, _| Ok(limits.max_in_flight as usize));
@@ -452,4 +457,58 @@ async fn a_backlog_of_an_operator_is_kept_for_functions_with_on_request() {
     assert_eq!(sent(), 3, "not the 2 of the window");
     let requests: Requests = harness.documents.read(REQUESTS).await.unwrap();
     assert_eq!(requests.backlogs.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_of_an_operator_that_cannot_be_held_is_refused() {
+    let functions = [("f", Script::Runs(Duration::from_secs(1)))];
+    let disabled = Target { on_request: None, ..target("f") };
+    let durable = || DocumentStore::new(Arc::new(Memory::default()), Durability::Durable);
+    let mut refusals = Vec::new();
+    for (target, documents) in [(target("f"), DocumentStore::memory()), (disabled, durable())] {
+        let harness = Harness::with_fleet(&functions, Fleet::new(vec![target]), documents);
+        let serve = |hold_for| {
+            let warm = DirectWarm { need: backlog(hold_for), ..warm() };
+            harness.serve(Trigger::Warm { warm, region: region() })
+        };
+        refusals.push(serve(Some(Duration::from_secs(600))).await.unwrap_err().to_string());
+        assert!(harness.scripted.sent.lock().unwrap().is_empty());
+        let _ = serve(None).await.unwrap();
+        assert_eq!(harness.scripted.sent.lock().unwrap().len(), 3);
+    }
+    insta::assert_snapshot!(refusals.join("\n"), @"
+    nothing was sent: `hold_for` needs a state store (WARMD_STATE), and there is none
+    nothing was sent: `hold_for` needs `on_request` in the configuration of the function, and there is none
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_a_pipeline_does_not_warm_disabled_functions() {
+    let runs = Script::Runs(Duration::from_secs(1));
+    let functions = [("f", runs), ("g", runs), ("off", runs)];
+    let off = |name: &str| Target { on_request: None, windows: Vec::new(), ..target(name) };
+    let stages = functions.map(|(name, _)| vec![target(name).id]);
+    let on_request = target("f").on_request;
+    let pipeline = Pipeline { on_request, ..Pipeline::example("nlp", &stages) };
+    let serve = async |targets: Vec<Target>| {
+        let fleet = Fleet { pipelines: vec![pipeline.clone()], ..Fleet::new(targets) };
+        let documents = DocumentStore::new(Arc::new(Memory::default()), Durability::Durable);
+        let harness = Harness::with_fleet(&functions, fleet, documents);
+        let name = "nlp".to_owned();
+        let subject = Subject::Pipeline { name, messages: 300, drain: None, hold_for: None };
+        let trigger = Trigger::Request(WarmRequest { subject, ..request() });
+        let budget = TimeBudget::fixed(Duration::from_secs(900));
+        let served = harness.service.serve(trigger, &budget, &Parts::default()).await;
+        let requests: Requests = harness.documents.read(REQUESTS).await.unwrap();
+        (served.map(|outcome| outcome.report), requests.backlogs.len())
+    };
+    let (report, stored) = serve(vec![target("f"), target("g"), off("off")]).await;
+    let report = report.unwrap();
+    let sent: Vec<String> = report.rounds.iter().map(|round| round.id.label()).collect();
+    assert_eq!((sent, stored), (vec!["f".to_owned(), "g".to_owned()], 2));
+    let [result] = &report.pipelines[..] else { panic!("{:?}", report.pipelines) };
+    assert_eq!((result.warm, &result.cold_stages[..]), (Some(false), &["off".to_owned()][..]));
+    let (refused, stored) = serve(vec![off("f"), off("g"), off("off")]).await;
+    insta::assert_snapshot!(refused.unwrap_err(), @r#"the Warm Request for the pipeline "nlp" is refused, and nothing was sent: every function of it is disabled"#);
+    assert_eq!(stored, 0);
 }

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::capacity::{self, By, Fallback, Provisioned};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::pipeline::{Pipeline, Stage};
 use crate::domain::records::with_requests;
@@ -116,7 +117,7 @@ fn a_newer_request_replaces_an_older_one_and_an_older_one_is_ignored() {
     };
     assert_eq!(add("08:59:59", 300_000), (Decision::Coalesced(30), 0), "older");
     assert_eq!(add("09:00:00", 90_000), (Decision::Coalesced(30), 30), "repeated");
-    assert_eq!(add("09:00:00", 1), (Decision::Coalesced(30), 30), "less in the same second");
+    assert_eq!(add("09:00:00", 1), (Decision::Coalesced(30), 1), "less in the same second, and later");
     assert_eq!(add("09:00:05", 60_000), (Decision::Coalesced(30), 20), "fewer, and warmed just before");
     assert_eq!(add("09:00:05", 60_000), (Decision::Coalesced(20), 20), "repeated");
     assert_eq!(add("09:00:20", 120_000), (Decision::Round(40), 40), "more");
@@ -124,6 +125,107 @@ fn a_newer_request_replaces_an_older_one_and_an_older_one_is_ignored() {
     assert_eq!(add("09:01:31", 0), (Decision::Round(0), 0), "the end");
     assert_eq!(add("09:01:30", 3_000), (Decision::Coalesced(0), 0), "late");
     assert_eq!(all.backlogs[&id("f")].len(), 1);
+}
+
+#[test]
+fn the_later_of_two_requests_in_the_same_second_counts() {
+    let corrections: [fn(&mut BacklogTerms); 5] = [
+        |terms| terms.messages = 0,
+        |terms| terms.rate = 100.into(),
+        |terms| terms.per_environment = 9_000.into(),
+        |terms| terms.hold_for = None,
+        |terms| terms.reason = Some("a correction".to_owned()),
+    ];
+    let numbers = corrections.map(|correct| {
+        let mut all = requests(Some(30));
+        all.note_reached(&[(id("f"), Some(20))].into(), at("09:00:01"));
+        let before = all.clone();
+        let mut terms = terms("09:00:00", 90_000);
+        all.add_backlog(&id("f"), &terms, &RULE, at("09:00:02"));
+        assert_eq!(all, before, "a repeated delivery");
+        correct(&mut terms);
+        all.add_backlog(&id("f"), &terms, &RULE, at("09:00:02"));
+        assert_ne!(all, before, "{terms:?}");
+        let corrected = all.clone();
+        all.add_backlog(&id("f"), &terms, &RULE, at("09:00:02"));
+        assert_eq!(all, corrected, "a repeated delivery");
+        desired(&all, &target("f", 1_000), "09:00:05")
+    });
+    assert_eq!(numbers, [0, 27, 7, 30, 20], "20 environments since the arrival");
+}
+
+#[test]
+fn a_late_report_does_not_replace_a_newer_one() {
+    let mut all = requests(Some(30));
+    all.note_reached(&[(id("f"), Some(10))].into(), at("09:00:02"));
+    all.note_reached(&[(id("f"), Some(0))].into(), at("09:00:01"));
+    assert_eq!(desired(&all, &target("f", 1_000), "09:00:04"), 22, "90,000 - 2 * 9,000 - 2 * 3,000");
+}
+
+#[test]
+fn a_report_of_a_clock_ahead_keeps_the_request_open() {
+    let (f, mut all) = (target("f", 1_000), requests(Some(1)));
+    all.note_reached(&[(id("f"), Some(1))].into(), at("09:04:00"));
+    // For this clock, four minutes less have passed.
+    assert_eq!(all.open_backlogs(at("09:00:01")).count(), 1);
+    assert_eq!(["09:00:01", "09:04:00", "09:04:10"].map(|time| desired(&all, &f, time)), [6, 6, 5]);
+    let mut all = requests(Some(0));
+    all.note_reached(&[(id("f"), Some(1))].into(), at("09:05:00"));
+    assert_eq!(["09:00:10", "09:05:00", "09:05:10"].map(|time| desired(&all, &f, time)), [30, 30, 29]);
+    all.add_backlog(&id("g"), &terms("09:00:10", 1), &RULE, at("09:00:10"));
+    assert_eq!(all.open_backlogs(at("09:00:10")).count(), 2, "it is not dropped");
+}
+
+#[test]
+fn the_backlogs_of_a_target_divide_its_environments() {
+    let mut all = requests(None);
+    for (pipeline, messages) in [("nlp", 30_000), ("done", 0)] {
+        let terms = BacklogTerms { pipeline: Some(pipeline.to_owned()), ..terms("09:00:00", messages) };
+        all.add_backlog(&id("f"), &terms, &RULE, at("09:00:00"));
+    }
+    let mut reached = |reached, time| {
+        all.note_reached(&[(id("f"), reached)].into(), at(time));
+        all.backlogs[&id("f")].iter().map(|backlog| backlog.reached).collect::<Vec<_>>()
+    };
+    assert_eq!(reached(Some(30), "09:00:00"), [Some(22), Some(8), None], "30 and 10 are needed");
+    // 30,000 are worked off by 8 environments in 12.5 s.
+    assert_eq!(reached(Some(30), "09:00:13"), [Some(30), Some(8), None], "one is open");
+    assert_eq!(reached(None, "09:00:13"), [None, Some(8), None]);
+    assert_eq!(desired(&all, &target("f", 1_000), "09:00:14"), 2, "90,000 - 13 * 6,600");
+}
+
+#[test]
+fn capacity_falls_in_steps_of_five_minutes() {
+    let direct = Provisioned { by: By::Direct, fallback: Fallback::Pings };
+    let pinged = target("f", 1_000);
+    let driven = Target { strategy: capacity::Strategy::Provisioned(direct), ..pinged.clone() };
+    let numbers = |all: &mut Requests, target: &Target| {
+        let minutes = (0..16).map(|minute| {
+            let time = format!("09:{minute:02}:00");
+            let number = desired(all, target, &time);
+            // Reports of the minute, and between two of them.
+            for seconds in ["02", "40"] {
+                let time = format!("09:{minute:02}:{seconds}");
+                all.note_reached(&[(id("f"), Some(1))].into(), at(&time));
+            }
+            number
+        });
+        minutes.collect::<Vec<_>>()
+    };
+    let asked = || {
+        let mut all = Requests::default();
+        let hold_for = Some(Duration::from_secs(80));
+        let terms = BacklogTerms { rate: 50.into(), hold_for, ..terms("09:00:10", 45_000) };
+        all.add_backlog(&id("f"), &terms, &RULE, at("09:00:10"));
+        all
+    };
+    // The first report is that of 09:00:40. Steps are at 09:01:30, 09:06:30 and 09:11:30.
+    assert_eq!(numbers(&mut asked(), &pinged), [15, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(numbers(&mut asked(), &driven), [15, 15, 15, 15, 15, 15, 15, 10, 10, 10, 10, 10, 5, 5, 5, 5]);
+    let mut all = asked();
+    numbers(&mut all, &driven);
+    let text = serde_json::to_string(&all).unwrap();
+    assert_eq!(serde_json::from_str::<Requests>(&text).unwrap(), all, "the step is stored");
 }
 
 #[test]
@@ -185,6 +287,11 @@ fn the_limits_of_a_pipeline_apply_to_its_requests() {
         (named, schedule::desired(&with.targets[0], Minute::of(at("09:00:05"))))
     };
     assert_eq!(desired(vec![pipeline("nlp", vec![f.id.clone()], 80)]), (vec![None, Some("nlp".into())], 80));
+    let disabled = Target { on_request: None, ..f.clone() };
+    let pipelines = vec![pipeline("nlp", vec![f.id.clone()], 80)];
+    let fleet = Fleet { pipelines, ..Fleet::new(vec![disabled]) };
+    let with = with_requests(&fleet, &requests, at("09:00:05"));
+    assert!(with.targets[0].windows.is_empty(), "a disabled function has no limits");
     for gone in [pipeline("other", vec![f.id.clone()], 80), pipeline("nlp", vec![id("g")], 80)] {
         assert_eq!(desired(vec![gone]), (vec![None], 15));
     }
@@ -203,15 +310,11 @@ fn a_backlog_of_the_future_is_ignored_and_dropped_at_the_next_one() {
     assert!(
         future(|backlog| backlog.counted = DateTime::<Utc>::MAX_UTC).in_future(late)[0].starts_with("f ")
     );
-    for mut requests in [
-        future(|backlog| backlog.asked = DateTime::<Utc>::MAX_UTC),
-        future(|backlog| backlog.counted = DateTime::<Utc>::MAX_UTC),
-    ] {
-        assert_eq!(requests.in_future(at("09:00:01")), ["f (eu-west-2)"]);
-        assert_eq!(requests.open_backlogs(at("09:00:01")).count(), 0);
-        let decision = requests.add_backlog(&id("f"), &terms("09:02:00", 3_000), &RULE, at("09:02:00"));
-        assert_eq!((decision, desired(&requests, &f, "09:02:00")), (Decision::Round(1), 1));
-    }
+    let mut requests = future(|backlog| backlog.asked = DateTime::<Utc>::MAX_UTC);
+    assert_eq!(requests.in_future(at("09:00:01")), ["f (eu-west-2)"]);
+    assert_eq!(requests.open_backlogs(at("09:00:01")).count(), 0);
+    let decision = requests.add_backlog(&id("f"), &terms("09:02:00", 3_000), &RULE, at("09:02:00"));
+    assert_eq!((decision, desired(&requests, &f, "09:02:00")), (Decision::Round(1), 1));
 }
 
 #[test]
@@ -246,23 +349,29 @@ proptest! {
             Just(DateTime::<Utc>::MIN_UTC), Just(DateTime::<Utc>::MAX_UTC), Just(at("09:00:00")), Just(at("09:00:30")),
         ]),
         messages in any::<u32>(),
+        stepped in any::<bool>(),
         reached in any::<Option<u32>>(),
         max_for in prop_oneof![Just(Duration::MAX), Just(RULE.max_for)],
     ) {
         let [rate, per_environment, worked_off] = numbers;
         let [asked, counted, hold_until, until] = times;
+        let step = stepped.then_some(CapacityStep { at: hold_until, waiting: rate });
+        let direct = Provisioned { by: By::Direct, fallback: Fallback::None };
         let round = RequestRound { at: asked, environments: messages };
         let backlog = Backlog {
             pipeline: None, messages, rate, per_environment, most: 1, asked, hold_until, until, round, worked_off,
-            counted, reached, reason: None,
+            counted, reached, step, reason: None,
         };
         let mut requests = Requests { backlogs: [(id("f"), vec![backlog])].into(), ..Requests::default() };
         let rule = OnRequest { max_for, ..RULE };
         let f = Target { on_request: Some(rule), ..target("f", 1) };
+        let driven = Target { strategy: capacity::Strategy::Provisioned(direct), ..f.clone() };
         for now in times {
-            let fleet = Fleet::new(vec![f.clone()]);
+            let fleet = Fleet::new(vec![f.clone(), driven.clone()]);
             let with = with_requests(&fleet, &requests, now);
-            prop_assert!(schedule::desired(&with.targets[0], Minute::of(now)) <= 1_000);
+            for target in &with.targets {
+                prop_assert!(schedule::desired(target, Minute::of(now)) <= 1_000);
+            }
             requests.note_reached(&[(id("f"), reached)].into(), now);
             let terms = BacklogTerms { at: now, per_environment, rate, hold_for: Some(max_for), ..terms("09:00:00", messages) };
             requests.add_backlog(&id("f"), &terms, &rule, now);

@@ -1,6 +1,7 @@
 //! Pipelines in plans, with pauses, and in the status.
 
 use super::*;
+use crate::domain::function::Tenant;
 use crate::domain::pipeline::{Pipeline, PipelineReport};
 
 /// The fleet, with `a` and `b` as the stages of a pipeline. `b` has a window of its own as well.
@@ -63,6 +64,45 @@ async fn a_paused_pipeline_pauses_its_functions_that_nothing_else_needs() {
     let asks: Vec<Ask<'_>> = fleet.targets.iter().map(|target| ask(target, &terms)).collect();
     let requested = planner.request(&fleet, &asks, now).await.unwrap();
     assert_eq!(names(&requested), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_request_has_a_number_for_each_stage() {
+    let mut fleet = chained();
+    let mut split = Pipeline::example("nlp", &[vec![id("a"), id("b")], vec![id("c")], vec![id("gone")]]);
+    split.on_request = fleet.targets[0].on_request;
+    let tenant = |name: &str| {
+        let tenant = Some(Tenant::parse(name).unwrap());
+        Target { id: Identity { tenant, ..id("c") }, ..fleet.targets[0].clone() }
+    };
+    fleet.targets.extend([tenant("x"), tenant("y")]);
+    let (_, other) = (fleet.pipelines.pop(), Pipeline::example("other", &[vec![id("a")]]));
+    let fleet = Fleet { pipelines: vec![split, other], ..fleet };
+    let asks = |messages: u32| -> Vec<Ask<'_>> {
+        let ask = |target: &'_ Target| {
+            let per_environment = if target.id.name == id("c").name { 10.into() } else { 20.into() };
+            AskTerms::Backlog(BacklogTerms {
+                at: at("09:00:00"),
+                pipeline: Some("nlp".to_owned()),
+                messages,
+                rate: 1.into(),
+                per_environment,
+                hold_for: None,
+                reason: None,
+            })
+        };
+        fleet.targets.iter().filter_map(|target| Ask::new(target, ask(target))).collect()
+    };
+    let planner = durable(Memory::default());
+    let plan = planner.request(&fleet, &asks(40), at("09:00:00")).await.unwrap();
+    let [need] = &plan.pipelines[..] else { panic!("{:?}", plan.pipelines) };
+    let expected = [(vec![id("a"), id("b")], 2), (vec![id("c")], 4), (vec![id("gone")], 4)];
+    assert_eq!(
+        (&*need.name, &need.stages[..], &need.unwarmed[..]),
+        ("nlp", &expected[..], &[id("gone")][..])
+    );
+    let none = planner.request(&fleet, &asks(0), at("09:00:01")).await.unwrap();
+    assert_eq!(none.pipelines, [], "nothing waits");
 }
 
 #[tokio::test]
