@@ -34,7 +34,7 @@ pub use self::facts::{
     role_key,
 };
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
-pub use self::levels::{Level, Levels, Lower, with_levels};
+pub use self::levels::{Level, Levels, Lower, with_all, with_levels};
 pub use self::pauses::{Pause, Pauses, with_pauses};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};

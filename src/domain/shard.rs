@@ -25,8 +25,8 @@ const MAX_BYTES: usize = 240_000;
 const ENVELOPE_BYTES: usize = 400;
 /// The maximum size in bytes of the key `share` of a round, with its comma.
 const SHARE_BYTES: usize = r#","share":4294967295"#.len();
-/// The number of rounds that always fit into half of an event: 119,800 bytes of at most 640 each.
-pub(super) const ROUNDS_PER_HALF_EVENT: u64 = 180;
+/// The number of rounds that always fit into half of an event: 119,800 bytes of at most 726 each.
+pub(super) const ROUNDS_PER_HALF_EVENT: u64 = 165;
 
 /// A part of a tick: whole rounds that one process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,13 @@ pub struct ShardRound {
     pub concurrency: NonZeroU32,
     /// The number of processes that divide the concurrency of the round's account among their rounds.
     pub share: NonZeroU32,
+    /// The age of the metric of the target's backlog in seconds.
+    pub metric_age: Option<u32>,
+    /// True if the environments work off the backlog of a request.
+    pub has_backlog: bool,
+    /// The number of environments to which requests or metrics of pipelines raise it, of several pipelines the highest;
+    /// `None` if windows want as many.
+    pub raised_to: Option<u32>,
 }
 
 /// The parts of a tick.
@@ -68,6 +75,13 @@ pub struct Parts {
 }
 
 impl ShardRound {
+    /// A round for tests that shares no room.
+    #[cfg(test)]
+    pub(crate) fn example(id: Identity, concurrency: NonZeroU32) -> Self {
+        let share = NonZeroU32::MIN;
+        Self { id, concurrency, share, metric_age: None, has_backlog: false, raised_to: None }
+    }
+
     pub(super) fn json(&self) -> Value {
         let mut round = json!({
             "function": self.id.label(),
@@ -79,6 +93,15 @@ impl ShardRound {
         }
         if self.share > NonZeroU32::MIN {
             round["share"] = json!(self.share);
+        }
+        if let Some(metric_age) = self.metric_age {
+            round["metric_age"] = json!(metric_age);
+        }
+        if self.has_backlog {
+            round["backlog"] = json!(true);
+        }
+        if let Some(raised_to) = self.raised_to {
+            round["raised_to"] = json!(raised_to);
         }
         round
     }
@@ -112,10 +135,13 @@ impl Shard {
         detail
     }
 
-    /// Returns the id of the shard: the first 128 bits of the SHA-256 of its `detail`, in hexadecimal. It is the same
-    /// in every delivery, and different for every other shard and attempt.
+    /// Returns the id of the shard: the first 128 bits of the SHA-256 of its `detail` without the ages of metrics, in
+    /// hexadecimal. It is the same in every delivery, and different for every other shard and attempt. A repeated run of
+    /// the tick may read other ages.
     pub fn id(&self) -> String {
-        let digest = Sha256::digest(self.detail().to_string().as_bytes());
+        let mut shard = self.clone();
+        shard.rounds.iter_mut().for_each(|round| round.metric_age = None);
+        let digest = Sha256::digest(shard.detail().to_string().as_bytes());
         digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -21,6 +21,10 @@ pub struct Due {
     pub share: NonZeroU32,
     /// The age of the metric of the target's backlog in seconds.
     pub metric_age: Option<u64>,
+    /// True if the environments work off the backlog of a request.
+    pub has_backlog: bool,
+    /// The number of environments to which requests or metrics of pipelines raise it; `None` if windows want as many.
+    pub raised_to: Option<u32>,
     /// The rounds of a tick with the same number are released at the same instant: the parts of a split model.
     pub together: Option<u32>,
 }
@@ -34,6 +38,8 @@ impl Due {
             terms: Terms::default(),
             share: NonZeroU32::MIN,
             metric_age: None,
+            has_backlog: false,
+            raised_to: None,
             together: None,
         }
     }

@@ -12,5 +12,5 @@ mod task;
 #[cfg(test)]
 pub(in crate::service) mod tests;
 
-pub use self::ledger::{CapacityPlan, Ledger, Loaded, read_documents};
+pub use self::ledger::{CapacityPlan, Ledger, Loaded, read_documents, read_levels};
 pub use self::step::{CapacityKeeper, Context};

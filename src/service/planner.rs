@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use self::failures::StoreFailures;
 pub use self::record::Results;
 use super::backlog::BacklogReader;
-use super::capacity::{CapacityPlan, Ledger, Loaded};
+use super::capacity::{CapacityPlan, Ledger, Loaded, read_levels};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, STALE_AFTER, Samples, readings};
 use crate::domain::capacity::{Strategy, for_pings};
@@ -244,6 +244,12 @@ impl Plan {
     pub fn unclaimed(due: Vec<Due>, skipped: Vec<RoundRecord>, health: StoreHealth) -> Self {
         Self { due, skipped, health, ..Self::default() }
     }
+
+    /// Creates the plan of a shard. The progress of the backlogs that its rounds name is recorded.
+    pub fn of_shard(due: Vec<Due>, pipelines: Vec<PipelineNeed>, health: StoreHealth) -> Self {
+        let backlogs = due.iter().filter(|due| due.has_backlog).map(|due| due.target.id.clone()).collect();
+        Self { due, health, pipelines, backlogs: Some(backlogs), ..Self::default() }
+    }
 }
 
 impl TickPlanner {
@@ -300,7 +306,7 @@ impl TickPlanner {
         let tick =
             Tick { fleet, minute: Minute::of(at), previous, now, readings: &readings, levels: &levels };
         let pauses = stored.pauses.clone().unwrap_or_default();
-        let (selection, claim) = match stored.served {
+        let (mut selection, claim) = match stored.served {
             Some((document, served)) => {
                 self.claim(&tick, &pauses, document, served, deadline, &mut failures).await
             }
@@ -311,6 +317,7 @@ impl TickPlanner {
         };
         let pipelines = needs(whole, &readings, Minute::of(at), &selection);
         let backlogs = Some(open_backlogs(&stored.requests, now));
+        mark(&mut selection.due, whole, &pipelines, backlogs.as_ref(), Minute::of(at));
         let planned = self.planned(selection, stored.pauses.is_none(), failures);
         Plan { claim, capacity, pipelines, backlogs, ..planned }
     }
@@ -373,10 +380,11 @@ impl TickPlanner {
             _ => schedule::plan_tick(fleet, minute, mode),
         };
         let pauses = stored.pauses.as_ref();
-        let selection =
+        let mut selection =
             partition(&tick, &due, pauses.unwrap_or(&Pauses::default()), &served.unwrap_or_default());
         let pipelines = needs(whole, &readings, minute, &selection);
         let backlogs = Some(open_backlogs(&stored.requests, now));
+        mark(&mut selection.due, whole, &pipelines, backlogs.as_ref(), minute);
         Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) }
     }
 
@@ -433,7 +441,7 @@ impl TickPlanner {
         let within = if is_kept { WRITE_WITHIN } else { READ_WITHIN };
         let mut failures = StoreFailures::default();
         let mut unread = StoreFailures::default();
-        let (added, pauses, (loaded, no_capacity)) = tokio::join!(
+        let (added, pauses, (loaded, no_capacity), levels) = tokio::join!(
             before(started + within, self.documents.update(REQUESTS, add)),
             self.pauses(started + READ_WITHIN, &mut unread),
             async {
@@ -442,10 +450,18 @@ impl TickPlanner {
                     false => (Loaded::default(), None),
                 }
             },
+            async {
+                match has_capacity && is_kept {
+                    true => read_levels(&self.documents, fleet, started + READ_WITHIN).await,
+                    false => Ok(Levels::default()),
+                }
+            },
         );
         if let Some(unavailable) = no_capacity {
             failures.add(unavailable, "capacity is not changed");
         }
+        let levels =
+            levels.map_err(|unavailable| failures.add(unavailable, "capacity is changed later")).ok();
         let (decisions, backlogs, requests) = match added {
             Ok((decisions, backlogs, requests)) => (decisions, Some(backlogs), requests),
             Err(unavailable) if is_kept => return Err(unavailable),
@@ -455,9 +471,8 @@ impl TickPlanner {
             }
         };
         failures.append(unread);
-        let capacity = requests.filter(|_| is_kept).map(|requests| {
-            let fleet = records::with_requests(fleet, &requests, now);
-            let fleet = records::with_pauses(fleet, pauses.as_ref(), now).into_owned();
+        let capacity = requests.filter(|_| is_kept).zip(levels).map(|(requests, levels)| {
+            let fleet = records::with_all(fleet, &requests, pauses.as_ref(), &levels, now).into_owned();
             let only = Some(targets().map(|target| target.id.clone()).collect());
             let (loaded, pauses) = (loaded.clone(), pauses.clone());
             Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
@@ -501,6 +516,7 @@ impl TickPlanner {
             }
         }
         let pipelines = asked(fleet, asks);
+        mark(&mut selection.due, fleet, &pipelines, backlogs.as_ref(), Minute::of(now));
         Ok(Plan { capacity, pipelines, backlogs, ..self.planned(selection, pauses.is_none(), failures) })
     }
 
@@ -666,10 +682,28 @@ fn asked(fleet: &Fleet, asks: &[Ask<'_>]) -> Vec<PipelineNeed> {
             name: Arc::clone(&pipeline.name),
             region: pipeline.region,
             stages: stages.clone().map(|parts| (parts.clone(), number(parts).unwrap_or(highest))).collect(),
+            elsewhere: Vec::new(),
             unwarmed: stages.flatten().filter(|part| !numbers.contains_key(part)).cloned().collect(),
         })
     };
     fleet.pipelines.iter().filter_map(need).collect()
+}
+
+/// Adds to rounds what the process of a shard cannot know: whether they work off a backlog, and the numbers to which
+/// pipelines raise them. `backlogs` is `None` if it is unknown which targets have one.
+fn mark(
+    due: &mut [Due],
+    fleet: &Fleet,
+    pipelines: &[PipelineNeed],
+    backlogs: Option<&BTreeSet<Identity>>,
+    at: Minute,
+) {
+    let raised = pipeline::raised(fleet, pipelines, at);
+    for due in due {
+        let id = &due.target.id;
+        due.raised_to = raised.get(&id.without_tenant()).copied();
+        due.has_backlog = backlogs.map_or(due.target.on_request.is_some(), |backlogs| backlogs.contains(id));
+    }
 }
 
 /// Returns the numbers of the pipelines with a target in the selection, or with capacity.

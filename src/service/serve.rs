@@ -312,16 +312,21 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             };
             // An event must not warm more than the configuration does.
             let concurrency = NonZeroU32::new(round.concurrency.get().min(target.highest()))?;
-            Some(Due { share: round.share, ..Due::new(Arc::new(target.clone()), concurrency) })
+            Some(Due {
+                share: round.share,
+                metric_age: round.metric_age.map(u64::from),
+                has_backlog: round.has_backlog,
+                raised_to: round.raised_to,
+                ..Due::new(Arc::new(target.clone()), concurrency)
+            })
         });
         let due: Vec<Due> = due.collect();
         // EventBridge and Lambda both deliver at least once.
         let (taken, health) = self.planner.take_shard(&shard.id(), job.now).await;
         if let Some(taken) = taken {
-            let rounds = due.iter().map(|due| (&due.target.id, due.concurrency.get()));
+            let rounds = due.iter().map(|due| (&due.target.id, due.raised_to));
             let pipelines = pipeline::needs_of_rounds(&job.fleet, Minute::of(shard.tick), rounds);
-            let mut plan = Plan::unclaimed(due, Vec::new(), health);
-            plan.pipelines = pipelines;
+            let plan = Plan::of_shard(due, pipelines, health);
             return Ok(Job { plan, taken: Some(taken), ..job });
         }
         info!(tick = %shard.tick, "this shard was delivered before: nothing is sent again");

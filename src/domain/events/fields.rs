@@ -99,6 +99,16 @@ impl<'a> Fields<'a> {
         number
     }
 
+    /// Returns the boolean of `key`; false without it.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.value(key) else { return false };
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.problems.push(format!("{key}: expected true or false, found {value}"));
+        }
+        flag.unwrap_or(false)
+    }
+
     /// Returns the rate of `key`, from 0.001 to 1,000,000 a second.
     pub(super) fn rate(&mut self, key: &'static str) -> Option<Decimal> {
         let value = self.value(key)?;

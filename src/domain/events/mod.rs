@@ -395,8 +395,12 @@ fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let tenant = tenant(&mut fields);
     let concurrency = concurrency.and_then(NonZeroU32::new);
     let share = fields.number("share", 1, u32::MAX).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let metric_age = fields.number("metric_age", 0, u32::MAX);
+    let has_backlog = fields.flag("backlog");
+    let raised_to = fields.number("raised_to", 1, u32::MAX);
     let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
-    Ok(ShardRound { id: Identity { tenant, ..function.identity(region) }, concurrency, share })
+    let id = Identity { tenant, ..function.identity(region) };
+    Ok(ShardRound { id, concurrency, share, metric_age, has_backlog, raised_to })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {

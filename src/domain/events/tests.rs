@@ -304,18 +304,22 @@ fn a_reason_is_one_line_of_256_characters() {
 
 #[test]
 fn the_detail_of_a_shard_is_read_as_the_same_shard() {
-    let round = |name: &str, concurrency| ShardRound {
-        id: function(name).identity(Region::parse("eu-west-2").unwrap()),
-        concurrency: NonZeroU32::new(concurrency).unwrap(),
-        share: NonZeroU32::MIN,
+    let round = |name: &str, concurrency| {
+        let id = function(name).identity(Region::parse("eu-west-2").unwrap());
+        ShardRound::example(id, NonZeroU32::new(concurrency).unwrap())
     };
     let of_tenant = |tenant| {
         let round = round("nlp:live", 3);
         ShardRound { id: Identity { tenant: Tenant::parse(tenant).ok(), ..round.id }, ..round }
     };
     let shared = ShardRound { share: NonZeroU32::MAX, ..round("nlp:canary", 1) };
-    let rounds =
-        vec![round("nlp:live", 10), round("nlp:$LATEST", 2), of_tenant("a b"), of_tenant("x:/@="), shared];
+    let read = ShardRound { metric_age: Some(61), ..round("nlp:read", 4) };
+    let raised = ShardRound { has_backlog: true, raised_to: Some(300), ..round("nlp:raised", 300) };
+    let keys = |round: &ShardRound| round.json().as_object().unwrap().len();
+    assert_eq!([&round("f", 1), &read, &raised].map(keys), [3, 4, 5]);
+    let tenants = [of_tenant("a b"), of_tenant("x:/@=")];
+    let rounds = [round("nlp:live", 10), round("nlp:$LATEST", 2), shared, read, raised];
+    let rounds = [rounds.to_vec(), tenants.to_vec()].concat();
     assert!(rounds.iter().all(|round| round.json().get("tenant").is_some() == round.id.tenant.is_some()));
     assert!(rounds.iter().all(|round| round.json().get("share").is_some() == (round.share.get() > 1)));
     let tick = DateTime::UNIX_EPOCH;
@@ -324,4 +328,21 @@ fn the_detail_of_a_shard_is_read_as_the_same_shard() {
         let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": shard.detail() });
         assert_eq!(LambdaEvent::parse(&event), Ok(LambdaEvent::Shard { at: None, shard }));
     }
+}
+
+#[test]
+fn the_keys_of_a_round_are_checked() {
+    let round = json!({ "function": "f", "region": "eu-west-2", "concurrency": 2,
+        "metric_age": -1, "backlog": "yes", "raised_to": 0 });
+    let detail = json!({ "version": 1, "tick": "2026-11-20T09:00:00Z", "attempt": 1, "rounds": [round] });
+    let event = json!({ "source": SOURCE, "detail-type": WARM_SHARD, "detail": detail });
+    let error = LambdaEvent::parse(&event).unwrap_err();
+    assert_eq!(
+        error.problems.join("\n").split("; ").collect::<Vec<_>>(),
+        [
+            "rounds[0]: metric_age: expected a whole number from 0 to 4294967295, found -1",
+            r#"backlog: expected true or false, found "yes""#,
+            "raised_to: expected a whole number from 1 to 4294967295, found 0",
+        ]
+    );
 }

@@ -17,7 +17,7 @@ use super::function::{Identity, Region};
 use super::on_request::OnRequest;
 
 pub use self::bonds::Bonds;
-pub use self::needs::{needs, needs_of_rounds};
+pub use self::needs::{needs, needs_of_rounds, raised};
 pub use self::report::report;
 
 /// A pipeline in one region.
@@ -114,6 +114,8 @@ pub struct PipelineNeed {
     pub stages: Vec<(Vec<Identity>, u32)>,
     /// Those of the functions that nothing warms now, although their stage has a number: disabled ones.
     pub unwarmed: Vec<Identity>,
+    /// Those of the functions that are due in this tick in another process.
+    pub elsewhere: Vec<Identity>,
 }
 
 /// Returns the function of a target, which names the targets of all its tenants.

@@ -8,7 +8,7 @@ use crate::domain::backlog::Readings;
 use crate::domain::calendar::{Opening, Window};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
-use crate::domain::schedule::{Minute, concurrency_at, desired};
+use crate::domain::schedule::{Minute, concurrency_at, desired, due};
 
 /// Returns the numbers of the pipelines with a function that is due, skipped or has capacity in a tick at `at`, which
 /// `is_in_tick` decides. `fleet` is the one that the tick is planned with, requests and metrics included. Pipelines whose
@@ -32,29 +32,71 @@ pub fn needs(
     collect(fleet, |part| of(part).any(&is_in_tick), number, is_unwarmed)
 }
 
-/// Returns the numbers of the pipelines with a round in a shard of a tick at `at`. The numbers that requests and metrics
-/// wanted are not in the shard: a stage without an open window has the number of its rounds.
+/// Returns the numbers of the pipelines with a round in a shard of a tick at `at`: those of their windows, and those to
+/// which requests and metrics raise the rounds. Functions without a round that are due at `at` are in another process.
 pub fn needs_of_rounds<'r>(
     fleet: &Fleet,
     at: Minute,
-    rounds: impl Iterator<Item = (&'r Identity, u32)>,
+    rounds: impl Iterator<Item = (&'r Identity, Option<u32>)>,
 ) -> Vec<PipelineNeed> {
     if fleet.pipelines.is_empty() {
         return Vec::new();
     }
-    let rounds: HashMap<Identity, u32> = rounds.map(|(id, number)| (function_of(id), number)).collect();
-    let of_windows =
-        needs(fleet, &Readings::new(), at, |target| rounds.contains_key(&function_of(&target.id)));
-    let number = |pipeline: &Pipeline, stage: &Stage| {
-        let of = |need: &&PipelineNeed| (&need.name, need.region) == (&pipeline.name, pipeline.region);
-        let stages = of_windows.iter().find(of).into_iter().flat_map(|need| &need.stages);
-        let open = stages.filter(|(parts, _)| *parts == stage.parts).map(|(_, number)| *number).max();
-        let of_rounds = || stage.parts.iter().filter_map(|part| rounds.get(part).copied()).min();
-        open.filter(|number| *number > 0).or_else(of_rounds).unwrap_or(0)
-    };
+    let rounds: HashMap<Identity, Option<u32>> =
+        rounds.map(|(id, raised_to)| (function_of(id), raised_to)).collect();
     let targets = by_function(fleet);
+    let number = |_: &Pipeline, stage: &Stage| {
+        let raised_to = stage.parts.iter().filter_map(|part| *rounds.get(part)?).min();
+        number_of_windows(&targets, stage, at).max(raised_to.unwrap_or(0))
+    };
     let is_unwarmed = |part: &Identity| targets.get(part).is_none_or(Vec::is_empty);
-    collect(fleet, |part| rounds.contains_key(part), number, is_unwarmed)
+    let mut needs = collect(fleet, |part| rounds.contains_key(part), number, is_unwarmed);
+    let is_due = |target: &&Target| target.is_pinged() && due(target, at).is_some();
+    let is_elsewhere = |part: &&Identity| {
+        !rounds.contains_key(*part) && targets.get(*part).into_iter().flatten().any(is_due)
+    };
+    for need in &mut needs {
+        let parts = need.stages.iter().flat_map(|(parts, _)| parts);
+        need.elsewhere = parts.filter(is_elsewhere).cloned().collect();
+    }
+    needs
+}
+
+/// Returns the functions for which requests or metrics want more than the windows of a pipeline, and the number: of
+/// several pipelines the highest.
+pub fn raised(fleet: &Fleet, needs: &[PipelineNeed], at: Minute) -> HashMap<Identity, u32> {
+    let mut raised = HashMap::new();
+    if needs.is_empty() {
+        return raised;
+    }
+    let targets = by_function(fleet);
+    for need in needs {
+        let is_its = |of: &&Pipeline| (&of.name, of.region) == (&need.name, need.region);
+        let stages = || fleet.pipelines.iter().filter(is_its).flat_map(|pipeline| &pipeline.stages);
+        for (parts, number) in &need.stages {
+            let own = stages().filter(|stage| stage.parts == *parts);
+            let own = own.map(|stage| number_of_windows(&targets, stage, at)).max();
+            if *number > own.unwrap_or(0) {
+                for part in parts {
+                    let to = raised.entry(part.clone()).or_insert(*number);
+                    *to = (*to).max(*number);
+                }
+            }
+        }
+    }
+    raised
+}
+
+/// Returns the number that the windows of a stage want, spare ones included.
+fn number_of_windows(targets: &HashMap<Identity, Vec<&Target>>, stage: &Stage, at: Minute) -> u32 {
+    let own = highest(stage.windows.iter(), at);
+    let spare = |part: &Identity| {
+        targets.get(part).into_iter().flatten().map(|target| target.spare).max().unwrap_or(0)
+    };
+    match own {
+        0 => 0,
+        own => own.saturating_add(stage.parts.iter().map(spare).min().unwrap_or(0)),
+    }
 }
 
 fn collect(
@@ -74,6 +116,7 @@ fn collect(
                 .map(|stage| (stage.parts.clone(), number(pipeline, stage)))
                 .collect(),
             unwarmed: parts().filter(|part| is_unwarmed(part)).cloned().collect(),
+            elsewhere: Vec::new(),
         })
     };
     let needs = fleet.pipelines.iter().filter_map(need);

@@ -24,8 +24,8 @@ struct Results<'r> {
     capacity: Vec<&'r CapacityReport>,
 }
 
-/// Returns the result of each pipeline from the whole report of its tick. Pipelines with a function that was put on the
-/// bus are left to the process that serves it.
+/// Returns the result of each pipeline from the whole report of its tick. A pipeline whose functions were all put on the
+/// bus is left to the processes that serve them. The state of a single one on the bus is unknown.
 pub fn report(needs: &[PipelineNeed], tick: &TickReport) -> Vec<PipelineReport> {
     if needs.is_empty() {
         return Vec::new();
@@ -45,17 +45,17 @@ pub fn report(needs: &[PipelineNeed], tick: &TickReport) -> Vec<PipelineReport> 
 
 fn of_pipeline(need: &PipelineNeed, results: &HashMap<Identity, Results<'_>>) -> Option<PipelineReport> {
     let stages = || need.stages.iter().filter(|(_, number)| *number > 0);
-    let is_elsewhere = |part| {
-        let left = results.get(part).into_iter().flat_map(|of| &of.unfinished);
-        left.into_iter().any(|left| left.reason == UnfinishedReason::HandedOn)
-    };
-    if stages().flat_map(|(parts, _)| parts).any(is_elsewhere) {
+    let mut known = stages().flat_map(|(parts, _)| parts).filter_map(|part| results.get(part)).peekable();
+    if known.peek().is_some() && known.all(Results::are_elsewhere) {
         return None;
     }
     let state = |parts: &[Identity], number| {
         let of = |part| match need.unwarmed.contains(part) {
             true => Some(State::Cold),
-            false => results.get(part).and_then(|results| results.state(number)),
+            false => match results.get(part) {
+                Some(results) => results.state(number),
+                None => need.elsewhere.contains(part).then_some(State::Unknown),
+            },
         };
         parts.iter().filter_map(of).max()
     };
@@ -72,6 +72,12 @@ fn of_pipeline(need: &PipelineNeed, results: &HashMap<Identity, Results<'_>>) ->
 }
 
 impl Results<'_> {
+    /// Returns true if all rounds of the function were put on the bus.
+    fn are_elsewhere(&self) -> bool {
+        let is_elsewhere = |left: &&Unfinished| left.reason == UnfinishedReason::HandedOn;
+        self.rounds.is_empty() && self.capacity.is_empty() && self.unfinished.iter().all(is_elsewhere)
+    }
+
     /// Returns the state of the function, that of its coldest tenant; `None` if it is as it was before the tick.
     fn state(&self, number: u32) -> Option<State> {
         let capacity = |id: &Identity| {
@@ -79,8 +85,13 @@ impl Results<'_> {
         };
         let of_round = |round: &&RoundRecord| of_round(round, number, capacity(&round.id));
         // Capacity that serves requests needs no rounds.
-        let of_left =
-            |left: &&Unfinished| capacity(&left.id).filter(|of| *of == State::Warm).or(Some(State::Cold));
+        let of_left = |left: &&Unfinished| {
+            let without = match left.reason {
+                UnfinishedReason::HandedOn => State::Unknown,
+                _ => State::Cold,
+            };
+            capacity(&left.id).filter(|of| *of == State::Warm).or(Some(without))
+        };
         let has_round = |id: &Identity| {
             self.rounds.iter().any(|round| round.id == *id)
                 || self.unfinished.iter().any(|left| left.id == *id)

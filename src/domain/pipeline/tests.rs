@@ -31,7 +31,7 @@ fn need(stages: &[(&[&str], u32)]) -> PipelineNeed {
     let stage = |(parts, number): &(&[&str], u32)| (parts.iter().map(|part| id(part)).collect(), *number);
     let region = Region::parse("eu-west-2").unwrap();
     let stages = stages.iter().map(stage).collect();
-    PipelineNeed { name: "nlp".into(), region, stages, unwarmed: Vec::new() }
+    PipelineNeed { name: "nlp".into(), region, stages, unwarmed: Vec::new(), elsewhere: Vec::new() }
 }
 
 fn tick(rounds: Vec<RoundRecord>) -> TickReport {
@@ -106,7 +106,7 @@ fn the_reason_of_a_skip_decides() {
 }
 
 #[test]
-fn rounds_without_a_result_are_cold_unless_they_were_handed_on() {
+fn rounds_without_a_result_are_cold_or_on_the_bus() {
     let need = need(&[(&["pre"], 1), (&["infer:live"], 3)]);
     let of = |reason| {
         let unfinished = vec![Unfinished::new(&target("infer:live"), 3, reason)];
@@ -120,7 +120,21 @@ fn rounds_without_a_result_are_cold_unless_they_were_handed_on() {
     ] {
         assert_eq!(of(reason), "cold: infer:live", "{reason:?}");
     }
-    assert_eq!(of(UnfinishedReason::HandedOn), "elsewhere");
+    assert_eq!(of(UnfinishedReason::HandedOn), "unknown", "one of two is on the bus");
+    let handed_on = |function| Unfinished::new(&target(function), 3, UnfinishedReason::HandedOn);
+    let on_the_bus = |rounds| {
+        let unfinished = vec![handed_on("pre"), handed_on("infer:live")];
+        shown(&need, &TickReport { unfinished, ..tick(rounds) })
+    };
+    assert_eq!(on_the_bus(Vec::new()), "elsewhere");
+    assert_eq!(on_the_bus(vec![reached("pre", 1, Some(0))]), "cold: pre", "another tenant");
+    let cold =
+        TickReport { unfinished: vec![handed_on("infer:live")], ..tick(vec![reached("pre", 1, Some(0))]) };
+    assert_eq!(shown(&need, &cold), "cold: pre");
+    // The same tick, as the process of a shard with one of the functions reports it.
+    let shard = PipelineNeed { elsewhere: vec![id("infer:live")], ..need.clone() };
+    assert_eq!(shown(&shard, &tick(vec![reached("pre", 1, Some(1))])), "unknown");
+    assert_eq!(shown(&shard, &tick(vec![reached("pre", 1, Some(0))])), "cold: pre");
     // Pings that were all refused prove nothing, and nothing was warmed.
     let short = |desired| RoundRecord::example(&target("infer:live"), desired, Verdict::Short, None);
     assert_eq!(shown(&need, &tick(vec![short(3)])), "cold: infer:live");
@@ -230,18 +244,46 @@ fn a_disabled_function_has_no_number() {
 }
 
 #[test]
-fn a_shard_has_the_numbers_of_its_windows_or_rounds() {
+fn a_shard_has_the_numbers_of_windows_and_those_of_its_rounds() {
     let fleet = fleet();
-    let of = |hour: i64, rounds: &[(&str, u32)]| {
-        let rounds: Vec<(Identity, u32)> = rounds.iter().map(|(name, number)| (id(name), *number)).collect();
-        let at = Minute::of(at() + TimeDelta::hours(hour));
-        let needs = needs_of_rounds(&fleet, at, rounds.iter().map(|(id, number)| (id, *number)));
-        let numbers = |need: PipelineNeed| need.stages.iter().map(|(_, number)| *number).collect::<Vec<_>>();
-        needs.into_iter().map(numbers).collect::<Vec<_>>()
+    let of = |time: &str, rounds: &[(&str, Option<u32>)]| {
+        let rounds: Vec<(Identity, Option<u32>)> = rounds.iter().map(|(name, to)| (id(name), *to)).collect();
+        let at = Minute::of(format!("2026-11-20T{time}:00Z").parse().unwrap());
+        let needs = needs_of_rounds(&fleet, at, rounds.iter().map(|(id, raised_to)| (id, *raised_to)));
+        let shown = |need: PipelineNeed| {
+            let numbers: Vec<String> = need.stages.iter().map(|(_, number)| number.to_string()).collect();
+            let elsewhere: String =
+                need.elsewhere.iter().map(|id| format!(" without {}", id.label())).collect();
+            format!("{}{elsewhere}", numbers.join(" "))
+        };
+        needs.into_iter().map(shown).collect::<Vec<_>>().join("; ")
     };
-    assert_eq!(of(0, &[("infer:live", 9)]), [[1, 2]], "the function has more of its own");
-    assert_eq!(of(12, &[("infer:live", 9)]), [[0, 9]], "a request or a metric");
-    assert!(of(0, &[("other", 9)]).is_empty());
+    let both = [("pre", None), ("infer:live", None)];
+    assert_eq!(of("09:00", &both), "1 2");
+    assert_eq!(of("09:00", &[("pre", None), ("infer:live", Some(300))]), "1 300", "a request or a metric");
+    assert_eq!(of("21:00", &[("pre", Some(15)), ("infer:live", Some(300))]), "15 300");
+    assert_eq!(of("21:00", &both), "", "the functions have windows of their own");
+    assert_eq!(of("09:00", &[("other", Some(9))]), "");
+    // Both are due at the opening and each five minutes.
+    assert_eq!(of("08:00", &[("pre", None)]), "1 2 without infer:live");
+    assert_eq!(of("09:00", &[("infer:live", None)]), "1 2 without pre");
+    assert_eq!(of("09:01", &[("pre", None)]), "1 2", "not due: as it was");
+}
+
+#[test]
+fn a_round_has_the_number_above_that_of_the_windows() {
+    let mut fleet = fleet();
+    let at = Minute::of(at());
+    let raised = |fleet: &Fleet, numbers: [u32; 2]| {
+        let need = need(&[(&["pre"], numbers[0]), (&["infer:live"], numbers[1])]);
+        let raised = raised(fleet, &[need], at);
+        ["pre", "infer:live"].map(|name| raised.get(&id(name)).copied())
+    };
+    assert_eq!(raised(&fleet, [1, 2]), [None, None]);
+    assert_eq!(raised(&fleet, [15, 300]), [Some(15), Some(300)]);
+    fleet.targets[1].spare = 2;
+    assert_eq!(raised(&fleet, [1, 4]), [None, None]);
+    assert_eq!(raised(&fleet, [2, 5]), [Some(2), Some(5)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::mem::take;
 use serde::Serialize;
 
 use super::keyed::Key;
-use super::{Capacities, Facts, Guards, Pauses, Requests, Served, Shards, Status};
+use super::{Capacities, Facts, Guards, LastPipeline, LastRound, Pauses, Requests, Served, Shards, Status};
 use crate::domain::handed_out::HandedOut;
 
 /// The maximum size in bytes of a written document. A fleet of ten thousand targets with the longest names has half
@@ -32,10 +32,16 @@ impl Bounded for Requests {
 }
 
 impl Bounded for Pauses {
-    /// Drops the pauses that end first, and the pause of the whole fleet last: the time of creation is not stored.
+    /// Drops the pauses that end first: those of pipelines, then those of functions, and the pause of the whole fleet
+    /// last. The time of creation is not stored.
     fn drop_oldest(&mut self, excess: usize) -> usize {
-        let dropped = drop_oldest(&mut self.functions, excess, |pause| pause.until);
-        if dropped == 0 { usize::from(self.all.take().is_some()) } else { dropped }
+        match drop_oldest(&mut self.pipelines, excess, |pause| pause.until) {
+            0 => match drop_oldest(&mut self.functions, excess, |pause| pause.until) {
+                0 => usize::from(self.all.take().is_some()),
+                dropped => dropped,
+            },
+            dropped => dropped,
+        }
     }
 }
 
@@ -54,7 +60,14 @@ impl Bounded for Served {
 
 impl Bounded for Status {
     fn drop_oldest(&mut self, excess: usize) -> usize {
-        drop_oldest(&mut self.targets, excess, |last| last.latest())
+        // Their number is small unless something is wrong.
+        let mut pipelines: BTreeMap<String, LastPipeline> = take(&mut self.pipelines)
+            .into_iter()
+            .map(|last| (format!("{} {}", last.region, last.name), last))
+            .collect();
+        let dropped = drop_oldest(&mut pipelines, excess, |last| last.tick);
+        self.pipelines = pipelines.into_values().collect();
+        if dropped == 0 { drop_oldest(&mut self.targets, excess, LastRound::latest) } else { dropped }
     }
 }
 

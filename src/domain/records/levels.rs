@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FORGOTTEN_AFTER, keyed};
+use super::{FORGOTTEN_AFTER, Pauses, Requests, keyed, with_pauses, with_requests};
 use crate::domain::backlog::Readings;
 use crate::domain::calendar::{Opening, Window};
 use crate::domain::capacity::LEAST_UP_MINUTES;
@@ -119,17 +119,34 @@ impl Levels {
         }
     }
 
-    /// Takes over the levels of the fleet's targets from those that were noted at `at`. Those of other processes are
-    /// kept.
+    /// Takes over the levels of the fleet's targets from those that were noted at `at`. Those of other targets, and those
+    /// that another process has read later, are kept.
     pub fn take_over(&mut self, fleet: &Fleet, noted: &Self, at: Minute) {
         self.targets.retain(|_, level| level.is_known(at.epoch()));
         for target in fleet.targets.iter().filter(|target| !target.backlogs.is_empty()) {
-            match noted.targets.get(&target.id) {
+            let level = noted.targets.get(&target.id);
+            let read_at = level.map_or(at.epoch(), |level| level.at);
+            if self.targets.get(&target.id).is_some_and(|kept| kept.at > read_at) {
+                continue;
+            }
+            match level {
                 Some(level) => self.targets.insert(target.id.clone(), *level),
                 None => self.targets.remove(&target.id),
             };
         }
     }
+}
+
+/// Returns the fleet with what requests and metrics want at `now`, without that of paused pipelines.
+pub fn with_all<'f>(
+    fleet: &'f Fleet,
+    requests: &Requests,
+    pauses: Option<&Pauses>,
+    levels: &Levels,
+    now: DateTime<Utc>,
+) -> Cow<'f, Fleet> {
+    let fleet = with_pauses(with_requests(fleet, requests, now), pauses, now);
+    with_levels(fleet, levels, Minute::of(now))
 }
 
 /// Returns the highest number that metrics may want for a target.

@@ -132,10 +132,23 @@ impl Status {
         other.pipelines.into_iter().for_each(|theirs| self.add_pipeline(theirs));
     }
 
+    /// Adds the result of a pipeline. Of two ticks the later one counts. Of one tick, whose processes each have a part of
+    /// the functions, the worse result counts: cold, then unknown, then warm.
     fn add_pipeline(&mut self, last: LastPipeline) {
         let is_same = |other: &&mut LastPipeline| (&other.name, &other.region) == (&last.name, &last.region);
         match self.pipelines.iter_mut().find(is_same) {
             Some(before) if before.tick > last.tick => {}
+            Some(before) if before.tick == last.tick => {
+                before.warm = match (before.warm, last.warm) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (one, other) => one.and(other),
+                };
+                for stage in last.cold_stages {
+                    if !before.cold_stages.contains(&stage) {
+                        before.cold_stages.push(stage);
+                    }
+                }
+            }
             Some(before) => *before = last,
             None => self.pipelines.push(last),
         }

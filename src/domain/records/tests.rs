@@ -384,12 +384,34 @@ fn the_oldest_entries_are_dropped_until_a_document_fits() {
     let pause = |time: &str| Pause { until: at(time), reason: "r".to_owned() };
     let mut pauses = Pauses { all: Some(pause("09:00:00")), ..Pauses::default() };
     pauses.functions.insert(function("f"), pause("10:00:00"));
+    pauses.pipelines.insert("nlp".to_owned(), pause("12:00:00"));
+    pauses.pipelines.insert("ocr".to_owned(), pause("11:00:00"));
+    assert_eq!((pauses.drop_oldest(1), pauses.pipelines.contains_key("nlp")), (1, true), "the first to end");
+    assert_eq!((pauses.drop_oldest(1), pauses.functions.len()), (1, 1));
     assert_eq!(
         (pauses.drop_oldest(1), pauses.all.is_some()),
         (1, true),
         "the pause of the fleet is dropped last"
     );
     assert_eq!((pauses.drop_oldest(1), pauses.all.is_some(), pauses.drop_oldest(1)), (1, false, 0));
+    let mut status = Status::default();
+    status.note_rounds(
+        &[RoundRecord::skipped(&target("f", None), 3, SkipReason::Paused)],
+        at("09:00:00"),
+        at("09:00:00"),
+    );
+    let last = |name: &str, time: &str| LastPipeline {
+        name: name.to_owned(),
+        region: "eu-west-2".to_owned(),
+        tick: at(time),
+        warm: Some(true),
+        cold_stages: Vec::new(),
+    };
+    status.pipelines = vec![last("nlp", "09:00:00"), last("ocr", "08:00:00")];
+    assert_eq!(status.drop_oldest(1), 1);
+    assert_eq!(status.pipelines, [last("nlp", "09:00:00")]);
+    assert_eq!((status.drop_oldest(1), status.pipelines.len(), status.targets.len()), (1, 0, 1));
+    assert_eq!((status.drop_oldest(1), status.drop_oldest(1)), (1, 0));
 }
 
 #[test]
@@ -503,6 +525,18 @@ fn the_last_result_of_each_pipeline_is_kept() {
     ");
     assert_snapshot!(after("09:04:00", &[report("eu-west-2", Some(true), &[])]), @"
     eu-west-2 09:05 None 
+    eu-west-1 09:00 Some(true)
+    ");
+    // Another process of the same tick: the worse result of each counts, in any order.
+    assert_snapshot!(after("09:05:00", &[report("eu-west-2", Some(true), &[])]), @"
+    eu-west-2 09:05 None 
+    eu-west-1 09:00 Some(true)
+    ");
+    after("09:05:00", &[report("eu-west-2", Some(false), &["infer:live"])]);
+    after("09:05:00", &[report("eu-west-2", Some(true), &[])]);
+    after("09:05:00", &[report("eu-west-2", Some(false), &["pre", "infer:live"])]);
+    assert_snapshot!(after("09:05:00", &[report("eu-west-2", None, &[])]), @"
+    eu-west-2 09:05 Some(false) infer:live, pre
     eu-west-1 09:00 Some(true)
     ");
     let text = serde_json::to_string(&status).unwrap();

@@ -24,7 +24,7 @@ fn id(name: &str) -> Identity {
 }
 
 fn round(name: &str, concurrency: u32) -> ShardRound {
-    ShardRound { id: id(name), concurrency: number(concurrency), share: NonZeroU32::MIN }
+    ShardRound::example(id(name), number(concurrency))
 }
 
 /// Rounds of these sizes, without a room.
@@ -92,6 +92,14 @@ fn no_detail_is_larger_than_an_event_may_be() {
 }
 
 #[test]
+fn the_age_of_a_metric_is_not_part_of_the_id() {
+    let of = |round| Shard { rounds: vec![round], ..tick() }.id();
+    let read = |age| ShardRound { metric_age: Some(age), ..round("f", 1) };
+    assert_eq!(of(read(1)), of(read(61)));
+    assert_ne!(of(read(1)), of(ShardRound { raised_to: Some(1), ..read(1) }));
+}
+
+#[test]
 fn half_of_an_event_has_place_for_the_longest_rounds() {
     let arn = format!(
         "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:{}:{}",
@@ -99,7 +107,9 @@ fn half_of_an_event_has_place_for_the_longest_rounds() {
         "q".repeat(128)
     );
     let tenant = Tenant::parse(&"t".repeat(Tenant::MOST_CHARS)).ok();
-    let longest = ShardRound { id: Identity { tenant, ..id(&arn) }, ..round("f", 100_000) };
+    let (metric_age, raised_to) = (Some(u32::MAX), Some(u32::MAX));
+    let id = Identity { tenant, ..id(&arn) };
+    let longest = ShardRound { id, metric_age, has_backlog: true, raised_to, ..round("f", 100_000) };
     let bytes = longest.item(Some(account("a", 1)), &Bonds::default()).bytes;
     assert!(bytes as u64 * ROUNDS_PER_HALF_EVENT <= (MAX_BYTES - ENVELOPE_BYTES) as u64 / 2, "{bytes}");
     let shared = ShardRound { share: number(u32::MAX), ..longest };

@@ -13,7 +13,9 @@ use crate::domain::capacity::{Status, desired};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::future::{is_future, later};
-use crate::domain::records::{Capacities, Kept, PAUSES, Pauses, REQUESTS, Requests, Seen, with_requests};
+use crate::domain::records::{
+    Capacities, Kept, Levels, PAUSES, Pauses, REQUESTS, Requests, SERVED, Seen, Served, with_all,
+};
 use crate::domain::schedule::Minute;
 use crate::engine::ports::{Fetched, Version};
 use crate::service::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
@@ -66,7 +68,7 @@ pub struct Loaded {
 /// What a tick needs for its capacity.
 #[derive(Debug, Clone)]
 pub struct CapacityPlan {
-    /// The fleet with the active requests.
+    /// The fleet with the active requests and the numbers of metrics, without what is paused with pipelines.
     pub fleet: Fleet,
     /// The targets that a request names; `None` for all, and for what the configuration no longer names.
     pub only: Option<BTreeSet<Identity>>,
@@ -79,7 +81,8 @@ pub struct CapacityPlan {
 }
 
 impl CapacityPlan {
-    /// Reads what the work of an operator needs: the documents of all regions, or of one, the requests and the pauses.
+    /// Reads what the work of an operator needs: the documents of all regions, or of one, the requests, the pauses and
+    /// the numbers of metrics.
     ///
     /// # Errors
     /// A document cannot be read by `deadline`.
@@ -90,15 +93,31 @@ impl CapacityPlan {
         now: DateTime<Utc>,
         deadline: Instant,
     ) -> Result<Self, Unavailable> {
-        let (regions, requests, pauses) = tokio::try_join!(
+        let (regions, requests, pauses, levels) = tokio::try_join!(
             read_documents(documents, region, deadline),
             before(deadline, documents.read::<Requests>(REQUESTS)),
             before(deadline, documents.read::<Pauses>(PAUSES)),
+            read_levels(documents, fleet, deadline),
         )?;
         let loaded = Loaded { regions, ..Loaded::default() };
-        let fleet = with_requests(fleet, &requests, now).into_owned();
+        let fleet = with_all(fleet, &requests, Some(&pauses), &levels, now).into_owned();
         Ok(Self { fleet, only: None, loaded, pauses: Some(pauses), knows_requests: true })
     }
+}
+
+/// Reads the numbers that metrics want; none if no target has a backlog.
+///
+/// # Errors
+/// The document cannot be read by `deadline`.
+pub async fn read_levels(
+    documents: &DocumentStore,
+    fleet: &Fleet,
+    deadline: Instant,
+) -> Result<Levels, Unavailable> {
+    if fleet.targets.iter().all(|target| target.backlogs.is_empty()) {
+        return Ok(Levels::default());
+    }
+    Ok(before(deadline, documents.read::<Served>(SERVED)).await?.levels)
 }
 
 /// Reads the documents of capacity of all regions, or of one. Regions without a document are left out.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -152,8 +153,8 @@ impl TickPlanner {
         failures.log_unless(plan.health)
     }
 
-    /// Returns the targets for which a request's rounds served as many environments as the schedule needs. The tick
-    /// of the minute may still follow.
+    /// Returns the targets for which a request's rounds served as many environments as the schedule needs, and as metrics
+    /// may want. The tick of the minute may still follow.
     async fn covered<'r>(&self, results: Results<'r>, failures: &mut StoreFailures) -> Vec<&'r Target> {
         let Results { fleet, sent, report, .. } = results;
         let minute = Minute::of(report.tick);
@@ -165,10 +166,16 @@ impl TickPlanner {
                 Requests::default()
             }
         };
-        let fleet = &*records::with_requests(fleet, &requests, report.tick);
+        // The plan of the request has read them.
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fleet = records::with_requests(fleet, &requests, report.tick);
+        let fleet = &*records::with_pauses(fleet, pauses.as_ref(), report.tick);
         let is_covered = |due: &&Due| {
             let scheduled = fleet.targets.iter().find(|target| target.id == due.target.id);
-            scheduled.is_some_and(|target| schedule::desired(target, minute) <= due.configured().get())
+            // A metric may rise in this minute, and its rise is due once.
+            let metrics = |target: &Target| target.backlogs.iter().map(|rule| rule.max).max().unwrap_or(0);
+            let most = |target: &Target| schedule::desired(target, minute).max(metrics(target));
+            scheduled.is_some_and(|target| most(target) <= due.configured().get())
                 && !undone.contains(&due.target.id)
         };
         sent.iter().filter(is_covered).map(|due| due.target.as_ref()).collect()

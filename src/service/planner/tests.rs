@@ -19,6 +19,7 @@ use crate::engine::ports::{
 use crate::service::store::{Directory, Memory};
 use crate::service::trigger::RecordKind;
 
+mod levels;
 mod pipelines;
 mod shards;
 mod store;
@@ -369,9 +370,20 @@ async fn rounds_of_shards_and_capacity_work_off_a_backlog() {
         requests.backlogs[&id("a")][0].left(at(time))
     };
     let shard = TickReport { rounds: vec![round(Some(2))], ..report("09:00:00", Vec::new()) };
-    let none = Plan::default();
+    assert!(request.due[0].has_backlog);
+    let none = Plan::of_shard(request.due.clone(), Vec::new(), StoreHealth::Sound);
     let _ = record_as(RecordKind::Shard, &planner, &none, &request.due, &shard, "09:00:20").await;
     assert_eq!(left("09:00:30").await, 90_000 - 2 * 300 * 10);
+    // The rounds of a shard without a backlog change no request.
+    let due = |has_backlog| Due { has_backlog, ..request.due[0].clone() };
+    let without = Plan::of_shard(vec![due(false)], Vec::new(), StoreHealth::Sound);
+    let report_of = |reached| TickReport { rounds: vec![round(reached)], ..report("09:00:00", Vec::new()) };
+    let _ =
+        record_as(RecordKind::Shard, &planner, &without, &without.due, &report_of(Some(3)), "09:00:20").await;
+    assert_eq!(left("09:00:30").await, 90_000 - 2 * 300 * 10);
+    let marked = plan(&planner, "09:00:00").await;
+    assert_eq!(marked.due.iter().map(|due| due.has_backlog).collect::<Vec<_>>(), [true, false]);
+    let _ = record(&planner, &marked, &report("09:00:00", Vec::new()), "09:00:20").await;
     // Another target, and a round without a proof.
     let other = RoundRecord::example(&fleet.targets[1], 2, Verdict::Reached, Some(2));
     for (rounds, time, expected) in [

@@ -195,5 +195,13 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
 /// Returns the round as it is put on the bus, with the room that it has in this process.
 fn shard_round(due: &Due) -> (ShardRound, Option<Room>) {
-    (ShardRound { id: due.target.id.clone(), concurrency: due.configured(), share: due.share }, due.room())
+    let round = ShardRound {
+        id: due.target.id.clone(),
+        concurrency: due.configured(),
+        share: due.share,
+        metric_age: due.metric_age.and_then(|age| u32::try_from(age).ok()),
+        has_backlog: due.has_backlog,
+        raised_to: due.raised_to,
+    };
+    (round, due.room())
 }

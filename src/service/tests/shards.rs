@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures_util::future::{BoxFuture, ready};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::domain::backlog::{Metric, Rule, Sample};
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::events::LambdaEvent;
-use crate::domain::fleet::{Fleet, Limits, Role};
+use crate::domain::fleet::{Fleet, Limits, OnRequest, Role};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::Batch;
+use crate::domain::pipeline::Pipeline;
 use crate::domain::preflight::{AccountLimits, Deployed, ExecutionModel, Lookup};
+use crate::domain::records::{BacklogTerms, REQUESTS, Requests};
 use crate::domain::schedule::Minute;
+use crate::engine::metrics::ReadMetrics;
 use crate::engine::ports::{
     Control, DryRun, DryRunOutcome, Event, Events, Lambda, LostEvents, LostMetrics, Metrics, PingEnds,
     PingRound,
@@ -107,6 +112,23 @@ impl Control for Plane {
     }
 }
 
+/// Metrics with the value 0, half a minute old.
+struct Idle;
+
+impl ReadMetrics for Idle {
+    fn latest<'a>(
+        &'a self,
+        _: Region,
+        _: Option<&'a Arc<Role>>,
+        metrics: &'a [Arc<Metric>],
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+    ) -> BoxFuture<'a, Vec<Lookup<Option<Sample>>>> {
+        let sample = Sample { at: at(TICK) - TimeDelta::seconds(30), value: 0.into() };
+        Box::pin(ready(vec![Lookup::Known(Some(sample)); metrics.len()]))
+    }
+}
+
 /// An account with the Lambda. Each event has an instance of its own.
 struct World {
     fleet: Fleet,
@@ -116,6 +138,8 @@ struct World {
     clock: Arc<Wall>,
     policy: Policy,
     time: Duration,
+    /// True if CloudWatch has a value of each metric.
+    reads_metrics: bool,
     sink: Sink,
     bus: mpsc::UnboundedReceiver<Event>,
 }
@@ -146,6 +170,7 @@ impl World {
             clock: Arc::new(Wall::new(TICK)),
             policy: Policy::default(),
             time: Duration::from_secs(900),
+            reads_metrics: false,
             sink: Sink(sender),
             bus,
         }
@@ -165,6 +190,9 @@ impl World {
         service.clock = self.clock.clone();
         service.policy = self.policy;
         service.guard(Arc::new(self.plane.clone()));
+        if self.reads_metrics {
+            service.read_backlogs(Arc::new(Idle));
+        }
         service
     }
 
@@ -297,4 +325,69 @@ async fn refused_rounds_are_not_put_on_the_bus() {
     assert_eq!(skipped, [0, 8], "reported once, by the tick");
     let pings = world.pings();
     assert!((0..8).all(|index| pings[&format!("durable{index}")] == 5 && pings[&format!("f{index}")] == 10));
+}
+
+/// A request raises each stage of a pipeline without windows to seven environments. A process has room for two stages.
+#[tokio::test(start_paused = true)]
+async fn shards_report_their_stages_and_record_the_progress_of_backlogs() {
+    let mut world = World::new(World::named("f", 4, HOME), Script::Runs(Duration::from_secs(1)), 1_000, 14);
+    let runs = Script::Runs(Duration::from_secs(1));
+    let scripts = [("f0", runs), ("f1", runs), ("f2", runs), ("f3", Script::Throttles)];
+    world.lambda.lambda = ScriptedLambda(Arc::new(Scripted::new(&scripts)));
+    world.reads_metrics = true;
+    let rule = OnRequest {
+        max_concurrency: 9,
+        max_for: Duration::from_secs(3_600),
+        coalesce: Duration::ZERO,
+        hold_for: Duration::from_secs(60),
+    };
+    let (namespace, name) = ("AWS/SQS".to_owned(), "Depth".to_owned());
+    let metric = Arc::new(Metric { namespace, name, dimensions: BTreeMap::new(), statistic: "Maximum" });
+    for target in &mut world.fleet.targets {
+        target.on_request = Some(rule);
+        target.backlogs =
+            vec![Rule { metric: Arc::clone(&metric), per_environment: 1.into(), max: 9, pipeline: None }];
+    }
+    let ids: Vec<Identity> = world.fleet.targets.iter().map(|target| target.id.clone()).collect();
+    let stages: Vec<Vec<Identity>> = ids.iter().map(|id| vec![id.clone()]).collect();
+    world.fleet.pipelines = vec![Pipeline { on_request: Some(rule), ..Pipeline::example("nlp", &stages) }];
+    let terms = BacklogTerms {
+        at: at(TICK),
+        pipeline: Some("nlp".to_owned()),
+        messages: 700,
+        rate: 1.into(),
+        per_environment: 100.into(),
+        hold_for: None,
+        reason: None,
+    };
+    let ask = |requests: &mut Requests| {
+        for id in &ids {
+            let _ = requests.add_backlog(id, &terms, &rule, at(TICK));
+        }
+    };
+    world.documents.update(REQUESTS, ask).await.unwrap();
+
+    let reports = world.serve(scheduled(at(TICK))).await;
+    assert_eq!((reports.len(), rounds(&reports)), (2, 4));
+    for (report, _) in &reports {
+        assert!(
+            report.rounds.iter().all(|round| (round.desired, round.metric_age) == (7, Some(30))),
+            "{report:#?}"
+        );
+        let is_cold = report.rounds.iter().any(|round| round.id.label() == "f3");
+        let [pipeline] = &report.pipelines[..] else { panic!("{report:#?}") };
+        let cold: &[&str] = if is_cold { &["f3"] } else { &[] };
+        assert_eq!(
+            (pipeline.warm, &pipeline.cold_stages[..]),
+            (is_cold.then_some(false), &cold.iter().map(ToString::to_string).collect::<Vec<_>>()[..])
+        );
+    }
+    let status = crate::service::planner::status(&world.documents).await.unwrap();
+    assert_eq!(
+        (status.pipelines[0].warm, &status.pipelines[0].cold_stages[..]),
+        (Some(false), &["f3".to_owned()][..])
+    );
+    let requests: Requests = world.documents.read(REQUESTS).await.unwrap();
+    let reached: Vec<_> = ids.iter().map(|id| requests.backlogs[id][0].reached.unwrap_or(0)).collect();
+    assert_eq!(reached, [7, 7, 7, 0]);
 }

@@ -1,7 +1,6 @@
 //! The records and metrics of each trigger. Only triggers of the schedule count as ticks.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
@@ -145,7 +144,7 @@ impl Harness {
 
 fn shard(run: Option<&str>) -> Shard {
     let id = FunctionRef::parse("f").unwrap().identity(region());
-    let round = ShardRound { id, concurrency: 2.try_into().unwrap(), share: NonZeroU32::MIN };
+    let round = ShardRound::example(id, 2.try_into().unwrap());
     let run = run.map(str::to_owned);
     Shard { tick: at(TICK), config: Some("cafe".to_owned()), attempt: 1, run, rounds: vec![round] }
 }

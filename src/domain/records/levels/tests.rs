@@ -137,6 +137,29 @@ fn levels_of_other_processes_are_kept_while_they_count() {
 }
 
 #[test]
+fn a_level_that_another_process_has_read_later_is_kept() {
+    let own = Ticks::of(target(5, 0));
+    let id = own.fleet.targets[0].id.clone();
+    let levels = |number: u32, at: i64| Levels {
+        targets: [(id.clone(), Level { number, peak: number, since: at, at, lower: None })].into(),
+    };
+    let after = |mut stored: Levels, noted: &Levels, at: i64| {
+        stored.take_over(&own.fleet, noted, Minute::from_epoch(at));
+        stored.targets.get(&id).map(|level| level.number)
+    };
+    let newer = || levels(20, NINE + 2);
+    assert_eq!(after(newer(), &levels(5, NINE + 1), NINE + 1), Some(20));
+    assert_eq!(
+        after(newer(), &levels(5, NINE + 1), NINE + 3),
+        Some(20),
+        "the tick had no reading of its own"
+    );
+    assert_eq!(after(newer(), &Levels::default(), NINE + 1), Some(20), "it wanted none");
+    assert_eq!(after(newer(), &levels(5, NINE + 2), NINE + 2), Some(5));
+    assert_eq!(after(newer(), &Levels::default(), NINE + 3), None);
+}
+
+#[test]
 fn a_late_tick_changes_no_newer_level() {
     let mut ticks = Ticks::of(target(5, 0));
     assert_eq!(ticks.pings(NINE + 1, NINE, 8), 8);
