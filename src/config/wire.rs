@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 pub(super) use self::backlog::{BacklogKeys, MetricSourceKeys};
-pub(super) use self::pipelines::{PipelineBacklogKeys, PipelineKeys, StageKeys};
+pub(super) use self::pipelines::{PipelineBacklogKeys, PipelineKeys, Pipelines, StageKeys};
 use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
@@ -52,8 +52,9 @@ wire_struct! {
         windows: Table<NamedWindow>,
         /// The functions to keep warm, by `name`, `name:qualifier` or function ARN.
         functions: Table<FunctionKeys>,
-        /// Pipelines: functions that serve one load in stages, and are warmed together. Names are shared by all files.
-        pipelines: Table<PipelineKeys>,
+        /// Pipelines: functions that serve one load in stages, and are warmed together. Names have 1 to 64 of
+        /// A-Z a-z 0-9 - _ and are shared by all files.
+        pipelines: Pipelines,
     }
 }
 

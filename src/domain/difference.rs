@@ -7,6 +7,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use super::backlog::Rule;
 use super::cost::{Download, FleetCost, Per};
 use super::fleet::{Canary, Fleet, Hold, OnRequest, Role, Target};
 use super::pipeline::{Payload, Pipeline, Stage};
@@ -235,7 +236,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         phase_minutes,
         spare: _,
         windows: _,
-        backlogs: _,
+        backlogs,
         on_request,
         role,
         trace,
@@ -273,6 +274,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
     settings.extend([
         ("traffic", traffic),
         ("on_request", on_request.as_ref().map_or_else(none, limits)),
+        ("backlog", self::backlogs(backlogs)),
         ("role_arn", role.map_or_else(none, |role: &Role| role.arn.clone())),
         ("external_id", role.and_then(|role| role.external_id.clone()).unwrap_or_else(none)),
         ("trace", trace.name().to_owned()),
@@ -284,8 +286,21 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
 }
 
 fn limits(rule: &OnRequest) -> String {
-    let OnRequest { max_concurrency, max_for, coalesce, hold_for: _ } = rule;
-    format!("up to {max_concurrency} for {}s, coalesced within {}s", max_for.as_secs(), coalesce.as_secs())
+    let OnRequest { max_concurrency, max_for, coalesce, hold_for } = rule;
+    let [max_for, coalesce, hold_for] = [max_for, coalesce, hold_for].map(Duration::as_secs);
+    format!("up to {max_concurrency} for {max_for}s, coalesced within {coalesce}s, held for {hold_for}s")
+}
+
+/// Formats the rules of backlogs: the metric, the requests of one environment, and the highest number.
+fn backlogs(rules: &[Rule]) -> String {
+    if rules.is_empty() {
+        return "none".to_owned();
+    }
+    let text = |Rule { metric, per_environment, max, pipeline }: &Rule| {
+        let of = pipeline.as_ref().map(|name| format!(" for pipeline {name}")).unwrap_or_default();
+        format!("{} of {metric} ÷ {}, up to {max}{of}", metric.statistic, per_environment.normalize())
+    };
+    rules.iter().map(text).collect::<Vec<_>>().join(" + ")
 }
 
 /// Formats downloads with size and route.

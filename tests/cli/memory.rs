@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use warmd::config::{SourceFile, resolve};
+use warmd::config::{Loaded, Problems, SourceFile, resolve};
 use warmd::domain::function::Region;
 
 /// Set in the process that reads the file.
@@ -12,6 +12,21 @@ const WINDOW: &str = "{ days: daily, hours: all-day, concurrency: 1 }";
 
 /// Runs the test `name` again in a process of its own, which resolves `text`, an invalid configuration.
 fn within_256_mb(name: &str, text: impl Fn() -> String) {
+    measured(name, || {
+        let problems = resolved(text()).unwrap_err();
+        assert!(!problems.list.is_empty());
+        assert!(peak_kb() < 256 << 10, "{} kB", peak_kb());
+    });
+}
+
+fn resolved(text: String) -> Result<Loaded, Problems> {
+    assert!(text.len() < 8 << 20, "{}", text.len());
+    let file = SourceFile { path: "fleet.yaml".to_owned(), text };
+    resolve(vec![file], &mut |_| Err("none".to_owned()), None)
+}
+
+/// Runs the test `name` again in a process of its own, which runs `check`.
+fn measured(name: &str, check: impl Fn()) {
     if std::env::var_os(MEASURED).is_none() {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "--nocapture", &format!("memory::{name}")]).env(MEASURED, "1");
@@ -21,12 +36,7 @@ fn within_256_mb(name: &str, text: impl Fn() -> String) {
         assert!(output.status.success() && shown[0].contains("1 passed"), "{}{}", shown[0], shown[1]);
         return;
     }
-    let text = text();
-    assert!(text.len() < 8 << 20, "{}", text.len());
-    let file = SourceFile { path: "fleet.yaml".to_owned(), text };
-    let problems = resolve(vec![file], &mut |_| Err("none".to_owned()), None).unwrap_err();
-    assert!(!problems.list.is_empty());
-    assert!(peak_kb() < 256 << 10, "{} kB", peak_kb());
+    check();
 }
 
 /// Returns the peak memory of the process in kB.
@@ -84,6 +94,17 @@ fn many_functions_in_every_region() {
     within_256_mb("many_functions_in_every_region", || {
         let functions = lines(30_000, |n| format!("  f{n}: {{ windows: [{WINDOW}] }}\n"));
         format!("version: 1\ndefaults: {{ regions: [{}] }}\nfunctions:\n{functions}", regions())
+    });
+}
+
+#[test]
+fn the_largest_valid_fleet() {
+    measured("the_largest_valid_fleet", || {
+        let functions = lines(1_700, |n| format!("  f{n}: {{ windows: [{WINDOW}] }}\n"));
+        let regions = regions();
+        let text = format!("version: 1\ndefaults: {{ regions: [{regions}] }}\nfunctions:\n{functions}");
+        assert_eq!(resolved(text).unwrap().fleet.targets.len(), 1_700 * Region::all().count());
+        assert!(peak_kb() < 256 << 10, "{} kB", peak_kb());
     });
 }
 

@@ -1,6 +1,5 @@
 //! Renders the chains of pipelines.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::domain::chain::{Chain, PayloadCost, Total, cheapest};
 use crate::domain::clean::clean;
 use crate::domain::cost::assume::Assumed;
 use crate::domain::pipeline::{Pipeline, Stage};
-use crate::domain::schedule::{Explanation, Minute};
+use crate::domain::schedule::{Explanation, Minute, WindowView};
 
 const COLUMNS: [Column; 6] = [
     words("STAGE"),
@@ -41,6 +40,13 @@ pub struct StageAt<'f> {
     pub windows: Vec<&'f Window>,
     /// The explanation of these windows, in the same order.
     pub explanation: Explanation<'f>,
+}
+
+impl<'f> StageAt<'f> {
+    /// Returns a window with its explanation.
+    fn window(&self, index: usize) -> Option<(&'f Window, &WindowView<'f>)> {
+        self.windows.get(index).copied().zip(self.explanation.windows.get(index))
+    }
 }
 
 /// Renders the chain of a pipeline in a plan. Begins and ends with a line feed.
@@ -98,20 +104,13 @@ pub fn explain(chain: &Chain<'_>, minute: Minute, stages_at: &[StageAt<'_>], sty
     );
     let numbers = stages_at.iter().map(|stage| grouped(stage.explanation.desired.into())).collect();
     out.push_str(&stages(chain, numbers, style));
-    let mut known = BTreeSet::new();
     let mut rows: Vec<(Sign, Vec<String>)> = Vec::new();
-    for (window, view) in
-        stages_at.iter().flat_map(|stage| stage.windows.iter().zip(&stage.explanation.windows))
-    {
-        if !known.insert(view.label) {
-            continue;
-        }
+    // The stages have the windows of the pipeline in one order. Labels may repeat.
+    for index in 0..stages_at.iter().map(|stage| stage.windows.len()).max().unwrap_or(0) {
+        let Some((window, view)) = stages_at.iter().find_map(|stage| stage.window(index)) else { continue };
         let at = |at| zoned::instant(at, window.zone, year);
-        let number = |stage: &StageAt<'_>| {
-            let mut views = stage.explanation.windows.iter();
-            let number = views.find(|other| other.label == view.label).map_or(0, |view| view.desired);
-            grouped(number.into())
-        };
+        let number =
+            |stage: &StageAt<'_>| grouped(stage.window(index).map_or(0, |(_, view)| view.desired).into());
         let cells = vec![
             view.label.to_owned(),
             state(view).to_owned(),

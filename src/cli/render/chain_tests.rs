@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::cli::render::{Fit, diff};
+use crate::domain::backlog::{Metric, Rule};
+use crate::domain::calendar::{DaySet, Opening};
 use crate::domain::chain::tests::{days, nlp};
 use crate::domain::chain::{totals, windows};
 use crate::domain::difference::difference;
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{Fleet, OnRequest};
 use crate::domain::plan::TargetPlan;
 use crate::domain::schedule::explain_windows;
 
@@ -112,6 +114,71 @@ fn an_explanation_shows_the_windows_with_the_number_of_each_stage() {
         stage.windows.clear();
     }
     assert!(explained(&fleet, "2026-11-23T18:00:00Z").ends_with("no window is enabled\n"));
+}
+
+#[test]
+fn windows_of_one_label_are_shown_each() {
+    let mut fleet = nlp();
+    let windows = fleet.targets.iter_mut().map(|target| &mut target.windows);
+    let of_stages = fleet.pipelines[0].stages.iter_mut().map(|stage| &mut stage.windows);
+    for windows in windows.chain(of_stages) {
+        let mut night = windows[0].clone();
+        let hours = crate::domain::calendar::Hours::parse("20:00-22:00").unwrap();
+        night.opening = Opening::Weekly(DaySet::DAILY, hours);
+        night.concurrency += 7;
+        windows.push(night);
+    }
+    // The windows of a disabled function are those of its stage.
+    fleet.targets[0].windows.clear();
+    let shown = explained(&fleet, "2026-11-23T21:00:00Z");
+    let rows: Vec<&str> = shown.lines().filter(|line| line.contains("windows[0]")).collect();
+    insta::assert_snapshot!(rows.join("\n"), @"
+    - nlp: windows[0]  closed  Tue 24 Nov 08:00 UTC  Tue 24 Nov 18:00 UTC  0 · 0 · 0
+    ✓ nlp: windows[0]  open    Mon 23 Nov 20:00 UTC  Mon 23 Nov 22:00 UTC  8 · 9 · 9
+    ");
+}
+
+#[test]
+fn a_difference_shows_backlogs_and_the_time_that_they_are_held() {
+    let metric = |queue: &str| Metric {
+        namespace: "AWS/SQS".to_owned(),
+        name: "Waiting".to_owned(),
+        dimensions: [("QueueName".to_owned(), queue.to_owned())].into(),
+        statistic: "Maximum",
+    };
+    let rule = |queue, per_environment: u32, max, pipeline: Option<&str>| Rule {
+        metric: metric(queue).into(),
+        per_environment: per_environment.into(),
+        max,
+        pipeline: pipeline.map(Into::into),
+    };
+    let held = |minutes: u64| OnRequest {
+        max_concurrency: 9,
+        max_for: Duration::from_secs(600),
+        coalesce: Duration::from_secs(60),
+        hold_for: Duration::from_secs(60 * minutes),
+    };
+    let fleet = |backlogs, minutes: u64| {
+        let mut fleet = Fleet::new(nlp().targets.split_off(3));
+        fleet.targets[0].backlogs = backlogs;
+        fleet.targets[0].on_request = Some(held(minutes));
+        fleet
+    };
+    let period = days("2026-11-23", 1);
+    let shown = |old: &Fleet, new: &Fleet| {
+        let difference = difference(old, new, period);
+        let settings = difference.changes.iter().flat_map(|change| &change.settings);
+        let lines = settings.map(|(name, before, after)| format!("{name}: {before} → {after}"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let none = fleet(Vec::new(), 5);
+    let one = fleet(vec![rule("orders", 18_000, 100, None)], 5);
+    let two = vec![rule("orders", 18_000, 80, None), rule("all", 300, 300, Some("nlp"))];
+    insta::assert_snapshot!(shown(&none, &one), @"backlog: none → Maximum of AWS/SQS/Waiting {QueueName=orders} ÷ 18000, up to 100");
+    insta::assert_snapshot!(shown(&one, &fleet(two, 2)), @"
+    on_request: up to 9 for 600s, coalesced within 60s, held for 300s → up to 9 for 600s, coalesced within 60s, held for 120s
+    backlog: Maximum of AWS/SQS/Waiting {QueueName=orders} ÷ 18000, up to 100 → Maximum of AWS/SQS/Waiting {QueueName=orders} ÷ 18000, up to 80 + Maximum of AWS/SQS/Waiting {QueueName=all} ÷ 300, up to 300 for pipeline nlp
+    ");
 }
 
 #[test]

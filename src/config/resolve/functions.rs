@@ -1,6 +1,7 @@
 //! Functions: their regions, their settings over the file's defaults, their targets.
 
 use std::collections::hash_map::Entry;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::reader::At;
@@ -134,6 +135,7 @@ impl Resolver<'_, '_> {
             keys.tenants.as_ref().map(|at| at.value.0.iter().map(|at| Some(at.value.clone())).collect());
         let tenants: Vec<Option<Tenant>> = tenants.unwrap_or_else(|| vec![None]);
         let staggers = base.stagger.as_ref().is_some_and(|at| at.value);
+        let capacity = Rc::new(capacity);
         for region in regions {
             let first = self.targets.len();
             let id = parts.reference.identity(region);
@@ -142,7 +144,8 @@ impl Resolver<'_, '_> {
                 self.targets.push(target(name, id, &parts, keys, base));
             }
             let targets = first..self.targets.len();
-            let made = Made { targets, capacity, is_enabled: is_enabled(keys), staggers };
+            let made =
+                Made { targets, capacity: Rc::clone(&capacity), is_enabled: is_enabled(keys), staggers };
             self.identities.insert(id, Registered { location: name, made: Some(made) });
         }
     }

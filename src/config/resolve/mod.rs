@@ -16,6 +16,7 @@ mod windows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use self::capacity::{Capacity, Max};
@@ -67,7 +68,8 @@ struct Registered {
 struct Made {
     /// The indices of its targets: one, or one for each tenant.
     targets: Range<usize>,
-    capacity: Capacity,
+    /// Shared by the regions: there may be many.
+    capacity: Rc<Capacity>,
     is_enabled: bool,
     staggers: bool,
 }
@@ -217,8 +219,16 @@ fn assemble<'a>(
     let hash = sources::hash(sources, &resolver.attachments);
     let kept = |region: Region| filter.is_none_or(|regions| regions.contains(&region));
     let variables = std::mem::take(&mut resolver.variables);
-    let (targets, locations) =
-        resolver.targets.into_iter().filter(|(target, _)| kept(target.region())).unzip();
+    // They take memory that the fleet needs.
+    drop(resolver.identities);
+    let mut locations = Vec::new();
+    let kept_targets = resolver.targets.into_iter().filter(|(target, _)| kept(target.region()));
+    // Vectors are collected in place, without a copy of all targets.
+    let targets = kept_targets.map(|(target, own)| {
+        locations.push(own);
+        target
+    });
+    let targets = targets.collect();
     let pipelines = resolver.pipelines.into_iter().filter(|pipeline| kept(pipeline.region)).collect();
     let calendars = resolver
         .calendars

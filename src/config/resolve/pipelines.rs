@@ -221,7 +221,7 @@ impl<'a> Resolver<'a, '_> {
         self.pipelines.push(Pipeline { name, region, stages: resolved, loads, on_request });
     }
 
-    /// Adds a window to the targets of a stage. Returns that of the stage, with the longest of their leads.
+    /// Adds a window to the targets of a stage, and returns it. All have one lead, so that the parts open together.
     fn add_window(
         &mut self,
         made: &[Made],
@@ -229,18 +229,21 @@ impl<'a> Resolver<'a, '_> {
         number: u32,
         parts: &Parts<'_>,
     ) -> Window {
-        let pipeline = Some(Arc::clone(&parts.name));
-        let mut own = Window { concurrency: number, pipeline, ..window.window.clone() };
-        own.lead = TimeDelta::minutes(window.lead.unwrap_or(parts.lead).into());
-        let mut longest = own.lead;
-        self.change_targets(made, |made, target, locations| {
-            let default = made.capacity.default_lead(number.saturating_add(target.spare));
-            let lead = window.lead.map_or(own.lead.max(TimeDelta::minutes(default.into())), |_| own.lead);
-            longest = longest.max(lead);
-            target.windows.push(Window { lead, ..own.clone() });
+        let enabled = made.iter().filter(|made| made.is_enabled);
+        let defaults =
+            enabled.map(|made| made.capacity.default_lead(number.saturating_add(self.spare(made))));
+        let lead = window.lead.unwrap_or_else(|| defaults.fold(parts.lead, u32::max));
+        let own = Window {
+            concurrency: number,
+            pipeline: Some(Arc::clone(&parts.name)),
+            lead: TimeDelta::minutes(lead.into()),
+            ..window.window.clone()
+        };
+        self.change_targets(made, |_, target, locations| {
+            target.windows.push(own.clone());
             locations.windows.push(window.location);
         });
-        Window { lead: longest, ..own }
+        own
     }
 
     /// Returns the number of a stage for the load of a window.
@@ -262,7 +265,7 @@ impl<'a> Resolver<'a, '_> {
         let mut all = 0_u32;
         for made in made.iter().filter(|made| made.is_enabled) {
             let spare = if kind == Spare::Added { self.spare(made) } else { 0 };
-            let (capacity, of) = (made.capacity, Some(Arc::clone(label)));
+            let (capacity, of) = (*made.capacity, Some(Arc::clone(label)));
             if capacity.may_ping() {
                 let targets = u32::try_from(made.targets.len()).unwrap_or(u32::MAX);
                 all = all.saturating_add(number.saturating_add(spare).saturating_mul(targets));

@@ -229,8 +229,8 @@ impl<'a> Resolver<'a, '_> {
         self.fail(location, format!("unknown {kind} {}", quoted(name)), &hint)
     }
 
-    /// Resolves one window of a function or a pipeline. Returns `None` for a window that is disabled, and after it has reported an
-    /// error.
+    /// Resolves one window of a function or a pipeline. Returns `None` for a window that is disabled, and after it has
+    /// reported an error.
     pub(super) fn window(
         &mut self,
         context: &Context<'_>,

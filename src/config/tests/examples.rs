@@ -47,10 +47,9 @@ fn the_example_of_a_pipeline_can_be_enabled() {
     let mut read = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
     let loaded = resolve(files, &mut read, None).unwrap_or_else(|problems| panic!("{problems}"));
     let [pipeline] = &loaded.fleet.pipelines[..] else { panic!("one pipeline") };
-    let numbers =
-        |stage: &crate::domain::pipeline::Stage| (stage.windows[0].concurrency, stage.for_backlog(30_000));
+    let numbers = |stage: &crate::domain::pipeline::Stage| (stage.windows[0].concurrency, stage.per_backlog);
     let numbers: Vec<_> = pipeline.stages.iter().map(numbers).collect();
-    assert_eq!(numbers, [(1, Some(5)), (2, Some(10)), (2, Some(100))]);
+    assert_eq!(numbers, [(1, Some(6_000)), (2, Some(3_000)), (2, Some(300))]);
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }
 

@@ -87,6 +87,32 @@ fn a_pipeline_makes_windows_of_its_functions() {
 }
 
 #[test]
+fn the_numbers_of_a_backlog_are_those_of_the_stages() {
+    let backlog = "    backlog: { metric: { namespace: AWS/SQS, name: Waiting }, max: 400, drain: 10s }\n";
+    let limits = "limits: { max_in_flight: 800 }\npipelines:";
+    let text = NLP.replace("pipelines:", limits).replace("    stages:", &format!("{backlog}    stages:"));
+    let loaded = valid(&text);
+    let targets = &loaded.fleet.targets;
+    let of_windows: Vec<u32> = targets.iter().map(|target| target.windows[0].concurrency).collect();
+    assert_eq!(of_windows, [1, 2, 2, 2]);
+    let of_backlog = targets.iter().map(|target| target.backlogs[0].number(90_000.into()));
+    assert_eq!(of_backlog.collect::<Vec<_>>(), [15, 30, 30, 300]);
+}
+
+#[test]
+fn the_parts_of_a_stage_open_together() {
+    let pings = "  encode-b:live: { spare: 1 }\n";
+    let functions = format!("functions:\n  encode-a:live: {{ strategy: provisioned }}\n{pings}pipelines:");
+    let loaded = valid(&NLP.replace("pipelines:", &functions));
+    let lead = |window: &Window| window.lead.num_minutes();
+    let leads: Vec<_> = loaded.fleet.targets.iter().map(|target| lead(&target.windows[0])).collect();
+    let of_stages: Vec<_> =
+        loaded.fleet.pipelines[0].stages.iter().map(|stage| lead(&stage.windows[0])).collect();
+    // Provisioned concurrency takes minutes. The other stages open later.
+    assert_eq!((leads, of_stages), (vec![4, 4, 1, 1], vec![1, 4, 1]));
+}
+
+#[test]
 fn settings_under_functions_apply_to_stages() {
     let loaded = valid(
         "version: 1
@@ -410,6 +436,12 @@ fn errors_in_pipelines_and_stages() {
                                                                                = hint: remove one of the two
                                                                                                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the function is in us-west-1, the pipeline in us-east-1
                                                                                                                 = hint: set `region: us-west-1` for the pipeline
+    nlp batch: { on_request: { max_concurrency: 5, max_for: 5m }, stages: [{ function: a, rate: 1 }] }
+    ^^^^^^^^^ expected the name of a pipeline, found "nlp batch"
+    = hint: use 1 to 64 of A-Z a-z 0-9 - _
+    nlp.v2: { on_request: { max_concurrency: 5, max_for: 5m }, stages: [{ function: a, rate: 1 }] }
+    ^^^^^^ expected the name of a pipeline, found "nlp.v2"
+    = hint: use 1 to 64 of A-Z a-z 0-9 - _
     known: { on_request: { max_concurrency: 5, max_for: 5m }, stages: [{ function: a, rate: 1 }] }
     ^^^^^ the pipeline "known" has the name of a function
     = hint: rename it: commands take names of functions and of pipelines

@@ -132,6 +132,8 @@ fn schema_and_parser_accept_the_same() {
         pipeline("{ function: a, rate: 1, payload: 1MB, source: sqs }"),
         pipeline("{ function: a, rate: 1, payload: 1MB, via: efs }"),
         "version: 1\npipelines: { p: { region: eu-west-2, on_request: { max_concurrency: 1, max_for: 1h } } }\n".to_owned(),
+        pipeline("{ function: a, rate: 1 }").replace("  p:\n", "  nlp.v2:\n"),
+        pipeline("{ function: a, rate: 1 }").replace("  p:\n", &format!("  {}:\n", "p".repeat(65))),
         "limits: {}\n".to_owned(),
         "version: 2\n".to_owned(),
         "version: \"1\"\n".to_owned(),

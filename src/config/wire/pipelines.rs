@@ -1,13 +1,48 @@
 //! The keys of pipelines.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::json;
+
 use super::{MOST_CONCURRENCY, MetricSourceKeys, OnRequestKeys, WindowKeys};
-use crate::config::values::{DrainTime, FreeText, Integer, Lead, List, Rate, RouteKind, Size, Via, Zone};
+use crate::config::node::Node;
+use crate::config::reader::{FromNode, Reader};
+use crate::config::values::{
+    DrainTime, FreeText, Integer, Lead, List, Rate, RouteKind, Size, Table, TableEntry, Via, Zone,
+};
 use crate::config::wire_struct::wire_struct;
-use crate::domain::function::{FunctionRef, Region};
+use crate::domain::function::{FunctionName, FunctionRef, Region};
 use crate::domain::limits::Invocation;
+use crate::domain::parse::quoted;
 
 /// The most requests of one invocation, and of a backlog for which there is one environment.
 pub(in crate::config) const MOST_REQUESTS: u32 = 1_000_000_000;
+
+/// The pipelines by name. Commands take their names in place of functions, so they have the form of names of functions.
+#[derive(Debug, JsonSchema)]
+#[schemars(inline)]
+pub(in crate::config) struct Pipelines(
+    #[schemars(
+        with = "BTreeMap<String, PipelineKeys>",
+        extend("propertyNames" = json!({ "pattern": "^[A-Za-z0-9_-]{1,64}$" }))
+    )]
+    pub Vec<TableEntry<PipelineKeys>>,
+);
+
+impl FromNode for Pipelines {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let Table(entries) = Table::from_node(node, reader)?;
+        for TableEntry { name, .. } in &entries {
+            if FunctionName::parse(&name.value).is_err() {
+                let message = format!("expected the name of a pipeline, found {}", quoted(&name.value));
+                let problem = reader.error(name.span, message);
+                reader.reject::<()>(problem.hint("use 1 to 64 of A-Z a-z 0-9 - _"));
+            }
+        }
+        Some(Self(entries))
+    }
+}
 
 wire_struct! {
     /// Functions that serve one load in stages, and are warmed together.
@@ -31,8 +66,8 @@ wire_struct! {
         /// Free text in every record of functions that only this pipeline names.
         owner: FreeText,
         /// The time before an opening at which the full numbers are warm, in whole minutes. Default: the longest
-        /// `init_duration` of the functions, rounded up; with the strategies `provisioned` and `managed` their own
-        /// default where it is longer.
+        /// `init_duration` of the functions, rounded up; for stages with the strategies `provisioned` and `managed`
+        /// their own default where it is longer.
         lead: Lead,
     }
 }

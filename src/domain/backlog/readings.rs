@@ -130,7 +130,7 @@ pub fn not_planned(target: &Target) -> Vec<String> {
 pub struct Reading {
     /// The number of environments that the fresh values want, the highest of all rules; 0 without one.
     pub number: u32,
-    /// The number of each rule of a pipeline with a fresh value.
+    /// The number of each rule of a pipeline, 0 without a fresh value.
     pub by_pipeline: Vec<(Arc<str>, u32)>,
     /// The age of the oldest value in seconds; `None` if one is missing.
     pub age: Option<u64>,
@@ -139,8 +139,8 @@ pub struct Reading {
 /// The readings of a tick, by target. Targets without a rule have none.
 pub type Readings = HashMap<Identity, Reading>;
 
-/// Returns what the samples say about each target with a rule. A value that is older than [`STALE_AFTER`], or in the
-/// future, has no effect.
+/// Returns the readings of the targets with a rule. A value that is older than [`STALE_AFTER`], or in the future, has no
+/// effect.
 pub fn readings(fleet: &Fleet, samples: &Samples, now: DateTime<Utc>) -> Readings {
     let read = |target: &Target, rule: &Rule| {
         let sample = samples.get(&(target.region(), target.role.clone(), Arc::clone(&rule.metric)));

@@ -2,6 +2,7 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::backlog::environments;
 use crate::domain::calendar::{DaySet, Hours, Opening};
 use crate::domain::difference::{ChangeKind, difference};
 use crate::domain::function::{FunctionRef, Region};
@@ -19,7 +20,7 @@ pub(crate) fn nlp() -> Fleet {
         let time = |hour| chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
         let hours = Hours::Between { start: time(8), end: Some(time(18)) };
         let opening = Opening::Weekly(DaySet::DAILY, hours);
-        let window = Window::new("nlp: windows[0]", Tz::UTC, opening, stage.for_load(load));
+        let window = Window::new("nlp: windows[0]", Tz::UTC, opening, environments(load, stage.rate));
         stage.windows = vec![Window { pipeline: Some(name.clone()), lead: TimeDelta::minutes(1), ..window }];
         stage
     };
@@ -56,13 +57,11 @@ fn chain(fleet: &Fleet, period: Period) -> Chain<'_> {
 }
 
 #[test]
-fn the_numbers_of_stages_are_those_of_the_load_and_the_backlog() {
+fn the_numbers_of_stages_are_those_of_the_load() {
     let fleet = nlp();
     let chain = chain(&fleet, days("2026-11-23", 7));
     let numbers: Vec<_> = chain.links.iter().map(|link| link.environments).collect();
     assert_eq!(numbers, [Some((1, 1)), Some((2, 2)), Some((2, 2))]);
-    let backlog: Vec<_> = chain.links.iter().map(|link| link.stage.for_backlog(90_000)).collect();
-    assert_eq!(backlog, [Some(15), None, Some(300)]);
     // 600 a second for ten hours on seven days.
     assert_eq!(chain.requests, Decimal::from(600 * 36_000 * 7));
 }
@@ -84,7 +83,7 @@ fn overlapping_windows_count_once_with_the_highest_load() {
     for stage in &mut pipeline.stages {
         let time = |hour| chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
         let hours = Hours::Between { start: time(12), end: Some(time(20)) };
-        let number = stage.for_load(1_500.into());
+        let number = environments(1_500.into(), stage.rate);
         stage.windows.push(Window::new("noon", Tz::UTC, Opening::Weekly(DaySet::DAILY, hours), number));
     }
     let chain = chain(&fleet, days("2026-11-23", 1));
@@ -180,7 +179,7 @@ fn differences_of_pipelines_have_their_numbers() {
     assert!(difference(&old, &new, period).is_empty());
     new.pipelines[0].loads = vec![900.into()];
     for stage in &mut new.pipelines[0].stages {
-        stage.windows[0].concurrency = stage.for_load(900.into());
+        stage.windows[0].concurrency = environments(900.into(), stage.rate);
     }
     let of = |difference: &crate::domain::difference::Difference<'_>| -> Vec<String> {
         let changes = difference.pipelines.iter().flat_map(|change| &change.settings);
@@ -223,7 +222,7 @@ proptest! {
                 .map(|&(start, hours, load)| {
                     let time = |hour: u32| chrono::NaiveTime::from_hms_opt(hour % 24, 0, 0).unwrap();
                     let hours = Hours::Between { start: time(start), end: Some(time(start + hours)) };
-                    let number = stage.for_load(load.into());
+                    let number = environments(load.into(), stage.rate);
                     Window::new("any", Tz::UTC, Opening::Weekly(DaySet::DAILY, hours), number)
                 })
                 .collect();

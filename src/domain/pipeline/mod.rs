@@ -10,7 +10,6 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::backlog;
 use super::calendar::Window;
 use super::cost::Route;
 use super::function::{Identity, Region};
@@ -83,16 +82,6 @@ pub struct Payload {
 }
 
 impl Stage {
-    /// Returns the number of environments for a load: ⌈requests per second ÷ rate⌉.
-    pub fn for_load(&self, requests_per_second: Decimal) -> u32 {
-        backlog::environments(requests_per_second, self.rate)
-    }
-
-    /// Returns the number of environments for a backlog: ⌈backlog ÷ per_backlog⌉; `None` without `per_backlog`.
-    pub fn for_backlog(&self, messages: u32) -> Option<u32> {
-        Some(messages.div_ceil(self.per_backlog?.max(1)))
-    }
-
     /// Returns the functions, such as `encode-a:live + encode-b:live`.
     pub fn label(&self) -> String {
         label(&self.parts)
