@@ -104,8 +104,11 @@ fn the_shortest_hold_and_versions_are_shown() {
     f in us-east-1
 
       VERSION  MEMORY  FIRST    COLD    INIT         COST  WARM         COST  PER MILLION
-      1        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000  best value, fastest  ████████████████████████
-      2        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000                       ████████████████████████
+      1        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000  best value, fastest
+      2        512 MB  cold   401 ms  250 ms  $0.00000229  1 ms  $0.00000021    $0.210000
+
+      1  ████████████████████████ 1 ms
+      2  ████████████████████████ 1 ms
       a cold start cannot be forced: a version whose first ping was warm has no cold measurement. Pings
         do no real work, so the times are those of the handler's check
       12 pings, $0.000007
