@@ -182,6 +182,27 @@ fn the_result_comes_into_the_configuration_and_no_other_line_changes() {
 }
 
 #[test]
+fn hold_and_interval_are_keys_of_the_function() {
+    let folder = TempDir::new().unwrap();
+    let read = || fs::read_to_string(folder.path().join("f.yaml")).unwrap();
+    let held = probe_file(folder.path(), FUNCTION, &["--find-hold", "3", "--local"]);
+    assert_eq!(held.code, 0, "{}", held.stderr);
+    assert!(
+        read().contains("\n  f:\n    hold: 5ms\n    assume:\n      init_duration: 10s   # a guess\n"),
+        "{}",
+        read()
+    );
+
+    let args = ["--idle=0,2m,4m", "--write-interval", "--local", "--repeat"];
+    let few = probe_file(folder.path(), FUNCTION, &[&args[..], &["4"]].concat());
+    assert!(few.stderr.contains("`interval` is not written: it needs five repeats"), "{}", few.stderr);
+    assert!(!read().contains("interval"), "{}", read());
+    let enough = probe_file(folder.path(), FUNCTION, &[&args[..], &["5"]].concat());
+    assert_eq!(enough.code, 0, "{}", enough.stderr);
+    assert!(read().contains("\n  f:\n    interval: 1m\n    assume:\n      idle_life: 2m\n"), "{}", read());
+}
+
+#[test]
 fn lines_to_paste_are_printed_where_a_file_cannot_be_changed_safely() {
     let folder = TempDir::new().unwrap();
     let flow = FUNCTION.replace("\n      init_duration: 10s   # a guess", " { init_duration: 10s }");
