@@ -22,7 +22,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         }
         Ok(LambdaEvent::Request(request)) => {
             if let Subject::Function(_, need) = &request.subject {
-                assert!(need.environments() > 0 || matches!(need, Need::Backlog(backlog) if backlog.messages == 0));
+                assert!(
+                    need.environments() > 0
+                        || matches!(need, Need::Backlog(backlog) if backlog.messages == 0)
+                );
             }
             assert!(request.reason.is_none_or(|text| text.chars().count() <= MOST_REASON_CHARS));
         }

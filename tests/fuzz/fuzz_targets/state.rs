@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use warmd_fuzz::config::{SourceFile, resolve};
 use warmd_fuzz::domain::fleet::Fleet;
 use warmd_fuzz::domain::handed_out::HandedOut;
-use warmd_fuzz::domain::records::{BacklogTerms, Pauses, RequestTerms, Requests, Served, Shards, Status, with_requests};
+use warmd_fuzz::domain::records::{
+    BacklogTerms, Pauses, RequestTerms, Requests, Served, Shards, Status, with_requests,
+};
 use warmd_fuzz::domain::schedule::{Minute, Mode, plan_tick};
 
 /// A function that accepts requests and one that does not, with the names of the corpus.
