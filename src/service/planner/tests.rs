@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::capacity::CapacityReport;
-use crate::domain::fleet::OnRequest;
+use crate::domain::capacity::{CapacityReport, Strategy};
+use crate::domain::fleet::{OnRequest, Target};
 use crate::domain::function::{Architecture, FunctionRef, Identity, Region};
 use crate::domain::handed_out::NotAdmitted;
-use crate::domain::records::Pause;
+use crate::domain::records::{BacklogTerms, Pause, RequestTerms};
 use crate::domain::round::Verdict;
 use crate::domain::shard::Shard;
 use crate::domain::tick::{RoundOutcome, TickReport, Unfinished, UnfinishedReason};
