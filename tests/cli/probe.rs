@@ -290,3 +290,15 @@ fn a_handler_that_takes_a_ping_for_work_ends_the_probe() {
     let calls = calls.filter(|call| call["kind"] == "RequestResponse").count();
     assert_eq!(calls, 2, "one cold and one warm ping");
 }
+
+#[test]
+fn a_function_that_cannot_be_pinged_is_not_waited_for() {
+    let account = Fixture::with_functions(ONE, "functions: { g: { profile: rust } }\n");
+    for mode in [&["--idle"][..], &["--parallel", "2", "--yes"], &["--find-hold", "2"]] {
+        let (probe, state) = running(&account, mode);
+        let (status, _, stderr) = probe.end();
+        assert!(matches!(status.code(), Some(1 | 2)), "{mode:?}: {stderr}");
+        assert!(stderr.contains("error: "), "{mode:?}: {stderr}");
+        assert_eq!(pauses(&account, &state), json!([]), "{mode:?}");
+    }
+}

@@ -27,7 +27,6 @@ use super::render::{self, Style};
 use super::select;
 use super::signals::Termination;
 use super::value_parsers;
-use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{FunctionRef, Identity, Qualifier, Region, Tenant};
 use crate::domain::future::later;
@@ -322,9 +321,6 @@ async fn announce<L: crate::engine::ports::Lambda>(
         Mode::Parallel(ramp) => {
             let before = prober.contact(hold).await.map_err(Failure::Unexpected)?;
             sent = before.ok_or_else(|| Failure::Unexpected("stopped".to_owned()))?;
-            if let Some(failure) = sent.iter().find_map(|ping| ping.failure.as_deref()) {
-                return Err(Failure::Unexpected(format!("the first ping failed: {}", clean(failure))));
-            }
             let each = sent.last().map(|ping| ping.total().saturating_sub(ping.init.unwrap_or_default()));
             (forecast(ramp, each.unwrap_or_default().max(hold)), u64::from(ramp.highest()))
         }

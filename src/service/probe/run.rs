@@ -150,13 +150,20 @@ impl<'p, L: Lambda> Prober<'p, L> {
     /// shows in a warm run. `None` if the process was stopped before.
     ///
     /// # Errors
-    /// See [`Prober::pings`].
+    /// A ping failed. See [`Prober::pings`] as well.
     pub async fn contact(&self, hold: Duration) -> Result<Option<Vec<Measured>>, String> {
-        let Some(first) = self.one(&self.target, hold).await? else { return Ok(None) };
-        if !first.start.is_some_and(Start::is_new) {
-            return Ok(Some(vec![first]));
+        let mut pings = Vec::new();
+        loop {
+            let Some(ping) = self.one(&self.target, hold).await? else { return Ok(None) };
+            if let Some(failure) = &ping.failure {
+                return Err(format!("the first ping failed: {failure}"));
+            }
+            let is_new = ping.start.is_some_and(Start::is_new);
+            pings.push(ping);
+            if !is_new || pings.len() > 1 {
+                return Ok(Some(pings));
+            }
         }
-        Ok(self.one(&self.target, hold).await?.map(|second| vec![first, second]))
     }
 
     async fn one(&self, target: &Arc<Target>, hold: Duration) -> Result<Option<Measured>, String> {
@@ -177,7 +184,7 @@ impl<'p, L: Lambda> Prober<'p, L> {
     /// Sends single pings after idle times.
     ///
     /// # Errors
-    /// See [`Prober::pings`].
+    /// The first ping failed. See [`Prober::pings`] as well.
     pub async fn idle(&self, plan: &mut IdlePlan, observer: &impl Observe) -> Result<Ended, String> {
         while let Some(gap) = plan.next() {
             observer.waits(gap);
@@ -186,6 +193,9 @@ impl<'p, L: Lambda> Prober<'p, L> {
             }
             let Some(ping) = self.one(&self.target, Duration::ZERO).await? else { return Ok(Ended::Stopped) };
             observer.pinged(&ping);
+            if let (Some(failure), None) = (&ping.failure, plan.last()) {
+                return Err(format!("the first ping failed: {failure}"));
+            }
             plan.note(ping, false);
         }
         Ok(Ended::Complete)
