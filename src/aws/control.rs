@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::{
     Architecture as SdkArchitecture, InvocationType, LastUpdateStatus, SnapStartOptimizationStatus,
@@ -18,10 +19,11 @@ use aws_smithy_types::retry::RetryConfig;
 use super::clients::{Clients, LambdaClients};
 use super::error::refusal;
 use crate::domain::fleet::Role;
-use crate::domain::function::{Architecture, Identity, Region};
+use crate::domain::function::{Architecture, Identity, Qualifier, Region};
 use crate::domain::preflight::{
     AccountLimits, Deployed, ExecutionModel, FunctionState, Lookup, UpdateStatus,
 };
+use crate::domain::routing::{Routing, Weight};
 use crate::engine::ports::{Control, DryRun, DryRunOutcome, ErrorKind};
 
 /// The status of a dry run whose invocation Lambda would accept.
@@ -100,6 +102,10 @@ impl Control for AwsControl {
         }
     }
 
+    async fn alias(&self, of: &Identity, role: Option<&Arc<Role>>) -> Lookup<Routing> {
+        alias(&self.client(of.region, role), of).await
+    }
+
     async fn provisioned(&self, of: &Identity, role: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
         let request = self
             .client(of.region, role)
@@ -141,6 +147,29 @@ impl Control for AwsControl {
 
 pub(super) fn qualifier(of: &Identity) -> Option<String> {
     of.qualifier.as_ref().map(|qualifier| qualifier.as_str().to_owned())
+}
+
+/// Reads the versions behind an alias; [`Lookup::Missing`] if the qualifier is not an alias.
+pub(super) async fn alias(client: &Client, of: &Identity) -> Lookup<Routing> {
+    let Some(name) = of.qualifier.as_ref().filter(|name| name.is_alias()) else { return Lookup::Missing };
+    match client.get_alias().function_name(of.unqualified()).name(name.as_str()).send().await {
+        Ok(output) => match routing(output) {
+            Some(routing) => Lookup::Known(routing),
+            None => {
+                Lookup::Failed("the answer has no version of the alias, or impossible weights".to_owned())
+            }
+        },
+        Err(error) => unread(&error),
+    }
+}
+
+/// Returns the routing in an answer; `None` if the versions or the weights are impossible.
+fn routing(output: GetAliasOutput) -> Option<Routing> {
+    let version = |text: &str| Qualifier::parse(text).ok().filter(|version| !version.is_alias());
+    let weights = output.routing_config.and_then(|routing| routing.additional_version_weights);
+    let others = weights.unwrap_or_default();
+    let others = others.iter().map(|(number, weight)| Some((version(number)?, Weight::new(*weight)?)));
+    Some(Routing { version: version(&output.function_version?)?, others: others.collect::<Option<_>>()? })
 }
 
 fn number(number: i32) -> Option<u32> {

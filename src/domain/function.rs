@@ -196,6 +196,11 @@ impl Qualifier {
         &self.0
     }
 
+    /// Returns true unless it is a version number, `$LATEST` or `$LATEST.PUBLISHED`.
+    pub fn is_alias(&self) -> bool {
+        !self.0.starts_with('$') && !self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
     /// Returns true for `$LATEST`, the unpublished code, which is also the meaning of no qualifier.
     pub fn is_latest(&self) -> bool {
         self.0 == "$LATEST"

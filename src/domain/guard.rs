@@ -199,6 +199,7 @@ mod tests {
             configuration: Lookup::Known(deployed),
             reserved: none.clone(),
             provisioned: none,
+            alias: Lookup::NotRead,
         }
     }
 

@@ -328,6 +328,8 @@ mod tests {
                 counts: OutcomeCounts {
                     warm: 1,
                     cold: 2,
+                    semi_cold: None,
+                    preinitialized: 0,
                     restored: 1,
                     throttled: 1,
                     function_errors: 1,
@@ -351,6 +353,7 @@ mod tests {
             cost_unknown: Vec::new(),
             quiet_for: None,
             contact: None,
+            versions: Vec::new(),
         }
     }
 

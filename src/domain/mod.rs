@@ -34,6 +34,7 @@ pub mod quantity;
 pub mod records;
 pub mod report;
 pub mod round;
+pub mod routing;
 pub mod s3_uri;
 pub mod schedule;
 pub mod secret;

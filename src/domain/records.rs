@@ -4,6 +4,7 @@
 mod backlogs;
 mod bounded;
 mod capacity;
+mod deployments;
 mod facts;
 mod guards;
 mod keyed;
@@ -29,6 +30,7 @@ use super::schedule::Minute;
 pub use self::backlogs::{Backlog, BacklogTerms, CapacityStep, RequestRound};
 pub use self::bounded::{Bounded, MOST_BYTES};
 pub use self::capacity::{Capacities, Kept, Made, MadeBy, Seen};
+pub use self::deployments::{COALESCE, Deployments};
 pub use self::facts::{
     AccountFacts, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due, refresh_order,
     role_key,

@@ -15,6 +15,7 @@ use super::fleet::Target;
 use super::function::Identity;
 use super::pipeline::PipelineReport;
 use super::round::{Evidence, FirstResult, OutcomeCounts, RoundReport, Verdict};
+use super::routing::Weight;
 
 pub use keys::schema;
 pub use skip::SkipReason;
@@ -93,6 +94,20 @@ pub struct SentRound {
     pub quiet_for: Option<Duration>,
     /// The conclusion from the first contact with the handler; `None` without one.
     pub contact: Option<FirstResult>,
+    /// The rounds of the versions behind a weighted alias, each pinged by its number; empty otherwise. The report is
+    /// their sum.
+    pub versions: Vec<VersionRound>,
+}
+
+/// The round of one version behind a weighted alias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionRound {
+    /// The share of requests that the version serves.
+    pub weight: Weight,
+    /// True if an environment that answered by the number of the version has answered through the alias too.
+    pub is_confirmed: bool,
+    /// The round. Its qualifier is the version.
+    pub record: RoundRecord,
 }
 
 impl TickReport {
@@ -154,8 +169,15 @@ impl RoundRecord {
         let report = RoundReport::new(desired, &[], true, super::round::Known::default());
         let report = RoundReport { verdict, reached, ..report };
         let cost = RoundCost::default();
-        let sent =
-            SentRound { report, s3: None, cost, cost_unknown: Vec::new(), quiet_for: None, contact: None };
+        let sent = SentRound {
+            report,
+            s3: None,
+            cost,
+            cost_unknown: Vec::new(),
+            quiet_for: None,
+            contact: None,
+            versions: Vec::new(),
+        };
         Self::new(target, desired, RoundOutcome::Sent(Box::new(sent)))
     }
 

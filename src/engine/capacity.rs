@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use crate::domain::capacity::{
-    Activity, AliasState, Change, ChangeError, ProvisionedState, ScalableTarget, ScalingConfig,
-    ScalingPolicy, ScheduledAction,
+    Activity, Change, ChangeError, ProvisionedState, ScalableTarget, ScalingConfig, ScalingPolicy,
+    ScheduledAction,
 };
 use crate::domain::fleet::Role;
 use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::preflight::Lookup;
+use crate::domain::routing::Routing;
 
 /// A function with its qualifier, and the role through which it is reached; none means the credentials of warmd.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +38,7 @@ pub trait CapacityControl: Send + Sync + 'static {
     fn provisioned<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<Option<ProvisionedState>>>;
 
     /// GetAlias. [`Lookup::Missing`] if the qualifier is not an alias; for a version number nothing is sent.
-    fn alias<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<AliasState>>;
+    fn alias<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<Routing>>;
 
     /// GetFunctionConfiguration: true while the function is being created or updated.
     fn is_updating<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<bool>>;

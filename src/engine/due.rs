@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::fleet::Target;
 use crate::domain::guard::Terms;
 use crate::domain::preflight::Room;
+use crate::domain::routing::Weight;
 use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, Unfinished, UnfinishedReason};
 
 /// A due target and the number of environments that it is to have.
@@ -27,6 +28,17 @@ pub struct Due {
     pub raised_to: Option<u32>,
     /// The rounds of a tick with the same number are released at the same instant: the parts of a split model.
     pub together: Option<u32>,
+    /// The versions behind a weighted alias. While there are any, each is pinged by its number, and the alias is not.
+    pub versions: Vec<VersionDue>,
+}
+
+/// A version behind a weighted alias.
+#[derive(Debug, Clone)]
+pub struct VersionDue {
+    /// The share of requests that it serves.
+    pub weight: Weight,
+    /// The round. Its target is that of the alias with the version as qualifier, and its number the full one.
+    pub due: Due,
 }
 
 impl Due {
@@ -41,6 +53,7 @@ impl Due {
             has_backlog: false,
             raised_to: None,
             together: None,
+            versions: Vec::new(),
         }
     }
 

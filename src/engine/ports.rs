@@ -15,6 +15,7 @@ use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::Batch;
 use crate::domain::preflight::{AccountLimits, Deployed, Lookup};
 use crate::domain::round::RawInvocation;
+use crate::domain::routing::Routing;
 
 /// The pings of one attempt of a round, to be sent together.
 #[derive(Debug, Clone)]
@@ -132,6 +133,10 @@ pub trait Control: Send + Sync + 'static {
         of: &Identity,
         role: Option<&Arc<Role>>,
     ) -> impl Future<Output = Lookup<Deployed>> + Send;
+
+    /// Reads the versions behind the alias (GetAlias). [`Lookup::Missing`] if the qualifier is not an alias; for a version
+    /// number, `$LATEST` or no qualifier nothing is sent.
+    fn alias(&self, of: &Identity, role: Option<&Arc<Role>>) -> impl Future<Output = Lookup<Routing>> + Send;
 
     /// Reads the provisioned concurrency of the qualifier.
     fn provisioned(

@@ -355,7 +355,15 @@ impl<L: Lambda> Engine<L> {
         let quiet_until = self.answers(target).quiet_until;
         let quiet_for = quiet_until.and_then(|until| until.checked_duration_since(Instant::now()));
         let contact = pings.contact;
-        let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for, contact };
+        let sent = SentRound {
+            report,
+            s3: used.s3.clone(),
+            cost,
+            cost_unknown,
+            quiet_for,
+            contact,
+            versions: Vec::new(),
+        };
         let sent = Box::new(sent);
         let record = due.record(match withheld {
             Some(Withheld::Skipped(reason)) => RoundOutcome::Withheld(sent, reason),

@@ -243,6 +243,7 @@ impl<C: Control> Paced<C> {
                 configuration: read.configuration.unwrap_or_default(),
                 reserved: read.reserved.unwrap_or_default(),
                 provisioned: read.provisioned.unwrap_or_default(),
+                alias: read.alias.unwrap_or_default(),
             };
             observed.extend(indices.iter().map(|index| (*index, seen.clone())));
         }

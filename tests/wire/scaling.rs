@@ -182,7 +182,7 @@ async fn aliases_and_updates_are_read() {
     let control = through(server.dialer());
     for (label, weighted) in [("f:moving", true), ("f:live", false)] {
         let Lookup::Known(alias) = control.alias(own(&function(label))).await else { panic!("{label}") };
-        assert_eq!((alias.version.as_str(), alias.is_weighted), ("7", weighted));
+        assert_eq!((alias.version.as_str(), alias.is_weighted()), ("7", weighted));
     }
     let odd = control.alias(own(&function("f:odd"))).await;
     assert!(matches!(odd, Lookup::Failed(_)), "{odd:?}");

@@ -11,9 +11,7 @@ use aws_sdk_lambda::types::{
 use super::error::{deleted, line, unchanged, unread};
 use super::numbers::{bounds, int, number};
 use crate::aws::control::qualifier;
-use crate::domain::capacity::{
-    AliasState, Bounds, ChangeError, ProvisionedState, ProvisionedStatus, ScalingConfig,
-};
+use crate::domain::capacity::{Bounds, ChangeError, ProvisionedState, ProvisionedStatus, ScalingConfig};
 use crate::domain::function::{Identity, Qualifier};
 use crate::domain::preflight::Lookup;
 
@@ -51,22 +49,6 @@ pub(super) async fn provisioned(client: &Client, of: &Identity) -> Lookup<Option
     };
     let impossible = || Lookup::Failed("the answer has impossible numbers of environments".to_owned());
     numbers().map_or_else(impossible, |state| Lookup::Known(Some(state)))
-}
-
-pub(super) async fn alias(client: &Client, of: &Identity) -> Lookup<AliasState> {
-    let is_version = |name: &str| name.starts_with('$') || name.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(name) = qualifier(of).filter(|name| !is_version(name)) else { return Lookup::Missing };
-    let output = match client.get_alias().function_name(of.unqualified()).name(name).send().await {
-        Ok(output) => output,
-        Err(error) => return unread(&error),
-    };
-    let weights = output.routing_config.and_then(|routing| routing.additional_version_weights);
-    // A weight of 0 is a weight too.
-    let is_weighted = weights.is_some_and(|weights| !weights.is_empty());
-    match output.function_version.as_deref().map(Qualifier::parse) {
-        Some(Ok(version)) => Lookup::Known(AliasState { version, is_weighted }),
-        _ => Lookup::Failed("the answer has no version of the alias".to_owned()),
-    }
 }
 
 pub(super) async fn is_updating(client: &Client, of: &Identity) -> Lookup<bool> {

@@ -16,12 +16,12 @@ use futures_util::future::BoxFuture;
 
 use super::clients::{ByRole, CapacityClients, Clients};
 use crate::domain::capacity::{
-    Activity, AliasState, Change, ChangeError, ProvisionedState, ScalingConfig, ScalingPolicy,
-    ScheduledAction,
+    Activity, Change, ChangeError, ProvisionedState, ScalingConfig, ScalingPolicy, ScheduledAction,
 };
 use crate::domain::fleet::Role;
 use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::preflight::Lookup;
+use crate::domain::routing::Routing;
 use crate::engine::capacity::{CapacityControl, Listed, Place};
 
 /// Capacity through the SDKs.
@@ -52,8 +52,8 @@ impl CapacityControl for AwsScaling {
         Box::pin(async move { lambda::provisioned(&self.of(of).lambda, of.id).await })
     }
 
-    fn alias<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<AliasState>> {
-        Box::pin(async move { lambda::alias(&self.of(of).lambda, of.id).await })
+    fn alias<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<Routing>> {
+        Box::pin(async move { crate::aws::control::alias(&self.of(of).lambda, of.id).await })
     }
 
     fn is_updating<'a>(&'a self, of: Place<'a>) -> BoxFuture<'a, Lookup<bool>> {

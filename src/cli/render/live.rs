@@ -94,6 +94,7 @@ pub fn not_checked(lost: &Unchecked) -> String {
     let what = match read {
         Read::Invoke => format!("the permission to invoke {targets}"),
         Read::Configuration => format!("the configuration of {targets}"),
+        Read::Alias => format!("the versions behind the alias of {targets}"),
         Read::Provisioned => format!("the provisioned concurrency of {targets}"),
         Read::Reserved => format!("the reserved concurrency of {targets}"),
         Read::Account => format!("the account's limits in {regions}"),

@@ -33,6 +33,7 @@ fn sent(function: &str, desired: u32, change: impl FnOnce(&mut SentRound)) -> Ro
         cost_unknown: Vec::new(),
         quiet_for: None,
         contact: None,
+        versions: Vec::new(),
     };
     change(&mut sent);
     RoundRecord::sent_to(&target(function), desired, sent, &RoundQuantities::default())

@@ -104,7 +104,7 @@ impl Situation<'_> {
     /// Returns the status and the reason while a change of provisioned concurrency is not possible, if one is known.
     fn obstacle(&self) -> Option<(Status, &str)> {
         let Observed { alias, is_updating, last_failure, .. } = self.observed;
-        if alias.known().is_some_and(|alias| alias.is_weighted) {
+        if alias.known().is_some_and(|alias| alias.is_weighted()) {
             return Some((Status::Waiting, "alias-weights"));
         }
         if *is_updating == Some(true) {
@@ -428,7 +428,7 @@ impl Situation<'_> {
         let wanted =
             if number == 0 { Bounds::ZERO } else { Bounds { min: number, max: settings.max.max(number) } };
 
-        let is_weighted = self.observed.alias.known().is_some_and(|alias| alias.is_weighted);
+        let is_weighted = self.observed.alias.known().is_some_and(|alias| alias.is_weighted());
         let version = match (&self.observed.alias, &self.target.id.qualifier) {
             (Lookup::Known(alias), _) => alias.version.clone(),
             (Lookup::Missing, Some(qualifier)) => qualifier.clone(),

@@ -1,8 +1,9 @@
-use super::super::observe::{AliasState, ScalingConfig, ScalingPolicy};
+use super::super::observe::{ScalingConfig, ScalingPolicy};
 use super::super::strategy::{Fallback, Provisioned};
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::function::Qualifier;
+use crate::domain::routing::{Routing, Weight};
 
 const OPEN: &str = "2026-11-20T10:00:00Z";
 const CLOSED: &str = "2026-11-20T20:00:00Z";
@@ -172,8 +173,9 @@ fn differences_of_a_scalable_target_are_repaired() {
             CLOSED,
             &|seen| {
                 seen.provisioned = ready(10);
-                let version = Qualifier::parse("7").unwrap();
-                seen.alias = Lookup::Known(AliasState { version, is_weighted: true });
+                let [version, other] = ["7", "8"].map(|number| Qualifier::parse(number).unwrap());
+                let others = [(other, Weight::new(0.1).unwrap())].into();
+                seen.alias = Lookup::Known(Routing { version, others });
             },
             "waiting (alias-weights): register scalable target 0 to 0",
         ),
@@ -366,7 +368,7 @@ fn what_application_auto_scaling_could_not_do_is_named_and_requested_again() {
     }
     // The weights are gone since.
     let version = Qualifier::parse("7").unwrap();
-    let alias = Lookup::Known(AliasState { version, is_weighted: false });
+    let alias = Lookup::Known(Routing::to(version));
     let observed = Observed { alias, ..failed(ChangeErrorKind::AliasWeights) };
     let decision = decided(&scaled(), OPEN, &observed, None, false);
     assert_eq!(shown(&decision), "in-progress: register scalable target 10 to 50");
@@ -437,7 +439,7 @@ fn a_new_version_takes_over_before_the_old_one_is_restored() {
     let mut kept = kept(MadeBy::Managed, &[]);
     let mut decide = |scaling: &[(&str, Lookup<ScalingConfig>)], alias: &str, now: &str| {
         let observed = Observed {
-            alias: Lookup::Known(AliasState { version: version(alias), is_weighted: false }),
+            alias: Lookup::Known(Routing::to(version(alias))),
             scaling: scaling.iter().map(|(of, config)| (version(of), config.clone())).collect(),
             ..Observed::default()
         };

@@ -14,8 +14,8 @@ pub use self::decide::{Decision, Situation, adopt, conclude, decide, release};
 pub use self::load::{Finding, findings};
 pub use self::meter::{Block, Meter, provisioned_usd, provisioned_usd_per_hour};
 pub use self::observe::{
-    Activity, AliasState, Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState,
-    ProvisionedStatus, ScalableTarget, ScalingConfig, ScalingPolicy, ScheduledAction,
+    Activity, Bounds, Change, ChangeError, ChangeErrorKind, Observed, ProvisionedState, ProvisionedStatus,
+    ScalableTarget, ScalingConfig, ScalingPolicy, ScheduledAction,
 };
 pub use self::outlook::{Outlook, number, outlook, segments};
 pub use self::report::{CapacityReport, Status};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::strategy::Owner;
 use crate::domain::function::Qualifier;
 use crate::domain::preflight::Lookup;
+use crate::domain::routing::Routing;
 
 /// A minimum and a maximum number of environments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +50,6 @@ pub enum ProvisionedStatus {
     Ready,
     /// `FAILED`.
     Failed,
-}
-
-/// The state of an alias.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AliasState {
-    /// The version.
-    pub version: Qualifier,
-    /// True if the alias has routing weights.
-    pub is_weighted: bool,
 }
 
 /// A scalable target of Application Auto Scaling.
@@ -145,7 +137,7 @@ pub struct Observed {
     /// The scheduled actions of the scalable target.
     pub actions: Lookup<Vec<ScheduledAction>>,
     /// The alias; [`Lookup::Missing`] if the qualifier is a version.
-    pub alias: Lookup<AliasState>,
+    pub alias: Lookup<Routing>,
     /// True if the function is being created or updated; `None` if unknown.
     pub is_updating: Option<bool>,
     /// The last data point of the utilization in the last 15 minutes; `Known(None)` without one.

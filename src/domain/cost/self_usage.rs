@@ -230,8 +230,15 @@ mod tests {
             billed_ms: used.billed_ms,
             ..RoundReport::new(10, &[], true, Known::default())
         };
-        let sent =
-            SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None, contact: None };
+        let sent = SentRound {
+            report,
+            s3: used.s3.clone(),
+            cost,
+            cost_unknown,
+            quiet_for: None,
+            contact: None,
+            versions: Vec::new(),
+        };
         let record = RoundRecord::sent_to(&target, 10, sent, &used);
         // A record, and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…}}`.
         let record = serde_json::to_string(&record).unwrap().len() as u64;

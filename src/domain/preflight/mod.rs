@@ -22,6 +22,7 @@ pub use self::peak::{Peak, peak};
 pub use self::unchecked::{Unchecked, UncheckedReason, failure, failures, unchecked};
 use super::fleet::Role;
 use super::function::{Architecture, Identity, Qualifier, Region};
+use super::routing::Routing;
 
 /// A read operation of Lambda. Generated policies allow exactly these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub enum Read {
     Invoke,
     /// GetFunctionConfiguration.
     Configuration,
+    /// GetAlias.
+    Alias,
     /// GetProvisionedConcurrencyConfig.
     Provisioned,
     /// GetFunctionConcurrency.
@@ -41,14 +44,15 @@ pub enum Read {
 
 impl Read {
     /// All operations.
-    pub const ALL: [Self; 5] =
-        [Self::Invoke, Self::Configuration, Self::Provisioned, Self::Reserved, Self::Account];
+    pub const ALL: [Self; 6] =
+        [Self::Invoke, Self::Configuration, Self::Alias, Self::Provisioned, Self::Reserved, Self::Account];
 
     /// Returns the required IAM action.
     pub const fn action(self) -> &'static str {
         match self {
             Self::Invoke => "lambda:InvokeFunction",
             Self::Configuration => "lambda:GetFunctionConfiguration",
+            Self::Alias => "lambda:GetAlias",
             Self::Provisioned => "lambda:GetProvisionedConcurrencyConfig",
             Self::Reserved => "lambda:GetFunctionConcurrency",
             Self::Account => "lambda:GetAccountSettings",
@@ -60,6 +64,7 @@ impl Read {
         match self {
             Self::Invoke => "invoke",
             Self::Configuration => "configuration",
+            Self::Alias => "alias",
             Self::Provisioned => "provisioned",
             Self::Reserved => "reserved",
             Self::Account => "account",
@@ -74,6 +79,7 @@ impl Read {
             Self::Configuration => {
                 &["durable", "managed-instances", "needs-tenants", "inactive", "first contact by code"]
             }
+            Self::Alias => &["versions behind aliases"],
             Self::Provisioned => &["provisioned"],
             Self::Reserved => &["switched-off", "headroom of functions"],
             Self::Account => &["headroom of accounts"],
@@ -253,6 +259,9 @@ pub struct TargetObservation {
     /// The provisioned concurrency of the qualifier.
     #[serde(skip_serializing_if = "Lookup::is_not_read")]
     pub provisioned: Lookup<Option<u32>>,
+    /// The versions behind the alias.
+    #[serde(skip_serializing_if = "Lookup::is_not_read")]
+    pub alias: Lookup<Routing>,
 }
 
 impl TargetObservation {
@@ -263,6 +272,7 @@ impl TargetObservation {
             configuration: Lookup::NotRead,
             reserved: Lookup::NotRead,
             provisioned: Lookup::NotRead,
+            alias: Lookup::NotRead,
         }
     }
 

@@ -31,6 +31,7 @@ fn sound() -> TargetObservation {
         configuration: Lookup::Known(deployed()),
         reserved: Lookup::Known(None),
         provisioned: Lookup::Known(None),
+        alias: Lookup::NotRead,
     }
 }
 
@@ -78,6 +79,7 @@ fn matching_or_unknown_deployment_has_no_findings() {
         configuration: Lookup::Denied("no".to_owned()),
         reserved: Lookup::Denied("no".to_owned()),
         provisioned: Lookup::NotRead,
+        alias: Lookup::NotRead,
     };
     for seen in [sound(), blank, TargetObservation::unreachable("no route".to_owned())] {
         assert_eq!(found(target("f:live"), seen, account(50)), NONE);
@@ -283,6 +285,7 @@ fn failed_reads_are_merged_by_reason() {
         configuration: Lookup::Denied("no".to_owned()),
         reserved: Lookup::Denied("no".to_owned()),
         provisioned: Lookup::NotRead,
+        alias: Lookup::NotRead,
     };
     let lost = |reason: &str| TargetObservation { invoke: Lookup::Failed(reason.to_owned()), ..blind() };
     let far = TargetObservation::unreachable("no route".to_owned());

@@ -90,6 +90,7 @@ pub fn failures<'s>(
     for (region, observed) in targets {
         add(Read::Invoke, region, failure(&observed.invoke));
         add(Read::Configuration, region, failure(&observed.configuration));
+        add(Read::Alias, region, failure(&observed.alias));
         add(Read::Reserved, region, failure(&observed.reserved));
         add(Read::Provisioned, region, failure(&observed.provisioned));
     }

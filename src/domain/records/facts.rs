@@ -20,6 +20,7 @@ use crate::domain::preflight::{
     AccountLimits, Deployed, FunctionState, Lookup, Read, TargetObservation, UncheckedReason, UpdateStatus,
     failure,
 };
+use crate::domain::routing::Routing;
 
 /// The age above which facts are unknown.
 const USED_FOR: TimeDelta = TimeDelta::hours(24);
@@ -93,6 +94,8 @@ pub struct FunctionReads {
     pub reserved: Option<Lookup<Option<u32>>>,
     /// The provisioned concurrency of the qualifier.
     pub provisioned: Option<Lookup<Option<u32>>>,
+    /// The versions behind the alias.
+    pub alias: Option<Lookup<Routing>>,
     /// True if some values were not read although they should be.
     pub is_partial: bool,
 }
@@ -182,7 +185,8 @@ impl Facts {
 impl FunctionReads {
     /// Returns true if nothing was read.
     pub fn is_empty(&self) -> bool {
-        self.configuration.is_none() && self.reserved.is_none() && self.provisioned.is_none()
+        let Self { configuration, reserved, provisioned, alias, is_partial: _ } = self;
+        configuration.is_none() && reserved.is_none() && provisioned.is_none() && alias.is_none()
     }
 }
 
@@ -216,7 +220,7 @@ impl FunctionFacts {
     /// Returns the facts after reads at `now`. `before` are the earlier ones.
     pub fn after(before: Option<&Self>, reads: FunctionReads, now: DateTime<Utc>) -> Self {
         let now = now.trunc_subsecs(0);
-        let FunctionReads { configuration, reserved, provisioned, is_partial } = reads;
+        let FunctionReads { configuration, reserved, provisioned, alias, is_partial } = reads;
         let mut after = Self::new(now, TargetObservation::default());
         let mut add = |read: Read, failed: Option<FailedRead>| {
             after.failed.extend(failed.map(|failed| (read, failed)));
@@ -232,7 +236,10 @@ impl FunctionFacts {
         let (provisioned, lost) =
             newest(old.map(|old| &old.provisioned).zip(failed(Read::Provisioned)), provisioned, now);
         add(Read::Provisioned, lost);
-        after.seen = TargetObservation { invoke: Lookup::NotRead, configuration, reserved, provisioned };
+        let (alias, lost) = newest(old.map(|old| &old.alias).zip(failed(Read::Alias)), alias, now);
+        add(Read::Alias, lost);
+        let invoke = Lookup::NotRead;
+        after.seen = TargetObservation { invoke, configuration, reserved, provisioned, alias };
         cut(&mut after.seen);
         match before {
             _ if !is_partial => after,
@@ -302,6 +309,7 @@ fn cut(seen: &mut TargetObservation) {
     cut_reason(&mut seen.invoke);
     cut_reason(&mut seen.reserved);
     cut_reason(&mut seen.provisioned);
+    cut_reason(&mut seen.alias);
     cut_reason(&mut seen.configuration);
     if let Lookup::Known(deployed) = &mut seen.configuration {
         // Reasons are of interest only while something is wrong.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FORGOTTEN_AFTER, Levels, keyed};
+use super::{Deployments, FORGOTTEN_AFTER, Levels, keyed};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, is_future_minute, later};
@@ -38,6 +38,9 @@ pub struct Served {
     /// The numbers that metrics want.
     #[serde(default, skip_serializing_if = "Levels::is_empty")]
     pub levels: Levels,
+    /// The deployments that rounds follow.
+    #[serde(default, skip_serializing_if = "Deployments::is_empty")]
+    pub deployments: Deployments,
 }
 
 /// The claim of a running tick on a target.

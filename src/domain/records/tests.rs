@@ -337,6 +337,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
                 busy: [(key.clone(), stored)].into(),
                 claims: [(key.clone(), claim)].into(),
                 levels: crate::domain::records::Levels::default(),
+                deployments: crate::domain::records::Deployments::default(),
             };
             served.plan(&fleet, Minute::of(now), Minute::of(stored), now);
             served.in_future(now);

@@ -77,8 +77,12 @@ pub fn conclude(first: &FirstPing, pings: &[Attempt], hold: Duration) -> FirstRe
         | Outcome::NotFound
         | Outcome::Inactive { .. }
         | Outcome::Failed { .. } => FirstResult::Failed,
-        Outcome::Cold | Outcome::Restored if pings.len() == 1 => FirstResult::Again,
-        Outcome::Warm | Outcome::Cold | Outcome::Restored | Outcome::Unclassified => match run(last) {
+        Outcome::Cold | Outcome::Preinitialized | Outcome::Restored if pings.len() == 1 => FirstResult::Again,
+        Outcome::Warm
+        | Outcome::Cold
+        | Outcome::Preinitialized
+        | Outcome::Restored
+        | Outcome::Unclassified => match run(last) {
             run if run <= longest => FirstResult::Well,
             // The environment may have been new.
             _ if last.outcome == Outcome::Unclassified && pings.len() == 1 => FirstResult::Again,

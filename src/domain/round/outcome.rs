@@ -50,6 +50,8 @@ pub enum Outcome {
     Warm,
     /// A new environment answered: the REPORT line has an Init Duration.
     Cold,
+    /// A new environment answered sooner than its init took: part of the init came before the request.
+    Preinitialized,
     /// A new environment restored from a snapshot answered: the REPORT line has a Restore Duration.
     Restored,
     /// Lambda refused the request because of a concurrency or rate limit.
@@ -83,14 +85,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns true if the ping is evidence of an environment: warm, cold or restored.
+    /// Returns true if the ping is evidence of an environment: warm, cold, preinitialized or restored.
     pub fn is_evidence(&self) -> bool {
-        matches!(self, Self::Warm | Self::Cold | Self::Restored)
+        matches!(self, Self::Warm | Self::Cold | Self::Preinitialized | Self::Restored)
     }
 
     /// Returns true if the ping created a new environment, from scratch or from a snapshot.
     pub fn is_new(&self) -> bool {
-        matches!(self, Self::Cold | Self::Restored)
+        matches!(self, Self::Cold | Self::Preinitialized | Self::Restored)
     }
 
     /// Returns true if the ping failed: a round with a failed ping is short. Warm, cold, restored and unclassified

@@ -1,5 +1,6 @@
 //! The report of a round.
 
+use std::ops::Add;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -57,6 +58,10 @@ pub struct OutcomeCounts {
     pub warm: u32,
     /// Pings that created a new environment.
     pub cold: u32,
+    /// Those of `cold` that were answered below the semi-cold threshold of the function; null without a threshold.
+    pub semi_cold: Option<u32>,
+    /// Pings to a new environment whose init began before the request. None of them is in `cold`.
+    pub preinitialized: u32,
     /// Pings that created a new environment from a snapshot.
     pub restored: u32,
     /// Pings that Lambda throttled.
@@ -76,10 +81,11 @@ pub struct OutcomeCounts {
 }
 
 impl OutcomeCounts {
-    fn add(&mut self, outcome: &Outcome) {
+    fn count(&mut self, outcome: &Outcome) {
         *match outcome {
             Outcome::Warm => &mut self.warm,
             Outcome::Cold => &mut self.cold,
+            Outcome::Preinitialized => &mut self.preinitialized,
             Outcome::Restored => &mut self.restored,
             Outcome::Throttled { .. } => &mut self.throttled,
             Outcome::FunctionError { .. } => &mut self.function_errors,
@@ -93,13 +99,38 @@ impl OutcomeCounts {
 
     /// Returns the pings that created a new environment.
     pub fn new_environments(&self) -> u32 {
-        self.cold.saturating_add(self.restored)
+        self.cold.saturating_add(self.preinitialized).saturating_add(self.restored)
     }
 
     /// Returns the pings that failed otherwise than by a throttle.
     pub fn errors(&self) -> u32 {
         let errors = [self.function_errors, self.timed_out, self.denied, self.not_found, self.failed];
         errors.into_iter().fold(0, u32::saturating_add)
+    }
+}
+
+impl Add for OutcomeCounts {
+    type Output = Self;
+
+    /// Adds two counts. The semi-cold starts are unknown if they are unknown for cold starts of either.
+    fn add(self, other: Self) -> Self {
+        let semi_cold = |counts: &Self| counts.semi_cold.or((counts.cold == 0).then_some(0));
+        let is_known = self.semi_cold.is_some() || other.semi_cold.is_some();
+        let sum = semi_cold(&self).zip(semi_cold(&other)).map(|(one, other)| one + other);
+        Self {
+            warm: self.warm + other.warm,
+            cold: self.cold + other.cold,
+            semi_cold: sum.filter(|_| is_known),
+            preinitialized: self.preinitialized + other.preinitialized,
+            restored: self.restored + other.restored,
+            throttled: self.throttled + other.throttled,
+            function_errors: self.function_errors + other.function_errors,
+            timed_out: self.timed_out + other.timed_out,
+            denied: self.denied + other.denied,
+            not_found: self.not_found + other.not_found,
+            failed: self.failed + other.failed,
+            unclassified: self.unclassified + other.unclassified,
+        }
     }
 }
 
@@ -271,9 +302,9 @@ fn counts(attempts: &[Attempt], parted: Option<&Parted>) -> OutcomeCounts {
         (&parted.attempts.provisioned[..], &parted.attempts.on_demand[..])
     });
     for ping in provisioned.iter().flat_map(|attempt| &attempt.pings) {
-        counts.add(if ping.outcome.is_new() { &Outcome::Warm } else { &ping.outcome });
+        counts.count(if ping.outcome.is_new() { &Outcome::Warm } else { &ping.outcome });
     }
-    others.iter().flat_map(|attempt| &attempt.pings).for_each(|ping| counts.add(&ping.outcome));
+    others.iter().flat_map(|attempt| &attempt.pings).for_each(|ping| counts.count(&ping.outcome));
     counts
 }
 
@@ -332,7 +363,7 @@ fn plural(pings: u32) -> String {
 fn describe(ping: &PingResult) -> Option<String> {
     let message = ping.message.as_deref().map(without_request_id);
     let (kind, detail) = match &ping.outcome {
-        Outcome::Warm | Outcome::Cold | Outcome::Restored => return None,
+        Outcome::Warm | Outcome::Cold | Outcome::Preinitialized | Outcome::Restored => return None,
         Outcome::Throttled { reason } => ("throttled", reason.as_deref().or(message.as_deref())),
         Outcome::FunctionError { kind } => {
             return Some(match message {

@@ -50,7 +50,15 @@ fn record(target: &Target, report: &RoundReport) -> RoundRecord {
     let cost = RoundCost { requests: Some(Decimal::new(4, 7)), ..RoundCost::default() };
     let used = report.quantities(target);
     let (report, s3) = (report.clone(), used.s3.clone());
-    let sent = SentRound { report, s3, cost, cost_unknown: Vec::new(), quiet_for: None, contact: None };
+    let sent = SentRound {
+        report,
+        s3,
+        cost,
+        cost_unknown: Vec::new(),
+        quiet_for: None,
+        contact: None,
+        versions: Vec::new(),
+    };
     RoundRecord::sent_to(target, 2, sent, &used)
 }
 
@@ -84,7 +92,15 @@ fn by_kind() -> RoundRecord {
     let used = report.quantities(&target);
     let (cost, cost_unknown) =
         round_cost(&PriceBook::embedded(), target.region(), target.architecture, &used);
-    let sent = SentRound { report, s3: used.s3.clone(), cost, cost_unknown, quiet_for: None, contact: None };
+    let sent = SentRound {
+        report,
+        s3: used.s3.clone(),
+        cost,
+        cost_unknown,
+        quiet_for: None,
+        contact: None,
+        versions: Vec::new(),
+    };
     RoundRecord::sent_to(&target, 4, sent, &used)
 }
 

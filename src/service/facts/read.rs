@@ -11,6 +11,7 @@ use crate::domain::fleet::Role;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{AccountLimits, Deployed, Lookup, Read};
 use crate::domain::records::FunctionReads;
+use crate::domain::routing::Routing;
 use crate::engine::ports::Control;
 
 /// The pause between two reads of one account in one region. Lambda accepts 15 per second for the whole account, and
@@ -25,6 +26,9 @@ pub trait ReadFacts: Send + Sync {
         of: &'a Identity,
         role: Option<&'a Arc<Role>>,
     ) -> BoxFuture<'a, Lookup<Deployed>>;
+
+    /// See [`Control::alias`].
+    fn alias<'a>(&'a self, of: &'a Identity, role: Option<&'a Arc<Role>>) -> BoxFuture<'a, Lookup<Routing>>;
 
     /// See [`Control::provisioned`].
     fn provisioned<'a>(
@@ -55,6 +59,10 @@ impl<C: Control> ReadFacts for C {
         role: Option<&'a Arc<Role>>,
     ) -> BoxFuture<'a, Lookup<Deployed>> {
         Box::pin(Control::configuration(self, of, role))
+    }
+
+    fn alias<'a>(&'a self, of: &'a Identity, role: Option<&'a Arc<Role>>) -> BoxFuture<'a, Lookup<Routing>> {
+        Box::pin(Control::alias(self, of, role))
     }
 
     fn provisioned<'a>(

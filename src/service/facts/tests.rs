@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::fleet::OnRequest;
 use crate::domain::future::later;
 use crate::domain::preflight::Deployed;
+use crate::domain::routing::Routing;
 use crate::engine::ports::{
     Clock, Condition, Control, DryRun, DryRunOutcome, ObjectStore, PutError, StoreFuture,
 };
@@ -93,6 +94,10 @@ impl Control for Scripted {
         let code_sha256 = Some(format!("code of {version}"));
         let deployed = Deployed { version: Some(version), code_sha256, ..Deployed::default() };
         self.answer("configuration", of, deployed).await
+    }
+
+    async fn alias(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Routing> {
+        self.answer("alias", of, Routing::to(Qualifier::parse("7").unwrap())).await
     }
 
     async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {

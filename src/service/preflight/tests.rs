@@ -6,8 +6,9 @@ use super::*;
 use crate::domain::calendar::Window;
 use crate::domain::capacity::{Managed, Strategy};
 use crate::domain::fleet::OnRequest;
-use crate::domain::function::{FunctionRef, Tenant};
+use crate::domain::function::{FunctionRef, Qualifier, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed};
+use crate::domain::routing::Routing;
 
 fn target(function: &str, region: &str) -> Target {
     let on_request = OnRequest {
@@ -47,6 +48,11 @@ impl Control for ScriptedControl {
 
     async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Deployed> {
         self.answer("configuration", &of.shown(), Lookup::Known(Deployed::default())).await
+    }
+
+    async fn alias(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Routing> {
+        let version = Qualifier::parse("7").unwrap();
+        self.answer("alias", &of.shown(), Lookup::Known(Routing::to(version))).await
     }
 
     async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {

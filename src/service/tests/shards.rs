@@ -11,11 +11,12 @@ use crate::domain::backlog::{Metric, Rule, Sample};
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::events::LambdaEvent;
 use crate::domain::fleet::{Fleet, Limits, OnRequest, Role};
-use crate::domain::function::{Identity, Region};
+use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::metric_data::Batch;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::preflight::{AccountLimits, Deployed, ExecutionModel, Lookup};
 use crate::domain::records::{BacklogTerms, REQUESTS, Requests};
+use crate::domain::routing::Routing;
 use crate::domain::schedule::Minute;
 use crate::engine::metrics::ReadMetrics;
 use crate::engine::ports::{
@@ -96,6 +97,10 @@ impl Control for Plane {
         let model = if is_durable { ExecutionModel::Durable } else { ExecutionModel::OnDemand };
         let code_sha256 = Some("code".to_owned());
         Lookup::Known(Deployed { model, code_sha256, version: Some("7".to_owned()), ..Deployed::default() })
+    }
+
+    async fn alias(&self, _: &Identity, _: Option<&Arc<Role>>) -> Lookup<Routing> {
+        Lookup::Known(Routing::to(Qualifier::parse("7").unwrap()))
     }
 
     async fn provisioned(&self, _: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {

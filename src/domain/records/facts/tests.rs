@@ -36,6 +36,7 @@ fn reads(configuration: Lookup<Deployed>, reserved: Lookup<Option<u32>>) -> Func
         configuration: Some(configuration),
         reserved: Some(reserved),
         provisioned: None,
+        alias: None,
         is_partial: false,
     }
 }
@@ -259,6 +260,7 @@ fn the_facts_about_ten_thousand_functions_fit_into_a_document() {
         configuration: Some(configuration),
         reserved: Some(others()),
         provisioned: Some(others()),
+        alias: None,
         is_partial: false,
     };
     let all_known =
@@ -267,6 +269,7 @@ fn the_facts_about_ten_thousand_functions_fit_into_a_document() {
         configuration: Some(denied().then(|(): ()| Lookup::NotRead)),
         reserved: Some(denied().then(|(): ()| Lookup::NotRead)),
         provisioned: Some(denied().then(|(): ()| Lookup::NotRead)),
+        alias: None,
         is_partial: false,
     };
     let kept = FunctionFacts::after(Some(&all_known), all_denied.clone(), now + TimeDelta::hours(1));

@@ -7,11 +7,12 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::domain::capacity::{
-    AliasState, Bounds, Change, ChangeError, ProvisionedState, ProvisionedStatus, ScalableTarget,
-    ScalingConfig, ScalingPolicy, ScheduledAction,
+    Bounds, Change, ChangeError, ProvisionedState, ProvisionedStatus, ScalableTarget, ScalingConfig,
+    ScalingPolicy, ScheduledAction,
 };
 use crate::domain::function::{FunctionRef, Identity, Qualifier};
 use crate::domain::preflight::Lookup;
+use crate::domain::routing::Routing;
 use crate::engine::capacity::{CapacityControl, Listed, Place};
 
 /// Parses a UTC time in minutes.
@@ -238,11 +239,8 @@ impl CapacityControl for Model {
         })
     }
 
-    fn alias<'a>(&'a self, _: Place<'a>) -> BoxFuture<'a, Lookup<AliasState>> {
-        self.read(|state| AliasState {
-            version: Qualifier::parse(&state.version).unwrap(),
-            is_weighted: false,
-        })
+    fn alias<'a>(&'a self, _: Place<'a>) -> BoxFuture<'a, Lookup<Routing>> {
+        self.read(|state| Routing::to(Qualifier::parse(&state.version).unwrap()))
     }
 
     fn is_updating<'a>(&'a self, _: Place<'a>) -> BoxFuture<'a, Lookup<bool>> {
