@@ -103,7 +103,7 @@ pub struct IamArgs {
 /// Returns the table of metrics by scope.
 fn metrics_help() -> String {
     let mut out = "Metrics, in the region of the warmer, for each tick:\n".to_owned();
-    let mut group = |title: &str, scopes: [Scope; 2]| {
+    let mut group = |title: &str, scopes: &[Scope]| {
         let _ = writeln!(out, "  {title}");
         for metric in Metric::ALL.iter().filter(|metric| scopes.contains(&metric.scope())) {
             let (name, unit) = (metric.name(), metric.unit().as_str());
@@ -112,12 +112,13 @@ fn metrics_help() -> String {
             }
         }
     };
-    group("of the fleet, zeros included", [Scope::Fleet, Scope::FleetAndTarget]);
-    group("of the fleet, if not zero", [Scope::FleetNotZero; 2]);
+    group("of the fleet, zeros included", &[Scope::Fleet, Scope::FleetAndTarget]);
+    group("of the fleet, if not zero", &[Scope::FleetNotZero, Scope::FleetAndTargetNotZero]);
     let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
-    group(title, [Scope::Target, Scope::FleetAndTarget]);
+    group(title, &[Scope::Target, Scope::FleetAndTarget]);
+    group("of each target with that detail, if not zero", &[Scope::FleetAndTargetNotZero]);
     let title = "of a fleet with capacity, zeros included, and with that detail of each of its targets";
-    group(title, [Scope::Capacity; 2]);
+    group(title, &[Scope::Capacity]);
     out
 }
 

@@ -109,11 +109,15 @@ impl Source<'_> {
     }
 
     fn cold_starts(&self) -> Value {
+        let of_kind = |metric, label: &str| self.metric(metric, json!({ "label": label }));
         let metrics = [
-            self.metric(Metric::ColdStarts, json!({})),
+            of_kind(Metric::ColdStarts, "Cold starts"),
+            of_kind(Metric::SemiColdStarts, "of these semi-cold"),
+            of_kind(Metric::Restores, "of these restored"),
+            of_kind(Metric::ProactiveInits, "Initialised ahead"),
             self.metric(Metric::Pings, json!({ "yAxis": "right" })),
         ];
-        self.sums("Cold starts; pings (right)", metrics)
+        self.sums("Cold starts by kind; pings (right)", metrics)
     }
 
     fn egress(&self) -> Value {
@@ -150,11 +154,13 @@ impl Source<'_> {
             "table",
             &[
                 "fields item.function as function, item.qualifier as qualifier, item.region as region, \
-                 item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, \
+                 item.owner as owner, item.pings as sent, item.cold as cold, item.restored as restored, \
+                 item.preinitialized as ahead, item.s3_egress_bytes as bytes, \
                  toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress",
                 &format!(
                     "stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / {GIB} as s3_egress_gib, \
-                     sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner"
+                     sum(sent) as pings, sum(cold) as cold_starts, sum(restored) as restores, sum(ahead) as proactive_inits \
+                     by function, qualifier, region, owner"
                 ),
                 "sort cost_usd desc",
                 "limit 10",

@@ -242,6 +242,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         trace,
         canary,
         strategy,
+        semi_cold_below,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
@@ -280,6 +281,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         ("trace", trace.name().to_owned()),
         ("canary", canary),
         ("strategy", strategy.to_string()),
+        ("semi_cold_below", semi_cold_below.map_or_else(none, |below| format!("{}ms", below.as_millis()))),
         ("downloads", self::downloads(downloads)),
     ]);
     settings

@@ -150,7 +150,10 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
     let left = |of: fn(&Unfinished) -> bool| unfinished.iter().filter(|left| of(left)).count() as f64;
     Some(match metric {
         Metric::Pings => count(RoundRecord::pings) + report.unreported_pings() as f64,
-        Metric::ColdStarts => count(|round| round.counts().new_environments()),
+        Metric::ColdStarts => count(|round| round.counts().cold_starts()),
+        Metric::SemiColdStarts => count(|round| round.counts().semi_cold.unwrap_or(0)),
+        Metric::Restores => count(|round| round.counts().restored),
+        Metric::ProactiveInits => count(|round| round.counts().preinitialized),
         Metric::Throttles => count(|round| round.counts().throttled),
         Metric::Errors => count(|round| round.counts().errors()),
         Metric::RoundsShort => number(|round| round.verdict() == Verdict::Short),
@@ -196,7 +199,10 @@ fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
     match metric {
         Metric::Target => Some(f64::from(round.desired)),
         Metric::Reached => round.reached().map(f64::from),
-        Metric::ColdStarts => Some(f64::from(round.counts().new_environments())),
+        Metric::ColdStarts => Some(f64::from(round.counts().cold_starts())),
+        Metric::ProactiveInits => {
+            Some(round.counts().preinitialized).filter(|number| *number > 0).map(f64::from)
+        }
         Metric::S3EgressCost => round.cost().s3_egress.map(dollars),
         Metric::WarmingCost => round.cost().total.map(dollars),
         _ => None,
@@ -328,8 +334,8 @@ mod tests {
                 counts: OutcomeCounts {
                     warm: 1,
                     cold: 2,
-                    semi_cold: None,
-                    preinitialized: 0,
+                    semi_cold: Some(1),
+                    preinitialized: 2,
                     restored: 1,
                     throttled: 1,
                     function_errors: 1,

@@ -38,6 +38,8 @@ pub enum Scope {
     FleetNotZero,
     /// The fleet, every tick; and each target with [`Detail::Function`].
     FleetAndTarget,
+    /// The fleet, and each target with [`Detail::Function`], unless it is zero.
+    FleetAndTargetNotZero,
     /// Each target with [`Detail::Function`].
     Target,
     /// The fleet, and each target with [`Detail::Function`], every tick of a fleet with capacity.
@@ -50,9 +52,14 @@ impl Scope {
         matches!(self, Self::Fleet | Self::FleetAndTarget)
     }
 
-    /// Returns true if the metric is sent for each target.
-    pub fn is_target(self) -> bool {
+    /// Returns true if the metric is sent for each target with every round.
+    pub fn is_every_round(self) -> bool {
         matches!(self, Self::FleetAndTarget | Self::Target)
+    }
+
+    /// Returns true if the metric is sent for targets.
+    pub fn is_target(self) -> bool {
+        self.is_every_round() || self == Self::FleetAndTargetNotZero
     }
 
     /// Returns true if the metric is sent for fleets with capacity.
@@ -99,7 +106,10 @@ macro_rules! metrics {
 
 metrics! {
     Pings, Count, Fleet, "pings sent, top-ups included";
-    ColdStarts, Count, FleetAndTarget, "pings that created a new environment, restored ones included";
+    ColdStarts, Count, FleetAndTarget, "pings that started a new environment, restored ones included: a user would have waited";
+    SemiColdStarts, Count, FleetNotZero, "those of `ColdStarts` whose code was still cached, for functions with a known threshold";
+    Restores, Count, FleetNotZero, "those of `ColdStarts` that were restored from a snapshot";
+    ProactiveInits, Count, FleetAndTargetNotZero, "pings to a new environment whose init Lambda began before the request; none of them is in `ColdStarts`";
     Throttles, Count, Fleet, "pings that Lambda throttled";
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
@@ -148,7 +158,7 @@ mod tests {
     #[test]
     fn the_fleet_metrics_fit_into_the_free_tier() {
         // Ten custom metrics. Source: Amazon CloudWatch pricing.
-        assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target)), (10, 5));
+        assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_every_round)), (10, 5));
         // Those of capacity are additional, and are sent only where there is capacity, which costs more.
         assert_eq!(Metric::count(Scope::is_capacity), 3);
     }

@@ -174,12 +174,13 @@ async fn attempt<L: Lambda>(lambda: &Arc<L>, mut slots: Slots, round: Round<'_>,
         let answer = Answer::Broken { message: "the ping ended unexpectedly".to_owned(), may_have_run: true };
         classify(&target.protocol, RawInvocation { sent: Duration::ZERO, received: Duration::ZERO, answer })
     };
-    Attempt {
+    let attempt = Attempt {
         hold: target.protocol.honours_hold().then_some(hold),
         handler_hold: target.protocol.handler_hold(hold),
         pings: results.into_iter().map(|result| result.unwrap_or_else(lost)).collect(),
         resent,
-    }
+    };
+    attempt.with_starts()
 }
 
 fn request(round: Round<'_>, hold: Duration) -> PingRound {

@@ -383,7 +383,7 @@ impl<L: Lambda> Engine<L> {
 
     fn known(&self, target: &Target) -> Known {
         let ids = lock(&self.ids).get(&target.id).map(IdHistory::ids).unwrap_or_default();
-        Known { ids, ..Known::default() }
+        Known { ids, semi_cold_below: target.semi_cold_below, ..Known::default() }
     }
 
     /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target

@@ -22,12 +22,14 @@ const ROWS: usize = 20;
 /// The maximum number of notes of one kind.
 const NOTES: usize = 10;
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 10] = [
     words("FUNCTION"),
     words("REGION"),
     words("REACHED"),
     figures("WARM"),
     figures("COLD"),
+    figures("RESTORED"),
+    figures("PREINITIALIZED"),
     figures("SKEW/HOLD"),
     figures("S3 EGRESS"),
     figures("COST"),
@@ -95,20 +97,27 @@ impl Item<'_> {
             Item::Unfinished(Unfinished { id, desired, .. }) => unsent(id, *desired),
             Item::Round(RoundRecord { id, desired, outcome, .. }) => match outcome {
                 RoundOutcome::Skipped(_) => unsent(id, *desired),
-                RoundOutcome::Sent(round) | RoundOutcome::Withheld(round, _) => vec![
-                    id.shown(),
-                    id.region.to_string(),
-                    reached(*desired, &round.report),
-                    round.report.counts.warm.to_string(),
-                    round.report.counts.new_environments().to_string(),
-                    skew_and_hold(&round.report),
-                    match round.s3.as_ref().map(|s3| s3.bytes()) {
-                        Some(0) => String::new(),
-                        Some(count) => bytes(count),
-                        None => "unknown".to_owned(),
-                    },
-                    round.cost.total.map_or("unknown".to_owned(), money),
-                ],
+                RoundOutcome::Sent(round) | RoundOutcome::Withheld(round, _) => {
+                    let new = round.report.counts.new_environments();
+                    let unless_zero =
+                        |number: u32| if number > 0 { number.to_string() } else { String::new() };
+                    vec![
+                        id.shown(),
+                        id.region.to_string(),
+                        reached(*desired, &round.report),
+                        round.report.counts.warm.to_string(),
+                        format!("{}{}", new.cold, new.of_cold()),
+                        unless_zero(new.restored),
+                        unless_zero(new.preinitialized),
+                        skew_and_hold(&round.report),
+                        match round.s3.as_ref().map(|s3| s3.bytes()) {
+                            Some(0) => String::new(),
+                            Some(count) => bytes(count),
+                            None => "unknown".to_owned(),
+                        },
+                        round.cost.total.map_or("unknown".to_owned(), money),
+                    ]
+                }
             },
         }
     }
@@ -267,18 +276,15 @@ fn sums(report: &TickReport, items: &[Item<'_>], style: Style) -> Vec<String> {
     if pings == 0 {
         return [targets].into_iter().chain(of_capacity).collect();
     }
-    let outcome = |word: &str, of: fn(OutcomeCounts) -> u32| {
-        let number: u64 = sent(report).map(|round| u64::from(of(round.report.counts))).sum();
-        (number > 0).then(|| format!("{} {word}", grouped(number)))
-    };
-    let outcomes = [
-        outcome("warm", |counts| counts.warm),
-        outcome("cold", |counts| counts.cold),
-        outcome("restored", |counts| counts.restored),
-        outcome("failed", failures),
-        outcome("unclassified", |counts| counts.unclassified),
-    ];
-    let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
+    let counts = sent(report).fold(OutcomeCounts::default(), |sum, round| sum + round.report.counts);
+    let outcome =
+        |word: &str, number: u32| (number > 0).then(|| format!("{} {word}", grouped(number.into())));
+    let outcomes: Vec<_> = outcome("warm", counts.warm)
+        .into_iter()
+        .chain(counts.new_environments().texts())
+        .chain(outcome("failed", failures(counts)))
+        .chain(outcome("unclassified", counts.unclassified))
+        .collect();
     let top_ups: u64 = sent(report).map(|round| u64::from(round.report.top_ups)).sum();
     let topped = if top_ups > 0 { format!(" with {}", count(top_ups, "top-up")) } else { String::new() };
     let pings = format!("{}{topped}: {}", count(pings, "ping"), outcomes.join(", "));

@@ -144,6 +144,11 @@ struct RoundObject<'s> {
     target: u32,
     reached: Option<u32>,
     verdict: Verdict,
+    /// New environments by kind; null if unknown.
+    cold: Option<u32>,
+    semi_cold: Option<u32>,
+    restored: Option<u32>,
+    preinitialized: Option<u32>,
     skipped: Option<SkipReason>,
     skipped_tick: Option<String>,
 }
@@ -362,6 +367,10 @@ impl<'s> RoundObject<'s> {
             target: last.desired,
             reached: last.reached,
             verdict: last.verdict,
+            cold: last.new.map(|new| new.cold),
+            semi_cold: last.new.and_then(|new| new.semi_cold),
+            restored: last.new.map(|new| new.restored),
+            preinitialized: last.new.map(|new| new.preinitialized),
             skipped: last.skipped.as_ref().map(|skip| skip.reason),
             skipped_tick: last.skipped.as_ref().map(|skip| seconds(skip.tick)),
         }

@@ -12,6 +12,7 @@ use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
 use crate::domain::records::{Backlog, Facts, Guards, MadeBy, Pauses, Request, Status};
+use crate::domain::round::NewEnvironments;
 use crate::domain::text::{count, grouped, money};
 
 pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
@@ -166,7 +167,9 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         let skipped =
             skipped.map(|skip| format!("skipped: {} ({})", skip.reason.name(), ago(skip.tick, now)));
         let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
-        let sent = format!("reached {reached}, {} ({})", last.verdict.name(), ago(last.tick, now));
+        let new: String =
+            last.new.iter().flat_map(NewEnvironments::texts).map(|kind| format!(", {kind}")).collect();
+        let sent = format!("reached {reached}, {}{new} ({})", last.verdict.name(), ago(last.tick, now));
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),

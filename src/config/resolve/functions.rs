@@ -353,6 +353,7 @@ fn target(
             }
         },
         strategy: Strategy::Pings,
+        semi_cold_below: None,
         id,
     };
     target.strategy = parts.capacity.strategy(target.highest());

@@ -80,7 +80,7 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("Lambda requests", Item::Requests, Decimal::from(ticks));
     add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, MEMORY_MB));
 
-    let (of_fleet, of_target) = (Metric::count(Scope::is_every_tick), Metric::count(Scope::is_target));
+    let (of_fleet, of_target) = (Metric::count(Scope::is_every_tick), Metric::count(Scope::is_every_round));
     let of_capacity = Metric::count(Scope::is_capacity);
     let of_fleet = if has_capacity { of_fleet.saturating_add(of_capacity) } else { of_fleet };
     let of_capacity = usage.capacity_targets.saturating_mul(of_capacity);

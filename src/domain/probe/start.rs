@@ -64,18 +64,14 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Creates the measurement of a ping that was released `at`, and that the handler held for `hold`.
-    pub fn new(at: Duration, ping: &PingResult, hold: Duration) -> Self {
+    /// Creates the measurement of a ping that was released `at`.
+    pub fn new(at: Duration, ping: &PingResult) -> Self {
         let report = ping.report.as_ref();
         let init = report.and_then(|report| millis(report.init_ms.or(report.restore_ms)?));
-        let total = ping.received.saturating_sub(ping.sent);
         let start = match ping.outcome {
             Outcome::Warm => Some(Start::Warm),
             Outcome::Restored => Some(Start::Restored),
-            // The answer came earlier than an init that began after the request allows.
-            Outcome::Cold if init.is_some_and(|init| total.saturating_sub(hold) < init) => {
-                Some(Start::Preinitialized)
-            }
+            Outcome::Preinitialized => Some(Start::Preinitialized),
             Outcome::Cold => Some(Start::Cold),
             _ => None,
         };
@@ -125,24 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn an_init_that_is_longer_than_the_wait_began_before_the_request() {
-        let start = |total_ms, hold_ms, init_ms| {
-            let ping = ping(Outcome::Cold, total_ms, Some(init_ms));
-            Measured::new(Duration::ZERO, &ping, Duration::from_millis(hold_ms)).start
-        };
-        assert_eq!(start(400, 0, 250.0), Some(Start::Cold));
-        assert_eq!(
-            start(250, 0, 250.0),
-            Some(Start::Cold),
-            "never claimed where the init may have begun later"
-        );
-        assert_eq!(start(249, 0, 250.0), Some(Start::Preinitialized));
-        assert_eq!(start(300, 100, 250.0), Some(Start::Preinitialized), "the hold is not a wait");
+    fn the_start_is_that_of_the_outcome() {
+        let start = |outcome| Measured::new(Duration::ZERO, &ping(outcome, 400, Some(250.0))).start;
+        assert_eq!(start(Outcome::Cold), Some(Start::Cold));
+        assert_eq!(start(Outcome::Preinitialized), Some(Start::Preinitialized));
+        assert_eq!(start(Outcome::Restored), Some(Start::Restored));
     }
 
     #[test]
     fn failures_have_no_start_and_a_message() {
-        let of = |outcome| Measured::new(Duration::from_secs(1), &ping(outcome, 10, None), Duration::ZERO);
+        let of = |outcome| Measured::new(Duration::from_secs(1), &ping(outcome, 10, None));
         let warm = of(Outcome::Warm);
         assert_eq!((warm.start, warm.failure), (Some(Start::Warm), None));
         assert_eq!((warm.sent, warm.received), (Duration::from_millis(1_005), Duration::from_millis(1_015)));

@@ -10,7 +10,7 @@ use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
 use crate::domain::pipeline::PipelineReport;
-use crate::domain::round::{Evidence, Verdict};
+use crate::domain::round::{Evidence, NewEnvironments, Verdict};
 use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, TickReport, UnfinishedReason};
 
 /// The result of the last tick, and of each target's last round.
@@ -81,6 +81,9 @@ pub struct LastRound {
     pub evidence: Option<Evidence>,
     /// The conclusion; [`Verdict::Skipped`] if no sent round is known.
     pub verdict: Verdict,
+    /// The new environments of the round; `None` if it was noted by a version that did not count them.
+    #[serde(default)]
+    pub new: Option<NewEnvironments>,
     /// The last of the rounds that were skipped since.
     #[serde(default)]
     pub skipped: Option<Skip>,
@@ -223,6 +226,7 @@ impl LastRound {
             reached: round.reached(),
             evidence: round.evidence(),
             verdict: round.verdict(),
+            new: round.sent().map(|sent| sent.report.counts.new_environments()),
             skipped: None,
         }
     }

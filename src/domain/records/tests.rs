@@ -307,6 +307,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
             reached: None,
             evidence: None,
             verdict: Verdict::Short,
+            new: None,
             skipped: Some(Skip { tick: stored, reason: SkipReason::Paused }),
         };
         let mut status = Status { tick: Some(stored), ..Status::default() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Attempt, PingResult};
 
 /// The precision of the duration in a REPORT, which may be rounded up: 10 µs.
-const REPORT_GRAIN_NS: i64 = 10_000;
+pub(super) const REPORT_GRAIN_NS: i64 = 10_000;
 
 /// The inverse of the maximum difference in rate between Lambda's clock and ours: one part in ten thousand, five times
 /// that of an undisciplined quartz.
@@ -104,7 +104,7 @@ impl Times {
 }
 
 /// Returns the minimum of a time in ns that was measured by another clock with the precision `grain`.
-fn reduced(measured: i64, grain: i64) -> i64 {
+pub(super) fn reduced(measured: i64, grain: i64) -> i64 {
     (measured - grain - measured / CLOCK_RATES).max(0)
 }
 
@@ -132,7 +132,7 @@ pub(super) fn held(attempt: &Attempt) -> i64 {
     if little_more || times().all(|times| times.fits()) { least } else { 0 }
 }
 
-fn nanoseconds(offset: Duration) -> Option<i64> {
+pub(super) fn nanoseconds(offset: Duration) -> Option<i64> {
     let ns = offset.as_nanos();
     if ns > MAX_OFFSET_NS { None } else { i64::try_from(ns).ok() }
 }

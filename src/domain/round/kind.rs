@@ -3,11 +3,12 @@
 //! Requests reach provisioned environments first. An answer may have the initialization type of its environment, which
 //! decides. Of the other pings, as many are taken as provisioned as the qualifier is known to have free provisioned
 //! environments in an attempt, but only those that are certainly not cold starts: the ones without an init, and then
-//! the ones answered in less time than their init took. Such an init ended before the request. The REPORT line of the
-//! first invocation of a provisioned environment has one, although no request waited for it.
+//! the ones whose init began before the request. The REPORT line of the first invocation of a provisioned environment
+//! has an init, although no request waited for it.
 
 use super::doubt::Doubt;
 use super::evidence::{Proof, count, proven_of};
+use super::start::{certain_hold, init_began_before};
 use super::usage::PingUsage;
 use super::{Attempt, Initialization, PingResult, Ran};
 use crate::domain::by_kind::ByKind;
@@ -99,9 +100,10 @@ fn reports_provisioned(ping: &PingResult) -> bool {
 fn on_provisioned(attempt: &Attempt, known: u32) -> Vec<bool> {
     let mut landed: Vec<bool> = attempt.pings.iter().map(reports_provisioned).collect();
     let mut free = known.saturating_sub(count(landed.iter().filter(|landed| **landed).count()));
-    for certain in [has_no_init, init_ended_before] {
+    let held = certain_hold(attempt);
+    for certain in [|ping: &PingResult, _| has_no_init(ping), init_began_before] {
         for (ping, landed) in attempt.pings.iter().zip(&mut landed) {
-            if free > 0 && !*landed && ping.initialization.is_none() && certain(ping) {
+            if free > 0 && !*landed && ping.initialization.is_none() && certain(ping, held) {
                 *landed = true;
                 free -= 1;
             }
@@ -113,13 +115,6 @@ fn on_provisioned(attempt: &Attempt, known: u32) -> Vec<bool> {
 /// Returns true if the REPORT line shows that an existing environment answered.
 fn has_no_init(ping: &PingResult) -> bool {
     ping.report.as_ref().is_some_and(|report| report.init_ms.is_none() && report.restore_ms.is_none())
-}
-
-/// Returns true if the answer came in less time than the init of the environment took. The run is not compared with
-/// it, because an extension may work after the answer.
-fn init_ended_before(ping: &PingResult) -> bool {
-    let init_ms = ping.report.as_ref().and_then(|report| report.init_ms);
-    init_ms.is_some_and(|init_ms| ping.received.saturating_sub(ping.sent).as_secs_f64() * 1e3 < init_ms)
 }
 
 #[cfg(test)]

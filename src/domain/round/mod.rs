@@ -17,6 +17,7 @@ mod model;
 mod outcome;
 mod overlap;
 mod report;
+mod start;
 mod usage;
 #[cfg(test)]
 mod wire_model;
@@ -31,7 +32,7 @@ pub use ids::{IdHistory, Ids};
 pub use kind::{KindReport, KindReports};
 pub use limit::AnswerTimes;
 pub use outcome::{Initialization, Outcome, PingResult, Ran, classify};
-pub use report::{OutcomeCounts, RoundReport, Verdict};
+pub use report::{NewEnvironments, OutcomeCounts, RoundReport, Verdict};
 pub use usage::{PingUsage, ReportSums};
 
 /// The unclassified result of a ping. Times are offsets from the start of the round.
@@ -90,6 +91,8 @@ pub struct Known {
     pub ids: Ids,
     /// The number of provisioned environments of the qualifier; `None` if it is not known to have any.
     pub provisioned: Option<u32>,
+    /// The time below which a cold start is semi-cold; `None` if it is unknown.
+    pub semi_cold_below: Option<Duration>,
 }
 
 /// Pings that were sent together. A round has one attempt, or several after top-ups.

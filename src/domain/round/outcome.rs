@@ -50,7 +50,8 @@ pub enum Outcome {
     Warm,
     /// A new environment answered: the REPORT line has an Init Duration.
     Cold,
-    /// A new environment answered sooner than its init took: part of the init came before the request.
+    /// A new environment answered sooner than its init took: a part of the init came before the request. See
+    /// [`Attempt::with_starts`](super::Attempt::with_starts).
     Preinitialized,
     /// A new environment restored from a snapshot answered: the REPORT line has a Restore Duration.
     Restored,
@@ -168,6 +169,11 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
             let foreign = is_of_another_invocation(logged.as_ref(), request_id.as_deref());
             let report = logged.filter(|_| !foreign);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload, redacted);
+            let initialization = protocol.initialization(&payload).as_deref().and_then(Initialization::parse);
+            let outcome = match (outcome, initialization) {
+                (Outcome::Cold, Some(Initialization::SnapStart)) => Outcome::Restored,
+                (outcome, _) => outcome,
+            };
             let message = match outcome {
                 Outcome::Unclassified if foreign => Some(FOREIGN_REPORT.to_owned()),
                 _ => message,
@@ -185,7 +191,7 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
                 received,
                 report,
                 environment,
-                initialization: protocol.initialization(&payload).as_deref().and_then(Initialization::parse),
+                initialization,
                 version: executed_version,
                 message,
             }

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::doubt::{Doubt, doubt};
 use super::evidence::{count, distinct_ids, proven_of};
 use super::kind::{KindReports, Parted};
+use super::start::{certain_hold, waited};
 use super::usage::{PingUsage, ReportSums};
 use super::{Attempt, Evidence, Known, Outcome, PingResult, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
 use crate::domain::fleet::Target;
+use crate::domain::text::grouped;
 
 /// The maximum number of different messages of a round. A broken round may have one for each ping.
 const MOST_MESSAGES: usize = 8;
@@ -97,9 +99,15 @@ impl OutcomeCounts {
         } += 1;
     }
 
-    /// Returns the pings that created a new environment.
-    pub fn new_environments(&self) -> u32 {
-        self.cold.saturating_add(self.preinitialized).saturating_add(self.restored)
+    /// Returns the new environments that were started for a ping: a user would have waited for them.
+    pub fn cold_starts(&self) -> u32 {
+        self.cold.saturating_add(self.restored)
+    }
+
+    /// Returns the new environments by kind.
+    pub fn new_environments(&self) -> NewEnvironments {
+        let Self { cold, semi_cold, restored, preinitialized, .. } = *self;
+        NewEnvironments { cold, semi_cold, restored, preinitialized }
     }
 
     /// Returns the pings that failed otherwise than by a throttle.
@@ -134,6 +142,41 @@ impl Add for OutcomeCounts {
     }
 }
 
+/// New environments by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewEnvironments {
+    /// Those that were initialised for a request.
+    pub cold: u32,
+    /// Those of `cold` whose code was still cached; `None` if the function's threshold is unknown.
+    #[serde(default)]
+    pub semi_cold: Option<u32>,
+    /// Those that were restored from a snapshot.
+    #[serde(default)]
+    pub restored: u32,
+    /// Those whose init began before the request.
+    #[serde(default)]
+    pub preinitialized: u32,
+}
+
+impl NewEnvironments {
+    /// Returns the semi-cold ones as an addition to the number of cold ones, such as ` (2 semi-cold)`; empty without any.
+    pub fn of_cold(&self) -> String {
+        let semi_cold = self.semi_cold.filter(|number| *number > 0);
+        semi_cold.map(|number| format!(" ({} semi-cold)", grouped(number.into()))).unwrap_or_default()
+    }
+
+    /// Returns the kinds that there are as texts, such as `3 cold (2 semi-cold)` and `1 preinitialized`.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let kinds = [
+            (self.cold, format!("cold{}", self.of_cold())),
+            (self.restored, "restored".to_owned()),
+            (self.preinitialized, "preinitialized".to_owned()),
+        ];
+        let kinds = kinds.into_iter().filter(|(number, _)| *number > 0);
+        kinds.map(|(number, kind)| format!("{} {kind}", grouped(number.into())))
+    }
+}
+
 /// The report of a round, its top-ups included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundReport {
@@ -141,6 +184,9 @@ pub struct RoundReport {
     pub pings: u32,
     /// The pings by outcome.
     pub counts: OutcomeCounts,
+    /// The longest time that a preinitialized ping can have waited for the handler, network included; `None` without
+    /// any.
+    pub waited_at_most: Option<Duration>,
     /// The number of environments proven, `None` if unknown. Never above the truth.
     pub reached: Option<u32>,
     /// The proof of `reached`.
@@ -209,11 +255,14 @@ impl RoundReport {
             Some(KindReports { parts, .. }) => parts.as_ref().map(|part| part.usage).sum(),
             None => PingUsage::of(pings(), false),
         };
+        let new = NewPings::of(&all, parted.as_ref());
+        let semi_cold = known.semi_cold_below.map(|threshold| new.cold_below(threshold));
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
 
         Self {
             pings: count(pings().count()),
-            counts: counts(&all, parted.as_ref()),
+            counts: OutcomeCounts { semi_cold, ..counts(&all, parted.as_ref()) },
+            waited_at_most: new.preinitialized.iter().copied().max(),
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
@@ -291,6 +340,37 @@ impl RoundReport {
             }),
             by_kind: None,
         }
+    }
+}
+
+/// The longest times for which pings to new environments can have waited, without provisioned ones.
+#[derive(Debug, Default)]
+struct NewPings {
+    cold: Vec<Duration>,
+    preinitialized: Vec<Duration>,
+}
+
+impl NewPings {
+    /// Returns those of the attempts `all`, which `parted` has by kind.
+    fn of(all: &[Attempt], parted: Option<&Parted>) -> Self {
+        let mut new = Self::default();
+        let on_demand = parted.map_or(all, |parted| &parted.attempts.on_demand);
+        for (whole, part) in all.iter().zip(on_demand) {
+            let held = certain_hold(whole);
+            for ping in &part.pings {
+                match ping.outcome {
+                    Outcome::Cold => new.cold.push(waited(ping, held)),
+                    Outcome::Preinitialized => new.preinitialized.push(waited(ping, held)),
+                    _ => {}
+                }
+            }
+        }
+        new
+    }
+
+    /// Returns the number of cold starts below `threshold`.
+    fn cold_below(&self, threshold: Duration) -> u32 {
+        count(self.cold.iter().filter(|waited| **waited < threshold).count())
     }
 }
 

@@ -74,6 +74,9 @@ pub(super) struct RoundKeys {
     verdict: Verdict,
     #[serde(flatten)]
     counts: OutcomeCounts,
+    /// The longest time that a preinitialized ping can have waited for the handler, ms, in tenths: from request to
+    /// answer, without the hold where it is proven. Null without such a ping.
+    waited_at_most_ms: Option<f64>,
     /// The versions that executed, sorted. More than one is a warning.
     versions: Vec<String>,
     /// The hold of the last attempt, ms; null when the protocol does not carry one.
@@ -104,8 +107,8 @@ pub(super) struct RoundKeys {
     by_kind: Option<ByKindKeys>,
 }
 
-/// A round by the kind of environment. The parts add up to `reached`, `cold` and `restored` (of pings that did not
-/// fail), and `cost_usd`.
+/// A round by the kind of environment. The parts add up to `reached`, `cold`, `preinitialized` and `restored` (of
+/// pings that did not fail), and `cost_usd`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ByKindKeys {
@@ -124,7 +127,7 @@ struct ByKindKeys {
 struct KindKeys {
     /// The number of environments proven, null when unknown.
     environments: Option<u32>,
-    /// Environments created by the pings, null when unknown; 0 for provisioned ones, which exist before.
+    /// New environments, preinitialized ones included, null when unknown; 0 for provisioned ones, which exist before.
     cold_starts: Option<u32>,
     /// The cost, US dollars; null when unknown.
     #[schemars(with = "Option<String>")]
@@ -165,6 +168,7 @@ impl From<&RoundRecord> for RoundKeys {
             evidence: round.evidence(),
             verdict: round.verdict(),
             counts: round.counts(),
+            waited_at_most_ms: report.and_then(|report| report.waited_at_most.map(tenths_of_ms)),
             versions: report.map(|report| report.versions.clone()).unwrap_or_default(),
             hold_ms: report.and_then(|report| u64::try_from(report.hold?.as_millis()).ok()),
             skew_ms: report.and_then(|report| report.skew.map(tenths_of_ms)),

@@ -59,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
         });
         let hold = Duration::from_millis(100);
         let (hold, handler_hold) = (Some(hold), protocol.handler_hold(hold));
-        let attempt = Attempt { hold, handler_hold, pings: pings.collect(), resent: 0 };
+        let attempt = Attempt { hold, handler_hold, pings: pings.collect(), resent: 0 }.with_starts();
         let attempts = [attempt.clone(), attempt];
         let known = Known { provisioned: Some(2), ..Known::default() };
         let report = RoundReport::new(3, &attempts, true, known);

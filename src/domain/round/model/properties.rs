@@ -245,7 +245,9 @@ proptest! {
         let usage = parts.as_ref().map(|part| part.usage);
         prop_assert_eq!(usage.provisioned.cold_starts, Some(0));
         prop_assert_eq!(usage.on_demand.cold_starts, report.cold_starts);
-        prop_assert_eq!(report.counts.new_environments(), usage.on_demand.sums.cold_starts);
+        let new = report.counts.new_environments();
+        let new = new.cold + new.restored + new.preinitialized;
+        prop_assert_eq!(new, usage.on_demand.sums.cold_starts);
         prop_assert_eq!(usage.sum().requests, report.requests);
         let download = Download::example(Route::NatGateway, Per::ColdStart);
         let target = Target { memory_mb: Some(512), ..Target::example("f", "eu-west-2", vec![download]) };
