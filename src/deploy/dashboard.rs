@@ -309,8 +309,8 @@ mod tests {
         | filter message = "tick"
         | fields jsonParse(@message) as line
         | unnest line.tick.rounds into item
-        | fields item.function as function, item.qualifier as qualifier, item.region as region, item.owner as owner, item.pings as sent, item.cold as cold, item.s3_egress_bytes as bytes, toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress
-        | stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / 1073741824 as s3_egress_gib, sum(sent) as pings, sum(cold) as cold_starts by function, qualifier, region, owner
+        | fields item.function as function, item.qualifier as qualifier, item.region as region, item.owner as owner, item.pings as sent, item.cold as cold, item.restored as restored, item.preinitialized as ahead, item.s3_egress_bytes as bytes, toDouble(item.cost_usd.total) as total, toDouble(item.cost_usd.s3_egress) as egress
+        | stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(bytes) / 1073741824 as s3_egress_gib, sum(sent) as pings, sum(cold) as cold_starts, sum(restored) as restores, sum(ahead) as proactive_inits by function, qualifier, region, owner
         | sort cost_usd desc
         | limit 10
         "#);

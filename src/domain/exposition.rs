@@ -256,6 +256,10 @@ mod tests {
         counter warmd_pings_total
         counter warmd_cold_starts_total
         counter warmd_function_cold_starts_total
+        counter warmd_semi_cold_starts_total
+        counter warmd_restores_total
+        counter warmd_proactive_inits_total
+        counter warmd_function_proactive_inits_total
         counter warmd_throttles_total
         counter warmd_errors_total
         counter warmd_rounds_short_total

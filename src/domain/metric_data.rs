@@ -436,9 +436,12 @@ mod tests {
     fn fleet_values_are_sums_of_those_of_targets() {
         let batch =
             batch(&report(vec![round(), unknown()]), &settings(Detail::Function), TickFacts::default());
-        insta::assert_snapshot!(shown(&batch), @r"
+        insta::assert_snapshot!(shown(&batch), @"
         Pings 24 Count
         ColdStarts 6 Count
+        SemiColdStarts 2 Count
+        Restores 2 Count
+        ProactiveInits 4 Count
         Throttles 2 Count
         Errors 12 Count
         RoundsShort 1 Count
@@ -449,11 +452,13 @@ mod tests {
         Functions 2 Count
         CostUnknown 1 Count
         ColdStarts 3 Count Function=nlp-inference:live Region=eu-west-2
+        ProactiveInits 2 Count Function=nlp-inference:live Region=eu-west-2
         S3EgressCost 0.03 None Function=nlp-inference:live Region=eu-west-2
         WarmingCost 0.0310026 None Function=nlp-inference:live Region=eu-west-2
         Target 10 Count Function=nlp-inference:live Region=eu-west-2
         Reached 9 Count Function=nlp-inference:live Region=eu-west-2
         ColdStarts 3 Count Function=nlp-inference Region=eu-west-2
+        ProactiveInits 2 Count Function=nlp-inference Region=eu-west-2
         Target 10 Count Function=nlp-inference Region=eu-west-2
         ");
     }
@@ -495,7 +500,8 @@ mod tests {
     #[test]
     fn the_fleet_alone_has_no_dimensions() {
         let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), TickFacts::default());
-        assert_eq!(batch.data.len() as u64, Metric::count(Scope::is_every_tick));
+        // Three kinds of new environments are not zero.
+        assert_eq!(batch.data.len() as u64, Metric::count(Scope::is_every_tick) + 3);
         assert!(batch.data.iter().all(|datum| datum.dimensions.is_empty()));
     }
 

@@ -16,6 +16,8 @@ pub enum Start {
     Cold,
     /// A new environment, whose code was cached.
     SemiCold,
+    /// A new environment, whose init began before the request.
+    Preinitialized,
     /// A new environment, restored from a snapshot.
     Restored,
     /// The environment was idle after a crash or timeout and initialised again. REPORT shows that as Duration.
@@ -52,6 +54,8 @@ pub(super) struct Samples {
     fetch: Duration,
     init: Duration,
     restore: Option<Duration>,
+    /// The time by which the init of a new environment begins before the request.
+    ahead: Option<Duration>,
     idle_life: Duration,
     recycle_after: Duration,
     work: Duration,
@@ -81,6 +85,10 @@ impl Samples {
                 none if none.most.is_zero() => Duration::ZERO,
                 some => rng.within(some),
             },
+            // No sample without a share, either.
+            ahead: profile
+                .ahead
+                .and_then(|ahead| (rng.uniform() < ahead.share).then(|| rng.within(ahead.by))),
             outcome,
         }
     }
@@ -176,7 +184,11 @@ impl Execution {
             }
             (Placement::New | Placement::NewWithCode, None) => {
                 let fetch = if placement == Placement::New { samples.fetch } else { Duration::ZERO };
-                self.start = if placement == Placement::New { Start::Cold } else { Start::SemiCold };
+                self.start = match (samples.ahead, placement) {
+                    (Some(_), _) => Start::Preinitialized,
+                    (None, Placement::New) => Start::Cold,
+                    (None, _) => Start::SemiCold,
+                };
                 let (unseen, init) = match profile.package {
                     Package::Zip => (fetch, samples.init),
                     Package::Image => (Duration::ZERO, fetch + samples.init),
@@ -192,6 +204,10 @@ impl Execution {
                         before = unseen + init;
                     }
                 }
+                if let Some(ahead) = samples.ahead {
+                    // The code was fetched before the init began.
+                    before = (before - unseen).saturating_sub(ahead);
+                }
             }
         }
         (before, suppressed)
@@ -203,7 +219,10 @@ impl Execution {
             until: self.until,
             idle_until: self.until + samples.idle_life,
             recycled_at: self.from + samples.recycle_after,
-            code_from: self.from + samples.fetch,
+            code_from: match self.start {
+                Start::Preinitialized => self.from,
+                _ => self.from + samples.fetch,
+            },
             code_until: self.until + profile.code_life,
             health: match self.outcome {
                 HandlerOutcome::Success | HandlerOutcome::Error(_) => EnvironmentHealth::Healthy,
@@ -212,6 +231,10 @@ impl Execution {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "ahead_tests.rs"]
+mod ahead_tests;
 
 /// Returns whole milliseconds, rounded up, as Lambda bills since 2020-12.
 fn ceil_ms(duration: Duration) -> u64 {
@@ -222,7 +245,7 @@ fn ceil_ms(duration: Duration) -> u64 {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::super::profile::Span;
+    use super::super::profile::{Ahead, Span};
     use super::*;
 
     fn ms(millis: u64) -> Duration {
@@ -299,6 +322,23 @@ mod tests {
         // Its time counts towards the function's timeout.
         let long = run(Placement::Idle, &profile, "1", ms(80), HandlerOutcome::Success);
         assert_eq!((long.answered, long.until, long.outcome), (ms(1080), ms(1100), HandlerOutcome::Success));
+    }
+
+    #[test]
+    fn an_init_ahead_shortens_the_wait_and_is_reported_and_billed_in_full() {
+        let start = |by| {
+            let ahead = Some(Ahead { share: 1.0, by: Span::millis(by) });
+            let profile = Profile { ahead, ..Profile::python() };
+            let run = run(Placement::New, &profile, "1", ms(2), HandlerOutcome::Success);
+            assert_eq!((run.start, run.init, run.billed_ms), (Start::Preinitialized, Some(ms(250)), 252));
+            run.answered
+        };
+        // Without the fetching of the code, which came before.
+        assert_eq!([start(0), start(200), start(9_000)], [ms(1252), ms(1052), ms(1002)]);
+        let profile =
+            Profile { ahead: Some(Ahead { share: 0.0, by: Span::millis(200) }), ..Profile::python() };
+        let none = run(Placement::New, &profile, "1", ms(2), HandlerOutcome::Success);
+        assert_eq!((none.start, none.answered), (Start::Cold, ms(1402)));
     }
 
     #[test]

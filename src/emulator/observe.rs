@@ -317,7 +317,10 @@ impl ObservedRound {
         let first = group.iter().map(|invocation| invocation.arrived).min().unwrap_or_default();
         let last = group.iter().map(|invocation| invocation.arrived).max().unwrap_or_default();
         let started = |invocation: &&&Invocation| {
-            matches!(invocation.start, Some(Start::Cold | Start::SemiCold | Start::Restored))
+            matches!(
+                invocation.start,
+                Some(Start::Cold | Start::SemiCold | Start::Preinitialized | Start::Restored)
+            )
         };
         Some(Self {
             function: function.clone(),

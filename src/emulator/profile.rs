@@ -33,6 +33,8 @@ pub struct Profile {
     pub init_limit: Option<Duration>,
     /// SnapStart: the time to restore a published version, instead of INIT.
     pub restore: Option<Span>,
+    /// The initialisations ahead of demand; `None` means that every init begins with a request.
+    pub ahead: Option<Ahead>,
     /// The time that the handler works on a request.
     pub duration: Span,
     /// The time that the handler takes for a ping it recognizes, besides the hold.
@@ -133,6 +135,15 @@ impl Profile {
         let qualifiers = u32::try_from(self.provisioned_on.len().max(1)).unwrap_or(u32::MAX);
         self.provisioned.unwrap_or(0).saturating_mul(qualifiers)
     }
+}
+
+/// New environments whose init begins before the request that they serve first. REPORT shows the whole init.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ahead {
+    /// Their share of the new environments on demand, from 0 to 1. Restored ones do not count.
+    pub share: f64,
+    /// The time from the beginning of the init to the request.
+    pub by: Span,
 }
 
 /// The package type of a function's code.

@@ -49,12 +49,23 @@ async fn round(kind: Value) -> Value {
 async fn answers_part_a_round_by_the_kind_of_environment() {
     let parted = round(json!("provisioned-concurrency")).await;
     assert_eq!((&parted["reached"], &parted["verdict"]), (&json!(5), &json!("reached")));
-    assert_eq!((&parted["warm"], &parted["cold"], &parted["billed_ms"]), (&json!(2), &json!(3), &json!(950)));
+    // The answers come at once, although each init took 300 ms.
+    let counts = ["warm", "cold", "preinitialized", "billed_ms"].map(|key| &parted[key]);
+    assert_eq!(counts, [2, 0, 3, 950]);
     insta::assert_snapshot!(parted["by_kind"], @r#"{"provisioned":{"environments":2,"cold_starts":0,"cost_usd":"0.000000594444"},"on_demand":{"environments":3,"cold_starts":3,"cost_usd":"0.000016100031"},"assumed":false}"#);
 
     // Nothing indicates provisioned environments.
     for kind in [json!(null), json!("on-demand"), json!("provisioned"), json!(["provisioned-concurrency"])] {
         let plain = round(kind).await;
-        assert_eq!((&plain["cold"], &plain["by_kind"]), (&json!(5), &Value::Null));
+        assert_eq!((&plain["preinitialized"], &plain["by_kind"]), (&json!(5), &Value::Null));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_name_restored_and_managed_environments() {
+    let restored = round(json!("snap-start")).await;
+    assert_eq!(["restored", "preinitialized", "cold"].map(|key| &restored[key]), [2, 3, 0]);
+    assert_eq!((&restored["reached"], &restored["verdict"]), (&json!(5), &json!("reached")));
+    let managed = round(json!("lambda-managed-instances")).await;
+    assert_eq!((&managed["reached"], &managed["verdict"]), (&Value::Null, &json!("unproven")));
 }

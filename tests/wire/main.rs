@@ -1,5 +1,6 @@
 //! The real SDK over our connector, against a scripted HTTP server or the emulator.
 
+mod ahead;
 mod answers;
 mod autoscaling;
 mod backlog_metrics;

@@ -54,7 +54,7 @@ const BUSY_TICK: Duration = Duration::from_millis(250);
 /// Bytes of a tick's log without rounds: the tick object as a line of JSON, and Lambda's START, END and REPORT lines.
 const LOG_BYTES_PER_TICK: u64 = 1_000;
 /// Bytes that a round adds: its record in the tick object and a log line. A test compares this with a record.
-const LOG_BYTES_PER_ROUND: u64 = 900;
+const LOG_BYTES_PER_ROUND: u64 = 1_000;
 /// Bytes that a target with capacity adds to every tick: its record. A test compares this with a record.
 const LOG_BYTES_PER_CAPACITY: u64 = 270;
 
@@ -150,7 +150,7 @@ mod tests {
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
         warmd itself: CloudWatch alarms: 11 alarm-month 1.10
         warmd itself: PutMetricData requests: 43800 request 0.44
-        warmd itself: CloudWatch Logs: 0.042535364627838134765625 GiB 0.02
+        warmd itself: CloudWatch Logs: 0.042729079723358154296875 GiB 0.02
         warmd itself: EventBridge events: 43800 event 0.04
         ");
         let detailed = self_cost(
@@ -181,7 +181,7 @@ mod tests {
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s 20644.091796875 0.28
         warmd itself: CloudWatch metrics, first 10,000 metric-months 13 3.90
         warmd itself: GetMetricData metrics 13020 0.13
-        warmd itself: CloudWatch Logs 0.0645630061626434326171875 0.03
+        warmd itself: CloudWatch Logs 0.0647567212581634521484375 0.03
         ");
         let detailed = SelfUsage { detail: Detail::Function, targets: 10, ..capacity };
         // 10 of the fleet and 3 of its capacity, 5 of each target, 3 of each with capacity.

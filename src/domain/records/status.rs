@@ -82,7 +82,7 @@ pub struct LastRound {
     /// The conclusion; [`Verdict::Skipped`] if no sent round is known.
     pub verdict: Verdict,
     /// The new environments of the round; `None` if it was noted by a version that did not count them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<NewEnvironments>,
     /// The last of the rounds that were skipped since.
     #[serde(default)]

@@ -14,6 +14,7 @@
 //!   slow: { profile: python, init: 3s..4s }
 //! functions:
 //!   traced: { profile: python, extension: 30ms..80ms }   # runs on after the response
+//!   proactive: { ahead: { share: 0.7, by: 50ms..5s } }   # of new environments; their init begins before the request
 //!   lying: { profile: python, ids: invocations }         # a new id for every invocation
 //!   managed: { profile: python, at_once: 10 }            # concurrent invocations per environment
 //!   ocr: { profile: container-image, reserved: 20, aliases: { live: 7 } }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use super::super::profile::{Handler, HoldBehavior, Preset, Route, Span, Unrecognized};
+use super::super::profile::{Ahead, Handler, HoldBehavior, Preset, Route, Span, Unrecognized};
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,23 @@ impl<'de> Deserialize<'de> for Span {
             return Err(D::Error::custom(expected("a range that begins with its shorter duration", text)));
         }
         Ok(span)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ahead {
+    /// An object such as `{ share: 0.7, by: 50ms..5s }`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Fields {
+            share: f64,
+            by: Span,
+        }
+        let Fields { share, by } = Fields::deserialize(deserializer)?;
+        match (0.0..=1.0).contains(&share) {
+            true => Ok(Self { share, by }),
+            false => Err(D::Error::custom(expected("a share from 0 to 1", share))),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::super::fault::{Fault, FaultKind, When};
-use super::super::profile::{Handler, HoldBehavior, Ids, LogFormat, Preset, Profile, Span, Unrecognized};
+use super::super::profile::{
+    Ahead, Handler, HoldBehavior, Ids, LogFormat, Preset, Profile, Span, Unrecognized,
+};
 use super::*;
 
 fn error(text: &str) -> String {
@@ -32,6 +34,7 @@ functions:
     fetch: 1.5s
     init_limit: 10s
     restore: 400ms
+    ahead: { share: 0.7, by: 50ms..5s }
     duration: 1s
     ping: 2ms
     handler: opennext
@@ -85,6 +88,8 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
     assert_eq!((flaky.handler, flaky.log), (Handler::Only(Preset::OpenNext), LogFormat::Json));
     assert_eq!(flaky.hold, HoldBehavior::Fixed(Duration::from_millis(40)));
     assert_eq!(flaky.extension, Span::between(Duration::from_millis(20), Duration::from_millis(30)));
+    let by = Span::between(Duration::from_millis(50), Duration::from_secs(5));
+    assert_eq!(flaky.ahead, Some(Ahead { share: 0.7, by }));
     assert_eq!((flaky.ids, flaky.at_once.get()), (Ids::Invocations, 10));
     assert_eq!(flaky.faults[4], Fault::every(5, FaultKind::ForeignReport));
     assert_eq!(flaky.network.median, Duration::from_millis(15));
@@ -128,7 +133,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn errors_have_a_location() {
-    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, ahead, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
     insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
     insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");
@@ -147,6 +152,8 @@ fn invalid_values_are_refused() {
         "functions: { a: { faults: [{ fault: throttle, probability: 1.5 }] } }",
         "functions: { a: { faults: [{ fault: refuse }] } }",
         "functions: { a: { at_once: 0 } }",
+        "functions: { a: { ahead: { share: 1.1, by: 1s } } }",
+        "functions: { a: { ahead: { share: 1 } } }",
         "functions: { a: { ids: runs } }",
         "functions: { a: { faults: [{ fault: refuse, status: 200 }] } }",
         "functions: { a: {}, a: {} }",

@@ -8,7 +8,7 @@ use serde_yaml::{Location, Spanned};
 
 use super::super::fault::Fault;
 use super::super::profile::{
-    Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span, Unrecognized,
+    Ahead, Handler, HoldBehavior, Ids, LogFormat, Network, Package, Profile, Span, Unrecognized,
 };
 use super::super::scenario::{Operation, Reads};
 use super::scalars::{Aliases, DurationText, MemorySize, Optional, Text, Texts};
@@ -65,6 +65,7 @@ profile_entry! {
     init: Span => init,
     init_limit: DurationText => init_limit,
     restore: Span => restore,
+    ahead: Ahead => ahead,
     duration: Span => duration,
     ping: Span => ping,
     handler: Handler => handler,

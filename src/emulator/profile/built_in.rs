@@ -43,6 +43,7 @@ impl Profile {
             init: Span::millis(250),
             init_limit: None,
             restore: None,
+            ahead: None,
             duration: Span::millis(2),
             ping: Span::millis(1),
             handler: Handler::Any,
