@@ -621,7 +621,7 @@ mod tests {
         let batch = batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default());
         let lines = emf_lines(&batch);
         assert_eq!(lines.len(), 2);
-        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"ColdStarts","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"ColdStarts","Unit":"Count"},{"Name":"ProactiveInits","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
         let fleet: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(fleet["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         assert_eq!(fleet["Pings"], json!(12.0));
@@ -633,7 +633,7 @@ mod tests {
         let lines = plain_lines(&batch);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| !line.contains("_aws")));
-        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
     }
 
     #[test]

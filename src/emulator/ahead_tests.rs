@@ -185,8 +185,9 @@ fn no_init_that_began_after_the_request_is_called_preinitialized() {
             assert!(!is_claimed || ping.began_before, "seed {seed}: {result:?}");
             after += u32::from(!ping.began_before && result.outcome == Outcome::Cold);
             let init = result.report.as_ref().and_then(|report| report.init_ms).unwrap_or(0.0);
-            // The whole init came before, and it was longer than the network.
-            let is_long = (ping.waited + slack).as_secs_f64() * 1e3 < init;
+            // The whole init came before, and it was longer than the rest.
+            let rest = result.received.saturating_sub(round.hold) + slack;
+            let is_long = rest.as_secs_f64() * 1e3 < init;
             if ping.ended_before && is_long && is_proven {
                 assert!(is_claimed, "seed {seed}: {result:?}");
                 by_hold += u32::from(hold.is_some());
