@@ -9,8 +9,8 @@ const MORNING: &str = "2026-11-20T09:00:00Z";
 const ROUND_KEYS: &str = "function qualifier region tenant owner target capped_from backed_off_from \
                           metric_age pings reached evidence verdict warm cold semi_cold preinitialized \
                           restored throttled function_errors timed_out denied not_found failed unclassified \
-                          waited_at_most_ms versions hold_ms skew_ms first_pings top_ups resent skipped billed_ms memory_mb s3_egress_bytes \
-                          routes cost_usd by_kind";
+                          waited_at_most_ms versions hold_ms skew_ms first_pings top_ups resent skipped \
+                          billed_ms memory_mb s3_egress_bytes routes cost_usd by_kind";
 
 fn keys(object: &Value) -> String {
     object.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")

@@ -252,7 +252,7 @@ fn a_pause_that_stops_nothing_has_a_warning() {
     assert_eq!(account.run(&everything).stderr, "");
     assert_eq!(account.run(&["run", "--once", "--state", state, &configs]).code, 0);
     let shown = account.run(&["status", "checkout", "--state", state]).stdout;
-    assert!(shown.contains("  checkout eu-west-2: target 3, reached 3, reached ("), "{shown}");
+    assert!(shown.contains("  checkout eu-west-2: target 3, reached 3, reached, 3 cold ("), "{shown}");
     assert!(shown.contains(" s ago); skipped: paused ("), "{shown}");
 
     let status = account.run(&["status", "chekout", "--state", state]);
