@@ -112,6 +112,26 @@ fn cold() -> RoundRecord {
     })
 }
 
+#[test]
+fn new_environments_are_shown_by_kind() {
+    let counted = |name, counts| sent(name, 10, |round| round.report.counts = counts);
+    let none = OutcomeCounts::default();
+    let some = OutcomeCounts { warm: 1, cold: 5, semi_cold: Some(2), preinitialized: 4, ..none };
+    let restored = OutcomeCounts { warm: 8, restored: 2, ..none };
+    let shown = tick(&report(vec![counted("nlp:live", some), counted("java:7", restored)]), Style::default());
+    insta::assert_snapshot!(shown, @"
+    tick 2026-11-20T09:00:00Z, configuration 3fa9c1d2, took 512 ms
+
+      FUNCTION  REGION     REACHED    WARM             COLD  RESTORED  PREINITIALIZED  SKEW/HOLD       COST
+    ✓ nlp:live  eu-west-2  10/10 ids     1  5 (2 semi-cold)                         4  3.1/25 ms  $0.000009
+    ✓ java:7    eu-west-2  10/10 ids     8                0         2                  3.1/25 ms  $0.000009
+
+    2 targets: ✓ 2 reached
+    20 pings: 9 warm, 5 cold (2 semi-cold), 2 restored, 4 preinitialized
+    cost $0.000017: requests $0.000004, compute $0.000013
+    ");
+}
+
 fn mixed() -> TickReport {
     let short = sent("billing:live", 10, |SentRound { report, .. }| {
         (report.verdict, report.reached, report.evidence) = (Verdict::Short, Some(6), Evidence::Overlap);

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::calendar::{DaySet, Hours};
 use crate::domain::function::{Architecture, FunctionRef, Region};
 use crate::domain::pipeline::PipelineReport;
-use crate::domain::round::{Evidence, Verdict};
+use crate::domain::round::{Evidence, NewEnvironments, Verdict};
 use crate::domain::schedule::{self, DueReason, explain};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport};
 
@@ -307,7 +307,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
             reached: None,
             evidence: None,
             verdict: Verdict::Short,
-            new: None,
+            new: Some(NewEnvironments { cold: 3, ..NewEnvironments::default() }),
             skipped: Some(Skip { tick: stored, reason: SkipReason::Paused }),
         };
         let mut status = Status { tick: Some(stored), ..Status::default() };
