@@ -308,6 +308,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
             evidence: None,
             verdict: Verdict::Short,
             skipped: Some(Skip { tick: stored, reason: SkipReason::Paused }),
+            versions: Vec::new(),
         };
         let mut status = Status { tick: Some(stored), ..Status::default() };
         status.targets.insert(key.clone(), last);

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::doubt::{Doubt, doubt};
-use super::evidence::{count, distinct_ids, proven_of};
+use super::evidence::{Proof, count, distinct_ids, proven_of};
 use super::kind::{KindReports, Parted};
 use super::usage::{PingUsage, ReportSums};
 use super::{Attempt, Evidence, Known, Outcome, PingResult, skew};
@@ -151,6 +151,8 @@ pub struct RoundReport {
     pub verdict: Verdict,
     /// The versions that executed, sorted. More than one is a warning.
     pub versions: Vec<String>,
+    /// The proof of the environments of each of these versions. Empty in the sum of several rounds.
+    pub proofs: Vec<Proof>,
     /// The hold of the last attempt; `None` if the protocol does not carry one.
     pub hold: Option<Duration>,
     /// The largest skew of an attempt; `None` if unknown.
@@ -177,7 +179,8 @@ pub struct RoundReport {
     pub sums: ReportSums,
     /// The round by the kind of environment; `None` if nothing indicates provisioned ones.
     pub by_kind: Option<KindReports>,
-    /// The failures as text: different messages, each with the number of its pings.
+    /// The failures as text: different messages, each with the number of its pings; and the reason why a round of
+    /// several versions is unproven.
     pub messages: Vec<String>,
 }
 
@@ -210,6 +213,25 @@ impl RoundReport {
             None => PingUsage::of(pings(), false),
         };
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
+        let versions = versions(pings());
+        let proofs = match versions.len() {
+            0 | 1 => vec![proof; versions.len()],
+            _ => versions
+                .iter()
+                .map(|version| proven_of(&of_version(attempts, version), attempts, doubt))
+                .collect(),
+        };
+        let mut messages = messages(pings());
+        let mut verdict = match attempts {
+            [] if !first.is_empty() => Verdict::Short,
+            _ => verdict(desired, attempts, proof.environments, doubt),
+        };
+        if verdict == Verdict::Reached
+            && let Some(message) = unproven_versions(desired, &versions, &proofs)
+        {
+            verdict = Verdict::Unproven;
+            messages.push(message);
+        }
 
         Self {
             pings: count(pings().count()),
@@ -217,11 +239,9 @@ impl RoundReport {
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
-            verdict: match attempts {
-                [] if !first.is_empty() => Verdict::Short,
-                _ => verdict(desired, attempts, proof.environments, doubt),
-            },
-            versions: versions(pings()),
+            verdict,
+            versions,
+            proofs,
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
             first_pings: count(first.iter().map(|attempt| attempt.pings.len()).sum()),
@@ -234,7 +254,7 @@ impl RoundReport {
             cold_starts: usage.cold_starts,
             sums: usage.sums,
             by_kind,
-            messages: messages(pings()),
+            messages,
         }
     }
 
@@ -336,6 +356,32 @@ fn versions<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
     // Shorter first: 7 before 10, and `$LATEST` last.
     versions.sort_by_key(|version| (version.len(), *version));
     versions.into_iter().cloned().collect()
+}
+
+/// Returns the pings of one version. Each attempt stays, with some of its pings.
+fn of_version(attempts: &[Attempt], version: &str) -> Vec<Attempt> {
+    let is_its = |ping: &&PingResult| ping.version.as_deref() == Some(version);
+    let part = |attempt: &Attempt| Attempt {
+        pings: attempt.pings.iter().filter(is_its).cloned().collect(),
+        ..*attempt
+    };
+    attempts.iter().map(part).collect()
+}
+
+/// Returns the message about a round that several versions executed, one of them with fewer proven environments than
+/// desired: its users may meet cold starts. `None` for other rounds.
+fn unproven_versions(desired: u32, versions: &[String], proofs: &[Proof]) -> Option<String> {
+    if versions.len() < 2 || proofs.iter().all(|proof| proof.environments >= desired) {
+        return None;
+    }
+    let each = versions.iter().zip(proofs);
+    let each: Vec<String> =
+        each.map(|(version, proof)| format!("{} of version {version}", proof.environments)).collect();
+    Some(format!(
+        "several versions executed, and each needs {desired} environments: proven are {}; allow `lambda:GetAlias`, so \
+         that each version of a weighted alias is pinged by its number",
+        each.join(", ")
+    ))
 }
 
 fn messages<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
