@@ -51,3 +51,56 @@ impl Sightings {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::function::{FunctionRef, Region};
+    use crate::domain::protocol::Protocol;
+    use crate::domain::round::{Answer, PingResult, RawInvocation, classify};
+
+    fn id(label: &str) -> Identity {
+        FunctionRef::parse(label).unwrap().identity(Region::parse("eu-west-2").unwrap())
+    }
+
+    fn round(ids: &[&str]) -> Vec<Attempt> {
+        let answer = Answer::Broken { message: String::new(), may_have_run: true };
+        let raw = RawInvocation { sent: Default::default(), received: Default::default(), answer };
+        let lost = classify(&Protocol::Warmd, raw);
+        let ping = |id: &&str| PingResult { environment: Some((*id).to_owned()), ..lost.clone() };
+        vec![Attempt { pings: ids.iter().map(ping).collect(), ..Attempt::default() }]
+    }
+
+    #[test]
+    fn a_version_is_confirmed_by_an_id_that_answered_both_ways() {
+        let (live, blue, seven, eight) = (id("f:live"), id("f:blue"), id("f:7"), id("f:8"));
+        let mut sightings = Sightings::default();
+        sightings.note(&live, &round(&["a", "b"]));
+        sightings.replace(&live, vec![seven.clone(), eight.clone()]);
+        sightings.note(&seven, &round(&["b", "c"]));
+        sightings.note(&eight, &round(&["d", "e"]));
+        assert!(sightings.confirms(&live, &seven), "before the weights");
+        assert!(!sightings.confirms(&live, &eight) && !sightings.confirms(&blue, &seven));
+        // A round without ids says nothing.
+        sightings.note(&seven, &[]);
+        sightings.note(&live, &round(&["e"]));
+        assert!(sightings.confirms(&live, &eight), "after the weights");
+        sightings.note(&live, &round(&["x"]));
+        assert!(sightings.confirms(&live, &seven) && sightings.confirms(&live, &eight), "it stays confirmed");
+    }
+
+    #[test]
+    fn what_is_known_about_earlier_versions_is_dropped() {
+        let (live, seven, eight, nine) = (id("f:live"), id("f:7"), id("f:8"), id("f:9"));
+        let mut sightings = Sightings::default();
+        assert!(sightings.replace(&live, vec![seven.clone(), eight.clone()]).is_empty());
+        for target in [&live, &seven, &eight] {
+            sightings.note(target, &round(&["a"]));
+            sightings.confirms(&live, target);
+        }
+        assert!(sightings.confirms(&live, &seven));
+        assert_eq!(sightings.replace(&live, vec![eight.clone(), nine]), std::slice::from_ref(&seven));
+        assert!(!sightings.confirms(&live, &seven) && sightings.confirms(&live, &eight));
+        assert_eq!(sightings.ids.len(), 2);
+    }
+}

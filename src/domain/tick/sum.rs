@@ -139,3 +139,159 @@ fn messages_of_alias(record: &RoundRecord) -> Vec<String> {
     let skipped = record.skip_reason().map(|reason| format!("through the alias: {}", reason.explanation()));
     failures.chain(skipped).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::domain::fleet::Target;
+    use crate::domain::routing::Weight;
+
+    fn target(label: &str) -> Target {
+        Target::example(label, "eu-west-2", Vec::new())
+    }
+
+    /// A round of two pings, of which one was a cold start.
+    fn round(label: &str, verdict: Verdict, reached: Option<u32>) -> RoundRecord {
+        let mut record = RoundRecord::example(&target(label), 2, verdict, reached);
+        let RoundOutcome::Sent(sent) = &mut record.outcome else { panic!() };
+        let SentRound { report, cost, .. } = &mut **sent;
+        (report.pings, report.requests, report.billed_ms) = (2, 2, Some(100));
+        (report.counts.warm, report.counts.cold, report.cold_starts) = (1, 1, Some(1));
+        (report.evidence, report.versions) = (Evidence::Ids, vec![label[2..].to_owned()]);
+        (cost.requests, cost.total) = (Some(Decimal::ONE), Some(Decimal::ONE));
+        sent.s3 = Some(S3Quantities::default());
+        record
+    }
+
+    fn version(record: RoundRecord) -> VersionRound {
+        VersionRound { weight: Weight::ALL, is_confirmed: false, record }
+    }
+
+    fn skipped(label: &str, reason: SkipReason) -> RoundRecord {
+        RoundRecord::skipped(&target(label), 2, reason)
+    }
+
+    fn denied(label: &str) -> RoundRecord {
+        let mut record = round(label, Verdict::Short, None);
+        let RoundOutcome::Sent(sent) = &mut record.outcome else { panic!() };
+        sent.report.counts = OutcomeCounts { denied: 2, ..OutcomeCounts::default() };
+        record
+    }
+
+    fn sum_of(versions: Vec<RoundRecord>, alias: Option<RoundRecord>) -> RoundRecord {
+        sum(skipped("f:live", SkipReason::Denied), versions.into_iter().map(version).collect(), alias)
+    }
+
+    #[test]
+    fn values_are_sums_and_the_weakest_version_counts() {
+        let (seven, mut eight) =
+            (round("f:7", Verdict::Reached, Some(2)), round("f:10", Verdict::Unproven, Some(1)));
+        let RoundOutcome::Sent(sent) = &mut eight.outcome else { panic!() };
+        sent.report.evidence = Evidence::Overlap;
+        let both = sum_of(vec![seven.clone(), eight.clone()], None);
+        assert_eq!((both.id.label().as_str(), both.pings(), both.desired), ("f:live", 4, 2));
+        let report = &both.sent().unwrap().report;
+        assert_eq!((report.requests, report.billed_ms, report.cold_starts), (4, Some(200), Some(2)));
+        assert_eq!((both.counts().warm, both.counts().cold), (2, 2));
+        assert_eq!((both.cost().total, both.s3_bytes()), (Some(Decimal::TWO), Some(0)));
+        assert_eq!((both.reached(), both.evidence()), (Some(1), Some(Evidence::Overlap)));
+        assert_eq!(both.verdict(), Verdict::Unproven);
+        assert_eq!(report.versions, ["7", "10"]);
+        // A part that is unknown makes the whole unknown.
+        let RoundOutcome::Sent(sent) = &mut eight.outcome else { panic!() };
+        (sent.report.reached, sent.report.billed_ms, sent.report.cold_starts) = (None, None, None);
+        (sent.cost, sent.s3) = (RoundCost::default(), None);
+        sent.cost_unknown = vec!["no memory".to_owned()];
+        let unknown = sum_of(vec![seven, eight], None);
+        let sent = unknown.sent().unwrap();
+        assert_eq!((unknown.reached(), unknown.evidence()), (None, Some(Evidence::Unknown)));
+        assert_eq!((sent.report.billed_ms, sent.report.cold_starts, sent.cost.total), (None, None, None));
+        assert_eq!((unknown.s3_bytes(), &sent.cost_unknown[..]), (None, &["no memory".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_version_that_ran_nothing_leaves_the_billed_time_known() {
+        let mut refused = round("f:8", Verdict::Short, None);
+        let RoundOutcome::Sent(sent) = &mut refused.outcome else { panic!() };
+        (sent.report.requests, sent.report.billed_ms) = (0, None);
+        let both = sum_of(vec![round("f:7", Verdict::Reached, Some(2)), refused], None);
+        assert_eq!(both.sent().unwrap().report.billed_ms, Some(100));
+    }
+
+    #[test]
+    fn the_number_is_the_lowest_of_those_that_were_sent() {
+        let lowered =
+            RoundRecord { desired: 1, backed_off_from: Some(2), ..round("f:8", Verdict::Reached, Some(1)) };
+        let both = sum_of(vec![round("f:7", Verdict::Reached, Some(2)), lowered], None);
+        assert_eq!((both.desired, both.backed_off_from, both.reached()), (1, Some(2), Some(1)));
+        assert_eq!(both.verdict(), Verdict::Reached);
+    }
+
+    #[test]
+    fn nothing_that_was_skipped_is_reached() {
+        let well = || round("f:7", Verdict::Reached, Some(2));
+        for reason in SkipReason::ALL {
+            let both = sum_of(vec![well(), skipped("f:8", reason)], None);
+            let expected = if reason == SkipReason::Unsafe { Verdict::Unsafe } else { Verdict::Unproven };
+            assert_eq!(
+                (both.verdict(), both.reached(), both.skip_reason()),
+                (expected, None, None),
+                "{reason:?}"
+            );
+            assert_eq!(both.stays_due(), reason.stays_due());
+            let message = format!("version 8: {}", reason.explanation());
+            assert_eq!(both.sent().unwrap().report.messages, [message]);
+        }
+        // If all of them were, so was the round.
+        let RoundOutcome::Sent(first) = well().outcome else { panic!() };
+        let withheld = RoundRecord { outcome: RoundOutcome::Withheld(first, SkipReason::Breaker), ..well() };
+        let both = sum_of(vec![withheld.clone(), skipped("f:8", SkipReason::Deadline)], None);
+        assert_eq!((both.skip_reason(), both.pings()), (Some(SkipReason::Deadline), 2));
+        let both = sum_of(vec![withheld, skipped("f:8", SkipReason::Unsafe)], None);
+        assert_eq!((both.skip_reason(), both.verdict()), (Some(SkipReason::Unsafe), Verdict::Unsafe));
+        let none =
+            sum_of(vec![skipped("f:7", SkipReason::Breaker), skipped("f:8", SkipReason::Breaker)], None);
+        assert_eq!(none.outcome, RoundOutcome::Skipped(SkipReason::Breaker));
+    }
+
+    #[test]
+    fn through_the_alias_nothing_is_proven() {
+        let well = || round("f:7", Verdict::Reached, Some(2));
+        let of = |alias| sum_of(vec![well(), denied("f:8")], alias);
+        let through = of(Some(round("f:live", Verdict::Reached, Some(2))));
+        assert_eq!((through.verdict(), through.reached(), through.pings()), (Verdict::Unproven, None, 6));
+        insta::assert_snapshot!(through.sent().unwrap().report.messages.join("\n"), @"version 8: pings by the number of the version are denied, and the alias is pinged instead: allow lambda:InvokeFunction on `function:NAME:*` (`warmd iam` grants it); they are tried again after an hour");
+        assert_eq!(of(Some(round("f:live", Verdict::Short, Some(1)))).verdict(), Verdict::Short);
+        let not_sent = of(Some(skipped("f:live", SkipReason::Breaker)));
+        assert_eq!((not_sent.verdict(), not_sent.skip_reason()), (Verdict::Unproven, None));
+        assert_eq!(of(None).verdict(), Verdict::Short);
+    }
+
+    proptest! {
+        #[test]
+        fn the_alias_is_reached_only_if_every_version_is(
+            verdicts in proptest::collection::vec(0_usize..5, 1..5),
+        ) {
+            let all = [Verdict::Reached, Verdict::Unproven, Verdict::Short, Verdict::Unsafe, Verdict::Skipped];
+            let record = |(index, of): (usize, &usize)| {
+                let label = format!("f:{}", index + 1);
+                match all[*of] {
+                    Verdict::Skipped => skipped(&label, SkipReason::Breaker),
+                    Verdict::Unsafe => skipped(&label, SkipReason::Unsafe),
+                    verdict => round(&label, verdict, (verdict == Verdict::Reached).then_some(2)),
+                }
+            };
+            let whole = sum_of(verdicts.iter().enumerate().map(record).collect(), None);
+            let worst = |of: Verdict| verdicts.iter().any(|index| all[*index] == of);
+            let is_reached = verdicts.iter().all(|index| all[*index] == Verdict::Reached);
+            prop_assert_eq!(whole.verdict() == Verdict::Reached, is_reached);
+            prop_assert_eq!(whole.reached().is_some(), is_reached);
+            prop_assert_eq!(whole.verdict() == Verdict::Unsafe, worst(Verdict::Unsafe));
+            let pings: u32 = 2 * verdicts.iter().filter(|index| **index < 3).count() as u32;
+            prop_assert_eq!(whole.pings(), pings);
+        }
+    }
+}

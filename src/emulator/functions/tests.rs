@@ -38,6 +38,7 @@ functions:
     unrecognized: KeyError
     provisioned: 4
     provisioned_on: [live, 8]
+    denied_on: [9]
     prepare: 90s
     provisioned_fails: INIT
     moving: 60s
@@ -99,6 +100,7 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
     assert_eq!((flaky.code.as_str(), flaky.runtime.as_deref()), ("7", Some("ruby3.4")));
     assert_eq!(flaky.unrecognized, Unrecognized::Fail("KeyError".to_owned()));
     assert_eq!((flaky.provisioned, flaky.provisioned_on.join(" ").as_str()), (Some(4), "live 8"));
+    assert_eq!(flaky.denied_on, ["9"]);
     assert_eq!((flaky.prepare.as_secs(), flaky.inactive), (90, Some(Duration::from_secs(30))));
     let version =
         |version: &str| (flaky.of_version(version).code.as_str(), flaky.of_version(version).memory_mb);
@@ -128,7 +130,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn errors_have_a_location() {
-    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, denied_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
     insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
     insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");
