@@ -399,11 +399,12 @@ fn versions(id: &Identity, rounds: &[VersionRound]) -> String {
             (Some(sent), None) => reached(record.desired, &sent.report),
             (_, reason) => reason.map_or("skipped", SkipReason::name).to_owned(),
         };
-        let assumed = if *is_confirmed { "" } else { ", assumed to serve the alias" };
+        let is_assumed = !*is_confirmed && record.skip_reason().is_none();
+        let assumed = if is_assumed { ", assumed to serve the alias" } else { "" };
         format!("{number} ({percent} %) {result}{assumed}")
     };
     let versions: Vec<String> = rounds.iter().map(one).collect();
-    format!("{id} has weights, and each version was pinged by its number: {}", versions.join("; "))
+    format!("{id} has weights; its versions, pinged by number: {}", versions.join("; "))
 }
 
 /// Adds the notes on versions, doubts and unknown costs.

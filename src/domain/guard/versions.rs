@@ -11,6 +11,9 @@ use crate::domain::preflight::TargetObservation;
 use crate::domain::routing::{Routing, Weight};
 use crate::domain::tick::SkipReason;
 
+/// The maximum number of versions that are pinged. Lambda allows two behind an alias; an answer with more is not believed.
+const MOST_VERSIONS: usize = 5;
+
 /// The decision on the round of a version behind a weighted alias.
 #[derive(Debug, Clone)]
 pub struct VersionDecision {
@@ -25,7 +28,8 @@ pub struct VersionDecision {
 /// Returns the routing of the target's alias if it is known to be weighted.
 pub fn weighted<'k>(target: &Target, known: Knowledge<'k>) -> Option<&'k Routing> {
     target.id.qualifier.as_ref().filter(|qualifier| qualifier.is_alias())?;
-    known.facts?.alias.known().filter(|routing| routing.is_weighted())
+    let is_usable = |routing: &&Routing| routing.is_weighted() && routing.versions().count() <= MOST_VERSIONS;
+    known.facts?.alias.known().filter(is_usable)
 }
 
 /// Returns the target of a version behind the alias of `target`.
@@ -197,6 +201,9 @@ mod tests {
         assert!(!is_weighted(&target(), &plain) && is_weighted(&target(), &split));
         assert!(!is_weighted(&of_version(&target(), &version(7)), &split));
         assert!(!is_weighted(&target(), &TargetObservation::default()));
+        let many: Vec<(u32, f64)> = (8..13).map(|number| (number, 0.1)).collect();
+        assert!(is_weighted(&target(), &seen(routing(7, &many[..4]))));
+        assert!(!is_weighted(&target(), &seen(routing(7, &many))), "more than Lambda allows");
     }
 
     proptest! {

@@ -114,7 +114,7 @@ pub struct Skip {
 }
 
 /// The maximum number of versions that are kept of a target. Lambda allows two.
-const MOST_VERSIONS: usize = 4;
+const MOST_VERSIONS: usize = 5;
 /// The number of documents for the rounds of shards.
 const SHARD_DOCUMENTS: u32 = 16;
 

@@ -469,6 +469,33 @@ mod tests {
     }
 
     #[test]
+    fn a_round_of_several_versions_is_reached_only_if_each_is_proven() {
+        let of = |pings: &[(&str, &str)]| {
+            let ping = |(id, version): &(&str, &str)| PingResult {
+                version: Some((*version).to_owned()),
+                ..warm(Some(id))
+            };
+            pings.iter().map(ping).collect::<Vec<_>>()
+        };
+        let proofs = |report: &RoundReport| -> Vec<u32> {
+            report.proofs.iter().map(|proof| proof.environments).collect()
+        };
+        let one = report(2, of(&[("a", "7"), ("b", "7")]));
+        assert_eq!((one.verdict, proofs(&one)), (Verdict::Reached, vec![2]));
+        let split = report(2, of(&[("a", "7"), ("b", "8")]));
+        assert_eq!((split.verdict, split.reached, proofs(&split)), (Verdict::Unproven, Some(2), vec![1, 1]));
+        assert_snapshot!(split.messages.join("\n"), @"several versions executed, and each needs 2 environments: proven are 1 of version 7, 1 of version 8; allow `lambda:GetAlias`, so that each version of a weighted alias is pinged by its number");
+        // A top-up reached the other environments.
+        let attempts = [attempt(of(&[("a", "7"), ("b", "8")])), attempt(of(&[("c", "7"), ("d", "8")]))];
+        let both = RoundReport::new(2, &attempts, true, Known::default());
+        assert_eq!((both.verdict, proofs(&both), both.messages.len()), (Verdict::Reached, vec![2, 2], 0));
+        // The first ping executed a version of which nothing is proven.
+        let first = [attempt(of(&[("x", "8")]))];
+        let after = RoundReport::with_first(1, &first, &[attempt(of(&[("a", "7")]))], true, Known::default());
+        assert_eq!((after.verdict, proofs(&after)), (Verdict::Unproven, vec![1, 0]));
+    }
+
+    #[test]
     fn a_round_is_reached_when_the_desired_number_is_proven() {
         let report = report(2, vec![warm(Some("a")), warm(Some("b"))]);
         assert_eq!(

@@ -73,7 +73,7 @@ async fn each_version_is_warmed_in_full_and_confirmed_by_ids_through_the_alias()
     assert_eq!((qualifiers(&account), &tick["rounds"][0]["cold"]), (vec!["live".to_owned(); 3], &json!(0)));
     route(&account, 8, &[(7, 0.0)]).await;
     let tick = process.tick().await;
-    assert_eq!(versions(&tick), ["8 1 3 3 ids confirmed null", "7 0 3 3 ids confirmed null"]);
+    assert_eq!(versions(&tick), ["8 1.0 3 3 ids confirmed null", "7 0.0 3 3 ids confirmed null"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,8 @@ async fn without_the_routing_a_round_of_several_versions_is_unproven() {
     assert_eq!((report.versions.len(), report.reached), (2, Some(8)));
     let tick = json!(outcome.report);
     assert_eq!(tick["rounds"][0]["verdict"], "unproven");
-    let [seven, eight] = [0, 1].map(|index| tick["rounds"][0]["versions"][index]["reached"].as_u64().unwrap());
+    let [seven, eight] =
+        [0, 1].map(|index| tick["rounds"][0]["versions"][index]["reached"].as_u64().unwrap());
     assert_eq!(seven + eight, 8);
     let expected = format!(
         "several versions executed, and each needs 8 environments: proven are {seven} of version 7, {eight} of \
