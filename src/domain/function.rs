@@ -198,7 +198,12 @@ impl Qualifier {
 
     /// Returns true unless it is a version number, `$LATEST` or `$LATEST.PUBLISHED`.
     pub fn is_alias(&self) -> bool {
-        !self.0.starts_with('$') && !self.0.bytes().all(|byte| byte.is_ascii_digit())
+        !self.0.starts_with('$') && !self.is_version()
+    }
+
+    /// Returns true if it is a version number.
+    pub fn is_version(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_digit())
     }
 
     /// Returns true for `$LATEST`, the unpublished code, which is also the meaning of no qualifier.

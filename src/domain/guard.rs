@@ -1,5 +1,8 @@
 //! The guards of a round: whether it is sent, with how many pings, and whether one ping precedes it.
 
+mod denials;
+mod versions;
+
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +12,11 @@ use super::preflight::{AccountLimits, Deployed, Room, TargetObservation, allowan
 use super::records::{BREAKER_AFTER, Guards, Health, Trust};
 use super::round::{FirstPing, Purpose};
 use super::tick::{RoundRecord, SkipReason};
+
+pub use denials::Denials;
+pub use versions::{
+    VersionDecision, decide_versions, forbids_alias, is_of_function, of_version, seen_of, weighted,
+};
 
 /// The number of pings of a round, and its conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

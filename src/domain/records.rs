@@ -40,7 +40,7 @@ pub use self::levels::{Level, Levels, Lower, with_all, with_levels};
 pub use self::pauses::{Pause, Pauses, with_pauses};
 pub use self::served::{Claim, LEASE, Served};
 pub use self::shards::{Shards, Taken};
-pub use self::status::{LastPipeline, LastRound, Skip, Status, TickNote};
+pub use self::status::{LastPipeline, LastRound, LastVersion, Skip, Status, TickNote};
 
 /// The name of the document [`Requests`].
 pub const REQUESTS: &str = "requests";

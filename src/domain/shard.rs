@@ -60,6 +60,9 @@ pub struct ShardRound {
     /// The number of environments to which requests or metrics of pipelines raise it, of several pipelines the highest;
     /// `None` if windows want as many.
     pub raised_to: Option<u32>,
+    /// The number of rounds that are in flight together: one for each version behind a weighted alias. It is not in the
+    /// event: the receiver knows the versions itself.
+    pub rounds: NonZeroU32,
 }
 
 /// The parts of a tick.
@@ -79,7 +82,8 @@ impl ShardRound {
     #[cfg(test)]
     pub(crate) fn example(id: Identity, concurrency: NonZeroU32) -> Self {
         let share = NonZeroU32::MIN;
-        Self { id, concurrency, share, metric_age: None, has_backlog: false, raised_to: None }
+        let (metric_age, raised_to, rounds) = (None, None, NonZeroU32::MIN);
+        Self { id, concurrency, share, metric_age, has_backlog: false, raised_to, rounds }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -108,7 +112,8 @@ impl ShardRound {
 
     /// Returns the size of the round in a `detail`, with its comma, and its pings in flight.
     fn item(&self, room: Option<Room>, bonds: &Bonds) -> Item {
-        let (pings, bytes) = (self.concurrency.get(), self.json().to_string().len() + 1);
+        let (pings, bytes) =
+            (self.concurrency.saturating_mul(self.rounds).get(), self.json().to_string().len() + 1);
         let bonds = [bonds.pipeline(&self.id), bonds.stage(&self.id)];
         match &room {
             Some(Room { limit, .. }) => {

@@ -2,6 +2,7 @@
 
 mod keys;
 mod skip;
+mod sum;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::routing::Weight;
 
 pub use keys::schema;
 pub use skip::SkipReason;
+pub use sum::sum;
 
 /// The report of one tick. Its JSON keys are a contract with users' scripts; [`schema`] describes them.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -137,7 +139,7 @@ impl TickReport {
     /// Returns the known number of pings that were sent and have no result. They count as pings; their cost is unknown.
     pub fn unreported_pings(&self) -> u64 {
         let sent = self.unfinished.iter().filter(|left| left.reason.may_have_sent());
-        sent.map(|left| u64::from(left.desired)).sum()
+        sent.map(|left| u64::from(left.pings)).sum()
     }
 
     /// Returns true if a round was short or unsafe: exit code 3.
@@ -224,6 +226,24 @@ impl RoundRecord {
         }
     }
 
+    /// Returns true if the target is still due at the next tick: the round, or that of a version behind the alias, was
+    /// skipped for a reason that ends by itself.
+    pub fn stays_due(&self) -> bool {
+        let versions = self.sent().into_iter().flat_map(|sent| &sent.versions);
+        let reasons = versions.map(|version| version.record.skip_reason()).chain([self.skip_reason()]);
+        reasons.flatten().any(SkipReason::stays_due)
+    }
+
+    /// Returns true if the caller may not ping the target: every ping was denied, or was denied before.
+    pub fn is_denied(&self) -> bool {
+        match &self.outcome {
+            RoundOutcome::Skipped(reason) => *reason == SkipReason::Denied,
+            RoundOutcome::Sent(sent) | RoundOutcome::Withheld(sent, _) => {
+                sent.report.pings > 0 && sent.report.counts.denied == sent.report.pings
+            }
+        }
+    }
+
     /// Returns the number of environments proven; `None` if unknown.
     pub fn reached(&self) -> Option<u32> {
         self.sent()?.report.reached
@@ -268,12 +288,15 @@ pub struct Unfinished {
     pub desired: u32,
     /// The reason why there is no result.
     pub reason: UnfinishedReason,
+    /// The pings that were to be sent: several for each environment if versions behind an alias are pinged.
+    #[serde(skip)]
+    pub pings: u32,
 }
 
 impl Unfinished {
     /// Creates the entry of `target`, due with `desired` environments.
     pub fn new(target: &Target, desired: u32, reason: UnfinishedReason) -> Self {
-        Self { id: target.id.clone(), desired, reason }
+        Self { id: target.id.clone(), desired, reason, pings: desired }
     }
 }
 

@@ -123,11 +123,16 @@ pub(super) fn permit(
     if !scenario.denied.contains(&operation) {
         return Ok(());
     }
+    Err(denied(scenario, service, &format!("{operation:?}"), resource))
+}
+
+/// Returns the refusal of an action for which the caller has no permission.
+pub(super) fn denied(scenario: &Scenario, service: &str, action: &str, resource: &str) -> ErrorResponse {
     let message = format!(
-        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: {service}:{operation:?} on \
+        "User: arn:aws:iam::{}:user/emulated is not authorized to perform: {service}:{action} on \
          resource: {resource} \
-         because no identity-based policy allows the {service}:{operation:?} action",
+         because no identity-based policy allows the {service}:{action} action",
         scenario.account.id
     );
-    Err(ErrorResponse::new(403, "AccessDeniedException", message))
+    ErrorResponse::new(403, "AccessDeniedException", message)
 }

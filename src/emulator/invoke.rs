@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::control::denied;
 use super::errors::ErrorResponse;
 use super::fault::FaultKind;
 use super::handler::{self, RecognizedPing};
@@ -109,6 +110,9 @@ impl<'a> Invoke<'a> {
         let kind = InvocationType::parse(call.header("x-amz-invocation-type"))?;
         let scenario = emulator.scenario();
         let profile = reference.profile(&scenario)?;
+        if reference.qualifier.as_ref().is_some_and(|qualifier| profile.denied_on.contains(qualifier)) {
+            return Err(denied(&scenario, "lambda", "InvokeFunction", &reference.arn()));
+        }
         let plan = InvocationPlan::new(emulator, &reference, profile, kind)?;
         let profile = profile.of_version(&plan.version).clone();
         Ok(Self { emulator, call, reference, profile, kind, plan })

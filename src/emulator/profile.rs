@@ -70,6 +70,8 @@ pub struct Profile {
     pub provisioned: Option<u32>,
     /// The versions and aliases with provisioned concurrency. When empty, every one has it.
     pub provisioned_on: Vec<String>,
+    /// The versions and aliases that the caller may not invoke.
+    pub denied_on: Vec<String>,
     /// The time to prepare provisioned environments, from the start of the emulator or the change that set them. None of
     /// an increase is usable before. On managed instances, the time until requested numbers are applied.
     pub prepare: Duration,

@@ -30,6 +30,8 @@ pub struct Due {
     pub together: Option<u32>,
     /// The versions behind a weighted alias. While there are any, each is pinged by its number, and the alias is not.
     pub versions: Vec<VersionDue>,
+    /// The reason why the alias itself must not be pinged either when pings by the number of a version are denied.
+    pub alias_skipped: Option<SkipReason>,
 }
 
 /// A version behind a weighted alias.
@@ -39,6 +41,8 @@ pub struct VersionDue {
     pub weight: Weight,
     /// The round. Its target is that of the alias with the version as qualifier, and its number the full one.
     pub due: Due,
+    /// The reason why it is not sent; `None` if it is.
+    pub skipped: Option<SkipReason>,
 }
 
 impl Due {
@@ -54,6 +58,7 @@ impl Due {
             raised_to: None,
             together: None,
             versions: Vec::new(),
+            alias_skipped: None,
         }
     }
 
@@ -61,6 +66,20 @@ impl Due {
     pub fn room(&self) -> Option<Room> {
         let Room { pool, limit } = self.terms.room.clone()?;
         Some(Room { pool, limit: (limit / self.share).max(1) })
+    }
+
+    /// Returns the rounds that are sent: those of the versions behind a weighted alias, otherwise the round itself. The
+    /// alias itself follows its versions if one of them is known to deny pings by its number.
+    pub fn rounds(&self) -> impl Iterator<Item = &Self> {
+        let is_denied = |version: &VersionDue| version.skipped == Some(SkipReason::Denied);
+        let own = (self.versions.is_empty() || self.versions.iter().any(is_denied)).then_some(self);
+        let versions = self.versions.iter().filter(|version| version.skipped.is_none());
+        versions.map(|version| &version.due).chain(own)
+    }
+
+    /// Returns the pings of these rounds, without first pings and top-ups.
+    pub fn pings(&self) -> u32 {
+        self.rounds().map(|due| due.concurrency.get()).fold(0, u32::saturating_add)
     }
 
     /// Returns the number before the guards lowered it.
@@ -83,6 +102,7 @@ impl Due {
 
     /// Returns the entry of the round when it has no result.
     pub fn unfinished(&self, reason: UnfinishedReason) -> Unfinished {
-        Unfinished::new(&self.target, self.concurrency.get(), reason)
+        let unfinished = Unfinished::new(&self.target, self.concurrency.get(), reason);
+        Unfinished { pings: self.pings(), ..unfinished }
     }
 }

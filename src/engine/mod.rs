@@ -7,9 +7,11 @@ pub mod metrics;
 pub mod ports;
 mod runner;
 pub mod running;
+mod sightings;
 pub mod stop;
 pub mod tick;
 mod together;
+mod versions;
 
 #[cfg(test)]
 mod faults;

@@ -42,15 +42,15 @@ impl RunningTick {
         let mut together: HashMap<u32, u64> = HashMap::new();
         for due in &due {
             if let Some(number) = due.together {
-                *together.entry(number).or_default() += u64::from(due.concurrency.get());
+                *together.entry(number).or_default() += u64::from(due.pings());
             }
         }
         let mut order: Vec<usize> = (0..due.len()).collect();
         // The largest rounds first: small ones then fill the slots that are left.
         order.sort_by_key(|&index| {
-            let Due { concurrency, together: number, .. } = &due[index];
-            let pings = number.and_then(|number| together.get(&number).copied());
-            (std::cmp::Reverse(pings.unwrap_or(u64::from(concurrency.get()))), *number)
+            let (pings, number) = (due[index].pings(), due[index].together);
+            let of_group = number.and_then(|number| together.get(&number).copied());
+            (std::cmp::Reverse(of_group.unwrap_or(u64::from(pings))), number)
         });
         let mut rounds = JoinSet::new();
         let mut tasks = HashMap::with_capacity(due.len());

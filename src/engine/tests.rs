@@ -23,6 +23,7 @@ use crate::domain::tick::{SentRound, SkipReason, TickReport, UnfinishedReason};
 
 pub(crate) mod hung;
 mod together;
+mod versions;
 
 /// The behaviour of the scripted Lambda for the pings of one function.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,8 @@ pub(crate) enum Script {
     FreshIds,
     /// The answer breaks after the request was sent.
     Breaks,
+    /// Every ping is denied.
+    Denies,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +82,10 @@ impl Lambda for ScriptedLambda {
 
 impl Scripted {
     async fn answer(&self, function: &Identity, payload: &[u8]) -> Answer {
-        let name = function.name.as_str();
+        let label = function.label();
+        // A qualifier may have a script of its own.
+        let name =
+            if self.scripts.contains_key(label.as_str()) { label.as_str() } else { function.name.as_str() };
         let payload: serde_json::Value = serde_json::from_slice(payload).unwrap();
         self.sent.lock().unwrap().push((name.to_owned(), Instant::now()));
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -102,6 +108,12 @@ impl Scripted {
                 tokio::time::sleep(hold).await;
                 answered(hold, &format!(r#"{{"warmd":{{"environment":"{}"}}}}"#, rand::random::<u128>()))
             }
+            Script::Denies => Answer::Refused {
+                status: 403,
+                code: Some("AccessDeniedException".to_owned()),
+                reason: None,
+                message: None,
+            },
             Script::Breaks => Answer::Broken { message: "reset".to_owned(), may_have_run: true },
         };
         self.in_flight.fetch_sub(1, Ordering::SeqCst);

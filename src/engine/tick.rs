@@ -14,6 +14,7 @@ use super::admission::Admission;
 use super::ports::Lambda;
 use super::runner::{self, NotStarted};
 use super::running::RunningTick;
+use super::sightings::Sightings;
 use super::stop::Stop;
 use super::together::{Group, Member};
 use crate::domain::cost::{PriceBook, RoundCost, round_cost};
@@ -26,7 +27,7 @@ use crate::domain::tick::{
     RoundOutcome, RoundRecord, SentRound, SkipReason, TickReport, Unfinished, UnfinishedReason,
 };
 
-pub use super::due::Due;
+pub use super::due::{Due, VersionDue};
 
 /// Runs ticks. A process has one engine, which keeps the rounds in flight and the history of every target.
 #[derive(Debug)]
@@ -36,9 +37,10 @@ pub struct Engine<L> {
     wire: Mutex<WireSettings>,
     admission: Admission,
     flights: Mutex<Flights>,
-    answers: Mutex<HashMap<Identity, AnswerHistory>>,
-    skews: Mutex<HashMap<Identity, SkewHistory>>,
-    ids: Mutex<HashMap<Identity, IdHistory>>,
+    pub(super) answers: Mutex<HashMap<Identity, AnswerHistory>>,
+    pub(super) skews: Mutex<HashMap<Identity, SkewHistory>>,
+    pub(super) ids: Mutex<HashMap<Identity, IdHistory>>,
+    pub(super) sightings: Mutex<Sightings>,
 }
 
 /// The rounds in flight, with the instant at which the pings of each were sent; none while it waits for room.
@@ -46,10 +48,23 @@ type Flights = HashMap<Identity, Arc<Mutex<Option<Instant>>>>;
 
 /// The history of a target's answers.
 #[derive(Debug, Clone, Copy, Default)]
-struct AnswerHistory {
+pub(super) struct AnswerHistory {
     times: AnswerTimes,
     /// The instant until which an unanswered ping may still run.
     quiet_until: Option<Instant>,
+}
+
+/// The circumstances of the rounds of a target.
+#[derive(Clone, Copy)]
+pub(super) struct RoundTerms<'t> {
+    /// The tick's instant.
+    pub now: DateTime<Utc>,
+    /// Decides on rounds after their first contact.
+    pub gate: Option<&'t dyn Gate>,
+    /// The signal to stop.
+    pub stop: &'t Stop,
+    /// Receives the instant at which pings were sent last.
+    pub sent: &'t Mutex<Option<Instant>>,
 }
 
 /// Reads facts after the first contact with a handler, and decides whether the round follows.
@@ -117,7 +132,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -133,6 +148,7 @@ impl<L: Lambda> Engine<L> {
             answers: Mutex::default(),
             skews: Mutex::default(),
             ids: Mutex::default(),
+            sightings: Mutex::default(),
         }
     }
 
@@ -199,18 +215,19 @@ impl<L: Lambda> Engine<L> {
         let groups = Group::of(&due, &self.admission);
         RunningTick::start(now, config, due, move |due| {
             let (engine, gate, stop) = (Arc::clone(&engine), gate.clone(), stop.clone());
-            let member = due.together.and_then(|number| groups.get(&number)).map(Group::member);
-            async move { engine.round(&due, member, now, gate.as_deref(), stop).await }
+            let group = due.together.and_then(|number| groups.get(&number));
+            let members = group.map(|group| group.members(&due)).unwrap_or_default();
+            async move { engine.round(&due, members, now, gate.as_deref(), stop).await }
         })
     }
 
     async fn round(
         &self,
         due: &Due,
-        member: Option<Member>,
+        mut members: Vec<Member>,
         now: DateTime<Utc>,
         gate: Option<&dyn Gate>,
-        mut stop: Stop,
+        stop: Stop,
     ) -> Result<RoundRecord, Unfinished> {
         let target = &due.target;
         let sent = match self.reserve(target) {
@@ -222,6 +239,21 @@ impl<L: Lambda> Engine<L> {
             }
         };
         let _in_flight = InFlight { flights: &self.flights, id: target.id.clone() };
+        let terms = RoundTerms { now, gate, stop: &stop, sent: &sent };
+        match due.versions.is_empty() {
+            true => self.sent_round(due, members.pop(), terms).await,
+            false => self.version_rounds(due, members, terms).await,
+        }
+    }
+
+    /// Sends the round of a target, with the pings that precede it.
+    pub(super) async fn sent_round(
+        &self,
+        due: &Due,
+        member: Option<Member>,
+        RoundTerms { now, gate, stop, sent }: RoundTerms<'_>,
+    ) -> Result<RoundRecord, Unfinished> {
+        let (target, mut stop) = (&due.target, stop.clone());
         let round_id = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
         let round = |due: &'_ Due| runner::Round {
             target,
@@ -232,7 +264,7 @@ impl<L: Lambda> Engine<L> {
             known: self.known(target),
             answers: self.answers(target).times,
             room: None,
-            sent: &sent,
+            sent,
         };
         let not_started = |error: NotStarted| {
             warn!(function = %target.id.shown(), region = %target.region(), reason = %error, "not served");
@@ -251,7 +283,7 @@ impl<L: Lambda> Engine<L> {
             let ran = runner::first(&self.lambda, &self.admission, before, &first, hold, &mut stop).await;
             let result;
             (pings.first, result) = ran.map_err(not_started)?;
-            self.record_answers(target, &pings.first, *lock(&sent));
+            self.record_answers(target, &pings.first, *lock(sent));
             match (&result, first.purpose) {
                 (FirstResult::Well, _) => {}
                 (FirstResult::Unsafe(_), _) => withheld = Some(Withheld::Skipped(SkipReason::Unsafe)),
@@ -291,7 +323,7 @@ impl<L: Lambda> Engine<L> {
                 Err(_) if !pings.first.is_empty() => withheld = Some(Withheld::Short),
                 Err(error) => return Err(not_started(error)),
             }
-            self.record_history(target, &pings.round, *lock(&sent));
+            self.record_history(target, &pings.round, *lock(sent));
         }
         if !matches!(withheld, Some(Withheld::Skipped(_))) && pings.are_refused_as_inactive() {
             withheld = Some(Withheld::Skipped(SkipReason::Inactive));
@@ -349,6 +381,10 @@ impl<L: Lambda> Engine<L> {
         if let Some(FirstResult::Unsafe(reason)) = &pings.contact {
             report.messages = vec![unsafe_message(reason, terms.language)];
         }
+        if report.doubt.is_none() {
+            lock(&self.sightings).note(&target.id, &pings.round);
+            self.confirm(&target.id, &report.versions);
+        }
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();
         let (cost, cost_unknown) = round_cost(&prices, target.region(), target.architecture, &used);
@@ -396,12 +432,17 @@ impl<L: Lambda> Engine<L> {
                 None => SkipReason::NoRoom,
             });
         }
-        if self.answers(target).quiet_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_quiet(target) {
             return Err(SkipReason::InFlight);
         }
         let sent = Arc::default();
         flights.insert(target.id.clone(), Arc::clone(&sent));
         Ok(sent)
+    }
+
+    /// Returns true while an unanswered ping of the target may still run.
+    pub(super) fn is_quiet(&self, target: &Target) -> bool {
+        self.answers(target).quiet_until.is_some_and(|until| Instant::now() < until)
     }
 
     fn answers(&self, target: &Target) -> AnswerHistory {
@@ -431,9 +472,9 @@ impl<L: Lambda> Engine<L> {
 }
 
 /// Logs a round that was sent, and warnings about it.
-fn log_round(target: &Target, round: &str, record: &RoundRecord) {
+pub(super) fn log_round(target: &Target, round: &str, record: &RoundRecord) {
     let (function, region, desired) = (target.id.shown(), target.region(), record.desired);
-    let Some(SentRound { report, cost_unknown, .. }) = record.sent() else { return };
+    let Some(SentRound { report, cost_unknown, versions, .. }) = record.sent() else { return };
     let (verdict, reached) = (record.verdict(), report.reached);
     if matches!(verdict, Verdict::Short | Verdict::Unsafe) {
         let problems = report.messages.join("; ");
@@ -444,7 +485,7 @@ fn log_round(target: &Target, round: &str, record: &RoundRecord) {
     if let Some(doubt) = report.doubt {
         warn!(%function, %region, round, doubt = doubt.explain(), "answers prove fewer environments than they report");
     }
-    if report.versions.len() > 1 {
+    if report.versions.len() > 1 && versions.is_empty() {
         warn!(%function, %region, round, versions = %report.versions.join(", "),
             "several versions executed in one round: a weighted alias, or a deployment in progress");
     }

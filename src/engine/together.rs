@@ -44,7 +44,11 @@ impl Group {
     /// Returns the groups of at least two rounds, by their number.
     pub(super) fn of(due: &[Due], admission: &Admission) -> HashMap<u32, Self> {
         let mut sizes: HashMap<u32, usize> = HashMap::new();
-        due.iter().filter_map(|due| due.together).for_each(|number| *sizes.entry(number).or_default() += 1);
+        for due in due {
+            if let Some(number) = due.together {
+                *sizes.entry(number).or_default() += Self::members_of(due);
+            }
+        }
         let until = Instant::now() + WITHIN;
         let group = |missing| {
             let state = Mutex::new(State { missing, arrived: Vec::with_capacity(missing) });
@@ -53,9 +57,14 @@ impl Group {
         sizes.into_iter().filter(|(_, size)| *size > 1).map(|(number, size)| (number, group(size))).collect()
     }
 
-    /// Returns the membership of a round. There is one for each round of the group.
-    pub(super) fn member(&self) -> Member {
-        Member(Arc::clone(&self.0))
+    /// Returns the memberships of a target: one, or one for each version behind a weighted alias that is pinged. They
+    /// are taken once for each target of the group.
+    pub(super) fn members(&self, due: &Due) -> Vec<Member> {
+        std::iter::repeat_with(|| Member(Arc::clone(&self.0))).take(Self::members_of(due)).collect()
+    }
+
+    fn members_of(due: &Due) -> usize {
+        due.versions.iter().filter(|version| version.skipped.is_none()).count().max(1)
     }
 }
 

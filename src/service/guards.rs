@@ -1,5 +1,7 @@
 //! The guards of the rounds of a process: facts about deployed functions, and the records of earlier rounds.
 
+mod versions;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,13 +11,17 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use self::versions::with_versions;
 use super::facts::{FactsKeeper, Snapshot};
 use super::planner::{READ_WITHIN, StoreHealth};
 use super::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
-use crate::domain::guard::{Decision, Knowledge, Terms, decide, health_after};
-use crate::domain::preflight::FunctionState;
+use crate::domain::guard::{
+    Decision, Denials, Knowledge, Terms, decide, decide_versions, health_after, is_of_function, seen_of,
+    weighted,
+};
+use crate::domain::preflight::{FunctionState, TargetObservation};
 use crate::domain::records::{Guards, Health, SERVED, Served};
 use crate::domain::round::FirstResult;
 use crate::domain::tick::{RoundRecord, SkipReason};
@@ -30,6 +36,7 @@ pub struct RoundGuards {
     facts: FactsKeeper,
     documents: DocumentStore,
     records: Mutex<BTreeMap<Region, Held>>,
+    denials: Mutex<Denials>,
 }
 
 /// The record of a region.
@@ -136,7 +143,7 @@ impl Known {
 impl RoundGuards {
     /// Creates guards with these facts. The records are kept in `documents`.
     pub fn new(facts: FactsKeeper, documents: DocumentStore) -> Self {
-        Self { facts, documents, records: Mutex::default() }
+        Self { facts, documents, records: Mutex::default(), denials: Mutex::default() }
     }
 
     /// Loads what is known about a fleet, within [`READ_WITHIN`]. What the store cannot answer is what this process had.
@@ -252,7 +259,21 @@ impl RoundGuards {
     ) -> Guarded {
         let mut guarded = Guarded::default();
         for due in due {
-            match decide(&due.target, due.concurrency, known.of(&due.target), limits, checks_contact, now) {
+            let of_target = known.of(&due.target);
+            let decision = decide(&due.target, due.concurrency, of_target, limits, checks_contact, now);
+            let of_function = matches!(&decision, Decision::Skip(reason) if is_of_function(*reason));
+            let routing = weighted(&due.target, of_target).filter(|_| !of_function);
+            let (decision, due) = match routing {
+                None => (decision, due),
+                Some(routing) => {
+                    let own = |target: &Target| known.facts.of(target).map(|facts| &facts.seen);
+                    let wanted = (&*due.target, due.concurrency);
+                    let versions =
+                        decide_versions(wanted, routing, of_target, own, limits, checks_contact, now);
+                    with_versions(due, decision, versions, &lock(&self.denials), now)
+                }
+            };
+            match decision {
                 Decision::Send(concurrency, terms) => {
                     guarded.sent.push(Due { concurrency, terms, ..due });
                 }
@@ -281,23 +302,28 @@ impl RoundGuards {
         known: &Known,
         now: DateTime<Utc>,
     ) -> Result<(), Unavailable> {
-        let targets: HashMap<&Identity, &Arc<Target>> =
-            due.iter().map(|due| (&due.target.id, &due.target)).collect();
+        let dues: HashMap<&Identity, &Due> = due.iter().map(|due| (&due.target.id, due)).collect();
         let facts = self.facts.snapshot(fleet, now);
         let mut notes = Vec::new();
         let mut doubted = Vec::new();
         for round in rounds {
-            let Some(target) = targets.get(&round.id).copied() else { continue };
-            let deployed = facts.of(target).and_then(|facts| facts.seen.configuration.known());
-            let code = self.contacted_code(target).or_else(|| deployed?.code_sha256.clone());
-            let version = deployed.and_then(|deployed| deployed.version.as_deref());
-            let was_inactive = deployed.is_some_and(|deployed| deployed.state != FunctionState::Active);
-            if is_doubtful(round, version) || was_inactive && round.sent().is_some() {
+            let Some(due) = dues.get(&round.id).copied() else { continue };
+            let seen = facts.of(&due.target).map(|facts| &facts.seen);
+            if is_doubtful(round, seen) {
                 doubted.push(round.id.clone());
             }
-            let note = Note { target, round, code };
-            if known.of(target).guards.is_none_or(|guards| note.changes(guards, now)) {
-                notes.push(note);
+            self.note_denials(round, now);
+            // A denied version says nothing about its function: the next try is an hour later.
+            let is_denied_version = |id: &Identity, part: &RoundRecord| *id != round.id && part.is_denied();
+            for (target, part) in versions::rounds(due, round) {
+                if is_denied_version(&target.id, part) {
+                    continue;
+                }
+                let code = self.contacted_code(target).or_else(|| code(target, round, seen, &facts));
+                let note = Note { target, round: part, code };
+                if known.of(target).guards.is_none_or(|guards| note.changes(guards, now)) {
+                    notes.push(note);
+                }
             }
         }
         self.facts.doubt(doubted);
@@ -312,6 +338,17 @@ impl RoundGuards {
         let deadline = Instant::now() + READ_WITHIN;
         let writes = regions.into_iter().map(|region| self.save(region, deadline, now, |_| {}));
         join_all(writes).await.into_iter().collect()
+    }
+
+    /// Notes versions behind an alias that may not be pinged by their numbers, and warns about it once.
+    fn note_denials(&self, round: &RoundRecord, now: DateTime<Utc>) {
+        let versions = round.sent().map(|sent| &sent.versions[..]).unwrap_or_default();
+        if !versions.is_empty() && lock(&self.denials).note(&round.id, versions, now) {
+            let (function, region) = (round.id.shown(), round.id.region);
+            let (allow, on) = ("lambda:InvokeFunction", format!("function:{}:*", round.id.name.as_str()));
+            warn!(%function, %region, "pings by the numbers of its versions are denied, so the alias is pinged, and no \
+                number of environments is proven: allow {allow} on {on} (`warmd iam` grants it)");
+        }
     }
 
     /// Adds the result of a first contact at once: another tick of this process may be planned before it is recorded.
@@ -346,13 +383,38 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns true if the facts about the target of a round may have changed. `version` is the version that the facts
-/// denote.
-fn is_doubtful(round: &RoundRecord, version: Option<&str>) -> bool {
+/// Returns true if the facts about the target of a round may have changed: it had errors, met an inactive function, or
+/// executed another version than `seen` denotes.
+fn is_doubtful(round: &RoundRecord, seen: Option<&TargetObservation>) -> bool {
     let Some(sent) = round.sent() else { return false };
     let counts = &sent.report.counts;
-    let ran_another = version.is_some_and(|version| sent.report.versions.iter().any(|ran| ran != version));
-    counts.errors() > 0 || counts.throttled > 0 || ran_another
+    let deployed = seen.and_then(|seen| seen.configuration.known());
+    let routing = seen.and_then(|seen| seen.alias.known());
+    let of_routing = routing.map(|routing| routing.versions().map(|(version, _)| version.as_str()).collect());
+    let of_deployed = || Some(vec![deployed?.version.as_deref()?]);
+    let denoted: Option<Vec<&str>> = of_routing.or_else(of_deployed);
+    let is_other = |ran: &String| denoted.as_ref().is_some_and(|denoted| !denoted.contains(&ran.as_str()));
+    let was_inactive = deployed.is_some_and(|deployed| deployed.state != FunctionState::Active);
+    let ran_another = sent.report.versions.iter().any(is_other);
+    counts.errors() > 0 || counts.throttled > 0 || ran_another || was_inactive
+}
+
+/// Returns the hash of the code of a round's target, or of a version behind it; `None` if it is unknown. `seen` are the
+/// facts about the target of the round.
+fn code(
+    target: &Target,
+    round: &RoundRecord,
+    seen: Option<&TargetObservation>,
+    facts: &Snapshot,
+) -> Option<String> {
+    let version = target.id.qualifier.as_ref().filter(|_| target.id != round.id);
+    match version {
+        None => seen?.configuration.known()?.code_sha256.clone(),
+        Some(version) => {
+            let own = facts.of(target).map(|facts| &facts.seen);
+            seen_of(version.as_str(), seen, own).configuration.known()?.code_sha256.clone()
+        }
+    }
 }
 
 /// The result of a round for the guards of its target.
@@ -417,15 +479,19 @@ impl Gate for ContactGate {
             // Without an answer in time the facts of the plan hold.
             let known = Knowledge { facts: seen.as_ref().or(planned.facts), guards: None, ..planned };
             let (code, unsafe_because) = (known.code().map(str::to_owned), unsafe_because.map(str::to_owned));
+            let has_reserved = known.facts.is_some_and(|seen| seen.reserved.known().is_some());
             let contact = Contacted { code, unsafe_because, at: self.now };
             self.guards.note_contact(&due.target, contact, self.now);
             match decide(target, due.configured(), known, &self.limits, false, self.now) {
                 Decision::Skip(reason) => Err(reason),
                 Decision::Send(allowed, terms) => {
-                    let Terms { backed_off_from, first, .. } = due.terms;
+                    let Terms { backed_off_from, first, ref room, .. } = due.terms;
                     let concurrency = allowed.min(due.concurrency);
                     let backed_off_from = backed_off_from.filter(|_| concurrency < allowed);
-                    Ok(Due { concurrency, terms: Terms { backed_off_from, first, ..terms }, ..due.clone() })
+                    // The facts of an alias are known before those of a version behind it.
+                    let room = if has_reserved { terms.room } else { room.clone().or(terms.room) };
+                    let terms = Terms { backed_off_from, first, room, ..terms };
+                    Ok(Due { concurrency, terms, ..due.clone() })
                 }
             }
         })

@@ -5,6 +5,7 @@ mod contact;
 mod headroom;
 mod refused;
 mod store;
+mod versions;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

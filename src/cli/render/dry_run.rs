@@ -76,7 +76,7 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
     if due.len() > ROWS {
         let _ = writeln!(out, "  … and {}, see --json", count((due.len() - ROWS) as u64, "more target"));
     }
-    let pings: u64 = due.iter().map(|due| u64::from(due.concurrency.get())).sum();
+    let pings: u64 = due.iter().map(|due| u64::from(due.pings())).sum();
     let _ = writeln!(
         out,
         "\n{}: {}, at most {} in flight at once",
@@ -104,7 +104,7 @@ fn firsts(due: &[Due], style: Style) -> Vec<String> {
         let purpose = due.terms.first?.purpose.explanation();
         Some(format!("{} one ping precedes the round: {purpose}", due.target.id))
     };
-    tick::doubts(due.iter().filter_map(first), style)
+    tick::doubts(due.iter().flat_map(Due::rounds).filter_map(first), style)
 }
 
 fn hold(target: &Target) -> String {

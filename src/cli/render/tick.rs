@@ -14,7 +14,9 @@ use crate::domain::cost::{ByKindCost, RoundCost};
 use crate::domain::function::Identity;
 use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, KindReport, KindReports, OutcomeCounts, RoundReport, Verdict};
-use crate::domain::tick::{RoundOutcome, RoundRecord, SentRound, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick::{
+    RoundOutcome, RoundRecord, SentRound, SkipReason, TickReport, Unfinished, UnfinishedReason, VersionRound,
+};
 
 /// The maximum number of rows of a table.
 const ROWS: usize = 20;
@@ -372,7 +374,13 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
         )
     });
     push(&mut notes, State::Unproven.sign(), style, unclassified);
-    if rounds(Verdict::Unproven).any(|(_, round)| round.counts.unclassified == 0 && round.doubt.is_none()) {
+    let explained = rounds(Verdict::Unproven).filter(|(_, round)| is_explained(round));
+    let explained =
+        explained.map(|(record, round)| format!("{} unproven: {}", record.id, round.messages.join("; ")));
+    push(&mut notes, State::Unproven.sign(), style, explained);
+    if rounds(Verdict::Unproven)
+        .any(|(_, round)| round.counts.unclassified == 0 && round.doubt.is_none() && !is_explained(round))
+    {
         notes.push(format!(
             "{} unproven: no ping failed, but fewer environments are proven than desired; return an id from the \
              handler (`warmd handler`), or set a longer `hold`",
@@ -383,13 +391,39 @@ fn notes(report: &TickReport, style: Style) -> Vec<String> {
     notes
 }
 
+/// Returns true if the messages of a round explain why it is unproven.
+fn is_explained(round: &RoundReport) -> bool {
+    round.counts.unclassified == 0 && !round.messages.is_empty()
+}
+
+/// Returns the rounds of the versions behind a weighted alias.
+fn versions(id: &Identity, rounds: &[VersionRound]) -> String {
+    let one = |VersionRound { weight, is_confirmed, record }: &VersionRound| {
+        let number = record.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default();
+        let percent = (weight.share() * 1e4).round() / 1e2;
+        let result = match (record.sent(), record.skip_reason()) {
+            (Some(sent), None) => reached(record.desired, &sent.report),
+            (_, reason) => reason.map_or("skipped", SkipReason::name).to_owned(),
+        };
+        let is_assumed = !*is_confirmed && record.skip_reason().is_none();
+        let assumed = if is_assumed { ", assumed to serve the alias" } else { "" };
+        format!("{number} ({percent} %) {result}{assumed}")
+    };
+    let versions: Vec<String> = rounds.iter().map(one).collect();
+    format!("{id} has weights; its versions, pinged by number: {}", versions.join("; "))
+}
+
 /// Adds the notes on versions, doubts and unknown costs.
 fn warnings(notes: &mut Vec<String>, report: &TickReport, style: Style) {
     let warning = ('!', Tone::Warning);
     let sent = || report.rounds.iter().filter_map(|record| Some((&record.id, record.sent()?)));
-    let versions = sent().filter(|(_, round)| round.report.versions.len() > 1).map(|(id, round)| {
-        let versions = round.report.versions.join(", ");
-        format!("{id} ran versions {versions}: a weighted alias, or a deployment in progress")
+    let versions = sent().filter_map(|(id, round)| match &round.versions[..] {
+        [] if round.report.versions.len() < 2 => None,
+        [] => {
+            let versions = round.report.versions.join(", ");
+            Some(format!("{id} ran versions {versions}: a weighted alias, or a deployment in progress"))
+        }
+        rounds => Some(versions(id, rounds)),
     });
     push(notes, warning, style, versions);
     let doubts = sent().filter_map(|(id, round)| Some(format!("{id}: {}", round.report.doubt?.explain())));

@@ -6,7 +6,8 @@ use crate::domain::by_kind::ByKind;
 use crate::domain::cost::{Download, Per, RoundQuantities, Route, s3_quantities};
 use crate::domain::fleet::Target;
 use crate::domain::round::{Known, PingUsage};
-use crate::domain::tick::SkipReason;
+use crate::domain::routing::Weight;
+use crate::domain::tick::{SkipReason, VersionRound, sum};
 
 fn target(function: &str) -> Target {
     Target::example(function, "eu-west-2", Vec::new())
@@ -129,6 +130,37 @@ fn new_environments_are_shown_by_kind() {
     2 targets: ✓ 2 reached
     20 pings: 9 warm, 5 cold (2 semi-cold), 2 restored, 4 preinitialized
     cost $0.000017: requests $0.000004, compute $0.000013
+    ");
+}
+
+#[test]
+fn the_versions_behind_a_weighted_alias_have_a_note() {
+    let version = |number: &str, weight, is_confirmed, record: RoundRecord| VersionRound {
+        weight: Weight::new(weight).unwrap(),
+        is_confirmed,
+        record: RoundRecord { id: target(&format!("infer:{number}")).id, ..record },
+    };
+    let rounds = vec![
+        version("7", 0.895, false, round("infer:7", 2)),
+        version("8", 0.105, false, RoundRecord::skipped(&target("infer:8"), 2, SkipReason::Denied)),
+    ];
+    let through_alias = Some(round("infer:live", 2));
+    let sum = sum(RoundRecord::skipped(&target("infer:live"), 2, SkipReason::Denied), rounds, through_alias);
+    let split = sent("split:live", 2, |SentRound { report, .. }| {
+        (report.verdict, report.versions) = (Verdict::Unproven, vec!["7".to_owned(), "8".to_owned()]);
+        report.messages = vec!["several versions executed".to_owned()];
+    });
+    let shown = tick(&report(vec![sum, split]), Style::default());
+    let (_, notes) = shown.split_once("cost").unwrap();
+    insta::assert_snapshot!(notes, @"
+     $0.000026: requests $0.000006, compute $0.000020
+    ? infer:live (eu-west-2) unproven: version 8: pings by the number of the version are denied, and the
+      alias is pinged instead: allow lambda:InvokeFunction on `function:NAME:*` (`warmd iam` grants it);
+      they are tried again after an hour
+    ? split:live (eu-west-2) unproven: several versions executed
+    ! infer:live (eu-west-2) has weights; its versions, pinged by number: 7 (89.5 %) 2/2 ids, assumed to
+      serve the alias; 8 (10.5 %) denied
+    ! split:live (eu-west-2) ran versions 7, 8: a weighted alias, or a deployment in progress
     ");
 }
 

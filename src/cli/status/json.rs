@@ -13,7 +13,8 @@ use crate::domain::cost::PriceBook;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 use crate::domain::preflight::Unchecked;
 use crate::domain::records::{
-    Backlog, Facts, Health, Kept, LastPipeline, LastRound, MadeBy, Pause, Pauses, Request, Requests, Status,
+    Backlog, Facts, Health, Kept, LastPipeline, LastRound, LastVersion, MadeBy, Pause, Pauses, Request,
+    Requests, Status,
 };
 use crate::domain::round::Verdict;
 use crate::domain::schedule::Minute;
@@ -151,6 +152,9 @@ struct RoundObject<'s> {
     preinitialized: Option<u32>,
     skipped: Option<SkipReason>,
     skipped_tick: Option<String>,
+    /// Those behind a weighted alias.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    versions: &'s [LastVersion],
 }
 
 #[derive(Serialize)]
@@ -373,6 +377,7 @@ impl<'s> RoundObject<'s> {
             preinitialized: last.new.map(|new| new.preinitialized),
             skipped: last.skipped.as_ref().map(|skip| skip.reason),
             skipped_tick: last.skipped.as_ref().map(|skip| seconds(skip.tick)),
+            versions: &last.versions,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
 use crate::domain::preflight::{Read, Unchecked, UncheckedReason};
-use crate::domain::records::{Backlog, Facts, Guards, MadeBy, Pauses, Request, Status};
+use crate::domain::records::{Backlog, Facts, Guards, LastVersion, MadeBy, Pauses, Request, Status};
 use crate::domain::round::NewEnvironments;
 use crate::domain::text::{count, grouped, money};
 
@@ -166,10 +166,17 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         let skipped = last.skipped.as_ref();
         let skipped =
             skipped.map(|skip| format!("skipped: {} ({})", skip.reason.name(), ago(skip.tick, now)));
-        let reached = last.reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
+        let number =
+            |reached: Option<u32>| reached.map_or_else(|| "?".to_owned(), |reached| reached.to_string());
+        let reached = number(last.reached);
         let new: String =
             last.new.iter().flat_map(NewEnvironments::texts).map(|kind| format!(", {kind}")).collect();
-        let sent = format!("reached {reached}, {}{new} ({})", last.verdict.name(), ago(last.tick, now));
+        let version = |LastVersion { version, desired, reached }: &LastVersion| {
+            format!("; version {} {}/{desired}", clean(version), number(*reached))
+        };
+        let versions: String = last.versions.iter().map(version).collect();
+        let (verdict, ago) = (last.verdict.name(), ago(last.tick, now));
+        let sent = format!("reached {reached}, {verdict}{new} ({ago}){versions}");
         let what = match skipped {
             None => sent,
             Some(skipped) if last.was_sent() => format!("{sent}; {skipped}"),

@@ -1,6 +1,7 @@
 //! The cost of one round.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Sum;
 use std::ops::Add;
 
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -143,6 +144,18 @@ pub struct Flow {
     pub bytes: u64,
     /// GET requests: one per object and download. Reads in several parts count as one.
     pub gets: u64,
+}
+
+impl Sum for S3Quantities {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let mut sum = Self::default();
+        for (route, flow) in all.flat_map(|quantities| quantities.flows) {
+            let total = sum.flows.entry(route).or_default();
+            total.bytes = total.bytes.saturating_add(flow.bytes);
+            total.gets = total.gets.saturating_add(flow.gets);
+        }
+        sum
+    }
 }
 
 impl S3Quantities {

@@ -400,7 +400,8 @@ fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let raised_to = fields.number("raised_to", 1, u32::MAX);
     let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
     let id = Identity { tenant, ..function.identity(region) };
-    Ok(ShardRound { id, concurrency, share, metric_age, has_backlog, raised_to })
+    let rounds = NonZeroU32::MIN;
+    Ok(ShardRound { id, concurrency, share, metric_age, has_backlog, raised_to, rounds })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {

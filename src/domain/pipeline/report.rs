@@ -118,7 +118,9 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
     }
     let reason = match round.outcome {
         // Without a proof, a short round has fewer than its pings.
-        RoundOutcome::Sent(_) if round.verdict() == Verdict::Short && round.reached().is_none() => {
+        RoundOutcome::Sent(_)
+            if matches!(round.verdict(), Verdict::Short | Verdict::Unsafe) && round.reached().is_none() =>
+        {
             return Some(if round.desired <= number { State::Cold } else { State::Unknown });
         }
         RoundOutcome::Sent(_) => return Some(compare(round.reached(), number)),
@@ -145,6 +147,7 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
         | SkipReason::Inactive
         | SkipReason::NoHeadroom
         | SkipReason::Breaker
-        | SkipReason::Unsafe => Some(State::Cold),
+        | SkipReason::Unsafe
+        | SkipReason::Denied => Some(State::Cold),
     }
 }

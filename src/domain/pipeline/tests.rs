@@ -99,6 +99,7 @@ fn the_reason_of_a_skip_decides() {
     no-headroom       cold: infer:live
     breaker           cold: infer:live
     unsafe            cold: infer:live
+    denied            cold: infer:live
     ");
     // Fewer environments than the pipeline wants were covered.
     let lowered = RoundRecord::skipped(&target("infer:live"), 2, SkipReason::Provisioned);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::fleet::Target;
-use crate::domain::function::{Identity, Region};
+use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::future::{is_future, later};
 use crate::domain::schedule::Minute;
 
@@ -117,14 +117,17 @@ impl Guards {
     }
 
     /// Returns the trust in the handler of a target. `code` is the hash of its deployed code. If it is unknown (`None`),
-    /// a handler whose last result was unsafe stays so.
+    /// a handler whose last result was unsafe stays so, unless the target is a version: the code of another one was
+    /// unsafe.
     pub fn trust(&self, target: &Target, code: Option<&str>) -> Trust {
         let contract = target.protocol.contract();
         let known = self.contacts.get(&function(target)).into_iter().flatten();
         let known: Vec<&Contact> = known.filter(|contact| contact.contract == contract).collect();
         let of = |code: &Code| known.iter().rev().find(|contact| contact.code == *code);
         let found = code.and_then(|code| of(&Code::Sha256(code.to_owned())));
-        let last = || known.last().filter(|last| code.is_none() && last.unsafe_because.is_some());
+        let is_version = target.id.qualifier.as_ref().is_some_and(Qualifier::is_version);
+        let is_unsafe = |last: &&&Contact| code.is_none() && !is_version && last.unsafe_because.is_some();
+        let last = || known.last().filter(is_unsafe);
         match found.or_else(|| of(&behind(target))).or_else(last) {
             None => Trust::None,
             Some(Contact { unsafe_because: Some(reason), .. }) => Trust::Unsafe(reason.clone()),

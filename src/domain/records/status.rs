@@ -11,7 +11,9 @@ use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
 use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, NewEnvironments, Verdict};
-use crate::domain::tick::{RoundOutcome, RoundRecord, SkipReason, TickReport, UnfinishedReason};
+use crate::domain::tick::{
+    RoundOutcome, RoundRecord, SkipReason, TickReport, UnfinishedReason, VersionRound,
+};
 
 /// The result of the last tick, and of each target's last round.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,21 @@ pub struct LastRound {
     /// The last of the rounds that were skipped since.
     #[serde(default)]
     pub skipped: Option<Skip>,
+    /// The versions behind a weighted alias, at most [`MOST_VERSIONS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<LastVersion>,
+}
+
+/// The last round of a version behind a weighted alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastVersion {
+    /// The number of the version.
+    pub version: String,
+    /// The desired number of environments.
+    #[serde(rename = "target")]
+    pub desired: u32,
+    /// The number of environments proven; `None` if unknown.
+    pub reached: Option<u32>,
 }
 
 /// A round that was skipped.
@@ -99,6 +116,8 @@ pub struct Skip {
     pub reason: SkipReason,
 }
 
+/// The maximum number of versions that are kept of a target. Lambda allows two.
+const MOST_VERSIONS: usize = 5;
 /// The number of documents for the rounds of shards.
 const SHARD_DOCUMENTS: u32 = 16;
 
@@ -220,6 +239,12 @@ impl Status {
 
 impl LastRound {
     fn of(round: &RoundRecord, tick: DateTime<Utc>) -> Self {
+        let versions = round.sent().into_iter().flat_map(|sent| &sent.versions);
+        let versions = versions.map(|VersionRound { record, .. }| LastVersion {
+            version: record.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default(),
+            desired: record.desired,
+            reached: record.reached(),
+        });
         Self {
             tick,
             desired: round.desired,
@@ -228,6 +253,7 @@ impl LastRound {
             verdict: round.verdict(),
             new: round.sent().map(|sent| sent.report.counts.new_environments()),
             skipped: None,
+            versions: versions.take(MOST_VERSIONS).collect(),
         }
     }
 

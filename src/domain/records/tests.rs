@@ -309,6 +309,7 @@ fn no_arithmetic_on_stored_instants_overflows() {
             verdict: Verdict::Short,
             new: Some(NewEnvironments { cold: 3, ..NewEnvironments::default() }),
             skipped: Some(Skip { tick: stored, reason: SkipReason::Paused }),
+            versions: Vec::new(),
         };
         let mut status = Status { tick: Some(stored), ..Status::default() };
         status.targets.insert(key.clone(), last);

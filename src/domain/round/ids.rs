@@ -39,7 +39,7 @@ impl IdHistory {
         let mut ids = HashSet::new();
         let mut repeated = false;
         for id in pings().filter_map(|ping| ping.environment.as_deref()) {
-            let id = hash(id);
+            let id = id_hash(id);
             repeated |= !ids.insert(id) || self.rounds.iter().any(|round| round.contains(&id));
         }
         if ids.is_empty() {
@@ -65,7 +65,8 @@ impl IdHistory {
     }
 }
 
-fn hash(id: &str) -> u64 {
+/// Returns a hash of the id of an environment, for comparisons within the process.
+pub fn id_hash(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()

@@ -28,7 +28,7 @@ pub use doubt::{Doubt, ForeignIds, SharedBy};
 pub use evidence::{Evidence, Proof, proven};
 pub use first::{FirstPing, FirstResult, Purpose, conclude};
 pub use hold::{MAX_AUTO_HOLD, MAX_TOP_UPS, SkewHistory, skew, top_up};
-pub use ids::{IdHistory, Ids};
+pub use ids::{IdHistory, Ids, id_hash};
 pub use kind::{KindReport, KindReports};
 pub use limit::AnswerTimes;
 pub use outcome::{Initialization, Outcome, PingResult, Ran, classify};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::doubt::{Doubt, doubt};
-use super::evidence::{count, distinct_ids, proven_of};
+use super::evidence::{Proof, count, distinct_ids, proven_of};
 use super::kind::{KindReports, Parted};
 use super::start::{certain_hold, waited};
 use super::usage::{PingUsage, ReportSums};
@@ -197,6 +197,8 @@ pub struct RoundReport {
     pub verdict: Verdict,
     /// The versions that executed, sorted. More than one is a warning.
     pub versions: Vec<String>,
+    /// The proof of the environments of each of these versions. Empty in the sum of several rounds.
+    pub proofs: Vec<Proof>,
     /// The hold of the last attempt; `None` if the protocol does not carry one.
     pub hold: Option<Duration>,
     /// The largest skew of an attempt; `None` if unknown.
@@ -223,7 +225,8 @@ pub struct RoundReport {
     pub sums: ReportSums,
     /// The round by the kind of environment; `None` if nothing indicates provisioned ones.
     pub by_kind: Option<KindReports>,
-    /// The failures as text: different messages, each with the number of its pings.
+    /// The failures as text: different messages, each with the number of its pings; and the reason why a round of
+    /// several versions is unproven.
     pub messages: Vec<String>,
 }
 
@@ -258,6 +261,25 @@ impl RoundReport {
         let new = NewPings::of(&all, parted.as_ref());
         let semi_cold = known.semi_cold_below.map(|threshold| new.cold_below(threshold));
         let last_hold = attempts.last().and_then(|attempt| attempt.hold);
+        let versions = versions(pings());
+        let proofs = match versions.len() {
+            0 | 1 => vec![proof; versions.len()],
+            _ => versions
+                .iter()
+                .map(|version| proven_of(&of_version(attempts, version), attempts, doubt))
+                .collect(),
+        };
+        let mut messages = messages(pings());
+        let mut verdict = match attempts {
+            [] if !first.is_empty() => Verdict::Short,
+            _ => verdict(desired, attempts, proof.environments, doubt),
+        };
+        if verdict == Verdict::Reached
+            && let Some(message) = unproven_versions(desired, &versions, &proofs)
+        {
+            verdict = Verdict::Unproven;
+            messages.push(message);
+        }
 
         Self {
             pings: count(pings().count()),
@@ -266,11 +288,9 @@ impl RoundReport {
             reached: proof.reached(),
             evidence: proof.evidence,
             doubt,
-            verdict: match attempts {
-                [] if !first.is_empty() => Verdict::Short,
-                _ => verdict(desired, attempts, proof.environments, doubt),
-            },
-            versions: versions(pings()),
+            verdict,
+            versions,
+            proofs,
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
             first_pings: count(first.iter().map(|attempt| attempt.pings.len()).sum()),
@@ -283,7 +303,7 @@ impl RoundReport {
             cold_starts: usage.cold_starts,
             sums: usage.sums,
             by_kind,
-            messages: messages(pings()),
+            messages,
         }
     }
 
@@ -418,6 +438,32 @@ fn versions<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
     versions.into_iter().cloned().collect()
 }
 
+/// Returns the pings of one version. Each attempt stays, with some of its pings.
+fn of_version(attempts: &[Attempt], version: &str) -> Vec<Attempt> {
+    let is_its = |ping: &&PingResult| ping.version.as_deref() == Some(version);
+    let part = |attempt: &Attempt| Attempt {
+        pings: attempt.pings.iter().filter(is_its).cloned().collect(),
+        ..*attempt
+    };
+    attempts.iter().map(part).collect()
+}
+
+/// Returns the message about a round that several versions executed, one of them with fewer proven environments than
+/// desired: its users may meet cold starts. `None` for other rounds.
+fn unproven_versions(desired: u32, versions: &[String], proofs: &[Proof]) -> Option<String> {
+    if versions.len() < 2 || proofs.iter().all(|proof| proof.environments >= desired) {
+        return None;
+    }
+    let each = versions.iter().zip(proofs);
+    let each: Vec<String> =
+        each.map(|(version, proof)| format!("{} of version {version}", proof.environments)).collect();
+    Some(format!(
+        "several versions executed, and each needs {desired} environments: proven are {}; allow `lambda:GetAlias`, so \
+         that each version of a weighted alias is pinged by its number",
+        each.join(", ")
+    ))
+}
+
 fn messages<'a>(pings: impl Iterator<Item = &'a PingResult>) -> Vec<String> {
     let mut kinds: Vec<(String, u32)> = Vec::new();
     let mut others = 0_u32;
@@ -500,6 +546,33 @@ mod tests {
 
     fn report(desired: u32, pings: Vec<PingResult>) -> RoundReport {
         RoundReport::new(desired, &[attempt(pings)], true, Known::default())
+    }
+
+    #[test]
+    fn a_round_of_several_versions_is_reached_only_if_each_is_proven() {
+        let of = |pings: &[(&str, &str)]| {
+            let ping = |(id, version): &(&str, &str)| PingResult {
+                version: Some((*version).to_owned()),
+                ..warm(Some(id))
+            };
+            pings.iter().map(ping).collect::<Vec<_>>()
+        };
+        let proofs = |report: &RoundReport| -> Vec<u32> {
+            report.proofs.iter().map(|proof| proof.environments).collect()
+        };
+        let one = report(2, of(&[("a", "7"), ("b", "7")]));
+        assert_eq!((one.verdict, proofs(&one)), (Verdict::Reached, vec![2]));
+        let split = report(2, of(&[("a", "7"), ("b", "8")]));
+        assert_eq!((split.verdict, split.reached, proofs(&split)), (Verdict::Unproven, Some(2), vec![1, 1]));
+        assert_snapshot!(split.messages.join("\n"), @"several versions executed, and each needs 2 environments: proven are 1 of version 7, 1 of version 8; allow `lambda:GetAlias`, so that each version of a weighted alias is pinged by its number");
+        // A top-up reached the other environments.
+        let attempts = [attempt(of(&[("a", "7"), ("b", "8")])), attempt(of(&[("c", "7"), ("d", "8")]))];
+        let both = RoundReport::new(2, &attempts, true, Known::default());
+        assert_eq!((both.verdict, proofs(&both), both.messages.len()), (Verdict::Reached, vec![2, 2], 0));
+        // The first ping executed a version of which nothing is proven.
+        let first = [attempt(of(&[("x", "8")]))];
+        let after = RoundReport::with_first(1, &first, &[attempt(of(&[("a", "7")]))], true, Known::default());
+        assert_eq!((after.verdict, proofs(&after)), (Verdict::Unproven, vec![1, 0]));
     }
 
     #[test]

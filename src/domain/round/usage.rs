@@ -51,11 +51,7 @@ impl Add for PingUsage {
             requests: self.requests + other.requests,
             maybe_requests: self.maybe_requests + other.maybe_requests,
             cold_starts: self.cold_starts.zip(other.cold_starts).map(|(one, other)| one + other),
-            sums: ReportSums {
-                pings: self.sums.pings + other.sums.pings,
-                billed_ms: self.sums.billed_ms.saturating_add(other.sums.billed_ms),
-                cold_starts: self.sums.cold_starts + other.sums.cold_starts,
-            },
+            sums: self.sums + other.sums,
         }
     }
 }
@@ -69,6 +65,18 @@ pub struct ReportSums {
     pub billed_ms: u64,
     /// The number of them that created a new environment.
     pub cold_starts: u32,
+}
+
+impl Add for ReportSums {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            pings: self.pings + other.pings,
+            billed_ms: self.billed_ms.saturating_add(other.billed_ms),
+            cold_starts: self.cold_starts + other.cold_starts,
+        }
+    }
 }
 
 impl ReportSums {

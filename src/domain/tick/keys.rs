@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Serialize, Serializer};
 
-use super::{RoundRecord, SentRound, SkipReason, TickReport};
+use super::{RoundRecord, SentRound, SkipReason, TickReport, VersionRound};
 use crate::domain::by_kind::ByKind;
 use crate::domain::capacity::{CapacityReport, Status};
 use crate::domain::cost::{RoundCost, S3Quantities};
@@ -77,8 +77,9 @@ pub(super) struct RoundKeys {
     /// The longest time that a preinitialized ping can have waited for the handler, ms, in tenths: from request to
     /// answer, without the hold where it is proven. Null without such a ping.
     waited_at_most_ms: Option<f64>,
-    /// The versions that executed, sorted. More than one is a warning.
-    versions: Vec<String>,
+    /// The versions behind a weighted alias, each pinged by its number. Without weights the versions that executed,
+    /// sorted: more than one is a warning.
+    versions: Vec<VersionKeys>,
     /// The hold of the last attempt, ms; null when the protocol does not carry one.
     hold_ms: Option<u64>,
     /// The time between the first and the last start of the pings' runs, ms, in tenths; null when unknown.
@@ -105,6 +106,69 @@ pub(super) struct RoundKeys {
     cost_usd: RoundCost,
     /// The round by the kind of environment; null if nothing indicates provisioned ones.
     by_kind: Option<ByKindKeys>,
+}
+
+/// A version of a round.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct VersionKeys {
+    /// The number of the version, or `$LATEST`.
+    version: String,
+    /// The share of requests that it serves, 0 to 1; null if the alias has no weights, or they are unknown.
+    weight: Option<f64>,
+    /// The desired number of environments, after the guards lowered it.
+    target: u32,
+    /// The number of its environments proven, null when unknown. Never above the truth.
+    reached: Option<u32>,
+    /// The proof of `reached`; null when its round was skipped.
+    evidence: Option<Evidence>,
+    /// `confirmed` once an environment that was pinged by number has answered through the alias too, `assumed` before;
+    /// null without weights.
+    serves_alias: Option<ServesAlias>,
+    /// The reason why its round was skipped, or did not follow its first pings; null when it was sent.
+    skipped: Option<SkipReason>,
+}
+
+/// The knowledge whether environments that are pinged by number serve the alias.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ServesAlias {
+    Confirmed,
+    Assumed,
+}
+
+impl VersionKeys {
+    fn of(sent: &SentRound, desired: u32) -> Vec<Self> {
+        if !sent.versions.is_empty() {
+            return sent.versions.iter().map(Self::from).collect();
+        }
+        let SentRound { report, .. } = sent;
+        let executed = report.versions.iter().zip(&report.proofs);
+        let keys = executed.map(|(version, proof)| Self {
+            version: version.clone(),
+            weight: None,
+            target: desired,
+            reached: proof.reached(),
+            evidence: Some(proof.evidence),
+            serves_alias: None,
+            skipped: None,
+        });
+        keys.collect()
+    }
+}
+
+impl From<&VersionRound> for VersionKeys {
+    fn from(VersionRound { weight, is_confirmed, record }: &VersionRound) -> Self {
+        Self {
+            version: record.id.qualifier.as_ref().map(ToString::to_string).unwrap_or_default(),
+            weight: Some(weight.share()),
+            target: record.desired,
+            reached: record.reached(),
+            evidence: record.evidence(),
+            serves_alias: Some(if *is_confirmed { ServesAlias::Confirmed } else { ServesAlias::Assumed }),
+            skipped: record.skip_reason(),
+        }
+    }
 }
 
 /// A round by the kind of environment. The parts add up to `reached`, `cold`, `preinitialized` and `restored` (of
@@ -169,7 +233,7 @@ impl From<&RoundRecord> for RoundKeys {
             verdict: round.verdict(),
             counts: round.counts(),
             waited_at_most_ms: report.and_then(|report| report.waited_at_most.map(tenths_of_ms)),
-            versions: report.map(|report| report.versions.clone()).unwrap_or_default(),
+            versions: sent.map(|sent| VersionKeys::of(sent, round.desired)).unwrap_or_default(),
             hold_ms: report.and_then(|report| u64::try_from(report.hold?.as_millis()).ok()),
             skew_ms: report.and_then(|report| report.skew.map(tenths_of_ms)),
             first_pings: report.map_or(0, |report| report.first_pings),

@@ -43,11 +43,13 @@ pub enum SkipReason {
     Breaker,
     /// The handler took a ping for work.
     Unsafe,
+    /// The caller may not ping a version by its number: its alias is pinged instead.
+    Denied,
 }
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InFlight,
         Self::NoRoom,
         Self::Deadline,
@@ -65,6 +67,7 @@ impl SkipReason {
         Self::NoHeadroom,
         Self::Breaker,
         Self::Unsafe,
+        Self::Denied,
     ];
 
     /// Returns the name in JSON, such as `in-flight`.
@@ -117,6 +120,12 @@ impl SkipReason {
             Self::Unsafe => {
                 ("unsafe", "its handler took a ping for work; `warmd canary clear` allows pings again", false)
             }
+            Self::Denied => (
+                "denied",
+                "pings by the number of the version are denied, and the alias is pinged instead: allow \
+                 lambda:InvokeFunction on `function:NAME:*` (`warmd iam` grants it); they are tried again after an hour",
+                false,
+            ),
         }
     }
 }

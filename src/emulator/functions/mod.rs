@@ -21,6 +21,7 @@
 //!   kept: { provisioned: 4, provisioned_on: [live], prepare: 90s }   # somebody else's provisioned concurrency
 //!   broken: { prepare: 90s, provisioned_fails: FUNCTION_ERROR_INIT_FAILURE }   # `none`: it succeeds
 //!   canary: { aliases: { live: { 7: 0.9, 8: 0.1 } } }    # version 7, and 8 with a weight
+//!   locked: { aliases: { live: { 7: 0.9, 8: 0.1 } }, denied_on: [7, 8] }   # may be invoked by its alias only
 //!   deployed: { aliases: { live: 7 }, moving: 60s }      # weights while an alias with provisioned concurrency moves
 //!   updating: { configuration: { LastUpdateStatus: InProgress } }    # its capacity cannot be changed
 //!   fleet: { prepare: 60s, configuration: { CapacityProviderConfig: {} } }   # has a scaling configuration

@@ -41,6 +41,7 @@ functions:
     unrecognized: KeyError
     provisioned: 4
     provisioned_on: [live, 8]
+    denied_on: [9]
     prepare: 90s
     provisioned_fails: INIT
     moving: 60s
@@ -104,6 +105,7 @@ events: { faults: [{ fault: fail-entry, every: 2 }] }
     assert_eq!((flaky.code.as_str(), flaky.runtime.as_deref()), ("7", Some("ruby3.4")));
     assert_eq!(flaky.unrecognized, Unrecognized::Fail("KeyError".to_owned()));
     assert_eq!((flaky.provisioned, flaky.provisioned_on.join(" ").as_str()), (Some(4), "live 8"));
+    assert_eq!(flaky.denied_on, ["9"]);
     assert_eq!((flaky.prepare.as_secs(), flaky.inactive), (90, Some(Duration::from_secs(30))));
     let version =
         |version: &str| (flaky.of_version(version).code.as_str(), flaky.of_version(version).memory_mb);

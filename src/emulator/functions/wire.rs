@@ -82,6 +82,7 @@ profile_entry! {
     reserved: u32 => reserved,
     provisioned: u32 => provisioned,
     provisioned_on: Texts => provisioned_on,
+    denied_on: Texts => denied_on,
     prepare: DurationText => prepare,
     provisioned_fails: Optional => provisioned_fails,
     moving: DurationText => moving,

@@ -60,6 +60,7 @@ impl Profile {
             reserved: None,
             provisioned: None,
             provisioned_on: Vec::new(),
+            denied_on: Vec::new(),
             prepare: Duration::ZERO,
             provisioned_fails: None,
             moving: Duration::ZERO,

@@ -15,7 +15,7 @@ use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::records::{self, REQUESTS, Requests, SERVED, STATUS, Served, Status, TickNote};
 use crate::domain::schedule::{self, Minute};
-use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
+use crate::domain::tick::{TickReport, UnfinishedReason};
 use crate::engine::tick::Due;
 use crate::service::store::{Durability, Unavailable, before};
 use crate::service::trigger::RecordKind;
@@ -292,8 +292,7 @@ fn busy<'d>(sent: &'d [Due], report: &TickReport, now: DateTime<Utc>) -> Vec<(&'
 /// Returns the targets whose rounds were neither sent nor handed on.
 fn left_undone<'d>(sent: &'d [Due], report: &TickReport) -> HashSet<&'d Identity> {
     let unfinished = report.unfinished.iter().filter(|left| left.reason == UnfinishedReason::Deadline);
-    let is_skipped = |round: &&RoundRecord| round.skip_reason().is_some_and(SkipReason::stays_due);
-    let skipped = report.rounds.iter().filter(is_skipped).map(|round| &round.id);
+    let skipped = report.rounds.iter().filter(|round| round.stays_due()).map(|round| &round.id);
     let undone: HashSet<&Identity> = unfinished.map(|left| &left.id).chain(skipped).collect();
     sent.iter().map(|due| &due.target.id).filter(|id| undone.contains(id)).collect()
 }

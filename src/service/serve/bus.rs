@@ -202,6 +202,7 @@ fn shard_round(due: &Due) -> (ShardRound, Option<Room>) {
         metric_age: due.metric_age.and_then(|age| u32::try_from(age).ok()),
         has_backlog: due.has_backlog,
         raised_to: due.raised_to,
+        rounds: u32::try_from(due.rounds().count()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
     };
     (round, due.room())
 }

@@ -186,7 +186,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     fn gate(&self, job: &Job, own: &[Due]) -> Option<Arc<dyn Gate>> {
         let guards = Arc::clone(self.guards.as_ref()?);
         let is_contact = |due: &Due| due.terms.first.is_some_and(|first| first.canary.is_some());
-        own.iter().any(is_contact).then(|| {
+        own.iter().flat_map(Due::rounds).any(is_contact).then(|| {
             let gate =
                 ContactGate { guards, known: job.known.clone(), limits: job.fleet.limits, now: job.now };
             Arc::new(gate) as Arc<dyn Gate>
