@@ -1,5 +1,7 @@
 //! The guards of the rounds of a process: facts about deployed functions, and the records of earlier rounds.
 
+mod deployed;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
