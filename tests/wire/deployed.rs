@@ -111,7 +111,7 @@ async fn a_control_plane_that_is_slow_throttled_or_lies_sends_nothing_early() {
         (faulty("{ fault: throttle, every: 1 }"), "orders: 3 updating 0+0", 0),
         (faulty("{ fault: answer, body: { LastUpdateStatus: Failed } }"), "orders: 3 update-failed 0+0", 0),
         (faulty("{ fault: answer, body: { State: Pending } }"), "orders: 3 updating 0+0", 14),
-        (faulty("{ fault: answer, body: \"\" }"), "orders: 3 updating 0+0", 14),
+        (faulty("{ fault: answer, body: \"<html>\" }"), "orders: 3 updating 0+0", 14),
         (
             "denied: [GetFunctionConfiguration]\nfunctions: { orders: {} }".to_owned(),
             "orders: 3 updating 0+0",
