@@ -14,7 +14,7 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::records::{Deployments, SERVED, Served};
 use crate::domain::schedule::{self, Minute, Mode};
-use crate::domain::tick::SkipReason;
+use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::service::store::{Durability, before};
 
 /// What became of a target that was claimed for the round after its deployment.
@@ -66,8 +66,8 @@ impl TickPlanner {
         let claim = |served: &mut Served| {
             let mut selection = partition(&tick, &due, &pauses, served);
             let deployments = &mut served.deployments;
-            let busy = |reason: SkipReason| reason.stays_due();
-            for round in selection.skipped.iter().filter(|round| round.skip_reason().is_some_and(busy)) {
+            let is_busy = |round: &&RoundRecord| round.skip_reason().is_some_and(SkipReason::stays_due);
+            for round in selection.skipped.iter().filter(is_busy) {
                 deployments.note(&round.id, at, now);
             }
             for due in take(&mut selection.due) {

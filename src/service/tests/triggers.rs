@@ -253,6 +253,7 @@ async fn only_scheduled_ticks_count_as_ticks() {
     shard                      | false | 09:00:00 | false  | -         | 09:00:00   | 0
     shard of a run event       | false | 09:00:00 | false  | -         | 09:00:11   | 0
     request                    | false | 09:00:00 | true   | -         | 09:00:00   | 1
+    deployed                   | false | 09:00:10 | true   | -         | 09:00:10   | 0
     warm                       | false | 09:00:10 | false  | -         | -          | 0
     ");
 }
