@@ -134,8 +134,10 @@ pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
     let mut event = deploy::sample(args.kind);
     // The current time: the Lambda refuses stale events.
     let now = SystemClock.now().to_rfc3339_opts(SecondsFormat::Secs, true);
-    if args.kind == EventKind::Shard {
-        event["detail"]["tick"] = Value::from(now.clone());
+    match args.kind {
+        EventKind::Shard => event["detail"]["tick"] = Value::from(now.clone()),
+        EventKind::Deployed => event["detail"]["eventTime"] = Value::from(now.clone()),
+        EventKind::Scheduled | EventKind::WarmRequest | EventKind::BacklogRequest => {}
     }
     event["time"] = Value::from(now);
     print_pretty(&event)

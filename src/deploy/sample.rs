@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::domain::events::{SCHEDULED, SOURCE, WARM_REQUEST, WARM_SHARD};
+use crate::domain::events::{CLOUDTRAIL, SCHEDULED, SOURCE, WARM_REQUEST, WARM_SHARD};
 
 /// A kind of event that the Lambda accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -16,6 +16,8 @@ pub enum EventKind {
     BacklogRequest,
     /// A part of a tick that is too large for one invocation.
     Shard,
+    /// A deployment of a function: an alias with weights, as CloudTrail reports its update.
+    Deployed,
 }
 
 /// Returns an event as EventBridge delivers it.
@@ -54,6 +56,7 @@ pub fn sample(kind: EventKind) -> Value {
                 ],
             }),
         ),
+        EventKind::Deployed => (CLOUDTRAIL, "aws.lambda", json!([]), update_of_alias()),
     };
     json!({
         "version": "0",
@@ -68,13 +71,54 @@ pub fn sample(kind: EventKind) -> Value {
     })
 }
 
+/// Returns the `detail` of CloudTrail about an update of an alias, which sends 10 % of the requests to version 8.
+fn update_of_alias() -> Value {
+    let routing = json!({ "additionalVersionWeights": { "8": 0.1 } });
+    json!({
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROAEXAMPLEEXAMPLE:deploy",
+            "arn": "arn:aws:sts::123456789012:assumed-role/pipeline/deploy",
+            "accountId": "123456789012",
+        },
+        "eventTime": "2026-11-20T09:00:00Z",
+        "eventSource": "lambda.amazonaws.com",
+        "eventName": "UpdateAlias20150331",
+        "awsRegion": "eu-west-2",
+        "sourceIPAddress": "192.0.2.17",
+        "userAgent": "aws-cli/2.31.0",
+        "requestParameters": {
+            "functionName": "nlp-inference",
+            "name": "live",
+            "functionVersion": "7",
+            "routingConfig": routing,
+        },
+        "responseElements": {
+            "aliasArn": "arn:aws:lambda:eu-west-2:123456789012:function:nlp-inference:live",
+            "name": "live",
+            "functionVersion": "7",
+            "description": "",
+            "routingConfig": routing,
+            "revisionId": "8f1e9a44-2d0b-4c53-9f5e-6c1d7b0a3e21",
+        },
+        "requestID": "5c0b6f1e-7a43-4f0e-8d6c-2b9a1e4d7f30",
+        "eventID": "e2a7c9d4-1b3f-4e68-a5d0-9c8b7f6e5d41",
+        "readOnly": false,
+        "eventType": "AwsApiCall",
+        "managementEvent": true,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Management",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::events::{LambdaEvent, Need, Subject, WarmRequest};
-    use crate::domain::function::FunctionRef;
+    use crate::domain::events::{Deployment, LambdaEvent, Need, Subject, WarmRequest};
+    use crate::domain::function::{AccountId, FunctionName, FunctionRef, Qualifier, Region};
 
     #[test]
     fn every_sample_is_an_event_of_its_kind() {
@@ -110,6 +154,16 @@ mod tests {
                     assert_eq!((shard.attempt, shard.rounds.len()), (1, 2));
                     assert_eq!(shard.detail(), sample(*kind)["detail"], "the shard keeps every field");
                 }
+                EventKind::Deployed => assert_eq!(
+                    event,
+                    LambdaEvent::Deployed(Deployment {
+                        function: FunctionName::parse("nlp-inference").unwrap(),
+                        alias: Qualifier::parse("live").ok(),
+                        account: AccountId::parse("123456789012"),
+                        region: Region::parse("eu-west-2").unwrap(),
+                        at: Some(tick),
+                    })
+                ),
             }
         }
     }

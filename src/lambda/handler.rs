@@ -123,6 +123,8 @@ impl Handler {
             LambdaEvent::Run { at } => Trigger::RunEvent { at, request_id: request_id.to_owned() },
             LambdaEvent::Shard { at, shard } => Trigger::Shard { at, shard },
             LambdaEvent::Request(request) => Trigger::Request(request),
+            LambdaEvent::Deployed(deployment) => Trigger::Deployed(deployment),
+            LambdaEvent::Ignored(reason) => Trigger::Ignored(reason),
             LambdaEvent::Warm(warm) => {
                 let region = self.region(&warm).ok_or_else(|| {
                     Refusal::Refused("nothing was sent: the function's region is not known".to_owned())

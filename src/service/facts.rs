@@ -1,6 +1,7 @@
 //! The facts about deployed functions and accounts: kept in the memory of the process and in the state store, and read
 //! again after the rounds.
 
+mod deployed;
 mod read;
 mod refresh;
 

@@ -1,5 +1,6 @@
 //! The guards of the rounds of a process: facts about deployed functions, and the records of earlier rounds.
 
+mod deployed;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};

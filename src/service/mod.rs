@@ -1,13 +1,13 @@
 //! The service: one entry for everything that sends pings, [`Service::serve`].
 //!
 //! ```text
-//!  schedule, operator, request, shard ──▶ Trigger
-//!                                            │  reload the configuration, plan with the records
-//!                                            ▼
-//!                              rounds (engine), in parts ──▶ records, metrics, bus
-//!                                            │
-//!                                            ▼
-//!                                         Outcome
+//!  schedule, operator, request, shard, deployment ──▶ Trigger
+//!                                                        │  reload the configuration, plan with the records
+//!                                                        ▼
+//!                                          rounds (engine), in parts ──▶ records, metrics, bus
+//!                                                        │
+//!                                                        ▼
+//!                                                     Outcome
 //! ```
 
 pub mod backlog;

@@ -4,6 +4,7 @@
 //! this process has read before still apply. The documents for a plan are read concurrently, all of them within
 //! [`READ_WITHIN`].
 
+mod deployed;
 mod failures;
 mod record;
 mod request;
@@ -21,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+pub use self::deployed::{AfterDeployment, EndedClaim};
 use self::failures::StoreFailures;
 pub use self::record::Results;
 pub use self::request::{Ask, AskTerms};
@@ -35,7 +37,7 @@ use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
 use crate::domain::pipeline::{self, PipelineNeed};
 use crate::domain::records::{
-    self, Levels, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
+    self, Deployments, Levels, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
@@ -91,6 +93,8 @@ pub struct TickPlanner {
     backlogs: Option<BacklogReader>,
     /// The numbers that metrics want. Used when the store is volatile or unavailable.
     levels: Mutex<Levels>,
+    /// The deployments that rounds follow. Used when the store is volatile or unavailable.
+    deployments: Mutex<Deployments>,
 }
 
 /// A shard that this process serves.
@@ -207,6 +211,7 @@ impl TickPlanner {
             per_minute: Mutex::default(),
             backlogs: None,
             levels: Mutex::default(),
+            deployments: Mutex::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Serves triggers.
 
 mod bus;
+mod deployed;
 mod job;
 mod request;
 
@@ -13,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tracing::{error, info, warn};
 
 pub use self::bus::Bus;
+use self::deployed::unneeded;
 use self::job::{Job, Work};
 use self::request::backlog_terms;
 use super::budget::TimeBudget;
@@ -247,6 +249,10 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         let fleet = self.live_config.fleet();
         let now = self.clock.now();
         let job = Job::new(&trigger, Arc::clone(&fleet), now);
+        if let Some(reason) = unneeded(&trigger, &fleet) {
+            info!("{reason}");
+            return Ok(job.nothing(Work::Unneeded));
+        }
         let known = async {
             match &self.guards {
                 Some(guards) => guards.load(&fleet, now).await,
@@ -287,6 +293,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             }
             Trigger::Shard { at, shard } => self.plan_shard(job, at, shard).await,
             Trigger::Request(request) => self.plan_request(job, &request).await,
+            Trigger::Deployed(deployment) => Ok(self.plan_deployed(job, &deployment).await),
+            Trigger::Ignored(_) => Ok(job.nothing(Work::Unneeded)),
             Trigger::Warm { warm, region } => self.plan_warm(job, warm, region).await,
         }
     }
@@ -398,13 +406,18 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
     /// Returns true if a trigger that was sent at `at` is too old.
     fn is_stale(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        let age = now.signed_duration_since(at);
-        let most = self.policy.max_age.and_then(|most| TimeDelta::from_std(most).ok());
-        let is_stale = most.is_some_and(|most| age > most);
+        let is_stale = self.is_older(at, now);
         if is_stale {
-            warn!(time = %at, age_seconds = age.num_seconds(), "the event is stale: nothing is sent for it");
+            let age_seconds = now.signed_duration_since(at).num_seconds();
+            warn!(time = %at, age_seconds, "the event is stale: nothing is sent for it");
         }
         is_stale
+    }
+
+    /// Returns true if `at` is longer ago than the greatest age of events.
+    fn is_older(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let most = self.policy.max_age.and_then(|most| TimeDelta::from_std(most).ok());
+        most.is_some_and(|most| now.signed_duration_since(at) > most)
     }
 
     /// Returns true unless this process has served the minute, and firings may be delivered repeatedly.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::events::{DirectWarm, WarmRequest};
+use crate::domain::events::{Deployment, DirectWarm, WarmRequest};
 use crate::domain::function::Region;
 use crate::domain::metric_data::TickScope;
 use crate::domain::schedule::Minute;
@@ -41,6 +41,10 @@ pub enum Trigger {
     },
     /// A Warm Request of an application.
     Request(WarmRequest),
+    /// A deployment of a function.
+    Deployed(Deployment),
+    /// An event for which nothing is to be done, with the reason.
+    Ignored(String),
     /// A round that an operator orders.
     Warm {
         /// The round.
@@ -64,6 +68,8 @@ pub enum RecordKind {
     /// A Warm Request. Its targets count as served if they have as many environments as the schedule wants. Its rounds
     /// are in `warmd status`.
     Request,
+    /// A deployment. As for a Warm Request, and no event has its result.
+    Deployed,
     /// Nothing is recorded but metrics.
     MetricsOnly,
 }
@@ -77,8 +83,11 @@ impl Trigger {
             Self::Shard { shard, .. } if shard.run.is_some() => RecordKind::Operator,
             Self::Shard { .. } => RecordKind::Shard,
             Self::Request(_) => RecordKind::Request,
+            Self::Deployed(_) => RecordKind::Deployed,
             // The records of another minute than the present one would mislead later ticks.
-            Self::RunOnce { at: Some(_), .. } | Self::Warm { .. } => RecordKind::MetricsOnly,
+            Self::RunOnce { at: Some(_), .. } | Self::Warm { .. } | Self::Ignored(_) => {
+                RecordKind::MetricsOnly
+            }
         }
     }
 
@@ -89,6 +98,8 @@ impl Trigger {
             Self::RunOnce { at: Some(_), .. }
             | Self::RunEvent { .. }
             | Self::Shard { .. }
+            | Self::Deployed(_)
+            | Self::Ignored(_)
             | Self::Warm { .. } => false,
         }
     }
@@ -104,7 +115,9 @@ impl RecordKind {
     pub(super) fn scope(self) -> TickScope {
         match self {
             Self::Tick => TickScope::Whole,
-            Self::Shard | Self::Operator | Self::Request | Self::MetricsOnly => TickScope::Part,
+            Self::Shard | Self::Operator | Self::Request | Self::Deployed | Self::MetricsOnly => {
+                TickScope::Part
+            }
         }
     }
 }

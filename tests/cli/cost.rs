@@ -197,7 +197,7 @@ fn with(args: &[&str], more: &[&str]) -> Done {
 #[test]
 fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
     let (_folder, path) = shop();
-    insta::assert_snapshot!(with(&["plan", &path], &WEEK).shown(), @r"
+    insta::assert_snapshot!(with(&["plan", &path], &WEEK).shown(), @"
     exit 0
     --- stdout
     plan from 2026-11-16 00:00 UTC until 2026-11-23 00:00 UTC
@@ -291,8 +291,8 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       no owner                          1       6            1      0 B  $0.00*
       payments                          1   4,032          168      0 B   $0.00
       search                            2  12,000          500  102 GiB  $4.93*
-      warmd itself, in eu-west-2                                         $1.81*
-      total                                                              $6.74*
+      warmd itself, in eu-west-2                                         $1.84*
+      total                                                              $6.77*
 
       ITEM                                                                     QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                 10,038  request           $0.00
@@ -310,7 +310,7 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s     4,316.1  GB-s              $0.06
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.301  metric-month      $0.69
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
-      warmd itself: CloudWatch alarms, eu-west-2                                  2.532  alarm-month       $0.25
+      warmd itself: CloudWatch alarms, eu-west-2                                  2.762  alarm-month       $0.28
       warmd itself: PutMetricData requests, eu-west-2                            10,080  request           $0.10
       warmd itself: CloudWatch Logs, eu-west-2                                   0.0121  GiB               $0.01
       warmd itself: EventBridge events, eu-west-2                                10,080  event             $0.01
@@ -505,7 +505,7 @@ fn a_difference_shows_costs() {
     let new = write(folder.path(), "new.yml", &new);
     let new = new.to_str().unwrap();
     let diff = |more: &[&str]| with(&[&["diff", &old, new][..], more].concat(), &WEEK);
-    insta::assert_snapshot!(diff(&[]).shown(), @r"
+    insta::assert_snapshot!(diff(&[]).shown(), @"
     exit 0
     --- stdout
       FUNCTION     REGION     HIGHEST          PINGS              COST  OTHER
@@ -520,8 +520,8 @@ fn a_difference_shows_costs() {
       OWNER         COST BEFORE  COST AFTER
       payments            $0.00       $0.07
       search             $4.93*    $140.20*
-      warmd itself       $1.81*      $1.96*
-      total              $6.74*    $142.23*
+      warmd itself       $1.84*      $1.99*
+      total              $6.77*    $142.26*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -543,8 +543,8 @@ fn a_difference_shows_costs() {
     |---|---:|---:|
     | payments | $0.00 | $0.07 |
     | search | $4.93\* | $140.20\* |
-    | warmd itself | $1.81\* | $1.96\* |
-    | total | $6.74\* | $142.23\* |
+    | warmd itself | $1.84\* | $1.99\* |
+    | total | $6.77\* | $142.26\* |
 
     estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -567,7 +567,7 @@ fn a_change_of_prices_is_a_difference() {
     let new = SHOP.replace("functions:", "prices: { nat-gateway.gb: 5 }\nfunctions:");
     let new = write(folder.path(), "new.yml", &new);
     let done = with(&["diff", &old, new.to_str().unwrap(), "--exit-code"], &WEEK);
-    insta::assert_snapshot!(done.shown(), @r"
+    insta::assert_snapshot!(done.shown(), @"
     exit 4
     --- stdout
       FUNCTION     REGION     HIGHEST  PINGS               COST
@@ -578,7 +578,7 @@ fn a_change_of_prices_is_a_difference() {
 
       OWNER   COST BEFORE  COST AFTER
       search       $4.93*    $512.28*
-      total        $6.74*    $514.09*
+      total        $6.77*    $514.12*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr

@@ -30,7 +30,7 @@ fn a_plan_over_the_autumn_change() {
     let (_folder, path) = office();
     let done =
         run(&["plan", &path, "--from", "2026-10-24", "--until", "2026-10-27", "--zone", "Europe/London"]);
-    insta::assert_snapshot!(done.shown(), @r"
+    insta::assert_snapshot!(done.shown(), @"
     exit 0
     --- stdout
     plan from 2026-10-23 23:00 UTC until 2026-10-27 00:00 UTC
@@ -75,8 +75,8 @@ fn a_plan_over_the_autumn_change() {
     2 targets: 54 rounds, 396 pings
       OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
       no owner                          2    396          396      0 B  $0.00*
-      warmd itself, in eu-west-2                                        $0.76*
-      total                                                             $0.76*
+      warmd itself, in eu-west-2                                        $0.77*
+      total                                                             $0.77*
 
       ITEM                                                                      QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                     180  request           $0.00
@@ -89,7 +89,7 @@ fn a_plan_over_the_autumn_change() {
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s      1,088.0  GB-s              $0.01
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months          1  metric-month      $0.30
       warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
-      warmd itself: CloudWatch alarms, eu-west-2                                   1.100  alarm-month       $0.11
+      warmd itself: CloudWatch alarms, eu-west-2                                   1.200  alarm-month       $0.12
       warmd itself: PutMetricData requests, eu-west-2                              4,380  request           $0.04
       warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GiB               $0.00
       warmd itself: EventBridge events, eu-west-2                                  4,380  event             $0.00
@@ -233,7 +233,7 @@ fn a_difference_has_one_line_per_target() {
     let new = new.to_str().unwrap();
     let from = ["--from", "2026-11-20T00:00:00Z"];
     let diff = |more: &[&str]| run(&[&["diff", &old, new], &from[..], more].concat());
-    insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @r"
+    insta::assert_snapshot!(diff(&["--exit-code"]).shown(), @"
     exit 4
     --- stdout
       FUNCTION            REGION     HIGHEST      PINGS    COST  OTHER
@@ -246,7 +246,7 @@ fn a_difference_has_one_line_per_target() {
       OWNER     COST BEFORE  COST AFTER
       no owner       $0.02*
       search                     $0.02*
-      total          $1.80*      $1.80*
+      total          $1.83*      $1.83*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -266,7 +266,7 @@ fn a_difference_has_one_line_per_target() {
     |---|---:|---:|
     | no owner | $0.02\* |  |
     | search |  | $0.02\* |
-    | total | $1.80\* | $1.80\* |
+    | total | $1.83\* | $1.83\* |
 
     estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr

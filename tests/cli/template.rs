@@ -119,22 +119,26 @@ fn the_defaults_of_the_dashboard_match_a_stack_named_warmd() {
     assert_eq!(*namespace, json!(MetricsSettings::default().namespace));
 }
 
-/// Returns true if `pattern`, of lists of strings, matches `event` in EventBridge.
+/// Returns true if `pattern`, of lists of strings, prefixes and absent keys, matches `event` in EventBridge.
 fn matches(pattern: &Value, event: &Value) -> bool {
     let mut conditions = pattern.as_object().unwrap().iter();
     conditions.all(|(key, allowed)| {
-        let value = event[key].as_str().unwrap();
-        let allowed = texts(allowed);
-        let own_account = key == "account" && allowed.contains("AWS::AccountId");
-        assert!(!allowed.is_empty(), "{key}: expected a list of strings");
-        own_account || allowed.contains(value)
+        let Value::Array(allowed) = allowed else { return matches(allowed, &event[key]) };
+        assert!(!allowed.is_empty(), "{key}: expected a list");
+        let value = event[key].as_str();
+        allowed.iter().any(|allowed| match (allowed, &allowed["prefix"], &allowed["exists"]) {
+            (Value::String(text), ..) => text == "AWS::AccountId" || value == Some(text),
+            (_, Value::String(prefix), _) => value.is_some_and(|value| value.starts_with(prefix)),
+            (_, _, Value::Bool(false)) => event.get(key).is_none(),
+            _ => panic!("{allowed} in {key}"),
+        })
     })
 }
 
 #[test]
 fn each_event_matches_its_own_rule_only() {
     let template = template();
-    let rules = ["RequestRule", "ShardRule"];
+    let rules = ["RequestRule", "ShardRule", "DeployRule"];
     let taken = |event: &Value| {
         let takes = |rule: &&str| matches(&properties(&template, rule)["EventPattern"], event);
         rules.into_iter().filter(takes).collect::<Vec<_>>()
@@ -142,6 +146,7 @@ fn each_event_matches_its_own_rule_only() {
     assert_eq!(taken(&sample(EventKind::WarmRequest)), ["RequestRule"]);
     assert_eq!(taken(&sample(EventKind::Shard)), ["ShardRule"]);
     assert_eq!(taken(&sample(EventKind::Scheduled)), [""; 0]);
+    assert_eq!(taken(&sample(EventKind::Deployed)), ["DeployRule"]);
     assert!(properties(&template, "TickRule")["ScheduleExpression"].is_string());
 
     let mut forged = sample(EventKind::Shard);
@@ -150,6 +155,18 @@ fn each_event_matches_its_own_rule_only() {
     for rule in rules {
         let account = &properties(&template, rule)["EventPattern"]["account"];
         assert_eq!(*account, json!(["AWS::AccountId"]), "{rule} must not match events of other accounts");
+    }
+    for (call, rules) in [
+        ("UpdateFunctionCode20150331v2", &["DeployRule"][..]),
+        ("UpdateFunctionConfiguration20150331v2", &["DeployRule"]),
+        ("UpdateEventSourceMapping20150331", &[]),
+        ("PublishVersion20150331", &[]),
+    ] {
+        let mut event = sample(EventKind::Deployed);
+        event["detail"]["eventName"] = json!(call);
+        assert_eq!(taken(&event), rules, "{call}");
+        event["detail"]["errorCode"] = json!("ResourceConflictException");
+        assert_eq!(taken(&event), [""; 0], "failed calls change nothing");
     }
     let mut done = sample(EventKind::WarmRequest);
     (done["source"], done["detail-type"]) = (json!(SOURCE), json!(ENVIRONMENTS_WARM));
@@ -162,12 +179,27 @@ fn stale_events_are_not_delivered() {
     let function = properties(&template, "Function");
     assert_eq!(function["EventInvokeConfig"]["MaximumEventAgeInSeconds"], 120);
     assert_eq!(function["EventInvokeConfig"]["MaximumRetryAttempts"], 0);
-    for rule in ["TickRule", "RequestRule", "ShardRule"] {
+    for rule in ["TickRule", "RequestRule", "ShardRule", "DeployRule"] {
         let targets = properties(&template, rule)["Targets"].as_array().unwrap();
         assert_eq!(targets.len(), 1);
         assert_eq!(targets[0]["RetryPolicy"]["MaximumEventAgeInSeconds"], 120, "{rule}");
         assert_eq!(targets[0]["DeadLetterConfig"]["Arn"], "DeadLetters.Arn", "{rule}");
     }
+}
+
+#[test]
+fn deployments_are_reported_on_the_default_bus_unless_disabled() {
+    let template = template();
+    let rule = properties(&template, "DeployRule");
+    assert_eq!(
+        (rule.get("EventBusName"), &rule["State"]),
+        (None, &json!(["WarmsOnDeploy", "ENABLED", "DISABLED"]))
+    );
+    assert_eq!(template["Conditions"]["WarmsOnDeploy"], json!(["WarmOnDeploy", "true"]));
+    assert_eq!(template["Parameters"]["WarmOnDeploy"]["Default"], "true");
+    assert_eq!(properties(&template, "DeployPermission")["SourceArn"], "DeployRule.Arn");
+    let queue = &properties(&template, "DeadLettersPolicy")["PolicyDocument"]["Statement"][0];
+    assert!(texts(&queue["Condition"]["ArnEquals"]["aws:SourceArn"]).contains("DeployRule.Arn"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cleared;
 mod connections;
 mod control;
 mod counted;
+mod deployed;
 mod emulator;
 mod environment;
 mod facts;

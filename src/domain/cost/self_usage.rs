@@ -43,7 +43,7 @@ const DATA_PER_REQUEST: u64 = 1_000;
 const DASHBOARDS: u64 = 1;
 /// Metrics of the alarms in `template.yaml`. An alarm on an expression is billed for each of its metrics. Source:
 /// Amazon CloudWatch pricing.
-const ALARM_METRICS: u64 = 11;
+const ALARM_METRICS: u64 = 12;
 
 /// The assumed duration of a tick without rounds: it reads a cached configuration and sends one PutMetricData request,
 /// which takes tens of milliseconds within the region.

@@ -1,5 +1,5 @@
-//! The events that the Lambda serves: those of the schedule, Warm Requests, shards of a large tick, and direct
-//! invocations of operators. The keys of an event determine its kind. Other events are refused.
+//! The events that the Lambda serves: those of the schedule, Warm Requests, shards of a large tick, deployments, and
+//! direct invocations of operators. The keys of an event determine its kind. Other events are refused.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,10 +20,12 @@ use super::quantity::DurationRange;
 use super::round::Evidence;
 use super::shard::{self, MAX_ATTEMPTS, Shard, ShardRound};
 
+mod deployed;
 mod fields;
 #[cfg(test)]
 mod tests;
 
+pub use deployed::{CLOUDTRAIL, Deployment};
 use fields::Fields;
 pub use fields::{MOST_REASON_CHARS, reason};
 
@@ -70,6 +72,10 @@ pub enum LambdaEvent {
     },
     /// One round for an operator: `{"warmd":{"warm":{…}}}`.
     Warm(DirectWarm),
+    /// A deployment of a function.
+    Deployed(Deployment),
+    /// An event of CloudTrail that is no deployment, with the reason. Nothing is to be done.
+    Ignored(String),
 }
 
 /// A Warm Request of an application.
@@ -231,6 +237,7 @@ impl LambdaEvent {
             (Some(source), Some(SCHEDULED)) if SCHEDULERS.contains(&source) => scheduled(event),
             (Some(_), Some(WARM_REQUEST)) => request(event),
             (Some(SOURCE), Some(WARM_SHARD)) => shard(event),
+            (Some(_), Some(CLOUDTRAIL)) => Ok(deployed::deployed(event)),
             (Some(source), Some(kind)) => {
                 Err(EventError::unknown(format!("{} from {} is not supported", quoted(kind), quoted(source))))
             }
@@ -246,7 +253,8 @@ impl LambdaEvent {
     /// Refuses an event whose time is more than a minute ahead of `now`, the local clock. The sender of an event sets
     /// its time, and a target that was served in a later minute would not be served in the minutes before it.
     ///
-    /// A tick for an operator may be for any minute, because it is not recorded as served.
+    /// A tick for an operator may be for any minute, because it is not recorded as served. The time of a deployment may
+    /// be any, because it is limited to the local clock.
     ///
     /// # Errors
     /// [`EventError`] with the times in the future.
@@ -258,7 +266,7 @@ impl LambdaEvent {
                 let tick = shard.run.is_none().then_some(shard.tick);
                 (WARM_SHARD, vec![("time", *at), ("tick", tick)])
             }
-            Self::Run { .. } | Self::Warm(_) => return Ok(()),
+            Self::Run { .. } | Self::Warm(_) | Self::Deployed(_) | Self::Ignored(_) => return Ok(()),
         };
         let ahead =
             times.into_iter().filter_map(|(key, at)| Some((key, at.filter(|at| is_future(*at, now))?)));

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
 use crate::deploy::{EventKind, sample};
+use crate::domain::fleet::{Role, Target};
+use crate::domain::function::AccountId;
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -266,6 +270,8 @@ fn times_more_than_a_minute_ahead_are_refused() {
     shard["detail"]["run"] = json!("request-1");
     assert_eq!(check(shard), Ok(()));
     assert_eq!(check(json!({ "warmd": { "run": { "at": "2099-01-01T00:00:00Z" } } })), Ok(()));
+    // CloudTrail's clock is not that of the sender.
+    assert_eq!(check(deployment(json!({ "eventTime": "2099-01-01T00:00:00Z" }))), Ok(()));
 }
 
 #[test]
@@ -345,4 +351,171 @@ fn the_keys_of_a_round_are_checked() {
             "raised_to: expected a whole number from 1 to 4294967295, found 0",
         ]
     );
+}
+
+/// Returns the sample of a deployment with other values in `detail`; `null` removes a key.
+fn deployment(changes: Value) -> Value {
+    let mut event = sample(EventKind::Deployed);
+    for (key, value) in changes.as_object().unwrap() {
+        let detail = event["detail"].as_object_mut().unwrap();
+        detail.insert(key.clone(), value.clone());
+        detail.retain(|_, value| !value.is_null());
+    }
+    event
+}
+
+fn parsed(event: &Value) -> String {
+    match LambdaEvent::parse(event).unwrap() {
+        LambdaEvent::Deployed(Deployment { function, alias, account, region, at }) => {
+            let alias = alias.map_or("-".to_owned(), |alias| alias.to_string());
+            let account = account.map_or("-".to_owned(), |account| account.as_str().to_owned());
+            let at = at.map_or("-".to_owned(), |at| at.format("%T").to_string());
+            format!("{function} {alias} {account} {region} {at}")
+        }
+        LambdaEvent::Ignored(reason) => format!("ignored: {reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_deployment_names_its_function_in_every_form_of_lambda() {
+    let arn = "arn:aws:lambda:us-east-1:210987654321:function:nlp";
+    let mut table = Vec::new();
+    for (call, name) in [
+        ("UpdateAlias20150331", "nlp"),
+        ("UpdateFunctionCode20150331v2", "nlp"),
+        ("UpdateFunctionCode20150331v2", "nlp:$LATEST"),
+        ("UpdateFunctionConfiguration20150331v2", "210987654321:function:nlp"),
+        ("UpdateFunctionConfiguration20150331v2", "210987654321:function:nlp:live"),
+        ("UpdateFunctionCode20150331v2", arn),
+        ("UpdateFunctionCode", "arn:aws:lambda:us-east-1:210987654321:function:nlp:7"),
+    ] {
+        let parameters = json!({ "functionName": name, "name": "live", "dryRun": false });
+        table.push(parsed(&deployment(json!({ "eventName": call, "requestParameters": parameters }))));
+    }
+    insta::assert_snapshot!(table.join("\n"), @"
+    nlp live 123456789012 eu-west-2 09:00:00
+    nlp - 123456789012 eu-west-2 09:00:00
+    nlp - 123456789012 eu-west-2 09:00:00
+    nlp - 210987654321 eu-west-2 09:00:00
+    nlp - 210987654321 eu-west-2 09:00:00
+    nlp - 210987654321 us-east-1 09:00:00
+    nlp - 210987654321 us-east-1 09:00:00
+    ");
+    let mut bare = deployment(json!({ "awsRegion": null, "eventTime": "yesterday" }));
+    (bare["region"], bare["account"]) = (json!("us-west-2"), Value::Null);
+    assert_eq!(parsed(&bare), "nlp-inference live - us-west-2 09:00:00", "as the envelope says");
+    bare["time"] = json!(7);
+    assert_eq!(parsed(&bare), "nlp-inference live - us-west-2 -");
+}
+
+#[test]
+fn calls_of_others_are_ignored_and_never_refused() {
+    let long = "x".repeat(1_000_000);
+    let with = |parameters: Value| deployment(json!({ "requestParameters": parameters }));
+    let mut table: Vec<String> = [
+        deployment(json!({ "eventSource": "s3.amazonaws.com" })),
+        deployment(json!({ "eventName": "UpdateEventSourceMapping20150331" })),
+        deployment(json!({ "eventName": "PublishVersion20150331" })),
+        deployment(json!({ "eventName": null })),
+        deployment(json!({ "eventName": long })),
+        deployment(json!({ "errorCode": "ResourceConflictException" })),
+        deployment(json!({ "errorCode": 7 })),
+        deployment(json!({ "awsRegion": "eu-wset-2" })),
+        deployment(json!({ "requestParameters": null })),
+        with(json!("nlp")),
+        with(json!([{ "functionName": "nlp" }])),
+        with(json!({ "functionName": { "arn": "nlp" }, "name": "live" })),
+        with(json!({ "functionName": long, "name": "live" })),
+        with(json!({ "functionName": "", "name": "live" })),
+        with(json!({ "functionName": "a\u{1b}[2J", "name": "live" })),
+        with(json!({ "functionName": "arn:aws:s3:::bucket", "name": "live" })),
+        with(json!({ "functionName": "1:function:nlp", "name": "live" })),
+        with(json!({ "functionName": "nlp" })),
+        with(json!({ "functionName": "nlp", "name": 7 })),
+        with(json!({ "functionName": "nlp", "name": "7" })),
+        with(json!({ "functionName": "nlp", "name": long })),
+        with(json!({ "functionName": "nlp", "name": "live", "dryRun": true })),
+    ]
+    .iter()
+    .map(parsed)
+    .collect();
+    let mut event = sample(EventKind::Deployed);
+    event["source"] = json!("aws.s3");
+    table.push(parsed(&event));
+    for detail in [Value::Null, json!([]), json!("UpdateAlias")] {
+        event["detail"] = detail;
+        table.push(parsed(&event));
+    }
+    insta::assert_snapshot!(table.join("\n"), @r#"
+    ignored: it is no call of Lambda
+    ignored: the call "UpdateEventSourceMapping20150331" is no deployment
+    ignored: the call "PublishVersion20150331" is no deployment
+    ignored: the call "" is no deployment
+    ignored: the call "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" is no deployment
+    ignored: the call failed
+    ignored: the call failed
+    ignored: expected a region, found "eu-wset-2"
+    ignored: it has no name of a function
+    ignored: it has no name of a function
+    ignored: it has no name of a function
+    ignored: it has no name of a function
+    ignored: expected a function's name or ARN, found "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+    ignored: expected a function's name or ARN, found ""
+    ignored: expected a function's name or ARN, found "a\u{1b}[2J"
+    ignored: expected a function's name or ARN, found "arn:aws:s3:::bucket"
+    ignored: expected a function's name or ARN, found "1:function:nlp"
+    ignored: it has no name of an alias
+    ignored: it has no name of an alias
+    ignored: expected the name of an alias, found "7"
+    ignored: expected the name of an alias, found "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+    ignored: the call was a dry run
+    ignored: it is no call of Lambda
+    ignored: it is no call of Lambda
+    ignored: it is no call of Lambda
+    ignored: it is no call of Lambda
+    "#);
+}
+
+#[test]
+fn a_deployment_concerns_the_targets_that_run_it() {
+    let target = |name: &str, region: &str| Target::example(name, region, Vec::new());
+    let with_role = |arn: &str| {
+        let role = Some(Arc::new(Role { arn: arn.to_owned(), external_id: None }));
+        Target { role, ..target("f:live", "eu-west-2") }
+    };
+    let of_tenant = |name: &str| {
+        let target = target(name, "eu-west-2");
+        Target { id: Identity { tenant: Tenant::parse("a").ok(), ..target.id.clone() }, ..target }
+    };
+    let targets = [
+        ("f", target("f", "eu-west-2")),
+        ("f:$LATEST", target("f:$LATEST", "eu-west-2")),
+        ("f:live", target("f:live", "eu-west-2")),
+        ("f:7", target("f:7", "eu-west-2")),
+        ("f@a", of_tenant("f")),
+        ("f:live@a", of_tenant("f:live")),
+        ("f:live in us-east-1", target("f:live", "us-east-1")),
+        ("own ARN", target("arn:aws:lambda:eu-west-2:123456789012:function:f:live", "eu-west-2")),
+        ("their ARN", target("arn:aws:lambda:eu-west-2:210987654321:function:f:live", "eu-west-2")),
+        ("own role", with_role("arn:aws:iam::123456789012:role/warmed")),
+        ("their role", with_role("arn:aws:iam::210987654321:role/warmed")),
+        ("g:live", target("g:live", "eu-west-2")),
+    ];
+    let concerned = |call: &str, change: &dyn Fn(&mut Deployment)| {
+        let parameters = json!({ "functionName": "f", "name": "live" });
+        let event = deployment(json!({ "eventName": call, "requestParameters": parameters }));
+        let LambdaEvent::Deployed(mut deployed) = LambdaEvent::parse(&event).unwrap() else { panic!() };
+        change(&mut deployed);
+        let concerned = targets.iter().filter(|(_, target)| deployed.concerns(target));
+        concerned.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(concerned("UpdateAlias20150331", &|_| {}), "f:live, f:live@a, own ARN, own role");
+    for call in ["UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2"] {
+        assert_eq!(concerned(call, &|_| {}), "f, f:$LATEST, f@a");
+    }
+    let theirs = |deployed: &mut Deployment| deployed.account = AccountId::parse("210987654321");
+    assert_eq!(concerned("UpdateAlias20150331", &theirs), "f:live, f:live@a, their ARN, their role");
+    let far = |deployed: &mut Deployment| deployed.region = Region::parse("us-east-1").unwrap();
+    assert_eq!(concerned("UpdateAlias20150331", &far), "f:live in us-east-1");
 }

@@ -127,10 +127,10 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
         RoundOutcome::Withheld(_, reason) | RoundOutcome::Skipped(reason) => reason,
     };
     match reason {
-        // An earlier round has warmed it, or another process.
-        SkipReason::Coalesced | SkipReason::Served => None,
-        // The result of the earlier round is not known yet.
-        SkipReason::InFlight | SkipReason::DryRun => Some(State::Unknown),
+        // An earlier round has warmed it, or another process; or its earlier deployment is still active.
+        SkipReason::Coalesced | SkipReason::Served | SkipReason::UpdateFailed => None,
+        // The result of the earlier round, or the state of the new deployment, is not known yet.
+        SkipReason::InFlight | SkipReason::DryRun | SkipReason::Updating => Some(State::Unknown),
         // Facts about the deployed function are the reason if the tick has no record of its capacity.
         SkipReason::Provisioned => Some(capacity.unwrap_or(match round.desired >= number {
             true => State::Warm,

@@ -88,6 +88,8 @@ fn the_reason_of_a_skip_decides() {
     dry-run           unknown
     paused            cold: infer:live
     coalesced         warm
+    updating          unknown
+    update-failed     warm
     custom-payload    cold: infer:live
     served            warm
     durable           cold: infer:live

@@ -190,6 +190,30 @@ impl Deployed {
         let of = |(prefix, language)| runtime.starts_with(prefix).then_some(language);
         [("python", "python"), ("nodejs", "node")].into_iter().find_map(of)
     }
+
+    /// Returns the progress of the last deployment.
+    pub fn progress(&self) -> Progress {
+        match (self.update, self.state) {
+            (UpdateStatus::Failed, _) | (_, FunctionState::Failed) => Progress::Failed,
+            (UpdateStatus::InProgress, _) | (_, FunctionState::Pending) => Progress::Underway,
+            // The guards decide on the others.
+            (
+                UpdateStatus::Successful,
+                FunctionState::Active | FunctionState::Inactive | FunctionState::Off,
+            ) => Progress::Ready,
+        }
+    }
+}
+
+/// The progress of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The function is active, or is activated by an invocation, and its last update was successful.
+    Ready,
+    /// The function is being created or updated.
+    Underway,
+    /// The function could not be created or updated. After an update the previous deployment is still active.
+    Failed,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

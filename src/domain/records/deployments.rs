@@ -32,12 +32,31 @@ pub struct Deployments {
 struct Deployment {
     /// The time of the latest deployment.
     at: DateTime<Utc>,
-    /// The time at which a process that serves an event claimed the target.
+    /// The claim of a process that serves an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    claimed: Option<DateTime<Utc>>,
+    claimed: Option<EventClaim>,
     /// The time at which a round was released last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     warmed: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct EventClaim {
+    /// A random number of the process. It identifies a write whose answer was lost.
+    by: u32,
+    /// The time of the claim.
+    at: DateTime<Utc>,
+}
+
+impl EventClaim {
+    fn holds(&self, now: DateTime<Utc>) -> bool {
+        is_recent(self.at, now)
+    }
+}
+
+/// Returns true if `at` is less than [`COALESCE`] ago. Times in the future are not.
+fn is_recent(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    !is_future(at, now) && later(at, COALESCE) > now
 }
 
 impl Deployment {
@@ -48,8 +67,8 @@ impl Deployment {
 
     /// Returns true if an event about the target was served shortly before `now`, or is being served.
     fn is_recent(&self, now: DateTime<Utc>) -> bool {
-        let is_recent = |at: DateTime<Utc>| !is_future(at, now) && later(at, COALESCE) > now;
-        self.claimed.is_some_and(is_recent) || self.warmed.is_some_and(is_recent)
+        self.claimed.is_some_and(|claim| claim.holds(now))
+            || self.warmed.is_some_and(|warmed| is_recent(warmed, now))
     }
 }
 
@@ -69,13 +88,14 @@ impl Deployments {
     }
 
     /// Notes a deployment, and claims the target for its round. Returns false if an event about the target was served
-    /// less than [`COALESCE`] ago, or is being served: nothing is to be sent now.
-    pub fn claim(&mut self, id: &Identity, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    /// less than [`COALESCE`] ago, or is being served: nothing is to be sent now. `by` is a random number of the
+    /// event's process, whose own claim counts as none: a write is repeated when its answer was lost.
+    pub fn claim(&mut self, by: u32, id: &Identity, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         self.note(id, at, now);
-        let Some(known) = self.targets.get_mut(id).filter(|known| !known.is_recent(now)) else {
-            return false;
-        };
-        known.claimed = Some(now);
+        let is_free =
+            |known: &Deployment| known.claimed.is_some_and(|claim| claim.by == by) || !known.is_recent(now);
+        let Some(known) = self.targets.get_mut(id).filter(|known| is_free(known)) else { return false };
+        known.claimed = Some(EventClaim { by, at: now });
         true
     }
 
@@ -84,6 +104,12 @@ impl Deployments {
         if let Some(known) = self.targets.get_mut(id) {
             known.claimed = None;
         }
+    }
+
+    /// Drops a deployment that no round has to follow, and its claim. A deployment after `until` is kept.
+    pub fn forget(&mut self, id: &Identity, until: DateTime<Utc>) {
+        self.release(id);
+        self.targets.retain(|known, deployment| known != id || deployment.at > until);
     }
 
     /// Notes that a round of a target was released at `at`. Nothing is noted for targets without a deployment.
@@ -100,7 +126,7 @@ impl Deployments {
     /// Returns true if a tick at `now` serves the target because of a deployment.
     pub fn is_due(&self, id: &Identity, now: DateTime<Utc>) -> bool {
         self.targets.get(id).is_some_and(|known| {
-            let is_claimed = known.claimed.is_some_and(|at| !is_future(at, now) && later(at, COALESCE) > now);
+            let is_claimed = known.claimed.is_some_and(|claim| claim.holds(now));
             known.is_pending(now) && !is_claimed && later(known.at, FORGOTTEN_AFTER) > now
         })
     }
@@ -130,20 +156,21 @@ mod tests {
     #[test]
     fn events_within_thirty_seconds_are_one() {
         let (id, mut deployments) = (id(), Deployments::default());
-        assert!(deployments.claim(&id, at(0), at(1)));
-        assert!(!deployments.claim(&id, at(2), at(3)), "the first is being served");
+        assert!(deployments.claim(1, &id, at(0), at(1)));
+        assert!(!deployments.claim(2, &id, at(2), at(3)), "the first is being served");
+        assert!(deployments.claim(1, &id, at(2), at(3)), "by this process: the answer of the store was lost");
         assert!(!deployments.is_due(&id, at(4)), "its claim holds");
         deployments.note_warmed(&id, at(5), at(6));
         assert!(!deployments.is_due(&id, at(7)), "its round covers both");
-        assert!(!deployments.claim(&id, at(8), at(9)));
+        assert!(!deployments.claim(2, &id, at(8), at(9)));
         assert!(deployments.is_due(&id, at(10)), "the round was before the third");
-        assert!(deployments.claim(&id, at(35), at(36)));
+        assert!(deployments.claim(1, &id, at(35), at(36)));
     }
 
     #[test]
     fn a_deployment_without_a_round_is_left_to_the_next_tick() {
         let (id, mut deployments) = (id(), Deployments::default());
-        assert!(deployments.claim(&id, at(0), at(0)));
+        assert!(deployments.claim(1, &id, at(0), at(0)));
         assert!(!deployments.is_due(&id, at(20)) && deployments.is_due(&id, at(30)), "its process has died");
         deployments.release(&id);
         assert!(deployments.is_due(&id, at(20)));
@@ -158,14 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_that_needs_no_round_is_forgotten_unless_another_follows() {
+        let (id, mut deployments) = (id(), Deployments::default());
+        assert!(deployments.claim(1, &id, at(0), at(1)));
+        deployments.forget(&id, at(5));
+        assert!(deployments.is_empty());
+        assert!(deployments.claim(2, &id, at(6), at(7)), "the next one is served at once");
+        assert!(!deployments.claim(3, &id, at(9), at(10)));
+        deployments.forget(&id, at(8));
+        assert!(deployments.is_due(&id, at(11)));
+    }
+
+    #[test]
     fn times_in_the_future_silence_nothing() {
         let (id, mut deployments) = (id(), Deployments::default());
         deployments.note_warmed(&id, at(1_000_000), at(0));
         assert!(deployments.is_empty());
-        assert!(deployments.claim(&id, at(1_000_000), at(0)));
+        assert!(deployments.claim(1, &id, at(1_000_000), at(0)));
         deployments.note_warmed(&id, at(1_000_000), at(1_000_000));
         assert!(deployments.is_due(&id, at(0)), "a wrong clock wrote it");
-        assert!(deployments.claim(&id, at(1), at(2)));
+        assert!(deployments.claim(1, &id, at(1), at(2)));
         deployments.note_warmed(&id, at(3), at(3));
         assert!(!deployments.is_due(&id, at(5)));
     }

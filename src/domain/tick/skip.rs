@@ -19,8 +19,12 @@ pub enum SkipReason {
     DryRun,
     /// The target or the fleet is paused.
     Paused,
-    /// An earlier Warm Request has just warmed the target.
+    /// An earlier Warm Request, or an earlier deployment, has just warmed the target.
     Coalesced,
+    /// The deployment is not known to be complete. It is left to the next tick.
+    Updating,
+    /// The deployment failed, and the previous one is still active.
+    UpdateFailed,
     /// The payload is `custom`, and the Lambda is not allowed to send it.
     CustomPayload,
     /// The shard was delivered and served before.
@@ -49,13 +53,15 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::InFlight,
         Self::NoRoom,
         Self::Deadline,
         Self::DryRun,
         Self::Paused,
         Self::Coalesced,
+        Self::Updating,
+        Self::UpdateFailed,
         Self::CustomPayload,
         Self::Served,
         Self::Durable,
@@ -96,7 +102,13 @@ impl SkipReason {
             Self::Deadline => ("deadline", "the time of the tick ran out after its first ping", true),
             Self::DryRun => ("dry-run", "this is a dry run", false),
             Self::Paused => ("paused", "it is paused", false),
-            Self::Coalesced => ("coalesced", "an earlier request has just warmed it", false),
+            Self::Coalesced => ("coalesced", "an earlier request or deployment has just warmed it", false),
+            Self::Updating => {
+                ("updating", "its deployment is not known to be complete; it is due at the next tick", true)
+            }
+            Self::UpdateFailed => {
+                ("update-failed", "its deployment failed, and the previous one is still active", false)
+            }
             Self::CustomPayload => {
                 ("custom-payload", "custom payloads need WARMD_ALLOW_CUSTOM_PAYLOAD=true", false)
             }

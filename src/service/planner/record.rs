@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
+use super::deployed::leave;
 use super::failures::StoreFailures;
 use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
@@ -61,11 +62,15 @@ impl TickPlanner {
         // Requests are coalesced with earlier ones of this process even if the store is volatile.
         let is_kept = self.durability() == Durability::Durable || kind == RecordKind::Request;
         if !is_kept || kind == RecordKind::MetricsOnly {
+            if kind == RecordKind::Deployed {
+                leave(&mut self.deployments(), &left_undone(sent, report), now);
+            }
             return StoreHealth::Sound;
         }
         let mut failures = StoreFailures::default();
         let progress = self.record_progress(results, now);
-        if kind == RecordKind::Request && sent.is_empty() {
+        let is_asked = matches!(kind, RecordKind::Request | RecordKind::Deployed);
+        if is_asked && sent.is_empty() {
             if let Err(unavailable) = progress.await {
                 failures.add(unavailable, NO_PROGRESS);
             }
@@ -74,7 +79,9 @@ impl TickPlanner {
         let undone = left_undone(sent, report);
         let (covered, busy) = match kind {
             // Requests leave the busy targets to the ticks.
-            RecordKind::Request => (self.covered(results, &mut failures).await, Vec::new()),
+            RecordKind::Request | RecordKind::Deployed => {
+                (self.covered(results, &mut failures).await, Vec::new())
+            }
             _ => (Vec::new(), busy(sent, report, now)),
         };
         let is_served_touched = match kind {
@@ -82,6 +89,7 @@ impl TickPlanner {
             RecordKind::Shard => !undone.is_empty() || !busy.is_empty(),
             RecordKind::Operator => !busy.is_empty(),
             RecordKind::Request => !covered.is_empty(),
+            RecordKind::Deployed => !covered.is_empty() || !undone.is_empty(),
             RecordKind::MetricsOnly => false,
         };
         let change = |served: &mut Served| {
@@ -211,6 +219,10 @@ fn record_served(
             }
         }
         (RecordKind::Request, _) => served.note(minute, covered.iter().copied(), now),
+        (RecordKind::Deployed, _) => {
+            served.note(minute, covered.iter().copied(), now);
+            leave(&mut served.deployments, undone, now);
+        }
         // The targets were not recorded as served.
         (RecordKind::Operator | RecordKind::MetricsOnly, _) => {}
     }
@@ -229,7 +241,7 @@ fn record_status(
             let pauses_unknown = plan.pauses_unknown;
             status.note_tick(&TickNote { report, config_behind_since: stale_since, pauses_unknown }, now);
         }
-        RecordKind::Shard | RecordKind::Request | RecordKind::Operator => {
+        RecordKind::Shard | RecordKind::Request | RecordKind::Deployed | RecordKind::Operator => {
             // The pings of an operator were sent now, even if the event names another minute.
             let at = if kind == RecordKind::Operator { now } else { report.tick };
             status.note_rounds(&report.rounds, at, now);

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
+use super::deployed::Claimed;
 use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
 use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::Fleet;
@@ -53,6 +54,8 @@ pub struct Job {
     pub(super) known: Known,
     /// The shard that was taken for this job.
     pub(super) taken: Option<TakenShard>,
+    /// The targets that were claimed after their deployment; none for another trigger.
+    pub(super) claimed: Option<Claimed>,
 }
 
 /// The work for a trigger.
@@ -64,6 +67,8 @@ pub(super) enum Work {
     Stale,
     /// Nothing: the trigger was served before.
     Repeated,
+    /// Nothing: the event is about no target, or about none that is kept warm now.
+    Unneeded,
 }
 
 impl Job {
@@ -78,7 +83,7 @@ impl Job {
                 (Shard { tick: at.unwrap_or(now), run: Some(request_id.clone()), ..tick }, true)
             }
             Trigger::Shard { shard, .. } => (shard.clone(), false),
-            Trigger::Request(_) => (tick, false),
+            Trigger::Request(_) | Trigger::Deployed(_) | Trigger::Ignored(_) => (tick, false),
             // The round is not handed on: its operator waits for the answer.
             Trigger::Warm { .. } => (Shard { attempt: MAX_ATTEMPTS, ..tick }, false),
         };
@@ -97,6 +102,7 @@ impl Job {
             plan: Plan::default(),
             known: Known::default(),
             taken: None,
+            claimed: None,
         }
     }
 
@@ -109,6 +115,7 @@ impl Job {
 impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Runs a planned trigger.
     pub(super) async fn run(&self, mut job: Job, budget: &TimeBudget, observer: &impl Observer) -> Outcome {
+        self.await_deployed(&mut job, budget).await;
         let (due, refused) = self.without_custom_payload(take(&mut job.plan.due));
         let mut skipped = take(&mut job.plan.skipped);
         skipped.extend(refused);
@@ -125,6 +132,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             false => (guarded.sent, Vec::new()),
         };
         own.iter_mut().for_each(|due| due.together = bonds.stage(&due.target.id));
+        let ended = job.claimed.as_ref().map(|claimed| claimed.end(own.iter().chain(&handed_on), &skipped));
         let sent = own.iter().chain(&guarded.held).chain(&handed_on).cloned().collect();
         let (tick, config) = (job.shard.tick, job.config.clone());
         let running = self.engine.start(tick, config, own.clone(), self.gate(&job, &own), budget.stop());
@@ -141,21 +149,23 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             results,
             capacity,
         };
-        let report = report_in_parts(running, skipped, budget, &recording).await;
+        let ending = self.end_deployed(ended.as_ref());
+        let (report, ended) = tokio::join!(report_in_parts(running, skipped, budget, &recording), ending);
         let Progress { recorded, health, .. } =
             recording.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let health = health.and(ended).and(job.plan.health);
+        self.save_deployed(&job, budget, health).await;
         let is_tick = job.kind == RecordKind::Tick || job.is_run_once;
         if let Some(guards) = self.guards.as_ref().filter(|_| is_tick && self.policy.refreshes_facts) {
             let until = budget.until(|split| split.record);
             let mut stop = budget.stop().clone();
-            let health = health.and(job.plan.health);
             tokio::select! {
                 () = guards.refresh(&job.fleet, until, &*self.clock, health) => {}
                 // The signal to stop, or the end of the time for rounds: facts are read again at the next tick.
                 _ = stop.stopped() => {}
             }
         }
-        Outcome { report, recorded, health: health.and(job.plan.health) }
+        Outcome { report, recorded, health }
     }
 
     /// Begins to make the capacity of the job, beside its rounds.
@@ -316,7 +326,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         let recorder = self.service.recorder.as_ref()?;
         match self.job.work {
             Work::Rounds => {}
-            Work::Repeated => return None,
+            Work::Repeated | Work::Unneeded => return None,
             Work::Stale => {
                 let facts = self.service.facts(TickScope::Part, StoreHealth::Sound, true);
                 self.service.count(TickFacts { ticks_stale: 1, ..facts }, self.budget).await;

@@ -1,11 +1,13 @@
 //! The records and metrics of each trigger. Only triggers of the schedule count as ticks.
 
+mod deployed;
+
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Status as CapacityStatus, Strategy};
-use crate::domain::events::{Backlog, DirectWarm, Need, Subject, WarmRequest};
+use crate::domain::events::{Backlog, Deployment, DirectWarm, Need, Subject, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metric_data::Batch;
@@ -175,6 +177,12 @@ fn warm() -> DirectWarm {
     }
 }
 
+/// A deployment of `name[:alias]`, ten seconds before the harness starts.
+fn deployment(function: &str) -> Deployment {
+    let FunctionRef { name, qualifier, .. } = FunctionRef::parse(function).unwrap();
+    Deployment { function: name, alias: qualifier, account: None, region: region(), at: Some(at(TICK)) }
+}
+
 fn scheduled() -> Trigger {
     Trigger::Schedule { at: at(TICK), previous: Minute::of(at(TICK)).plus(-1) }
 }
@@ -194,6 +202,7 @@ async fn only_scheduled_ticks_count_as_ticks() {
         ("shard", Trigger::Shard { at: None, shard: shard(None) }),
         ("shard of a run event", Trigger::Shard { at: None, shard: shard(Some("r1")) }),
         ("request", Trigger::Request(request())),
+        ("deployed", Trigger::Deployed(deployment("f"))),
         ("warm", Trigger::Warm { warm: warm(), region: region() }),
     ];
     let mut table = vec![format!(
@@ -244,6 +253,7 @@ async fn only_scheduled_ticks_count_as_ticks() {
     shard                      | false | 09:00:00 | false  | -         | 09:00:00   | 0
     shard of a run event       | false | 09:00:00 | false  | -         | 09:00:11   | 0
     request                    | false | 09:00:00 | true   | -         | 09:00:00   | 1
+    deployed                   | false | 09:00:10 | true   | -         | 09:00:10   | 0
     warm                       | false | 09:00:10 | false  | -         | -          | 0
     ");
 }

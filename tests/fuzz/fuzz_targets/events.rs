@@ -1,4 +1,5 @@
-//! Any event causes no panic. A refusal has a reason, and a shard is the same after writing and parsing it.
+//! Any event causes no panic. A refusal and an ignored event have a reason, and a shard is the same after writing and
+//! parsing it.
 
 #![no_main]
 
@@ -29,6 +30,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             }
             assert!(request.reason.is_none_or(|text| text.chars().count() <= MOST_REASON_CHARS));
         }
+        Ok(LambdaEvent::Deployed(deployment)) => {
+            assert!(deployment.alias.is_none_or(|alias| alias.is_alias()));
+        }
+        Ok(LambdaEvent::Ignored(reason)) => assert!(!reason.is_empty() && reason.len() < 1_000),
         Ok(_) => {}
         Err(error) => assert!(!error.problems.is_empty() && !error.to_string().is_empty()),
     }
