@@ -242,6 +242,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         trace,
         canary,
         strategy,
+        semi_cold_below,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
@@ -272,6 +273,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         format!("{}/s of {}", traffic.requests_per_second.normalize(), elapsed(traffic.duration))
     });
     settings.extend([
+        ("semi_cold_below", semi_cold_below.map_or_else(none, elapsed)),
         ("traffic", traffic),
         ("on_request", on_request.as_ref().map_or_else(none, limits)),
         ("backlog", self::backlogs(backlogs)),

@@ -176,6 +176,8 @@ pub struct Target {
     pub canary: Canary,
     /// What keeps the target warm.
     pub strategy: Strategy,
+    /// The time below which a cold start is semi-cold, without the hold: the code was still cached.
+    pub semi_cold_below: Option<Duration>,
 }
 
 /// The check of the first contact with a handler: one ping before the first round.
@@ -250,6 +252,7 @@ impl Target {
             trace: Trace::Off,
             canary: Canary::default(),
             strategy: Strategy::Pings,
+            semi_cold_below: None,
         }
     }
 

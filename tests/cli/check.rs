@@ -190,7 +190,7 @@ fn help_lists_commands_and_exit_codes() {
 
     Commands:
       run           Keep the fleet warm, as a daemon or for one tick with --once
-      warm          Warm one function now, without a configuration
+      warm          Warm one function now, or a new version like its alias
       check         Validate the configuration and list all mistakes and targets
       plan          Show windows, rounds and costs over time, in local time and UTC
       explain       Explain the desired concurrency of a function, window by window, and its next change

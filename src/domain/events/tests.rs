@@ -52,7 +52,7 @@ fn a_backlog_takes_the_place_of_a_number() {
     assert_eq!(parse(detail.clone()), Subject::Function(function("nlp"), Need::Backlog(backlog.clone())));
     let event = json!({ "warmd": { "warm": detail } });
     let LambdaEvent::Warm(warm) = LambdaEvent::parse(&event).unwrap() else { panic!() };
-    assert_eq!(warm.need, Need::Backlog(backlog.clone()));
+    assert_eq!(warm.need, DirectNeed::Given(Need::Backlog(backlog.clone())));
     let rate = |rate: Value| match parse(
         json!({ "function": "nlp", "backlog": u32::MAX, "rate": rate, "drain": "1d" }),
     ) {
@@ -135,7 +135,7 @@ fn direct_invocations() {
             function: function("nlp:live"),
             region: Some(Region::parse("us-east-1").unwrap()),
             tenant: None,
-            need: Need::Environments(3),
+            need: DirectNeed::Given(Need::Environments(3)),
             protocol: Some(Protocol::Bref),
             hold: Some(Hold::Fixed(Duration::from_millis(75))),
         })

@@ -47,6 +47,8 @@ pub struct Measured {
     pub sent: Duration,
     /// The instant at which the answer had been read.
     pub received: Duration,
+    /// The time for which the handler held the ping.
+    pub hold: Duration,
     /// The start; `None` if the ping failed, or its answer has no REPORT line.
     pub start: Option<Start>,
     /// The Init Duration, or the Restore Duration.
@@ -83,6 +85,7 @@ impl Measured {
         Self {
             sent: at + ping.sent,
             received: at + ping.received,
+            hold,
             start,
             init: init.filter(|_| start.is_some_and(Start::is_new)),
             duration: report.and_then(|report| millis(report.duration_ms)),
@@ -96,6 +99,11 @@ impl Measured {
     /// Returns the time that the caller waited.
     pub fn total(&self) -> Duration {
         self.received.saturating_sub(self.sent)
+    }
+
+    /// Returns the time that the caller waited, without the hold.
+    pub fn without_hold(&self) -> Duration {
+        self.total().saturating_sub(self.hold)
     }
 }
 
