@@ -133,11 +133,11 @@ pub struct WarmArgs {
     pub reason: Option<String>,
     /// Configuration that has the alias: YAML files, directories of *.yaml files, or s3://bucket/prefix. With --like.
     /// [default: warm-configs]
-    #[arg(long, value_name = "PATH", num_args = 1.., requires = "like")]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub configs: Vec<PathBuf>,
     /// State store: requests and pauses apply, and trusted code gets no ping first. With --like. [env: WARMD_STATE]
     // Not clap's `env`: WARMD_STATE in the environment must not require --like.
-    #[arg(long, value_name = "DIR|s3://…", requires = "like")]
+    #[arg(long, value_name = "DIR|s3://…")]
     pub state: Option<String>,
     /// Use the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
@@ -159,6 +159,28 @@ enum Wanted<'a> {
 }
 
 impl WarmArgs {
+    /// Refuses flags without the one that they require. Clap's `requires` would allow them with flags that conflict with
+    /// the required one.
+    fn check_misplaced(&self) -> Result<(), Failure> {
+        let flags = [
+            ("--pipeline", self.pipeline.is_some(), "--via-bus"),
+            ("--hold-for", self.hold_for.is_some(), "--via-bus"),
+            ("--for", self.for_.is_some(), "--via-bus"),
+            ("--bus", self.bus.is_some(), "--via-bus"),
+            ("--reason", self.reason.is_some(), "--via-bus"),
+            ("--configs", !self.configs.is_empty(), "--like"),
+            ("--state", self.state.is_some(), "--like"),
+        ];
+        let is_missing = |required: &str| match required {
+            "--like" => self.like.is_none(),
+            _ => !self.via_bus,
+        };
+        match flags.into_iter().find(|(_, is_given, required)| *is_given && is_missing(required)) {
+            Some((flag, _, required)) => Err(Failure::Usage(format!("{flag} requires {required}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Returns what is to be warmed. The parser has checked all but the keys that depend on two others.
     fn wanted(&self) -> Result<Wanted<'_>, Failure> {
         match (&self.function, &self.pipeline, self.concurrency, self.backlog) {
@@ -186,28 +208,16 @@ impl WarmArgs {
 /// # Errors
 /// The reason why it cannot start. Nothing was sent then.
 pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
-    // `requires = "via_bus"` would allow these flags with those that conflict with --via-bus.
-    let for_lambda = [
-        ("--pipeline", args.pipeline.is_some()),
-        ("--hold-for", args.hold_for.is_some()),
-        ("--for", args.for_.is_some()),
-        ("--bus", args.bus.is_some()),
-        ("--reason", args.reason.is_some()),
-    ];
-    let misplaced = for_lambda.iter().find(|(_, given)| *given && !args.via_bus).map(|(flag, _)| flag);
-    let only_via_bus = |flag| Failure::Usage(format!("{flag} requires --via-bus"));
+    args.check_misplaced()?;
     if let (Some(like), Some(function)) = (&args.like, &args.function) {
-        return match misplaced {
-            Some(flag) => Err(only_via_bus(flag)),
-            None => like::warm(args, function, like, style).await,
-        };
+        return like::warm(args, function, like, style).await;
     }
     let wanted = args.wanted()?;
     if args.via_bus {
         return via_bus(args, &wanted).await;
     }
-    let (None, Wanted::Function(function, need)) = (misplaced, wanted) else {
-        return Err(only_via_bus(misplaced.unwrap_or(&"--pipeline")));
+    let Wanted::Function(function, need) = wanted else {
+        return Err(Failure::Usage("--pipeline requires --via-bus".to_owned()));
     };
     let concurrency = need.environments();
     if !(1..=MOST_CONCURRENCY).contains(&concurrency) {

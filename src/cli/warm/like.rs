@@ -34,7 +34,8 @@ pub(super) async fn warm(
     let (region, targets) = targets(args, function, like, &fleet)?;
     // The payloads of others may name variables that are not set here.
     for target in fleet.targets.iter_mut().filter(|one| targets.iter().any(|target| target.id == one.id)) {
-        bind(&mut target.protocol).map_err(|reason| Failure::Usage(format!("`{}`: {reason}", target.label)))?;
+        bind(&mut target.protocol)
+            .map_err(|reason| Failure::Usage(format!("`{}`: {reason}", target.label)))?;
     }
     let protocol = protocol(args)?;
     let termination = listen()?;
