@@ -235,7 +235,7 @@ fn help_lists_commands_and_exit_codes() {
          one
       2  invalid usage or configuration, or an error found by `check --live`; nothing was sent
       3  at least one round is short: it reached fewer environments than desired; or unsafe: its handler
-         took a ping for work
+         took a ping for work; with `warm --require-reached` also if a round is not proven
       4  `diff --exit-code` found changes
 
     Environment:

@@ -220,7 +220,23 @@ fn mistakes_are_refused_before_anything_is_sent() {
         "orders:8 --like live --payload {}",
         "orders:8 -n 4",
     ];
-    insta::assert_snapshot!(all.map(refused).join("\n"), @"");
+    insta::assert_snapshot!(all.map(refused).join("\n"), @r#"
+    orders:8 --like lvie: error: `orders:lvie` is not in the configuration; did you mean `orders:live`?
+    order:8 --like live: error: `order:live` is not in the configuration; did you mean `orders:live`?
+    arn:aws:lambda:eu-west-2:123456789012:function:order:8 --like live: error: `arn:aws:lambda:eu-west-2:123456789012:function:order:live` is not in the configuration of eu-west-2
+    orders --like live: error: expected a version that is to be warmed like `live`, such as `orders:8`, found "orders"
+    orders:live --like live: error: expected a version that is to be warmed like `live`, such as `orders:8`, found "orders:live"
+    orders:8 --like a.b: error: invalid value 'a.b' for '--like <ALIAS>': expected a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -), found "a.b"  For more information, try '--help'.
+    far:2 --like live: error: `far:live` is configured in several regions: add --region with one of eu-west-2, us-east-1
+    far:2 --like live --region eu-west-1: error: `far:live` is not in the configuration of eu-west-1
+    orders:8 --like live --tenant a: error: `orders:live` is not in the configuration for the tenant "a"
+    secret:2 --like live: error: `secret:live`: not set in the environment: "TOKEN"
+    orders:8 --like live --for 5m: error: --for requires --via-bus
+    orders:8 --like live -n 4: error: the argument '--like <ALIAS>' cannot be used with '--concurrency <N>'  Usage: warmd warm --like <ALIAS> --configs <PATH>... <FUNCTION>
+    orders:8 --like live --via-bus: error: the argument '--like <ALIAS>' cannot be used with '--via-bus'  Usage: warmd warm --like <ALIAS> --configs <PATH>... <FUNCTION>
+    orders:8 --like live --payload {}: error: --payload requires `--protocol custom`
+    orders:8 -n 4: error: --configs requires --like
+    "#);
     assert_eq!(fixture.emulate.observations()["invocations"], json!([]));
 }
 

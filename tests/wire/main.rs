@@ -10,6 +10,7 @@ mod cleared;
 mod connections;
 mod control;
 mod counted;
+mod deployment;
 mod emulator;
 mod environment;
 mod facts;

@@ -571,8 +571,8 @@ functions:
     let tick = harness.tick(like("orders:8", "live")).await;
     assert_eq!(rounds(&tick), ["orders 4 reached"]);
     assert_eq!((&tick["rounds"][0]["qualifier"], tick["rounds"][0]["first_pings"] != 0), (&json!("8"), true));
-    let again = harness.tick(like("arn:aws:lambda:eu-west-2:123456789012:function:orders:8", "live")).await;
-    assert_eq!(rounds(&again), ["orders 4 reached"]);
+    let arn = "arn:aws:lambda:eu-west-2:123456789012:function:orders";
+    assert_eq!(rounds(&harness.tick(like(&format!("{arn}:8"), "live")).await), [format!("{arn} 4 reached")]);
     let versions = harness.emulator.observe().invocations;
     assert!(versions.iter().all(|ping| ping.version.as_deref() == Some("8")), "{versions:?}");
     assert_eq!(rounds(&harness.tick(like("orders:8", "off")).await), [""; 0]);
