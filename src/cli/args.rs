@@ -82,7 +82,7 @@ pub enum SchemaOf {
 pub enum Command {
     /// Keep the fleet warm, as a daemon or for one tick with --once.
     Run(RunArgs),
-    /// Warm one function now, without a configuration.
+    /// Warm one function now, or a new version like its alias.
     Warm(WarmArgs),
     /// Validate the configuration and list all mistakes and targets.
     Check(CheckArgs),

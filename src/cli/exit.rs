@@ -18,7 +18,7 @@ pub enum Exit {
     Interrupted,
     /// 2: invalid usage or configuration; nothing was sent.
     Usage,
-    /// 3: at least one round is short or unsafe.
+    /// 3: at least one round is short or unsafe, or not proven where that is required.
     Short,
     /// 4: `diff --exit-code` found changes.
     Changed,

@@ -14,7 +14,7 @@ use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::events;
 use crate::domain::fleet::Hold;
-use crate::domain::function::{Architecture, FunctionRef, Tenant};
+use crate::domain::function::{Architecture, FunctionRef, Qualifier, Tenant};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
@@ -75,6 +75,11 @@ pub fn hold(text: &str) -> Result<Hold, String> {
     }
     let range = DurationRange { min: 0, max: 900_000, step: 1 };
     range.parse(text).map(Hold::Fixed).map_err(|error| format!("{}; or write `auto`", error.into_line()))
+}
+
+/// Parses a qualifier: an alias, a version number or `$LATEST`.
+pub fn qualifier(text: &str) -> Result<Qualifier, String> {
+    Qualifier::parse(text).map_err(|error| error.to_string())
 }
 
 /// Parses a function: `name[:qualifier]` or an ARN.

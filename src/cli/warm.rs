@@ -1,5 +1,8 @@
 //! `warmd warm`: one round now.
 
+mod like;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::app::App;
+use super::app::{App, AwsService};
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::print;
@@ -18,13 +21,14 @@ use super::signals::Termination;
 use super::value_parsers;
 use crate::domain::backlog::per_environment;
 use crate::domain::burst::Rate;
-use crate::domain::events::{Backlog, DirectWarm, MOST_CONCURRENCY, Need, SOURCE, WARM_REQUEST};
+use crate::domain::events::{Backlog, DirectNeed, DirectWarm, MOST_CONCURRENCY, Need, SOURCE, WARM_REQUEST};
 use crate::domain::fleet::{Fleet, Hold, Limits};
-use crate::domain::function::{FunctionRef, Region, Tenant};
+use crate::domain::function::{FunctionRef, Qualifier, Region, Tenant};
 use crate::domain::parse::quoted;
 use crate::domain::protocol::{CustomPayload, Protocol};
 use crate::domain::secret::Environment;
 use crate::domain::text::{count, grouped};
+use crate::domain::tick::TickReport;
 use crate::engine::ports::{Event, Events};
 use crate::engine::stop::stop;
 use crate::service::budget::TimeBudget;
@@ -32,7 +36,7 @@ use crate::service::environment;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::PATIENCE;
 use crate::service::store::DocumentStore;
-use crate::service::{Policy, Trigger};
+use crate::service::{Outcome, Policy, Trigger};
 
 /// `warmd warm`.
 #[derive(Debug, Args)]
@@ -47,11 +51,22 @@ Examples:
   warmd warm nlp-inference:live --backlog 90000 --rate 300 --drain 10s --via-bus
   warmd warm --pipeline nlp --backlog 90000 --via-bus
 
+  warmd warm orders:8 --like live --require-reached --configs s3://my-warmd/configs
+
 With --backlog, the number of environments is ⌈backlog ÷ (rate × drain)⌉. The Lambda keeps it for the
 hold time, and reduces it as the environments that it has warmed work the backlog off.
 
+With --like, a new version is warmed before its alias moves to it, with the number of pings that a tick
+would send to the alias now: that of its windows and metrics, and of requests if --state is given. Other
+settings are those of the alias in the configuration. One ping precedes the round unless the code is
+trusted or `canary` is off. If the number is 0, nothing is sent. A pause applies: a paused alias is not
+kept warm, so its new version is not warmed either. Both are successes, also with --require-reached.
+If the guards lower the number, the lower one is to be reached: the alias has no more either.
+Before it, `aws lambda wait published-version-active` waits until a new version can be invoked.
+
 Sends one round with its top-ups, and no metrics to CloudWatch. The region is that of the ARN, else
---region, AWS_REGION or the profile, else us-east-1 with --local.")]
+--region, else with --like the only one of the alias, else AWS_REGION or the profile, else us-east-1
+with --local.")]
 pub struct WarmArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "pipeline")]
@@ -61,7 +76,7 @@ pub struct WarmArgs {
         conflicts_with_all = ["function", "concurrency", "rate"])]
     pub pipeline: Option<String>,
     /// Number of environments to warm, and of pings sent at once.
-    #[arg(long, short = 'n', value_name = "N", required_unless_present = "backlog",
+    #[arg(long, short = 'n', value_name = "N", required_unless_present_any = ["backlog", "like"],
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CONCURRENCY)))]
     pub concurrency: Option<u32>,
     /// Number of waiting requests, instead of --concurrency. With --via-bus, 0 ends the previous request.
@@ -77,16 +92,24 @@ pub struct WarmArgs {
     /// `on_request`]
     #[arg(long, value_name = "DURATION", conflicts_with = "concurrency", value_parser = value_parsers::positive_duration)]
     pub hold_for: Option<Duration>,
-    /// Ping protocol of the function's handler.
-    #[arg(long, value_name = "PROTOCOL", default_value = "warmd", value_parser = value_parsers::protocols())]
-    pub protocol: String,
+    /// Alias whose present number of environments FUNCTION, a version, is to have, instead of --concurrency.
+    #[arg(long, value_name = "ALIAS", value_parser = value_parsers::qualifier,
+        conflicts_with_all = ["concurrency", "backlog", "rate", "drain", "hold_for", "pipeline", "via_bus"])]
+    pub like: Option<Qualifier>,
+    /// Exit with 3 unless every environment is proven warm: the verdict is `reached`.
+    #[arg(long, conflicts_with = "via_bus")]
+    pub require_reached: bool,
+    /// Ping protocol of the function's handler. [default: warmd, or that of the alias]
+    #[arg(long, value_name = "PROTOCOL", value_parser = value_parsers::protocols())]
+    pub protocol: Option<String>,
     /// Payload of `--protocol custom`: JSON with placeholders {{index}}, {{concurrency}}, {{hold_ms}}, {{round}}
     /// and environment variables ${env:NAME}.
     #[arg(long, value_name = "JSON", value_parser = value_parsers::json, required_if_eq("protocol", "custom"))]
     pub payload: Option<serde_json::Value>,
-    /// Time that the handler holds each ping, so that all overlap: auto, or a duration such as 75ms.
-    #[arg(long, value_name = "auto|DURATION", default_value = "auto", value_parser = value_parsers::hold)]
-    pub hold: Hold,
+    /// Time that the handler holds each ping, so that all overlap: auto, or a duration such as 75ms. [default: auto, or
+    /// that of the alias]
+    #[arg(long, value_name = "auto|DURATION", value_parser = value_parsers::hold)]
+    pub hold: Option<Hold>,
     /// Region of the function.
     #[arg(long, value_name = "REGION", value_parser = value_parsers::region)]
     pub region: Option<Region>,
@@ -109,6 +132,14 @@ pub struct WarmArgs {
     /// Reason for the records, one line of at most 256 characters. With --via-bus.
     #[arg(long, value_name = "TEXT", value_parser = crate::domain::events::reason)]
     pub reason: Option<String>,
+    /// Configuration that has the alias: YAML files, directories of *.yaml files, or s3://bucket/prefix. With --like.
+    /// [default: warm-configs]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub configs: Vec<PathBuf>,
+    /// State store: requests and pauses apply, and trusted code gets no ping first. With --like. [env: WARMD_STATE]
+    // Not clap's `env`: WARMD_STATE in the environment must not require --like.
+    #[arg(long, value_name = "DIR|s3://…")]
+    pub state: Option<String>,
     /// Use the embedded emulator, started for this run, instead of AWS.
     #[arg(long)]
     pub local: bool,
@@ -129,6 +160,28 @@ enum Wanted<'a> {
 }
 
 impl WarmArgs {
+    /// Refuses flags without the one that they require. Clap's `requires` would allow them with flags that conflict with
+    /// the required one.
+    fn check_misplaced(&self) -> Result<(), Failure> {
+        let flags = [
+            ("--pipeline", self.pipeline.is_some(), "--via-bus"),
+            ("--hold-for", self.hold_for.is_some(), "--via-bus"),
+            ("--for", self.for_.is_some(), "--via-bus"),
+            ("--bus", self.bus.is_some(), "--via-bus"),
+            ("--reason", self.reason.is_some(), "--via-bus"),
+            ("--configs", !self.configs.is_empty(), "--like"),
+            ("--state", self.state.is_some(), "--like"),
+        ];
+        let is_missing = |required: &str| match required {
+            "--like" => self.like.is_none(),
+            _ => !self.via_bus,
+        };
+        match flags.into_iter().find(|(_, is_given, required)| *is_given && is_missing(required)) {
+            Some((flag, _, required)) => Err(Failure::Usage(format!("{flag} requires {required}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Returns what is to be warmed. The parser has checked all but the keys that depend on two others.
     fn wanted(&self) -> Result<Wanted<'_>, Failure> {
         match (&self.function, &self.pipeline, self.concurrency, self.backlog) {
@@ -156,22 +209,16 @@ impl WarmArgs {
 /// # Errors
 /// The reason why it cannot start. Nothing was sent then.
 pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
+    args.check_misplaced()?;
+    if let (Some(like), Some(function)) = (&args.like, &args.function) {
+        return like::warm(args, function, like, style).await;
+    }
     let wanted = args.wanted()?;
     if args.via_bus {
         return via_bus(args, &wanted).await;
     }
-    // `requires = "via_bus"` would allow these flags with those that conflict with --via-bus.
-    let for_lambda = [
-        ("--pipeline", args.pipeline.is_some()),
-        ("--hold-for", args.hold_for.is_some()),
-        ("--for", args.for_.is_some()),
-        ("--bus", args.bus.is_some()),
-        ("--reason", args.reason.is_some()),
-    ];
-    let misplaced = for_lambda.iter().find(|(_, given)| *given).map(|(flag, _)| flag);
-    let (None, Wanted::Function(function, need)) = (misplaced, wanted) else {
-        let flag = misplaced.unwrap_or(&"--pipeline");
-        return Err(Failure::Usage(format!("{flag} requires --via-bus")));
+    let Wanted::Function(function, need) = wanted else {
+        return Err(Failure::Usage("--pipeline requires --via-bus".to_owned()));
     };
     let concurrency = need.environments();
     if !(1..=MOST_CONCURRENCY).contains(&concurrency) {
@@ -179,8 +226,8 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
         let message = format!("expected a backlog for 1 to {most} environments, found {number}");
         return Err(Failure::Usage(message));
     }
-    let protocol = protocol(args)?;
-    let termination = Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let protocol = protocol(args)?.unwrap_or(Protocol::Warmd);
+    let termination = listen()?;
     let app = App::of(args.local, &[]).await?;
     let region = region(args, function, &app)?;
     if let (Need::Backlog(backlog), false) = (&need, args.json) {
@@ -190,25 +237,46 @@ pub async fn warm(args: &WarmArgs, style: Style) -> Result<Exit, Failure> {
         function: function.clone(),
         region: Some(region),
         tenant: args.tenant.clone(),
-        need,
+        need: DirectNeed::Given(need),
         protocol: Some(protocol),
-        hold: Some(args.hold),
+        hold: Some(args.hold.unwrap_or_default()),
     };
     let live_config = LiveConfig::fixed(fleet(concurrency));
     let mut service = app.service(live_config, DocumentStore::memory(), None, Some(concurrency))?;
     if args.canary {
         app.guard(&mut service, Policy { checks_contact: true, ..Policy::default() });
     }
+    let trigger = Trigger::Warm { warm, region };
+    Ok(serve(args, &service, trigger, termination, style).await?.0)
+}
+
+fn listen() -> Result<Termination, Failure> {
+    Termination::listen().map_err(|error| Failure::Unexpected(error.to_string()))
+}
+
+/// Serves the round. Returns its report too, unless a second signal has ended it.
+async fn serve(
+    args: &WarmArgs,
+    service: &AwsService,
+    trigger: Trigger,
+    termination: Termination,
+    style: Style,
+) -> Result<(Exit, Option<TickReport>), Failure> {
     let (stopper, stop) = stop();
     let budget = TimeBudget::until_stopped(stop, None);
     let output = ReportOutput::new(args.json, false, style);
     tokio::select! {
-        outcome = service.serve(Trigger::Warm { warm, region }, &budget, &output) => {
-            let outcome = outcome.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+        outcome = service.serve(trigger, &budget, &output) => {
+            let Outcome { report, recorded, health } =
+                outcome.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
             output.finish()?;
-            Ok(Exit::of_tick(&outcome.report, outcome.recorded))
+            let exit = match args.require_reached && !report.is_proven() {
+                true => Exit::Short,
+                false => Exit::of_tick(&report, recorded).with_store(health),
+            };
+            Ok((exit, Some(report)))
         }
-        exit = interrupted(termination, stopper, service.engine()) => Ok(exit),
+        exit = interrupted(termination, stopper, service.engine()) => Ok((exit, None)),
     }
 }
 
@@ -283,36 +351,53 @@ async fn via_bus(args: &WarmArgs, wanted: &Wanted<'_>) -> Result<Exit, Failure> 
     Ok(Exit::Success)
 }
 
-fn protocol(args: &WarmArgs) -> Result<Protocol, Failure> {
-    match (Protocol::parse(&args.protocol), &args.payload) {
-        (Some(protocol), None) => Ok(protocol),
-        (Some(_), Some(_)) => Err(Failure::Usage("--payload requires `--protocol custom`".to_owned())),
+/// Returns the protocol of the flags, if they name one.
+fn protocol(args: &WarmArgs) -> Result<Option<Protocol>, Failure> {
+    match (args.protocol.as_deref().map(Protocol::parse), &args.payload) {
+        (None, None) => Ok(None),
+        (Some(Some(protocol)), None) => Ok(Some(protocol)),
+        (None | Some(Some(_)), Some(_)) => {
+            Err(Failure::Usage("--payload requires `--protocol custom`".to_owned()))
+        }
         // The parser accepts no other name than `custom`, and requires a payload.
-        (None, payload) => {
+        (Some(None), payload) => {
             let refused = |reason: String| Failure::Usage(format!("--payload: {reason}"));
-            let mut payload = CustomPayload::parse(payload.clone().unwrap_or_default()).map_err(refused)?;
-            let environment =
-                Environment::read(payload.variables(), environment::variable).map_err(|missing| {
-                    let names: Vec<String> = missing.into_iter().map(quoted).collect();
-                    refused(format!("not set in the environment: {}", names.join(", ")))
-                })?;
-            environment::hide(environment.redactor());
-            payload.bind(&Arc::new(environment));
-            Ok(Protocol::Custom(payload))
+            let payload = CustomPayload::parse(payload.clone().unwrap_or_default()).map_err(refused)?;
+            let mut protocol = Protocol::Custom(payload);
+            bind(&mut protocol).map_err(refused)?;
+            Ok(Some(protocol))
         }
     }
 }
 
+/// Sets the values of the environment variables in a payload, and removes them from logs.
+fn bind(protocol: &mut Protocol) -> Result<(), String> {
+    let environment = Environment::read(protocol.variables(), environment::variable).map_err(|missing| {
+        let names: Vec<String> = missing.into_iter().map(quoted).collect();
+        format!("not set in the environment: {}", names.join(", "))
+    })?;
+    environment::hide(environment.redactor());
+    protocol.bind(&Arc::new(environment));
+    Ok(())
+}
+
 /// Returns the region of the ARN, of the flag, or of the SDK's configuration.
 fn region(args: &WarmArgs, function: &FunctionRef, app: &App) -> Result<Region, Failure> {
+    match fixed_region(args, function)? {
+        Some(region) => Ok(region),
+        None if args.local => parse(LOCAL_REGION),
+        None => app.own_region(),
+    }
+}
+
+/// Returns the region of the ARN, or of the flag.
+fn fixed_region(args: &WarmArgs, function: &FunctionRef) -> Result<Option<Region>, Failure> {
     let own = function.place.as_ref().map(|(_, region)| *region);
     match (own, args.region) {
         (Some(own), Some(other)) if own != other => {
             Err(Failure::Usage(format!("--region ({other}) must be the region of the ARN ({own})")))
         }
-        (Some(region), _) | (None, Some(region)) => Ok(region),
-        (None, None) if args.local => parse(LOCAL_REGION),
-        (None, None) => app.own_region(),
+        (own, given) => Ok(own.or(given)),
     }
 }
 

@@ -361,7 +361,7 @@ wire_struct! {
 const MOST_LOG_BYTES: u32 = 100_000_000;
 
 wire_struct! {
-    /// Assumptions of cost estimates. Output marks the ones that are left at their defaults.
+    /// Assumptions of cost estimates, and about starts. Output marks the ones that are left at their defaults.
     struct AssumeKeys [] {
         /// The time that Lambda keeps an idle environment. Default: 5m.
         idle_life: IdleLife,
@@ -373,6 +373,9 @@ wire_struct! {
         init_duration: InitTime,
         /// The bytes that a ping writes to CloudWatch Logs. Default: 400.
         log_bytes_per_ping: Integer<0, MOST_LOG_BYTES>,
+        /// The time below which a cold start is semi-cold, without the hold: the code was still cached. It counts cold
+        /// starts by kind, and has no effect on estimates. `warmd probe --idle --write` measures it.
+        semi_cold_below: ExecutionTime,
         /// The rate of users' requests while a window is open, for the cost without warming. Needs `duration`.
         requests_per_second: Rate,
         /// The duration of a user's request. Needs `requests_per_second`.

@@ -273,6 +273,7 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         format!("{}/s of {}", traffic.requests_per_second.normalize(), elapsed(traffic.duration))
     });
     settings.extend([
+        ("semi_cold_below", semi_cold_below.map_or_else(none, elapsed)),
         ("traffic", traffic),
         ("on_request", on_request.as_ref().map_or_else(none, limits)),
         ("backlog", self::backlogs(backlogs)),

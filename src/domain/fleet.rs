@@ -176,7 +176,7 @@ pub struct Target {
     pub canary: Canary,
     /// What keeps the target warm.
     pub strategy: Strategy,
-    /// The time below which a cold start is semi-cold: the code was still cached. `None` if it is unknown.
+    /// The time below which a cold start is semi-cold, without the hold: the code was still cached. `None` if unknown.
     pub semi_cold_below: Option<Duration>,
 }
 

@@ -136,6 +136,21 @@ impl TickReport {
         self.rounds.iter().all(|round| round.sent().is_none()) && self.unfinished.iter().all(unsent)
     }
 
+    /// Returns true if there is nothing in the report but its time.
+    pub fn is_empty(&self) -> bool {
+        self.rounds.is_empty() && self.unfinished.is_empty() && self.capacity.is_empty()
+    }
+
+    /// Returns true if every environment that is wanted is proven. A paused target wants none.
+    pub fn is_proven(&self) -> bool {
+        let is_proven = |round: &RoundRecord| {
+            let is_reached = round.reached().is_some_and(|reached| reached >= round.desired);
+            round.verdict() == Verdict::Reached && is_reached
+                || round.skip_reason() == Some(SkipReason::Paused)
+        };
+        self.unfinished.is_empty() && self.rounds.iter().all(is_proven)
+    }
+
     /// Returns the known number of pings that were sent and have no result. They count as pings; their cost is unknown.
     pub fn unreported_pings(&self) -> u64 {
         let sent = self.unfinished.iter().filter(|left| left.reason.may_have_sent());

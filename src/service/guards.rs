@@ -249,6 +249,12 @@ impl RoundGuards {
         }
     }
 
+    /// Reads the facts about a target that the configuration does not name. Without an answer in time they are unknown.
+    pub async fn read_facts(&self, fleet: &Fleet, target: &Target, known: &mut Known, now: DateTime<Utc>) {
+        self.facts.read_now(target, None, now).await;
+        known.facts = self.facts.snapshot(fleet, now);
+    }
+
     /// Applies the guards to rounds. Returns those that are sent, and those that are skipped.
     pub fn apply(
         &self,

@@ -35,7 +35,7 @@ mod tests;
 mod trigger;
 
 pub use self::serve::{
-    Bus, Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, largest_due,
-    largest_round, preview,
+    Bus, Capacity, CustomPayload, Observer, Outcome, Policy, Refusal, ScheduledTicks, Service, alike,
+    largest_due, largest_round, preview,
 };
 pub use self::trigger::{RecordKind, Trigger};

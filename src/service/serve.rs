@@ -3,6 +3,7 @@
 mod bus;
 mod deployed;
 mod job;
+mod like;
 mod request;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use tracing::{error, info, warn};
 pub use self::bus::Bus;
 use self::deployed::unneeded;
 use self::job::{Job, Work};
+pub use self::like::alike;
 use self::request::backlog_terms;
 use super::budget::TimeBudget;
 use super::capacity::CapacityKeeper;
@@ -30,7 +32,7 @@ use super::rounds::Part;
 use super::store::{DocumentStore, Durability, Unavailable};
 use super::trigger::{RecordKind, Trigger};
 use crate::domain::cost::PriceBook;
-use crate::domain::events::{DirectWarm, Need};
+use crate::domain::events::{DirectNeed, DirectWarm, Need};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::metric_data::{Batch, TickFacts};
@@ -348,6 +350,10 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// backlog of a function with `on_request` is limited, and kept with a durable store, as that of a Warm Request.
     /// Another one cannot be held.
     async fn plan_warm(&self, mut job: Job, warm: DirectWarm, region: Region) -> Result<Job, Refusal> {
+        let need = match &warm.need {
+            DirectNeed::Given(need) => need.clone(),
+            DirectNeed::Like(like) => return self.plan_like(job, &warm, like, region).await,
+        };
         let is_ordered = |target: &&Target| target.region() == region && warm.function.is_of(&target.id);
         let mut targets: Vec<Target> = job.fleet.targets.iter().filter(is_ordered).cloned().collect();
         if let Some(tenant) = &warm.tenant {
@@ -364,8 +370,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             target.protocol = warm.protocol.clone().unwrap_or_else(|| target.protocol.clone());
             target.hold = warm.hold.unwrap_or(target.hold);
         }
-        let wanted = warm.need.environments();
-        let number = |target: &Target| match (&warm.need, &target.on_request) {
+        let wanted = need.environments();
+        let number = |target: &Target| match (&need, &target.on_request) {
             (Need::Backlog(_), Some(rule)) => wanted.min(rule.max_concurrency),
             _ => wanted,
         };
@@ -374,7 +380,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         if let Err(reason) = (self.capacity)(limits, largest) {
             return Err(Refusal::Refused(format!("nothing was sent: {reason}")));
         }
-        if let Need::Backlog(backlog) = &warm.need {
+        if let Need::Backlog(backlog) = &need {
             let terms = AskTerms::Backlog(backlog_terms(backlog, job.now, None));
             let asks: Vec<Ask<'_>> =
                 targets.iter().filter_map(|target| Ask::new(target, terms.clone())).collect();

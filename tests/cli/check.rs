@@ -190,7 +190,7 @@ fn help_lists_commands_and_exit_codes() {
 
     Commands:
       run           Keep the fleet warm, as a daemon or for one tick with --once
-      warm          Warm one function now, without a configuration
+      warm          Warm one function now, or a new version like its alias
       check         Validate the configuration and list all mistakes and targets
       plan          Show windows, rounds and costs over time, in local time and UTC
       explain       Explain the desired concurrency of a function, window by window, and its next change
@@ -235,7 +235,7 @@ fn help_lists_commands_and_exit_codes() {
          one
       2  invalid usage or configuration, or an error found by `check --live`; nothing was sent
       3  at least one round is short: it reached fewer environments than desired; or unsafe: its handler
-         took a ping for work
+         took a ping for work; with `warm --require-reached` also if a round is not proven
       4  `diff --exit-code` found changes
 
     Environment:

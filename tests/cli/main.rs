@@ -16,6 +16,7 @@ mod handlers;
 mod hostile;
 mod kills;
 mod lambda;
+mod like;
 mod listen;
 mod live;
 #[cfg(target_os = "linux")]

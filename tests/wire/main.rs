@@ -12,6 +12,7 @@ mod connections;
 mod control;
 mod counted;
 mod deployed;
+mod deployment;
 mod emulator;
 mod environment;
 mod facts;

@@ -86,7 +86,7 @@ fn settings(measured: &Measurement, with_interval: bool) -> Vec<Setting> {
     };
     match &measured.result {
         Measured::Idle(plan) => {
-            let ((gaps, _), bracket) = (plan.gaps(), plan.bracket());
+            let ((gaps, semi_cold_below), bracket) = (plan.gaps(), plan.bracket());
             let of = |is_new: bool, value: fn(&crate::domain::probe::Measured) -> Option<Duration>| {
                 let of_kind = gaps.iter().map(|gap| &gap.ping).filter(|ping| match ping.start {
                     Some(Start::Preinitialized) | None => false,
@@ -100,6 +100,7 @@ fn settings(measured: &Measurement, with_interval: bool) -> Vec<Setting> {
             add(&["assume", "idle_life"], bracket.certain().filter(|life| life.as_secs() >= 60).map(minutes));
             add(&["assume", "init_duration"], of(true, |ping| ping.init).map(milliseconds));
             add(&["assume", "ping_duration"], of(false, |ping| ping.billed).map(milliseconds));
+            add(&["assume", "semi_cold_below"], semi_cold_below.map(milliseconds));
         }
         Measured::FindHold { search, .. } => add(&["hold"], search.proven().map(milliseconds)),
         Measured::Parallel(_) | Measured::Memory(_) => {}

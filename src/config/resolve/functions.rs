@@ -353,7 +353,10 @@ fn target(
             }
         },
         strategy: Strategy::Pings,
-        semi_cold_below: None,
+        semi_cold_below: {
+            let mut keys = [own, usual].into_iter().flatten();
+            keys.find_map(|keys| Some(keys.semi_cold_below.as_ref()?.value.0))
+        },
         id,
     };
     target.strategy = parts.capacity.strategy(target.highest());

@@ -184,7 +184,7 @@ fn the_number_of_prices_is_limited() {
 #[test]
 fn assumptions_are_merged_key_by_key() {
     let loaded = valid(
-        "version: 1\ndefaults:\n  region: eu-west-2\n  architecture: arm64\n  assume: { idle_life: 6m, init_duration: 3s, requests_per_second: 5, duration: 1s }\nfunctions:\n  f:\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { init_duration: 8s, recycle_after: 90m, log_bytes_per_ping: 250 }\n  g:\n    memory: 512MB\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { requests_per_second: 0.5, duration: 250ms }\n",
+        "version: 1\ndefaults:\n  region: eu-west-2\n  architecture: arm64\n  assume: { idle_life: 6m, init_duration: 3s, requests_per_second: 5, duration: 1s, semi_cold_below: 2s }\nfunctions:\n  f:\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { init_duration: 8s, recycle_after: 90m, log_bytes_per_ping: 250 }\n  g:\n    memory: 512MB\n    windows: [{ days: daily, hours: all-day, concurrency: 1 }]\n    assume: { requests_per_second: 0.5, duration: 250ms, semi_cold_below: 900ms }\n",
     );
     let [f, g] = [0, 1].map(|index| loaded.fleet.targets[index].assume);
     let seconds = |seconds| Assumed::Given(Duration::from_secs(seconds));
@@ -199,6 +199,8 @@ fn assumptions_are_merged_key_by_key() {
         Some(Traffic { requests_per_second: rate.parse().unwrap(), duration: Duration::from_millis(ms) })
     };
     assert_eq!((f.traffic, g.traffic), (traffic("5", 1_000), traffic("0.5", 250)));
+    let thresholds = [0, 1].map(|index| loaded.fleet.targets[index].semi_cold_below);
+    assert_eq!(thresholds, [2_000, 900].map(|ms| Some(Duration::from_millis(ms))));
 }
 
 #[test]

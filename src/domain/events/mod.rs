@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::backlog::{environments, per_environment};
 use super::fleet::Hold;
-use super::function::{FunctionRef, Identity, Region, Tenant};
+use super::function::{FunctionRef, Identity, Qualifier, Region, Tenant};
 use super::future::{TOLERANCE, is_future};
 use super::parse::{TextError, did_you_mean, quoted};
 use super::protocol::Protocol;
@@ -171,11 +171,21 @@ pub struct DirectWarm {
     /// The tenant; `None` means every configured tenant of the function.
     pub tenant: Option<Tenant>,
     /// The environments wanted.
-    pub need: Need,
+    pub need: DirectNeed,
     /// The protocol of the pings; `None` means the configured protocol, or `warmd`.
     pub protocol: Option<Protocol>,
     /// The hold; `None` means the configured hold, or `auto`.
     pub hold: Option<Hold>,
+}
+
+/// The environments wanted by an operator.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DirectNeed {
+    /// A given number, or that of a backlog.
+    Given(Need),
+    /// As many as a configured alias of the function, or another qualifier of it, has at this moment. The round has the
+    /// settings of that target.
+    Like(Qualifier),
 }
 
 /// A refused event. Nothing was sent for it.
@@ -359,6 +369,38 @@ fn function_and_need(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<Ne
     (function, need)
 }
 
+/// Reads the function of a direct invocation, and the qualifier whose number it is to have.
+fn function_like(fields: &mut Fields<'_>) -> (Option<FunctionRef>, Option<DirectNeed>) {
+    for key in ["concurrency"].into_iter().chain(BacklogKeys::KEYS) {
+        fields.exclude(key, "like");
+    }
+    let function = function(fields);
+    let like = fields.read("like", |text| Qualifier::parse(text).map_err(|error| error.to_string()));
+    if let (Some(function), Some(like)) = (&function, &like)
+        && let Err(problem) = check_like(function, like)
+    {
+        fields.problem(format!("function: {problem}"));
+    }
+    (function, like.map(DirectNeed::Like))
+}
+
+/// Checks that a function has a qualifier of its own. Otherwise the environments of another version than the one that
+/// is to serve would be warmed.
+///
+/// # Errors
+/// The expected form.
+pub fn check_like(function: &FunctionRef, like: &Qualifier) -> Result<(), String> {
+    match &function.qualifier {
+        Some(qualifier) if qualifier != like => Ok(()),
+        _ => {
+            let (name, written) = (&function.name, quoted(&function.to_string()));
+            Err(format!(
+                "expected a version that is to be warmed like `{like}`, such as `{name}:8`, found {written}"
+            ))
+        }
+    }
+}
+
 fn shard(event: &Map<String, Value>) -> Result<LambdaEvent, EventError> {
     let mut envelope = Fields::of_envelope(WARM_SHARD, event);
     let at = envelope.instant("time");
@@ -428,7 +470,13 @@ fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEven
         (None, Some(warm)) => {
             fields.finish(Some(()))?;
             let mut fields = Fields::of_value(KIND, "warm", warm)?;
-            let (function, need) = function_and_need(&mut fields);
+            let (function, need) = match fields.has("like") {
+                true => function_like(&mut fields),
+                false => {
+                    let (function, need) = function_and_need(&mut fields);
+                    (function, need.map(DirectNeed::Given))
+                }
+            };
             let region = region(&mut fields);
             let tenant = tenant(&mut fields);
             let protocol = fields.read("protocol", |text| {

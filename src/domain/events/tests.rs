@@ -56,7 +56,7 @@ fn a_backlog_takes_the_place_of_a_number() {
     assert_eq!(parse(detail.clone()), Subject::Function(function("nlp"), Need::Backlog(backlog.clone())));
     let event = json!({ "warmd": { "warm": detail } });
     let LambdaEvent::Warm(warm) = LambdaEvent::parse(&event).unwrap() else { panic!() };
-    assert_eq!(warm.need, Need::Backlog(backlog.clone()));
+    assert_eq!(warm.need, DirectNeed::Given(Need::Backlog(backlog.clone())));
     let rate = |rate: Value| match parse(
         json!({ "function": "nlp", "backlog": u32::MAX, "rate": rate, "drain": "1d" }),
     ) {
@@ -139,11 +139,18 @@ fn direct_invocations() {
             function: function("nlp:live"),
             region: Some(Region::parse("us-east-1").unwrap()),
             tenant: None,
-            need: Need::Environments(3),
+            need: DirectNeed::Given(Need::Environments(3)),
             protocol: Some(Protocol::Bref),
             hold: Some(Hold::Fixed(Duration::from_millis(75))),
         })
     );
+    let LambdaEvent::Warm(like) =
+        run(json!({ "warmd": { "warm": { "function": "nlp:8", "like": "live" } } }))
+    else {
+        panic!()
+    };
+    assert_eq!(like.need, DirectNeed::Like(Qualifier::parse("live").unwrap()));
+    assert_eq!((like.function, like.protocol, like.hold), (function("nlp:8"), None, None));
     let of_tenant = |tenant: &str| {
         LambdaEvent::parse(
             &json!({ "warmd": { "warm": { "function": "nlp", "concurrency": 3, "tenant": tenant } } }),
@@ -153,6 +160,28 @@ fn direct_invocations() {
     assert_eq!(warm.tenant.unwrap().as_str(), "acme: 1");
     let error = of_tenant("a\r\nX-Evil: 1").unwrap_err().to_string();
     assert!(error.contains("tenant: expected a tenant id"), "{error}");
+}
+
+#[test]
+fn every_mistake_in_a_number_like_that_of_an_alias_is_reported() {
+    let errors = [
+        json!({ "function": "f:8", "like": "live", "concurrency": 5, "backlog": 1, "drain": "1s" }),
+        json!({ "function": "f", "like": "live" }),
+        json!({ "function": "f:live", "like": "live" }),
+        json!({ "function": "f:8", "like": "a.b", "hold": "x" }),
+        json!({ "like": 8 }),
+        json!({ "function": "f:8", "like": null, "liek": "live" }),
+    ]
+    .map(|warm| refused(json!({ "warmd": { "warm": warm } })));
+    let errors = errors.map(|error| error.replace("this event is not served, and nothing was sent: ", ""));
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    direct invocation: "concurrency" cannot be used with "like"; "backlog" cannot be used with "like"; "drain" cannot be used with "like"
+    direct invocation: function: expected a version that is to be warmed like `live`, such as `f:8`, found "f"
+    direct invocation: function: expected a version that is to be warmed like `live`, such as `f:8`, found "f:live"
+    direct invocation: like: expected a qualifier ($LATEST, a version number, or an alias of A-Z a-z 0-9 _ -), found "a.b"; hold: expected a duration, found "x"; write a whole number and a unit, such as `75ms`, `90s`, `5m`, `2h` or `7d`
+    direct invocation: missing key "function"; like: expected a string, found a number
+    direct invocation: missing key "concurrency"; unknown key "like"; unknown key "liek"
+    "#);
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl Function {
         Measured {
             sent,
             received: self.now,
+            hold: Duration::ZERO,
             start: Some(if alive.is_some() { Start::Warm } else { Start::Cold }),
             init: alive.is_none().then_some(init),
             duration: Some(RUN),

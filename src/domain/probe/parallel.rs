@@ -128,6 +128,7 @@ mod tests {
         Measured {
             sent: Duration::ZERO,
             received: Duration::from_millis(ms),
+            hold: Duration::ZERO,
             start,
             init: None,
             duration: None,

@@ -29,3 +29,25 @@ fn the_largest_gap_decides() {
     // Three groups: the gap of a factor of 20 has too few samples above it, and no other gap counts.
     assert_eq!(semi_cold_below(&totals(&[(6, 1_000), (6, 4_000), (2, 90_000)])), None);
 }
+
+#[test]
+fn the_threshold_is_without_the_hold() {
+    const HOLD: Duration = Duration::from_secs(10);
+    let sample = |wait: Duration| Measured {
+        sent: Duration::from_secs(1),
+        received: Duration::from_secs(1) + HOLD + wait,
+        hold: HOLD,
+        start: Some(Start::Cold),
+        init: None,
+        duration: None,
+        billed: None,
+        memory_mb: None,
+        environment: None,
+        failure: None,
+    };
+    let mut samples: Vec<Measured> = totals(&[(5, 4_000), (5, 1_000)]).into_iter().map(sample).collect();
+    let threshold = classify(samples.iter_mut()).unwrap();
+    assert!((1_004..4_000).contains(&threshold.as_millis()), "{threshold:?}");
+    let starts: Vec<_> = samples.iter().filter_map(|sample| sample.start).collect();
+    assert_eq!(starts, [[Start::Cold; 5], [Start::SemiCold; 5]].concat());
+}

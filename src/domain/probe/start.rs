@@ -47,6 +47,8 @@ pub struct Measured {
     pub sent: Duration,
     /// The instant at which the answer had been read.
     pub received: Duration,
+    /// The time for which the handler held the ping.
+    pub hold: Duration,
     /// The start; `None` if the ping failed, or its answer has no REPORT line.
     pub start: Option<Start>,
     /// The Init Duration, or the Restore Duration.
@@ -64,8 +66,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Creates the measurement of a ping that was released `at`.
-    pub fn new(at: Duration, ping: &PingResult) -> Self {
+    /// Creates the measurement of a ping that was released `at`, and that the handler held for `hold`.
+    pub fn new(at: Duration, ping: &PingResult, hold: Duration) -> Self {
         let report = ping.report.as_ref();
         let init = report.and_then(|report| millis(report.init_ms.or(report.restore_ms)?));
         let start = match ping.outcome {
@@ -79,6 +81,7 @@ impl Measured {
         Self {
             sent: at + ping.sent,
             received: at + ping.received,
+            hold,
             start,
             init: init.filter(|_| start.is_some_and(Start::is_new)),
             duration: report.and_then(|report| millis(report.duration_ms)),
@@ -92,6 +95,11 @@ impl Measured {
     /// Returns the time that the caller waited.
     pub fn total(&self) -> Duration {
         self.received.saturating_sub(self.sent)
+    }
+
+    /// Returns the time that the caller waited, without the hold.
+    pub fn without_hold(&self) -> Duration {
+        self.total().saturating_sub(self.hold)
     }
 }
 
@@ -122,7 +130,8 @@ mod tests {
 
     #[test]
     fn the_start_is_that_of_the_outcome() {
-        let start = |outcome| Measured::new(Duration::ZERO, &ping(outcome, 400, Some(250.0))).start;
+        let start =
+            |outcome| Measured::new(Duration::ZERO, &ping(outcome, 400, Some(250.0)), Duration::ZERO).start;
         assert_eq!(start(Outcome::Cold), Some(Start::Cold));
         assert_eq!(start(Outcome::Preinitialized), Some(Start::Preinitialized));
         assert_eq!(start(Outcome::Restored), Some(Start::Restored));
@@ -130,7 +139,7 @@ mod tests {
 
     #[test]
     fn failures_have_no_start_and_a_message() {
-        let of = |outcome| Measured::new(Duration::from_secs(1), &ping(outcome, 10, None));
+        let of = |outcome| Measured::new(Duration::from_secs(1), &ping(outcome, 10, None), Duration::ZERO);
         let warm = of(Outcome::Warm);
         assert_eq!((warm.start, warm.failure), (Some(Start::Warm), None));
         assert_eq!((warm.sent, warm.received), (Duration::from_millis(1_005), Duration::from_millis(1_015)));

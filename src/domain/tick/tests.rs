@@ -264,3 +264,27 @@ fn the_schema_describes_every_key() {
         assert_eq!(described(&schema["definitions"][definition]["properties"]), [""; 0], "{definition}");
     }
 }
+
+#[test]
+fn what_is_reached_or_paused_is_proven() {
+    let target = Target::example("f", "eu-west-2", Vec::new());
+    let round = |verdict, reached| RoundRecord::example(&target, 3, verdict, reached);
+    let skipped = |reason| RoundRecord::skipped(&target, 3, reason);
+    for (round, is_proven) in [
+        (round(Verdict::Reached, Some(3)), true),
+        (round(Verdict::Reached, Some(4)), true),
+        (round(Verdict::Reached, Some(2)), false),
+        (round(Verdict::Reached, None), false),
+        (round(Verdict::Unproven, Some(3)), false),
+        (round(Verdict::Short, Some(2)), false),
+        (skipped(SkipReason::Paused), true),
+        (skipped(SkipReason::Unsafe), false),
+        (skipped(SkipReason::Breaker), false),
+    ] {
+        let report = TickReport { rounds: vec![round], ..TickReport::empty(DateTime::UNIX_EPOCH, None) };
+        assert_eq!(report.is_proven(), is_proven, "{report:?}");
+    }
+    let nothing = TickReport::empty(DateTime::UNIX_EPOCH, None);
+    let left = vec![Unfinished::new(&target, 3, UnfinishedReason::InFlight)];
+    assert!(nothing.is_proven() && !TickReport { unfinished: left, ..nothing }.is_proven());
+}

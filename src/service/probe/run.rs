@@ -119,7 +119,8 @@ impl<'p, L: Lambda> Prober<'p, L> {
             spent.s3_bytes = spent.s3_bytes.zip(bytes).map(|(all, more)| all.saturating_add(more));
         }
         let held = attempt.handler_hold.unwrap_or_default();
-        let measured: Vec<Measured> = attempt.pings.iter().map(|ping| Measured::new(at, ping)).collect();
+        let measured: Vec<Measured> =
+            attempt.pings.iter().map(|ping| Measured::new(at, ping, held)).collect();
         // A new environment may run longer the first time.
         let warm = measured.iter().filter(|ping| ping.start == Some(Start::Warm));
         let longest = warm.filter_map(|ping| ping.duration).max();

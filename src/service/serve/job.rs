@@ -48,6 +48,9 @@ pub struct Job {
     pub(super) is_run_once: bool,
     /// True if capacity follows the windows with this trigger.
     pub(super) drives: bool,
+    /// True if the facts about the targets are read before the guards are applied: those of a version that the
+    /// configuration does not name, for all tenants.
+    pub(super) reads_facts: bool,
     pub(super) started: Instant,
     pub(super) plan: Plan,
     /// The knowledge of the guards.
@@ -98,6 +101,7 @@ impl Job {
             is_of_chosen_minute: trigger.is_of_chosen_minute(),
             is_run_once: matches!(trigger, Trigger::RunOnce { .. }),
             drives: trigger.drives_capacity(),
+            reads_facts: false,
             started: Instant::now(),
             plan: Plan::default(),
             known: Known::default(),
@@ -189,6 +193,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         };
         let Job { fleet, known, now, .. } = job;
         guards.read_unknown_limits(fleet, &due, known, *now).await;
+        if let (true, Some(due)) = (job.reads_facts, due.first()) {
+            guards.read_facts(fleet, &due.target, known, *now).await;
+        }
         guards.apply(due, known, &fleet.limits, self.policy.checks_contact, *now)
     }
 

@@ -183,7 +183,7 @@ fn requested_of_pipeline<'f>(
 
 /// Returns the target that was probably meant: the same function with another qualifier, or one of a similar name.
 /// Targets with `on_request` come first.
-fn nearest_target<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Option<&'f str> {
+pub(super) fn nearest_target<'f>(fleet: &'f Fleet, function: &FunctionRef) -> Option<&'f str> {
     let written = function.to_string();
     let others = || fleet.targets.iter().filter(|target| target.label != written);
     let same = others().filter(|target| target.id.name == function.name);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::capacity::{By, Fallback, Managed, Provisioned, Status as CapacityStatus, Strategy};
-use crate::domain::events::{Backlog, Deployment, DirectWarm, Need, Subject, WarmRequest};
+use crate::domain::events::{Backlog, Deployment, DirectNeed, DirectWarm, Need, Subject, WarmRequest};
 use crate::domain::fleet::{Fleet, Limits, OnRequest};
 use crate::domain::function::{FunctionRef, Region};
 use crate::domain::metric_data::Batch;
@@ -171,7 +171,7 @@ fn warm() -> DirectWarm {
         function: FunctionRef::parse("f").unwrap(),
         region: None,
         tenant: None,
-        need: Need::Environments(2),
+        need: DirectNeed::Given(Need::Environments(2)),
         protocol: None,
         hold: None,
     }
@@ -444,7 +444,7 @@ async fn a_backlog_without_a_durable_store_is_refused() {
         drain: Duration::from_secs(1),
         hold_for: None,
     });
-    let warm = DirectWarm { need, ..warm() };
+    let warm = DirectWarm { need: DirectNeed::Given(need), ..warm() };
     let _ = harness.serve(Trigger::Warm { warm, region: region() }).await.unwrap();
     assert_eq!(harness.scripted.sent.lock().unwrap().len(), 9, "`max_concurrency`");
 }
@@ -454,7 +454,11 @@ async fn a_backlog_of_an_operator_is_kept_for_functions_with_on_request() {
     let harness = Harness::new(&[("f", Script::Runs(Duration::from_secs(1)))]);
     let warm = |function: &str| {
         let function = FunctionRef::parse(function).unwrap();
-        let warm = DirectWarm { function, need: backlog(Some(Duration::from_secs(600))), ..warm() };
+        let warm = DirectWarm {
+            function,
+            need: DirectNeed::Given(backlog(Some(Duration::from_secs(600)))),
+            ..warm()
+        };
         Trigger::Warm { warm, region: region() }
     };
     let sent = || std::mem::take(&mut *harness.scripted.sent.lock().unwrap()).len();
@@ -477,7 +481,7 @@ async fn a_backlog_of_an_operator_that_cannot_be_held_is_refused() {
     for (target, documents) in [(target("f"), DocumentStore::memory()), (disabled, durable())] {
         let harness = Harness::with_fleet(&functions, Fleet::new(vec![target]), documents);
         let serve = |hold_for| {
-            let warm = DirectWarm { need: backlog(hold_for), ..warm() };
+            let warm = DirectWarm { need: DirectNeed::Given(backlog(hold_for)), ..warm() };
             harness.serve(Trigger::Warm { warm, region: region() })
         };
         refusals.push(serve(Some(Duration::from_secs(600))).await.unwrap_err().to_string());

@@ -553,3 +553,43 @@ functions:
     let mut stateless = LambdaHarness::beside(harness.emulator.clone(), TENANTS, &[]).await;
     assert_eq!(tenant_rounds(&stateless.tick(shard).await), ["isolated 2 reached \"a\""]);
 }
+
+#[tokio::test]
+async fn a_version_is_warmed_like_its_alias() {
+    const ORDERS: &str = "
+version: 1
+defaults: { region: eu-west-2, interval: 1m }
+functions:
+  orders:live: { windows: [{ days: daily, hours: all-day, concurrency: 4 }] }
+  orders:off: { windows: [{ dates: [2020-01-01], hours: all-day, concurrency: 4 }] }
+";
+    let variables = [("WARMD_STATE", "s3://warmd-state/live")];
+    let setting = Setting { scenario: Scenario::default(), config: ORDERS, variables: &variables };
+    let mut harness = LambdaHarness::set(setting).await;
+    let like =
+        |function: &str, like: &str| json!({ "warmd": { "warm": { "function": function, "like": like } } });
+    let tick = harness.tick(like("orders:8", "live")).await;
+    assert_eq!(rounds(&tick), ["orders 4 reached"]);
+    assert_eq!((&tick["rounds"][0]["qualifier"], tick["rounds"][0]["first_pings"] != 0), (&json!("8"), true));
+    let arn = "arn:aws:lambda:eu-west-2:123456789012:function:orders";
+    assert_eq!(rounds(&harness.tick(like(&format!("{arn}:8"), "live")).await), [format!("{arn} 4 reached")]);
+    let versions = harness.emulator.observe().invocations;
+    assert!(versions.iter().all(|ping| ping.version.as_deref() == Some("8")), "{versions:?}");
+    assert_eq!(rounds(&harness.tick(like("orders:8", "off")).await), [""; 0]);
+    for (function, alias, reason) in [
+        (
+            "orders:8",
+            "lvie",
+            "`orders:lvie` is not in the configuration of eu-west-2; did you mean `orders:live`?",
+        ),
+        ("orders", "live", "expected a version that is to be warmed like `live`, such as `orders:8`"),
+    ] {
+        let answer = harness.invoke(like(function, alias)).await;
+        assert!(
+            answer.error && answer.body["errorMessage"].as_str().unwrap().contains(reason),
+            "{}",
+            answer.body
+        );
+    }
+    assert_eq!(harness.metric("EventsRefused"), Some(2.0));
+}
