@@ -15,9 +15,10 @@ use super::store::{DocumentStore, Durability, Unavailable, before, parse_bytes};
 use crate::domain::fleet::{Fleet, Limits, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::guard::{Decision, Knowledge, Terms, decide, health_after};
-use crate::domain::preflight::FunctionState;
+use crate::domain::preflight::{FunctionState, TargetObservation};
 use crate::domain::records::{Guards, Health, SERVED, Served};
 use crate::domain::round::FirstResult;
+use crate::domain::routing::Routing;
 use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::ports::{Clock, Fetched, Version};
 use crate::engine::tick::{Due, Gate};
@@ -226,17 +227,17 @@ impl RoundGuards {
         Ok(())
     }
 
-    /// Reads the limits of accounts that are unknown, before the first round.
-    pub async fn read_unknown_limits(
-        &self,
-        fleet: &Fleet,
-        due: &[Due],
-        known: &mut Known,
-        now: DateTime<Utc>,
-    ) {
+    /// Reads the limits of accounts, and the versions behind aliases, that are unknown, before the first round.
+    pub async fn read_unknown(&self, fleet: &Fleet, due: &[Due], known: &mut Known, now: DateTime<Utc>) {
         let targets: Vec<&Target> = due.iter().map(|due| due.target.as_ref()).collect();
-        if targets.iter().any(|target| known.facts.limits(target).is_none()) {
-            self.facts.read_unknown_limits(&targets, now).await;
+        let without_limits = targets.iter().any(|target| known.facts.limits(target).is_none());
+        let limits = async {
+            if without_limits {
+                self.facts.read_unknown_limits(&targets, now).await;
+            }
+        };
+        let ((), has_read) = tokio::join!(limits, self.facts.read_unknown_aliases(&targets, now));
+        if without_limits || has_read {
             known.facts = self.facts.snapshot(fleet, now);
         }
     }
@@ -290,9 +291,10 @@ impl RoundGuards {
             let Some(target) = targets.get(&round.id).copied() else { continue };
             let deployed = facts.of(target).and_then(|facts| facts.seen.configuration.known());
             let code = self.contacted_code(target).or_else(|| deployed?.code_sha256.clone());
-            let version = deployed.and_then(|deployed| deployed.version.as_deref());
             let was_inactive = deployed.is_some_and(|deployed| deployed.state != FunctionState::Active);
-            if is_doubtful(round, version) || was_inactive && round.sent().is_some() {
+            if is_doubtful(round, facts.of(target).map(|facts| &facts.seen))
+                || was_inactive && round.sent().is_some()
+            {
                 doubted.push(round.id.clone());
             }
             let note = Note { target, round, code };
@@ -326,6 +328,11 @@ impl RoundGuards {
         self.records().get(&target.region())?.unsaved.get(&target.id)?.contact.as_ref()?.code.clone()
     }
 
+    /// Takes the targets, without tenants, whose deployment a refresh has shown, and the time of that.
+    pub fn take_deployed(&self) -> BTreeMap<Identity, DateTime<Utc>> {
+        self.facts.take_deployed()
+    }
+
     /// Reads old and doubtful facts again, until `until` and for 10 s at most. `store` is the condition of the store
     /// during the tick: its failure is logged once.
     pub async fn refresh(&self, fleet: &Fleet, until: Instant, clock: &dyn Clock, store: StoreHealth) {
@@ -346,13 +353,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns true if the facts about the target of a round may have changed. `version` is the version that the facts
-/// denote.
-fn is_doubtful(round: &RoundRecord, version: Option<&str>) -> bool {
+/// Returns true if the facts about the target of a round may have changed: it had errors, or executed a version that they
+/// do not denote.
+fn is_doubtful(round: &RoundRecord, seen: Option<&TargetObservation>) -> bool {
     let Some(sent) = round.sent() else { return false };
     let counts = &sent.report.counts;
-    let ran_another = version.is_some_and(|version| sent.report.versions.iter().any(|ran| ran != version));
-    counts.errors() > 0 || counts.throttled > 0 || ran_another
+    let is_known = |ran: &String| {
+        let routing = seen.and_then(|seen| seen.alias.known());
+        let is_routed = |routing: &Routing| routing.versions().any(|(version, _)| version.as_str() == ran);
+        let denoted = || seen.and_then(|seen| seen.configuration.known()?.version.as_deref());
+        routing.map_or_else(|| denoted().is_none_or(|version| version == ran), is_routed)
+    };
+    counts.errors() > 0 || counts.throttled > 0 || !sent.report.versions.iter().all(is_known)
 }
 
 /// The result of a round for the guards of its target.

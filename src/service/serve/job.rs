@@ -154,6 +154,11 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 // The signal to stop, or the end of the time for rounds: facts are read again at the next tick.
                 _ = stop.stopped() => {}
             }
+            let deadline = budget.until(|split| split.record);
+            let now = self.clock.now();
+            let noted = self.planner.note_deployed(&job.fleet, guards.take_deployed(), now, deadline).await;
+            let consequence = "deployments are noted with the next tick of this process";
+            let _ = log_unavailable(noted.err().as_ref(), consequence, health);
         }
         Outcome { report, recorded, health: health.and(job.plan.health) }
     }
@@ -178,7 +183,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             return Guarded { sent: due, ..Guarded::default() };
         };
         let Job { fleet, known, now, .. } = job;
-        guards.read_unknown_limits(fleet, &due, known, *now).await;
+        guards.read_unknown(fleet, &due, known, *now).await;
         guards.apply(due, known, &fleet.limits, self.policy.checks_contact, *now)
     }
 
