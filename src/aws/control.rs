@@ -165,11 +165,12 @@ pub(super) async fn alias(client: &Client, of: &Identity) -> Lookup<Routing> {
 
 /// Returns the routing in an answer; `None` if the versions or the weights are impossible.
 fn routing(output: GetAliasOutput) -> Option<Routing> {
-    let version = |text: &str| Qualifier::parse(text).ok().filter(|version| !version.is_alias());
+    let version = |text: &str| Qualifier::parse(text).ok();
     let weights = output.routing_config.and_then(|routing| routing.additional_version_weights);
     let others = weights.unwrap_or_default();
     let others = others.iter().map(|(number, weight)| Some((version(number)?, Weight::new(*weight)?)));
-    Some(Routing { version: version(&output.function_version?)?, others: others.collect::<Option<_>>()? })
+    let (version, others) = (version(&output.function_version?)?, others.collect::<Option<_>>()?);
+    Some(Routing { version, others }).filter(Routing::is_possible)
 }
 
 fn number(number: i32) -> Option<u32> {

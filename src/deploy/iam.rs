@@ -4,7 +4,7 @@
 mod capacity;
 mod statement;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
@@ -233,17 +233,36 @@ fn function_statements(
     // Invoke and the reads with a qualifier are authorised on the qualified ARN if there is one.
     const PING: &[&str] = &[Read::Invoke.action(), Read::Configuration.action(), Read::Provisioned.action()];
     const SEE: &[&str] = &[Read::Configuration.action(), Read::Provisioned.action()];
-    // Reserved concurrency belongs to the function, without a qualifier.
+    // Reserved concurrency belongs to the function, without a qualifier, and aliases are read from it.
     const RESERVED: &[&str] = &[Read::Reserved.action()];
+    const ALIAS: &[&str] = &[Read::Reserved.action(), Read::Alias.action()];
     let sid = match purpose {
         Purpose::Warm => "Ping",
         Purpose::CheckLive => "Check",
     };
     let (pinged, others): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|target| target.is_pinged());
+    let function = |target: &Target| target.function_arn(own);
+    let is_read = |target: &Target| target.is_pinged_by_alias() || target.strategy.is_capacity();
+    let aliased: HashSet<String> =
+        pinged.iter().filter(|target| target.is_pinged_by_alias()).map(|target| function(target)).collect();
+    let read: Vec<&Target> = targets.iter().copied().filter(|target| is_read(target)).collect();
+    let read = arns(&read, function);
+    // While an alias has routing weights, its versions are pinged by their numbers.
+    let has_versions = |target: &Target| {
+        purpose == Purpose::Warm && target.id.qualifier.is_some() && aliased.contains(&function(target))
+    };
+    let ping = |target: &Target| match has_versions(target) {
+        true => format!("{}:*", function(target)),
+        false => target.arn(own),
+    };
+    let mut reserved = arns(targets, function);
+    let is_named: HashSet<&String> = read.iter().collect();
+    reserved.retain(|arn| !is_named.contains(arn));
     vec![
-        (sid, PING, arns(&pinged, |target| target.arn(own))),
+        (sid, PING, arns(&pinged, ping)),
         ("See", SEE, arns(&others, |target| target.arn(own))),
-        ("Reserved", RESERVED, arns(targets, |target| target.function_arn(own))),
+        ("Reserved", RESERVED, reserved),
+        ("Alias", ALIAS, read),
     ]
 }
 

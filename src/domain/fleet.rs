@@ -8,7 +8,9 @@ use super::calendar::Window;
 use super::capacity::{Owner, Strategy};
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
-use super::function::{AccountId, Architecture, FunctionRef, Identity, Region, Tenant, account_of};
+use super::function::{
+    AccountId, Architecture, FunctionRef, Identity, Qualifier, Region, Tenant, account_of,
+};
 use super::metrics::Detail;
 use super::pipeline::Pipeline;
 use super::protocol::Protocol;
@@ -286,6 +288,11 @@ impl Target {
     /// Returns true if pings are ever sent to the target.
     pub fn is_pinged(&self) -> bool {
         self.strategy.may_ping() && self.is_warmed()
+    }
+
+    /// Returns true if pings are ever sent through an alias, which may have several versions.
+    pub fn is_pinged_by_alias(&self) -> bool {
+        self.id.qualifier.as_ref().is_some_and(Qualifier::is_alias) && self.is_pinged()
     }
 
     /// Returns the ARN of the function without the qualifier. The account is that of the function's ARN, otherwise that

@@ -32,8 +32,8 @@ pub use self::bounded::{Bounded, MOST_BYTES};
 pub use self::capacity::{Capacities, Kept, Made, MadeBy, Seen};
 pub use self::deployments::{COALESCE, Deployments};
 pub use self::facts::{
-    AccountFacts, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due, refresh_order,
-    role_key,
+    AccountFacts, AliasRead, Facts, FailedRead, FunctionFacts, FunctionReads, Refresh, Snapshot, is_due,
+    refresh_order, role_key, shows_deployment,
 };
 pub use self::guards::{BREAKER_AFTER, Code, Contact, Guards, Health, Trust};
 pub use self::levels::{Level, Levels, Lower, with_all, with_levels};

@@ -28,6 +28,9 @@ impl Weight {
     }
 }
 
+/// The most additional versions of a possible routing. Lambda allows one.
+const MOST_OTHERS: usize = 4;
+
 /// The routing of an alias.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
@@ -42,6 +45,16 @@ impl Routing {
     /// Creates the routing of an alias without weights.
     pub fn to(version: Qualifier) -> Self {
         Self { version, others: BTreeMap::new() }
+    }
+
+    /// Returns true unless a version is an alias, the versions are too many, or the weights are more than the whole: a
+    /// server made it up.
+    pub fn is_possible(&self) -> bool {
+        let sum: u64 = self.others.values().map(|weight| u64::from(weight.0)).sum();
+        // Each weight is rounded.
+        let most = u64::from(Weight::ONE) + self.others.len() as u64;
+        let mut versions = self.others.keys().chain([&self.version]);
+        !versions.any(Qualifier::is_alias) && self.others.len() <= MOST_OTHERS && sum <= most
     }
 
     /// Returns true if the alias has routing weights.
@@ -78,5 +91,20 @@ mod tests {
         assert_eq!(weighted(&[("8", 0.0)]), (true, "7 1, 8 0".to_owned()));
         assert_eq!(weighted(&[("8", 1.0)]), (true, "7 0, 8 1".to_owned()));
         assert_eq!([-0.1, 1.1, f64::NAN].map(Weight::new), [None; 3]);
+    }
+
+    #[test]
+    fn impossible_routings_are_recognised() {
+        let version = |number: &str| Qualifier::parse(number).unwrap();
+        let is_possible = |own: &str, others: &[(&str, f64)]| {
+            let others = others.iter().map(|(number, share)| (version(number), Weight::new(*share).unwrap()));
+            Routing { version: version(own), others: others.collect() }.is_possible()
+        };
+        assert!(is_possible("7", &[]) && is_possible("$LATEST", &[]) && is_possible("7", &[("8", 1.0)]));
+        assert!(is_possible("7", &[("8", 0.500_000_5), ("9", 0.499_999_5)]));
+        assert!(!is_possible("live", &[]) && !is_possible("7", &[("blue", 0.1)]));
+        assert!(!is_possible("7", &[("8", 0.9), ("9", 0.2)]));
+        let many: Vec<String> = (8..13).map(|number: u32| number.to_string()).collect();
+        assert!(!is_possible("7", &many.iter().map(|number| (number.as_str(), 0.0)).collect::<Vec<_>>()));
     }
 }

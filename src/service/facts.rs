@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
 
 pub use self::read::ReadFacts;
 pub(super) use self::read::{PACE, Pace, PacedReads, SingleReads, read_function};
@@ -23,11 +24,15 @@ use crate::domain::fleet::{Fleet, Role, Target};
 use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::preflight::{AccountLimits, Lookup, Read, TargetObservation};
 pub use crate::domain::records::Snapshot;
-use crate::domain::records::{AccountFacts, Facts, FunctionFacts, is_due, role_key};
+use crate::domain::records::{
+    AccountFacts, Facts, FunctionFacts, FunctionReads, is_due, role_key, shows_deployment,
+};
 use crate::engine::ports::{Fetched, Version};
 
 /// The longest time for the reads before a round.
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(2);
+/// The most aliases that a process reads before a first round: as many as fit into [`READ_WITHIN`].
+const MOST_FIRST_ALIASES: usize = 20;
 /// The time without reads after the service throttled one.
 pub(super) const QUIET_FOR: Duration = Duration::from_secs(5);
 
@@ -49,8 +54,14 @@ struct Memory {
     regions: BTreeMap<Region, Held>,
     /// The accounts whose limits were read, or tried to be read, before a round.
     tried: BTreeSet<Lane>,
+    /// The aliases that were tried to be read before a round.
+    tried_aliases: BTreeSet<Identity>,
     /// The targets that must be read first.
     doubted: BTreeSet<Identity>,
+    /// The targets that were deployed, and when that was seen.
+    deployed: BTreeMap<Identity, DateTime<Utc>>,
+    /// True once a missing permission to read aliases was logged.
+    has_warned: bool,
     /// The pace of the reads between a first ping and its round.
     lanes: BTreeMap<Lane, Arc<PacedReads>>,
     /// No reads before this instant, because the service throttled one.
@@ -103,8 +114,22 @@ impl Memory {
     }
 
     fn add_function(&mut self, target: &Target, facts: FunctionFacts) {
+        // The time at which an unchanged alias was read is not worth a write.
+        let of_region = self.regions.get_mut(&target.region()).map(|held| Arc::make_mut(&mut held.facts));
+        let known = of_region.and_then(|facts| facts.functions.get_mut(&target.id.without_tenant()));
+        if let Some(known) = known.filter(|known| known.is_same_but_alias_read(&facts)) {
+            *known = facts;
+            return;
+        }
         let functions = [(target.id.without_tenant(), facts)].into();
         self.add(target.region(), Facts { functions, ..Facts::default() });
+    }
+
+    /// Drops the versions behind aliases that are no longer known.
+    fn forget_old_aliases(&mut self, now: DateTime<Utc>) {
+        for held in self.regions.values_mut().filter(|held| held.facts.has_old_aliases(now)) {
+            Arc::make_mut(&mut held.facts).forget_old_aliases(now);
+        }
     }
 
     /// Adds what was read.
@@ -247,7 +272,42 @@ impl FactsKeeper {
         memory.add(region, Facts { accounts, ..Facts::default() });
     }
 
-    /// Reads the facts about one target within 2 s: its configuration, and its concurrency if that is unknown or old.
+    /// Reads the versions behind the aliases of these targets that are unknown and that this process has not tried to
+    /// read: all of them concurrently, within 2 s, and at most 20 in the life of the process. The first rounds of the
+    /// others go through the alias. Returns true if something was read.
+    pub async fn read_unknown_aliases(&self, targets: &[&Target], now: DateTime<Utc>) -> bool {
+        let unknown: BTreeMap<Identity, &Target> = {
+            let mut memory = self.memory();
+            let left = MOST_FIRST_ALIASES.saturating_sub(memory.tried_aliases.len());
+            let is_unknown = |target: &&Target| {
+                let known = memory.function(target).filter(|facts| facts.is_usable(now));
+                known.is_none_or(|facts| facts.seen.alias == Lookup::NotRead)
+                    && is_due(target, known, Read::Alias, now)
+                    && !memory.tried_aliases.contains(&target.id.without_tenant())
+            };
+            let unknown = targets.iter().copied().filter(is_unknown).take(left);
+            let unknown: BTreeMap<_, _> =
+                unknown.map(|target| (target.id.without_tenant(), target)).collect();
+            memory.tried_aliases.extend(unknown.keys().cloned());
+            unknown
+        };
+        let deadline = Instant::now() + READ_WITHIN;
+        let reads = unknown.values().map(|target| async move {
+            let Some((reads, known)) = self.lane_for(target) else { return false };
+            let reads = ReadsBefore { keeper: self, reads: &reads, deadline };
+            let alias = reads.one(reads.reader().alias(&target.id, target.role.as_ref())).await;
+            let is_read = alias.is_some();
+            if is_read {
+                let read = FunctionReads { alias, is_partial: true, ..FunctionReads::default() };
+                let known = known.filter(|facts| facts.is_usable(now));
+                self.add_function(target, FunctionFacts::after(known.as_ref(), read, now));
+            }
+            is_read
+        });
+        join_all(reads).await.contains(&true)
+    }
+
+    /// Reads the facts about one target within 2 s: its configuration, and the rest if that is unknown or old.
     /// `version` is the version that a ping executed; if the qualifier denotes another one, the returned configuration
     /// is that of `version`. `None` if the configuration was not answered in time.
     pub async fn read_now(
@@ -261,8 +321,12 @@ impl FactsKeeper {
         let known = known.filter(|facts| facts.is_usable(now));
         let is_old =
             known.as_ref().is_none_or(|facts| facts.is_old(now) || facts.seen.reserved == Lookup::NotRead);
-        let wants =
-            |read| (is_old || read == Read::Configuration) && is_due(target, known.as_ref(), read, now);
+        let is_wanted = |read| match read {
+            Read::Configuration => true,
+            Read::Alias => known.as_ref().is_none_or(|facts| facts.seen.alias == Lookup::NotRead),
+            _ => is_old,
+        };
+        let wants = |read| is_wanted(read) && is_due(target, known.as_ref(), read, now);
         let (id, role) = (&target.id, target.role.as_ref());
         let reads = ReadsBefore { keeper: self, reads: &reads, deadline };
         let mut read = read_function(&reads, (id, role), wants, &mut None).await;
@@ -284,7 +348,37 @@ impl FactsKeeper {
     }
 
     fn add_function(&self, target: &Target, facts: FunctionFacts) {
-        self.memory().add_function(target, facts);
+        let mut memory = self.memory();
+        if facts.is_alias_denied() && !std::mem::replace(&mut memory.has_warned, true) {
+            warn!(function = %target.id.shown(), region = %target.region(),
+                "no permission for {}: the versions behind aliases are unknown, and rounds go through the alias; `warmd iam` prints the policies",
+                Read::Alias.action());
+        }
+        memory.add_function(target, facts);
+    }
+
+    /// Adds what was read after the rounds, and notes a deployment that it shows. Returns true if there was one.
+    fn add_read(
+        &self,
+        target: &Target,
+        before: Option<&FunctionFacts>,
+        read: FunctionReads,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let after = FunctionFacts::after(before, read, now);
+        let before = before.filter(|before| before.is_usable(now));
+        let is_deployed = before.is_some_and(|before| shows_deployment(&before.seen, &after.seen));
+        if is_deployed {
+            info!(function = %target.id.shown(), region = %target.region(), "a deployment was seen");
+            self.memory().deployed.insert(target.id.without_tenant(), now);
+        }
+        self.add_function(target, after);
+        is_deployed
+    }
+
+    /// Takes the targets, without tenants, whose deployment was seen since the last call, and the time of that.
+    pub fn take_deployed(&self) -> BTreeMap<Identity, DateTime<Utc>> {
+        std::mem::take(&mut self.memory().deployed)
     }
 
     /// Returns the paced reads of the target's account and region, and the known facts; `None` without a reader, or

@@ -234,17 +234,17 @@ impl RoundGuards {
         Ok(())
     }
 
-    /// Reads the limits of accounts that are unknown, before the first round.
-    pub async fn read_unknown_limits(
-        &self,
-        fleet: &Fleet,
-        due: &[Due],
-        known: &mut Known,
-        now: DateTime<Utc>,
-    ) {
+    /// Reads the limits of accounts, and the versions behind aliases, that are unknown, before the first round.
+    pub async fn read_unknown(&self, fleet: &Fleet, due: &[Due], known: &mut Known, now: DateTime<Utc>) {
         let targets: Vec<&Target> = due.iter().map(|due| due.target.as_ref()).collect();
-        if targets.iter().any(|target| known.facts.limits(target).is_none()) {
-            self.facts.read_unknown_limits(&targets, now).await;
+        let without_limits = targets.iter().any(|target| known.facts.limits(target).is_none());
+        let limits = async {
+            if without_limits {
+                self.facts.read_unknown_limits(&targets, now).await;
+            }
+        };
+        let ((), has_read) = tokio::join!(limits, self.facts.read_unknown_aliases(&targets, now));
+        if without_limits || has_read {
             known.facts = self.facts.snapshot(fleet, now);
         }
     }
@@ -368,6 +368,11 @@ impl RoundGuards {
     /// Returns the code that ran at a first contact whose result is not recorded yet.
     fn contacted_code(&self, target: &Target) -> Option<String> {
         self.records().get(&target.region())?.unsaved.get(&target.id)?.contact.as_ref()?.code.clone()
+    }
+
+    /// Takes the targets, without tenants, whose deployment a refresh has shown, and the time of that.
+    pub fn take_deployed(&self) -> BTreeMap<Identity, DateTime<Utc>> {
+        self.facts.take_deployed()
     }
 
     /// Reads old and doubtful facts again, until `until` and for 10 s at most. `store` is the condition of the store

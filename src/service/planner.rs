@@ -11,10 +11,10 @@ mod request;
 mod shards;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,7 +31,7 @@ use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, STALE_AFTER, Samples, readings};
 use crate::domain::capacity::for_pings;
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
@@ -39,7 +39,7 @@ use crate::domain::pipeline::{self, PipelineNeed};
 use crate::domain::records::{
     self, Deployments, Levels, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
-use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::schedule::{self, DueReason, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::metrics::ReadMetrics;
 use crate::engine::tick::Due;
@@ -93,7 +93,7 @@ pub struct TickPlanner {
     backlogs: Option<BacklogReader>,
     /// The numbers that metrics want. Used when the store is volatile or unavailable.
     levels: Mutex<Levels>,
-    /// The deployments that rounds follow. Used when the store is volatile or unavailable.
+    /// The deployments that the store does not have: all of them if it is volatile.
     deployments: Mutex<Deployments>,
 }
 
@@ -122,6 +122,8 @@ pub struct Plan {
     backlogs: Option<BTreeSet<Identity>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
     pauses_unknown: bool,
+    /// The time of the plan of a tick: its rounds follow every deployment until then.
+    planned: Option<DateTime<Utc>>,
     /// The claim on the targets of `due`; none without a claim.
     claim: Option<Lease>,
 }
@@ -258,15 +260,16 @@ impl TickPlanner {
                 self.claim(&tick, &pauses, document, served, deadline, &mut failures).await
             }
             None => {
-                let due = schedule::plan_tick(fleet, tick.minute, Mode::DueSince(previous));
-                (partition(&tick, &due, &pauses, &Served::default()), None)
+                let served = Served { deployments: self.deployments().clone(), ..Served::default() };
+                let due = served.plan(fleet, tick.minute, previous, now);
+                (partition(&tick, &due, &pauses, &served), None)
             }
         };
         let pipelines = needs(whole, &readings, Minute::of(at), &selection);
         let backlogs = Some(open_backlogs(&stored.requests, now));
         mark(&mut selection.due, whole, &pipelines, backlogs.as_ref(), Minute::of(at));
         let planned = self.planned(selection, stored.pauses.is_none(), failures);
-        Plan { claim, capacity, pipelines, backlogs, ..planned }
+        Plan { claim, capacity, pipelines, backlogs, planned: Some(now), ..planned }
     }
 
     /// Selects the due targets, and claims them in the document of served targets.
@@ -281,12 +284,14 @@ impl TickPlanner {
     ) -> (Selection, Option<Lease>) {
         let Tick { fleet, minute, previous, now, levels, .. } = *tick;
         let by = rand::random();
+        let noted = self.deployments().clone();
         let mut own: Option<Selection> = None;
         let claiming = |served: &mut Served| {
             // A write is repeated when its answer was lost. Its own claim is then in the document.
             if let Some(own) = own.take_if(|_| served.is_claimed_by(by)) {
                 return own;
             }
+            served.deployments.note_pending(&noted, now);
             let due = served.plan(fleet, minute, previous, now);
             let selection = partition(tick, &due, pauses, served);
             served.levels.take_over(fleet, levels, minute);
@@ -296,11 +301,14 @@ impl TickPlanner {
         };
         match before(deadline, self.documents.update_seen(SERVED, document, claiming)).await {
             Ok(selection) => {
+                self.forget(&noted);
                 let claim = (!selection.due.is_empty()).then(|| self.lease(by, now));
                 (selection, claim)
             }
             Err(unavailable) => {
                 failures.add(unavailable, "another process may serve the same targets");
+                let mut served = served;
+                served.deployments.note_pending(&noted, now);
                 let due = served.plan(fleet, minute, previous, now);
                 (partition(tick, &due, pauses, &served), None)
             }
@@ -354,6 +362,47 @@ impl TickPlanner {
         };
         levels.note(&fleet, &readings, minute);
         (records::with_levels(fleet, &levels, minute), readings, levels)
+    }
+
+    /// Notes deployments of targets, which are given without tenants, with the times at which they were seen: the next
+    /// tick serves them. They are written by `deadline` if the store is durable.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. The next tick of this process serves them nevertheless.
+    pub async fn note_deployed(
+        &self,
+        fleet: &Fleet,
+        deployed: BTreeMap<Identity, DateTime<Utc>>,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let seen = |target: &Target| deployed.get(&target.id.without_tenant()).copied();
+        let noted = {
+            let mut held = self.deployments();
+            for (target, at) in fleet.targets.iter().filter_map(|target| Some((target, seen(target)?))) {
+                held.note(&target.id, at, now);
+            }
+            held.clone()
+        };
+        if self.durability() == Durability::Durable && !noted.is_empty() {
+            let note = |served: &mut Served| served.deployments.note_pending(&noted, now);
+            before(deadline, self.documents.update(SERVED, note)).await?;
+            self.forget(&noted);
+        }
+        Ok(())
+    }
+
+    /// Drops deployments that the store has now, unless others were noted meanwhile.
+    fn forget(&self, saved: &Deployments) {
+        let mut held = self.deployments();
+        if *held == *saved {
+            *held = Deployments::default();
+        }
+    }
+
+    /// The deployments in the memory of the process.
+    fn deployments(&self) -> MutexGuard<'_, Deployments> {
+        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the numbers that metrics want, for a tick without a store.
@@ -498,6 +547,10 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
         let skipped =
             |reason| RoundRecord { metric_age, ..RoundRecord::skipped(target, due.desired, reason) };
         if let Some(pause) = pauses.of(target, now) {
+            // The deployment stays pending.
+            if due.reason == DueReason::Deployment {
+                continue;
+            }
             info!(function = %target.id.shown(), region = %target.region(), "{pause}");
             selection.skipped.push(skipped(SkipReason::Paused));
         } else if served.is_busy(target, now) {

@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::facts::{PACE, PacedReads, ReadFacts, SingleReads, read_function};
 use crate::domain::fleet::{Role, Target};
-use crate::domain::function::{Identity, Region};
+use crate::domain::function::{Identity, Qualifier, Region};
 use crate::domain::preflight::{
     AccountObservation, Lookup, Observations, Read, TargetObservation, may_be_provisioned,
 };
@@ -53,6 +53,10 @@ impl Name {
         let (payload, client_context) = (target.protocol.payload(&ping), target.protocol.client_context());
         let dry_run = target.is_pinged().then_some(DryRun { payload, client_context });
         Self { id: target.id.clone(), dry_run, indices: Vec::new() }
+    }
+
+    fn is_pinged_by_alias(&self) -> bool {
+        self.dry_run.is_some() && self.id.qualifier.as_ref().is_some_and(Qualifier::is_alias)
     }
 }
 
@@ -115,9 +119,10 @@ impl Preflight {
 
 impl Lane {
     fn reads(&self) -> usize {
-        let names = |function: &Function| {
-            function.iter().map(|name| 1 + usize::from(may_be_provisioned(&name.id))).sum::<usize>()
+        let of_name = |name: &Name| {
+            1 + usize::from(may_be_provisioned(&name.id)) + usize::from(name.is_pinged_by_alias())
         };
+        let names = |function: &Function| function.iter().map(of_name).sum::<usize>();
         // The settings of the account, and the reserved concurrency of each function.
         1 + self.functions.iter().map(|function| 1 + names(function)).sum::<usize>()
     }
@@ -235,6 +240,7 @@ impl<C: Control> Paced<C> {
             };
             let wants = |read| match read {
                 Read::Provisioned => may_be_provisioned(id) && invoke != Lookup::Missing,
+                Read::Alias => name.is_pinged_by_alias() && invoke != Lookup::Missing,
                 read => read == Read::Reserved || invoke != Lookup::Missing,
             };
             let read = read_function(&self.reads, (id, self.role.as_ref()), wants, &mut reserved).await;

@@ -380,12 +380,10 @@ fn every_parameter_has_a_description_a_group_and_a_default() {
 /// Returns true if a condition about the parameter `Capacity` holds for its value.
 fn holds(template: &Value, condition: &str, capacity: &str) -> bool {
     let definition = template["Conditions"][condition].as_array().unwrap();
-    let any = definition.iter().any(|part| match part {
+    definition.iter().any(|part| match part {
         Value::String(other) => holds(template, other, capacity),
         pair => *pair == json!(["Capacity", capacity]),
-    });
-    // The only one with `!Not`.
-    if condition == "HasCapacity" { *definition == [json!(["Capacity", "none"])] && !any } else { any }
+    })
 }
 
 /// Returns `value` with each `!If` on the parameter `Capacity` replaced by the branch for its value.
@@ -393,8 +391,7 @@ fn chosen(template: &Value, value: &Value, capacity: &str) -> Value {
     match value {
         Value::Array(list) => match list.as_slice() {
             [Value::String(condition), then, otherwise]
-                if ["Autoscales", "HasCapacity", "ManagesInstances", "Provisions"]
-                    .contains(&condition.as_str()) =>
+                if ["Autoscales", "ManagesInstances", "Provisions"].contains(&condition.as_str()) =>
             {
                 let branch = if holds(template, condition, capacity) { then } else { otherwise };
                 chosen(template, branch, capacity)

@@ -100,6 +100,48 @@ async fn answers_are_parsed_and_absence_is_a_known_value() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alias_with_impossible_versions_is_not_believed() {
+    let many: Vec<String> = (8..300).map(|version| format!("\"{version}\":0.001")).collect();
+    for (body, is_known) in [
+        (r#"{"FunctionVersion":"7"}"#.to_owned(), true),
+        (
+            r#"{"FunctionVersion":"7","RoutingConfig":{"AdditionalVersionWeights":{"8":0.1}}}"#.to_owned(),
+            true,
+        ),
+        (
+            r#"{"FunctionVersion":"7","RoutingConfig":{"AdditionalVersionWeights":{"8":1.1}}}"#.to_owned(),
+            false,
+        ),
+        (
+            r#"{"FunctionVersion":"7","RoutingConfig":{"AdditionalVersionWeights":{"8":-0.1}}}"#.to_owned(),
+            false,
+        ),
+        (
+            r#"{"FunctionVersion":"7","RoutingConfig":{"AdditionalVersionWeights":{"blue":0.1}}}"#.to_owned(),
+            false,
+        ),
+        (r#"{"FunctionVersion":"blue"}"#.to_owned(), false),
+        (
+            format!(
+                r#"{{"FunctionVersion":"7","RoutingConfig":{{"AdditionalVersionWeights":{{{}}}}}}}"#,
+                many.join(",")
+            ),
+            false,
+        ),
+        ("{}".to_owned(), false),
+    ] {
+        let text = body.clone();
+        let server = Server::new(move |_| {
+            let text = text.clone();
+            async move { answer(200, text) }
+        });
+        let alias = control_through(server.dialer()).alias(&function(), None).await;
+        assert_eq!(alias.known().is_some(), is_known, "{body}");
+        assert!(is_known || matches!(alias, Lookup::Failed(_)), "{alias:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_role_is_assumed_once_for_all_reads() {
     let server = roles::account();
     let control = control_through(server.dialer());

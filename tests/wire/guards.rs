@@ -2,6 +2,7 @@
 
 mod breaker;
 mod contact;
+mod deployments;
 mod headroom;
 mod refused;
 mod store;

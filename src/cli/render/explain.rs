@@ -108,6 +108,7 @@ fn due(target: &Target, explanation: &Explanation<'_>) -> String {
     let every = count(u64::from(target.interval_minutes), "minute");
     match explanation.due {
         Some(DueReason::Rise) => "a round is due in this minute, because the number has risen".to_owned(),
+        Some(DueReason::Deployment) => "a round is due in this minute, because it was deployed".to_owned(),
         Some(DueReason::Interval | DueReason::Open) => {
             format!("a round is due in this minute, as it is every {every}")
         }

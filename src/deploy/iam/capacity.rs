@@ -15,28 +15,24 @@ pub(super) fn function_statements(
     targets: &[&Target],
     own: Option<&AccountId>,
 ) -> Vec<FunctionStatement> {
-    let with_capacity: Vec<&Target> =
-        targets.iter().copied().filter(|target| target.strategy.is_capacity()).collect();
+    let with_capacity = targets.iter().copied().filter(|target| target.strategy.is_capacity());
     let (managed, provisioned): (Vec<_>, Vec<_>) =
-        with_capacity.iter().copied().partition(|target| matches!(target.strategy, Strategy::Managed(_)));
+        with_capacity.partition(|target| matches!(target.strategy, Strategy::Managed(_)));
     // The version behind an alias changes, and a configuration may be left on an earlier qualifier.
     let qualifiers = |target: &Target| format!("{}:*", target.function_arn(own));
     const PUT: &[&str] = &["lambda:PutProvisionedConcurrencyConfig"];
     const CLEAR: &[&str] =
         &["lambda:GetProvisionedConcurrencyConfig", "lambda:DeleteProvisionedConcurrencyConfig"];
-    const ALIAS: &[&str] = &["lambda:GetAlias"];
     const SEE_INSTANCES: &[&str] = &["lambda:GetFunctionScalingConfig"];
     const INSTANCES: &[&str] = &["lambda:GetFunctionScalingConfig", "lambda:PutFunctionScalingConfig"];
-    let mut statements = vec![("Alias", ALIAS, arns(&with_capacity, |target| target.function_arn(own)))];
     match purpose {
-        Purpose::CheckLive => statements.push(("Instances", SEE_INSTANCES, arns(&managed, qualifiers))),
-        Purpose::Warm => statements.extend([
+        Purpose::CheckLive => vec![("Instances", SEE_INSTANCES, arns(&managed, qualifiers))],
+        Purpose::Warm => vec![
             ("Provision", PUT, arns(&provisioned, |target| target.arn(own))),
             ("Clear", CLEAR, arns(&provisioned, qualifiers)),
             ("Instances", INSTANCES, arns(&managed, qualifiers)),
-        ]),
+        ],
     }
-    statements
 }
 
 /// Returns the statements for Application Auto Scaling, if a target has provisioned concurrency: a scalable target of

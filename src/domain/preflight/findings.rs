@@ -9,6 +9,7 @@ use super::{
     TargetObservation, UpdateStatus, account_id, is_in_account,
 };
 use crate::domain::fleet::{Fleet, Hold, Limits, Target};
+use crate::domain::routing::Routing;
 use crate::domain::schedule::Minute;
 use crate::domain::text::{count, elapsed, grouped};
 use crate::domain::tick::SkipReason;
@@ -124,9 +125,24 @@ fn of_target(
         )));
     }
     found.extend(deployed.into_iter().flat_map(|deployed| of_deployment(index, target, deployed)));
+    found.extend(seen.alias.known().and_then(|routing| of_routing(index, target, routing)));
     found.extend(of_concurrency(index, target, seen, account, limits));
     found.extend(deployed.into_iter().flat_map(|deployed| of_settings(index, target, deployed)));
     found
+}
+
+/// Returns the finding about routing weights.
+fn of_routing(index: usize, target: &Target, routing: &Routing) -> Option<Finding> {
+    let versions: Vec<String> = routing
+        .versions()
+        .map(|(version, weight)| format!("{:.0}% to version {version}", weight.share() * 100.0))
+        .collect();
+    let (it, pings) = (name(target), count(target.highest().into(), "ping"));
+    let message =
+        format!("{it} has routing weights, {}: each version gets rounds of {pings}", versions.join(", "));
+    routing.is_weighted().then(|| {
+        Finding::warning(index, message).hint("complete the deployment, or expect the cost of each version")
+    })
 }
 
 /// Returns the findings about state, update, model and hold.

@@ -5,8 +5,9 @@ use chrono::TimeDelta;
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Fleet, Hold, Limits, OnRequest, Target};
-use crate::domain::function::{FunctionRef, Identity, Tenant};
+use crate::domain::function::{FunctionRef, Identity, Qualifier, Tenant};
 use crate::domain::protocol::Protocol;
+use crate::domain::routing::{Routing, Weight};
 use crate::domain::schedule::{Minute, Mode, plan_tick};
 
 fn region() -> Region {
@@ -181,6 +182,24 @@ fn states_updates_and_models_have_messages_and_hints() {
       set the minimum number of environments in its function scaling configuration
     warning: `f` in eu-west-2 uses SnapStart: its cold starts are short, and warming has less effect
     ");
+}
+
+#[test]
+fn routing_weights_are_a_warning() {
+    let version = |number: &str| Qualifier::parse(number).unwrap();
+    let mut routing = Routing::to(version("7"));
+    let with = |routing: &Routing| {
+        let seen = TargetObservation { alias: Lookup::Known(routing.clone()), ..sound() };
+        found(target("f:live"), seen, account(1000))
+    };
+    assert_eq!(with(&routing), NONE);
+    routing.others.insert(version("8"), Weight::new(0.1).unwrap());
+    assert_eq!(
+        with(&routing),
+        [
+            "warning: `f:live` in eu-west-2 has routing weights, 90% to version 7, 10% to version 8: each version gets rounds of 10 pings"
+        ]
+    );
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Bounded for Served {
                 drop_oldest(&mut self.claims, excess, |claim| claim.until)
                     + drop_oldest(&mut self.busy, excess, |until| *until)
                     + drop_oldest(&mut self.levels.targets, excess, |level| level.at)
+                    + drop_oldest(&mut self.deployments.targets, excess, |deployment| deployment.at)
             }
             dropped => dropped,
         }

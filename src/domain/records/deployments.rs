@@ -25,13 +25,13 @@ const FORGOTTEN_AFTER: TimeDelta = TimeDelta::hours(1);
 #[serde(transparent)]
 pub struct Deployments {
     #[serde(with = "keyed")]
-    targets: BTreeMap<Identity, Deployment>,
+    pub(super) targets: BTreeMap<Identity, Deployment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Deployment {
+pub(super) struct Deployment {
     /// The time of the latest deployment.
-    at: DateTime<Utc>,
+    pub(super) at: DateTime<Utc>,
     /// The claim of a process that serves an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claimed: Option<EventClaim>,
@@ -121,6 +121,13 @@ impl Deployments {
             );
         }
         self.prune(now);
+    }
+
+    /// Notes the deployments of `other` that no round has followed.
+    pub fn note_pending(&mut self, other: &Self, now: DateTime<Utc>) {
+        for (id, known) in other.targets.iter().filter(|(_, known)| known.is_pending(now)) {
+            self.note(id, known.at, now);
+        }
     }
 
     /// Returns true if a tick at `now` serves the target because of a deployment.

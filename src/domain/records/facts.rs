@@ -2,6 +2,7 @@
 //!
 //! A read that fails does not erase what was known: the value is kept for a day. Older values count as unknown.
 
+mod deployment;
 mod refresh;
 mod snapshot;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::deployment::shows_deployment;
 pub use self::refresh::{Refresh, is_due, refresh_order};
 pub use self::snapshot::Snapshot;
 use super::{FORGOTTEN_AFTER, keyed};
@@ -29,7 +31,10 @@ pub(super) const REFRESHED_AFTER: TimeDelta = TimeDelta::hours(1);
 /// The age up to which a value is kept when reading it again fails: until the next attempt it is not older than
 /// [`USED_FOR`].
 const KEPT_FOR: TimeDelta = TimeDelta::hours(23);
-/// The largest JSON text of a reason. The facts about 10,000 functions with a reason for each read are then smaller than
+/// The age above which the versions behind an alias are unknown. Rounds to versions that the alias has left would keep
+/// nothing warm.
+const ALIAS_USED_FOR: TimeDelta = TimeDelta::minutes(90);
+/// The largest JSON text of a reason. The facts about 8,000 aliases with a reason for each read are then smaller than
 /// [`MOST_BYTES`](super::MOST_BYTES).
 const MOST_REASON_BYTES: usize = 100;
 /// The largest ARN, version, hash or runtime. Longer ones are not Lambda's.
@@ -68,9 +73,33 @@ pub struct FunctionFacts {
     pub is_doubtful: bool,
     /// The observations.
     pub seen: TargetObservation,
-    /// The reads that failed when they were last tried.
+    /// The reads that failed when they were last tried, except that of the alias, which earlier versions cannot read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<Read, FailedRead>,
+    /// The last read of the alias; `None` if it was never read. Aliases are read more often than the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<AliasRead>,
+}
+
+/// A read of an alias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasRead {
+    /// The time of the read.
+    pub at: DateTime<Utc>,
+    /// Its failure, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedRead>,
+}
+
+impl AliasRead {
+    /// Returns the time of the value.
+    fn since(&self) -> DateTime<Utc> {
+        self.failed.and_then(|failed| failed.kept_from).unwrap_or(self.at)
+    }
+
+    fn is_usable(&self, now: DateTime<Utc>) -> bool {
+        !is_future(self.at, now) && is_recent(self.since(), ALIAS_USED_FOR, now)
+    }
 }
 
 /// A failed read.
@@ -133,10 +162,24 @@ impl Facts {
         for facts in self.functions.values_mut() {
             cut(&mut facts.seen);
         }
+        self.forget_old_aliases(now);
         self
     }
 
+    /// Returns true if the versions behind an alias are no longer known at `now`.
+    pub fn has_old_aliases(&self, now: DateTime<Utc>) -> bool {
+        self.functions.values().any(|facts| facts.has_old_alias(now))
+    }
+
+    /// Drops the versions behind aliases that were read too long ago to be used at `now`.
+    pub fn forget_old_aliases(&mut self, now: DateTime<Utc>) {
+        for facts in self.functions.values_mut().filter(|facts| facts.has_old_alias(now)) {
+            (facts.alias, facts.seen.alias) = (None, Lookup::NotRead);
+        }
+    }
+
     /// Adds the entries of `other`. Of two entries the newer one is kept, and that of `other` if they have the same age.
+    /// The same applies to what is known about aliases, which has times of its own.
     pub fn merge(&mut self, other: &Self) {
         for (role, theirs) in &other.accounts {
             if self.accounts.get(role).is_none_or(|ours| ours.at <= theirs.at) {
@@ -144,13 +187,19 @@ impl Facts {
             }
         }
         for (id, theirs) in &other.functions {
-            let ours = self.functions.get(id);
-            if ours.is_none_or(|ours| ours.at <= theirs.at) {
+            let Some(ours) = self.functions.get_mut(id) else {
+                self.functions.insert(id.clone(), theirs.clone());
+                continue;
+            };
+            let read_at = |facts: &FunctionFacts| facts.alias.map(|read| read.at);
+            let with_alias = if read_at(ours) <= read_at(theirs) { theirs } else { &*ours };
+            let (alias, routing) = (with_alias.alias, with_alias.seen.alias.clone());
+            if ours.at <= theirs.at {
                 // A doubt ends with the next read.
-                let is_doubted = ours.is_some_and(|ours| ours.at == theirs.at && ours.is_doubtful);
-                let is_doubtful = theirs.is_doubtful || is_doubted;
-                self.functions.insert(id.clone(), FunctionFacts { is_doubtful, ..theirs.clone() });
+                let is_doubtful = theirs.is_doubtful || ours.at == theirs.at && ours.is_doubtful;
+                *ours = FunctionFacts { is_doubtful, ..theirs.clone() };
             }
+            (ours.alias, ours.seen.alias) = (alias, routing);
         }
     }
 
@@ -196,7 +245,7 @@ impl AccountFacts {
         let now = now.trunc_subsecs(0);
         cut_reason(&mut limits);
         let before = before.map(|before| (&before.limits, (before.failed, before.at)));
-        let (limits, failed) = newest(before, Some(limits), now);
+        let (limits, failed) = newest(before, Some(limits), KEPT_FOR, now);
         Self { at: now, limits, failed }
     }
 
@@ -214,7 +263,7 @@ impl AccountFacts {
 impl FunctionFacts {
     /// Creates the facts of a first read.
     pub fn new(at: DateTime<Utc>, seen: TargetObservation) -> Self {
-        Self { at, is_doubtful: false, seen, failed: BTreeMap::new() }
+        Self { at, is_doubtful: false, seen, failed: BTreeMap::new(), alias: None }
     }
 
     /// Returns the facts after reads at `now`. `before` are the earlier ones.
@@ -227,17 +276,28 @@ impl FunctionFacts {
         };
         let old = before.map(|before| &before.seen);
         let failed = |read| before.map(|before| (before.failed.get(&read).copied(), before.at));
-        let (configuration, lost) =
-            newest(old.map(|old| &old.configuration).zip(failed(Read::Configuration)), configuration, now);
+        let (configuration, lost) = newest(
+            old.map(|old| &old.configuration).zip(failed(Read::Configuration)),
+            configuration,
+            KEPT_FOR,
+            now,
+        );
         add(Read::Configuration, lost);
         let (reserved, lost) =
-            newest(old.map(|old| &old.reserved).zip(failed(Read::Reserved)), reserved, now);
+            newest(old.map(|old| &old.reserved).zip(failed(Read::Reserved)), reserved, KEPT_FOR, now);
         add(Read::Reserved, lost);
-        let (provisioned, lost) =
-            newest(old.map(|old| &old.provisioned).zip(failed(Read::Provisioned)), provisioned, now);
+        let (provisioned, lost) = newest(
+            old.map(|old| &old.provisioned).zip(failed(Read::Provisioned)),
+            provisioned,
+            KEPT_FOR,
+            now,
+        );
         add(Read::Provisioned, lost);
-        let (alias, lost) = newest(old.map(|old| &old.alias).zip(failed(Read::Alias)), alias, now);
-        add(Read::Alias, lost);
+        let last = before.and_then(|before| before.alias);
+        let is_read = alias.is_some();
+        let known = old.map(|old| &old.alias).zip(last.map(|read| (read.failed, read.at)));
+        let (alias, failed) = newest(known, alias, ALIAS_USED_FOR, now);
+        after.alias = if is_read { Some(AliasRead { at: now, failed }) } else { last };
         let invoke = Lookup::NotRead;
         after.seen = TargetObservation { invoke, configuration, reserved, provisioned, alias };
         cut(&mut after.seen);
@@ -260,14 +320,37 @@ impl FunctionFacts {
         !is_recent(self.at, REFRESHED_AFTER, now)
     }
 
+    /// Returns true if the versions behind the alias were read too long ago.
+    fn has_old_alias(&self, now: DateTime<Utc>) -> bool {
+        self.seen.alias != Lookup::NotRead && !self.alias.is_some_and(|read| read.is_usable(now))
+    }
+
+    /// Returns true if the last read of the alias was denied.
+    pub fn is_alias_denied(&self) -> bool {
+        matches!(
+            self.alias,
+            Some(AliasRead { failed: Some(FailedRead { why: UncheckedReason::Denied, .. }), .. })
+        )
+    }
+
+    /// Returns true if `other` differs in the last read of the alias at most.
+    pub fn is_same_but_alias_read(&self, other: &Self) -> bool {
+        let Self { at, is_doubtful, seen, failed, alias: _ } = self;
+        (at, is_doubtful, seen, failed) == (&other.at, &other.is_doubtful, &other.seen, &other.failed)
+    }
+
     /// Returns true if a read was denied within the last hour, and is not repeated yet.
     pub fn is_denied(&self, read: Read, now: DateTime<Utc>) -> bool {
-        self.failed.get(&read).is_some_and(|failed| {
+        let failed = match read {
+            Read::Alias => self.alias.and_then(|read| read.failed),
+            read => self.failed.get(&read).copied(),
+        };
+        failed.is_some_and(|failed| {
             failed.why == UncheckedReason::Denied && is_recent(failed.at, REFRESHED_AFTER, now)
         })
     }
 
-    /// Returns the time of the oldest value.
+    /// Returns the time of the oldest value, that of the alias excepted.
     pub fn since(&self) -> DateTime<Utc> {
         self.failed.values().filter_map(|failed| failed.kept_from).fold(self.at, DateTime::min)
     }
@@ -281,11 +364,12 @@ fn is_recent(at: DateTime<Utc>, age: TimeDelta, now: DateTime<Utc>) -> bool {
 /// The failure of the last read of a value, and the time of its facts.
 type LastRead = (Option<FailedRead>, DateTime<Utc>);
 
-/// Returns the value after a read, and its failure. A value that is known stays when the read failed. `before` is the
-/// earlier value with its failure and time; `read` is `None` if the value was not read again.
+/// Returns the value after a read, and its failure. A value that is known stays for `kept_for` when the read failed.
+/// `before` is the earlier value with its failure and time; `read` is `None` if the value was not read again.
 fn newest<T: Clone>(
     before: Option<(&Lookup<T>, LastRead)>,
     read: Option<Lookup<T>>,
+    kept_for: TimeDelta,
     now: DateTime<Utc>,
 ) -> (Lookup<T>, Option<FailedRead>) {
     let Some(read) = read else {
@@ -295,7 +379,7 @@ fn newest<T: Clone>(
     let kept = before.and_then(|(value, (failed, at))| {
         let is_value = matches!(value, Lookup::Known(_) | Lookup::Missing);
         let from = failed.and_then(|failed| failed.kept_from).unwrap_or(at);
-        (is_value && is_recent(from, KEPT_FOR, now)).then(|| (value.clone(), from))
+        (is_value && is_recent(from, kept_for, now)).then(|| (value.clone(), from))
     });
     let failed = |kept_from| Some(FailedRead { at: now, why, kept_from });
     match kept {
@@ -310,6 +394,9 @@ fn cut(seen: &mut TargetObservation) {
     cut_reason(&mut seen.reserved);
     cut_reason(&mut seen.provisioned);
     cut_reason(&mut seen.alias);
+    if seen.alias.known().is_some_and(|routing| !routing.is_possible()) {
+        seen.alias = Lookup::Failed("impossible versions".to_owned());
+    }
     cut_reason(&mut seen.configuration);
     if let Lookup::Known(deployed) = &mut seen.configuration {
         // Reasons are of interest only while something is wrong.

@@ -31,6 +31,8 @@ pub enum DueReason {
     Interval,
     /// The desired number has risen within an interval.
     Rise,
+    /// The target was deployed since its last round.
+    Deployment,
 }
 
 /// A target to serve at a tick.

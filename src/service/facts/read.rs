@@ -175,5 +175,9 @@ pub(in crate::service) async fn read_function(
         read.provisioned = reads.one(reads.reader().provisioned(id, role)).await;
         read.is_partial |= read.provisioned.is_none();
     }
+    if wants(Read::Alias) && read.configuration != Some(Lookup::Missing) {
+        read.alias = reads.one(reads.reader().alias(id, role)).await;
+        read.is_partial |= read.alias.is_none();
+    }
     read
 }

@@ -15,7 +15,7 @@ use super::read::{ReadFacts, SingleReads, read_function};
 use super::{FactsKeeper, Lane, PacedReads, READ_WITHIN, answer, lane, regions};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::preflight::{Lookup, failure};
-use crate::domain::records::{Facts, FunctionFacts, Refresh, is_due, refresh_order, role_key};
+use crate::domain::records::{Facts, FunctionFacts, FunctionReads, Refresh, is_due, refresh_order, role_key};
 use crate::engine::ports::Clock;
 use crate::service::store::{Durability, Unavailable};
 
@@ -54,9 +54,10 @@ struct Run<'k> {
 }
 
 impl FactsKeeper {
-    /// Reads facts again, after the rounds of a tick: those in doubt first, then those that are unknown, then those that
-    /// are older than an hour. At most five reads in a second, within 10 s and until `until`. The facts that changed are
-    /// then written. Nothing is done while another refresh of the process is running.
+    /// Reads facts again, after the rounds of a tick: those in doubt first, then those that are unknown, then the aliases
+    /// that are due, then those that are older than an hour. At most five reads in a second, within 10 s and until
+    /// `until`. The facts that changed are then written, and deployments are noted for [`FactsKeeper::take_deployed`].
+    /// Nothing is done while another refresh of the process is running.
     pub async fn refresh(&self, fleet: &Fleet, until: Instant, clock: &dyn Clock) -> RefreshReport {
         let (Some(reader), Ok(_refreshing)) = (&self.reader, self.refreshing.try_lock()) else {
             return RefreshReport::default();
@@ -66,7 +67,8 @@ impl FactsKeeper {
         let until = until.min(begun + REFRESH_WITHIN);
         let left = until.saturating_duration_since(begun);
         let (held, doubted) = {
-            let memory = self.memory();
+            let mut memory = self.memory();
+            memory.forget_old_aliases(now);
             let held = memory.regions.iter().map(|(region, held)| (*region, Arc::clone(&held.facts)));
             (held.collect::<BTreeMap<_, _>>(), memory.doubted.clone())
         };
@@ -144,6 +146,23 @@ impl Run<'_> {
                 }
             }
             Refresh::Function(targets) => self.read_function(&targets).await,
+            Refresh::Alias(target) => self.read_alias(target).await,
+        }
+    }
+
+    /// Reads an alias, and the rest if it has changed.
+    async fn read_alias(&self, target: &Target) {
+        let now = self.clock.now();
+        let before = self.keeper.memory().function(target).cloned();
+        let reads = Reads { run: self, lane: lane(target) };
+        let alias = reads.one(reads.reader().alias(&target.id, target.role.as_ref())).await;
+        if alias.is_none() {
+            return;
+        }
+        let read = FunctionReads { alias, is_partial: true, ..FunctionReads::default() };
+        if self.keeper.add_read(target, before.as_ref(), read, now) {
+            self.keeper.doubt([target.id.clone()]);
+            self.read_function(&[target]).await;
         }
     }
 
@@ -158,7 +177,7 @@ impl Run<'_> {
             let read = read_function(&reads, (&target.id, target.role.as_ref()), wants, &mut reserved).await;
             let (is_partial, is_empty) = (read.is_partial, read.is_empty());
             if !is_empty {
-                self.keeper.add_function(target, FunctionFacts::after(before.as_ref(), read, now));
+                self.keeper.add_read(target, before.as_ref(), read, now);
             }
             if is_partial {
                 return;

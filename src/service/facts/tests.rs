@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::fleet::OnRequest;
 use crate::domain::future::later;
 use crate::domain::preflight::Deployed;
-use crate::domain::routing::Routing;
+use crate::domain::routing::{Routing, Weight};
 use crate::engine::ports::{
     Clock, Condition, Control, DryRun, DryRunOutcome, ObjectStore, PutError, StoreFuture,
 };
@@ -90,14 +90,20 @@ impl Control for Scripted {
     async fn configuration(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Deployed> {
         let deployment = self.deployment.load(Ordering::Relaxed);
         let version = of.qualifier.as_ref().map_or("$LATEST", Qualifier::as_str);
-        let version = if version == "live" { deployment.to_string() } else { version.to_owned() };
+        let version = if version == "live" { (deployment + 1).to_string() } else { version.to_owned() };
         let code_sha256 = Some(format!("code of {version}"));
         let deployed = Deployed { version: Some(version), code_sha256, ..Deployed::default() };
         self.answer("configuration", of, deployed).await
     }
 
     async fn alias(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Routing> {
-        self.answer("alias", of, Routing::to(Qualifier::parse("7").unwrap())).await
+        let version = (self.deployment.load(Ordering::Relaxed) + 1).to_string();
+        let mut routing = Routing::to(Qualifier::parse(&version).unwrap());
+        let other = Qualifier::parse("99").unwrap();
+        routing
+            .others
+            .extend(Weight::new(0.1).filter(|_| of.name.as_str() == "split").map(|weight| (other, weight)));
+        self.answer("alias", of, routing).await
     }
 
     async fn provisioned(&self, of: &Identity, _: Option<&Arc<Role>>) -> Lookup<Option<u32>> {
@@ -173,13 +179,14 @@ async fn each_function_is_read_once_for_its_qualifiers() {
     let keeper = keeper(&store, &control);
     let clock = PausedClock::at(start());
     let report = keeper.refresh(&fleet, soon(), &clock).await;
-    assert_eq!((report.reads, report.failures, report.unavailable), (7, 0, None));
+    assert_eq!((report.reads, report.failures, report.unavailable), (8, 0, None));
     let mut reads = control.taken();
     reads.sort();
     assert_eq!(
         reads,
         [
             "account eu-west-2",
+            "alias f:live",
             "configuration f",
             "configuration f:live",
             "configuration g",
@@ -194,7 +201,7 @@ async fn each_function_is_read_once_for_its_qualifiers() {
     // Nothing is due for an hour.
     assert_eq!(keeper.refresh(&fleet, soon(), &clock).await.reads, 0);
     let later = PausedClock::at(start() + TimeDelta::minutes(61));
-    assert_eq!(keeper.refresh(&fleet, soon(), &later).await.reads, 7);
+    assert_eq!(keeper.refresh(&fleet, soon(), &later).await.reads, 8);
     // Another process has the same facts.
     let other = FactsKeeper::new(durable(&store), None);
     let snapshot = load(&other, &fleet, later.now()).await;
@@ -344,13 +351,13 @@ async fn two_writers_keep_the_newer_of_two_entries() {
     let version = |target: &Target| {
         snapshot.of(target).unwrap().seen.configuration.known().unwrap().version.clone().unwrap()
     };
-    assert_eq!([version(&both.targets[0]), version(&both.targets[1])], ["2", "$LATEST"]);
+    assert_eq!([version(&both.targets[0]), version(&both.targets[1])], ["3", "$LATEST"]);
     // The older entry of the first does not return.
     first.doubt([both.targets[1].id.clone()]);
     first.refresh(&both, soon(), &PausedClock::at(start() + TimeDelta::minutes(2))).await;
     let snapshot = load(&third, &both, start() + TimeDelta::minutes(2)).await;
     let facts = snapshot.of(&both.targets[0]).unwrap();
-    assert_eq!(facts.seen.configuration.known().unwrap().version.as_deref(), Some("2"));
+    assert_eq!(facts.seen.configuration.known().unwrap().version.as_deref(), Some("3"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,15 +408,15 @@ async fn first_contact_reads_the_executed_version() {
     let fleet = fleet(["f:live", "hangs", "denied"]);
     let [live, hangs, denied] = &fleet.targets[..] else { panic!() };
     let keeper = keeper(&store, &control);
-    control.deployment.store(1, Ordering::Relaxed);
+    control.deployment.store(0, Ordering::Relaxed);
     let code = |seen: Option<TargetObservation>| seen?.configuration.known()?.code_sha256.clone();
     let read = async |version| code(keeper.read_now(live, version, start()).await).unwrap();
     assert_eq!(read(None).await, "code of 1");
-    assert_eq!(control.taken(), ["configuration f:live", "reserved f", "provisioned f:live"]);
+    assert_eq!(control.taken(), ["configuration f:live", "reserved f", "provisioned f:live", "alias f:live"]);
     // What is known is not read again, except the configuration.
     assert_eq!(read(Some("1")).await, "code of 1");
     assert_eq!(control.taken(), ["configuration f:live"]);
-    control.deployment.store(2, Ordering::Relaxed);
+    control.deployment.store(1, Ordering::Relaxed);
     assert_eq!(read(Some("2")).await, "code of 2");
     assert_eq!(control.taken(), ["configuration f:live"]);
     // An alias with two versions.
@@ -449,6 +456,83 @@ async fn only_one_refresh_runs_and_nothing_is_stored_without_a_store() {
     keeper.refresh(&fewer, soon(), &PausedClock::at(start() + TimeDelta::days(3))).await;
     let held = keeper.memory().facts(target("g").region()).unwrap().functions.len();
     assert_eq!(held, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_is_seen_by_the_alias_and_noted_once() {
+    let (store, control) = (Arc::default(), Scripted::new());
+    let fleet = fleet(["f:live", "g"]);
+    let keeper = keeper(&store, &control);
+    let id = fleet.targets[0].id.clone();
+    let at = |minutes| PausedClock::at(start() + TimeDelta::minutes(minutes));
+    keeper.refresh(&fleet, soon(), &at(0)).await;
+    assert_eq!(keeper.take_deployed(), BTreeMap::new(), "the first sight");
+    control.taken();
+    // An unchanged alias is read alone, once in an interval, and not written.
+    let version = async || match store.get("facts-eu-west-2.json", None).await.unwrap() {
+        Fetched::Object { version, .. } => version,
+        other => panic!("{other:?}"),
+    };
+    let written = version().await;
+    keeper.refresh(&fleet, soon(), &at(4)).await;
+    assert_eq!(control.taken(), [""; 0]);
+    keeper.refresh(&fleet, soon(), &at(5)).await;
+    assert_eq!((control.taken(), keeper.take_deployed()), (vec!["alias f:live".to_owned()], BTreeMap::new()));
+    assert_eq!(written, version().await);
+    // A changed one is read with the rest, which shows no second deployment.
+    control.deployment.store(1, Ordering::Relaxed);
+    keeper.refresh(&fleet, soon(), &at(10)).await;
+    assert_eq!(control.taken(), ["alias f:live", "configuration f:live", "reserved f", "provisioned f:live"]);
+    let noted = keeper.take_deployed();
+    assert_eq!(noted.keys().collect::<Vec<_>>(), [&id]);
+    assert!(noted[&id] >= start() + TimeDelta::minutes(10));
+    keeper.refresh(&fleet, soon(), &at(15)).await;
+    assert_eq!((control.taken().len(), keeper.take_deployed()), (1, BTreeMap::new()));
+    // A refresh that is cut keeps what it has seen, and the rest is read first.
+    control.deployment.store(2, Ordering::Relaxed);
+    keeper.refresh(&fleet, Instant::now() + Duration::from_millis(40), &at(20)).await;
+    assert_eq!(keeper.take_deployed().len(), 1);
+    control.taken();
+    keeper.refresh(&fleet, soon(), &at(21)).await;
+    assert_eq!(control.taken()[0], "configuration f:live");
+    assert_eq!(keeper.take_deployed(), BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_aliases_are_read_before_the_first_rounds() {
+    let (store, control) = (Arc::default(), Scripted::new());
+    let names: Vec<String> = (0..30).map(|index| format!("f{index}:live")).collect();
+    let many = fleet(names.iter().map(String::as_str).chain(["split:live", "g", "g:7"]));
+    let keeper = keeper(&store, &control);
+    let targets: Vec<&Target> = many.targets.iter().rev().collect();
+    let begun = Instant::now();
+    assert!(keeper.read_unknown_aliases(&targets, start()).await);
+    assert!(begun.elapsed() <= READ_WITHIN);
+    let read = control.taken();
+    assert!(
+        read.len() == MOST_FIRST_ALIASES && read.iter().all(|read| read.starts_with("alias ")),
+        "{read:?}"
+    );
+    let snapshot = keeper.snapshot(&many, start());
+    let known = |target: &Target| snapshot.of(target).is_some_and(|facts| facts.seen.alias.known().is_some());
+    assert!(known(targets[2]) && !known(&many.targets[0]));
+    assert!(!keeper.read_unknown_aliases(&targets, start()).await, "at most twenty in the life of a process");
+    // The rest of these facts is unknown, and read first.
+    keeper.refresh(&Fleet::new(vec![targets[2].clone()]), soon(), &PausedClock::at(start())).await;
+    assert!(control.taken().contains(&"configuration split:live".to_owned()));
+    assert_eq!(keeper.take_deployed(), BTreeMap::new());
+    // A service that does not answer delays the rounds by two seconds, and one that denies is asked once.
+    let odd = fleet(["hangs:live", "denied:live"]);
+    let targets: Vec<&Target> = odd.targets.iter().collect();
+    let keeper = super::tests::keeper(&Arc::default(), &control);
+    let begun = Instant::now();
+    assert!(keeper.read_unknown_aliases(&targets, start()).await);
+    assert_eq!(begun.elapsed(), READ_WITHIN);
+    let denied = keeper.snapshot(&odd, start()).of(targets[1]).unwrap().clone();
+    assert!(denied.is_alias_denied() && keeper.memory().has_warned);
+    control.taken();
+    assert!(!keeper.read_unknown_aliases(&targets, start()).await);
+    assert_eq!(control.taken(), [""; 0]);
 }
 
 /// The service spawns ticks.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::mem::take;
-use std::sync::{MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -130,11 +129,6 @@ impl TickPlanner {
         }
         end(&mut self.deployments());
         failures.log()
-    }
-
-    /// The deployments in the memory of the process.
-    pub(super) fn deployments(&self) -> MutexGuard<'_, Deployments> {
-        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,9 +14,11 @@ use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
-use crate::domain::records::{self, REQUESTS, Requests, SERVED, STATUS, Served, Status, TickNote};
+use crate::domain::records::{
+    self, Deployments, REQUESTS, Requests, SERVED, STATUS, Served, Status, TickNote,
+};
 use crate::domain::schedule::{self, Minute};
-use crate::domain::tick::{TickReport, UnfinishedReason};
+use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::tick::Due;
 use crate::service::store::{Durability, Unavailable, before};
 use crate::service::trigger::RecordKind;
@@ -59,6 +61,8 @@ impl TickPlanner {
         if let Some(lease) = &plan.claim {
             lease.renewing.abort();
         }
+        let undone = left_undone(sent, report);
+        note_warmed(&mut self.deployments(), results, &undone, now);
         // Requests are coalesced with earlier ones of this process even if the store is volatile.
         let is_kept = self.durability() == Durability::Durable || kind == RecordKind::Request;
         if !is_kept || kind == RecordKind::MetricsOnly {
@@ -76,7 +80,6 @@ impl TickPlanner {
             }
             return failures.log_unless(plan.health);
         }
-        let undone = left_undone(sent, report);
         let (covered, busy) = match kind {
             // Requests leave the busy targets to the ticks.
             RecordKind::Request | RecordKind::Deployed => {
@@ -152,6 +155,7 @@ impl TickPlanner {
         let undone = left_undone(sent, report);
         let settle = |served: &mut Served| {
             served.settle_part(lease.by, |id| !running.contains(id), |id| undone.contains(id), now);
+            note_warmed(&mut served.deployments, results, &running.union(&undone).copied().collect(), now);
         };
         let settled = before(Instant::now() + READ_WITHIN, self.documents.update(SERVED, settle)).await;
         let mut failures = StoreFailures::default();
@@ -193,12 +197,14 @@ impl TickPlanner {
 /// Changes the document of served targets. `covered` are the targets that a request served.
 fn record_served(
     served: &mut Served,
-    Results { plan, sent, report, .. }: Results<'_>,
+    results: Results<'_>,
     kind: RecordKind,
     undone: &HashSet<&Identity>,
     covered: &[&Target],
     now: DateTime<Utc>,
 ) {
+    note_warmed(&mut served.deployments, results, undone, now);
+    let Results { plan, sent, report, .. } = results;
     let minute = Minute::of(report.tick);
     match (kind, &plan.claim) {
         (RecordKind::Tick, Some(lease)) => served.settle(lease.by, |id| undone.contains(id), now),
@@ -225,6 +231,22 @@ fn record_served(
         }
         // The targets were not recorded as served.
         (RecordKind::Operator | RecordKind::MetricsOnly, _) => {}
+    }
+}
+
+/// Notes that the rounds of a tick follow the deployments until its plan, except those that are `undone`. A payload that
+/// is refused is no reason to serve the target again.
+fn note_warmed(
+    deployments: &mut Deployments,
+    Results { plan, sent, report, .. }: Results<'_>,
+    undone: &HashSet<&Identity>,
+    now: DateTime<Utc>,
+) {
+    let Some(planned) = plan.planned.filter(|_| !deployments.is_empty()) else { return };
+    let is_refused = |round: &&RoundRecord| round.skip_reason() == Some(SkipReason::CustomPayload);
+    let refused = report.rounds.iter().filter(is_refused).map(|round| &round.id);
+    for id in sent.iter().map(|due| &due.target.id).chain(refused).filter(|id| !undone.contains(*id)) {
+        deployments.note_warmed(id, planned, now);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::engine::ports::{
 use crate::service::store::{Directory, Memory};
 use crate::service::trigger::RecordKind;
 
+mod deployments;
 mod levels;
 mod pipelines;
 mod shards;

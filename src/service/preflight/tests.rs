@@ -89,6 +89,7 @@ async fn each_setting_is_read_once_and_none_of_missing_functions() {
         reads,
         [
             "account eu-west-2",
+            "alias f:live",
             "configuration f",
             "configuration f:live",
             "configuration managed",
@@ -118,12 +119,13 @@ async fn one_read_serves_all_tenants() {
     let control = ScriptedControl::default();
     let reads = Arc::clone(&control.reads);
     let preflight = Preflight::new(&targets);
-    assert_eq!(preflight.reads(), 5);
+    assert_eq!(preflight.reads(), 6);
     let seen = preflight.observe(control).await;
     let mut reads: Vec<String> = reads.lock().unwrap().iter().map(|(_, what)| what.clone()).collect();
     reads.sort();
     let expected = [
         "account eu-west-2",
+        "alias f:live@b",
         "configuration f:live@b",
         "configuration f@b",
         "invoke f:live@b",
@@ -141,18 +143,18 @@ async fn reads_are_limited_to_ten_per_second_and_region() {
     let targets: Vec<Target> =
         (0..60).map(|index| target(&format!("f{index}:live"), regions[index % 2])).collect();
     let preflight = Preflight::new(&targets);
-    // Three for each of thirty functions, and one of the account.
-    assert_eq!((preflight.reads(), preflight.duration()), (2 * 91, Duration::from_secs(9)));
+    // Four for each of thirty functions, and one of the account.
+    assert_eq!((preflight.reads(), preflight.duration()), (2 * 121, Duration::from_secs(12)));
     let control = ScriptedControl::default();
     let reads = Arc::clone(&control.reads);
     let begun = Instant::now();
     preflight.observe(control).await;
     let took = begun.elapsed();
-    assert!((9_000..9_100).contains(&took.as_millis()), "{took:?}");
+    assert!((12_000..12_100).contains(&took.as_millis()), "{took:?}");
     let reads = reads.lock().unwrap();
     let reads: Vec<Instant> =
         reads.iter().filter(|(_, what)| !what.starts_with("invoke")).map(|(at, _)| *at).collect();
-    assert_eq!(reads.len(), 2 * 91);
+    assert_eq!(reads.len(), 2 * 121);
     // Two regions at the same time.
     let too_fast = reads.windows(21).filter(|stretch| stretch[20] - stretch[0] < Duration::from_millis(999));
     assert_eq!(too_fast.count(), 0);

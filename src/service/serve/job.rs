@@ -168,6 +168,11 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 // The signal to stop, or the end of the time for rounds: facts are read again at the next tick.
                 _ = stop.stopped() => {}
             }
+            let deadline = budget.until(|split| split.record);
+            let now = self.clock.now();
+            let noted = self.planner.note_deployed(&job.fleet, guards.take_deployed(), now, deadline).await;
+            let consequence = "deployments are noted with the next tick of this process";
+            let _ = log_unavailable(noted.err().as_ref(), consequence, health);
         }
         Outcome { report, recorded, health }
     }
@@ -192,7 +197,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             return Guarded { sent: due, ..Guarded::default() };
         };
         let Job { fleet, known, now, .. } = job;
-        guards.read_unknown_limits(fleet, &due, known, *now).await;
+        guards.read_unknown(fleet, &due, known, *now).await;
         if let (true, Some(due)) = (job.reads_facts, due.first()) {
             guards.read_facts(fleet, &due.target, known, *now).await;
         }

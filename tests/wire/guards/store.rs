@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn facts_are_read_after_the_rounds_at_a_limited_rate() {
-    let names: Vec<String> = (0..60).map(|index| format!("f{index}:live")).collect();
+    let names: Vec<String> = (0..60).map(|index| format!("f{index}:1")).collect();
     let entries = entries(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>());
     let entries = entries.replace("{ windows", "{ canary: off, windows");
     let account = Account::new("default: {}");
@@ -45,7 +45,7 @@ async fn facts_are_read_after_the_rounds_at_a_limited_rate() {
         .filter(|read| read.operation == Operation::GetFunctionConfiguration)
         .filter_map(|read| read.function.as_ref())
         .collect();
-    assert_eq!((order.len(), order[0].as_str()), (60, "f0:live"));
+    assert_eq!((order.len(), order[0].as_str()), (60, "f0:1"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::fleet::{Fleet, OnRequest};
-use crate::domain::function::Architecture;
+use crate::domain::function::{Architecture, Qualifier};
 use crate::domain::preflight::{Observations, findings, unchecked};
 use crate::domain::records::{Bounded, MOST_BYTES};
+use crate::domain::routing::Weight;
 use crate::domain::schedule::Minute;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -105,13 +107,14 @@ fn doubtful_functions_come_first_and_the_oldest_before_the_rest() {
         let order = refresh_order(&fleet, |_| None, |target| facts.of(target), is_doubted, now);
         let labels = |what: Refresh<'_>| match what {
             Refresh::Account(region, _) => region.to_string(),
+            Refresh::Alias(target) => format!("alias of {}", target.label),
             Refresh::Function(names) => {
                 names.iter().map(|name| name.label.as_str()).collect::<Vec<_>>().join(" ")
             }
         };
         order.into_iter().map(labels).collect()
     };
-    assert_eq!(order(now), ["broken", "odd", "eu-west-2", "new", "older", "old"]);
+    assert_eq!(order(now), ["broken", "odd", "eu-west-2", "new", "alias of old:live", "older", "old"]);
     // Denied reads are repeated after an hour, and a function is read with all its due qualifiers.
     assert_eq!(
         order(at("13:00:00")),
@@ -124,7 +127,7 @@ fn doubtful_functions_come_first_and_the_oldest_before_the_rest() {
 #[test]
 fn only_reads_without_permission_wait_for_an_hour() {
     let facts = FunctionFacts::after(None, reads(deployed("1"), denied()), at("09:00:00"));
-    let live = target("f:live");
+    let live = target("f:7");
     let due = |read, time| is_due(&live, Some(&facts), read, at(time));
     assert!(due(Read::Configuration, "09:00:01") && !due(Read::Reserved, "09:59:59"));
     assert!(due(Read::Reserved, "10:00:00") && due(Read::Provisioned, "09:00:01"));
@@ -241,7 +244,7 @@ fn limits_apply_to_functions_of_the_account() {
 
 /// Long names, and the longest text in every reason.
 #[test]
-fn the_facts_about_ten_thousand_functions_fit_into_a_document() {
+fn the_facts_about_thousands_of_functions_fit_into_a_document() {
     let reason = "User: \"arn\" is\nnot authorized é ".repeat(50);
     let now = "2026-11-20T09:00:00.123456789Z".parse().unwrap();
     let known = Deployed {
@@ -260,7 +263,7 @@ fn the_facts_about_ten_thousand_functions_fit_into_a_document() {
         configuration: Some(configuration),
         reserved: Some(others()),
         provisioned: Some(others()),
-        alias: None,
+        alias: Some(Lookup::Known(routing("7", Some("8")))),
         is_partial: false,
     };
     let all_known =
@@ -269,21 +272,22 @@ fn the_facts_about_ten_thousand_functions_fit_into_a_document() {
         configuration: Some(denied().then(|(): ()| Lookup::NotRead)),
         reserved: Some(denied().then(|(): ()| Lookup::NotRead)),
         provisioned: Some(denied().then(|(): ()| Lookup::NotRead)),
-        alias: None,
+        alias: Some(denied().then(|(): ()| Lookup::NotRead)),
         is_partial: false,
     };
     let kept = FunctionFacts::after(Some(&all_known), all_denied.clone(), now + TimeDelta::hours(1));
     assert!(kept.failed.len() == 3 && kept.seen.configuration.known().is_some());
     let none = FunctionFacts::after(None, all_denied, now);
-    for facts in [all_known, kept, none] {
+    // An alias adds to each entry.
+    for (facts, number) in [(all_known, 10_000), (kept, 8_000), (none, 8_000)] {
         let id = |index: usize| target(&format!("{index:064}:{index:024}")).id;
-        let functions = (0..10_000).map(|index| (id(index), facts.clone())).collect();
+        let functions = (0..number).map(|index| (id(index), facts.clone())).collect();
         let document = Facts { functions, ..Facts::default() };
         let text = serde_json::to_string(&document).unwrap();
         assert!(text.len() < MOST_BYTES, "{} bytes, such as {}", text.len(), &text[..1000]);
         assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), document);
         let mut halved = document;
-        assert!(halved.drop_oldest(text.len() / 2) >= 4_900);
+        assert!(halved.drop_oldest(text.len() / 2) >= number * 49 / 100);
     }
 }
 
@@ -309,4 +313,188 @@ fn texts_of_a_hostile_server_are_cut() {
     let functions = [(target("f").id, FunctionFacts::new(at("09:00:00"), hostile))].into();
     let facts = Facts { functions, ..Facts::default() }.plausible(at("09:00:00"));
     assert!(serde_json::to_string(&facts).unwrap().len() < 300);
+}
+
+/// Returns the results of a read of an alias alone.
+fn routed(alias: Lookup<Routing>) -> FunctionReads {
+    FunctionReads { alias: Some(alias), is_partial: true, ..FunctionReads::default() }
+}
+
+fn version(number: &str) -> Qualifier {
+    Qualifier::parse(number).unwrap()
+}
+
+/// Returns a routing to the first version, with a share of 10 % for the second.
+fn routing(own: &str, other: Option<&str>) -> Routing {
+    let others = other.map(|other| (version(other), Weight::new(0.1).unwrap()));
+    Routing { version: version(own), others: others.into_iter().collect() }
+}
+
+#[test]
+fn an_alias_has_a_time_of_its_own() {
+    let whole = FunctionFacts::after(None, reads(deployed("1"), Lookup::Known(None)), at("09:00:00"));
+    let known = FunctionFacts::after(Some(&whole), routed(Lookup::Known(routing("7", None))), at("09:20:00"));
+    assert_eq!((known.at, known.alias.unwrap().at), (at("09:00:00"), at("09:20:00")));
+    assert!(!whole.is_same_but_alias_read(&known), "it was unknown");
+    let again = FunctionFacts::after(Some(&known), routed(Lookup::Known(routing("7", None))), at("09:21:00"));
+    assert!(known.is_same_but_alias_read(&again) && known != again);
+    // Without permission the versions are kept for 90 minutes. Earlier versions of warmd can read the document.
+    let lost = FunctionFacts::after(Some(&known), routed(denied()), at("10:49:59"));
+    assert_eq!((&lost.seen.alias, lost.failed.len()), (&known.seen.alias, 0));
+    assert!(lost.is_denied(Read::Alias, at("11:49:58")) && !lost.is_denied(Read::Alias, at("11:49:59")));
+    assert!(lost.is_alias_denied() && !known.is_alias_denied());
+    let late = FunctionFacts::after(Some(&lost), routed(denied()), at("10:50:00"));
+    assert_eq!(late.seen.alias, denied());
+    let functions = [(target("f:live").id, lost), (target("g:live").id, known.clone())].into();
+    let facts = Facts { functions, ..Facts::default() };
+    let text = serde_json::to_string(&facts).unwrap();
+    assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts);
+    assert!(!text.contains("\"failed\":{\"alias\""), "{text}");
+    // Old versions behind an alias are unknown, and so are impossible ones and those of the future.
+    let of = |facts: Facts, now| facts.plausible(at(now)).functions[&target("g:live").id].seen.alias.clone();
+    assert_eq!(of(facts.clone(), "10:49:59"), known.seen.alias);
+    assert_eq!(
+        [of(facts.clone(), "10:50:00"), of(facts.clone(), "09:18:59")],
+        [Lookup::NotRead, Lookup::NotRead]
+    );
+    let mut made_up = facts;
+    let alias = &mut made_up.functions.get_mut(&target("g:live").id).unwrap().seen.alias;
+    *alias = Lookup::Known(Routing::to(version("live")));
+    assert!(matches!(of(made_up, "09:30:00"), Lookup::Failed(_)));
+}
+
+#[test]
+fn of_two_entries_the_newer_alias_wins() {
+    let whole = |time| FunctionFacts::after(None, reads(deployed("1"), Lookup::Known(None)), at(time));
+    let with = |facts: &FunctionFacts, own: &str, time| {
+        let routed = routed(Lookup::Known(routing(own, None)));
+        let functions = [(target("f:live").id, FunctionFacts::after(Some(facts), routed, at(time)))];
+        Facts { functions: functions.into(), ..Facts::default() }
+    };
+    let older = with(&whole("09:00:00"), "8", "09:20:00");
+    let newer = with(&whole("09:10:00"), "7", "09:10:00");
+    for (mut ours, theirs) in [(older.clone(), &newer), (newer.clone(), &older)] {
+        ours.merge(theirs);
+        let merged = &ours.functions[&target("f:live").id];
+        assert_eq!((merged.at, merged.alias.unwrap().at), (at("09:10:00"), at("09:20:00")));
+        assert_eq!(merged.seen.alias, Lookup::Known(routing("8", None)));
+    }
+}
+
+#[test]
+fn aliases_are_read_once_in_an_interval_and_the_most_overdue_first() {
+    let names: Vec<String> = (0..1_000).map(|index| format!("f{index}:live")).collect();
+    let with_interval =
+        |(index, name): (usize, &String)| Target { interval_minutes: [1, 5][index % 2], ..target(name) };
+    let fleet = Fleet::new(names.iter().enumerate().map(with_interval).collect());
+    let account = AccountFacts::after(
+        None,
+        Lookup::Known(AccountLimits { concurrent: 1, unreserved: 1 }),
+        at("09:00:00"),
+    );
+    let mut facts = Facts::default();
+    for target in &fleet.targets {
+        let mut whole = reads(deployed("1"), Lookup::Known(None));
+        whole.alias = Some(Lookup::Known(routing("7", None)));
+        facts.functions.insert(target.id.clone(), FunctionFacts::after(None, whole, at("09:00:00")));
+    }
+    let mut read = vec![0; names.len()];
+    for minute in 1..=50 {
+        let now = at("09:00:30") + TimeDelta::minutes(minute);
+        let order = refresh_order(&fleet, |_| Some(&account), |target| facts.of(target), |_| false, now);
+        let aliases = order.iter().map(|what| match what {
+            Refresh::Alias(target) => *target,
+            other => panic!("{other:?}"),
+        });
+        // As many as a refresh can read.
+        let aliases: Vec<Target> = aliases.take(40).cloned().collect();
+        if minute < 5 {
+            assert!(aliases.iter().all(|target| target.interval_minutes == 1), "{minute}");
+        }
+        for target in aliases {
+            assert!(is_due(&target, facts.of(&target), Read::Alias, now));
+            let before = facts.of(&target).cloned();
+            let after = FunctionFacts::after(before.as_ref(), routed(Lookup::Known(routing("7", None))), now);
+            assert!(
+                !is_due(&target, Some(&after), Read::Alias, now + TimeDelta::seconds(29)),
+                "in this minute"
+            );
+            facts.functions.insert(target.id.clone(), after);
+            read[names.iter().position(|name| *name == target.label).unwrap()] += 1;
+        }
+    }
+    assert!(read.iter().all(|times| (1..=4).contains(times)), "each in turn: {read:?}");
+    // What is old for two hours is not left aside for them.
+    let late = at("11:01:00");
+    let order = refresh_order(&fleet, |_| Some(&account), |target| facts.of(target), |_| false, late);
+    assert!(matches!(order[0], Refresh::Account(..)) && matches!(order[1], Refresh::Function(_)));
+}
+
+#[test]
+fn only_aliases_that_may_be_pinged_are_read() {
+    let whole = FunctionFacts::after(None, reads(deployed("1"), Lookup::Known(None)), at("09:00:00"));
+    let live = target("f:live");
+    let is_read = |target: &Target| {
+        let fleet = Fleet::new(vec![target.clone()]);
+        let account = AccountFacts::after(None, Lookup::NotRead, at("09:00:00"));
+        let order = |target| refresh_order(&fleet, |_| Some(&account), |_| Some(&whole), |_| false, target);
+        order(at("09:00:01")).iter().any(|what| matches!(what, Refresh::Alias(_)))
+    };
+    assert!(is_read(&live));
+    for name in ["f", "f:7", "f:$LATEST"] {
+        assert!(!is_read(&target(name)), "{name}");
+        assert!(!is_due(&target(name), None, Read::Alias, at("09:00:00")));
+    }
+    let opening = Opening::Weekly(DaySet::DAILY, Hours::parse("10:00-11:00").unwrap());
+    let closed = Window::new("later", chrono_tz::UTC, opening, 3);
+    assert!(
+        !is_read(&Target { on_request: None, windows: vec![closed], ..live.clone() }),
+        "its window is closed"
+    );
+    // A failure is repeated after five minutes, a missing permission after an hour.
+    let minute = Target { interval_minutes: 1, ..live };
+    let next = |lost: Lookup<Routing>, now| {
+        let facts = FunctionFacts::after(Some(&whole), routed(lost), at("09:00:00"));
+        let fleet = Fleet::new(vec![minute.clone()]);
+        let account = AccountFacts::after(None, Lookup::NotRead, at("09:00:00"));
+        let order = refresh_order(&fleet, |_| Some(&account), |_| Some(&facts), |_| false, at(now));
+        order.iter().any(|what| matches!(what, Refresh::Alias(_)))
+    };
+    assert!(next(Lookup::Missing, "09:01:00") && !next(Lookup::Missing, "09:00:59"));
+    let failed = || Lookup::Failed("501".to_owned());
+    assert!(next(failed(), "09:05:00") && !next(failed(), "09:04:59"));
+    assert!(!next(denied(), "09:59:59"));
+}
+
+#[test]
+fn other_code_or_another_routing_is_a_deployment_once() {
+    let code = |version: Option<&str>, code: &str| {
+        let (version, code_sha256) = (version.map(str::to_owned), Some(code.to_owned()));
+        Lookup::Known(Deployed { version, code_sha256, ..Deployed::default() })
+    };
+    let seen = |configuration: &Lookup<Deployed>, routing: Option<Routing>| TargetObservation {
+        configuration: configuration.clone(),
+        alias: routing.map_or(Lookup::NotRead, Lookup::Known),
+        ..TargetObservation::default()
+    };
+    let (seven, eight) = (code(Some("7"), "a"), code(Some("8"), "b"));
+    let to = |own| Some(routing(own, None));
+    let canary = || Some(routing("7", Some("8")));
+    for (before, after, expected, why) in [
+        (seen(&code(None, "a"), None), seen(&code(None, "b"), None), true, "other code"),
+        (seen(&code(None, "a"), None), seen(&code(None, "a"), None), false, "the same code"),
+        (seen(&Lookup::NotRead, None), seen(&seven, to("7")), false, "the first sight"),
+        (seen(&denied(), None), seen(&seven, None), false, "unknown before"),
+        (seen(&seven, to("7")), seen(&denied(), to("7")), false, "unknown now"),
+        (seen(&seven, None), seen(&eight, None), true, "another version"),
+        (seen(&seven, to("7")), seen(&seven, to("8")), true, "the alias was read first"),
+        (seen(&seven, to("8")), seen(&eight, to("8")), false, "and the configuration then"),
+        (seen(&seven, to("7")), seen(&eight, to("7")), true, "the configuration was read first"),
+        (seen(&eight, to("7")), seen(&eight, to("8")), false, "and the alias then"),
+        (seen(&seven, to("7")), seen(&seven, canary()), true, "weights"),
+        (seen(&seven, canary()), seen(&seven, canary()), false, "the same weights"),
+        (seen(&seven, canary()), seen(&seven, to("8")), true, "the end of a deployment"),
+    ] {
+        assert_eq!(shows_deployment(&before, &after), expected, "{why}");
+    }
 }
