@@ -59,7 +59,9 @@ impl FactsKeeper {
             let wants = |read| is_old && matches!(read, Read::Reserved | Read::Provisioned) && is_due(read);
             read = read_function(&reads, (id, role), wants, &mut None).await;
             read.is_partial |= !is_old;
-            if id.qualifier.as_ref().is_some_and(Qualifier::is_alias) && is_due(Read::Alias) {
+            let is_denied = known.as_ref().is_some_and(|facts| facts.is_denied(Read::Alias, now));
+            // Even if it was read in this minute: before the deployment.
+            if id.qualifier.as_ref().is_some_and(Qualifier::is_alias) && !is_denied {
                 read.alias = reads.one(reads.reader().alias(id, role)).await;
                 // A round by the earlier routing could miss a version.
                 let is_unread =
