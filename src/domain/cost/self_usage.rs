@@ -143,12 +143,12 @@ mod tests {
             .lines
             .iter()
             .map(|line| format!("{}: {} {} {}", line.item, line.quantity, line.unit, line.amount().unwrap()));
-        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
         warmd itself: Lambda requests: 43800 request 0.01
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 6229.505859375 GB-s 0.08
         warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
-        warmd itself: CloudWatch alarms: 11 alarm-month 1.10
+        warmd itself: CloudWatch alarms: 12 alarm-month 1.20
         warmd itself: PutMetricData requests: 43800 request 0.44
         warmd itself: CloudWatch Logs: 0.042729079723358154296875 GiB 0.02
         warmd itself: EventBridge events: 43800 event 0.04

@@ -135,7 +135,7 @@ fn without_a_default_other_functions_do_not_exist() {
 
 #[test]
 fn errors_have_a_location() {
-    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, ahead, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
+    insta::assert_snapshot!(error("functions:\n  a: { memry: 128 }"), @"functions.yaml:2:8: unknown field `memry`, expected one of profile, versions, code, runtime, memory, package, fetch, init, init_limit, restore, ahead, duration, ping, handler, unrecognized, hold, extension, ids, at_once, timeout, idle_life, recycle_after, code_life, network, reserved, provisioned, provisioned_on, denied_on, prepare, provisioned_fails, moving, inactive, aliases, log, xray, chatter, faults, configuration");
     insta::assert_snapshot!(error("functions:\n  a:\n    profile: pyhton"), @r#"functions.yaml:3:14: unknown profile "pyhton"; known profiles: python, node, rust, java, java-snapstart, container-image, model-download, model-serving"#);
     insta::assert_snapshot!(error("functions:\n  a:\n    init: 5 parsecs"), @r#"functions.yaml:3:11: expected a duration such as 250ms, 1.5s, 5m or 2h, found "5 parsecs""#);
     insta::assert_snapshot!(error("functions:\n  a:\n    faults:\n      - { fault: slow }"), @"functions.yaml:4:9: `slow` requires `by`, a duration");

@@ -164,7 +164,8 @@ async fn the_round_follows_once_the_update_is_complete() {
     let pending = deployed(UpdateStatus::Successful, FunctionState::Pending);
     let process = Process::of("f:live", &[(0, updating()), (2, pending), (3, ready())]);
     assert_eq!(process.serve(deployment("f:live")).await, sent("f:live 2 sent", 4));
-    assert_eq!(process.pings(), 2);
+    // Two for each version.
+    assert_eq!(process.pings(), 4);
     assert_eq!(
         process.plane.reads(),
         "configuration f:live 0, configuration f:live 1, configuration f:live 2, configuration f:live 3, alias f:live 3"
@@ -250,14 +251,14 @@ async fn several_events_within_thirty_seconds_are_one() {
     rounds.sort();
     assert_eq!(rounds, ["f:live 2 coalesced", "f:live 2 coalesced", "f:live 2 sent"]);
     let pings = || processes.iter().map(Process::pings).sum::<usize>();
-    assert_eq!((pings(), one.pending().await), (2, vec![]));
+    assert_eq!((pings(), one.pending().await), (4, vec![]));
     // Later than the round: the next tick serves it.
     let late = Deployment { at: None, ..deployment("f:live") };
     assert_eq!(two.serve(late.clone()).await, sent("f:live 2 coalesced", 0));
-    assert_eq!((pings(), two.pending().await), (2, vec!["f:live".to_owned()]));
+    assert_eq!((pings(), two.pending().await), (4, vec!["f:live".to_owned()]));
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(three.serve(late).await.0, "f:live 2 sent");
-    assert_eq!(pings(), 4);
+    assert_eq!(pings(), 8);
 }
 
 #[tokio::test(start_paused = true)]
