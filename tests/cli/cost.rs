@@ -312,7 +312,7 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
       warmd itself: CloudWatch alarms, eu-west-2                                  2.762  alarm-month       $0.28
       warmd itself: PutMetricData requests, eu-west-2                            10,080  request           $0.10
-      warmd itself: CloudWatch Logs, eu-west-2                                   0.0121  GiB               $0.01
+      warmd itself: CloudWatch Logs, eu-west-2                                   0.0124  GiB               $0.01
       warmd itself: EventBridge events, eu-west-2                                10,080  event             $0.01
       estimates at list prices, without free tiers; * depends on assumptions
     --- stderr

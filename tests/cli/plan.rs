@@ -91,7 +91,7 @@ fn a_plan_over_the_autumn_change() {
       warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
       warmd itself: CloudWatch alarms, eu-west-2                                   1.200  alarm-month       $0.12
       warmd itself: PutMetricData requests, eu-west-2                              4,380  request           $0.04
-      warmd itself: CloudWatch Logs, eu-west-2                                   0.00412  GiB               $0.00
+      warmd itself: CloudWatch Logs, eu-west-2                                   0.00413  GiB               $0.00
       warmd itself: EventBridge events, eu-west-2                                  4,380  event             $0.00
       estimates at list prices, without free tiers; * depends on assumptions
     --- stderr
