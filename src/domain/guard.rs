@@ -88,9 +88,9 @@ impl Knowledge<'_> {
         self.facts?.configuration.known()
     }
 
-    /// Returns the hash of the deployed code, if known.
+    /// Returns the hash of the code that invocations execute, if known.
     pub fn code(&self) -> Option<&str> {
-        self.deployed()?.code_sha256.as_deref()
+        self.deployed()?.code()
     }
 }
 

@@ -125,6 +125,14 @@ impl Memory {
         self.add(target.region(), Facts { functions, ..Facts::default() });
     }
 
+    /// Marks the facts about a target to be read first by the next refresh of any process.
+    fn doubt(&mut self, target: &Target) {
+        if let Some(facts) = self.function(target).filter(|facts| !facts.is_doubtful) {
+            let facts = FunctionFacts { is_doubtful: true, ..facts.clone() };
+            self.add_function(target, facts);
+        }
+    }
+
     /// Drops the versions behind aliases that are no longer known.
     fn forget_old_aliases(&mut self, now: DateTime<Utc>) {
         for held in self.regions.values_mut().filter(|held| held.facts.has_old_aliases(now)) {

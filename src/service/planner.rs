@@ -118,6 +118,8 @@ pub struct Plan {
     pub capacity: Option<Arc<CapacityPlan>>,
     /// The numbers of the pipelines with stages that are due.
     pub pipelines: Vec<PipelineNeed>,
+    /// The targets whose update had not ended when they were read last: no round follows it yet.
+    pub updating: HashSet<Identity>,
     /// The targets with a backlog request, whose progress is recorded; `None` if they are unknown.
     backlogs: Option<BTreeSet<Identity>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.

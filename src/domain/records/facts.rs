@@ -68,7 +68,8 @@ pub struct AccountFacts {
 pub struct FunctionFacts {
     /// The time of the reads.
     pub at: DateTime<Utc>,
-    /// True if they must be read again at the next opportunity: a round had an error, or executed another version.
+    /// True if they must be read again at the next opportunity: a round had an error or executed another version, or an
+    /// update has not ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_doubtful: bool,
     /// The observations.
@@ -301,12 +302,14 @@ impl FunctionFacts {
         let invoke = Lookup::NotRead;
         after.seen = TargetObservation { invoke, configuration, reserved, provisioned, alias };
         cut(&mut after.seen);
+        // The end of an update is read as soon as possible.
+        let is_updating = after.seen.is_updating();
         match before {
-            _ if !is_partial => after,
+            _ if !is_partial => Self { is_doubtful: is_updating, ..after },
             // The values that were not read again keep their time.
-            Some(before) => Self { at: before.at, is_doubtful: before.is_doubtful, ..after },
+            Some(before) => Self { at: before.at, is_doubtful: is_updating || before.is_doubtful, ..after },
             // Reads that failed are repeated later than those that were not sent.
-            None => Self { is_doubtful: after.failed.is_empty(), ..after },
+            None => Self { is_doubtful: is_updating || after.failed.is_empty(), ..after },
         }
     }
 

@@ -76,6 +76,11 @@ impl FactsKeeper {
         progress
     }
 
+    /// Marks a target whose deployment is not complete to be read first by the next refresh of any process.
+    pub fn doubt_deployed(&self, target: &Target) {
+        self.memory().doubt(target);
+    }
+
     /// Returns the progress after a read without an answer. A throttle ends the reads.
     fn underway(&self) -> Option<Progress> {
         (!self.memory().is_quiet()).then_some(Progress::Underway)

@@ -32,9 +32,8 @@ pub enum AfterDeployment {
 pub struct EndedClaim {
     /// The claimed targets.
     pub targets: Vec<(Identity, AfterDeployment)>,
-    /// The time of the deployment.
-    pub at: DateTime<Utc>,
-    /// The time at which the deployed functions were read: rounds follow every earlier deployment.
+    /// The time at which the deployed functions were read: rounds follow every earlier deployment, and one that was not
+    /// complete then is later.
     pub read: DateTime<Utc>,
 }
 
@@ -104,14 +103,14 @@ impl TickPlanner {
 
     /// Ends a claim at `now`, when its rounds are released.
     pub async fn end_deployed(&self, ended: &EndedClaim, now: DateTime<Utc>) -> StoreHealth {
-        let EndedClaim { targets, at, read } = ended;
-        let (at, read) = (*at, *read);
+        let EndedClaim { targets, read } = ended;
+        let read = *read;
         let end = |deployments: &mut Deployments| {
             for (id, after) in targets {
                 match after {
                     AfterDeployment::Warmed => deployments.note_warmed(id, read, now),
                     AfterDeployment::Left => {
-                        deployments.note(id, at, now);
+                        deployments.note(id, read, now);
                         deployments.release(id);
                     }
                     AfterDeployment::Over => deployments.forget(id, read),

@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::fleet::Role;
 use crate::domain::function::{Identity, Qualifier, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed, FunctionState, Lookup, UpdateStatus};
-use crate::domain::records::{Facts, PAUSES, Pause, Pauses};
+use crate::domain::records::{Code, Facts, Guards, PAUSES, Pause, Pauses};
 use crate::domain::routing::{Routing, Weight};
 use crate::service::facts::ReadFacts;
 
@@ -201,6 +201,65 @@ async fn a_deployment_that_is_not_complete_in_time_is_left_to_the_next_tick() {
     }
     let process = Process::of("f", &[(0, None), (3, ready())]);
     assert_eq!(process.serve(deployment("f")).await, sent("f 2 sent", 5), "the third read");
+}
+
+/// Serves the ticks of these minutes after nine. Returns the pings of each, and whether the deployment is pending then.
+async fn ticks(process: &Process, minutes: std::ops::RangeInclusive<i64>) -> Vec<(usize, bool)> {
+    let mut served = Vec::new();
+    for minute in minutes {
+        let at = at(TICK) + TimeDelta::minutes(minute);
+        let now = crate::engine::ports::Clock::now(&*process.harness.clock);
+        tokio::time::sleep((at - now).to_std().unwrap()).await;
+        let pings = process.pings();
+        let trigger = Trigger::Schedule { at, previous: Minute::of(at).plus(-1) };
+        let _ = process.harness.serve(trigger).await.unwrap();
+        served.push((process.pings() - pings, !process.pending().await.is_empty()));
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_is_pending_until_a_round_follows_the_end_of_the_update() {
+    let hourly = || vec![Target { interval_minutes: 60, ..target("f") }];
+    // The update ends at 09:02:10. The round of 09:03 reaches the new code, and that of 09:04 is known to do so.
+    let answers = [(0, updating()), (120, ready())];
+    let process = Process::new(hourly(), durable(), Plane::new(&answers));
+    assert_eq!(process.serve(deployment("f")).await, sent("f 2 updating", 14));
+    let expected = [(2, true), (2, true), (2, true), (2, false), (0, false)];
+    assert_eq!(ticks(&process, 1..=5).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_round_of_a_tick_during_the_wait_ends_no_deployment() {
+    let documents = durable();
+    let event = Process::new(vec![target("f")], documents.clone(), Plane::new(&[(0, updating())]));
+    // It has not read the update.
+    let other = Process::new(vec![target("f")], documents, Plane::new(&[(0, ready())]));
+    let tick = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let _ = other.harness.serve(scheduled()).await.unwrap();
+    };
+    let (served, ()) = tokio::join!(event.serve(deployment("f")), tick);
+    assert_eq!((served, other.pings()), (sent("f 2 updating", 14), 2));
+    assert_eq!(event.pending().await, ["f"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_during_an_update_is_no_contact_with_the_new_code() {
+    let mut process = Process::of("f", &[(0, updating()), (120, ready())]);
+    Arc::get_mut(&mut process.harness.service).unwrap().policy.checks_contact = true;
+    let contacts = async || {
+        let guards: Guards = process.harness.documents.read(&Guards::document(region())).await.unwrap();
+        guards.contacts.into_values().flatten().map(|contact| contact.code).collect::<Vec<_>>()
+    };
+    assert_eq!(process.serve(deployment("f")).await, sent("f 2 updating", 14));
+    for minute in 1..=3 {
+        // The contact precedes the round.
+        assert_eq!(ticks(&process, minute..=minute).await, [(3, true)], "{minute}");
+        assert_eq!(contacts().await, []);
+    }
+    assert_eq!(ticks(&process, 4..=5).await, [(3, false), (2, false)]);
+    assert_eq!(contacts().await, [Code::Sha256("code".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
