@@ -139,6 +139,7 @@ impl Known {
             facts: self.facts.of(target).map(|facts| &facts.seen),
             account: self.facts.limits(target),
             guards: self.records.get(&target.region()).map(|held| &*held.guards),
+            is_deployed: false,
         }
     }
 }
@@ -237,7 +238,8 @@ impl RoundGuards {
         Ok(())
     }
 
-    /// Reads the limits of accounts, and the versions behind aliases, that are unknown, before the first round.
+    /// Reads, before the rounds, the limits of accounts and the versions behind aliases that are unknown, and the weights
+    /// of aliases that were read too long ago.
     pub async fn read_unknown(&self, fleet: &Fleet, due: &[Due], known: &mut Known, now: DateTime<Utc>) {
         let targets: Vec<&Target> = due.iter().map(|due| due.target.as_ref()).collect();
         let without_limits = targets.iter().any(|target| known.facts.limits(target).is_none());
@@ -246,7 +248,7 @@ impl RoundGuards {
                 self.facts.read_unknown_limits(&targets, now).await;
             }
         };
-        let ((), has_read) = tokio::join!(limits, self.facts.read_unknown_aliases(&targets, now));
+        let ((), has_read) = tokio::join!(limits, self.facts.read_aliases(&targets, now));
         if without_limits || has_read {
             known.facts = self.facts.snapshot(fleet, now);
         }
@@ -270,9 +272,13 @@ impl RoundGuards {
         let mut guarded = Guarded::default();
         for due in due {
             let of_target = known.of(&due.target);
+            // During an update the code that failed still runs.
+            let is_updating = of_target.facts.is_some_and(TargetObservation::is_updating);
+            let of_target = Knowledge { is_deployed: due.is_deployed && !is_updating, ..of_target };
             let decision = decide(&due.target, due.concurrency, of_target, limits, checks_contact, now);
             let of_function = matches!(&decision, Decision::Skip(reason) if is_of_function(*reason));
-            let routing = weighted(&due.target, of_target).filter(|_| !of_function);
+            let has_old_weights = known.facts.of(&due.target).is_some_and(|facts| facts.has_old_weights(now));
+            let routing = weighted(&due.target, of_target).filter(|_| !of_function && !has_old_weights);
             let (decision, due) = match routing {
                 None => (decision, due),
                 Some(routing) => {

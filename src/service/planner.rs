@@ -558,8 +558,11 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
         } else if served.is_busy(target, now) {
             selection.skipped.push(skipped(SkipReason::InFlight));
         } else {
-            let due_round =
-                |concurrency| Due { metric_age, ..Due::new(Arc::new(target.clone()), concurrency) };
+            let is_deployed = served.deployments.is_due(&target.id, now);
+            let due_round = |concurrency| {
+                let due = Due::new(Arc::new(target.clone()), concurrency);
+                Due { metric_age, is_deployed, ..due }
+            };
             selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
         }
     }

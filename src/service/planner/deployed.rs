@@ -14,6 +14,7 @@ use crate::domain::function::Identity;
 use crate::domain::records::{Deployments, SERVED, Served};
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
+use crate::engine::tick::Due;
 use crate::service::store::{Durability, before};
 
 /// What became of a target that was claimed for the round after its deployment.
@@ -73,7 +74,7 @@ impl TickPlanner {
                 if is_late {
                     deployments.note(id, at, now);
                 } else if deployments.claim(by, id, at, now) {
-                    selection.due.push(due);
+                    selection.due.push(Due { is_deployed: true, ..due });
                 } else {
                     selection.skipped.push(due.skipped(SkipReason::Coalesced));
                 }
