@@ -105,6 +105,7 @@ impl Deployed {
             facts: self.facts.of(target).map(|facts| &facts.seen),
             account: self.facts.limits(target),
             guards: self.guards.get(&target.region()),
+            is_deployed: false,
         }
     }
 

@@ -80,6 +80,9 @@ pub struct Knowledge<'k> {
     pub account: Option<&'k AccountLimits>,
     /// The records of earlier rounds.
     pub guards: Option<&'k Guards>,
+    /// True if no round has followed the last deployment: an open breaker allows one ping, since the code that failed
+    /// may be repaired.
+    pub is_deployed: bool,
 }
 
 impl Knowledge<'_> {
@@ -88,9 +91,9 @@ impl Knowledge<'_> {
         self.facts?.configuration.known()
     }
 
-    /// Returns the hash of the deployed code, if known.
+    /// Returns the hash of the code that invocations execute, if known.
     pub fn code(&self) -> Option<&str> {
-        self.deployed()?.code_sha256.as_deref()
+        self.deployed()?.code()
     }
 }
 
@@ -115,7 +118,7 @@ pub fn decide(
     };
     let health = known.guards.and_then(|guards| guards.health(&target.id, now));
     let next_try = health.and_then(Health::next_try);
-    if next_try.is_some_and(|next_try| now < next_try) {
+    if !known.is_deployed && next_try.is_some_and(|next_try| now < next_try) {
         return Decision::Skip(SkipReason::Breaker);
     }
     let capped = lower(desired, allowed.room.as_ref().map(|room| room.limit));
@@ -223,7 +226,12 @@ mod tests {
 
     fn decided(seen: &TargetObservation, guards: &Guards, account: u32, desired: u32) -> Decision {
         let account = AccountLimits { concurrent: account, unreserved: account };
-        let known = Knowledge { facts: Some(seen), account: Some(&account), guards: Some(guards) };
+        let known = Knowledge {
+            facts: Some(seen),
+            account: Some(&account),
+            guards: Some(guards),
+            is_deployed: false,
+        };
         decide(&target(), number(desired), known, &Limits::default(), true, at(10))
     }
 
@@ -307,7 +315,7 @@ mod tests {
         ) {
             let seen = TargetObservation { reserved: Lookup::Known(reserved), ..deployed(|_| {}) };
             let account = AccountLimits { concurrent: unreserved, unreserved };
-            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: None };
+            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: None, is_deployed: false };
             let limits = Limits { account_share: share, leave_free: free, ..Limits::default() };
             match decide(&target(), number(desired), known, &limits, false, at(0)) {
                 Decision::Skip(reason) => {
@@ -400,10 +408,15 @@ mod tests {
         after(&mut guards, &denied, 5);
         assert_eq!(decided(&seen, &guards, 1_000, 10), Decision::Skip(SkipReason::Breaker));
         let later = |minute| {
-            let known = Knowledge { facts: Some(&seen), account: None, guards: Some(&guards) };
+            let known =
+                Knowledge { facts: Some(&seen), account: None, guards: Some(&guards), is_deployed: false };
             decide(&target(), number(10), known, &Limits::default(), true, at(minute))
         };
         assert_eq!(later(19), Decision::Skip(SkipReason::Breaker));
+        let known = Knowledge { guards: Some(&guards), is_deployed: true, ..Knowledge::default() };
+        let deployed = decide(&target(), number(10), known, &Limits::default(), false, at(6));
+        let Decision::Send(_, terms) = deployed else { panic!("a deployment may have repaired it") };
+        assert_eq!(terms.first.map(|first| first.purpose), Some(Purpose::Retry));
         let Decision::Send(_, terms) = later(20) else { panic!() };
         assert_eq!(terms.first, Some(FirstPing { purpose: Purpose::Retry, canary: None }));
         after(&mut guards, &mixed, 20);

@@ -24,6 +24,8 @@ pub struct Due {
     pub metric_age: Option<u64>,
     /// True if the environments work off the backlog of a request.
     pub has_backlog: bool,
+    /// True if no round has followed the last deployment of the target.
+    pub is_deployed: bool,
     /// The number of environments to which requests or metrics of pipelines raise it; `None` if windows want as many.
     pub raised_to: Option<u32>,
     /// The rounds of a tick with the same number are released at the same instant: the parts of a split model.
@@ -55,6 +57,7 @@ impl Due {
             share: NonZeroU32::MIN,
             metric_age: None,
             has_backlog: false,
+            is_deployed: false,
             raised_to: None,
             together: None,
             versions: Vec::new(),

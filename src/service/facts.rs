@@ -125,6 +125,14 @@ impl Memory {
         self.add(target.region(), Facts { functions, ..Facts::default() });
     }
 
+    /// Marks the facts about a target to be read first by the next refresh of any process.
+    fn doubt(&mut self, target: &Target) {
+        if let Some(facts) = self.function(target).filter(|facts| !facts.is_doubtful) {
+            let facts = FunctionFacts { is_doubtful: true, ..facts.clone() };
+            self.add_function(target, facts);
+        }
+    }
+
     /// Drops the versions behind aliases that are no longer known.
     fn forget_old_aliases(&mut self, now: DateTime<Utc>) {
         for held in self.regions.values_mut().filter(|held| held.facts.has_old_aliases(now)) {
@@ -272,12 +280,18 @@ impl FactsKeeper {
         memory.add(region, Facts { accounts, ..Facts::default() });
     }
 
-    /// Reads the versions behind the aliases of these targets that are unknown and that this process has not tried to
-    /// read: all of them concurrently, within 2 s, and at most 20 in the life of the process. The first rounds of the
-    /// others go through the alias. Returns true if something was read.
-    pub async fn read_unknown_aliases(&self, targets: &[&Target], now: DateTime<Utc>) -> bool {
-        let unknown: BTreeMap<Identity, &Target> = {
+    /// Reads the versions behind the aliases of these targets, all of them concurrently and within 2 s: those with
+    /// weights that were read too long ago, and at most 20 in the life of the process that are unknown and that it has
+    /// not tried to read. The rounds of the others go through the alias. Returns true if something was read.
+    pub async fn read_aliases(&self, targets: &[&Target], now: DateTime<Utc>) -> bool {
+        let (old, unknown) = {
             let mut memory = self.memory();
+            let is_old = |target: &&Target| {
+                let known = memory.function(target);
+                known.is_some_and(|facts| facts.has_old_weights(now))
+                    && is_due(target, known, Read::Alias, now)
+            };
+            let old = by_id(targets.iter().copied().filter(is_old));
             let left = MOST_FIRST_ALIASES.saturating_sub(memory.tried_aliases.len());
             let is_unknown = |target: &&Target| {
                 let known = memory.function(target).filter(|facts| facts.is_usable(now));
@@ -285,14 +299,12 @@ impl FactsKeeper {
                     && is_due(target, known, Read::Alias, now)
                     && !memory.tried_aliases.contains(&target.id.without_tenant())
             };
-            let unknown = targets.iter().copied().filter(is_unknown).take(left);
-            let unknown: BTreeMap<_, _> =
-                unknown.map(|target| (target.id.without_tenant(), target)).collect();
+            let unknown = by_id(targets.iter().copied().filter(is_unknown).take(left));
             memory.tried_aliases.extend(unknown.keys().cloned());
-            unknown
+            (old, unknown)
         };
         let deadline = Instant::now() + READ_WITHIN;
-        let reads = unknown.values().map(|target| async move {
+        let reads = old.values().chain(unknown.values()).map(|target| async move {
             let Some((reads, known)) = self.lane_for(target) else { return false };
             let reads = ReadsBefore { keeper: self, reads: &reads, deadline };
             let alias = reads.one(reads.reader().alias(&target.id, target.role.as_ref())).await;
@@ -440,6 +452,11 @@ async fn answer<T>(deadline: Instant, read: impl Future<Output = Lookup<T>>) -> 
 
 fn is_throttled<T>(answer: &Lookup<T>) -> bool {
     matches!(answer, Lookup::Throttled(_))
+}
+
+/// Returns each function and qualifier once.
+fn by_id<'t>(targets: impl Iterator<Item = &'t Target>) -> BTreeMap<Identity, &'t Target> {
+    targets.map(|target| (target.id.without_tenant(), target)).collect()
 }
 
 fn lane(target: &Target) -> Lane {

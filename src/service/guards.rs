@@ -3,7 +3,7 @@
 mod deployed;
 mod versions;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::domain::guard::{
     Decision, Denials, Knowledge, Terms, decide, decide_versions, health_after, is_of_function, seen_of,
     weighted,
 };
-use crate::domain::preflight::{FunctionState, TargetObservation};
+use crate::domain::preflight::{FunctionState, TargetObservation, UpdateStatus};
 use crate::domain::records::{Guards, Health, SERVED, Served};
 use crate::domain::round::FirstResult;
 use crate::domain::tick::{RoundRecord, SkipReason};
@@ -38,6 +38,8 @@ pub struct RoundGuards {
     documents: DocumentStore,
     records: Mutex<BTreeMap<Region, Held>>,
     denials: Mutex<Denials>,
+    /// The targets whose first ping may have executed the code before an update, until their rounds are recorded.
+    updating: Mutex<BTreeSet<Identity>>,
 }
 
 /// The record of a region.
@@ -137,6 +139,7 @@ impl Known {
             facts: self.facts.of(target).map(|facts| &facts.seen),
             account: self.facts.limits(target),
             guards: self.records.get(&target.region()).map(|held| &*held.guards),
+            is_deployed: false,
         }
     }
 }
@@ -144,7 +147,8 @@ impl Known {
 impl RoundGuards {
     /// Creates guards with these facts. The records are kept in `documents`.
     pub fn new(facts: FactsKeeper, documents: DocumentStore) -> Self {
-        Self { facts, documents, records: Mutex::default(), denials: Mutex::default() }
+        let (records, denials, updating) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { facts, documents, records, denials, updating }
     }
 
     /// Loads what is known about a fleet, within [`READ_WITHIN`]. What the store cannot answer is what this process had.
@@ -234,7 +238,8 @@ impl RoundGuards {
         Ok(())
     }
 
-    /// Reads the limits of accounts, and the versions behind aliases, that are unknown, before the first round.
+    /// Reads, before the rounds, the limits of accounts and the versions behind aliases that are unknown, and the weights
+    /// of aliases that were read too long ago.
     pub async fn read_unknown(&self, fleet: &Fleet, due: &[Due], known: &mut Known, now: DateTime<Utc>) {
         let targets: Vec<&Target> = due.iter().map(|due| due.target.as_ref()).collect();
         let without_limits = targets.iter().any(|target| known.facts.limits(target).is_none());
@@ -243,7 +248,7 @@ impl RoundGuards {
                 self.facts.read_unknown_limits(&targets, now).await;
             }
         };
-        let ((), has_read) = tokio::join!(limits, self.facts.read_unknown_aliases(&targets, now));
+        let ((), has_read) = tokio::join!(limits, self.facts.read_aliases(&targets, now));
         if without_limits || has_read {
             known.facts = self.facts.snapshot(fleet, now);
         }
@@ -267,9 +272,13 @@ impl RoundGuards {
         let mut guarded = Guarded::default();
         for due in due {
             let of_target = known.of(&due.target);
+            // During an update the code that failed still runs.
+            let is_updating = of_target.facts.is_some_and(TargetObservation::is_updating);
+            let of_target = Knowledge { is_deployed: due.is_deployed && !is_updating, ..of_target };
             let decision = decide(&due.target, due.concurrency, of_target, limits, checks_contact, now);
             let of_function = matches!(&decision, Decision::Skip(reason) if is_of_function(*reason));
-            let routing = weighted(&due.target, of_target).filter(|_| !of_function);
+            let has_old_weights = known.facts.of(&due.target).is_some_and(|facts| facts.has_old_weights(now));
+            let routing = weighted(&due.target, of_target).filter(|_| !of_function && !has_old_weights);
             let (decision, due) = match routing {
                 None => (decision, due),
                 Some(routing) => {
@@ -327,7 +336,10 @@ impl RoundGuards {
                     continue;
                 }
                 let code = self.contacted_code(target).or_else(|| code(target, round, seen, &facts));
-                let note = Note { target, round: part, code };
+                let seen = [known.of(target).facts, facts.of(target).map(|facts| &facts.seen)];
+                let is_updating = lock(&self.updating).remove(&target.id) || is_update_in_progress(seen);
+                let code = code.filter(|_| !is_updating);
+                let note = Note { target, round: part, code, is_updating };
                 if known.of(target).guards.is_none_or(|guards| note.changes(guards, now)) {
                     notes.push(note);
                 }
@@ -411,6 +423,12 @@ fn is_doubtful(round: &RoundRecord, seen: Option<&TargetObservation>) -> bool {
     counts.errors() > 0 || counts.throttled > 0 || ran_another || was_inactive
 }
 
+/// Returns true if one of the observations shows an update that has not ended: the code of an invocation is unknown.
+fn is_update_in_progress(seen: [Option<&TargetObservation>; 2]) -> bool {
+    let deployed = seen.into_iter().flatten().filter_map(|seen| seen.configuration.known());
+    deployed.map(|deployed| deployed.update).any(|update| update == UpdateStatus::InProgress)
+}
+
 /// Returns the hash of the code of a round's target, or of a version behind it; `None` if it is unknown. `seen` are the
 /// facts about the target of the round.
 fn code(
@@ -421,10 +439,10 @@ fn code(
 ) -> Option<String> {
     let version = target.id.qualifier.as_ref().filter(|_| target.id != round.id);
     match version {
-        None => seen?.configuration.known()?.code_sha256.clone(),
+        None => seen?.configuration.known()?.code().map(str::to_owned),
         Some(version) => {
             let own = facts.of(target).map(|facts| &facts.seen);
-            seen_of(version.as_str(), seen, own).configuration.known()?.code_sha256.clone()
+            seen_of(version.as_str(), seen, own).configuration.known()?.code().map(str::to_owned)
         }
     }
 }
@@ -434,11 +452,16 @@ struct Note<'r> {
     target: &'r Arc<Target>,
     round: &'r RoundRecord,
     code: Option<String>,
+    /// True if it is unknown which code was executed: the target was being updated.
+    is_updating: bool,
 }
 
 impl Note<'_> {
     /// Returns the result of the first contact: the reason if the handler is unsafe. `None` without a result.
     fn contact(&self) -> Option<Option<String>> {
+        if self.is_updating {
+            return None;
+        }
         match &self.round.sent()?.contact {
             Some(FirstResult::Well) => Some(None),
             Some(FirstResult::Unsafe(reason)) => Some(Some(reason.clone())),
@@ -492,8 +515,12 @@ impl Gate for ContactGate {
             let known = Knowledge { facts: seen.as_ref().or(planned.facts), guards: None, ..planned };
             let (code, unsafe_because) = (known.code().map(str::to_owned), unsafe_because.map(str::to_owned));
             let has_reserved = known.facts.is_some_and(|seen| seen.reserved.known().is_some());
-            let contact = Contacted { code, unsafe_because, at: self.now };
-            self.guards.note_contact(&due.target, contact, self.now);
+            if is_update_in_progress([seen.as_ref(), planned.facts]) {
+                lock(&self.guards.updating).insert(target.id.clone());
+            } else {
+                let contact = Contacted { code, unsafe_because, at: self.now };
+                self.guards.note_contact(&due.target, contact, self.now);
+            }
             match decide(target, due.configured(), known, &self.limits, false, self.now) {
                 Decision::Skip(reason) => Err(reason),
                 Decision::Send(allowed, terms) => {

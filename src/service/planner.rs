@@ -118,6 +118,8 @@ pub struct Plan {
     pub capacity: Option<Arc<CapacityPlan>>,
     /// The numbers of the pipelines with stages that are due.
     pub pipelines: Vec<PipelineNeed>,
+    /// The targets whose update had not ended when they were read last: no round follows it yet.
+    pub updating: HashSet<Identity>,
     /// The targets with a backlog request, whose progress is recorded; `None` if they are unknown.
     backlogs: Option<BTreeSet<Identity>>,
     /// True if the pauses are unknown: they cannot be read, and this process has never read them.
@@ -556,8 +558,11 @@ fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, serv
         } else if served.is_busy(target, now) {
             selection.skipped.push(skipped(SkipReason::InFlight));
         } else {
-            let due_round =
-                |concurrency| Due { metric_age, ..Due::new(Arc::new(target.clone()), concurrency) };
+            let is_deployed = served.deployments.is_due(&target.id, now);
+            let due_round = |concurrency| {
+                let due = Due::new(Arc::new(target.clone()), concurrency);
+                Due { metric_age, is_deployed, ..due }
+            };
             selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
         }
     }

@@ -131,7 +131,7 @@ mod tests {
         guards: &Guards,
         own: Option<&TargetObservation>,
     ) -> Vec<String> {
-        let known = Knowledge { facts: Some(alias), account: None, guards: Some(guards) };
+        let known = Knowledge { facts: Some(alias), account: None, guards: Some(guards), is_deployed: false };
         let desired = (&target(), NonZeroU32::new(10).unwrap());
         let of_its = |target: &Target| {
             let version = own?.configuration.known()?.version.as_deref();
@@ -224,7 +224,7 @@ mod tests {
                 guards.note_contact(&target(), Some(&format!("code-{own}")), None, now);
             }
             let account = AccountLimits { concurrent: 1_000, unreserved: 1_000 };
-            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: Some(&guards) };
+            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: Some(&guards), is_deployed: false };
             let wanted = (&target(), NonZeroU32::new(desired).unwrap());
             let decisions = decide_versions(wanted, &routing, known, |_| None, &Limits::default(), true, now);
             let mut expected: Vec<String> = others.iter().map(|(number, _)| number.to_string()).collect();

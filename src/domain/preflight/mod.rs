@@ -191,6 +191,12 @@ impl Deployed {
         [("python", "python"), ("nodejs", "node")].into_iter().find_map(of)
     }
 
+    /// Returns the hash of the code that invocations execute; `None` if it is unknown, as during an update: the hash is
+    /// then that of the new code, and invocations execute the earlier one.
+    pub fn code(&self) -> Option<&str> {
+        self.code_sha256.as_deref().filter(|_| self.update != UpdateStatus::InProgress)
+    }
+
     /// Returns the progress of the last deployment.
     pub fn progress(&self) -> Progress {
         match (self.update, self.state) {
@@ -298,6 +304,11 @@ impl TargetObservation {
             provisioned: Lookup::NotRead,
             alias: Lookup::NotRead,
         }
+    }
+
+    /// Returns true if the function is known to be created or updated at the moment.
+    pub fn is_updating(&self) -> bool {
+        self.configuration.known().is_some_and(|deployed| deployed.progress() == Progress::Underway)
     }
 
     /// Returns true if the target could be compared: its deployment, or its absence, is known.

@@ -34,6 +34,8 @@ const KEPT_FOR: TimeDelta = TimeDelta::hours(23);
 /// The age above which the versions behind an alias are unknown. Rounds to versions that the alias has left would keep
 /// nothing warm.
 const ALIAS_USED_FOR: TimeDelta = TimeDelta::minutes(90);
+/// The age above which the weights of an alias are read again before its versions are pinged by their numbers.
+const WEIGHTS_USED_FOR: TimeDelta = TimeDelta::minutes(1);
 /// The largest JSON text of a reason. The facts about 8,000 aliases with a reason for each read are then smaller than
 /// [`MOST_BYTES`](super::MOST_BYTES).
 const MOST_REASON_BYTES: usize = 100;
@@ -68,7 +70,8 @@ pub struct AccountFacts {
 pub struct FunctionFacts {
     /// The time of the reads.
     pub at: DateTime<Utc>,
-    /// True if they must be read again at the next opportunity: a round had an error, or executed another version.
+    /// True if they must be read again at the next opportunity: a round had an error or executed another version, or an
+    /// update has not ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_doubtful: bool,
     /// The observations.
@@ -301,12 +304,14 @@ impl FunctionFacts {
         let invoke = Lookup::NotRead;
         after.seen = TargetObservation { invoke, configuration, reserved, provisioned, alias };
         cut(&mut after.seen);
+        // The end of an update is read as soon as possible.
+        let is_updating = after.seen.is_updating();
         match before {
-            _ if !is_partial => after,
+            _ if !is_partial => Self { is_doubtful: is_updating, ..after },
             // The values that were not read again keep their time.
-            Some(before) => Self { at: before.at, is_doubtful: before.is_doubtful, ..after },
+            Some(before) => Self { at: before.at, is_doubtful: is_updating || before.is_doubtful, ..after },
             // Reads that failed are repeated later than those that were not sent.
-            None => Self { is_doubtful: after.failed.is_empty(), ..after },
+            None => Self { is_doubtful: is_updating || after.failed.is_empty(), ..after },
         }
     }
 
@@ -323,6 +328,13 @@ impl FunctionFacts {
     /// Returns true if the versions behind the alias were read too long ago.
     fn has_old_alias(&self, now: DateTime<Utc>) -> bool {
         self.seen.alias != Lookup::NotRead && !self.alias.is_some_and(|read| read.is_usable(now))
+    }
+
+    /// Returns true if the alias had weights when it was read, and that was too long ago to ping its versions by their
+    /// numbers at `now`: deployments move weights every few minutes.
+    pub fn has_old_weights(&self, now: DateTime<Utc>) -> bool {
+        let is_weighted = self.seen.alias.known().is_some_and(Routing::is_weighted);
+        is_weighted && self.alias.is_some_and(|read| !is_recent(read.since(), WEIGHTS_USED_FOR, now))
     }
 
     /// Returns true if the last read of the alias was denied.

@@ -75,8 +75,8 @@ impl Served {
     /// without an entry counts from the previous firing, or from the latest tick if that was earlier. A tick in the
     /// same minute does not count, because it may be the tick of another process with other targets.
     ///
-    /// A deployment makes a target due as well, unless the minute was served before. A target that is being served is
-    /// not due again because of it: the deployment stays pending.
+    /// A deployment makes a target due as well, even in a minute that was served: before the deployment. A target that
+    /// is being served is not due again because of it: the deployment stays pending.
     ///
     /// A stored minute in the future counts as unknown.
     pub fn plan(
@@ -89,8 +89,7 @@ impl Served {
         let targets = fleet.targets.iter().enumerate();
         let due = targets.filter_map(|(index, target)| {
             let since = self.since(&target.id, previous, now);
-            let is_deployed =
-                || since < at && self.deployments.is_due(&target.id, now) && !self.is_busy(target, now);
+            let is_deployed = || self.deployments.is_due(&target.id, now) && !self.is_busy(target, now);
             let reason = schedule::due_since(target, since, at)
                 .or_else(|| is_deployed().then_some(schedule::DueReason::Deployment))?;
             let desired = schedule::desired(target, at);

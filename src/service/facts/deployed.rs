@@ -13,11 +13,11 @@ use crate::domain::records::{FunctionFacts, FunctionReads, is_due};
 use crate::engine::ports::Clock;
 use crate::service::store::{Durability, Unavailable};
 
-/// The time between two reads of a deployment.
-const EVERY: Duration = Duration::from_secs(1);
+/// The seconds at which a deployment is read. Many functions may be deployed together.
+const SECONDS: [u64; 6] = [0, 1, 2, 4, 8, 14];
 
 impl FactsKeeper {
-    /// Reads the configuration of a target once a second until its deployment is complete or has failed, and then the
+    /// Reads the configuration of a target at [`SECONDS`] until its deployment is complete or has failed, and then the
     /// routing of an alias. What was read is known from then on. Returns the progress, and the time before the last
     /// read. The deployment stays [`Progress::Underway`] if it is not complete `until` then, if the service throttles a
     /// read, or if it cannot be read.
@@ -27,14 +27,20 @@ impl FactsKeeper {
         until: Instant,
         clock: &dyn Clock,
     ) -> (Progress, DateTime<Utc>) {
-        loop {
-            let (now, next) = (clock.now(), Instant::now() + EVERY);
-            let progress = self.read_deployed(target, until, now).await;
-            match progress {
-                Some(Progress::Underway) if next < until => sleep_until(next).await,
-                progress => return (progress.unwrap_or(Progress::Underway), now),
+        let (began, mut last) = (Instant::now(), clock.now());
+        for next in SECONDS
+            .map(|seconds| began + Duration::from_secs(seconds))
+            .into_iter()
+            .filter(|next| *next < until)
+        {
+            sleep_until(next).await;
+            last = clock.now();
+            match self.read_deployed(target, until, last).await {
+                Some(Progress::Underway) => {}
+                progress => return (progress.unwrap_or(Progress::Underway), last),
             }
         }
+        (Progress::Underway, last)
     }
 
     /// Reads the deployment of a target. `None` if another read is of no use.
@@ -74,6 +80,11 @@ impl FactsKeeper {
         read.configuration = Some(configuration);
         self.add_function(target, FunctionFacts::after(known.as_ref(), read, now));
         progress
+    }
+
+    /// Marks a target whose deployment is not complete to be read first by the next refresh of any process.
+    pub fn doubt_deployed(&self, target: &Target) {
+        self.memory().doubt(target);
     }
 
     /// Returns the progress after a read without an answer. A throttle ends the reads.

@@ -15,7 +15,7 @@ use super::read::{ReadFacts, SingleReads, read_function};
 use super::{FactsKeeper, Lane, PacedReads, READ_WITHIN, answer, lane, regions};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::preflight::{Lookup, failure};
-use crate::domain::records::{Facts, FunctionFacts, FunctionReads, Refresh, is_due, refresh_order, role_key};
+use crate::domain::records::{Facts, FunctionReads, Refresh, is_due, refresh_order, role_key};
 use crate::engine::ports::Clock;
 use crate::service::store::{Durability, Unavailable};
 
@@ -127,10 +127,7 @@ impl FactsKeeper {
         let mut memory = self.memory();
         let doubted = std::mem::take(&mut memory.doubted);
         for target in fleet.targets.iter().filter(|target| doubted.contains(&target.id.without_tenant())) {
-            if let Some(facts) = memory.function(target).filter(|facts| !facts.is_doubtful) {
-                let facts = FunctionFacts { is_doubtful: true, ..facts.clone() };
-                memory.add_function(target, facts);
-            }
+            memory.doubt(target);
         }
     }
 }

@@ -506,7 +506,7 @@ async fn unknown_aliases_are_read_before_the_first_rounds() {
     let keeper = keeper(&store, &control);
     let targets: Vec<&Target> = many.targets.iter().rev().collect();
     let begun = Instant::now();
-    assert!(keeper.read_unknown_aliases(&targets, start()).await);
+    assert!(keeper.read_aliases(&targets, start()).await);
     assert!(begun.elapsed() <= READ_WITHIN);
     let read = control.taken();
     assert!(
@@ -516,7 +516,7 @@ async fn unknown_aliases_are_read_before_the_first_rounds() {
     let snapshot = keeper.snapshot(&many, start());
     let known = |target: &Target| snapshot.of(target).is_some_and(|facts| facts.seen.alias.known().is_some());
     assert!(known(targets[2]) && !known(&many.targets[0]));
-    assert!(!keeper.read_unknown_aliases(&targets, start()).await, "at most twenty in the life of a process");
+    assert!(!keeper.read_aliases(&targets, start()).await, "at most twenty in the life of a process");
     // The rest of these facts is unknown, and read first.
     keeper.refresh(&Fleet::new(vec![targets[2].clone()]), soon(), &PausedClock::at(start())).await;
     assert!(control.taken().contains(&"configuration split:live".to_owned()));
@@ -526,13 +526,34 @@ async fn unknown_aliases_are_read_before_the_first_rounds() {
     let targets: Vec<&Target> = odd.targets.iter().collect();
     let keeper = super::tests::keeper(&Arc::default(), &control);
     let begun = Instant::now();
-    assert!(keeper.read_unknown_aliases(&targets, start()).await);
+    assert!(keeper.read_aliases(&targets, start()).await);
     assert_eq!(begun.elapsed(), READ_WITHIN);
     let denied = keeper.snapshot(&odd, start()).of(targets[1]).unwrap().clone();
     assert!(denied.is_alias_denied() && keeper.memory().has_warned);
     control.taken();
-    assert!(!keeper.read_unknown_aliases(&targets, start()).await);
+    assert!(!keeper.read_aliases(&targets, start()).await);
     assert_eq!(control.taken(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn weights_older_than_a_minute_are_read_again_before_a_round() {
+    let (store, control) = (Arc::default(), Scripted::new());
+    let fleet = fleet(["f:live", "split:live"]);
+    let keeper = keeper(&store, &control);
+    let targets: Vec<&Target> = fleet.targets.iter().collect();
+    keeper.refresh(&fleet, soon(), &PausedClock::at(start())).await;
+    control.taken();
+    let read = async |seconds| {
+        keeper.read_aliases(&targets, start() + TimeDelta::seconds(seconds)).await;
+        control.taken()
+    };
+    assert_eq!(read(59).await, [""; 0]);
+    assert_eq!(read(300).await, ["alias split:live"]);
+    assert_eq!(read(301).await, [""; 0]);
+    keeper.note_throttle(&Lookup::<()>::Throttled("slow down".to_owned()));
+    assert_eq!(read(600).await, [""; 0]);
+    let now = start() + TimeDelta::seconds(600);
+    assert!(keeper.snapshot(&fleet, now).of(targets[1]).unwrap().has_old_weights(now));
 }
 
 /// The service spawns ticks.

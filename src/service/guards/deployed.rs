@@ -37,6 +37,11 @@ impl RoundGuards {
         (read.into_iter().map(|(id, progress, _)| (id, progress)).collect(), at)
     }
 
+    /// Marks a target whose deployment is not complete to be read first by the next refresh of any process.
+    pub fn doubt_deployed(&self, target: &Target) {
+        self.facts.doubt_deployed(target);
+    }
+
     /// Writes the facts that were read after a deployment of these targets.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::domain::function::Identity;
 use crate::domain::records::{Deployments, SERVED, Served};
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
+use crate::engine::tick::Due;
 use crate::service::store::{Durability, before};
 
 /// What became of a target that was claimed for the round after its deployment.
@@ -32,9 +33,8 @@ pub enum AfterDeployment {
 pub struct EndedClaim {
     /// The claimed targets.
     pub targets: Vec<(Identity, AfterDeployment)>,
-    /// The time of the deployment.
-    pub at: DateTime<Utc>,
-    /// The time at which the deployed functions were read: rounds follow every earlier deployment.
+    /// The time at which the deployed functions were read: rounds follow every earlier deployment, and one that was not
+    /// complete then is later.
     pub read: DateTime<Utc>,
 }
 
@@ -74,7 +74,7 @@ impl TickPlanner {
                 if is_late {
                     deployments.note(id, at, now);
                 } else if deployments.claim(by, id, at, now) {
-                    selection.due.push(due);
+                    selection.due.push(Due { is_deployed: true, ..due });
                 } else {
                     selection.skipped.push(due.skipped(SkipReason::Coalesced));
                 }
@@ -104,14 +104,14 @@ impl TickPlanner {
 
     /// Ends a claim at `now`, when its rounds are released.
     pub async fn end_deployed(&self, ended: &EndedClaim, now: DateTime<Utc>) -> StoreHealth {
-        let EndedClaim { targets, at, read } = ended;
-        let (at, read) = (*at, *read);
+        let EndedClaim { targets, read } = ended;
+        let read = *read;
         let end = |deployments: &mut Deployments| {
             for (id, after) in targets {
                 match after {
                     AfterDeployment::Warmed => deployments.note_warmed(id, read, now),
                     AfterDeployment::Left => {
-                        deployments.note(id, at, now);
+                        deployments.note(id, read, now);
                         deployments.release(id);
                     }
                     AfterDeployment::Over => deployments.forget(id, read),

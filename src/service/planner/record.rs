@@ -234,8 +234,8 @@ fn record_served(
     }
 }
 
-/// Notes that the rounds of a tick follow the deployments until its plan, except those that are `undone`. A payload that
-/// is refused is no reason to serve the target again.
+/// Notes that the rounds of a tick follow the deployments until its plan, except those that are `undone`, and those to
+/// targets that were being updated. A payload that is refused is no reason to serve the target again.
 fn note_warmed(
     deployments: &mut Deployments,
     Results { plan, sent, report, .. }: Results<'_>,
@@ -245,7 +245,10 @@ fn note_warmed(
     let Some(planned) = plan.planned.filter(|_| !deployments.is_empty()) else { return };
     let is_refused = |round: &&RoundRecord| round.skip_reason() == Some(SkipReason::CustomPayload);
     let refused = report.rounds.iter().filter(is_refused).map(|round| &round.id);
-    for id in sent.iter().map(|due| &due.target.id).chain(refused).filter(|id| !undone.contains(*id)) {
+    for id in sent.iter().map(|due| &due.target.id).chain(refused) {
+        if undone.contains(id) || plan.updating.contains(id) {
+            continue;
+        }
         deployments.note_warmed(id, planned, now);
     }
 }

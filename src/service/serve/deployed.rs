@@ -29,8 +29,6 @@ const READY_WITHIN: Duration = Duration::from_secs(15);
 pub(super) struct Claimed {
     /// The targets.
     ids: Vec<Identity>,
-    /// The time of the deployment.
-    at: DateTime<Utc>,
     /// The time at which the deployment was read last.
     read: DateTime<Utc>,
 }
@@ -49,7 +47,7 @@ impl Claimed {
             false => AfterDeployment::Left,
         };
         let targets = self.ids.iter().map(|id| (id.clone(), after(id))).collect();
-        EndedClaim { targets, at: self.at, read: self.read }
+        EndedClaim { targets, read: self.read }
     }
 }
 
@@ -82,7 +80,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             return job.nothing(Work::Unneeded);
         }
         let ids = plan.due.iter().map(|due| due.target.id.clone()).collect();
-        let claimed = Some(Claimed { ids, at, read: job.now }).filter(|claimed| !claimed.ids.is_empty());
+        let claimed = Some(Claimed { ids, read: job.now }).filter(|claimed| !claimed.ids.is_empty());
         Job { plan, claimed, ..job }
     }
 
@@ -113,7 +111,10 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                     continue;
                 }
                 Some(Progress::Failed) => SkipReason::UpdateFailed,
-                Some(Progress::Underway) | None => SkipReason::Updating,
+                Some(Progress::Underway) | None => {
+                    guards.doubt_deployed(&due.target);
+                    SkipReason::Updating
+                }
             };
             let (function, region) = (due.target.id.shown(), due.target.region());
             info!(function, %region, reason = reason.name(), "skipped: {}", reason.explanation());

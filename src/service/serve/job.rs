@@ -14,6 +14,7 @@ use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::Fleet;
 use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::pipeline::{self, Bonds, PipelineReport};
+use crate::domain::preflight::TargetObservation;
 use crate::domain::shard::Shard;
 use crate::domain::tick::{TickReport, UnfinishedReason};
 use crate::engine::ports::{Events, Lambda, Metrics};
@@ -201,6 +202,9 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         if let (true, Some(due)) = (job.reads_facts, due.first()) {
             guards.read_facts(fleet, &due.target, known, *now).await;
         }
+        let is_updating =
+            |due: &&Due| known.of(&due.target).facts.is_some_and(TargetObservation::is_updating);
+        job.plan.updating = due.iter().filter(is_updating).map(|due| due.target.id.clone()).collect();
         guards.apply(due, known, &fleet.limits, self.policy.checks_contact, *now)
     }
 

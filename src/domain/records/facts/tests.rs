@@ -478,6 +478,13 @@ fn other_code_or_another_routing_is_a_deployment_once() {
         ..TargetObservation::default()
     };
     let (seven, eight) = (code(Some("7"), "a"), code(Some("8"), "b"));
+    let during = |code: &str, update| {
+        let code_sha256 = Some(code.to_owned());
+        Lookup::Known(Deployed { update, code_sha256, ..Deployed::default() })
+    };
+    let [old, new] = ["a", "b"].map(|code| seen(&during(code, UpdateStatus::Successful), None));
+    let [updating, failed] =
+        [UpdateStatus::InProgress, UpdateStatus::Failed].map(|update| seen(&during("b", update), None));
     let to = |own| Some(routing(own, None));
     let canary = || Some(routing("7", Some("8")));
     for (before, after, expected, why) in [
@@ -494,6 +501,10 @@ fn other_code_or_another_routing_is_a_deployment_once() {
         (seen(&seven, to("7")), seen(&seven, canary()), true, "weights"),
         (seen(&seven, canary()), seen(&seven, canary()), false, "the same weights"),
         (seen(&seven, canary()), seen(&seven, to("8")), true, "the end of a deployment"),
+        (old, updating.clone(), false, "the earlier code runs"),
+        (updating.clone(), updating.clone(), false, "and still runs"),
+        (updating.clone(), new, true, "the end of an update, whose hash was known"),
+        (updating, failed, false, "the earlier code stays"),
     ] {
         assert_eq!(shows_deployment(&before, &after), expected, "{why}");
     }

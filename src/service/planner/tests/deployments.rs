@@ -39,7 +39,9 @@ async fn a_minute_is_served_once_and_a_dead_process_loses_nothing() {
     let planner = durable(Memory::default());
     tick(&planner, "09:00:00").await;
     deploy(&planner, "09:00:20").await.unwrap();
-    assert_eq!(names(&plan(&planner, "09:00:30").await), [""; 0], "the minute was served");
+    assert_eq!(names(&tick(&planner, "09:00:30").await), ["a"], "the minute was served before it");
+    assert_eq!(names(&tick(&planner, "09:00:40").await), [""; 0]);
+    deploy(&planner, "09:00:50").await.unwrap();
     let dead = plan(&planner, "09:01:00").await;
     assert_eq!(names(&dead), ["a"]);
     let meanwhile = plan(&planner, "09:01:30").await;

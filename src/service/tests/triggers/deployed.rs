@@ -1,6 +1,7 @@
 //! Deployments: the round that follows an event of CloudTrail.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use futures_util::future::BoxFuture;
 
@@ -8,27 +9,37 @@ use super::*;
 use crate::domain::fleet::Role;
 use crate::domain::function::{Identity, Qualifier, Tenant};
 use crate::domain::preflight::{AccountLimits, Deployed, FunctionState, Lookup, UpdateStatus};
-use crate::domain::records::{Facts, PAUSES, Pause, Pauses};
+use crate::domain::records::{Code, Facts, Guards, PAUSES, Pause, Pauses};
 use crate::domain::routing::{Routing, Weight};
+use crate::service::Outcome;
 use crate::service::facts::ReadFacts;
 
 const RUNS: Script = Script::Runs(Duration::from_secs(1));
+
+/// An alias of a version, with a weight for another one.
+fn weights(version: &str, other: &str) -> Lookup<Routing> {
+    let parse = |number| Qualifier::parse(number).unwrap();
+    let others = BTreeMap::from([(parse(other), Weight::new(0.1).unwrap())]);
+    Lookup::Known(Routing { version: parse(version), others })
+}
 
 /// The control plane, with a scripted answer for the configuration.
 struct Plane {
     began: Instant,
     /// The answers, each from a second on; `None` hangs.
     answers: Vec<(u64, Option<Lookup<Deployed>>)>,
-    alias: Lookup<Routing>,
+    alias: Mutex<Lookup<Routing>>,
     reads: Mutex<Vec<String>>,
 }
 
 impl Plane {
     fn new(answers: &[(u64, Option<Lookup<Deployed>>)]) -> Arc<Self> {
-        let version = |number| Qualifier::parse(number).unwrap();
-        let others = BTreeMap::from([(version("8"), Weight::new(0.1).unwrap())]);
-        let alias = Lookup::Known(Routing { version: version("7"), others });
+        let alias = Mutex::new(weights("7", "8"));
         Arc::new(Self { began: Instant::now(), answers: answers.to_vec(), alias, reads: Mutex::default() })
+    }
+
+    fn route(&self, alias: Lookup<Routing>) {
+        *self.alias.lock().unwrap() = alias;
     }
 
     fn read(&self, what: &str, of: &Identity) {
@@ -61,7 +72,8 @@ impl ReadFacts for Plane {
 
     fn alias<'a>(&'a self, of: &'a Identity, _: Option<&'a Arc<Role>>) -> BoxFuture<'a, Lookup<Routing>> {
         self.read("alias", of);
-        Box::pin(async { self.alias.clone() })
+        let alias = self.alias.lock().unwrap().clone();
+        Box::pin(async { alias })
     }
 
     fn provisioned<'a>(
@@ -112,7 +124,7 @@ struct Process {
 impl Process {
     fn new(targets: Vec<Target>, documents: DocumentStore, plane: Arc<Plane>) -> Self {
         let ids = targets.iter().map(|target| target.id.clone()).collect();
-        let functions = [("f", RUNS), ("g", RUNS), ("hung", HUNG)];
+        let functions = [("f", RUNS), ("g", RUNS), ("hung", HUNG), ("broken", Script::Denies)];
         let mut harness = Harness::with_fleet(&functions, Fleet::new(targets), documents);
         let service = Arc::get_mut(&mut harness.service).unwrap();
         service.guard(plane.clone());
@@ -163,12 +175,12 @@ fn sent(rounds: &str, seconds: u64) -> (String, u64) {
 async fn the_round_follows_once_the_update_is_complete() {
     let pending = deployed(UpdateStatus::Successful, FunctionState::Pending);
     let process = Process::of("f:live", &[(0, updating()), (2, pending), (3, ready())]);
-    assert_eq!(process.serve(deployment("f:live")).await, sent("f:live 2 sent", 4));
+    assert_eq!(process.serve(deployment("f:live")).await, sent("f:live 2 sent", 5));
     // Two for each version.
     assert_eq!(process.pings(), 4);
     assert_eq!(
         process.plane.reads(),
-        "configuration f:live 0, configuration f:live 1, configuration f:live 2, configuration f:live 3, alias f:live 3"
+        "configuration f:live 0, configuration f:live 1, configuration f:live 2, configuration f:live 4, alias f:live 4"
     );
     assert_eq!(process.pending().await, [""; 0]);
     // The other processes know the routing, and that the target was served.
@@ -203,6 +215,104 @@ async fn a_deployment_that_is_not_complete_in_time_is_left_to_the_next_tick() {
     assert_eq!(process.serve(deployment("f")).await, sent("f 2 sent", 5), "the third read");
 }
 
+/// Serves the tick of a minute after nine. Returns its outcome and the number of its pings.
+async fn tick(process: &Process, minute: i64) -> (Outcome, usize) {
+    let at = at(TICK) + TimeDelta::minutes(minute);
+    let now = crate::engine::ports::Clock::now(&*process.harness.clock);
+    tokio::time::sleep((at - now).to_std().unwrap()).await;
+    let pings = process.pings();
+    let trigger = Trigger::Schedule { at, previous: Minute::of(at).plus(-1) };
+    let budget = TimeBudget::fixed(Duration::from_secs(900));
+    let outcome = process.harness.service.serve(trigger, &budget, &Parts::default()).await.unwrap();
+    (outcome, process.pings() - pings)
+}
+
+/// Serves the ticks of these minutes after nine. Returns the pings of each, and whether the deployment is pending then.
+async fn ticks(process: &Process, minutes: RangeInclusive<i64>) -> Vec<(usize, bool)> {
+    let mut served = Vec::new();
+    for minute in minutes {
+        let (_, pings) = tick(process, minute).await;
+        served.push((pings, !process.pending().await.is_empty()));
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_is_pending_until_a_round_follows_the_end_of_the_update() {
+    let hourly = || vec![Target { interval_minutes: 60, ..target("f") }];
+    // The update ends at 09:02:10. The round of 09:03 reaches the new code, and that of 09:04 is known to do so.
+    let answers = [(0, updating()), (120, ready())];
+    let process = Process::new(hourly(), durable(), Plane::new(&answers));
+    assert_eq!(process.serve(deployment("f")).await, sent("f 2 updating", 14));
+    let expected = [(2, true), (2, true), (2, true), (2, false), (0, false)];
+    assert_eq!(ticks(&process, 1..=5).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_round_of_a_tick_during_the_wait_ends_no_deployment() {
+    let documents = durable();
+    let event = Process::new(vec![target("f")], documents.clone(), Plane::new(&[(0, updating())]));
+    // It has not read the update.
+    let other = Process::new(vec![target("f")], documents, Plane::new(&[(0, ready())]));
+    let tick = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let _ = other.harness.serve(scheduled()).await.unwrap();
+    };
+    let (served, ()) = tokio::join!(event.serve(deployment("f")), tick);
+    assert_eq!((served, other.pings()), (sent("f 2 updating", 14), 2));
+    assert_eq!(event.pending().await, ["f"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_during_an_update_is_no_contact_with_the_new_code() {
+    let mut process = Process::of("f", &[(0, updating()), (120, ready())]);
+    Arc::get_mut(&mut process.harness.service).unwrap().policy.checks_contact = true;
+    let contacts = async || {
+        let guards: Guards = process.harness.documents.read(&Guards::document(region())).await.unwrap();
+        guards.contacts.into_values().flatten().map(|contact| contact.code).collect::<Vec<_>>()
+    };
+    assert_eq!(process.serve(deployment("f")).await, sent("f 2 updating", 14));
+    for minute in 1..=3 {
+        // The contact precedes the round.
+        assert_eq!(ticks(&process, minute..=minute).await, [(3, true)], "{minute}");
+        assert_eq!(contacts().await, []);
+    }
+    assert_eq!(ticks(&process, 4..=5).await, [(3, false), (2, false)]);
+    assert_eq!(contacts().await, [Code::Sha256("code".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_allows_one_ping_after_a_deployment() {
+    let process = Process::of("broken", &[(0, ready())]);
+    let pings = async |minutes| -> Vec<usize> {
+        ticks(&process, minutes).await.into_iter().map(|(pings, _)| pings).collect()
+    };
+    assert_eq!(pings(1..=4).await, vec![2, 2, 2, 0]);
+    let event = Deployment { at: Some(at("2026-11-20T09:03:58Z")), ..deployment("broken") };
+    let before = process.pings();
+    assert_eq!(process.serve(event).await.0, "broken 2 breaker");
+    assert_eq!((process.pings() - before, process.pending().await), (1, vec![]));
+    assert_eq!(pings(5..=7).await, vec![0; 3], "it fails, and no minute tries it again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_are_pinged_by_a_routing_that_was_read_shortly_before() {
+    let target = Target { interval_minutes: 5, ..target("f:live") };
+    let process = Process::new(vec![target], durable(), Plane::new(&[(0, ready())]));
+    let round = async |minute| {
+        let (mut outcome, _) = tick(&process, minute).await;
+        let sent = outcome.report.rounds.remove(0);
+        let versions = sent.sent().unwrap().versions.iter().map(|round| round.record.id.shown());
+        let versions: Vec<String> = versions.collect();
+        versions.join(", ")
+    };
+    assert_eq!(round(5).await, "f:7, f:8");
+    process.plane.route(weights("8", "9"));
+    assert_eq!(round(10).await, "f:8, f:9");
+    process.plane.route(Lookup::Failed("503".to_owned()));
+    assert_eq!(round(15).await, "", "the weights are unknown, and the alias is pinged");
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_follows_a_failed_update() {
     let failed = deployed(UpdateStatus::Failed, FunctionState::Active);
@@ -223,7 +333,8 @@ async fn an_alias_without_its_routing_waits_for_the_next_tick() {
         // The alias is pinged as before.
         (denied, "f:live 2 sent", 1),
     ] {
-        let plane = Arc::new(Plane { alias, ..Arc::into_inner(Plane::new(&[(0, ready())])).unwrap() });
+        let plane = Plane::new(&[(0, ready())]);
+        plane.route(alias);
         let process = Process::new(vec![target("f:live")], durable(), plane);
         assert_eq!(process.serve(deployment("f:live")).await, sent(rounds, seconds));
     }
