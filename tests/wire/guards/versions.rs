@@ -86,6 +86,20 @@ async fn each_version_is_warmed_in_full_and_confirmed_by_ids_through_the_alias()
 }
 
 #[tokio::test(start_paused = true)]
+async fn throttles_of_the_round_through_the_alias_lower_it() {
+    let (account, process) = warm().await;
+    let throttled = "{ faults: [{ fault: throttle }] }";
+    let versions = format!("{{ 7: {throttled}, 8: {throttled} }}");
+    account.change(&format!("functions: {{ f: {{ denied_on: [7, 8], versions: {versions} }} }}"));
+    route(&account, 7, &[(8, 0.1)]).await;
+    assert_eq!(process.tick().await["rounds"][0]["verdict"], "short");
+    let tick = process.tick().await;
+    assert_eq!(shown(&tick), ["f:live: 1 backed_off_from 3 short 0+1"]);
+    let guards = account.document("guards-eu-west-2").await;
+    assert_eq!(guards["health"]["f:live eu-west-2"]["limit"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_version_that_takes_pings_for_work_is_left_alone_and_the_old_one_stays_warm() {
     let (account, process) = warm().await;
     route(&account, 7, &[(9, 0.1)]).await;
