@@ -360,6 +360,7 @@ mod tests {
             quiet_for: None,
             contact: None,
             versions: Vec::new(),
+            through_alias: None,
         }
     }
 

@@ -99,6 +99,9 @@ pub struct SentRound {
     /// The rounds of the versions behind a weighted alias, each pinged by its number; empty otherwise. The report is
     /// their sum.
     pub versions: Vec<VersionRound>,
+    /// The round through a weighted alias that was sent because pings by the number of a version are denied. It is part
+    /// of the sum.
+    pub through_alias: Option<Box<RoundRecord>>,
 }
 
 /// The round of one version behind a weighted alias.
@@ -194,6 +197,7 @@ impl RoundRecord {
             quiet_for: None,
             contact: None,
             versions: Vec::new(),
+            through_alias: None,
         };
         Self::new(target, desired, RoundOutcome::Sent(Box::new(sent)))
     }
@@ -241,12 +245,13 @@ impl RoundRecord {
         }
     }
 
-    /// Returns true if the target is still due at the next tick: the round, or that of a version behind the alias, was
-    /// skipped for a reason that ends by itself.
+    /// Returns true if the target is still due at the next tick: the round was skipped for a reason that ends by itself,
+    /// or no time was left for the round of a version behind the alias. Other reasons of a version may last for hours, in
+    /// which the rounds of the other versions would be repeated with each tick.
     pub fn stays_due(&self) -> bool {
-        let versions = self.sent().into_iter().flat_map(|sent| &sent.versions);
-        let reasons = versions.map(|version| version.record.skip_reason()).chain([self.skip_reason()]);
-        reasons.flatten().any(SkipReason::stays_due)
+        let mut versions = self.sent().into_iter().flat_map(|sent| &sent.versions);
+        self.skip_reason().is_some_and(SkipReason::stays_due)
+            || versions.any(|version| version.record.skip_reason() == Some(SkipReason::Deadline))
     }
 
     /// Returns true if the caller may not ping the target: every ping was denied, or was denied before.

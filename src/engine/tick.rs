@@ -65,6 +65,8 @@ pub(super) struct RoundTerms<'t> {
     pub stop: &'t Stop,
     /// Receives the instant at which pings were sent last.
     pub sent: &'t Mutex<Option<Instant>>,
+    /// True for the round of a version behind a weighted alias.
+    pub is_version: bool,
 }
 
 /// Reads facts after the first contact with a handler, and decides whether the round follows.
@@ -230,7 +232,10 @@ impl<L: Lambda> Engine<L> {
         stop: Stop,
     ) -> Result<RoundRecord, Unfinished> {
         let target = &due.target;
-        let sent = match self.reserve(target) {
+        if due.versions.is_empty() {
+            lock(&self.sightings).note_own(&target.id);
+        }
+        let sent = match self.reserve(due) {
             Ok(sent) => sent,
             Err(skipped) => {
                 let reason = skipped.explanation();
@@ -239,11 +244,11 @@ impl<L: Lambda> Engine<L> {
             }
         };
         let _in_flight = InFlight { flights: &self.flights, id: target.id.clone() };
-        let terms = RoundTerms { now, gate, stop: &stop, sent: &sent };
-        match due.versions.is_empty() {
-            true => self.sent_round(due, members.pop(), terms).await,
-            false => self.version_rounds(due, members, terms).await,
+        let terms = RoundTerms { now, gate, stop: &stop, sent: &sent, is_version: false };
+        if !due.versions.is_empty() {
+            return self.version_rounds(due, members, terms).await;
         }
+        self.sent_round(due, members.pop(), terms).await
     }
 
     /// Sends the round of a target, with the pings that precede it.
@@ -251,7 +256,7 @@ impl<L: Lambda> Engine<L> {
         &self,
         due: &Due,
         member: Option<Member>,
-        RoundTerms { now, gate, stop, sent }: RoundTerms<'_>,
+        RoundTerms { now, gate, stop, sent, is_version }: RoundTerms<'_>,
     ) -> Result<RoundRecord, Unfinished> {
         let (target, mut stop) = (&due.target, stop.clone());
         let round_id = format!("{:x}-{:08x}", now.timestamp(), rand::random::<u32>());
@@ -329,7 +334,10 @@ impl<L: Lambda> Engine<L> {
             withheld = Some(Withheld::Skipped(SkipReason::Inactive));
         }
         let record = self.evaluate(&due, pings, withheld);
-        log_round(target, &round_id, &record);
+        // The denial of a version has a warning of its own.
+        if !(is_version && record.is_denied()) {
+            log_round(target, &round_id, &record);
+        }
         Ok(record)
     }
 
@@ -381,10 +389,7 @@ impl<L: Lambda> Engine<L> {
         if let Some(FirstResult::Unsafe(reason)) = &pings.contact {
             report.messages = vec![unsafe_message(reason, terms.language)];
         }
-        if report.doubt.is_none() {
-            lock(&self.sightings).note(&target.id, &pings.round);
-            self.confirm(&target.id, &report.versions);
-        }
+        report.by_number = lock(&self.sightings).note(&target.id, &report, &pings.round);
         let used = report.quantities(target);
         let prices = lock(&self.prices).clone();
         let (cost, cost_unknown) = round_cost(&prices, target.region(), target.architecture, &used);
@@ -399,6 +404,7 @@ impl<L: Lambda> Engine<L> {
             quiet_for,
             contact,
             versions: Vec::new(),
+            through_alias: None,
         };
         let sent = Box::new(sent);
         let record = due.record(match withheld {
@@ -423,8 +429,8 @@ impl<L: Lambda> Engine<L> {
     }
 
     /// Marks the target as in flight. Check and reservation are one step: of two ticks only one may find the target
-    /// free.
-    fn reserve(&self, target: &Target) -> Result<Arc<Mutex<Option<Instant>>>, SkipReason> {
+    /// free. Unanswered pings of an alias do not keep the versions behind it from theirs.
+    fn reserve(&self, Due { target, versions, .. }: &Due) -> Result<Arc<Mutex<Option<Instant>>>, SkipReason> {
         let mut flights = lock(&self.flights);
         if let Some(earlier) = flights.get(&target.id) {
             return Err(match *lock(earlier) {
@@ -432,7 +438,7 @@ impl<L: Lambda> Engine<L> {
                 None => SkipReason::NoRoom,
             });
         }
-        if self.is_quiet(target) {
+        if versions.is_empty() && self.is_quiet(target) {
             return Err(SkipReason::InFlight);
         }
         let sent = Arc::default();

@@ -7,7 +7,7 @@ use super::due::{Due, VersionDue};
 use super::ports::Lambda;
 use super::tick::{Engine, RoundTerms, lock, log_round};
 use super::together::Member;
-use crate::domain::function::{Identity, Qualifier};
+use crate::domain::function::Identity;
 use crate::domain::guard::forbids_alias;
 use crate::domain::tick::{RoundRecord, SkipReason, Unfinished, UnfinishedReason, VersionRound, sum};
 
@@ -35,7 +35,7 @@ impl<L: Lambda> Engine<L> {
                 let own = Due { share: due.share, ..version.due.clone() };
                 match version.skipped.or_else(|| self.is_quiet(&own.target).then_some(SkipReason::InFlight)) {
                     Some(reason) => Ok(own.skipped(reason)),
-                    None => self.sent_round(&own, member, terms).await,
+                    None => self.sent_round(&own, member, RoundTerms { is_version: true, ..terms }).await,
                 }
             }
         });
@@ -80,7 +80,8 @@ impl<L: Lambda> Engine<L> {
     ) -> RoundRecord {
         let forbidden =
             versions.find_map(|record| record.skip_reason().filter(|reason| forbids_alias(*reason)));
-        match forbidden.or(due.alias_skipped) {
+        let is_quiet = || self.is_quiet(&due.target).then_some(SkipReason::InFlight);
+        match forbidden.or(due.alias_skipped).or_else(is_quiet) {
             Some(reason) => due.skipped(reason),
             None => {
                 let round = self.sent_round(due, member, terms).await;
@@ -89,18 +90,7 @@ impl<L: Lambda> Engine<L> {
         }
     }
 
-    /// Confirms the versions that answered through an alias.
-    pub(super) fn confirm(&self, alias: &Identity, versions: &[String]) {
-        if !alias.qualifier.as_ref().is_some_and(Qualifier::is_alias) {
-            return;
-        }
-        let mut sightings = lock(&self.sightings);
-        for version in versions.iter().filter_map(|version| Qualifier::parse(version).ok()) {
-            sightings.confirms(alias, &Identity { qualifier: Some(version), ..alias.clone() });
-        }
-    }
-
-    /// Drops the histories of the versions that were behind the alias before.
+    /// Drops the histories of the versions that were behind the alias before, except those that others have.
     fn forget_all_but(&self, alias: &Identity, versions: Vec<Identity>) {
         for version in lock(&self.sightings).replace(alias, versions) {
             lock(&self.answers).remove(&version);
@@ -110,10 +100,10 @@ impl<L: Lambda> Engine<L> {
     }
 }
 
-/// Returns the reason why the round of a version is skipped that has no result.
+/// Returns the skip reason in the record of a version whose round was not sent.
 fn skipped(left: UnfinishedReason) -> SkipReason {
     match left {
-        UnfinishedReason::TooLarge => SkipReason::NoRoom,
+        UnfinishedReason::TooLarge => SkipReason::TooLarge,
         UnfinishedReason::Deadline
         | UnfinishedReason::InFlight
         | UnfinishedReason::HandedOn

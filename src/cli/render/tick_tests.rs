@@ -35,6 +35,7 @@ fn sent(function: &str, desired: u32, change: impl FnOnce(&mut SentRound)) -> Ro
         quiet_for: None,
         contact: None,
         versions: Vec::new(),
+        through_alias: None,
     };
     change(&mut sent);
     RoundRecord::sent_to(&target(function), desired, sent, &RoundQuantities::default())

@@ -238,6 +238,7 @@ mod tests {
             quiet_for: None,
             contact: None,
             versions: Vec::new(),
+            through_alias: None,
         };
         let record = RoundRecord::sent_to(&target, 10, sent, &used);
         // A record, and a line such as `{"timestamp":…,"level":"INFO","fields":{"message":"round done",…}}`.

@@ -11,9 +11,6 @@ use crate::domain::preflight::TargetObservation;
 use crate::domain::routing::{Routing, Weight};
 use crate::domain::tick::SkipReason;
 
-/// The maximum number of versions that are pinged. Lambda allows two behind an alias; an answer with more is not believed.
-const MOST_VERSIONS: usize = 5;
-
 /// The decision on the round of a version behind a weighted alias.
 #[derive(Debug, Clone)]
 pub struct VersionDecision {
@@ -28,8 +25,7 @@ pub struct VersionDecision {
 /// Returns the routing of the target's alias if it is known to be weighted.
 pub fn weighted<'k>(target: &Target, known: Knowledge<'k>) -> Option<&'k Routing> {
     target.id.qualifier.as_ref().filter(|qualifier| qualifier.is_alias())?;
-    let is_usable = |routing: &&Routing| routing.is_weighted() && routing.versions().count() <= MOST_VERSIONS;
-    known.facts?.alias.known().filter(is_usable)
+    known.facts?.alias.known().filter(|routing| routing.is_weighted() && routing.is_possible())
 }
 
 /// Returns the target of a version behind the alias of `target`.

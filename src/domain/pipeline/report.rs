@@ -138,6 +138,7 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
         })),
         SkipReason::ManagedInstances => Some(capacity.unwrap_or(State::Unknown)),
         SkipReason::NoRoom
+        | SkipReason::TooLarge
         | SkipReason::Deadline
         | SkipReason::Paused
         | SkipReason::CustomPayload

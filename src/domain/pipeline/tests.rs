@@ -84,6 +84,7 @@ fn the_reason_of_a_skip_decides() {
     assert_snapshot!(lines.join("\n"), @"
     in-flight         unknown
     no-room           cold: infer:live
+    too-large         cold: infer:live
     deadline          cold: infer:live
     dry-run           unknown
     paused            cold: infer:live

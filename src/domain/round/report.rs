@@ -1,5 +1,6 @@
 //! The report of a round.
 
+use std::collections::BTreeMap;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -199,6 +200,9 @@ pub struct RoundReport {
     pub versions: Vec<String>,
     /// The proof of the environments of each of these versions. Empty in the sum of several rounds.
     pub proofs: Vec<Proof>,
+    /// Those of these versions that were pinged by their numbers too, with true if an environment is known that answered
+    /// both ways. Empty unless the target is an alias, and in the sum of several rounds.
+    pub by_number: BTreeMap<String, bool>,
     /// The hold of the last attempt; `None` if the protocol does not carry one.
     pub hold: Option<Duration>,
     /// The largest skew of an attempt; `None` if unknown.
@@ -291,6 +295,7 @@ impl RoundReport {
             verdict,
             versions,
             proofs,
+            by_number: BTreeMap::new(),
             hold: last_hold.filter(|_| honours_hold),
             skew: attempts.iter().filter_map(skew).max(),
             first_pings: count(first.iter().map(|attempt| attempt.pings.len()).sum()),
@@ -458,8 +463,7 @@ fn unproven_versions(desired: u32, versions: &[String], proofs: &[Proof]) -> Opt
     let each: Vec<String> =
         each.map(|(version, proof)| format!("{} of version {version}", proof.environments)).collect();
     Some(format!(
-        "several versions executed, and each needs {desired} environments: proven are {}; allow `lambda:GetAlias`, so \
-         that each version of a weighted alias is pinged by its number",
+        "several versions executed, and each needs {desired} environments: proven are {}",
         each.join(", ")
     ))
 }
@@ -564,7 +568,7 @@ mod tests {
         assert_eq!((one.verdict, proofs(&one)), (Verdict::Reached, vec![2]));
         let split = report(2, of(&[("a", "7"), ("b", "8")]));
         assert_eq!((split.verdict, split.reached, proofs(&split)), (Verdict::Unproven, Some(2), vec![1, 1]));
-        assert_snapshot!(split.messages.join("\n"), @"several versions executed, and each needs 2 environments: proven are 1 of version 7, 1 of version 8; allow `lambda:GetAlias`, so that each version of a weighted alias is pinged by its number");
+        assert_snapshot!(split.messages.join("\n"), @"several versions executed, and each needs 2 environments: proven are 1 of version 7, 1 of version 8");
         // A top-up reached the other environments.
         let attempts = [attempt(of(&[("a", "7"), ("b", "8")])), attempt(of(&[("c", "7"), ("d", "8")]))];
         let both = RoundReport::new(2, &attempts, true, Known::default());

@@ -123,7 +123,7 @@ struct VersionKeys {
     /// The proof of `reached`; null when its round was skipped.
     evidence: Option<Evidence>,
     /// `confirmed` once an environment that was pinged by number has answered through the alias too, `assumed` before;
-    /// null without weights.
+    /// null for a version that was not pinged by its number.
     serves_alias: Option<ServesAlias>,
     /// The reason why its round was skipped, or did not follow its first pings; null when it was sent.
     skipped: Option<SkipReason>,
@@ -135,6 +135,12 @@ struct VersionKeys {
 enum ServesAlias {
     Confirmed,
     Assumed,
+}
+
+impl From<bool> for ServesAlias {
+    fn from(is_confirmed: bool) -> Self {
+        if is_confirmed { Self::Confirmed } else { Self::Assumed }
+    }
 }
 
 impl VersionKeys {
@@ -150,7 +156,7 @@ impl VersionKeys {
             target: desired,
             reached: proof.reached(),
             evidence: Some(proof.evidence),
-            serves_alias: None,
+            serves_alias: report.by_number.get(version).copied().map(ServesAlias::from),
             skipped: None,
         });
         keys.collect()
@@ -165,7 +171,7 @@ impl From<&VersionRound> for VersionKeys {
             target: record.desired,
             reached: record.reached(),
             evidence: record.evidence(),
-            serves_alias: Some(if *is_confirmed { ServesAlias::Confirmed } else { ServesAlias::Assumed }),
+            serves_alias: Some(ServesAlias::from(*is_confirmed)),
             skipped: record.skip_reason(),
         }
     }

@@ -13,6 +13,8 @@ pub enum SkipReason {
     InFlight,
     /// The target's earlier round waits for room under `limits.max_in_flight`.
     NoRoom,
+    /// The round of a version behind an alias is larger than the cap of pings in flight, and a round is never cut.
+    TooLarge,
     /// The time of the tick ran out after a first ping, or the process was stopped.
     Deadline,
     /// The tick is a dry run.
@@ -53,9 +55,10 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InFlight,
         Self::NoRoom,
+        Self::TooLarge,
         Self::Deadline,
         Self::DryRun,
         Self::Paused,
@@ -99,6 +102,11 @@ impl SkipReason {
             Self::NoRoom => {
                 ("no-room", "its earlier round still waits for room under limits.max_in_flight", true)
             }
+            Self::TooLarge => (
+                "too-large",
+                "its round is larger than limits.max_in_flight, and a round is never cut",
+                false,
+            ),
             Self::Deadline => ("deadline", "the time of the tick ran out after its first ping", true),
             Self::DryRun => ("dry-run", "this is a dry run", false),
             Self::Paused => ("paused", "it is paused", false),

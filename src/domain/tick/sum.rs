@@ -1,6 +1,8 @@
 //! The record of a weighted alias: the sum of the rounds of its versions.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{RoundOutcome, RoundRecord, SentRound, SkipReason, VersionRound};
 use crate::domain::cost::{RoundCost, S3Quantities};
@@ -40,9 +42,10 @@ pub fn sum(record: RoundRecord, versions: Vec<VersionRound>, alias: Option<Round
         s3: sent.iter().map(|round| round.s3.clone()).sum::<Option<S3Quantities>>(),
         cost: sent.iter().map(|round| round.cost).reduce(|one, other| one + other).unwrap_or(RoundCost::ZERO),
         cost_unknown,
-        quiet_for: sent.iter().filter_map(|round| round.quiet_for).max(),
+        quiet_for: quiet_for(&versions, alias.as_ref()),
         // Those of the versions count.
         contact: None,
+        through_alias: alias.filter(|alias| alias.sent().is_some()).map(Box::new),
         versions,
     });
     let outcome = match skip_reason {
@@ -60,6 +63,16 @@ fn skip_reason(versions: &[VersionRound], alias: Option<&RoundRecord>) -> Option
     reasons?
         .into_iter()
         .min_by_key(|reason| (Reverse(*reason == SkipReason::Unsafe), Reverse(reason.stays_due())))
+}
+
+/// Returns the time for which every round of the next tick would have to wait for unanswered pings; `None` if one need
+/// not. Versions that are not pinged then do not count: those that are denied or skipped for a reason that lasts.
+fn quiet_for(versions: &[VersionRound], alias: Option<&RoundRecord>) -> Option<Duration> {
+    let is_pinged_next =
+        |record: &&RoundRecord| !record.is_denied() && record.skip_reason().is_none_or(SkipReason::stays_due);
+    let all = versions.iter().map(|version| &version.record).chain(alias).filter(is_pinged_next);
+    let pauses: Option<Vec<Duration>> = all.map(|record| record.sent()?.quiet_for).collect();
+    pauses?.into_iter().min()
 }
 
 /// Returns the worst verdict. A version whose pings by number are denied is unproven if the alias was tried instead.
@@ -106,6 +119,7 @@ fn report(sent: &[&SentRound], versions: &[VersionRound]) -> RoundReport {
         verdict: Verdict::Unproven,
         versions: executed,
         proofs: Vec::new(),
+        by_number: BTreeMap::new(),
         hold: reports().filter_map(|report| report.hold).max(),
         waited_at_most: reports().filter_map(|report| report.waited_at_most).max(),
         skew: reports().filter_map(|report| report.skew).max(),
@@ -242,7 +256,7 @@ mod tests {
                 (expected, None, None),
                 "{reason:?}"
             );
-            assert_eq!(both.stays_due(), reason.stays_due());
+            assert_eq!(both.stays_due(), reason == SkipReason::Deadline, "{reason:?}");
             let message = format!("version 8: {}", reason.explanation());
             assert_eq!(both.sent().unwrap().report.messages, [message]);
         }
@@ -259,15 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_is_busy_only_if_every_version_is() {
+        let quiet = |label: &str, seconds: Option<u64>| {
+            let mut record = round(label, Verdict::Short, None);
+            let RoundOutcome::Sent(sent) = &mut record.outcome else { panic!() };
+            sent.quiet_for = seconds.map(Duration::from_secs);
+            record
+        };
+        let of = |seconds: Option<u64>, other: RoundRecord, alias: Option<RoundRecord>| {
+            let both = sum_of(vec![quiet("f:8", seconds), other], alias);
+            both.sent().unwrap().quiet_for.map(|quiet| quiet.as_secs())
+        };
+        assert_eq!(of(Some(900), quiet("f:7", None), None), None);
+        assert_eq!(of(Some(900), quiet("f:7", Some(60)), None), Some(60));
+        assert_eq!(of(Some(900), skipped("f:7", SkipReason::InFlight), None), None, "until an unknown time");
+        assert_eq!(of(Some(900), skipped("f:7", SkipReason::Unsafe), None), Some(900), "it is not pinged");
+        assert_eq!(of(Some(900), denied("f:7"), Some(quiet("f:live", None))), None);
+        assert_eq!(of(Some(900), denied("f:7"), Some(quiet("f:live", Some(60)))), Some(60));
+        assert_eq!(of(None, denied("f:7"), Some(quiet("f:live", Some(60)))), None);
+    }
+
+    #[test]
     fn through_the_alias_nothing_is_proven() {
         let well = || round("f:7", Verdict::Reached, Some(2));
         let of = |alias| sum_of(vec![well(), denied("f:8")], alias);
         let through = of(Some(round("f:live", Verdict::Reached, Some(2))));
         assert_eq!((through.verdict(), through.reached(), through.pings()), (Verdict::Unproven, None, 6));
+        let kept = through.sent().unwrap().through_alias.as_ref().map(|alias| alias.id.label());
+        assert_eq!(kept.as_deref(), Some("f:live"));
         insta::assert_snapshot!(through.sent().unwrap().report.messages.join("\n"), @"version 8: pings by the number of the version are denied, and the alias is pinged instead: allow lambda:InvokeFunction on `function:NAME:*` (`warmd iam` grants it); they are tried again after an hour");
         assert_eq!(of(Some(round("f:live", Verdict::Short, Some(1)))).verdict(), Verdict::Short);
         let not_sent = of(Some(skipped("f:live", SkipReason::Breaker)));
         assert_eq!((not_sent.verdict(), not_sent.skip_reason()), (Verdict::Unproven, None));
+        assert_eq!(not_sent.sent().unwrap().through_alias, None);
         assert_eq!(of(None).verdict(), Verdict::Short);
     }
 

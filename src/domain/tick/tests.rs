@@ -58,6 +58,7 @@ fn record(target: &Target, report: &RoundReport) -> RoundRecord {
         quiet_for: None,
         contact: None,
         versions: Vec::new(),
+        through_alias: None,
     };
     RoundRecord::sent_to(target, 2, sent, &used)
 }
@@ -100,6 +101,7 @@ fn by_kind() -> RoundRecord {
         quiet_for: None,
         contact: None,
         versions: Vec::new(),
+        through_alias: None,
     };
     RoundRecord::sent_to(&target, 4, sent, &used)
 }

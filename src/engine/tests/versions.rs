@@ -177,3 +177,82 @@ async fn an_alias_in_flight_counts_the_pings_of_all_its_versions() {
     let again = engine.tick(at(TICK), None, vec![alias(5, &["7", "8"])], &stopped).await;
     assert_eq!(again.rounds[0].skip_reason(), Some(SkipReason::InFlight));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_does_not_answer_keeps_the_others_from_nothing() {
+    let scripts = [("f:7", RUNS), ("f:8", hung::HUNG), ("f:live", hung::HUNG)];
+    let (engine, scripted) = engine(&scripts, 100);
+    let (_stopper, stopped) = stop();
+    let tick = async |due: Due| engine.tick(at(TICK), None, vec![due], &stopped).await.rounds.remove(0);
+    // The alias without weights does not answer.
+    let plain = tick(due("f:live", 3)).await;
+    assert!(plain.sent().unwrap().quiet_for.is_some() && tick(due("f:live", 3)).await.stays_due());
+    let first = tick(alias(3, &["7", "8"])).await;
+    assert_eq!(shown(&first), "6: ? short of 3 | 7 3/3 reached, 8 3/3 short");
+    assert_eq!(first.sent().unwrap().quiet_for, None, "version 7 is due as before");
+    let second = tick(alias(3, &["7", "8"])).await;
+    assert_eq!(shown(&second), "3: ? unproven of 3 | 7 3/3 reached, 8 0/3 skipped");
+    let skipped = second.sent().unwrap().versions[1].record.skip_reason();
+    assert_eq!((skipped, second.stays_due()), (Some(SkipReason::InFlight), false));
+    // The alias is quiet, so it is not pinged instead of a version that is denied.
+    scripted.sent.lock().unwrap().clear();
+    let denied = with(alias(3, &["7", "8"]), |number, version| {
+        version.skipped = (number == "8").then_some(SkipReason::Denied);
+    });
+    tick(denied).await;
+    assert_eq!(scripted.sent.lock().unwrap().len(), 3, "those of version 7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_above_the_cap_is_not_due_with_every_tick() {
+    let due = with(alias(3, &["7", "8"]), |number, version| match number {
+        "7" => version.skipped = Some(SkipReason::Breaker),
+        _ => version.due.concurrency = super::number(6),
+    });
+    let (report, _) = run(&[], 5, vec![due.clone()]).await;
+    assert_eq!(
+        (report.rounds[0].skip_reason(), report.rounds[0].stays_due()),
+        (Some(SkipReason::Breaker), false)
+    );
+    let sent = with(due, |number, version| {
+        version.skipped = version.skipped.filter(|_| number != "7");
+    });
+    let (report, _) = run(&[("f:7", RUNS)], 5, vec![sent]).await;
+    let eight = &super::sent(&report, 0).versions[1].record;
+    assert_eq!((eight.skip_reason(), report.rounds[0].stays_due()), (Some(SkipReason::TooLarge), false));
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.fetch_add((*event.metadata().level() == tracing::Level::WARN).into(), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_version_is_no_short_round_in_the_log() {
+    let warnings = Warnings::default();
+    let log =
+        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), warnings.clone());
+    let _logged = tracing::subscriber::set_default(log);
+    let scripts =
+        [("f:7", Script::Denies), ("f:8", Script::Denies), ("f:live", RUNS), ("g:8", Script::Denies)];
+    run(&scripts, 100, vec![alias(3, &["7", "8"])]).await;
+    assert_eq!(warnings.0.load(Ordering::SeqCst), 0, "the guards warn once");
+    run(&scripts, 100, vec![due("g:8", 3)]).await;
+    assert_eq!(warnings.0.load(Ordering::SeqCst), 1, "a target of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_a_target_too_keeps_its_history() {
+    let (engine, _) = engine(&[("f:7", hung::HUNG), ("f", RUNS)], 100);
+    let (_stopper, stopped) = stop();
+    let tick = async |due: Due| engine.tick(at(TICK), None, vec![due], &stopped).await.rounds.remove(0);
+    tick(alias(3, &["7", "8"])).await;
+    assert_eq!(tick(due("f:7", 3)).await.skip_reason(), Some(SkipReason::InFlight));
+    tick(alias(3, &["8", "9"])).await;
+    assert_eq!(tick(due("f:7", 3)).await.skip_reason(), Some(SkipReason::InFlight), "after the weights too");
+}
