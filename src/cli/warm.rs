@@ -61,7 +61,8 @@ would send to the alias now: that of its windows and metrics, and of requests if
 settings are those of the alias in the configuration. One ping precedes the round unless the code is
 trusted or `canary` is off. If the number is 0, nothing is sent. A pause applies: a paused alias is not
 kept warm, so its new version is not warmed either. Both are successes, also with --require-reached.
-If the guards lower the number, the lower one is to be reached: the alias has no more either.
+If limits of concurrency lower the number, the lower one is to be reached: the alias has no more
+either. If throttles of the version lowered it, --require-reached exits with 3.
 Before it, `aws lambda wait published-version-active` waits until a new version can be invoked.
 
 Sends one round with its top-ups, and no metrics to CloudWatch. The region is that of the ARN, else

@@ -144,11 +144,12 @@ impl TickReport {
         self.rounds.is_empty() && self.unfinished.is_empty() && self.capacity.is_empty()
     }
 
-    /// Returns true if every environment that is wanted is proven. A paused target wants none.
+    /// Returns true if every environment that is wanted is proven. A paused target wants none. A number that the headroom
+    /// lowers is the wanted one; one that throttles lowered is not.
     pub fn is_proven(&self) -> bool {
         let is_proven = |round: &RoundRecord| {
             let is_reached = round.reached().is_some_and(|reached| reached >= round.desired);
-            round.verdict() == Verdict::Reached && is_reached
+            round.verdict() == Verdict::Reached && is_reached && round.backed_off_from.is_none()
                 || round.skip_reason() == Some(SkipReason::Paused)
         };
         self.unfinished.is_empty() && self.rounds.iter().all(is_proven)

@@ -4,43 +4,44 @@
 //! this process has read before still apply. The documents for a plan are read concurrently, all of them within
 //! [`READ_WITHIN`].
 
+mod claim;
 mod deployed;
 mod failures;
 mod record;
 mod request;
+mod select;
 mod shards;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::num::NonZeroU32;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use tokio::task::AbortHandle;
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
+use self::claim::Lease;
 pub use self::deployed::{AfterDeployment, EndedClaim};
 use self::failures::StoreFailures;
 pub use self::record::Results;
 pub use self::request::{Ask, AskTerms};
+use self::select::{Selection, Tick, mark, needs, partition};
 use super::backlog::BacklogReader;
 use super::capacity::{CapacityPlan, Ledger, Loaded};
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, STALE_AFTER, Samples, readings};
 use crate::domain::capacity::for_pings;
-use crate::domain::fleet::{Fleet, Target};
+use crate::domain::fleet::Fleet;
 use crate::domain::function::Identity;
-use crate::domain::future::later;
 use crate::domain::handed_out::PerMinute;
-use crate::domain::pipeline::{self, PipelineNeed};
+use crate::domain::pipeline::PipelineNeed;
 use crate::domain::records::{
     self, Deployments, Levels, PAUSES, Pauses, REQUESTS, Requests, SERVED, STATUS, Served, Shards, Status,
 };
-use crate::domain::schedule::{self, DueReason, Minute, Mode};
-use crate::domain::tick::{RoundRecord, SkipReason};
+use crate::domain::schedule::{self, Minute, Mode};
+use crate::domain::tick::RoundRecord;
 use crate::engine::metrics::ReadMetrics;
 use crate::engine::tick::Due;
 
@@ -49,8 +50,6 @@ pub const READ_WITHIN: Duration = Duration::from_secs(3);
 /// The longest time for a write at the end of a tick, or for one that must not be lost. [`READ_WITHIN`] applies instead
 /// when the store was unavailable before.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
-/// The interval at which the claim of a tick is renewed: twice before it expires.
-const RENEW_EVERY: Duration = Duration::from_secs(30);
 
 /// The most entries of a document that a warning names.
 const MOST_NAMED: usize = 5;
@@ -128,41 +127,6 @@ pub struct Plan {
     planned: Option<DateTime<Utc>>,
     /// The claim on the targets of `due`; none without a claim.
     claim: Option<Lease>,
-}
-
-/// The claim of a plan. It is renewed until the lease is dropped.
-#[derive(Debug)]
-struct Lease {
-    by: u32,
-    renewing: AbortHandle,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.renewing.abort();
-    }
-}
-
-/// The targets that are due: those that are pinged, and those that are skipped.
-#[derive(Debug, Clone, Default)]
-struct Selection {
-    due: Vec<Due>,
-    skipped: Vec<RoundRecord>,
-}
-
-/// A tick of the schedule.
-#[derive(Debug, Clone, Copy)]
-struct Tick<'f> {
-    fleet: &'f Fleet,
-    minute: Minute,
-    /// The minute of the schedule's previous firing.
-    previous: Minute,
-    /// The time of the system clock.
-    now: DateTime<Utc>,
-    /// The metrics of backlogs.
-    readings: &'f Readings,
-    /// The numbers that they want.
-    levels: &'f Levels,
 }
 
 /// The records as they were read before a tick.
@@ -274,49 +238,6 @@ impl TickPlanner {
         Plan { claim, capacity, pipelines, backlogs, planned: Some(now), ..planned }
     }
 
-    /// Selects the due targets, and claims them in the document of served targets.
-    async fn claim(
-        &self,
-        tick: &Tick<'_>,
-        pauses: &Pauses,
-        document: Option<Document>,
-        served: Served,
-        deadline: Instant,
-        failures: &mut StoreFailures,
-    ) -> (Selection, Option<Lease>) {
-        let Tick { fleet, minute, previous, now, levels, .. } = *tick;
-        let by = rand::random();
-        let noted = self.deployments().clone();
-        let mut own: Option<Selection> = None;
-        let claiming = |served: &mut Served| {
-            // A write is repeated when its answer was lost. Its own claim is then in the document.
-            if let Some(own) = own.take_if(|_| served.is_claimed_by(by)) {
-                return own;
-            }
-            served.deployments.note_pending(&noted, now);
-            let due = served.plan(fleet, minute, previous, now);
-            let selection = partition(tick, &due, pauses, served);
-            served.levels.take_over(fleet, levels, minute);
-            served.claim(by, minute, previous, now, selection.due.iter().map(|due| due.target.as_ref()));
-            own = Some(selection.clone());
-            selection
-        };
-        match before(deadline, self.documents.update_seen(SERVED, document, claiming)).await {
-            Ok(selection) => {
-                self.forget(&noted);
-                let claim = (!selection.due.is_empty()).then(|| self.lease(by, now));
-                (selection, claim)
-            }
-            Err(unavailable) => {
-                failures.add(unavailable, "another process may serve the same targets");
-                let mut served = served;
-                served.deployments.note_pending(&noted, now);
-                let due = served.plan(fleet, minute, previous, now);
-                (partition(tick, &due, pauses, &served), None)
-            }
-        }
-    }
-
     /// Plans a tick without a claim, and records nothing. The targets that are due depend on `at`, and with
     /// [`Mode::DueSince`] on the records of earlier ticks. Pauses and pings in flight are those of `now`, when the
     /// pings are sent.
@@ -364,47 +285,6 @@ impl TickPlanner {
         };
         levels.note(&fleet, &readings, minute);
         (records::with_levels(fleet, &levels, minute), readings, levels)
-    }
-
-    /// Notes deployments of targets, which are given without tenants, with the times at which they were seen: the next
-    /// tick serves them. They are written by `deadline` if the store is durable.
-    ///
-    /// # Errors
-    /// [`Unavailable`]. The next tick of this process serves them nevertheless.
-    pub async fn note_deployed(
-        &self,
-        fleet: &Fleet,
-        deployed: BTreeMap<Identity, DateTime<Utc>>,
-        now: DateTime<Utc>,
-        deadline: Instant,
-    ) -> Result<(), Unavailable> {
-        let seen = |target: &Target| deployed.get(&target.id.without_tenant()).copied();
-        let noted = {
-            let mut held = self.deployments();
-            for (target, at) in fleet.targets.iter().filter_map(|target| Some((target, seen(target)?))) {
-                held.note(&target.id, at, now);
-            }
-            held.clone()
-        };
-        if self.durability() == Durability::Durable && !noted.is_empty() {
-            let note = |served: &mut Served| served.deployments.note_pending(&noted, now);
-            before(deadline, self.documents.update(SERVED, note)).await?;
-            self.forget(&noted);
-        }
-        Ok(())
-    }
-
-    /// Drops deployments that the store has now, unless others were noted meanwhile.
-    fn forget(&self, saved: &Deployments) {
-        let mut held = self.deployments();
-        if *held == *saved {
-            *held = Deployments::default();
-        }
-    }
-
-    /// The deployments in the memory of the process.
-    fn deployments(&self) -> MutexGuard<'_, Deployments> {
-        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the numbers that metrics want, for a tick without a store.
@@ -501,23 +381,6 @@ impl TickPlanner {
         }
         last.clone()
     }
-
-    /// Renews the claim `by` of a plan made at `now` until the lease is dropped.
-    fn lease(&self, by: u32, now: DateTime<Utc>) -> Lease {
-        let (documents, started) = (self.documents.clone(), Instant::now());
-        let renewing = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(RENEW_EVERY).await;
-                let now = later(now, TimeDelta::from_std(started.elapsed()).unwrap_or(TimeDelta::MAX));
-                let renew = |served: &mut Served| served.renew(by, now);
-                let renewed = documents.update(SERVED, renew);
-                if let Err(unavailable) = before(Instant::now() + RENEW_EVERY, renewed).await {
-                    warn!("{unavailable}; another process may serve the same targets");
-                }
-            }
-        });
-        Lease { by, renewing: renewing.abort_handle() }
-    }
 }
 
 /// Returns the targets with a backlog request that can still want environments.
@@ -537,65 +400,6 @@ pub async fn status(documents: &DocumentStore) -> Result<Status, Unavailable> {
         }
     }
     Ok(status)
-}
-
-/// Divides the due targets into those that are pinged, and those that are paused or busy at `now`.
-fn partition(tick: &Tick<'_>, due: &[schedule::DueTarget], pauses: &Pauses, served: &Served) -> Selection {
-    let Tick { fleet, now, readings, .. } = *tick;
-    let mut selection = Selection::default();
-    for due in due {
-        let Some(target) = fleet.targets.get(due.index) else { continue };
-        let metric_age = readings.get(&target.id).and_then(|reading| reading.age);
-        let skipped =
-            |reason| RoundRecord { metric_age, ..RoundRecord::skipped(target, due.desired, reason) };
-        if let Some(pause) = pauses.of(target, now) {
-            // The deployment stays pending.
-            if due.reason == DueReason::Deployment {
-                continue;
-            }
-            info!(function = %target.id.shown(), region = %target.region(), "{pause}");
-            selection.skipped.push(skipped(SkipReason::Paused));
-        } else if served.is_busy(target, now) {
-            selection.skipped.push(skipped(SkipReason::InFlight));
-        } else {
-            let is_deployed = served.deployments.is_due(&target.id, now);
-            let due_round = |concurrency| {
-                let due = Due::new(Arc::new(target.clone()), concurrency);
-                Due { metric_age, is_deployed, ..due }
-            };
-            selection.due.extend(NonZeroU32::new(due.desired).map(due_round));
-        }
-    }
-    selection
-}
-
-/// Adds to rounds what the process of a shard cannot know: whether they work off a backlog, and the numbers to which
-/// pipelines raise them. `backlogs` is `None` if it is unknown which targets have one.
-fn mark(
-    due: &mut [Due],
-    fleet: &Fleet,
-    pipelines: &[PipelineNeed],
-    backlogs: Option<&BTreeSet<Identity>>,
-    at: Minute,
-) {
-    let raised = pipeline::raised(fleet, pipelines, at);
-    for due in due {
-        let id = &due.target.id;
-        due.raised_to = raised.get(&id.without_tenant()).copied();
-        due.has_backlog = backlogs.map_or(due.target.on_request.is_some(), |backlogs| backlogs.contains(id));
-    }
-}
-
-/// Returns the numbers of the pipelines with a target in the selection, or with capacity.
-fn needs(fleet: &Fleet, readings: &Readings, at: Minute, selection: &Selection) -> Vec<PipelineNeed> {
-    if fleet.pipelines.is_empty() {
-        return Vec::new();
-    }
-    let due = selection.due.iter().map(|due| &due.target.id);
-    let selected: HashSet<&Identity> = due.chain(selection.skipped.iter().map(|round| &round.id)).collect();
-    pipeline::needs(fleet, readings, at, |target| {
-        target.strategy.is_capacity() || selected.contains(&target.id)
-    })
 }
 
 #[cfg(test)]

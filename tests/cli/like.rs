@@ -292,6 +292,7 @@ fn the_hook_of_the_readme_reports_whether_the_version_is_warm() {
     };
     let mut paused = change("verdict", json!("skipped"));
     paused["rounds"][0]["skipped"] = json!("paused");
+    let backed_off = change("backed_off_from", json!(8));
     let mut unfinished = nothing.clone();
     unfinished["unfinished"] = json!([{ "function": "orders", "reason": "deadline" }]);
     let (unproven, refused) = (change("verdict", json!("unproven")), json!({ "errorType": "EventRefused" }));
@@ -301,6 +302,7 @@ fn the_hook_of_the_readme_reports_whether_the_version_is_warm() {
         (json!({ "body": paused, "error": false }), "Succeeded"),
         (json!({ "body": short, "error": false }), "Failed"),
         (json!({ "body": unproven, "error": false }), "Failed"),
+        (json!({ "body": backed_off, "error": false }), "Failed"),
         (json!({ "body": unfinished, "error": false }), "Failed"),
         (json!({ "body": refused, "error": true }), "Failed"),
         (Value::Null, "Failed"),

@@ -140,5 +140,10 @@ async fn users_meet_the_cold_starts_of_a_new_version_unless_a_hook_warms_it() {
         }
         rows.push(format!("{warmer:?}: {cold} cold starts, the last {} s after a shift", last.as_secs()));
     }
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    None: 6 cold starts, the last 276 s after a shift
+    Ticks: 5 cold starts, the last 261 s after a shift
+    Events: 2 cold starts, the last 9 s after a shift
+    Hook: 0 cold starts, the last 0 s after a shift
+    ");
 }

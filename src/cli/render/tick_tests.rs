@@ -1,5 +1,6 @@
 use chrono::{TimeZone, Utc};
 
+use super::notes::NOTES;
 use super::*;
 use crate::cli::render::Fit;
 use crate::domain::by_kind::ByKind;
@@ -7,7 +8,7 @@ use crate::domain::cost::{Download, Per, RoundQuantities, Route, s3_quantities};
 use crate::domain::fleet::Target;
 use crate::domain::round::{Known, PingUsage};
 use crate::domain::routing::Weight;
-use crate::domain::tick::{SkipReason, VersionRound, sum};
+use crate::domain::tick::{SkipReason, UnfinishedReason, VersionRound, sum};
 
 fn target(function: &str) -> Target {
     Target::example(function, "eu-west-2", Vec::new())

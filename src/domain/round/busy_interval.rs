@@ -132,6 +132,14 @@ pub(super) fn held(attempt: &Attempt) -> i64 {
     if little_more || times().all(|times| times.fits()) { least } else { 0 }
 }
 
+/// Returns true if neither the duration of a ping nor its answer contradicts that the handler kept `hold`. No proof,
+/// unlike [`held`]: an extension that works on after the answer makes the duration longer.
+pub(super) fn may_have_kept(ping: &PingResult, hold: Duration) -> bool {
+    let least = nanoseconds(hold).map(|hold| reduced(hold, TIMER_GRAIN_NS));
+    let times = Times::of(ping).map(|times| times.duration.min(times.longest()));
+    times.zip(least).is_some_and(|(time, least)| time >= least)
+}
+
 pub(super) fn nanoseconds(offset: Duration) -> Option<i64> {
     let ns = offset.as_nanos();
     if ns > MAX_OFFSET_NS { None } else { i64::try_from(ns).ok() }

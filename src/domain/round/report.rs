@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::doubt::{Doubt, doubt};
 use super::evidence::{Proof, count, distinct_ids, proven_of};
 use super::kind::{KindReports, Parted};
-use super::start::{certain_hold, waited};
+use super::start::{certain_hold, probably_waited, waited};
 use super::usage::{PingUsage, ReportSums};
 use super::{Attempt, Evidence, Known, Outcome, PingResult, skew};
 use crate::domain::cost::{RoundQuantities, Usage, s3_quantities};
@@ -61,7 +61,8 @@ pub struct OutcomeCounts {
     pub warm: u32,
     /// Pings that created a new environment.
     pub cold: u32,
-    /// Those of `cold` that were answered below the semi-cold threshold of the function; null without a threshold.
+    /// Those of `cold` that were answered below the semi-cold threshold of the function, without the hold where the
+    /// duration shows that the handler kept it; null without a threshold.
     pub semi_cold: Option<u32>,
     /// Pings to a new environment whose init began before the request. None of them is in `cold`.
     pub preinitialized: u32,
@@ -185,8 +186,8 @@ pub struct RoundReport {
     pub pings: u32,
     /// The pings by outcome.
     pub counts: OutcomeCounts,
-    /// The longest time that a preinitialized ping can have waited for the handler, network included; `None` without
-    /// any.
+    /// The longest time that a preinitialized ping can have waited for the handler, network included, without the hold
+    /// where a warm ping of the attempt shows that handlers keep it; `None` without any.
     pub waited_at_most: Option<Duration>,
     /// The number of environments proven, `None` if unknown. Never above the truth.
     pub reached: Option<u32>,
@@ -368,10 +369,12 @@ impl RoundReport {
     }
 }
 
-/// The longest times for which pings to new environments can have waited, without provisioned ones.
+/// The times for which pings to new environments waited, without provisioned ones.
 #[derive(Debug, Default)]
 struct NewPings {
+    /// The probable times.
     cold: Vec<Duration>,
+    /// The longest possible times.
     preinitialized: Vec<Duration>,
 }
 
@@ -384,7 +387,7 @@ impl NewPings {
             let held = certain_hold(whole);
             for ping in &part.pings {
                 match ping.outcome {
-                    Outcome::Cold => new.cold.push(waited(ping, held)),
+                    Outcome::Cold => new.cold.push(probably_waited(ping, whole)),
                     Outcome::Preinitialized => new.preinitialized.push(waited(ping, held)),
                     _ => {}
                 }

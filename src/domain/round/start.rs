@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::busy_interval::{REPORT_GRAIN_NS, held, nanoseconds, reduced};
+use super::busy_interval::{REPORT_GRAIN_NS, held, may_have_kept, nanoseconds, reduced};
 use super::{Attempt, Outcome, PingResult};
 
 impl Attempt {
@@ -39,6 +39,13 @@ pub(super) fn certain_hold(attempt: &Attempt) -> Duration {
 /// attempt.
 pub(super) fn waited(ping: &PingResult, held: Duration) -> Duration {
     ping.received.saturating_sub(ping.sent).saturating_sub(held)
+}
+
+/// Returns the time that a request of the attempt probably waited for the handler, network included: without the hold if
+/// the handler may have kept it. Unlike [`waited`], it is neither a lower nor an upper bound.
+pub(super) fn probably_waited(ping: &PingResult, attempt: &Attempt) -> Duration {
+    let kept = attempt.handler_hold.filter(|hold| may_have_kept(ping, *hold));
+    waited(ping, kept.unwrap_or_default())
 }
 
 /// Returns true if the init in the REPORT line certainly began before the request. `held` is that of the attempt.
@@ -131,5 +138,25 @@ mod tests {
         assert_eq!(report(known(301)).counts.semi_cold, Some(1));
         let warm = RoundReport::new(1, &[attempt([ping(Outcome::Warm, 0.0, 5.0, 1.0)])], true, known(300));
         assert_eq!((warm.waited_at_most, warm.counts.semi_cold), (None, Some(0)));
+    }
+
+    #[test]
+    fn a_semi_cold_start_is_below_the_threshold_without_the_hold_if_the_handler_may_have_kept_it() {
+        let hold = Some(Duration::from_secs(2));
+        let known = Known { semi_cold_below: Some(Duration::from_millis(900)), ..Known::default() };
+        let semi_cold = |pings: &[PingResult]| {
+            let attempt = Attempt { hold, handler_hold: hold, ..attempt(pings.iter().cloned()) };
+            RoundReport::new(1, &[attempt.with_starts()], true, known).counts.semi_cold
+        };
+        // The first round after a deployment: no ping is warm.
+        assert_eq!(semi_cold(&vec![cold(2_300.0, 2_000.4, 250.0); 10]), Some(10));
+        assert_eq!(semi_cold(&[cold(2_899.0, 2_000.4, 250.0), cold(2_901.0, 2_000.4, 250.0)]), Some(1));
+        assert_eq!(semi_cold(&[cold(2_300.0, 1_500.0, 250.0)]), Some(0), "the handler ignored the hold");
+        assert_eq!(
+            semi_cold(&[cold(1_500.0, 2_000.4, 250.0)]),
+            Some(0),
+            "an extension worked after the answer"
+        );
+        assert_eq!(semi_cold(&[cold(899.0, 2.0, 250.0)]), Some(1));
     }
 }

@@ -75,7 +75,7 @@ pub(super) struct RoundKeys {
     #[serde(flatten)]
     counts: OutcomeCounts,
     /// The longest time that a preinitialized ping can have waited for the handler, ms, in tenths: from request to
-    /// answer, without the hold where it is proven. Null without such a ping.
+    /// answer, without the hold where a warm ping of the attempt shows that handlers keep it. Null without such a ping.
     waited_at_most_ms: Option<f64>,
     /// The versions behind a weighted alias, each pinged by its number. Without weights the versions that executed,
     /// sorted: more than one is a warning.

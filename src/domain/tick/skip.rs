@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// The reason why a round was skipped.
 ///
-/// A skipped round counts in the metric `Functions`. It has the verdict `skipped`, which no exit code depends on.
+/// A skipped round counts in the metric `Functions`. Its verdict is `skipped`, which does not change the
+/// exit code, or `unsafe`, which has exit code 3. With `warmd warm --require-reached` every reason but `paused` has exit
+/// code 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipReason {

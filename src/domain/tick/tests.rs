@@ -277,6 +277,8 @@ fn what_is_reached_or_paused_is_proven() {
         (round(Verdict::Reached, Some(4)), true),
         (round(Verdict::Reached, Some(2)), false),
         (round(Verdict::Reached, None), false),
+        (RoundRecord { capped_from: Some(5), ..round(Verdict::Reached, Some(3)) }, true),
+        (RoundRecord { backed_off_from: Some(5), ..round(Verdict::Reached, Some(3)) }, false),
         (round(Verdict::Unproven, Some(3)), false),
         (round(Verdict::Short, Some(2)), false),
         (skipped(SkipReason::Paused), true),

@@ -1,13 +1,15 @@
 //! Plans the rounds that follow deployments.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::mem::take;
+use std::sync::{MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::failures::StoreFailures;
-use super::{Plan, READ_WITHIN, Selection, StoreHealth, Tick, TickPlanner, mark, open_backlogs, partition};
+use super::select::{Selection, Tick, mark, partition};
+use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, open_backlogs};
 use crate::domain::capacity::for_pings;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
@@ -15,7 +17,7 @@ use crate::domain::records::{Deployments, SERVED, Served};
 use crate::domain::schedule::{self, Minute, Mode};
 use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::tick::Due;
-use crate::service::store::{Durability, before};
+use crate::service::store::{Durability, Unavailable, before};
 
 /// What became of a target that was claimed for the round after its deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,47 @@ pub struct EndedClaim {
 }
 
 impl TickPlanner {
+    /// Notes deployments of targets, which are given without tenants, with the times at which they were seen: the next
+    /// tick serves them. They are written by `deadline` if the store is durable.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. The next tick of this process serves them nevertheless.
+    pub async fn note_deployed(
+        &self,
+        fleet: &Fleet,
+        deployed: BTreeMap<Identity, DateTime<Utc>>,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let seen = |target: &Target| deployed.get(&target.id.without_tenant()).copied();
+        let noted = {
+            let mut held = self.deployments();
+            for (target, at) in fleet.targets.iter().filter_map(|target| Some((target, seen(target)?))) {
+                held.note(&target.id, at, now);
+            }
+            held.clone()
+        };
+        if self.durability() == Durability::Durable && !noted.is_empty() {
+            let note = |served: &mut Served| served.deployments.note_pending(&noted, now);
+            before(deadline, self.documents.update(SERVED, note)).await?;
+            self.forget(&noted);
+        }
+        Ok(())
+    }
+
+    /// Drops deployments that the store has now, unless others were noted meanwhile.
+    pub(super) fn forget(&self, saved: &Deployments) {
+        let mut held = self.deployments();
+        if *held == *saved {
+            *held = Deployments::default();
+        }
+    }
+
+    /// The deployments in the memory of the process.
+    pub(super) fn deployments(&self) -> MutexGuard<'_, Deployments> {
+        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Plans the rounds after a deployment at `at` of the targets that are `concerned`, with the numbers that a tick at
     /// `now` wants, and claims them. Targets of a number of 0 have no record. Targets that another process serves are
     /// left to the next tick, and so are all of them if the event `is_late`.

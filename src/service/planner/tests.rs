@@ -3,6 +3,8 @@
 use std::future::ready;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::capacity::{CapacityReport, Strategy};
@@ -12,7 +14,7 @@ use crate::domain::handed_out::NotAdmitted;
 use crate::domain::records::{BacklogTerms, Pause, RequestTerms};
 use crate::domain::round::Verdict;
 use crate::domain::shard::Shard;
-use crate::domain::tick::{RoundOutcome, TickReport, Unfinished, UnfinishedReason};
+use crate::domain::tick::{RoundOutcome, SkipReason, TickReport, Unfinished, UnfinishedReason};
 use crate::engine::ports::{
     Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
 };
