@@ -282,7 +282,7 @@ impl FactsKeeper {
 
     /// Reads the versions behind the aliases of these targets, all of them concurrently and within 2 s: those with
     /// weights that were read too long ago, and at most 20 in the life of the process that are unknown and that it has
-    /// not tried to read. The rounds of the others go through the alias. Returns true if something was read.
+    /// not tried to read. The rounds of the others go through the alias. A deployment that it shows is noted. Returns true if something was read.
     pub async fn read_aliases(&self, targets: &[&Target], now: DateTime<Utc>) -> bool {
         let (old, unknown) = {
             let mut memory = self.memory();
@@ -312,7 +312,10 @@ impl FactsKeeper {
             if is_read {
                 let read = FunctionReads { alias, is_partial: true, ..FunctionReads::default() };
                 let known = known.filter(|facts| facts.is_usable(now));
-                self.add_function(target, FunctionFacts::after(known.as_ref(), read, now));
+                if self.add_read(target, known.as_ref(), read, now) {
+                    // The configuration is that of the earlier version.
+                    self.doubt([target.id.clone()]);
+                }
             }
             is_read
         });
@@ -369,7 +372,7 @@ impl FactsKeeper {
         memory.add_function(target, facts);
     }
 
-    /// Adds what was read after the rounds, and notes a deployment that it shows. Returns true if there was one.
+    /// Adds what was read, and notes a deployment that it shows. Returns true if there was one.
     fn add_read(
         &self,
         target: &Target,

@@ -60,7 +60,7 @@ async fn new_code_is_contacted_and_warmed_once_its_update_is_complete() {
     let ((rounds, took), ()) = tokio::join!(serving, completing);
     assert_eq!(rounds, ["orders: 3 reached 2+3"], "other code, so one ping precedes the round");
     assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(8), "{took:?}");
-    assert_eq!(reads(&account, Operation::GetFunctionConfiguration), 5 + 1, "and one by the first contact");
+    assert_eq!(reads(&account, Operation::GetFunctionConfiguration), 4 + 1, "and one by the first contact");
     // Another process has the facts and the result of the contact.
     let other = account.process(fleet(FLEET), daemon());
     assert_eq!(shown(&other.tick().await), ["canary:live: 4 reached 0+4", "orders: 3 reached 0+3"]);

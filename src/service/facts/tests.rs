@@ -550,6 +550,13 @@ async fn weights_older_than_a_minute_are_read_again_before_a_round() {
     assert_eq!(read(59).await, [""; 0]);
     assert_eq!(read(300).await, ["alias split:live"]);
     assert_eq!(read(301).await, [""; 0]);
+    // Another routing: the rest is read first, for the guards of the next round.
+    assert_eq!(keeper.take_deployed(), BTreeMap::new());
+    control.deployment.store(1, Ordering::Relaxed);
+    assert_eq!(read(400).await, ["alias split:live"]);
+    assert_eq!(keeper.take_deployed().keys().collect::<Vec<_>>(), [&targets[1].id]);
+    keeper.refresh(&fleet, soon(), &PausedClock::at(start() + TimeDelta::seconds(401))).await;
+    assert!(control.taken().contains(&"configuration split:live".to_owned()));
     keeper.note_throttle(&Lookup::<()>::Throttled("slow down".to_owned()));
     assert_eq!(read(600).await, [""; 0]);
     let now = start() + TimeDelta::seconds(600);

@@ -44,7 +44,11 @@ async fn weights_and_a_moved_alias_are_served_at_the_next_tick() {
         assert_eq!(account.reads(Operation::GetAlias), 2);
         account.change("functions: { f: { aliases: { live: { 7: 0.9, 8: 0.1 } } } }");
         assert_eq!(minutes(&process, 5).await, ["05 f g", "06 f"]);
-        assert_eq!(account.reads(Operation::GetAlias), 4, "after the rounds of an interval");
+        assert_eq!(
+            account.reads(Operation::GetAlias),
+            5,
+            "after the rounds of an interval, and weights before each round"
+        );
         account.change("functions: { f: { aliases: { live: 8 } } }");
         assert_eq!(minutes(&process, 5).await, ["10 f g", "11 f"]);
         assert_eq!(minutes(&process, 6).await, ["15 f g"]);
