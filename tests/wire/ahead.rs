@@ -29,7 +29,7 @@ async fn rounds(profile: Profile, pings: &[u32]) -> (Vec<Value>, Emulator) {
     let engine = Arc::new(Engine::new(lambda, PriceBook::embedded(), 100));
     let target = Target {
         hold: Hold::Fixed(Duration::from_millis(100)),
-        semi_cold_below: Some(Duration::from_millis(600)),
+        semi_cold_below: Some(Duration::from_millis(500)),
         ..Target::bare(&FunctionRef::parse("f").unwrap(), Region::parse("eu-west-2").unwrap())
     };
     let target = Arc::new(target);

@@ -119,7 +119,7 @@ async fn pings_replace_capacity_that_is_refused() {
     by: direct: weights
     09:00 f:live 0/0 of 0 closed
     09:56 f:live 0/0 of 10 waiting (alias-weights)
-    09:59 f:live 0/0 of 10 waiting (alias-weights), f:live: 10 reached 0+10
+    09:59 f:live 0/0 of 10 waiting (alias-weights), f:live: 10 reached 0+20
     10:20 f:live 0/0 of 10 in-progress, f:live: 10 reached 0+10
     10:21 f:live 0/10 of 10 in-progress, f:live: 10 reached 0+10
     10:22 f:live 10/10 of 10 ready, f:live: 10 reached 0+10
@@ -151,7 +151,7 @@ async fn pings_replace_capacity_that_is_refused() {
     09:00 f:live 0/0 of 0 closed
     09:56 f:live 0/0 of 10 in-progress
     09:57 f:live 0/0 of 10 waiting (alias-weights)
-    09:59 f:live 0/0 of 10 waiting (alias-weights), f:live: 10 reached 0+10
+    09:59 f:live 0/0 of 10 waiting (alias-weights), f:live: 10 reached 0+20
     10:20 f:live 0/0 of 10 in-progress, f:live: 10 reached 0+10
     10:21 f:live 0/10 of 10 in-progress, f:live: 10 reached 0+10
     10:22 f:live 10/10 of 10 ready, f:live: 10 reached 0+10
