@@ -50,24 +50,24 @@ Examples:
   warmd warm nlp-inference:live --concurrency 5 --for 10m --via-bus
   warmd warm nlp-inference:live --backlog 90000 --rate 300 --drain 10s --via-bus
   warmd warm --pipeline nlp --backlog 90000 --via-bus
-
   warmd warm orders:8 --like live --require-reached --configs s3://my-warmd/configs
 
-With --backlog, the number of environments is ⌈backlog ÷ (rate × drain)⌉. The Lambda keeps it for the
-hold time, and reduces it as the environments that it has warmed work the backlog off.
+With --backlog, the number of environments is ⌈backlog ÷ (rate × drain)⌉. The Lambda keeps it for
+the hold time, and reduces it as the environments that it has warmed work the backlog off.
 
-With --like, a new version is warmed before its alias moves to it, with the number of pings that a tick
-would send to the alias now: that of its windows and metrics, and of requests if --state is given. Other
-settings are those of the alias in the configuration. One ping precedes the round unless the code is
-trusted or `canary` is off. If the number is 0, nothing is sent. A pause applies: a paused alias is not
-kept warm, so its new version is not warmed either. Both are successes, also with --require-reached.
-If limits of concurrency lower the number, the lower one is to be reached: the alias has no more
-either. If throttles of the version lowered it, --require-reached exits with 3.
-Before it, `aws lambda wait published-version-active` waits until a new version can be invoked.
+With --like, a new version is warmed before its alias moves to it, with the number of pings that a
+tick would send to the alias now: that of its windows and metrics, and of requests if --state is
+given. Other settings are those of the alias in the configuration. One ping precedes the round
+unless the code is trusted or `canary` is off. If the number is 0, nothing is sent. A pause
+applies: a paused alias is not kept warm, so its new version is not warmed either. Both are
+successes, also with --require-reached. If limits of concurrency lower the number, the lower one
+is to be reached: the alias has no more either. If throttles of the version lowered it,
+--require-reached exits with 3. Before it, `aws lambda wait published-version-active` waits until
+a new version can be invoked.
 
-Sends one round with its top-ups, and no metrics to CloudWatch. The region is that of the ARN, else
---region, else with --like the only one of the alias, else AWS_REGION or the profile, else us-east-1
-with --local.")]
+Sends one round with its top-ups, and no metrics to CloudWatch. The region is that of the ARN,
+else --region, else with --like the only one of the alias, else AWS_REGION or the profile, else
+us-east-1 with --local.")]
 pub struct WarmArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function, required_unless_present = "pipeline")]

@@ -89,7 +89,7 @@ pub struct LastRound {
     /// The last of the rounds that were skipped since.
     #[serde(default)]
     pub skipped: Option<Skip>,
-    /// The versions behind a weighted alias, at most [`MOST_VERSIONS`].
+    /// The versions behind a weighted alias, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<LastVersion>,
 }

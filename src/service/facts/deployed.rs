@@ -17,10 +17,10 @@ use crate::service::store::{Durability, Unavailable};
 const SECONDS: [u64; 6] = [0, 1, 2, 4, 8, 14];
 
 impl FactsKeeper {
-    /// Reads the configuration of a target at [`SECONDS`] until its deployment is complete or has failed, and then the
-    /// routing of an alias. What was read is known from then on. Returns the progress, and the time before the last
-    /// read. The deployment stays [`Progress::Underway`] if it is not complete `until` then, if the service throttles a
-    /// read, or if it cannot be read.
+    /// Reads the configuration of a target at 0, 1, 2, 4, 8 and 14 s until its deployment is complete or has failed, and
+    /// then the routing of an alias. What was read is known from then on. Returns the progress, and the time before the
+    /// last read. The deployment stays [`Progress::Underway`] if it is not complete `until` then, if the service
+    /// throttles a read, or if it cannot be read.
     pub async fn await_deployed(
         &self,
         target: &Target,
