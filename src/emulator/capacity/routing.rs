@@ -22,8 +22,9 @@ impl Routing {
         let routes = profile.aliases.get(alias)?;
         let (Route { version, .. }, others) = routes.split_first()?;
         let all: f64 = routes.iter().map(|route| route.weight).sum();
-        let weighted = others.iter().filter(|route| route.weight > 0.0);
-        let weights = weighted.map(|route| (route.version.clone(), route.weight / all)).collect();
+        // Lambda keeps an additional version with a weight of 0.
+        let share = |route: &Route| if all > 0.0 { route.weight / all } else { 0.0 };
+        let weights = others.iter().map(|route| (route.version.clone(), share(route))).collect();
         Some(Self { version: version.clone(), weights })
     }
 
@@ -78,5 +79,6 @@ mod tests {
         }
         assert_eq!(Routing::of(&Profile::default(), "any").unwrap().version, "1");
         assert_eq!(routing(&[("7", 0.0), ("6", 1.0)]).share("7"), 0.0);
+        assert_eq!(routing(&[("7", 1.0), ("8", 0.0)]).weights, BTreeMap::from([("8".to_owned(), 0.0)]));
     }
 }

@@ -71,9 +71,9 @@ async fn each_version_is_warmed_in_full_and_confirmed_by_ids_through_the_alias()
     assert_eq!(shown(&tick), ["f:live: 3 reached 0+3"]);
     assert_eq!(versions(&tick), ["8 null 3 3 ids confirmed null"]);
     assert_eq!((qualifiers(&account), &tick["rounds"][0]["cold"]), (vec!["live".to_owned(); 3], &json!(0)));
-    route(&account, 8, &[(7, 0.1)]).await;
+    route(&account, 8, &[(7, 0.0)]).await;
     let tick = process.tick().await;
-    assert_eq!(versions(&tick), ["8 0.9 3 3 ids confirmed null", "7 0.1 3 3 ids confirmed null"]);
+    assert_eq!(versions(&tick), ["8 1.0 3 3 ids confirmed null", "7 0.0 3 3 ids confirmed null"]);
     // It is kept for later deployments, and a version that was never pinged by its number has nothing to confirm.
     route(&account, 8, &[(9, 0.1)]).await;
     process.tick().await;
