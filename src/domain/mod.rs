@@ -11,6 +11,7 @@ pub mod capacity;
 pub mod chain;
 pub mod clean;
 pub mod cost;
+pub mod coverage;
 pub mod difference;
 pub mod events;
 pub mod exposition;
