@@ -15,6 +15,7 @@
 //! round that reaches and finds what is available. Minutes are whole, and begin with the minute of a round.
 
 mod look;
+mod slo;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use super::fleet::Target;
 use super::schedule::{Minute, Segment, segments};
 
 pub use self::look::{Found, Look};
+pub use self::slo::{BurnAlarm, Slo};
 
 /// The longest time that is filled in when nobody served a target: longer outages begin later.
 const MOST_FILLED: i64 = 31 * 24 * 60;
