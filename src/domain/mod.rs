@@ -4,6 +4,7 @@
 //! and observations.
 
 pub mod backlog;
+pub mod budget;
 pub mod burst;
 pub mod by_kind;
 pub mod calendar;
@@ -11,6 +12,7 @@ pub mod capacity;
 pub mod chain;
 pub mod clean;
 pub mod cost;
+pub mod coverage;
 pub mod difference;
 pub mod events;
 pub mod exposition;
@@ -20,6 +22,7 @@ pub mod future;
 pub mod guard;
 pub mod handed_out;
 pub mod health;
+pub mod history;
 pub mod limits;
 pub mod metric_data;
 pub mod metrics;

@@ -7,7 +7,7 @@ mod capacity;
 mod deployments;
 mod facts;
 mod guards;
-mod keyed;
+pub(in crate::domain) mod keyed;
 mod levels;
 mod pauses;
 mod served;

@@ -174,6 +174,8 @@ pub async fn probe(args: &ProbeArgs, style: Style) -> Result<Exit, Failure> {
     });
     let service = app.service(live_config, DocumentStore::memory(), None, Some(mode.at_once().get()))?;
     let (stopper, stop) = stop();
+    // The times of the prober's pings are counted from here.
+    let begun = SystemClock.now();
     let prober = Prober::new(service.engine(), target.clone(), &SystemClock, stop);
     let pause = match store.filter(|_| is_paused) {
         None => None,
@@ -186,7 +188,6 @@ pub async fn probe(args: &ProbeArgs, style: Style) -> Result<Exit, Failure> {
     let measuring = async {
         let (estimate, before) = announce(args, &fleet, &target, &mode, &prober).await?;
         let progress = Progress::new(&mode);
-        let begun = SystemClock.now();
         let mut measured = measure(&mode, &prober, before, &progress).await.map_err(Failure::Unexpected)?;
         if !args.local {
             users::mark(&mut measured, &app, &target, begun).await;

@@ -39,8 +39,10 @@ pub(super) async fn mark(measured: &mut Measurement, app: &App, target: &Target,
             Lookup::Known(counts) => counts,
             other => return unread(&other),
         };
-        if counts.contains_key(&last) || read == reads {
-            if !counts.contains_key(&last) {
+        // A ping at the end of a minute may count in the next one.
+        let is_counted = counts.range(last..).next().is_some();
+        if is_counted || read == reads {
+            if !is_counted {
                 unread(&Lookup::<()>::Failed("the last ping is not counted yet".to_owned()));
             }
             return plan.mark(begun, &counts);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 
 /// A key of a document's map.
-pub(super) trait Key: Ord + Clone {
+pub(in crate::domain) trait Key: Ord + Clone {
     /// Returns the key as it is written.
     fn text(&self) -> String;
     /// Reads a written key; `None` if it is malformed.
@@ -57,14 +57,14 @@ impl Key for String {
     }
 }
 
-pub(super) fn serialize<K: Key, V: Serialize, S: Serializer>(
+pub(in crate::domain) fn serialize<K: Key, V: Serialize, S: Serializer>(
     map: &BTreeMap<K, V>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(map.iter().map(|(key, value)| (key.text(), value)))
 }
 
-pub(super) fn deserialize<'de, K: Key, V: Deserialize<'de>, D: Deserializer<'de>>(
+pub(in crate::domain) fn deserialize<'de, K: Key, V: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<K, V>, D::Error> {
     let map = BTreeMap::<String, V>::deserialize(deserializer)?;

@@ -161,6 +161,11 @@ pub struct NewEnvironments {
 }
 
 impl NewEnvironments {
+    /// Returns the number of new environments of every kind.
+    pub fn all(&self) -> u32 {
+        self.cold.saturating_add(self.restored).saturating_add(self.preinitialized)
+    }
+
     /// Returns the semi-cold ones as an addition to the number of cold ones, such as ` (2 semi-cold)`; empty without any.
     pub fn of_cold(&self) -> String {
         let semi_cold = self.semi_cold.filter(|number| *number > 0);

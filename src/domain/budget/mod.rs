@@ -1,0 +1,110 @@
+//! Monthly budgets, and what is done when they are used up.
+//!
+//! A budget is that of a function, of an owner or of the fleet, for a calendar month in UTC. It counts the known cost of
+//! pings and of capacity. Rounds of unknown cost are excluded, and counted.
+
+mod rest;
+mod spending;
+
+use chrono::{DateTime, Datelike, TimeZone, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+pub use self::rest::{Rest, largest_number, largest_share, share_of};
+pub use self::spending::{Spending, Spent};
+
+/// The part of a budget, in percent, at which a warning is given.
+pub const WARN_PERCENT: u32 = 80;
+
+/// A monthly budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// US dollars in a month, above zero.
+    pub monthly_usd: Decimal,
+    /// The effect of its excess.
+    pub on_exceed: OnExceed,
+    /// True if [`OnExceed::Stop`] ends capacity inside a window too.
+    pub stop_capacity: bool,
+}
+
+/// The effect when a budget is used up, or would be before the end of the month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExceed {
+    /// Nothing but warnings.
+    #[default]
+    Warn,
+    /// Rounds have at most as many pings as the budget allows for the rest of the month.
+    Reduce,
+    /// No ping is sent any more; capacity ends at its next closing.
+    Stop,
+}
+
+impl OnExceed {
+    /// Returns the name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Reduce => "reduce",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// The state of a budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Below [`WARN_PERCENT`].
+    #[default]
+    Within,
+    /// From [`WARN_PERCENT`] on.
+    Near,
+    /// Used up.
+    Exceeded,
+}
+
+impl Budget {
+    /// Returns the state of the budget after `spent` US dollars.
+    pub fn level(&self, spent: Decimal) -> Level {
+        if spent >= self.monthly_usd {
+            Level::Exceeded
+        } else if spent * Decimal::ONE_HUNDRED >= self.monthly_usd * Decimal::from(WARN_PERCENT) {
+            Level::Near
+        } else {
+            Level::Within
+        }
+    }
+
+    /// Returns what is left after `spent` US dollars, at least zero.
+    pub fn left(&self, spent: Decimal) -> Decimal {
+        (self.monthly_usd - spent).max(Decimal::ZERO)
+    }
+}
+
+/// A calendar month in UTC, counted from the year 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Month(i32);
+
+impl Month {
+    /// Returns the month of an instant.
+    pub fn of(at: DateTime<Utc>) -> Self {
+        Self(at.year() * 12 + at.month0().cast_signed())
+    }
+
+    /// Returns the first instant.
+    pub fn begin(self) -> DateTime<Utc> {
+        let (year, month0) = (self.0.div_euclid(12), self.0.rem_euclid(12));
+        let begin = Utc.with_ymd_and_hms(year, month0.cast_unsigned() + 1, 1, 0, 0, 0);
+        begin.single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Returns the first instant of the next month.
+    pub fn end(self) -> DateTime<Utc> {
+        Self(self.0.saturating_add(1)).begin()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The largest number of environments that a budget allows for the rest of a month.
+
+use rust_decimal::Decimal;
+
+use crate::domain::fleet::Target;
+use crate::domain::schedule::{Minute, segments};
+
+/// The steps of a share.
+const STEPS: u32 = 1_000;
+
+/// The scheduled rounds of a target in the rest of a month, and the cost of its pings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// The cost of a ping in US dollars, with its part of cold starts.
+    pub usd_per_ping: Decimal,
+    /// The numbers of environments, each with the number of rounds.
+    pub rounds: Vec<(u32, u64)>,
+    /// The cost of what a number of pings does not change, such as capacity, in US dollars.
+    pub fixed_usd: Decimal,
+}
+
+impl Rest {
+    /// Creates the rest of a target from the minute `from` to `until`.
+    pub fn of(target: &Target, from: Minute, until: Minute, usd_per_ping: Decimal) -> Self {
+        let segments = segments(target, from, until);
+        let rounds = segments.iter().map(|segment| (segment.desired, segment.rounds)).collect();
+        Self { usd_per_ping, rounds, fixed_usd: Decimal::ZERO }
+    }
+
+    /// Returns the cost in US dollars with at most as many environments as `limit` returns for the number of a round.
+    fn usd(&self, limit: impl Fn(u32) -> u32) -> Decimal {
+        let pings = self.rounds.iter().map(|(desired, rounds)| {
+            Decimal::from(limit(*desired).min(*desired)).saturating_mul(Decimal::from(*rounds))
+        });
+        let pings = pings.fold(Decimal::ZERO, Decimal::saturating_add);
+        pings.saturating_mul(self.usd_per_ping).saturating_add(self.fixed_usd)
+    }
+
+    fn highest(&self) -> u32 {
+        self.rounds.iter().map(|(desired, _)| *desired).max().unwrap_or(0)
+    }
+}
+
+/// Returns the largest number of environments with which the rest of the month costs at most `left` US dollars; `None`
+/// if the schedule fits as it is.
+pub fn largest_number(left: Decimal, rest: &Rest) -> Option<u32> {
+    if rest.usd(|desired| desired) <= left {
+        return None;
+    }
+    // The cost grows with the number: `low` fits, or is 0, and `high` does not.
+    let (mut low, mut high) = (0, rest.highest());
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if rest.usd(|_| middle) <= left { low = middle } else { high = middle }
+    }
+    Some(low)
+}
+
+/// Returns the largest share of their numbers, in thousandths, with which all of `rests` together cost at most `left` US
+/// dollars; `None` if their schedules fit as they are. See [`share_of`].
+pub fn largest_share(left: Decimal, rests: &[Rest]) -> Option<u32> {
+    let usd = |share: u32| {
+        let each = rests.iter().map(|rest| rest.usd(|desired| share_of(desired, share)));
+        each.fold(Decimal::ZERO, Decimal::saturating_add)
+    };
+    if usd(STEPS) <= left {
+        return None;
+    }
+    let (mut low, mut high) = (0, STEPS);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if usd(middle) <= left { low = middle } else { high = middle }
+    }
+    Some(low)
+}
+
+/// Returns the share of a number in thousandths, rounded down.
+pub fn share_of(desired: u32, share: u32) -> u32 {
+    let part = u64::from(desired) * u64::from(share.min(STEPS)) / u64::from(STEPS);
+    u32::try_from(part).unwrap_or(desired)
+}

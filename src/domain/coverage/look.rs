@@ -1,0 +1,97 @@
+//! What a tick saw of a target.
+
+use crate::domain::capacity::CapacityReport;
+use crate::domain::fleet::Target;
+use crate::domain::tick::{RoundRecord, SkipReason};
+
+/// The minutes after which the next look at capacity must have followed. Ticks look every few minutes.
+const CAPACITY_SERVES: i64 = 10;
+
+/// What a tick saw of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The environments that are warm from now on; `None` if unknown.
+    pub reached: Option<u32>,
+    /// The environments that were warm before.
+    pub found: Found,
+    /// True if a guard or a budget lowered the number.
+    pub is_capped: bool,
+    /// The minutes within which the next look is due.
+    pub serves_minutes: i64,
+}
+
+/// The environments that were warm before a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// This number at least.
+    Warm(u32),
+    /// Pings were sent, and nothing is proven.
+    Unknown,
+    /// No ping was sent.
+    NotLooked,
+}
+
+impl Look {
+    /// Returns what a round shows; `None` if it shows nothing, and an earlier or a later one counts.
+    pub fn at_round(round: &RoundRecord, target: &Target) -> Option<Self> {
+        let serves_minutes = i64::from(target.interval_minutes.max(1));
+        match round.skip_reason() {
+            None => {
+                let reached = round.reached();
+                let found = found(round);
+                let is_capped = round.capped_from.is_some() || round.backed_off_from.is_some();
+                let found = found.map_or(Found::Unknown, Found::Warm);
+                Some(Self { reached, found, is_capped, serves_minutes })
+            }
+            Some(reason) => {
+                let is_capped = is_guard(reason)?;
+                Some(Self { reached: Some(0), found: Found::NotLooked, is_capped, serves_minutes })
+            }
+        }
+    }
+
+    /// Returns what a tick shows of a target's capacity.
+    pub fn at_capacity(capacity: &CapacityReport) -> Self {
+        let available = capacity.available;
+        let found = available.map_or(Found::Unknown, Found::Warm);
+        Self { reached: available, found, is_capped: false, serves_minutes: CAPACITY_SERVES }
+    }
+}
+
+/// Returns the environments reached that were not new: the fewest of a version while an alias has several. `None` if
+/// unknown.
+fn found(round: &RoundRecord) -> Option<u32> {
+    let versions = round.sent().map(|sent| &sent.versions[..]).unwrap_or_default();
+    if !versions.is_empty() {
+        let all: Option<Vec<u32>> = versions.iter().map(|version| found(&version.record)).collect();
+        return all?.into_iter().min();
+    }
+    Some(round.reached()?.saturating_sub(round.counts().new_environments().all()))
+}
+
+/// Returns true if a guard skipped a round, and false if an operator or the function itself did; `None` if the target is
+/// served otherwise, or at the next tick.
+fn is_guard(reason: SkipReason) -> Option<bool> {
+    match reason {
+        SkipReason::NoHeadroom | SkipReason::Breaker => Some(true),
+        SkipReason::Paused
+        | SkipReason::CustomPayload
+        | SkipReason::Durable
+        | SkipReason::SwitchedOff
+        | SkipReason::NeedsTenants
+        | SkipReason::Inactive
+        | SkipReason::UpdateFailed
+        | SkipReason::TooLarge
+        | SkipReason::Unsafe => Some(false),
+        SkipReason::InFlight
+        | SkipReason::NoRoom
+        | SkipReason::Deadline
+        | SkipReason::DryRun
+        | SkipReason::Coalesced
+        | SkipReason::Served
+        | SkipReason::Updating
+        | SkipReason::Denied
+        | SkipReason::ManagedInstances
+        | SkipReason::Provisioned => None,
+    }
+}

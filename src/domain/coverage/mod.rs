@@ -1,0 +1,217 @@
+//! The minutes of open windows in which a target was warm.
+//!
+//! A round proves environments at an instant. Between two rounds, the environments that the first one reached are warm
+//! if the second one finds as many of them still warm: a function whose every ping is cold is never covered.
+//!
+//! For a minute between round k and round k + 1, with the number `desired` at that minute:
+//!
+//! ```text
+//! warm      min(reached in k, found warm in k + 1) ≥ desired
+//! unknown   the minimum is unknown, and no known part of it is below desired
+//! not warm  otherwise; and after the interval of round k, when nobody has served the target
+//! ```
+//!
+//! Minutes after the last round of a window are judged by what that round reached. Provisioned capacity counts as a
+//! round that reaches and finds what is available. Minutes are whole, and begin with the minute of a round.
+
+mod look;
+mod slo;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+use super::fleet::Target;
+use super::schedule::{Minute, Segment, segments};
+
+pub use self::look::{Found, Look};
+pub use self::slo::{BurnAlarm, Slo};
+
+/// The longest time that is filled in when nobody served a target: longer outages begin later.
+const MOST_FILLED: i64 = 31 * 24 * 60;
+
+/// Minutes of open windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minutes {
+    /// The minutes that are known to be warm or not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window: u64,
+    /// Those of `window` that were warm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm: u64,
+    /// The minutes of which nothing is known. They are not in `window`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+    /// Those of `window` in which a guard or a budget had lowered the number. None of them is warm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub capped: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde calls.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Minutes {
+    /// Returns the share of the known minutes that were warm, from 0 to 1; `None` without known minutes.
+    pub fn coverage(self) -> Option<f64> {
+        (self.window > 0).then(|| self.warm as f64 / self.window as f64)
+    }
+
+    /// Returns true if there are none.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Add for Minutes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            window: self.window.saturating_add(other.window),
+            warm: self.warm.saturating_add(other.warm),
+            unknown: self.unknown.saturating_add(other.unknown),
+            capped: self.capped.saturating_add(other.capped),
+        }
+    }
+}
+
+impl AddAssign for Minutes {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for Minutes {
+    fn sum<I: Iterator<Item = Self>>(minutes: I) -> Self {
+        minutes.fold(Self::default(), Add::add)
+    }
+}
+
+/// Minutes by the hour in which they are, in hours since the Unix epoch.
+pub type ByHour = BTreeMap<i64, Minutes>;
+
+/// The state of a target between two rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The epoch minute before which every minute is judged.
+    until: i64,
+    /// The last round; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Last>,
+}
+
+/// The last round of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    /// The epoch minute before which the next round is due.
+    until: i64,
+    /// The environments reached; `None` if unknown.
+    reached: Option<u32>,
+    /// True if a guard or a budget lowered the number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_capped: bool,
+}
+
+/// The judgement of one minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judgement {
+    Warm,
+    Unknown,
+    Cold,
+    Capped,
+}
+
+impl Last {
+    /// Judges a minute with the number `desired`. `found` is the look that follows in the same opening.
+    fn judge(&self, minute: i64, desired: u32, found: Found) -> Judgement {
+        let found = match found {
+            Found::Warm(number) => Some(number),
+            Found::Unknown => None,
+            Found::NotLooked => Some(u32::MAX),
+        };
+        let is_below = |number: Option<u32>| number.is_some_and(|number| number < desired);
+        if self.is_capped {
+            Judgement::Capped
+        } else if minute >= self.until || is_below(self.reached) || is_below(found) {
+            Judgement::Cold
+        } else if self.reached.is_some() && found.is_some() {
+            Judgement::Warm
+        } else {
+            Judgement::Unknown
+        }
+    }
+}
+
+impl Judgement {
+    fn minutes(self, number: u64) -> Minutes {
+        let window = Minutes { window: number, ..Minutes::default() };
+        match self {
+            Self::Warm => Minutes { warm: number, ..window },
+            Self::Unknown => Minutes { unknown: number, ..Minutes::default() },
+            Self::Cold => window,
+            Self::Capped => Minutes { capped: number, ..window },
+        }
+    }
+}
+
+/// Judges the minutes of a target before `at` that are not judged yet, and returns them with the next state.
+///
+/// `look` is what a tick at `at` saw of the target; `None` when its windows have closed. `watch` is the state before,
+/// `None` if the target is new. Call it for every round, and for the first tick after a window has closed.
+///
+/// A state of the future, which a wrong clock wrote, counts as a new target.
+pub fn advance(watch: Option<&Watch>, target: &Target, at: Minute, look: Option<&Look>) -> (Watch, ByHour) {
+    let now = at.epoch();
+    let known = watch.filter(|watch| watch.until <= now);
+    let mut hours = ByHour::new();
+    if let Some(watch) = known {
+        let from = Minute::from_epoch(watch.until.max(now - MOST_FILLED));
+        let open = segments(target, from, at);
+        let opening = look.map(|_| opening_until(&open, at));
+        for segment in &open {
+            let is_same = opening.is_some_and(|opening| segment.from >= opening);
+            let found = look.filter(|_| is_same).map_or(Found::NotLooked, |look| look.found);
+            judge(watch.last.as_ref(), segment, found, &mut hours);
+        }
+    }
+    let last = match look {
+        Some(look) => Some(Last {
+            until: now.saturating_add(look.serves_minutes),
+            reached: look.reached,
+            is_capped: look.is_capped,
+        }),
+        None => known.and_then(|watch| watch.last),
+    };
+    (Watch { until: now, last }, hours)
+}
+
+/// Returns the first minute of the opening that lasts until `at`; `at` if the target was not open before it.
+fn opening_until(open: &[Segment], at: Minute) -> Minute {
+    open.iter().rev().fold(at, |begin, segment| if segment.until == begin { segment.from } else { begin })
+}
+
+/// Judges the minutes of a segment.
+fn judge(last: Option<&Last>, segment: &Segment, found: Found, hours: &mut ByHour) {
+    let (mut minute, end) = (segment.from.epoch(), segment.until.epoch());
+    while minute < end {
+        let hour = minute.div_euclid(60);
+        let mut until = end.min((hour + 1) * 60);
+        let judgement = match last {
+            Some(last) => {
+                // What the last round proves ends within the hour.
+                if minute < last.until {
+                    until = until.min(last.until);
+                }
+                last.judge(minute, segment.desired, found)
+            }
+            None => Judgement::Cold,
+        };
+        *hours.entry(hour).or_default() += judgement.minutes(u64::try_from(until - minute).unwrap_or(0));
+        minute = until;
+    }
+}

@@ -1,0 +1,226 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::schedule::{self, desired};
+
+fn minute(text: &str) -> Minute {
+    Minute::of(text.parse().unwrap())
+}
+
+/// A target with ten environments from 08:00 to 18:00 UTC, pinged every five minutes.
+fn target() -> Target {
+    let hours = Hours::Between { start: "08:00:00".parse().unwrap(), end: "18:00:00".parse().ok() };
+    let window = Window::new("w", chrono_tz::UTC, Opening::Weekly(DaySet::DAILY, hours), 10);
+    Target { windows: vec![window], interval_minutes: 5, ..Target::example("f", "eu-west-2", Vec::new()) }
+}
+
+fn look(reached: Option<u32>, found: Found) -> Look {
+    Look { reached, found, is_capped: false, serves_minutes: 5 }
+}
+
+/// A clock that ticks every minute and calls [`advance`] as the service does.
+struct Ticks {
+    target: Target,
+    watch: Option<Watch>,
+    hours: ByHour,
+}
+
+impl Ticks {
+    fn new() -> Self {
+        Self { target: target(), watch: None, hours: ByHour::new() }
+    }
+
+    /// Serves every tick in [`from`, `until`); what a due round sees is that of `of`.
+    fn run(&mut self, from: &str, until: &str, of: impl Fn(Minute) -> Look) {
+        let (from, until) = (minute(from), minute(until));
+        for at in (from.epoch()..until.epoch()).map(Minute::from_epoch) {
+            let is_due = schedule::due(&self.target, at).is_some();
+            let closes = desired(&self.target, at) == 0 && desired(&self.target, at.plus(-1)) > 0;
+            // The first tick after an outage finds what is due since.
+            let is_late =
+                self.watch.is_some_and(|watch| at.epoch() - watch.until > 5) && desired(&self.target, at) > 0;
+            if is_due || is_late || closes {
+                let look = (!closes).then(|| of(at));
+                self.step(at, look.as_ref());
+            }
+        }
+    }
+
+    fn step(&mut self, at: Minute, look: Option<&Look>) {
+        let (watch, hours) = advance(self.watch.as_ref(), &self.target, at, look);
+        self.watch = Some(watch);
+        hours.into_iter().for_each(|(hour, minutes)| *self.hours.entry(hour).or_default() += minutes);
+    }
+
+    fn sum(&self) -> Minutes {
+        self.hours.values().copied().sum()
+    }
+}
+
+const WARM: Look = Look { reached: Some(10), found: Found::Warm(10), is_capped: false, serves_minutes: 5 };
+
+fn minutes(window: u64, warm: u64) -> Minutes {
+    Minutes { window, warm, ..Minutes::default() }
+}
+
+#[test]
+fn a_day_of_warm_rounds_is_covered() {
+    let mut ticks = Ticks::new();
+    ticks.run("2026-11-20T07:00:00Z", "2026-11-20T19:00:00Z", |at| Look {
+        found: Found::Warm(if at == minute("2026-11-20T08:00:00Z") { 0 } else { 10 }),
+        ..WARM
+    });
+    assert_eq!(ticks.sum(), minutes(600, 600));
+    assert_eq!(ticks.hours.len(), 10);
+    assert!(ticks.hours.values().all(|hour| *hour == minutes(60, 60)));
+    assert_eq!(ticks.sum().coverage(), Some(1.0));
+}
+
+#[test]
+fn a_function_whose_every_ping_is_cold_is_not_covered() {
+    let mut ticks = Ticks::new();
+    ticks.run("2026-11-20T07:00:00Z", "2026-11-20T19:00:00Z", |_| look(Some(10), Found::Warm(0)));
+    // But for the minutes after the last round, of which nothing else is known.
+    assert_eq!(ticks.sum(), minutes(600, 5));
+}
+
+#[test]
+fn outages_are_filled_in() {
+    for (from, until, window, lost) in [
+        // Five minutes: the round of 10:00 was missed, and the next tick serves it at 10:05.
+        ("2026-11-20T10:00:00Z", "2026-11-20T10:05:00Z", 4 * 600, 5),
+        ("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z", 4 * 600, 60),
+        // Three days, over three nights.
+        ("2026-11-20T10:00:00Z", "2026-11-23T10:00:00Z", 4 * 600, 8 * 60 + 2 * 600 + 2 * 60),
+    ] {
+        let mut ticks = Ticks::new();
+        ticks.run("2026-11-20T07:00:00Z", from, |_| WARM);
+        ticks.run(until, "2026-11-23T19:00:00Z", |_| WARM);
+        assert_eq!(ticks.sum(), minutes(window, window - lost), "{from} to {until}");
+    }
+}
+
+#[test]
+fn unknown_and_capped_minutes_are_apart() {
+    let mut ticks = Ticks::new();
+    let [a, b, c, d, e] =
+        ["08:00", "08:05", "08:10", "08:15", "08:20"].map(|time| minute(&format!("2026-11-20T{time}:00Z")));
+    ticks.step(a, Some(&look(None, Found::Unknown)));
+    ticks.step(b, Some(&WARM));
+    assert_eq!(ticks.sum(), Minutes { unknown: 5, ..Minutes::default() });
+    ticks.step(c, Some(&look(Some(10), Found::Unknown)));
+    assert_eq!(ticks.sum().unknown, 10);
+    // Too few were reached, whatever was found.
+    ticks.step(c, Some(&look(Some(9), Found::Warm(9))));
+    ticks.step(d, Some(&Look { is_capped: true, ..look(None, Found::Unknown) }));
+    assert_eq!((ticks.sum().window, ticks.sum().unknown), (5, 10));
+    ticks.step(e, Some(&WARM));
+    assert_eq!(ticks.sum(), Minutes { window: 10, warm: 0, unknown: 10, capped: 5 });
+}
+
+#[test]
+fn a_state_of_the_future_counts_as_new() {
+    let at = minute("2026-11-20T09:00:00Z");
+    let future =
+        Watch { until: i64::MAX, last: Some(Last { until: i64::MAX, reached: Some(99), is_capped: false }) };
+    let past = Watch { until: i64::MIN, last: None };
+    assert_eq!(advance(Some(&future), &target(), at, Some(&WARM)).1, ByHour::new());
+    let (watch, hours) = advance(Some(&past), &target(), at, Some(&WARM));
+    assert_eq!(watch.until, at.epoch());
+    // 31 days of ten hours, from 09:00 to 09:00.
+    assert_eq!(hours.into_values().sum::<Minutes>(), minutes(31 * 600, 0));
+}
+
+/// A second calculator: it judges every minute by itself, from the list of all looks.
+fn naive(number_at: &[u32], begin: i64, looks: &[(i64, Look)]) -> Minutes {
+    let mut sum = Minutes::default();
+    for (minute, wanted) in (begin..).zip(number_at.iter().copied()) {
+        if wanted == 0 {
+            continue;
+        }
+        let before = looks.iter().rev().find(|(at, _)| *at <= minute);
+        let after = looks.iter().find(|(at, _)| *at > minute);
+        // Only a look in the same opening counts.
+        let is_open = |until: i64| (minute..until).all(|minute| number_at[(minute - begin) as usize] > 0);
+        let after = after.filter(|(at, _)| is_open(*at)).map(|(_, look)| look.found);
+        let Some((at, look)) = before else {
+            sum.window += 1;
+            continue;
+        };
+        if look.is_capped {
+            sum.window += 1;
+            sum.capped += 1;
+            continue;
+        }
+        let parts = [
+            look.reached,
+            match after {
+                Some(Found::Warm(number)) => Some(number),
+                Some(Found::Unknown) => None,
+                Some(Found::NotLooked) | None => Some(u32::MAX),
+            },
+        ];
+        let is_served = minute < at + look.serves_minutes;
+        if !is_served || parts.iter().flatten().any(|part| *part < wanted) {
+            sum.window += 1;
+        } else if parts.contains(&None) {
+            sum.unknown += 1;
+        } else {
+            sum.window += 1;
+            sum.warm += 1;
+        }
+    }
+    sum
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), Just(3), Just(9), Just(10), Just(12)]
+}
+
+fn any_look() -> impl Strategy<Value = Look> {
+    let found = prop_oneof![number().prop_map(Found::Warm), Just(Found::Unknown), Just(Found::NotLooked)];
+    (proptest::option::of(number()), found, proptest::bool::weighted(0.1), 1_i64..20).prop_map(
+        |(reached, found, is_capped, serves_minutes)| Look { reached, found, is_capped, serves_minutes },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_sum_is_that_of_single_minutes(
+        ramp in 0_i64..120,
+        gaps in proptest::collection::vec((1_i64..300, any_look()), 1..15),
+    ) {
+        let mut target = target();
+        target.windows[0].ramp_up = chrono::TimeDelta::minutes(ramp);
+        let begin = minute("2026-11-20T05:00:00Z").epoch();
+        let end = begin + gaps.iter().map(|(gap, _)| gap).sum::<i64>();
+        let wanted: Vec<u32> = (begin..end).map(|at| desired(&target, Minute::from_epoch(at))).collect();
+        let mut at = begin;
+        let (mut watch, _) = advance(None, &target, Minute::from_epoch(begin), None);
+        let (mut sum, mut looks) = (Minutes::default(), Vec::new());
+        for (gap, look) in gaps {
+            // The first tick after each closing.
+            for tick in at + 1..at + gap {
+                let index = (tick - begin) as usize;
+                if wanted[index] == 0 && wanted[index - 1] > 0 {
+                    let (next, hours) = advance(Some(&watch), &target, Minute::from_epoch(tick), None);
+                    watch = next;
+                    sum += hours.into_values().sum();
+                }
+            }
+            at += gap;
+            let (next, hours) = advance(Some(&watch), &target, Minute::from_epoch(at), Some(&look));
+            watch = next;
+            for (hour, minutes) in &hours {
+                prop_assert!(minutes.window + minutes.unknown <= 60 && *hour * 60 < at, "{hours:?}");
+            }
+            sum += hours.into_values().sum();
+            looks.push((at, look));
+        }
+        prop_assert_eq!(sum, naive(&wanted, begin, &looks));
+        prop_assert!(sum.warm + sum.capped <= sum.window);
+    }
+}

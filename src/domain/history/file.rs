@@ -1,0 +1,225 @@
+//! The document of one day: gzip with one member for each hour.
+//!
+//! Each member has its size and its hour in the extra field of its header (RFC 1952, subfield `WH`), so that the members
+//! of other hours are copied and not unpacked when one is changed.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use chrono::{DateTime, Utc};
+use flate2::read::GzDecoder;
+use flate2::{Compression, GzBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::{Row, Rows};
+use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
+
+/// The largest member after it is unpacked: a hundred thousand targets.
+const MOST_UNPACKED: u64 = 64 << 20;
+/// The writes that an hour remembers. A write is repeated within seconds, and there is one in five minutes for each
+/// writer.
+const MOST_WRITES: usize = 64;
+/// The length of a header with the extra field, and the places of the size and the hour in it.
+const HEADER: usize = 21;
+const SIZE_AT: std::ops::Range<usize> = 16..20;
+const HOUR_AT: usize = 20;
+/// The beginning of a member: gzip, deflate, an extra field; and the subfield with its length.
+const MAGIC: [u8; 4] = [0x1f, 0x8b, 8, 4];
+const SUBFIELD: [u8; 6] = [9, 0, b'W', b'H', 5, 0];
+
+/// The reason why a document of the history cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadHistory {
+    /// It is not made of members with their size.
+    #[error("it is damaged at byte {0}")]
+    Damaged(usize),
+    /// A member cannot be unpacked.
+    #[error("the hour {hour} is damaged: {reason}")]
+    Hour {
+        /// The hour, from 0 to 23.
+        hour: u8,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// A day of a region, with its hours still packed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DayFile {
+    hours: BTreeMap<u8, Vec<u8>>,
+}
+
+/// The first line of an hour.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Head {
+    /// The hour, from 0 to 23.
+    hour: u8,
+    /// Random numbers of the writes that were added. A write is repeated when its answer was lost.
+    #[serde(default)]
+    writes: Vec<u64>,
+}
+
+/// The line of a target.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    function: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(flatten)]
+    row: Row,
+}
+
+/// An hour that is unpacked.
+#[derive(Debug, Default)]
+struct Hour {
+    head: Head,
+    rows: Rows,
+    /// The lines that this version cannot read. They are kept.
+    others: Vec<String>,
+}
+
+impl DayFile {
+    /// Returns the name of the document of a region and a day. `writer` distinguishes the documents of shards.
+    pub fn document(region: Region, day: DateTime<Utc>, writer: Option<u32>) -> String {
+        let writer = writer.map(|writer| format!("-{writer:x}")).unwrap_or_default();
+        format!("history-{region}-{}{writer}", day.format("%Y-%m-%d"))
+    }
+
+    /// Reads a document. The hours are not unpacked yet.
+    ///
+    /// # Errors
+    /// [`BadHistory::Damaged`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadHistory> {
+        let mut hours = BTreeMap::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let (hour, member) = member_of(rest).ok_or(BadHistory::Damaged(at))?;
+            if hours.insert(hour, member.to_vec()).is_some() {
+                return Err(BadHistory::Damaged(at));
+            }
+            at += member.len();
+        }
+        Ok(Self { hours })
+    }
+
+    /// Returns the document.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.hours.values().flatten().copied().collect()
+    }
+
+    /// Returns the hours that have rows, from 0 to 23.
+    pub fn hours(&self) -> impl Iterator<Item = u8> {
+        self.hours.keys().copied()
+    }
+
+    /// Returns the rows of an hour; none if there are none. Lines of newer versions are left out.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`].
+    pub fn rows(&self, hour: u8, region: Region) -> Result<Rows, BadHistory> {
+        Ok(self.hour(hour, region)?.rows)
+    }
+
+    /// Adds rows to an hour. `write` is a random number of this write. Returns false if it was added before.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`]. Nothing is changed.
+    pub fn add(&mut self, hour: u8, region: Region, write: u64, rows: &Rows) -> Result<bool, BadHistory> {
+        let mut known = self.hour(hour, region)?;
+        if known.head.writes.contains(&write) {
+            return Ok(false);
+        }
+        known.head.hour = hour;
+        known.head.writes.push(write);
+        let surplus = known.head.writes.len().saturating_sub(MOST_WRITES);
+        known.head.writes.drain(..surplus);
+        for (id, row) in rows {
+            known.rows.entry(id.clone()).or_default().add(row);
+        }
+        let packed = pack(&known).map_err(|reason| BadHistory::Hour { hour, reason })?;
+        self.hours.insert(hour, packed);
+        Ok(true)
+    }
+
+    fn hour(&self, hour: u8, region: Region) -> Result<Hour, BadHistory> {
+        let Some(member) = self.hours.get(&hour) else { return Ok(Hour::default()) };
+        unpack(member, hour, |text| {
+            let head = head_of(text, hour)?;
+            let mut unpacked = Hour { head, ..Hour::default() };
+            for line in text.lines().skip(1) {
+                match serde_json::from_str(line).ok().and_then(|line| target_of(line, region)) {
+                    Some((id, row)) => unpacked.rows.entry(id).or_default().add(&row),
+                    None => unpacked.others.push(line.to_owned()),
+                }
+            }
+            Ok(unpacked)
+        })
+    }
+}
+
+/// Returns the first member of a document with its hour; `None` if it is not one of [`pack`].
+fn member_of(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let is_ours = bytes.starts_with(&MAGIC) && bytes.get(10..16)? == SUBFIELD;
+    let size = bytes.get(SIZE_AT).filter(|_| is_ours)?;
+    let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
+    let hour = bytes.get(HOUR_AT).copied().filter(|hour| *hour < 24 && size >= HEADER)?;
+    Some((hour, bytes.get(..size)?))
+}
+
+fn head_of(text: &str, hour: u8) -> Result<Head, BadHistory> {
+    let line = text.lines().next().unwrap_or_default();
+    serde_json::from_str(line).map_err(|error| BadHistory::Hour { hour, reason: error.to_string() })
+}
+
+fn target_of(line: Line, region: Region) -> Option<(Identity, Row)> {
+    let Line { function, tenant, row } = line;
+    let id = FunctionRef::parse(&function).ok()?.identity(region);
+    let tenant = match tenant {
+        Some(tenant) => Some(Tenant::parse(&tenant).ok()?),
+        None => None,
+    };
+    Some((Identity { tenant, ..id }, row))
+}
+
+/// Unpacks a member and reads it.
+fn unpack<T>(
+    member: &[u8],
+    hour: u8,
+    read: impl FnOnce(&str) -> Result<T, BadHistory>,
+) -> Result<T, BadHistory> {
+    let bad = |reason: String| BadHistory::Hour { hour, reason };
+    let mut text = String::new();
+    let unpacked = GzDecoder::new(member).take(MOST_UNPACKED + 1).read_to_string(&mut text);
+    let length = unpacked.map_err(|error| bad(error.to_string()))?;
+    if length as u64 > MOST_UNPACKED {
+        return Err(bad(format!("it has more than {MOST_UNPACKED} bytes")));
+    }
+    read(&text)
+}
+
+fn pack(hour: &Hour) -> Result<Vec<u8>, String> {
+    let field = [SUBFIELD.get(2..).unwrap_or_default(), &[0, 0, 0, 0, hour.head.hour]].concat();
+    let mut packing = GzBuilder::new().extra(field).write(Vec::new(), Compression::default());
+    let lines = hour.rows.iter().map(|(id, row)| Line {
+        function: id.label(),
+        tenant: id.tenant.as_ref().map(ToString::to_string),
+        row: row.clone(),
+    });
+    let lines = lines.map(|line| serde_json::to_string(&line));
+    let others = hour.others.iter().cloned().map(Ok);
+    for line in std::iter::once(serde_json::to_string(&hour.head)).chain(lines).chain(others) {
+        let line = line.map_err(|error| error.to_string())?;
+        writeln!(packing, "{line}").map_err(|error| error.to_string())?;
+    }
+    let mut member = packing.finish().map_err(|error| error.to_string())?;
+    let size = u32::try_from(member.len()).map_err(|error| error.to_string())?;
+    if let Some(place) = member.get_mut(SIZE_AT) {
+        place.copy_from_slice(&size.to_le_bytes());
+    }
+    Ok(member)
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

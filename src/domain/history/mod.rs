@@ -1,0 +1,17 @@
+//! The history: for each target and hour the minutes of open windows, pings, cold starts, bytes and cost.
+//!
+//! A document holds one UTC day of one region ([`DayFile`]). It is gzip with one member for each hour, and a member is
+//! a line of JSON for each target, so that `zcat` shows all of it.
+
+mod file;
+mod row;
+
+use std::collections::BTreeMap;
+
+use super::function::Identity;
+
+pub use self::file::{BadHistory, DayFile};
+pub use self::row::{CapacityHour, Row, ShortReason};
+
+/// The rows of one hour.
+pub type Rows = BTreeMap<Identity, Row>;
