@@ -243,6 +243,8 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         canary,
         strategy,
         semi_cold_below,
+        slo: _,
+        budget: _,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());

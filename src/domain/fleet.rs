@@ -1,13 +1,16 @@
 //! The resolved configuration. One [`Target`] is one function in one region.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::backlog;
+use super::budget::Budget;
 use super::calendar::Window;
 use super::capacity::{Owner, Strategy};
 use super::cost::assume::Assumptions;
 use super::cost::{Download, PriceBook};
+use super::coverage::Slo;
 use super::function::{
     AccountId, Architecture, FunctionRef, Identity, Qualifier, Region, Tenant, account_of,
 };
@@ -30,6 +33,10 @@ pub struct Fleet {
     pub metrics: MetricsSettings,
     /// The owner of the capacity that is made, in its tags and names.
     pub owner: Owner,
+    /// The monthly budget of the whole fleet.
+    pub budget: Option<Budget>,
+    /// The monthly budgets of owners, by the text in [`Target::owner`].
+    pub owner_budgets: BTreeMap<String, Budget>,
     /// The embedded prices with the overrides of the configuration.
     pub prices: PriceBook,
     /// A stable hash of the configuration's content, `config` in the tick object.
@@ -45,6 +52,8 @@ impl Fleet {
             limits: Limits::default(),
             metrics: MetricsSettings::default(),
             owner: Owner::default(),
+            budget: None,
+            owner_budgets: BTreeMap::new(),
             prices: PriceBook::embedded(),
             hash: String::new(),
         }
@@ -60,13 +69,21 @@ pub struct Limits {
     pub account_share: u32,
     /// The part of a function's reserved concurrency that pings leave to its users, at least 0.
     pub leave_free: u32,
+    /// The days for which the history is kept, 1 to 4,000.
+    pub keep_history_days: u32,
     /// The transport of the pings of a round.
     pub wire: WireSettings,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_in_flight: 500, account_share: 20, leave_free: 1, wire: WireSettings::default() }
+        Self {
+            max_in_flight: 500,
+            account_share: 20,
+            leave_free: 1,
+            keep_history_days: 400,
+            wire: WireSettings::default(),
+        }
     }
 }
 
@@ -180,6 +197,10 @@ pub struct Target {
     pub strategy: Strategy,
     /// The time below which a cold start is semi-cold, without the hold: the code was still cached. `None` if unknown.
     pub semi_cold_below: Option<Duration>,
+    /// The objective for coverage; `None` without one.
+    pub slo: Option<Slo>,
+    /// The monthly budget; `None` without one.
+    pub budget: Option<Budget>,
 }
 
 /// The check of the first contact with a handler: one ping before the first round.
@@ -255,6 +276,8 @@ impl Target {
             canary: Canary::default(),
             strategy: Strategy::Pings,
             semi_cold_below: None,
+            slo: None,
+            budget: None,
         }
     }
 

@@ -179,6 +179,9 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         | Metric::MetricsDropped
         | Metric::ConfigAge => return facts.value(metric),
         Metric::Target | Metric::Reached => return None,
+        Metric::WindowMinutes | Metric::WarmMinutes | Metric::UnknownMinutes | Metric::BudgetExceeded => {
+            return None;
+        }
         Metric::CapacityDesired | Metric::CapacityAvailable | Metric::CapacityCost => {
             let values = report.capacity.iter().filter_map(|capacity| capacity_value(metric, capacity));
             return values.reduce(|sum, value| sum + value);

@@ -105,7 +105,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    Pings, Count, Fleet, "pings sent, top-ups included";
+    Pings, Count, FleetAndTarget, "pings sent, top-ups included";
     ColdStarts, Count, FleetAndTarget, "pings that started a new environment, restored ones included: a user would have waited";
     SemiColdStarts, Count, FleetNotZero, "those of `ColdStarts` whose code was still cached, for functions with a known threshold";
     Restores, Count, FleetNotZero, "those of `ColdStarts` that were restored from a snapshot";
@@ -113,6 +113,10 @@ metrics! {
     Throttles, Count, Fleet, "pings that Lambda throttled";
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
+    WindowMinutes, Count, FleetAndTargetNotZero, "minutes of open windows that are known to have been warm or not";
+    WarmMinutes, Count, FleetAndTargetNotZero, "those of `WindowMinutes` in which the wanted environments were warm; sent with them, zero included";
+    UnknownMinutes, Count, FleetAndTargetNotZero, "minutes of open windows of which nothing is known, because no round proved anything; none of them is in `WindowMinutes`";
+    BudgetExceeded, Count, FleetNotZero, "monthly budgets of which 80 % or 100 % were reached at this tick, each level once a month";
     RoundsUnsafe, Count, FleetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
     S3EgressCost, None, FleetAndTarget, "US dollars for the bytes that functions read from S3, as far as known";

@@ -20,6 +20,7 @@ pub mod environment;
 pub mod facts;
 pub mod guards;
 pub mod health;
+pub mod history;
 pub mod live_config;
 pub mod manifest;
 pub mod planner;

@@ -357,6 +357,8 @@ fn target(
             let mut keys = [own, usual].into_iter().flatten();
             keys.find_map(|keys| Some(keys.semi_cold_below.as_ref()?.value.0))
         },
+        slo: None,
+        budget: None,
         id,
     };
     target.strategy = parts.capacity.strategy(target.highest());

@@ -236,7 +236,17 @@ fn assemble<'a>(
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, pipelines, limits, metrics, owner, prices, hash },
+        fleet: Fleet {
+            targets,
+            pipelines,
+            limits,
+            metrics,
+            owner,
+            budget: None,
+            owner_budgets: BTreeMap::new(),
+            prices,
+            hash,
+        },
         calendars,
         locations,
         warnings,

@@ -15,3 +15,12 @@ pub use self::row::{CapacityHour, Row, ShortReason};
 
 /// The rows of one hour.
 pub type Rows = BTreeMap<Identity, Row>;
+
+/// The history of a period.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// The rows by the hour, in hours since the Unix epoch.
+    pub hours: BTreeMap<i64, Rows>,
+    /// The documents that cannot be read, each with the reason; for people.
+    pub unread: Vec<String>,
+}

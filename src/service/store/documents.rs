@@ -139,12 +139,42 @@ impl DocumentStore {
         name: &str,
         known: Option<&Version>,
     ) -> Result<Fetched, Unavailable> {
-        let key = key(name);
-        match self.objects.get(&key, known).await? {
+        self.get_object(&key(name), known).await
+    }
+
+    /// Reads an object that is not JSON by its whole key, such as `NAME.gz`, unless it is still at the version `known`.
+    ///
+    /// # Errors
+    /// [`Unavailable`], also when the object is larger than 32 MiB.
+    pub(in crate::service) async fn get_object(
+        &self,
+        key: &str,
+        known: Option<&Version>,
+    ) -> Result<Fetched, Unavailable> {
+        match self.objects.get(key, known).await? {
             Fetched::Object { bytes, .. } if bytes.len() > MOST_READ_BYTES => {
                 Err(Unavailable(format!("`{key}` is refused: it is larger than {MOST_READ_BYTES} bytes")))
             }
             fetched => Ok(fetched),
+        }
+    }
+
+    /// Writes an object that is not JSON by its whole key, if it replaces the version `replaced` or is new. Returns its
+    /// version; `None` after a conflict with another writer.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(in crate::service) async fn put_object(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        replaced: Option<&Version>,
+    ) -> Result<Option<Version>, Unavailable> {
+        let condition = replaced.map_or(Condition::New, Condition::Replaces);
+        match self.objects.put(key, bytes, condition).await {
+            Ok(version) => Ok(Some(version)),
+            Err(PutError::Conflict) => Ok(None),
+            Err(PutError::Failed(error)) => Err(error.into()),
         }
     }
 
@@ -160,12 +190,7 @@ impl DocumentStore {
         replaced: Option<&Version>,
     ) -> Result<Option<Version>, Unavailable> {
         let bytes = bounded(name, document, MOST_BYTES)?;
-        let condition = replaced.map_or(Condition::New, Condition::Replaces);
-        match self.objects.put(&key(name), bytes, condition).await {
-            Ok(version) => Ok(Some(version)),
-            Err(PutError::Conflict) => Ok(None),
-            Err(PutError::Failed(error)) => Err(error.into()),
-        }
+        self.put_object(&key(name), bytes, replaced).await
     }
 
     /// Applies `change` to the newest version of a document, and writes the result if it differs. The change is applied
