@@ -121,6 +121,15 @@ impl DayFile {
         Ok(self.hour(hour, region)?.rows)
     }
 
+    /// Returns true if a write was added to an hour.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`].
+    pub fn has(&self, hour: u8, write: u64) -> Result<bool, BadHistory> {
+        let Some(member) = self.hours.get(&hour) else { return Ok(false) };
+        unpack(member, hour, |text| Ok(head_of(text, hour)?.writes.contains(&write)))
+    }
+
     /// Adds rows to an hour. `write` is a random number of this write. Returns false if it was added before.
     ///
     /// # Errors
