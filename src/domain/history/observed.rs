@@ -21,6 +21,8 @@ pub struct Observed {
     pub rows: Rows,
     /// What was seen of the coverage; `None` if nothing is judged by it.
     pub looks: Option<BTreeMap<Identity, Look>>,
+    /// False for deployments: their looks count only if no shards serve the targets meanwhile, which do not know them.
+    pub is_scheduled: bool,
 }
 
 impl Observed {
@@ -42,7 +44,7 @@ impl Observed {
         for capacity in &report.capacity {
             add(&capacity.id, Row::of_capacity(capacity));
         }
-        Self { write, at, rows, looks: is_look.then(|| looks(report, fleet)) }
+        Self { write, at, rows, looks: is_look.then(|| looks(report, fleet)), is_scheduled: true }
     }
 
     /// Returns true if nothing was sent, and nothing is judged.

@@ -14,19 +14,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::unmoved::Gap;
 use super::{Observed, Row, Unmoved};
-use crate::domain::coverage::{ByHour, Look, MOST_FILLED, Minutes, Watch, advance};
+use crate::domain::coverage::{ByHour, Look, MOST_FILLED, Minutes, Slo, Watch, advance};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::is_future;
 use crate::domain::keyed;
-use crate::domain::schedule::{Minute, desired};
+use crate::domain::schedule::{Minute, desired, segments};
 
 /// The shortest time between two writes to the document of a day.
 const MOVED_EVERY: TimeDelta = TimeDelta::minutes(5);
 /// The writes that are remembered. A write is repeated within minutes, and there are a few in a minute.
 const MOST_WRITES: usize = 256;
-/// The minutes beyond its interval after which another process may have served a target since.
-const LATE_MINUTES: i64 = 2;
 /// The minutes by which a state of coverage may be ahead. The minutes until then are judged already.
 const MOST_AHEAD: i64 = 24 * 60;
 /// The hours of an outage whose rows are stored one by one. Longer ones are stored as outages.
@@ -51,6 +49,13 @@ struct State {
     /// The coverage of each target since its last look.
     #[serde(serialize_with = "keyed::serialize", deserialize_with = "keyed::deserialize")]
     watch: BTreeMap<Identity, Watch>,
+    /// The objectives of the functions that have one, as of the last tick.
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "keyed::serialize",
+        deserialize_with = "keyed::deserialize"
+    )]
+    slo: BTreeMap<Identity, Slo>,
     /// The rows that collect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<Unmoved>,
@@ -67,9 +72,9 @@ struct State {
 /// The states of coverage in the other status documents.
 #[derive(Debug, Clone, Copy)]
 pub enum Others<'o> {
-    /// There are none.
+    /// There are none: no ticks are spread over shards.
     None,
-    /// The latest of each target.
+    /// The latest of each target; empty if they are not needed.
     Latest(&'o BTreeMap<Identity, Watch>),
     /// They could not be read: targets that others may have served since are left for later.
     Unknown,
@@ -120,6 +125,17 @@ impl OpenHistory {
         &self.state.watch
     }
 
+    /// Returns the objectives of the functions that have one.
+    pub fn objectives(&self) -> &BTreeMap<Identity, Slo> {
+        &self.state.slo
+    }
+
+    /// Notes the objectives of a fleet, for readers without its configuration.
+    pub fn set_objectives(&mut self, fleet: &Fleet) {
+        let own = fleet.targets.iter().filter_map(|target| Some((target.id.clone(), target.slo?)));
+        self.state.slo = own.collect();
+    }
+
     /// Returns the reason why the stored state could not be read, once.
     pub fn take_unread(&mut self) -> Option<String> {
         self.unread.take()
@@ -132,7 +148,8 @@ impl OpenHistory {
 
     /// Returns true if a target that is judged has no state here, or an old one: another process may have served it.
     pub fn needs_others(&self, observed: &Observed, fleet: &Fleet) -> bool {
-        let Some(looks) = observed.looks.as_ref().filter(|_| !self.has(observed)) else { return false };
+        let is_judged = observed.is_scheduled && !self.has(observed);
+        let Some(looks) = observed.looks.as_ref().filter(|_| is_judged) else { return false };
         let at = Minute::of(observed.at);
         fleet.targets.iter().any(|target| {
             let (look, watch) = (looks.get(&target.id), self.watch(&target.id));
@@ -163,10 +180,10 @@ impl OpenHistory {
         for (id, row) in &observed.rows {
             pending.add(at.epoch().div_euclid(60), id, row);
         }
-        let watched = fleet.targets.iter().filter(|_| observed.looks.is_some());
-        for target in watched {
-            let look = observed.looks.as_ref().and_then(|looks| looks.get(&target.id));
-            let minutes = self.judge(target, at, look, others, &mut pending);
+        let looks = observed.looks.as_ref();
+        let looks = looks.filter(|_| observed.is_scheduled || matches!(others, Others::None));
+        for (target, looks) in fleet.targets.iter().filter_map(|target| Some((target, looks?))) {
+            let minutes = self.judge(target, at, looks.get(&target.id), others, &mut pending);
             if !minutes.is_empty() {
                 noted.minutes.insert(target.id.clone(), minutes);
             }
@@ -191,7 +208,7 @@ impl OpenHistory {
         if look.is_none() && (watch.is_none() || desired(target, at) > 0) {
             return Minutes::default();
         }
-        if is_late(watch.as_ref(), target, at) {
+        if !matches!(others, Others::None) && is_late(watch.as_ref(), target, at) {
             let other = match others {
                 Others::None => None,
                 Others::Latest(others) => others.get(id).copied(),
@@ -267,10 +284,14 @@ impl OpenHistory {
     }
 }
 
-/// Returns true if another process may have served the target since.
+/// Returns true if another process may have served the target since its last look, `at` not included: a round was due, or
+/// a metric may have wanted one.
 fn is_late(watch: Option<&Watch>, target: &Target, at: Minute) -> bool {
-    let latest = at.epoch() - i64::from(target.interval_minutes) - LATE_MINUTES;
-    watch.is_none_or(|watch| watch.until() < latest)
+    let Some(watch) = watch else { return true };
+    let was_due =
+        || segments(target, Minute::from_epoch(watch.until()).plus(1), at).iter().any(|one| one.rounds > 0);
+    let age = at.epoch().saturating_sub(watch.until());
+    age > i64::from(target.interval_minutes) || age > 0 && !target.backlogs.is_empty() || was_due()
 }
 
 /// Adds minutes to the rows of a target. Returns their sum.
@@ -315,3 +336,7 @@ fn unpack(value: &serde_json::Value) -> Result<State, String> {
     }
     serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

@@ -12,8 +12,8 @@ use crate::domain::function::{Identity, Region};
 use crate::domain::keyed;
 use crate::domain::schedule::Minute;
 
-/// The most rows: ten thousand targets in five hours. The documents of days are written every five minutes.
-const MOST_ROWS: usize = 50_000;
+/// The most rows: ten thousand targets in ten hours. The documents of days are written every five minutes.
+const MOST_ROWS: usize = 100_000;
 /// The hours within which rows may lie: those of an outage before now, and a day for clocks that are ahead.
 const HOURS_BEFORE: i64 = MOST_FILLED / 60 + 48;
 const HOURS_AHEAD: i64 = 24;
@@ -122,10 +122,18 @@ impl Unmoved {
         self.hours.retain(|at, _| (hour - HOURS_BEFORE..=hour + HOURS_AHEAD).contains(at));
         let latest = Minute::of(now).plus(HOURS_AHEAD * 60).epoch();
         let earliest = Minute::of(now).plus(-HOURS_BEFORE * 60).epoch();
-        self.gaps.retain(|_, gap| gap.until <= latest && gap.watch.until() >= earliest);
-        while self.len() > MOST_ROWS && !self.is_empty() {
-            if self.hours.pop_first().is_none() {
-                self.gaps.pop_first();
+        let is_near = |gap: &Gap| gap.until <= latest && (earliest..gap.until).contains(&gap.watch.until());
+        self.gaps.retain(|_, gap| is_near(gap));
+        let mut excess = self.len().saturating_sub(MOST_ROWS);
+        while excess > 0 {
+            let oldest = self.hours.first_entry().map(|mut hour| hour.get_mut().0.pop_first().is_some());
+            match oldest {
+                Some(true) => excess -= 1,
+                Some(false) => drop(self.hours.pop_first()),
+                None => {
+                    self.gaps.pop_first();
+                    excess -= 1;
+                }
             }
         }
         before - self.len()

@@ -144,6 +144,11 @@ impl Status {
         (0..SHARD_DOCUMENTS).map(Self::shard_document)
     }
 
+    /// Returns the number of a document for rounds of shards; `None` for another document.
+    pub fn shard_of(document: &str) -> Option<u32> {
+        u32::from_str_radix(document.strip_prefix("status-")?, 16).ok()
+    }
+
     fn shard_document(number: u32) -> String {
         format!("status-{number:x}")
     }

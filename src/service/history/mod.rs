@@ -3,5 +3,7 @@
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use self::read::{for_each_hour, read};
+pub use self::write::{HistoryWriter, Saved, ToMove};
