@@ -117,6 +117,8 @@ fn metrics_help() -> String {
     let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
     group(title, &[Scope::Target, Scope::FleetAndTarget]);
     group("of each target with that detail, if not zero", &[Scope::FleetAndTargetNotZero]);
+    let title = "of coverage, when minutes of windows are judged, and with that detail of each target";
+    group(title, &[Scope::Coverage]);
     let title = "of a fleet with capacity, zeros included, and with that detail of each of its targets";
     group(title, &[Scope::Capacity]);
     out

@@ -131,7 +131,7 @@ impl Totals {
 
 /// Returns true if the metric has values of targets.
 fn of_targets(scope: Scope) -> bool {
-    scope.is_target() || scope.is_capacity()
+    scope.is_target() || scope.is_capacity() || scope.is_coverage()
 }
 
 /// Appends a gauge that is not in the table of metrics.
@@ -265,8 +265,11 @@ mod tests {
         counter warmd_errors_total
         counter warmd_rounds_short_total
         counter warmd_window_minutes_total
+        counter warmd_function_window_minutes_total
         counter warmd_warm_minutes_total
+        counter warmd_function_warm_minutes_total
         counter warmd_unknown_minutes_total
+        counter warmd_function_unknown_minutes_total
         counter warmd_budget_exceeded_total
         counter warmd_rounds_unsafe_total
         counter warmd_s3_egress_bytes_total
