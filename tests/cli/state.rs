@@ -426,9 +426,15 @@ fn run_once_at_another_minute_is_not_recorded() {
     }
     let mut written: Vec<_> =
         std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    written
-        .retain(|name| !["facts-", "guards-"].iter().any(|about| name.to_str().unwrap().starts_with(about)));
+    written.retain(|name| {
+        let name = name.to_str().unwrap();
+        !["facts-", "guards-", "status."].iter().any(|about| name.starts_with(about))
+    });
     assert_eq!(written, [""; 0], "only what is known about functions holds at any minute");
+    let status = account.run(&["status", "--json", "--state", state]).json();
+    // The pings cost money, so the history has them.
+    assert_eq!((&status["status"]["tick"], &status["status"]["targets"]), (&json!(null), &json!([])));
+    assert_eq!(status["coverage"], json!({ "fleet": null, "functions": [], "unread": [] }));
     account.run(&["pause", "--all", "--for", "1h", "--reason", "freeze", "--state", state]);
     let paused = account.run(&["run", "--once", "--json", "--at", &tomorrow, "--state", state, &configs]);
     assert_eq!(

@@ -201,9 +201,11 @@ impl LambdaHarness {
         pings
     }
 
-    /// Returns the sum of a metric, if it was sent.
+    /// Returns the sum of a metric of the fleet, if it was sent.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let values = self.emulator.observe().values(name);
+        let mut observed = self.emulator.observe();
+        observed.metrics.retain(|metric| metric.dimensions.is_empty());
+        let values = observed.values(name);
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
