@@ -13,6 +13,7 @@ mod deploy;
 mod examples;
 mod guards;
 mod handlers;
+mod history;
 mod hostile;
 mod kills;
 mod lambda;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::function::Identity;
 
 pub use self::file::{BadHistory, DayFile};
-pub use self::row::{CapacityHour, Row, ShortReason};
+pub use self::row::{COST_ITEMS, CapacityHour, Row, ShortReason};
 
 /// The rows of one hour.
 pub type Rows = BTreeMap<Identity, Row>;
