@@ -4,6 +4,7 @@
 //! a line of JSON for each target, so that `zcat` shows all of it.
 
 mod file;
+mod retention;
 mod row;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use super::function::Identity;
 
 pub use self::file::{BadHistory, DayFile};
+pub use self::retention::first_kept;
 pub use self::row::{COST_ITEMS, CapacityHour, Row, ShortReason};
 
 /// The rows of one hour.

@@ -109,6 +109,11 @@ struct Key {
     region: Region,
 }
 
+/// Returns the region and the day of a document's key; `None` for other keys.
+pub(super) fn day_of(key: &str) -> Option<(Region, NaiveDate)> {
+    DayFile::parse_document(key.strip_suffix(EXTENSION)?)
+}
+
 /// Returns the keys of the documents with hours that begin within `from..until`, in order.
 async fn keys(
     documents: &DocumentStore,
@@ -116,7 +121,7 @@ async fn keys(
     until: DateTime<Utc>,
 ) -> Result<Vec<Key>, Unavailable> {
     let key = |text: String| {
-        let (region, day) = text.strip_suffix(EXTENSION).and_then(DayFile::parse_document)?;
+        let (region, day) = day_of(&text)?;
         let overlaps = from < until && (from.date_naive()..=until.date_naive()).contains(&day);
         overlaps.then_some(Key { day, text, region })
     };

@@ -48,6 +48,13 @@ impl ObjectStore for Objects {
         self.memory.put(key, bytes, condition)
     }
 
+    fn remove<'a>(&'a self, key: &'a str, expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        match self.refused.contains(key) {
+            true => Box::pin(async { Err(ObjectStoreError::from("access denied".to_owned()).into()) }),
+            false => self.memory.remove(key, expected),
+        }
+    }
+
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         match self.is_unlisted {
             true => Box::pin(async { Err(ObjectStoreError::from("no route".to_owned())) }),
@@ -173,4 +180,67 @@ async fn a_store_that_fails_is_no_history() {
     insta::assert_snapshot!(day(store(9).await).await.unwrap_err(), @"the state store: access denied");
     let unlisted = Objects { is_unlisted: true, ..store(0).await };
     insta::assert_snapshot!(day(unlisted).await.unwrap_err(), @"the state store: no route");
+}
+
+/// Returns a store with the documents of `number` days from 2025-01-01 on.
+async fn days(number: usize) -> Objects {
+    let store = Objects::default();
+    let bytes = file("eu-west-2", "a", &[(9, 1)]).bytes();
+    for day in at("2025-01-01T00:00").date_naive().iter_days().take(number) {
+        store.put(&key("eu-west-2", &day.to_string(), None), bytes.clone()).await;
+    }
+    for other in ["status.json", "history-x-2020-01-01.gz", "history-eu-west-2-2020-01-01.json"] {
+        store.put(other, b"{}".to_vec()).await;
+    }
+    store
+}
+
+/// Returns the first days that have a document, and the number of objects.
+async fn left(documents: &DocumentStore) -> (String, usize) {
+    let keys = documents.keys().await.unwrap();
+    (keys.iter().find(|key| key.ends_with("gz")).unwrap().clone(), keys.len())
+}
+
+#[tokio::test]
+async fn days_that_are_not_kept_are_removed() {
+    let documents = days(410).await.documents();
+    assert_eq!(expire(&documents, 400, at("2026-02-14T09:00")).await, Ok(9), "the last of 410 days");
+    assert_eq!(left(&documents).await, (key("eu-west-2", "2025-01-10", None), 404));
+    assert_eq!(expire(&documents, 400, at("2026-02-14T09:05")).await, Ok(0));
+    // A clock that is ahead by years, before and after it has recorded a day.
+    assert_eq!(expire(&documents, 401, at("2030-01-01T00:00")).await, Ok(0));
+    documents.put_object(&key("eu-west-2", "2030-01-01", None), Vec::new(), None).await.unwrap();
+    assert_eq!(expire(&documents, 401, at("2030-01-01T00:05")).await, Ok(1));
+    assert_eq!(expire(&documents, 1, at("1970-01-01T00:05")).await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_thousand_documents_are_removed_at_once() {
+    let documents = days(1_210).await.documents();
+    let now = at("2028-04-24T00:00");
+    assert_eq!(expire(&documents, 10, now).await, Ok(1_000));
+    assert_eq!(left(&documents).await.1, 213);
+    assert_eq!(expire(&documents, 10, now).await, Ok(199), "today and ten days before it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_documents_are_removed_once_a_day() {
+    let mut store = days(20).await;
+    let denied = key("eu-west-2", "2025-01-02", None);
+    store.refused.insert(denied.clone());
+    let documents = store.documents();
+    let expiry = Expiry::default();
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
+    let daily = async |time: &str| {
+        expiry.daily(&documents, 10, at(time), until).await;
+        left(&documents).await.1
+    };
+    // Without the permission for one document the tick goes on.
+    let first = daily("2025-01-20T00:00").await;
+    assert!(first >= 23 - 8, "{first}");
+    assert_eq!(daily("2025-01-20T00:05").await, first);
+    assert!(documents.keys().await.unwrap().contains(&denied));
+    let volatile = DocumentStore::new(Arc::new(days(20).await), Durability::Volatile);
+    Expiry::default().daily(&volatile, 10, at("2025-01-20T00:00"), until).await;
+    assert_eq!(left(&volatile).await.1, 23);
 }
