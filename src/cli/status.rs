@@ -1,5 +1,6 @@
 //! `warmd status`: shows the records in the state store.
 
+mod coverage;
 mod json;
 mod known;
 mod text;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use self::json::StatusObject;
 pub use self::json::{FunctionObject, PauseObject};
-use self::known::{Known, by_region, read_facts, read_guards};
+use self::known::{Coverage, Known, by_region, read_facts, read_guards};
 pub use self::known::{labels, seconds};
 use self::text::shown;
 use super::error::Failure;
@@ -40,6 +41,8 @@ Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one 
 minutes. Targets are backed off after throttles, and each clean round doubles their pings.
 Capacity is what the last tick saw of provisioned concurrency and managed instances, with the price of
 what was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
+Coverage is the share of window minutes in which the wanted environments were proven warm, over the
+period of the objective (`slo`), of the last hours and days that the history has.
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
@@ -68,16 +71,17 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         before(deadline, store.read::<Requests>(REQUESTS)),
         read_documents(&store, None, deadline),
     );
-    let (facts, guards) = match &status {
+    let (facts, guards, coverage) = match &status {
         Ok(status) => {
             tokio::join!(
                 read_facts(&store, status, now, deadline),
                 by_region(status, |region| read_guards(&store, region, deadline)),
+                Coverage::read(&store, status, now, deadline),
             )
         }
-        Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone())),
+        Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone()), Ok(None)),
     };
-    let mut known = Known { status, pauses, requests, facts, guards, capacity };
+    let mut known = Known { status, pauses, requests, facts, guards, capacity, coverage };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -143,6 +147,9 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     for capacities in known.capacity.iter_mut().flat_map(BTreeMap::values_mut) {
         Arc::make_mut(capacities).targets.retain(|id, _| function.is_of(id));
     }
+    for coverage in known.coverage.iter_mut().flatten() {
+        coverage.objectives.retain(|id| function.is_of(id));
+    }
     let whole = FunctionRef { qualifier: None, ..function.clone() };
     for guards in known.guards.iter_mut().flat_map(BTreeMap::values_mut) {
         guards.contacts.retain(|id, _| whole.is_of(id));
@@ -164,6 +171,7 @@ mod tests {
             facts: Ok::<_, Unavailable>(BTreeMap::new()),
             guards: Ok(BTreeMap::new()),
             capacity: Ok(BTreeMap::new()),
+            coverage: Ok(None),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The metric data of a tick: PutMetricData requests, and the log lines for data that CloudWatch did not acknowledge.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -8,6 +9,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 
 use super::capacity::CapacityReport;
+use super::coverage::Minutes;
 use super::fleet::MetricsSettings;
 use super::function::Identity;
 use super::metrics::{Detail, Metric, Unit};
@@ -59,12 +61,19 @@ pub struct Batch {
 }
 
 /// Returns the data of one tick: the values of the fleet, and with [`Detail::Function`] those of each target. Unknown
-/// values are left out, and so are those of capacity without a record of capacity.
-pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) -> Batch {
+/// values are left out, and so are those of capacity without a record of capacity. `coverage` has the minutes that the
+/// tick has judged.
+pub fn batch(
+    report: &TickReport,
+    settings: &MetricsSettings,
+    facts: TickFacts,
+    coverage: &BTreeMap<Identity, Minutes>,
+) -> Batch {
+    let judged: Minutes = coverage.values().copied().sum();
     let fleet = Metric::ALL.iter().filter_map(|&metric| {
-        let value = fleet_value(metric, report, facts)?;
+        let value = minutes_value(metric, judged).or_else(|| fleet_value(metric, report, facts))?;
         let scope = metric.scope();
-        let is_sent = scope.is_every_tick() || scope.is_capacity() || value != 0.0;
+        let is_sent = scope.is_every_tick() || scope.is_capacity() || scope.is_coverage() || value != 0.0;
         is_sent.then(|| datum(metric, Vec::new(), value))
     });
     let mut data: Vec<Datum> = fleet.collect();
@@ -79,6 +88,9 @@ pub fn batch(report: &TickReport, settings: &MetricsSettings, facts: TickFacts) 
         }
         for capacity in &report.capacity {
             add(&capacity.id, &|metric| capacity_value(metric, capacity));
+        }
+        for (id, minutes) in coverage {
+            add(id, &|metric| minutes_value(metric, *minutes));
         }
     }
     Batch { namespace: settings.namespace.clone(), at: report.tick, data }
@@ -108,6 +120,8 @@ pub struct TickFacts {
     pub state_unavailable: u32,
     /// Batches of metrics that were dropped from the spool.
     pub metrics_dropped: u32,
+    /// The levels of budgets that were reached at this tick.
+    pub budgets_exceeded: u32,
     /// The time for which the configuration in use has been older than its source; `None` if it is up to date.
     pub config_age: Option<Duration>,
 }
@@ -128,6 +142,7 @@ impl TickFacts {
             Metric::EventsRefused => Some(f64::from(self.events_refused)),
             Metric::StateUnavailable => Some(f64::from(self.state_unavailable)),
             Metric::MetricsDropped => Some(f64::from(self.metrics_dropped)),
+            Metric::BudgetExceeded => Some(f64::from(self.budgets_exceeded)),
             // At least 1: the alarm needs a value from the first tick on.
             Metric::ConfigAge => self.config_age.map(|age| age.as_secs_f64().round().max(1.0)),
             _ => None,
@@ -177,16 +192,27 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         | Metric::EventsRefused
         | Metric::StateUnavailable
         | Metric::MetricsDropped
+        | Metric::BudgetExceeded
         | Metric::ConfigAge => return facts.value(metric),
         Metric::Target | Metric::Reached => return None,
-        Metric::WindowMinutes | Metric::WarmMinutes | Metric::UnknownMinutes | Metric::BudgetExceeded => {
-            return None;
-        }
+        Metric::WindowMinutes | Metric::WarmMinutes | Metric::UnknownMinutes => return None,
         Metric::CapacityDesired | Metric::CapacityAvailable | Metric::CapacityCost => {
             let values = report.capacity.iter().filter_map(|capacity| capacity_value(metric, capacity));
             return values.reduce(|sum, value| sum + value);
         }
     })
+}
+
+/// Returns the value of a metric of coverage. Those of no minutes are not sent: a metric whose sum is missing has no
+/// effect on an alarm.
+fn minutes_value(metric: Metric, minutes: Minutes) -> Option<f64> {
+    let Minutes { window, warm, unknown, .. } = minutes;
+    match metric {
+        Metric::WindowMinutes => (window > 0).then_some(window as f64),
+        Metric::WarmMinutes => (window > 0).then_some(warm as f64),
+        Metric::UnknownMinutes => (unknown > 0).then_some(unknown as f64),
+        _ => None,
+    }
 }
 
 fn capacity_value(metric: Metric, capacity: &CapacityReport) -> Option<f64> {
@@ -200,6 +226,7 @@ fn capacity_value(metric: Metric, capacity: &CapacityReport) -> Option<f64> {
 
 fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
     match metric {
+        Metric::Pings => Some(f64::from(round.pings())),
         Metric::Target => Some(f64::from(round.desired)),
         Metric::Reached => round.reached().map(f64::from),
         Metric::ColdStarts => Some(f64::from(round.counts().cold_starts())),
@@ -325,6 +352,8 @@ mod tests {
     use crate::domain::round::{Evidence, Known, OutcomeCounts, RoundReport};
     use crate::domain::tick::{SentRound, SkipReason};
 
+    const NOTHING: BTreeMap<Identity, Minutes> = BTreeMap::new();
+
     fn sent() -> SentRound {
         let cost = |text: &str| Some(text.parse().unwrap());
         let download = Download::example(Route::NatGateway, Per::ColdStart);
@@ -405,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_tick_without_rounds_has_the_metrics_of_every_tick() {
-        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function), TickFacts::default())), @r"
+        insta::assert_snapshot!(shown(&batch(&report(Vec::new()), &settings(Detail::Function), TickFacts::default(), &NOTHING)), @r"
         Pings 0 Count
         ColdStarts 0 Count
         Throttles 0 Count
@@ -429,7 +458,7 @@ mod tests {
         let count = |warm: &[Option<bool>]| {
             let pipelines = warm.iter().copied().map(pipeline).collect();
             let report = TickReport { pipelines, ..report(Vec::new()) };
-            let batch = batch(&report, &settings(Detail::Fleet), TickFacts::default());
+            let batch = batch(&report, &settings(Detail::Fleet), TickFacts::default(), &NOTHING);
             batch.data.iter().find(|datum| datum.name == "PipelinesCold").map(|datum| datum.value)
         };
         assert_eq!(count(&[Some(false), Some(true), None, Some(false)]), Some(2.0));
@@ -438,8 +467,12 @@ mod tests {
 
     #[test]
     fn fleet_values_are_sums_of_those_of_targets() {
-        let batch =
-            batch(&report(vec![round(), unknown()]), &settings(Detail::Function), TickFacts::default());
+        let batch = batch(
+            &report(vec![round(), unknown()]),
+            &settings(Detail::Function),
+            TickFacts::default(),
+            &NOTHING,
+        );
         insta::assert_snapshot!(shown(&batch), @"
         Pings 24 Count
         ColdStarts 6 Count
@@ -455,12 +488,14 @@ mod tests {
         TickDuration 512 Milliseconds
         Functions 2 Count
         CostUnknown 1 Count
+        Pings 12 Count Function=nlp-inference:live Region=eu-west-2
         ColdStarts 3 Count Function=nlp-inference:live Region=eu-west-2
         ProactiveInits 2 Count Function=nlp-inference:live Region=eu-west-2
         S3EgressCost 0.03 None Function=nlp-inference:live Region=eu-west-2
         WarmingCost 0.0310026 None Function=nlp-inference:live Region=eu-west-2
         Target 10 Count Function=nlp-inference:live Region=eu-west-2
         Reached 9 Count Function=nlp-inference:live Region=eu-west-2
+        Pings 12 Count Function=nlp-inference Region=eu-west-2
         ColdStarts 3 Count Function=nlp-inference Region=eu-west-2
         ProactiveInits 2 Count Function=nlp-inference Region=eu-west-2
         Target 10 Count Function=nlp-inference Region=eu-west-2
@@ -479,6 +514,7 @@ mod tests {
                 &TickReport { capacity, ..report(Vec::new()) },
                 &settings(detail),
                 TickFacts::default(),
+                &NOTHING,
             );
             let of_capacity = |datum: &&Datum| datum.name.starts_with("Capacity");
             shown(&Batch { data: batch.data.iter().filter(of_capacity).cloned().collect(), ..batch })
@@ -503,7 +539,7 @@ mod tests {
 
     #[test]
     fn the_fleet_alone_has_no_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), TickFacts::default());
+        let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), TickFacts::default(), &NOTHING);
         // Three kinds of new environments are not zero.
         assert_eq!(batch.data.len() as u64, Metric::count(Scope::is_every_tick) + 3);
         assert!(batch.data.iter().all(|datum| datum.dimensions.is_empty()));
@@ -512,7 +548,7 @@ mod tests {
     #[test]
     fn the_cost_of_a_skipped_round_is_known() {
         let skipped = RoundRecord::skipped(&target("f"), 10, SkipReason::Paused);
-        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet), TickFacts::default());
+        let batch = batch(&report(vec![skipped]), &settings(Detail::Fleet), TickFacts::default(), &NOTHING);
         assert!(batch.data.iter().all(|datum| datum.name != "CostUnknown"));
     }
 
@@ -524,15 +560,18 @@ mod tests {
             events_refused: 1,
             state_unavailable: 1,
             metrics_dropped: 1,
+            budgets_exceeded: 1,
             config_age: Some(Duration::from_millis(90_400)),
         };
+        let minutes = Minutes { window: 5, warm: 0, unknown: 1, capped: 0 };
+        let coverage = BTreeMap::from([(target("f").id, minutes)]);
         let mut report = report(vec![round(), unknown()]);
         let target = target("f");
         report.unfinished.push(Unfinished::new(&target, 7, UnfinishedReason::InFlight));
         report.rounds.push(RoundRecord::skipped(&target, 3, SkipReason::Unsafe));
         report.capacity.push(capacity("g:live", 10, Some(8), Some("0.0125")));
         report.pipelines.push(pipeline(Some(false)));
-        let batch = batch(&report, &settings(Detail::Function), facts);
+        let batch = batch(&report, &settings(Detail::Function), facts, &coverage);
         for metric in Metric::ALL {
             let sent = |fleet: bool| {
                 batch
@@ -541,9 +580,35 @@ mod tests {
                     .any(|datum| datum.name == metric.name() && datum.dimensions.is_empty() == fleet)
             };
             let scope = metric.scope();
-            let expected = (scope != Scope::Target, scope.is_target() || scope.is_capacity());
+            let expected =
+                (scope != Scope::Target, scope.is_target() || scope.is_capacity() || scope.is_coverage());
             assert_eq!((sent(true), sent(false)), expected, "{}", metric.name());
         }
+    }
+
+    #[test]
+    fn the_minutes_of_coverage_are_sent_if_there_are_any() {
+        let sent = |minutes: &[(&str, Minutes)]| {
+            let coverage = minutes.iter().map(|(name, minutes)| (target(name).id, *minutes)).collect();
+            let settings = settings(Detail::Function);
+            let batch = batch(&report(Vec::new()), &settings, TickFacts::default(), &coverage);
+            let of_coverage = |datum: &&Datum| datum.name.ends_with("Minutes");
+            shown(&Batch { data: batch.data.iter().filter(of_coverage).cloned().collect(), ..batch })
+        };
+        assert_eq!(sent(&[]), "");
+        let cold = Minutes { window: 5, ..Minutes::default() };
+        let warm = Minutes { window: 4, warm: 4, ..Minutes::default() };
+        let unknown = Minutes { unknown: 3, ..Minutes::default() };
+        insta::assert_snapshot!(sent(&[("cold", cold), ("warm", warm), ("unknown", unknown)]), @"
+        WindowMinutes 9 Count
+        WarmMinutes 4 Count
+        UnknownMinutes 3 Count
+        WindowMinutes 5 Count Function=cold Region=eu-west-2
+        WarmMinutes 0 Count Function=cold Region=eu-west-2
+        UnknownMinutes 3 Count Function=unknown Region=eu-west-2
+        WindowMinutes 4 Count Function=warm Region=eu-west-2
+        WarmMinutes 4 Count Function=warm Region=eu-west-2
+        ");
     }
 
     #[test]
@@ -591,7 +656,7 @@ mod tests {
     fn only_a_whole_tick_has_a_duration() {
         let names = |scope| {
             let facts = TickFacts { scope, ..TickFacts::default() };
-            let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), facts);
+            let batch = batch(&report(vec![round()]), &settings(Detail::Fleet), facts, &NOTHING);
             batch.data.iter().map(|datum| datum.name).collect::<Vec<_>>()
         };
         let (whole, mut part) = (names(TickScope::Whole), names(TickScope::Part));
@@ -622,10 +687,11 @@ mod tests {
 
     #[test]
     fn an_embedded_metric_line_has_one_set_of_dimensions() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default());
+        let batch =
+            batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default(), &NOTHING);
         let lines = emf_lines(&batch);
         assert_eq!(lines.len(), 2);
-        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"ColdStarts","Unit":"Count"},{"Name":"ProactiveInits","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"Pings","Unit":"Count"},{"Name":"ColdStarts","Unit":"Count"},{"Name":"ProactiveInits","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
         let fleet: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(fleet["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         assert_eq!(fleet["Pings"], json!(12.0));
@@ -633,11 +699,12 @@ mod tests {
 
     #[test]
     fn plain_lines_are_not_counted() {
-        let batch = batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default());
+        let batch =
+            batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default(), &NOTHING);
         let lines = plain_lines(&batch);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| !line.contains("_aws")));
-        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
     }
 
     #[test]

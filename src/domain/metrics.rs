@@ -44,6 +44,8 @@ pub enum Scope {
     Target,
     /// The fleet, and each target with [`Detail::Function`], every tick of a fleet with capacity.
     Capacity,
+    /// The fleet, and each target with [`Detail::Function`], when a round or the end of a window has judged minutes.
+    Coverage,
 }
 
 impl Scope {
@@ -60,6 +62,11 @@ impl Scope {
     /// Returns true if the metric is sent for targets.
     pub fn is_target(self) -> bool {
         self.is_every_round() || self == Self::FleetAndTargetNotZero
+    }
+
+    /// Returns true if the metric is sent while windows are open.
+    pub fn is_coverage(self) -> bool {
+        self == Self::Coverage
     }
 
     /// Returns true if the metric is sent for fleets with capacity.
@@ -113,9 +120,9 @@ metrics! {
     Throttles, Count, Fleet, "pings that Lambda throttled";
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
     RoundsShort, Count, Fleet, "rounds with the verdict `short`";
-    WindowMinutes, Count, FleetAndTargetNotZero, "minutes of open windows that are known to have been warm or not";
-    WarmMinutes, Count, FleetAndTargetNotZero, "those of `WindowMinutes` in which the wanted environments were warm; sent with them, zero included";
-    UnknownMinutes, Count, FleetAndTargetNotZero, "minutes of open windows of which nothing is known, because no round proved anything; none of them is in `WindowMinutes`";
+    WindowMinutes, Count, Coverage, "minutes of open windows that are known to have been warm or not";
+    WarmMinutes, Count, Coverage, "those of `WindowMinutes` in which the wanted environments were warm; sent with them, zero included";
+    UnknownMinutes, Count, Coverage, "minutes of open windows of which nothing is known, because no round proved anything; none of them is in `WindowMinutes`";
     BudgetExceeded, Count, FleetNotZero, "monthly budgets of which 80 % or 100 % were reached at this tick, each level once a month";
     RoundsUnsafe, Count, FleetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
@@ -162,7 +169,9 @@ mod tests {
     #[test]
     fn the_fleet_metrics_fit_into_the_free_tier() {
         // Ten custom metrics. Source: Amazon CloudWatch pricing.
-        assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_every_round)), (10, 5));
+        assert_eq!((Metric::count(Scope::is_every_tick), Metric::count(Scope::is_every_round)), (10, 6));
+        // Those of coverage are sent while windows are open.
+        assert_eq!(Metric::count(Scope::is_coverage), 3);
         // Those of capacity are additional, and are sent only where there is capacity, which costs more.
         assert_eq!(Metric::count(Scope::is_capacity), 3);
     }

@@ -30,6 +30,7 @@ pub use self::request::{Ask, AskTerms};
 use self::select::{Selection, Tick, mark, needs, partition};
 use super::backlog::BacklogReader;
 use super::capacity::{CapacityPlan, Ledger, Loaded};
+use super::history::HistoryWriter;
 use super::store::{Document, DocumentStore, Durability, Unavailable, before, parse};
 use crate::domain::backlog::{Readings, STALE_AFTER, Samples, readings};
 use crate::domain::capacity::for_pings;
@@ -94,6 +95,8 @@ pub struct TickPlanner {
     levels: Mutex<Levels>,
     /// The deployments that the store does not have: all of them if it is volatile.
     deployments: Mutex<Deployments>,
+    /// The writer of the history.
+    history: HistoryWriter,
 }
 
 /// A shard that this process serves.
@@ -180,6 +183,7 @@ impl TickPlanner {
             backlogs: None,
             levels: Mutex::default(),
             deployments: Mutex::default(),
+            history: HistoryWriter::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Records ticks in CloudWatch, and keeps what CloudWatch does not acknowledge: in the spool or in lines.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,8 +11,10 @@ use tracing::{error, info, warn};
 
 use super::store::Spool;
 
+use crate::domain::coverage::Minutes;
 use crate::domain::exposition::Totals;
 use crate::domain::fleet::MetricsSettings;
+use crate::domain::function::Identity;
 use crate::domain::metric_data::{self, Batch, TickFacts};
 use crate::domain::tick::TickReport;
 use crate::engine::ports::{Delivery, ErrorKind, LostMetrics, Metrics};
@@ -67,16 +70,18 @@ impl<M: Metrics> Recorder<M> {
         Self { spool, ..self }
     }
 
-    /// Sends the metrics of a tick. Keeps what CloudWatch does not acknowledge by `until`.
+    /// Sends the metrics of a tick, with the minutes that it has judged. Keeps what CloudWatch does not acknowledge by `until`.
     pub async fn record(
         &self,
         report: &TickReport,
         settings: &MetricsSettings,
         facts: TickFacts,
+        coverage: &BTreeMap<Identity, Minutes>,
         until: Instant,
     ) -> Recorded {
         let metrics_dropped = self.spool.as_ref().map_or(0, Spool::take_dropped);
-        self.put(&metric_data::batch(report, settings, TickFacts { metrics_dropped, ..facts }), until).await
+        let facts = TickFacts { metrics_dropped, ..facts };
+        self.put(&metric_data::batch(report, settings, facts, coverage), until).await
     }
 
     /// Sends a batch. Keeps what CloudWatch does not acknowledge by `until`.

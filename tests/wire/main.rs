@@ -11,6 +11,7 @@ mod cleared;
 mod connections;
 mod control;
 mod counted;
+mod coverage;
 mod deployed;
 mod deployment;
 mod emulator;

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::known::{Breaker, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
+use super::coverage::{CoverageObject, FleetObject};
+use super::known::{
+    Breaker, Coverage, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour,
+};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::capacity;
 use crate::domain::cost::PriceBook;
@@ -33,6 +36,7 @@ pub(super) struct StatusObject<'s> {
     breakers: Option<Vec<BreakerObject<'s>>>,
     backed_off: Option<Vec<BackedOffObject<'s>>>,
     capacity: Option<Vec<SeenObject<'s>>>,
+    coverage: Option<CoveragesObject<'s>>,
 }
 
 /// The keys for a target, as in the tick object.
@@ -84,6 +88,23 @@ struct SeenObject<'s> {
     /// The time at which it was seen.
     seen: String,
     usd_per_hour: Option<Decimal>,
+}
+
+/// The coverage of the fleet and of the functions with an objective. An unreadable history is null.
+#[derive(Serialize)]
+struct CoveragesObject<'s> {
+    /// Null without known minutes.
+    fleet: Option<FleetObject>,
+    functions: Vec<FunctionCoverageObject<'s>>,
+    unread: &'s [String],
+}
+
+#[derive(Serialize)]
+struct FunctionCoverageObject<'s> {
+    #[serde(flatten)]
+    target: TargetObject<'s>,
+    #[serde(flatten)]
+    coverage: CoverageObject,
 }
 
 /// The facts about deployed functions and accounts that a tick uses.
@@ -239,6 +260,7 @@ impl<'s> StatusObject<'s> {
                 let prices = PriceBook::embedded();
                 known.capacities().filter_map(|(id, kept)| SeenObject::new(id, kept, &prices)).collect()
             }),
+            coverage: known.coverage.iter().flatten().next().map(CoveragesObject::new),
         }
     }
 }
@@ -268,6 +290,17 @@ impl<'s> SeenObject<'s> {
             seen: seconds(seen.at),
             usd_per_hour: usd_per_hour(id, kept, seen, prices),
         })
+    }
+}
+
+impl<'s> CoveragesObject<'s> {
+    fn new(Coverage { objectives, unread }: &'s Coverage) -> Self {
+        let functions = objectives.targets().iter().map(|(id, attained)| FunctionCoverageObject {
+            target: TargetObject::new(id),
+            coverage: CoverageObject::of(attained),
+        });
+        let fleet = objectives.fleet().as_ref().map(FleetObject::new);
+        Self { fleet, functions: functions.collect(), unread }
     }
 }
 

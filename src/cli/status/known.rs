@@ -12,11 +12,13 @@ use crate::cli::render::canary::ContactObject;
 use crate::domain::capacity::provisioned_usd_per_hour;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
+use crate::domain::history::Objectives;
 use crate::domain::preflight::{Unchecked, failures};
 use crate::domain::records::{
     AccountFacts, Capacities, Code, Facts, FunctionFacts, Guards, Health, Kept, MadeBy, Pauses, Requests,
     Seen, Status,
 };
+use crate::service::history;
 use crate::service::store::{DocumentStore, Unavailable, before};
 
 /// The documents of the store.
@@ -30,6 +32,36 @@ pub(super) struct Known {
     pub(super) guards: Result<BTreeMap<Region, Guards>, Unavailable>,
     /// Provisioned concurrency and managed instances as the last tick saw them.
     pub(super) capacity: Result<BTreeMap<Region, Arc<Capacities>>, Unavailable>,
+    /// The coverage; `None` without a history.
+    pub(super) coverage: Result<Option<Coverage>, Unavailable>,
+}
+
+/// The coverage, and the documents of the history that cannot be read.
+pub(super) struct Coverage {
+    pub(super) objectives: Objectives,
+    pub(super) unread: Vec<String>,
+}
+
+impl Coverage {
+    /// Reads the history of the periods; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(super) async fn read(
+        store: &DocumentStore,
+        status: &Status,
+        now: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Result<Option<Self>, Unavailable> {
+        if status.history.is_empty() {
+            return Ok(None);
+        }
+        let mut objectives = Objectives::new(status.history.objectives(), now);
+        let from = objectives.from();
+        let add = |hour, rows| objectives.add(hour, &rows);
+        let unread = before(deadline, history::for_each_hour(store, from, now, add)).await?;
+        Ok(Some(Self { objectives, unread }))
+    }
 }
 
 /// Reads the facts about the regions of the recorded targets.
@@ -155,6 +187,11 @@ impl Known {
 /// Returns the labels of targets, as in the configuration.
 pub fn labels<'i>(ids: impl Iterator<Item = &'i Identity>) -> BTreeSet<String> {
     ids.map(Identity::label).collect()
+}
+
+/// Formats a target, such as `nlp-inference:live eu-west-2`.
+pub(super) fn shown_id(id: &Identity) -> String {
+    format!("{} {}", id.shown(), id.region)
 }
 
 /// Formats a time in RFC 3339, in whole seconds and UTC.

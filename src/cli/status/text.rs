@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour};
+use super::coverage;
+use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, shown_id, usd_per_hour};
 use crate::cli::render::canary::ContactObject;
 use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
@@ -20,6 +21,12 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
     match &known.status {
         Ok(status) => show_status(&mut out, status, now),
         Err(_) => out.push_str("the last tick is unknown\n"),
+    }
+    match &known.coverage {
+        Ok(coverage) => coverage.iter().for_each(|coverage| coverage::show(&mut out, coverage)),
+        Err(unavailable) => {
+            let _ = writeln!(out, "coverage unknown: {}", clean(&unavailable.to_string()));
+        }
     }
     match &known.pauses {
         Ok(Pauses { all, functions, pipelines }) => {
@@ -193,11 +200,6 @@ fn show_status(out: &mut String, status: &Status, now: DateTime<Utc>) {
         let line = format!("  pipeline {} {}: {result} ({})", last.name, last.region, ago(last.tick, now));
         let _ = writeln!(out, "{}", clean(&line));
     }
-}
-
-/// Formats a target, such as `nlp-inference:live eu-west-2`.
-fn shown_id(id: &Identity) -> String {
-    format!("{} {}", id.shown(), id.region)
 }
 
 fn show_request(out: &mut String, id: &Identity, request: &Request, now: DateTime<Utc>) {

@@ -143,8 +143,8 @@ fn a_fleet_adds_its_strategies_and_the_capacity_of_warmd_itself() {
         let line = lines.iter().find(|line| line.item.contains(item)).unwrap();
         line.quantity.round_dp(4).to_string()
     };
-    // 13 metrics for 168 of 730 hours. The utilization is read in each of the 604 minutes of five days.
-    assert_eq!(quantity("CloudWatch metrics"), "2.9918");
+    // 16 metrics for 168 of 730 hours. The utilization is read in each of the 604 minutes of five days.
+    assert_eq!(quantity("CloudWatch metrics"), "3.6822");
     assert_eq!(quantity("GetMetricData"), "3020");
 }
 

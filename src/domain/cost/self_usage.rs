@@ -83,6 +83,10 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     let (of_fleet, of_target) = (Metric::count(Scope::is_every_tick), Metric::count(Scope::is_every_round));
     let of_capacity = Metric::count(Scope::is_capacity);
     let of_fleet = if has_capacity { of_fleet.saturating_add(of_capacity) } else { of_fleet };
+    // Those of coverage are sent while windows are open.
+    let has_windows = has_capacity || usage.rounds > 0;
+    let of_coverage = if has_windows { Metric::count(Scope::is_coverage) } else { 0 };
+    let (of_fleet, of_target) = (of_fleet.saturating_add(of_coverage), of_target.saturating_add(of_coverage));
     let of_capacity = usage.capacity_targets.saturating_mul(of_capacity);
     let (metrics, data_per_tick) = match usage.detail {
         Detail::Fleet => (of_fleet, of_fleet),
@@ -146,7 +150,7 @@ mod tests {
         insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
         warmd itself: Lambda requests: 43800 request 0.01
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 6229.505859375 GB-s 0.08
-        warmd itself: CloudWatch metrics, first 10,000 metric-months: 10 metric-month 3.00
+        warmd itself: CloudWatch metrics, first 10,000 metric-months: 13 metric-month 3.90
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
         warmd itself: CloudWatch alarms: 12 alarm-month 1.20
         warmd itself: PutMetricData requests: 43800 request 0.44
@@ -158,7 +162,7 @@ mod tests {
             &SelfUsage { detail: Detail::Function, targets: 200, ..usage() },
         );
         let metrics = detailed.lines.iter().find(|line| line.item.contains("metrics")).unwrap();
-        assert_eq!(metrics.amount().unwrap().to_string(), "303.00");
+        assert_eq!(metrics.amount().unwrap().to_string(), "543.90");
         let nothing = SelfUsage { horizon: Duration::ZERO, rounds: 0, ..usage() };
         assert_eq!(self_cost(&PriceBook::embedded(), &nothing).total().unwrap().to_string(), "0.00");
     }
@@ -179,14 +183,14 @@ mod tests {
         let added: Vec<String> = lines(&capacity).into_iter().filter(|line| !before.contains(line)).collect();
         insta::assert_snapshot!(added.join("\n"), @"
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s 20644.091796875 0.28
-        warmd itself: CloudWatch metrics, first 10,000 metric-months 13 3.90
+        warmd itself: CloudWatch metrics, first 10,000 metric-months 16 4.80
         warmd itself: GetMetricData metrics 13020 0.13
         warmd itself: CloudWatch Logs 0.0647567212581634521484375 0.03
         ");
         let detailed = SelfUsage { detail: Detail::Function, targets: 10, ..capacity };
-        // 10 of the fleet and 3 of its capacity, 5 of each target, 3 of each with capacity.
+        // 10 of the fleet, 3 of its coverage and 3 of its capacity; 6 and 3 of each target, 3 of each with capacity.
         let metrics = lines(&detailed).into_iter().find(|line| line.contains("metrics,")).unwrap();
-        assert!(metrics.contains(" 69 "), "{metrics}");
+        assert!(metrics.contains(" 112 "), "{metrics}");
     }
 
     #[test]

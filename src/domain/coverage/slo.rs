@@ -7,10 +7,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Minutes;
 
 /// An objective for coverage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slo {
     /// The share of window minutes that are to be warm, in millionths, below 1,000,000.
     pub coverage_ppm: u32,
@@ -60,7 +62,7 @@ impl Slo {
     }
 
     /// Returns the share that may be cold, above 0.
-    fn allowed(&self) -> f64 {
+    pub fn allowed(&self) -> f64 {
         f64::from(WHOLE_PPM.saturating_sub(self.coverage_ppm).max(1)) / f64::from(WHOLE_PPM)
     }
 

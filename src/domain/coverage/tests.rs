@@ -185,6 +185,38 @@ fn any_look() -> impl Strategy<Value = Look> {
     )
 }
 
+#[test]
+fn one_short_round_never_raises_an_alarm() {
+    for interval in [1, 5, 15, 60] {
+        let target = Target { interval_minutes: interval, ..target() };
+        let (begin, end) = (minute("2026-11-20T08:00:00Z").epoch(), minute("2026-11-20T18:00:00Z").epoch());
+        let short_at = minute("2026-11-20T13:00:00Z").epoch();
+        let (mut watch, mut judged) = (None, BTreeMap::new());
+        for at in (begin..end).filter(|at| at % i64::from(interval) == 0) {
+            let number = if at == short_at { 9 } else { 10 };
+            let look = Look { serves_minutes: interval.into(), ..look(Some(number), Found::Warm(number)) };
+            let (next, hours) = advance(watch.as_ref(), &target, Minute::from_epoch(at), Some(&look));
+            watch = Some(next);
+            judged.insert(at, hours.into_values().sum::<Minutes>());
+        }
+        let mut burned = false;
+        for alarm in [BurnAlarm::FAST, BurnAlarm::SLOW] {
+            for now in begin..end {
+                let within = |length: std::time::Duration| {
+                    let from = now - (length.as_secs() / 60) as i64 + 1;
+                    let sum: Minutes = judged.range(from..=now).map(|(_, minutes)| *minutes).sum();
+                    (sum, u64::from((from..=now).contains(&short_at)))
+                };
+                let ((long, short_rounds), (short, _)) = (within(alarm.long), within(alarm.short));
+                assert!(!alarm.is_raised(&Slo::DEFAULT, long, short, short_rounds), "{interval} {now}");
+                burned |= alarm.is_raised(&Slo::DEFAULT, long, short, 2);
+            }
+        }
+        // It is the number of short rounds that matters: the rate alone would raise an alarm.
+        assert_eq!(burned, interval > 1, "{interval}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

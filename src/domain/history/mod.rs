@@ -3,17 +3,25 @@
 //! A document holds one UTC day of one region ([`DayFile`]). It is gzip with one member for each hour, and a member is
 //! a line of JSON for each target, so that `zcat` shows all of it.
 
+mod attained;
 mod file;
+mod observed;
+mod open;
 mod retention;
 mod row;
+mod unmoved;
 
 use std::collections::BTreeMap;
 
 use super::function::Identity;
 
+pub use self::attained::{Attained, FleetAttained, Objectives};
 pub use self::file::{BadHistory, DayFile};
+pub use self::observed::Observed;
+pub use self::open::{Noted, OpenHistory, Others};
 pub use self::retention::first_kept;
 pub use self::row::{COST_ITEMS, CapacityHour, Row, ShortReason};
+pub use self::unmoved::Unmoved;
 
 /// The rows of one hour.
 pub type Rows = BTreeMap<Identity, Row>;

@@ -9,6 +9,7 @@ use super::keyed::Key;
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
+use crate::domain::history::OpenHistory;
 use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, NewEnvironments, Verdict};
 use crate::domain::tick::{
@@ -40,6 +41,9 @@ pub struct Status {
     /// The last result of each pipeline in each region.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pipelines: Vec<LastPipeline>,
+    /// The coverage, and the rows of the history that are not in the documents of their days yet.
+    #[serde(default, skip_serializing_if = "OpenHistory::is_empty")]
+    pub history: OpenHistory,
 }
 
 /// A pipeline's last result.
@@ -138,6 +142,11 @@ impl Status {
     /// Returns the names of all documents for rounds of shards.
     pub fn shard_documents() -> impl Iterator<Item = String> {
         (0..SHARD_DOCUMENTS).map(Self::shard_document)
+    }
+
+    /// Returns the number of a document for rounds of shards; `None` for another document.
+    pub fn shard_of(document: &str) -> Option<u32> {
+        u32::from_str_radix(document.strip_prefix("status-")?, 16).ok()
     }
 
     fn shard_document(number: u32) -> String {

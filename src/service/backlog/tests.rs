@@ -109,7 +109,7 @@ async fn plan(planner: &TickPlanner, time: &str) -> Plan {
     let plan = planner.plan(&fleet, now, Minute::of(now).plus(-1), now).await;
     let results =
         Results { fleet: &fleet, plan: &plan, sent: &plan.due, report: &TickReport::empty(now, None) };
-    let health = planner.record(results, RecordKind::Tick, None, now).await;
+    let health = planner.record(results, RecordKind::Tick, None, now).await.0;
     assert_eq!(health, StoreHealth::Sound);
     plan
 }

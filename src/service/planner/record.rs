@@ -14,12 +14,14 @@ use super::{Plan, READ_WITHIN, StoreHealth, TickPlanner, WRITE_WITHIN};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::future::later;
+use crate::domain::history::Observed;
 use crate::domain::records::{
     self, Deployments, REQUESTS, Requests, SERVED, STATUS, Served, Status, TickNote,
 };
 use crate::domain::schedule::{self, Minute};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport, UnfinishedReason};
 use crate::engine::tick::Due;
+use crate::service::history::{Saved, ToMove};
 use crate::service::store::{Durability, Unavailable, before};
 use crate::service::trigger::RecordKind;
 
@@ -27,6 +29,9 @@ use crate::service::trigger::RecordKind;
 const BUSY_MARGIN: Duration = Duration::from_secs(20);
 /// The longest run of a function. Source: Lambda quotas.
 const LONGEST_RUN: Duration = Duration::from_secs(900);
+
+/// The time after its tick at which a round is of a repeated attempt.
+const LATE: TimeDelta = TimeDelta::minutes(5);
 
 /// The consequence when the progress of backlogs is not recorded.
 const NO_PROGRESS: &str = "the numbers of backlog requests fall later";
@@ -49,36 +54,53 @@ impl TickPlanner {
     /// tick, and those with pings in flight, which are skipped until the pings must have ended. Ends the claim of the
     /// plan.
     ///
-    /// `stale_since` is the time since which the configuration differs from its source.
+    /// `stale_since` is the time since which the configuration differs from its source. Returns the history as well: the
+    /// minutes that the rounds have judged, once, and the rows that are to be moved.
     pub async fn record(
         &self,
         results: Results<'_>,
         kind: RecordKind,
         stale_since: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> StoreHealth {
-        let Results { plan, sent, report, .. } = results;
+    ) -> (StoreHealth, Saved) {
+        let Results { fleet, plan, sent, report } = results;
         if let Some(lease) = &plan.claim {
             lease.renewing.abort();
         }
         let undone = left_undone(sent, report);
         note_warmed(&mut self.deployments(), results, &undone, now);
         // Requests are coalesced with earlier ones of this process even if the store is volatile.
-        let is_kept = self.durability() == Durability::Durable || kind == RecordKind::Request;
+        let is_durable = self.durability() == Durability::Durable;
+        let observed = observed(results, kind, now);
+        let (observed, noted) = match is_durable {
+            true => (Some(observed), Saved::default()),
+            false => (None, self.history.note(&observed, fleet, now)),
+        };
+        let is_kept = is_durable || kind == RecordKind::Request;
+        let mut failures = StoreFailures::default();
         if !is_kept || kind == RecordKind::MetricsOnly {
             if kind == RecordKind::Deployed {
                 leave(&mut self.deployments(), &left_undone(sent, report), now);
             }
-            return StoreHealth::Sound;
+            // Pings of which there is no other record.
+            let Some(observed) = observed.filter(|observed| !observed.is_empty()) else {
+                return (StoreHealth::Sound, noted);
+            };
+            let saving = self.history.save(&self.documents, STATUS, Some(observed), fleet, now, |_| {});
+            let saved = before(Instant::now() + write_within(plan.health), saving).await;
+            let saved = saved.unwrap_or_else(|unavailable| {
+                failures.add(unavailable, "the history is written with the next tick");
+                Saved::default()
+            });
+            return (failures.log_unless(plan.health), saved);
         }
-        let mut failures = StoreFailures::default();
         let progress = self.record_progress(results, now);
         let is_asked = matches!(kind, RecordKind::Request | RecordKind::Deployed);
         if is_asked && sent.is_empty() {
             if let Err(unavailable) = progress.await {
                 failures.add(unavailable, NO_PROGRESS);
             }
-            return failures.log_unless(plan.health);
+            return (failures.log_unless(plan.health), noted);
         }
         let (covered, busy) = match kind {
             // Requests leave the busy targets to the ticks.
@@ -113,7 +135,7 @@ impl TickPlanner {
         };
         let (served, status, progress) = tokio::join!(
             before(deadline, served),
-            before(deadline, self.documents.update(&document, status)),
+            before(deadline, self.history.save(&self.documents, &document, observed, fleet, now, status)),
             progress,
         );
         if let Err(unavailable) = progress {
@@ -122,10 +144,32 @@ impl TickPlanner {
         if let Err(unavailable) = served {
             failures.add(unavailable, "the served targets are not recorded");
         }
-        if let Err(unavailable) = status {
-            failures.add(unavailable, "the status is not recorded");
+        let saved = match status {
+            Ok(saved) if is_durable => saved,
+            Ok(_) => noted,
+            Err(unavailable) => {
+                failures.add(unavailable, "the status is not recorded, and the history with the next tick");
+                noted
+            }
+        };
+        (failures.log_unless(plan.health), saved)
+    }
+
+    /// Moves rows of the history into the documents of their days by `until`.
+    pub async fn move_history(
+        &self,
+        to_move: &ToMove,
+        fleet: &Fleet,
+        until: Instant,
+        health: StoreHealth,
+    ) -> StoreHealth {
+        let mut failures = StoreFailures::default();
+        if let Err(unavailable) = before(until, self.history.move_rows(&self.documents, to_move, fleet)).await
+        {
+            failures
+                .add(unavailable, "the history is moved into the documents of its days with the next tick");
         }
-        failures.log_unless(plan.health)
+        failures.log_unless(health)
     }
 
     /// Records the environments that work off the backlogs of requests from `now` on.
@@ -192,6 +236,22 @@ impl TickPlanner {
         };
         sent.iter().filter(is_covered).map(|due| due.target.as_ref()).collect()
     }
+}
+
+/// Returns what rounds that have ended at `now` add to the history. Rounds long after the time of their tick are those
+/// of a repeated attempt, and operators' pings were sent now, even if the event names another minute.
+fn observed(Results { fleet, report, .. }: Results<'_>, kind: RecordKind, now: DateTime<Utc>) -> Observed {
+    let duration = i64::try_from(report.duration_ms).ok().and_then(TimeDelta::try_milliseconds);
+    let started = later(now, -duration.unwrap_or_default());
+    let is_late = started.signed_duration_since(report.tick) > LATE;
+    let at = match kind {
+        RecordKind::Operator | RecordKind::MetricsOnly => started,
+        _ if is_late => started,
+        _ => report.tick,
+    };
+    let is_look = matches!(kind, RecordKind::Tick | RecordKind::Shard | RecordKind::Deployed);
+    let is_scheduled = kind != RecordKind::Deployed;
+    Observed { is_scheduled, ..Observed::new(report, fleet, at, rand::random(), is_look) }
 }
 
 /// Changes the document of served targets. `covered` are the targets that a request served.

@@ -49,7 +49,7 @@ async fn record_as(
     time: &str,
 ) -> StoreHealth {
     let fleet = fleet();
-    planner.record(Results { fleet: &fleet, plan, sent, report }, kind, None, at(time)).await
+    planner.record(Results { fleet: &fleet, plan, sent, report }, kind, None, at(time)).await.0
 }
 
 /// A request of a number of environments.

@@ -1,5 +1,6 @@
 //! Runs the rounds of a planned trigger and records them.
 
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,9 @@ use tracing::{debug, error};
 use super::deployed::Claimed;
 use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
 use crate::domain::capacity::CapacityReport;
+use crate::domain::coverage::Minutes;
 use crate::domain::fleet::Fleet;
+use crate::domain::function::Identity;
 use crate::domain::metric_data::{TickFacts, TickScope};
 use crate::domain::pipeline::{self, Bonds, PipelineReport};
 use crate::domain::preflight::TargetObservation;
@@ -22,6 +25,7 @@ use crate::engine::tick::{Due, Gate};
 use crate::service::budget::TimeBudget;
 use crate::service::capacity::Context;
 use crate::service::guards::{ContactGate, Guarded, Known};
+use crate::service::history::Saved;
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
 use crate::service::rounds::{Part, Reporter, report_in_parts};
@@ -284,7 +288,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
             self.service.notify(whole, self.job.started, self.budget).await;
         }
         self.observer.reported(part);
-        let health = self.record_in_store(part).await;
+        let (health, saved) = self.record_in_store(part).await;
         let (health, is_counted) = {
             let mut progress = self.progress();
             progress.health = progress.health.and(health);
@@ -292,11 +296,23 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
             progress.is_counted |= progress.health == StoreHealth::Unavailable;
             (progress.health, is_counted)
         };
-        let health = if is_counted { StoreHealth::Sound } else { health };
-        if let Some(recorded) = self.record_metrics(part, health).await {
-            let mut progress = self.progress();
+        let counted = if is_counted { StoreHealth::Sound } else { health };
+        let moving = async {
+            match &saved.to_move {
+                Some(rows) => {
+                    let fleet = &self.job.fleet;
+                    self.service.planner.move_history(rows, fleet, part.until, health).await
+                }
+                None => StoreHealth::Sound,
+            }
+        };
+        let (recorded, moved) = tokio::join!(self.record_metrics(part, counted, &saved.minutes), moving);
+        let mut progress = self.progress();
+        progress.health = progress.health.and(moved);
+        if let Some(recorded) = recorded {
             progress.recorded = Some(progress.recorded.map_or(recorded, |earlier| earlier.and(recorded)));
         }
+        drop(progress);
         self.observer.recorded(part);
     }
 }
@@ -307,7 +323,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
     }
 
     /// Records a part in the state store, in half of the time that is left. The other half is for the metrics.
-    async fn record_in_store(&self, part: &Part) -> StoreHealth {
+    async fn record_in_store(&self, part: &Part) -> (StoreHealth, Saved) {
         let (service, job) = (self.service, self.job);
         let results = |report| Results { fleet: &job.fleet, plan: &job.plan, sent: &self.sent, report };
         let guards = async {
@@ -322,31 +338,38 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         let records = async {
             let Some(whole) = &part.whole else {
                 let now = service.clock.now();
-                return service.planner.record_part(results(&part.report), &part.running, now).await;
+                let health = service.planner.record_part(results(&part.report), &part.running, now).await;
+                return (health, Saved::default());
             };
             let released = match &job.taken {
                 Some(taken) if whole.sent_nothing() => service.planner.release_shard(taken).await,
                 _ => StoreHealth::Sound,
             };
             let (stale_since, now) = (service.live_config.stale_since(), service.clock.now());
-            released.and(service.planner.record(results(whole), job.kind, stale_since, now).await)
+            let (health, saved) = service.planner.record(results(whole), job.kind, stale_since, now).await;
+            (released.and(health), saved)
         };
         let recording = async {
-            let (records, guards) = tokio::join!(records, guards);
+            let ((records, saved), guards) = tokio::join!(records, guards);
             let consequence = "the results for the guards are written with the next ones";
-            log_unavailable(guards.err().as_ref(), consequence, records.and(job.plan.health))
+            (log_unavailable(guards.err().as_ref(), consequence, records.and(job.plan.health)), saved)
         };
         let now = Instant::now();
         let deadline = now + part.until.saturating_duration_since(now) / 2;
-        let health = tokio::time::timeout_at(deadline, recording).await.unwrap_or_else(|_| {
+        let (health, saved) = tokio::time::timeout_at(deadline, recording).await.unwrap_or_else(|_| {
             error!("StateUnavailable: no answer in time; the results are not recorded");
-            StoreHealth::Unavailable
+            (StoreHealth::Unavailable, Saved::default())
         });
-        job.plan.health.and(health)
+        (job.plan.health.and(health), saved)
     }
 
     /// Records the metrics of a part.
-    async fn record_metrics(&self, part: &Part, health: StoreHealth) -> Option<Recorded> {
+    async fn record_metrics(
+        &self,
+        part: &Part,
+        health: StoreHealth,
+        coverage: &BTreeMap<Identity, Minutes>,
+    ) -> Option<Recorded> {
         let recorder = self.service.recorder.as_ref()?;
         match self.job.work {
             Work::Rounds => {}
@@ -361,7 +384,8 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         let facts = self.service.facts(scope, health, part.is_first);
         let tick = self.metrics_time(&part.report);
         let report = TickReport { tick, ..part.report.clone() };
-        let recorded = recorder.record(&report, &self.job.fleet.metrics, facts, part.until).await;
+        let settings = &self.job.fleet.metrics;
+        let recorded = recorder.record(&report, settings, facts, coverage, part.until).await;
         if recorded == Recorded::Sent {
             debug!(tick = %part.report.tick, "recorded");
         }

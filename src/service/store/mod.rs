@@ -18,4 +18,4 @@ use crate::domain::records::MOST_BYTES;
 
 /// The largest document that is read. It is above the largest that is written, so that a larger document of an earlier
 /// version is read and repaired.
-const MOST_READ_BYTES: usize = 4 * MOST_BYTES;
+pub(super) const MOST_READ_BYTES: usize = 4 * MOST_BYTES;

@@ -57,7 +57,13 @@ async fn refused_metrics_are_written_as_lines() {
     let report = TickReport { duration_ms: 5, ..TickReport::empty(at("2026-11-20T09:00:00Z"), None) };
     assert_eq!(
         recorder
-            .record(&report, &MetricsSettings::default(), TickFacts::default(), Instant::now() + PATIENCE)
+            .record(
+                &report,
+                &MetricsSettings::default(),
+                TickFacts::default(),
+                &Default::default(),
+                Instant::now() + PATIENCE
+            )
             .await,
         Recorded::FellBack
     );

@@ -286,7 +286,8 @@ async fn dropped_batches_are_counted_in_the_next_tick() {
     let record = || async {
         let settings = Default::default();
         let until = Instant::now() + PATIENCE;
-        let recorded = fixture.recorder.record(&report, &settings, Default::default(), until).await;
+        let recorded =
+            fixture.recorder.record(&report, &settings, Default::default(), &Default::default(), until).await;
         assert_eq!(recorded, Recorded::Sent);
         fixture.dropped()
     };

@@ -1,0 +1,286 @@
+//! Writes the history: the status document with each tick, and the documents of days every five minutes.
+//!
+//! The status document carries what is not in the documents of days yet, so that nothing is lost when a process ends
+//! between two writes. Observations and moves have random numbers, so that nothing is counted twice when a write is
+//! repeated, by this process or by the next one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tracing::{error, warn};
+
+use crate::domain::coverage::{Minutes, Watch};
+use crate::domain::fleet::{Fleet, Target};
+use crate::domain::function::{Identity, Region};
+use crate::domain::history::{BadHistory, DayFile, Noted, Observed, OpenHistory, Others, Unmoved};
+use crate::domain::records::{STATUS, Status};
+use crate::engine::ports::Fetched;
+use crate::service::store::{DocumentStore, MOST_ATTEMPTS, MOST_READ_BYTES, Unavailable, conflict_pause};
+
+/// The rows and looks that wait in the process while the store cannot be written: those of a tick of a large fleet.
+const MOST_UNSAVED: usize = 50_000;
+/// The moves that are remembered. One is dropped from the status document with the next tick.
+const MOST_MOVED: usize = 64;
+/// The status documents that are read at once.
+const CONCURRENT_READS: usize = 8;
+/// The first number of the documents of days that replace others. Lower ones are those of shards.
+const FIRST_REPLACEMENT: u32 = 0x10;
+
+const NONE: BTreeMap<Identity, Watch> = BTreeMap::new();
+
+/// Writes the history of a process.
+#[derive(Debug, Default)]
+pub struct HistoryWriter {
+    /// The observations whose write has not succeeded, by status document.
+    unsaved: Mutex<BTreeMap<String, Vec<Arc<Observed>>>>,
+    /// The latest moves into the documents of days.
+    moved: Mutex<Vec<u64>>,
+    /// The documents of days that this process has found damaged or full.
+    replaced: Mutex<BTreeSet<String>>,
+    /// The state of coverage of a process without a durable store.
+    volatile: Mutex<OpenHistory>,
+}
+
+/// The history of a tick after its status document was written.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The minutes that the tick has judged, by target. Each minute is judged once.
+    pub minutes: BTreeMap<Identity, Minutes>,
+    /// The rows that are now to be moved into the documents of their days.
+    pub to_move: Option<ToMove>,
+}
+
+/// Rows that are to be moved into the documents of their days.
+#[derive(Debug)]
+pub struct ToMove {
+    rows: Unmoved,
+    /// The number of the status document of a shard.
+    shard: Option<u32>,
+    /// The documents of days that others replace.
+    replaced: BTreeSet<String>,
+}
+
+impl HistoryWriter {
+    /// Adds an observation to a status document with the earlier ones that could not be written, and applies `change` to
+    /// the document.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. The observation is added with the next one.
+    pub async fn save(
+        &self,
+        documents: &DocumentStore,
+        document: &str,
+        observed: Option<Observed>,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+        mut change: impl FnMut(&mut Status) + Send,
+    ) -> Result<Saved, Unavailable> {
+        let queue = self.queue(document, observed);
+        let shard = Status::shard_of(document);
+        let mut noted: Option<Noted> = None;
+        let mut others: Option<Result<BTreeMap<Identity, Watch>, Unavailable>> = None;
+        loop {
+            let save = |status: &mut Status| {
+                let is_spread = shard.is_some() || status.spread;
+                let known = match &others {
+                    Some(Ok(latest)) => Others::Latest(latest),
+                    Some(Err(_)) => Others::Unknown,
+                    None if is_spread => Others::Latest(&NONE),
+                    None => Others::None,
+                };
+                let needs_others =
+                    || queue.iter().any(|observed| status.history.needs_others(observed, fleet));
+                if others.is_none() && is_spread && needs_others() {
+                    return None;
+                }
+                change(status);
+                if shard.is_none()
+                    && queue.iter().any(|observed| observed.is_scheduled && observed.looks.is_some())
+                {
+                    status.history.set_objectives(fleet);
+                }
+                if let Some(reason) = status.history.take_unread() {
+                    error!(document, %reason, "the history's state cannot be read: it is begun anew, and up to \
+                        five minutes of rows are lost");
+                }
+                // A write is repeated when its answer was lost. Its observations are then in the document.
+                let is_repeated = queue.last().is_some_and(|last| status.history.has(last));
+                if !(is_repeated && noted.is_some()) {
+                    let mut sum = Noted::default();
+                    for observed in &queue {
+                        sum.add(status.history.note(observed, fleet, known, now));
+                    }
+                    noted = Some(sum);
+                }
+                status.history.replace(lock(&self.replaced).iter().cloned());
+                let rows = status.history.seal(&lock(&self.moved), now).cloned();
+                let replaced = status.history.replaced().clone();
+                Some(rows.map(|rows| ToMove { rows, shard, replaced }))
+            };
+            if let Some(to_move) = documents.update(document, save).await? {
+                self.forget(document, &queue);
+                let Noted { minutes, dropped } = noted.unwrap_or_default();
+                if dropped > 0 {
+                    error!(
+                        dropped,
+                        "rows of the history were dropped: they are too many, or far from the present"
+                    );
+                }
+                if let Some(Err(unavailable)) = others {
+                    warn!(
+                        "{unavailable}; the coverage of targets that other shards may have served is judged later"
+                    );
+                }
+                return Ok(Saved { minutes, to_move });
+            }
+            others = Some(watches(documents, document).await);
+        }
+    }
+
+    /// Adds an observation to the state of the process, for a store that ends with it. There are no documents of days.
+    pub fn note(&self, observed: &Observed, fleet: &Fleet, now: DateTime<Utc>) -> Saved {
+        let mut state = lock(&self.volatile);
+        let Noted { minutes, .. } = state.note(observed, fleet, Others::None, now);
+        state.drop_rows();
+        Saved { minutes, to_move: None }
+    }
+
+    /// Moves rows into the documents of their days. A document that is damaged or full is left as it is; the next tick
+    /// of this process begins another one.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. The rows stay in the status document, and the next tick moves those that are left.
+    pub async fn move_rows(
+        &self,
+        documents: &DocumentStore,
+        to_move: &ToMove,
+        fleet: &Fleet,
+    ) -> Result<(), Unavailable> {
+        let targets: HashMap<&Identity, &Target> =
+            fleet.targets.iter().map(|target| (&target.id, target)).collect();
+        let mut is_whole = true;
+        for ((region, day), hours) in to_move.rows.days() {
+            let Some(begins) = DateTime::from_timestamp(day.saturating_mul(86_400), 0) else { continue };
+            let name = to_move.document(region, begins);
+            let rows = hours.into_iter().filter_map(|hour| {
+                let number = u8::try_from(hour.rem_euclid(24)).ok()?;
+                Some((number, to_move.rows.rows_of(region, hour, &targets)))
+            });
+            let rows: Vec<_> = rows.filter(|(_, rows)| !rows.is_empty()).collect();
+            let add = |bytes: &[u8]| {
+                let mut file = DayFile::parse(bytes)?;
+                let mut is_changed = false;
+                for (hour, rows) in &rows {
+                    is_changed |= file.add(*hour, region, to_move.rows.write, rows)?;
+                }
+                Ok(is_changed.then(|| file.bytes()))
+            };
+            if let Err(reason) = update_day(documents, &format!("{name}.gz"), add).await? {
+                is_whole = false;
+                if lock(&self.replaced).insert(name.clone()) {
+                    error!(document = name, %reason,
+                        "the document of the history is left as it is, and another one is begun");
+                }
+            }
+        }
+        if is_whole {
+            let mut moved = lock(&self.moved);
+            moved.push(to_move.rows.write);
+            let surplus = moved.len().saturating_sub(MOST_MOVED);
+            moved.drain(..surplus);
+        }
+        Ok(())
+    }
+
+    /// Adds an observation to those that are to be written, and returns all of them.
+    fn queue(&self, document: &str, observed: Option<Observed>) -> Vec<Arc<Observed>> {
+        let mut unsaved = lock(&self.unsaved);
+        let Some(observed) = observed else { return unsaved.get(document).cloned().unwrap_or_default() };
+        let queue = unsaved.entry(document.to_owned()).or_default();
+        queue.push(Arc::new(observed));
+        let size = |observed: &Observed| observed.rows.len() + observed.looks.iter().flatten().count();
+        while queue.len() > 1 && queue.iter().map(|observed| size(observed)).sum::<usize>() > MOST_UNSAVED {
+            let lost = queue.remove(0);
+            let (rows, tick) = (lost.rows.len(), lost.at);
+            error!(rows, %tick, "rows of the history are lost: the state store could not be written for too long");
+        }
+        queue.clone()
+    }
+
+    /// Drops observations that are written.
+    fn forget(&self, document: &str, written: &[Arc<Observed>]) {
+        if let Some(queue) = lock(&self.unsaved).get_mut(document) {
+            queue.retain(|observed| !written.iter().any(|written| written.write == observed.write));
+        }
+    }
+}
+
+impl ToMove {
+    /// Returns the name of the document of a region and a day: the first that is not replaced.
+    fn document(&self, region: Region, day: DateTime<Utc>) -> String {
+        let own = self.shard.unwrap_or(FIRST_REPLACEMENT);
+        let replacements = (1..).map(|number| Some(2 * FIRST_REPLACEMENT * number + own));
+        let mut names = std::iter::once(self.shard)
+            .chain(replacements)
+            .map(|writer| DayFile::document(region, day, writer));
+        names.find(|name| !self.replaced.contains(name)).unwrap_or_default()
+    }
+}
+
+/// Returns the latest states of coverage in the other status documents.
+async fn watches(documents: &DocumentStore, own: &str) -> Result<BTreeMap<Identity, Watch>, Unavailable> {
+    let names = std::iter::once(STATUS.to_owned()).chain(Status::shard_documents());
+    let reading =
+        names.filter(|name| name != own).map(|name| async move { documents.read::<Status>(&name).await });
+    let mut reading = stream::iter(reading).buffered(CONCURRENT_READS);
+    let mut latest: BTreeMap<Identity, Watch> = BTreeMap::new();
+    while let Some(status) = reading.try_next().await? {
+        for (id, watch) in status.history.watches() {
+            let known = latest.entry(id.clone()).or_insert(*watch);
+            if known.until() < watch.until() {
+                *known = *watch;
+            }
+        }
+    }
+    Ok(latest)
+}
+
+/// Applies `change` to the newest version of a document of a day, and writes what it returns. The inner error is the
+/// reason why the document is left as it is.
+async fn update_day(
+    documents: &DocumentStore,
+    key: &str,
+    change: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, BadHistory>,
+) -> Result<Result<(), String>, Unavailable> {
+    for attempt in 0..MOST_ATTEMPTS {
+        let (bytes, version) = match documents.get_object(key, None).await? {
+            Fetched::Object { bytes, version } => (bytes, Some(version)),
+            Fetched::Missing | Fetched::Unchanged => (Vec::new(), None),
+        };
+        let changed = match change(&bytes) {
+            Ok(Some(changed)) => changed,
+            Ok(None) => return Ok(Ok(())),
+            Err(bad) => return Ok(Err(bad.to_string())),
+        };
+        if changed.len() > MOST_READ_BYTES {
+            return Ok(Err(format!("it is full: it would have more than {MOST_READ_BYTES} bytes")));
+        }
+        if documents.put_object(key, changed, version.as_ref()).await?.is_some() {
+            return Ok(Ok(()));
+        }
+        conflict_pause(attempt).await;
+    }
+    Err(Unavailable(format!(
+        "`{key}` was changed by other writers during each of {MOST_ATTEMPTS} attempts to write it"
+    )))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

@@ -1,0 +1,277 @@
+//! Coverage end to end: the service with the real SDK over HTTP against the emulator, on virtual time, held against a
+//! calculator of its own: minute by minute, from the environments that the emulator has counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use warmd::domain::coverage::{BurnAlarm, Minutes, Slo};
+use warmd::domain::fleet::Fleet;
+use warmd::emulator::{Fault, FaultKind};
+use warmd::engine::ports::Clock;
+use warmd::service::history;
+use warmd::service::recorder::Recorder;
+
+use crate::counted::Page;
+use crate::guards::{Account, Process, daemon, fleet};
+use crate::{Connect, clients_through, emulator_dialer};
+
+/// The functions, each with the hour of its opening and closing, its environments and its interval in minutes.
+const FUNCTIONS: [(&str, u32, u32, usize, i64); 2] = [("f", 8, 12, 3, 5), ("g", 9, 12, 2, 15)];
+
+/// The environments of a function in the pings of one tick.
+#[derive(Debug, Clone, Copy, Default)]
+struct Round {
+    environments: usize,
+    new: usize,
+}
+
+/// Everything that happened, by minutes since the first tick.
+#[derive(Debug, Default)]
+struct Log {
+    rounds: BTreeMap<&'static str, BTreeMap<i64, Round>>,
+    pings: BTreeMap<String, u64>,
+    /// The values of metrics by name, function (none is the fleet) and minute.
+    metrics: BTreeMap<(String, Option<String>), BTreeMap<i64, f64>>,
+}
+
+struct Rig {
+    account: Account,
+    process: Process,
+    start: DateTime<Utc>,
+    log: Log,
+}
+
+fn config() -> Fleet {
+    let function = |(name, opens, closes, number, interval): &(&str, u32, u32, usize, i64)| {
+        format!(
+            "  {name}: {{ interval: {interval}m, windows: [{{ days: daily, hours: \"{opens:02}:00-{closes:02}:00\", concurrency: {number} }}] }}\n"
+        )
+    };
+    let functions: String = FUNCTIONS.iter().map(function).collect();
+    fleet(&format!("metrics: {{ detail: function }}\nfunctions:\n{functions}"))
+}
+
+impl Rig {
+    fn new() -> Self {
+        let account = Account::new("functions: { f: {}, g: {} }");
+        let start = account.clock.now();
+        let process = Self::process(&account);
+        Self { account, process, start, log: Log::default() }
+    }
+
+    fn process(account: &Account) -> Process {
+        let mut process = account.process(config(), daemon());
+        let clients = clients_through(emulator_dialer(&account.emulator, |_| Connect::Serve));
+        process.service.recorder =
+            Some(Recorder::new(clients.cloudwatch().unwrap(), Box::new(Page::default())));
+        process
+    }
+
+    /// Serves a tick in each of these minutes, and notes what the emulator saw.
+    async fn ticks(&mut self, number: i64) {
+        for _ in 0..number {
+            self.process.outcome().await;
+            let now = self.account.clock.now();
+            let minute = now.signed_duration_since(self.start).num_minutes();
+            let observed = self.account.emulator.observe();
+            self.account.emulator.reset();
+            for (name, ..) in FUNCTIONS {
+                let (mut all, mut new) = (BTreeSet::new(), BTreeSet::new());
+                let mut pings = 0;
+                for invocation in observed.of(name) {
+                    pings += 1;
+                    let Some(environment) = invocation.environment.clone() else { continue };
+                    if invocation.is_new {
+                        new.insert(environment.clone());
+                    }
+                    all.insert(environment);
+                }
+                if pings > 0 {
+                    *self.log.pings.entry(name.to_owned()).or_default() += pings;
+                    let round = Round { environments: all.len(), new: new.len() };
+                    self.log.rounds.entry(name).or_default().insert(minute, round);
+                }
+            }
+            for metric in &observed.metrics {
+                let of = metric.dimensions.iter().find(|(name, _)| name == "Function");
+                let key = (metric.name.clone(), of.map(|(_, function)| function.clone()));
+                let value: f64 = metric.values.iter().map(|(value, count)| value * count).sum();
+                *self.log.metrics.entry(key).or_default().entry(minute).or_default() += value;
+            }
+        }
+    }
+
+    /// Nobody serves ticks for a time, and another process goes on.
+    async fn outage(&mut self, minutes: u64) {
+        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        self.process = Self::process(&self.account);
+    }
+
+    fn sent(&self, metric: &str, function: Option<&str>, minutes: std::ops::RangeInclusive<i64>) -> u64 {
+        let key = (metric.to_owned(), function.map(ToOwned::to_owned));
+        let values = self.log.metrics.get(&key).into_iter().flat_map(|values| values.range(minutes.clone()));
+        values.map(|(_, value)| *value).sum::<f64>() as u64
+    }
+
+    fn sent_minutes(&self, function: Option<&str>, minutes: std::ops::RangeInclusive<i64>) -> Minutes {
+        let [window, warm, unknown] = ["WindowMinutes", "WarmMinutes", "UnknownMinutes"]
+            .map(|metric| self.sent(metric, function, minutes.clone()));
+        Minutes { window, warm, unknown, capped: 0 }
+    }
+
+    /// Returns for each minute of a function's windows between its first round and `end` the minute of the tick that
+    /// can first judge it, and whether it was warm.
+    fn calculated(&self, function: &str, end: i64) -> Vec<(i64, bool)> {
+        let (name, opens, closes, number, interval) =
+            *FUNCTIONS.iter().find(|(name, ..)| *name == function).unwrap();
+        let rounds = &self.log.rounds[name];
+        let is_open = |minute: i64| {
+            let hour = (self.start + TimeDelta::minutes(minute)).hour();
+            (opens..closes).contains(&hour)
+        };
+        let first = *rounds.keys().next().unwrap();
+        let mut judged = Vec::new();
+        for minute in (first..end).filter(|minute| is_open(*minute)) {
+            let (at, last) = rounds.range(..=minute).next_back().unwrap();
+            let next = rounds.range(minute + 1..).next();
+            let closing = (minute..).find(|minute| !is_open(*minute)).unwrap();
+            // A later opening shows nothing about this one.
+            let next = next.filter(|(at, _)| **at < closing);
+            let found = next.is_none_or(|(_, next)| next.environments - next.new >= number);
+            let is_warm = minute < at + interval && last.environments >= number && found;
+            judged.push((next.map_or(closing, |(at, _)| *at), is_warm));
+        }
+        judged
+    }
+
+    fn short_rounds(&self, minutes: std::ops::RangeInclusive<i64>) -> u64 {
+        let short = FUNCTIONS.iter().map(|(name, _, _, number, _)| {
+            let rounds = self.log.rounds[name].range(minutes.clone());
+            rounds.filter(|(_, round)| round.environments < *number).count() as u64
+        });
+        short.sum()
+    }
+
+    /// Compares what was sent and stored with the calculator. Returns the minutes, and the minutes of both alarms.
+    async fn check(&self, what: &str) -> (Minutes, [Vec<i64>; 2]) {
+        let end = self.account.clock.now().signed_duration_since(self.start).num_minutes() + 1;
+        let (mut all, mut judged) = (Minutes::default(), Vec::new());
+        for (name, ..) in FUNCTIONS {
+            let minutes = self.calculated(name, end);
+            let (window, warm) = (minutes.len(), minutes.iter().filter(|(_, is_warm)| *is_warm).count());
+            let sum = Minutes { window: window as u64, warm: warm as u64, ..Minutes::default() };
+            assert_eq!(self.sent_minutes(Some(name), 0..=end), sum, "{what}: {name}");
+            all += sum;
+            judged.extend(minutes);
+        }
+        assert_eq!(self.sent_minutes(None, 0..=end), all, "{what}");
+        let stored = history::read(&self.account.store, self.start, self.account.clock.now()).await.unwrap();
+        assert_eq!(stored.unread, [""; 0]);
+        let mut pings: BTreeMap<String, u64> = BTreeMap::new();
+        let mut minutes = Minutes::default();
+        for (hour, rows) in &stored.hours {
+            for (id, row) in rows {
+                assert!(
+                    row.minutes.window + row.minutes.unknown <= 60,
+                    "{what}: hour {hour} of {}",
+                    id.label()
+                );
+                *pings.entry(id.label()).or_default() += row.pings;
+                minutes += row.minutes;
+            }
+        }
+        assert_eq!((minutes, &pings), (all, &self.log.pings), "{what}");
+
+        let slo = Slo::DEFAULT;
+        let mut raised: [Vec<i64>; 2] = Default::default();
+        for at in 0..=end {
+            // A rate of 1 is one cold minute in a hundred.
+            let burn = |length: i64| {
+                let within = judged.iter().filter(|(judged, _)| (at - length + 1..=at).contains(judged));
+                let (window, cold) = within
+                    .fold((0, 0), |(window, cold), (_, is_warm)| (window + 1, cold + u32::from(!is_warm)));
+                (window > 0).then(|| f64::from(cold) * 100.0 / f64::from(window))
+            };
+            let sent = |length: i64| self.sent_minutes(None, at - length + 1..=at);
+            let alarms = [(BurnAlarm::FAST, 13.4, 60, 5), (BurnAlarm::SLOW, 5.6, 360, 30)];
+            for ((alarm, rate, long, short), raised) in alarms.into_iter().zip(&mut raised) {
+                for length in [long, short] {
+                    let same = match (slo.burn_rate(sent(length)), burn(length)) {
+                        (Some(one), Some(other)) => (one - other).abs() < 1e-6,
+                        (one, other) => one == other,
+                    };
+                    assert!(same, "{what}: the rate over {length} minutes at {at}");
+                }
+                let rounds = at - long + 1..=at;
+                let expected = burn(long).is_some_and(|burn| burn > rate)
+                    && burn(short).is_some_and(|burn| burn > rate)
+                    && self.short_rounds(rounds.clone()) >= 2;
+                let short_rounds = self.sent("RoundsShort", None, rounds);
+                let is_raised = alarm.is_raised(&slo, sent(long), sent(short), short_rounds);
+                assert_eq!(is_raised, expected, "{what}: the alarm over {long} minutes at {at}");
+                if is_raised {
+                    raised.push(at);
+                }
+            }
+        }
+        (all, raised)
+    }
+
+    /// Serves the rest of the day, and the ticks that move the history.
+    async fn end(&mut self) {
+        let now = self.account.clock.now();
+        let noon = now.with_hour(12).unwrap().with_minute(15).unwrap();
+        self.ticks(noon.signed_duration_since(now).num_minutes() + 1).await;
+    }
+}
+
+fn minutes(window: u64, warm: u64) -> Minutes {
+    Minutes { window, warm, ..Minutes::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_morning_without_an_outage_is_covered() {
+    let mut rig = Rig::new();
+    rig.end().await;
+    let (all, raised) = rig.check("no outage").await;
+    assert_eq!((all, raised), (minutes(360, 360), Default::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn outages_of_warmd_are_filled_in() {
+    for (outage, expected) in [
+        // The round of 10:05 is five minutes late.
+        (6, minutes(360, 357)),
+        (60, minutes(360, 360 - 2 * 60 + 7 + 13)),
+        (3 * 24 * 60, minutes(4 * 180 * 2 + 3 * 60, 0)),
+    ] {
+        let mut rig = Rig::new();
+        rig.ticks(63).await;
+        rig.outage(outage).await;
+        rig.end().await;
+        let (all, raised) = rig.check(&format!("{outage} minutes")).await;
+        assert_eq!(all, expected, "{outage} minutes");
+        assert_eq!(raised, <[Vec<i64>; 2]>::default(), "no tick is the alarm for that");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_rounds_raise_the_alarms_from_the_second_on() {
+    let mut rig = Rig::new();
+    rig.ticks(60).await;
+    let fault = |faults: Vec<Fault>| {
+        move |scenario: &mut warmd::emulator::Scenario| {
+            scenario.functions.get_mut("f").unwrap().faults = faults;
+        }
+    };
+    // Each second ping to f is throttled for 25 minutes.
+    rig.account.emulator.change(fault(vec![Fault::every(2, FaultKind::Throttle { reason: String::new() })]));
+    rig.ticks(25).await;
+    rig.account.emulator.change(fault(Vec::new()));
+    rig.end().await;
+    let (all, [fast, slow]) = rig.check("throttles").await;
+    assert!(all.warm < all.window, "{all:?}");
+    assert!(!fast.is_empty() && !slow.is_empty(), "{fast:?} {slow:?}");
+    assert!(fast[0] > 60 && fast[fast.len() - 1] < 100, "{fast:?}");
+}
