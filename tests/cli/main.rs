@@ -1,6 +1,7 @@
 //! The built binaries, end to end: exit codes, both streams, JSON keys, signals. No sleeps: tests wait for lines.
 //! Beside them, tests of the files that ship: the README, the template, the handler snippets, the sources.
 
+mod action;
 mod backlog;
 mod backlog_metrics;
 mod burst;
