@@ -112,6 +112,23 @@ impl Bucket {
         }
     }
 
+    async fn delete(&self, key: &str, expected: &Version) -> Result<(), PutError> {
+        let request = || self.client.delete_object().bucket(&self.bucket).key(self.key(key));
+        let mut answer = request().if_match(&expected.0).send().await;
+        // 501: a store that resembles S3, without conditional deletes.
+        if answer.as_ref().err().and_then(status) == Some(501) {
+            answer = request().send().await;
+        }
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match (status(&error), ErrorKind::of(&error)) {
+                (Some(409 | 412), _) => Err(PutError::Conflict),
+                (Some(404), _) if error.code().is_none_or(|code| code == "NoSuchKey") => Ok(()),
+                _ => Err(PutError::Failed(self.failed(key, &error))),
+            },
+        }
+    }
+
     async fn read_list(&self) -> Result<Vec<(String, Version)>, ObjectStoreError> {
         let mut found = Vec::new();
         let mut next = None;
@@ -145,6 +162,10 @@ impl ObjectStore for Bucket {
         condition: Condition<'a>,
     ) -> StoreFuture<'a, Version, PutError> {
         Box::pin(self.write(key, bytes, condition))
+    }
+
+    fn remove<'a>(&'a self, key: &'a str, expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        Box::pin(self.delete(key, expected))
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {

@@ -13,6 +13,7 @@ use super::diff::DiffArgs;
 use super::emulate::EmulateArgs;
 use super::explain::ExplainArgs;
 use super::handler::HandlerArgs;
+use super::history::HistoryArgs;
 use super::logging::LogFormat;
 use super::output::Color;
 use super::pause::{PauseArgs, ResumeArgs};
@@ -100,6 +101,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Show the last tick, pauses, requests, and what the guards found.
     Status(StatusArgs),
+    /// Show the history in the state store: coverage, pings, cold starts and cost by hour.
+    History(HistoryArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),
     /// Show, release or take over provisioned concurrency and managed instances.

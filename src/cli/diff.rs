@@ -12,13 +12,14 @@ use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Only, Prices};
-use super::output::{print, print_json};
+use super::output::{print, print_json, print_message};
 use super::period::{Bounds, period};
+use super::render::cost::dollars;
 use super::render::{self, Style};
 use super::value_parsers;
 use crate::domain::difference::{ChangeKind, Difference, difference};
 use crate::domain::function::Region;
-use crate::domain::plan::TargetPlan;
+use crate::domain::plan::{Period, TargetPlan};
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -28,7 +29,16 @@ use crate::service::clock::SystemClock;
 Examples:
   git worktree add /tmp/live main && warmd diff /tmp/live/warm-configs warm-configs
   warmd diff OLD NEW --for 30d --format markdown      for a pull-request comment
-  warmd diff OLD NEW --exit-code                      exits with 4 if there are changes")]
+  warmd diff OLD NEW --exit-code                      exits with 4 if there are changes
+  warmd diff OLD NEW --only-if-increase --fail-above 500
+
+--only-if-increase prints nothing and exits with 0 if the total cost does not rise, whatever else
+changes and whatever --fail-above says. A cost that is unknown, before or after, may rise.
+
+--fail-above compares the total after the change, warmd itself included, not the increase: a budget
+is a total. The cost of the period is scaled to a month of 730 hours, so choose --for such that it
+has every kind of day. Parts of unknown cost count as 0, with a warning: a total that is above the
+limit without them fails. Exit code 5 goes before 4.")]
 pub struct DiffArgs {
     /// Configuration before: a file, a directory, or s3://bucket/prefix.
     #[arg(value_name = "OLD")]
@@ -48,6 +58,12 @@ pub struct DiffArgs {
     /// Exit with 4 if there are changes.
     #[arg(long)]
     pub exit_code: bool,
+    /// Print nothing and exit with 0 if the cost does not rise.
+    #[arg(long)]
+    pub only_if_increase: bool,
+    /// Exit with 5 if the total after the change is above this number of US dollars per month of 730 hours.
+    #[arg(long, value_name = "USD", value_parser = value_parsers::amount)]
+    pub fail_above: Option<Decimal>,
     /// The user's own prices.
     #[command(flatten)]
     pub prices: Prices,
@@ -55,6 +71,9 @@ pub struct DiffArgs {
     #[command(flatten)]
     pub only: Only,
 }
+
+/// The hours of a month, as AWS counts them in estimates.
+const MONTH_HOURS: i64 = 730;
 
 /// Output format of `diff`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -122,12 +141,47 @@ pub async fn diff(args: &DiffArgs, style: Style) -> Result<Exit, Failure> {
     let bounds = Bounds { from: args.from.as_deref(), length: Some(args.for_), until: None, zone: None };
     let period = period(bounds, TimeDelta::zero(), SystemClock.now())?;
     let difference = difference(&old, &new, period);
+    if args.only_if_increase && !difference.may_cost_more() {
+        return Ok(Exit::Success);
+    }
     match args.format {
         DiffFormat::Table => print(&render::diff::table(&difference, period, style))?,
         DiffFormat::Markdown => print(&render::diff::markdown(&difference, period))?,
         DiffFormat::Json => print_json(&object(&difference))?,
     }
+    if args.fail_above.is_some_and(|limit| is_above(&difference, period, limit)) {
+        return Ok(Exit::AboveLimit);
+    }
     Ok(if args.exit_code && !difference.is_empty() { Exit::Changed } else { Exit::Success })
+}
+
+/// Returns true if the known cost of a month after the change is above `limit`, with a message. Warns of unknown cost
+/// otherwise.
+fn is_above(difference: &Difference<'_>, period: Period, limit: Decimal) -> bool {
+    let bill = &difference.after.bill;
+    let monthly = monthly(bill.known(), period);
+    let mut unknown = bill.lines.iter().filter(|line| line.amount().is_none());
+    let besides = match (unknown.next(), unknown.count()) {
+        (None, _) if monthly <= limit => return false,
+        (None, _) => String::new(),
+        (Some(line), 0) => format!(", and {}, whose price is unknown", line.item),
+        (Some(line), more) => format!(", and {} and {more} more, whose prices are unknown", line.item),
+    };
+    let (of, limit_usd) = (dollars(Some(monthly)), dollars(Some(limit)));
+    let cost = format!("the configuration costs {of} a month{besides}");
+    match monthly > limit {
+        true => print_message(&format!("error: {cost}: more than the limit of {limit_usd}")),
+        false => print_message(&format!(
+            "warning: {cost}: the limit of {limit_usd} cannot be checked\nhint: set these prices with --prices"
+        )),
+    }
+    monthly > limit
+}
+
+/// Scales the cost of a period to [`MONTH_HOURS`].
+fn monthly(usd: Decimal, period: Period) -> Decimal {
+    let minutes = (period.until.instant() - period.from.instant()).num_minutes().max(1);
+    usd.saturating_mul(Decimal::from(MONTH_HOURS * 60)) / Decimal::from(minutes)
 }
 
 impl<'c> SettingObject<'c> {

@@ -22,6 +22,8 @@ pub enum Exit {
     Short,
     /// 4: `diff --exit-code` found changes.
     Changed,
+    /// 5: the cost is above `diff --fail-above`.
+    AboveLimit,
 }
 
 impl Exit {
@@ -64,6 +66,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Short => 3,
             Self::Changed => 4,
+            Self::AboveLimit => 5,
         }
     }
 }

@@ -18,6 +18,7 @@ mod error;
 mod exit;
 mod explain;
 pub mod handler;
+mod history;
 mod listen;
 mod logging;
 mod notify;
@@ -124,6 +125,7 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Canary(args) => block_on(canary::canary(args, style)),
         Command::Capacity(args) => block_on(capacity::capacity(args, style)),
         Command::Status(args) => block_on(status::status(args)),
+        Command::History(args) => block_on(history::history(args, style)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
         Command::Dashboard(args) => block_on(deploy::dashboard(args)),
         Command::Iam(args) => block_on(deploy::iam(args)),

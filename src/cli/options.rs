@@ -102,9 +102,16 @@ impl StateArgs {
     /// # Errors
     /// The location is missing or invalid.
     pub async fn open(&self) -> Result<DocumentStore, Failure> {
+        self.open_or("no state store").await
+    }
+
+    /// Opens the store. `missing` is the message without a location.
+    ///
+    /// # Errors
+    /// The location is missing or invalid.
+    pub async fn open_or(&self, missing: &str) -> Result<DocumentStore, Failure> {
         if self.location().is_none() {
-            let message = "no state store\nhint: set --state or WARMD_STATE";
-            return Err(Failure::Usage(message.to_owned()));
+            return Err(Failure::Usage(format!("{missing}\nhint: set --state or WARMD_STATE")));
         }
         App::aws().await.documents(self.location())
     }

@@ -190,7 +190,11 @@ fn common(input: &PolicyInput<'_>) -> Vec<Statement> {
     }
     if let Some(state) = input.state {
         const ACTIONS: &[&str] = &["s3:GetObject", "s3:PutObject"];
-        statements.push(Statement::new("State", ACTIONS, state.objects_arn(partition)));
+        let objects = state.objects_arn(partition);
+        // Old history is removed, and nothing else.
+        let history = format!("{}history-*", objects.strip_suffix('*').unwrap_or(&objects));
+        statements.push(Statement::new("State", ACTIONS, objects));
+        statements.push(Statement::new("History", &["s3:DeleteObject"], history));
     }
     let listed: Vec<&S3Prefix> = input.configs.into_iter().chain(input.state).collect();
     for (index, (location, sid)) in listed.iter().zip(["List", "ListState"]).enumerate() {

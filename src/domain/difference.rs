@@ -94,6 +94,13 @@ impl Difference<'_> {
     pub fn is_empty(&self) -> bool {
         self.pipelines.is_empty() && self.changes.is_empty()
     }
+
+    /// Returns true unless the total cost certainly does not rise.
+    pub fn may_cost_more(&self) -> bool {
+        let totals = self.before.total().zip(self.after.total());
+        let rises = totals.is_none_or(|(before, after)| before < after);
+        rises && self.before.bill != self.after.bill
+    }
 }
 
 /// Compares two configurations over a period. Targets of `new` come first in their order, then the removed ones.

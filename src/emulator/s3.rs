@@ -35,10 +35,7 @@ pub(super) fn serve(emulator: &Emulator, call: &Call, body: Bytes) -> HttpRespon
         (&Method::GET, "") => list(objects, call, &bucket),
         (&Method::GET | &Method::HEAD, _) => get(objects, call, &(bucket, key)),
         (&Method::PUT, key) if !key.is_empty() => put(objects, call, (bucket, key.to_owned()), body),
-        (&Method::DELETE, key) if !key.is_empty() => {
-            objects.remove(&(bucket, key.to_owned()));
-            response(204, XML, Vec::new(), &[])
-        }
+        (&Method::DELETE, key) if !key.is_empty() => delete(objects, call, &(bucket, key.to_owned())),
         _ => refused(405, "MethodNotAllowed", "The specified method is not allowed against this resource."),
     }
 }
@@ -74,6 +71,22 @@ fn put(objects: &mut Buckets, call: &Call, location: (String, String), bytes: By
     let done = response(200, XML, Vec::new(), &[("etag", &etag)]);
     objects.insert(location, Object { bytes, etag });
     done
+}
+
+fn delete(objects: &mut Buckets, call: &Call, location: &(String, String)) -> HttpResponse {
+    let current = objects.get(location).map(|object| object.etag.as_str());
+    match (call.header("if-match"), current) {
+        (Some(_), None) => refused(404, "NoSuchKey", "The specified key does not exist."),
+        (Some(expected), Some(current)) if expected != current => refused(
+            412,
+            "PreconditionFailed",
+            "At least one of the pre-conditions you specified did not hold",
+        ),
+        _ => {
+            objects.remove(location);
+            response(204, XML, Vec::new(), &[])
+        }
+    }
 }
 
 fn list(objects: &Buckets, call: &Call, bucket: &str) -> HttpResponse {

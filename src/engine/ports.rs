@@ -362,6 +362,15 @@ pub trait ObjectStore: std::fmt::Debug + Send + Sync + 'static {
         condition: Condition<'a>,
     ) -> StoreFuture<'a, Version, PutError>;
 
+    /// Removes an object if it has the version `expected`. A missing object is no error.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    fn remove<'a>(&'a self, key: &'a str, _expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        let refused = format!("{key}: this store removes no objects");
+        Box::pin(async { Err(PutError::Failed(refused.into())) })
+    }
+
     /// Lists the keys and versions of all objects, sorted by key.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use super::clock::SystemClock;
 use super::daemon::Ticks;
 use super::facts::{FactsKeeper, ReadFacts};
 use super::guards::{Known, RoundGuards};
+use super::history::Expiry;
 use super::live_config::{LiveConfig, ReloadReason};
 use super::planner::{Ask, AskTerms, Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
@@ -69,6 +70,8 @@ pub struct Service<L, M, E> {
     guards: Option<Arc<RoundGuards>>,
     /// The keeper of provisioned concurrency and managed instances; none means that it is not changed.
     keeper: Option<Arc<CapacityKeeper>>,
+    /// The removal of old history.
+    expiry: Expiry,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The rules for triggers.
@@ -158,6 +161,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             bus: None,
             guards: None,
             keeper: None,
+            expiry: Expiry::default(),
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
         })

@@ -199,6 +199,7 @@ fn help_lists_commands_and_exit_codes() {
       pause         Pause the warming of a function or of the fleet
       resume        End a pause
       status        Show the last tick, pauses, requests, and what the guards found
+      history       Show the history in the state store: coverage, pings, cold starts and cost by hour
       canary        List what first pings showed of handlers, or allow pings to an unsafe one again
       capacity      Show, release or take over provisioned concurrency and managed instances
       lambda-event  Print a sample event for the Lambda
@@ -237,6 +238,7 @@ fn help_lists_commands_and_exit_codes() {
       3  at least one round is short: it reached fewer environments than desired; or unsafe: its handler
          took a ping for work; with `warm --require-reached` also if a round is not proven
       4  `diff --exit-code` found changes
+      5  the cost is above `diff --fail-above`; goes before 4
 
     Environment:
       Credentials, profiles and regions are those of every AWS SDK. All clients use AWS_ENDPOINT_URL

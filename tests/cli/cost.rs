@@ -562,6 +562,53 @@ fn a_difference_shows_costs() {
 }
 
 #[test]
+fn a_pull_request_is_judged_by_its_cost() {
+    let (folder, old) = shop();
+    let dearer = SHOP.replace("concurrency: 10", "concurrency: 12");
+    let dearer = write(folder.path(), "new.yml", &dearer).to_str().unwrap().to_owned();
+    let diff = |old: &str, new: &str, more: &[&str]| with(&[&["diff", old, new][..], more].concat(), &WEEK);
+    let silent = |done: &Done| done.stdout.is_empty() && done.stderr.is_empty() && done.code == 0;
+    for format in ["table", "json", "markdown"] {
+        let rise = ["--only-if-increase", "--format", format, "--exit-code", "--fail-above", "0"];
+        assert!(silent(&diff(&dearer, &old, &rise)), "{format}: cheaper");
+        assert!(silent(&diff(&old, &old, &rise)), "{format}: the same");
+        let shown = diff(&old, &dearer, &rise);
+        assert_eq!((shown.code, shown.stdout.is_empty()), (5, false), "{format}: 5 goes before 4");
+        let whole = diff(&old, &dearer, &["--format", format]);
+        assert_eq!(shown.stdout, whole.stdout);
+    }
+    assert_eq!(diff(&old, &dearer, &["--only-if-increase", "--exit-code"]).code, 4);
+    let limit = |usd: &str| diff(&dearer, &old, &["--fail-above", usd, "--exit-code"]);
+    // $6.77 a week: a total that falls may still be too high.
+    let above = limit("29.41");
+    insta::assert_snapshot!(format!("exit {}\n{}", above.code, above.stderr), @"
+    exit 5
+    error: the configuration costs $29.42 a month: more than the limit of $29.41
+    ");
+    let below = limit("29.42");
+    assert_eq!((below.code, below.stderr.as_str()), (4, ""));
+    for wrong in ["-1", "1,5", "$5", "NaN", ""] {
+        assert_eq!(limit(wrong).code, 2, "{wrong}");
+    }
+    // No price of a NAT gateway there.
+    let unknown = SHOP.replace("us-east-1", "me-south-1");
+    let unknown = write(folder.path(), "unknown.yml", &unknown).to_str().unwrap().to_owned();
+    let limit = |usd: &str| {
+        let done = diff(&old, &unknown, &["--only-if-increase", "--fail-above", usd]);
+        format!("exit {}\n{}", done.code, done.stderr)
+    };
+    insta::assert_snapshot!(limit("1000"), @"
+    exit 0
+    warning: the configuration costs $19.25 a month, and Lambda requests, me-south-1 and 4 more, whose prices are unknown: the limit of $1,000.00 cannot be checked
+    hint: set these prices with --prices
+    ");
+    insta::assert_snapshot!(limit("1"), @"
+    exit 5
+    error: the configuration costs $19.25 a month, and Lambda requests, me-south-1 and 4 more, whose prices are unknown: more than the limit of $1.00
+    ");
+}
+
+#[test]
 fn a_change_of_prices_is_a_difference() {
     let (folder, old) = shop();
     let new = SHOP.replace("functions:", "prices: { nat-gateway.gb: 5 }\nfunctions:");

@@ -1,6 +1,7 @@
 //! The built binaries, end to end: exit codes, both streams, JSON keys, signals. No sleeps: tests wait for lines.
 //! Beside them, tests of the files that ship: the README, the template, the handler snippets, the sources.
 
+mod action;
 mod backlog;
 mod backlog_metrics;
 mod burst;
@@ -13,6 +14,7 @@ mod deploy;
 mod examples;
 mod guards;
 mod handlers;
+mod history;
 mod hostile;
 mod kills;
 mod lambda;

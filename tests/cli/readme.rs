@@ -198,7 +198,7 @@ fn every_name_is_a_metric_or_belongs_to_the_template() {
 #[test]
 fn every_path_exists() {
     let readme = read("README.md");
-    let starts = ["warm-configs/", "tests/", "src/", ".ci/", "template.yaml"];
+    let starts = ["warm-configs/", "tests/", "src/", ".ci/", ".github/", "template.yaml"];
     let code = inline_code(&readme);
     let paths = code.iter().filter(|code| starts.iter().any(|start| code.starts_with(start)));
     let paths: Vec<&String> = paths.filter(|path| !path.contains('*')).collect();

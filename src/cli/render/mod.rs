@@ -13,6 +13,7 @@ pub mod dry_run;
 pub mod explain;
 pub mod guards;
 mod heat;
+pub mod history;
 pub mod live;
 pub mod plan;
 pub mod price;

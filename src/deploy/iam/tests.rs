@@ -87,6 +87,7 @@ fn a_small_configuration_is_one_document() {
     {"Sid":"Metrics","Effect":"Allow","Action":["cloudwatch:PutMetricData"],"Resource":["*"],"Condition":{"StringEquals":{"cloudwatch:namespace":"my warmd"}}}
     {"Sid":"Configs","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::warmd-config/configs/*"]}
     {"Sid":"State","Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::warmd-config/state/*"]}
+    {"Sid":"History","Effect":"Allow","Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::warmd-config/state/history-*"]}
     {"Sid":"List","Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::warmd-config"],"Condition":{"StringLikeIfExists":{"s3:prefix":["configs","configs/*","state","state/*"]}}}
     {"Sid":"Bus","Effect":"Allow","Action":["events:PutEvents"],"Resource":["arn:aws:events:eu-west-2:123456789012:event-bus/default"]}
     {"Sid":"Roles","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["arn:aws:iam::999999999999:role/warmed"]}

@@ -67,6 +67,11 @@ impl Bill {
         self.lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
     }
 
+    /// Returns the sum of the rounded lines with a known price.
+    pub fn known(&self) -> Decimal {
+        self.lines.iter().filter_map(BillLine::amount).fold(Decimal::ZERO, Decimal::saturating_add)
+    }
+
     /// Returns the lines with an unknown price, as `item in region`.
     pub fn unknown(&self) -> impl Iterator<Item = String> {
         let unknown = self.lines.iter().filter(|line| line.amount().is_none());

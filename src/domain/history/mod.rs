@@ -7,6 +7,7 @@ mod attained;
 mod file;
 mod observed;
 mod open;
+mod retention;
 mod row;
 mod unmoved;
 
@@ -18,7 +19,8 @@ pub use self::attained::{Attained, FleetAttained, Objectives};
 pub use self::file::{BadHistory, DayFile};
 pub use self::observed::Observed;
 pub use self::open::{Noted, OpenHistory, Others};
-pub use self::row::{CapacityHour, Row, ShortReason};
+pub use self::retention::first_kept;
+pub use self::row::{COST_ITEMS, CapacityHour, Row, ShortReason};
 pub use self::unmoved::Unmoved;
 
 /// The rows of one hour.

@@ -95,11 +95,43 @@ pub enum ShortReason {
     Other,
 }
 
+/// The items of [`Row::cost`].
+pub const COST_ITEMS: [&str; 6] =
+    ["requests", "compute", "s3_requests", "s3_egress", "tenant_environments", "capacity"];
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 impl ShortReason {
+    /// All reasons.
+    pub const ALL: [Self; 9] = [
+        Self::Unsafe,
+        Self::Denied,
+        Self::NotFound,
+        Self::Throttled,
+        Self::FunctionErrors,
+        Self::TimedOut,
+        Self::Failed,
+        Self::TooFew,
+        Self::Other,
+    ];
+
+    /// Returns the name, as in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsafe => "unsafe",
+            Self::Denied => "denied",
+            Self::NotFound => "not-found",
+            Self::Throttled => "throttled",
+            Self::FunctionErrors => "function-errors",
+            Self::TimedOut => "timed-out",
+            Self::Failed => "failed",
+            Self::TooFew => "too-few",
+            Self::Other => "other",
+        }
+    }
+
     /// Returns the main reason of a round; `None` if it is neither short nor unsafe.
     pub fn of(round: &RoundRecord) -> Option<Self> {
         let counts = round.counts();

@@ -1,9 +1,11 @@
 //! The history in the state store.
 
+mod expire;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use self::expire::{Expiry, expire};
 pub use self::read::{for_each_hour, read};
 pub use self::write::{HistoryWriter, Saved, ToMove};

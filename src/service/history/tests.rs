@@ -1,11 +1,14 @@
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 
 use super::*;
+use crate::domain::fleet::Fleet;
 use crate::domain::function::{FunctionRef, Identity, Region};
-use crate::domain::history::{DayFile, Row, Rows};
+use crate::domain::history::{DayFile, Observed, Row, Rows};
+use crate::domain::records::STATUS;
 use crate::engine::ports::{
     Condition, Fetched, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version,
 };
@@ -46,6 +49,13 @@ impl ObjectStore for Objects {
         condition: Condition<'a>,
     ) -> StoreFuture<'a, Version, PutError> {
         self.memory.put(key, bytes, condition)
+    }
+
+    fn remove<'a>(&'a self, key: &'a str, expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        match self.refused.contains(key) {
+            true => Box::pin(async { Err(ObjectStoreError::from("access denied".to_owned()).into()) }),
+            false => self.memory.remove(key, expected),
+        }
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
@@ -105,7 +115,7 @@ async fn documents_of_regions_and_shards_are_added_up() {
     store.put_day("us-east-1", "2026-11-20", None, "a", &[(9, 128)]).await;
     store.put_day("eu-west-2", "2026-11-21", None, "a", &[(0, 256)]).await;
     for other in
-        ["status.json", "history-eu-west-2-2026-11-20.json", "history-x-2026-11-20.gz", "history-.gz", "é.gz"]
+        ["pauses.json", "history-eu-west-2-2026-11-20.json", "history-x-2026-11-20.gz", "history-.gz", "é.gz"]
     {
         store.put(other, b"not gzip".to_vec()).await;
     }
@@ -173,4 +183,196 @@ async fn a_store_that_fails_is_no_history() {
     insta::assert_snapshot!(day(store(9).await).await.unwrap_err(), @"the state store: access denied");
     let unlisted = Objects { is_unlisted: true, ..store(0).await };
     insta::assert_snapshot!(day(unlisted).await.unwrap_err(), @"the state store: no route");
+}
+
+/// Returns a store with the documents of `number` days from 2025-01-01 on.
+async fn days(number: usize) -> Objects {
+    let store = Objects::default();
+    let bytes = file("eu-west-2", "a", &[(9, 1)]).bytes();
+    for day in at("2025-01-01T00:00").date_naive().iter_days().take(number) {
+        store.put(&key("eu-west-2", &day.to_string(), None), bytes.clone()).await;
+    }
+    for other in ["status.json", "history-x-2020-01-01.gz", "history-eu-west-2-2020-01-01.json"] {
+        store.put(other, b"{}".to_vec()).await;
+    }
+    store
+}
+
+/// Returns the first days that have a document, and the number of objects.
+async fn left(documents: &DocumentStore) -> (String, usize) {
+    let keys = documents.keys().await.unwrap();
+    (keys.iter().find(|key| key.ends_with("gz")).unwrap().clone(), keys.len())
+}
+
+#[tokio::test]
+async fn days_that_are_not_kept_are_removed() {
+    let documents = days(410).await.documents();
+    assert_eq!(expire(&documents, 400, at("2026-02-14T09:00")).await, Ok(9), "the last of 410 days");
+    assert_eq!(left(&documents).await, (key("eu-west-2", "2025-01-10", None), 404));
+    assert_eq!(expire(&documents, 400, at("2026-02-14T09:05")).await, Ok(0));
+    // A clock that is ahead by years, before and after it has recorded a day.
+    assert_eq!(expire(&documents, 401, at("2030-01-01T00:00")).await, Ok(0));
+    documents.put_object(&key("eu-west-2", "2030-01-01", None), Vec::new(), None).await.unwrap();
+    assert_eq!(expire(&documents, 401, at("2030-01-01T00:05")).await, Ok(1));
+    assert_eq!(expire(&documents, 1, at("1970-01-01T00:05")).await, Ok(0));
+}
+
+#[tokio::test]
+async fn a_thousand_documents_are_removed_at_once() {
+    let documents = days(1_210).await.documents();
+    let now = at("2028-04-24T00:00");
+    assert_eq!(expire(&documents, 10, now).await, Ok(1_000));
+    assert_eq!(left(&documents).await.1, 213);
+    assert_eq!(expire(&documents, 10, now).await, Ok(199), "today and ten days before it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_documents_are_removed_once_a_day() {
+    let mut store = days(20).await;
+    let denied = key("eu-west-2", "2025-01-02", None);
+    store.refused.insert(denied.clone());
+    let documents = store.documents();
+    let expiry = Expiry::default();
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
+    let daily = async |time: &str| {
+        expiry.daily(&documents, 10, at(time), until).await;
+        left(&documents).await.1
+    };
+    // Without the permission for one document the tick goes on.
+    let first = daily("2025-01-20T00:00").await;
+    assert!(first >= 23 - 8, "{first}");
+    assert_eq!(daily("2025-01-20T00:05").await, first);
+    assert!(documents.keys().await.unwrap().contains(&denied));
+    let volatile = DocumentStore::new(Arc::new(days(20).await), Durability::Volatile);
+    Expiry::default().daily(&volatile, 10, at("2025-01-20T00:00"), until).await;
+    assert_eq!(left(&volatile).await.1, 23);
+}
+
+/// All objects of a store.
+type Snapshot = BTreeMap<String, Vec<u8>>;
+
+/// A store that keeps a copy of itself after each write.
+#[derive(Debug, Default)]
+struct Filmed {
+    memory: Memory,
+    film: Mutex<Vec<Snapshot>>,
+}
+
+impl ObjectStore for Filmed {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        self.memory.get(key, known)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> StoreFuture<'a, Version, PutError> {
+        Box::pin(async move {
+            let put = self.memory.put(key, bytes.clone(), condition).await;
+            if put.is_ok() {
+                let mut film = self.film.lock().unwrap();
+                let mut next = film.last().cloned().unwrap_or_default();
+                next.insert(key.to_owned(), bytes);
+                film.push(next);
+            }
+            put
+        })
+    }
+
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        self.memory.list()
+    }
+}
+
+/// A store that changes into a later one between two reads.
+#[derive(Debug)]
+struct Changing {
+    before: Snapshot,
+    after: Snapshot,
+    /// The number of reads of `before`.
+    reads: AtomicUsize,
+}
+
+impl Changing {
+    fn now(&self) -> &Snapshot {
+        let left = self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_ok() { &self.before } else { &self.after }
+    }
+}
+
+impl ObjectStore for Changing {
+    fn get<'a>(&'a self, key: &'a str, _: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        let object =
+            |bytes: &Vec<u8>| Fetched::Object { bytes: bytes.clone(), version: Version(String::new()) };
+        let fetched = self.now().get(key).map_or(Fetched::Missing, object);
+        Box::pin(async { Ok(fetched) })
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Vec<u8>, _: Condition<'a>) -> StoreFuture<'a, Version, PutError> {
+        Box::pin(async { Err(PutError::Conflict) })
+    }
+
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        let keys: Vec<_> = self.now().keys().map(|key| (key.clone(), Version(String::new()))).collect();
+        Box::pin(async { Ok(keys) })
+    }
+}
+
+/// Returns the pings of a history, whose digits in base 4 are the ticks.
+async fn pings(store: Changing) -> u64 {
+    let documents = DocumentStore::new(Arc::new(store), Durability::Durable);
+    let history = read(&documents, at("2026-11-20T00:00"), at("2026-11-22T00:00")).await.unwrap();
+    assert_eq!(history.unread, [""; 0]);
+    history.hours.values().flat_map(Rows::values).map(|row| row.pings).sum()
+}
+
+#[tokio::test]
+async fn a_reader_between_any_two_writes_sees_each_ping_once() {
+    const TICKS: u32 = 13;
+    let filmed = Arc::new(Filmed::default());
+    let documents = DocumentStore::new(Arc::clone(&filmed) as Arc<dyn ObjectStore>, Durability::Durable);
+    let (writer, fleet) = (HistoryWriter::default(), Fleet::new(Vec::new()));
+    // Over midnight, in two regions, by a scheduler and by a shard.
+    for tick in 0..TICKS {
+        let now = at("2026-11-20T23:53") + chrono::TimeDelta::minutes(tick.into());
+        let region = if tick % 2 == 0 { "eu-west-2" } else { "us-east-1" };
+        let document = if tick % 3 == 0 { "status-3" } else { STATUS };
+        let rows = [(id("f", region), Row { pings: 4_u64.pow(tick), ..Row::default() })].into();
+        let write = 1_000 + u64::from(tick);
+        let observed = Observed { write, at: now, rows, looks: None, is_scheduled: true };
+        let saved = writer.save(&documents, document, Some(observed), &fleet, now, |_| {}).await.unwrap();
+        if let Some(to_move) = saved.to_move {
+            writer.move_rows(&documents, &to_move, &fleet).await.unwrap();
+        }
+    }
+    let film = filmed.film.lock().unwrap().clone();
+    let days = film.last().unwrap().keys().filter(|key| key.ends_with(".gz")).count();
+    assert!(days >= 3, "{days} documents of days");
+    // Each write of a status document is a tick.
+    let mut noted = Vec::new();
+    for (index, snapshot) in film.iter().enumerate() {
+        let before = index.checked_sub(1).map(|index| &film[index]);
+        let is_tick = snapshot.iter().any(|(key, bytes)| {
+            key.ends_with(".json") && before.and_then(|before| before.get(key)) != Some(bytes)
+        });
+        noted.push(noted.last().copied().unwrap_or(0) + u32::from(is_tick));
+    }
+    assert_eq!(noted.last(), Some(&TICKS));
+    for (first, before) in film.iter().enumerate() {
+        for (last, after) in film.iter().enumerate().skip(first).take(4) {
+            for reads in 0..26 {
+                let (before, after) = (before.clone(), after.clone());
+                let seen = pings(Changing { before, after, reads: AtomicUsize::new(reads) }).await;
+                let digit = |tick: u32| seen / 4_u64.pow(tick) % 4;
+                for tick in 0..TICKS {
+                    let context = format!("tick {tick}, writes {first} to {last} after {reads} reads");
+                    assert!(digit(tick) <= 1, "twice: {context}");
+                    assert!(tick >= noted[first] || digit(tick) == 1, "missing: {context}");
+                    assert!(tick < noted[last] || digit(tick) == 0, "too early: {context}");
+                }
+            }
+        }
+    }
 }

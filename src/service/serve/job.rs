@@ -179,6 +179,14 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             let consequence = "deployments are noted with the next tick of this process";
             let _ = log_unavailable(noted.err().as_ref(), consequence, health);
         }
+        if is_tick && self.policy.refreshes_facts {
+            let (keep_days, until) = (job.fleet.limits.keep_history_days, budget.until(|split| split.record));
+            let mut stop = budget.stop().clone();
+            tokio::select! {
+                () = self.expiry.daily(self.planner.documents(), keep_days, self.clock.now(), until) => {}
+                _ = stop.stopped() => {}
+            }
+        }
         Outcome { report, recorded, health }
     }
 

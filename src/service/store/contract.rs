@@ -42,6 +42,17 @@ pub(crate) async fn verify(store: Arc<dyn ObjectStore>) {
     let keys = store.list().await.unwrap().into_iter().map(|(key, _)| key);
     assert_eq!(keys.collect::<Vec<_>>(), ["pauses.gz", KEY]);
 
+    let gzip = store.list().await.unwrap().remove(0).1;
+    let newer = store.put("pauses.gz", b"newer".to_vec(), Replaces(&gzip)).await.unwrap();
+    assert_eq!(store.remove("pauses.gz", &gzip).await, Err(PutError::Conflict), "it was replaced");
+    assert_eq!(store.remove("pauses.gz", &newer).await, Ok(()));
+    assert_eq!(store.remove("pauses.gz", &newer).await, Ok(()), "it is missing");
+    assert_eq!(store.get("pauses.gz", None).await, Ok(Fetched::Missing));
+    let late = store.put("pauses.gz", b"late".to_vec(), Replaces(&newer)).await;
+    assert_eq!(late, Err(PutError::Conflict), "its version was removed");
+    assert_eq!(store.list().await.unwrap().len(), 1, "nothing else was removed");
+    store.put("pauses.gz", b"again".to_vec(), New).await.unwrap();
+
     verify_documents(&store).await;
 }
 

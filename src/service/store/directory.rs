@@ -142,8 +142,10 @@ impl Directory {
             return Ok(None);
         }
         let versions = self.versions_of(key)?;
-        if versions.last().is_some_and(|newest| *newest > next) {
-            // `replaced` was replaced long ago, and its successor removed: this file was never the newest version.
+        let is_removed = replaced > 0 && !versions.contains(&replaced);
+        if is_removed || versions.last().is_some_and(|newest| *newest > next) {
+            // `replaced` was removed, or replaced long ago, and its successor removed: this file was never the newest
+            // version.
             let _ = fs::remove_file(self.file(parts, next));
             return Ok(None);
         }
@@ -151,6 +153,24 @@ impl Directory {
             let _ = fs::remove_file(self.file(parts, *old));
         }
         Ok(Some(next))
+    }
+
+    /// Removes an object; false when `expected` is not its newest version. A newer version that is created at the same
+    /// time stays.
+    fn remove_version(&self, key: &str, expected: u64) -> io::Result<bool> {
+        let parts = split(key)?;
+        let versions = self.versions_of(key)?;
+        if versions.last().is_some_and(|newest| *newest != expected) {
+            return Ok(false);
+        }
+        // In ascending order: what an interrupted writer has left must not become the newest version.
+        for number in versions {
+            match fs::remove_file(self.file(parts, number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Creates a file that is complete and on the disk, with a temporary file `.name.…`. Returns false if it exists.
@@ -220,6 +240,15 @@ impl ObjectStore for Directory {
             };
             let written = self.blocking(move |this| this.write(&key, &bytes, replaced)).await?;
             written.map(|number| Version(number.to_string())).ok_or(PutError::Conflict)
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a str, expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        let (key, expected) = (key.to_owned(), expected.0.parse());
+        Box::pin(async move {
+            let expected = expected.map_err(|_| PutError::Conflict)?;
+            let removed = self.blocking(move |this| this.remove_version(&key, expected)).await?;
+            removed.then_some(()).ok_or(PutError::Conflict)
         })
     }
 

@@ -115,7 +115,7 @@ impl DocumentStore {
     /// # Errors
     /// [`Unavailable`].
     pub(in crate::service) async fn keys(&self) -> Result<Vec<String>, Unavailable> {
-        Ok(self.objects.list().await?.into_iter().map(|(key, _)| key).collect())
+        Ok(self.versions().await?.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Reads a document; the default value when there is none. A document that is not a `T` is an error, and is not
@@ -164,6 +164,30 @@ impl DocumentStore {
                 Err(Unavailable(format!("`{key}` is refused: it is larger than {MOST_READ_BYTES} bytes")))
             }
             fetched => Ok(fetched),
+        }
+    }
+
+    /// Returns the keys and versions of all objects, in the order of the keys.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(in crate::service) async fn versions(&self) -> Result<Vec<(String, Version)>, Unavailable> {
+        Ok(self.objects.list().await?)
+    }
+
+    /// Removes an object by its whole key, unless it was changed since it was listed.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(in crate::service) async fn remove_object(
+        &self,
+        key: &str,
+        expected: &Version,
+    ) -> Result<bool, Unavailable> {
+        match self.objects.remove(key, expected).await {
+            Ok(()) => Ok(true),
+            Err(PutError::Conflict) => Ok(false),
+            Err(PutError::Failed(error)) => Err(error.into()),
         }
     }
 

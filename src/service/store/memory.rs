@@ -55,6 +55,15 @@ impl ObjectStore for Memory {
         Box::pin(ready(self.write(key, bytes, condition)))
     }
 
+    fn remove<'a>(&'a self, key: &'a str, expected: &'a Version) -> StoreFuture<'a, (), PutError> {
+        let mut objects = self.objects();
+        let is_other = objects.get(key).is_some_and(|(version, _)| version.to_string() != expected.0);
+        if !is_other {
+            objects.remove(key);
+        }
+        Box::pin(ready(if is_other { Err(PutError::Conflict) } else { Ok(()) }))
+    }
+
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
         let objects = self.objects();
         let listed = objects.iter().map(|(key, (version, _))| (key.clone(), Version(version.to_string())));

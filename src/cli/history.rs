@@ -1,0 +1,166 @@
+//! `warmd history`: the rows of the history.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::error::Failure;
+use super::exit::Exit;
+use super::options::StateArgs;
+use super::output::{print, print_data, print_json, print_message};
+use super::period::{Bounds, past_hours};
+use super::render::{self, Style};
+use super::status::seconds;
+use super::value_parsers;
+use crate::domain::function::{FunctionRef, Identity, Region};
+use crate::domain::history::{CapacityHour, History, Row, ShortReason};
+use crate::engine::ports::Clock;
+use crate::service::clock::SystemClock;
+use crate::service::history::read;
+
+/// `warmd history`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warmd history --state s3://my-warmd/state
+  warmd history --from 2026-11-01 --until 2026-12-01 --csv > november.csv
+  warmd history --function nlp-inference:live --json | jq '.rows[] | [.hour, .warm_minutes]'
+
+A row is one target in one UTC hour. It is written up to six minutes after the fact, and kept for
+`limits.keep_history` (400 days). Coverage is WARM ÷ WINDOW: minutes of an open window in which as
+many environments as desired were proven warm. UNKNOWN minutes are in neither number, and CAPPED ones
+count as not warm. COLD has semi-cold starts too. COST is what is known of it; `+?` marks rounds of
+unknown cost.
+
+--csv prints a fixed header, then a line for each row, separated by commas as in RFC 4180, with CRLF.
+Sums are followed by their parts. Text that begins with = + - or @ has a ' before it, because
+spreadsheets would take it for a formula; line ends and control characters in text are escaped.
+
+A part of the history that cannot be read is named on stderr and in `unread` of --json. The rest is
+printed, and the exit code is 1.")]
+pub struct HistoryArgs {
+    /// Start: RFC 3339 or a DATE, which is midnight UTC. [default: 24 hours before the end]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub from: Option<String>,
+    /// End, exclusive: RFC 3339 or a DATE. [default: now]
+    #[arg(long, value_name = "RFC3339|DATE")]
+    pub until: Option<String>,
+    /// Function to show: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
+    #[arg(long, value_name = "FUNCTION", value_parser = value_parsers::function)]
+    pub function: Option<FunctionRef>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print comma-separated values.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// The state store.
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// The message of commands that need the history, without a store.
+pub const NO_STORE: &str = "without a state store there is no history";
+
+#[derive(Serialize)]
+struct HistoryObject<'h> {
+    from: String,
+    until: String,
+    rows: Vec<RowObject<'h>>,
+    unread: &'h [String],
+}
+
+#[derive(Serialize)]
+struct RowObject<'h> {
+    hour: String,
+    function: String,
+    region: Region,
+    tenant: Option<&'h str>,
+    owner: Option<&'h str>,
+    window_minutes: u64,
+    warm_minutes: u64,
+    unknown_minutes: u64,
+    capped_minutes: u64,
+    target: u32,
+    reached: Option<u32>,
+    rounds: u64,
+    pings: u64,
+    cold_starts: u64,
+    semi_cold: u64,
+    restored: u64,
+    preinitialized: u64,
+    short_rounds: &'h BTreeMap<ShortReason, u64>,
+    egress_bytes: &'h BTreeMap<String, u64>,
+    known_usd: Decimal,
+    cost_usd: &'h BTreeMap<String, Decimal>,
+    cost_unknown: u64,
+    capacity: Option<CapacityHour>,
+}
+
+/// Prints the rows of the history.
+///
+/// # Errors
+/// No store, one that cannot be read, or an invalid period.
+pub async fn history(args: &HistoryArgs, style: Style) -> Result<Exit, Failure> {
+    let store = args.state.open_or(NO_STORE).await?;
+    let bounds =
+        Bounds { from: args.from.as_deref(), length: None, until: args.until.as_deref(), zone: None };
+    let (from, until) = past_hours(bounds, TimeDelta::days(1), SystemClock.now())?;
+    let read = read(&store, from, until).await;
+    let mut history = read.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))?;
+    if let Some(function) = &args.function {
+        history.hours.values_mut().for_each(|rows| rows.retain(|id, _| function.is_of(id)));
+    }
+    if args.json {
+        print_json(&object(&history, from, until))?;
+    } else if args.csv {
+        print_data(&render::history::csv(&history))?;
+    } else {
+        print(&render::history::table(&history, (from, until), style))?;
+    }
+    for document in &history.unread {
+        print_message(&format!("error: a part of the history cannot be read: {document}"));
+    }
+    Ok(if history.unread.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+fn object(history: &History, from: DateTime<Utc>, until: DateTime<Utc>) -> HistoryObject<'_> {
+    let rows = render::history::rows(history).map(|(hour, id, row)| row_object(hour, id, row));
+    HistoryObject {
+        from: seconds(from),
+        until: seconds(until),
+        rows: rows.collect(),
+        unread: &history.unread,
+    }
+}
+
+fn row_object<'h>(hour: DateTime<Utc>, id: &'h Identity, row: &'h Row) -> RowObject<'h> {
+    RowObject {
+        hour: seconds(hour),
+        function: id.label(),
+        region: id.region,
+        tenant: id.tenant.as_ref().map(|tenant| tenant.as_str()),
+        owner: row.owner.as_deref(),
+        window_minutes: row.minutes.window,
+        warm_minutes: row.minutes.warm,
+        unknown_minutes: row.minutes.unknown,
+        capped_minutes: row.minutes.capped,
+        target: row.target,
+        reached: row.reached,
+        rounds: row.rounds,
+        pings: row.pings,
+        cold_starts: row.cold,
+        semi_cold: row.semi_cold,
+        restored: row.restored,
+        preinitialized: row.preinitialized,
+        short_rounds: &row.short,
+        egress_bytes: &row.egress,
+        known_usd: row.known_usd(),
+        cost_usd: &row.cost,
+        cost_unknown: row.cost_unknown,
+        capacity: row.capacity,
+    }
+}
