@@ -27,6 +27,14 @@ pub struct Budget {
     pub stop_capacity: bool,
 }
 
+/// Writes the budget as a person would read it, such as `$25 a month, stop`.
+impl std::fmt::Display for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${} a month, {}", self.monthly_usd.normalize(), self.on_exceed.name())?;
+        if self.stop_capacity { f.write_str(" with capacity") } else { Ok(()) }
+    }
+}
+
 /// The effect when a budget is used up, or would be before the end of the month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,6 +49,9 @@ pub enum OnExceed {
 }
 
 impl OnExceed {
+    /// Every effect.
+    pub const ALL: [Self; 3] = [Self::Warn, Self::Reduce, Self::Stop];
+
     /// Returns the name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
