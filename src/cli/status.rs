@@ -29,6 +29,7 @@ use crate::engine::ports::Clock;
 use crate::service::capacity::read_documents;
 use crate::service::clock::SystemClock;
 use crate::service::planner;
+use crate::service::spending::spending;
 use crate::service::store::before;
 
 /// `warmd status`.
@@ -40,6 +41,7 @@ Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one 
 minutes. Targets are backed off after throttles, and each clean round doubles their pings.
 Capacity is what the last tick saw of provisioned concurrency and managed instances, with the price of
 what was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
+Budgets are those of the last tick, with the known cost of the month in UTC.
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
@@ -62,12 +64,14 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
-    let (status, pauses, requests, capacity) = tokio::join!(
+    let (status, pauses, requests, capacity, spending) = tokio::join!(
         before(deadline, planner::status(&store)),
         before(deadline, store.read::<Pauses>(PAUSES)),
         before(deadline, store.read::<Requests>(REQUESTS)),
         read_documents(&store, None, deadline),
+        before(deadline, spending(&store, now)),
     );
+    let budgets = spending.map(|spending| spending.budgets);
     let (facts, guards) = match &status {
         Ok(status) => {
             tokio::join!(
@@ -77,7 +81,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         }
         Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone())),
     };
-    let mut known = Known { status, pauses, requests, facts, guards, capacity };
+    let mut known = Known { status, pauses, requests, facts, guards, capacity, budgets };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -143,6 +147,9 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     for capacities in known.capacity.iter_mut().flat_map(BTreeMap::values_mut) {
         Arc::make_mut(capacities).targets.retain(|id, _| function.is_of(id));
     }
+    if let Ok(budgets) = &mut known.budgets {
+        budgets.retain(|scope, _| scope.function().is_some_and(|id| function.is_of(id)));
+    }
     let whole = FunctionRef { qualifier: None, ..function.clone() };
     for guards in known.guards.iter_mut().flat_map(BTreeMap::values_mut) {
         guards.contacts.retain(|id, _| whole.is_of(id));
@@ -164,6 +171,7 @@ mod tests {
             facts: Ok::<_, Unavailable>(BTreeMap::new()),
             guards: Ok(BTreeMap::new()),
             capacity: Ok(BTreeMap::new()),
+            budgets: Ok(BTreeMap::new()),
         }
     }
 

@@ -108,6 +108,8 @@ pub struct TickFacts {
     pub state_unavailable: u32,
     /// Batches of metrics that were dropped from the spool.
     pub metrics_dropped: u32,
+    /// Levels of monthly budgets that were reached.
+    pub budgets_exceeded: u32,
     /// The time for which the configuration in use has been older than its source; `None` if it is up to date.
     pub config_age: Option<Duration>,
 }
@@ -128,6 +130,7 @@ impl TickFacts {
             Metric::EventsRefused => Some(f64::from(self.events_refused)),
             Metric::StateUnavailable => Some(f64::from(self.state_unavailable)),
             Metric::MetricsDropped => Some(f64::from(self.metrics_dropped)),
+            Metric::BudgetExceeded => Some(f64::from(self.budgets_exceeded)),
             // At least 1: the alarm needs a value from the first tick on.
             Metric::ConfigAge => self.config_age.map(|age| age.as_secs_f64().round().max(1.0)),
             _ => None,
@@ -177,9 +180,10 @@ fn fleet_value(metric: Metric, report: &TickReport, facts: TickFacts) -> Option<
         | Metric::EventsRefused
         | Metric::StateUnavailable
         | Metric::MetricsDropped
+        | Metric::BudgetExceeded
         | Metric::ConfigAge => return facts.value(metric),
         Metric::Target | Metric::Reached => return None,
-        Metric::WindowMinutes | Metric::WarmMinutes | Metric::UnknownMinutes | Metric::BudgetExceeded => {
+        Metric::WindowMinutes | Metric::WarmMinutes | Metric::UnknownMinutes => {
             return None;
         }
         Metric::CapacityDesired | Metric::CapacityAvailable | Metric::CapacityCost => {
@@ -523,6 +527,7 @@ mod tests {
             ticks_stale: 2,
             events_refused: 1,
             state_unavailable: 1,
+            budgets_exceeded: 0,
             metrics_dropped: 1,
             config_age: Some(Duration::from_millis(90_400)),
         };

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod backlog_metrics;
+mod budgets;
 mod burst;
 mod canary;
 mod capacity;

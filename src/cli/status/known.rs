@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use crate::cli::render::canary::ContactObject;
+use crate::domain::budget::{Scope, Standing};
 use crate::domain::capacity::provisioned_usd_per_hour;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub(super) guards: Result<BTreeMap<Region, Guards>, Unavailable>,
     /// Provisioned concurrency and managed instances as the last tick saw them.
     pub(super) capacity: Result<BTreeMap<Region, Arc<Capacities>>, Unavailable>,
+    /// The budgets as the last tick found them.
+    pub(super) budgets: Result<BTreeMap<Scope, Standing>, Unavailable>,
 }
 
 /// Reads the facts about the regions of the recorded targets.
@@ -147,6 +150,7 @@ impl Known {
             self.facts.as_ref().err(),
             self.guards.as_ref().err(),
             self.capacity.as_ref().err(),
+            self.budgets.as_ref().err(),
         ];
         all.into_iter().flatten().map(ToString::to_string)
     }

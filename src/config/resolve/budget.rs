@@ -46,14 +46,14 @@ impl<'a> Resolver<'a, '_> {
         Some(Budget { monthly_usd, on_exceed, stop_capacity: stop_capacity.is_some() })
     }
 
-    /// Returns the budget of the fleet.
+    /// Returns the budget of the fleet, with its location.
     pub(super) fn fleet_budget(
         &mut self,
         given: impl Iterator<Item = (usize, &'a At<BudgetKeys>)> + Clone,
-    ) -> Option<Budget> {
-        let (file, _) = given.clone().next()?;
+    ) -> Option<(Budget, Location)> {
+        let (file, At { span, .. }) = given.clone().next()?;
         let keys = self.single("budget", given)?;
-        self.budget(file, keys)
+        Some((self.budget(file, keys)?, Location { file, span: *span }))
     }
 
     /// Adds the owners of a file.

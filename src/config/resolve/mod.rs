@@ -30,7 +30,7 @@ use super::reader::At;
 use super::source::{SourceFile, SourceText, Span};
 use super::values::TableEntry;
 use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
-use crate::domain::budget::Budget;
+use crate::domain::budget::{Budget, Scope};
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
@@ -132,14 +132,16 @@ pub fn resolve(
         problems.list.sort_by_key(key);
         return Err(problems);
     }
-    let Assembled { fleet, calendars, locations, warnings, variables } = assembled;
-    Ok(Loaded { fleet, warnings, calendars, locations, variables, files, attachments: Vec::new() })
+    let Assembled { fleet, calendars, locations, budgets, warnings, variables } = assembled;
+    let attachments = Vec::new();
+    Ok(Loaded { fleet, warnings, calendars, locations, budgets, variables, files, attachments })
 }
 
 struct Assembled {
     fleet: Fleet,
     calendars: Vec<Calendar>,
     locations: Vec<TargetLocations>,
+    budgets: BTreeMap<Scope, Location>,
     warnings: Vec<Problem>,
     variables: BTreeMap<String, Location>,
 }
@@ -231,9 +233,13 @@ fn assemble<'a>(
     warnings.extend(resolver.duplicates());
     warnings.extend(resolver.beyond_quotas());
     let hash = sources::hash(sources, &resolver.attachments);
-    let owner_budgets = std::mem::take(&mut resolver.owners).into_iter();
-    let owner_budgets =
-        owner_budgets.filter_map(|(name, owner)| Some((name.to_owned(), owner.value?))).collect();
+    let mut budgets: BTreeMap<Scope, Location> = BTreeMap::new();
+    budgets.extend(budget.map(|(_, location)| (Scope::Fleet, location)));
+    let mut owner_budgets = BTreeMap::new();
+    for (name, owner) in std::mem::take(&mut resolver.owners) {
+        budgets.insert(Scope::Owner(name.to_owned()), owner.location);
+        owner_budgets.extend(owner.value.map(|budget| (name.to_owned(), budget)));
+    }
     let kept = |region: Region| filter.is_none_or(|regions| regions.contains(&region));
     let variables = std::mem::take(&mut resolver.variables);
     // They take memory that the fleet needs.
@@ -253,9 +259,20 @@ fn assemble<'a>(
         .filter_map(|named| Some(Calendar { set: named.value?, location: named.location, used: named.used }))
         .collect();
     Assembled {
-        fleet: Fleet { targets, pipelines, limits, metrics, owner, budget, owner_budgets, prices, hash },
+        fleet: Fleet {
+            targets,
+            pipelines,
+            limits,
+            metrics,
+            owner,
+            budget: budget.map(|(budget, _)| budget),
+            owner_budgets,
+            prices,
+            hash,
+        },
         calendars,
         locations,
+        budgets,
         warnings,
         variables,
     }

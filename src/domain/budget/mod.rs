@@ -3,15 +3,25 @@
 //! A budget is that of a function, of an owner or of the fleet, for a calendar month in UTC. It counts the known cost of
 //! pings and of capacity. Rounds of unknown cost are excluded, and counted.
 
+mod account;
+mod caps;
 mod rest;
+mod scope;
 mod spending;
+mod spent;
+mod standing;
 
 use chrono::{DateTime, Datelike, TimeZone, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use self::account::{costs, standings};
+pub use self::caps::{Cap, CapacityStop, Caps, capacity_stops};
 pub use self::rest::{Rest, largest_number, largest_share, share_of};
-pub use self::spending::{Spending, Spent};
+pub use self::scope::{Scope, budgets, has_budgets};
+pub use self::spending::{SPENDING, Spending};
+pub use self::spent::Spent;
+pub use self::standing::Standing;
 
 /// The part of a budget, in percent, at which a warning is given.
 pub const WARN_PERCENT: u32 = 80;
@@ -75,6 +85,17 @@ pub enum Level {
     Exceeded,
 }
 
+impl Level {
+    /// Returns the part of the budget in percent at which the level begins: 0, 80 or 100.
+    pub fn percent(self) -> u32 {
+        match self {
+            Self::Within => 0,
+            Self::Near => WARN_PERCENT,
+            Self::Exceeded => 100,
+        }
+    }
+}
+
 impl Budget {
     /// Returns the state of the budget after `spent` US dollars.
     pub fn level(&self, spent: Decimal) -> Level {
@@ -109,6 +130,11 @@ impl Month {
         let (year, month0) = (self.0.div_euclid(12), self.0.rem_euclid(12));
         let begin = Utc.with_ymd_and_hms(year, month0.cast_unsigned() + 1, 1, 0, 0, 0);
         begin.single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Returns the month as text, such as `2026-11`.
+    pub fn text(self) -> String {
+        format!("{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
     }
 
     /// Returns the first instant of the next month.
