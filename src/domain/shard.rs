@@ -7,8 +7,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::budget::{Cap, Scope};
-use super::fleet::Target;
 use super::function::Identity;
 use super::pipeline::Bonds;
 use super::preflight::Room;
@@ -91,26 +89,6 @@ impl BudgetOf {
             Self::Owner => "budget_owner",
             Self::Function => "budget_function",
         }
-    }
-
-    /// Returns the number that a budget allows, and the budget; `None` if it allows none.
-    pub fn of(cap: &Cap) -> Option<(Self, NonZeroU32)> {
-        let of = match cap.scope {
-            Scope::Fleet => Self::Fleet,
-            Scope::Owner(_) => Self::Owner,
-            Scope::Function(_) => Self::Function,
-        };
-        Some((of, NonZeroU32::new(cap.to)?))
-    }
-
-    /// Returns the limit on a round to `target`.
-    pub fn cap(self, target: &Target, to: NonZeroU32) -> Cap {
-        let scope = match (self, &target.owner) {
-            (Self::Owner, Some(owner)) => Scope::Owner(owner.clone()),
-            (Self::Function, _) => Scope::Function(target.id.without_tenant()),
-            (Self::Fleet | Self::Owner, _) => Scope::Fleet,
-        };
-        Cap { to: to.get(), scope }
     }
 }
 

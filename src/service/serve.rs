@@ -32,6 +32,7 @@ use super::rounds::Part;
 use super::spending::SpendingKeeper;
 use super::store::{DocumentStore, Durability, Unavailable};
 use super::trigger::{RecordKind, Trigger};
+use crate::domain::budget::Cap;
 use crate::domain::cost::PriceBook;
 use crate::domain::events::{DirectNeed, DirectWarm, Need};
 use crate::domain::fleet::{Fleet, Limits, Target};
@@ -338,7 +339,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 metric_age: round.metric_age.map(u64::from),
                 has_backlog: round.has_backlog,
                 raised_to: round.raised_to,
-                budget: round.budget.map(|(of, to)| of.cap(target, to)),
+                budget: round.budget.map(|budget| Cap::of_shard(target, budget)),
                 ..Due::new(Arc::new(target.clone()), concurrency)
             })
         });

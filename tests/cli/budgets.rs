@@ -42,7 +42,7 @@ fn folder() -> (tempfile::TempDir, String, String) {
             "owner n\u{1b}[2J": standing("8.5", "reduce", "10"),
         },
     });
-    write(&state, "spending.json", &spending.to_string());
+    write(&state, "spending.1.json", &spending.to_string());
     (folder, fleet.to_str().unwrap().to_owned(), state.to_str().unwrap().to_owned())
 }
 
@@ -68,9 +68,9 @@ fn an_explanation_shows_the_budgets_of_a_function() {
             done.stdout.lines().filter(|line| line.starts_with("budget") || line.starts_with("guards: a"));
         steady(&own.collect::<Vec<_>>().join("\n"))
     };
-    insta::assert_snapshot!(lines(&[]), @"
+    insta::assert_snapshot!(lines(&[]), @r"
     budget of f in eu-west-2: $4 a month, stop
-    budget of the owner nlp: $500000 a month, reduce
+    budget of the owner n\u{1b}[2J: $500000 a month, reduce
     budget of the fleet: $1000000 a month, warn
     ");
     insta::assert_snapshot!(lines(&["--state", &state]), @"
@@ -111,7 +111,7 @@ fn the_status_shows_the_budgets_of_the_last_tick() {
     "owner" "n\u001b[2J" null "near" "8.5" 2
     "function" null "f" "exceeded" "4.5" 2
     "#);
-    write(std::path::Path::new(&state), "spending.json", "[]");
+    write(std::path::Path::new(&state), "spending.2.json", "[]");
     let done = run(&["status", "--state", &state]);
     assert_eq!(done.code, 1);
     assert!(done.stdout.contains("budgets unknown\n"), "{}", done.stdout);

@@ -1,6 +1,7 @@
 //! The limits that budgets set to rounds.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -12,6 +13,7 @@ use super::standing::Standing;
 use super::{Level, OnExceed};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
+use crate::domain::shard::BudgetOf;
 
 /// The number of pings that a budget allows for a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,28 @@ pub struct Cap {
     pub to: u32,
     /// The budget that limits it.
     pub scope: Scope,
+}
+
+impl Cap {
+    /// Returns the limit as a shard names it; `None` if no ping is allowed.
+    pub fn in_shard(&self) -> Option<(BudgetOf, NonZeroU32)> {
+        let of = match self.scope {
+            Scope::Fleet => BudgetOf::Fleet,
+            Scope::Owner(_) => BudgetOf::Owner,
+            Scope::Function(_) => BudgetOf::Function,
+        };
+        Some((of, NonZeroU32::new(self.to)?))
+    }
+
+    /// Returns the limit on a round to `target` that a shard names.
+    pub fn of_shard(target: &Target, (of, to): (BudgetOf, NonZeroU32)) -> Self {
+        let scope = match (of, &target.owner) {
+            (BudgetOf::Owner, Some(owner)) => Scope::Owner(owner.clone()),
+            (BudgetOf::Function, _) => Scope::Function(target.id.without_tenant()),
+            (BudgetOf::Fleet | BudgetOf::Owner, _) => Scope::Fleet,
+        };
+        Self { to: to.get(), scope }
+    }
 }
 
 /// The limit of one budget on the rounds of its targets.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Service;
+use crate::domain::budget::Cap;
 use crate::domain::events::{
     ENVIRONMENTS_WARM, SOURCE, WARM_BUDGET_EXCEEDED, WARM_SHARD, budget_exceeded, environments_warm,
 };
@@ -15,7 +16,7 @@ use crate::domain::function::Identity;
 use crate::domain::pipeline::Bonds;
 use crate::domain::preflight::Room;
 use crate::domain::records::{REQUESTS, Requests, STATUS, Status};
-use crate::domain::shard::{BudgetOf, Shard, ShardRound};
+use crate::domain::shard::{Shard, ShardRound};
 use crate::domain::tick::{RoundRecord, SkipReason, TickReport, Unfinished, UnfinishedReason};
 use crate::engine::ports::{Event, Events, Lambda, Metrics};
 use crate::engine::tick::Due;
@@ -225,7 +226,7 @@ fn shard_round(due: &Due) -> (ShardRound, Option<Room>) {
         metric_age: due.metric_age.and_then(|age| u32::try_from(age).ok()),
         has_backlog: due.has_backlog,
         raised_to: due.raised_to,
-        budget: due.budget.as_ref().and_then(BudgetOf::of),
+        budget: due.budget.as_ref().and_then(Cap::in_shard),
         rounds: u32::try_from(due.rounds().count()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
     };
     (round, due.room())
