@@ -2,9 +2,11 @@
 
 pub mod live;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use clap::{Args, ValueEnum};
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::configuration;
@@ -14,10 +16,13 @@ use super::options::{Configs, Only};
 use super::output::{print, print_json, print_message};
 use super::render::{self, Style};
 use crate::config::{Loaded, Problem, Problems};
+use crate::domain::budget::{Month, Scope, budgets};
 use crate::domain::fleet::Fleet;
 use crate::domain::function::{Identity, Region};
 use crate::domain::parse::quoted;
+use crate::domain::plan::{Period, TargetPlan};
 use crate::domain::schedule::{LintLocation, Minute, lints};
+use crate::domain::text::money;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -225,8 +230,47 @@ fn warnings(loaded: &Loaded, now: Minute) -> Vec<Problem> {
             warnings.push(diagnostics.warning(calendar.location, message, Some(hint)));
         }
     }
+    warnings.extend(low_budgets(loaded, now));
     sort(&mut warnings);
     warnings
+}
+
+/// Returns a warning for each budget below the planned cost of the month of `now`.
+fn low_budgets(loaded: &Loaded, now: Minute) -> Vec<Problem> {
+    let fleet = &loaded.fleet;
+    let budgets = budgets(fleet);
+    if budgets.is_empty() {
+        return Vec::new();
+    }
+    let month = Month::of(now.instant());
+    let period = Period { from: Minute::of(month.begin()), until: Minute::of(month.end()) };
+    let (mut planned, mut locations) = (BTreeMap::<Scope, Decimal>::new(), loaded.budgets.clone());
+    for (target, own) in fleet.targets.iter().zip(&loaded.locations) {
+        let plan = TargetPlan::new(target, period, &fleet.prices);
+        let usd = plan.cost.bill.lines.iter().filter_map(|line| line.exact());
+        let usd = usd.fold(Decimal::ZERO, Decimal::saturating_add);
+        for scope in Scope::of(target).filter(|scope| budgets.contains_key(scope)) {
+            locations.entry(scope.clone()).or_insert(own.function);
+            let sum = planned.entry(scope).or_default();
+            *sum = sum.saturating_add(usd);
+        }
+    }
+    let diagnostics = loaded.diagnostics();
+    let warning = |(scope, usd): (Scope, Decimal)| {
+        let (budget, location) = (budgets.get(&scope)?, locations.get(&scope)?);
+        let is_low = usd > budget.monthly_usd;
+        is_low.then(|| {
+            let (budget, usd) = (money(budget.monthly_usd), money(usd));
+            let message = format!(
+                "the budget of {scope}, {budget} a month, is below the planned {usd} of {}",
+                month.text()
+            );
+            let hint =
+                "raise `monthly_usd`, or lower the numbers of the windows; `warmd plan` shows the cost";
+            diagnostics.warning(*location, message, Some(hint.to_owned()))
+        })
+    };
+    planned.into_iter().filter_map(warning).collect()
 }
 
 /// Sorts problems by their location in the files and removes duplicates.

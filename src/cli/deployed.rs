@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::output::print_message;
 use super::render;
 use crate::aws::AwsControl;
+use crate::domain::budget::{Spending, has_budgets};
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Region;
@@ -20,6 +21,7 @@ use crate::domain::guard::{Decision, Knowledge, decide};
 use crate::domain::preflight::{Observations, Unchecked, unchecked};
 use crate::domain::records::{Facts, Guards, SERVED, Served, Snapshot};
 use crate::service::preflight::Preflight;
+use crate::service::spending::{Budgets, rest, spending};
 use crate::service::store::{DocumentStore, Unavailable};
 
 /// The duration above which reads are announced.
@@ -40,6 +42,8 @@ pub struct Deployed {
     facts: Snapshot,
     guards: BTreeMap<Region, Guards>,
     unchecked: Vec<Unchecked>,
+    /// The budgets.
+    pub budgets: Budgets,
     /// The time of the decisions.
     pub now: DateTime<Utc>,
 }
@@ -76,8 +80,18 @@ impl Deployed {
                 Ok((*region, guards))
             }),
         );
-        let (facts, guards, served) =
-            tokio::try_join!(try_join_all(facts), try_join_all(guards), store.read::<Served>(SERVED))?;
+        let (facts, guards, served, spending) = tokio::try_join!(
+            try_join_all(facts),
+            try_join_all(guards),
+            store.read::<Served>(SERVED),
+            async {
+                match has_budgets(fleet) {
+                    true => spending(store, now).await,
+                    false => Ok(Spending::default()),
+                }
+            }
+        )?;
+        let budgets = Budgets::new(fleet, &spending, |target| rest(target, now, &fleet.prices), now);
         let mut guards: BTreeMap<Region, Guards> = guards.into_iter().collect();
         for (region, guards) in &mut guards {
             // As the next tick does.
@@ -86,12 +100,12 @@ impl Deployed {
             guards.begin(fleet.targets.iter().filter(known), now);
         }
         let facts = Snapshot::new(facts.into_iter().collect(), fleet, now);
-        Ok(Self { facts, guards, now, ..Self::default() })
+        Ok(Self { facts, guards, budgets, now, ..Self::default() })
     }
 
     /// Returns the facts of `self`, with the records of `stored`.
     pub fn with_records_of(self, stored: Self) -> Self {
-        Self { guards: stored.guards, ..self }
+        Self { guards: stored.guards, budgets: stored.budgets, ..self }
     }
 
     /// Returns the facts about deployed functions.
@@ -105,7 +119,7 @@ impl Deployed {
             facts: self.facts.of(target).map(|facts| &facts.seen),
             account: self.facts.limits(target),
             guards: self.guards.get(&target.region()),
-            is_deployed: false,
+            ..Knowledge::default()
         }
     }
 
@@ -117,7 +131,9 @@ impl Deployed {
         desired: NonZeroU32,
         checks_contact: bool,
     ) -> Decision {
-        decide(target, desired, self.of(target), &fleet.limits, checks_contact, self.now)
+        let budget = self.budgets.caps.lowest(target, desired.get());
+        let known = Knowledge { budget: budget.as_ref(), ..self.of(target) };
+        decide(target, desired, known, &fleet.limits, checks_contact, self.now)
     }
 
     /// Prints the reads that failed to standard error. Returns failure if a target could not be read for another reason

@@ -15,11 +15,13 @@ use super::exit::Exit;
 use super::options::{Configs, Only, StateArgs};
 use super::output::{print, print_json};
 use super::plan::BacklogObject;
+use super::render::budget::BudgetObject;
 use super::render::guards::Guarded;
 use super::render::{self, Style};
 use super::select;
 use super::status::{PauseObject, seconds};
 use super::value_parsers;
+use crate::domain::budget::{Scope, Spending, Standing, standings};
 use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
@@ -42,6 +44,9 @@ starts add to a request. Spare environments are shown with the functions.
 
 For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
 scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
+
+Budgets of the function, of its owner and of the fleet are shown with what they do when they are used
+up, and with --state with what has been spent in this month.
 
 With --state or --live, it also shows what the guards of a tick would do now with a round of that
 number, or with the largest round if the number is 0: skip it, lower it, or send one ping first. With
@@ -95,6 +100,8 @@ struct ExplainObject<'e> {
     capacity: Option<CapacityObject>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     backlogs: Vec<BacklogObject<'e>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    budgets: Vec<BudgetObject>,
 }
 
 /// The capacity, and the scheduled actions that are ahead.
@@ -142,7 +149,7 @@ struct GuardsObject {
     #[serde(rename = "target")]
     allowed: u32,
     capped_from: Option<u32>,
-    capped_by: Option<&'static str>,
+    capped_by: Option<String>,
     backed_off_from: Option<u32>,
     skipped: Option<SkipReason>,
     first_ping: Option<&'static str>,
@@ -163,8 +170,8 @@ impl GuardsObject {
         };
         Self {
             allowed,
-            capped_from: capped.map(|capped| capped.from),
-            capped_by: capped.map(|capped| capped.by),
+            capped_from: capped.as_ref().map(|capped| capped.from),
+            capped_by: capped.map(|capped| capped.by.to_string()),
             backed_off_from: terms.and_then(|terms| terms.backed_off_from),
             skipped,
             first_ping: terms.and_then(|terms| terms.first).map(|first| first.purpose.name()),
@@ -199,6 +206,16 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     let pause = pauses.of(target, at);
     let explanation = explanation(target, minute);
     let (deployed, exit) = deployed(args, &fleet, target).await?;
+    let now = deployed.as_ref().map_or_else(|| SystemClock.now(), |deployed| deployed.now);
+    let budgets = match &deployed {
+        Some(deployed) if args.state.location().is_some() => deployed.budgets.standings.clone(),
+        _ => standings(&fleet, &Spending::default(), now),
+    };
+    let budgets: Vec<(Scope, Standing)> = Scope::of(target)
+        .filter_map(|scope| budgets.get_key_value(&scope))
+        .map(|(scope, it)| (scope.clone(), it.clone()))
+        .collect();
+    let is_known = args.state.location().is_some();
     let outlook = outlook(target, &fleet.owner, minute);
     // The guards decide on rounds.
     let desired = NonZeroU32::new(explanation.desired).or(NonZeroU32::new(target.highest()));
@@ -215,7 +232,9 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
             object.desired = desired;
             object.next_change = next.map(ChangeObject::new);
         }
-        print_json(&ExplainObject { paused, guards, capacity, ..object })?;
+        let budgets = budgets.iter().map(|(scope, it)| BudgetObject::new(scope, it, is_known, now));
+        let budgets = budgets.collect();
+        print_json(&ExplainObject { paused, guards, capacity, budgets, ..object })?;
     } else {
         // A pause overrides the schedule.
         if let Some(pause) = pause {
@@ -224,6 +243,9 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         print(&render::explain::explain(target, minute, &explanation, outlook.as_ref(), style))?;
         if let Some(guarded) = &guarded {
             print(&render::guards::guards(guarded))?;
+        }
+        for (scope, standing) in &budgets {
+            print(&render::budget::line(scope, standing, is_known, now))?;
         }
     }
     Ok(exit)
@@ -269,5 +291,6 @@ fn object<'e>(target: &'e Target, minute: Minute, explanation: &'e Explanation<'
         guards: None,
         capacity: None,
         backlogs: BacklogObject::of(target),
+        budgets: Vec::new(),
     }
 }

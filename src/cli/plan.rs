@@ -208,7 +208,7 @@ fn object<'p>(
         region: plan.target.region(),
         tenant: plan.target.tenant(),
         strategy: plan.target.strategy.name(),
-        capped_from: plan.capped.map(|capped| capped.from),
+        capped_from: plan.capped.as_ref().map(|capped| capped.from),
         skipped: plan.skipped,
         segments: &plan.segments,
         rounds: plan.rounds(),

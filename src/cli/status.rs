@@ -30,6 +30,7 @@ use crate::engine::ports::Clock;
 use crate::service::capacity::read_documents;
 use crate::service::clock::SystemClock;
 use crate::service::planner;
+use crate::service::spending::spending;
 use crate::service::store::before;
 
 /// `warmd status`.
@@ -43,6 +44,7 @@ Capacity is what the last tick saw of provisioned concurrency and managed instan
 what was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
 Coverage is the share of window minutes in which the wanted environments were proven warm, over the
 period of the objective (`slo`), of the last hours and days that the history has.
+Budgets are those of the last tick, with the known cost of the month in UTC.
 Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
 read, the rest is shown, and the exit code is 1.")]
 pub struct StatusArgs {
@@ -65,12 +67,14 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let store = args.state.open().await?;
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
-    let (status, pauses, requests, capacity) = tokio::join!(
+    let (status, pauses, requests, capacity, spending) = tokio::join!(
         before(deadline, planner::status(&store)),
         before(deadline, store.read::<Pauses>(PAUSES)),
         before(deadline, store.read::<Requests>(REQUESTS)),
         read_documents(&store, None, deadline),
+        before(deadline, spending(&store, now)),
     );
+    let budgets = spending.map(|spending| spending.budgets);
     let (facts, guards, coverage) = match &status {
         Ok(status) => {
             tokio::join!(
@@ -81,7 +85,7 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
         }
         Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone()), Ok(None)),
     };
-    let mut known = Known { status, pauses, requests, facts, guards, capacity, coverage };
+    let mut known = Known { status, pauses, requests, facts, guards, capacity, coverage, budgets };
     if let Ok(pauses) = &mut known.pauses {
         pauses.prune(now);
     }
@@ -150,6 +154,9 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
     for coverage in known.coverage.iter_mut().flatten() {
         coverage.objectives.retain(|id| function.is_of(id));
     }
+    if let Ok(budgets) = &mut known.budgets {
+        budgets.retain(|scope, _| scope.function().is_some_and(|id| function.is_of(id)));
+    }
     let whole = FunctionRef { qualifier: None, ..function.clone() };
     for guards in known.guards.iter_mut().flat_map(BTreeMap::values_mut) {
         guards.contacts.retain(|id, _| whole.is_of(id));
@@ -172,6 +179,7 @@ mod tests {
             guards: Ok(BTreeMap::new()),
             capacity: Ok(BTreeMap::new()),
             coverage: Ok(None),
+            budgets: Ok(BTreeMap::new()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::problem::{Problem, Problems};
 use super::source::{SourceFile, SourceText, Span};
+use crate::domain::budget::Scope;
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::Fleet;
 use crate::domain::parse::quoted;
@@ -22,6 +23,8 @@ pub struct Loaded {
     pub calendars: Vec<Calendar>,
     /// The locations of the targets, in the order of [`Fleet::targets`].
     pub locations: Vec<TargetLocations>,
+    /// The locations of the budgets of owners and of the fleet.
+    pub budgets: BTreeMap<Scope, Location>,
     /// The environment variables in payloads, each with its first location.
     pub(super) variables: BTreeMap<String, Location>,
     /// The files, for [`Loaded::diagnostics`].

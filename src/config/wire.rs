@@ -13,12 +13,14 @@ use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
 use super::values::{
-    ByName, CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days,
+    ByName, CalendarPath, CanarySwitch, CoalesceTime, Coverage, Cron, CronDuration, Date, DayHours, Days,
     ExecutionTime, ExternalId, FreeText, HoldSetting, HoldTime, IdleLife, InitTime, Integer, Interval, Json,
-    Lead, Lifetime, List, Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime, RoleArn,
-    RouteKind, S3Object, Size, StrategyName, Table, Timeout, Utilization, Version, Zone,
+    KeepHistory, Lead, Lifetime, List, Memory, MonthlyUsd, Name, Namespace, Percent, ProtocolName, Rate,
+    RequestLifetime, RoleArn, RouteKind, S3Object, Size, SloPeriod, StrategyName, Table, Timeout,
+    Utilization, Version, Zone,
 };
 use super::wire_struct::wire_struct;
+use crate::domain::budget::OnExceed;
 use crate::domain::capacity::{Fallback, Owner};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{HttpVersions, Sign, Trace};
@@ -46,6 +48,10 @@ wire_struct! {
         metrics: MetricKeys,
         /// Your own prices, or a file of them. They replace those of the built-in price book. In one file only.
         prices: PriceSource,
+        /// The monthly budget of the whole fleet. In one file only.
+        budget: BudgetKeys,
+        /// The owners of functions, by the text of `owner`. Shared by all files.
+        owners: Table<OwnerKeys>,
         /// Named sets of dates, such as public holidays, for `only` and `except` of windows. Shared by all files.
         calendars: Table<CalendarKeys>,
         /// Named windows, for `use` in the windows of functions. Shared by all files.
@@ -117,6 +123,8 @@ macro_rules! settings_struct {
                 managed: ManagedKeys,
                 /// Assumptions of cost estimates.
                 assume: AssumeKeys,
+                /// The objective for coverage: the share of the minutes of open windows that are to be warm.
+                slo: SloKeys,
                 $($own)*
             }
         }
@@ -147,6 +155,8 @@ settings_struct! {
         on_request: OnRequestKeys,
         /// A backlog of requests that is read from a metric at each tick.
         backlog: BacklogKeys,
+        /// The monthly budget of the function in each region, all its tenants together.
+        budget: BudgetKeys,
     }
 }
 
@@ -166,6 +176,40 @@ wire_struct! {
         /// The HTTP version of pings: `auto` uses HTTP/2 where the server offers it; `http1` gives each ping an
         /// HTTP/1.1 connection of its own. Default: `auto`.
         http: HttpVersions,
+        /// The time for which the history is kept in the state store, in whole days. Default: 400d.
+        keep_history: KeepHistory,
+    }
+}
+
+wire_struct! {
+    /// An objective for coverage.
+    struct SloKeys ["coverage"] {
+        /// The share of the minutes of open windows that are to be warm, from 1% to below 100%, with at most four
+        /// decimals.
+        coverage: Coverage,
+        /// The days over which it holds, up to `limits.keep_history`. Default: 28d.
+        over: SloPeriod,
+    }
+}
+
+wire_struct! {
+    /// A budget for a calendar month in UTC: the known cost of pings, provisioned concurrency and managed instances.
+    struct BudgetKeys ["monthly_usd"] {
+        /// US dollars in a month.
+        monthly_usd: MonthlyUsd,
+        /// The effect when it is used up: `warn` only; `reduce` lowers rounds so that the budget lasts until the end of
+        /// the month; `stop` sends no ping any more, and ends capacity at its next closing. Default: `warn`.
+        on_exceed: OnExceed,
+        /// `true` ends capacity inside a window too. Needs `on_exceed: stop`. Default: false.
+        stop_capacity: bool,
+    }
+}
+
+wire_struct! {
+    /// An owner of functions.
+    struct OwnerKeys ["budget"] {
+        /// The monthly budget of all functions of the owner.
+        budget: BudgetKeys,
     }
 }
 

@@ -250,8 +250,8 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         canary,
         strategy,
         semi_cold_below,
-        slo: _,
-        budget: _,
+        slo,
+        budget,
     } = target;
     let none = || "none".to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
@@ -293,6 +293,8 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         ("strategy", strategy.to_string()),
         ("semi_cold_below", semi_cold_below.map_or_else(none, |below| format!("{}ms", below.as_millis()))),
         ("downloads", self::downloads(downloads)),
+        ("slo", slo.map_or_else(none, |slo| slo.to_string())),
+        ("budget", budget.map_or_else(none, |budget| budget.to_string())),
     ]);
     settings
 }

@@ -4,9 +4,11 @@ mod denials;
 mod versions;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::budget::Cap;
 use super::fleet::{Canary, Limits, Target};
 use super::preflight::{AccountLimits, Deployed, Room, TargetObservation, allowance};
 use super::records::{BREAKER_AFTER, Guards, Health, Trust};
@@ -21,8 +23,10 @@ pub use versions::{
 /// The number of pings of a round, and its conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// The configured number, if the headroom is lower.
+    /// The configured number, if the headroom or a budget is lower.
     pub capped_from: Option<u32>,
+    /// The setting that lowered it; `None` if `capped_from` is.
+    pub capped_by: Option<Arc<str>>,
     /// The number before throttles lowered it.
     pub backed_off_from: Option<u32>,
     /// The concurrency that the pings share with other rounds; `None` if it is unknown.
@@ -44,27 +48,30 @@ pub enum Decision {
     Skip(SkipReason),
 }
 
-/// A round that the headroom of its account or function lowers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A round that the headroom of its account or function, or a budget, lowers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capped {
     /// The configured number of pings.
     pub from: u32,
     /// The allowed number; 0 if the round is skipped.
     pub to: u32,
     /// The setting that limits it, such as `limits.account_share`.
-    pub by: &'static str,
+    pub by: Arc<str>,
 }
 
 impl Decision {
-    /// Returns the reduction of a round of `desired` pings by the headroom; `None` without one.
+    /// Returns the reduction of a round of `desired` pings by the headroom or a budget; `None` without one.
     pub fn capped(&self, desired: NonZeroU32) -> Option<Capped> {
         match self {
-            Self::Send(pings, Terms { capped_from, backed_off_from, room: Some(room), .. }) => {
+            Self::Send(
+                pings,
+                Terms { capped_from: Some(from), capped_by: Some(by), backed_off_from, .. },
+            ) => {
                 let to = backed_off_from.unwrap_or(pings.get());
-                capped_from.map(|from| Capped { from, to, by: room.pool.setting() })
+                Some(Capped { from: *from, to, by: Arc::clone(by) })
             }
             Self::Skip(SkipReason::NoHeadroom) => {
-                Some(Capped { from: desired.get(), to: 0, by: "limits.leave_free" })
+                Some(Capped { from: desired.get(), to: 0, by: "limits.leave_free".into() })
             }
             Self::Send(..) | Self::Skip(_) => None,
         }
@@ -83,6 +90,8 @@ pub struct Knowledge<'k> {
     /// True if no round has followed the last deployment: an open breaker allows one ping, since the code that failed
     /// may be repaired.
     pub is_deployed: bool,
+    /// The limit of a budget on the round.
+    pub budget: Option<&'k Cap>,
 }
 
 impl Knowledge<'_> {
@@ -110,6 +119,9 @@ pub fn decide(
     if let Some(reason) = allowed.refusal {
         return Decision::Skip(reason);
     }
+    if known.budget.is_some_and(|budget| budget.to == 0) {
+        return Decision::Skip(SkipReason::Budget);
+    }
     let trust = known.guards.map_or(Trust::None, |guards| guards.trust(target, known.code()));
     let canary = match (target.canary, trust) {
         (Canary::Off, _) | (Canary::On(_), Trust::Trusted) => None,
@@ -121,7 +133,12 @@ pub fn decide(
     if !known.is_deployed && next_try.is_some_and(|next_try| now < next_try) {
         return Decision::Skip(SkipReason::Breaker);
     }
-    let capped = lower(desired, allowed.room.as_ref().map(|room| room.limit));
+    let by_room = lower(desired, allowed.room.as_ref().map(|room| room.limit));
+    let capped = lower(by_room, known.budget.map(|budget| budget.to));
+    let capped_by = || match known.budget.filter(|_| capped < by_room) {
+        Some(budget) => Some(budget.scope.setting().into()),
+        None => allowed.room.as_ref().map(|room| room.pool.setting().into()),
+    };
     let backed_off = lower(capped, health.and_then(|health| health.limit));
     let purpose = match (allowed.is_inactive, next_try.is_some(), canary) {
         (true, _, _) => Some(Purpose::Wake),
@@ -131,6 +148,7 @@ pub fn decide(
     };
     let terms = Terms {
         capped_from: (capped < desired).then_some(desired.get()),
+        capped_by: if capped < desired { capped_by() } else { None },
         backed_off_from: (backed_off < capped).then_some(capped.get()),
         room: allowed.room,
         first: purpose.map(|purpose| FirstPing { purpose, canary }),
@@ -230,7 +248,7 @@ mod tests {
             facts: Some(seen),
             account: Some(&account),
             guards: Some(guards),
-            is_deployed: false,
+            ..Knowledge::default()
         };
         decide(&target(), number(desired), known, &Limits::default(), true, at(10))
     }
@@ -282,9 +300,9 @@ mod tests {
             decided(&seen, &trusted(), 1_000, desired).capped(number(desired))
         };
         assert_eq!(capped(None, 200), None);
-        assert_eq!(capped(None, 201), Some(Capped { from: 201, to: 200, by: "limits.account_share" }));
-        assert_eq!(capped(Some(8), 50), Some(Capped { from: 50, to: 7, by: "limits.leave_free" }));
-        assert_eq!(capped(Some(1), 50), Some(Capped { from: 50, to: 0, by: "limits.leave_free" }));
+        assert_eq!(capped(None, 201), Some(Capped { from: 201, to: 200, by: "limits.account_share".into() }));
+        assert_eq!(capped(Some(8), 50), Some(Capped { from: 50, to: 7, by: "limits.leave_free".into() }));
+        assert_eq!(capped(Some(1), 50), Some(Capped { from: 50, to: 0, by: "limits.leave_free".into() }));
         assert_eq!(capped(Some(0), 50), None, "it is switched off");
         let mut guards = trusted();
         guards.set_health(&target().id, Some(Health { at: at(5), failures: 0, limit: Some(3) }), at(5));
@@ -292,7 +310,7 @@ mod tests {
         assert!(matches!(&decision, Decision::Send(pings, _) if pings.get() == 3));
         assert_eq!(
             decision.capped(number(20)),
-            Some(Capped { from: 20, to: 10, by: "limits.account_share" })
+            Some(Capped { from: 20, to: 10, by: "limits.account_share".into() })
         );
     }
 
@@ -315,7 +333,7 @@ mod tests {
         ) {
             let seen = TargetObservation { reserved: Lookup::Known(reserved), ..deployed(|_| {}) };
             let account = AccountLimits { concurrent: unreserved, unreserved };
-            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: None, is_deployed: false };
+            let known = Knowledge { facts: Some(&seen), account: Some(&account), ..Knowledge::default() };
             let limits = Limits { account_share: share, leave_free: free, ..Limits::default() };
             match decide(&target(), number(desired), known, &limits, false, at(0)) {
                 Decision::Skip(reason) => {
@@ -408,8 +426,7 @@ mod tests {
         after(&mut guards, &denied, 5);
         assert_eq!(decided(&seen, &guards, 1_000, 10), Decision::Skip(SkipReason::Breaker));
         let later = |minute| {
-            let known =
-                Knowledge { facts: Some(&seen), account: None, guards: Some(&guards), is_deployed: false };
+            let known = Knowledge { facts: Some(&seen), guards: Some(&guards), ..Knowledge::default() };
             decide(&target(), number(10), known, &Limits::default(), true, at(minute))
         };
         assert_eq!(later(19), Decision::Skip(SkipReason::Breaker));

@@ -78,7 +78,7 @@ impl<'f> TargetPlan<'f> {
             let Some(desired) = NonZeroU32::new(segment.desired) else { return false };
             let decision = decide(desired);
             let capped = decision.capped(desired).filter(|capped| capped.to > 0);
-            self.capped = self.capped.into_iter().chain(capped).max_by_key(|capped| capped.from);
+            self.capped = self.capped.take().into_iter().chain(capped).max_by_key(|capped| capped.from);
             match decision {
                 Decision::Send(pings, _) => segment.desired = pings.get(),
                 Decision::Skip(reason) => self.skipped = Some(reason),

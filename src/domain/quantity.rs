@@ -56,7 +56,11 @@ impl DurationRange {
             return Err(TextError::expected(&range, text));
         }
         if !ms.is_multiple_of(self.step) {
-            let expected = if self.step.is_multiple_of(60_000) { "whole minutes" } else { "whole seconds" };
+            let expected = match self.step {
+                step if step.is_multiple_of(86_400_000) => "whole days",
+                step if step.is_multiple_of(60_000) => "whole minutes",
+                _ => "whole seconds",
+            };
             let below = ms - ms % self.step;
             let hint = match below {
                 0 => format!("write `{}`", format_ms(self.step)),

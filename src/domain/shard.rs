@@ -25,8 +25,8 @@ const MAX_BYTES: usize = 240_000;
 const ENVELOPE_BYTES: usize = 400;
 /// The maximum size in bytes of the key `share` of a round, with its comma.
 const SHARE_BYTES: usize = r#","share":4294967295"#.len();
-/// The number of rounds that always fit into half of an event: 119,800 bytes of at most 726 each.
-pub(super) const ROUNDS_PER_HALF_EVENT: u64 = 165;
+/// The number of rounds that always fit into half of an event: 119,800 bytes of at most 755 each.
+pub(super) const ROUNDS_PER_HALF_EVENT: u64 = 158;
 
 /// A part of a tick: whole rounds that one process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +60,36 @@ pub struct ShardRound {
     /// The number of environments to which requests or metrics of pipelines raise it, of several pipelines the highest;
     /// `None` if windows want as many.
     pub raised_to: Option<u32>,
+    /// The number that a budget allows, with the budget; `None` without a limit. It does not change with another attempt.
+    pub budget: Option<(BudgetOf, NonZeroU32)>,
     /// The number of rounds that are in flight together: one for each version behind a weighted alias. It is not in the
     /// event: the receiver knows the versions itself.
     pub rounds: NonZeroU32,
+}
+
+/// The budget that limits a round, as its shard names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetOf {
+    /// That of the fleet.
+    Fleet,
+    /// That of the owner of the target.
+    Owner,
+    /// That of the target's function.
+    Function,
+}
+
+impl BudgetOf {
+    /// Every budget.
+    pub const ALL: [Self; 3] = [Self::Fleet, Self::Owner, Self::Function];
+
+    /// Returns the key of the number in an event.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Fleet => "budget_fleet",
+            Self::Owner => "budget_owner",
+            Self::Function => "budget_function",
+        }
+    }
 }
 
 /// The parts of a tick.
@@ -83,7 +110,7 @@ impl ShardRound {
     pub(crate) fn example(id: Identity, concurrency: NonZeroU32) -> Self {
         let share = NonZeroU32::MIN;
         let (metric_age, raised_to, rounds) = (None, None, NonZeroU32::MIN);
-        Self { id, concurrency, share, metric_age, has_backlog: false, raised_to, rounds }
+        Self { id, concurrency, share, metric_age, has_backlog: false, raised_to, budget: None, rounds }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -106,6 +133,9 @@ impl ShardRound {
         }
         if let Some(raised_to) = self.raised_to {
             round["raised_to"] = json!(raised_to);
+        }
+        if let Some((of, to)) = self.budget {
+            round[of.key()] = json!(to);
         }
         round
     }

@@ -4,6 +4,7 @@ mod keys;
 mod skip;
 mod sum;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -58,8 +59,10 @@ pub struct RoundRecord {
     pub owner: Option<String>,
     /// The desired number of environments, after the guards lowered it.
     pub desired: u32,
-    /// The configured number, if the headroom of the account or the function is lower.
+    /// The configured number, if the headroom of the account or the function, or a budget, is lower.
     pub capped_from: Option<u32>,
+    /// The setting that lowered it; `None` if `capped_from` is.
+    pub capped_by: Option<Arc<str>>,
     /// The number before throttles lowered it.
     pub backed_off_from: Option<u32>,
     /// The age of the metric of the target's backlog in seconds; `None` without one, or if it is missing.
@@ -206,12 +209,13 @@ impl RoundRecord {
     /// Creates the record of a round for `desired` environments.
     pub fn new(target: &Target, desired: u32, outcome: RoundOutcome) -> Self {
         let Target { id, owner, memory_mb, .. } = target;
-        let (capped_from, backed_off_from, metric_age) = (None, None, None);
+        let (capped_from, capped_by, backed_off_from, metric_age) = (None, None, None, None);
         Self {
             id: id.clone(),
             owner: owner.clone(),
             desired,
             capped_from,
+            capped_by,
             backed_off_from,
             metric_age,
             memory_mb: *memory_mb,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::domain::budget::Cap;
 use crate::domain::fleet::Target;
 use crate::domain::guard::Terms;
 use crate::domain::preflight::Room;
@@ -28,6 +29,8 @@ pub struct Due {
     pub is_deployed: bool,
     /// The number of environments to which requests or metrics of pipelines raise it; `None` if windows want as many.
     pub raised_to: Option<u32>,
+    /// The limit of a budget; `None` without one.
+    pub budget: Option<Cap>,
     /// The rounds of a tick with the same number are released at the same instant: the parts of a split model.
     pub together: Option<u32>,
     /// The versions behind a weighted alias. While there are any, each is pinged by its number, and the alias is not.
@@ -59,6 +62,7 @@ impl Due {
             has_backlog: false,
             is_deployed: false,
             raised_to: None,
+            budget: None,
             together: None,
             versions: Vec::new(),
             alias_skipped: None,
@@ -98,9 +102,10 @@ impl Due {
 
     /// Returns the record of the round with this outcome.
     pub fn record(&self, outcome: RoundOutcome) -> RoundRecord {
-        let Terms { capped_from, backed_off_from, .. } = self.terms;
+        let Terms { capped_from, ref capped_by, backed_off_from, .. } = self.terms;
         let record = RoundRecord::new(&self.target, self.concurrency.get(), outcome);
-        RoundRecord { capped_from, backed_off_from, metric_age: self.metric_age, ..record }
+        let capped_by = capped_by.clone();
+        RoundRecord { capped_from, capped_by, backed_off_from, metric_age: self.metric_age, ..record }
     }
 
     /// Returns the entry of the round when it has no result.

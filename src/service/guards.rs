@@ -118,6 +118,37 @@ pub struct Guarded {
     pub skipped: Vec<RoundRecord>,
 }
 
+impl Guarded {
+    /// Applies the limits of budgets only.
+    pub fn by_budgets(due: Vec<Due>, limits: &Limits, now: DateTime<Utc>) -> Self {
+        let mut guarded = Self::default();
+        for due in due {
+            let budget = due.budget.clone();
+            let known = Knowledge { budget: budget.as_ref(), ..Knowledge::default() };
+            match budget {
+                Some(_) => {
+                    let decision = decide(&due.target, due.concurrency, known, limits, false, now);
+                    guarded.add(due, decision);
+                }
+                None => guarded.sent.push(due),
+            }
+        }
+        guarded
+    }
+
+    fn add(&mut self, due: Due, decision: Decision) {
+        match decision {
+            Decision::Send(concurrency, terms) => self.sent.push(Due { concurrency, terms, ..due }),
+            Decision::Skip(reason) => {
+                let (function, region) = (due.target.id.shown(), due.target.region());
+                info!(%function, %region, reason = reason.name(), "skipped: {}", reason.explanation());
+                self.skipped.push(due.skipped(reason));
+                self.held.push(due);
+            }
+        }
+    }
+}
+
 /// The knowledge before the rounds of a trigger.
 #[derive(Clone, Default)]
 pub struct Known {
@@ -139,7 +170,7 @@ impl Known {
             facts: self.facts.of(target).map(|facts| &facts.seen),
             account: self.facts.limits(target),
             guards: self.records.get(&target.region()).map(|held| &*held.guards),
-            is_deployed: false,
+            ..Knowledge::default()
         }
     }
 }
@@ -274,7 +305,12 @@ impl RoundGuards {
             let of_target = known.of(&due.target);
             // During an update the code that failed still runs.
             let is_updating = of_target.facts.is_some_and(TargetObservation::is_updating);
-            let of_target = Knowledge { is_deployed: due.is_deployed && !is_updating, ..of_target };
+            let budget = due.budget.clone();
+            let of_target = Knowledge {
+                is_deployed: due.is_deployed && !is_updating,
+                budget: budget.as_ref(),
+                ..of_target
+            };
             let decision = decide(&due.target, due.concurrency, of_target, limits, checks_contact, now);
             let of_function = matches!(&decision, Decision::Skip(reason) if is_of_function(*reason));
             let has_old_weights = known.facts.of(&due.target).is_some_and(|facts| facts.has_old_weights(now));
@@ -289,17 +325,7 @@ impl RoundGuards {
                     with_versions(due, decision, versions, &lock(&self.denials), now)
                 }
             };
-            match decision {
-                Decision::Send(concurrency, terms) => {
-                    guarded.sent.push(Due { concurrency, terms, ..due });
-                }
-                Decision::Skip(reason) => {
-                    let (function, region) = (due.target.id.shown(), due.target.region());
-                    info!(%function, %region, reason = reason.name(), "skipped: {}", reason.explanation());
-                    guarded.skipped.push(due.skipped(reason));
-                    guarded.held.push(due);
-                }
-            }
+            guarded.add(due, decision);
         }
         guarded
     }
@@ -512,7 +538,8 @@ impl Gate for ContactGate {
             let seen = self.guards.facts.read_now(target, version, self.now).await;
             let planned = self.known.of(target);
             // Without an answer in time the facts of the plan hold.
-            let known = Knowledge { facts: seen.as_ref().or(planned.facts), guards: None, ..planned };
+            let (facts, budget) = (seen.as_ref().or(planned.facts), due.budget.as_ref());
+            let known = Knowledge { facts, guards: None, budget, ..planned };
             let (code, unsafe_because) = (known.code().map(str::to_owned), unsafe_because.map(str::to_owned));
             let has_reserved = known.facts.is_some_and(|seen| seen.reserved.known().is_some());
             if is_update_in_progress([seen.as_ref(), planned.facts]) {

@@ -30,6 +30,7 @@ pub mod recorder;
 pub mod rounds;
 pub mod s3_config;
 mod serve;
+pub mod spending;
 pub mod store;
 #[cfg(test)]
 mod tests;

@@ -30,8 +30,10 @@ use super::live_config::{LiveConfig, ReloadReason};
 use super::planner::{Ask, AskTerms, Plan, StoreHealth, TickPlanner};
 use super::recorder::{Recorded, Recorder};
 use super::rounds::Part;
+use super::spending::SpendingKeeper;
 use super::store::{DocumentStore, Durability, Unavailable};
 use super::trigger::{RecordKind, Trigger};
+use crate::domain::budget::Cap;
 use crate::domain::cost::PriceBook;
 use crate::domain::events::{DirectNeed, DirectWarm, Need};
 use crate::domain::fleet::{Fleet, Limits, Target};
@@ -68,6 +70,8 @@ pub struct Service<L, M, E> {
     pub bus: Option<Bus<E>>,
     /// The guards of rounds; none means that every planned round is sent.
     guards: Option<Arc<RoundGuards>>,
+    /// The spending of the month.
+    spending: SpendingKeeper,
     /// The keeper of provisioned concurrency and managed instances; none means that it is not changed.
     keeper: Option<Arc<CapacityKeeper>>,
     /// The removal of old history.
@@ -153,6 +157,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         apply(&fleet, largest.unwrap_or_else(|| largest_round(&fleet)), &capacity, &engine)?;
         Ok(Self {
             engine,
+            spending: SpendingKeeper::new(documents.clone()),
             planner: TickPlanner::new(documents),
             live_config,
             capacity,
@@ -265,10 +270,17 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 None => Known::default(),
             }
         };
-        let (known, job) = tokio::join!(known, self.plan_rounds(trigger, job));
+        let is_of_operator = matches!(trigger, Trigger::Warm { .. });
+        let budgets = self.spending.load(&fleet, now);
+        let (known, budgets, job) = tokio::join!(known, budgets, self.plan_rounds(trigger, job));
         let mut job = job?;
         let consequence = "the guards use what this process knows";
         job.plan.health = log_unavailable(known.unavailable.as_ref(), consequence, job.plan.health);
+        if let Some(budgets) = budgets {
+            let consequence = "the budgets count what this process knows";
+            job.plan.health = log_unavailable(budgets.unavailable.as_ref(), consequence, job.plan.health);
+            job.apply_budgets(&budgets, is_of_operator);
+        }
         Ok(Job { known, ..job })
     }
 
@@ -331,6 +343,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
                 metric_age: round.metric_age.map(u64::from),
                 has_backlog: round.has_backlog,
                 raised_to: round.raised_to,
+                budget: round.budget.map(|budget| Cap::of_shard(target, budget)),
                 ..Due::new(Arc::new(target.clone()), concurrency)
             })
         });

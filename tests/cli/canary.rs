@@ -352,7 +352,7 @@ fn stored_results_are_shown_by_explain_status_and_the_dry_run() {
     ✗ orders (eu-west-2) unsafe: its handler took a ping for work; `warmd canary clear` allows pings again
     - durable (eu-west-2) skipped: every ping would begin a durable execution
     - sound (eu-west-2) skipped: its last rounds failed entirely; one ping each 15 minutes tries again
-    ? wide (eu-west-2) lowered to 12: from 50 by `limits.account_share` or `limits.leave_free`, from 30 after throttles
+    ? wide (eu-west-2) lowered to 12: from 50 by `limits.account_share`, from 30 after throttles
     "#);
     let object = account.stored(&[&dry_run[..], &["--json"]].concat()).json();
     let row = |round: &Value| {

@@ -4,6 +4,7 @@
 mod action;
 mod backlog;
 mod backlog_metrics;
+mod budgets;
 mod burst;
 mod canary;
 mod capacity;

@@ -6,7 +6,7 @@ use crate::support::{Fixture, Holding, ONE, done, run, steady, warmd, with_aws, 
 
 const MORNING: &str = "2026-11-20T09:00:00Z";
 
-const ROUND_KEYS: &str = "function qualifier region tenant owner target capped_from backed_off_from \
+const ROUND_KEYS: &str = "function qualifier region tenant owner target capped_from capped_by backed_off_from \
                           metric_age pings reached evidence verdict warm cold semi_cold preinitialized \
                           restored throttled function_errors timed_out denied not_found failed unclassified \
                           waited_at_most_ms versions hold_ms skew_ms first_pings top_ups resent skipped \

@@ -56,7 +56,7 @@ struct ShrinkObject {
     tenant: Option<String>,
     target: u32,
     capped_from: u32,
-    by: &'static str,
+    by: String,
 }
 
 /// The output of `--format json`.
@@ -100,7 +100,7 @@ impl ShrinkObject {
             tenant: target.tenant().map(str::to_owned),
             target: capped.to,
             capped_from: capped.from,
-            by: capped.by,
+            by: capped.by.to_string(),
         }
     }
 }

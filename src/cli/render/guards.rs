@@ -53,7 +53,7 @@ pub fn guards(guarded: &Guarded<'_>) -> String {
         }
         Decision::Send(pings, Terms { backed_off_from, first, provisioned, .. }) => {
             let capped = guarded.decision.capped(guarded.desired);
-            if let Some(capped) = capped {
+            if let Some(capped) = &capped {
                 let _ = writeln!(out, "guards: {round} is lowered to {} by `{}`", capped.to, capped.by);
             }
             if let Some(from) = backed_off_from {

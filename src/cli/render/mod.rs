@@ -1,5 +1,6 @@
 //! Conversion of results to text for people. Pure; the commands print it.
 
+pub mod budget;
 pub mod burst;
 pub mod burst_yaml;
 pub mod canary;

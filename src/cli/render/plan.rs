@@ -127,8 +127,8 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
     for text in not_planned(target) {
         let _ = writeln!(out, "  {text}");
     }
-    if let Some(Capped { from, to, by }) = plan.capped {
-        let (from, to) = (grouped(from.into()), grouped(to.into()));
+    if let Some(Capped { from, to, by }) = &plan.capped {
+        let (from, to) = (grouped((*from).into()), grouped((*to).into()));
         let sign = style.paint(Tone::Warning, "!");
         let _ = writeln!(out, "{sign} lowered from {from} to {to} by `{by}`");
     }

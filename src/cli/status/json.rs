@@ -10,6 +10,7 @@ use super::coverage::{CoverageObject, FleetObject};
 use super::known::{
     Breaker, Coverage, Known, backed_off, breakers, guards_off, oldest, seconds, usd_per_hour,
 };
+use crate::cli::render::budget::BudgetObject;
 use crate::cli::render::canary::ContactObject;
 use crate::domain::capacity;
 use crate::domain::cost::PriceBook;
@@ -37,6 +38,7 @@ pub(super) struct StatusObject<'s> {
     backed_off: Option<Vec<BackedOffObject<'s>>>,
     capacity: Option<Vec<SeenObject<'s>>>,
     coverage: Option<CoveragesObject<'s>>,
+    budgets: Option<Vec<BudgetObject>>,
 }
 
 /// The keys for a target, as in the tick object.
@@ -256,6 +258,10 @@ impl<'s> StatusObject<'s> {
             unsafe_handlers: guards.map(|_| known.unsafe_handlers().collect()),
             breakers: guards.map(|guards| breakers(guards, now).map(BreakerObject::new).collect()),
             backed_off: guards.map(|guards| backed_off(guards, now).map(BackedOffObject::new).collect()),
+            budgets: known.budgets.as_ref().ok().map(|budgets| {
+                let object = |(scope, standing)| BudgetObject::new(scope, standing, true, now);
+                budgets.iter().map(object).collect()
+            }),
             capacity: known.capacity.as_ref().ok().map(|_| {
                 let prices = PriceBook::embedded();
                 known.capacities().filter_map(|(id, kept)| SeenObject::new(id, kept, &prices)).collect()

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use crate::cli::render::canary::ContactObject;
+use crate::domain::budget::{Scope, Standing};
 use crate::domain::capacity::provisioned_usd_per_hour;
 use crate::domain::cost::PriceBook;
 use crate::domain::function::{Identity, Region};
@@ -34,6 +35,8 @@ pub(super) struct Known {
     pub(super) capacity: Result<BTreeMap<Region, Arc<Capacities>>, Unavailable>,
     /// The coverage; `None` without a history.
     pub(super) coverage: Result<Option<Coverage>, Unavailable>,
+    /// The budgets as the last tick found them.
+    pub(super) budgets: Result<BTreeMap<Scope, Standing>, Unavailable>,
 }
 
 /// The coverage, and the documents of the history that cannot be read.
@@ -179,6 +182,7 @@ impl Known {
             self.facts.as_ref().err(),
             self.guards.as_ref().err(),
             self.capacity.as_ref().err(),
+            self.budgets.as_ref().err(),
         ];
         all.into_iter().flatten().map(ToString::to_string)
     }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::coverage;
 use super::known::{Known, backed_off, breakers, guards_off, oldest, seconds, shown_id, usd_per_hour};
+use crate::cli::render::budget;
 use crate::cli::render::canary::ContactObject;
 use crate::domain::clean::clean;
 use crate::domain::cost::PriceBook;
@@ -66,6 +67,13 @@ pub(super) fn shown(known: &Known, now: DateTime<Utc>) -> String {
     match &known.capacity {
         Ok(_) => show_capacity(&mut out, known, now),
         Err(_) => out.push_str("capacity unknown\n"),
+    }
+    match &known.budgets {
+        Ok(budgets) => {
+            let lines = budgets.iter().map(|(scope, standing)| budget::line(scope, standing, true, now));
+            out.extend(lines);
+        }
+        Err(_) => out.push_str("budgets unknown\n"),
     }
     out
 }

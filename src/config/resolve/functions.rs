@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::super::reader::At;
 use super::super::values::{CanarySwitch, ExternalId, Json, List, ProtocolName, RoleArn, TableEntry};
 use super::super::wire::{Defaults, FunctionKeys};
+use super::budget::slo_of;
 use super::capacity::Capacity;
 use super::estimates::assumptions;
 use super::warnings::MERGE;
 use super::windows::{Context, LocatedWindow, Of};
 use super::{Location, Made, Registered, Resolver, TargetLocations, memory};
 use crate::domain::backlog::Rule;
+use crate::domain::budget::Budget;
 use crate::domain::capacity::Strategy;
 use crate::domain::cost::Download;
 use crate::domain::cost::assume::Traffic;
@@ -45,6 +47,7 @@ impl Resolver<'_, '_> {
         let regions = self.regions(file, keys.region.as_ref(), keys.regions.as_ref());
         let traffic = self.traffic(file, keys.assume.as_ref());
         self.check_capacity_defaults(file, keys);
+        self.slo(file, keys.slo.as_ref());
         FileDefaults { keys, regions, traffic }
     }
 
@@ -111,6 +114,8 @@ impl Resolver<'_, '_> {
         let backlog = self.backlog(file, keys, spare, capacity);
         let role = self.role(file, keys, base);
         let downloads = self.downloads(file, keys);
+        self.slo(file, keys.slo.as_ref());
+        let budget = keys.budget.as_ref().and_then(|at| self.budget(file, &at.value));
         if let Some(tenants) = &keys.tenants {
             self.check_distinct(file, "tenant", &tenants.value);
         }
@@ -130,6 +135,7 @@ impl Resolver<'_, '_> {
             traffic,
             spare,
             capacity,
+            budget,
         };
         let tenants =
             keys.tenants.as_ref().map(|at| at.value.0.iter().map(|at| Some(at.value.clone())).collect());
@@ -311,6 +317,7 @@ struct Parts {
     traffic: Option<Traffic>,
     spare: u32,
     capacity: Capacity,
+    budget: Option<Budget>,
 }
 
 /// Creates the target of a function in one region, for one tenant.
@@ -357,8 +364,8 @@ fn target(
             let mut keys = [own, usual].into_iter().flatten();
             keys.find_map(|keys| Some(keys.semi_cold_below.as_ref()?.value.0))
         },
-        slo: None,
-        budget: None,
+        slo: pick!(keys, base, slo).and_then(slo_of),
+        budget: parts.budget,
         id,
     };
     target.strategy = parts.capacity.strategy(target.highest());

@@ -1,6 +1,7 @@
 //! Assembles the fleet: looks up names, fills in defaults, checks the rules across keys and files.
 
 mod backlog;
+mod budget;
 mod calendars;
 mod capacity;
 mod downloads;
@@ -29,6 +30,7 @@ use super::reader::At;
 use super::source::{SourceFile, SourceText, Span};
 use super::values::TableEntry;
 use super::wire::{Defaults, FileKeys, LimitKeys, MetricKeys, WindowKeys};
+use crate::domain::budget::{Budget, Scope};
 use crate::domain::calendar::DateSet;
 use crate::domain::fleet::{Fleet, Limits, MetricsSettings, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
@@ -85,6 +87,9 @@ struct Resolver<'a, 'r> {
     calendars: BTreeMap<&'a str, Definition<Arc<DateSet>>>,
     /// The named windows, each with the index of its file.
     windows: BTreeMap<&'a str, Definition<(usize, &'a WindowKeys)>>,
+    owners: BTreeMap<&'a str, Definition<Budget>>,
+    /// The days for which the history is kept.
+    keep_history_days: u32,
     /// The functions of stages, also of disabled pipelines. They need no windows of their own.
     staged: HashSet<FunctionRef>,
     identities: HashMap<Identity, Registered>,
@@ -127,14 +132,16 @@ pub fn resolve(
         problems.list.sort_by_key(key);
         return Err(problems);
     }
-    let Assembled { fleet, calendars, locations, warnings, variables } = assembled;
-    Ok(Loaded { fleet, warnings, calendars, locations, variables, files, attachments: Vec::new() })
+    let Assembled { fleet, calendars, locations, budgets, warnings, variables } = assembled;
+    let attachments = Vec::new();
+    Ok(Loaded { fleet, warnings, calendars, locations, budgets, variables, files, attachments })
 }
 
 struct Assembled {
     fleet: Fleet,
     calendars: Vec<Calendar>,
     locations: Vec<TargetLocations>,
+    budgets: BTreeMap<Scope, Location>,
     warnings: Vec<Problem>,
     variables: BTreeMap<String, Location>,
 }
@@ -154,6 +161,8 @@ fn assemble<'a>(
         event_days: BTreeMap::new(),
         calendars: BTreeMap::new(),
         windows: BTreeMap::new(),
+        owners: BTreeMap::new(),
+        keep_history_days: Limits::default().keep_history_days,
         staged: HashSet::new(),
         identities: HashMap::new(),
         pipeline_names: BTreeMap::new(),
@@ -167,9 +176,15 @@ fn assemble<'a>(
     let files =
         || parsed.iter().enumerate().filter_map(|(file, keys)| keys.as_ref().map(|keys| (file, keys)));
     let limits = resolver.limits(files().filter_map(|(file, keys)| Some((file, keys.limits.as_ref()?))));
+    resolver.keep_history_days = limits.keep_history_days;
     let metrics = resolver.metrics(files().filter_map(|(file, keys)| Some((file, keys.metrics.as_ref()?))));
     let owner = resolver.owner(files().filter_map(|(file, keys)| Some((file, keys.capacity.as_ref()?))));
     let prices = resolver.prices(files().filter_map(|(file, keys)| Some((file, keys.prices.as_ref()?))));
+    let budget =
+        resolver.fleet_budget(files().filter_map(|(file, keys)| Some((file, keys.budget.as_ref()?))));
+    for (file, keys) in files() {
+        resolver.owners(file, keys);
+    }
     for (file, keys) in files() {
         for TableEntry { name, value } in keys.calendars.iter().flat_map(|table| &table.value.0) {
             let value = value.as_ref().and_then(|keys| resolver.calendar(file, name, keys));
@@ -213,10 +228,18 @@ fn assemble<'a>(
     }
     resolver.check_round_sizes(limits);
     let mut warnings = resolver.unused();
+    warnings.extend(resolver.owners_without_functions());
     warnings.append(&mut resolver.stage_warnings);
     warnings.extend(resolver.duplicates());
     warnings.extend(resolver.beyond_quotas());
     let hash = sources::hash(sources, &resolver.attachments);
+    let mut budgets: BTreeMap<Scope, Location> = BTreeMap::new();
+    budgets.extend(budget.map(|(_, location)| (Scope::Fleet, location)));
+    let mut owner_budgets = BTreeMap::new();
+    for (name, owner) in std::mem::take(&mut resolver.owners) {
+        budgets.insert(Scope::Owner(name.to_owned()), owner.location);
+        owner_budgets.extend(owner.value.map(|budget| (name.to_owned(), budget)));
+    }
     let kept = |region: Region| filter.is_none_or(|regions| regions.contains(&region));
     let variables = std::mem::take(&mut resolver.variables);
     // They take memory that the fleet needs.
@@ -242,13 +265,14 @@ fn assemble<'a>(
             limits,
             metrics,
             owner,
-            budget: None,
-            owner_budgets: BTreeMap::new(),
+            budget: budget.map(|(budget, _)| budget),
+            owner_budgets,
             prices,
             hash,
         },
         calendars,
         locations,
+        budgets,
         warnings,
         variables,
     }
@@ -304,9 +328,15 @@ impl<'a> Resolver<'a, '_> {
                 table(self).insert(&name.value, Definition { location, value, used: false });
             }
             Some(first) => {
+                let hint = match kind {
+                    "owner" => "remove one of the two: all files share the owners",
+                    _ => {
+                        "rename one of the two: all files share the names of calendars, windows and pipelines"
+                    }
+                };
                 let problem = self
                     .error(location, format!("duplicate {kind} {}", quoted(&name.value)))
-                    .hint("rename one of the two: all files share the names of calendars, windows and pipelines")
+                    .hint(hint)
                     .related(self.position(first));
                 self.reject::<()>(problem);
             }
@@ -354,6 +384,9 @@ impl<'a> Resolver<'a, '_> {
             }
             if let Some(http) = &keys.http {
                 limits.wire.http = http.value;
+            }
+            if let Some(keep) = &keys.keep_history {
+                limits.keep_history_days = keep.value.days();
             }
         }
         limits

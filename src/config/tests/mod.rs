@@ -2,6 +2,7 @@
 
 mod accepted;
 mod backlog;
+mod budgets;
 mod capacity;
 mod errors;
 mod examples;

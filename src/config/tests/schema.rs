@@ -49,7 +49,7 @@ fn every_map_is_closed_and_every_key_has_a_description() {
     }
     let mut maps = 0;
     walk(&schema(), &mut maps);
-    assert_eq!(maps, 22);
+    assert_eq!(maps, 25);
 }
 
 #[test]
@@ -94,6 +94,8 @@ fn schema_and_parser_accept_the_same() {
         "version: 1\ndefaults: { regions: [eu-west-2], timezone: Asia/Kolkata, interval: 5m, protocol: bref, hold: auto, owner: 5, lead: 0s, spare: 0, stagger: true, architecture: arm64, memory: 128MB, timeout: 15m }\n".to_owned(),
         "version: 1\nprices: { nat-gateway.gb: 0.03, lambda.requests: \"0.0000002\", ec2.m7g.xlarge: { price: 0.1, region: us-east-1, date: 2026-10-01, source: contract }, transfer.internet: [{ regions: [us-east-1], tiers: [{ up_to: 10240, price: 0.08 }, { price: 0.07 }] }] }\n".to_owned(),
         function("assume: { idle_life: 5m, recycle_after: 2h, ping_duration: 5ms, init_duration: 0s, log_bytes_per_ping: 0, semi_cold_below: 900ms, requests_per_second: 0.5, duration: 2s }"),
+        "version: 1\nlimits: { keep_history: 4000d }\ndefaults: { slo: { coverage: 99% } }\nbudget: { monthly_usd: 25 }\nowners: { a b: { budget: { monthly_usd: \"0.5\", on_exceed: warn } } }\n".to_owned(),
+        function("slo: { coverage: 99.9999 %, over: 400d }\n    budget: { monthly_usd: 0.01, on_exceed: stop, stop_capacity: true }"),
         function("hold: 75ms\n    interval: 24h"),
         function("on_request: { max_concurrency: 1, max_for: 1h, hold_for: 90s }\n    backlog: { metric: { namespace: AWS/SQS, name: a b, dimensions: { \"a b\": c, d: 5 }, statistic: SampleCount }, rate: 0.5, drain: 10s, max: 1 }"),
         pipeline("{ function: \"a:$LATEST\", rate: 1, takes: 20, per_backlog: 6000, payload: 2MB, via: s3, route: inter-region, bucket_region: eu-west-1 }, { parts: [b, c:live], rate: \"0.5\", payload: 2MB, source: sync }"),
@@ -116,6 +118,11 @@ fn schema_and_parser_accept_the_same() {
         assert!(validator.is_valid(&document), "{text}{:?}", validator.errors(&document).first());
     }
     let bad = [
+        function("slo: { coverage: 100% }"),
+        function("slo: { coverage: 99.99999% }"),
+        function("slo: { over: 28d }"),
+        function("budget: { monthly_usd: 0 }"),
+        function("budget: { on_exceed: stop }"),
         function("on_request: { max_concurrency: 1, max_for: 1h, hold_for: 5 }"),
         function("backlog: { metric: { namespace: a, name: b }, rate: 1, drain: 1m }"),
         function("backlog: { metric: { namespace: \":a\", name: b }, rate: 1, drain: 1m, max: 1 }"),

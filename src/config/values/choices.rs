@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::quantity::{DURATION_PATTERN, InitTime};
 use crate::config::node::{Node, Value};
 use crate::config::reader::{FromNode, Reader};
+use crate::domain::budget::OnExceed;
 use crate::domain::capacity::Fallback;
 use crate::domain::cost::Per;
 use crate::domain::fleet::{Hold, HttpVersions, Sign, Trace};
@@ -172,6 +173,7 @@ choices! {
     StrategyName: [("pings", Self::Pings), ("provisioned", Self::Provisioned), ("managed", Self::Managed)];
     ByName: [("autoscaling", Self::Autoscaling), ("direct", Self::Direct)];
     Fallback: [("pings", Self::Pings), ("none", Self::None)];
+    OnExceed: Self::ALL.map(|effect| (effect.name(), effect));
     Via: [("s3", Self::S3)];
     Invocation: Invocation::NAMES;
     StatisticName: Self::words();

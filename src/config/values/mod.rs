@@ -15,8 +15,9 @@ pub(super) use self::collections::{List, Table, TableEntry};
 pub(super) use self::json::Json;
 pub(super) use self::metric::{AnyNamespace, Dimensions, MetricName};
 pub(super) use self::quantity::{
-    CoalesceTime, CronDuration, DrainTime, ExecutionTime, HoldTime, IdleLife, InitTime, Integer, Interval,
-    Lead, Lifetime, Memory, Percent, Price, Rate, RequestLifetime, Size, TierEnd, Timeout, Utilization,
+    CoalesceTime, Coverage, CronDuration, DrainTime, ExecutionTime, HoldTime, IdleLife, InitTime, Integer,
+    Interval, KeepHistory, Lead, Lifetime, Memory, MonthlyUsd, Percent, Price, Rate, RequestLifetime, Size,
+    SloPeriod, TierEnd, Timeout, Utilization,
 };
 pub(super) use self::text::{
     CalendarPath, ExternalId, FreeText, Name, Namespace, RoleArn, S3Object, has_extension,

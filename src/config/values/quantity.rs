@@ -56,6 +56,8 @@ pub(in crate::config) struct ExactNumber<const ZERO: bool, const MAX: u64>(pub D
 
 /// Requests a second. Its limit keeps products with a second one exact.
 pub(in crate::config) type Rate = ExactNumber<false, 1_000_000_000>;
+/// A monthly budget in US dollars.
+pub(in crate::config) type MonthlyUsd = ExactNumber<false, 1_000_000_000>;
 /// A price in US dollars. Its limit keeps products with quantities exact.
 pub(in crate::config) type Price = ExactNumber<true, 1_000_000_000_000_000>;
 /// The quantity at which a tier of prices ends.
@@ -133,11 +135,16 @@ pub(in crate::config) type InitTime = BoundedDuration<0, { 15 * MINUTE }, 1>;
 pub(in crate::config) type IdleLife = BoundedDuration<SECOND, DAY, SECOND>;
 /// The time after which an environment is replaced: whole minutes, at most two weeks.
 pub(in crate::config) type Lifetime = BoundedDuration<MINUTE, { 14 * DAY }, MINUTE>;
+/// The time for which the history is kept: whole days, at most 4,000.
+pub(in crate::config) type KeepHistory = BoundedDuration<DAY, { 4_000 * DAY }, DAY>;
+/// The time over which an objective holds: whole days, at most 400.
+pub(in crate::config) type SloPeriod = BoundedDuration<DAY, { 400 * DAY }, DAY>;
 /// The time of one invocation: at most a function's longest timeout.
 pub(in crate::config) type ExecutionTime = BoundedDuration<1, { 15 * MINUTE }, 1>;
 
 impl<const MIN: u64, const MAX: u64, const STEP: u64> BoundedDuration<MIN, MAX, STEP> {
     const EXAMPLES: [&str; 3] = match STEP {
+        DAY => ["7d", "28d", "400d"],
         MINUTE => ["2m", "5m", "2h"],
         SECOND => ["30s", "90s", "15m"],
         _ => ["25ms", "250ms", "2s"],
@@ -146,6 +153,11 @@ impl<const MIN: u64, const MAX: u64, const STEP: u64> BoundedDuration<MIN, MAX, 
     /// Returns the duration in minutes; exact for whole minutes.
     pub fn minutes(self) -> u32 {
         u32::try_from(self.0.as_secs() / 60).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the duration in days; exact for whole days.
+    pub fn days(self) -> u32 {
+        self.minutes() / (24 * 60)
     }
 }
 
@@ -193,6 +205,31 @@ impl FromNode for Percent {
             Some(percent) => Some(Self(percent)),
             None => {
                 reader.expected(node, "a share from 1% to 100%", Some("write it such as `20%`".to_owned()))
+            }
+        }
+    }
+}
+
+/// The objective for coverage: a percentage from 1 to below 100 with at most four decimals, in millionths here.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[schemars(inline, with = "String", extend(
+    "pattern" = r"^[1-9][0-9]?(\.[0-9]{1,4})? ?%$",
+    "examples" = ["99%", "99.95%"],
+))]
+pub(in crate::config) struct Coverage(pub u32);
+
+impl FromNode for Coverage {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        const WHAT: &str = "a percentage from 1% to below 100%";
+        let text = reader.text_or_number(node, WHAT)?;
+        let is_plain = |number: &&str| number.starts_with(|c: char| c.is_ascii_digit());
+        let number = text.strip_suffix('%').map(str::trim_end).filter(is_plain);
+        let ppm = |number: &str| Decimal::from_str_exact(number).ok()?.checked_mul(Decimal::from(10_000));
+        match number.and_then(ppm).filter(Decimal::is_integer).and_then(|ppm| ppm.to_u32()) {
+            Some(ppm @ 10_000..1_000_000) => Some(Self(ppm)),
+            _ => {
+                let hint = "write it with at most four decimals, such as `99%` or `99.95%`";
+                reader.expected(node, WHAT, Some(hint.to_owned()))
             }
         }
     }

@@ -3,15 +3,25 @@
 //! A budget is that of a function, of an owner or of the fleet, for a calendar month in UTC. It counts the known cost of
 //! pings and of capacity. Rounds of unknown cost are excluded, and counted.
 
+mod account;
+mod caps;
 mod rest;
+mod scope;
 mod spending;
+mod spent;
+mod standing;
 
 use chrono::{DateTime, Datelike, TimeZone, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use self::account::{costs, standings};
+pub use self::caps::{Cap, CapacityStop, Caps, capacity_stops};
 pub use self::rest::{Rest, largest_number, largest_share, share_of};
-pub use self::spending::{Spending, Spent};
+pub use self::scope::{Scope, budgets, has_budgets};
+pub use self::spending::{SPENDING, Spending};
+pub use self::spent::Spent;
+pub use self::standing::Standing;
 
 /// The part of a budget, in percent, at which a warning is given.
 pub const WARN_PERCENT: u32 = 80;
@@ -25,6 +35,14 @@ pub struct Budget {
     pub on_exceed: OnExceed,
     /// True if [`OnExceed::Stop`] ends capacity inside a window too.
     pub stop_capacity: bool,
+}
+
+/// Writes the budget as a person would read it, such as `$25 a month, stop`.
+impl std::fmt::Display for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${} a month, {}", self.monthly_usd.normalize(), self.on_exceed.name())?;
+        if self.stop_capacity { f.write_str(" with capacity") } else { Ok(()) }
+    }
 }
 
 /// The effect when a budget is used up, or would be before the end of the month.
@@ -41,6 +59,9 @@ pub enum OnExceed {
 }
 
 impl OnExceed {
+    /// Every effect.
+    pub const ALL: [Self; 3] = [Self::Warn, Self::Reduce, Self::Stop];
+
     /// Returns the name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -62,6 +83,17 @@ pub enum Level {
     Near,
     /// Used up.
     Exceeded,
+}
+
+impl Level {
+    /// Returns the part of the budget in percent at which the level begins: 0, 80 or 100.
+    pub fn percent(self) -> u32 {
+        match self {
+            Self::Within => 0,
+            Self::Near => WARN_PERCENT,
+            Self::Exceeded => 100,
+        }
+    }
 }
 
 impl Budget {
@@ -98,6 +130,11 @@ impl Month {
         let (year, month0) = (self.0.div_euclid(12), self.0.rem_euclid(12));
         let begin = Utc.with_ymd_and_hms(year, month0.cast_unsigned() + 1, 1, 0, 0, 0);
         begin.single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Returns the month as text, such as `2026-11`.
+    pub fn text(self) -> String {
+        format!("{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
     }
 
     /// Returns the first instant of the next month.

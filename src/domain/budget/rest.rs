@@ -1,9 +1,11 @@
 //! The largest number of environments that a budget allows for the rest of a month.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use crate::domain::fleet::Target;
-use crate::domain::schedule::{Minute, segments};
+use crate::domain::schedule::{Minute, Segment, segments};
 
 /// The steps of a share.
 const STEPS: u32 = 1_000;
@@ -22,9 +24,18 @@ pub struct Rest {
 impl Rest {
     /// Creates the rest of a target from the minute `from` to `until`.
     pub fn of(target: &Target, from: Minute, until: Minute, usd_per_ping: Decimal) -> Self {
-        let segments = segments(target, from, until);
-        let rounds = segments.iter().map(|segment| (segment.desired, segment.rounds)).collect();
-        Self { usd_per_ping, rounds, fixed_usd: Decimal::ZERO }
+        Self::of_segments(&segments(target, from, until), usd_per_ping)
+    }
+
+    /// Creates the rest of a target from the segments of its schedule.
+    pub fn of_segments(segments: &[Segment], usd_per_ping: Decimal) -> Self {
+        // A month has few numbers and many segments.
+        let mut rounds: BTreeMap<u32, u64> = BTreeMap::new();
+        for segment in segments {
+            let sum = rounds.entry(segment.desired).or_default();
+            *sum = sum.saturating_add(segment.rounds);
+        }
+        Self { usd_per_ping, rounds: rounds.into_iter().collect(), fixed_usd: Decimal::ZERO }
     }
 
     /// Returns the cost in US dollars with at most as many environments as `limit` returns for the number of a round.

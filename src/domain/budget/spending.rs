@@ -6,12 +6,23 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::scope::Scope;
+use super::spent::Spent;
+use super::standing::Standing;
 use super::{Level, Month};
 use crate::domain::function::Identity;
-use crate::domain::records::keyed;
+use crate::domain::future::is_future;
+use crate::domain::records::{Bounded, Status, keyed};
+use crate::domain::tick::RoundRecord;
+
+/// The name of the document [`Spending`].
+pub const SPENDING: &str = "spending";
 
 /// The writes that a document remembers. Each of a few writers repeats a write within seconds.
 const MOST_WRITES: usize = 64;
+
+/// The fewest bytes of the entry of a target.
+const LEAST_ENTRY_BYTES: usize = 64;
 
 /// The cost of a month so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,64 +32,47 @@ pub struct Spending {
     /// The cost of each target. Targets that are no longer configured stay for the month.
     #[serde(with = "keyed")]
     pub targets: BTreeMap<Identity, Spent>,
-    /// The highest level of each budget that was reported in the month, by the name of its scope.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reported: BTreeMap<String, Level>,
+    /// The cost of targets whose entries did not fit into the document.
+    #[serde(default)]
+    pub others: Spent,
+    /// True if shards have documents of their own, which are added.
+    #[serde(default)]
+    pub spread: bool,
+    /// The budgets as the last tick found them. Budgets that a newer version wrote are left out.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "keyed::serialize",
+        deserialize_with = "keyed::deserialize_known"
+    )]
+    pub budgets: BTreeMap<Scope, Standing>,
+    /// The highest level of each budget that was reported in the month.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "keyed::serialize",
+        deserialize_with = "keyed::deserialize_known"
+    )]
+    pub reported: BTreeMap<Scope, Level>,
     /// Random numbers of the latest writes. A write is repeated when its answer was lost.
     #[serde(default)]
     writes: Vec<u64>,
 }
 
-/// The cost of a target.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spent {
-    /// The known cost of pings in US dollars.
-    pub pings_usd: Decimal,
-    /// The known cost of capacity in US dollars.
-    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
-    pub capacity_usd: Decimal,
-    /// The pings of known cost.
-    pub pings: u64,
-    /// The rounds and ticks whose cost is not fully known, and is excluded as far as it is unknown.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub unknown: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde calls.
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-impl Spent {
-    /// Returns the known cost in US dollars.
-    pub fn usd(&self) -> Decimal {
-        self.pings_usd.saturating_add(self.capacity_usd)
-    }
-
-    /// Returns the mean cost of a ping in US dollars; `None` before the first of known cost.
-    pub fn usd_per_ping(&self) -> Option<Decimal> {
-        self.pings_usd.checked_div(Decimal::from(self.pings))
-    }
-
-    /// Returns the sum with another cost.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Self {
-        Self {
-            pings_usd: self.pings_usd.saturating_add(other.pings_usd),
-            capacity_usd: self.capacity_usd.saturating_add(other.capacity_usd),
-            pings: self.pings.saturating_add(other.pings),
-            unknown: self.unknown.saturating_add(other.unknown),
-        }
-    }
-}
-
 impl Spending {
+    /// Creates the document of a month without any cost.
+    pub fn of(month: Month) -> Self {
+        Self { month, ..Self::default() }
+    }
+
     /// Begins a new month if the one of `now` differs. A document of the future was written by a wrong clock, and is
     /// begun anew as well.
     pub fn turn(&mut self, now: DateTime<Utc>) {
         let month = Month::of(now);
-        if self.month != month {
-            *self = Self { month, ..Self::default() };
+        // Of two clocks at the end of a month the one ahead counts.
+        let is_ahead = self.month > month && !is_future(self.month.begin(), now);
+        if self.month != month && !is_ahead {
+            *self = Self::of(month);
         }
     }
 
@@ -98,6 +92,41 @@ impl Spending {
         true
     }
 
+    /// Returns true if a write of the month is in the document.
+    pub fn has(&self, write: u64) -> bool {
+        self.writes.contains(&write)
+    }
+
+    /// Returns the document as it counts at `now`, without what nothing can have written.
+    #[must_use]
+    pub fn plausible(mut self, now: DateTime<Utc>) -> Self {
+        self.turn(now);
+        self.targets.values_mut().for_each(|spent| *spent = spent.plausible());
+        self.others = self.others.plausible();
+        self
+    }
+
+    /// Adds the targets of another document of the same month.
+    pub fn merge(&mut self, other: &Self) {
+        if other.month == self.month {
+            for (id, spent) in &other.targets {
+                let known = self.targets.entry(id.clone()).or_default();
+                *known = known.plus(spent);
+            }
+            self.others = self.others.plus(&other.others);
+        }
+    }
+
+    /// Returns the name of the document for the cost of a shard's rounds.
+    pub fn document_of(rounds: &[RoundRecord]) -> String {
+        Status::document_of(rounds).replace("status", SPENDING)
+    }
+
+    /// Returns the names of all documents for the cost of shards.
+    pub fn shard_documents() -> impl Iterator<Item = String> {
+        Status::shard_documents().map(|name| name.replace("status", SPENDING))
+    }
+
     /// Returns the sum of the targets that `is_of` selects.
     pub fn sum(&self, is_of: impl Fn(&Identity) -> bool) -> Spent {
         let own = self.targets.iter().filter(|(id, _)| is_of(id));
@@ -105,10 +134,30 @@ impl Spending {
     }
 
     /// Notes that a level of a budget is reported. Returns false if it was reported before in this month.
-    pub fn report(&mut self, scope: &str, level: Level) -> bool {
-        let known = self.reported.entry(scope.to_owned()).or_default();
+    pub fn report(&mut self, scope: &Scope, level: Level) -> bool {
+        let known = self.reported.entry(scope.clone()).or_default();
         let is_new = level > *known;
         *known = level.max(*known);
         is_new
+    }
+}
+
+impl Bounded for Spending {
+    /// Drops the budgets, which the next tick writes again, then the targets with the lowest cost, whose sum is kept.
+    fn drop_oldest(&mut self, excess: usize) -> usize {
+        if !self.budgets.is_empty() {
+            return std::mem::take(&mut self.budgets).len();
+        }
+        let mut cheapest: Vec<(Decimal, Identity)> =
+            self.targets.iter().map(|(id, spent)| (spent.usd(), id.clone())).collect();
+        cheapest.sort();
+        let most = excess.div_ceil(LEAST_ENTRY_BYTES);
+        cheapest.truncate(most);
+        for (_, id) in &cheapest {
+            if let Some(spent) = self.targets.remove(id) {
+                self.others = self.others.plus(&spent);
+            }
+        }
+        cheapest.len()
     }
 }

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::fleet::Target;
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Identity, Region};
 use crate::domain::schedule::Minute;
 
@@ -42,11 +44,11 @@ fn levels_begin_at_eighty_and_at_a_hundred_percent() {
 fn a_level_is_reported_once_a_month() {
     let mut spending = Spending::default();
     spending.turn(at("2026-11-20T00:00:00Z"));
-    assert!(spending.report("fleet", Level::Near));
-    assert!(!spending.report("fleet", Level::Near) && !spending.report("fleet", Level::Within));
-    assert!(spending.report("fleet", Level::Exceeded) && !spending.report("fleet", Level::Near));
+    assert!(spending.report(&Scope::Fleet, Level::Near));
+    assert!(!spending.report(&Scope::Fleet, Level::Near) && !spending.report(&Scope::Fleet, Level::Within));
+    assert!(spending.report(&Scope::Fleet, Level::Exceeded) && !spending.report(&Scope::Fleet, Level::Near));
     spending.turn(at("2026-12-01T00:00:00Z"));
-    assert!(spending.report("fleet", Level::Near));
+    assert!(spending.report(&Scope::Fleet, Level::Near));
 }
 
 #[test]
@@ -130,5 +132,64 @@ proptest! {
         let all: u64 = whole.rounds.iter().map(|(number, rounds)| u64::from(*number) * rounds).sum();
         let is_cheap = Decimal::from(all) * usd("0.02") <= budget.monthly_usd;
         prop_assert!(!is_cheap || spent.pings == all, "{} of {all} pings", spent.pings);
+    }
+}
+
+/// Returns a standing of the fleet.
+fn standing(budget: &str, spent: &str, on_exceed: OnExceed) -> BTreeMap<Scope, Standing> {
+    let spent = Spent { pings_usd: usd(spent), pings: 1, ..Spent::default() };
+    let standing = Standing { monthly_usd: usd(budget), on_exceed, stop_capacity: false, spent, since: None };
+    [(Scope::Fleet, standing)].into()
+}
+
+#[test]
+fn an_unknown_cost_allows_one_ping_that_fits() {
+    let fleet = Fleet { budget: None, ..Fleet::new(vec![target(10)]) };
+    let allowed = |budget: &str, known: Option<&str>| {
+        let caps = Caps::new(
+            &fleet,
+            &standing(budget, "0", OnExceed::Reduce),
+            |_| known.map(usd),
+            |_| rest("1", &[(10, 100)]),
+        );
+        caps.lowest(&fleet.targets[0], 10).map(|cap| cap.to)
+    };
+    assert_eq!(allowed("1000", None), None);
+    assert_eq!(allowed("50", None), Some(1), "less than a ping a round, by an estimate");
+    assert_eq!(allowed("0.5", None), Some(0), "not even one ping");
+    assert_eq!((allowed("50", Some("1")), allowed("50", Some("0.1"))), (Some(0), Some(5)));
+}
+
+proptest! {
+    /// The rounds of a fleet for the rest of a month cost at most what is left.
+    #[test]
+    fn limited_rounds_fit_into_the_rest(
+        numbers in proptest::collection::vec((1_u32..50, 1_u64..500, 1_i64..100), 1..5),
+        budget in 0_i64..2_000,
+        is_stopped in any::<bool>(),
+    ) {
+        let targets = (0..numbers.len()).map(|index| Target::example(&format!("f{index}"), "eu-west-2", Vec::new()));
+        let fleet = Fleet::new(targets.collect());
+        let index = |id: &Identity| fleet.targets.iter().position(|target| target.id == *id).unwrap();
+        let cost = |index: usize| Decimal::new(numbers[index].2, 3);
+        let on_exceed = if is_stopped { OnExceed::Stop } else { OnExceed::Reduce };
+        let budget = Decimal::new(budget, 1).max(usd("0.1"));
+        let standings = standing(&budget.to_string(), "0.1", on_exceed);
+        let rest = |target: &Target| {
+            let (number, rounds, _) = numbers[index(&target.id)];
+            rest("9", &[(number, rounds)])
+        };
+        let caps = Caps::new(&fleet, &standings, |id| Some(cost(index(id))), rest);
+        let mut whole = Decimal::ZERO;
+        for (index, target) in fleet.targets.iter().enumerate() {
+            let (number, rounds, _) = numbers[index];
+            let cap = caps.lowest(target, number);
+            prop_assert!(cap.as_ref().is_none_or(|cap| cap.to < number && cap.scope == Scope::Fleet));
+            let sent = cap.map_or(number, |cap| cap.to);
+            whole += Decimal::from(sent) * Decimal::from(rounds) * cost(index);
+        }
+        let left = budget - usd("0.1");
+        prop_assert!(whole <= left || is_stopped && left > Decimal::ZERO, "{whole} of {left}");
+        prop_assert!(!is_stopped || left > Decimal::ZERO || whole.is_zero());
     }
 }

@@ -8,6 +8,7 @@ mod observe;
 mod outlook;
 mod report;
 mod schedule;
+mod stop;
 mod strategy;
 
 pub use self::decide::{Decision, Situation, adopt, conclude, decide, release};
@@ -23,6 +24,7 @@ pub use self::schedule::{
     AHEAD_DAYS, LEAST_UP_MINUTES, MOST_ACTIONS, Step, actions, default_lead_minutes, desired, for_pings,
     steps,
 };
+pub use self::stop::stopped;
 pub use self::strategy::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 
 /// The requests a second that one provisioned environment serves. More spill over to on-demand environments. Source:

@@ -78,7 +78,7 @@ fn found(round: &RoundRecord) -> Option<u32> {
 /// served otherwise, or at the next tick.
 fn is_guard(reason: SkipReason) -> Option<bool> {
     match reason {
-        SkipReason::NoHeadroom | SkipReason::Breaker => Some(true),
+        SkipReason::NoHeadroom | SkipReason::Budget | SkipReason::Breaker => Some(true),
         SkipReason::Paused
         | SkipReason::CustomPayload
         | SkipReason::Durable

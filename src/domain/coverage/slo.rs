@@ -52,6 +52,14 @@ impl BurnAlarm {
     }
 }
 
+/// Writes the objective as it is configured, such as `99.95% over 28d`.
+impl std::fmt::Display for Slo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = rust_decimal::Decimal::new(self.coverage_ppm.into(), 4).normalize();
+        write!(f, "{percent}% over {}d", self.over_days)
+    }
+}
+
 impl Slo {
     /// The default: 99 % over 28 days.
     pub const DEFAULT: Self = Self { coverage_ppm: 990_000, over_days: 28 };

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::backlog::{environments, per_environment};
+use super::budget::{Level, Month, Scope, Standing};
 use super::fleet::Hold;
 use super::function::{FunctionRef, Identity, Qualifier, Region, Tenant};
 use super::future::{TOLERANCE, is_future};
@@ -18,7 +19,7 @@ use super::parse::{TextError, did_you_mean, quoted};
 use super::protocol::Protocol;
 use super::quantity::DurationRange;
 use super::round::Evidence;
-use super::shard::{self, MAX_ATTEMPTS, Shard, ShardRound};
+use super::shard::{self, BudgetOf, MAX_ATTEMPTS, Shard, ShardRound};
 
 mod deployed;
 mod fields;
@@ -37,6 +38,8 @@ pub const WARM_REQUEST: &str = "Warm Request";
 pub const WARM_SHARD: &str = "Warm Shard";
 /// The `detail-type` of the event after the round of a Warm Request.
 pub const ENVIRONMENTS_WARM: &str = "Environments Warm";
+/// The `detail-type` of the event when a monthly budget reaches 80 % or 100 %.
+pub const WARM_BUDGET_EXCEEDED: &str = "Warm Budget Exceeded";
 /// The `detail-type` of EventBridge's schedules.
 pub const SCHEDULED: &str = "Scheduled Event";
 /// The name of scheduled events in messages.
@@ -448,10 +451,12 @@ fn shard_round(round: &Value) -> Result<ShardRound, EventError> {
     let metric_age = fields.number("metric_age", 0, u32::MAX);
     let has_backlog = fields.flag("backlog");
     let raised_to = fields.number("raised_to", 1, u32::MAX);
+    let budgets = BudgetOf::ALL.map(|of| Some((of, NonZeroU32::new(fields.number(of.key(), 1, u32::MAX)?)?)));
+    let budget = budgets.into_iter().flatten().min_by_key(|(_, to)| *to);
     let ((function, region), concurrency) = fields.finish(function.zip(region).zip(concurrency))?;
     let id = Identity { tenant, ..function.identity(region) };
     let rounds = NonZeroU32::MIN;
-    Ok(ShardRound { id, concurrency, share, metric_age, has_backlog, raised_to, rounds })
+    Ok(ShardRound { id, concurrency, share, metric_age, has_backlog, raised_to, budget, rounds })
 }
 
 fn direct_event(event: &Map<String, Value>, direct: &Value) -> Result<LambdaEvent, EventError> {
@@ -548,5 +553,23 @@ pub fn environments_warm(
         "reached": reached,
         "evidence": evidence,
         "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Returns the `detail` of a [`WARM_BUDGET_EXCEEDED`] event: a budget, and the level that it has reached in a month.
+pub fn budget_exceeded(scope: &Scope, standing: &Standing, level: Level, month: Month) -> Value {
+    let function = scope.function();
+    json!({
+        "version": 1,
+        "scope": scope.name(),
+        "owner": scope.owner(),
+        "function": function.map(Identity::label),
+        "region": function.map(|id| id.region),
+        "month": month.text(),
+        "level": level.percent(),
+        "monthly_usd": standing.monthly_usd.normalize(),
+        "spent_usd": standing.spent.usd().normalize(),
+        "unknown": standing.spent.unknown,
+        "on_exceed": standing.on_exceed.name(),
     })
 }

@@ -35,7 +35,10 @@ pub fn of_version(target: &Target, version: &Qualifier) -> Target {
 
 /// Returns true if the reason concerns the function or the alias as a whole: no version is pinged.
 pub fn is_of_function(reason: SkipReason) -> bool {
-    matches!(reason, SkipReason::SwitchedOff | SkipReason::NoHeadroom | SkipReason::Provisioned)
+    matches!(
+        reason,
+        SkipReason::SwitchedOff | SkipReason::NoHeadroom | SkipReason::Budget | SkipReason::Provisioned
+    )
 }
 
 /// Returns true if no ping may reach a version for this reason: its alias is not pinged either.
@@ -127,7 +130,7 @@ mod tests {
         guards: &Guards,
         own: Option<&TargetObservation>,
     ) -> Vec<String> {
-        let known = Knowledge { facts: Some(alias), account: None, guards: Some(guards), is_deployed: false };
+        let known = Knowledge { facts: Some(alias), guards: Some(guards), ..Knowledge::default() };
         let desired = (&target(), NonZeroU32::new(10).unwrap());
         let of_its = |target: &Target| {
             let version = own?.configuration.known()?.version.as_deref();
@@ -220,7 +223,7 @@ mod tests {
                 guards.note_contact(&target(), Some(&format!("code-{own}")), None, now);
             }
             let account = AccountLimits { concurrent: 1_000, unreserved: 1_000 };
-            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: Some(&guards), is_deployed: false };
+            let known = Knowledge { facts: Some(&seen), account: Some(&account), guards: Some(&guards), ..Knowledge::default() };
             let wanted = (&target(), NonZeroU32::new(desired).unwrap());
             let decisions = decide_versions(wanted, &routing, known, |_| None, &Limits::default(), true, now);
             let mut expected: Vec<String> = others.iter().map(|(number, _)| number.to_string()).collect();

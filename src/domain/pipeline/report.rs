@@ -147,6 +147,7 @@ fn of_round(round: &RoundRecord, number: u32, capacity: Option<State>) -> Option
         | SkipReason::NeedsTenants
         | SkipReason::Inactive
         | SkipReason::NoHeadroom
+        | SkipReason::Budget
         | SkipReason::Breaker
         | SkipReason::Unsafe
         | SkipReason::Denied => Some(State::Cold),

@@ -58,8 +58,10 @@ pub(super) struct RoundKeys {
     owner: Option<String>,
     /// The desired number of environments, after the guards lowered it.
     target: u32,
-    /// The configured number, if the headroom of the account or the function is lower; otherwise null.
+    /// The configured number, if the headroom of the account or the function, or a budget, is lower; otherwise null.
     capped_from: Option<u32>,
+    /// The setting that lowered it, such as `limits.account_share` or `owners.nlp.budget`; otherwise null.
+    capped_by: Option<String>,
     /// The number before throttles lowered it; otherwise null.
     backed_off_from: Option<u32>,
     /// The age of the metric of the target's backlog, s; null without such a metric, and if its value is missing.
@@ -231,6 +233,7 @@ impl From<&RoundRecord> for RoundKeys {
             owner: round.owner.clone(),
             target: round.desired,
             capped_from: round.capped_from,
+            capped_by: round.capped_by.as_deref().map(str::to_owned),
             backed_off_from: round.backed_off_from,
             metric_age: round.metric_age,
             pings: round.pings(),

@@ -47,6 +47,8 @@ pub enum SkipReason {
     Provisioned,
     /// `limits.leave_free` leaves nothing of the function's reserved concurrency.
     NoHeadroom,
+    /// A monthly budget is used up.
+    Budget,
     /// The target's rounds have failed repeatedly. One ping each 15 minutes tries again.
     Breaker,
     /// The handler took a ping for work.
@@ -57,7 +59,7 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InFlight,
         Self::NoRoom,
         Self::TooLarge,
@@ -76,6 +78,7 @@ impl SkipReason {
         Self::Inactive,
         Self::Provisioned,
         Self::NoHeadroom,
+        Self::Budget,
         Self::Breaker,
         Self::Unsafe,
         Self::Denied,
@@ -136,6 +139,11 @@ impl SkipReason {
             Self::NoHeadroom => {
                 ("no-headroom", "limits.leave_free leaves nothing of its reserved concurrency", false)
             }
+            Self::Budget => (
+                "budget",
+                "a monthly budget is used up: its own, that of its owner, or that of the fleet",
+                false,
+            ),
             Self::Breaker => {
                 ("breaker", "its last rounds failed entirely; one ping each 15 minutes tries again", false)
             }

@@ -23,7 +23,9 @@ pub fn sum(record: RoundRecord, versions: Vec<VersionRound>, alias: Option<Round
     }
     let least = versions.iter().filter(|version| version.record.sent().is_some());
     let least = least.map(|version| &version.record).min_by_key(|record| record.desired);
-    let RoundRecord { desired, capped_from, backed_off_from, .. } = *least.unwrap_or(&record);
+    let least = least.unwrap_or(&record);
+    let RoundRecord { desired, capped_from, backed_off_from, .. } = *least;
+    let capped_by = least.capped_by.clone();
     let memory_mb = all().filter_map(|record| record.memory_mb).max();
     let messages = versions.iter().flat_map(messages).chain(alias.iter().flat_map(messages_of_alias));
     let report = RoundReport {
@@ -52,7 +54,7 @@ pub fn sum(record: RoundRecord, versions: Vec<VersionRound>, alias: Option<Round
         Some(reason) => RoundOutcome::Withheld(total, reason),
         None => RoundOutcome::Sent(total),
     };
-    RoundRecord { desired, capped_from, backed_off_from, memory_mb, outcome, ..record }
+    RoundRecord { desired, capped_from, capped_by, backed_off_from, memory_mb, outcome, ..record }
 }
 
 /// Returns the reason why no round was sent, if none was: an unsafe handler, otherwise a reason that ends by itself,

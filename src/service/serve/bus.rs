@@ -8,7 +8,10 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::Service;
-use crate::domain::events::{ENVIRONMENTS_WARM, SOURCE, WARM_SHARD, environments_warm};
+use crate::domain::budget::Cap;
+use crate::domain::events::{
+    ENVIRONMENTS_WARM, SOURCE, WARM_BUDGET_EXCEEDED, WARM_SHARD, budget_exceeded, environments_warm,
+};
 use crate::domain::function::Identity;
 use crate::domain::pipeline::Bonds;
 use crate::domain::preflight::Room;
@@ -19,6 +22,7 @@ use crate::engine::ports::{Event, Events, Lambda, Metrics};
 use crate::engine::tick::Due;
 use crate::service::budget::TimeBudget;
 use crate::service::planner::READ_WITHIN;
+use crate::service::spending::Reached;
 use crate::service::store::{Durability, before};
 
 /// The bus.
@@ -181,6 +185,26 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
     }
 
+    /// Puts levels that budgets have reached on the bus. What the bus does not acknowledge follows with the next report.
+    pub(super) async fn announce_levels(&self, reached: Vec<Reached>, budget: &TimeBudget) {
+        let Some(bus) = &self.bus else { return };
+        let mut unsent = self.spending.take_unsent(reached);
+        if unsent.is_empty() {
+            return;
+        }
+        let event = |Reached { scope, standing, level, month }: &Reached| {
+            bus.event(WARM_BUDGET_EXCEEDED, budget_exceeded(scope, standing, *level, *month).to_string())
+        };
+        let events: Vec<Event> = unsent.iter().map(event).collect();
+        if let Err(lost) = bus.events.put(&events, budget.until(|split| split.record)).await {
+            error!("{lost}");
+            let lost: HashSet<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+            let mut events = events.iter();
+            unsent.retain(|_| events.next().is_some_and(|event| lost.contains(event.detail.as_str())));
+            self.spending.keep_unsent(unsent);
+        }
+    }
+
     /// Reads the active requests and the results of the last rounds; nothing when the store is unavailable.
     async fn earlier_requests(&self) -> (Requests, Status) {
         let documents = self.planner.documents();
@@ -202,6 +226,7 @@ fn shard_round(due: &Due) -> (ShardRound, Option<Room>) {
         metric_age: due.metric_age.and_then(|age| u32::try_from(age).ok()),
         has_backlog: due.has_backlog,
         raised_to: due.raised_to,
+        budget: due.budget.as_ref().and_then(Cap::in_shard),
         rounds: u32::try_from(due.rounds().count()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
     };
     (round, due.room())

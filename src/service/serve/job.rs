@@ -1,16 +1,17 @@
 //! Runs the rounds of a planned trigger and records them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::deployed::Claimed;
 use super::{MAX_ATTEMPTS, Observer, Outcome, Service, log_unavailable};
+use crate::domain::budget::{Level, Scope, Standing};
 use crate::domain::capacity::CapacityReport;
 use crate::domain::coverage::Minutes;
 use crate::domain::fleet::Fleet;
@@ -29,6 +30,7 @@ use crate::service::history::Saved;
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
 use crate::service::rounds::{Part, Reporter, report_in_parts};
+use crate::service::spending::{Budgets, Reached};
 use crate::service::trigger::{RecordKind, Trigger};
 
 /// Metrics that are recorded later than this after their tick carry the time of the recording.
@@ -112,6 +114,30 @@ impl Job {
             known: Known::default(),
             taken: None,
             claimed: None,
+        }
+    }
+
+    /// Applies the limits of budgets to the rounds and the capacity. Those on the rounds of a shard are decided where it
+    /// was put on the bus. The round of an operator has none.
+    pub(super) fn apply_budgets(&mut self, budgets: &Budgets, is_of_operator: bool) {
+        let Plan { due, capacity, .. } = &mut self.plan;
+        if is_of_operator {
+            let of_rounds: BTreeSet<Scope> = due.iter().flat_map(|due| Scope::of(&due.target)).collect();
+            let is_exceeded = |standing: &&Standing| standing.level() == Level::Exceeded;
+            let exceeded =
+                of_rounds.iter().filter(|scope| budgets.standings.get(scope).filter(is_exceeded).is_some());
+            exceeded.for_each(|scope| {
+                warn!("the budget of {scope} is used up; an operator's round is sent nevertheless")
+            });
+            return;
+        }
+        if self.taken.is_none() {
+            for due in due {
+                due.budget = budgets.caps.lowest(&due.target, due.concurrency.get());
+            }
+        }
+        if let Some(capacity) = capacity {
+            budgets.stop_capacity(capacity, self.now);
         }
     }
 
@@ -207,7 +233,7 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
     /// Applies the guards to the planned rounds. The receiver of a shard applies them again.
     async fn guarded(&self, job: &mut Job, due: Vec<Due>) -> Guarded {
         let Some(guards) = self.guards.as_ref().filter(|_| !due.is_empty()) else {
-            return Guarded { sent: due, ..Guarded::default() };
+            return Guarded::by_budgets(due, &job.fleet.limits, job.now);
         };
         let Job { fleet, known, now, .. } = job;
         guards.read_unknown(fleet, &due, known, *now).await;
@@ -288,7 +314,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
             self.service.notify(whole, self.job.started, self.budget).await;
         }
         self.observer.reported(part);
-        let (health, saved) = self.record_in_store(part).await;
+        let (health, (saved, reached)) = self.record_in_store(part).await;
         let (health, is_counted) = {
             let mut progress = self.progress();
             progress.health = progress.health.and(health);
@@ -306,13 +332,15 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
                 None => StoreHealth::Sound,
             }
         };
-        let (recorded, moved) = tokio::join!(self.record_metrics(part, counted, &saved.minutes), moving);
-        let mut progress = self.progress();
-        progress.health = progress.health.and(moved);
-        if let Some(recorded) = recorded {
-            progress.recorded = Some(progress.recorded.map_or(recorded, |earlier| earlier.and(recorded)));
+        let (recorded, moved) = tokio::join!(self.record_metrics(part, counted, &saved.minutes, reached.len()), moving);
+        {
+            let mut progress = self.progress();
+            progress.health = progress.health.and(moved);
+            if let Some(recorded) = recorded {
+                progress.recorded = Some(progress.recorded.map_or(recorded, |earlier| earlier.and(recorded)));
+            }
         }
-        drop(progress);
+        self.service.announce_levels(reached, self.budget).await;
         self.observer.recorded(part);
     }
 }
@@ -323,7 +351,8 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
     }
 
     /// Records a part in the state store, in half of the time that is left. The other half is for the metrics.
-    async fn record_in_store(&self, part: &Part) -> (StoreHealth, Saved) {
+    /// Returns the levels that budgets have reached, too.
+    async fn record_in_store(&self, part: &Part) -> (StoreHealth, (Saved, Vec<Reached>)) {
         let (service, job) = (self.service, self.job);
         let results = |report| Results { fleet: &job.fleet, plan: &job.plan, sent: &self.sent, report };
         let guards = async {
@@ -349,18 +378,27 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
             let (health, saved) = service.planner.record(results(whole), job.kind, stale_since, now).await;
             (released.and(health), saved)
         };
+        let spending = async {
+            let (is_shard, now) = (job.taken.is_some(), service.clock.now());
+            match job.work {
+                Work::Rounds => service.spending.record(&job.fleet, &part.report, is_shard, now).await,
+                Work::Stale | Work::Repeated | Work::Unneeded => (Vec::new(), Ok(())),
+            }
+        };
         let recording = async {
-            let ((records, saved), guards) = tokio::join!(records, guards);
+            let ((records, saved), guards, (reached, spending)) = tokio::join!(records, guards, spending);
             let consequence = "the results for the guards are written with the next ones";
-            (log_unavailable(guards.err().as_ref(), consequence, records.and(job.plan.health)), saved)
+            let health = log_unavailable(guards.err().as_ref(), consequence, records.and(job.plan.health));
+            let consequence = "the cost for the budgets is written with the next one";
+            (log_unavailable(spending.err().as_ref(), consequence, health), (saved, reached))
         };
         let now = Instant::now();
         let deadline = now + part.until.saturating_duration_since(now) / 2;
-        let (health, saved) = tokio::time::timeout_at(deadline, recording).await.unwrap_or_else(|_| {
+        let (health, kept) = tokio::time::timeout_at(deadline, recording).await.unwrap_or_else(|_| {
             error!("StateUnavailable: no answer in time; the results are not recorded");
-            (StoreHealth::Unavailable, Saved::default())
+            (StoreHealth::Unavailable, <(Saved, Vec<Reached>)>::default())
         });
-        (job.plan.health.and(health), saved)
+        (job.plan.health.and(health), kept)
     }
 
     /// Records the metrics of a part.
@@ -369,6 +407,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
         part: &Part,
         health: StoreHealth,
         coverage: &BTreeMap<Identity, Minutes>,
+        levels: usize,
     ) -> Option<Recorded> {
         let recorder = self.service.recorder.as_ref()?;
         match self.job.work {
@@ -381,7 +420,8 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
             }
         }
         let scope = if part.is_first { self.job.kind.scope() } else { TickScope::Part };
-        let facts = self.service.facts(scope, health, part.is_first);
+        let budgets_exceeded = u32::try_from(levels).unwrap_or(u32::MAX);
+        let facts = TickFacts { budgets_exceeded, ..self.service.facts(scope, health, part.is_first) };
         let tick = self.metrics_time(&part.report);
         let report = TickReport { tick, ..part.report.clone() };
         let settings = &self.job.fleet.metrics;

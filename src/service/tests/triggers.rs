@@ -1,5 +1,6 @@
 //! The records and metrics of each trigger. Only triggers of the schedule count as ticks.
 
+mod budgets;
 mod deployed;
 
 use std::collections::BTreeSet;

@@ -389,6 +389,7 @@ impl Checks {
             SkipReason::NeedsTenants => kind == Kind::NeedsTenants || had(&[Trouble::Tenancy]),
             SkipReason::SwitchedOff => kind == Kind::SwitchedOff || had(&[Trouble::SwitchedOff]),
             SkipReason::Provisioned => matches!(kind, Kind::Provisioned(_)) || had(&[Trouble::Provisioned]),
+            SkipReason::Budget => false,
             SkipReason::NoHeadroom => matches!(kind, Kind::Reserved(_)) || had(&[Trouble::Shrunk]),
             SkipReason::Inactive => kind == Kind::Inactive || had(&[Trouble::Sleeps]),
             SkipReason::Unsafe => {

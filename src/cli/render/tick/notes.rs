@@ -171,9 +171,9 @@ fn push(notes: &mut Vec<String>, sign: Sign, style: Style, lines: impl Iterator<
 
 /// Returns the reason why a round has fewer pings than configured.
 fn lowered(round: &RoundRecord) -> Option<String> {
-    let RoundRecord { id, desired, capped_from, backed_off_from, .. } = round;
-    let capped =
-        capped_from.map(|from| format!("from {from} by `limits.account_share` or `limits.leave_free`"));
+    let RoundRecord { id, desired, capped_from, capped_by, backed_off_from, .. } = round;
+    let by = capped_by.as_deref().unwrap_or("limits.account_share");
+    let capped = capped_from.map(|from| format!("from {from} by `{by}`"));
     let backed_off = backed_off_from.map(|from| format!("from {from} after throttles"));
     let reasons: Vec<String> = capped.into_iter().chain(backed_off).collect();
     (!reasons.is_empty()).then(|| format!("{id} lowered to {desired}: {}", reasons.join(", ")))

@@ -58,7 +58,7 @@ fn keys() {
     let cases = r#"
     defaults: { enabled: true }
                 ^^^^^^^ unknown key "enabled"
-                = hint: use one of region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, architecture, memory, timeout, trace, canary, canary_max, role_arn, external_id, strategy, provisioned, managed, assume, stagger
+                = hint: use one of region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, architecture, memory, timeout, trace, canary, canary_max, role_arn, external_id, strategy, provisioned, managed, assume, slo, stagger
     "#;
     check_cases(IN_FILE, cases);
 }
@@ -197,7 +197,7 @@ fn tenants() {
     version: 1
     defaults: { tenants: [a] }
                 ^^^^^^^ unknown key "tenants"
-                = hint: use one of region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, architecture, memory, timeout, trace, canary, canary_max, role_arn, external_id, strategy, provisioned, managed, assume, stagger
+                = hint: use one of region, regions, timezone, interval, protocol, payload, hold, owner, lead, spare, architecture, memory, timeout, trace, canary, canary_max, role_arn, external_id, strategy, provisioned, managed, assume, slo, stagger
     "#;
     check_document(document);
     // The tenants of a function are configured at one place.

@@ -1,0 +1,416 @@
+//! Months under budgets: what is sent, what is spent, and what is reported.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
+
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::domain::budget::{Budget, Level, OnExceed, SPENDING, Scope, Spending};
+use crate::domain::function::Identity;
+use crate::domain::shard::BudgetOf;
+use crate::domain::tick::RoundRecord;
+use crate::engine::ports::{Condition, Fetched, ObjectStoreError, PutError, StoreFuture, Version};
+use crate::service::spending::spending;
+
+const RUNS: [(&str, Script); 1] = [("f", Script::Runs(Duration::from_secs(1)))];
+const MONTH: &str = "2026-11-01T00:00:00Z";
+
+fn usd(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn budget(monthly_usd: &str, on_exceed: OnExceed) -> Budget {
+    Budget { monthly_usd: usd(monthly_usd), on_exceed, stop_capacity: false }
+}
+
+fn day(number: u32) -> Window {
+    let hours = Hours::Between { start: "08:00:00".parse().unwrap(), end: "18:00:00".parse().ok() };
+    Window::new("day", chrono_tz::UTC, Opening::Weekly(DaySet::DAILY, hours), number)
+}
+
+/// A function of 128 MB with ten environments from 08:00 to 18:00 and a round an hour: 3,000 pings in November.
+fn hourly() -> Target {
+    Target { windows: vec![day(10)], interval_minutes: 60, memory_mb: Some(128), ..target("f") }
+}
+
+/// The cost of one ping of a second: a request, and 128 MB on arm64.
+fn per_ping() -> Decimal {
+    usd("0.0000002") + usd("0.0000133334") / usd("8")
+}
+
+impl Harness {
+    fn of(fleet: Fleet, objects: Arc<dyn ObjectStore>) -> Self {
+        Self::with_fleet(&RUNS, fleet, DocumentStore::new(objects, Durability::Durable))
+    }
+
+    fn set(&self, now: DateTime<Utc>) {
+        let ahead = now.signed_duration_since(self.clock.now()).num_seconds();
+        self.clock.ahead.fetch_add(ahead, Ordering::SeqCst);
+    }
+
+    /// Serves a tick of the schedule at `now`.
+    async fn tick(&self, now: DateTime<Utc>) -> TickReport {
+        self.set(now);
+        self.report(Trigger::Schedule { at: now, previous: Minute::of(now).plus(-1) }).await
+    }
+
+    async fn report(&self, trigger: Trigger) -> TickReport {
+        let budget = TimeBudget::fixed(Duration::from_secs(900));
+        self.service.serve(trigger, &budget, &Parts::default()).await.unwrap().report
+    }
+
+    async fn spending(&self) -> Spending {
+        spending(&self.documents, self.clock.now()).await.unwrap()
+    }
+
+    async fn spent(&self) -> Decimal {
+        self.spending().await.sum(|_| true).usd()
+    }
+
+    /// The events about budgets.
+    fn levels(&self) -> Vec<serde_json::Value> {
+        let events = self.sink.events.lock().unwrap();
+        let own = events.iter().filter(|event| event.detail_type == "Warm Budget Exceeded");
+        own.map(|event| serde_json::from_str(&event.detail).unwrap()).collect()
+    }
+
+    /// The levels that the metric counts.
+    fn counted(&self) -> f64 {
+        let batches = self.sink.batches.lock().unwrap();
+        let data = batches.iter().flat_map(|batch| &batch.data);
+        data.filter(|datum| datum.name == "BudgetExceeded").map(|datum| datum.value).sum()
+    }
+}
+
+fn shown(round: &RoundRecord) -> String {
+    let by = round.capped_by.as_deref().unwrap_or("-");
+    let skipped = round.skip_reason().map_or("sent", SkipReason::name);
+    format!("{} of {:?} by {by}: {skipped}", round.desired, round.capped_from)
+}
+
+/// The pings of each day of a month with a tick an hour, and the spending.
+async fn month(on_exceed: OnExceed, monthly_usd: &str) -> (Vec<usize>, Harness) {
+    let budget = Some(budget(monthly_usd, on_exceed));
+    let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
+    let harness = Harness::of(fleet, Arc::new(Memory::default()));
+    let (mut pings, mut now) = (vec![0; 30], at(MONTH));
+    while now < at("2026-12-01T00:00:00Z") {
+        let report = harness.tick(now).await;
+        let sent: u32 = report.rounds.iter().map(RoundRecord::pings).sum();
+        pings[(now - at(MONTH)).num_days() as usize] += sent as usize;
+        now += TimeDelta::hours(1);
+        // Outside of the window nothing happens.
+        if now.format("%H").to_string() == "19" {
+            now += TimeDelta::hours(12);
+        }
+    }
+    (pings, harness)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_of_each_mode() {
+    let limit = per_ping() * Decimal::from(1_000);
+    let one_tick = per_ping() * Decimal::from(10);
+    for (on_exceed, expected) in
+        [(OnExceed::Warn, 3_000..=3_000), (OnExceed::Stop, 1_000..=1_010), (OnExceed::Reduce, 900..=1_010)]
+    {
+        let (pings, harness) = month(on_exceed, &limit.to_string()).await;
+        let all: usize = pings.iter().sum();
+        assert!(expected.contains(&all), "{on_exceed:?}: {pings:?}");
+        harness.set(at("2026-11-30T23:00:00Z"));
+        let spent = harness.spent().await;
+        let is_within = spent <= limit + one_tick;
+        assert_eq!(is_within, on_exceed != OnExceed::Warn, "{on_exceed:?}: {spent} of {limit}");
+        match on_exceed {
+            OnExceed::Warn => {}
+            OnExceed::Stop => assert_eq!((pings[9], pings[10], pings[29]), (100, 0, 0)),
+            OnExceed::Reduce => {
+                assert!(pings.iter().all(|day| (10..=60).contains(day)), "spread over the month: {pings:?}");
+            }
+        }
+        let levels: Vec<u64> =
+            harness.levels().iter().map(|detail| detail["level"].as_u64().unwrap()).collect();
+        let expected = if on_exceed == OnExceed::Reduce { &levels[..] } else { &[80, 100] };
+        assert_eq!((&levels[..], harness.counted()), (expected, levels.len() as f64), "{on_exceed:?}");
+        assert!(levels.first() == Some(&80), "{levels:?}");
+        // The next month begins anew.
+        let report = harness.tick(at("2026-12-01T08:00:00Z")).await;
+        let first = shown(&report.rounds[0]);
+        match on_exceed {
+            OnExceed::Reduce => assert!(first.ends_with("of Some(10) by budget: sent"), "{first}"),
+            _ => assert_eq!(first, "10 of None by -: sent"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lowest_of_several_budgets_counts_and_is_named() {
+    let unlimited = budget("1000", OnExceed::Stop);
+    // Three hundred rounds are left.
+    let own = Budget { monthly_usd: per_ping() * Decimal::from(2_150), ..budget("1", OnExceed::Reduce) };
+    let f = Target { budget: Some(own), ..hourly() };
+    let owner_budgets = BTreeMap::from([("nlp".to_owned(), budget("0.0000001", OnExceed::Stop))]);
+    let mut fleet = Fleet { budget: Some(unlimited), owner_budgets, ..Fleet::new(vec![f]) };
+    let harness = Harness::of(fleet.clone(), Arc::new(Memory::default()));
+    let report = harness.tick(at("2026-11-01T08:00:00Z")).await;
+    // The estimate is that of cold starts: one ping shows the cost.
+    assert_eq!(shown(&report.rounds[0]), "1 of Some(10) by functions.f.budget: sent");
+    let report = harness.tick(at("2026-11-01T09:00:00Z")).await;
+    assert_eq!(shown(&report.rounds[0]), "7 of Some(10) by functions.f.budget: sent");
+    // Another process with another configuration: the owner has a budget, which is used up.
+    fleet.targets[0].owner = Some("nlp".to_owned());
+    let other = Harness::with_fleet(&RUNS, fleet, harness.documents.clone());
+    let report = other.tick(at("2026-11-01T10:00:00Z")).await;
+    assert_eq!(shown(&report.rounds[0]), "10 of None by -: budget");
+    let [detail] = &other.levels()[..] else { panic!("{:?}", other.levels()) };
+    let spent = detail["spent_usd"].as_str().unwrap().parse::<Decimal>().unwrap();
+    assert!(spent > Decimal::ZERO);
+    let mut detail = detail.clone();
+    detail["spent_usd"] = serde_json::Value::Null;
+    insta::assert_snapshot!(detail, @r#"{"version":1,"scope":"owner","owner":"nlp","function":null,"region":null,"month":"2026-11","level":100,"monthly_usd":"0.0000001","spent_usd":null,"unknown":0,"on_exceed":"stop"}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_share_the_budget_and_report_each_level_once() {
+    let fleet = || {
+        let budget =
+            Some(Budget { monthly_usd: per_ping() * Decimal::from(60), ..budget("1", OnExceed::Stop) });
+        Fleet { budget, ..Fleet::new(vec![hourly()]) }
+    };
+    let one = Harness::of(fleet(), Arc::new(Memory::default()));
+    let two = Harness::with_fleet(&RUNS, fleet(), one.documents.clone());
+    let mut sent = Vec::new();
+    for hour in 8..18 {
+        let now = at(&format!("2026-11-02T{hour:02}:00:00Z"));
+        let harness = if hour % 2 == 0 { &one } else { &two };
+        sent.push(harness.tick(now).await.rounds.iter().map(RoundRecord::pings).sum::<u32>());
+    }
+    assert_eq!(sent, [10, 10, 10, 10, 10, 10, 0, 0, 0, 0]);
+    let levels =
+        |harness: &Harness| harness.levels().iter().map(|it| it["level"].clone()).collect::<Vec<_>>();
+    // The fifth round reaches 83 %, the sixth 100 %.
+    assert_eq!((levels(&one), levels(&two)), (vec![80.into()], vec![100.into()]));
+    // A Warm Request obeys, a deployment too, and an operator does not.
+    one.set(at("2026-11-02T18:01:00Z"));
+    let asked = WarmRequest { at: Some(one.clock.now()), ..request() };
+    assert_eq!(shown(&one.report(Trigger::Request(asked)).await.rounds[0]), "2 of None by -: budget");
+    let report = one.report(Trigger::Warm { warm: warm(), region: region() }).await;
+    assert_eq!(shown(&report.rounds[0]), "2 of None by -: sent");
+    assert_eq!(one.spent().await.round_dp(10), (per_ping() * Decimal::from(62)).round_dp(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_has_the_limit_of_its_dispatcher_and_a_document_of_its_own() {
+    let f = Target { budget: Some(budget("5", OnExceed::Reduce)), ..hourly() };
+    let harness = Harness::of(Fleet::new(vec![f]), Arc::new(Memory::default()));
+    let now = at("2026-11-02T08:00:00Z");
+    harness.set(now);
+    let mut sent = shard(None);
+    sent.tick = now;
+    sent.rounds[0].concurrency = 10.try_into().unwrap();
+    sent.rounds[0].budget = Some((BudgetOf::Function, 3.try_into().unwrap()));
+    // As it arrives by the bus.
+    let detail = sent.detail();
+    assert_eq!(detail["rounds"][0]["budget_function"], 3);
+    let planner = TickPlanner::new(harness.documents.clone());
+    planner.record_shards(&[sent.clone()], now).await;
+    let report = harness.report(Trigger::Shard { at: None, shard: sent }).await;
+    assert_eq!(shown(&report.rounds[0]), "3 of Some(10) by functions.f.budget: sent");
+    let main: Spending = harness.documents.read(SPENDING).await.unwrap();
+    assert!(main.spread && main.targets.is_empty());
+    assert_eq!(harness.spent().await.round_dp(10), (per_ping() * Decimal::from(3)).round_dp(10));
+    // The tick that follows counts it, and reports.
+    let report = harness.tick(at("2026-11-02T09:00:00Z")).await;
+    assert_eq!(report.rounds[0].pings(), 10);
+    let standing = &harness.spending().await.budgets[&Scope::Function(report.rounds[0].id.clone())];
+    assert_eq!(standing.spent.pings, 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_durable_store_a_process_counts_its_own_cost() {
+    let budget = Some(Budget { monthly_usd: per_ping() * Decimal::from(15), ..budget("1", OnExceed::Stop) });
+    let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
+    let harness = Harness::with_fleet(&RUNS, fleet, DocumentStore::memory());
+    let mut sent = Vec::new();
+    for hour in 8..12 {
+        let report = harness.tick(at(&format!("2026-11-02T{hour:02}:00:00Z"))).await;
+        sent.push(report.rounds.iter().map(RoundRecord::pings).sum::<u32>());
+    }
+    assert_eq!(sent, [10, 10, 0, 0]);
+    assert_eq!(harness.counted(), 1.0, "133 % at once");
+}
+
+/// A store that loses the answers of some writes of the spending, or fails them.
+#[derive(Debug, Default)]
+struct Lossy {
+    objects: Memory,
+    /// The next writes of which the answer is lost.
+    loses: AtomicU32,
+    /// True if nothing can be read or written.
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl ObjectStore for Lossy {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(ObjectStoreError::from("503 Slow Down".to_owned())) });
+        }
+        self.objects.get(key, known)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> StoreFuture<'a, Version, PutError> {
+        let failed = || PutError::Failed(ObjectStoreError::from("no answer".to_owned()));
+        if self.fails.load(Ordering::SeqCst) {
+            return Box::pin(async move { Err(failed()) });
+        }
+        let is_spending = key == "spending.json" && self.loses.load(Ordering::SeqCst) > 0;
+        if !is_spending {
+            return self.objects.put(key, bytes, condition);
+        }
+        let left = self.loses.fetch_sub(1, Ordering::SeqCst);
+        Box::pin(async move {
+            self.objects.put(key, bytes, condition).await?;
+            // The client repeats it, and finds its own write; or gives up.
+            Err(if left % 2 == 0 { PutError::Conflict } else { failed() })
+        })
+    }
+
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        self.objects.list()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_counts_no_cost_twice_and_loses_no_level() {
+    for loses in [1, 2] {
+        let store = Arc::new(Lossy::default());
+        let budget =
+            Some(Budget { monthly_usd: per_ping() * Decimal::from(12), ..budget("1", OnExceed::Warn) });
+        let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
+        let harness = Harness::of(fleet, store.clone());
+        store.loses.store(loses, Ordering::SeqCst);
+        harness.tick(at("2026-11-02T08:00:00Z")).await;
+        store.loses.store(0, Ordering::SeqCst);
+        harness.tick(at("2026-11-02T08:01:00Z")).await;
+        assert_eq!(
+            harness.spent().await.round_dp(10),
+            (per_ping() * Decimal::from(10)).round_dp(10),
+            "{loses}"
+        );
+        let levels: Vec<_> = harness.levels().iter().map(|it| it["level"].clone()).collect();
+        assert_eq!(levels, [80], "{loses}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unavailable_store_is_replaced_by_what_the_process_knows() {
+    let store = Arc::new(Lossy::default());
+    let budget = Some(Budget { monthly_usd: per_ping() * Decimal::from(25), ..budget("1", OnExceed::Stop) });
+    let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
+    let harness = Harness::of(fleet, store.clone());
+    assert_eq!(harness.tick(at("2026-11-02T08:00:00Z")).await.rounds[0].pings(), 10);
+    store.fails.store(true, Ordering::SeqCst);
+    let mut sent = Vec::new();
+    for hour in 9..13 {
+        let now = at(&format!("2026-11-02T{hour:02}:00:00Z"));
+        harness.set(now);
+        let trigger = Trigger::Schedule { at: now, previous: Minute::of(now).plus(-1) };
+        let limit = TimeBudget::fixed(Duration::from_secs(900));
+        let outcome = harness.service.serve(trigger, &limit, &Parts::default()).await.unwrap();
+        assert_eq!(outcome.health, StoreHealth::Unavailable);
+        sent.push(outcome.report.rounds.iter().map(RoundRecord::pings).sum::<u32>());
+    }
+    assert_eq!(sent, [10, 10, 0, 0]);
+    store.fails.store(false, Ordering::SeqCst);
+    harness.tick(at("2026-11-02T13:00:00Z")).await;
+    assert_eq!(harness.spent().await.round_dp(10), (per_ping() * Decimal::from(30)).round_dp(10));
+    let levels: Vec<_> = harness.levels().iter().map(|it| it["level"].clone()).collect();
+    assert_eq!(levels, [100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_document_stops_nothing_that_it_should_not() {
+    let spent = |usd: &str| format!(r#"{{"pings_usd":"{usd}","pings":1}}"#);
+    let document = |month: i32, targets: &str| {
+        format!(
+            r#"{{"month":{month},"targets":{{{targets}}},"budgets":{{"owner":5,"planet x":{{}},"fleet":[]}},"reported":{{"moon":"near","fleet":"huge"}}}}"#
+        )
+    };
+    let (this, next) = (2026 * 12 + 10, 2026 * 12 + 11);
+    let huge = "79228162514264337593543950335";
+    for (name, text, pings) in [
+        ("a future month", document(next, &format!(r#""f eu-west-2":{}"#, spent("100"))), 10),
+        ("the last month", document(i32::MAX, &format!(r#""f eu-west-2":{}"#, spent("100"))), 10),
+        ("negative", document(this, &format!(r#""f eu-west-2":{}"#, spent("-100"))), 10),
+        ("an unknown function", document(this, &format!(r#""g eu-west-2":{}"#, spent("0.1"))), 10),
+        ("huge", document(this, &format!(r#""f eu-west-2":{0},"g eu-west-2":{0}"#, spent(huge))), 0),
+        ("no function", document(this, &format!(r#""\u001b[2J":{}"#, spent("100"))), 10),
+    ] {
+        let objects = Arc::new(Memory::default());
+        objects.put("spending.json", text.into_bytes(), Condition::New).await.unwrap();
+        let fleet = Fleet { budget: Some(budget("1", OnExceed::Stop)), ..Fleet::new(vec![hourly()]) };
+        let harness = Harness::of(fleet, objects);
+        let report = harness.tick(at("2026-11-02T08:00:00Z")).await;
+        assert_eq!(report.rounds.iter().map(RoundRecord::pings).sum::<u32>(), pings, "{name}");
+        let written = harness.spending().await;
+        let own: Vec<&Identity> = written.budgets.keys().filter_map(Scope::function).collect();
+        assert!(own.is_empty() && written.budgets.len() == 1, "{name}: {:?}", written.budgets);
+        let expected = if pings == 0 { Level::Exceeded } else { Level::Within };
+        assert_eq!(written.budgets[&Scope::Fleet].level(), expected, "{name}");
+    }
+}
+
+/// Runs four days of ticks each five minutes, and some later ones. Returns the cost, and the environments requested each
+/// day at 12:00 and at 20:00, and in the next month.
+async fn capacity(stop_capacity: bool) -> (Decimal, Vec<u32>) {
+    let driven =
+        Target { windows: vec![day(10)], memory_mb: Some(128), on_request: None, ..target("driven") };
+    let only = Provisioned { by: By::Direct, fallback: Fallback::None };
+    let driven = Target { strategy: Strategy::Provisioned(only), ..driven };
+    let budget = Some(Budget { stop_capacity, ..budget("0.48", OnExceed::Stop) });
+    let fleet = Fleet { budget, ..Fleet::new(vec![driven]) };
+    let functions = [("driven", Script::Runs(Duration::from_secs(1)))];
+    let documents = DocumentStore::new(Arc::new(Memory::default()), Durability::Durable);
+    let mut harness = Harness::with_fleet(&functions, fleet, documents);
+    let model = Arc::new(Model::default());
+    Arc::get_mut(&mut harness.service).unwrap().drive(model.clone(), true);
+    let (mut now, mut requested, mut cost) = (at(MONTH), Vec::new(), Decimal::ZERO);
+    let later = ["2026-11-20T12:00:00Z", "2026-12-01T08:30:00Z"].map(at);
+    let four_days = std::iter::from_fn(|| {
+        // The budget is used up on the third afternoon.
+        let is_near = now >= at("2026-11-03T15:00:00Z") && now < at("2026-11-03T16:30:00Z");
+        now += TimeDelta::minutes(if is_near { 1 } else { 5 });
+        (now < at("2026-11-05T00:00:00Z")).then_some(now)
+    });
+    for now in four_days.chain(later) {
+        model.set_now(now);
+        let report = harness.tick(now).await;
+        let hour = now.format("%H:%M").to_string();
+        if hour == "12:00" || hour == "20:00" || hour == "08:30" && now > at("2026-12-01T00:00:00Z") {
+            requested.push(report.capacity[0].desired);
+        }
+        if now < at("2026-12-01T00:00:00Z") {
+            cost += report.capacity[0].cost_usd.unwrap_or_default();
+            assert_eq!(harness.spent().await, cost);
+        }
+    }
+    (cost, requested)
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_ends_capacity_at_its_closing_or_at_once() {
+    // Ten environments of 128 MB for ten hours cost $0.174. The third day exceeds the budget.
+    let (cost, requested) = capacity(false).await;
+    assert_eq!(requested, [10, 0, 10, 0, 10, 0, 0, 0, 0, 10]);
+    assert!(cost > usd("0.52") && cost < usd("0.53"), "{cost}");
+    let (cost, requested) = capacity(true).await;
+    assert_eq!(requested, [10, 0, 10, 0, 10, 0, 0, 0, 0, 10]);
+    // Five minutes cost $0.00145.
+    assert!(cost >= usd("0.48") && cost <= usd("0.4815"), "{cost}");
+}
