@@ -163,9 +163,17 @@ mod tests {
     fn coverage_is_shown_with_its_error_budget() {
         let own = Minutes { window: 16_800, warm: 16_799, unknown: 12, capped: 0 };
         let other = Minutes { window: 600, warm: 540, unknown: 0, capped: 60 };
-        insta::assert_snapshot!(shown(&coverage([own, other])), @"");
-        insta::assert_snapshot!(shown(&coverage([Minutes::default(), other])), @"");
-        insta::assert_snapshot!(json(&coverage([own, other])), @"");
+        insta::assert_snapshot!(shown(&coverage([own, other])), @"
+        coverage: nlp:live eu-west-2: 99.99 % of 16,800 window minutes over 7 days, 12 unknown, objective 99.95 %, 88.09 % of the error budget left
+        coverage: fleet: 99.64 % of 17,400 window minutes over 7 days, 12 unknown, objective 99.91 %, the error budget is exceeded by 323.61 %
+        slow burn: in the last 3 days the fleet used up its error budget 4.2 times as fast as it may
+        ");
+        insta::assert_snapshot!(shown(&coverage([Minutes::default(), other])), @"
+        coverage: nlp:live eu-west-2: unknown over 7 days, objective 99.95 %
+        coverage: fleet: 90 % of 600 window minutes over 7 days, objective 99 %, the error budget is exceeded by 900 %
+        slow burn: in the last 3 days the fleet used up its error budget 10.0 times as fast as it may
+        ");
+        insta::assert_snapshot!(json(&coverage([own, other])), @r#"[{"window_minutes":17400,"warm_minutes":17339,"unknown_minutes":12,"capped_minutes":60,"coverage":0.996494,"slo":{"coverage":0.999172,"over_days":7},"budget_left":-3.236111,"burn_rate_3d":4.236111},[{"window_minutes":16800,"warm_minutes":16799,"unknown_minutes":12,"capped_minutes":0,"coverage":0.99994,"slo":{"coverage":0.9995,"over_days":7},"budget_left":0.880952}]]"#);
         assert_eq!(
             shown(&coverage([Minutes::default(); 2])),
             "coverage: nlp:live eu-west-2: unknown over 7 days, objective 99.95 %\n"
