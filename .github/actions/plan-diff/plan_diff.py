@@ -125,6 +125,8 @@ def own_comments(number, marker):
     found = []
     for page in range(1, MOST_PAGES + 1):
         comments = call("GET", f"/issues/{number}/comments?per_page={PAGE}&page={page}")
+        if not isinstance(comments, list):
+            raise ValueError("expected a list of comments")
         for comment in comments:
             author = (comment.get("user") or {}).get("login")
             if author == setting("AUTHOR") and (comment.get("body") or "").startswith(marker):
