@@ -41,6 +41,7 @@ pub struct Terms {
 
 /// The decision on a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // Most rounds are sent, and no decision outlives its round.
 pub enum Decision {
     /// The round is sent with this number of pings.
     Send(NonZeroU32, Terms),

@@ -68,9 +68,9 @@ fn an_explanation_shows_the_budgets_of_a_function() {
             done.stdout.lines().filter(|line| line.starts_with("budget") || line.starts_with("guards: a"));
         steady(&own.collect::<Vec<_>>().join("\n"))
     };
-    insta::assert_snapshot!(lines(&[]), @r"
+    insta::assert_snapshot!(lines(&[]), @"
     budget of f in eu-west-2: $4 a month, stop
-    budget of the owner n\u{1b}[2J: $500000 a month, reduce
+    budget of the owner nlp: $500000 a month, reduce
     budget of the fleet: $1000000 a month, warn
     ");
     insta::assert_snapshot!(lines(&["--state", &state]), @"
@@ -94,9 +94,9 @@ fn the_status_shows_the_budgets_of_the_last_tick() {
     let (_folder, _, state) = folder();
     let done = run(&["status", "--state", &state]);
     let lines = done.stdout.lines().filter(|line| line.starts_with("budget"));
-    insta::assert_snapshot!(steady(&lines.collect::<Vec<_>>().join("\n")), @"
+    insta::assert_snapshot!(steady(&lines.collect::<Vec<_>>().join("\n")), @r"
     budget of the fleet: $1000000 a month, warn: $5.500000 spent in MONTH (0 %), … at this rate, without 2 rounds of unknown cost
-    budget of the owner n�[2J: $10 a month, reduce: $8.500000 spent in MONTH (85 %), near its end, … at this rate, without 2 rounds of unknown cost
+    budget of the owner n\u{1b}[2J: $10 a month, reduce: $8.500000 spent in MONTH (85 %), near its end, … at this rate, without 2 rounds of unknown cost
     budget of f in eu-west-2: $4 a month, stop: $4.500000 spent in MONTH (112 %), used up, … at this rate, without 2 rounds of unknown cost
     ");
     let object = run(&["status", "--json", "--state", &state]).json();

@@ -277,7 +277,7 @@ impl ObjectStore for Lossy {
         Box::pin(async move {
             self.objects.put(key, bytes, condition).await?;
             // The client repeats it, and finds its own write; or gives up.
-            Err(if left % 2 == 0 { PutError::Conflict } else { failed() })
+            Err(if left.is_multiple_of(2) { PutError::Conflict } else { failed() })
         })
     }
 
