@@ -254,6 +254,7 @@ mod tests {
         let families: Vec<String> = families.collect();
         insta::assert_snapshot!(families.join("\n"), @"
         counter warmd_pings_total
+        counter warmd_function_pings_total
         counter warmd_cold_starts_total
         counter warmd_function_cold_starts_total
         counter warmd_semi_cold_starts_total
@@ -263,7 +264,16 @@ mod tests {
         counter warmd_throttles_total
         counter warmd_errors_total
         counter warmd_rounds_short_total
+        counter warmd_function_rounds_short_total
+        counter warmd_window_minutes_total
+        counter warmd_function_window_minutes_total
+        counter warmd_warm_minutes_total
+        counter warmd_function_warm_minutes_total
+        counter warmd_unknown_minutes_total
+        counter warmd_function_unknown_minutes_total
+        counter warmd_budget_exceeded_total
         counter warmd_rounds_unsafe_total
+        counter warmd_function_rounds_unsafe_total
         counter warmd_s3_egress_bytes_total
         counter warmd_s3_egress_cost_dollars_total
         counter warmd_function_s3_egress_cost_dollars_total
