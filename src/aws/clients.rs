@@ -174,6 +174,12 @@ impl Clients {
         aws_sdk_cloudwatch::Client::new(&self.once(region, role))
     }
 
+    /// Creates a client for dashboards and alarms in a region. Its requests are idempotent.
+    pub(super) fn observability(&self, region: Region, retries: RetryConfig) -> aws_sdk_cloudwatch::Client {
+        let config = self.config_for(region, None).retry_config(reusing_connections(retries));
+        aws_sdk_cloudwatch::Client::new(&config.timeout_config(attempts::timeouts()).build())
+    }
+
     /// Returns the configuration of idempotent calls that are sent once.
     fn once(&self, region: Region, role: Option<&Arc<Role>>) -> SdkConfig {
         let config = self.config_for(region, role).retry_config(reusing_connections(RetryConfig::disabled()));

@@ -3,12 +3,14 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
+use super::alarms::AlarmsArgs;
 use super::burst::BurstArgs;
 use super::canary::CanaryArgs;
 use super::capacity::CapacityArgs;
 use super::check::CheckArgs;
 use super::compare::CompareArgs;
-use super::deploy::{DashboardArgs, IamArgs, LambdaEventArgs};
+use super::dashboard::DashboardArgs;
+use super::deploy::{IamArgs, LambdaEventArgs};
 use super::diff::DiffArgs;
 use super::emulate::EmulateArgs;
 use super::explain::ExplainArgs;
@@ -109,8 +111,10 @@ pub enum Command {
     Capacity(CapacityArgs),
     /// Print a sample event for the Lambda.
     LambdaEvent(LambdaEventArgs),
-    /// Print the CloudWatch dashboard.
+    /// Print, put or delete the CloudWatch dashboard.
     Dashboard(DashboardArgs),
+    /// Print, put or delete the CloudWatch alarms of the fleet and of functions.
+    Alarms(AlarmsArgs),
     /// Print the IAM policies for a configuration.
     Iam(IamArgs),
     /// Calculate prices of Lambda, S3 egress and EC2, or list the price book.

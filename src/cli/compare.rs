@@ -21,7 +21,7 @@ use crate::domain::chain::totals;
 use crate::domain::cost::advice::Advice;
 use crate::domain::cost::compare::Comparison;
 use crate::domain::function::{FunctionRef, Region};
-use crate::domain::plan::TargetPlan;
+use crate::domain::plan::{Scope, TargetPlan, fleet_cost};
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -39,7 +39,7 @@ users, which requires `assume: { requests_per_second, duration }` in the configu
 of users' requests is not included. For each function with an alias or a version it names the cheaper
 of pings and provisioned concurrency in windows, with the line of configuration; warmd never changes
 a strategy by itself. The sum of the functions follows for each pipeline; a function of several
-pipelines counts in each. The price book has EC2 prices for us-east-1 only: use --prices
+pipelines counts in each. The last line has the cost of observing the fleet beside that of warming it. The price book has EC2 prices for us-east-1 only: use --prices
 for other regions. A DATE is midnight in --zone (default: UTC). --until is exclusive.")]
 pub struct CompareArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
@@ -78,6 +78,7 @@ const MONTH: TimeDelta = TimeDelta::days(30);
 struct CompareObject<'c> {
     functions: Vec<FunctionObject<'c>>,
     pipelines: Vec<TotalsObject<'c>>,
+    observing_usd: Option<Decimal>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +129,9 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
     let comparisons: Vec<Comparison> = plans.iter().map(|plan| plan.compare(&fleet.prices)).collect();
     let pipelines = pipelines(&fleet, args.function.as_ref()).into_iter();
     let sums: Vec<_> = pipelines.map(|pipeline| (pipeline, totals(pipeline, &plans, &comparisons))).collect();
+    // warmd observes the whole fleet.
+    let scope = if args.function.is_some() { Scope::Function } else { Scope::Fleet };
+    let cost = fleet_cost(&fleet, &plans, period, scope);
     if args.json {
         let functions = plans.iter().zip(&comparisons).map(|(plan, comparison)| FunctionObject {
             function: &plan.target.label,
@@ -138,13 +142,21 @@ pub async fn compare(args: &CompareArgs, style: Style) -> Result<Exit, Failure> 
             advice: AdviceObject::new(plan.advice(comparison), period.length()),
         });
         let pipelines = sums.iter().map(|(pipeline, totals)| TotalsObject::new(pipeline, totals)).collect();
-        print_json(&CompareObject { functions: functions.collect(), pipelines })?;
+        print_json(&CompareObject {
+            functions: functions.collect(),
+            pipelines,
+            observing_usd: cost.observing(),
+        })?;
     } else {
         print(&render::compare::compare(&plans, &comparisons, period, style))?;
         for (pipeline, totals) in &sums {
             let mut own = plans.iter().filter(|plan| pipeline.contains(&plan.target.id));
             let is_assumed = own.any(TargetPlan::is_assumed);
             print(&render::chain::compare(pipeline, totals, is_assumed, style))?;
+        }
+        if cost.warmd.is_some() {
+            let line = render::cost::observing(cost.total(), cost.observing());
+            print(&format!("\nthe fleet as configured, with warmd itself\n{line}"))?;
         }
     }
     Ok(Exit::Success)

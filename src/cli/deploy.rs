@@ -1,4 +1,4 @@
-//! `warmd lambda-event`, `warmd dashboard` and `warmd iam`: print documents for a deployment.
+//! `warmd lambda-event` and `warmd iam`: print documents for a deployment.
 
 use std::fmt::Write as _;
 
@@ -12,15 +12,14 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only};
 use super::output::print_data;
-use super::render::WIDTH;
 use super::value_parsers;
-use crate::deploy::iam::{POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assumed, policies};
+use crate::deploy::iam::{
+    POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assumed, observe_policy, policies,
+};
 use crate::deploy::{self, EventKind};
 use crate::domain::clean::clean;
 use crate::domain::function::{AccountId, Region};
-use crate::domain::metrics::{Metric, Scope};
 use crate::domain::parse::TextError;
-use crate::domain::text::wrapped;
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 
@@ -43,30 +42,6 @@ pub struct LambdaEventArgs {
     pub kind: EventKind,
 }
 
-const DASHBOARD_EXAMPLE: &str = "\
-Example:
-  warmd dashboard --print > dashboard.json
-  aws cloudwatch put-dashboard --dashboard-name warmd --dashboard-body file://dashboard.json";
-
-/// `warmd dashboard`.
-#[derive(Debug, Args)]
-#[command(after_help = DASHBOARD_EXAMPLE, after_long_help = format!("{DASHBOARD_EXAMPLE}\n\n{}", metrics_help()))]
-pub struct DashboardArgs {
-    /// Print the dashboard body as JSON.
-    #[arg(long, required = true)]
-    pub print: bool,
-    /// Region of the Lambda. [default: the profile's]
-    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true,
-        value_parser = value_parsers::region)]
-    pub region: Option<Region>,
-    /// CloudWatch namespace of the metrics.
-    #[arg(long, value_name = "NAME", default_value = "warmd")]
-    pub namespace: String,
-    /// Log group of the Lambda.
-    #[arg(long, value_name = "NAME", default_value = "/aws/lambda/warmd")]
-    pub log_group: String,
-}
-
 /// `warmd iam`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -74,6 +49,7 @@ Examples:
   warmd iam --account 123456789012 --region eu-west-2 --bus default
   warmd iam --configs s3://my-warmd/configs --state s3://my-warmd/state
   warmd iam --check-live            for the caller of `warmd check --live`
+  warmd iam --observe               for the caller of `warmd dashboard` and `warmd alarms`
 
 Prints one policy document per line, each within the size limit of a managed policy. Targets that
 are never pinged are left out. If the configuration has roles to assume, lines beginning with # name
@@ -95,33 +71,12 @@ pub struct IamArgs {
     /// Print the policies for the caller of `check --live` instead of the warmer.
     #[arg(long)]
     pub check_live: bool,
+    /// Print the policy for the caller of `dashboard` and `alarms` instead of the warmer.
+    #[arg(long, conflicts_with = "check_live")]
+    pub observe: bool,
     /// The configuration.
     #[command(flatten)]
     pub configs: Configs,
-}
-
-/// Returns the table of metrics by scope.
-fn metrics_help() -> String {
-    let mut out = "Metrics, in the region of the warmer, for each tick:\n".to_owned();
-    let mut group = |title: &str, scopes: &[Scope]| {
-        let _ = writeln!(out, "  {title}");
-        for metric in Metric::ALL.iter().filter(|metric| scopes.contains(&metric.scope())) {
-            let (name, unit) = (metric.name(), metric.unit().as_str());
-            for line in wrapped(&format!("{name} ({unit}): {}", metric.meaning()), WIDTH - 4) {
-                let _ = writeln!(out, "    {line}");
-            }
-        }
-    };
-    group("of the fleet, zeros included", &[Scope::Fleet, Scope::FleetAndTarget]);
-    group("of the fleet, if not zero", &[Scope::FleetNotZero, Scope::FleetAndTargetNotZero]);
-    let title = "of each target, with `metrics: { detail: function }`, dimensions Function and Region";
-    group(title, &[Scope::Target, Scope::FleetAndTarget]);
-    group("of each target with that detail, if not zero", &[Scope::FleetAndTargetNotZero]);
-    let title = "of coverage, when minutes of windows are judged, and with that detail of each target";
-    group(title, &[Scope::Coverage]);
-    let title = "of a fleet with capacity, zeros included, and with that detail of each of its targets";
-    group(title, &[Scope::Capacity]);
-    out
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
@@ -145,17 +100,11 @@ pub fn lambda_event(args: &LambdaEventArgs) -> Result<Exit, Failure> {
     print_pretty(&event)
 }
 
-/// Prints the dashboard.
+/// Returns `given`, else the region of the profile.
 ///
 /// # Errors
-/// No region, or standard output cannot be written.
-pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
-    let region = region_or_own(args.region).await?;
-    print_pretty(&deploy::dashboard::body(&args.namespace, &args.log_group, region.as_str()))
-}
-
-/// Returns `given`, else the region of the profile.
-async fn region_or_own(given: Option<Region>) -> Result<Region, Failure> {
+/// No region is configured, or an unknown one.
+pub(super) async fn region_or_own(given: Option<Region>) -> Result<Region, Failure> {
     match given {
         Some(region) => Ok(region),
         None => App::aws().await.own_region(),
@@ -168,6 +117,12 @@ async fn region_or_own(given: Option<Region>) -> Result<Region, Failure> {
 /// An invalid configuration or S3 URI, no region, or standard output cannot be written.
 pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default()).await?;
+    if args.observe {
+        let region = region_or_own(args.region).await?;
+        let policy = observe_policy(args.account.as_ref(), region, &fleet.owner);
+        print_data(&format!("{policy}\n"))?;
+        return Ok(Exit::Success);
+    }
     let in_s3 = |text: &&str| text.starts_with("s3://");
     let prefix = |text: &str| S3Prefix::parse(text).map_err(Failure::Usage);
     let paths = args.configs.paths();
@@ -215,7 +170,11 @@ fn write_documents(out: &mut String, documents: &[Value]) {
     documents.iter().for_each(|document| _ = writeln!(out, "{document}"));
 }
 
-fn print_pretty(value: &Value) -> Result<Exit, Failure> {
+/// Prints a JSON document for people and programs.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(super) fn print_pretty(value: &Value) -> Result<Exit, Failure> {
     print_data(&format!("{value:#}\n"))?;
     Ok(Exit::Success)
 }

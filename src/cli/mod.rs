@@ -1,5 +1,6 @@
 //! Commands, their arguments and output.
 
+mod alarms;
 mod app;
 mod args;
 mod burst;
@@ -10,6 +11,7 @@ mod check;
 mod compare;
 mod configuration;
 mod daemon;
+mod dashboard;
 mod deploy;
 mod deployed;
 mod diff;
@@ -127,7 +129,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Status(args) => block_on(status::status(args)),
         Command::History(args) => block_on(history::history(args, style)),
         Command::LambdaEvent(args) => deploy::lambda_event(args),
-        Command::Dashboard(args) => block_on(deploy::dashboard(args)),
+        Command::Dashboard(args) => block_on(dashboard::dashboard(args)),
+        Command::Alarms(args) => block_on(alarms::alarms(args)),
         Command::Iam(args) => block_on(deploy::iam(args)),
         Command::Price(args) => price::price(args, style),
         Command::Burst(args) => burst::burst(args, style),

@@ -7,11 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 pub use crate::config::{Regions, duration, region, regions};
 use crate::domain::burst::Rate;
 use crate::domain::calendar::parse_zone;
 use crate::domain::cost::{BadRoute, Item, Route};
+use crate::domain::coverage::Slo;
 use crate::domain::events;
 use crate::domain::fleet::Hold;
 use crate::domain::function::{Architecture, FunctionRef, Qualifier, Tenant};
@@ -240,6 +242,20 @@ pub fn amount(text: &str) -> Result<Decimal, String> {
     let number = Decimal::from_str_exact(text).ok().filter(fits);
     let expected = || TextError::expected("a number of 0 or more, such as 2000 or 0.0457", text).into_line();
     number.ok_or_else(expected)
+}
+
+/// Parses an objective for coverage in percent, such as `99`, `99.9` or `99.95%`, over the default days.
+///
+/// # Errors
+/// The text has another form, or the percentage is not in the range.
+pub fn objective(text: &str) -> Result<Slo, String> {
+    let expected = "a percentage from 1 to below 100 with at most four decimals, such as 99.9";
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let ppm = Decimal::from_str_exact(number).ok().and_then(|it| it.checked_mul(Decimal::from(10_000)));
+    match ppm.filter(Decimal::is_integer).and_then(|ppm| ppm.to_u32()) {
+        Some(coverage_ppm @ 10_000..1_000_000) => Ok(Slo { coverage_ppm, ..Slo::DEFAULT }),
+        _ => Err(TextError::expected(expected, text).into_line()),
+    }
 }
 
 /// Parses requests a second, such as `300` or `2.5`.

@@ -3,8 +3,12 @@
 //! Fleet totals are metrics. Figures per function are queries over the tick lines in the log (see
 //! [`tick_line`]): a custom metric per function and kind often costs more than the warming.
 
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
+use crate::domain::alarm::objective_text;
+use crate::domain::coverage::Slo;
+use crate::domain::metric_data::DIMENSIONS;
 use crate::domain::metrics::Metric;
 use crate::domain::tick_line;
 
@@ -12,21 +16,62 @@ use crate::domain::tick_line;
 const WIDTH: u32 = 24;
 /// The period of the graphs in seconds: the default interval between two rounds.
 const PERIOD: u32 = 300;
+/// The period of coverage in seconds: the minutes of a round are known at the next one.
+const COVERAGE_PERIOD: u32 = 3_600;
 /// Seconds in a day. Data points of this period start at midnight UTC, so each belongs to one month.
 const DAY: u32 = 86_400;
 /// Bytes in a GiB, which AWS bills as a GB.
 const GIB: u64 = 1 << 30;
 
-/// Returns the body for the metrics in `namespace` and the Lambda's log group, both in `region`.
-pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
-    let on = Source { namespace, log_group, region };
-    let rows: [(u32, Vec<Value>); 6] = [
+/// The sentence by which a dashboard of warmd is recognised. It is text that people see: CloudWatch does not document what
+/// happens to keys that it does not know.
+pub const MARKER: &str = "Made by `warmd dashboard`.";
+/// The functions whose invocations are shown, those with the most.
+const MOST_FUNCTIONS: u32 = 10;
+/// The longest name in characters.
+const LONGEST_NAME: usize = 255;
+
+/// Returns true for the name of a dashboard: 1 to 255 letters, digits, `-` and `_`. Source: CloudWatch API reference,
+/// PutDashboard.
+pub fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain)
+}
+
+/// Returns true if a body contains the text widget of warmd.
+pub fn is_ours(body: &Value) -> bool {
+    let widgets = body["widgets"].as_array().into_iter().flatten();
+    let mut texts = widgets.filter_map(|widget| widget["properties"]["markdown"].as_str());
+    texts.any(|text| text.contains(MARKER))
+}
+
+/// The place of the data, and what the dashboard compares them with.
+#[derive(Debug, Clone, Copy)]
+pub struct DashboardInput<'a> {
+    /// The namespace of the metrics.
+    pub namespace: &'a str,
+    /// The Lambda's log group.
+    pub log_group: &'a str,
+    /// The region of both.
+    pub region: &'a str,
+    /// The objective for coverage.
+    pub objective: Slo,
+    /// The cost of observing, US dollars for each day; `None` when unknown.
+    pub observing_per_day: Option<Decimal>,
+}
+
+/// Returns the body.
+pub fn body(on: &DashboardInput<'_>) -> Value {
+    let rows: [(u32, Vec<Value>); 9] = [
         (4, vec![on.month_to_date()]),
+        (6, vec![on.coverage(), on.error_budget(), on.budgets()]),
         (6, vec![on.desired_and_reached(), on.problems()]),
         (6, vec![on.cold_starts(), on.egress(), on.cost()]),
-        (6, vec![on.capacity()]),
+        (6, vec![on.capacity(), on.own_invocations(), on.invocations()]),
+        (6, vec![on.cost_by_route(), on.cost_by_owner()]),
         (8, vec![on.top_ten()]),
         (8, vec![on.short_rounds(), on.ticks()]),
+        (3, vec![on.notes()]),
     ];
     let mut widgets = Vec::new();
     let mut y = 0;
@@ -44,14 +89,7 @@ pub fn body(namespace: &str, log_group: &str, region: &str) -> Value {
     json!({ "start": "-PT12H", "periodOverride": "inherit", "widgets": widgets })
 }
 
-/// The location of the data.
-struct Source<'a> {
-    namespace: &'a str,
-    log_group: &'a str,
-    region: &'a str,
-}
-
-impl Source<'_> {
+impl DashboardInput<'_> {
     /// Returns costs, bytes and pings since the beginning of the month (UTC).
     ///
     /// A dashboard has no such time range, so the expressions add up those of the last 31 days that are in the month of
@@ -63,7 +101,7 @@ impl Source<'_> {
             expression(&format!("RUNNING_SUM({this_month})"), label)
         };
         let hidden = |metric, id: &str| self.metric(metric, json!({ "id": id, "visible": false }));
-        let metrics = vec![
+        let mut metrics = vec![
             hidden(Metric::WarmingCost, "cost"),
             hidden(Metric::S3EgressCost, "egress"),
             hidden(Metric::S3EgressBytes, "bytes"),
@@ -73,8 +111,122 @@ impl Source<'_> {
             sum("bytes", &format!("bytes / {GIB}"), "S3 egress (GiB)"),
             sum("pings", "pings", "Pings"),
         ];
+        if let Some(usd) = self.observing_per_day {
+            metrics.push(sum("pings", &format!("{usd}"), "Observing (USD, at least)"));
+        }
         let more = json!({ "start": "-P31D", "period": DAY, "view": "singleValue" });
         self.graph("Month to date (UTC)", metrics, more)
+    }
+
+    /// Returns the share of the window minutes that were warm, with the objective as a line.
+    fn coverage(&self) -> Value {
+        let objective = objective_text(&self.objective);
+        let hidden = |metric, id: &str| self.metric(metric, json!({ "id": id, "visible": false }));
+        let metrics = vec![
+            hidden(Metric::WindowMinutes, "window"),
+            hidden(Metric::WarmMinutes, "warm"),
+            expression("100 * FILL(warm, 0) / window", "Coverage (%)"),
+            self.metric(
+                Metric::UnknownMinutes,
+                json!({ "label": "Unknown minutes (right)", "yAxis": "right" }),
+            ),
+        ];
+        // The text of a number.
+        let value: Value = serde_json::from_str(&objective).unwrap_or_default();
+        let more = json!({
+            "period": COVERAGE_PERIOD,
+            "view": "timeSeries",
+            "yAxis": { "left": { "min": 0, "max": 100 }, "right": { "min": 0 } },
+            "annotations": { "horizontal": [{ "label": "Objective", "value": value }] },
+        });
+        self.graph("Coverage: warm of the window minutes (%)", metrics, more)
+    }
+
+    /// Returns the share of the error budget that is left.
+    fn error_budget(&self) -> Value {
+        let days = self.objective.over_days;
+        let hidden = |metric, id: &str| self.metric(metric, json!({ "id": id, "visible": false }));
+        let allowed = format!("(100 - {})", objective_text(&self.objective));
+        let left = format!(
+            "TIME_SERIES(100 - 10000 * (SUM(window) - SUM(FILL(warm, 0))) / SUM(window) / {allowed})"
+        );
+        let metrics = vec![
+            hidden(Metric::WindowMinutes, "window"),
+            hidden(Metric::WarmMinutes, "warm"),
+            expression(&left, "Left (%)"),
+        ];
+        let more = json!({ "start": format!("-P{days}D"), "period": DAY, "view": "singleValue", "sparkline": false });
+        self.graph(&format!("Error budget of coverage left over {days} days (%)"), metrics, more)
+    }
+
+    fn budgets(&self) -> Value {
+        let reached = json!({ "label": "80 % or 100 % reached" });
+        self.sums("Monthly budgets", [self.metric(Metric::BudgetExceeded, reached)])
+    }
+
+    /// Returns the invocations by others than warmd: all invocations of this region without pings.
+    fn own_invocations(&self) -> Value {
+        let all = format!("SUM({})", search("AWS/Lambda,FunctionName", "Invocations"));
+        let metrics = [
+            self.metric(Metric::Pings, json!({ "id": "pings" })),
+            expression(&format!("{all} - FILL(pings, 0)"), "Invocations without pings"),
+        ];
+        self.sums("Users' own invocations: of all functions of the region", metrics)
+    }
+
+    /// Returns invocations and pings by function. Pings are there with the metrics of functions only.
+    fn invocations(&self) -> Value {
+        let most = |search: String| format!("SLICE(SORT({search}, SUM, DESC), 0, {MOST_FUNCTIONS})");
+        let invocations = search("AWS/Lambda,FunctionName", "Invocations");
+        let pings = format!("{},{}", self.namespace, DIMENSIONS.join(","));
+        let metrics = [
+            expression(&most(invocations), "Invocations"),
+            expression(&most(search(&pings, Metric::Pings.name())), "Pings"),
+        ];
+        self.sums("Invocations and pings by function (detail: function)", metrics)
+    }
+
+    /// Returns the cost of downloads by route. A round with several routes counts for all of them together, the first
+    /// two of which are shown.
+    fn cost_by_route(&self) -> Value {
+        self.log(
+            "Cost of S3 egress by route",
+            "table",
+            &[
+                "fields jsonStringify(item.routes) as routes, item.s3_egress_bytes as bytes, \
+                 toDouble(item.cost_usd.s3_egress) as egress",
+                r#"parse routes /"(?<route>[a-z-]+)":\d+(,"(?<and_route>[a-z-]+)":)?/"#,
+                "filter ispresent(route)",
+                &format!("stats sum(egress) as s3_egress_usd, sum(bytes) / {GIB} as s3_egress_gib by route, and_route"),
+                "sort s3_egress_usd desc",
+            ],
+        )
+    }
+
+    fn cost_by_owner(&self) -> Value {
+        self.log(
+            "Cost by owner",
+            "table",
+            &[
+                "fields item.owner as owner, item.pings as sent, toDouble(item.cost_usd.total) as total, \
+                 toDouble(item.cost_usd.s3_egress) as egress",
+                "stats sum(total) as cost_usd, sum(egress) as s3_egress_usd, sum(sent) as pings by owner",
+                "sort cost_usd desc",
+                "limit 20",
+            ],
+        )
+    }
+
+    /// Returns the text with [`MARKER`].
+    fn notes(&self) -> Value {
+        let markdown = format!(
+            "{MARKER} `warmd dashboard --put` replaces it, with the changes that others made. Cost of warming: requests, \
+             compute and S3 of pings. Cost of observing: metrics, dashboards, alarms, reads of metrics, and the log, of a \
+             fleet without rounds and capacity, at the list prices of us-east-1; `warmd plan` has the estimate for a \
+             configuration. Users' own invocations are those of all functions of this region, and pings those of all \
+             regions."
+        );
+        widget("text", json!({ "markdown": markdown }))
     }
 
     fn desired_and_reached(&self) -> Value {
@@ -236,6 +388,12 @@ impl Source<'_> {
     }
 }
 
+/// Returns the search for the sums of a metric with all values of its dimensions. `schema` is the namespace, then the
+/// dimensions.
+fn search(schema: &str, name: &str) -> String {
+    format!("SEARCH('{{{schema}}} MetricName=\"{name}\"', 'Sum', {PERIOD})")
+}
+
 fn expression(expression: &str, label: &str) -> Value {
     json!([{ "expression": expression, "label": label }])
 }
@@ -253,7 +411,16 @@ mod tests {
     use crate::domain::metrics::Scope;
 
     fn widgets() -> Vec<Value> {
-        body("warmd", "/aws/lambda/warmd", "eu-west-2")["widgets"].as_array().unwrap().clone()
+        let input = DashboardInput {
+            namespace: "warmd",
+            log_group: "/aws/lambda/warmd",
+            region: "eu-west-2",
+            objective: Slo::DEFAULT,
+            observing_per_day: Some(Decimal::new(25, 2)),
+        };
+        let body = body(&input);
+        assert!(is_ours(&body) && !is_ours(&json!({ "widgets": [{ "type": "text" }] })));
+        body["widgets"].as_array().unwrap().clone()
     }
 
     #[test]
@@ -288,7 +455,9 @@ mod tests {
                     ids.extend(metric[2]["id"].as_str());
                 } else {
                     let expression = metric[0]["expression"].as_str().unwrap();
-                    let words = expression.split(|c: char| !c.is_alphanumeric());
+                    // The text of a search is in apostrophes.
+                    let plain: String = expression.split('\'').step_by(2).collect();
+                    let words = plain.split(|c: char| !c.is_alphanumeric());
                     let used = words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
                     used.for_each(|id| assert!(ids.contains(id), "{id} in {expression}"));
                 }
@@ -326,6 +495,7 @@ mod tests {
         RUNNING_SUM(IF(YEAR(egress) * 12 + MONTH(egress) == MAX(YEAR(egress) * 12 + MONTH(egress)), egress, 0))
         RUNNING_SUM(IF(YEAR(bytes) * 12 + MONTH(bytes) == MAX(YEAR(bytes) * 12 + MONTH(bytes)), bytes / 1073741824, 0))
         RUNNING_SUM(IF(YEAR(pings) * 12 + MONTH(pings) == MAX(YEAR(pings) * 12 + MONTH(pings)), pings, 0))
+        RUNNING_SUM(IF(YEAR(pings) * 12 + MONTH(pings) == MAX(YEAR(pings) * 12 + MONTH(pings)), 0.25, 0))
         ");
     }
 }

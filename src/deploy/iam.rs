@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 pub use self::statement::Purpose;
 use self::statement::{FunctionStatement, Statement, arns};
+use crate::domain::alarm::prefix;
 use crate::domain::backlog::READ_METRICS;
+use crate::domain::capacity::Owner;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{AccountId, Region};
 use crate::domain::parse::quoted;
@@ -101,6 +103,26 @@ impl S3Prefix {
 pub fn policies(input: &PolicyInput<'_>) -> Vec<Value> {
     let own: Vec<&Target> = warmed(input).filter(|target| target.role.is_none()).collect();
     pack(input, common(input), &own, input.account)
+}
+
+/// Returns the policy for the caller of `warmd dashboard` and `warmd alarms`: all dashboards, because their names are the
+/// user's, and the alarms of the owner. CloudWatch has no narrower resource for a list of alarms.
+pub fn observe_policy(account: Option<&AccountId>, region: Region, owner: &Owner) -> Value {
+    let (partition, account) = (region.partition(), account.map_or("*", AccountId::as_str));
+    const DASHBOARDS: &[&str] =
+        &["cloudwatch:DeleteDashboards", "cloudwatch:GetDashboard", "cloudwatch:PutDashboard"];
+    const ALARMS: &[&str] =
+        &["cloudwatch:DeleteAlarms", "cloudwatch:PutCompositeAlarm", "cloudwatch:PutMetricAlarm"];
+    let alarm = |name: &str| format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}");
+    document(&[
+        Statement::new(
+            "Dashboards",
+            DASHBOARDS,
+            format!("arn:{partition}:cloudwatch::{account}:dashboard/*"),
+        ),
+        Statement::new("Alarms", ALARMS, alarm(&format!("{}*", prefix(owner)))),
+        Statement::new("ListAlarms", &["cloudwatch:DescribeAlarms"], alarm("*")),
+    ])
 }
 
 /// Returns the policies of the roles that the warmer assumes, in the order of their ARNs.

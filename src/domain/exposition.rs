@@ -264,6 +264,7 @@ mod tests {
         counter warmd_throttles_total
         counter warmd_errors_total
         counter warmd_rounds_short_total
+        counter warmd_function_rounds_short_total
         counter warmd_window_minutes_total
         counter warmd_function_window_minutes_total
         counter warmd_warm_minutes_total
@@ -272,6 +273,7 @@ mod tests {
         counter warmd_function_unknown_minutes_total
         counter warmd_budget_exceeded_total
         counter warmd_rounds_unsafe_total
+        counter warmd_function_rounds_unsafe_total
         counter warmd_s3_egress_bytes_total
         counter warmd_s3_egress_cost_dollars_total
         counter warmd_function_s3_egress_cost_dollars_total

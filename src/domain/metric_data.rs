@@ -230,6 +230,8 @@ fn target_value(metric: Metric, round: &RoundRecord) -> Option<f64> {
         Metric::Target => Some(f64::from(round.desired)),
         Metric::Reached => round.reached().map(f64::from),
         Metric::ColdStarts => Some(f64::from(round.counts().cold_starts())),
+        Metric::RoundsShort => (round.verdict() == Verdict::Short).then_some(1.0),
+        Metric::RoundsUnsafe => (round.verdict() == Verdict::Unsafe).then_some(1.0),
         Metric::ProactiveInits => {
             Some(round.counts().preinitialized).filter(|number| *number > 0).map(f64::from)
         }
@@ -491,6 +493,7 @@ mod tests {
         Pings 12 Count Function=nlp-inference:live Region=eu-west-2
         ColdStarts 3 Count Function=nlp-inference:live Region=eu-west-2
         ProactiveInits 2 Count Function=nlp-inference:live Region=eu-west-2
+        RoundsShort 1 Count Function=nlp-inference:live Region=eu-west-2
         S3EgressCost 0.03 None Function=nlp-inference:live Region=eu-west-2
         WarmingCost 0.0310026 None Function=nlp-inference:live Region=eu-west-2
         Target 10 Count Function=nlp-inference:live Region=eu-west-2
@@ -691,7 +694,7 @@ mod tests {
             batch(&report(vec![round()]), &settings(Detail::Function), TickFacts::default(), &NOTHING);
         let lines = emf_lines(&batch);
         assert_eq!(lines.len(), 2);
-        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"Pings","Unit":"Count"},{"Name":"ColdStarts","Unit":"Count"},{"Name":"ProactiveInits","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"_aws":{"Timestamp":1795165200000,"CloudWatchMetrics":[{"Namespace":"warmd","Dimensions":[["Function","Region"]],"Metrics":[{"Name":"Pings","Unit":"Count"},{"Name":"ColdStarts","Unit":"Count"},{"Name":"ProactiveInits","Unit":"Count"},{"Name":"RoundsShort","Unit":"Count"},{"Name":"S3EgressCost","Unit":"None"},{"Name":"WarmingCost","Unit":"None"},{"Name":"Target","Unit":"Count"},{"Name":"Reached","Unit":"Count"}]}]},"Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"RoundsShort":1.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
         let fleet: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(fleet["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         assert_eq!(fleet["Pings"], json!(12.0));
@@ -704,7 +707,7 @@ mod tests {
         let lines = plain_lines(&batch);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| !line.contains("_aws")));
-        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
+        insta::assert_snapshot!(lines[1], @r#"{"timestamp":"2026-11-20T09:00:00.000Z","level":"WARN","message":"metrics not acknowledged","namespace":"warmd","Function":"nlp-inference:live","Region":"eu-west-2","Pings":12.0,"ColdStarts":3.0,"ProactiveInits":2.0,"RoundsShort":1.0,"S3EgressCost":0.03,"WarmingCost":0.0310026,"Target":10.0,"Reached":9.0}"#);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Scope {
     FleetAndTarget,
     /// The fleet, and each target with [`Detail::Function`], unless it is zero.
     FleetAndTargetNotZero,
+    /// The fleet, every tick, zero included; and each target with [`Detail::Function`], unless it is zero.
+    FleetAndNotZeroTarget,
     /// Each target with [`Detail::Function`].
     Target,
     /// The fleet, and each target with [`Detail::Function`], every tick of a fleet with capacity.
@@ -51,7 +53,7 @@ pub enum Scope {
 impl Scope {
     /// Returns true if the metric is sent for the fleet with every tick.
     pub fn is_every_tick(self) -> bool {
-        matches!(self, Self::Fleet | Self::FleetAndTarget)
+        matches!(self, Self::Fleet | Self::FleetAndTarget | Self::FleetAndNotZeroTarget)
     }
 
     /// Returns true if the metric is sent for each target with every round.
@@ -61,7 +63,7 @@ impl Scope {
 
     /// Returns true if the metric is sent for targets.
     pub fn is_target(self) -> bool {
-        self.is_every_round() || self == Self::FleetAndTargetNotZero
+        self.is_every_round() || matches!(self, Self::FleetAndTargetNotZero | Self::FleetAndNotZeroTarget)
     }
 
     /// Returns true if the metric is sent while windows are open.
@@ -119,12 +121,12 @@ metrics! {
     ProactiveInits, Count, FleetAndTargetNotZero, "pings to a new environment whose init Lambda began before the request; none of them is in `ColdStarts`";
     Throttles, Count, Fleet, "pings that Lambda throttled";
     Errors, Count, Fleet, "pings that failed otherwise: function errors, timeouts, denied, not found, network and service";
-    RoundsShort, Count, Fleet, "rounds with the verdict `short`";
+    RoundsShort, Count, FleetAndNotZeroTarget, "rounds with the verdict `short`";
     WindowMinutes, Count, Coverage, "minutes of open windows that are known to have been warm or not";
     WarmMinutes, Count, Coverage, "those of `WindowMinutes` in which the wanted environments were warm; sent with them, zero included";
     UnknownMinutes, Count, Coverage, "minutes of open windows of which nothing is known, because no round proved anything; none of them is in `WindowMinutes`";
     BudgetExceeded, Count, FleetNotZero, "monthly budgets of which 80 % or 100 % were reached at this tick, each level once a month";
-    RoundsUnsafe, Count, FleetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
+    RoundsUnsafe, Count, FleetAndTargetNotZero, "targets with the verdict `unsafe`: their handler took a ping for work, and nothing more is sent";
     S3EgressBytes, Bytes, Fleet, "bytes that functions read from S3 because of pings";
     S3EgressCost, None, FleetAndTarget, "US dollars for the bytes that functions read from S3, as far as known";
     WarmingCost, None, FleetAndTarget, "US dollars for requests, compute, S3 requests and S3 egress, as far as known";

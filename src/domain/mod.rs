@@ -3,6 +3,7 @@
 //! This module is pure: no I/O, no clock, no SDK, no YAML, no async. Decisions are functions of configuration, `now`
 //! and observations.
 
+pub mod alarm;
 pub mod backlog;
 pub mod budget;
 pub mod burst;

@@ -15,6 +15,12 @@ pub fn money(amount: Decimal) -> String {
     format!("${rounded:.0$}", decimals as usize)
 }
 
+/// Returns the 64-bit FNV-1a hash of a text. It is the same on every machine and in every version.
+pub fn fnv1a(text: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 /// Formats bytes in decimal units with three digits, such as `2.20 GB`.
 pub fn bytes(count: u64) -> String {
     scaled(count, 1_000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])

@@ -11,8 +11,9 @@ use serde_json::json;
 use super::errors::ErrorResponse;
 use super::fault::CallEffect;
 use super::observe::Metric;
+use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse, response};
-use super::{Emulator, EmulatorState};
+use super::{Emulator, EmulatorState, control};
 
 /// The largest request on the wire, bytes. Source for this and the limits below: CloudWatch API reference, 2026-11.
 const MAX_BODY: usize = 1024 * 1024;
@@ -107,6 +108,29 @@ pub(super) fn cbor(status: u16, body: &impl Serialize, headers: &[(&'static str,
     let mut all = vec![("smithy-protocol", "rpc-v2-cbor")];
     all.extend_from_slice(headers);
     response(status, "application/cbor", bytes, &all)
+}
+
+/// Answers a call of an operation other than PutMetricData with `answer`, unless the rate limit, a missing permission or a
+/// fault applies, and records it.
+pub(super) async fn serve(
+    emulator: &Emulator,
+    call: &Call,
+    operation: Operation,
+    answer: impl FnOnce() -> Result<HttpResponse, ErrorResponse>,
+) -> Result<HttpResponse, ConnectionCut> {
+    let (is_above_rate, effect) = control::admit(emulator, call, operation, "/monitoring");
+    let result = match effect.refusal {
+        Some(error) => Err(error),
+        None if is_above_rate => Err(ErrorResponse::new(400, "ThrottlingException", "Rate exceeded")),
+        None => control::permit(&emulator.scenario(), "cloudwatch", operation, "*").and_then(|()| answer()),
+    };
+    let response = match (result, effect.answer) {
+        (Ok(response), Some(other)) if response.status().is_success() => cbor(200, &other, &[]),
+        (Ok(response), _) => response,
+        (Err(error), _) => refused(&error),
+    };
+    control::record(emulator, call, operation, None, (!effect.cut).then_some(response.status().as_u16()));
+    emulator.respond_after(effect.delay, response, effect.cut).await
 }
 
 /// Handles PutMetricData.

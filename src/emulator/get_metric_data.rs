@@ -14,7 +14,7 @@ use super::cloudwatch::{self, Dimension, Number, cbor, invalid, malformed, missi
 use super::errors::ErrorResponse;
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse};
-use super::{Emulator, Invocation, Observations, control};
+use super::{Emulator, Invocation, Observations};
 
 /// Queries of a request. Source for this and the limit below: CloudWatch API reference, 2026-11.
 const MAX_QUERIES: usize = 500;
@@ -88,23 +88,8 @@ pub(super) async fn get_metric_data(
     call: &Call,
     body: &[u8],
 ) -> Result<HttpResponse, ConnectionCut> {
-    let operation = Operation::GetMetricData;
-    let (is_above_rate, effect) = control::admit(emulator, call, operation, "/monitoring");
-    let result = match effect.refusal {
-        Some(error) => Err(error),
-        None if is_above_rate => Err(ErrorResponse::new(400, "ThrottlingException", "Rate exceeded")),
-        None => control::permit(&emulator.scenario(), "cloudwatch", operation, "*")
-            .and_then(|()| answer(emulator, call, body)),
-    };
-    let response = match result {
-        Ok(answer) => match effect.answer {
-            None => cbor(200, &answer, &[]),
-            Some(other) => cbor(200, &other, &[]),
-        },
-        Err(error) => cloudwatch::refused(&error),
-    };
-    control::record(emulator, call, operation, None, (!effect.cut).then_some(response.status().as_u16()));
-    emulator.respond_after(effect.delay, response, effect.cut).await
+    let answer = || answer(emulator, call, body).map(|answer| cbor(200, &answer, &[]));
+    cloudwatch::serve(emulator, call, Operation::GetMetricData, answer).await
 }
 
 fn time(seconds: Option<Required<Number, 1>>, name: &str) -> Result<DateTime<Utc>, ErrorResponse> {

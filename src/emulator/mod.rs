@@ -7,11 +7,13 @@
 //! at the origin. Its UTC is that of the first signed request, to the second, and runs on with the emulated time;
 //! before that request nothing that depends on UTC happens.
 
+mod alarms;
 mod autoscaling;
 mod capacity;
 mod cloudwatch;
 mod control;
 mod counts;
+mod dashboards;
 mod errors;
 mod events;
 mod execution;
@@ -50,8 +52,8 @@ pub use counts::{Count, Counts};
 pub use execution::Start;
 pub use fault::{Fault, FaultKind};
 pub use observe::{
-    AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedProvisioned, ObservedRound,
-    OccupiedInterval, ProvisionedLevel, ScalingChange, overlap,
+    AcceptedEvent, ControlRead, Invocation, Metric, Observations, ObservedAlarm, ObservedProvisioned,
+    ObservedRound, OccupiedInterval, ProvisionedLevel, ScalingChange, overlap,
 };
 pub use profile::Profile;
 pub use scenario::{Account, Operation, Reads, Scenario, TimedChange};
@@ -101,6 +103,9 @@ struct EmulatorState {
     buckets: s3::Buckets,
     /// The metrics that tests set.
     series: get_metric_data::Series,
+    /// The dashboards of the account, and the alarms of its regions.
+    dashboards: dashboards::Dashboards,
+    alarms: alarms::Alarms,
     observations: Observations,
 }
 
@@ -141,6 +146,8 @@ impl EmulatorState {
             entries: CallCounter::new(seed, "entries"),
             buckets: s3::Buckets::new(),
             series: get_metric_data::Series::new(),
+            dashboards: dashboards::Dashboards::new(),
+            alarms: alarms::Alarms::new(),
             observations: Observations::default(),
         }
     }
@@ -202,6 +209,8 @@ impl Emulator {
         self.make_due_changes();
         let mut observations = self.state().observations.clone();
         observations.provisioned = self.state().capacity.observe(self.now());
+        observations.dashboards = dashboards::observe(&self.state().dashboards);
+        observations.put_alarms = alarms::observe(&self.state().alarms);
         {
             let scaling = self.auto_scaling();
             (observations.scaling, observations.alarms) = (scaling.changes.clone(), scaling.alarms());

@@ -1,10 +1,11 @@
 //! Observations of the emulator, for tests, benchmarks and people.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::counts::{Count, Counts, InFlight};
 use super::execution::Start;
@@ -39,6 +40,23 @@ pub struct Observations {
     /// The number of alarms that scaling policies have at present: two for each target tracking policy.
     #[serde(default)]
     pub alarms: usize,
+    /// The bodies of the dashboards at present, by name. [`super::Emulator::reset`] keeps them.
+    #[serde(default)]
+    pub dashboards: BTreeMap<String, Value>,
+    /// The alarms at present, without those of scaling policies. [`super::Emulator::reset`] keeps them.
+    #[serde(default)]
+    pub put_alarms: Vec<ObservedAlarm>,
+}
+
+/// An alarm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedAlarm {
+    /// The region.
+    pub region: String,
+    /// The name.
+    pub name: String,
+    /// The request that put it.
+    pub properties: Value,
 }
 
 /// One invocation. Instants are counted from the emulator's origin.

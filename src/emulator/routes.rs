@@ -8,7 +8,8 @@ use hyper::body::Incoming;
 use super::scenario::Operation;
 use super::wire::{Call, ConnectionCut, HttpResponse, decoded, json_response};
 use super::{
-    Emulator, autoscaling, capacity, cloudwatch, events, functions, get_metric_data, invoke, reads, s3,
+    Emulator, alarms, autoscaling, capacity, cloudwatch, dashboards, events, functions, get_metric_data,
+    invoke, reads, s3,
 };
 
 /// Handles one request.
@@ -77,6 +78,16 @@ async fn dispatch(emulator: &Emulator, call: &Call, body: Bytes) -> Result<HttpR
         }
         (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", "GetMetricData"]) => {
             get_metric_data::get_metric_data(emulator, call, &body).await
+        }
+        (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", operation])
+            if operation.contains("Dashboard") =>
+        {
+            dashboards::serve(emulator, call, operation, &body).await
+        }
+        (&Method::POST, ["service", "GraniteServiceVersion20100801", "operation", operation])
+            if operation.contains("Alarm") =>
+        {
+            alarms::serve(emulator, call, operation, &body).await
         }
         (&Method::POST, [""]) if target == Some("AWSEvents.PutEvents") => {
             events::put_events(emulator, call, &body).await

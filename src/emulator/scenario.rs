@@ -102,7 +102,8 @@ impl std::fmt::Debug for TimedChange {
     }
 }
 
-/// The rate limit and the faults of control planes: of Lambda, of Application Auto Scaling and of GetMetricData.
+/// The rate limit and the faults of control planes: of Lambda, of Application Auto Scaling, and of CloudWatch without
+/// PutMetricData.
 #[derive(Debug, Clone, Default)]
 pub struct Reads {
     /// The most calls a second of an account in a region, for each service; above it they are throttled. `None` means no
@@ -167,6 +168,20 @@ pub enum Operation {
     ListTagsForResource,
     /// Values of metrics.
     GetMetricData,
+    /// The body of a dashboard.
+    GetDashboard,
+    /// Creates or changes a dashboard.
+    PutDashboard,
+    /// Deletes dashboards.
+    DeleteDashboards,
+    /// The alarms.
+    DescribeAlarms,
+    /// Creates or changes an alarm on a metric.
+    PutMetricAlarm,
+    /// Creates or changes an alarm on the states of other alarms.
+    PutCompositeAlarm,
+    /// Deletes alarms.
+    DeleteAlarms,
 }
 
 impl Operation {

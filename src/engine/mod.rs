@@ -4,6 +4,7 @@ pub mod admission;
 pub mod capacity;
 mod due;
 pub mod metrics;
+pub mod observability;
 pub mod ports;
 mod runner;
 pub mod running;

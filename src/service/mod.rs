@@ -10,6 +10,7 @@
 //!                                                     Outcome
 //! ```
 
+pub mod alarms;
 pub mod backlog;
 pub mod budget;
 pub mod capacity;

@@ -203,7 +203,8 @@ fn help_lists_commands_and_exit_codes() {
       canary        List what first pings showed of handlers, or allow pings to an unsafe one again
       capacity      Show, release or take over provisioned concurrency and managed instances
       lambda-event  Print a sample event for the Lambda
-      dashboard     Print the CloudWatch dashboard
+      dashboard     Print, put or delete the CloudWatch dashboard
+      alarms        Print, put or delete the CloudWatch alarms of the fleet and of functions
       iam           Print the IAM policies for a configuration
       price         Calculate prices of Lambda, S3 egress and EC2, or list the price book
       compare       Compare the cost of pings with that of the alternatives

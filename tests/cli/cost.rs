@@ -291,8 +291,9 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       no owner                          1       6            1      0 B  $0.00*
       payments                          1   4,032          168      0 B   $0.00
       search                            2  12,000          500  102 GiB  $4.93*
-      warmd itself, in eu-west-2                                         $1.84*
-      total                                                              $6.77*
+      warmd itself, in eu-west-2                                         $2.34*
+      total                                                              $7.27*
+      warming $5.00*, observing $2.27* (metrics, dashboard, alarms, reads of metrics, log of warmd)
 
       ITEM                                                                     QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                 10,038  request           $0.00
@@ -310,7 +311,8 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s     4,316.1  GB-s              $0.06
       warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.301  metric-month      $0.69
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
-      warmd itself: CloudWatch alarms, eu-west-2                                  2.762  alarm-month       $0.28
+      warmd itself: CloudWatch alarms, eu-west-2                                  5.523  alarm-month       $0.55
+      warmd itself: CloudWatch composite alarms, eu-west-2                         0.46  alarm-month       $0.23
       warmd itself: PutMetricData requests, eu-west-2                            10,080  request           $0.10
       warmd itself: CloudWatch Logs, eu-west-2                                   0.0124  GiB               $0.01
       warmd itself: EventBridge events, eu-west-2                                10,080  event             $0.01
@@ -336,7 +338,7 @@ fn the_cost_objects_are_exact() {
     let checkout = &object["functions"][2]["cost"];
     assert_eq!(checkout["assumed"], json!([]));
     let all = &object["cost"];
-    assert_eq!(keys(all), ["lines", "total", "by_owner"]);
+    assert_eq!(keys(all), ["lines", "total", "observing_usd", "by_owner"]);
     assert_eq!(keys(&all["by_owner"]), ["", "payments", "search"]);
     let sum: f64 = amounts(all, "").iter().map(|amount| amount.parse::<f64>().unwrap()).sum();
     assert_eq!(all["total"], format!("{sum:.2}"));
@@ -345,7 +347,10 @@ fn the_cost_objects_are_exact() {
         .unwrap()
         .iter()
         .filter(|line| line["item"].as_str().unwrap().starts_with("warmd itself"));
-    assert_eq!(own.count(), 8);
+    assert_eq!(own.count(), 9);
+    let observing = ["CloudWatch ", "PutMetricData "].map(|of| amounts(all, &format!("warmd itself: {of}")));
+    let observing: f64 = observing.concat().iter().map(|amount| amount.parse::<f64>().unwrap()).sum();
+    assert_eq!(all["observing_usd"], format!("{observing:.2}"));
     // The cost of one function excludes that of warmd itself.
     let one = with(&["plan", &path, "--json", "--function", "checkout"], &WEEK).json();
     assert_eq!(one["cost"]["total"], one["functions"][0]["cost"]["total"]);
@@ -401,7 +406,8 @@ fn a_comparison_shows_every_alternative() {
     --- stderr
     ");
     let object = with(&[&compare[..], &["--json"]].concat(), &FEBRUARY).json();
-    assert_eq!(keys(&object), ["functions", "pipelines"]);
+    assert_eq!(keys(&object), ["functions", "pipelines", "observing_usd"]);
+    assert_eq!(object["observing_usd"], Value::Null, "warmd observes the whole fleet");
     let function = &object["functions"][0];
     assert_eq!(
         keys(function),
@@ -520,8 +526,8 @@ fn a_difference_shows_costs() {
       OWNER         COST BEFORE  COST AFTER
       payments            $0.00       $0.07
       search             $4.93*    $140.20*
-      warmd itself       $1.84*      $1.99*
-      total              $6.77*    $142.26*
+      warmd itself       $2.34*      $2.49*
+      total              $7.27*    $142.76*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -543,8 +549,8 @@ fn a_difference_shows_costs() {
     |---|---:|---:|
     | payments | $0.00 | $0.07 |
     | search | $4.93\* | $140.20\* |
-    | warmd itself | $1.84\* | $1.99\* |
-    | total | $6.77\* | $142.26\* |
+    | warmd itself | $2.34\* | $2.49\* |
+    | total | $7.27\* | $142.76\* |
 
     estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -629,7 +635,7 @@ fn a_change_of_prices_is_a_difference() {
 
       OWNER   COST BEFORE  COST AFTER
       search       $4.93*    $512.28*
-      total        $6.77*    $514.12*
+      total        $7.27*    $514.62*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr

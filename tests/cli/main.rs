@@ -24,6 +24,7 @@ mod listen;
 mod live;
 #[cfg(target_os = "linux")]
 mod memory;
+mod observability;
 mod pipelines;
 mod pipes;
 mod plan;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use warmd::config::{SourceFile, resolve};
+use warmd::deploy::alarms::{AlarmsInput, alarms, properties as alarm_properties};
 use warmd::deploy::iam::{PolicyInput, Purpose, S3Prefix, policies, size};
 use warmd::deploy::{EventKind, dashboard, sample};
 use warmd::domain::capacity::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 use warmd::domain::cost::PriceBook;
-use warmd::domain::cost::self_usage::{SelfUsage, self_cost};
+use warmd::domain::cost::self_usage::{SelfUsage, least_observing_per_day, self_cost};
+use warmd::domain::coverage::Slo;
 use warmd::domain::events::{ENVIRONMENTS_WARM, SOURCE};
 use warmd::domain::fleet::{Fleet, MetricsSettings, Target};
 use warmd::domain::function::Region;
@@ -65,6 +67,24 @@ functions:
     resolve(vec![file], &mut |_| unreachable!("no file is referenced"), None).unwrap().fleet
 }
 
+/// Returns the body of the dashboard with the default objective.
+fn dashboard_body(namespace: &str, log_group: &str, region: &str) -> Value {
+    dashboard::body(&dashboard::DashboardInput {
+        namespace,
+        log_group,
+        region,
+        objective: Slo::DEFAULT,
+        observing_per_day: least_observing_per_day(&PriceBook::embedded()),
+    })
+}
+
+/// Returns a text of the template with the default of the objective.
+fn with_objective(text: &str) -> String {
+    let default = &template()["Parameters"]["CoverageObjective"]["Default"];
+    assert_eq!(*default, 99);
+    text.replace("${CoverageObjective}", "99")
+}
+
 #[test]
 fn the_queries_of_the_dashboard_use_keys_of_the_log() {
     let fleet = fleet();
@@ -80,10 +100,10 @@ fn the_queries_of_the_dashboard_use_keys_of_the_log() {
     };
     let line = tick_line::lines(&report, report.tick, "r-1").remove(0);
     let line: Value = serde_json::from_str(&line).unwrap();
-    let body = dashboard::body("warmd", "/aws/lambda/warmd", "eu-west-2");
+    let body = dashboard_body("warmd", "/aws/lambda/warmd", "eu-west-2");
     let queries: Vec<&str> =
         objects(&body).into_iter().filter_map(|object| object["query"].as_str()).collect();
-    assert_eq!(queries.len(), 3);
+    assert_eq!(queries.len(), 5);
     for query in queries {
         assert!(query.contains(&format!("filter message = {}\n", line["message"])), "{query}");
         assert!(query.contains("unnest line.tick.rounds into item"), "{query}");
@@ -100,13 +120,14 @@ fn the_queries_of_the_dashboard_use_keys_of_the_log() {
 fn the_template_contains_the_printed_dashboard() {
     let template = template();
     let deployed = properties(&template, "Dashboard")["DashboardBody"].as_str().unwrap();
-    let deployed: Value = serde_json::from_str(deployed).unwrap();
+    let deployed: Value = serde_json::from_str(&with_objective(deployed)).unwrap();
     // `!Sub` replaces these names by those of the stack.
-    let printed = dashboard::body("${MetricNamespace}", "${LogGroup}", "${AWS::Region}");
+    let printed = dashboard_body("${MetricNamespace}", "${LogGroup}", "${AWS::Region}");
     assert_eq!(
         deployed,
         printed,
-        "replace the template's DashboardBody by:\n{}",
+        "replace the template's DashboardBody by this, with ${{CoverageObjective}} for 99 in expressions and in the \
+         annotation:\n{}",
         serde_json::to_string_pretty(&printed).unwrap()
     );
 }
@@ -306,6 +327,70 @@ fn alarms_use_metrics_that_are_sent() {
     assert_eq!(dead["Dimensions"][0]["Value"], "DeadLetters.QueueName");
 }
 
+/// Names and texts differ, because CloudFormation makes names.
+#[test]
+fn the_template_contains_the_printed_alarms() {
+    let template = template();
+    let fleet = Fleet {
+        metrics: MetricsSettings { namespace: "MetricNamespace".to_owned(), ..MetricsSettings::default() },
+        ..Fleet::new(Vec::new())
+    };
+    let printed = alarms(&AlarmsInput {
+        fleet: &fleet,
+        owner: &fleet.owner,
+        objective: Some(Slo::DEFAULT),
+        of_functions: true,
+        topic: Some("AlarmTopicArn"),
+    });
+    let resources = [
+        ("warmd-warmd-fleet-fast-long", "FastBurnLongAlarm"),
+        ("warmd-warmd-fleet-fast-short", "FastBurnShortAlarm"),
+        ("warmd-warmd-fleet-fast", "FastBurnAlarm"),
+        ("warmd-warmd-fleet-slow-long", "SlowBurnLongAlarm"),
+        ("warmd-warmd-fleet-slow-short", "SlowBurnShortAlarm"),
+        ("warmd-warmd-fleet-slow", "SlowBurnAlarm"),
+        ("warmd-warmd-no-tick", "NoTickAlarm"),
+    ];
+    let printed = printed.unwrap();
+    assert_eq!(printed.len(), resources.len());
+    for (alarm, (name, resource)) in printed.iter().zip(resources) {
+        assert_eq!(alarm.name, name);
+        let mut printed = alarm_properties(alarm);
+        let mut deployed = properties(&template, resource).clone();
+        for object in [&mut printed, &mut deployed] {
+            let object = object.as_object_mut().unwrap();
+            // All periods are to be beyond the threshold, which is the default.
+            for key in ["AlarmName", "AlarmDescription", "ActionsEnabled", "DatapointsToAlarm"] {
+                object.remove(key);
+            }
+            // Without its tag, `!If` is a list: condition, topics, none.
+            for key in ["AlarmActions", "OKActions"] {
+                if let Some(topics) = object.get_mut(key)
+                    && topics[0] == "HasTopic"
+                {
+                    *topics = topics[1].clone();
+                }
+            }
+            if let Some(threshold) = object.get_mut("Threshold") {
+                *threshold = json!(threshold.as_f64());
+            }
+        }
+        for query in deployed.get_mut("Metrics").and_then(Value::as_array_mut).into_iter().flatten() {
+            query.as_object_mut().unwrap().remove("Label");
+            if let Some(expression) = query.get_mut("Expression") {
+                *expression = json!(with_objective(expression.as_str().unwrap()));
+            }
+        }
+        if let Some(rule) = deployed.get_mut("AlarmRule") {
+            let text = resources.iter().fold(rule.as_str().unwrap().to_owned(), |text, (name, resource)| {
+                text.replace(&format!("${{{resource}}}"), name)
+            });
+            *rule = json!(text);
+        }
+        assert_eq!(deployed, printed, "{resource}");
+    }
+}
+
 /// EventBridge counts failures per rule.
 #[test]
 fn the_alarm_includes_the_failures_of_every_rule() {
@@ -357,7 +442,10 @@ fn the_cost_of_warmd_includes_the_deployed_dashboards_and_alarms() {
     );
     let billed = |unit: &str| bill.lines.iter().find(|line| line.unit == unit).unwrap().quantity.to_string();
     assert_eq!(billed("dashboard-month"), dashboards.to_string());
-    assert_eq!(billed("alarm-month"), alarm_metrics.to_string());
+    let alarms = bill.lines.iter().filter(|line| line.unit == "alarm-month");
+    let alarms: Vec<String> = alarms.map(|line| line.quantity.to_string()).collect();
+    let composite = deployed("AWS::CloudWatch::CompositeAlarm").len();
+    assert_eq!(alarms, [alarm_metrics.to_string(), composite.to_string()]);
 }
 
 #[test]

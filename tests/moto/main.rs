@@ -503,3 +503,35 @@ async fn capacity_is_scaled_by_targets_policies_and_actions() {
     assert_eq!(control.scalable_targets(region, None, None).await, Lookup::Known(Vec::new()));
     assert_eq!(control.policies(of).await, Lookup::Known(Vec::new()));
 }
+
+#[test]
+#[ignore = "needs moto: tests/moto/run.sh"]
+fn a_dashboard_and_alarms_are_put_read_and_deleted() {
+    let account = Account::new();
+    let configs = fleet(account.folder.path(), 2);
+    // moto has no composite alarms, so the command ends at the first one, and a repetition does not write the others.
+    for word in ["created", "unchanged"] {
+        let put = account.run(&["alarms", "--put", "--name", "moto", &configs]);
+        assert_eq!((put.code, put.stdout.matches(&format!("\n{word} ")).count()), (1, 5), "{}", put.stdout);
+        assert!(put.stderr.starts_with("error: warmd-moto-fleet-fast: "), "{}", put.stderr);
+    }
+    let types = json!({ "AlarmNamePrefix": "warmd-moto-" });
+    let found = account.aws("cloudwatch", "DescribeAlarms", types.clone());
+    assert_eq!(found["MetricAlarms"].as_array().map(Vec::len), Some(5), "{found}");
+    let deleted = account.succeed(&["alarms", "--delete", "--name", "moto"]);
+    assert_eq!(deleted.matches("deleted ").count(), 5, "{deleted}");
+    let left = account.aws("cloudwatch", "DescribeAlarms", types);
+    assert_eq!(left["MetricAlarms"], json!([]));
+
+    assert!(account.succeed(&["dashboard", "--put", "moto"]).contains("\ncreated dashboard moto"));
+    assert!(account.succeed(&["dashboard", "--put", "moto"]).contains("\nunchanged dashboard moto"));
+    let printed = account.run(&["dashboard", "--print"]).json();
+    let put = account.aws("cloudwatch", "GetDashboard", json!({ "DashboardName": "moto" }));
+    assert_eq!(serde_json::from_str::<Value>(put["DashboardBody"].as_str().unwrap()).unwrap(), printed);
+    account.succeed(&["dashboard", "--delete", "moto"]);
+    let theirs = json!({ "DashboardName": "theirs", "DashboardBody": "{\"widgets\":[]}" });
+    account.aws("cloudwatch", "PutDashboard", theirs);
+    for mode in ["--put", "--delete"] {
+        assert_eq!(account.run(&["dashboard", mode, "theirs"]).code, 2);
+    }
+}

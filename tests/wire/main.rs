@@ -22,6 +22,7 @@ mod http2;
 mod kinds;
 mod lies;
 mod nginx;
+mod observability;
 mod parity;
 mod pipelines;
 mod probe;

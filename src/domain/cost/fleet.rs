@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::bill::Bill;
 use super::coverage::CoverageCost;
 use super::price_book::PriceBook;
+use super::self_usage;
 
 /// The cost of the plans of several targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,12 @@ impl FleetCost {
         Self { bill, by_owner, warmd }
     }
 
+    /// Returns the part of the cost of warmd itself that is for observing, in US dollars; `None` when a part is unknown, or
+    /// warmd is left out.
+    pub fn observing(&self) -> Option<Decimal> {
+        self.warmd.as_ref().and_then(self_usage::observing)
+    }
+
     /// Returns the total in US dollars, or `None` when a part is unknown.
     pub fn total(&self) -> Option<Decimal> {
         self.bill.total()
@@ -47,13 +54,14 @@ impl FleetCost {
 }
 
 impl Serialize for FleetCost {
-    /// Serializes `lines`, `total` and `by_owner` (the total of each owner).
+    /// Serializes `lines`, `total`, `observing_usd` (a part of it) and `by_owner` (the total of each owner).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let totals: BTreeMap<&str, Option<Decimal>> =
             self.by_owner.iter().map(|(owner, bill)| (owner.as_str(), bill.total())).collect();
-        let mut cost = serializer.serialize_struct("FleetCost", 3)?;
+        let mut cost = serializer.serialize_struct("FleetCost", 4)?;
         cost.serialize_field("lines", &self.bill.lines)?;
         cost.serialize_field("total", &self.total())?;
+        cost.serialize_field("observing_usd", &self.observing())?;
         cost.serialize_field("by_owner", &totals)?;
         cost.end()
     }

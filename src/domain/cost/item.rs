@@ -64,8 +64,10 @@ pub enum Item {
     MetricReads,
     /// Dashboards.
     Dashboards,
-    /// Alarms of standard resolution.
+    /// Alarms of standard resolution, for each metric.
     Alarms,
+    /// Composite alarms.
+    CompositeAlarms,
     /// Ingested log data.
     LogData,
     /// Free custom metrics of an account.
@@ -115,6 +117,7 @@ const NAMES: &[(Item, &str, &str)] = &[
     (Item::MetricReads, "cloudwatch.metric-reads", "metric"),
     (Item::Dashboards, "cloudwatch.dashboards", "dashboard-month"),
     (Item::Alarms, "cloudwatch.alarms", "alarm-month"),
+    (Item::CompositeAlarms, "cloudwatch.composite-alarms", "alarm-month"),
     (Item::LogData, "cloudwatch.log-gb", "GiB"),
     (Item::FreeMetrics, "cloudwatch.free-metrics", "metrics"),
     (Item::FreePutRequests, "cloudwatch.free-put-requests", "requests a month"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::bill::Bill;
+use super::bill::{Bill, BillLine};
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::{gb_seconds, gib, milliseconds, months};
@@ -39,11 +39,17 @@ pub struct SelfUsage {
 const MEMORY_MB: u32 = 1_769;
 /// Metric data in a PutMetricData request. Source: the service quota.
 const DATA_PER_REQUEST: u64 = 1_000;
-/// Dashboards in `template.yaml`. A test compares this and the next constant with the template.
+/// Dashboards in `template.yaml`. A test compares this and the next two constants with the template.
 const DASHBOARDS: u64 = 1;
 /// Metrics of the alarms in `template.yaml`. An alarm on an expression is billed for each of its metrics. Source:
 /// Amazon CloudWatch pricing.
-const ALARM_METRICS: u64 = 12;
+const ALARM_METRICS: u64 = 24;
+/// Composite alarms in `template.yaml`.
+const COMPOSITE_ALARMS: u64 = 2;
+/// The beginning of the names of lines.
+const SELF: &str = "warmd itself: ";
+/// The services and operations of observing.
+const OBSERVING: [&str; 3] = ["CloudWatch ", "PutMetricData ", "GetMetricData "];
 
 /// The assumed duration of a tick without rounds: it reads a cached configuration and sends one PutMetricData request,
 /// which takes tens of milliseconds within the region.
@@ -75,7 +81,7 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
         .saturating_add(ran(cold, usage.init));
     let mut bill = Bill::default();
     let mut add = |name: &str, item: Item, quantity| {
-        bill.add(prices, format!("warmd itself: {name}"), (&item, region), quantity);
+        bill.add(prices, format!("{SELF}{name}"), (&item, region), quantity);
     };
     add("Lambda requests", Item::Requests, Decimal::from(ticks));
     add("Lambda compute arm64", Item::Duration(Architecture::Arm64), gb_seconds(ran, MEMORY_MB));
@@ -103,6 +109,7 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("CloudWatch metrics", Item::Metrics, held(metrics));
     add("CloudWatch dashboards", Item::Dashboards, held(DASHBOARDS));
     add("CloudWatch alarms", Item::Alarms, held(ALARM_METRICS));
+    add("CloudWatch composite alarms", Item::CompositeAlarms, held(COMPOSITE_ALARMS));
     let puts = ticks.saturating_mul(data_per_tick.div_ceil(DATA_PER_REQUEST));
     add("PutMetricData requests", Item::PutRequests, Decimal::from(puts));
     add("GetMetricData metrics", Item::MetricReads, Decimal::from(usage.metric_reads));
@@ -113,6 +120,54 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
     add("CloudWatch Logs", Item::LogData, gib(log_bytes));
     add("EventBridge events", Item::Events, Decimal::from(ticks));
     bill
+}
+
+/// Returns the part of the bill of [`self_cost`] that is for observing, not for warming: metrics, dashboard, alarms, reads
+/// of metrics, and the log. US dollars; `None` when a part is unknown.
+pub fn observing(bill: &Bill) -> Option<Decimal> {
+    let is_observing = |line: &&BillLine| {
+        let name = line.item.strip_prefix(SELF).unwrap_or_default();
+        OBSERVING.iter().any(|of| name.starts_with(of))
+    };
+    let lines = bill.lines.iter().filter(is_observing);
+    Bill { lines: lines.cloned().collect() }.total()
+}
+
+/// Returns the cost of alarms for a month: of each metric of a metric alarm, and of composite alarms.
+pub fn alarms_cost(prices: &PriceBook, region: Region, metrics: u64, composite: u64) -> Bill {
+    let mut bill = Bill::default();
+    let of =
+        [("alarm metrics", Item::Alarms, metrics), ("composite alarms", Item::CompositeAlarms, composite)];
+    for (name, item, count) in of {
+        bill.add(prices, name, (&item, region), Decimal::from(count));
+    }
+    bill
+}
+
+/// Returns the cost of dashboards for a month.
+pub fn dashboards_cost(prices: &PriceBook, region: Region, dashboards: u64) -> Bill {
+    let mut bill = Bill::default();
+    bill.add(prices, "dashboards", (&Item::Dashboards, region), Decimal::from(dashboards));
+    bill
+}
+
+/// Returns US dollars of observing for each day of a fleet without rounds and capacity, at the list prices of us-east-1.
+pub fn least_observing_per_day(prices: &PriceBook) -> Option<Decimal> {
+    let day = Duration::from_secs(24 * 3_600);
+    let days = 30;
+    let usage = SelfUsage {
+        region: Region::parse("us-east-1").ok()?,
+        // Over several days, amounts are not lost by rounding to cents.
+        horizon: day * days,
+        rounds: 0,
+        cold_rounds: 0,
+        init: Duration::ZERO,
+        targets: 0,
+        capacity_targets: 0,
+        metric_reads: 0,
+        detail: Detail::Fleet,
+    };
+    Some((observing(&self_cost(prices, &usage))? / Decimal::from(days)).round_dp(2))
 }
 
 #[cfg(test)]
@@ -152,7 +207,8 @@ mod tests {
         warmd itself: Lambda compute arm64, first 7.5 billion GB-s: 6229.505859375 GB-s 0.08
         warmd itself: CloudWatch metrics, first 10,000 metric-months: 13 metric-month 3.90
         warmd itself: CloudWatch dashboards: 1 dashboard-month 3.00
-        warmd itself: CloudWatch alarms: 12 alarm-month 1.20
+        warmd itself: CloudWatch alarms: 24 alarm-month 2.40
+        warmd itself: CloudWatch composite alarms: 2 alarm-month 1.00
         warmd itself: PutMetricData requests: 43800 request 0.44
         warmd itself: CloudWatch Logs: 0.042729079723358154296875 GiB 0.02
         warmd itself: EventBridge events: 43800 event 0.04

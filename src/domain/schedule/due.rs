@@ -10,6 +10,7 @@ use super::minute::Minute;
 use super::timeline::{Timeline, desired};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
+use crate::domain::text::fnv1a;
 
 /// The targets that a tick serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +122,5 @@ pub fn has_interval_minute(target: &Target, minutes: Range<i64>) -> bool {
 /// The phase is the 64-bit FNV-1a hash (offset basis 14695981039346656037, prime 1099511628211) of the identity as text,
 /// which includes the region and the tenant, modulo the interval. It is the same on every machine and in every version.
 pub fn phase(id: &Identity, interval_minutes: u32) -> u32 {
-    let hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    u32::try_from(hash % u64::from(interval_minutes.max(1))).unwrap_or(0)
+    u32::try_from(fnv1a(&id.to_string()) % u64::from(interval_minutes.max(1))).unwrap_or(0)
 }
