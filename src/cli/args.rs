@@ -20,6 +20,7 @@ use super::plan::PlanArgs;
 use super::price::PriceArgs;
 use super::probe::ProbeArgs;
 use super::publish::PublishArgs;
+use super::report::ReportArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
 use super::value_parsers;
@@ -100,6 +101,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Show the last tick, pauses, requests, and what the guards found.
     Status(StatusArgs),
+    /// Report coverage, cold starts and cost of a past period, as text, Markdown, JSON or an HTML page.
+    Report(ReportArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),
     /// Show, release or take over provisioned concurrency and managed instances.
