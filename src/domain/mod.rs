@@ -23,6 +23,7 @@ pub mod guard;
 pub mod handed_out;
 pub mod health;
 pub mod history;
+mod keyed;
 pub mod limits;
 pub mod metric_data;
 pub mod metrics;

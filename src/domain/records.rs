@@ -7,7 +7,6 @@ mod capacity;
 mod deployments;
 mod facts;
 mod guards;
-pub(in crate::domain) mod keyed;
 mod levels;
 mod pauses;
 mod served;
@@ -20,6 +19,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+
+pub(in crate::domain) use super::keyed;
 
 use super::calendar::{Opening, Window};
 use super::fleet::{Fleet, OnRequest, Target};

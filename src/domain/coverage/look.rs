@@ -43,6 +43,11 @@ impl Look {
                 let found = found.map_or(Found::Unknown, Found::Warm);
                 Some(Self { reached, found, is_capped, serves_minutes })
             }
+            // Lambda has the number ready, whoever has ordered it.
+            Some(SkipReason::Provisioned) if !target.strategy.is_capacity() => {
+                let (reached, found) = (Some(round.desired), Found::Warm(round.desired));
+                Some(Self { reached, found, is_capped: false, serves_minutes })
+            }
             Some(reason) => {
                 let is_capped = is_guard(reason)?;
                 Some(Self { reached: Some(0), found: Found::NotLooked, is_capped, serves_minutes })

@@ -31,7 +31,7 @@ pub use self::look::{Found, Look};
 pub use self::slo::{BurnAlarm, Slo};
 
 /// The longest time that is filled in when nobody served a target: longer outages begin later.
-const MOST_FILLED: i64 = 31 * 24 * 60;
+pub const MOST_FILLED: i64 = 31 * 24 * 60;
 
 /// Minutes of open windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,29 @@ struct Last {
     /// True if a guard or a budget lowered the number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_capped: bool,
+}
+
+impl Watch {
+    /// Returns the epoch minute before which every minute is judged.
+    pub fn until(&self) -> i64 {
+        self.until
+    }
+
+    /// Returns the state with the minutes before `until` judged.
+    #[must_use]
+    pub fn moved(self, until: i64) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Returns the whole hours before `at` in which nobody has served the target, as epoch minutes; `None` if there are
+    /// none. Nothing that is seen later changes the judgement of their minutes.
+    pub fn unserved(&self, at: Minute) -> Option<(i64, i64)> {
+        let served = self.last.map_or(self.until, |last| last.until.max(self.until));
+        let until = at.epoch().div_euclid(60) * 60;
+        let from = served.max(at.epoch() - MOST_FILLED).min(until);
+        let from = from.saturating_add(59).div_euclid(60) * 60;
+        (from < until).then_some((from, until))
+    }
 }
 
 /// The judgement of one minute.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,22 @@ impl DayFile {
         format!("history-{region}-{}{writer}", day.format("%Y-%m-%d"))
     }
 
+    /// Returns the region and the day of a document's name; `None` if it is not one of [`DayFile::document`].
+    pub fn parse_document(name: &str) -> Option<(Region, NaiveDate)> {
+        let rest = name.strip_prefix("history-")?;
+        let region = Region::all()
+            .find(|region| rest.strip_prefix(region.as_str()).is_some_and(|rest| rest.starts_with('-')))?;
+        let rest = rest.get(region.as_str().len() + 1..)?;
+        let day = NaiveDate::parse_from_str(rest.get(..10)?, "%Y-%m-%d").ok()?;
+        let writer = match rest.get(10..)? {
+            "" => None,
+            writer => Some(u32::from_str_radix(writer.strip_prefix('-')?, 16).ok()?),
+        };
+        // Each document has one name.
+        let at = day.and_time(NaiveTime::MIN).and_utc();
+        (Self::document(region, at, writer) == name).then_some((region, day))
+    }
+
     /// Reads a document. The hours are not unpacked yet.
     ///
     /// # Errors
@@ -119,6 +135,15 @@ impl DayFile {
     /// [`BadHistory::Hour`].
     pub fn rows(&self, hour: u8, region: Region) -> Result<Rows, BadHistory> {
         Ok(self.hour(hour, region)?.rows)
+    }
+
+    /// Returns true if the write with this random number was added to an hour.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`].
+    pub fn has(&self, hour: u8, write: u64) -> Result<bool, BadHistory> {
+        let Some(member) = self.hours.get(&hour) else { return Ok(false) };
+        unpack(member, hour, |text| Ok(head_of(text, hour)?.writes.contains(&write)))
     }
 
     /// Adds rows to an hour. `write` is a random number of this write. Returns false if it was added before.

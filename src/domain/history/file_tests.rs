@@ -63,6 +63,8 @@ fn a_repeated_write_adds_nothing() {
     assert_eq!(file.add(9, region(), 1, &rows), Ok(true));
     assert_eq!(file.add(9, region(), 1, &rows), Ok(false));
     assert_eq!(file.add(9, region(), 2, &rows), Ok(true));
+    assert_eq!([1, 2, 3].map(|write| file.has(9, write).unwrap()), [true, true, false]);
+    assert_eq!(file.has(10, 1), Ok(false));
     let sum = file.rows(9, region()).unwrap().remove(&id("f")).unwrap();
     assert_eq!((sum.pings, sum.minutes.warm, sum.target, sum.reached), (20, 110, 10, Some(9)));
     assert_eq!(sum.known_usd().to_string(), "0.0000004");
@@ -132,4 +134,25 @@ fn documents_are_named_by_region_and_day() {
     let day = "2026-11-20T23:59:00Z".parse().unwrap();
     assert_eq!(DayFile::document(region(), day, None), "history-eu-west-2-2026-11-20");
     assert_eq!(DayFile::document(region(), day, Some(10)), "history-eu-west-2-2026-11-20-a");
+    let of = |name: &str| DayFile::parse_document(name).map(|(region, day)| format!("{region} {day}"));
+    assert_eq!(of("history-eu-west-2-2026-11-20").unwrap(), "eu-west-2 2026-11-20");
+    assert_eq!(of("history-us-gov-west-1-2024-02-29-ff").unwrap(), "us-gov-west-1 2024-02-29");
+    for other in [
+        "history-",
+        "history-eu-west-2",
+        "history-mars-1-2026-11-20",
+        "history-eu-west-2-2026-11-31",
+        "history-eu-west-2-2026-1-20",
+        "history-eu-west-2-+2026-11-2",
+        "history-eu-west-2-2026-11-20-",
+        "history-eu-west-2-2026-11-20-0a",
+        "history-eu-west-2-2026-11-20-+a",
+        "history-eu-west-2-2026-11-20-A",
+        "history-eu-west-2-2026-11-20-é",
+        "history-eu-west-2-2026-11-2é",
+        "history-eu-west-2-2026-11-20-100000000",
+        "History-eu-west-2-2026-11-20",
+    ] {
+        assert_eq!(of(other), None, "{other}");
+    }
 }

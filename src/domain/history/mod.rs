@@ -4,14 +4,20 @@
 //! a line of JSON for each target, so that `zcat` shows all of it.
 
 mod file;
+mod observed;
+mod open;
 mod row;
+mod unmoved;
 
 use std::collections::BTreeMap;
 
 use super::function::Identity;
 
 pub use self::file::{BadHistory, DayFile};
+pub use self::observed::Observed;
+pub use self::open::{Noted, OpenHistory, Others};
 pub use self::row::{CapacityHour, Row, ShortReason};
+pub use self::unmoved::Unmoved;
 
 /// The rows of one hour.
 pub type Rows = BTreeMap<Identity, Row>;

@@ -161,6 +161,11 @@ impl Row {
         })
     }
 
+    /// Creates the row of pings that were sent and have no result.
+    pub fn of_unanswered(pings: u32) -> Self {
+        Self { rounds: 1, pings: u64::from(pings), cost_unknown: 1, ..Self::default() }
+    }
+
     /// Creates the row of a target's capacity at a tick.
     pub fn of_capacity(capacity: &CapacityReport) -> Self {
         let CapacityReport { desired, available, cost_usd, .. } = *capacity;

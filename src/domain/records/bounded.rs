@@ -68,7 +68,14 @@ impl Bounded for Status {
             .collect();
         let dropped = drop_oldest(&mut pipelines, excess, |last| last.tick);
         self.pipelines = pipelines.into_values().collect();
-        if dropped == 0 { drop_oldest(&mut self.targets, excess, LastRound::latest) } else { dropped }
+        match dropped {
+            0 => match drop_oldest(&mut self.targets, excess, LastRound::latest) {
+                // Nothing else is left.
+                0 => self.history.clear(),
+                dropped => dropped,
+            },
+            dropped => dropped,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::keyed::Key;
 use super::{FORGOTTEN_AFTER, keyed};
 use crate::domain::function::Identity;
 use crate::domain::future::{is_future, later};
+use crate::domain::history::OpenHistory;
 use crate::domain::pipeline::PipelineReport;
 use crate::domain::round::{Evidence, NewEnvironments, Verdict};
 use crate::domain::tick::{
@@ -40,6 +41,9 @@ pub struct Status {
     /// The last result of each pipeline in each region.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pipelines: Vec<LastPipeline>,
+    /// The coverage, and the rows of the history that are not in the documents of their days yet.
+    #[serde(default, skip_serializing_if = "OpenHistory::is_empty")]
+    pub history: OpenHistory,
 }
 
 /// A pipeline's last result.

@@ -37,6 +37,10 @@ pub(crate) async fn verify(store: Arc<dyn ObjectStore>) {
     let fourth = put(b"4444", Always).await.unwrap();
     assert_eq!(store.list().await, Ok(vec![(KEY.to_owned(), fourth)]));
     assert_eq!(store.get("pause.json", None).await, Ok(Fetched::Missing), "another key is another object");
+    store.put("pauses.gz", b"gzip".to_vec(), New).await.unwrap();
+    assert_eq!(put(b"x", New).await, Err(PutError::Conflict), "it still exists");
+    let keys = store.list().await.unwrap().into_iter().map(|(key, _)| key);
+    assert_eq!(keys.collect::<Vec<_>>(), ["pauses.gz", KEY]);
 
     verify_documents(&store).await;
 }
@@ -86,5 +90,9 @@ async fn directory() {
     let left = std::fs::read_dir(folder.path().join("deep/state")).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    assert_eq!(left, ["broken.1.json", "pauses.4.json", "requests.6.json"], "no temporary files");
+    assert_eq!(
+        left,
+        ["broken.1.json", "pauses.1.gz", "pauses.4.json", "requests.6.json"],
+        "no temporary files"
+    );
 }

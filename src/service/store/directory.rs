@@ -23,8 +23,8 @@ const MOST_OPERATIONS: usize = 16;
 /// The age of a temporary file after which its writer no longer exists. Writing takes milliseconds.
 const STALE_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// Objects in a directory, without locks. Version `n` of the object `name.json` is the file `name.n.json`; the newest
-/// version has the highest number. Version `n + 1` is created by a hard link, which fails when another process has
+/// Objects in a directory, without locks. Version `n` of the object `name.json` is the file `name.n.json`, and that of
+/// `name.gz` is `name.n.gz`; the newest version has the highest number. Version `n + 1` is created by a hard link, which fails when another process has
 /// created it.
 ///
 /// A killed process leaves at most a temporary file behind. The file system must support hard links.
@@ -35,18 +35,27 @@ pub struct Directory {
     permits: Arc<Semaphore>,
 }
 
-/// The name of an object: its key without the extension `.json`.
-fn name(key: &str) -> io::Result<&str> {
-    let name = key.strip_suffix(".json").filter(|name| !name.is_empty() && !name.contains(['/', '.']));
-    name.ok_or_else(|| io::Error::other(format!("expected a key such as `status.json`, found \"{key}\"")))
+/// The extensions of objects.
+const EXTENSIONS: [&str; 2] = ["json", "gz"];
+
+/// Splits the key of an object into its name and its extension.
+fn split(key: &str) -> io::Result<(&str, &str)> {
+    let parts = key.rsplit_once('.').filter(|(name, extension)| {
+        !name.is_empty() && !name.contains(['/', '.']) && EXTENSIONS.contains(extension)
+    });
+    parts.ok_or_else(|| {
+        io::Error::other(format!("expected a key such as `status.json` or `history.gz`, found \"{key}\""))
+    })
 }
 
-/// Splits a file name into the name of its object and the version.
-fn parse_file(file: &str) -> Option<(&str, u64)> {
-    let (name, digits) = file.strip_suffix(".json")?.rsplit_once('.')?;
+/// Splits a file name into the key of its object and the version.
+fn parse_file(file: &str) -> Option<(String, u64)> {
+    let (rest, extension) = file.rsplit_once('.')?;
+    let (name, digits) = rest.rsplit_once('.')?;
     let number = digits.parse::<u64>().ok()?;
     // No version is written as `007` or `+7`.
-    (!name.is_empty() && number.to_string() == digits).then_some((name, number))
+    let is_one = !name.is_empty() && EXTENSIONS.contains(&extension) && number.to_string() == digits;
+    is_one.then(|| (format!("{name}.{extension}"), number))
 }
 
 impl Directory {
@@ -59,24 +68,24 @@ impl Directory {
         &self.root
     }
 
-    fn file(&self, name: &str, number: u64) -> PathBuf {
-        self.root.join(format!("{name}.{number}.json"))
+    fn file(&self, (name, extension): (&str, &str), number: u64) -> PathBuf {
+        self.root.join(format!("{name}.{number}.{extension}"))
     }
 
-    /// Lists the versions of every object.
+    /// Lists the versions of every object by its key.
     fn versions(&self) -> io::Result<BTreeMap<String, BTreeSet<u64>>> {
         let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for entry in self.entries()? {
             let file = entry?.file_name();
-            if let Some((name, number)) = file.to_str().and_then(parse_file) {
-                versions.entry(name.to_owned()).or_default().insert(number);
+            if let Some((key, number)) = file.to_str().and_then(parse_file) {
+                versions.entry(key).or_default().insert(number);
             }
         }
         Ok(versions)
     }
 
-    fn versions_of(&self, name: &str) -> io::Result<BTreeSet<u64>> {
-        Ok(self.versions()?.remove(name).unwrap_or_default())
+    fn versions_of(&self, key: &str) -> io::Result<BTreeSet<u64>> {
+        Ok(self.versions()?.remove(key).unwrap_or_default())
     }
 
     /// The entries of the directory; none when it does not exist.
@@ -88,60 +97,58 @@ impl Directory {
     }
 
     fn read(&self, key: &str, known: Option<&Version>) -> io::Result<Fetched> {
-        let name = name(key)?;
+        let parts = split(key)?;
         for _ in 0..MOST_ATTEMPTS {
-            let Some(newest) = self.versions_of(name)?.pop_last() else {
+            let Some(newest) = self.versions_of(key)?.pop_last() else {
                 return Ok(Fetched::Missing);
             };
             let version = Version(newest.to_string());
             if known == Some(&version) {
                 return Ok(Fetched::Unchanged);
             }
-            match read_regular(&self.file(name, newest)) {
+            match read_regular(&self.file(parts, newest)) {
                 Ok(bytes) => return Ok(Fetched::Object { bytes, version }),
                 // Replaced and removed since: there is a newer one.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(io::Error::other(format!(
-            "\"{name}\" changed during each of {MOST_ATTEMPTS} attempts to read it"
-        )))
+        Err(io::Error::other(format!("\"{key}\" changed during each of {MOST_ATTEMPTS} attempts to read it")))
     }
 
     /// Writes an object; none when `replaced` is not its newest version. Version 0 stands for a missing object, and
     /// none for any version.
     fn write(&self, key: &str, bytes: &[u8], replaced: Option<u64>) -> io::Result<Option<u64>> {
-        let name = name(key)?;
         if let Some(replaced) = replaced {
-            return self.write_after(name, bytes, replaced);
+            return self.write_after(key, bytes, replaced);
         }
         loop {
-            let newest = self.versions_of(name)?.pop_last().unwrap_or(0);
-            if let Some(number) = self.write_after(name, bytes, newest)? {
+            let newest = self.versions_of(key)?.pop_last().unwrap_or(0);
+            if let Some(number) = self.write_after(key, bytes, newest)? {
                 return Ok(Some(number));
             }
         }
     }
 
     /// Creates the version after `replaced`; none when that is not the newest any more.
-    fn write_after(&self, name: &str, bytes: &[u8], replaced: u64) -> io::Result<Option<u64>> {
+    fn write_after(&self, key: &str, bytes: &[u8], replaced: u64) -> io::Result<Option<u64>> {
+        let parts = split(key)?;
         fs::create_dir_all(&self.root)?;
         let Some(next) = replaced.checked_add(1) else {
-            let last = self.file(name, replaced);
+            let last = self.file(parts, replaced);
             return Err(io::Error::other(format!("{} is the last possible version", last.display())));
         };
-        if !self.create(name, &self.file(name, next), bytes)? {
+        if !self.create(parts.0, &self.file(parts, next), bytes)? {
             return Ok(None);
         }
-        let versions = self.versions_of(name)?;
+        let versions = self.versions_of(key)?;
         if versions.last().is_some_and(|newest| *newest > next) {
             // `replaced` was replaced long ago, and its successor removed: this file was never the newest version.
-            let _ = fs::remove_file(self.file(name, next));
+            let _ = fs::remove_file(self.file(parts, next));
             return Ok(None);
         }
         for old in versions.range(..next) {
-            let _ = fs::remove_file(self.file(name, *old));
+            let _ = fs::remove_file(self.file(parts, *old));
         }
         Ok(Some(next))
     }
@@ -217,8 +224,8 @@ impl ObjectStore for Directory {
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
-        let newest = |(name, mut versions): (String, BTreeSet<u64>)| {
-            Some((format!("{name}.json"), Version(versions.pop_last()?.to_string())))
+        let newest = |(key, mut versions): (String, BTreeSet<u64>)| {
+            Some((key, Version(versions.pop_last()?.to_string())))
         };
         Box::pin(self.blocking(move |this| Ok(this.versions()?.into_iter().filter_map(newest).collect())))
     }

@@ -106,8 +106,16 @@ impl DocumentStore {
     /// # Errors
     /// [`Unavailable`].
     pub async fn names(&self) -> Result<BTreeSet<String>, Unavailable> {
-        let name = |(key, _): (String, Version)| Some(key.strip_suffix(".json")?.to_owned());
-        Ok(self.objects.list().await?.into_iter().filter_map(name).collect())
+        let name = |key: String| Some(key.strip_suffix(".json")?.to_owned());
+        Ok(self.keys().await?.into_iter().filter_map(name).collect())
+    }
+
+    /// Returns the keys of all objects, in order.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub(in crate::service) async fn keys(&self) -> Result<Vec<String>, Unavailable> {
+        Ok(self.objects.list().await?.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Reads a document; the default value when there is none. A document that is not a `T` is an error, and is not

@@ -72,7 +72,7 @@ pub(in crate::domain) fn deserialize<'de, K: Key, V: Deserialize<'de>, D: Deseri
 }
 
 /// Reads a map. Values that cannot be read are left out as well.
-pub(super) fn deserialize_known<'de, K: Key, V: DeserializeOwned, D: Deserializer<'de>>(
+pub(in crate::domain) fn deserialize_known<'de, K: Key, V: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<K, V>, D::Error> {
     let map: BTreeMap<K, serde_json::Value> = deserialize(deserializer)?;
