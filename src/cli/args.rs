@@ -101,7 +101,7 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Show the last tick, pauses, requests, and what the guards found.
     Status(StatusArgs),
-    /// Report coverage, cold starts and cost of a past period, as text, Markdown, JSON or an HTML page.
+    /// Report coverage, cold starts and cost of a past period, also as a page.
     Report(ReportArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),

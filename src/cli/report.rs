@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
 
 use self::json::ReportObject;
+use super::app::App;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -19,8 +20,9 @@ use super::output::{print, print_json, print_message};
 use super::period::{Bounds, past};
 use super::render::{self, Style};
 use super::value_parsers::{self, Regions};
+use crate::domain::history::Rows;
 use crate::domain::parse::quoted;
-use crate::domain::review::{Review, review};
+use crate::domain::review::{Review, Reviewing};
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
 use crate::service::history;
@@ -108,20 +110,24 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
         return Err(Failure::Usage("expected a period of at most 4000 days".to_owned()));
     }
     let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
-    let mut history = if args.local {
-        local::simulate(&fleet, period).await?
+    let mut reviewing = Reviewing::new(&fleet, period);
+    let unread = if args.local {
+        let (app, _emulator) = App::simulated_long(&fleet.targets);
+        local::simulate(&app, &fleet, period, |hour, rows| reviewing.add(hour, rows)).await?;
+        Vec::new()
     } else {
         let (from, until) = (period.from.instant(), period.until.instant());
-        let history = history::read(&args.state.open().await?, from, until).await;
-        history.map_err(|error| Failure::Unexpected(error.to_string()))?
+        let add = |hour, mut rows: Rows| {
+            rows.retain(|id, _| match &args.only.regions {
+                Regions::All => true,
+                Regions::Only(regions) => regions.contains(&id.region),
+            });
+            reviewing.add(hour, &rows);
+        };
+        let unread = history::for_each_hour(&args.state.open().await?, from, until, add).await;
+        unread.map_err(|error| Failure::Unexpected(error.to_string()))?
     };
-    for rows in history.hours.values_mut() {
-        rows.retain(|id, _| match &args.only.regions {
-            Regions::All => true,
-            Regions::Only(regions) => regions.contains(&id.region),
-        });
-    }
-    let review = review(&history, &fleet, period);
+    let review = reviewing.finish(unread);
     if let Some(path) = &args.html {
         let page = render::report::html::page(&review, args.local);
         let shown = quoted(&path.display().to_string());

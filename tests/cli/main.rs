@@ -3,6 +3,7 @@
 
 mod backlog;
 mod backlog_metrics;
+mod browser;
 mod burst;
 mod canary;
 mod capacity;
@@ -21,11 +22,14 @@ mod listen;
 mod live;
 #[cfg(target_os = "linux")]
 mod memory;
+#[path = "../benches/month.rs"]
+mod month;
 mod pipelines;
 mod pipes;
 mod plan;
 mod probe;
 mod readme;
+mod report;
 mod rooms;
 mod run;
 mod secrets;

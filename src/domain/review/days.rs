@@ -1,5 +1,7 @@
 //! Days: coverage, and the target against what was reached.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use crate::domain::coverage::Minutes;
@@ -31,12 +33,11 @@ pub(super) struct Hour {
     missing: Option<u32>,
 }
 
-/// The days of a period.
+/// The days from the first recorded one on.
 #[derive(Debug, Default)]
 pub(super) struct Days {
-    pub all: Vec<Day>,
-    /// The first day, in days since the Unix epoch.
-    first: i64,
+    /// The days since the Unix epoch.
+    all: BTreeMap<i64, Day>,
 }
 
 impl Hour {
@@ -63,28 +64,34 @@ impl Hour {
 }
 
 impl Days {
-    /// Creates the days of a period without any record.
-    pub fn new(period: Period) -> Self {
-        let day = |minute: Minute| minute.epoch().div_euclid(24 * 60);
-        let (first, last) = (day(period.from), day(period.until.plus(-1)));
-        let empty = |day| Day {
-            date: Minute::from_epoch(day * 24 * 60).instant().date_naive(),
-            minutes: Minutes::default(),
-            target: 0,
-            reached: None,
-            is_recorded: false,
-        };
-        Self { all: (first..=last).map(empty).collect(), first }
-    }
-
     /// Adds an hour, in hours since the Unix epoch.
     pub fn add(&mut self, hour: i64, levels: &Hour) {
-        let index = usize::try_from(hour.div_euclid(24) - self.first).ok();
-        let Some(day) = index.and_then(|index| self.all.get_mut(index)) else { return };
+        let date = hour.div_euclid(24);
+        let day = self.all.entry(date).or_insert_with(|| Day::empty(date));
         let missing = day.reached.map(|reached| day.target - reached).max(levels.missing);
         day.minutes += levels.minutes;
         day.target = day.target.max(levels.target);
         day.reached = missing.filter(|_| day.target > 0).map(|missing| day.target.saturating_sub(missing));
         day.is_recorded = true;
+    }
+
+    /// Returns every day of a period.
+    pub fn of(self, period: Option<Period>) -> Vec<Day> {
+        let Some(Period { from, until }) = period else { return Vec::new() };
+        let [first, last] = [from, until.plus(-1)].map(|minute| minute.epoch().div_euclid(24 * 60));
+        (first..=last).map(|date| self.all.get(&date).copied().unwrap_or_else(|| Day::empty(date))).collect()
+    }
+}
+
+impl Day {
+    /// Creates a day without any record, from days since the Unix epoch.
+    fn empty(date: i64) -> Self {
+        Self {
+            date: Minute::from_epoch(date * 24 * 60).instant().date_naive(),
+            minutes: Minutes::default(),
+            target: 0,
+            reached: None,
+            is_recorded: false,
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::cost::compare::{Comparison, CostAlternative};
 use super::coverage::{Minutes, Slo};
 use super::fleet::{Fleet, Target};
 use super::function::Identity;
-use super::history::{History, Row};
+use super::history::{History, Row, Rows};
 use super::plan::{Period, TargetPlan};
 use super::schedule::Minute;
 
@@ -114,97 +114,134 @@ struct Burning {
 }
 
 /// What is added up of one target.
+#[derive(Debug, Default)]
 struct Adding {
     row: Row,
     days: Days,
     burning: Burning,
 }
 
-/// Reviews the history of a period. `fleet` is the configuration, whose prices and windows count for the alternatives.
+/// A review to which hours are added.
+#[derive(Debug)]
+pub struct Reviewing<'f> {
+    fleet: &'f Fleet,
+    targets: BTreeMap<&'f Identity, &'f Target>,
+    has_slo: bool,
+    period: Period,
+    known: Option<Period>,
+    all: BTreeMap<Identity, Adding>,
+    days: Days,
+}
+
+/// Reviews the history of a period, see [`Reviewing`].
 pub fn review<'f>(history: &History, fleet: &'f Fleet, period: Period) -> Review<'f> {
-    let (from, until) = (period.from.epoch().div_euclid(60), (period.until.epoch() + 59).div_euclid(60));
-    let hours = || history.hours.range(from..until).filter(|(_, rows)| !rows.is_empty());
-    let known = hours().next().zip(hours().next_back()).map(|((first, _), (last, _))| Period {
-        from: Minute::from_epoch(first * 60).max(period.from),
-        until: Minute::from_epoch((last + 1) * 60).min(period.until),
-    });
-    let empty = || known.map_or_else(Days::default, Days::new);
-    let has_slo = fleet.targets.iter().any(|target| target.slo.is_some());
-    let targets: BTreeMap<&Identity, &Target> =
-        fleet.targets.iter().map(|target| (&target.id, target)).collect();
-    let slo_of = |id: &Identity| match has_slo {
-        true => targets.get(id).and_then(|target| target.slo),
-        false => Some(Slo::DEFAULT),
-    };
-    let mut adding: BTreeMap<Identity, Adding> = BTreeMap::new();
-    let add = |id: &Identity| {
-        (id.clone(), Adding { row: Row::default(), days: empty(), burning: Burning::default() })
-    };
-    // Functions that nothing is recorded of are no less interesting.
-    let warmed = fleet.targets.iter().filter(|target| target.is_warmed());
-    adding.extend(warmed.map(|target| add(&target.id)));
-    let mut days = empty();
-    for (hour, rows) in hours() {
-        let mut all = days::Hour::default();
+    let mut reviewing = Reviewing::new(fleet, period);
+    for (hour, rows) in &history.hours {
+        reviewing.add(*hour, rows);
+    }
+    reviewing.finish(history.unread.clone())
+}
+
+impl<'f> Reviewing<'f> {
+    /// Begins the review of a period. `fleet` is the configuration, whose prices and windows count for the alternatives.
+    /// Functions that nothing is recorded of are reviewed as well.
+    pub fn new(fleet: &'f Fleet, period: Period) -> Self {
+        let warmed = fleet.targets.iter().filter(|target| target.is_warmed());
+        Self {
+            fleet,
+            targets: fleet.targets.iter().map(|target| (&target.id, target)).collect(),
+            has_slo: fleet.targets.iter().any(|target| target.slo.is_some()),
+            period,
+            known: None,
+            all: warmed.map(|target| (target.id.clone(), Adding::default())).collect(),
+            days: Days::default(),
+        }
+    }
+
+    /// Returns the objective that counts for the fleet.
+    fn slo(&self, id: &Identity) -> Option<Slo> {
+        match self.has_slo {
+            true => self.targets.get(id).and_then(|target| target.slo),
+            false => Some(Slo::DEFAULT),
+        }
+    }
+
+    /// Adds an hour, in hours since the Unix epoch. Those outside the period are left out.
+    pub fn add(&mut self, hour: i64, rows: &Rows) {
+        let Period { from, until } = self.period;
+        let end = (until.epoch() + 59).div_euclid(60);
+        if rows.is_empty() || !(from.epoch().div_euclid(60)..end).contains(&hour) {
+            return;
+        }
+        let (begins, ends) =
+            (Minute::from_epoch(hour * 60).max(from), Minute::from_epoch((hour + 1) * 60).min(until));
+        self.known = Some(self.known.map_or(Period { from: begins, until: ends }, |known| Period {
+            from: known.from.min(begins),
+            until: known.until.max(ends),
+        }));
+        let mut of_fleet = days::Hour::default();
         for (id, row) in rows {
-            if !adding.contains_key(id) {
-                adding.extend([add(id)]);
+            let over = self.slo(id).map_or(0, |slo| i64::from(slo.over_days) * 24);
+            if !self.all.contains_key(id) {
+                self.all.insert(id.clone(), Adding::default());
             }
-            let Some(target) = adding.get_mut(id) else { continue };
-            target.row.add(row);
+            let Some(adding) = self.all.get_mut(id) else { continue };
+            adding.row.add(row);
             let levels = days::Hour::of(row);
-            target.days.add(*hour, &levels);
-            all.add(&levels);
-            let over = slo_of(id).map_or(0, |slo| i64::from(slo.over_days) * 24);
-            for (minutes, hours) in [
-                (&mut target.burning.objective, over),
-                (&mut target.burning.whole, i64::MAX),
-                (&mut target.burning.recent, RECENT_HOURS),
-            ] {
-                if *hour >= until.saturating_sub(hours) {
+            adding.days.add(hour, &levels);
+            of_fleet.add(&levels);
+            let Burning { objective, whole, recent } = &mut adding.burning;
+            for (minutes, hours) in [(objective, over), (whole, i64::MAX), (recent, RECENT_HOURS)] {
+                if hour >= end.saturating_sub(hours) {
                     *minutes += row.minutes;
                 }
             }
         }
-        days.add(*hour, &all);
+        self.days.add(hour, &of_fleet);
     }
-    let burn = burn(adding.iter().filter_map(|(id, adding)| Some((slo_of(id)?, adding.burning))));
-    let mut functions: Vec<FunctionReview<'f>> = Vec::with_capacity(adding.len());
-    for (id, Adding { mut row, days, burning }) in adding {
-        let target = targets.get(&id).copied();
-        if row.owner.is_none() {
-            row.owner = target.and_then(|target| target.owner.clone());
+
+    /// Ends the review. `unread` names the documents that cannot be read.
+    pub fn finish(mut self, unread: Vec<String>) -> Review<'f> {
+        let all = std::mem::take(&mut self.all);
+        let burning = all.iter().filter_map(|(id, adding)| Some((self.slo(id)?, adding.burning)));
+        let burn = burn(burning);
+        let prices = &self.fleet.prices;
+        let mut functions: Vec<FunctionReview<'f>> = Vec::with_capacity(all.len());
+        for (id, Adding { mut row, days, burning }) in all {
+            let target = self.targets.get(&id).copied();
+            row.owner = row.owner.or_else(|| target?.owner.clone());
+            let slo = target.and_then(|target| target.slo);
+            let plan = target.zip(self.known).map(|(target, known)| TargetPlan::new(target, known, prices));
+            functions.push(FunctionReview {
+                sums: Sums::of(row, id.region, prices),
+                target,
+                days: days.of(self.known),
+                burn: slo.map(|slo| self::burn([(slo, burning)].into_iter())),
+                comparison: plan.map(|plan| plan.compare(prices)),
+                id,
+            });
         }
-        let own_slo = target.and_then(|target| target.slo);
-        let plan = target.zip(known).map(|(target, known)| TargetPlan::new(target, known, &fleet.prices));
-        functions.push(FunctionReview {
-            sums: Sums::of(row, id.region, &fleet.prices),
-            target,
-            days: days.all,
-            burn: own_slo.map(|slo| self::burn([(slo, burning)].into_iter())),
-            comparison: plan.map(|plan| plan.compare(&fleet.prices)),
-            id,
+        let mut sums = Sums::default();
+        let mut owners: BTreeMap<String, Sums> = BTreeMap::new();
+        for function in &functions {
+            sums.add(&function.sums);
+            owners.entry(function.owner().to_owned()).or_default().add(&function.sums);
+        }
+        let coverage = |function: &FunctionReview<'_>| function.sums.row.minutes.coverage().unwrap_or(2.0);
+        functions.sort_by(|one, other| {
+            coverage(one).total_cmp(&coverage(other)).then_with(|| one.id.cmp(&other.id))
         });
-    }
-    let mut sums = Sums::default();
-    let mut owners: BTreeMap<String, Sums> = BTreeMap::new();
-    for function in &functions {
-        sums.add(&function.sums);
-        owners.entry(function.owner().to_owned()).or_default().add(&function.sums);
-    }
-    let coverage = |function: &FunctionReview<'_>| function.sums.row.minutes.coverage().unwrap_or(2.0);
-    functions
-        .sort_by(|one, other| coverage(one).total_cmp(&coverage(other)).then_with(|| one.id.cmp(&other.id)));
-    Review {
-        period,
-        known,
-        days: days.all,
-        functions,
-        fleet: sums,
-        owners,
-        burn,
-        is_default_slo: !has_slo,
-        unread: history.unread.clone(),
+        Review {
+            period: self.period,
+            known: self.known,
+            days: self.days.of(self.known),
+            functions,
+            fleet: sums,
+            owners,
+            burn,
+            is_default_slo: !self.has_slo,
+            unread,
+        }
     }
 }
 
