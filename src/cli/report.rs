@@ -112,6 +112,9 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
     let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let mut reviewing = Reviewing::new(&fleet, period);
     let unread = if args.local {
+        if period.length() > Duration::from_secs(2 * 86_400) {
+            print_message("simulating; a build without optimisation needs about four seconds for each day");
+        }
         let (app, _emulator) = App::simulated_long(&fleet.targets);
         local::simulate(&app, &fleet, period, |hour, rows| reviewing.add(hour, rows)).await?;
         Vec::new()

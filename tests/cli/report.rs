@@ -65,7 +65,7 @@ impl Stored {
     }
 
     fn write(&self, day: &str, bytes: &[u8]) {
-        std::fs::write(self.path(&format!("state/history-eu-west-2-{day}.gz")), bytes).unwrap();
+        std::fs::write(self.path(&format!("state/history-eu-west-2-{day}.1.gz")), bytes).unwrap();
     }
 
     fn path(&self, name: &str) -> String {
@@ -108,21 +108,34 @@ fn text_of_three_days() {
     --- stdout
     3d from 2026-02-02 00:00 UTC until 2026-02-05 00:00 UTC
 
-      FUNCTION       REGION     COVERAGE  COLD   COST  WARM HOUR
-    ? checkout:live  eu-west-2   unknown     0  $0.00          -
-    ? nlp            eu-west-2   unknown     0  $0.00          -
+      FUNCTION       REGION     COVERAGE  DAYS  COLD    COST  WARM HOUR
+      nlp            eu-west-2   97.91 %  ▄·▄      4  $0.29+  $0.006128
+      checkout:live  eu-west-2     100 %  █·█      0   $0.12  $0.002400
+      removed-u      eu-west-2     100 %  █·█      0   $0.06  $0.001200
       days: █ 100 %  ▇ 99.9  ▆ 99  ▅ 98  ▄ 95  ▃ 90  ▂ 50  ▁ less  · not known
 
-      OWNER                 COVERAGE  PINGS   COST
-      payments               unknown      0  $0.00
-      search | <b>team</b>   unknown      0  $0.00
+      FUNCTION       RECORDED   PINGS  PC WINDOWS  PC ALWAYS  MANAGED  EC2  NOTHING
+      nlp              $0.29+  >$1.86       $5.00      $4.98        -    -        -
+      checkout:live     $0.12  >$0.01       $1.27      $1.25        -    -        -
+      > cheapest; estimates of `warmd compare` for the same windows
 
-    coverage unknown: 0 of 0 window minutes were warm
-    error budget of the default objective, 99 % over 28 days: unknown; burn rate unknown in the period,
-      unknown in its last 3 days
-    0 pings in 0 rounds: 0 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); no short rounds
-    cost $0.00
-    ! the history has nothing in this period
+      OWNER                 COVERAGE  PINGS  S3 EGRESS    COST
+      payments                 100 %  1,728              $0.17
+      search | <b>team</b>   97.91 %  2,880     880 MB  $0.29+
+
+      ROUTE        S3 EGRESS   COST
+      nat-gateway     880 MB  $0.00
+
+    coverage 99.30 %: 8,580 of 8,640 window minutes were warm
+    error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the
+      period, 0.69 in its last 3 days
+    4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short
+      rounds: 12 throttled
+    cost $0.46+: requests $0.460800; $0.003222 for each warm hour of a function
+    ! nothing is recorded on 1 day
+    ! the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums,
+      which are marked with +
+    ! no longer configured, so not compared: removed-u (eu-west-2)
     --- stderr
     ");
 }
@@ -134,21 +147,28 @@ fn markdown_of_three_days() {
     --- stdout
     **warmd**: 3d from 2026-02-02 00:00 UTC until 2026-02-05 00:00 UTC
 
-    - coverage unknown: 0 of 0 window minutes were warm
-    - error budget of the default objective, 99 % over 28 days: unknown; burn rate unknown in the period, unknown in its last 3 days
-    - 0 pings in 0 rounds: 0 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); no short rounds
-    - cost $0.00
-    - ⚠ the history has nothing in this period
+    - coverage 99.30 %: 8,580 of 8,640 window minutes were warm
+    - error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the period, 0.69 in its last 3 days
+    - 4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short rounds: 12 throttled
+    - cost $0.46+: requests $0.460800; $0.003222 for each warm hour of a function
+    - ⚠ nothing is recorded on 1 day
+    - ⚠ the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums, which are marked with +
+    - ⚠ no longer configured, so not compared: removed-u (eu-west-2)
 
     | function | region | coverage | cold starts | pings | cost | per warm hour | cheapest alternative |
     |---|---|---:|---:|---:|---:|---:|---|
-    | <code>checkout&#58;live</code> | eu-west-2 | unknown | 0 | 0 | $0.00 | - |  |
-    | nlp | eu-west-2 | unknown | 0 | 0 | $0.00 | - |  |
+    | nlp | eu-west-2 | 97.91 % | 4 | 2,880 | $0.29+ | $0.006128 | pings, $1.86 |
+    | <code>checkout&#58;live</code> | eu-west-2 | 100 % | 0 | 1,152 | $0.12 | $0.002400 | pings, $0.01 |
+    | removed-u | eu-west-2 | 100 % | 0 | 576 | $0.06 | $0.001200 |  |
 
     | owner | coverage | pings | S3 egress | cost |
     |---|---:|---:|---:|---:|
-    | payments | unknown | 0 |  | $0.00 |
-    | <code>search &#124; &#60;b&#62;team&#60;&#47;b&#62;</code> | unknown | 0 |  | $0.00 |
+    | payments | 100 % | 1,728 |  | $0.17 |
+    | <code>search &#124; &#60;b&#62;team&#60;&#47;b&#62;</code> | 97.91 % | 2,880 | 880 MB | $0.29+ |
+
+    | route | coverage | pings | S3 egress | cost |
+    |---|---:|---:|---:|---:|
+    | nat-gateway |  |  | 880 MB | $0.00 |
 
     Costs are recorded at list prices. Alternatives are estimates for the same windows.
     --- stderr
@@ -165,7 +185,148 @@ fn json_of_three_days() {
     }
     object["functions"][0]["days"].as_array_mut().unwrap().truncate(1);
     object["functions"][0]["alternatives"].as_array_mut().unwrap().truncate(2);
-    insta::assert_snapshot!(serde_json::to_string_pretty(&object).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&object).unwrap(), @r#"
+    {
+      "from": "2026-02-02T00:00:00Z",
+      "until": "2026-02-05T00:00:00Z",
+      "known_from": "2026-02-02T00:00:00Z",
+      "known_until": "2026-02-05T00:00:00Z",
+      "simulated": false,
+      "fleet": {
+        "window_minutes": 8640,
+        "warm_minutes": 8580,
+        "unknown_minutes": 0,
+        "capped_minutes": 0,
+        "coverage": 0.9930555555555556,
+        "rounds": 1728,
+        "pings": 4608,
+        "cold_starts": 4,
+        "semi_cold_starts": 0,
+        "restored": 0,
+        "preinitialized": 0,
+        "short_rounds": {
+          "throttled": 12
+        },
+        "known_cost_usd": "0.4608",
+        "cost_usd": {
+          "requests": "0.460800000"
+        },
+        "unknown_costs": 2,
+        "usd_per_warm_hour": "0.003222378",
+        "egress_bytes": {
+          "nat-gateway": 880000000
+        },
+        "default_slo": true,
+        "error_budget": {
+          "left": 0.30555555555555614,
+          "burn_rate": 0.6944444444444439,
+          "burn_rate_3d": 0.6944444444444439
+        }
+      },
+      "functions": [
+        {
+          "function": "nlp",
+          "region": "eu-west-2",
+          "tenant": null,
+          "owner": "search | <b>team</b>",
+          "configured": true,
+          "strategy": "pings",
+          "window_minutes": 2880,
+          "warm_minutes": 2820,
+          "unknown_minutes": 0,
+          "capped_minutes": 0,
+          "coverage": 0.9791666666666666,
+          "rounds": 576,
+          "pings": 2880,
+          "cold_starts": 4,
+          "semi_cold_starts": 0,
+          "restored": 0,
+          "preinitialized": 0,
+          "short_rounds": {
+            "throttled": 12
+          },
+          "known_cost_usd": "0.288",
+          "cost_usd": {
+            "requests": "0.288000000"
+          },
+          "unknown_costs": 2,
+          "usd_per_warm_hour": "0.00612766",
+          "egress_bytes": {
+            "nat-gateway": 880000000
+          },
+          "capacity": null,
+          "slo": null,
+          "error_budget": null,
+          "alternatives": [
+            {
+              "option": "pings",
+              "total_usd": "1.86",
+              "cold_starts": 180
+            },
+            {
+              "option": "provisioned-windows",
+              "total_usd": "5",
+              "cold_starts": 0
+            }
+          ],
+          "cheapest": "pings",
+          "days": [
+            {
+              "date": "2026-02-02",
+              "window_minutes": 1440,
+              "warm_minutes": 1410,
+              "unknown_minutes": 0,
+              "target": 5,
+              "reached": 3
+            }
+          ]
+        }
+      ],
+      "owners": [
+        {
+          "owner": "payments",
+          "window_minutes": 5760,
+          "warm_minutes": 5760,
+          "unknown_minutes": 0,
+          "capped_minutes": 0,
+          "coverage": 1.0,
+          "rounds": 1152,
+          "pings": 1728,
+          "cold_starts": 0,
+          "semi_cold_starts": 0,
+          "restored": 0,
+          "preinitialized": 0,
+          "short_rounds": {},
+          "known_cost_usd": "0.1728",
+          "cost_usd": {
+            "requests": "0.172800000"
+          },
+          "unknown_costs": 0,
+          "usd_per_warm_hour": "0.0018",
+          "egress_bytes": {}
+        }
+      ],
+      "routes": [
+        {
+          "route": "nat-gateway",
+          "bytes": 880000000,
+          "usd": "0"
+        }
+      ],
+      "days": [
+        {
+          "date": "2026-02-02",
+          "window_minutes": 4320,
+          "warm_minutes": 4290,
+          "unknown_minutes": 0,
+          "target": 8,
+          "reached": 6
+        }
+      ],
+      "days_without_history": 1,
+      "unread": []
+    }
+    "#);
 }
 
 #[test]

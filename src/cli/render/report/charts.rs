@@ -11,6 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::words::escaped;
 use crate::domain::review::Day;
+use crate::domain::text::shortened;
 
 /// A colour of the style sheet, by its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ const SMALL: (u32, u32) = (90, 24);
 const TEXT: f64 = 13.6;
 /// The height of a bar with its text.
 const BAR: u32 = 32;
+/// The most characters of a bar's name.
+const MOST_NAME: usize = 34;
 /// The most bars.
 const MOST_BARS: usize = 8;
 
@@ -123,7 +126,7 @@ pub(super) fn bars(title: &str, bars: &[(String, f64, String)]) -> String {
         let right = text.clone().pos(Pos::new(HPos::Right, VPos::Top));
         let width = SIZE.0 as i32;
         for ((name, value, figure), top) in shown.iter().zip((0_i32..).step_by(BAR as usize)) {
-            area.draw(&Text::new(name.as_str(), (0, top), text.clone()))?;
+            area.draw(&Text::new(shortened(name, MOST_NAME), (0, top), text.clone()))?;
             area.draw(&Text::new(figure.as_str(), (width, top), right.clone()))?;
             // The cast saturates.
             let end = if most > 0.0 { (value / most * f64::from(width)).round() as i32 } else { 0 };

@@ -281,7 +281,7 @@ fn figures(review: &Review<'_>) -> String {
     if !compared.is_empty() {
         figure(
             "What the alternatives would have cost",
-            "estimates for the functions that are still configured",
+            "estimates; those that are known for every configured function",
             charts::bars("Cost of the alternatives", &compared),
         );
     }
@@ -330,9 +330,7 @@ fn alternatives(review: &Review<'_>) -> Vec<(String, f64, String)> {
         let total = totals.sum::<Option<Decimal>>()?;
         Some(bar(option.alternative.title(), total))
     });
-    let mut bars: Vec<_> = std::iter::once(bar("recorded", recorded)).chain(totals).collect();
-    bars.dedup_by(|one, other| one.0 == other.0);
-    bars
+    std::iter::once(bar("recorded", recorded)).chain(totals).collect()
 }
 
 /// Renders the row of a function.
