@@ -146,10 +146,10 @@ pub fn page(review: &Review<'_>, is_simulated: bool) -> String {
             grouped(more as u64)
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p class=\"q\">{REGIME} Coverage is the share of the minutes of open windows in which as many \
-        environments as wanted were known to be warm. Days are UTC days.</p>\n"
+        environments as wanted were known to be warm. Days are UTC days.</p>"
     );
     let data = Data {
         from: review.period.from,
