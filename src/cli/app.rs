@@ -66,7 +66,16 @@ impl App {
     /// Starts the emulator inside this process without sockets, for commands on virtual time. It has every function, as
     /// with [`App::local`].
     pub fn simulated(targets: &[Target]) -> Self {
-        let emulator = Emulator::new(scenario(targets));
+        Self::simulated_with(Emulator::new(scenario(targets)))
+    }
+
+    /// Starts an emulator inside this process without sockets, that remembers the totals of invocations and few of them.
+    pub fn simulated_long(targets: &[Target]) -> (Self, Emulator) {
+        let emulator = Emulator::new(Scenario { remembered: 100, ..scenario(targets) });
+        (Self::simulated_with(emulator.clone()), emulator)
+    }
+
+    fn simulated_with(emulator: Emulator) -> Self {
         let dialer = Dialer::custom(move |_: &str, _| {
             let (near, far) = tokio::io::duplex(BUFFER);
             let emulator = emulator.clone();

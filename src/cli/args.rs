@@ -23,6 +23,7 @@ use super::plan::PlanArgs;
 use super::price::PriceArgs;
 use super::probe::ProbeArgs;
 use super::publish::PublishArgs;
+use super::report::ReportArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
 use super::value_parsers;
@@ -105,6 +106,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show the history in the state store: coverage, pings, cold starts and cost by hour.
     History(HistoryArgs),
+    /// Report coverage, cold starts and cost of a past period, also as a page.
+    Report(ReportArgs),
     /// List what first pings showed of handlers, or allow pings to an unsafe one again.
     Canary(CanaryArgs),
     /// Show, release or take over provisioned concurrency and managed instances.

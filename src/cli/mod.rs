@@ -19,6 +19,7 @@ mod emulate;
 mod error;
 mod exit;
 mod explain;
+mod file;
 pub mod handler;
 mod history;
 mod listen;
@@ -35,6 +36,7 @@ mod price;
 mod probe;
 mod publish;
 mod render;
+mod report;
 mod run;
 mod select;
 mod signals;
@@ -53,6 +55,7 @@ use self::error::Failure;
 use self::exit::Exit;
 use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{print_data, print_message};
+pub use self::render::report::html::page as report_page;
 use self::run::RunArgs;
 use self::warm::WarmArgs;
 use crate::aws::fd_limit;
@@ -137,6 +140,8 @@ fn command(cli: &Cli) -> Result<Exit, Failure> {
         Command::Probe(args) if args.local => block_on_virtual(probe::probe(args, style)),
         Command::Probe(args) => block_on(probe::probe(args, style)),
         Command::Compare(args) => block_on(compare::compare(args, style)),
+        Command::Report(args) if args.local => block_on_virtual(report::report(args, style)),
+        Command::Report(args) => block_on(report::report(args, style)),
         Command::Schema(args) => schema(args.of),
         Command::Handler(args) => Ok(print_data(handler::snippet(args.language)).map(|()| Exit::Success)?),
     }

@@ -99,6 +99,36 @@ fn too_long() -> Failure {
     Failure::Usage("the period must not be longer than 10 years".to_owned())
 }
 
+/// Returns a past period: from the hour of `--from`, or of `length` before its end, until `--until`, or now.
+///
+/// # Errors
+/// An empty period, one longer than ten years, or an invalid instant.
+pub fn past(bounds: Bounds<'_>, length: TimeDelta, now: DateTime<Utc>) -> Result<Period, Failure> {
+    let zone = bounds.zone.unwrap_or(Tz::UTC);
+    let until = match bounds.until {
+        Some(text) => instant_or_date("--until", text, zone)?.min(now),
+        None => now,
+    };
+    let from = match (bounds.from, bounds.length) {
+        (Some(text), _) => instant_or_date("--from", text, zone)?,
+        (None, given) => {
+            let length = given.map_or(Ok(length), TimeDelta::from_std).ok();
+            let from = length.and_then(|length| until.checked_sub_signed(length));
+            from.ok_or_else(|| Failure::Usage("--last is too long".to_owned()))?
+        }
+    };
+    let from = from.duration_trunc(TimeDelta::hours(1)).unwrap_or(from);
+    if until <= from {
+        let at = |instant: DateTime<Utc>| instant.format("%F %R UTC");
+        let end = if bounds.until.is_some() { "--until" } else { "the present" };
+        return Err(Failure::Usage(format!("{end} ({}) must be after --from ({})", at(until), at(from))));
+    }
+    if until - from > MAX_LENGTH {
+        return Err(too_long());
+    }
+    Ok(Period { from: Minute::of(from), until: first_minute_from(until) })
+}
+
 /// Returns the first whole minute at or after `at`.
 fn first_minute_from(at: DateTime<Utc>) -> Minute {
     let up = at.duration_trunc(TimeDelta::minutes(1)).is_ok_and(|minute| minute != at);

@@ -38,6 +38,7 @@ pub mod protocol;
 pub mod quantity;
 pub mod records;
 pub mod report;
+pub mod review;
 pub mod round;
 pub mod routing;
 pub mod s3_uri;

@@ -200,6 +200,7 @@ fn help_lists_commands_and_exit_codes() {
       resume        End a pause
       status        Show the last tick, pauses, requests, and what the guards found
       history       Show the history in the state store: coverage, pings, cold starts and cost by hour
+      report        Report coverage, cold starts and cost of a past period, also as a page
       canary        List what first pings showed of handlers, or allow pings to an unsafe one again
       capacity      Show, release or take over provisioned concurrency and managed instances
       lambda-event  Print a sample event for the Lambda

@@ -4,6 +4,7 @@
 mod action;
 mod backlog;
 mod backlog_metrics;
+mod browser;
 mod budgets;
 mod burst;
 mod canary;
@@ -24,12 +25,15 @@ mod listen;
 mod live;
 #[cfg(target_os = "linux")]
 mod memory;
+#[path = "../benches/month.rs"]
+mod month;
 mod observability;
 mod pipelines;
 mod pipes;
 mod plan;
 mod probe;
 mod readme;
+mod report;
 mod rooms;
 mod run;
 mod secrets;

@@ -1,7 +1,6 @@
 //! The results of a probe in the configuration.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use super::measure::{Measurement, Result as Measured};
 use super::object::median;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::file::write_whole;
 use crate::cli::output::print_message;
 use crate::config::{self, NotEdited, Setting, SourceFile};
 use crate::domain::parse::quoted;
@@ -46,7 +46,7 @@ pub(super) fn write(path: &Path, args: &ProbeArgs, measured: &Measurement) -> Re
     let file = SourceFile { path: path.display().to_string(), text };
     match config::set(&file, &args.function, &settings) {
         Ok(text) => {
-            replace(path, &text).map_err(|error| {
+            write_whole(path, &text).map_err(|error| {
                 Failure::Unexpected(format!("cannot write {}: {error}", quoted(&file.path)))
             })?;
             print_message(&format!("wrote {} of `{}` to {}", names(&settings), args.function, file.path));
@@ -62,20 +62,6 @@ pub(super) fn write(path: &Path, args: &ProbeArgs, measured: &Measurement) -> Re
 
 fn names(settings: &[Setting]) -> String {
     settings.iter().map(|setting| setting.path.join(".")).collect::<Vec<_>>().join(", ")
-}
-
-/// Replaces a file as a whole, so that a crash leaves the old or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{:08x}.tmp", rand::random::<u32>()));
-    let replaced = fs::write(&beside, text)
-        .and_then(|()| fs::set_permissions(&beside, fs::metadata(&path)?.permissions()))
-        .and_then(|()| fs::rename(&beside, &path));
-    if replaced.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    replaced
 }
 
 /// Returns the keys that follow from the measurement.

@@ -19,6 +19,7 @@ pub mod live;
 pub mod plan;
 pub mod price;
 pub mod probe;
+pub mod report;
 mod table;
 pub mod tick;
 mod windows;

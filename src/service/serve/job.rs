@@ -332,7 +332,8 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
                 None => StoreHealth::Sound,
             }
         };
-        let (recorded, moved) = tokio::join!(self.record_metrics(part, counted, &saved.minutes, reached.len()), moving);
+        let (recorded, moved) =
+            tokio::join!(self.record_metrics(part, counted, &saved.minutes, reached.len()), moving);
         {
             let mut progress = self.progress();
             progress.health = progress.health.and(moved);
