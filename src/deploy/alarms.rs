@@ -213,7 +213,8 @@ mod tests {
             for query in condition.queries {
                 let Source::Metric(statistic) = query.source else { continue };
                 let metric = Metric::ALL.iter().find(|metric| metric.name() == statistic.name).unwrap();
-                assert!(metric.scope().is_target(), "{}", statistic.name);
+                let scope = metric.scope();
+                assert!(scope.is_target() || scope.is_coverage(), "{}", statistic.name);
                 let dimensions: Vec<_> = statistic.dimensions.into_iter().collect();
                 let expected = [("Function", "checkout:live"), ("Region", "eu-west-2")];
                 assert_eq!(dimensions, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

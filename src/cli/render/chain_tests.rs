@@ -227,8 +227,8 @@ fn a_difference_shows_pipelines_before_functions() {
 
       OWNER         COST BEFORE  COST AFTER
       payments                       $0.00*
-      warmd itself                   $0.33*
-      total               $0.00      $0.33*
+      warmd itself                   $0.36*
+      total               $0.00      $0.36*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     ");

@@ -161,8 +161,8 @@ fn a_change_of_strategy_shows_both_costs() {
 
       OWNER         COST BEFORE  COST AFTER
       payments           $0.00*      $0.41*
-      warmd itself       $1.33*      $1.48*
-      total              $1.33*      $1.89*
+      warmd itself       $1.45*      $1.60*
+      total              $1.45*      $2.01*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     ");

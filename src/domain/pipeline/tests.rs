@@ -100,6 +100,7 @@ fn the_reason_of_a_skip_decides() {
     inactive          cold: infer:live
     provisioned       warm
     no-headroom       cold: infer:live
+    budget            cold: infer:live
     breaker           cold: infer:live
     unsafe            cold: infer:live
     denied            cold: infer:live
