@@ -39,6 +39,10 @@ impl Resolver<'_, '_> {
     /// Finds functions that are configured by name and by ARN. This is an error where a role gives the account of the
     /// name. Elsewhere the name is in warmd's own account, which is not known here, so it is a warning.
     pub(super) fn duplicates(&mut self) -> Vec<Problem> {
+        // The map of a large fleet takes much memory.
+        if self.targets.iter().all(|(target, _)| target.id.account.is_none()) {
+            return Vec::new();
+        }
         // The tenants of a function are configured at one place.
         let by_name: HashMap<Identity, (&Target, Location)> = self
             .targets
