@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::direct::DirectLambda;
 use super::error::Failure;
 use super::output::Stderr;
 use super::value_parsers;
@@ -19,7 +20,7 @@ use crate::domain::function::Region;
 use crate::domain::s3_uri::S3Uri;
 use crate::emulator::{self, Emulator, Profile, Scenario};
 use crate::engine::metrics::ReadMetrics;
-use crate::engine::ports::ObjectStore;
+use crate::engine::ports::{Lambda, ObjectStore};
 use crate::service::capacity::CapacityKeeper;
 use crate::service::live_config::LiveConfig;
 use crate::service::recorder::Recorder;
@@ -27,7 +28,7 @@ use crate::service::store::{DocumentStore, Durability};
 use crate::service::{Policy, Service};
 
 /// The service on AWS, or on the emulator.
-pub type AwsService = Service<AwsLambda, CloudWatch, EventBridge>;
+pub type AwsService = Service<Box<dyn Lambda>, CloudWatch, EventBridge>;
 
 /// The bytes that a connection inside the process buffers.
 const BUFFER: usize = 64 << 10;
@@ -40,13 +41,15 @@ static AWS: OnceCell<Arc<Clients>> = OnceCell::const_new();
 pub struct App {
     clients: Arc<Clients>,
     is_local: bool,
+    /// Receives the pings directly; none means over HTTP.
+    direct: Option<Emulator>,
 }
 
 impl App {
     /// Connects to AWS with the configuration of the SDK: environment, profiles, endpoints.
     pub async fn aws() -> Self {
         let clients = AWS.get_or_init(async || Arc::new(Clients::load().await)).await;
-        Self { clients: Arc::clone(clients), is_local: false }
+        Self { clients: Arc::clone(clients), is_local: false, direct: None }
     }
 
     /// Starts the emulator inside this process on loopback. It has every function; those of `targets` have their
@@ -60,7 +63,7 @@ impl App {
         let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
         let emulator = Emulator::new(scenario(targets));
         tokio::spawn(async move { emulator.serve(listener, None, future::pending()).await });
-        Ok(Self { clients: Arc::new(Clients::local(&endpoint)), is_local: true })
+        Ok(Self { clients: Arc::new(Clients::local(&endpoint)), is_local: true, direct: None })
     }
 
     /// Starts the emulator inside this process without sockets, for commands on virtual time. It has every function, as
@@ -70,9 +73,11 @@ impl App {
     }
 
     /// Starts an emulator inside this process without sockets, that remembers the totals of invocations and few of them.
+    /// Pings reach it without HTTP.
     pub fn simulated_long(targets: &[Target]) -> (Self, Emulator) {
         let emulator = Emulator::new(Scenario { remembered: 100, ..scenario(targets) });
-        (Self::simulated_with(emulator.clone()), emulator)
+        let app = Self::simulated_with(emulator.clone());
+        (Self { direct: Some(emulator.clone()), ..app }, emulator)
     }
 
     fn simulated_with(emulator: Emulator) -> Self {
@@ -84,7 +89,7 @@ impl App {
         });
         let connector = Connector::new(dialer, Roots::Native, Proxies::Direct);
         let clients = Clients::local_through("http://emulator.local", connector);
-        Self { clients: Arc::new(clients), is_local: true }
+        Self { clients: Arc::new(clients), is_local: true, direct: None }
     }
 
     /// Starts the emulator if `local`, or connects to AWS.
@@ -149,7 +154,10 @@ impl App {
     ) -> Result<AwsService, Failure> {
         let capacity = PingCapacity::new(Arc::clone(&self.clients), self.is_local);
         let capacity = Box::new(move |limits, largest| capacity.in_flight(limits, largest));
-        let lambda = AwsLambda::new(Arc::clone(&self.clients));
+        let lambda: Box<dyn Lambda> = match &self.direct {
+            Some(emulator) => Box::new(DirectLambda(emulator.clone())),
+            None => Box::new(AwsLambda::new(Arc::clone(&self.clients))),
+        };
         let service = Service::new(lambda, live_config, documents, capacity, largest);
         let mut service = service.map_err(Failure::Usage)?;
         service.recorder = recorder;

@@ -15,6 +15,7 @@ mod dashboard;
 mod deploy;
 mod deployed;
 mod diff;
+mod direct;
 mod emulate;
 mod error;
 mod exit;

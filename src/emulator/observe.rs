@@ -76,7 +76,7 @@ pub struct Invocation {
     pub version: Option<String>,
     /// `RequestResponse`, `AcceptedEvent` or `DryRun`.
     pub kind: String,
-    /// The number of its connection, from 1.
+    /// The number of its connection, from 1; 0 without a connection.
     pub connection: u64,
     /// The arrival of the request at the emulator.
     #[serde(rename = "arrived_ms", with = "millis")]

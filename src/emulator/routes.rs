@@ -1,7 +1,7 @@
 //! The routing of requests.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -12,7 +12,7 @@ use super::{
     invoke, reads, s3,
 };
 
-/// Handles one request.
+/// Handles one request of a connection.
 pub(super) async fn route(
     emulator: &Emulator,
     connection: u64,
@@ -22,14 +22,29 @@ pub(super) async fn route(
     let (parts, body) = request.into_parts();
     // A client that does not send the whole body does not wait for an answer.
     let body: Bytes = body.collect().await.map_err(|_| ConnectionCut)?.to_bytes();
-    let call = Call { parts, connection, arrived };
-    if let Some(time) = call.time() {
-        emulator.inner.utc_origin.get_or_init(|| time - arrived);
+    answer(emulator, Call { parts, connection, arrived }, body).await
+}
+
+impl Emulator {
+    /// Handles one request without a connection, as it handles those over HTTP. `None` for a cut connection.
+    pub async fn handle(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let call = Call { parts, connection: 0, arrived: self.now() };
+        let (head, body) = answer(self, call, body).await.ok()?.into_parts();
+        let Ok(body) = body.collect().await;
+        Some(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+async fn answer(emulator: &Emulator, call: Call, body: Bytes) -> Result<HttpResponse, ConnectionCut> {
+    let time = call.time();
+    if let Some(time) = time {
+        emulator.inner.utc_origin.get_or_init(|| time - call.arrived);
     }
     emulator.make_due_changes();
     let mut response = dispatch(emulator, &call, body).await?;
     // The emulator uses the caller's clock. The SDK would correct its signatures for a clock that differs.
-    let date = call.time().map(|time| time.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let date = time.map(|time| time.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
         response.headers_mut().insert(header::DATE, date);
     }

@@ -26,7 +26,7 @@ const UNSIGNED_REGION: &str = "us-east-1";
 pub(super) struct Call {
     /// Method, URI and headers.
     pub parts: Parts,
-    /// The number of its connection, from 1.
+    /// The number of its connection, from 1; 0 without a connection.
     pub connection: u64,
     /// Its arrival, from the emulator's origin.
     pub arrived: Duration,

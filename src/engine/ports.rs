@@ -98,6 +98,12 @@ pub trait Lambda: Send + Sync + 'static {
     fn send(&self, round: PingRound) -> PingEnds;
 }
 
+impl Lambda for Box<dyn Lambda> {
+    fn send(&self, round: PingRound) -> PingEnds {
+        (**self).send(round)
+    }
+}
+
 /// The content of a dry run. It is that of a ping, for servers that invoke the function nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRun {
