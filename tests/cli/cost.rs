@@ -291,9 +291,9 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       no owner                          1       6            1      0 B  $0.00*
       payments                          1   4,032          168      0 B   $0.00
       search                            2  12,000          500  102 GiB  $4.93*
-      warmd itself, in eu-west-2                                         $2.34*
-      total                                                              $7.27*
-      warming $5.00*, observing $2.27* (metrics, dashboard, alarms, reads of metrics, log of warmd)
+      warmd itself, in eu-west-2                                         $2.55*
+      total                                                              $7.48*
+      warming $5.00*, observing $2.48* (metrics, dashboard, alarms, reads of metrics, log of warmd)
 
       ITEM                                                                     QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                 10,038  request           $0.00
@@ -309,7 +309,7 @@ fn a_plan_shows_costs_by_target_by_owner_and_in_total() {
       CloudWatch Logs of pings, us-east-1                                       0.00224  GiB               $0.00
       warmd itself: Lambda requests, eu-west-2                                   10,080  request           $0.00
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s     4,316.1  GB-s              $0.06
-      warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.301  metric-month      $0.69
+      warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months     2.992  metric-month      $0.90
       warmd itself: CloudWatch dashboards, eu-west-2                               0.23  dashboard-month   $0.69
       warmd itself: CloudWatch alarms, eu-west-2                                  5.523  alarm-month       $0.55
       warmd itself: CloudWatch composite alarms, eu-west-2                         0.46  alarm-month       $0.23
@@ -526,8 +526,8 @@ fn a_difference_shows_costs() {
       OWNER         COST BEFORE  COST AFTER
       payments            $0.00       $0.07
       search             $4.93*    $140.20*
-      warmd itself       $2.34*      $2.49*
-      total              $7.27*    $142.76*
+      warmd itself       $2.55*      $2.70*
+      total              $7.48*    $142.97*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -549,8 +549,8 @@ fn a_difference_shows_costs() {
     |---|---:|---:|
     | payments | $0.00 | $0.07 |
     | search | $4.93\* | $140.20\* |
-    | warmd itself | $2.34\* | $2.49\* |
-    | total | $7.27\* | $142.76\* |
+    | warmd itself | $2.55\* | $2.70\* |
+    | total | $7.48\* | $142.97\* |
 
     estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -590,9 +590,10 @@ fn a_pull_request_is_judged_by_its_cost() {
     let cost = above.stderr.strip_prefix("error: the configuration costs $").unwrap();
     let (cost, rest) = cost.split_once(' ').unwrap();
     assert_eq!((above.code, rest), (5, "a month: more than the limit of $0.00\n"));
-    // $6.77 a week, or a little more.
+    let whole = diff(&dearer, &old, &["--format", "json"]).json();
+    let week: f64 = whole["after_total"].as_str().unwrap().parse().unwrap();
+    assert_eq!(cost, format!("{:.2}", week * 730.0 / 168.0));
     let cents = cost.replace('.', "").parse::<u32>().unwrap();
-    assert!((2_900..3_100).contains(&cents), "{cost}");
     let below = limit(&format!("{}.99", cents / 100));
     assert_eq!((below.code, below.stderr.as_str()), (4, ""));
     assert_eq!(limit(&(cents / 100).to_string()).code, 5);
@@ -635,7 +636,7 @@ fn a_change_of_prices_is_a_difference() {
 
       OWNER   COST BEFORE  COST AFTER
       search       $4.93*    $512.28*
-      total        $7.27*    $514.62*
+      total        $7.48*    $514.83*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
