@@ -81,6 +81,7 @@ fn health_and_metrics_follow_the_ticks() {
     warmd_pings_total 1
     warmd_tick_duration_seconds_count 1
     warmd_functions_total 1
+    warmd_function_pings_total{function="f",region="eu-west-2"} 1
     warmd_function_target{function="f",region="eu-west-2"} 1
     warmd_function_reached{function="f",region="eu-west-2"} 1
     warmd_build_info{version="0.1.0"} 1

@@ -75,9 +75,9 @@ fn a_plan_over_the_autumn_change() {
     2 targets: 54 rounds, 396 pings
       OWNER                       TARGETS  PINGS  COLD STARTS  FROM S3    COST
       no owner                          2    396          396      0 B  $0.00*
-      warmd itself, in eu-west-2                                        $0.99*
-      total                                                             $0.99*
-      warming $0.01*, observing $0.98* (metrics, dashboard, alarms, reads of metrics, log of warmd)
+      warmd itself, in eu-west-2                                        $1.08*
+      total                                                             $1.08*
+      warming $0.01*, observing $1.07* (metrics, dashboard, alarms, reads of metrics, log of warmd)
 
       ITEM                                                                      QUANTITY  UNIT             AMOUNT
       Lambda requests, eu-west-2                                                     180  request           $0.00
@@ -88,7 +88,7 @@ fn a_plan_over_the_autumn_change() {
       CloudWatch Logs of pings, us-east-1                                      0.0000805  GiB               $0.00
       warmd itself: Lambda requests, eu-west-2                                     4,380  request           $0.00
       warmd itself: Lambda compute arm64, eu-west-2, first 7.5 billion GB-s      1,088.0  GB-s              $0.01
-      warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months          1  metric-month      $0.30
+      warmd itself: CloudWatch metrics, eu-west-2, first 10,000 metric-months      1.300  metric-month      $0.39
       warmd itself: CloudWatch dashboards, eu-west-2                                 0.1  dashboard-month   $0.30
       warmd itself: CloudWatch alarms, eu-west-2                                   2.400  alarm-month       $0.24
       warmd itself: CloudWatch composite alarms, eu-west-2                           0.2  alarm-month       $0.10
@@ -248,7 +248,7 @@ fn a_difference_has_one_line_per_target() {
       OWNER     COST BEFORE  COST AFTER
       no owner       $0.02*
       search                     $0.02*
-      total          $2.33*      $2.33*
+      total          $2.54*      $2.54*
 
       estimates at list prices, without free tiers; * depends on assumptions, which `warmd plan` lists
     --- stderr
@@ -268,7 +268,7 @@ fn a_difference_has_one_line_per_target() {
     |---|---:|---:|
     | no owner | $0.02\* |  |
     | search |  | $0.02\* |
-    | total | $2.33\* | $2.33\* |
+    | total | $2.54\* | $2.54\* |
 
     estimates at list prices, without free tiers; \* depends on assumptions, which `warmd plan` lists
     --- stderr
