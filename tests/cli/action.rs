@@ -24,14 +24,23 @@ fn fleet(concurrency: u32) -> String {
 }
 
 /// The comments of a pull request.
-#[derive(Default)]
 struct Comments {
+    /// The account of the token, or none if the token may not query it.
+    viewer: Option<&'static str>,
+    /// The account of the token, as the author of comments.
+    login: &'static str,
     /// Id, author and body.
     all: Vec<(u64, String, String)>,
     /// The requests that change something.
     changes: Vec<String>,
     /// Answers to the next requests with this method, before the usual ones.
     answers: Vec<(&'static str, u16)>,
+}
+
+impl Default for Comments {
+    fn default() -> Self {
+        Self { viewer: Some(BOT), login: BOT, all: vec![], changes: vec![], answers: vec![] }
+    }
 }
 
 impl Comments {
@@ -42,6 +51,11 @@ impl Comments {
 
     /// Returns the status and the body of an answer.
     fn answer(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {
+        if path == "/graphql" {
+            assert_eq!((method, body), ("POST", r#"{"query": "{ viewer { login } }"}"#));
+            let found = |login| (200, json!({ "data": { "viewer": { "login": login } } }).to_string());
+            return self.viewer.map_or((403, "{}".to_owned()), found);
+        }
         let path = path.strip_prefix("/repos/o/r/issues/").unwrap();
         if method != "GET" {
             self.changes.push(format!("{method} {path}"));
@@ -68,8 +82,8 @@ impl Comments {
                 (200, Value::from(page).to_string())
             }
             ("POST", None) => {
-                self.add(BOT, &text());
-                (201, "{}".to_owned())
+                self.add(self.login, &text());
+                (201, json!({ "user": { "login": self.login } }).to_string())
             }
             ("PATCH", Some(id)) => {
                 self.all.iter_mut().find(|(known, ..)| *known == id).unwrap().2 = text();
@@ -124,17 +138,22 @@ impl PullRequest {
     /// Returns the bodies of the comments of the action, and the changes since the last call.
     fn seen(&self) -> (Vec<String>, Vec<String>) {
         let mut comments = self.comments();
-        let own = comments.all.iter().filter(|(_, author, _)| author == BOT).map(|(.., body)| body.clone());
-        (own.collect(), std::mem::take(&mut comments.changes))
+        let own = comments.all.iter().filter(|(_, author, _)| author == comments.login);
+        (own.map(|(.., body)| body.clone()).collect(), std::mem::take(&mut comments.changes))
     }
 
     /// Runs the script with inputs in addition to `old.yaml` and `new.yaml`.
     fn run(&self, inputs: &[(&str, &str)]) -> Done {
+        self.run_in(self.folder.path(), inputs)
+    }
+
+    fn run_in(&self, folder: &Path, inputs: &[(&str, &str)]) -> Done {
         let script = root().join(".github/actions/plan-diff/plan_diff.py");
         let mut command = Command::new("python3");
-        command.arg(script).current_dir(self.folder.path()).env_clear();
+        command.arg(script).current_dir(folder).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.folder.path());
         command.env("GITHUB_API_URL", &self.endpoint).env("GITHUB_REPOSITORY", "o/r");
+        command.env("GITHUB_GRAPHQL_URL", format!("{}/graphql", self.endpoint));
         command.env("GITHUB_STEP_SUMMARY", self.folder.path().join("summary.md"));
         let usual = [
             ("WARMD", env!("CARGO_BIN_EXE_warmd")),
@@ -142,7 +161,6 @@ impl PullRequest {
             ("NEW", "new.yaml"),
             ("PERIOD", "28d"),
             ("TOKEN", "secret"),
-            ("AUTHOR", BOT),
             ("PULL_REQUEST", "7"),
             ("PAUSE", "0"),
         ];
@@ -222,6 +240,38 @@ fn the_comment_is_found_among_those_of_others() {
 }
 
 #[test]
+fn the_comment_is_by_the_account_of_the_token() {
+    let pull = PullRequest::new();
+    assert_eq!(pull.run(&[]).code, 0);
+    let (_, _, forged) = pull.comments().all.remove(0);
+    pull.comments().add(BOT, &forged);
+    // The token of another app, and a token that may not query its account, such as that of the job on old servers.
+    for (viewer, login) in [(Some("warmd-costs[bot]"), "warmd-costs[bot]"), (None, BOT)] {
+        (pull.comments().viewer, pull.comments().login) = (viewer, login);
+        pull.seen();
+        for _ in 0..2 {
+            let done = pull.run(&[]);
+            assert!(done.code == 0 && !done.stdout.contains("::warning::"), "{}", done.stdout);
+        }
+        let expected = if login == BOT {
+            ["PATCH comments/1000"; 2]
+        } else {
+            ["POST 7/comments", "PATCH comments/1001"]
+        };
+        assert_eq!(pull.seen().1, expected);
+    }
+    // Its account is unknown, and then an input.
+    pull.comments().login = "costs";
+    pull.comments().all.clear();
+    let unknown = pull.run(&[]);
+    let hint = "::warning::the comment is by costs, but comments of github-actions[bot] are updated. \
+                Set the input `author` to costs.\n";
+    assert!(unknown.code == 0 && unknown.stdout.ends_with(hint), "{}", unknown.stdout);
+    assert_eq!(pull.run(&[("AUTHOR", "costs")]).code, 0);
+    assert_eq!(pull.seen().1, ["POST 7/comments", "PATCH comments/1000"]);
+}
+
+#[test]
 fn the_limit_fails_after_the_comment_is_written() {
     let pull = PullRequest::new();
     let above = pull.run(&[("FAIL_ABOVE", "0.01")]);
@@ -229,7 +279,17 @@ fn the_limit_fails_after_the_comment_is_written() {
     let (bodies, _) = pull.seen();
     assert!(bodies[0].contains("**error: the configuration costs $"), "{}", bodies[0]);
     assert_eq!(pull.run(&[("FAIL_ABOVE", "1000")]).code, 0);
+    assert!(!pull.seen().0[0].contains("**error: "));
     assert_eq!(pull.run(&[("FAIL_ABOVE", "much")]).code, 2);
+    // Not all prices are known there.
+    write(pull.folder.path(), "new.yaml", &fleet(2).replace("eu-west-2", "me-south-1"));
+    assert_eq!(pull.run(&[("FAIL_ABOVE", "1000")]).code, 0);
+    let (bodies, _) = pull.seen();
+    let note = bodies[0].lines().nth(1).unwrap();
+    let end = ": the limit of $1,000.00 cannot be checked**";
+    assert!(note.starts_with("**warning: the configuration costs $") && note.ends_with(end), "{note}");
+    let summary = std::fs::read_to_string(pull.folder.path().join("summary.md")).unwrap();
+    assert!(summary.contains("**error: the configuration costs $") && summary.contains(note), "{summary}");
 }
 
 #[test]
@@ -281,9 +341,10 @@ fn a_long_difference_is_cut() {
         .collect();
     let text = format!("version: 1\ndefaults: {{ region: eu-west-2 }}\nfunctions:\n{functions}");
     write(pull.folder.path(), "new.yaml", &text);
-    assert_eq!(pull.run(&[("PERIOD", "1h")]).code, 0);
+    assert_eq!(pull.run(&[("PERIOD", "1h"), ("FAIL_ABOVE", "0")]).code, 5);
     let (bodies, _) = pull.seen();
     assert!(bodies[0].len() < 65_536 && bodies[0].ends_with("The summary of the job has the rest.\n"));
+    assert!(bodies[0].contains("**error: the configuration costs $"), "the reason of exit code 5 is not cut");
 }
 
 /// Runs git in `folder`.
@@ -308,9 +369,22 @@ fn the_base_of_the_pull_request_is_checked_out() {
     git(folder, &["commit", "--quiet", "--message", "one"]);
     let base = git(folder, &["rev-parse", "HEAD"]);
     write(folder, "fleet.yaml", &fleet(2));
+    let path = |new: &str| pull.run(&[("OLD", ""), ("OLD_REF", &base), ("NEW", new)]);
+    let whole = folder.join("fleet.yaml");
+    for new in ["fleet.yaml", "./fleet.yaml", whole.to_str().unwrap()] {
+        assert_eq!(path(new).code, 0, "{new}");
+        assert!(pull.seen().0.pop().unwrap().contains("| 1 → 2 |"), "{new}");
+        pull.comments().all.clear();
+    }
+    let outside = folder.parent().unwrap().join("fleet.yaml");
+    for new in ["../fleet.yaml", "x/../../fleet.yaml", outside.to_str().unwrap(), "s3://bucket/fleet"] {
+        let refused = path(new);
+        let expected = format!(
+            "error: expected a path in the work tree in `new`, found \"{new}\"\nhint: set `old` to compare other paths\n"
+        );
+        assert_eq!((refused.code, refused.stderr), (1, expected));
+    }
     let from = |reference: &str| pull.run(&[("OLD", ""), ("OLD_REF", reference), ("NEW", "fleet.yaml")]);
-    assert_eq!(from(&base).code, 0);
-    assert!(pull.seen().0[0].contains("| 1 → 2 |"));
     let added = from(&none);
     assert_eq!(added.code, 0, "{}", added.stderr);
     assert!(pull.seen().0[0].contains("1 added"), "the configuration is new");
@@ -318,6 +392,61 @@ fn the_base_of_the_pull_request_is_checked_out() {
     for wrong in ["", "--upload-pack=touch x", "no-such-ref"] {
         assert_eq!(from(wrong).code, 1, "{wrong}");
     }
+}
+
+#[test]
+fn the_merge_commit_of_the_pull_request_is_compared_with_its_first_parent() {
+    let pull = PullRequest::new();
+    let origin = tempfile::tempdir().unwrap();
+    let commit = |concurrency| {
+        write(origin.path(), "fleet.yaml", &fleet(concurrency));
+        git(origin.path(), &["add", "fleet.yaml"]);
+        git(origin.path(), &["commit", "--quiet", "--message", "one"]);
+        git(origin.path(), &["rev-parse", "HEAD"])
+    };
+    git(origin.path(), &["init", "--quiet", "--initial-branch=main"]);
+    // The base of the event. Its branch has advanced since then.
+    let base = commit(1);
+    git(origin.path(), &["checkout", "--quiet", "-b", "change"]);
+    git(origin.path(), &["commit", "--quiet", "--allow-empty", "--message", "change"]);
+    let head = git(origin.path(), &["rev-parse", "HEAD"]);
+    git(origin.path(), &["checkout", "--quiet", "main"]);
+    commit(2);
+    git(origin.path(), &["merge", "--quiet", "--no-ff", "--no-commit", "change"]);
+    commit(3);
+
+    let url = format!("file://{}", origin.path().display());
+    let clone = |depth: &str| {
+        let _ = std::fs::remove_dir_all(pull.folder.path().join("clone"));
+        git(pull.folder.path(), &["clone", "--quiet", depth, &url, "clone"]);
+        pull.comments().all.clear();
+    };
+    let compared = |head: &str, reference: &str| {
+        let new = pull.folder.path().join("clone/fleet.yaml");
+        let inputs =
+            [("OLD", ""), ("NEW", "fleet.yaml"), ("BASE", &base), ("HEAD", head), ("OLD_REF", reference)];
+        let done = pull.run_in(new.parent().unwrap(), &inputs);
+        (done.code, pull.seen().0.pop().unwrap_or_default(), done.stderr)
+    };
+    for depth in ["--depth=1", "--depth=2", "--no-single-branch"] {
+        clone(depth);
+        let (code, body, errors) = compared(&head, "");
+        assert!(code == 0 && body.contains("| 2 → 3 |"), "{depth}: {errors}{body}");
+        // Another merge is checked out: the change itself ends with it.
+        let (code, body, errors) = compared("0123456789012345678901234567890123456789", "");
+        assert!(code == 0 && body.contains("| 1 → 3 |"), "{depth}: {errors}{body}");
+        assert!(compared(&head, &base).1.contains("| 1 → 3 |"), "an input goes first");
+    }
+    // Without the parent, and without access to it.
+    clone("--depth=1");
+    git(&pull.folder.path().join("clone"), &["remote", "set-url", "origin", "/nonexistent"]);
+    let (code, body, errors) = compared(&head, "");
+    assert_eq!((code, body.as_str()), (1, ""));
+    assert!(errors.contains("error: expected a commit of this clone or of its origin, found \""), "{errors}");
+    assert!(errors.contains("hint: set `fetch-depth: 2` in the step of actions/checkout"), "{errors}");
+    clone("--depth=2");
+    git(&pull.folder.path().join("clone"), &["remote", "set-url", "origin", "/nonexistent"]);
+    assert!(compared(&head, "").1.contains("| 2 → 3 |"), "nothing is fetched");
 }
 
 #[test]
@@ -343,6 +472,7 @@ fn the_action_names_its_inputs_and_options_that_exist() {
     for step in steps {
         assert!(!step["run"].as_str().unwrap().contains("${{"), "an expression in a script is run as text");
     }
+    assert!(steps[0]["run"].as_str().unwrap().starts_with("cd \"$GITHUB_ACTION_PATH\" && cargo build "));
     let help = run(&["diff", "--help"]).stdout;
     let options: Vec<_> = script
         .lines()

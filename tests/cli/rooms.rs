@@ -21,6 +21,9 @@ const ROOMS: [(&str, &str); 10] = [
 /// Prefixes of paths that the domain may not contain: I/O, async, the SDK, YAML, logs.
 const NOT_IN_DOMAIN: &str = "async await aws_config clap hyper lambda_runtime serde_yaml std::env std::fs std::io \
                              std::net std::process tokio tracing";
+/// The paths of `std::io` that the domain may contain. Compression in memory needs them; without files, sockets and
+/// standard streams they do no I/O.
+const IN_MEMORY: [&str; 3] = ["std::io::Read", "std::io::Result", "std::io::Write"];
 
 /// A module: its code, see [`write`]; the paths of the names that `use` declares; and its file, where `a.rs` and the
 /// files in `a/` count as one.
@@ -140,7 +143,8 @@ fn the_sources_keep_to_the_architecture() {
         let begins = |word: &str, name| {
             word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
-        let found = module.words.iter().find(|word| NOT_IN_DOMAIN.split(' ').any(|name| begins(word, name)));
+        let mut words = module.words.iter().filter(|word| !IN_MEMORY.contains(&word.as_str()));
+        let found = words.find(|word| NOT_IN_DOMAIN.split(' ').any(|name| begins(word, name)));
         assert_eq!(found, None, "in src{path}");
     }
 }

@@ -23,6 +23,8 @@ MOST_PAGES = 100
 ATTEMPTS = 3
 TIMEOUT = 30
 CHANGED, ABOVE_LIMIT = 4, 5
+# The account of the token of a job.
+JOB_ACCOUNT = "github-actions[bot]"
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -48,13 +50,34 @@ def git(*arguments):
     subprocess.run(["git", *arguments], check=True, env=environment(), stdout=sys.stderr)
 
 
+def git_output(*arguments):
+    return subprocess.run(["git", *arguments], check=True, env=environment(), stdout=subprocess.PIPE, text=True).stdout
+
+
+def base_commit():
+    """Returns the commit before the change. The merge commit of a pull request has it as its first parent: the base of
+    the event may be older, and changes of others would be attributed to the pull request."""
+    if setting("OLD_REF"):
+        return setting("OLD_REF")
+    # The parents are in the commit itself. Revisions such as `HEAD^` lack them in a shallow clone.
+    header = git_output("cat-file", "commit", "HEAD").partition("\n\n")[0].splitlines()
+    parents = [line.removeprefix("parent ") for line in header if line.startswith("parent ")]
+    return parents[0] if len(parents) == 2 and parents[1] == setting("HEAD") else setting("BASE")
+
+
 def checked_out(ref, folder):
     """Checks out a commit, which is fetched if a shallow clone lacks it."""
     if not ref or ref.startswith("-"):
         raise SystemExit("error: expected a commit in `old-ref`, or a path in `old`")
     known = ["git", "cat-file", "-e", f"{ref}^{{commit}}"]
     if subprocess.run(known, env=environment(), stderr=subprocess.DEVNULL).returncode != 0:
-        git("fetch", "--no-tags", "--depth=1", "origin", ref)
+        try:
+            git("fetch", "--no-tags", "--depth=1", "origin", ref)
+        except subprocess.CalledProcessError:
+            raise SystemExit(
+                f'error: expected a commit of this clone or of its origin, found "{ref}"\n'
+                "hint: set `fetch-depth: 2` in the step of actions/checkout, or 0 for all commits"
+            ) from None
         ref = "FETCH_HEAD"
     git("worktree", "add", "--detach", folder, ref)
 
@@ -76,11 +99,16 @@ def compare():
     new = setting("NEW")
     if setting("OLD"):
         return diff(setting("OLD"), new)
+    path = os.path.relpath(new, git_output("rev-parse", "--show-toplevel").rstrip("\n"))
+    if path.split(os.sep)[0] == os.pardir or new.startswith("s3://"):
+        raise SystemExit(
+            f'error: expected a path in the work tree in `new`, found "{new}"\nhint: set `old` to compare other paths'
+        )
     with tempfile.TemporaryDirectory() as folder:
         base = os.path.join(folder, "base")
-        checked_out(setting("OLD_REF"), base)
+        checked_out(base_commit(), base)
         try:
-            old = os.path.join(base, new)
+            old = os.path.join(base, path)
             if not os.path.exists(old):
                 old = os.path.join(folder, "none.yaml")
                 with open(old, "w", encoding="utf-8") as file:
@@ -96,19 +124,28 @@ def body(code, shown, messages):
         return f"**warmd**: the configurations cannot be compared (exit code {code}). The log has the reason.\n"
     if not shown:
         return "**warmd**: the cost does not rise.\n"
-    if code == ABOVE_LIMIT:
-        # The message has no text of the configuration.
-        shown += "\n" + "".join(f"**{line}**\n" for line in messages.splitlines() if line.startswith("error: "))
-    if len(shown) <= MOST_CHARACTERS:
-        return shown
-    cut = shown[:MOST_CHARACTERS].rpartition("\n")[0]
+    # Above the limit, or the limit cannot be checked. These messages have no text of the configuration. They come
+    # first, because a long difference is cut.
+    notes = [f"**{line}**\n\n" for line in messages.splitlines() if line.startswith(("error: ", "warning: "))]
+    return "".join(notes) + shown
+
+
+def shortened(text):
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    cut = text[:MOST_CHARACTERS].rpartition("\n")[0]
     return f"{cut}\n\nThis is too long for a comment. The summary of the job has the rest.\n"
 
 
 def call(method, path, content=None):
-    """Calls the API of GitHub. Returns the parsed answer."""
-    url = f"{os.environ.get('GITHUB_API_URL', 'https://api.github.com')}/repos/{os.environ['GITHUB_REPOSITORY']}{path}"
-    data = None if content is None else json.dumps({"body": content}).encode()
+    """Calls the API of the repository. Returns the parsed answer."""
+    api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+    return send(method, f"{api}/repos/{os.environ['GITHUB_REPOSITORY']}{path}", content and {"body": content})
+
+
+def send(method, url, content):
+    """Sends JSON, or nothing. Returns the parsed answer."""
+    data = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, data=data, method=method)
     request.add_header("Accept", "application/vnd.github+json")
     request.add_header("Authorization", f"Bearer {setting('TOKEN')}")
@@ -120,16 +157,32 @@ def call(method, path, content=None):
     return json.loads(text) if text else None
 
 
-def own_comments(number, marker):
-    """Returns the ids of the comments with this marker, the oldest first."""
+def account():
+    """Returns the login of the token. Others can write the marker, so it does not suffice to find own comments.
+
+    Tokens of apps, such as that of the job, may query it with GraphQL only."""
+    if setting("AUTHOR"):
+        return setting("AUTHOR")
+    url = os.environ.get("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql")
+    try:
+        answer = send("POST", url, {"query": "{ viewer { login } }"})
+    except urllib.error.HTTPError as error:
+        if error.code not in (401, 403, 404):
+            raise
+        answer = {}
+    return ((answer.get("data") or {}).get("viewer") or {}).get("login") or JOB_ACCOUNT
+
+
+def own_comments(number, marker, author):
+    """Returns the ids of the comments of this author with this marker, the oldest first."""
     found = []
     for page in range(1, MOST_PAGES + 1):
         comments = call("GET", f"/issues/{number}/comments?per_page={PAGE}&page={page}")
         if not isinstance(comments, list):
             raise ValueError("expected a list of comments")
         for comment in comments:
-            author = (comment.get("user") or {}).get("login")
-            if author == setting("AUTHOR") and (comment.get("body") or "").startswith(marker):
+            is_own = (comment.get("user") or {}).get("login") == author
+            if is_own and (comment.get("body") or "").startswith(marker):
                 found.append(int(comment["id"]))
         if len(comments) < PAGE:
             break
@@ -138,13 +191,20 @@ def own_comments(number, marker):
 
 def write(number, marker, text, creates):
     """Updates the comment, or creates it. Every attempt looks for it first, so that a lost answer leaves one."""
-    own = own_comments(number, marker)
+    author = account()
+    own = own_comments(number, marker, author)
     for surplus in own[1:]:
         call("DELETE", f"/issues/comments/{surplus}")
     if own:
         call("PATCH", f"/issues/comments/{own[0]}", f"{marker}\n{text}")
     elif creates:
-        call("POST", f"/issues/{number}/comments", f"{marker}\n{text}")
+        written = call("POST", f"/issues/{number}/comments", f"{marker}\n{text}")
+        login = ((written or {}).get("user") or {}).get("login")
+        if login and login != author:
+            print(
+                f"::warning::the comment is by {login}, but comments of {author} are updated. Set the input `author` "
+                f"to {login}."
+            )
 
 
 def write_patiently(number, marker, text, creates):
@@ -178,13 +238,13 @@ def main():
     print(text)
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as summary:
-            summary.write(shown or text)
+            summary.write(text)
     written = True
     number = setting("PULL_REQUEST")
     if number:
         key = hashlib.sha256((setting("KEY") or setting("NEW")).encode()).hexdigest()[:16]
         marker = f"<!-- warmd plan-diff {key} -->"
-        written = write_patiently(int(number), marker, text, code in (CHANGED, ABOVE_LIMIT))
+        written = write_patiently(int(number), marker, shortened(text), code in (CHANGED, ABOVE_LIMIT))
     if code not in (0, CHANGED):
         return code
     return 0 if written else 1

@@ -1,7 +1,7 @@
 //! The history that is not in the documents of its days yet, and the state of coverage: a part of the status document.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write as _};
+use std::io::{Read, Write};
 use std::mem::take;
 
 use base64::Engine as _;
