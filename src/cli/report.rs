@@ -3,6 +3,7 @@
 mod json;
 mod local;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,10 +40,10 @@ Examples:
 Reads the history in the state store. Coverage is the share of the minutes of open windows in which as
 many environments as wanted were known to be warm; unknown minutes are left out. The cost is what
 warmd recorded, at list prices; what is unknown is counted, and not in the sums. The cost of the
-alternatives is estimated as by `warmd compare`, for the same windows and the part of the period that
-has a history. The configuration names the functions, objectives, windows and prices; functions
-that it no longer names have no alternatives. A period begins with a whole hour. A DATE is midnight
-UTC. --until is exclusive.
+alternatives is estimated as by `warmd compare`, for the same windows on the days that have a history.
+The configuration names the functions, objectives, windows and prices; functions that it no longer
+names have no alternatives. The error budget is that of `warmd status`: its days may begin before the
+period. A period begins with a whole hour. A DATE is midnight UTC. --until is exclusive.
 
 The page of --html is one file without scripts and references, for a mail or a printer. Its data is
 inside as JSON.")]
@@ -116,10 +117,16 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
             print_message("simulating; a build without optimisation needs about four seconds for each day");
         }
         let (app, _emulator) = App::simulated_long(&fleet.targets);
-        local::simulate(&app, &fleet, period, |hour, rows| reviewing.add(hour, rows)).await?;
+        let mut hours: BTreeMap<i64, Rows> = BTreeMap::new();
+        let add = |hour, rows: &Rows| {
+            let sums = hours.entry(hour).or_default();
+            rows.iter().for_each(|(id, row)| sums.entry(id.clone()).or_default().add(row));
+        };
+        local::simulate(&app, &fleet, period, add).await?;
+        hours.iter().for_each(|(hour, rows)| reviewing.add(*hour, rows));
         Vec::new()
     } else {
-        let (from, until) = (period.from.instant(), period.until.instant());
+        let (from, until) = (reviewing.from(), period.until.instant());
         let add = |hour, mut rows: Rows| {
             rows.retain(|id, _| match &args.only.regions {
                 Regions::All => true,

@@ -25,7 +25,7 @@ pub fn period(days: i64) -> Period {
 }
 
 /// Returns the configuration and the history of so many functions. Each has two environments around the clock, and
-/// every second one ten in office hours. One in eight has a short round on a day in ten.
+/// every second one ten in office hours. Each has a short round on a day in ten.
 pub fn month(functions: usize, days: i64) -> (Fleet, History) {
     let mut random = StdRng::seed_from_u64(17);
     let targets: Vec<Target> = (0..functions).map(target).collect();
@@ -33,7 +33,7 @@ pub fn month(functions: usize, days: i64) -> (Fleet, History) {
     let mut history = History::default();
     for hour in first..first + days * 24 {
         let rows = (0_i64..).zip(&targets).map(|(index, target)| {
-            let incident = index % 8 == 0 && (hour / 24 + index / 8) % 10 == 0 && hour % 24 == 9;
+            let incident = (hour / 24 + index) % 10 == 0 && hour % 24 == 9;
             (target.id.clone(), row(target, hour, incident, &mut random))
         });
         history.hours.insert(hour, rows.collect());
@@ -43,7 +43,9 @@ pub fn month(functions: usize, days: i64) -> (Fleet, History) {
 
 fn target(index: usize) -> Target {
     let region = Region::parse(REGIONS[index % REGIONS.len()]).expect("a region of this file");
-    let name = FunctionRef::parse(&format!("checkout-service-{index:03}:live")).expect("a name of this file");
+    // 48 characters without the alias.
+    let name = format!("production-checkout-service-payment-handler-{index:04}:live");
+    let name = FunctionRef::parse(&name).expect("a name of this file");
     let weekly = |days: &str, hours: &str, concurrency| {
         let days = DaySet::parse(days).expect("days of this file");
         let hours = Hours::parse(hours).expect("hours of this file");

@@ -2,13 +2,18 @@
 
 use std::path::Path;
 
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tempfile::TempDir;
 use warmd::cli::report_page;
 use warmd::domain::coverage::Minutes;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::history::{DayFile, Row, Rows, ShortReason};
+use warmd::domain::records::Status;
 use warmd::domain::review::review;
+use warmd::engine::ports::Clock as _;
+use warmd::service::clock::SystemClock;
 
 use crate::browser::Browser;
 use crate::month;
@@ -39,29 +44,35 @@ impl Stored {
         std::fs::write(folder.path().join("fleet.yaml"), CONFIGURATION).unwrap();
         std::fs::create_dir(folder.path().join("state")).unwrap();
         let stored = Self { folder };
-        let rows = |hour: u8| -> Rows {
-            let is_short = hour == 9;
-            let checkout = row("payments", 2, 24, 2_400);
-            let nlp = Row {
-                minutes: Minutes { window: 60, warm: if is_short { 30 } else { 60 }, unknown: 0, capped: 0 },
-                reached: Some(if is_short { 3 } else { 5 }),
-                cold: u64::from(is_short) * 2,
-                short: is_short.then_some((ShortReason::Throttled, 6)).into_iter().collect(),
-                egress: is_short.then(|| ("nat-gateway".to_owned(), 440_000_000)).into_iter().collect(),
-                cost_unknown: u64::from(is_short),
-                ..row("search | <b>team</b>", 5, 60, 6_000)
-            };
-            let removed = row("payments", 1, 12, 1_200);
-            [(id("checkout:live"), checkout), (id("nlp"), nlp), (id("removed-\u{75}"), removed)].into()
-        };
         for day in ["2026-02-02", "2026-02-04"] {
             let mut file = DayFile::default();
             for hour in 0..24 {
-                file.add(hour, region(), 1, &rows(hour)).unwrap();
+                file.add(hour, region(), 1, &Self::rows(hour)).unwrap();
             }
             stored.write(day, &file.bytes());
         }
         stored
+    }
+
+    /// Returns the rows of an hour. The cost of the downloads of `nlp` is unknown, that of `removed-u` is known.
+    fn rows(hour: u8) -> Rows {
+        let is_short = hour == 9;
+        let checkout = row("payments", 2, 24, 2_400);
+        let nlp = Row {
+            minutes: Minutes { window: 60, warm: if is_short { 30 } else { 60 }, unknown: 0, capped: 0 },
+            reached: Some(if is_short { 3 } else { 5 }),
+            cold: u64::from(is_short) * 2,
+            short: is_short.then_some((ShortReason::Throttled, 6)).into_iter().collect(),
+            egress: is_short.then(|| ("nat-gateway".to_owned(), 440_000_000)).into_iter().collect(),
+            cost_unknown: u64::from(is_short),
+            ..row("search | <b>team</b>", 5, 60, 6_000)
+        };
+        let mut removed = row("payments", 1, 12, 1_200);
+        if is_short {
+            removed.egress = [("interface-endpoint".to_owned(), 1_000_000)].into();
+            removed.cost.insert("s3_egress".to_owned(), Decimal::new(1, 2));
+        }
+        [(id("checkout:live"), checkout), (id("nlp"), nlp), (id("removed-\u{75}"), removed)].into()
     }
 
     fn write(&self, day: &str, bytes: &[u8]) {
@@ -96,7 +107,7 @@ fn row(owner: &str, target: u32, pings: u64, nanos: i64) -> Row {
         reached: Some(target),
         rounds: 12,
         pings,
-        cost: [("requests".to_owned(), rust_decimal::Decimal::new(nanos * 1_000, 9))].into(),
+        cost: [("requests".to_owned(), Decimal::new(nanos * 1_000, 9))].into(),
         ..Row::default()
     }
 }
@@ -108,31 +119,32 @@ fn text_of_three_days() {
     --- stdout
     3d from 2026-02-02 00:00 UTC until 2026-02-05 00:00 UTC
 
-      FUNCTION       REGION     COVERAGE  DAYS  COLD    COST  WARM HOUR
-      nlp            eu-west-2   97.91 %  ▄·▄      4  $0.29+  $0.006128
-      checkout:live  eu-west-2     100 %  █·█      0   $0.12  $0.002400
-      removed-u      eu-west-2     100 %  █·█      0   $0.06  $0.001200
+      FUNCTION       REGION     COVERAGE  DAYS  COLD    COST   WARM HOUR
+      nlp            eu-west-2   97.91 %  ▄·▄      4  $0.29+  $0.006128+
+      checkout:live  eu-west-2     100 %  █·█      0   $0.12   $0.002400
+      removed-u      eu-west-2     100 %  █·█      0   $0.08   $0.001617
       days: █ 100 %  ▇ 99.9  ▆ 99  ▅ 98  ▄ 95  ▃ 90  ▂ 50  ▁ less  · not known
 
       FUNCTION       RECORDED   PINGS  PC WINDOWS  PC ALWAYS  MANAGED  EC2  NOTHING
-      nlp              $0.29+  >$1.86       $5.00      $4.98        -    -        -
-      checkout:live     $0.12  >$0.01       $1.27      $1.25        -    -        -
+      nlp              $0.29+  >$1.24       $3.34      $3.33        -    -        -
+      checkout:live     $0.12  >$0.00       $0.84      $0.83        -    -        -
       > cheapest; estimates of `warmd compare` for the same windows
 
       OWNER                 COVERAGE  PINGS  S3 EGRESS    COST
-      payments                 100 %  1,728              $0.17
+      payments                 100 %  1,728    2.00 MB   $0.19
       search | <b>team</b>   97.91 %  2,880     880 MB  $0.29+
 
-      ROUTE        S3 EGRESS   COST
-      nat-gateway     880 MB  $0.00
+      ROUTE               S3 EGRESS     COST
+      interface-endpoint    2.00 MB    $0.02
+      nat-gateway            880 MB  unknown
 
     coverage 99.30 %: 8,580 of 8,640 window minutes were warm
     error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the
-      period, 0.69 in its last 3 days
+      period, 0.69 in the last 3 days
     4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short
       rounds: 12 throttled
-    cost $0.46+: requests $0.460800; $0.003222 for each warm hour of a function
-    ! nothing is recorded on 1 day
+    cost $0.48+: requests $0.460800, s3 egress $0.020000; $0.003362+ for each warm hour of a function
+    ! nothing is recorded on 1 day, without which alternatives are estimated
     ! the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums,
       which are marked with +
     ! no longer configured, so not compared: removed-u (eu-west-2)
@@ -148,27 +160,28 @@ fn markdown_of_three_days() {
     **warmd**: 3d from 2026-02-02 00:00 UTC until 2026-02-05 00:00 UTC
 
     - coverage 99.30 %: 8,580 of 8,640 window minutes were warm
-    - error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the period, 0.69 in its last 3 days
+    - error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the period, 0.69 in the last 3 days
     - 4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short rounds: 12 throttled
-    - cost $0.46+: requests $0.460800; $0.003222 for each warm hour of a function
-    - ⚠ nothing is recorded on 1 day
+    - cost $0.48+: requests $0.460800, s3 egress $0.020000; $0.003362+ for each warm hour of a function
+    - ⚠ nothing is recorded on 1 day, without which alternatives are estimated
     - ⚠ the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums, which are marked with +
     - ⚠ no longer configured, so not compared: removed-u (eu-west-2)
 
     | function | region | coverage | cold starts | pings | cost | per warm hour | cheapest alternative |
     |---|---|---:|---:|---:|---:|---:|---|
-    | nlp | eu-west-2 | 97.91 % | 4 | 2,880 | $0.29+ | $0.006128 | pings, $1.86 |
-    | <code>checkout&#58;live</code> | eu-west-2 | 100 % | 0 | 1,152 | $0.12 | $0.002400 | pings, $0.01 |
-    | removed-u | eu-west-2 | 100 % | 0 | 576 | $0.06 | $0.001200 |  |
+    | nlp | eu-west-2 | 97.91 % | 4 | 2,880 | $0.29+ | $0.006128+ | pings, $1.24 |
+    | <code>checkout&#58;live</code> | eu-west-2 | 100 % | 0 | 1,152 | $0.12 | $0.002400 | pings, $0.00 |
+    | removed-u | eu-west-2 | 100 % | 0 | 576 | $0.08 | $0.001617 |  |
 
     | owner | coverage | pings | S3 egress | cost |
     |---|---:|---:|---:|---:|
-    | payments | 100 % | 1,728 |  | $0.17 |
+    | payments | 100 % | 1,728 | 2.00 MB | $0.19 |
     | <code>search &#124; &#60;b&#62;team&#60;&#47;b&#62;</code> | 97.91 % | 2,880 | 880 MB | $0.29+ |
 
     | route | coverage | pings | S3 egress | cost |
     |---|---:|---:|---:|---:|
-    | nat-gateway |  |  | 880 MB | $0.00 |
+    | interface-endpoint |  |  | 2.00 MB | $0.02 |
+    | nat-gateway |  |  | 880 MB | unknown |
 
     Costs are recorded at list prices. Alternatives are estimates for the same windows.
     --- stderr
@@ -207,20 +220,26 @@ fn json_of_three_days() {
         "short_rounds": {
           "throttled": 12
         },
-        "known_cost_usd": "0.4608",
+        "known_cost_usd": "0.4808",
         "cost_usd": {
-          "requests": "0.460800000"
+          "requests": "0.460800000",
+          "s3_egress": "0.02"
         },
         "unknown_costs": 2,
-        "usd_per_warm_hour": "0.003222378",
+        "usd_per_warm_hour": "0.003362238",
         "egress_bytes": {
+          "interface-endpoint": 2000000,
           "nat-gateway": 880000000
+        },
+        "slo": {
+          "coverage": 0.99,
+          "over_days": 28
         },
         "default_slo": true,
         "error_budget": {
-          "left": 0.30555555555555614,
-          "burn_rate": 0.6944444444444439,
-          "burn_rate_3d": 0.6944444444444439
+          "left": 0.305556,
+          "burn_rate": 0.694444,
+          "burn_rate_3d": 0.694444
         }
       },
       "functions": [
@@ -260,12 +279,12 @@ fn json_of_three_days() {
           "alternatives": [
             {
               "option": "pings",
-              "total_usd": "1.86",
-              "cold_starts": 180
+              "total_usd": "1.24",
+              "cold_starts": 120
             },
             {
               "option": "provisioned-windows",
-              "total_usd": "5",
+              "total_usd": "3.34",
               "cold_starts": 0
             }
           ],
@@ -297,20 +316,30 @@ fn json_of_three_days() {
           "restored": 0,
           "preinitialized": 0,
           "short_rounds": {},
-          "known_cost_usd": "0.1728",
+          "known_cost_usd": "0.1928",
           "cost_usd": {
-            "requests": "0.172800000"
+            "requests": "0.172800000",
+            "s3_egress": "0.02"
           },
           "unknown_costs": 0,
-          "usd_per_warm_hour": "0.0018",
-          "egress_bytes": {}
+          "usd_per_warm_hour": "0.002008333",
+          "egress_bytes": {
+            "interface-endpoint": 2000000
+          }
         }
       ],
       "routes": [
         {
+          "route": "interface-endpoint",
+          "bytes": 2000000,
+          "usd": "0.02",
+          "partial_cost": false
+        },
+        {
           "route": "nat-gateway",
           "bytes": 880000000,
-          "usd": "0"
+          "usd": null,
+          "partial_cost": true
         }
       ],
       "days": [
@@ -383,11 +412,106 @@ fn the_page_of_200_functions_and_30_days_is_small() {
     let (fleet, history) = month::month(200, 30);
     let page = report_page(&review(&history, &fleet, month::period(30)), false);
     assert!(page.len() <= 300_000, "{} bytes", page.len());
+    assert!(fleet.targets.iter().all(|target| target.id.name.as_str().len() == 48));
     let data = data(&page);
-    let pings: u64 = history.hours.values().flatten().map(|(_, row)| row.pings).sum();
-    let of_functions = data["functions"].as_array().unwrap().iter().map(|one| one["pings"].as_u64().unwrap());
-    assert_eq!(of_functions.sum::<u64>(), pings);
-    assert_eq!(data["fleet"]["pings"], pings);
+    let incidents = |function: &Value| function["reached"] != function["target"];
+    assert!(data["functions"].as_array().unwrap().iter().all(incidents));
+    let rows = || history.hours.values().flatten().map(|(_, row)| row);
+    let sums = (sum(rows(), |row| row.pings), sum(rows(), |row| row.minutes.warm));
+    let usd: Decimal = rows().map(Row::known_usd).sum();
+    for all in lists(&data) {
+        assert_eq!((total(all, "pings"), total(all, "warm")), sums);
+        assert_eq!(total_usd(all, "known_usd"), usd);
+    }
+}
+
+fn sum<'r>(rows: impl Iterator<Item = &'r Row>, of: impl Fn(&Row) -> u64) -> u64 {
+    rows.map(of).sum()
+}
+
+/// Returns the lists of a report whose sums are those of the fleet.
+fn lists(report: &Value) -> [&[Value]; 3] {
+    let list = |key: &str| &report[key].as_array().unwrap()[..];
+    [list("functions"), list("owners"), std::slice::from_ref(&report["fleet"])]
+}
+
+/// Returns the sum of a key over objects.
+fn total(objects: &[Value], key: &str) -> u64 {
+    objects.iter().map(|object| object[key].as_u64().unwrap()).sum()
+}
+
+/// Returns the sum of a key in US dollars over objects; unknown ones are left out.
+fn total_usd(objects: &[Value], key: &str) -> Decimal {
+    objects.iter().filter_map(|object| object[key].as_str()).map(|usd| usd.parse::<Decimal>().unwrap()).sum()
+}
+
+#[test]
+fn the_page_and_the_json_have_the_totals_of_the_history() {
+    let stored = Stored::new();
+    let path = stored.path("report.html");
+    let json = stored.report(&["--json", "--html", &path]).json();
+    let page = data(&std::fs::read_to_string(&path).unwrap());
+    let hours: Vec<Rows> = (0..24).chain(0..24).map(Stored::rows).collect();
+    let rows = || hours.iter().flat_map(Rows::values);
+    let usd: Decimal = rows().map(Row::known_usd).sum();
+    let egress: Decimal = rows().filter_map(|row| row.cost.get("s3_egress")).sum();
+    let bytes = sum(rows(), |row| row.egress.values().sum());
+    assert!(!egress.is_zero() && bytes > 0);
+    for (object, [window, warm, cold, unknown_costs, known_usd]) in [
+        (&json, ["window_minutes", "warm_minutes", "cold_starts", "unknown_costs", "known_cost_usd"]),
+        (&page, ["window", "warm", "cold_starts", "unknown_costs", "known_usd"]),
+    ] {
+        for all in lists(object) {
+            assert_eq!(total(all, window), sum(rows(), |row| row.minutes.window));
+            assert_eq!(total(all, warm), sum(rows(), |row| row.minutes.warm));
+            assert_eq!(total(all, cold), sum(rows(), |row| row.cold));
+            assert_eq!(total(all, "pings"), sum(rows(), |row| row.pings));
+            assert_eq!(total(all, unknown_costs), sum(rows(), |row| row.cost_unknown));
+            assert_eq!(total_usd(all, known_usd), usd);
+        }
+        let routes = object["routes"].as_array().unwrap();
+        assert_eq!((total(routes, "bytes"), total_usd(routes, "usd")), (bytes, egress));
+    }
+}
+
+#[test]
+fn the_error_budget_is_that_of_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let objective = "  checkout:live:\n    slo: { coverage: 99.9%, over: 7d }\n";
+    std::fs::write(path("fleet.yaml"), CONFIGURATION.replace("  checkout:live:\n", objective)).unwrap();
+    std::fs::create_dir(path("state")).unwrap();
+    let now = SystemClock.now();
+    for (days, warm) in [(1, 59), (2, 60), (5, 52), (20, 0)] {
+        let mut file = DayFile::default();
+        let row = |target, warm| Row {
+            minutes: Minutes { window: 60, warm, unknown: 0, capped: 0 },
+            ..row("payments", target, 24, 2_400)
+        };
+        let rows = [(id("checkout:live"), row(2, warm)), (id("nlp"), row(5, 60))].into();
+        file.add(12, region(), 1, &rows).unwrap();
+        let name = DayFile::document(region(), now - TimeDelta::days(days), None);
+        std::fs::write(path("state").join(format!("{name}.1.gz")), file.bytes()).unwrap();
+    }
+    let mut status = Status { tick: Some(now), ..Status::default() };
+    status.history.set_objectives(&warmd::config::load(&[path("fleet.yaml")], None).unwrap().fleet);
+    std::fs::write(path("state/status.1.json"), serde_json::to_vec(&status).unwrap()).unwrap();
+    let (state, fleet) = (path("state").display().to_string(), path("fleet.yaml").display().to_string());
+    let status = run(&["status", "--state", &state, "--json"]).json();
+    let report = run(&["report", "--state", &state, "--last", "3d", "--json", &fleet]).json();
+    let of_status = &status["coverage"]["fleet"];
+    let near = |one: &Value, other: &Value| {
+        let [one, other] = [one, other].map(|number| number.as_f64().unwrap_or_else(|| panic!("{status}")));
+        assert!((one - other).abs() < 1e-6, "{one} {other}");
+    };
+    let of_report = &report["fleet"];
+    near(&of_report["error_budget"]["left"], &of_status["budget_left"]);
+    near(&of_report["error_budget"]["burn_rate_3d"], &of_status["burn_rate_3d"]);
+    near(&of_report["slo"]["coverage"], &of_status["slo"]["coverage"]);
+    assert_eq!(of_report["slo"]["over_days"], 7);
+    // Cold: 1 + 8. Allowed: 180 minutes of 99.9 %, and as many of the default 99 %.
+    near(&of_report["error_budget"]["left"], &serde_json::json!(1.0 - 9.0 / (0.18 + 1.8)));
+    assert_eq!(of_report["window_minutes"], 240);
 }
 
 /// Returns the data inside a page.

@@ -1,5 +1,6 @@
 //! Renders the report of a past period: a table for terminals, Markdown, and a page.
 
+mod bars;
 mod charts;
 pub mod html;
 mod words;
@@ -8,7 +9,9 @@ use std::fmt::Write as _;
 
 use rust_decimal::Decimal;
 
-use self::words::{REGIME, ROW_NAMES, coverage, facts, notes, option_name, owner_name, per_hour, span, usd};
+use self::words::{
+    REGIME, ROW_NAMES, cost, coverage, facts, notes, option_name, owner_name, per_hour, span, usd,
+};
 use super::heat::BLOCKS;
 use super::table::{Column, NO_SIGN, Sign, figures, table, words as column};
 use super::text::{bytes, grouped, wrapped};
@@ -131,8 +134,8 @@ fn dollars(usd: Decimal) -> String {
 fn owners(review: &Review<'_>) -> Vec<[String; 5]> {
     let row = |(owner, sums): (&String, &Sums)| {
         let Sums { row, known_usd, .. } = sums;
-        let cost = usd(*known_usd, row.cost_unknown);
-        [owner_name(owner), coverage(row.minutes), grouped(row.pings), egress(sums), cost]
+        let usd = usd(*known_usd, row.cost_unknown);
+        [owner_name(owner), coverage(row.minutes), grouped(row.pings), egress(sums), usd]
     };
     if review.owners.len() > 1 { review.owners.iter().map(row).collect() } else { Vec::new() }
 }
@@ -147,8 +150,8 @@ fn egress(sums: &Sums) -> String {
 /// Returns a row for each route of S3.
 fn routes(review: &Review<'_>) -> Vec<[String; 5]> {
     let routes = review.fleet.routes.iter();
-    let row = |name: &str, bytes, usd| [name.to_owned(), String::new(), String::new(), bytes, usd];
-    routes.map(|(route, sum)| row(route, bytes(sum.bytes), dollars(sum.usd))).collect()
+    let row = |name: &str, bytes, cost| [name.to_owned(), String::new(), String::new(), bytes, cost];
+    routes.map(|(route, sum)| row(route, bytes(sum.bytes), cost(sum))).collect()
 }
 
 /// Renders the report as Markdown. Ends with a line feed.

@@ -34,6 +34,8 @@ pub(super) struct ReportObject<'r> {
 struct FleetObject<'r> {
     #[serde(flatten)]
     sums: SumsObject<'r>,
+    /// The mean of the objectives of the functions, by their window minutes.
+    slo: SloObject,
     /// True if no function has an objective, and the default one counts.
     default_slo: bool,
     error_budget: BurnObject,
@@ -68,7 +70,10 @@ struct OwnerObject<'r> {
 struct RouteObject<'r> {
     route: &'r str,
     bytes: u64,
-    usd: Decimal,
+    /// The known cost; null if nothing of it is known.
+    usd: Option<Decimal>,
+    /// True if the cost is not fully known.
+    partial_cost: bool,
 }
 
 #[derive(Serialize)]
@@ -126,6 +131,7 @@ impl<'r> ReportObject<'r> {
     pub(super) fn new(review: &'r Review<'_>, simulated: bool) -> Self {
         let fleet = FleetObject {
             sums: SumsObject::new(&review.fleet),
+            slo: SloObject { coverage: rounded(review.objective), over_days: review.over_days },
             default_slo: review.is_default_slo,
             error_budget: BurnObject::new(review.burn),
         };
@@ -136,7 +142,8 @@ impl<'r> ReportObject<'r> {
         let routes = review.fleet.routes.iter().map(|(route, sum)| RouteObject {
             route,
             bytes: sum.bytes,
-            usd: sum.usd.normalize(),
+            usd: sum.known_usd().map(|usd| usd.normalize()),
+            partial_cost: sum.is_partial,
         });
         Self {
             from: review.period.from,
@@ -209,8 +216,18 @@ impl<'r> SumsObject<'r> {
 
 impl BurnObject {
     fn new(burn: Burn) -> Self {
-        Self { left: burn.budget_left, burn_rate: burn.whole, burn_rate_3d: burn.recent }
+        let Burn { budget_left, whole, recent } = burn;
+        Self {
+            left: budget_left.map(rounded),
+            burn_rate: whole.map(rounded),
+            burn_rate_3d: recent.map(rounded),
+        }
     }
+}
+
+/// Rounds to six decimals, as `warmd status`.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 impl DayObject {

@@ -102,6 +102,31 @@ impl Comparison {
     pub fn option(&self, alternative: CostAlternative) -> Option<&CostOption> {
         self.options.iter().find(|option| option.alternative == alternative)
     }
+
+    /// Adds the comparison of the same target in another period. Each period has its own highest number and its own
+    /// environments. Notes that differ are left out.
+    #[must_use]
+    pub fn plus(self, other: Self, prices: &PriceBook) -> Self {
+        let options = self.options.into_iter().zip(other.options).map(|(one, other)| CostOption {
+            alternative: one.alternative,
+            bill: one.bill.zip(other.bill).map(|(one, other)| Bill::merged(prices, [&one, &other])),
+            cold_starts: one.cold_starts.zip(other.cold_starts).map(|(one, other)| one.saturating_add(other)),
+            note: one.note.filter(|note| other.note.as_ref() == Some(note)),
+        });
+        let options: Vec<CostOption> = options.collect();
+        Self {
+            cheapest: cheapest(&options),
+            options,
+            has_windows: self.has_windows || other.has_windows,
+            break_even_utilisation: self.break_even_utilisation,
+        }
+    }
+}
+
+/// Returns the alternative with the lowest known total, the first of several.
+fn cheapest(options: &[CostOption]) -> Option<CostAlternative> {
+    let known = options.iter().filter_map(|option| option.total().map(|total| (total, option.alternative)));
+    known.min_by_key(|(total, _)| *total).map(|(_, alternative)| alternative)
 }
 
 /// Compares the alternatives for the coverage of one target.
@@ -114,8 +139,7 @@ pub fn compare(prices: &PriceBook, coverage: &Coverage) -> Comparison {
         ec2(prices, coverage),
         no_warming(prices, coverage),
     ];
-    let known = options.iter().filter_map(|option| option.total().map(|total| (total, option.alternative)));
-    let cheapest = known.min_by_key(|(total, _)| *total).map(|(_, alternative)| alternative);
+    let cheapest = cheapest(&options);
     let architecture = coverage.assume.architecture.value();
     let break_even_utilisation = break_even_utilisation(prices, coverage.region, architecture);
     let break_even_utilisation = break_even_utilisation.filter(|_| !coverage.is_tenant);

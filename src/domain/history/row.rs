@@ -20,7 +20,7 @@ pub struct Row {
     /// The minutes of open windows.
     #[serde(flatten)]
     pub minutes: Minutes,
-    /// The highest number of environments wanted.
+    /// The highest number of environments wanted, before a guard, a budget or throttles lowered it.
     #[serde(skip_serializing_if = "is_default")]
     pub target: u32,
     /// The lowest number of environments that a round proved, or that capacity had; `None` if unknown.
@@ -175,9 +175,10 @@ impl Row {
             .filter_map(|(item, usd)| Some((item.to_owned(), usd.filter(|usd| !usd.is_zero())?)));
         let routes = sent.s3.as_ref().map(|s3| s3.routes()).unwrap_or_default();
         let routes = routes.into_iter().filter(|(_, bytes)| *bytes > 0);
+        let lowered_from = round.capped_from.max(round.backed_off_from);
         Some(Self {
             owner: round.owner.clone(),
-            target: round.desired,
+            target: round.desired.max(lowered_from.unwrap_or(0)),
             reached: sent.report.reached.filter(|_| round.skip_reason().is_none()),
             rounds: 1,
             pings: u64::from(sent.report.pings),

@@ -18,16 +18,18 @@ pub struct Day {
     pub minutes: Minutes,
     /// The highest number of environments wanted in an hour.
     pub target: u32,
-    /// That number, less the most environments that were missing in an hour; `None` if unknown, or if none were wanted.
+    /// That number, less the most environments that were missing in an hour. Hours in which the number of a target is
+    /// unknown are left out; `None` if all are, or if no environments were wanted.
     pub reached: Option<u32>,
     /// True if anything is recorded.
     pub is_recorded: bool,
 }
 
 /// An hour of one target, or the sum of all.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Hour {
     minutes: Minutes,
+    /// The environments wanted, 0 if unknown.
     target: u32,
     /// The environments that were missing; `None` if unknown.
     missing: Option<u32>,
@@ -41,25 +43,38 @@ pub(super) struct Days {
 }
 
 impl Hour {
-    /// Returns the hour of a row.
+    /// Returns the hour of a row. `wanted` returns the configured number, for hours without a round; `None` if the target
+    /// is no longer configured.
     ///
     /// The number wanted may change within an hour, and the lowest number reached belongs to the lowest one wanted. So
-    /// nothing was missing in an hour without a short round.
-    pub fn of(row: &Row) -> Self {
-        let lowest = row.target.saturating_sub(row.reached.unwrap_or(0));
-        let is_short = !row.short.is_empty() || row.capacity.is_some();
-        let missing = row.reached.map(|_| if is_short { lowest } else { 0 });
-        Self { minutes: row.minutes, target: row.target, missing }
+    /// nothing was missing in an hour without a short or lowered round. Without any round, cold minutes mean that nothing
+    /// was reached.
+    pub fn of(row: &Row, wanted: impl FnOnce() -> Option<u32>) -> Self {
+        let Minutes { window, warm, unknown, capped } = row.minutes;
+        let target = match row.target {
+            0 if window > 0 || unknown > 0 => wanted(),
+            target => Some(target),
+        };
+        let is_sent = row.rounds > 0 || row.capacity.is_some();
+        let is_short = !row.short.is_empty() || row.capacity.is_some() || capped > 0;
+        let missing = match row.reached {
+            Some(reached) if is_short => target.map(|target| target.saturating_sub(reached)),
+            Some(_) => Some(0),
+            None if is_sent => None,
+            None if warm < window => target,
+            None => (unknown == 0).then_some(0),
+        };
+        Self { minutes: row.minutes, target: target.unwrap_or(0), missing }
     }
 
-    /// Adds another target in the same hour.
-    pub fn add(&mut self, other: &Self) {
-        self.minutes += other.minutes;
-        self.target = self.target.saturating_add(other.target);
-        self.missing = match (self.missing, other.missing) {
-            (Some(one), Some(other)) => Some(one.saturating_add(other)),
-            (one, other) => one.or(other),
-        };
+    /// Adds another target in the same hour. What is unknown of one is unknown of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            minutes: self.minutes + other.minutes,
+            target: self.target.saturating_add(other.target),
+            missing: self.missing.zip(other.missing).map(|(one, other)| one.saturating_add(other)),
+        }
     }
 }
 

@@ -7,22 +7,22 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
 
 pub use self::days::Day;
 use self::days::Days;
-pub use self::sums::{RouteSum, Sums};
+pub use self::sums::{Amount, Sums};
 use super::cost::compare::{Comparison, CostAlternative};
 use super::coverage::{Minutes, Slo};
 use super::fleet::{Fleet, Target};
 use super::function::Identity;
-use super::history::{History, Row, Rows};
+use super::history::{History, Objectives, Row, Rows};
 use super::plan::{Period, TargetPlan};
-use super::schedule::Minute;
+use super::schedule::{Minute, segments};
 
-/// The minutes of the slow burn: three days, within which an objective of 28 days loses a tenth of its error budget at
-/// a burn rate of 1.
-const RECENT_HOURS: i64 = 3 * 24;
+/// The days of the slow burn, within which an objective of 28 days loses a tenth of its error budget at a burn rate of 1.
+const RECENT_DAYS: u32 = 3;
 
 /// The review of a period.
 #[derive(Debug, Clone)]
@@ -39,10 +39,14 @@ pub struct Review<'f> {
     pub fleet: Sums,
     /// The sums by owner; the empty name for functions without one.
     pub owners: BTreeMap<String, Sums>,
-    /// The fleet's use of the error budgets: those of the objectives of its functions, or of the default objective if
-    /// no function has one.
+    /// The objective of the fleet, from 0 to 1: the mean of those of the functions, the default one for functions without,
+    /// by their window minutes.
+    pub objective: f64,
+    /// The days of the fleet's objective: the longest of a function.
+    pub over_days: u32,
+    /// The fleet's use of its error budget.
     pub burn: Burn,
-    /// True if `burn` is that of the default objective.
+    /// True if no function has an objective.
     pub is_default_slo: bool,
     /// The documents that cannot be read, each with the reason; for people.
     pub unread: Vec<String>,
@@ -61,18 +65,18 @@ pub struct FunctionReview<'f> {
     pub days: Vec<Day>,
     /// The use of the error budget; `None` without an objective.
     pub burn: Option<Burn>,
-    /// The estimated cost of the alternatives in the known part of the period; `None` if it is no longer configured.
+    /// The estimated cost of the alternatives on the recorded days of the fleet; `None` if it is no longer configured.
     pub comparison: Option<Comparison>,
 }
 
 /// The use of an error budget. Each value is `None` without known minutes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Burn {
-    /// The share that is left at the end of the period of the objective; negative beyond it.
+    /// The share that is left of the period of the objective that ends with the reviewed one; negative beyond it.
     pub budget_left: Option<f64>,
     /// The burn rate over the reviewed period: at 1 the error budget lasts exactly.
     pub whole: Option<f64>,
-    /// The burn rate over its last three days.
+    /// The burn rate over the last three days.
     pub recent: Option<f64>,
 }
 
@@ -104,21 +108,11 @@ impl Review<'_> {
     }
 }
 
-/// The minutes of a target that its error budgets need.
-#[derive(Debug, Clone, Copy, Default)]
-struct Burning {
-    /// Those of the period of the objective.
-    objective: Minutes,
-    whole: Minutes,
-    recent: Minutes,
-}
-
 /// What is added up of one target.
 #[derive(Debug, Default)]
 struct Adding {
     row: Row,
     days: Days,
-    burning: Burning,
 }
 
 /// A review to which hours are added.
@@ -126,7 +120,9 @@ struct Adding {
 pub struct Reviewing<'f> {
     fleet: &'f Fleet,
     targets: BTreeMap<&'f Identity, &'f Target>,
-    has_slo: bool,
+    objectives: Objectives,
+    /// The same objectives over the last days.
+    recent: Objectives,
     period: Period,
     known: Option<Period>,
     all: BTreeMap<Identity, Adding>,
@@ -147,10 +143,15 @@ impl<'f> Reviewing<'f> {
     /// Functions that nothing is recorded of are reviewed as well.
     pub fn new(fleet: &'f Fleet, period: Period) -> Self {
         let warmed = fleet.targets.iter().filter(|target| target.is_warmed());
+        let slos = fleet.targets.iter().filter_map(|target| Some((target.id.clone(), target.slo?)));
+        let slos: BTreeMap<Identity, Slo> = slos.collect();
+        let recent = |(id, slo): (&Identity, &Slo)| (id.clone(), Slo { over_days: RECENT_DAYS, ..*slo });
+        let until = period.until.instant();
         Self {
             fleet,
             targets: fleet.targets.iter().map(|target| (&target.id, target)).collect(),
-            has_slo: fleet.targets.iter().any(|target| target.slo.is_some()),
+            objectives: Objectives::new(&slos, until),
+            recent: Objectives::new(&slos.iter().map(recent).collect(), until),
             period,
             known: None,
             all: warmed.map(|target| (target.id.clone(), Adding::default())).collect(),
@@ -158,19 +159,23 @@ impl<'f> Reviewing<'f> {
         }
     }
 
-    /// Returns the objective that counts for the fleet.
-    fn slo(&self, id: &Identity) -> Option<Slo> {
-        match self.has_slo {
-            true => self.targets.get(id).and_then(|target| target.slo),
-            false => Some(Slo::DEFAULT),
-        }
+    /// Returns the time from which hours are needed: the beginning of the period, or of that of the longest objective.
+    pub fn from(&self) -> DateTime<Utc> {
+        self.period.from.instant().min(self.objectives.from())
     }
 
-    /// Adds an hour, in hours since the Unix epoch. Those outside the period are left out.
+    /// Adds an hour, in hours since the Unix epoch, as a whole. Of those before the period only the objectives use the
+    /// minutes. Those after it are left out.
     pub fn add(&mut self, hour: i64, rows: &Rows) {
         let Period { from, until } = self.period;
-        let end = (until.epoch() + 59).div_euclid(60);
-        if rows.is_empty() || !(from.epoch().div_euclid(60)..end).contains(&hour) {
+        if Minute::from_epoch(hour * 60) >= until {
+            return;
+        }
+        self.objectives.add(hour, rows);
+        if Minute::from_epoch(hour * 60) >= until.plus(-i64::from(RECENT_DAYS) * 24 * 60) {
+            self.recent.add(hour, rows);
+        }
+        if rows.is_empty() || hour < from.epoch().div_euclid(60) {
             return;
         }
         let (begins, ends) =
@@ -179,45 +184,42 @@ impl<'f> Reviewing<'f> {
             from: known.from.min(begins),
             until: known.until.max(ends),
         }));
-        let mut of_fleet = days::Hour::default();
+        let mut of_fleet: Option<days::Hour> = None;
         for (id, row) in rows {
-            let over = self.slo(id).map_or(0, |slo| i64::from(slo.over_days) * 24);
+            let levels = days::Hour::of(row, || Some(wanted(self.targets.get(id)?, hour)));
             if !self.all.contains_key(id) {
                 self.all.insert(id.clone(), Adding::default());
             }
             let Some(adding) = self.all.get_mut(id) else { continue };
             adding.row.add(row);
-            let levels = days::Hour::of(row);
             adding.days.add(hour, &levels);
-            of_fleet.add(&levels);
-            let Burning { objective, whole, recent } = &mut adding.burning;
-            for (minutes, hours) in [(objective, over), (whole, i64::MAX), (recent, RECENT_HOURS)] {
-                if hour >= end.saturating_sub(hours) {
-                    *minutes += row.minutes;
-                }
-            }
+            of_fleet = Some(of_fleet.map_or(levels, |sum| sum.plus(levels)));
         }
-        self.days.add(hour, &of_fleet);
+        if let Some(levels) = of_fleet {
+            self.days.add(hour, &levels);
+        }
     }
 
     /// Ends the review. `unread` names the documents that cannot be read.
     pub fn finish(mut self, unread: Vec<String>) -> Review<'f> {
-        let all = std::mem::take(&mut self.all);
-        let burning = all.iter().filter_map(|(id, adding)| Some((self.slo(id)?, adding.burning)));
-        let burn = burn(burning);
         let prices = &self.fleet.prices;
-        let mut functions: Vec<FunctionReview<'f>> = Vec::with_capacity(all.len());
-        for (id, Adding { mut row, days, burning }) in all {
+        let fleet_days = std::mem::take(&mut self.days).of(self.known);
+        let recorded = recorded(&fleet_days, self.known);
+        let mut functions: Vec<FunctionReview<'f>> = Vec::with_capacity(self.all.len());
+        for (id, Adding { mut row, days }) in std::mem::take(&mut self.all) {
             let target = self.targets.get(&id).copied();
             row.owner = row.owner.or_else(|| target?.owner.clone());
-            let slo = target.and_then(|target| target.slo);
-            let plan = target.zip(self.known).map(|(target, known)| TargetPlan::new(target, known, prices));
+            let comparison = target.and_then(|target| {
+                let compared =
+                    recorded.iter().map(|days| TargetPlan::new(target, *days, prices).compare(prices));
+                compared.reduce(|one, other| one.plus(other, prices))
+            });
             functions.push(FunctionReview {
+                burn: self.burn(&id, row.minutes),
                 sums: Sums::of(row, id.region, prices),
                 target,
                 days: days.of(self.known),
-                burn: slo.map(|slo| self::burn([(slo, burning)].into_iter())),
-                comparison: plan.map(|plan| plan.compare(prices)),
+                comparison,
                 id,
             });
         }
@@ -231,34 +233,63 @@ impl<'f> Reviewing<'f> {
         functions.sort_by(|one, other| {
             coverage(one).total_cmp(&coverage(other)).then_with(|| one.id.cmp(&other.id))
         });
+        let attained = self.objectives.fleet();
+        let burn = Burn {
+            budget_left: attained.map(|fleet| fleet.budget_left),
+            whole: burn_rate(&functions),
+            recent: attained.and_then(|fleet| fleet.slow_burn),
+        };
         Review {
             period: self.period,
             known: self.known,
-            days: self.days.of(self.known),
+            days: fleet_days,
             functions,
             fleet: sums,
             owners,
+            objective: attained.map_or(Slo::DEFAULT.coverage(), |fleet| fleet.objective),
+            over_days: attained.map_or(Slo::DEFAULT.over_days, |fleet| fleet.over_days),
             burn,
-            is_default_slo: !self.has_slo,
+            is_default_slo: self.objectives.targets().is_empty(),
             unread,
         }
     }
+
+    /// Returns a target's use of its error budget; `None` without an objective. `minutes` are those of the period.
+    fn burn(&self, id: &Identity, minutes: Minutes) -> Option<Burn> {
+        let attained = self.objectives.targets().get(id)?;
+        Some(Burn {
+            budget_left: attained.slo.budget_left(attained.minutes),
+            whole: attained.slo.burn_rate(minutes),
+            recent: attained.slo.burn_rate(self.recent.targets().get(id)?.minutes),
+        })
+    }
 }
 
-/// Returns the use of the error budgets of some targets together.
-fn burn(targets: impl Iterator<Item = (Slo, Burning)> + Clone) -> Burn {
-    let rate = |of: fn(&Burning) -> Minutes| {
-        let (mut cold, mut allowed) = (0, 0.0);
-        for (slo, burning) in targets.clone() {
-            let minutes = of(&burning);
-            cold += minutes.window.saturating_sub(minutes.warm);
-            allowed += minutes.window as f64 * (1.0 - slo.coverage());
-        }
-        (allowed > 0.0).then(|| cold as f64 / allowed)
-    };
-    Burn {
-        budget_left: rate(|burning| burning.objective).map(|rate| 1.0 - rate),
-        whole: rate(|burning| burning.whole),
-        recent: rate(|burning| burning.recent),
+/// Returns the configured number of a target in an hour, the highest one.
+fn wanted(target: &Target, hour: i64) -> u32 {
+    let [from, until] = [hour, hour + 1].map(|hour| Minute::from_epoch(hour * 60));
+    segments(target, from, until).iter().map(|segment| segment.desired).max().unwrap_or(0)
+}
+
+/// Returns the stretches of days with a record, within the known part of the period.
+fn recorded(days: &[Day], known: Option<Period>) -> Vec<Period> {
+    let Some(known) = known else { return Vec::new() };
+    let begin = |day: &Day| Minute::of(day.date.and_time(NaiveTime::MIN).and_utc());
+    let stretches = days.split(|day| !day.is_recorded).filter_map(|days| {
+        let (from, until) = (begin(days.first()?), begin(days.last()?).plus(24 * 60));
+        Some(Period { from: from.max(known.from), until: until.min(known.until) })
+    });
+    stretches.collect()
+}
+
+/// Returns the burn rate of some functions together in the period; `None` without known minutes.
+fn burn_rate(functions: &[FunctionReview<'_>]) -> Option<f64> {
+    let (mut cold, mut allowed) = (0, 0.0);
+    for function in functions {
+        let Minutes { window, warm, .. } = function.sums.row.minutes;
+        let slo = function.target.and_then(|target| target.slo).unwrap_or(Slo::DEFAULT);
+        cold += window.saturating_sub(warm);
+        allowed += window as f64 * slo.allowed();
     }
+    (allowed > 0.0).then(|| cold as f64 / allowed)
 }

@@ -16,17 +16,33 @@ pub struct Sums {
     pub row: Row,
     /// The known cost in US dollars.
     pub known_usd: Decimal,
-    /// The bytes and the cost by the name of the route.
-    pub routes: BTreeMap<String, RouteSum>,
+    /// The bytes and their cost, without requests, by the name of the route.
+    pub routes: BTreeMap<String, Amount>,
 }
 
-/// The data from S3 by a route.
+/// An amount of data from S3, and a cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RouteSum {
+pub struct Amount {
     /// The bytes.
     pub bytes: u64,
-    /// The part of the known cost of the egress in US dollars, without requests.
+    /// The known cost in US dollars.
     pub usd: Decimal,
+    /// True if the cost is not fully known.
+    pub is_partial: bool,
+}
+
+impl Amount {
+    /// Adds another amount.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.usd = self.usd.saturating_add(other.usd);
+        self.is_partial |= other.is_partial;
+    }
+
+    /// Returns the known cost in US dollars; `None` if nothing of it is known.
+    pub fn known_usd(&self) -> Option<Decimal> {
+        (!self.is_partial || !self.usd.is_zero()).then_some(self.usd)
+    }
 }
 
 impl Sums {
@@ -50,7 +66,11 @@ impl Sums {
         let is_some = |weights: &Vec<Decimal>| weights.iter().any(|weight| !weight.is_zero());
         let weights = weights(&price).filter(is_some).or_else(|| weights(&|_| Some(Decimal::ONE)));
         let weights = weights.unwrap_or_default();
-        let mut left = row.cost.get("s3_egress").copied().unwrap_or_default();
+        let recorded = row.cost.get("s3_egress").copied();
+        // A cost of zero is not recorded.
+        let is_free = |route: &str| price(route).is_some_and(|price| price.is_zero());
+        let is_unknown = recorded.is_none() || row.cost_unknown > 0;
+        let mut left = recorded.unwrap_or_default();
         let mut of_rest: Decimal = weights.iter().sum();
         let mut routes = BTreeMap::new();
         for ((route, bytes), weight) in row.egress.iter().zip(weights) {
@@ -60,10 +80,11 @@ impl Sums {
             let usd = if weight == of_rest { left } else { usd.min(left) };
             left -= usd;
             of_rest -= weight;
-            routes.insert(route.clone(), RouteSum { bytes: *bytes, usd });
+            let is_partial = is_unknown && *bytes > 0 && !is_free(route);
+            routes.insert(route.clone(), Amount { bytes: *bytes, usd, is_partial });
         }
         if !left.is_zero() {
-            routes.insert("unknown".to_owned(), RouteSum { bytes: 0, usd: left });
+            routes.insert("unknown".to_owned(), Amount { usd: left, ..Amount::default() });
         }
         Self { known_usd: row.known_usd(), row, routes }
     }
@@ -72,10 +93,8 @@ impl Sums {
     pub(super) fn add(&mut self, other: &Self) {
         self.row.add(&other.row);
         self.known_usd = self.known_usd.saturating_add(other.known_usd);
-        for (route, RouteSum { bytes, usd }) in &other.routes {
-            let sum = self.routes.entry(route.clone()).or_default();
-            sum.bytes = sum.bytes.saturating_add(*bytes);
-            sum.usd = sum.usd.saturating_add(*usd);
+        for (route, amount) in &other.routes {
+            self.routes.entry(route.clone()).or_default().add(amount);
         }
     }
 
@@ -83,6 +102,12 @@ impl Sums {
     pub fn usd_per_warm_hour(&self) -> Option<Decimal> {
         let hours = Decimal::from(self.row.minutes.warm).checked_div(Decimal::from(60))?;
         self.known_usd.checked_div(hours)
+    }
+
+    /// Returns the bytes of all routes, and the cost of everything.
+    pub fn amount(&self) -> Amount {
+        let Self { row, known_usd, .. } = self;
+        Amount { bytes: self.egress_bytes(), usd: *known_usd, is_partial: row.cost_unknown > 0 }
     }
 
     /// Returns the bytes of all routes.

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
+use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::cost::compare::CostOption;
 use crate::domain::coverage::Minutes;
 use crate::domain::function::FunctionRef;
 use crate::domain::history::{CapacityHour, ShortReason};
@@ -40,7 +42,7 @@ fn minutes(window: u64, warm: u64) -> Row {
 
 fn levels(target: u32, reached: Option<u32>, is_short: bool) -> Row {
     let short = is_short.then_some((ShortReason::Throttled, 1)).into_iter().collect();
-    Row { target, reached, short, ..minutes(60, 60) }
+    Row { target, reached, short, rounds: 12, ..minutes(60, 60) }
 }
 
 #[test]
@@ -110,15 +112,178 @@ fn error_budgets_are_those_of_the_objectives_and_of_the_last_days() {
     let (is_default, fleet_burn, of_a) = burns(&fleet);
     assert!(!is_default);
     let of_a = of_a.unwrap();
-    // Only `a` has an objective, so the fleet is `a`.
-    assert_eq!(fleet_burn, of_a);
     let near = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
     assert!(near(of_a.whole, 63.0 / 120.0) && near(of_a.recent, 3.0 / 60.0), "{of_a:?}");
     assert!(near(of_a.budget_left, 1.0 - 3.0 / 60.0) && !of_a.is_slow_burn(), "{of_a:?}");
+    // `b` counts with the default objective, over the period of the fleet: the last day, but three for the slow burn.
+    assert!(near(fleet_burn.whole, 6_063.0 / 180.0), "{fleet_burn:?}");
+    assert!(near(fleet_burn.recent, 6_003.0 / 120.0), "{fleet_burn:?}");
+    assert!(near(fleet_burn.budget_left, 1.0 - 6_003.0 / 120.0), "{fleet_burn:?}");
     fleet.targets[1].slo = slo(500_000, 28);
     let both = burns(&fleet).1;
     assert!(near(both.recent, 6_003.0 / (60.0 + 3_000.0)), "{both:?}");
-    assert!(near(both.budget_left, 1.0 - 6_003.0 / (60.0 + 3_000.0)), "{both:?}");
+    assert!(near(both.budget_left, 1.0 - 6_063.0 / (120.0 + 3_000.0)), "{both:?}");
+}
+
+#[test]
+fn the_error_budget_is_that_of_status_and_begins_before_the_period() {
+    let mut fleet = always(&[("a", 1), ("b", 1), ("c", 1)]);
+    fleet.targets[0].slo = Some(Slo { coverage_ppm: 999_000, over_days: 7 });
+    fleet.targets[1].slo = Some(Slo { coverage_ppm: 950_000, over_days: 2 });
+    let days = |days: i64| days * 24;
+    let rows = [
+        (-days(9), "a", minutes(60, 0)),
+        (-days(4), "a", minutes(60, 59)),
+        (-days(4), "gone", minutes(60, 50)),
+        (-days(1), "b", minutes(60, 40)),
+        (-days(1), "c", minutes(60, 60)),
+        (3, "a", minutes(60, 60)),
+        (3, "c", minutes(60, 30)),
+        (24, "c", minutes(60, 0)),
+    ];
+    let history = history(&rows);
+    let period = period(24);
+    let review = review(&history, &fleet, period);
+    // The hours that `status` reads at the end of the period.
+    let mut open = crate::domain::history::OpenHistory::default();
+    open.set_objectives(&fleet);
+    let mut status = Objectives::new(open.objectives(), period.until.instant());
+    let (from, until) = (status.from().timestamp() / 3_600, MONDAY + 24);
+    assert_eq!(from, MONDAY - days(6));
+    assert_eq!(Reviewing::new(&fleet, period).from(), status.from());
+    history.hours.range(from..until).for_each(|(hour, rows)| status.add(*hour, rows));
+    let attained = status.fleet().unwrap();
+    assert_eq!((review.objective, review.over_days), (attained.objective, attained.over_days));
+    assert_eq!(review.burn.budget_left, Some(attained.budget_left));
+    assert_eq!(review.burn.recent, attained.slow_burn);
+    for function in review.functions.iter().filter(|function| function.burn.is_some()) {
+        let attained = status.targets()[&function.id];
+        let left = attained.slo.budget_left(attained.minutes);
+        assert_eq!(function.burn.unwrap().budget_left, left, "{}", function.id.label());
+    }
+    let near = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
+    // Cold: 1 + 10 + 20 + 30. Allowed: 120 of 99.9 %, 60 of 95 %, and 180 of 99 %.
+    assert!(near(review.burn.budget_left, 1.0 - 61.0 / (0.12 + 3.0 + 1.8)), "{:?}", review.burn);
+    assert!(near(review.burn.whole, 30.0 / (0.06 + 0.6)), "{:?}", review.burn);
+    // Nothing else of the time before the period is in the review.
+    assert_eq!(review.fleet.row.minutes.window, 120);
+    assert!(review.functions.iter().all(|function| function.id != id("gone")));
+    let of_b = review.functions.iter().find(|function| function.id == id("b")).unwrap().burn.unwrap();
+    assert_eq!((of_b.whole, of_b.recent), (None, Some((1.0 - 40.0 / 60.0) / 0.05)));
+}
+
+/// Returns a fleet of functions with windows around the clock.
+fn always(wanted: &[(&str, u32)]) -> Fleet {
+    let always = |concurrency| {
+        let (days, hours) = (DaySet::parse("daily").unwrap(), Hours::parse("all-day").unwrap());
+        Window::new("windows[0]", chrono_tz::Tz::UTC, Opening::Weekly(days, hours), concurrency)
+    };
+    let target = |(name, number): &(&str, u32)| Target {
+        windows: vec![always(*number)],
+        ..Target::example(name, "eu-west-2", Vec::new())
+    };
+    Fleet::new(wanted.iter().map(target).collect())
+}
+
+#[test]
+fn what_was_not_proven_does_not_count_as_reached() {
+    let fleet = always(&[("a", 5), ("b", 2)]);
+    let unknown = Row::of_minutes(Minutes { unknown: 60, ..Minutes::default() });
+    let capped = Row {
+        minutes: Minutes { window: 60, capped: 60, ..Minutes::default() },
+        ..levels(8, Some(3), false)
+    };
+    let served = |day: i64| (day * 24, "a", levels(5, Some(5), false));
+    let rows = [
+        // Nothing was sent to `a` in an hour, and `b` was served.
+        served(0),
+        (1, "a", minutes(60, 0)),
+        (1, "b", levels(2, Some(2), false)),
+        // Nobody was served for a day.
+        (24, "a", minutes(60, 0)),
+        (24, "b", minutes(60, 0)),
+        // The number was lowered by a guard.
+        served(2),
+        (49, "a", capped),
+        // Nothing is known of an hour: not of `a`, so not of the fleet.
+        served(3),
+        (73, "a", unknown),
+        (73, "b", levels(2, Some(1), true)),
+        // A round of a long interval serves hours without one.
+        served(4),
+        (97, "a", minutes(60, 60)),
+        // The number reached is not known.
+        (120, "a", levels(5, None, false)),
+        (120, "b", levels(2, Some(2), false)),
+        // No longer configured.
+        (144, "gone", minutes(60, 0)),
+    ];
+    let review = review(&history(&rows), &fleet, period(200));
+    let shown = |days: &[Day]| days.iter().map(|day| (day.target, day.reached)).collect::<Vec<_>>();
+    let of = |name: &str| shown(&review.functions.iter().find(|one| one.id == id(name)).unwrap().days);
+    assert_eq!(
+        of("a"),
+        [(5, Some(0)), (5, Some(0)), (8, Some(3)), (5, Some(5)), (5, Some(5)), (5, None), (0, None)]
+    );
+    assert_eq!(
+        shown(&review.days),
+        [(7, Some(2)), (7, Some(0)), (8, Some(3)), (7, Some(7)), (5, Some(5)), (7, None), (0, None)]
+    );
+}
+
+#[test]
+fn alternatives_are_compared_on_recorded_days_only() {
+    let fleet = always(&[("a", 5)]);
+    let days = |days: &[i64]| {
+        let rows: Vec<_> = days
+            .iter()
+            .flat_map(|day| (0..24).map(move |hour| (day * 24 + hour, "a", levels(5, Some(5), false))))
+            .collect();
+        let review = review(&history(&rows), &fleet, period(10 * 24));
+        let comparison = review.functions[0].comparison.clone().unwrap();
+        let cold = comparison.options.iter().map(|option| option.cold_starts).collect::<Vec<_>>();
+        let totals = comparison.options.iter().map(CostOption::total).collect::<Vec<_>>();
+        (review.silent_days(), totals, cold, comparison.cheapest)
+    };
+    let (silent, one_day, cold, cheapest) = days(&[0]);
+    assert_eq!((silent, cheapest), (0, Some(CostAlternative::Pings)));
+    let (silent, two_days, cold_of_two, _) = days(&[0, 9]);
+    assert_eq!(silent, 8);
+    let exact = [days(&[0, 1]).1, days(&(0..10).collect::<Vec<_>>()).1];
+    for ((one, two), [adjacent, all]) in
+        one_day.into_iter().zip(two_days).zip(exact[0].iter().zip(&exact[1]).map(|(one, two)| [one, two]))
+    {
+        assert_eq!((one.is_none(), one.is_none()), (two.is_none(), all.is_none()));
+        let (Some(one), Some(two), Some(adjacent), Some(all)) = (one, two, adjacent, all) else { continue };
+        let near = |value: Decimal, expected: Decimal| (value - expected).abs() <= Decimal::new(5, 2);
+        assert!(near(two, one * Decimal::TWO) && near(two, *adjacent), "{one} {two} {adjacent}");
+        assert!(*all > two || all.is_zero(), "{two} {all}");
+    }
+    assert_eq!(cold_of_two[0], cold[0].map(|cold| 2 * cold));
+}
+
+#[test]
+fn the_cost_of_a_route_is_unknown_without_a_record() {
+    let fleet = fleet(&["a", "b"]);
+    let row = |route: &str, usd: Option<i64>, cost_unknown| Row {
+        egress: [(route.to_owned(), 5_000)].into(),
+        cost: usd.map(|usd| ("s3_egress".to_owned(), usd.into())).into_iter().collect(),
+        cost_unknown,
+        ..Row::default()
+    };
+    let routes = |rows: &[(i64, &str, Row)]| {
+        let routes = review(&history(rows), &fleet, period(24)).fleet.routes;
+        let usd =
+            routes.values().map(|amount| (amount.known_usd().map(|usd| usd.to_string()), amount.is_partial));
+        usd.collect::<Vec<_>>()
+    };
+    let known = |usd: &str, is_partial| [(Some(usd.to_owned()), is_partial)];
+    assert_eq!(routes(&[(0, "a", row("nat-gateway", Some(3), 0))]), known("3", false));
+    assert_eq!(routes(&[(0, "a", row("nat-gateway", None, 1))]), [(None, true)]);
+    assert_eq!(routes(&[(0, "a", row("nat-gateway", Some(3), 1))]), known("3", true));
+    assert_eq!(routes(&[(0, "a", row("same-region", None, 1))]), known("0", false), "it is free");
+    let both = [(0, "a", row("nat-gateway", Some(3), 0)), (0, "b", row("nat-gateway", None, 1))];
+    assert_eq!(routes(&both), known("3", true));
 }
 
 #[test]

@@ -49,11 +49,12 @@ const TEXT: f64 = 13.6;
 const BAR: u32 = 32;
 /// The most characters of a bar's name.
 const MOST_NAME: usize = 34;
-/// The most bars.
-const MOST_BARS: usize = 8;
 
 /// A line of days: a value for each, `None` for a gap.
 type Line<'v> = (Ink, &'v [Option<f64>]);
+
+/// A bar: its name, its value and the text of the value.
+pub(super) type Bar = (String, f64, String);
 
 /// A failed drawing. Writing to a string does not fail.
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -116,9 +117,8 @@ pub(super) fn small(title: &str, range: Range<f64>, lines: &[Line<'_>]) -> Strin
     })
 }
 
-/// Draws a horizontal bar for each value, with its name and text above it. The last bars are left out if there are many.
-pub(super) fn bars(title: &str, bars: &[(String, f64, String)]) -> String {
-    let shown = bars.get(..MOST_BARS).unwrap_or(bars);
+/// Draws a horizontal bar for each value, with its name and text above it.
+pub(super) fn bars(title: &str, shown: &[Bar]) -> String {
     let height = BAR * u32::try_from(shown.len()).unwrap_or(0).max(1);
     let most = shown.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
     drawn((SIZE.0, height), title, |area| {

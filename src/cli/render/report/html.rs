@@ -5,19 +5,19 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
 
+use super::bars;
 use super::charts::{self, Ink};
-use super::words::{REGIME, cheapest, coverage, escaped, notes, owner_name, per_hour, percent, span, usd};
-use crate::cli::render::cost::dollars;
-use crate::domain::clean::clean;
+use super::words::{
+    REGIME, cheapest, cost, coverage, escaped, notes, owner_name, per_hour, percent, span, usd,
+};
 use crate::domain::cost::compare::CostAlternative;
-use crate::domain::coverage::{Minutes, Slo};
+use crate::domain::coverage::Minutes;
 use crate::domain::function::Region;
-use crate::domain::review::{Day, FunctionReview, Review, Sums};
+use crate::domain::review::{Amount, Day, FunctionReview, Review, Sums};
 use crate::domain::schedule::Minute;
-use crate::domain::text::{bytes, grouped};
+use crate::domain::text::{bytes, count, grouped};
 
 /// The most functions with a row. The sums have all.
 const MOST_ROWS: usize = 1_000;
@@ -60,6 +60,7 @@ struct SumsData<'r> {
     pings: u64,
     cold_starts: u64,
     known_usd: Decimal,
+    unknown_costs: u64,
     egress_bytes: u64,
 }
 
@@ -67,7 +68,8 @@ struct SumsData<'r> {
 struct RouteData<'r> {
     route: &'r str,
     bytes: u64,
-    usd: Decimal,
+    usd: Option<Decimal>,
+    partial_cost: bool,
 }
 
 #[derive(Serialize)]
@@ -97,6 +99,7 @@ impl<'r> SumsData<'r> {
             pings: row.pings,
             cold_starts: row.cold,
             known_usd: known_usd.normalize(),
+            unknown_costs: row.cost_unknown,
             egress_bytes: sums.egress_bytes(),
         }
     }
@@ -162,7 +165,12 @@ pub fn page(review: &Review<'_>, is_simulated: bool) -> String {
             .fleet
             .routes
             .iter()
-            .map(|(route, sum)| RouteData { route, bytes: sum.bytes, usd: sum.usd.normalize() })
+            .map(|(route, sum)| RouteData {
+                route,
+                bytes: sum.bytes,
+                usd: sum.known_usd().map(|usd| usd.normalize()),
+                partial_cost: sum.is_partial,
+            })
             .collect(),
         functions: shown.iter().map(FunctionData::new).collect(),
     };
@@ -178,7 +186,7 @@ fn tiles(review: &Review<'_>) -> String {
     let left = review.burn.budget_left.map_or_else(|| "unknown".to_owned(), percent);
     let rate = |rate: Option<f64>| rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{rate:.2}"));
     let slow = if review.burn.is_slow_burn() { ", a slow burn" } else { "" };
-    let objective = if review.is_default_slo { " of the default 99 %" } else { "" };
+    let objective = if review.is_default_slo { ", default 99 %" } else { "" };
     let tiles = [
         (
             "coverage",
@@ -188,7 +196,11 @@ fn tiles(review: &Review<'_>) -> String {
         (
             "error budget left",
             left,
-            format!("burn rate {} in the last 3 days{slow}{objective}", rate(review.burn.recent)),
+            format!(
+                "over {}{objective}; burn rate {} in the last 3 days{slow}",
+                count(review.over_days.into(), "day"),
+                rate(review.burn.recent)
+            ),
         ),
         (
             "cost of warming",
@@ -218,7 +230,7 @@ fn figures(review: &Review<'_>) -> String {
             writeln!(out, "<figure><figcaption>{title}<small>{note}</small></figcaption>{chart}</figure>");
     };
     let covered: Vec<Option<f64>> = days.iter().map(|day| day.minutes.coverage()).collect();
-    let objective = objective(review);
+    let objective = review.objective;
     let lowest = covered.iter().flatten().copied().fold(objective, f64::min);
     let floor = [0.99, 0.98, 0.95, 0.9, 0.5].into_iter().find(|floor| *floor < lowest).unwrap_or(0.0);
     let goal = vec![Some(objective); days.len()];
@@ -237,7 +249,14 @@ fn figures(review: &Review<'_>) -> String {
     let most = target.iter().chain(&reached).flatten().copied().fold(1.0, f64::max);
     figure(
         "Environments by day",
-        "<i class=\"iw\"></i>target, the highest of the day<i class=\"ir\"></i>reached in its worst hour",
+        &format!(
+            "<i class=\"iw\"></i>target, the highest of the day<i class=\"ir\"></i>reached in its worst hour{}",
+            if days.iter().any(|day| day.target > 0 && day.reached.is_none()) {
+                "; a gap is unknown"
+            } else {
+                ""
+            }
+        ),
         charts::lines(
             "Environments of the fleet by day: target and reached",
             days,
@@ -246,91 +265,45 @@ fn figures(review: &Review<'_>) -> String {
             &|number| format!("{}", number.round()),
         ),
     );
-    let owners = review.owners.iter();
-    let mut of_owners: Vec<_> =
-        owners.clone().map(|(owner, sums)| bar(&owner_name(owner), sums.known_usd)).collect();
-    largest_first(&mut of_owners);
+    let by_owner = || review.owners.iter().map(|(owner, sums)| (owner_name(owner), sums.amount()));
+    let of_owners = bars::folded(by_owner(), |amount| bars::value(amount.usd), cost);
     figure("Cost by owner", "recorded", charts::bars("Recorded cost by owner", &of_owners));
-    let mut of_owners: Vec<_> = owners
-        .map(|(owner, sums)| (owner_name(owner), sums.egress_bytes()))
-        .filter(|(_, number)| *number > 0)
-        .map(|(owner, number)| (clean(&owner).into_owned(), number as f64, bytes(number)))
-        .collect();
-    largest_first(&mut of_owners);
+    let number = |amount: &Amount| amount.bytes as f64;
+    let downloading = by_owner().filter(|(_, amount)| amount.bytes > 0);
+    let of_owners = bars::folded(downloading, number, |amount| bytes(amount.bytes));
     if !of_owners.is_empty() {
         figure(
             "Downloads from S3 by owner",
             "recorded",
             charts::bars("Downloads from S3 by owner", &of_owners),
         );
-        let routes = review.fleet.routes.iter();
-        let mut routes: Vec<_> = routes
-            .map(|(route, sum)| {
-                let figure = format!("{}, {}", bytes(sum.bytes), dollars(Some(sum.usd)));
-                (clean(route).into_owned(), sum.bytes as f64, figure)
-            })
-            .collect();
-        largest_first(&mut routes);
+        let routes = review.fleet.routes.iter().map(|(route, amount)| (route.clone(), *amount));
+        let figures = |amount: &Amount| match amount.known_usd() {
+            Some(_) => format!("{}, {}", bytes(amount.bytes), cost(amount)),
+            None => format!("{}, cost unknown", bytes(amount.bytes)),
+        };
         figure(
             "Downloads from S3 by route",
             "bytes, and their cost",
-            charts::bars("Downloads from S3 by route", &routes),
+            charts::bars("Downloads from S3 by route", &bars::folded(routes, number, figures)),
         );
     }
-    let compared = alternatives(review);
+    let compared = bars::alternatives(review);
     if !compared.is_empty() {
+        let on_days = if review.silent_days() > 0 { ", for the days with a record" } else { "" };
         figure(
             "What the alternatives would have cost",
-            "estimates; those that are known for every configured function",
+            &format!("estimates{on_days}; those that are known for every configured function"),
             charts::bars("Cost of the alternatives", &compared),
         );
     }
     out
 }
 
-/// Returns the objective of the fleet: the mean of those of its functions, weighted by window minutes.
-fn objective(review: &Review<'_>) -> f64 {
-    let slos = review.functions.iter().filter_map(|function| {
-        let slo = function.target?.slo?;
-        Some((slo.coverage(), function.sums.row.minutes.window as f64))
-    });
-    let (sum, weight) =
-        slos.fold((0.0, 0.0), |(sum, all), (share, weight)| (sum + share * weight, all + weight));
-    if weight > 0.0 { sum / weight } else { Slo::DEFAULT.coverage() }
-}
-
 /// Returns the target and what was reached by day; a gap where nothing was wanted or it is unknown.
 fn levels(days: &[Day]) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
     let target = days.iter().map(|day| (day.target > 0).then_some(f64::from(day.target)));
     (target.collect(), days.iter().map(|day| day.reached.map(f64::from)).collect())
-}
-
-fn bar(name: &str, usd: Decimal) -> (String, f64, String) {
-    (clean(name).into_owned(), usd.to_f64().unwrap_or(0.0), dollars(Some(usd)))
-}
-
-fn largest_first(bars: &mut [(String, f64, String)]) {
-    bars.sort_by(|(_, one, _), (_, other, _)| other.total_cmp(one));
-}
-
-/// Returns the recorded cost and that of each alternative that is known for every function, over the same functions.
-fn alternatives(review: &Review<'_>) -> Vec<(String, f64, String)> {
-    let compared: Vec<_> = review
-        .functions
-        .iter()
-        .filter_map(|function| Some((function, function.comparison.as_ref()?)))
-        .collect();
-    let Some((_, first)) = compared.first() else { return Vec::new() };
-    let mut recorded = Sums::default().known_usd;
-    for (function, _) in &compared {
-        recorded = recorded.saturating_add(function.sums.known_usd);
-    }
-    let totals = first.options.iter().filter_map(|option| {
-        let totals = compared.iter().map(|(_, comparison)| comparison.option(option.alternative)?.total());
-        let total = totals.sum::<Option<Decimal>>()?;
-        Some(bar(option.alternative.title(), total))
-    });
-    std::iter::once(bar("recorded", recorded)).chain(totals).collect()
 }
 
 /// Renders the row of a function.

@@ -5,8 +5,8 @@ use rust_decimal::Decimal;
 use crate::cli::render::cost::dollars;
 use crate::domain::clean::clean;
 use crate::domain::cost::compare::CostAlternative;
-use crate::domain::coverage::{Minutes, Slo};
-use crate::domain::review::{FunctionReview, Review, Sums};
+use crate::domain::coverage::Minutes;
+use crate::domain::review::{Amount, FunctionReview, Review, Sums};
 use crate::domain::text::{count, elapsed, grouped, money};
 
 /// The headings of a function's row.
@@ -75,9 +75,15 @@ pub(super) fn usd(known: Decimal, unknown: u64) -> String {
     if unknown > 0 { text + "+" } else { text }
 }
 
-/// Formats the cost of a warm hour.
+/// Formats the cost of an amount, as [`usd`].
+pub(super) fn cost(amount: &Amount) -> String {
+    amount.known_usd().map_or_else(|| "unknown".to_owned(), |known| usd(known, amount.is_partial.into()))
+}
+
+/// Formats the cost of a warm hour, with a `+` if some of it is unknown.
 pub(super) fn per_hour(sums: &Sums) -> String {
-    sums.usd_per_warm_hour().map_or_else(|| "-".to_owned(), money)
+    let plus = if sums.row.cost_unknown > 0 { "+" } else { "" };
+    sums.usd_per_warm_hour().map_or_else(|| "-".to_owned(), |usd| money(usd) + plus)
 }
 
 /// Returns the cheapest alternative with its cost.
@@ -133,7 +139,7 @@ pub(super) fn facts(review: &Review<'_>) -> Vec<String> {
     let items = row.cost.iter().map(|(item, usd)| format!("{} {}", item.replace('_', " "), money(*usd)));
     let items: Vec<String> = items.collect();
     let per_hour = match review.fleet.usd_per_warm_hour() {
-        Some(usd) => format!("; {} for each warm hour of a function", money(usd)),
+        Some(_) => format!("; {} for each warm hour of a function", per_hour(&review.fleet)),
         None => String::new(),
     };
     let of = if items.is_empty() { String::new() } else { format!(": {}", items.join(", ")) };
@@ -144,14 +150,8 @@ pub(super) fn facts(review: &Review<'_>) -> Vec<String> {
 /// Returns the error budget and its burn.
 fn budget(review: &Review<'_>) -> String {
     let burn = review.burn;
-    let of = match review.is_default_slo {
-        true => format!(
-            " of the default objective, {} over {} days",
-            percent(Slo::DEFAULT.coverage()),
-            Slo::DEFAULT.over_days
-        ),
-        false => String::new(),
-    };
+    let of = if review.is_default_slo { "default objective" } else { "functions' objectives" };
+    let (objective, days) = (percent(review.objective), count(review.over_days.into(), "day"));
     let left = burn.budget_left.map_or_else(
         || "unknown".to_owned(),
         |left| match left < 0.0 {
@@ -162,7 +162,7 @@ fn budget(review: &Review<'_>) -> String {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{rate:.2}"));
     let slow = if burn.is_slow_burn() { ": a slow burn" } else { "" };
     format!(
-        "error budget{of}: {left}; burn rate {} in the period, {} in its last 3 days{slow}",
+        "error budget of the {of}, {objective} over {days}: {left}; burn rate {} in the period, {} in the last 3 days{slow}",
         rate(burn.whole),
         rate(burn.recent),
     )
@@ -195,7 +195,10 @@ pub(super) fn notes(review: &Review<'_>) -> Vec<String> {
     }
     match review.silent_days() {
         0 => {}
-        days => notes.push(format!("nothing is recorded on {}", count(days as u64, "day"))),
+        days => notes.push(format!(
+            "nothing is recorded on {}, without which alternatives are estimated",
+            count(days as u64, "day")
+        )),
     }
     if row.minutes.unknown > 0 {
         notes.push(format!(
