@@ -168,7 +168,6 @@ fn permissions_to_observe() {
           "Effect": "Allow",
           "Action": [
             "cloudwatch:DeleteAlarms",
-            "cloudwatch:PutCompositeAlarm",
             "cloudwatch:PutMetricAlarm"
           ],
           "Resource": [
@@ -176,13 +175,14 @@ fn permissions_to_observe() {
           ]
         },
         {
-          "Sid": "ListAlarms",
+          "Sid": "CompositeAlarms",
           "Effect": "Allow",
           "Action": [
-            "cloudwatch:DescribeAlarms"
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:PutCompositeAlarm"
           ],
           "Resource": [
-            "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:*"
+            "*"
           ]
         }
       ]
