@@ -272,7 +272,7 @@ mod tests {
           "EvaluationPeriods": 1,
           "Threshold": 13.4,
           "ComparisonOperator": "GreaterThanThreshold",
-          "TreatMissingData": "notBreaching"
+          "TreatMissingData": "ignore"
         }
         "#);
         insta::assert_snapshot!(format!("{:#}", document["CompositeAlarms"][0]), @r#"
