@@ -51,11 +51,11 @@ Functions with `slo` in the configuration have the two of their own, with their 
 need `metrics: { detail: function }`.
 
 Names begin with warmd-PREFIX-, and descriptions end with [warmd:owner=PREFIX]. Other alarms are
-neither changed nor deleted. --put deletes alarms of the same prefix that are no longer wanted, those
-of removed functions for example. With --of, alarms of the other kind are neither changed nor deleted.
---put does not write what is unchanged, keeps the actions of alarms that exist unless --topic is given,
-and never enables disabled actions. After a failure, exit code 1, a repetition completes it.
-`warmd iam --observe` prints the permissions."
+neither changed nor deleted. --put deletes alarms of the same prefix that are no longer wanted,
+those of removed functions for example. With --of, alarms of the other kind are neither changed nor
+deleted. --put does not write what is unchanged, keeps the actions of alarms that exist unless
+--topic is given, and never enables disabled actions. After a failure, exit code 1, a repetition
+completes it. `warmd iam --observe` prints the permissions."
 )]
 pub struct AlarmsArgs {
     /// Print the alarms as JSON, the input of PutMetricAlarm and PutCompositeAlarm. Their cost goes to stderr.
