@@ -12,7 +12,7 @@ use super::output::{print, print_message};
 use super::render::cost::dollars;
 use super::value_parsers;
 use crate::aws::AwsObservability;
-use crate::deploy::alarms::{AlarmsInput, alarms as wanted, document};
+use crate::deploy::alarms::{AlarmsInput, alarms as wanted, document, is_of_fleet};
 use crate::domain::alarm::{Alarm, Step, deletions, prefix, steps};
 use crate::domain::capacity::Owner;
 use crate::domain::cost::PriceBook;
@@ -35,22 +35,27 @@ Examples:
   warmd alarms --print
   warmd alarms --put --topic arn:aws:sns:eu-west-2:123456789012:on-call
   warmd alarms --put --of functions      beside a stack, which has the alarms of the fleet
-  warmd alarms --delete
+  warmd alarms --delete --of fleet
 
 The alarms of the fleet are: no tick for five minutes; and the error budget of coverage burns 13.4
 times too fast (within 1 h and within 5 min) or 5.6 times (6 h and 30 min), each with at least two
 short or unsafe rounds in the longer time, so that a single short round raises none. Each of the two
 is a composite alarm on two metric alarms, and only the composite one has actions. Missing data is a
-breach for no tick alone.
+breach for no tick alone. Without data, as between rounds, an alarm keeps its state until the longer
+time is over. With a round an hour, 1 h has no two rounds, so only the slower alarm can be raised.
+
+Rounds that reach their number with cold pings alone are not short, and raise none, however long it
+lasts: the dashboard shows them as coverage, and `warmd report` as burn rate.
 
 Functions with `slo` in the configuration have the two of their own, with their own objective. They
 need `metrics: { detail: function }`.
 
 Names begin with warmd-PREFIX-, and descriptions end with [warmd:owner=PREFIX]. Other alarms are
-neither changed nor deleted. --put deletes alarms of the same prefix that are no longer wanted, those
-of removed functions for example. It does not write what is unchanged, keeps the actions of alarms
-that exist unless --topic is given, and never enables disabled actions. After a failure, exit code 1,
-a repetition completes it. `warmd iam --observe` prints the permissions."
+neither changed nor deleted. --put deletes alarms of the same prefix that are no longer wanted,
+those of removed functions for example. With --of, alarms of the other kind are neither changed nor
+deleted. --put does not write what is unchanged, keeps the actions of alarms that exist unless
+--topic is given, and never enables disabled actions. After a failure, exit code 1, a repetition
+completes it. `warmd iam --observe` prints the permissions."
 )]
 pub struct AlarmsArgs {
     /// Print the alarms as JSON, the input of PutMetricAlarm and PutCompositeAlarm. Their cost goes to stderr.
@@ -65,14 +70,13 @@ pub struct AlarmsArgs {
     /// Prefix of the alarms. [default: `owner` under `capacity` in the configuration]
     #[arg(long, value_name = "PREFIX", value_parser = owner)]
     pub name: Option<Owner>,
-    /// Alarms to have.
+    /// Alarms to print, put or delete. Beside a stack, which has those of the fleet: functions.
     #[arg(
         long,
         value_enum,
         value_name = "all|fleet|functions",
         default_value = "all",
-        hide_possible_values = true,
-        conflicts_with = "delete"
+        hide_possible_values = true
     )]
     pub of: Of,
     /// Objective for the coverage of the fleet, percent.
@@ -90,7 +94,7 @@ pub struct AlarmsArgs {
     pub configs: Configs,
 }
 
-/// The alarms to have.
+/// The alarms that the command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Of {
     /// Those of the fleet and of functions.
@@ -99,6 +103,26 @@ pub enum Of {
     Fleet,
     /// Those of functions.
     Functions,
+}
+
+impl Of {
+    /// Returns true if the command is about an alarm of the owner.
+    fn includes(self, owner: &Owner, alarm: &Alarm) -> bool {
+        match self {
+            Self::All => true,
+            Self::Fleet => is_of_fleet(owner, &alarm.name),
+            Self::Functions => !is_of_fleet(owner, &alarm.name),
+        }
+    }
+
+    /// Returns the alarms in words.
+    fn text(self) -> &'static str {
+        match self {
+            Self::All => "alarms",
+            Self::Fleet => "alarms of the fleet",
+            Self::Functions => "alarms of functions",
+        }
+    }
 }
 
 fn owner(text: &str) -> Result<Owner, String> {
@@ -128,8 +152,8 @@ pub async fn alarms(args: &AlarmsArgs) -> Result<Exit, Failure> {
     let port = async || AwsObservability::new(App::aws().await.clients(), region);
     if args.delete {
         let port = port().await;
-        let found = read(&port, owner).await?;
-        return take(&port, deletions(&found, owner), region).await;
+        let found = read(&port, args.of, owner).await?;
+        return take(&port, deletions(&found, owner), (args.of, region)).await;
     }
     let wanted = wanted(&AlarmsInput {
         fleet: &fleet,
@@ -149,23 +173,30 @@ pub async fn alarms(args: &AlarmsArgs) -> Result<Exit, Failure> {
     }
     print(&format!("{cost}\n"))?;
     let port = port().await;
-    let found = read(&port, owner).await?;
+    let found = read(&port, args.of, owner).await?;
     let steps = steps(wanted, &found, owner, args.topic.is_none());
     let steps = steps.map_err(|foreign| {
         Failure::Usage(format!("{foreign}\nhint: choose another prefix with --name, or delete those alarms"))
     })?;
-    take(&port, steps, region).await
+    take(&port, steps, (args.of, region)).await
 }
 
-async fn read(port: &impl Observability, owner: &Owner) -> Result<Vec<Alarm>, Failure> {
+async fn read(port: &impl Observability, of: Of, owner: &Owner) -> Result<Vec<Alarm>, Failure> {
     let found = port.alarms(&prefix(owner)).await;
-    found.map_err(|error| Failure::Unexpected(format!("the alarms cannot be read: {error}")))
+    let mut found =
+        found.map_err(|error| Failure::Unexpected(format!("the alarms cannot be read: {error}")))?;
+    found.retain(|alarm| of.includes(owner, alarm));
+    Ok(found)
 }
 
 /// Takes the steps and prints each.
-async fn take(port: &impl Observability, steps: Vec<Step>, region: Region) -> Result<Exit, Failure> {
+async fn take(
+    port: &impl Observability,
+    steps: Vec<Step>,
+    (of, region): (Of, Region),
+) -> Result<Exit, Failure> {
     if steps.is_empty() {
-        print(&format!("no alarms in {region}\n"))?;
+        print(&format!("no {} in {region}\n", of.text()))?;
         return Ok(Exit::Success);
     }
     let mut printed = Ok(());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::domain::alarm::{
     Actions, Alarm, Condition, Source, Statistic, Watched, burn_rate, marker, name, no_tick, objective_text,
+    prefix,
 };
 use crate::domain::capacity::Owner;
 use crate::domain::coverage::{BurnAlarm, Slo};
@@ -15,6 +16,10 @@ use crate::domain::metrics::Detail;
 
 /// The burn-rate alarms with the ends of their names.
 pub const BURN_ALARMS: [(&str, BurnAlarm); 2] = [("fast", BurnAlarm::FAST), ("slow", BurnAlarm::SLOW)];
+/// The beginning of the names of the fleet's burn-rate alarms, after the owner's prefix.
+const FLEET: &str = "fleet";
+/// The name of the alarm on missing ticks, after the owner's prefix.
+const NO_TICK: &str = "no-tick";
 /// The characters that follow the name of a burn-rate alarm in those of its parts: `-fast-short`.
 const SUFFIX: usize = 11;
 
@@ -60,12 +65,12 @@ pub fn alarms(input: &AlarmsInput<'_>) -> Result<Vec<Alarm>, NoFunctionMetrics> 
         };
         let mut alarms: Vec<Alarm> = BURN_ALARMS.iter().flat_map(alarm).collect();
         if watched.dimensions.is_empty() {
-            alarms.push(no_tick(name(owner, "no-tick", 0), &watched));
+            alarms.push(no_tick(name(owner, NO_TICK, 0), &watched));
         }
         alarms
     };
     let mut all = match objective {
-        Some(objective) => watched(BTreeMap::new(), &objective, "The fleet", "fleet"),
+        Some(objective) => watched(BTreeMap::new(), &objective, "The fleet", FLEET),
         None => Vec::new(),
     };
     let targets = fleet.targets.iter().filter(|_| of_functions);
@@ -80,6 +85,12 @@ pub fn alarms(input: &AlarmsInput<'_>) -> Result<Vec<Alarm>, NoFunctionMetrics> 
         all.extend(watched(dimensions, &slo, &subject, &of));
     }
     Ok(all)
+}
+
+/// Returns true for the name of an alarm of the fleet. Names of alarms of functions begin with a region.
+pub fn is_of_fleet(owner: &Owner, name: &str) -> bool {
+    let of = name.strip_prefix(&prefix(owner)).unwrap_or_default();
+    of == NO_TICK || of.strip_prefix(FLEET).is_some_and(|end| end.starts_with('-'))
 }
 
 /// Returns the alarms as the input of PutMetricAlarm and PutCompositeAlarm.
@@ -189,6 +200,9 @@ mod tests {
         assert!(!of_fleet.contains("checkout") && of_fleet.contains("fleet"), "{of_fleet}");
         let of_functions = names(&fleet(Detail::Function), None, true).unwrap();
         assert!(of_functions.contains("checkout") && !of_functions.contains("fleet"), "{of_functions}");
+        let owner = &Fleet::new(Vec::new()).owner;
+        assert!(of_fleet.lines().all(|name| is_of_fleet(owner, name)));
+        assert!(!of_functions.lines().any(|name| is_of_fleet(owner, name)));
     }
 
     #[test]
@@ -272,7 +286,7 @@ mod tests {
           "EvaluationPeriods": 1,
           "Threshold": 13.4,
           "ComparisonOperator": "GreaterThanThreshold",
-          "TreatMissingData": "notBreaching"
+          "TreatMissingData": "ignore"
         }
         "#);
         insta::assert_snapshot!(format!("{:#}", document["CompositeAlarms"][0]), @r#"

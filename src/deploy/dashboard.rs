@@ -164,14 +164,20 @@ impl DashboardInput<'_> {
         self.sums("Monthly budgets", [self.metric(Metric::BudgetExceeded, reached)])
     }
 
-    /// Returns the invocations by others than warmd: all invocations of this region without pings.
+    /// Returns the invocations by others than warmd: all invocations of this region without pings. A throttled ping is no
+    /// invocation. Pings of other regions can make the difference negative, so its axis has no minimum.
     fn own_invocations(&self) -> Value {
         let all = format!("SUM({})", search("AWS/Lambda,FunctionName", "Invocations"));
-        let metrics = [
+        let metrics = vec![
             self.metric(Metric::Pings, json!({ "id": "pings" })),
-            expression(&format!("{all} - FILL(pings, 0)"), "Invocations without pings"),
+            self.metric(Metric::Throttles, json!({ "id": "throttles", "visible": false })),
+            expression(
+                &format!("{all} - (FILL(pings, 0) - FILL(throttles, 0))"),
+                "Invocations without pings",
+            ),
         ];
-        self.sums("Users' own invocations: of all functions of the region", metrics)
+        let more = json!({ "period": PERIOD, "view": "timeSeries" });
+        self.graph("Users' own invocations in the region (without the pings of all regions)", metrics, more)
     }
 
     /// Returns invocations and pings by function. Pings are there with the metrics of functions only.
@@ -223,8 +229,8 @@ impl DashboardInput<'_> {
             "{MARKER} `warmd dashboard --put` replaces it, with the changes that others made. Cost of warming: requests, \
              compute and S3 of pings. Cost of observing: metrics, dashboards, alarms, reads of metrics, and the log, of a \
              fleet without rounds and capacity, at the list prices of us-east-1; `warmd plan` has the estimate for a \
-             configuration. Users' own invocations are those of all functions of this region, and pings those of all \
-             regions."
+             configuration. Users' own invocations are those of all functions of this region, less the pings of \
+             all regions that were not throttled: exact for a warmer of one region."
         );
         widget("text", json!({ "markdown": markdown }))
     }
@@ -467,6 +473,17 @@ mod tests {
         let left_out: Vec<&str> = sent.difference(&shown).copied().collect();
         assert_eq!(left_out, [Metric::Functions.name()]);
         assert_eq!(shown.difference(&sent).count(), 0);
+    }
+
+    #[test]
+    fn own_invocations_are_those_that_no_ping_made() {
+        let widgets = widgets();
+        let of = |widget: &&Value| {
+            widget["properties"]["title"].as_str().is_some_and(|title| title.starts_with("Users' own"))
+        };
+        let properties = &widgets.iter().find(of).unwrap()["properties"];
+        assert_eq!(properties.get("yAxis"), None, "negative values are visible");
+        insta::assert_snapshot!(properties["metrics"][2][0]["expression"].as_str().unwrap(), @r#"SUM(SEARCH('{AWS/Lambda,FunctionName} MetricName="Invocations"', 'Sum', 300)) - (FILL(pings, 0) - FILL(throttles, 0))"#);
     }
 
     #[test]

@@ -106,22 +106,23 @@ pub fn policies(input: &PolicyInput<'_>) -> Vec<Value> {
 }
 
 /// Returns the policy for the caller of `warmd dashboard` and `warmd alarms`: all dashboards, because their names are the
-/// user's, and the alarms of the owner. CloudWatch has no narrower resource for a list of alarms.
+/// user's, and the metric alarms of the owner. CloudWatch refuses to put and to list composite alarms with a resource other
+/// than `*`. Source: CloudWatch API reference, PutCompositeAlarm and DescribeAlarms, 2026-11.
 pub fn observe_policy(account: Option<&AccountId>, region: Region, owner: &Owner) -> Value {
     let (partition, account) = (region.partition(), account.map_or("*", AccountId::as_str));
     const DASHBOARDS: &[&str] =
         &["cloudwatch:DeleteDashboards", "cloudwatch:GetDashboard", "cloudwatch:PutDashboard"];
-    const ALARMS: &[&str] =
-        &["cloudwatch:DeleteAlarms", "cloudwatch:PutCompositeAlarm", "cloudwatch:PutMetricAlarm"];
-    let alarm = |name: &str| format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}");
+    const ALARMS: &[&str] = &["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"];
+    const COMPOSITE_ALARMS: &[&str] = &["cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm"];
+    let alarms = format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{}*", prefix(owner));
     document(&[
         Statement::new(
             "Dashboards",
             DASHBOARDS,
             format!("arn:{partition}:cloudwatch::{account}:dashboard/*"),
         ),
-        Statement::new("Alarms", ALARMS, alarm(&format!("{}*", prefix(owner)))),
-        Statement::new("ListAlarms", &["cloudwatch:DescribeAlarms"], alarm("*")),
+        Statement::new("Alarms", ALARMS, alarms),
+        Statement::new("CompositeAlarms", COMPOSITE_ALARMS, "*"),
     ])
 }
 

@@ -41,6 +41,12 @@ fn alarms_are_put_once_and_deleted() {
     exit 0
     --- stdout
     0 alarms (0 alarm metrics, 0 composite alarms): $0.00 a month at list prices
+    no alarms of functions in eu-west-2
+    --- stderr
+    ");
+    insta::assert_snapshot!(alarms(&fixture, &["--delete"]).shown(), @"
+    exit 0
+    --- stdout
     deleted   warmd-warmd-fleet-fast
     deleted   warmd-warmd-fleet-slow
     deleted   warmd-warmd-fleet-fast-long
@@ -57,6 +63,43 @@ fn alarms_are_put_once_and_deleted() {
     --- stderr
     ");
     assert_eq!(names(&fixture), [""; 0]);
+}
+
+#[test]
+fn alarms_of_functions_and_of_the_fleet_are_put_and_deleted_apart() {
+    let text = ONE.replace("f: {", "f: { slo: { coverage: 99.5% },");
+    let fixture = Fixture::new(&text);
+    let refused = alarms(&fixture, &["--put"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    insta::assert_snapshot!(refused.stderr, @"
+    error: f has an objective (`slo`), but no metrics of its own for alarms
+    hint: set `metrics: { detail: function }` in the configuration, or add --of fleet
+    ");
+    fixture.write("fleet.yaml", &format!("metrics: {{ detail: function }}\n{text}"));
+    insta::assert_snapshot!(alarms(&fixture, &["--put", "--of", "functions"]).shown(), @"
+    exit 0
+    --- stdout
+    6 alarms (12 alarm metrics, 2 composite alarms): $2.20 a month at list prices
+    created   warmd-warmd-eu-west-2-f-fast-long
+    created   warmd-warmd-eu-west-2-f-fast-short
+    created   warmd-warmd-eu-west-2-f-slow-long
+    created   warmd-warmd-eu-west-2-f-slow-short
+    created   warmd-warmd-eu-west-2-f-fast
+    created   warmd-warmd-eu-west-2-f-slow
+    --- stderr
+    ");
+    let printed = alarms(&fixture, &["--print", "--of", "functions"]).json();
+    insta::assert_snapshot!(printed["MetricAlarms"][0]["Metrics"][0]["Expression"].as_str().unwrap(), @"IF(FILL(short, 0) + FILL(unsafe, 0) >= 2, 100 * (window - FILL(warm, 0)) / window / (100 - 99.5), 0)");
+    let count = || names(&fixture).len();
+    // What is put of one kind leaves the other, and so does what is deleted.
+    assert_eq!((alarms(&fixture, &["--put", "--of", "fleet"]).code, count()), (0, 13));
+    assert_eq!((alarms(&fixture, &["--put", "--of", "functions"]).code, count()), (0, 13));
+    assert_eq!((alarms(&fixture, &["--delete", "--of", "fleet"]).code, count()), (0, 6));
+    assert_eq!((alarms(&fixture, &["--put", "--of", "fleet"]).code, count()), (0, 13));
+    // The objective is removed.
+    fixture.write("fleet.yaml", ONE);
+    assert_eq!((alarms(&fixture, &["--put", "--of", "functions"]).code, count()), (0, 7));
+    assert!(names(&fixture).iter().all(|name| !name.contains("eu-west-2")), "{:?}", names(&fixture));
 }
 
 #[test]
@@ -168,7 +211,6 @@ fn permissions_to_observe() {
           "Effect": "Allow",
           "Action": [
             "cloudwatch:DeleteAlarms",
-            "cloudwatch:PutCompositeAlarm",
             "cloudwatch:PutMetricAlarm"
           ],
           "Resource": [
@@ -176,13 +218,14 @@ fn permissions_to_observe() {
           ]
         },
         {
-          "Sid": "ListAlarms",
+          "Sid": "CompositeAlarms",
           "Effect": "Allow",
           "Action": [
-            "cloudwatch:DescribeAlarms"
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:PutCompositeAlarm"
           ],
           "Resource": [
-            "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:*"
+            "*"
           ]
         }
       ]

@@ -69,6 +69,21 @@ fn the_first_output_is_that_of_the_first_command() {
 }
 
 #[test]
+fn the_stack_costs_what_the_plan_of_a_month_shows() {
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one.yaml"), &blocks(&readme, "yaml")[0]).unwrap();
+    let one = folder.path().join("one.yaml");
+    for configuration in [one.to_str().unwrap(), "warm-configs"] {
+        let output =
+            warmd(Path::new(ROOT), &["plan", "--from", "2026-11-01", "--for", "730h", configuration]);
+        let line = output.lines().find(|line| line.contains("warmd itself, in")).unwrap();
+        let (_, usd) = line.trim_end_matches('*').rsplit_once('$').unwrap();
+        assert!(readme.contains(&format!("${usd} (for ")), "{line}");
+    }
+}
+
+#[test]
 fn the_mistake_is_reported_as_shown() {
     let readme = read("README.md");
     let folder = tempfile::tempdir().unwrap();

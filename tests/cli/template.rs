@@ -446,6 +446,14 @@ fn the_cost_of_warmd_includes_the_deployed_dashboards_and_alarms() {
     let alarms: Vec<String> = alarms.map(|line| line.quantity.to_string()).collect();
     let composite = deployed("AWS::CloudWatch::CompositeAlarm").len();
     assert_eq!(alarms, [alarm_metrics.to_string(), composite.to_string()]);
+    let metric = deployed("AWS::CloudWatch::Alarm").len();
+    let readme = include_str!("../../README.md");
+    for text in [
+        format!("{} alarms. Every parameter", metric + composite),
+        format!("{metric} metric alarms, {composite} composite alarms"),
+    ] {
+        assert!(readme.contains(&text), "{text}");
+    }
 }
 
 #[test]

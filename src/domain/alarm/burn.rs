@@ -6,8 +6,13 @@
 //! is a metric alarm for each time, and a composite alarm on both, which alone has actions. Each metric alarm has one
 //! period that is as long as its time. Its window slides: it ends with the last minute at each evaluation. Sources:
 //! CloudWatch User Guide, "Alarm evaluation window"; aws/aws-cdk#30986; both 2026-11.
+//!
+//! A round is judged at the next one, so with an interval above the short time most evaluations of that time have no data.
+//! They keep its state: otherwise the alarm would end and be raised again with each round. Without data in the long time
+//! the alarm ends, because there missing data is not a breach.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 
@@ -42,8 +47,9 @@ pub fn objective_text(slo: &Slo) -> String {
 
 /// Returns a burn-rate alarm: the metric alarms on the long and the short time, and the composite alarm with `name`.
 ///
-/// Its state is ALARM in the same minutes as [`BurnAlarm::is_raised`] returns true. `WindowMinutes` without data, because
-/// no window is open, is not a breach. The other metrics are sent only together with it, or if they are not zero.
+/// Its state is ALARM in the same minutes as [`BurnAlarm::is_raised`] returns true for the long time and the latest short
+/// time with data. `WindowMinutes` without data, because no window is open, is not a breach. The other metrics are sent
+/// only together with it, or if they are not zero.
 pub fn burn_rate(name: &str, alarm: &BurnAlarm, of: &Watched<'_>) -> [Alarm; 3] {
     let (window, warm) = ("window", "warm");
     let burn = format!("100 * ({window} - FILL({warm}, 0)) / {window} / (100 - {})", of.objective);
@@ -51,8 +57,8 @@ pub fn burn_rate(name: &str, alarm: &BurnAlarm, of: &Watched<'_>) -> [Alarm; 3] 
     let guarded = format!("IF(FILL(short, 0) + FILL(unsafe, 0) >= {least}, {burn}, 0)");
     let minutes = [(warm, Metric::WarmMinutes), (window, Metric::WindowMinutes)];
     let rounds = [("short", Metric::RoundsShort), ("unsafe", Metric::RoundsUnsafe)];
-    let (long, short) = (text(alarm.long.as_secs()), text(alarm.short.as_secs()));
-    let part = |suffix: &str, within: &str, seconds: u64, expression: &str, metrics: &[(&str, Metric)]| {
+    let part = |suffix: &str, time: Duration, missing, expression: &str, metrics: &[(&str, Metric)]| {
+        let seconds = time.as_secs();
         let metric = |(id, metric): &(&str, Metric)| Query {
             id: (*id).to_owned(),
             source: Source::Metric(Statistic {
@@ -67,22 +73,23 @@ pub fn burn_rate(name: &str, alarm: &BurnAlarm, of: &Watched<'_>) -> [Alarm; 3] 
         let watched = Query { id: "burn".to_owned(), source: Source::Expression(expression.to_owned()) };
         Alarm {
             name: format!("{name}-{suffix}"),
-            description: format!("A part of {name}: the burn rate within {within}. {}", of.marker),
+            description: format!("A part of {name}: the burn rate within {}. {}", text(seconds), of.marker),
             actions: Actions::notify(None),
             condition: Condition::Metric(MetricCondition {
                 queries: [watched].into_iter().chain(metrics.iter().map(metric)).collect(),
                 evaluation_periods: 1,
                 comparison: Comparison::Greater,
                 threshold: alarm.rate,
-                missing: Missing::NotBreaching,
+                missing,
             }),
         }
     };
     let parts = [
-        part("long", &long, alarm.long.as_secs(), &guarded, &[rounds, minutes].concat()),
-        part("short", &short, alarm.short.as_secs(), &burn, &minutes),
+        part("long", alarm.long, Missing::NotBreaching, &guarded, &[rounds, minutes].concat()),
+        part("short", alarm.short, Missing::Ignore, &burn, &minutes),
     ];
     let rule = parts.each_ref().map(|part| format!("ALARM(\"{}\")", part.name)).join(" AND ");
+    let (long, short) = (text(alarm.long.as_secs()), text(alarm.short.as_secs()));
     let description = format!(
         "{}: the error budget of coverage (objective {} %) burns more than {} times too fast, within {long} and within \
          {short}, with at least {least} short or unsafe rounds. {}",

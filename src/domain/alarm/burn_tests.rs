@@ -2,6 +2,7 @@
 //! [`BurnAlarm::is_raised`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::*;
 use crate::domain::coverage::Minutes;
@@ -122,28 +123,42 @@ impl<'a> Math<'a> {
     }
 }
 
-/// The data of a target with an open window: of each metric, the sum and the number of the points before each minute.
+/// A round of a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Round {
+    /// It reached its number, and found it warm.
+    Warm,
+    /// It reached less than its number.
+    Short,
+    /// It reached its number, and found none of it warm.
+    Cold,
+    /// It was not sent.
+    Missing,
+}
+
+/// The data of a target: of each metric, the sum and the number of the points before each minute.
 #[derive(Default)]
 struct Data {
     before: HashMap<&'static str, Vec<(f64, u32)>>,
 }
 
 impl Data {
-    /// Simulates a target with a round each `interval` minutes until `end`. The rounds of `outage` are short. After each
-    /// round the minutes since the one before are known: they are warm if neither was short.
-    fn new(interval: i64, outage: std::ops::Range<i64>, end: i64) -> Self {
+    /// Simulates a target with a round each `interval` minutes until `end`. After each round the minutes since the one
+    /// before are known: they are warm if that one was not short, and this one is warm.
+    fn new(interval: i64, end: i64, round: impl Fn(i64) -> Round) -> Self {
         let mut points: HashMap<&'static str, HashMap<i64, f64>> = HashMap::new();
         let mut add =
             |metric: Metric, at, value| _ = points.entry(metric.name()).or_default().insert(at, value);
+        let mut last = Round::Missing;
         for at in (0..end).step_by(interval as usize) {
-            let is_short = outage.contains(&at);
-            if is_short {
+            let before = std::mem::replace(&mut last, round(at));
+            if last == Round::Short {
                 add(Metric::RoundsShort, at, 1.0);
             }
-            if at >= interval {
-                let is_cold = is_short || outage.contains(&(at - interval));
+            if before != Round::Missing && last != Round::Missing {
+                let is_warm = before != Round::Short && last == Round::Warm;
                 add(Metric::WindowMinutes, at, interval as f64);
-                add(Metric::WarmMinutes, at, if is_cold { 0.0 } else { interval as f64 });
+                add(Metric::WarmMinutes, at, if is_warm { interval as f64 } else { 0.0 });
             }
         }
         let sums = |points: HashMap<i64, f64>| {
@@ -157,6 +172,11 @@ impl Data {
         Self { before: points.into_iter().map(|(metric, points)| (metric, sums(points))).collect() }
     }
 
+    /// Simulates an outage: its rounds are short, and the others are warm.
+    fn outage(interval: i64, outage: Range<i64>, end: i64) -> Self {
+        Self::new(interval, end, |at| if outage.contains(&at) { Round::Short } else { Round::Warm })
+    }
+
     /// Returns the sum over the period that ends with minute `at`; `None` without a data point.
     fn sum(&self, metric: &str, period: u32, at: i64) -> Option<f64> {
         let before = self.before.get(metric)?;
@@ -165,24 +185,29 @@ impl Data {
         (all > few).then_some(late - early)
     }
 
-    /// Returns a function that is true if a metric alarm has the state ALARM in a minute.
-    fn states<'a>(&'a self, alarm: &'a Alarm) -> impl Fn(i64) -> bool + use<'a> {
+    /// Returns for each minute until `end` whether a metric alarm has the state ALARM.
+    fn states(&self, alarm: &Alarm, end: i64) -> Vec<bool> {
         let Condition::Metric(condition) = &alarm.condition else { panic!("{alarm:?}") };
         let (watched, inputs) = condition.queries.split_first().unwrap();
         let Source::Expression(expression) = &watched.source else { panic!("{watched:?}") };
         let tokens = Math::tokens(expression);
-        move |at| {
-            let point = |query: &'a Query| {
+        let mut state = false;
+        let after = |at| {
+            let point = |query: &'_ Query| {
                 let Source::Metric(metric) = &query.source else { panic!("{query:?}") };
                 assert_eq!((metric.statistic.as_str(), condition.evaluation_periods), ("Sum", 1));
-                Some((query.id.as_str(), self.sum(&metric.name, metric.period, at)?))
+                self.sum(&metric.name, metric.period, at)
             };
-            let points: Vec<(&str, f64)> = inputs.iter().filter_map(point).collect();
-            match (Math::value(&tokens, &points), condition.missing) {
+            let points: Vec<(&str, f64)> =
+                inputs.iter().filter_map(|query| Some((query.id.as_str(), point(query)?))).collect();
+            state = match (Math::value(&tokens, &points), condition.missing) {
                 (Some(value), _) => value > condition.threshold,
+                (None, Missing::Ignore) => state,
                 (None, missing) => missing == Missing::Breaching,
-            }
-        }
+            };
+            state
+        };
+        (0..end).map(after).collect()
     }
 
     /// Returns the minutes in which an alarm is raised, after the comparison of each with [`BurnAlarm::is_raised`].
@@ -200,7 +225,8 @@ impl Data {
             whole.condition,
             Condition::Composite("ALARM(\"x-long\") AND ALARM(\"x-short\")".to_owned())
         );
-        let (long, short) = (self.states(&long), self.states(&short));
+        let (long, short) = (self.states(&long, end), self.states(&short, end));
+        let mut known = Minutes::default();
         let is_raised = |at: &i64| {
             let sum = |metric: Metric, seconds: u64| {
                 self.sum(metric.name(), u32::try_from(seconds).unwrap(), *at).unwrap_or(0.0) as u64
@@ -210,14 +236,24 @@ impl Data {
                 warm: sum(Metric::WarmMinutes, seconds),
                 ..Minutes::default()
             };
-            let (in_long, in_short) = (alarm.long.as_secs(), alarm.short.as_secs());
+            let (in_long, in_short) = (alarm.long.as_secs(), minutes(alarm.short.as_secs()));
+            // The latest short time with data counts.
+            if in_short.window > 0 {
+                known = in_short;
+            }
             let rounds = sum(Metric::RoundsShort, in_long);
-            let expected = alarm.is_raised(slo, minutes(in_long), minutes(in_short), rounds);
-            assert_eq!(long(*at) && short(*at), expected, "minute {at}");
+            let expected = alarm.is_raised(slo, minutes(in_long), known, rounds);
+            assert_eq!(long[*at as usize] && short[*at as usize], expected, "minute {at}");
             expected
         };
         (0..end).filter(is_raised).collect()
     }
+}
+
+/// Returns how many times an alarm goes to ALARM, by the minutes in which it is raised.
+fn times(raised: &[i64]) -> usize {
+    let again = raised.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    again + usize::from(!raised.is_empty())
 }
 
 const DAY: i64 = 24 * 60;
@@ -233,13 +269,14 @@ fn outages_raise_the_alarms_when_the_calculator_does() {
         for (length, outage) in [("5 minutes", 5), ("1 hour", 60), ("3 days", 3 * DAY)] {
             for interval in [1, 5, 15, 60] {
                 let (from, end) = (HOURS, HOURS + outage + HOURS);
-                let data = Data::new(interval, from..from + outage, end);
+                let data = Data::outage(interval, from..from + outage, end);
                 for (name, alarm) in &ALARMS {
                     let raised = data.raised(alarm, &slo, end);
                     let text = match (raised.first(), raised.last()) {
                         (Some(first), Some(last)) => {
                             let after = last - from - outage;
-                            format!("after {} min, until {after} min after its end", first - from)
+                            let times = times(&raised);
+                            format!("{times} × after {} min, until {after} min after its end", first - from)
                         }
                         _ => "never".to_owned(),
                     };
@@ -260,46 +297,46 @@ fn outages_raise_the_alarms_when_the_calculator_does() {
     99 %, 5 minutes, a round each 15 min, slow: never
     99 %, 5 minutes, a round each 60 min, fast: never
     99 %, 5 minutes, a round each 60 min, slow: never
-    99 %, 1 hour, a round each 1 min, fast: after 8 min, until 4 min after its end
-    99 %, 1 hour, a round each 1 min, slow: after 20 min, until 28 min after its end
-    99 %, 1 hour, a round each 5 min, fast: after 5 min, until 4 min after its end
-    99 %, 1 hour, a round each 5 min, slow: after 20 min, until 29 min after its end
-    99 %, 1 hour, a round each 15 min, fast: after 15 min, until 4 min after its end
-    99 %, 1 hour, a round each 15 min, slow: after 15 min, until 29 min after its end
+    99 %, 1 hour, a round each 1 min, fast: 1 × after 8 min, until 4 min after its end
+    99 %, 1 hour, a round each 1 min, slow: 1 × after 20 min, until 28 min after its end
+    99 %, 1 hour, a round each 5 min, fast: 1 × after 5 min, until 4 min after its end
+    99 %, 1 hour, a round each 5 min, slow: 1 × after 20 min, until 29 min after its end
+    99 %, 1 hour, a round each 15 min, fast: 1 × after 15 min, until 14 min after its end
+    99 %, 1 hour, a round each 15 min, slow: 1 × after 15 min, until 29 min after its end
     99 %, 1 hour, a round each 60 min, fast: never
     99 %, 1 hour, a round each 60 min, slow: never
-    99 %, 3 days, a round each 1 min, fast: after 8 min, until 4 min after its end
-    99 %, 3 days, a round each 1 min, slow: after 20 min, until 28 min after its end
-    99 %, 3 days, a round each 5 min, fast: after 5 min, until 4 min after its end
-    99 %, 3 days, a round each 5 min, slow: after 20 min, until 29 min after its end
-    99 %, 3 days, a round each 15 min, fast: after 15 min, until 4 min after its end
-    99 %, 3 days, a round each 15 min, slow: after 15 min, until 29 min after its end
+    99 %, 3 days, a round each 1 min, fast: 1 × after 8 min, until 4 min after its end
+    99 %, 3 days, a round each 1 min, slow: 1 × after 20 min, until 28 min after its end
+    99 %, 3 days, a round each 5 min, fast: 1 × after 5 min, until 4 min after its end
+    99 %, 3 days, a round each 5 min, slow: 1 × after 20 min, until 29 min after its end
+    99 %, 3 days, a round each 15 min, fast: 1 × after 15 min, until 14 min after its end
+    99 %, 3 days, a round each 15 min, slow: 1 × after 15 min, until 29 min after its end
     99 %, 3 days, a round each 60 min, fast: never
-    99 %, 3 days, a round each 60 min, slow: after 60 min, until 29 min after its end
-    99.9 %, 5 minutes, a round each 1 min, fast: after 1 min, until 4 min after its end
-    99.9 %, 5 minutes, a round each 1 min, slow: after 2 min, until 29 min after its end
+    99 %, 3 days, a round each 60 min, slow: 1 × after 60 min, until 59 min after its end
+    99.9 %, 5 minutes, a round each 1 min, fast: 1 × after 1 min, until 4 min after its end
+    99.9 %, 5 minutes, a round each 1 min, slow: 1 × after 2 min, until 29 min after its end
     99.9 %, 5 minutes, a round each 5 min, fast: never
     99.9 %, 5 minutes, a round each 5 min, slow: never
     99.9 %, 5 minutes, a round each 15 min, fast: never
     99.9 %, 5 minutes, a round each 15 min, slow: never
     99.9 %, 5 minutes, a round each 60 min, fast: never
     99.9 %, 5 minutes, a round each 60 min, slow: never
-    99.9 %, 1 hour, a round each 1 min, fast: after 1 min, until 4 min after its end
-    99.9 %, 1 hour, a round each 1 min, slow: after 2 min, until 29 min after its end
-    99.9 %, 1 hour, a round each 5 min, fast: after 5 min, until 4 min after its end
-    99.9 %, 1 hour, a round each 5 min, slow: after 5 min, until 29 min after its end
-    99.9 %, 1 hour, a round each 15 min, fast: after 15 min, until 4 min after its end
-    99.9 %, 1 hour, a round each 15 min, slow: after 15 min, until 29 min after its end
+    99.9 %, 1 hour, a round each 1 min, fast: 1 × after 1 min, until 4 min after its end
+    99.9 %, 1 hour, a round each 1 min, slow: 1 × after 2 min, until 29 min after its end
+    99.9 %, 1 hour, a round each 5 min, fast: 1 × after 5 min, until 4 min after its end
+    99.9 %, 1 hour, a round each 5 min, slow: 1 × after 5 min, until 29 min after its end
+    99.9 %, 1 hour, a round each 15 min, fast: 1 × after 15 min, until 14 min after its end
+    99.9 %, 1 hour, a round each 15 min, slow: 1 × after 15 min, until 29 min after its end
     99.9 %, 1 hour, a round each 60 min, fast: never
     99.9 %, 1 hour, a round each 60 min, slow: never
-    99.9 %, 3 days, a round each 1 min, fast: after 1 min, until 4 min after its end
-    99.9 %, 3 days, a round each 1 min, slow: after 2 min, until 29 min after its end
-    99.9 %, 3 days, a round each 5 min, fast: after 5 min, until 4 min after its end
-    99.9 %, 3 days, a round each 5 min, slow: after 5 min, until 29 min after its end
-    99.9 %, 3 days, a round each 15 min, fast: after 15 min, until 4 min after its end
-    99.9 %, 3 days, a round each 15 min, slow: after 15 min, until 29 min after its end
+    99.9 %, 3 days, a round each 1 min, fast: 1 × after 1 min, until 4 min after its end
+    99.9 %, 3 days, a round each 1 min, slow: 1 × after 2 min, until 29 min after its end
+    99.9 %, 3 days, a round each 5 min, fast: 1 × after 5 min, until 4 min after its end
+    99.9 %, 3 days, a round each 5 min, slow: 1 × after 5 min, until 29 min after its end
+    99.9 %, 3 days, a round each 15 min, fast: 1 × after 15 min, until 14 min after its end
+    99.9 %, 3 days, a round each 15 min, slow: 1 × after 15 min, until 29 min after its end
     99.9 %, 3 days, a round each 60 min, fast: never
-    99.9 %, 3 days, a round each 60 min, slow: after 60 min, until 29 min after its end
+    99.9 %, 3 days, a round each 60 min, slow: 1 × after 60 min, until 59 min after its end
     ");
 }
 
@@ -308,7 +345,7 @@ fn a_single_short_round_never_raises_an_alarm() {
     for objective in [990_000, 999_000, 999_999] {
         let slo = Slo { coverage_ppm: objective, ..Slo::DEFAULT };
         for interval in [1, 5, 15, 60] {
-            let data = Data::new(interval, HOURS..HOURS + 1, 2 * HOURS);
+            let data = Data::outage(interval, HOURS..HOURS + 1, 2 * HOURS);
             for (name, alarm) in &ALARMS {
                 assert_eq!(data.raised(alarm, &slo, 2 * HOURS), [0; 0], "{name}, {interval} min");
             }
@@ -321,6 +358,54 @@ fn missing_data_and_closed_windows_are_no_breach() {
     for (_, alarm) in &ALARMS {
         assert_eq!(Data::default().raised(alarm, &Slo::DEFAULT, HOURS), [0; 0]);
     }
+}
+
+/// Two short rounds are a condition, and there is none: coverage and the burn rate of the report show this.
+#[test]
+fn cold_pings_alone_never_raise_an_alarm() {
+    let end = HOURS + 3 * DAY;
+    for interval in [1, 5, 15, 60] {
+        let data = Data::new(interval, end, |at| if at < HOURS { Round::Warm } else { Round::Cold });
+        let (warm, window) = (Metric::WarmMinutes.name(), Metric::WindowMinutes.name());
+        assert_eq!(
+            (data.sum(warm, 3_600, end - 1), data.sum(window, 3_600, end - 1)),
+            (Some(0.0), Some(60.0))
+        );
+        for (name, alarm) in &ALARMS {
+            assert_eq!(data.raised(alarm, &Slo::DEFAULT, end), [0; 0], "{name}, {interval} min");
+        }
+    }
+}
+
+#[test]
+fn an_alarm_ends_when_nothing_arrives_for_the_long_time() {
+    let (from, until) = (HOURS, HOURS + 60);
+    let (opened, end) = (until + DAY, until + 2 * DAY);
+    let mut lines = Vec::new();
+    for interval in [1, 5, 15] {
+        // The window closes during the outage, and opens a day later without one.
+        let data = Data::new(interval, end, |at| match at {
+            at if (from..until).contains(&at) => Round::Short,
+            at if (until..opened).contains(&at) => Round::Missing,
+            _ => Round::Warm,
+        });
+        for (name, alarm) in &ALARMS {
+            let raised = data.raised(alarm, &Slo::DEFAULT, end);
+            let (times, after) = (times(&raised), raised.last().unwrap() - until);
+            assert!(after < alarm.long.as_secs() as i64 / 60, "{name}, {interval} min");
+            lines.push(format!(
+                "a round each {interval} min, {name}: {times} ×, until {after} min after the data"
+            ));
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"
+    a round each 1 min, fast: 1 ×, until 57 min after the data
+    a round each 1 min, slow: 1 ×, until 357 min after the data
+    a round each 5 min, fast: 1 ×, until 49 min after the data
+    a round each 5 min, slow: 1 ×, until 349 min after the data
+    a round each 15 min, fast: 1 ×, until 29 min after the data
+    a round each 15 min, slow: 1 ×, until 329 min after the data
+    ");
 }
 
 #[test]

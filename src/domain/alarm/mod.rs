@@ -144,6 +144,8 @@ pub enum Missing {
     Breaching,
     /// They are not.
     NotBreaching,
+    /// They change no state.
+    Ignore,
 }
 
 impl Missing {
@@ -152,12 +154,13 @@ impl Missing {
         match self {
             Self::Breaching => "breaching",
             Self::NotBreaching => "notBreaching",
+            Self::Ignore => "ignore",
         }
     }
 
     /// Parses a name of the API; `None` for the treatments that are not used here.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Breaching, Self::NotBreaching].into_iter().find(|known| known.name() == name)
+        [Self::Breaching, Self::NotBreaching, Self::Ignore].into_iter().find(|known| known.name() == name)
     }
 }
 
