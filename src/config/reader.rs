@@ -27,6 +27,13 @@ impl<T: FromNode> FromNode for At<T> {
     }
 }
 
+/// A box keeps a large and rare value out of maps of which there are many.
+impl<T: FromNode> FromNode for Box<T> {
+    fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        T::from_node(node, reader).map(Self::new)
+    }
+}
+
 /// A file that is being read, and its problems so far.
 pub(super) struct Reader<'a> {
     pub source: &'a SourceText<'a>,

@@ -154,7 +154,7 @@ settings_struct! {
         /// Limits of Warm Requests. Without it they are rejected.
         on_request: OnRequestKeys,
         /// A backlog of requests that is read from a metric at each tick.
-        backlog: BacklogKeys,
+        backlog: Box<BacklogKeys>,
         /// The monthly budget of the function in each region, all its tenants together.
         budget: BudgetKeys,
     }

@@ -25,7 +25,7 @@ impl Resolver<'_, '_> {
         spare: u32,
         capacity: Capacity,
     ) -> Option<Rule> {
-        let BacklogKeys { metric: source, rate, drain, max, has_errors: _ } = &keys.backlog.as_ref()?.value;
+        let BacklogKeys { metric: source, rate, drain, max, has_errors: _ } = &*keys.backlog.as_ref()?.value;
         let max = max.as_ref()?;
         self.request_size(("max", Location { file, span: max.span }), max.value.0, spare, capacity);
         let per_environment = in_time(rate.as_ref()?.value.0, &drain.as_ref()?.value);
