@@ -271,7 +271,8 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
             }
         };
         let is_of_operator = matches!(trigger, Trigger::Warm { .. });
-        let budgets = self.spending.load(&fleet, now);
+        let is_shard = matches!(trigger, Trigger::Shard { .. });
+        let budgets = self.spending.load(&fleet, is_shard, now);
         let (known, budgets, job) = tokio::join!(known, budgets, self.plan_rounds(trigger, job));
         let mut job = job?;
         let consequence = "the guards use what this process knows";

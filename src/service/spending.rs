@@ -1,6 +1,6 @@
 //! The known cost of the present month, and the limits of the budgets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,8 +14,8 @@ use super::capacity::CapacityPlan;
 use super::planner::READ_WITHIN;
 use super::store::{DocumentStore, Durability, Unavailable, before};
 use crate::domain::budget::{
-    Caps, Level, Month, Rest, SPENDING, Scope, Spending, Spent, Standing, capacity_stops, costs, has_budgets,
-    standings,
+    Caps, Counted, Level, Month, Rest, SPENDING, Scope, Spending, Spent, Standing, capacity_stops, costs,
+    has_budgets, reduced, standings,
 };
 use crate::domain::capacity::stopped;
 use crate::domain::cost::PriceBook;
@@ -47,11 +47,9 @@ struct Memory {
     written: u64,
     /// The costs that the store may not have.
     pending: Vec<Pending>,
-    /// The levels of writes whose answer was lost, with their numbers.
-    doubtful: Vec<(u64, Vec<Reached>)>,
-    /// The levels that the bus has not acknowledged.
-    unsent: Vec<Reached>,
-    rests: Option<Rests>,
+    /// The levels of the month that this process has reported.
+    reported: BTreeSet<(Month, Channel, Scope, Level)>,
+    counted: Option<CountedRest>,
     has_warned: bool,
 }
 
@@ -64,12 +62,22 @@ struct Pending {
     costs: Arc<BTreeMap<Identity, Spent>>,
 }
 
-/// The rest of the month of each target of a configuration.
-struct Rests {
+/// What was counted for the rest of the month.
+struct CountedRest {
     hash: String,
     at: DateTime<Utc>,
     until: DateTime<Utc>,
     targets: HashMap<Identity, Rest>,
+    counted: Arc<Counted>,
+}
+
+/// A way on which levels are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The metric, after a line in the log.
+    Metric,
+    /// The event on the bus.
+    Bus,
 }
 
 /// A level that a budget has reached.
@@ -86,7 +94,12 @@ pub struct Reached {
 }
 
 impl Reached {
-    fn log(&self) {
+    fn key(&self, by: Channel) -> (Month, Channel, Scope, Level) {
+        (self.month, by, self.scope.clone(), self.level)
+    }
+
+    /// Logs the level.
+    pub fn log(&self) {
         let Self { scope, standing, level, month } = self;
         let (spent, budget, unknown) = (standing.spent.usd(), standing.monthly_usd, standing.spent.unknown);
         warn!(month = month.text(), spent_usd = %spent.normalize(), monthly_usd = %budget.normalize(), unknown,
@@ -114,8 +127,8 @@ impl Budgets {
         now: DateTime<Utc>,
     ) -> Self {
         let standings = standings(fleet, spending, now);
-        let spent = |id: &Identity| spending.targets.get(id)?.usd_per_ping();
-        let caps = Caps::new(fleet, &standings, spent, rest);
+        let counted = Counted::new(fleet, reduced(&standings), |id| spending.of_target(id), rest);
+        let caps = Caps::new(&standings, Arc::new(counted), now);
         Self { standings, caps, unavailable: None }
     }
 
@@ -185,21 +198,46 @@ impl Memory {
         total
     }
 
-    /// Returns the rest of the month of a target. It is counted again after a hundredth of the rest.
-    fn rest(&mut self, fleet: &Fleet, target: &Target, now: DateTime<Utc>) -> Rest {
-        let is_current = |rests: &Rests| {
-            let (age, whole) = (now - rests.at, rests.until - rests.at);
-            rests.hash == fleet.hash && rests.at <= now && now < rests.until && age * COUNTED_FOR <= whole
+    /// Returns what budgets allow for the rest of the month. It is counted again after a hundredth of the rest, or of what
+    /// is left of a budget: until then, the same targets keep their numbers.
+    fn counted(
+        &mut self,
+        fleet: &Fleet,
+        total: &Spending,
+        standings: &BTreeMap<Scope, Standing>,
+        now: DateTime<Utc>,
+    ) -> Arc<Counted> {
+        let (left, spent) = (reduced(standings), |id: &Identity| total.of_target(id));
+        if left.is_empty() {
+            return Arc::default();
+        }
+        let holds = |known: &CountedRest| {
+            let (age, whole) = (now - known.at, known.until - known.at);
+            let is_young = known.at <= now && now < known.until && age * COUNTED_FOR <= whole;
+            known.hash == fleet.hash && is_young && known.counted.is_near(&left)
         };
-        if !self.rests.as_ref().is_some_and(is_current) {
-            let until = Month::of(now).end();
-            self.rests = Some(Rests { hash: fleet.hash.clone(), at: now, until, targets: HashMap::new() });
-        }
-        let counted = || rest(target, now, &fleet.prices);
-        match &mut self.rests {
-            Some(rests) => rests.targets.entry(target.id.clone()).or_insert_with(counted).clone(),
-            None => counted(),
-        }
+        let next = match self.counted.take().filter(holds) {
+            Some(known) if !known.counted.lacks_price(spent) => known,
+            known => {
+                // With the first costs of pings, what was left when the schedules were counted is divided anew.
+                let left = known.as_ref().map_or(left, |known| known.counted.left().clone());
+                let new = || CountedRest {
+                    hash: fleet.hash.clone(),
+                    at: now,
+                    until: Month::of(now).end(),
+                    targets: HashMap::new(),
+                    counted: Arc::default(),
+                };
+                let CountedRest { hash, at, until, mut targets, .. } = known.unwrap_or_else(new);
+                let rest = |target: &Target| {
+                    let counted = || rest(target, now, &fleet.prices);
+                    targets.entry(target.id.clone()).or_insert_with(counted).clone()
+                };
+                let counted = Arc::new(Counted::new(fleet, left, spent, rest));
+                CountedRest { hash, at, until, targets, counted }
+            }
+        };
+        Arc::clone(&self.counted.insert(next).counted)
     }
 
     /// Adds costs that the store does not have.
@@ -234,7 +272,10 @@ impl SpendingKeeper {
 
     /// Loads the budgets of a fleet, within [`READ_WITHIN`]; `None` without any. When the store cannot be read, what this
     /// process knows counts.
-    pub async fn load(&self, fleet: &Fleet, now: DateTime<Utc>) -> Option<Budgets> {
+    ///
+    /// The rounds of a shard were limited where it was put on the bus: one document is read, which has the standings of the
+    /// last tick, and only budgets that are used up limit them further.
+    pub async fn load(&self, fleet: &Fleet, is_shard: bool, now: DateTime<Utc>) -> Option<Budgets> {
         if !has_budgets(fleet) {
             return None;
         }
@@ -246,24 +287,44 @@ impl SpendingKeeper {
             );
         }
         let written = self.memory().written;
-        let found = before(Instant::now() + READ_WITHIN, read(&self.documents, now)).await;
+        let reading = async {
+            if is_shard {
+                return Ok((self.documents.read::<Spending>(SPENDING).await?.plausible(now), None));
+            }
+            read(&self.documents, now).await.map(|(main, shards)| (main, Some(shards)))
+        };
+        let found = before(Instant::now() + READ_WITHIN, reading).await;
         let mut memory = self.memory();
         let unavailable = match found {
             // Otherwise this process has written meanwhile.
             Ok((main, shards)) if memory.written == written => {
-                (memory.main, memory.shards) = (main, shards);
+                memory.main = main;
+                if let Some(shards) = shards {
+                    memory.shards = shards;
+                }
                 None
             }
             Ok(_) => None,
             Err(unavailable) => Some(unavailable),
         };
         let total = memory.total(now);
-        let budgets = Budgets::new(fleet, &total, |target| memory.rest(fleet, target, now), now);
-        Some(Budgets { unavailable, ..budgets })
+        let mut standings = standings(fleet, &total, now);
+        let counted = if is_shard {
+            for (scope, standing) in &mut standings {
+                let known = total.budgets.get(scope).map(|known| known.spent);
+                let more = known.filter(|known| known.usd() > standing.spent.usd());
+                standing.spent = more.unwrap_or(standing.spent);
+            }
+            Arc::default()
+        } else {
+            memory.counted(fleet, &total, &standings, now)
+        };
+        let caps = Caps::new(&standings, counted, now);
+        Some(Budgets { standings, caps, unavailable })
     }
 
-    /// Adds the cost of a report. Returns the levels that budgets have reached by it, each once a month. The costs of a
-    /// shard have a document of their own. What the store does not take is written with the next report.
+    /// Adds the cost of a report. Returns the levels that budgets have reached and that are not acknowledged. The costs of
+    /// a shard have a document of their own. What the store does not take is written with the next report.
     pub async fn record(
         &self,
         fleet: &Fleet,
@@ -285,10 +346,7 @@ impl SpendingKeeper {
             return (Vec::new(), of_shards);
         }
         match before(deadline, self.write(fleet, now)).await {
-            Ok(reached) => {
-                reached.iter().for_each(Reached::log);
-                (reached, of_shards)
-            }
+            Ok(reached) => (reached, of_shards),
             Err(unavailable) => (Vec::new(), Err(unavailable)),
         }
     }
@@ -300,37 +358,22 @@ impl SpendingKeeper {
             let pending = memory.pending.iter().filter(|pending| pending.document == SPENDING);
             (pending.cloned().collect::<Vec<_>>(), memory.shards.clone())
         };
-        let mark: u64 = rand::random();
         let change = |spending: &mut Spending| {
             *spending = take(spending).plausible(now);
-            let mut memory = self.memory();
-            let is_written = |(mark, _): &&(u64, Vec<Reached>)| spending.has(*mark);
-            let written = memory.doubtful.iter().filter(is_written);
-            let mut reached: Vec<Reached> = written.flat_map(|(_, reached)| reached.clone()).collect();
+            let month = spending.month;
             // A write is repeated when its answer was lost.
-            if !spending.has(mark) {
-                let month = spending.month;
-                for Pending { write, costs, .. } in pending.iter().filter(|it| it.month == month) {
-                    spending.add(*write, costs, now);
-                }
-                let mut total = spending.clone();
-                total.merge(&shards);
-                spending.budgets = standings(fleet, &total, now);
-                let new = new_levels(spending);
-                memory.doubtful.retain(|(other, _)| *other != mark);
-                if !new.is_empty() {
-                    spending.add(mark, &BTreeMap::new(), now);
-                    memory.doubtful.push((mark, new.clone()));
-                }
-                reached.extend(new);
+            for Pending { write, costs, .. } in pending.iter().filter(|it| it.month == month) {
+                spending.add(*write, costs, now);
             }
-            (reached, spending.clone())
+            let mut total = spending.clone();
+            total.merge(&shards);
+            spending.budgets = standings(fleet, &total, now);
+            (unreported(spending), spending.clone())
         };
         let (reached, written) = self.documents.update(SPENDING, change).await?;
         let mut memory = self.memory();
         memory.main = written;
         memory.written += 1;
-        memory.doubtful.clear();
         memory.pending.retain(|kept| !pending.iter().any(|written| written.write == kept.write));
         Ok(reached)
     }
@@ -368,37 +411,54 @@ impl SpendingKeeper {
         Ok(())
     }
 
-    /// Returns the levels that the bus does not have, with new ones.
-    pub fn take_unsent(&self, new: Vec<Reached>) -> Vec<Reached> {
-        let mut unsent = take(&mut self.memory().unsent);
-        unsent.extend(new);
-        unsent
+    /// Returns the levels that this process has not reported by a channel.
+    pub fn unreported(&self, reached: &[Reached], by: Channel) -> Vec<Reached> {
+        let memory = self.memory();
+        reached.iter().filter(|it| !memory.reported.contains(&it.key(by))).cloned().collect()
     }
 
-    /// Keeps levels that the bus did not acknowledge for the next report.
-    pub fn keep_unsent(&self, unsent: Vec<Reached>) {
+    /// Notes that levels are reported by a channel.
+    pub fn reported(&self, reached: &[Reached], by: Channel) {
         let mut memory = self.memory();
-        memory.unsent.extend(unsent);
-        let surplus = memory.unsent.len().saturating_sub(MOST_UNSENT);
-        memory.unsent.drain(..surplus);
+        if let Some(Reached { month, .. }) = reached.first() {
+            memory.reported.retain(|(of, ..)| of == month);
+        }
+        memory.reported.extend(reached.iter().map(|it| it.key(by)));
+    }
+
+    /// Notes in the document the levels that this process has reported by every channel: they are not reported again in
+    /// the month.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. This process does not report them again, another one may.
+    pub async fn acknowledge(&self, reached: &[Reached], now: DateTime<Utc>) -> Result<(), Unavailable> {
+        let is_reported = {
+            let memory = self.memory();
+            let is_reported = |it: &Reached, by| memory.reported.contains(&it.key(by));
+            let done = |it: &&Reached| is_reported(it, Channel::Metric) && is_reported(it, Channel::Bus);
+            reached.iter().filter(done).cloned().collect::<Vec<_>>()
+        };
+        if is_reported.is_empty() {
+            return Ok(());
+        }
+        let change = |spending: &mut Spending| {
+            *spending = take(spending).plausible(now);
+            let month = spending.month;
+            for Reached { scope, level, .. } in is_reported.iter().filter(|it| it.month == month) {
+                spending.report(scope, *level);
+            }
+        };
+        self.documents.update(SPENDING, change).await
     }
 }
 
-/// The most levels that wait for the bus.
-const MOST_UNSENT: usize = 1_000;
-
-/// Returns the levels that the budgets of a document have reached, and notes them as reported.
-fn new_levels(spending: &mut Spending) -> Vec<Reached> {
-    let month = spending.month;
-    let near = spending.budgets.iter().filter(|(_, standing)| standing.level() > Level::Within);
-    let near: Vec<(Scope, Standing)> =
-        near.map(|(scope, standing)| (scope.clone(), standing.clone())).collect();
-    let mut new = Vec::new();
-    for (scope, standing) in near {
-        let level = standing.level();
-        if spending.report(&scope, level) {
-            new.push(Reached { scope, standing, level, month });
-        }
-    }
-    new
+/// Returns the levels that the budgets of a document have reached, and that are not noted as reported.
+fn unreported(spending: &Spending) -> Vec<Reached> {
+    let reached = spending.budgets.iter().map(|(scope, standing)| Reached {
+        scope: scope.clone(),
+        standing: standing.clone(),
+        level: standing.level(),
+        month: spending.month,
+    });
+    reached.filter(|it| !spending.is_reported(&it.scope, it.level)).collect()
 }

@@ -57,7 +57,11 @@ pub fn line(scope: &Scope, standing: &Standing, is_known: bool, now: DateTime<Ut
         return format!("budget of {}: {budget}\n", clean(&scope.to_string()));
     }
     let (spent, month) = (standing.spent.usd(), Month::of(now));
-    let percent = (spent * Decimal::ONE_HUNDRED).checked_div(budget.monthly_usd).unwrap_or_default().floor();
+    let percent = spent
+        .saturating_mul(Decimal::ONE_HUNDRED)
+        .checked_div(budget.monthly_usd)
+        .unwrap_or_default()
+        .floor();
     let state = match standing.level() {
         Level::Within => "",
         Level::Near => ", near its end",

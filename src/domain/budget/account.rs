@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 
 use super::scope::{Scope, budgets};
 use super::spending::Spending;
@@ -54,9 +55,9 @@ pub fn costs(report: &TickReport) -> BTreeMap<Identity, Spent> {
     };
     for round in &report.rounds {
         let Some(row) = Row::of_round(round) else { continue };
-        let pings = if row.cost_unknown == 0 { row.pings } else { 0 };
-        let spent =
-            Spent { pings_usd: row.known_usd(), pings, unknown: row.cost_unknown, ..Spent::default() };
+        let (pings_usd, unknown) = (row.known_usd(), row.cost_unknown);
+        let (partial_usd, pings) = if unknown == 0 { (Decimal::ZERO, row.pings) } else { (pings_usd, 0) };
+        let spent = Spent { pings_usd, partial_usd, pings, unknown, ..Spent::default() };
         add(&round.id, spent);
     }
     for capacity in &report.capacity {

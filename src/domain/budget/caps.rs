@@ -1,19 +1,23 @@
 //! The limits that budgets set to rounds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use super::rest::{Rest, largest_number, largest_share, share_of};
+use super::rest::{Rest, Shares, largest_number, largest_shares, share_of};
 use super::scope::Scope;
+use super::spent::Spent;
 use super::standing::Standing;
 use super::{Level, OnExceed};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
+use crate::domain::records::keyed::Key;
 use crate::domain::shard::BudgetOf;
+use crate::domain::text::fnv1a;
 
 /// The number of pings that a budget allows for a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,98 +50,175 @@ impl Cap {
     }
 }
 
-/// The limit of one budget on the rounds of its targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    /// No ping.
-    Stopped,
-    /// At most this number of pings, and at most as many as the rest of the budget pays for.
-    Number(u32, u32),
-    /// At most this share of the number, in thousandths, and at most as many as the rest of the budget pays for.
-    Share(u32, u32),
+/// The number of hours between two hours in which a target whose number is 0 gets one ping a round. It shares no factor
+/// with 24: in turn, every hour of the day is one of them.
+const HOURS_PER_TRIAL: u64 = 23;
+/// The part of what is left of a budget, as a divisor, whose loss makes what was counted outdated.
+const COUNTED_FOR: u64 = 100;
+
+/// The limit of a budget with [`OnExceed::Reduce`] on the rounds of its targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reduction {
+    /// None: the schedule fits.
+    Whole,
+    /// At most this number of pings.
+    Number(u32),
+    /// At most this share of the number, in thousandths; for these targets, one ping more.
+    Share(u32, HashSet<Identity>),
 }
 
-/// The limits that budgets set to the rounds of a tick.
+/// What budgets with [`OnExceed::Reduce`] allow for the rest of the month, as it was counted at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caps {
-    rules: BTreeMap<Scope, Rule>,
-    /// The targets whose pings have no known cost in the month.
+pub struct Counted {
+    /// What was left of each budget in US dollars.
+    left: BTreeMap<Scope, Decimal>,
+    /// The reductions, each with the cost of the dearest ping in US dollars.
+    reductions: BTreeMap<Scope, (Reduction, Decimal)>,
+    /// The targets whose pings had no known cost in the month.
     unpriced: HashSet<Identity>,
 }
 
-impl Caps {
-    /// Creates the limits of the budgets of a fleet. `rests` returns what is left of the month for a target, with the
-    /// estimated cost of a ping; it is asked for the targets of budgets with [`OnExceed::Reduce`] only. The mean cost of the
-    /// month replaces the estimate.
-    ///
-    /// Before the first ping of known cost, one ping is allowed if it fits: an estimate may be far too high.
+impl Counted {
+    /// Counts for a fleet. `rests` returns what is left of the month for a target, with the estimated cost of a ping; it is
+    /// asked for the targets of budgets in `left` only, which has what is left of them in US dollars at the same instant.
+    /// `spent` returns the cost of a target so far, whose mean counts beside the estimate.
     pub fn new(
         fleet: &Fleet,
-        standings: &BTreeMap<Scope, Standing>,
-        spent_per_ping: impl Fn(&Identity) -> Option<Decimal>,
+        left: BTreeMap<Scope, Decimal>,
+        spent: impl Fn(&Identity) -> Spent,
         mut rests: impl FnMut(&Target) -> Rest,
     ) -> Self {
-        let (mut rules, mut unpriced) = (BTreeMap::new(), HashSet::new());
-        let mut members: HashMap<&Scope, Vec<Rest>> = HashMap::new();
-        for (scope, standing) in standings {
-            match standing.on_exceed {
-                OnExceed::Warn => {}
-                OnExceed::Stop if standing.level() == Level::Exceeded => {
-                    rules.insert(scope.clone(), Rule::Stopped);
-                }
-                OnExceed::Stop => {}
-                OnExceed::Reduce => drop(members.insert(scope, Vec::new())),
-            }
-        }
+        let mut members: BTreeMap<&Scope, Vec<(u64, Identity, Rest)>> =
+            left.keys().map(|scope| (scope, Vec::new())).collect();
+        let mut unpriced = HashSet::new();
         if !members.is_empty() {
             for target in &fleet.targets {
-                let scopes = Scope::of(target).filter_map(|scope| Some(standings.get_key_value(&scope)?.0));
-                let scopes: Vec<&Scope> = scopes.filter(|scope| members.contains_key(*scope)).collect();
+                let scopes: Vec<Scope> = Scope::of(target).filter(|scope| left.contains_key(scope)).collect();
                 if scopes.is_empty() {
                     continue;
                 }
-                let mut rest = rests(target);
-                match spent_per_ping(&target.id) {
-                    Some(usd) => rest.usd_per_ping = usd,
-                    None => drop(unpriced.insert(target.id.clone())),
+                let spent = spent(&target.id);
+                let rest = rests(target).with_mean(&spent);
+                if spent.pings == 0 {
+                    unpriced.insert(target.id.clone());
                 }
-                for scope in scopes {
+                for scope in &scopes {
                     if let Some(members) = members.get_mut(scope) {
-                        members.push(rest.clone());
+                        members.push((order(&target.id), target.id.clone(), rest.clone()));
                     }
                 }
             }
         }
-        for (scope, rests) in members {
-            let Some(standing) = standings.get(scope) else { continue };
-            let left = standing.budget().left(standing.spent.usd());
-            // Rounds outside of the schedule must fit as well.
-            let dearest = rests.iter().map(|rest| rest.usd_per_ping).max().unwrap_or_default();
-            let most = left.checked_div(dearest).map_or(u32::MAX, |pings| pings.to_u32().unwrap_or(u32::MAX));
-            let rule = match &rests[..] {
-                [rest] => Rule::Number(largest_number(left, rest).unwrap_or(u32::MAX), most),
-                rests => Rule::Share(largest_share(left, rests).unwrap_or(1_000), most),
+        let reduction = |(scope, mut members): (&Scope, Vec<(u64, Identity, Rest)>)| {
+            // The same targets keep one environment more each time, in every process.
+            members.sort_by(|(a, left, _), (b, right, _)| (a, left).cmp(&(b, right)));
+            let (ids, rests): (Vec<Identity>, Vec<Rest>) =
+                members.into_iter().map(|(_, id, rest)| (id, rest)).unzip();
+            let left = left.get(scope).copied().unwrap_or_default();
+            let reduction = match &rests[..] {
+                [rest] => largest_number(left, rest).map(Reduction::Number),
+                rests => largest_shares(left, rests).map(|Shares { share, more }| {
+                    let more = ids.into_iter().zip(more).filter_map(|(id, keeps)| keeps.then_some(id));
+                    Reduction::Share(share, more.collect())
+                }),
             };
-            rules.insert(scope.clone(), rule);
-        }
-        Self { rules, unpriced }
+            let dearest = rests.iter().map(|rest| rest.usd_per_ping).max().unwrap_or_default();
+            (scope.clone(), (reduction.unwrap_or(Reduction::Whole), dearest))
+        };
+        let reductions = members.into_iter().map(reduction).collect();
+        Self { left, reductions, unpriced }
+    }
+
+    /// What was left of each budget in US dollars.
+    pub fn left(&self) -> &BTreeMap<Scope, Decimal> {
+        &self.left
+    }
+
+    /// Returns true while no budget has lost or won more than a hundredth.
+    pub fn is_near(&self, left: &BTreeMap<Scope, Decimal>) -> bool {
+        let is_near = |(before, now): (&Decimal, &Decimal)| {
+            before.saturating_sub(*now).abs().saturating_mul(COUNTED_FOR.into()) <= *before
+        };
+        self.left.keys().eq(left.keys()) && self.left.values().zip(left.values()).all(is_near)
+    }
+
+    /// Returns true if the first cost of a target is known now.
+    pub fn lacks_price(&self, spent: impl Fn(&Identity) -> Spent) -> bool {
+        self.unpriced.iter().any(|id| spent(id).pings > 0)
+    }
+}
+
+/// Returns what is left of each budget with [`OnExceed::Reduce`] in US dollars.
+pub fn reduced(standings: &BTreeMap<Scope, Standing>) -> BTreeMap<Scope, Decimal> {
+    let reduced = standings.iter().filter(|(_, standing)| standing.on_exceed == OnExceed::Reduce);
+    reduced.map(|(scope, standing)| (scope.clone(), standing.budget().left(standing.spent.usd()))).collect()
+}
+
+/// Returns the place of a target among those of a budget.
+fn order(id: &Identity) -> u64 {
+    fnv1a(&id.text())
+}
+
+/// The limits that budgets set to the rounds of a tick.
+#[derive(Debug, Clone, Default)]
+pub struct Caps {
+    /// For each budget that may limit rounds, the most pings of a round: those that what is left pays for.
+    most: BTreeMap<Scope, u32>,
+    counted: Arc<Counted>,
+    now: DateTime<Utc>,
+}
+
+impl Caps {
+    /// Creates the limits of budgets at `now`. Without anything counted, budgets that are used up allow nothing, and others
+    /// everything.
+    ///
+    /// If a budget allows no ping a round, one that fits is allowed before the first ping of known cost, and in one hour of
+    /// 23: the mean cost may be that of cold starts, and an estimate far too high.
+    pub fn new(standings: &BTreeMap<Scope, Standing>, counted: Arc<Counted>, now: DateTime<Utc>) -> Self {
+        let most = |(scope, standing): (&Scope, &Standing)| {
+            let most = match standing.on_exceed {
+                OnExceed::Warn => return None,
+                _ if standing.level() == Level::Exceeded => 0,
+                OnExceed::Stop => return None,
+                // Rounds outside of the schedule must fit as well.
+                OnExceed::Reduce => {
+                    let dearest =
+                        counted.reductions.get(scope).map_or(Decimal::ZERO, |(_, dearest)| *dearest);
+                    let pings = standing.budget().left(standing.spent.usd()).checked_div(dearest);
+                    pings.map_or(u32::MAX, |pings| pings.to_u32().unwrap_or(u32::MAX))
+                }
+            };
+            Some((scope.clone(), most))
+        };
+        Self { most: standings.iter().filter_map(most).collect(), counted, now }
     }
 
     /// Returns the lowest limit on a round of `desired` pings; `None` if every budget allows them.
     pub fn lowest(&self, target: &Target, desired: u32) -> Option<Cap> {
-        let least = u32::from(self.unpriced.contains(&target.id));
-        let cap = |scope: Scope| {
-            let to = match *self.rules.get(&scope)? {
-                Rule::Stopped => 0,
-                Rule::Number(number, most) => number.max(least).min(most),
-                Rule::Share(share, most) => share_of(desired, share).max(least).min(most),
-            };
-            (to < desired).then_some(Cap { to, scope })
-        };
-        if self.rules.is_empty() {
+        if self.most.is_empty() {
             return None;
         }
+        let cap = |scope: Scope| {
+            let most = *self.most.get(&scope)?;
+            let number = match self.counted.reductions.get(&scope) {
+                None | Some((Reduction::Whole, _)) => desired,
+                Some((Reduction::Number(number), _)) => *number,
+                Some((Reduction::Share(share, more), _)) => {
+                    share_of(desired, *share).saturating_add(more.contains(&target.id).into())
+                }
+            };
+            let number = if number == 0 && self.is_trial(target) { 1 } else { number };
+            let to = number.min(most);
+            (to < desired).then_some(Cap { to, scope })
+        };
         Scope::of(target).filter_map(cap).min_by_key(|cap| cap.to)
+    }
+
+    /// Returns true if a ping shows what the target costs.
+    fn is_trial(&self, target: &Target) -> bool {
+        let hour = self.now.timestamp().div_euclid(3_600).cast_unsigned();
+        self.counted.unpriced.contains(&target.id)
+            || order(&target.id).wrapping_add(hour).is_multiple_of(HOURS_PER_TRIAL)
     }
 }
 

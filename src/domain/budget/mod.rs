@@ -16,8 +16,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::{costs, standings};
-pub use self::caps::{Cap, CapacityStop, Caps, capacity_stops};
-pub use self::rest::{Rest, largest_number, largest_share, share_of};
+pub use self::caps::{Cap, CapacityStop, Caps, Counted, capacity_stops, reduced};
+pub use self::rest::{Rest, Shares, largest_number, largest_share, largest_shares, share_of};
 pub use self::scope::{Scope, budgets, has_budgets};
 pub use self::spending::{SPENDING, Spending};
 pub use self::spent::Spent;
@@ -101,7 +101,7 @@ impl Budget {
     pub fn level(&self, spent: Decimal) -> Level {
         if spent >= self.monthly_usd {
             Level::Exceeded
-        } else if spent * Decimal::ONE_HUNDRED >= self.monthly_usd * Decimal::from(WARN_PERCENT) {
+        } else if spent >= self.monthly_usd.saturating_mul(Decimal::new(WARN_PERCENT.into(), 2)) {
             Level::Near
         } else {
             Level::Within
@@ -110,7 +110,7 @@ impl Budget {
 
     /// Returns what is left after `spent` US dollars, at least zero.
     pub fn left(&self, spent: Decimal) -> Decimal {
-        (self.monthly_usd - spent).max(Decimal::ZERO)
+        self.monthly_usd.saturating_sub(spent).max(Decimal::ZERO)
     }
 }
 

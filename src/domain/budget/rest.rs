@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use super::spent::Spent;
 use crate::domain::fleet::Target;
 use crate::domain::schedule::{Minute, Segment, segments};
 
 /// The steps of a share.
 const STEPS: u32 = 1_000;
+/// The estimate of a ping's cost counts like one sent ping for this number of pings of the month. A day begins with cold
+/// starts: after the first day of thirty, their excess counts an eighth.
+const PINGS_PER_ESTIMATE: u64 = 4;
 
 /// The scheduled rounds of a target in the rest of a month, and the cost of its pings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,21 @@ impl Rest {
         Self { usd_per_ping, rounds: rounds.into_iter().collect(), fixed_usd: Decimal::ZERO }
     }
 
+    /// Returns the rest with the mean cost of the pings that were sent, weighted with the estimate. An estimate of zero has
+    /// no weight.
+    #[must_use]
+    pub fn with_mean(self, spent: &Spent) -> Self {
+        let Some(mean) = spent.usd_per_ping() else { return self };
+        if self.usd_per_ping.is_zero() {
+            return Self { usd_per_ping: mean, ..self };
+        }
+        let planned = self.rounds.iter().map(|(desired, rounds)| u64::from(*desired).saturating_mul(*rounds));
+        let month = planned.fold(spent.pings, u64::saturating_add);
+        let (estimates, pings) = (Decimal::from(month / PINGS_PER_ESTIMATE), Decimal::from(spent.pings));
+        let usd = self.usd_per_ping.saturating_mul(estimates).saturating_add(spent.priced_usd());
+        Self { usd_per_ping: usd.checked_div(estimates.saturating_add(pings)).unwrap_or(mean), ..self }
+    }
+
     /// Returns the cost in US dollars with at most as many environments as `limit` returns for the number of a round.
     fn usd(&self, limit: impl Fn(u32) -> u32) -> Decimal {
         let pings = self.rounds.iter().map(|(desired, rounds)| {
@@ -65,6 +84,33 @@ pub fn largest_number(left: Decimal, rest: &Rest) -> Option<u32> {
         if rest.usd(|_| middle) <= left { low = middle } else { high = middle }
     }
     Some(low)
+}
+
+/// The numbers of environments that several targets keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// The share that all keep, in thousandths. See [`share_of`].
+    pub share: u32,
+    /// True for each target that keeps one environment more.
+    pub more: Vec<bool>,
+}
+
+/// Returns the largest numbers with which all of `rests` together cost at most `left` US dollars; `None` if their
+/// schedules fit as they are. What the common share leaves goes to single targets, in the order of `rests`: a target that
+/// wants one environment keeps it or not.
+pub fn largest_shares(left: Decimal, rests: &[Rest]) -> Option<Shares> {
+    let share = largest_share(left, rests)?;
+    let kept = |rest: &Rest| rest.usd(|desired| share_of(desired, share));
+    let mut free = rests.iter().fold(left, |left, rest| left.saturating_sub(kept(rest)));
+    let more = rests.iter().map(|rest| {
+        let usd = rest.usd(|desired| share_of(desired, share).saturating_add(1)).saturating_sub(kept(rest));
+        let fits = usd <= free;
+        if fits {
+            free = free.saturating_sub(usd);
+        }
+        fits
+    });
+    Some(Shares { share, more: more.collect() })
 }
 
 /// Returns the largest share of their numbers, in thousandths, with which all of `rests` together cost at most `left` US

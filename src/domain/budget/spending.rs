@@ -1,6 +1,8 @@
-//! The known cost of the present month: the document `spending`.
+//! The known cost of the present month: the document `spending`. It keeps a few other months, so that a wrong clock
+//! changes its own month only.
 
 use std::collections::BTreeMap;
+use std::mem::{replace, take};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -11,7 +13,6 @@ use super::spent::Spent;
 use super::standing::Standing;
 use super::{Level, Month};
 use crate::domain::function::Identity;
-use crate::domain::future::is_future;
 use crate::domain::records::{Bounded, Status, keyed};
 use crate::domain::tick::RoundRecord;
 
@@ -20,6 +21,9 @@ pub const SPENDING: &str = "spending";
 
 /// The writes that a document remembers. Each of a few writers repeats a write within seconds.
 const MOST_WRITES: usize = 64;
+
+/// The other months that a document keeps.
+const MOST_ASIDE: usize = 2;
 
 /// The fewest bytes of the entry of a target.
 const LEAST_ENTRY_BYTES: usize = 64;
@@ -57,6 +61,9 @@ pub struct Spending {
     /// Random numbers of the latest writes. A write is repeated when its answer was lost.
     #[serde(default)]
     writes: Vec<u64>,
+    /// Other months: the month before, or those of wrong clocks. The one that was used last is the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aside: Vec<Self>,
 }
 
 impl Spending {
@@ -65,15 +72,27 @@ impl Spending {
         Self { month, ..Self::default() }
     }
 
-    /// Begins a new month if the one of `now` differs. A document of the future was written by a wrong clock, and is
-    /// begun anew as well.
+    /// Turns to the month of `now`, and keeps the others. Of those, the one that was not used for longest is dropped.
     pub fn turn(&mut self, now: DateTime<Utc>) {
         let month = Month::of(now);
-        // Of two clocks at the end of a month the one ahead counts.
-        let is_ahead = self.month > month && !is_future(self.month.begin(), now);
-        if self.month != month && !is_ahead {
-            *self = Self::of(month);
+        if self.month == month {
+            return;
         }
+        let mut aside = take(&mut self.aside);
+        let known = aside.iter().position(|other| other.month == month).map(|index| aside.remove(index));
+        let left = replace(self, known.unwrap_or_else(|| Self::of(month)));
+        aside.retain(|other| other.month != left.month);
+        if left != Self::of(left.month) {
+            aside.push(left);
+        }
+        self.aside = aside;
+        self.limit_aside();
+    }
+
+    fn limit_aside(&mut self) {
+        let surplus = self.aside.len().saturating_sub(MOST_ASIDE);
+        self.aside.drain(..surplus);
+        self.aside.iter_mut().for_each(|other| other.aside.clear());
     }
 
     /// Adds costs of the month of `now`. `write` is a random number of this write. Returns false if it was added before.
@@ -101,6 +120,11 @@ impl Spending {
     #[must_use]
     pub fn plausible(mut self, now: DateTime<Utc>) -> Self {
         self.turn(now);
+        self.limit_aside();
+        self.budgets = take(&mut self.budgets)
+            .into_iter()
+            .filter_map(|(scope, standing)| Some((scope, standing.plausible()?)))
+            .collect();
         self.targets.values_mut().for_each(|spent| *spent = spent.plausible());
         self.others = self.others.plausible();
         self
@@ -127,26 +151,38 @@ impl Spending {
         Status::shard_documents().map(|name| name.replace("status", SPENDING))
     }
 
+    /// Returns the cost of a target.
+    pub fn of_target(&self, id: &Identity) -> Spent {
+        self.targets.get(id).copied().unwrap_or_default()
+    }
+
     /// Returns the sum of the targets that `is_of` selects.
     pub fn sum(&self, is_of: impl Fn(&Identity) -> bool) -> Spent {
         let own = self.targets.iter().filter(|(id, _)| is_of(id));
         own.fold(Spent::default(), |sum, (_, spent)| sum.plus(spent))
     }
 
-    /// Notes that a level of a budget is reported. Returns false if it was reported before in this month.
-    pub fn report(&mut self, scope: &Scope, level: Level) -> bool {
+    /// Returns true if a level of a budget was reported before in the month, or a higher one.
+    pub fn is_reported(&self, scope: &Scope, level: Level) -> bool {
+        self.reported.get(scope).copied().unwrap_or_default() >= level
+    }
+
+    /// Notes that a level of a budget is reported.
+    pub fn report(&mut self, scope: &Scope, level: Level) {
         let known = self.reported.entry(scope.clone()).or_default();
-        let is_new = level > *known;
         *known = level.max(*known);
-        is_new
     }
 }
 
 impl Bounded for Spending {
-    /// Drops the budgets, which the next tick writes again, then the targets with the lowest cost, whose sum is kept.
+    /// Drops the other months, then the budgets, which the next tick writes again, then the targets with the lowest cost, whose sum is kept.
     fn drop_oldest(&mut self, excess: usize) -> usize {
+        if !self.aside.is_empty() {
+            self.aside.remove(0);
+            return 1;
+        }
         if !self.budgets.is_empty() {
-            return std::mem::take(&mut self.budgets).len();
+            return take(&mut self.budgets).len();
         }
         let mut cheapest: Vec<(Decimal, Identity)> =
             self.targets.iter().map(|(id, spent)| (spent.usd(), id.clone())).collect();

@@ -31,6 +31,12 @@ impl Standing {
         Budget { monthly_usd, on_exceed, stop_capacity }
     }
 
+    /// Returns the standing without what nothing can have written.
+    pub(super) fn plausible(self) -> Option<Self> {
+        let spent = self.spent.plausible();
+        (self.monthly_usd > Decimal::ZERO).then_some(Self { spent, ..self })
+    }
+
     /// Returns the state.
     pub fn level(&self) -> Level {
         self.budget().level(self.spent.usd())

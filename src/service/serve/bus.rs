@@ -22,7 +22,7 @@ use crate::engine::ports::{Event, Events, Lambda, Metrics};
 use crate::engine::tick::Due;
 use crate::service::budget::TimeBudget;
 use crate::service::planner::READ_WITHIN;
-use crate::service::spending::Reached;
+use crate::service::spending::{Channel, Reached};
 use crate::service::store::{Durability, before};
 
 /// The bus.
@@ -185,23 +185,28 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
         }
     }
 
-    /// Puts levels that budgets have reached on the bus. What the bus does not acknowledge follows with the next report.
+    /// Puts levels that budgets have reached on the bus, and acknowledges them. What the bus does not acknowledge follows
+    /// with the next report.
     pub(super) async fn announce_levels(&self, reached: Vec<Reached>, budget: &TimeBudget) {
-        let Some(bus) = &self.bus else { return };
-        let mut unsent = self.spending.take_unsent(reached);
-        if unsent.is_empty() {
-            return;
+        let mut unsent = self.spending.unreported(&reached, Channel::Bus);
+        if let (Some(bus), false) = (&self.bus, unsent.is_empty()) {
+            let event = |Reached { scope, standing, level, month }: &Reached| {
+                let detail = budget_exceeded(scope, standing, *level, *month);
+                bus.event(WARM_BUDGET_EXCEEDED, detail.to_string())
+            };
+            let events: Vec<Event> = unsent.iter().map(event).collect();
+            if let Err(lost) = bus.events.put(&events, budget.until(|split| split.record)).await {
+                error!("{lost}");
+                let lost: HashSet<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
+                let mut events = events.iter();
+                unsent.retain(|_| events.next().is_some_and(|event| !lost.contains(event.detail.as_str())));
+            }
         }
-        let event = |Reached { scope, standing, level, month }: &Reached| {
-            bus.event(WARM_BUDGET_EXCEEDED, budget_exceeded(scope, standing, *level, *month).to_string())
-        };
-        let events: Vec<Event> = unsent.iter().map(event).collect();
-        if let Err(lost) = bus.events.put(&events, budget.until(|split| split.record)).await {
-            error!("{lost}");
-            let lost: HashSet<&str> = lost.lost.iter().map(|(event, _)| event.detail.as_str()).collect();
-            let mut events = events.iter();
-            unsent.retain(|_| events.next().is_some_and(|event| lost.contains(event.detail.as_str())));
-            self.spending.keep_unsent(unsent);
+        self.spending.reported(&unsent, Channel::Bus);
+        let acknowledged = self.spending.acknowledge(&reached, self.clock.now());
+        let acknowledged = before(budget.until(|split| split.record), acknowledged).await;
+        if let Err(unavailable) = acknowledged {
+            error!("StateUnavailable: {unavailable}; levels of budgets may be reported again");
         }
     }
 

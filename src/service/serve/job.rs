@@ -30,7 +30,7 @@ use crate::service::history::Saved;
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
 use crate::service::rounds::{Part, Reporter, report_in_parts};
-use crate::service::spending::{Budgets, Reached};
+use crate::service::spending::{Budgets, Channel, Reached};
 use crate::service::trigger::{RecordKind, Trigger};
 
 /// Metrics that are recorded later than this after their tick carry the time of the recording.
@@ -117,8 +117,8 @@ impl Job {
         }
     }
 
-    /// Applies the limits of budgets to the rounds and the capacity. Those on the rounds of a shard are decided where it
-    /// was put on the bus. The round of an operator has none.
+    /// Applies the limits of budgets to the rounds and the capacity. Of a shard, those count as well that were decided where
+    /// it was put on the bus. The round of an operator has none.
     pub(super) fn apply_budgets(&mut self, budgets: &Budgets, is_of_operator: bool) {
         let Plan { due, capacity, .. } = &mut self.plan;
         if is_of_operator {
@@ -131,10 +131,9 @@ impl Job {
             });
             return;
         }
-        if self.taken.is_none() {
-            for due in due {
-                due.budget = budgets.caps.lowest(&due.target, due.concurrency.get());
-            }
+        for due in due {
+            let desired = due.budget.as_ref().map_or(due.concurrency.get(), |cap| cap.to);
+            due.budget = budgets.caps.lowest(&due.target, desired).or(due.budget.take());
         }
         if let Some(capacity) = capacity {
             budgets.stop_capacity(capacity, self.now);
@@ -332,8 +331,13 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
                 None => StoreHealth::Sound,
             }
         };
+        let uncounted = self.service.spending.unreported(&reached, Channel::Metric);
+        uncounted.iter().for_each(Reached::log);
         let (recorded, moved) =
-            tokio::join!(self.record_metrics(part, counted, &saved.minutes, reached.len()), moving);
+            tokio::join!(self.record_metrics(part, counted, &saved.minutes, uncounted.len()), moving);
+        if recorded != Some(Recorded::Lost) {
+            self.service.spending.reported(&uncounted, Channel::Metric);
+        }
         {
             let mut progress = self.progress();
             progress.health = progress.health.and(moved);

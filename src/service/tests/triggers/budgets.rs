@@ -11,7 +11,7 @@ use crate::domain::function::Identity;
 use crate::domain::shard::BudgetOf;
 use crate::domain::tick::RoundRecord;
 use crate::engine::ports::{Condition, Fetched, ObjectStoreError, PutError, StoreFuture, Version};
-use crate::service::spending::spending;
+use crate::service::spending::{Channel, Reached, SpendingKeeper, spending};
 
 const RUNS: [(&str, Script); 1] = [("f", Script::Runs(Duration::from_secs(1)))];
 const MONTH: &str = "2026-11-01T00:00:00Z";
@@ -228,6 +228,36 @@ async fn a_shard_has_the_limit_of_its_dispatcher_and_a_document_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_that_waited_is_skipped_once_the_budget_is_used_up() {
+    for on_exceed in [OnExceed::Stop, OnExceed::Reduce, OnExceed::Warn] {
+        // Two rounds of ten.
+        let own = Budget { monthly_usd: per_ping() * Decimal::from(20), ..budget("1", on_exceed) };
+        let fleet = Fleet { budget: Some(own), ..Fleet::new(vec![hourly()]) };
+        let sender = Harness::of(fleet.clone(), Arc::new(Memory::default()));
+        let mut sent = Vec::new();
+        for minute in 0..4 {
+            let now = at(&format!("2026-11-02T08:0{minute}:00Z"));
+            sender.set(now);
+            let mut part = shard(None);
+            part.tick = now;
+            part.rounds[0].concurrency = 10.try_into().unwrap();
+            TickPlanner::new(sender.documents.clone()).record_shards(&[part.clone()], now).await;
+            // The tick of the sender, with its own rounds in another process: it counts the shards.
+            let keeper = SpendingKeeper::new(sender.documents.clone());
+            keeper.load(&fleet, false, now).await.unwrap();
+            keeper.record(&fleet, &TickReport::empty(now, None), false, now).await.1.unwrap();
+            let receiver = Harness::with_fleet(&RUNS, fleet.clone(), sender.documents.clone());
+            receiver.set(now);
+            let report = receiver.report(Trigger::Shard { at: None, shard: part }).await;
+            sent.push(shown(&report.rounds[0]));
+        }
+        let sends = "10 of None by -: sent";
+        let later = if on_exceed == OnExceed::Warn { sends } else { "10 of None by -: budget" };
+        assert_eq!(sent, [sends, sends, later, later], "{on_exceed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_durable_store_a_process_counts_its_own_cost() {
     let budget = Some(Budget { monthly_usd: per_ping() * Decimal::from(15), ..budget("1", OnExceed::Stop) });
     let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
@@ -305,6 +335,36 @@ async fn a_lost_answer_counts_no_cost_twice_and_loses_no_level() {
         );
         let levels: Vec<_> = harness.levels().iter().map(|it| it["level"].clone()).collect();
         assert_eq!(levels, [80], "{loses}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_is_reported_until_the_metric_and_the_bus_have_it() {
+    let budget = Some(Budget { monthly_usd: per_ping() * Decimal::from(12), ..budget("1", OnExceed::Warn) });
+    let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
+    let sends = Harness::of(fleet.clone(), Arc::new(Memory::default()));
+    let now = at("2026-11-02T08:00:00Z");
+    sends.set(now);
+    let report = sends.report(Trigger::Warm { warm: warm(), region: region() }).await;
+    let nothing = TickReport { rounds: Vec::new(), ..report.clone() };
+    let costs = TickReport { rounds: [&report.rounds[..]; 5].concat(), ..report };
+    // A process that ends after its write.
+    let keeper = || SpendingKeeper::new(sends.documents.clone());
+    let levels = |reached: &[Reached]| reached.iter().map(|it| it.level).collect::<Vec<_>>();
+    assert_eq!(levels(&keeper().record(&fleet, &costs, false, now).await.0), [Level::Exceeded]);
+    // Another one, whose bus does not answer.
+    let second = keeper();
+    let (reached, _) = second.record(&fleet, &nothing, false, now).await;
+    assert_eq!(levels(&reached), [Level::Exceeded]);
+    second.reported(&reached, Channel::Metric);
+    second.acknowledge(&reached, now).await.unwrap();
+    let (reached, _) = second.record(&fleet, &nothing, false, now).await;
+    assert!(second.unreported(&reached, Channel::Metric).is_empty(), "it counts once");
+    assert_eq!(levels(&second.unreported(&reached, Channel::Bus)), [Level::Exceeded]);
+    second.reported(&reached, Channel::Bus);
+    second.acknowledge(&reached, now).await.unwrap();
+    for keeper in [second, keeper()] {
+        assert!(keeper.record(&fleet, &nothing, false, now).await.0.is_empty());
     }
 }
 
