@@ -16,10 +16,10 @@ use super::render::{self, Style};
 use super::status::seconds;
 use super::value_parsers;
 use crate::domain::function::{FunctionRef, Identity, Region};
-use crate::domain::history::{CapacityHour, History, Row, ShortReason};
+use crate::domain::history::{CapacityHour, History, Row, Rows, ShortReason};
 use crate::engine::ports::Clock;
 use crate::service::clock::SystemClock;
-use crate::service::history::read;
+use crate::service::history::for_each_hour;
 
 /// `warmd history`.
 #[derive(Debug, Args)]
@@ -109,11 +109,15 @@ pub async fn history(args: &HistoryArgs, style: Style) -> Result<Exit, Failure> 
     let bounds =
         Bounds { from: args.from.as_deref(), length: None, until: args.until.as_deref(), zone: None };
     let (from, until) = past_hours(bounds, TimeDelta::days(1), SystemClock.now())?;
-    let read = read(&store, from, until).await;
-    let mut history = read.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))?;
-    if let Some(function) = &args.function {
-        history.hours.values_mut().for_each(|rows| rows.retain(|id, _| function.is_of(id)));
-    }
+    let mut hours = BTreeMap::new();
+    // Only the rows that are shown stay in memory.
+    let add = |hour, mut rows: Rows| {
+        rows.retain(|id, _| args.function.as_ref().is_none_or(|function| function.is_of(id)));
+        hours.insert(hour, rows);
+    };
+    let unread = for_each_hour(&store, from, until, add).await;
+    let unread = unread.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))?;
+    let history = History { hours, unread };
     if args.json {
         print_json(&object(&history, from, until))?;
     } else if args.csv {

@@ -77,11 +77,12 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let budgets = spending.map(|spending| spending.budgets);
     let (facts, guards, coverage) = match &status {
         Ok(status) => {
-            tokio::join!(
+            let (facts, guards) = tokio::join!(
                 read_facts(&store, status, now, deadline),
                 by_region(status, |region| read_guards(&store, region, deadline)),
-                Coverage::read(&store, status, now, deadline),
-            )
+            );
+            let deadline = Instant::now() + COVERAGE_WITHIN;
+            (facts, guards, Coverage::read(&store, status, now, deadline).await)
         }
         Err(unavailable) => (Err(unavailable.clone()), Err(unavailable.clone()), Ok(None)),
     };
@@ -111,6 +112,8 @@ pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 
 /// The timeout of reads from the store.
 const WITHIN: Duration = Duration::from_secs(10);
+/// The timeout of reading the history: 28 days of 10,000 targets are 6.7 million rows.
+const COVERAGE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Removes the records of all other functions and pipelines.
 fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
@@ -181,6 +184,18 @@ mod tests {
             coverage: Ok(None),
             budgets: Ok(BTreeMap::new()),
         }
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_read_is_a_failure() {
+        let known = Known {
+            coverage: Err(Unavailable("no answer in time".to_owned())),
+            ..known(&Requests::default())
+        };
+        assert_eq!(
+            known.failures().collect::<Vec<_>>(),
+            [known.coverage.as_ref().err().unwrap().to_string()]
+        );
     }
 
     #[test]

@@ -19,9 +19,12 @@ use crate::guards::{Account, Process, daemon, fleet};
 use crate::{Connect, clients_through, emulator_dialer};
 
 /// The functions, each with the hour of its opening and closing, its environments and its interval in minutes.
-const FUNCTIONS: [(&str, u32, u32, usize, i64); 2] = [("f", 8, 12, 3, 5), ("g", 9, 12, 2, 15)];
+const FUNCTIONS: [(&str, u32, u32, usize, i64); 2] = [("f", 8, 12, 2, 5), ("g", 9, 12, 2, 15)];
+/// A second window of a function, which ends before the first: its closing and environments.
+const STEP: (&str, u32, usize) = ("f", 11, 3);
 
 /// Environments that are idle for two hours and live for a day.
+const IDLE_MINUTES: i64 = 120;
 const ACCOUNT: &str =
     "functions: { f: { idle_life: 2h, recycle_after: 24h }, g: { idle_life: 2h, recycle_after: 24h } }";
 
@@ -37,6 +40,8 @@ struct Round {
 struct Log {
     ticks: BTreeSet<i64>,
     rounds: BTreeMap<&'static str, BTreeMap<i64, Round>>,
+    /// The minutes in which each environment was used.
+    uses: BTreeMap<(&'static str, String), BTreeSet<i64>>,
     pings: BTreeMap<String, u64>,
     /// The values of metrics by name, with the function of one, and minute.
     metrics: BTreeMap<String, BTreeMap<i64, f64>>,
@@ -51,9 +56,12 @@ struct Rig {
 
 fn config() -> Fleet {
     let function = |(name, opens, closes, number, interval): &(&str, u32, u32, usize, i64)| {
-        format!(
-            "  {name}: {{ interval: {interval}m, windows: [{{ days: daily, hours: \"{opens:02}:00-{closes:02}:00\", concurrency: {number} }}] }}\n"
-        )
+        let window = |closes: u32, number: usize| {
+            format!("{{ days: daily, hours: \"{opens:02}:00-{closes:02}:00\", concurrency: {number} }}")
+        };
+        let mut windows = vec![window(*closes, *number)];
+        windows.extend((*name == STEP.0).then(|| window(STEP.1, STEP.2)));
+        format!("  {name}: {{ interval: {interval}m, windows: [{}] }}\n", windows.join(", "))
     };
     let functions: String = FUNCTIONS.iter().map(function).collect();
     fleet(&format!("metrics: {{ detail: function }}\nfunctions:\n{functions}"))
@@ -94,6 +102,7 @@ impl Rig {
                     if invocation.is_new {
                         new.insert(environment.clone());
                     }
+                    self.log.uses.entry((name, environment.clone())).or_default().insert(minute);
                     all.insert(environment);
                 }
                 if pings > 0 {
@@ -138,7 +147,7 @@ impl Rig {
     /// Returns for each minute of a function's windows between its first round and `end` the minute of the tick that
     /// can first judge it, and whether it was warm.
     fn calculated(&self, function: &str, end: i64) -> Vec<(i64, bool)> {
-        let (name, opens, closes, number, interval) =
+        let (name, opens, closes, _, interval) =
             *FUNCTIONS.iter().find(|(name, ..)| *name == function).unwrap();
         let rounds = &self.log.rounds[name];
         let is_open = |minute: i64| {
@@ -153,7 +162,12 @@ impl Rig {
             let closing = (minute..).find(|minute| !is_open(*minute)).unwrap();
             // A later opening shows nothing about this one.
             let next = next.filter(|(at, _)| **at < closing);
-            let found = next.is_none_or(|(_, next)| next.environments - next.new >= number);
+            let number = self.wanted(name, minute);
+            // A round without an answer of every environment shows only those that answered.
+            let found = next.is_none_or(|(at, next)| match next.environments < self.wanted(name, *at) {
+                true => next.environments - next.new >= number,
+                false => self.idle(name, *at) >= number,
+            });
             let is_warm = minute < at + interval && last.environments >= number && found;
             let judging = next.map_or(closing, |(at, _)| *at);
             judged.push((*self.log.ticks.range(judging..).next().unwrap(), is_warm));
@@ -161,10 +175,23 @@ impl Rig {
         judged
     }
 
+    /// Returns the configured environments in a minute of an open window.
+    fn wanted(&self, name: &str, minute: i64) -> usize {
+        let hour = (self.start + TimeDelta::minutes(minute)).hour();
+        let number = FUNCTIONS.iter().find(|(function, ..)| *function == name).unwrap().3;
+        if name == STEP.0 && hour < STEP.1 { STEP.2 } else { number }
+    }
+
+    /// Returns the environments that the emulator keeps idle until a minute.
+    fn idle(&self, name: &str, at: i64) -> usize {
+        let own = self.log.uses.iter().filter(|((function, _), _)| *function == name);
+        own.filter(|(_, uses)| uses.range(at - IDLE_MINUTES..at).next().is_some()).count()
+    }
+
     fn short_rounds(&self, minutes: RangeInclusive<i64>) -> u64 {
-        let short = FUNCTIONS.iter().map(|(name, _, _, number, _)| {
+        let short = FUNCTIONS.iter().map(|(name, ..)| {
             let rounds = self.log.rounds[name].range(minutes.clone());
-            rounds.filter(|(_, round)| round.environments < *number).count() as u64
+            rounds.filter(|(at, round)| round.environments < self.wanted(name, **at)).count() as u64
         });
         short.sum()
     }
@@ -257,16 +284,16 @@ async fn a_morning_without_an_outage_is_covered() {
 
 #[tokio::test(start_paused = true)]
 async fn outages_of_warmd_are_filled_in() {
-    for (outage, expected) in [
-        // The round to f of 10:05 is four minutes late.
-        (6, minutes(360, 356)),
+    for (ticks, outage, expected) in [
+        // The round to f of 10:05 is missed.
+        (65, 5, minutes(360, 355)),
         // f is served until 10:05, g until 10:15, and both again at 11:03.
-        (60, minutes(360, 360 - 58 - 48)),
+        (63, 60, minutes(360, 360 - 58 - 48)),
         // Three more days of four hours for f and three for g, of which the last is served from 10:03 on.
-        (3 * 24 * 60, minutes(360 + 3 * 420, 65 + 75 + 2 * 117)),
+        (63, 3 * 24 * 60, minutes(360 + 3 * 420, 65 + 75 + 2 * 117)),
     ] {
         let mut rig = Rig::new();
-        rig.ticks(63).await;
+        rig.ticks(ticks).await;
         rig.outage(outage).await;
         rig.end().await;
         let (all, raised) = rig.check(&format!("{outage} minutes")).await;

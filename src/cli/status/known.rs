@@ -183,6 +183,7 @@ impl Known {
             self.guards.as_ref().err(),
             self.capacity.as_ref().err(),
             self.budgets.as_ref().err(),
+            self.coverage.as_ref().err(),
         ];
         all.into_iter().flatten().map(ToString::to_string)
     }

@@ -20,13 +20,15 @@ pub struct Look {
     pub serves_minutes: i64,
 }
 
-/// The environments that were warm before a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The environments that were warm before a look, from the worst to the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Found {
-    /// This number at least.
-    Warm(u32),
     /// Pings were sent, and nothing is proven.
     Unknown,
+    /// This number, and at least one that was looked at was not.
+    Warm(u32),
+    /// All that were looked at: as many as the look wanted. It shows nothing about others, which were wanted before.
+    All,
     /// No ping was sent.
     NotLooked,
 }
@@ -40,13 +42,12 @@ impl Look {
                 let reached = round.reached();
                 let found = found(round);
                 let is_capped = round.capped_from.is_some() || round.backed_off_from.is_some();
-                let found = found.map_or(Found::Unknown, Found::Warm);
                 Some(Self { reached, found, is_capped, serves_minutes })
             }
             // Lambda has the number ready, whoever has ordered it.
             Some(SkipReason::Provisioned) if !target.strategy.is_capacity() => {
-                let (reached, found) = (Some(round.desired), Found::Warm(round.desired));
-                Some(Self { reached, found, is_capped: false, serves_minutes })
+                let reached = Some(round.desired);
+                Some(Self { reached, found: Found::All, is_capped: false, serves_minutes })
             }
             Some(reason) => {
                 let is_capped = is_guard(reason)?;
@@ -58,20 +59,26 @@ impl Look {
     /// Returns what a tick shows of a target's capacity.
     pub fn at_capacity(capacity: &CapacityReport) -> Self {
         let available = capacity.available;
-        let found = available.map_or(Found::Unknown, Found::Warm);
+        let found = match available {
+            Some(number) if number >= capacity.desired => Found::All,
+            Some(number) => Found::Warm(number),
+            None => Found::Unknown,
+        };
         Self { reached: available, found, is_capped: false, serves_minutes: CAPACITY_SERVES }
     }
 }
 
-/// Returns the environments reached that were not new: the fewest of a version while an alias has several. `None` if
-/// unknown.
-fn found(round: &RoundRecord) -> Option<u32> {
+/// Returns which environments reached were not new: the worst of a version while an alias has several.
+fn found(round: &RoundRecord) -> Found {
     let versions = round.sent().map(|sent| &sent.versions[..]).unwrap_or_default();
-    if !versions.is_empty() {
-        let all: Option<Vec<u32>> = versions.iter().map(|version| found(&version.record)).collect();
-        return all?.into_iter().min();
+    if let Some(worst) = versions.iter().map(|version| found(&version.record)).min() {
+        return worst;
     }
-    Some(round.reached()?.saturating_sub(round.counts().new_environments().all()))
+    match (round.reached(), round.counts().new_environments().all()) {
+        (None, _) => Found::Unknown,
+        (Some(reached), 0) if reached >= round.desired => Found::All,
+        (Some(reached), new) => Found::Warm(reached.saturating_sub(new)),
+    }
 }
 
 /// Returns true if a guard skipped a round, and false if an operator or the function itself did; `None` if the target is

@@ -11,6 +11,9 @@
 //! not warm  otherwise; and after the interval of round k, when nobody has served the target
 //! ```
 //!
+//! Round k + 1 looks at the environments that it wants. If it found all of them warm, those beyond, which were wanted
+//! before the number fell, are judged by what round k reached.
+//!
 //! Minutes after the last round of a window are judged by what that round reached. Provisioned capacity counts as a
 //! round that reaches and finds what is available. Minutes are whole, and begin with the minute of a round.
 
@@ -25,7 +28,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fleet::Target;
-use super::schedule::{Minute, Segment, segments};
+use super::schedule::{Minute, Segment, desired, segments};
 
 pub use self::look::{Found, Look};
 pub use self::minutes::Minutes;
@@ -36,6 +39,9 @@ pub const MOST_FILLED: i64 = 31 * 24 * 60;
 
 /// Minutes by the hour in which they are, in hours since the Unix epoch.
 pub type ByHour = BTreeMap<i64, Minutes>;
+
+/// The minutes after the interval of a round in which the result of the next one may still come.
+const LATE: i64 = 2;
 
 /// The state of a target between two rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +77,21 @@ impl Watch {
         Self { until, ..self }
     }
 
+    /// Returns true if the next round was due long ago in the window that is open at `at`, so that none is awaited.
+    pub fn is_overdue(&self, target: &Target, at: Minute) -> bool {
+        let due = at.plus(-LATE);
+        self.last.map_or(self.until, |last| last.until) <= due.epoch() && desired(target, due) > 0
+    }
+
+    /// Returns the state after a look at `at` whose earlier minutes are judged already. Later ones are judged by it,
+    /// unless a later look is known.
+    #[must_use]
+    pub fn with_late(self, at: Minute, look: &Look) -> Self {
+        let late = Last::new(at, look);
+        let is_known = self.last.is_some_and(|last| last.until >= late.until);
+        Self { last: if is_known { self.last } else { Some(late) }, ..self }
+    }
+
     /// Returns the whole hours before `at` in which nobody has served the target, as epoch minutes; `None` if there are
     /// none. Nothing that is seen later changes the judgement of their minutes.
     pub fn unserved(&self, at: Minute) -> Option<(i64, i64)> {
@@ -92,12 +113,17 @@ enum Judgement {
 }
 
 impl Last {
+    fn new(at: Minute, look: &Look) -> Self {
+        let Look { reached, is_capped, serves_minutes, .. } = *look;
+        Self { until: at.epoch().saturating_add(serves_minutes), reached, is_capped }
+    }
+
     /// Judges a minute with the number `desired`. `found` is the look that follows in the same opening.
     fn judge(&self, minute: i64, desired: u32, found: Found) -> Judgement {
         let found = match found {
             Found::Warm(number) => Some(number),
             Found::Unknown => None,
-            Found::NotLooked => Some(u32::MAX),
+            Found::All | Found::NotLooked => Some(u32::MAX),
         };
         let is_below = |number: Option<u32>| number.is_some_and(|number| number < desired);
         if self.is_capped {
@@ -126,8 +152,9 @@ impl Judgement {
 
 /// Judges the minutes of a target before `at` that are not judged yet, and returns them with the next state.
 ///
-/// `look` is what a tick at `at` saw of the target; `None` when its windows have closed. `watch` is the state before,
-/// `None` if the target is new. Call it for every round, and for the first tick after a window has closed.
+/// `look` is what a tick at `at` saw of the target; `None` when its windows have closed, or its round is overdue. `watch`
+/// is the state before, `None` if the target is new. Call it for every round, and for the first tick after a window has
+/// closed.
 ///
 /// A state of the future, which a wrong clock wrote, counts as a new target.
 pub fn advance(watch: Option<&Watch>, target: &Target, at: Minute, look: Option<&Look>) -> (Watch, ByHour) {
@@ -145,11 +172,7 @@ pub fn advance(watch: Option<&Watch>, target: &Target, at: Minute, look: Option<
         }
     }
     let last = match look {
-        Some(look) => Some(Last {
-            until: now.saturating_add(look.serves_minutes),
-            reached: look.reached,
-            is_capped: look.is_capped,
-        }),
+        Some(look) => Some(Last::new(at, look)),
         None => known.and_then(|watch| watch.last),
     };
     (Watch { until: now, last }, hours)

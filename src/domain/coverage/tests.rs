@@ -2,7 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::round::Verdict;
+use crate::domain::routing::Weight;
 use crate::domain::schedule::{self, desired};
+use crate::domain::tick::{RoundOutcome, RoundRecord, VersionRound};
 
 fn minute(text: &str) -> Minute {
     Minute::of(text.parse().unwrap())
@@ -119,6 +122,118 @@ fn unknown_and_capped_minutes_are_apart() {
     assert_eq!(ticks.sum(), Minutes { window: 10, warm: 0, unknown: 10, capped: 5 });
 }
 
+/// Environments that live for some minutes after each use, as Lambda keeps them.
+struct Pool {
+    used: Vec<i64>,
+    life: i64,
+}
+
+impl Pool {
+    fn alive(&self, at: i64) -> u32 {
+        self.used.iter().filter(|used| at - **used < self.life).count() as u32
+    }
+
+    /// Serves a round of `number` pings. Returns the number of new environments.
+    fn round(&mut self, at: i64, number: u32) -> u32 {
+        self.used.retain(|used| at - *used < self.life);
+        let new = number.saturating_sub(self.used.len() as u32);
+        self.used.extend((0..new).map(|_| at));
+        self.used.sort_unstable();
+        self.used.iter_mut().rev().take(number as usize).for_each(|used| *used = at);
+        new
+    }
+}
+
+/// Serves a day with a step down at noon, from 15 to 2 environments, and a ramp to both sides. Returns the judged
+/// minutes, and those in which the pool had as many environments as desired.
+fn day_of(life: i64, ramp: i64, versions: u32, capped: Option<(&str, &str)>) -> (Minutes, Minutes) {
+    let window = |start: &str, end: &str, number| {
+        let hours = Hours::Between { start: start.parse().unwrap(), end: end.parse().ok() };
+        let window = Window::new("w", chrono_tz::UTC, Opening::Weekly(DaySet::DAILY, hours), number);
+        let ramp = chrono::TimeDelta::minutes(ramp);
+        Window { ramp_up: ramp, ramp_down: ramp, ..window }
+    };
+    let windows = vec![window("08:00:00", "12:00:00", 15), window("08:00:00", "18:00:00", 2)];
+    let target = Target { windows, ..target() };
+    let mut pools: Vec<Pool> = (0..versions).map(|_| Pool { used: Vec::new(), life }).collect();
+    let (mut watch, mut judged, mut truth) = (None::<Watch>, Minutes::default(), Minutes::default());
+    let is_capped = |at: &str| capped.is_some_and(|(from, until)| (from..until).contains(&at));
+    for minute in minute("2026-11-20T06:00:00Z").epoch()..minute("2026-11-20T20:00:00Z").epoch() {
+        let at = Minute::from_epoch(minute);
+        let wanted = desired(&target, at);
+        let cap = is_capped(&format!("{:02}:{:02}", minute / 60 % 24, minute % 60));
+        let closes = wanted == 0 && desired(&target, at.plus(-1)) > 0;
+        let look = schedule::due(&target, at).map(|_| {
+            let number = if cap { wanted.min(1) } else { wanted };
+            let mut of = |pool: &mut Pool| {
+                let new = pool.round(minute, number);
+                let mut round = RoundRecord::example(&target, number, Verdict::Reached, Some(number));
+                let RoundOutcome::Sent(sent) = &mut round.outcome else { panic!() };
+                sent.report.counts.cold = new;
+                round
+            };
+            let mut rounds: Vec<RoundRecord> = pools.iter_mut().map(&mut of).collect();
+            let mut round = rounds[0].clone();
+            if versions > 1 {
+                let version =
+                    |record| VersionRound { weight: Weight::new(0.5).unwrap(), is_confirmed: false, record };
+                let RoundOutcome::Sent(sent) = &mut round.outcome else { panic!() };
+                sent.versions = rounds.drain(..).map(version).collect();
+            }
+            round.capped_from = cap.then_some(wanted);
+            Look::at_round(&round, &target).unwrap()
+        });
+        if look.is_some() || closes {
+            let (next, hours) = advance(watch.as_ref(), &target, at, look.as_ref());
+            (watch, judged) = (Some(next), judged + hours.into_values().sum());
+        }
+        if wanted > 0 {
+            let is_warm = pools.iter().all(|pool| pool.alive(minute) >= wanted) && !cap;
+            truth += minutes(1, is_warm.into());
+        }
+    }
+    (judged, truth)
+}
+
+#[test]
+fn a_fall_of_the_number_leaves_earlier_minutes_warm() {
+    for (ramp, versions) in [(0, 1), (30, 1), (0, 2), (30, 2)] {
+        // Two hours: every environment that was reached is warm until after the last window.
+        let (judged, truth) = day_of(1_000, ramp, versions, None);
+        assert_eq!(judged, truth, "ramp {ramp}, versions {versions}");
+        assert_eq!(truth.warm, truth.window, "the pool is never too small");
+        assert!(truth.window >= 600);
+        // The minutes before the cap are judged by what was reached.
+        let (judged, truth) = day_of(1_000, ramp, versions, Some(("10:00", "10:30")));
+        assert_eq!((judged.warm, judged.capped), (truth.warm, 30), "ramp {ramp}, versions {versions}");
+        // None lives until the next round, whatever the number is.
+        let (judged, truth) = day_of(3, ramp, versions, None);
+        assert!(judged.warm <= 5 && truth.warm > 300, "{judged:?} {truth:?}");
+    }
+}
+
+#[test]
+fn a_round_that_found_some_cold_shows_that_others_were_too() {
+    let step = |found| {
+        let mut ticks = Ticks::new();
+        ticks.step(minute("2026-11-20T08:00:00Z"), Some(&WARM));
+        ticks.step(minute("2026-11-20T08:05:00Z"), Some(&look(Some(2), found)));
+        ticks.sum()
+    };
+    assert_eq!(step(Found::All), minutes(5, 5));
+    assert_eq!(step(Found::Warm(1)), minutes(5, 0));
+    let mut round = RoundRecord::example(&target(), 2, Verdict::Reached, Some(2));
+    let found = |round: &RoundRecord| Look::at_round(round, &target()).unwrap().found;
+    assert_eq!(found(&round), Found::All);
+    // One of three environments was new, so not even two are proven to have been there before.
+    let RoundOutcome::Sent(sent) = &mut round.outcome else { panic!() };
+    (sent.report.reached, sent.report.counts.cold) = (Some(3), 1);
+    assert_eq!(found(&round), Found::Warm(2));
+    let RoundOutcome::Sent(sent) = &mut round.outcome else { panic!() };
+    (sent.report.reached, sent.report.counts.cold) = (Some(1), 0);
+    assert_eq!(found(&round), Found::Warm(1), "the other ping was not answered");
+}
+
 #[test]
 fn a_state_of_the_future_counts_as_new() {
     let at = minute("2026-11-20T09:00:00Z");
@@ -158,7 +273,7 @@ fn naive(number_at: &[u32], begin: i64, looks: &[(i64, Look)]) -> Minutes {
             match after {
                 Some(Found::Warm(number)) => Some(number),
                 Some(Found::Unknown) => None,
-                Some(Found::NotLooked) | None => Some(u32::MAX),
+                Some(Found::All | Found::NotLooked) | None => Some(u32::MAX),
             },
         ];
         let is_served = minute < at + look.serves_minutes;
@@ -179,7 +294,12 @@ fn number() -> impl Strategy<Value = u32> {
 }
 
 fn any_look() -> impl Strategy<Value = Look> {
-    let found = prop_oneof![number().prop_map(Found::Warm), Just(Found::Unknown), Just(Found::NotLooked)];
+    let found = prop_oneof![
+        number().prop_map(Found::Warm),
+        Just(Found::Unknown),
+        Just(Found::All),
+        Just(Found::NotLooked)
+    ];
     (proptest::option::of(number()), found, proptest::bool::weighted(0.1), 1_i64..20).prop_map(
         |(reached, found, is_capped, serves_minutes)| Look { reached, found, is_capped, serves_minutes },
     )
@@ -227,6 +347,8 @@ proptest! {
     ) {
         let mut target = target();
         target.windows[0].ramp_up = chrono::TimeDelta::minutes(ramp);
+        let noon = Hours::Between { start: "06:30:00".parse().unwrap(), end: "12:00:00".parse().ok() };
+        target.windows.push(Window::new("noon", chrono_tz::UTC, Opening::Weekly(DaySet::DAILY, noon), 12));
         let begin = minute("2026-11-20T05:00:00Z").epoch();
         let end = begin + gaps.iter().map(|(gap, _)| gap).sum::<i64>();
         let wanted: Vec<u32> = (begin..end).map(|at| desired(&target, Minute::from_epoch(at))).collect();

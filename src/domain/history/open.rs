@@ -1,6 +1,6 @@
 //! The history that is not in the documents of its days yet, and the state of coverage: a part of the status document.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{Read, Write};
 use std::mem::take;
 
@@ -153,7 +153,8 @@ impl OpenHistory {
         let at = Minute::of(observed.at);
         fleet.targets.iter().any(|target| {
             let (look, watch) = (looks.get(&target.id), self.watch(&target.id));
-            (look.is_some() || watch.is_some() && desired(target, at) == 0) && is_late(watch, target, at)
+            (look.is_some() || watch.is_some_and(|watch| is_judged_unseen(watch, target, at)))
+                && is_late(watch, target, at)
         })
     }
 
@@ -182,7 +183,13 @@ impl OpenHistory {
         }
         let looks = observed.looks.as_ref();
         let looks = looks.filter(|_| observed.is_scheduled || matches!(others, Others::None));
+        if looks.is_some() && observed.is_scheduled {
+            self.forget_removed(fleet);
+        }
         for (target, looks) in fleet.targets.iter().filter_map(|target| Some((target, looks?))) {
+            if !observed.is_scheduled && !looks.contains_key(&target.id) {
+                continue;
+            }
             let minutes = self.judge(target, at, looks.get(&target.id), others, &mut pending);
             if !minutes.is_empty() {
                 noted.minutes.insert(target.id.clone(), minutes);
@@ -193,8 +200,16 @@ impl OpenHistory {
         noted
     }
 
+    /// Drops the states of targets that the configuration no longer names: nobody serves them, and the time until they
+    /// are named again is no outage. A fleet has all targets of its regions, and may lack those of others.
+    fn forget_removed(&mut self, fleet: &Fleet) {
+        let named: HashSet<&Identity> = fleet.targets.iter().map(|target| &target.id).collect();
+        let regions: HashSet<_> = named.iter().map(|id| id.region).collect();
+        self.state.watch.retain(|id, _| named.contains(id) || !regions.contains(&id.region));
+    }
+
     /// Judges the minutes of a target before `at`. `look` is `None` for a target without one, which is judged if its
-    /// windows have closed.
+    /// windows have closed, or if its round is overdue: the ticks run out of time or of room.
     fn judge(
         &mut self,
         target: &Target,
@@ -205,7 +220,7 @@ impl OpenHistory {
     ) -> Minutes {
         let id = &target.id;
         let mut watch = self.watch(id).copied();
-        if look.is_none() && (watch.is_none() || desired(target, at) > 0) {
+        if look.is_none() && !watch.is_some_and(|watch| is_judged_unseen(&watch, target, at)) {
             return Minutes::default();
         }
         if !matches!(others, Others::None) && is_late(watch.as_ref(), target, at) {
@@ -223,7 +238,11 @@ impl OpenHistory {
             }
         }
         // A round that ended after a later one, or a clock that was set back: the minutes are judged already.
-        if watch.is_some_and(|watch| watch.until() > at.epoch()) {
+        if let Some(watch) = watch.filter(|watch| watch.until() > at.epoch()) {
+            if let (Some(look), Some(own)) = (look, self.state.watch.get_mut(id).filter(|own| **own == watch))
+            {
+                *own = own.with_late(at, look);
+            }
             return Minutes::default();
         }
         let (watch, filled) = match watch.and_then(|watch| Some((watch, watch.unserved(at)?))) {
@@ -282,6 +301,11 @@ impl OpenHistory {
         let state = take(self).state;
         state.watch.len() + state.sealed.iter().chain(&state.pending).map(Unmoved::len).sum::<usize>()
     }
+}
+
+/// Returns true if the minutes of a target are judged without a look.
+fn is_judged_unseen(watch: &Watch, target: &Target, at: Minute) -> bool {
+    desired(target, at) == 0 || watch.is_overdue(target, at)
 }
 
 /// Returns true if another process may have served the target since its last look, `at` not included: a round was due, or

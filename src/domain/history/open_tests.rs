@@ -147,13 +147,63 @@ fn capacity_is_looked_at_unless_pings_serve_meanwhile() {
     let (none, pings) = (Some(Fallback::None), Some(Fallback::Pings));
     assert_eq!(look(none, 2, Some(1), None), Some((Some(1), Found::Warm(1))));
     assert_eq!(look(none, 2, None, None), Some((None, Found::Unknown)));
-    assert_eq!(look(pings, 2, Some(2), None), Some((Some(2), Found::Warm(2))));
+    assert_eq!(look(pings, 2, Some(2), None), Some((Some(2), Found::All)));
     assert_eq!(look(pings, 2, Some(1), None), None);
     assert_eq!(look(none, 0, Some(0), None), None);
     // Capacity that the configuration no longer names is released.
     assert_eq!(look(None, 0, Some(0), None), None);
     // Somebody else has provisioned the number.
-    assert_eq!(look(None, 0, Some(0), Some(SkipReason::Provisioned)), Some((Some(2), Found::Warm(2))));
+    assert_eq!(look(None, 0, Some(0), Some(SkipReason::Provisioned)), Some((Some(2), Found::All)));
+}
+
+#[test]
+fn a_target_that_nobody_serves_is_judged_while_its_window_is_open() {
+    let (fleet, mut history) = (fleet(&["f"]), OpenHistory::default());
+    let at = |minute: i64| time("20T10:00") + TimeDelta::minutes(minute);
+    let _ = history.note(&proven(at(0), &fleet, 100), &fleet, Others::None, at(0));
+    let mut judged = Vec::new();
+    for minute in 1..=10 {
+        let write = u64::try_from(minute).unwrap();
+        let noted = history.note(&idle(at(minute), &fleet, write), &fleet, Others::None, at(minute));
+        judged.push((noted.total().window, noted.total().warm));
+    }
+    // The round of 10:05 may end until 10:07.
+    assert_eq!(judged, [[(0, 0); 6].as_slice(), &[(7, 5), (1, 0), (1, 0), (1, 0)]].concat());
+    // It did end, so late that its minutes are judged: the later ones are judged by it.
+    let _ = history.note(&proven(at(7), &fleet, 20), &fleet, Others::None, at(10));
+    let next = history.note(&proven(at(12), &fleet, 21), &fleet, Others::None, at(12)).total();
+    assert_eq!((next, total(&history, &fleet)), (window(2, 2), window(12, 7)));
+    // The first round of a window may be late as well, and deployments judge only their own targets.
+    let mut begun = OpenHistory::default();
+    let evening = proven(time("20T17:55"), &fleet, 30);
+    let _ = begun.note(&evening, &fleet, Others::None, time("20T17:55"));
+    for (write, at, expected) in
+        [(31, "20T18:00", window(5, 5)), (32, "21T08:01", window(0, 0)), (33, "21T08:02", window(2, 0))]
+    {
+        let tick = idle(time(at), &fleet, write);
+        let other = Observed { is_scheduled: false, write: write + 10, ..tick.clone() };
+        assert_eq!(begun.note(&other, &fleet, Others::None, time(at)).total(), window(0, 0), "{at}");
+        assert_eq!(begun.note(&tick, &fleet, Others::None, time(at)).total(), expected, "{at}");
+    }
+}
+
+#[test]
+fn the_time_in_which_a_target_is_not_configured_is_no_outage() {
+    let (both, one, mut history) = (fleet(&["f", "g"]), fleet(&["f"]), OpenHistory::default());
+    let abroad =
+        Fleet::new(vec![Target { windows: Vec::new(), ..Target::example("h", "us-east-1", Vec::new()) }]);
+    let at = |minute: i64| time("20T10:00") + TimeDelta::minutes(minute);
+    let mut judged = Minutes::default();
+    for (write, minute) in (0..).zip((0..=120).step_by(5)) {
+        let fleet = if (30..90).contains(&minute) { &one } else { &both };
+        judged += history.note(&proven(at(minute), fleet, write), fleet, Others::None, at(minute)).total();
+        // Another process serves another region.
+        let other = idle(at(minute), &abroad, write + 1_000);
+        judged += history.note(&other, &abroad, Others::None, at(minute)).total();
+    }
+    // f for 120 minutes, and g until its round of 10:25 and from 11:30.
+    assert_eq!(judged, window(120 + 25 + 30, 120 + 25 + 30));
+    assert_eq!(history.watches().len(), 2);
 }
 
 #[test]
@@ -298,8 +348,12 @@ proptest! {
             u64::try_from(minutes.count()).unwrap()
         };
         let (first, last) = (looks[0], looks[looks.len() - 1]);
-        // The minutes after the last look are judged once its windows have closed.
-        let end = Minute::of(time("20T07:00")).epoch() + 700;
-        prop_assert!(open(first, last) <= sum.window && sum.window <= open(first, end), "{sum:?}");
+        let until = documents.iter().filter_map(|history| history.watch(&target.id)).map(Watch::until).max();
+        let until = until.unwrap();
+        prop_assert!(last <= until);
+        prop_assert_eq!(sum.window, open(first, until));
+        let served = |minute: i64| (minute - i64::from(interval) + 1..=minute).any(|at| looks.contains(&at));
+        let warm = (first..until).filter(|minute| served(*minute)).map(|minute| open(minute, minute + 1));
+        prop_assert_eq!(sum, Minutes { warm: warm.sum(), ..window(sum.window, 0) });
     }
 }

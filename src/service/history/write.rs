@@ -5,6 +5,7 @@
 //! repeated, by this process or by the next one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::{replace, take};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -34,13 +35,37 @@ const NONE: BTreeMap<Identity, Watch> = BTreeMap::new();
 #[derive(Debug, Default)]
 pub struct HistoryWriter {
     /// The observations whose write has not succeeded, by status document.
-    unsaved: Mutex<BTreeMap<String, Vec<Arc<Observed>>>>,
+    unsaved: Mutex<BTreeMap<String, Vec<Arc<Queued>>>>,
     /// The latest moves into the documents of days.
     moved: Mutex<Vec<u64>>,
     /// The documents of days that this process has found damaged or full.
     replaced: Mutex<BTreeSet<String>>,
     /// The state of coverage of a process without a durable store.
     volatile: Mutex<OpenHistory>,
+}
+
+/// An observation that waits for its write.
+#[derive(Debug)]
+struct Queued {
+    observed: Observed,
+    /// The result of the latest attempt, and true once it was returned.
+    noted: Mutex<(Noted, bool)>,
+}
+
+impl Queued {
+    /// Adds the observation to a history. One that has it already is of a write whose answer was lost: the result of
+    /// that attempt stays.
+    fn note(&self, history: &mut OpenHistory, fleet: &Fleet, others: Others<'_>, now: DateTime<Utc>) {
+        if !history.has(&self.observed) {
+            lock(&self.noted).0 = history.note(&self.observed, fleet, others, now);
+        }
+    }
+
+    /// Returns the result, once.
+    fn take(&self) -> Noted {
+        let (noted, is_returned) = &mut *lock(&self.noted);
+        if replace(is_returned, true) { Noted::default() } else { take(noted) }
+    }
 }
 
 /// The history of a tick after its status document was written.
@@ -79,7 +104,6 @@ impl HistoryWriter {
     ) -> Result<Saved, Unavailable> {
         let queue = self.queue(document, observed);
         let shard = Status::shard_of(document);
-        let mut noted: Option<Noted> = None;
         let mut others: Option<Result<BTreeMap<Identity, Watch>, Unavailable>> = None;
         loop {
             let save = |status: &mut Status| {
@@ -91,28 +115,22 @@ impl HistoryWriter {
                     None => Others::None,
                 };
                 let needs_others =
-                    || queue.iter().any(|observed| status.history.needs_others(observed, fleet));
+                    || queue.iter().any(|queued| status.history.needs_others(&queued.observed, fleet));
                 if others.is_none() && is_spread && needs_others() {
                     return None;
                 }
                 change(status);
-                if shard.is_none()
-                    && queue.iter().any(|observed| observed.is_scheduled && observed.looks.is_some())
-                {
+                let is_tick =
+                    |queued: &Arc<Queued>| queued.observed.is_scheduled && queued.observed.looks.is_some();
+                if shard.is_none() && queue.iter().any(is_tick) {
                     status.history.set_objectives(fleet);
                 }
                 if let Some(reason) = status.history.take_unread() {
                     error!(document, %reason, "the history's state cannot be read: it is begun anew, and up to \
                         five minutes of rows are lost");
                 }
-                // A write is repeated when its answer was lost. Its observations are then in the document.
-                let is_repeated = queue.last().is_some_and(|last| status.history.has(last));
-                if !(is_repeated && noted.is_some()) {
-                    let mut sum = Noted::default();
-                    for observed in &queue {
-                        sum.add(status.history.note(observed, fleet, known, now));
-                    }
-                    noted = Some(sum);
+                for queued in &queue {
+                    queued.note(&mut status.history, fleet, known, now);
                 }
                 status.history.replace(lock(&self.replaced).iter().cloned());
                 let rows = status.history.seal(&lock(&self.moved), now).cloned();
@@ -121,7 +139,9 @@ impl HistoryWriter {
             };
             if let Some(to_move) = documents.update(document, save).await? {
                 self.forget(document, &queue);
-                let Noted { minutes, dropped } = noted.unwrap_or_default();
+                let mut noted = Noted::default();
+                queue.iter().for_each(|queued| noted.add(queued.take()));
+                let Noted { minutes, dropped } = noted;
                 if dropped > 0 {
                     error!(
                         dropped,
@@ -195,14 +215,15 @@ impl HistoryWriter {
     }
 
     /// Adds an observation to those that are to be written, and returns all of them.
-    fn queue(&self, document: &str, observed: Option<Observed>) -> Vec<Arc<Observed>> {
+    fn queue(&self, document: &str, observed: Option<Observed>) -> Vec<Arc<Queued>> {
         let mut unsaved = lock(&self.unsaved);
         let Some(observed) = observed else { return unsaved.get(document).cloned().unwrap_or_default() };
         let queue = unsaved.entry(document.to_owned()).or_default();
-        queue.push(Arc::new(observed));
-        let size = |observed: &Observed| observed.rows.len() + observed.looks.iter().flatten().count();
-        while queue.len() > 1 && queue.iter().map(|observed| size(observed)).sum::<usize>() > MOST_UNSAVED {
-            let lost = queue.remove(0);
+        queue.push(Arc::new(Queued { observed, noted: Mutex::default() }));
+        let size =
+            |Queued { observed, .. }: &Queued| observed.rows.len() + observed.looks.iter().flatten().count();
+        while queue.len() > 1 && queue.iter().map(|queued| size(queued)).sum::<usize>() > MOST_UNSAVED {
+            let lost = &queue.remove(0).observed;
             let (rows, tick) = (lost.rows.len(), lost.at);
             error!(rows, %tick, "rows of the history are lost: the state store could not be written for too long");
         }
@@ -210,9 +231,9 @@ impl HistoryWriter {
     }
 
     /// Drops observations that are written.
-    fn forget(&self, document: &str, written: &[Arc<Observed>]) {
+    fn forget(&self, document: &str, written: &[Arc<Queued>]) {
         if let Some(queue) = lock(&self.unsaved).get_mut(document) {
-            queue.retain(|observed| !written.iter().any(|written| written.write == observed.write));
+            queue.retain(|queued| !written.iter().any(|written| Arc::ptr_eq(written, queued)));
         }
     }
 }

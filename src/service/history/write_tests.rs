@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::coverage::{Found, Look};
 use crate::domain::function::FunctionRef;
 use crate::domain::history::{Row, Rows};
 use crate::domain::tick::TickReport;
@@ -109,11 +110,24 @@ impl Process {
 
     /// Records a tick with pings to f. Returns false if the status document could not be written.
     async fn tick(&mut self, minute: i64, pings: u64, document: &str) -> bool {
-        let (fleet, at) = (fleet(), start() + TimeDelta::minutes(minute));
-        let mut observed = Observed::new(&TickReport::empty(at, None), &fleet, at, rand::random(), true);
+        let at = start() + TimeDelta::minutes(minute);
+        let mut observed = Observed::new(&TickReport::empty(at, None), &fleet(), at, rand::random(), true);
         if pings > 0 {
             observed.rows = Rows::from([(id("f"), Row { pings, ..Row::default() })]);
         }
+        self.save(observed, document).await
+    }
+
+    /// Records a tick that found f warm. Returns false if the status document could not be written.
+    async fn warm_tick(&mut self, minute: i64) -> bool {
+        let at = start() + TimeDelta::minutes(minute);
+        let look = Look { reached: Some(2), found: Found::All, is_capped: false, serves_minutes: 1 };
+        let tick = Observed::new(&TickReport::empty(at, None), &fleet(), at, rand::random(), true);
+        self.save(Observed { looks: Some([(id("f"), look)].into()), ..tick }, STATUS).await
+    }
+
+    async fn save(&mut self, observed: Observed, document: &str) -> bool {
+        let (fleet, at) = (fleet(), observed.at);
         let saving = self.writer.save(&self.documents, document, Some(observed), &fleet, at, |_| {});
         let Ok(Saved { minutes, to_move }) = saving.await else { return false };
         self.minutes += minutes.into_values().sum();
@@ -164,6 +178,29 @@ async fn every_ping_is_counted_once_whatever_happens_to_a_write() {
             process.documents = Process::new(Flaky::sound(&memory)).documents;
             assert!(process.tick(30, 1, STATUS).await);
             assert_eq!(pings(&memory, &[STATUS]).await, 31, "fate {kind}, write {nth}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_minute_is_returned_once_whatever_happens_to_a_write() {
+    let fates: [fn(usize, usize) -> Fate; 4] = [
+        |number, nth| if number == nth { Fate::Refused } else { Fate::Applied },
+        |number, nth| if number == nth { Fate::AnswerLost } else { Fate::Applied },
+        |number, nth| if number == nth { Fate::Repeated } else { Fate::Applied },
+        |number, nth| if number >= nth && number < nth + 3 { Fate::AnswerLost } else { Fate::Applied },
+    ];
+    for (kind, fate) in fates.into_iter().enumerate() {
+        for nth in 1..20 {
+            let memory = Arc::<Memory>::default();
+            let mut process = Process::new(Flaky::new(&memory, nth, fate));
+            for minute in 0..15 {
+                let _ = process.warm_tick(minute).await;
+            }
+            process.documents = Process::new(Flaky::sound(&memory)).documents;
+            assert!(process.warm_tick(15).await);
+            let expected = Minutes { window: 15, warm: 15, ..Minutes::default() };
+            assert_eq!(process.minutes, expected, "fate {kind}, write {nth}");
         }
     }
 }

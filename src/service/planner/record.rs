@@ -1,7 +1,7 @@
 //! Records the results of rounds.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -71,13 +71,18 @@ impl TickPlanner {
         note_warmed(&mut self.deployments(), results, &undone, now);
         // Requests are coalesced with earlier ones of this process even if the store is volatile.
         let is_durable = self.durability() == Durability::Durable;
-        let observed = observed(results, kind, now);
+        let is_kept = is_durable || kind == RecordKind::Request;
+        let is_asked = matches!(kind, RecordKind::Request | RecordKind::Deployed);
+        let mut failures = StoreFailures::default();
+        let covered = match is_kept && is_asked && !sent.is_empty() {
+            true => self.covered(results, &mut failures).await,
+            false => Vec::new(),
+        };
+        let observed = observed(results, kind, &covered, now);
         let (observed, noted) = match is_durable {
             true => (Some(observed), Saved::default()),
             false => (None, self.history.note(&observed, fleet, now)),
         };
-        let is_kept = is_durable || kind == RecordKind::Request;
-        let mut failures = StoreFailures::default();
         if !is_kept || kind == RecordKind::MetricsOnly {
             if kind == RecordKind::Deployed {
                 leave(&mut self.deployments(), &left_undone(sent, report), now);
@@ -95,20 +100,15 @@ impl TickPlanner {
             return (failures.log_unless(plan.health), saved);
         }
         let progress = self.record_progress(results, now);
-        let is_asked = matches!(kind, RecordKind::Request | RecordKind::Deployed);
-        if is_asked && sent.is_empty() {
+        let has_rows = observed.as_ref().is_some_and(|observed| !observed.rows.is_empty());
+        if is_asked && sent.is_empty() && !has_rows {
             if let Err(unavailable) = progress.await {
                 failures.add(unavailable, NO_PROGRESS);
             }
             return (failures.log_unless(plan.health), noted);
         }
-        let (covered, busy) = match kind {
-            // Requests leave the busy targets to the ticks.
-            RecordKind::Request | RecordKind::Deployed => {
-                (self.covered(results, &mut failures).await, Vec::new())
-            }
-            _ => (Vec::new(), busy(sent, report, now)),
-        };
+        // Requests leave the busy targets to the ticks.
+        let busy = if is_asked { Vec::new() } else { busy(sent, report, now) };
         let is_served_touched = match kind {
             RecordKind::Tick => plan.claim.is_some() || !sent.is_empty(),
             RecordKind::Shard => !undone.is_empty() || !busy.is_empty(),
@@ -239,8 +239,14 @@ impl TickPlanner {
 }
 
 /// Returns what rounds that have ended at `now` add to the history. Rounds long after the time of their tick are those
-/// of a repeated attempt, and operators' pings were sent now, even if the event names another minute.
-fn observed(Results { fleet, report, .. }: Results<'_>, kind: RecordKind, now: DateTime<Utc>) -> Observed {
+/// of a repeated attempt, and operators' pings were sent now, even if the event names another minute. Those of a request
+/// judge the minutes of the targets that it `covered`: the tick leaves these out.
+fn observed(
+    Results { fleet, report, .. }: Results<'_>,
+    kind: RecordKind,
+    covered: &[&Target],
+    now: DateTime<Utc>,
+) -> Observed {
     let duration = i64::try_from(report.duration_ms).ok().and_then(TimeDelta::try_milliseconds);
     let started = later(now, -duration.unwrap_or_default());
     let is_late = started.signed_duration_since(report.tick) > LATE;
@@ -249,9 +255,21 @@ fn observed(Results { fleet, report, .. }: Results<'_>, kind: RecordKind, now: D
         _ if is_late => started,
         _ => report.tick,
     };
-    let is_look = matches!(kind, RecordKind::Tick | RecordKind::Shard | RecordKind::Deployed);
-    let is_scheduled = kind != RecordKind::Deployed;
-    Observed { is_scheduled, ..Observed::new(report, fleet, at, rand::random(), is_look) }
+    let is_look = !matches!(kind, RecordKind::Operator | RecordKind::MetricsOnly);
+    let is_scheduled = !matches!(kind, RecordKind::Request | RecordKind::Deployed);
+    let mut observed = Observed { is_scheduled, ..Observed::new(report, fleet, at, rand::random(), is_look) };
+    if let (RecordKind::Request, Some(looks)) = (kind, &mut observed.looks) {
+        let covered: HashMap<&Identity, &Target> =
+            covered.iter().map(|target| (&target.id, *target)).collect();
+        looks.retain(|id, look| {
+            let Some(target) = covered.get(id) else { return false };
+            // A guard may have lowered only what the request asked beyond the schedule.
+            let wanted = schedule::desired(target, Minute::of(report.tick));
+            look.is_capped &= look.reached.is_none_or(|reached| reached < wanted);
+            true
+        });
+    }
+    observed
 }
 
 /// Changes the document of served targets. `covered` are the targets that a request served.

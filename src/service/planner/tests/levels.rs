@@ -1,9 +1,13 @@
 //! The numbers that metrics want, with requests and pauses.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::backlog::{Metric, Rule};
 use crate::domain::capacity::{self, By, Fallback, Provisioned};
-use crate::domain::records::Level;
+use crate::domain::history::{Row, Unmoved};
+use crate::domain::records::{Level, STATUS, Status};
+use crate::domain::tick::RoundRecord;
 
 /// The fleet: metrics may want `max` environments of `a`, and the pipeline `nlp` wants 40 of both functions.
 fn read(max: u32) -> Fleet {
@@ -83,5 +87,59 @@ async fn a_request_does_not_take_the_place_of_a_round_that_a_metric_may_want() {
         let _ = planner.record(results, RecordKind::Request, None, at("09:05:02")).await;
         let tick = planner.plan(&fleet, at("09:05:00"), Minute::of(at("09:04:00")), at("09:05:03")).await;
         assert_eq!(names(&tick).join(" "), due, "metrics may want {max}");
+    }
+}
+
+/// Returns the status document's rows of the history, of each target.
+async fn rows(planner: &TickPlanner) -> BTreeMap<String, Row> {
+    let status: Status = planner.documents().read(STATUS).await.unwrap();
+    let mut sum = BTreeMap::<String, Row>::new();
+    for (_, rows) in status.history.unmoved().flat_map(Unmoved::rows) {
+        rows.iter().for_each(|(id, row)| sum.entry(id.label()).or_default().add(row));
+    }
+    sum
+}
+
+#[tokio::test]
+async fn the_capacity_of_a_request_without_pings_is_in_the_history() {
+    let planner = planner().await;
+    let fleet = fleet();
+    let terms = RequestTerms { at: at("09:05:01"), concurrency: 9, keep_for: None, reason: None };
+    let plan = planner.request(&fleet, &[ask(&fleet.targets[0], &terms)], at("09:05:01")).await.unwrap();
+    let cost_usd = Some("0.25".parse().unwrap());
+    let capacity = vec![CapacityReport { cost_usd, ..CapacityReport::new(&fleet.targets[0], 9) }];
+    let report = TickReport { capacity, ..report("09:05:01", Vec::new()) };
+    let health = record_as(RecordKind::Request, &planner, &plan, &[], &report, "09:05:02").await;
+    assert_eq!(health, StoreHealth::Sound);
+    let cost: Vec<_> = rows(&planner).await.into_values().map(|row| row.known_usd().to_string()).collect();
+    assert_eq!(cost, ["0.25"]);
+}
+
+#[tokio::test]
+async fn a_request_in_the_place_of_a_round_judges_its_minutes() {
+    // Nine cover the two that are scheduled, and one does not.
+    for (number, expected) in [(9, (10, 10)), (1, (10, 5))] {
+        let planner = durable(Memory::default());
+        let fleet = fleet();
+        let report_of = |time: &str, number| {
+            let round = |target| RoundRecord::example(target, number, Verdict::Reached, Some(number));
+            TickReport { rounds: fleet.targets.iter().map(round).collect(), ..report(time, Vec::new()) }
+        };
+        let first = plan(&planner, "09:00:00").await;
+        let _ = record(&planner, &first, &report_of("09:00:00", 2), "09:00:01").await;
+        let terms = RequestTerms { at: at("09:05:01"), concurrency: number, keep_for: None, reason: None };
+        let asks: Vec<Ask<'_>> = fleet.targets.iter().map(|target| ask(target, &terms)).collect();
+        let asked = planner.request(&fleet, &asks, at("09:05:01")).await.unwrap();
+        let asked_report = report_of("09:05:01", number);
+        let kind = RecordKind::Request;
+        let _ = record_as(kind, &planner, &asked, &asked.due, &asked_report, "09:05:02").await;
+        let second = plan(&planner, "09:05:00").await;
+        assert_eq!(second.due.len(), if number == 9 { 0 } else { 2 });
+        // The tick of 09:05 is lost if it has rounds.
+        let _ =
+            record(&planner, &plan(&planner, "09:10:00").await, &report_of("09:10:00", 2), "09:10:01").await;
+        for row in rows(&planner).await.into_values() {
+            assert_eq!((row.minutes.window, row.minutes.warm), expected, "{number}");
+        }
     }
 }
