@@ -211,9 +211,9 @@ fn tiles(review: &Review<'_>) -> String {
         (
             "downloads from S3",
             bytes(review.fleet.egress_bytes()),
-            format!("{} routes", review.fleet.routes.len()),
+            count(review.fleet.routes.len() as u64, "route"),
         ),
-        ("functions", grouped(review.functions.len() as u64), format!("{} owners", review.owners.len())),
+        ("functions", grouped(review.functions.len() as u64), count(review.owners.len() as u64, "owner")),
     ];
     let tiles = tiles
         .iter()
