@@ -23,8 +23,9 @@ const FUNCTIONS: [(&str, u32, u32, usize, i64); 2] = [("f", 8, 12, 2, 5), ("g", 
 /// A second window of a function, which ends before the first: its closing and environments.
 const STEP: (&str, u32, usize) = ("f", 11, 3);
 
-/// Environments that are idle for two hours and live for a day.
+/// The minutes for which the emulator keeps an idle environment.
 const IDLE_MINUTES: i64 = 120;
+/// Environments that are idle for two hours and live for a day.
 const ACCOUNT: &str =
     "functions: { f: { idle_life: 2h, recycle_after: 24h }, g: { idle_life: 2h, recycle_after: 24h } }";
 

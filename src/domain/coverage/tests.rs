@@ -206,9 +206,10 @@ fn a_fall_of_the_number_leaves_earlier_minutes_warm() {
         // The minutes before the cap are judged by what was reached.
         let (judged, truth) = day_of(1_000, ramp, versions, Some(("10:00", "10:30")));
         assert_eq!((judged.warm, judged.capped), (truth.warm, 30), "ramp {ramp}, versions {versions}");
-        // None lives until the next round, whatever the number is.
+        // None lives until the next round, whatever the number is; but for rounds of a ramp, which follow sooner.
         let (judged, truth) = day_of(3, ramp, versions, None);
-        assert!(judged.warm <= 5 && truth.warm > 300, "{judged:?} {truth:?}");
+        let most = if ramp == 0 { 5 } else { truth.warm / 10 };
+        assert!(judged.warm <= most && truth.warm > 300, "{judged:?} {truth:?}");
     }
 }
 
