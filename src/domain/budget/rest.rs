@@ -42,8 +42,8 @@ impl Rest {
         Self { usd_per_ping, rounds: rounds.into_iter().collect(), fixed_usd: Decimal::ZERO }
     }
 
-    /// Returns the rest with the mean cost of the pings that were sent, weighted with the estimate. An estimate of zero has
-    /// no weight.
+    /// Returns the rest with the mean cost of the pings that were sent, weighted with the estimate if they are
+    /// dearer: cold starts come first. An estimate of zero has no weight.
     #[must_use]
     pub fn with_mean(self, spent: &Spent) -> Self {
         let Some(mean) = spent.usd_per_ping() else { return self };
@@ -54,7 +54,10 @@ impl Rest {
         let month = planned.fold(spent.pings, u64::saturating_add);
         let (estimates, pings) = (Decimal::from(month / PINGS_PER_ESTIMATE), Decimal::from(spent.pings));
         let usd = self.usd_per_ping.saturating_mul(estimates).saturating_add(spent.priced_usd());
-        Self { usd_per_ping: usd.checked_div(estimates.saturating_add(pings)).unwrap_or(mean), ..self }
+        Self {
+            usd_per_ping: usd.checked_div(estimates.saturating_add(pings)).unwrap_or(mean).min(mean),
+            ..self
+        }
     }
 
     /// Returns the cost in US dollars with at most as many environments as `limit` returns for the number of a round.
