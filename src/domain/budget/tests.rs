@@ -281,7 +281,9 @@ fn the_cold_start_of_a_day_is_not_taken_for_the_cost_of_a_ping() {
     assert!(spent > usd("8") && spent <= usd("10"), "{spent}");
     // $4 for a plan of $9.45.
     let (sent, spent) = workdays("4", "0.045", "0.0000004");
-    assert!(sent.iter().all(|number| (1..=6).contains(number)), "{sent:?}");
+    assert!(sent.iter().all(|number| *number >= 1), "{sent:?}");
+    // The last rounds of the month get what is left.
+    assert!(sent.iter().take(2_400).all(|number| *number <= 6), "{sent:?}");
     assert!(spent > usd("3") && spent <= usd("4.27"), "{spent}");
 }
 
