@@ -174,6 +174,23 @@ mod tests {
         }
     }
 
+    /// Longer lines would be broken again, in the middle of paragraphs.
+    #[test]
+    fn no_line_of_help_is_longer_than_the_help() {
+        let mut commands = vec![Cli::command()];
+        let mut checked = 0;
+        while let Some(command) = commands.pop() {
+            for text in [command.get_after_help(), command.get_after_long_help()].into_iter().flatten() {
+                let text = text.to_string();
+                let long = text.lines().find(|line| line.chars().count() > 100);
+                assert_eq!(long, None, "{}", command.get_name());
+                checked += 1;
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(checked > 20, "{checked}");
+    }
+
     #[test]
     fn invalid_arguments_exit_with_2() {
         for line in [

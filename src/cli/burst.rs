@@ -57,7 +57,7 @@ pub struct BurstArgs {
     /// Most environments. [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
-    /// What provides the environments.
+    /// Means that provide the environments.
     #[arg(long, value_name = "pings|provisioned", default_value = "pings", hide_possible_values = true,
         value_parser = value_parsers::named(&By::NAMES))]
     strategy: By,

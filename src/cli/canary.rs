@@ -56,8 +56,8 @@ Examples:
   warmd canary clear nlp-inference --state s3://my-warmd/state
 
 Results are kept for a function and its code: clearing applies to all its qualifiers and tenants, in
-all regions. It takes effect at the next tick of a running daemon too. It is not needed after a change
-of the code, the protocol or the payload.")]
+all regions. It takes effect at the next tick of a running daemon too. It is not needed after a
+change of the code, the protocol or the payload.")]
 pub struct ClearArgs {
     /// Function: NAME, NAME:QUALIFIER or ARN, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]

@@ -69,11 +69,11 @@ Examples:
   warmd capacity status checkout-api:live --state s3://my-warmd/state --json
 
 Reads the targets with the strategy provisioned or managed, and what warmd has made and the
-configuration no longer names (strategy pings). Nothing is changed. A conflict is capacity of another
-owner, which warmd never changes; `warmd capacity adopt` takes it over. The cost is the price of what
-is up, without invocations. It is unknown for managed instances, and without the memory of the
-function. `warmd status` shows what the last tick saw, without access to the functions. Exit code 1
-if a target cannot be read.")]
+configuration no longer names (strategy pings). Nothing is changed. A conflict is capacity of
+another owner, which warmd never changes; `warmd capacity adopt` takes it over. The cost is the
+price of what is up, without invocations. It is unknown for managed instances, and without the
+memory of the function. `warmd status` shows what the last tick saw, without access to the
+functions. Exit code 1 if a target cannot be read.")]
 pub struct CapacityStatusArgs {
     /// Function or pipeline, as in the configuration. [default: all]
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]
@@ -121,7 +121,19 @@ Takes over the provisioned concurrency, the scalable target or the scaling confi
 function with the strategy provisioned or managed. Shows what is taken over, and which scaling
 policies and scheduled actions of others are deleted, and asks. The next tick sets the numbers of
 the windows. Infrastructure as code that has made it should ignore it from then on: otherwise both
-change it in turn.")]
+change it in turn.
+
+In Terraform:
+  resource \"aws_lambda_provisioned_concurrency_config\" \"live\" {
+    # …
+    lifecycle { ignore_changes = [provisioned_concurrent_executions] }
+  }
+  resource \"aws_appautoscaling_target\" \"live\" {
+    # …
+    lifecycle { ignore_changes = [min_capacity, max_capacity, tags, tags_all] }
+  }
+In CloudFormation and the CDK, remove the scaling resources with `DeletionPolicy: Retain` before the
+adoption, and leave `provisionedConcurrentExecutions` out of the alias.")]
 pub struct AdoptArgs {
     /// Function or pipeline, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]

@@ -40,13 +40,13 @@ that it exists and is active; its memory, timeout and architecture; and the rese
 and account concurrency for its rounds. It uses the given credentials and assumes `role_arn` as for
 pings. With the credentials of the warmer, it shows which functions the warmer may invoke; the other
 checks require the policies of `warmd iam --check-live`. It sends three requests for each target, at
-most 10 a second for each region and role: 10,000 targets in one region take about 50 minutes, and it
-reads each metric of a backlog once. `shrinks` lists the targets whose largest rounds the guards of a
-tick lower, `target` 0 if they are skipped.
+most 10 a second for each region and role: 10,000 targets in one region take about 50 minutes, and
+it reads each metric of a backlog once. `shrinks` lists the targets whose largest rounds the guards
+of a tick lower, `target` 0 if they are skipped.
 
 A file found in a directory must be in that directory after links are resolved, as with Kubernetes
-volumes. A file given by name may be any readable file, such as a pipe. All files together may have at
-most 64 MB.
+volumes. A file given by name may be any readable file, such as a pipe. All files together may have
+at most 64 MB.
 
 Exit codes: 2 if there is an error. Warnings and missing permissions to read do not change the exit
 code. 1 if --live cannot compare a target for another reason, such as no connection to Lambda.")]

@@ -36,11 +36,12 @@ Examples:
 Compares for each target the cost of the same coverage by pings, by provisioned concurrency (in the
 same windows, or always), on managed instances and on EC2. It also shows the effect of no warming on
 users, which requires `assume: { requests_per_second, duration }` in the configuration. The duration
-of users' requests is not included. For each function with an alias or a version it names the cheaper
-of pings and provisioned concurrency in windows, with the line of configuration; warmd never changes
-a strategy by itself. The sum of the functions follows for each pipeline; a function of several
-pipelines counts in each. The last line has the cost of observing the fleet beside that of warming it. The price book has EC2 prices for us-east-1 only: use --prices
-for other regions. A DATE is midnight in --zone (default: UTC). --until is exclusive.")]
+of users' requests is not included. For each function with an alias or a version it names the
+cheaper of pings and provisioned concurrency in windows, with the line of configuration; warmd never
+changes a strategy by itself. The sum of the functions follows for each pipeline; a function of
+several pipelines counts in each. The last line has the cost of observing the fleet beside that of
+warming it. The price book has EC2 prices for us-east-1 only: use --prices for other regions. A DATE
+is midnight in --zone (default: UTC). --until is exclusive.")]
 pub struct CompareArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
     #[arg(long, value_name = "RFC3339|DATE")]

@@ -32,9 +32,9 @@ Examples:
 
 --put creates a dashboard, or replaces one that warmd has made, with the changes that others made to
 it. Its text says `Made by warmd dashboard`; a dashboard without that text is neither replaced nor
-deleted. Names of dashboards are unique in an account, not in a region. An unchanged dashboard is not
-written. What CloudWatch finds in the body is shown by its place. `warmd iam --observe` prints the
-permissions.";
+deleted. Names of dashboards are unique in an account, not in a region. An unchanged dashboard is
+not written. What CloudWatch finds in the body is shown by its place. `warmd iam --observe` prints
+the permissions.";
 
 /// `warmd dashboard`.
 #[derive(Debug, Args)]

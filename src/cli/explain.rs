@@ -43,15 +43,16 @@ A pipeline is shown stage by stage, with the windows that give the numbers and t
 starts add to a request. Spare environments are shown with the functions.
 
 For provisioned concurrency and managed instances it shows the number wanted, its bounds and the
-scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are `capacity`.
+scheduled actions that Application Auto Scaling carries out without warmd. In JSON they are
+`capacity`.
 
-Budgets of the function, of its owner and of the fleet are shown with what they do when they are used
-up, and with --state with what has been spent in this month.
+Budgets of the function, of its owner and of the fleet are shown with what they do when they are
+used up, and with --state with what has been spent in this month.
 
 With --state or --live, it also shows what the guards of a tick would do now with a round of that
-number, or with the largest round if the number is 0: skip it, lower it, or send one ping first. With
---state they use the stored facts and results of rounds, with --live the deployed function as it is.
-Exit code 1 if --live cannot read it for another reason than a missing permission.")]
+number, or with the largest round if the number is 0: skip it, lower it, or send one ping first.
+With --state they use the stored facts and results of rounds, with --live the deployed function as
+it is. Exit code 1 if --live cannot read it for another reason than a missing permission.")]
 pub struct ExplainArgs {
     /// Function or pipeline: NAME, NAME:QUALIFIER or ARN, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]

@@ -30,13 +30,29 @@ Examples:
   warmd history --function nlp-inference:live --json | jq '.rows[] | [.hour, .warm_minutes]'
 
 A row is one target in one UTC hour. It is written up to six minutes after the fact, and kept for
-`limits.keep_history` (400 days). Coverage is WARM ÷ WINDOW: minutes of an open window in which as
-many environments as desired were proven warm. UNKNOWN minutes are in neither number, and CAPPED ones
-count as not warm. COLD has semi-cold starts too. COST is what is known of it; `+?` marks rounds of
-unknown cost.
+`limits.keep_history` (400 days), whatever the clock says: as many days as that are always kept.
+COLD has semi-cold starts too. COST is what is known of it; `+?` marks rounds of unknown cost.
 
---csv prints a fixed header, then a line for each row, separated by commas as in RFC 4180, with CRLF.
-Sums are followed by their parts. Text that begins with = + - or @ has a ' before it, because
+Coverage is WARM ÷ WINDOW, minutes of open windows. The minutes between two rounds are warm if the
+first one reached the wanted number and the second one found as many still warm, or if provisioned
+capacity had the number available. A second round that wants fewer environments, and finds all of
+them warm, leaves the minutes before it to the first. Minutes after a round that proved nothing are
+UNKNOWN, and in neither number. Minutes in which a guard or a budget lowered the number are CAPPED,
+and count as not warm. So do the minutes that nobody served because warmd was down, which are filled
+in when it is back, and those whose round no tick had time or room for, two minutes after it was
+due. Rounds of ticks, their shards and deployments judge minutes, and without shards those of
+requests that take the place of a round; other requests and operators do not. The last minutes of a
+function that shards serve are judged when a later shard writes into the same status document.
+Without a state store coverage begins anew with each process.
+
+The status document collects the rows, and every five minutes they are moved into the compressed
+document of their region and UTC day, such as `history-eu-west-2-2026-11-20.gz`; shards write
+documents of their own, with their number at the end. A document that is damaged or would exceed
+32 MiB is left as it is, and another one is begun. Once a day those that are older than
+`keep_history` are removed, which needs `s3:DeleteObject` on `PREFIX/history-*`.
+
+--csv prints a fixed header, then a line for each row, separated by commas as in RFC 4180, with
+CRLF. Sums are followed by their parts. Text that begins with = + - or @ has a ' before it, because
 spreadsheets would take it for a formula; line ends and control characters in text are escaped.
 
 A part of the history that cannot be read is named on stderr and in `unread` of --json. The rest is

@@ -31,8 +31,9 @@ Examples:
 A pause takes effect at the next tick, in all regions, and for Warm Requests too. `warmd status` and
 `warmd explain --state` show it.
 
-A name alone is that of a function: a pipeline needs --pipeline, because the pause is kept without the
-configuration. Functions of a paused pipeline stay warm for their own windows and other pipelines.")]
+A name alone is that of a function: a pipeline needs --pipeline, because the pause is kept without
+the configuration. Functions of a paused pipeline stay warm for their own windows and other
+pipelines.")]
 pub struct PauseArgs {
     /// Function, as in the configuration.
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function,

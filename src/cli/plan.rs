@@ -51,23 +51,23 @@ A DATE is midnight in --zone (default: UTC). --until is exclusive.
 
 Functions with provisioned concurrency or managed instances have no rounds: their week shows the
 steps of their capacity, with the time of preparation, in steps of at least five minutes. Pings that
-replace capacity while it is not available are not included. In JSON, `findings` has what follows for
-their load: `rate-decides` (the number follows from requests per second), `spillover` (the assumed
-traffic exceeds 10 requests per second for each environment) and `doubles` (the number on managed
-instances more than doubles within five minutes; `ramp_up_minutes` avoids it).
+replace capacity while it is not available are not included. In JSON, `findings` has what follows
+for their load: `rate-decides` (the number follows from requests per second), `spillover` (the
+assumed traffic exceeds 10 requests per second for each environment) and `doubles` (the number on
+managed instances more than doubles within five minutes; `ramp_up_minutes` avoids it).
 
 Costs are estimates at list prices without free tiers. * marks assumptions, which `assume` in the
 configuration replaces. Hours of a NAT gateway are not included.
 
-Pipelines are shown stage by stage: the environments of each part while a window is open, and the time
-that cold starts add to a request, with each function after the one before or all at the same time.
-Payloads through S3 are priced per request and for the load of the period, by each route that is
-possible. Spare environments and the cost of warming are with the functions.
+Pipelines are shown stage by stage: the environments of each part while a window is open, and the
+time that cold starts add to a request, with each function after the one before or all at the same
+time. Payloads through S3 are priced per request and for the load of the period, by each route that
+is possible. Spare environments and the cost of warming are with the functions.
 
 Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
-without state in S3 and queries of the dashboard). Observing is the part of it for metrics, dashboard,
-alarms, reads of metrics and log, `observing_usd` in JSON. In JSON, functions without an owner are in
-`by_owner` under the empty name.")]
+without state in S3 and queries of the dashboard). Observing is the part of it for metrics,
+dashboard, alarms, reads of metrics and log, `observing_usd` in JSON. In JSON, functions without an
+owner are in `by_owner` under the empty name.")]
 pub struct PlanArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
     #[arg(long, value_name = "RFC3339|DATE")]

@@ -32,21 +32,51 @@ use crate::service::history;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("begin").args(["last", "from"])), after_help = "\
 Examples:
-  warmd report --local --html report.html    a simulated month of the configuration, without AWS account
+  warmd report --local --html report.html    a simulated month, without AWS account
   warmd report --state s3://my-warmd/state   the last 30 days
   warmd report --last 7d --markdown          a week, for a ticket or a wiki
   warmd report --json | jq '.functions[] | {function, coverage, known_cost_usd}'
 
-Reads the history in the state store. Coverage is the share of the minutes of open windows in which as
-many environments as wanted were known to be warm; unknown minutes are left out. The cost is what
-warmd recorded, at list prices; what is unknown is counted, and not in the sums. The cost of the
-alternatives is estimated as by `warmd compare`, for the same windows on the days that have a history.
-The configuration names the functions, objectives, windows and prices; functions that it no longer
-names have no alternatives. The error budget is that of `warmd status`: its days may begin before the
-period. A period begins with a whole hour. A DATE is midnight UTC. --until is exclusive.
+Reads the history in the state store. The cost is what warmd recorded, at list prices. Unknown
+minutes and unknown costs are counted, and are in no sum; `+` marks a sum with an unknown cost. The
+cost of the alternatives is estimated as by `warmd compare`, for the same windows on the days that
+have a history. The configuration names the functions, objectives, windows and prices; functions
+that it no longer names have no alternatives. A period begins with a whole hour. A DATE is midnight
+UTC. --until is exclusive.
 
-The page of --html is one file without scripts and references, for a mail or a printer. Its data is
-inside as JSON.")]
+Coverage is the share of the known minutes of open windows in which as many environments as wanted
+were warm. The error budget is that of `warmd status` at the end of the period: over the days of the
+objective, for the fleet the longest of a function, which may begin before the period. Functions
+without an objective count with the default, 99 % over 28 days. The burn rate is over the last three
+days: at 1 the error budget lasts exactly.
+
+The page of --html is one file without scripts and references, for a mail or a printer. It shows at
+most 1,000 functions. Its data is inside as JSON.
+
+Output of --json, one object:
+  from, until                the period
+  known_from, known_until    the part of it with a history
+  simulated                  --local
+  days_without_history, unread   days without a record; documents that cannot be read
+  fleet, functions, owners   sums: window_minutes, warm_minutes, unknown_minutes, capped_minutes,
+                             coverage, rounds, pings, cold_starts, semi_cold_starts (a part of
+                             them), restored, preinitialized, short_rounds by reason,
+                             known_cost_usd, cost_usd by item, unknown_costs, usd_per_warm_hour,
+                             egress_bytes by route
+    slo, error_budget        coverage (of the fleet the mean) and over_days; left, burn_rate,
+                             burn_rate_3d; of functions if configured
+    default_slo              of the fleet
+    function, region, tenant, owner, configured, strategy, capacity
+                             of functions
+    alternatives, cheapest   of functions; null if it is no longer configured
+    days                     of functions and the fleet: date, window_minutes, warm_minutes,
+                             unknown_minutes, target, reached
+  routes                     route, bytes, usd: the part of the recorded cost of S3 egress, null if
+                             unknown; partial_cost: true if it is not fully known
+`target` of a day is the highest number wanted, before a guard, a budget or throttles lowered it.
+`reached` is that number less the most environments that were missing in an hour: all of them, if no
+ping was sent and minutes were cold. Hours in which the number is unknown, for the fleet that of any
+function, are left out.")]
 pub struct ReportArgs {
     /// Length of the period until --until or now, such as 7d. [default: 30d]
     #[arg(long, value_name = "DURATION", value_parser = value_parsers::duration)]

@@ -56,8 +56,8 @@ With --state, pauses and requests apply, and `warmd status` shows the last tick.
 --once --due-only also record the minutes they serve: of several processes with the same store, only
 one serves a minute, and the next tick makes up for a lost one. --at and --dry-run record nothing
 and use the current pauses. --dry-run also shows what the guards would skip or lower with what the
-store has, and the changes of provisioned concurrency and managed instances (strategy: provisioned or
-managed), which need --state. A tick with --at changes none. What warmd has made, and the
+store has, and the changes of provisioned concurrency and managed instances (strategy: provisioned
+or managed), which need --state. A tick with --at changes none. What warmd has made, and the
 configuration no longer names, is removed: the state store belongs to one configuration.
 
 SIGTERM and SIGINT stop the daemon after the rounds in flight. A second signal stops it at once.

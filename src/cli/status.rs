@@ -36,17 +36,17 @@ use crate::service::store::before;
 /// `warmd status`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only.
-A pipeline is cold if a stage has fewer environments than wanted, and `unknown` if that is not known.
+The last tick is one of the schedule. Warm Requests, shards and manual runs appear as rounds only. A
+pipeline is cold if a stage has fewer environments than wanted, and `unknown` if that is not known.
 Unsafe handlers took a ping for work (`warmd canary`). An open breaker lets one ping pass each 15
-minutes. Targets are backed off after throttles, and each clean round doubles their pings.
-Capacity is what the last tick saw of provisioned concurrency and managed instances, with the price of
-what was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
+minutes. Targets are backed off after throttles, and each clean round doubles their pings. Capacity
+is what the last tick saw of provisioned concurrency and managed instances, with the price of what
+was up, without invocations; a pause freezes it, and it costs on. `warmd capacity status` reads it.
 Coverage is the share of window minutes in which the wanted environments were proven warm, over the
-period of the objective (`slo`), of the last hours and days that the history has.
-Budgets are those of the last tick, with the known cost of the month in UTC.
-Times more than a minute ahead are shown as `in the future`. If a part of the state store cannot be
-read, the rest is shown, and the exit code is 1.")]
+period of the objective (`slo`), of the last hours and days that the history has. Budgets are those
+of the last tick, with the known cost of the month in UTC. Times more than a minute ahead are shown
+as `in the future`. If a part of the state store cannot be read, the rest is shown, and the exit
+code is 1.")]
 pub struct StatusArgs {
     /// Function or pipeline to show, as in the configuration. [default: all]
     #[arg(value_name = "FUNCTION", value_parser = value_parsers::function)]

@@ -152,7 +152,7 @@ pub struct WarmArgs {
 /// The region of the emulator's functions if none is given.
 const LOCAL_REGION: &str = "us-east-1";
 
-/// What is to be warmed.
+/// The environments to warm.
 enum Wanted<'a> {
     /// Environments of a function.
     Function(&'a FunctionRef, Need),

@@ -193,7 +193,7 @@ pub struct Target {
     pub trace: Trace,
     /// The check of the first contact.
     pub canary: Canary,
-    /// What keeps the target warm.
+    /// The means that keep the target warm.
     pub strategy: Strategy,
     /// The time below which a cold start is semi-cold, without the hold: the code was still cached. `None` if unknown.
     pub semi_cold_below: Option<Duration>,

@@ -1,6 +1,6 @@
 //! The limits of payloads, with their dates.
 
-/// How a function is invoked.
+/// Types of invocation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Invocation {
     /// The caller waits for the response.

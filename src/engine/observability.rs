@@ -3,7 +3,7 @@
 use super::ports::CallError;
 use crate::domain::alarm::Alarm;
 
-/// What CloudWatch found in the body of a dashboard.
+/// A message of CloudWatch about the body of a dashboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DashboardFinding {
     /// The place in the body, such as `/widgets/2/properties`; empty for the whole.

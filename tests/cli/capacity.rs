@@ -250,7 +250,7 @@ fn an_adoption_without_terminal_needs_consent() {
     --- stdout
     --- stderr
     kept:live (eu-west-2): 10 requested, 10 available, $0.139115 an hour
-    warmd takes over this capacity, and changes it from the next tick on. Infrastructure as code that has made it should ignore it (README.md, Capacity).
+    warmd takes over this capacity, and changes it from the next tick on. Infrastructure as code that has made it should ignore it (`warmd capacity adopt --help`).
     error: consent is needed, and standard input is not a terminal
     hint: add --yes
     ");

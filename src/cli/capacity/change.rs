@@ -130,7 +130,7 @@ pub(super) async fn adopt(args: &AdoptArgs) -> Result<Exit, Failure> {
     print_message(render::capacity::changes(&work.priced(&planned)).trim_end());
     print_message(
         "warmd takes over this capacity, and changes it from the next tick on. Infrastructure as code that has made \
-         it should ignore it (README.md, Capacity).",
+         it should ignore it (`warmd capacity adopt --help`).",
     );
     if !is_agreed(args.yes, "Take over?").await? {
         return Ok(not_agreed());

@@ -23,7 +23,7 @@ pub struct View<'v> {
     pub chosen: &'v Plan,
     /// The prices.
     pub pricing: &'v Pricing<'v>,
-    /// How its environments are let go.
+    /// The steps in which its environments are let go.
     pub letting_go: &'v LettingGo,
     /// The limits that it exceeds.
     pub warnings: &'v [Warning],

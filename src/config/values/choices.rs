@@ -96,7 +96,7 @@ pub(in crate::config) enum CanarySwitch {
     Off,
 }
 
-/// What keeps a function warm, without its settings.
+/// Means that keep a function warm, without their settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) enum StrategyName {
     Pings,

@@ -23,7 +23,7 @@ use crate::domain::metrics::Metric;
 /// The seconds of a period of the alarm on missing ticks, and the number of its periods.
 const NO_TICK: (u32, u32) = (60, 5);
 
-/// What a burn-rate alarm watches.
+/// The coverage that a burn-rate alarm watches.
 #[derive(Debug, Clone)]
 pub struct Watched<'a> {
     /// The namespace of the metrics.

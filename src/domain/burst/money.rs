@@ -9,7 +9,7 @@ use crate::domain::function::{Architecture, Region};
 /// The billing step of provisioned concurrency in seconds. Source: AWS Lambda pricing.
 pub(super) const STEP: usize = 300;
 
-/// What provides the environments of a plan.
+/// The means that provide the environments of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// Pings: on-demand environments, which cost while they run.
@@ -41,11 +41,11 @@ pub struct Pricing<'p> {
     pub memory_mb: u32,
     /// The requests that one invocation serves, at least 1.
     pub per_invocation: u64,
-    /// What provides the environments.
+    /// The means that provide the environments.
     pub by: By,
 }
 
-/// What a plan uses besides the invocations.
+/// The use of a plan besides the invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
     /// The environments launched.

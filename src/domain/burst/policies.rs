@@ -263,7 +263,7 @@ fn at_least(burst: &Burst, bounds: Bounds, by: By, cap: u64) -> Usage {
     Usage { launches: cap, pings, existed }
 }
 
-/// How the environments of a plan are let go.
+/// The steps in which the environments of a plan are let go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LettingGo {
     /// The seconds at which environments are let go, each with the number that remains.

@@ -14,7 +14,7 @@ pub(super) struct Scene {
     pub max: u64,
 }
 
-/// What happened. The first entries of `waiting` and `in_use` are those of second 1.
+/// The course of a burst. The first entries of `waiting` and `in_use` are those of second 1.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// The parts that wait after each second.

@@ -39,7 +39,7 @@ pub struct Situation<'s> {
     pub is_paused: bool,
     /// The record of the target.
     pub kept: Option<&'s Kept>,
-    /// What was read.
+    /// The observations.
     pub observed: &'s Observed,
 }
 

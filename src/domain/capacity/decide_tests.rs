@@ -57,7 +57,7 @@ fn unscaled() -> Observed {
     Observed { scalable: Lookup::Known(None), ..Observed::default() }
 }
 
-/// What is there at `now` if everything is as it should be.
+/// The state at `now` if everything is as it should be.
 fn settled(now: &str) -> Observed {
     let desired = if now == OPEN { 10 } else { 0 };
     Observed {
@@ -79,7 +79,7 @@ fn record(made: Made) -> Kept {
     Kept { made: Some(made), ..Kept::default() }
 }
 
-/// What was seen at `now` with this number wanted and requested.
+/// The observation at `now` with this number wanted and requested.
 fn saw(now: &str, number: u32, status: Status) -> Seen {
     let numbers = Some(number);
     let (requested, allocated, available) = (numbers, numbers, numbers);

@@ -125,7 +125,7 @@ impl ScalingConfig {
     }
 }
 
-/// What was read about the capacity of a target. A part that was not read does not lead to changes that depend on it.
+/// The observations of the capacity of a target. A part that was not read does not lead to changes that depend on it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observed {
     /// The provisioned concurrency of the qualifier.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What keeps a target warm.
+/// Means that keep a target warm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// Pings.
@@ -73,7 +73,7 @@ impl fmt::Display for Strategy {
 pub struct Provisioned {
     /// The way in which it is changed.
     pub by: By,
-    /// What replaces it while it is not available.
+    /// The means that replace it while it is not available.
     pub fallback: Fallback,
 }
 
@@ -101,7 +101,7 @@ impl By {
     }
 }
 
-/// What replaces provisioned concurrency while it is not available.
+/// Means that replace provisioned concurrency while it is not available.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fallback {
     /// Pings for the number of the window.

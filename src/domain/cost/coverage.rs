@@ -27,7 +27,7 @@ pub struct Coverage<'a> {
     /// The segments of capacity, sorted and not overlapping: with its lead and in its steps. For pings they are those
     /// of the provisioned concurrency with which they are compared.
     pub steps: &'a [Segment],
-    /// What keeps the target warm.
+    /// The means that keep the target warm.
     pub strategy: Strategy,
     /// The length of the period.
     pub horizon: Duration,

@@ -1,4 +1,4 @@
-//! What a tick saw of a target.
+//! The state of a target as a tick saw it.
 
 use crate::domain::capacity::CapacityReport;
 use crate::domain::fleet::Target;
@@ -7,7 +7,7 @@ use crate::domain::tick::{RoundRecord, SkipReason};
 /// The minutes after which the next look at capacity must have followed. Ticks look every few minutes.
 const CAPACITY_SERVES: i64 = 10;
 
-/// What a tick saw of a target.
+/// The state of a target as a tick saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// The environments that are warm from now on; `None` if unknown.

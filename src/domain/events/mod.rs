@@ -88,7 +88,7 @@ pub struct WarmRequest {
     pub id: Option<String>,
     /// The time at which it was put on the bus; `None` if it did not arrive by a bus.
     pub at: Option<DateTime<Utc>>,
-    /// What is requested.
+    /// The function or pipeline to warm.
     pub subject: Subject,
     /// The region; `None` means every region that the Lambda serves.
     pub region: Option<Region>,
@@ -98,7 +98,7 @@ pub struct WarmRequest {
     pub reason: Option<String>,
 }
 
-/// What a Warm Request is for.
+/// The subject of a Warm Request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
     /// A function, as it is configured.

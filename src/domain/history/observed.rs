@@ -1,4 +1,4 @@
-//! What one tick, shard or request adds to the history.
+//! The additions of one tick, shard or request to the history.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::tick::TickReport;
 
-/// What one tick, shard or request adds to the history.
+/// The additions of one tick, shard or request to the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// A random number. An observation is written again when the answer to its write was lost.
@@ -19,7 +19,7 @@ pub struct Observed {
     pub at: DateTime<Utc>,
     /// The rounds and the capacity.
     pub rows: Rows,
-    /// What was seen of the coverage; `None` if nothing is judged by it.
+    /// The observations of coverage; `None` if nothing is judged by it.
     pub looks: Option<BTreeMap<Identity, Look>>,
     /// False for deployments: their looks count only if no shards serve the targets meanwhile, which do not know them.
     pub is_scheduled: bool,

@@ -1,4 +1,4 @@
-//! What is recorded of one target in one hour.
+//! The record of one target in one hour.
 
 use std::collections::BTreeMap;
 

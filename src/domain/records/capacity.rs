@@ -22,7 +22,7 @@ pub struct Capacities {
 }
 
 impl Capacities {
-    /// What the names of the documents begin with, before the region.
+    /// The beginning of the names of the documents, before the region.
     pub const PREFIX: &str = "capacity-";
 
     /// Returns the name of the document of a region.
@@ -34,7 +34,7 @@ impl Capacities {
 /// The record of a target's capacity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// What warmd has made or taken over; `None` if nothing.
+    /// The capacity that warmd has made or taken over; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
     /// The capacity as it was last seen.
@@ -63,7 +63,7 @@ pub struct Kept {
     pub owned: Option<DateTime<Utc>>,
 }
 
-/// What warmd has made.
+/// The capacity that warmd has made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// The way.

@@ -108,7 +108,7 @@ impl Review<'_> {
     }
 }
 
-/// What is added up of one target.
+/// The sums of one target.
 #[derive(Debug, Default)]
 struct Adding {
     row: Row,

@@ -65,7 +65,7 @@ pub struct Loaded {
     unread: BTreeSet<Region>,
 }
 
-/// What a tick needs for its capacity.
+/// The state that a tick needs for its capacity.
 #[derive(Debug, Clone)]
 pub struct CapacityPlan {
     /// The fleet with the active requests and the numbers of metrics, without what is paused with pipelines.

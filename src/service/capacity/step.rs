@@ -50,7 +50,7 @@ pub struct CapacityKeeper {
     working: tokio::sync::Mutex<()>,
 }
 
-/// What a process remembers between ticks.
+/// The state that a process keeps between ticks.
 #[derive(Default)]
 struct Memory {
     lanes: BTreeMap<(Region, String), Arc<Lane>>,

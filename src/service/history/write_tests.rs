@@ -13,7 +13,7 @@ use crate::domain::tick::TickReport;
 use crate::engine::ports::{Condition, ObjectStore, ObjectStoreError, PutError, StoreFuture, Version};
 use crate::service::store::{Durability, Memory};
 
-/// What happens to a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It is applied.

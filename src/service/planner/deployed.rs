@@ -19,7 +19,7 @@ use crate::domain::tick::{RoundRecord, SkipReason};
 use crate::engine::tick::Due;
 use crate::service::store::{Durability, Unavailable, before};
 
-/// What became of a target that was claimed for the round after its deployment.
+/// The outcome for a target that was claimed for the round after its deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterDeployment {
     /// Its round is sent.

@@ -22,7 +22,7 @@ use crate::engine::tick::Due;
 use crate::service::capacity::{CapacityPlan, Loaded, read_levels};
 use crate::service::store::{Unavailable, before};
 
-/// What a Warm Request asks of one target.
+/// The part of a Warm Request that concerns one target.
 #[derive(Debug)]
 pub struct Ask<'f> {
     /// The target.

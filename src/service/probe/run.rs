@@ -28,7 +28,7 @@ pub enum Ended {
     Stopped,
 }
 
-/// What the pings of a probe have used.
+/// The use of a probe by its pings.
 #[derive(Debug, Clone, Copy)]
 pub struct Spent {
     /// The number of pings.

@@ -20,9 +20,9 @@ pub(super) enum Ink {
     Text,
     /// Lines of the grid.
     Grid,
-    /// What was wanted.
+    /// The number wanted.
     Target,
-    /// What was reached, and bars.
+    /// The number reached, and bars.
     Reached,
     /// The objective.
     Objective,

@@ -1,4 +1,4 @@
-//! What operators do: `warmd capacity status`, `release` and `adopt`, and the dry run of a tick.
+//! Actions of operators: `warmd capacity status`, `release` and `adopt`, and the dry run of a tick.
 
 use super::*;
 
