@@ -125,10 +125,10 @@ fn text_of_three_days() {
       removed-u      eu-west-2     100 %  █·█      0   $0.08   $0.001617
       days: █ 100 %  ▇ 99.9  ▆ 99  ▅ 98  ▄ 95  ▃ 90  ▂ 50  ▁ less  · not known
 
-      FUNCTION       RECORDED   PINGS  PC WINDOWS  PC ALWAYS  MANAGED  EC2  NOTHING
-      nlp              $0.29+  >$1.24       $3.34      $3.33        -    -        -
-      checkout:live     $0.12  >$0.00       $0.84      $0.83        -    -        -
-      > cheapest; estimates of `warmd compare` for the same windows
+      FUNCTION       RECORDED    PINGS  PC WINDOWS  PC ALWAYS  MANAGED  EC2  NOTHING
+      nlp              $0.29+  ✓ $1.24       $3.34      $3.33        -    -        -
+      checkout:live     $0.12  ✓ $0.00       $0.84      $0.83        -    -        -
+      ✓ cheapest; estimates of `warmd compare` for the same windows
 
       OWNER                 COVERAGE  PINGS  S3 EGRESS    COST
       payments                 100 %  1,728    2.00 MB   $0.19

@@ -7,8 +7,6 @@ mod words;
 
 use std::fmt::Write as _;
 
-use rust_decimal::Decimal;
-
 use self::words::{
     REGIME, ROW_NAMES, cost, coverage, facts, notes, option_name, owner_name, per_hour, span, usd,
 };
@@ -111,8 +109,8 @@ fn alternatives(review: &Review<'_>, style: Style) -> String {
         .map(|(function, comparison)| {
             let costs = comparison.options.iter().map(|option| {
                 let best = comparison.cheapest == Some(option.alternative);
-                let total = option.total().map_or_else(|| "-".to_owned(), dollars);
-                if best { format!(">{total}") } else { total }
+                let total = option.total().map_or_else(|| "-".to_owned(), |total| usd(total, 0));
+                if best { format!("✓ {total}") } else { total }
             });
             let recorded = usd(function.sums.known_usd, function.sums.row.cost_unknown);
             (NO_SIGN, [function.id.shown(), recorded].into_iter().chain(costs).collect())
@@ -121,13 +119,8 @@ fn alternatives(review: &Review<'_>, style: Style) -> String {
     let Some((_, first)) = compared().next() else { return String::new() };
     let names = first.options.iter().map(|option| figures(option_name(option.alternative)));
     let columns: Vec<Column> = [column("FUNCTION"), figures("RECORDED")].into_iter().chain(names).collect();
-    let note = style.paint(Tone::Quiet, "> cheapest; estimates of `warmd compare` for the same windows");
+    let note = style.paint(Tone::Quiet, "✓ cheapest; estimates of `warmd compare` for the same windows");
     format!("\n{}  {note}\n", table(&columns, 0, &rows, style))
-}
-
-/// Formats US dollars with two decimals.
-fn dollars(usd: Decimal) -> String {
-    super::cost::dollars(Some(usd))
 }
 
 /// Returns a row for each owner, if there are several.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::bars;
 use super::charts::{self, Ink};
 use super::words::{
-    REGIME, cheapest, cost, coverage, escaped, notes, owner_name, per_hour, percent, span, usd,
+    REGIME, budget_left, cheapest, cost, coverage, escaped, notes, owner_name, per_hour, percent, span, usd,
 };
 use crate::domain::cost::compare::CostAlternative;
 use crate::domain::coverage::Minutes;
@@ -183,7 +183,6 @@ pub fn page(review: &Review<'_>, is_simulated: bool) -> String {
 /// Renders the figures of the fleet.
 fn tiles(review: &Review<'_>) -> String {
     let Sums { row, known_usd, .. } = &review.fleet;
-    let left = review.burn.budget_left.map_or_else(|| "unknown".to_owned(), percent);
     let rate = |rate: Option<f64>| rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{rate:.2}"));
     let slow = if review.burn.is_slow_burn() { ", a slow burn" } else { "" };
     let objective = if review.is_default_slo { ", default 99 %" } else { "" };
@@ -194,8 +193,8 @@ fn tiles(review: &Review<'_>) -> String {
             format!("{} of {} minutes", grouped(row.minutes.warm), grouped(row.minutes.window)),
         ),
         (
-            "error budget left",
-            left,
+            "error budget",
+            budget_left(review.burn.budget_left),
             format!(
                 "over {}{objective}; burn rate {} in the last 3 days{slow}",
                 count(review.over_days.into(), "day"),

@@ -147,18 +147,21 @@ pub(super) fn facts(review: &Review<'_>) -> Vec<String> {
     facts
 }
 
+/// Returns what is left of the error budget.
+pub(super) fn budget_left(left: Option<f64>) -> String {
+    match left {
+        None => "unknown".to_owned(),
+        Some(left) if left < 0.0 => format!("used up {:.1} times", 1.0 - left),
+        Some(left) => format!("{} left", percent(left)),
+    }
+}
+
 /// Returns the error budget and its burn.
 fn budget(review: &Review<'_>) -> String {
     let burn = review.burn;
     let of = if review.is_default_slo { "default objective" } else { "functions' objectives" };
     let (objective, days) = (percent(review.objective), count(review.over_days.into(), "day"));
-    let left = burn.budget_left.map_or_else(
-        || "unknown".to_owned(),
-        |left| match left < 0.0 {
-            true => format!("used up {:.1} times", 1.0 - left),
-            false => format!("{} left", percent(left)),
-        },
-    );
+    let left = budget_left(burn.budget_left);
     let rate = |rate: Option<f64>| rate.map_or_else(|| "unknown".to_owned(), |rate| format!("{rate:.2}"));
     let slow = if burn.is_slow_burn() { ": a slow burn" } else { "" };
     format!(
