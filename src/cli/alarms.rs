@@ -68,7 +68,7 @@ pub struct AlarmsArgs {
     #[arg(long)]
     pub delete: bool,
     /// Prefix of the alarms. [default: `owner` under `capacity` in the configuration]
-    #[arg(long, value_name = "PREFIX", value_parser = owner)]
+    #[arg(long, value_name = "PREFIX", value_parser = value_parsers::owner)]
     pub name: Option<Owner>,
     /// Alarms to print, put or delete. Beside a stack, which has those of the fleet: functions.
     #[arg(
@@ -123,11 +123,6 @@ impl Of {
             Self::Functions => "alarms of functions",
         }
     }
-}
-
-fn owner(text: &str) -> Result<Owner, String> {
-    let expected = "1 to 64 letters, digits, -, _ and .";
-    Owner::parse(text).ok_or_else(|| TextError::expected(expected, text).into_line())
 }
 
 fn topic(text: &str) -> Result<String, String> {

@@ -23,6 +23,7 @@ use crate::domain::metrics::{Metric, Scope};
 use crate::domain::parse::{TextError, quoted};
 use crate::domain::text::wrapped;
 use crate::engine::observability::{DashboardFinding, Observability};
+use crate::engine::ports::{CallError, ErrorKind};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,7 +125,7 @@ pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
         let word = match own(&port, name).await? {
             None => "there is no",
             Some(_) => {
-                port.delete_dashboard(name).await.map_err(|error| Failure::Unexpected(error.to_string()))?;
+                port.delete_dashboard(name).await.map_err(|error| failed(&error, error.to_string()))?;
                 "deleted"
             }
         };
@@ -146,7 +147,7 @@ pub async fn dashboard(args: &DashboardArgs) -> Result<Exit, Failure> {
 
 /// Reads the body of a dashboard of warmd; `None` if there is none with that name.
 async fn own(port: &impl Observability, name: &str) -> Result<Option<Value>, Failure> {
-    let text = port.dashboard(name).await.map_err(|error| Failure::Unexpected(error.to_string()))?;
+    let text = port.dashboard(name).await.map_err(|error| failed(&error, error.to_string()))?;
     let Some(text) = text else { return Ok(None) };
     // A body that is not JSON is not ours.
     match serde_json::from_str(&text) {
@@ -155,6 +156,16 @@ async fn own(port: &impl Observability, name: &str) -> Result<Option<Value>, Fai
             let message = format!("the dashboard {} was not made by warmd, and is not changed", quoted(name));
             Err(Failure::Usage(format!("{message}\nhint: choose another name, or delete that dashboard")))
         }
+    }
+}
+
+/// Returns the failure of a call, with a hint where a permission is missing.
+fn failed(reason: &CallError, message: String) -> Failure {
+    match reason.kind {
+        ErrorKind::AccessDenied => {
+            Failure::Unexpected(format!("{message}\nhint: `warmd iam --observe` prints the permissions"))
+        }
+        _ => Failure::Unexpected(message),
     }
 }
 
@@ -171,7 +182,8 @@ async fn put(port: &impl Observability, name: &str, body: &Value) -> Result<(), 
         Err(refused) => {
             let lines: String =
                 refused.findings.iter().map(|finding| format!("\n  {}", line(finding))).collect();
-            Err(Failure::Unexpected(format!("the dashboard was not put: {}{lines}", refused.reason)))
+            let message = format!("the dashboard was not put: {}{lines}", refused.reason);
+            Err(failed(&refused.reason, message))
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::deploy::iam::{
     POLICIES_PER_ROLE, PolicyInput, Purpose, S3Prefix, assumed, observe_policy, policies,
 };
 use crate::deploy::{self, EventKind};
+use crate::domain::capacity::Owner;
 use crate::domain::clean::clean;
 use crate::domain::function::{AccountId, Region};
 use crate::domain::parse::TextError;
@@ -74,6 +75,9 @@ pub struct IamArgs {
     /// Print the policy for the caller of `dashboard` and `alarms` instead of the warmer.
     #[arg(long, conflicts_with = "check_live")]
     pub observe: bool,
+    /// Prefix of the alarms, as for `alarms --name`. With --observe.
+    #[arg(long, value_name = "PREFIX", requires = "observe", value_parser = value_parsers::owner)]
+    pub name: Option<Owner>,
     /// The configuration.
     #[command(flatten)]
     pub configs: Configs,
@@ -119,7 +123,8 @@ pub async fn iam(args: &IamArgs) -> Result<Exit, Failure> {
     let fleet = configuration::load(&args.configs, &Only::default()).await?;
     if args.observe {
         let region = region_or_own(args.region).await?;
-        let policy = observe_policy(args.account.as_ref(), region, &fleet.owner);
+        let policy =
+            observe_policy(args.account.as_ref(), region, args.name.as_ref().unwrap_or(&fleet.owner));
         print_data(&format!("{policy}\n"))?;
         return Ok(Exit::Success);
     }

@@ -17,7 +17,7 @@ use super::period::{Bounds, period};
 use super::render::cost::dollars;
 use super::render::{self, Style};
 use super::value_parsers;
-use crate::domain::difference::{ChangeKind, Difference, difference};
+use crate::domain::difference::{ChangeKind, Difference, Setting, difference};
 use crate::domain::function::Region;
 use crate::domain::plan::{Period, TargetPlan};
 use crate::engine::ports::Clock;
@@ -88,6 +88,7 @@ pub enum DiffFormat {
 
 #[derive(Serialize)]
 struct DiffObject<'c> {
+    settings: Vec<SettingObject<'c>>,
     pipelines: Vec<PipelineObject<'c>>,
     changes: Vec<ChangeObject<'c>>,
     before_total: Option<Decimal>,
@@ -185,7 +186,7 @@ fn monthly(usd: Decimal, period: Period) -> Decimal {
 }
 
 impl<'c> SettingObject<'c> {
-    fn new((name, before, after): &'c (String, Option<String>, Option<String>)) -> Self {
+    fn new((name, before, after): &'c Setting) -> Self {
         Self { name, before: before.as_deref(), after: after.as_deref() }
     }
 }
@@ -218,6 +219,7 @@ fn object<'c>(difference: &'c Difference<'_>) -> DiffObject<'c> {
         settings: change.settings.iter().map(SettingObject::new).collect(),
     });
     DiffObject {
+        settings: difference.settings.iter().map(SettingObject::new).collect(),
         pipelines: pipelines.collect(),
         changes: changes.collect(),
         before_total: difference.before.total(),

@@ -12,6 +12,7 @@ use rust_decimal::prelude::ToPrimitive;
 pub use crate::config::{Regions, duration, region, regions};
 use crate::domain::burst::Rate;
 use crate::domain::calendar::parse_zone;
+use crate::domain::capacity::Owner;
 use crate::domain::cost::{BadRoute, Item, Route};
 use crate::domain::coverage::Slo;
 use crate::domain::events;
@@ -22,6 +23,15 @@ use crate::domain::protocol::Protocol;
 use crate::domain::quantity::{DurationRange, parse_memory, parse_size};
 use crate::domain::text::count;
 pub use crate::lambda::log_filter;
+
+/// Parses the owner of alarms and capacity.
+///
+/// # Errors
+/// Another text.
+pub fn owner(text: &str) -> Result<Owner, String> {
+    let expected = "1 to 64 letters, digits, -, _ and .";
+    Owner::parse(text).ok_or_else(|| TextError::expected(expected, text).into_line())
+}
 
 /// Parses an instant in RFC 3339, such as `2026-11-20T09:00:00Z`.
 ///

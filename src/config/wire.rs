@@ -1,6 +1,7 @@
 //! The keys of the configuration, with their descriptions for the JSON Schema.
 
 mod backlog;
+mod budget;
 mod pipelines;
 
 use std::borrow::Cow;
@@ -8,19 +9,18 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 pub(super) use self::backlog::{BacklogKeys, MetricSourceKeys};
+pub(super) use self::budget::{BudgetKeys, OwnerKeys, SloSetting};
 pub(super) use self::pipelines::{PipelineBacklogKeys, PipelineKeys, Pipelines, StageKeys};
 use super::node::Node;
 use super::prices::PriceSource;
 use super::reader::{FromNode, Reader};
 use super::values::{
-    ByName, CalendarPath, CanarySwitch, CoalesceTime, Coverage, Cron, CronDuration, Date, DayHours, Days,
+    ByName, CalendarPath, CanarySwitch, CoalesceTime, Cron, CronDuration, Date, DayHours, Days,
     ExecutionTime, ExternalId, FreeText, HoldSetting, HoldTime, IdleLife, InitTime, Integer, Interval, Json,
-    KeepHistory, Lead, Lifetime, List, Memory, MonthlyUsd, Name, Namespace, Percent, ProtocolName, Rate,
-    RequestLifetime, RoleArn, RouteKind, S3Object, Size, SloPeriod, StrategyName, Table, Timeout,
-    Utilization, Version, Zone,
+    KeepHistory, Lead, Lifetime, List, Memory, Name, Namespace, Percent, ProtocolName, Rate, RequestLifetime,
+    RoleArn, RouteKind, S3Object, Size, StrategyName, Table, Timeout, Utilization, Version, Zone,
 };
 use super::wire_struct::wire_struct;
-use crate::domain::budget::OnExceed;
 use crate::domain::capacity::{Fallback, Owner};
 use crate::domain::cost::Per;
 use crate::domain::fleet::{HttpVersions, Sign, Trace};
@@ -123,8 +123,9 @@ macro_rules! settings_struct {
                 managed: ManagedKeys,
                 /// Assumptions of cost estimates.
                 assume: AssumeKeys,
-                /// The objective for coverage: the share of the minutes of open windows that are to be warm.
-                slo: SloKeys,
+                /// The objective for coverage: the share of the minutes of open windows that are to be warm. `off` is no
+                /// objective, despite that of the defaults.
+                slo: SloSetting,
                 $($own)*
             }
         }
@@ -178,38 +179,6 @@ wire_struct! {
         http: HttpVersions,
         /// The time for which the history is kept in the state store, in whole days. Default: 400d.
         keep_history: KeepHistory,
-    }
-}
-
-wire_struct! {
-    /// An objective for coverage.
-    struct SloKeys ["coverage"] {
-        /// The share of the minutes of open windows that are to be warm, from 1% to below 100%, with at most four
-        /// decimals.
-        coverage: Coverage,
-        /// The days over which it holds, up to `limits.keep_history`. Default: 28d.
-        over: SloPeriod,
-    }
-}
-
-wire_struct! {
-    /// A budget for a calendar month in UTC: the known cost of pings, provisioned concurrency and managed instances.
-    struct BudgetKeys ["monthly_usd"] {
-        /// US dollars in a month.
-        monthly_usd: MonthlyUsd,
-        /// The effect when it is used up: `warn` only; `reduce` lowers rounds so that the budget lasts until the end of
-        /// the month; `stop` sends no ping any more, and ends capacity at its next closing. Default: `warn`.
-        on_exceed: OnExceed,
-        /// `true` ends capacity inside a window too. Needs `on_exceed: stop`. Default: false.
-        stop_capacity: bool,
-    }
-}
-
-wire_struct! {
-    /// An owner of functions.
-    struct OwnerKeys ["budget"] {
-        /// The monthly budget of all functions of the owner.
-        budget: BudgetKeys,
     }
 }
 

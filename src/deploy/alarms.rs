@@ -43,15 +43,16 @@ pub struct AlarmsInput<'a> {
 #[error("{0} has an objective (`slo`), but no metrics of its own for alarms")]
 pub struct NoFunctionMetrics(pub String);
 
-/// Returns the alarms: of the fleet, then of each target with an objective in the order of the configuration.
+/// Returns the alarms: of the fleet, then of each target with an objective in the order of the configuration. Alarms that
+/// the objective cannot raise are left out.
 ///
 /// # Errors
 /// [`NoFunctionMetrics`]: alarms of functions need metrics of functions.
 pub fn alarms(input: &AlarmsInput<'_>) -> Result<Vec<Alarm>, NoFunctionMetrics> {
     let AlarmsInput { fleet, owner, objective, of_functions, topic } = *input;
     let marker = marker(owner);
-    let watched = |dimensions: BTreeMap<String, String>, objective: &Slo, subject: &str, of: &str| {
-        let objective = objective_text(objective);
+    let watched = |dimensions: BTreeMap<String, String>, slo: &Slo, subject: &str, of: &str| {
+        let objective = objective_text(slo);
         let watched = Watched {
             namespace: &fleet.metrics.namespace,
             dimensions,
@@ -63,7 +64,8 @@ pub fn alarms(input: &AlarmsInput<'_>) -> Result<Vec<Alarm>, NoFunctionMetrics> 
         let alarm = |(end, alarm): &(&str, BurnAlarm)| {
             burn_rate(&format!("{}-{end}", name(owner, of, SUFFIX)), alarm, &watched)
         };
-        let mut alarms: Vec<Alarm> = BURN_ALARMS.iter().flat_map(alarm).collect();
+        let possible = BURN_ALARMS.iter().filter(|(_, alarm)| alarm.can_be_raised(slo));
+        let mut alarms: Vec<Alarm> = possible.flat_map(alarm).collect();
         if watched.dimensions.is_empty() {
             alarms.push(no_tick(name(owner, NO_TICK, 0), &watched));
         }
@@ -203,6 +205,20 @@ mod tests {
         let owner = &Fleet::new(Vec::new()).owner;
         assert!(of_fleet.lines().all(|name| is_of_fleet(owner, name)));
         assert!(!of_functions.lines().any(|name| is_of_fleet(owner, name)));
+    }
+
+    #[test]
+    fn alarms_that_an_objective_cannot_raise_are_left_out() {
+        let of = |coverage_ppm| {
+            let slo = Slo { coverage_ppm, over_days: 28 };
+            names(&fleet(Detail::Fleet), Some(slo), false)
+                .unwrap()
+                .replace("warmd-warmd-", "")
+                .replace('\n', " ")
+        };
+        assert_eq!(of(800_000), "no-tick");
+        assert_eq!(of(900_000), "fleet-slow-long fleet-slow-short fleet-slow no-tick");
+        assert!(of(930_000).contains("fleet-fast "));
     }
 
     #[test]

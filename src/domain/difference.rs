@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::backlog::Rule;
 use super::cost::{Download, FleetCost, Per};
-use super::fleet::{Canary, Fleet, Hold, OnRequest, Role, Target};
+use super::fleet::{
+    Canary, Fleet, Hold, HttpVersions, Limits, MetricsSettings, OnRequest, Role, Sign, Target, WireSettings,
+};
+use super::metrics::Detail;
 use super::pipeline::{Payload, Pipeline, Stage};
 use super::plan::{Period, Scope, TargetPlan, fleet_cost};
 use super::text::{bytes, elapsed};
@@ -69,12 +72,17 @@ pub struct PipelineChange<'f> {
     /// The kind of the change.
     pub kind: ChangeKind,
     /// The settings that differ: name, value before, value after. Added and removed pipelines have one value only.
-    pub settings: Vec<(String, Option<String>, Option<String>)>,
+    pub settings: Vec<Setting>,
 }
+
+/// A setting that differs: name, value before, value after; `None` where it does not exist.
+pub type Setting = (String, Option<String>, Option<String>);
 
 /// The difference between two configurations.
 #[derive(Debug)]
 pub struct Difference<'f> {
+    /// The settings of the whole fleet that differ, by their path in the configuration, such as `owners.nlp.budget`.
+    pub settings: Vec<Setting>,
     /// The pipelines that differ.
     pub pipelines: Vec<PipelineChange<'f>>,
     /// The targets that differ.
@@ -90,9 +98,9 @@ pub struct Difference<'f> {
 }
 
 impl Difference<'_> {
-    /// Returns true if neither a pipeline nor a target differs.
+    /// Returns true if neither the fleet nor a pipeline nor a target differs.
     pub fn is_empty(&self) -> bool {
-        self.pipelines.is_empty() && self.changes.is_empty()
+        self.settings.is_empty() && self.pipelines.is_empty() && self.changes.is_empty()
     }
 
     /// Returns true unless the total cost certainly does not rise.
@@ -132,8 +140,16 @@ pub fn difference<'f>(old: &'f Fleet, new: &'f Fleet, period: Period) -> Differe
         after: None,
         settings: Vec::new(),
     }));
-    let pipelines = pipelines(old, new);
-    Difference { pipelines, changes, before: cost_before, after: cost_after, assumed_before, assumed_after }
+    let (settings, pipelines) = (fleet_settings(old, new), pipelines(old, new));
+    Difference {
+        settings,
+        pipelines,
+        changes,
+        before: cost_before,
+        after: cost_after,
+        assumed_before,
+        assumed_after,
+    }
 }
 
 /// Compares the pipelines of two configurations. Those of `new` come first in their order, then the removed ones.
@@ -157,20 +173,76 @@ fn pipelines<'f>(old: &'f Fleet, new: &'f Fleet) -> Vec<PipelineChange<'f>> {
     changed.chain(removed.filter_map(|before| change(Some(before), None))).collect()
 }
 
+/// Returns the settings of the whole fleet that differ.
+fn fleet_settings(old: &Fleet, new: &Fleet) -> Vec<Setting> {
+    let none = || Some("none".to_owned());
+    let differing = differing(&listed_fleet(old), &listed_fleet(new));
+    differing
+        .into_iter()
+        .map(|(name, before, after)| (name, before.or_else(none), after.or_else(none)))
+        .collect()
+}
+
+/// Returns the settings of the whole fleet as text, by their path in the configuration. Prices show in the costs.
+fn listed_fleet(fleet: &Fleet) -> Vec<(String, String)> {
+    let Fleet {
+        targets: _,
+        pipelines: _,
+        limits: Limits { max_in_flight, account_share, leave_free, keep_history_days, wire },
+        metrics: MetricsSettings { namespace, detail },
+        owner,
+        budget,
+        owner_budgets,
+        prices: _,
+        hash: _,
+    } = fleet;
+    let WireSettings { sign, http } = wire;
+    let detail = match detail {
+        Detail::Fleet => "fleet",
+        Detail::Function => "function",
+    };
+    let sign = match sign {
+        Sign::Round => "round",
+        Sign::Ping => "ping",
+    };
+    let http = match http {
+        HttpVersions::Auto => "auto",
+        HttpVersions::Http1 => "http1",
+    };
+    let settings = [
+        ("limits.max_in_flight", max_in_flight.to_string()),
+        ("limits.account_share", format!("{account_share}%")),
+        ("limits.leave_free", leave_free.to_string()),
+        ("limits.keep_history", format!("{keep_history_days}d")),
+        ("limits.wire.sign", sign.to_owned()),
+        ("limits.wire.http", http.to_owned()),
+        ("metrics.namespace", namespace.clone()),
+        ("metrics.detail", detail.to_owned()),
+        ("capacity.owner", owner.to_string()),
+    ];
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let budget = budget.iter().map(|budget| ("budget".to_owned(), budget.to_string()));
+    let owners =
+        owner_budgets.iter().map(|(owner, budget)| (format!("owners.{owner}.budget"), budget.to_string()));
+    settings.chain(budget).chain(owners).collect()
+}
+
 /// Returns the settings of pipelines that differ.
-fn pipeline_settings(
-    before: Option<&Pipeline>,
-    after: Option<&Pipeline>,
-) -> Vec<(String, Option<String>, Option<String>)> {
+fn pipeline_settings(before: Option<&Pipeline>, after: Option<&Pipeline>) -> Vec<Setting> {
     let [before, after] = [before, after].map(|pipeline| pipeline.map(listed_pipeline).unwrap_or_default());
+    differing(&before, &after)
+}
+
+/// Returns the settings with another value, in the order after the change.
+fn differing(before: &[(String, String)], after: &[(String, String)]) -> Vec<Setting> {
     let value = |settings: &[(String, String)], name: &str| {
         settings.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
     };
-    let removed = before.iter().filter(|(name, _)| value(&after, name).is_none());
+    let removed = before.iter().filter(|(name, _)| value(after, name).is_none());
     let names = after.iter().chain(removed).map(|(name, _)| name.clone());
     names
         .map(|name| {
-            let (before, after) = (value(&before, &name), value(&after, &name));
+            let (before, after) = (value(before, &name), value(after, &name));
             (name, before, after)
         })
         .filter(|(_, before, after)| before != after)
@@ -291,7 +363,6 @@ fn listed(target: &Target) -> Vec<(&'static str, String)> {
         ("trace", trace.name().to_owned()),
         ("canary", canary),
         ("strategy", strategy.to_string()),
-        ("semi_cold_below", semi_cold_below.map_or_else(none, |below| format!("{}ms", below.as_millis()))),
         ("downloads", self::downloads(downloads)),
         ("slo", slo.map_or_else(none, |slo| slo.to_string())),
         ("budget", budget.map_or_else(none, |budget| budget.to_string())),

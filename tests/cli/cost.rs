@@ -558,7 +558,7 @@ fn a_difference_shows_costs() {
     let object = diff(&["--format", "json"]).json();
     let date = ["diff", &old, new, "--format", "json", "--for", "7d", "--from", "2026-11-16"];
     assert_eq!(run(&date).json(), object);
-    assert_eq!(keys(&object), ["pipelines", "changes", "before_total", "after_total"]);
+    assert_eq!(keys(&object), ["settings", "pipelines", "changes", "before_total", "after_total"]);
     assert_eq!(
         object["changes"][0]["before"],
         json!({"strategy": "pings", "pings": 6_000, "cold_starts": 250, "s3_egress_bytes": 55_000_000_000_u64, "total": "2.59"})

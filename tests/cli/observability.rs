@@ -231,6 +231,9 @@ fn permissions_to_observe() {
       ]
     }
     "#);
+    let named = run(&["iam", "--observe", "--name", "on-call", "--region", "eu-west-2", &configs]).json();
+    assert_eq!(named["Statement"][1]["Resource"][0], "arn:aws:cloudwatch:eu-west-2:*:alarm:warmd-on-call-*");
+    assert_eq!(run(&["iam", "--name", "on-call", &configs]).code, 2, "the alarms are those of --observe");
 }
 
 #[test]

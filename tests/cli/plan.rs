@@ -301,6 +301,55 @@ functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1
     assert!(done.stdout.contains("stagger 0m → "), "{}", done.stdout);
 }
 
+/// A budget that stops the fleet is a change, although no plan differs.
+#[test]
+fn settings_of_the_whole_fleet_are_changes() {
+    let text = "version: 1
+limits: { max_in_flight: 500 }
+defaults: { region: eu-west-2, owner: 'a | b' }
+functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1 }] } }
+";
+    let folder = tempfile::tempdir().unwrap();
+    let old = write(folder.path(), "old.yml", text);
+    let new = text.replace("500", "50")
+        + "budget: { monthly_usd: 0.01, on_exceed: stop }\nowners: { 'a | b': { budget: { monthly_usd: 5 } } }\n";
+    let new = write(folder.path(), "new.yml", &new);
+    let [old, new] = [&old, &new].map(|path| path.to_str().unwrap());
+    let diff = |from: &str, to: &str, format: &str| {
+        run(&["diff", from, to, "--exit-code", "--from", "2026-11-20", "--format", format])
+    };
+    insta::assert_snapshot!(diff(old, new, "table").shown(), @"
+    exit 4
+    --- stdout
+    ~ limits.max_in_flight 500 → 50
+    ~ budget none → $0.01 a month, stop
+    ~ owners.a | b.budget none → $5 a month, warn
+
+    3 settings of the fleet changed; no target changes in the 7d from 2026-11-20 00:00 UTC
+    --- stderr
+    ");
+    insta::assert_snapshot!(diff(old, new, "markdown").shown(), @"
+    exit 4
+    --- stdout
+    **warmd**: 3 settings of the fleet changed; no target changes in the 7d from 2026-11-20 00:00 UTC
+
+    | fleet | before | after |
+    |---|---|---|
+    | `limits.max_in_flight` | 500 | 50 |
+    | `budget` | none | <code>&#36;0&#46;01 a month&#44; stop</code> |
+    | <code>owners&#46;a &#124; b&#46;budget</code> | none | <code>&#36;5 a month&#44; warn</code> |
+    --- stderr
+    ");
+    let removed = diff(new, old, "json");
+    assert_eq!(removed.code, 4);
+    let object = removed.json();
+    assert_eq!(object["changes"], json!([]));
+    assert_eq!(
+        object["settings"][1],
+        json!({"name": "budget", "before": "$0.01 a month, stop", "after": "none"})
+    );
+}
+
 #[test]
 fn text_is_not_shortened_without_a_terminal() {
     let folder = tempfile::tempdir().unwrap();

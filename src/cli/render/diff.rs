@@ -9,7 +9,7 @@ use super::text::{count, elapsed, grouped};
 use super::{Style, Tone};
 use crate::domain::clean::{clean, markdown as cell};
 use crate::domain::cost::FleetCost;
-use crate::domain::difference::{Change, ChangeKind, Difference, PipelineChange};
+use crate::domain::difference::{Change, ChangeKind, Difference, PipelineChange, Setting};
 use crate::domain::plan::{Period, TargetPlan};
 
 const COLUMNS: [Column; 6] = [
@@ -31,7 +31,7 @@ const NOTE: &str =
 pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> String {
     let changes = &difference.changes;
     let row = |change: &Change<'_>| (sign(change.kind()), cells(change, str::to_owned).to_vec());
-    let mut out = pipelines(difference, style);
+    let mut out = fleet(difference, style) + &pipelines(difference, style);
     let rows: Vec<_> = changes.iter().map(row).collect();
     if !out.is_empty() && !rows.is_empty() {
         out.push('\n');
@@ -56,6 +56,16 @@ pub fn table(difference: &Difference<'_>, period: Period, style: Style) -> Strin
 pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
     let changes = &difference.changes;
     let mut out = format!("**warmd**: {}\n", totals(difference, period));
+    if !difference.settings.is_empty() {
+        out.push_str("\n| fleet | before | after |\n|---|---|---|\n");
+    }
+    for setting in &difference.settings {
+        let [name, before, after] = values(setting, cell);
+        let is_plain =
+            |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || "._".contains(letter));
+        let name = if is_plain(&setting.0) { format!("`{}`", setting.0) } else { name };
+        let _ = writeln!(out, "| {name} | {before} | {after} |");
+    }
     if !difference.pipelines.is_empty() {
         out.push_str("\n| | pipeline | region | changes |\n|---|---|---|---|\n");
     }
@@ -86,6 +96,22 @@ pub fn markdown(difference: &Difference<'_>, period: Period) -> String {
         let _ = writeln!(out, "\n{}", escaped(NOTE.to_owned()));
     }
     out
+}
+
+/// Renders the settings of the whole fleet that differ, a line for each.
+fn fleet(difference: &Difference<'_>, style: Style) -> String {
+    let (sign, tone) = sign(ChangeKind::Changed);
+    let line = |setting: &Setting| {
+        let [name, before, after] = values(setting, |text| clean(text).into_owned());
+        format!("{} {name} {before} → {after}\n", style.paint(tone, &sign.to_string()))
+    };
+    difference.settings.iter().map(line).collect()
+}
+
+/// Returns the name and the values of a setting.
+fn values((name, before, after): &Setting, shown: impl Fn(&str) -> String) -> [String; 3] {
+    let value = |value: &Option<String>| value.as_deref().map(&shown).unwrap_or_default();
+    [shown(name), value(before), value(after)]
 }
 
 /// Renders the pipelines that differ, a line for each and one for each of its settings.
@@ -128,7 +154,7 @@ fn escaped(text: String) -> String {
 /// Returns a row for each owner with a different cost, for warmd itself if its cost differs, and for the total. Returns
 /// no rows when no cost differs.
 fn owners(difference: &Difference<'_>) -> Vec<[String; 3]> {
-    let Difference { before, after, assumed_before, assumed_after, changes: _, pipelines: _ } = difference;
+    let Difference { before, after, assumed_before, assumed_after, .. } = difference;
     let names: BTreeSet<&String> = before.by_owner.keys().chain(after.by_owner.keys()).collect();
     let mut rows = Vec::new();
     let sides = [(before, assumed_before), (after, assumed_after)];
@@ -198,7 +224,7 @@ fn both(change: &Change<'_>, of: impl Fn(&TargetPlan<'_>) -> String) -> String {
 }
 
 fn totals(difference: &Difference<'_>, period: Period) -> String {
-    let (changes, pipelines) = (&difference.changes, &difference.pipelines);
+    let Difference { settings, changes, pipelines, .. } = difference;
     if difference.is_empty() {
         return format!("nothing changes in {}", span(period));
     }
@@ -208,11 +234,15 @@ fn totals(difference: &Difference<'_>, period: Period) -> String {
             [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed].map(number);
         format!("{added} added, {changed} changed, {removed} removed")
     };
-    let of_pipelines = match pipelines.len() {
+    let of_fleet = match settings.len() {
         0 => String::new(),
+        number => format!("{} of the fleet changed; ", count(number as u64, "setting")),
+    };
+    let of_pipelines = match pipelines.len() {
+        0 => of_fleet,
         number => {
             let kinds = kinds(pipelines.iter().map(|change| change.kind).collect());
-            format!("{}: {kinds}; ", count(number as u64, "pipeline"))
+            format!("{of_fleet}{}: {kinds}; ", count(number as u64, "pipeline"))
         }
     };
     let pings = |of: fn(&Change<'_>) -> u64| changes.iter().map(of).sum::<u64>();

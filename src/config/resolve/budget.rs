@@ -1,16 +1,17 @@
 //! Objectives and budgets: of functions, of owners and of the fleet.
 
-use super::super::problem::Problem;
+use super::super::problem::{MOST_PROBLEMS, Problem};
 use super::super::reader::At;
 use super::super::values::TableEntry;
-use super::super::wire::{BudgetKeys, FileKeys, SloKeys};
+use super::super::wire::{BudgetKeys, FileKeys, SloSetting};
 use super::{Location, Resolver};
 use crate::domain::budget::{Budget, OnExceed};
-use crate::domain::coverage::Slo;
+use crate::domain::coverage::{BurnAlarm, Slo};
 use crate::domain::parse::{did_you_mean, quoted};
 
-/// Returns an objective; `None` if its coverage has an error.
-pub(super) fn slo_of(keys: &SloKeys) -> Option<Slo> {
+/// Returns an objective; `None` if it is off, or its coverage has an error.
+pub(super) fn slo_of(setting: &SloSetting) -> Option<Slo> {
+    let SloSetting::Keys(keys) = setting else { return None };
     let coverage_ppm = keys.coverage.as_ref()?.value.0;
     let over_days = keys.over.as_ref().map_or(Slo::DEFAULT.over_days, |over| over.value.days());
     Some(Slo { coverage_ppm, over_days })
@@ -18,9 +19,11 @@ pub(super) fn slo_of(keys: &SloKeys) -> Option<Slo> {
 
 impl<'a> Resolver<'a, '_> {
     /// Reports an objective over a longer time than the history is kept.
-    pub(super) fn slo(&mut self, file: usize, keys: Option<&At<SloKeys>>) {
-        let Some(At { value: keys, span }) = keys else { return };
-        let Some(Slo { over_days, .. }) = slo_of(keys) else { return };
+    pub(super) fn slo(&mut self, file: usize, setting: Option<&At<SloSetting>>) {
+        let Some(At { value: setting, span }) = setting else { return };
+        let (SloSetting::Keys(keys), Some(Slo { over_days, .. })) = (setting, slo_of(setting)) else {
+            return;
+        };
         let most = self.keep_history_days;
         if over_days > most {
             let location = Location { file, span: keys.over.as_ref().map_or(*span, |over| over.span) };
@@ -65,6 +68,25 @@ impl<'a> Resolver<'a, '_> {
         }
     }
 
+    /// Returns warnings about objectives that no alarm watches.
+    pub(super) fn objectives_without_alarms(&self) -> Vec<Problem> {
+        let rate = BurnAlarm::FAST.rate.min(BurnAlarm::SLOW.rate);
+        let low = self.targets.iter().filter_map(|(target, locations)| {
+            target.slo.filter(|slo| slo.fastest_burn() <= rate).map(|slo| (slo, locations.function))
+        });
+        let warning = |(slo, location): (Slo, Location)| {
+            let message = format!(
+                "no alarm can be raised for the objective {slo}: its error budget burns at most {:.1} times too fast",
+                slo.fastest_burn()
+            );
+            let lowest = 100.0 - 100.0 / rate;
+            self.warning(location, message).hint(format!(
+                "alarms are raised at {rate} times too fast, which needs a coverage above {lowest:.2}%"
+            ))
+        };
+        low.take(MOST_PROBLEMS).map(warning).collect()
+    }
+
     /// Returns warnings about owners that no function has.
     pub(super) fn owners_without_functions(&self) -> Vec<Problem> {
         if self.owners.is_empty() {
@@ -78,6 +100,6 @@ impl<'a> Resolver<'a, '_> {
             let hint = did_you_mean(name, known.iter().copied());
             self.warning(owner.location, message).maybe_hint(hint)
         };
-        unused.map(warning).take(super::super::problem::MOST_PROBLEMS).collect()
+        unused.map(warning).take(MOST_PROBLEMS).collect()
     }
 }

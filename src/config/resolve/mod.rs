@@ -229,6 +229,7 @@ fn assemble<'a>(
     resolver.check_round_sizes(limits);
     let mut warnings = resolver.unused();
     warnings.extend(resolver.owners_without_functions());
+    warnings.extend(resolver.objectives_without_alarms());
     warnings.append(&mut resolver.stage_warnings);
     warnings.extend(resolver.duplicates());
     warnings.extend(resolver.beyond_quotas());

@@ -15,11 +15,11 @@ fn objectives_and_budgets_of_functions_owners_and_the_fleet() {
     let loaded = valid(&format!(
         "version: 1\nlimits: {{ keep_history: 30d }}\ndefaults: {{ owner: nlp, slo: {{ coverage: 99.95%, over: 30d }} }}\n\
          budget: {{ monthly_usd: 250.5 }}\nowners:\n  nlp: {{ budget: {{ monthly_usd: 25, on_exceed: reduce }} }}\nfunctions:\n  \
-         f: {{ {WINDOWS} }}\n  g: {{ {WINDOWS}, slo: {{ coverage: 1 % }}, budget: {{ monthly_usd: \"0.5\", on_exceed: stop, stop_capacity: true }} }}\n"
+         f: {{ {WINDOWS} }}\n  g: {{ {WINDOWS}, slo: {{ coverage: 90 % }}, budget: {{ monthly_usd: \"0.5\", on_exceed: stop, stop_capacity: true }} }}\n"
     ));
     let [f, g] = &loaded.fleet.targets[..] else { panic!("two targets") };
     assert_eq!(f.slo, Some(Slo { coverage_ppm: 999_500, over_days: 30 }));
-    assert_eq!(g.slo, Some(Slo { coverage_ppm: 10_000, over_days: 28 }), "not the time of the defaults");
+    assert_eq!(g.slo, Some(Slo { coverage_ppm: 900_000, over_days: 28 }), "not the time of the defaults");
     assert_eq!(f.budget, None);
     let own = Budget { monthly_usd: usd("0.5"), on_exceed: OnExceed::Stop, stop_capacity: true };
     assert_eq!(g.budget, Some(own));
@@ -68,6 +68,15 @@ fn mistakes_in_objectives_and_budgets() {
     "#;
     check_cases(IN_FUNCTION, cases);
     let cases = r#"
+    slo: none
+         ^^^^ expected a map, found "none"
+         = hint: write `slo: { coverage: 99% }`, or `slo: off` for no objective
+    budget: { monthly_usd: 99999999999999999999999999999999 }
+                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected a number of at most 1000000000, found 99999999999999999999999999999999
+                           = hint: write plain digits, such as 50 or 0.045, up to 1000000000
+    "#;
+    check_cases(IN_FUNCTION, cases);
+    let cases = r#"
     limits: { keep_history: 4001d }
                             ^^^^^ expected a duration from 1d to 4000d, found "4001d"
     defaults: { budget: { monthly_usd: 5 } }
@@ -92,6 +101,26 @@ fn mistakes_in_objectives_and_budgets() {
                                    = hint: write `over: 7d` or less, or raise "limits.keep_history"
     "#;
     check_document(document);
+}
+
+#[test]
+fn an_objective_is_off_despite_the_defaults_and_is_one_that_alarms_can_watch() {
+    let loaded = valid(&format!(
+        "version: 1\ndefaults: {{ slo: {{ coverage: 99% }} }}\nfunctions:\n  f: {{ {WINDOWS}, slo: off }}\n  \
+         g: {{ {WINDOWS}, slo: {{ coverage: 80% }} }}\n  h: {{ {WINDOWS}, slo: {{ coverage: 83% }} }}\n"
+    ));
+    let slos: Vec<Option<u32>> =
+        loaded.fleet.targets.iter().map(|target| target.slo.map(|slo| slo.coverage_ppm)).collect();
+    assert_eq!(slos, [None, Some(800_000), Some(830_000)]);
+    let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+    assert_eq!(
+        warning.message,
+        "no alarm can be raised for the objective 80% over 28d: its error budget burns at most 5.0 times too fast"
+    );
+    assert_eq!(
+        warning.hint.as_deref(),
+        Some("alarms are raised at 5.6 times too fast, which needs a coverage above 82.14%")
+    );
 }
 
 #[test]

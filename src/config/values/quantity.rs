@@ -74,7 +74,9 @@ impl<const ZERO: bool, const MAX: u64> FromNode for ExactNumber<ZERO, MAX> {
             Some(number) => Some(Self(number)),
             None => {
                 let hint = format!("write plain digits, such as 50 or 0.045, up to {MAX}");
-                reader.expected(node, what, Some(hint))
+                let is_large = text.parse::<f64>().is_ok_and(|number| number > MAX as f64);
+                let most = format!("a number of at most {MAX}");
+                reader.expected(node, if is_large { &most } else { what }, Some(hint))
             }
         }
     }

@@ -44,6 +44,11 @@ impl BurnAlarm {
     pub const SLOW: Self =
         Self { rate: 5.6, long: Duration::from_secs(6 * 3_600), short: Duration::from_secs(1_800) };
 
+    /// Returns true if the alarm can be raised: an objective of 80 % burns five times too fast at most.
+    pub fn can_be_raised(&self, slo: &Slo) -> bool {
+        slo.fastest_burn() > self.rate
+    }
+
     /// Returns true if the alarm is raised. `long` and `short` are the minutes of both times until now, and
     /// `short_rounds` the short or unsafe rounds in the long one. Without known minutes it is not.
     pub fn is_raised(&self, slo: &Slo, long: Minutes, short: Minutes, short_rounds: u64) -> bool {
@@ -72,6 +77,11 @@ impl Slo {
     /// Returns the share that may be cold, above 0.
     pub fn allowed(&self) -> f64 {
         f64::from(WHOLE_PPM.saturating_sub(self.coverage_ppm).max(1)) / f64::from(WHOLE_PPM)
+    }
+
+    /// Returns the burn rate while no minute is warm, the highest one.
+    pub fn fastest_burn(&self) -> f64 {
+        1.0 / self.allowed()
     }
 
     /// Returns the burn rate over some minutes; `None` without known ones.
