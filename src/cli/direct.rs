@@ -89,7 +89,32 @@ mod tests {
     use crate::domain::function::{FunctionRef, Region};
     use crate::emulator::{Fault, FaultKind, Profile, Scenario};
 
-    /// Returns the answers to rounds of five pings, five minutes apart, without the texts about lost connections.
+    /// Returns the answers to a round, without the texts about lost connections.
+    async fn of_round(lambda: &impl Lambda, payloads: Payloads, client_context: Option<&str>) -> Vec<String> {
+        let mut ends = lambda.send(PingRound {
+            function: FunctionRef::parse("f:live").unwrap().identity(Region::parse("eu-west-2").unwrap()),
+            role: None,
+            payloads,
+            client_context: client_context.map(str::to_owned),
+            trace_id: None,
+            wire: WireSettings::default(),
+            timeout: Duration::from_secs(30),
+        });
+        let mut answers = Vec::new();
+        while let Some(PingEnd { raw, resent, .. }) = ends.recv().await {
+            let answer = match raw.answer {
+                Answer::Broken { may_have_run, .. } => {
+                    Answer::Broken { message: String::new(), may_have_run }
+                }
+                answer => answer,
+            };
+            answers.push(format!("{answer:?} {resent}"));
+        }
+        answers.sort();
+        answers
+    }
+
+    /// Returns the answers to rounds of five pings, five minutes apart.
     async fn answers(lambda: &impl Lambda) -> Vec<String> {
         let mut answers = Vec::new();
         for number in 0..4 {
@@ -100,31 +125,13 @@ mod tests {
                 });
                 serde_json::json!({ "warmd": fields }).to_string().into_bytes()
             };
-            let mut ends = lambda.send(PingRound {
-                function: FunctionRef::parse("f:live").unwrap().identity(Region::parse("eu-west-2").unwrap()),
-                role: None,
-                payloads: match number {
-                    0 => Payloads::Same { payload: fields(0), pings: 5 },
-                    1 => Payloads::Same { payload: b"not JSON".to_vec(), pings: 5 },
-                    _ => Payloads::Each((0..5).map(fields).collect()),
-                },
-                client_context: (number == 2).then(|| "not base64".to_owned()),
-                trace_id: None,
-                wire: WireSettings::default(),
-                timeout: Duration::from_secs(30),
-            });
-            let mut round = Vec::new();
-            while let Some(PingEnd { raw, resent, .. }) = ends.recv().await {
-                let answer = match raw.answer {
-                    Answer::Broken { may_have_run, .. } => {
-                        Answer::Broken { message: String::new(), may_have_run }
-                    }
-                    answer => answer,
-                };
-                round.push(format!("{answer:?} {resent}"));
-            }
+            let payloads = match number {
+                0 => Payloads::Same { payload: fields(0), pings: 5 },
+                1 => Payloads::Same { payload: b"not JSON".to_vec(), pings: 5 },
+                _ => Payloads::Each((0..5).map(fields).collect()),
+            };
+            let mut round = of_round(lambda, payloads, (number == 2).then_some("not base64")).await;
             assert_eq!(round.len(), 5);
-            round.sort();
             answers.append(&mut round);
             tokio::time::sleep(Duration::from_secs(300)).await;
         }
@@ -149,6 +156,22 @@ mod tests {
             assert_eq!(direct, answers(&http).await, "{kind:?}");
             assert_eq!(here.observe().counts, there.observe().counts, "{kind:?}");
             assert!(direct.iter().any(|answer| answer.starts_with("Responded")), "{kind:?}: {direct:?}");
+        }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn payloads_have_the_limit_of_http() {
+        let emulator = Emulator::new(Scenario::default().with("f", Profile::default()));
+        let http = AwsLambda::new(Arc::clone(App::simulated_with(emulator.clone()).clients()));
+        for (bytes, answer) in [(6 << 20, "Responded"), ((6 << 20) + 1, "Refused { status: 413")] {
+            let payloads = || Payloads::Same {
+                payload: vec![b' '; bytes - 2].into_iter().chain(*b"{}").collect(),
+                pings: 1,
+            };
+            let [direct] = &of_round(&DirectLambda(emulator.clone()), payloads(), None).await[..] else {
+                panic!()
+            };
+            let [wire] = &of_round(&http, payloads(), None).await[..] else { panic!() };
+            assert!(direct.starts_with(answer) && wire.starts_with(answer), "{direct}, {wire}");
         }
     }
 }

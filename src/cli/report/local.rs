@@ -44,8 +44,8 @@ impl Observer for Silent {}
 
 /// Simulates the fleet over a period, and calls `add` with the rows of its history. An hour may come several times.
 ///
-/// Regions share nothing in Lambda, so each has a thread with a virtual time of its own, unless a budget or a pipeline
-/// connects them. `limits.max_in_flight` counts for each thread.
+/// Regions share nothing in Lambda, so each has a thread with a virtual time of its own, unless a budget, a pipeline or
+/// `limits.max_in_flight` connects them.
 ///
 /// # Errors
 /// The simulation cannot be started.
@@ -81,7 +81,10 @@ pub(super) fn simulate_regions(
 
 /// Returns the parts of the fleet that do not affect each other.
 fn parts(fleet: &Fleet) -> Vec<Fleet> {
-    if fleet.budget.is_some() || !fleet.owner_budgets.is_empty() || !fleet.pipelines.is_empty() {
+    // A round may still run when the next tick begins.
+    let in_flight = 2 * fleet.targets.iter().map(|target| u64::from(target.highest())).sum::<u64>();
+    let is_shared = fleet.budget.is_some() || !fleet.owner_budgets.is_empty() || !fleet.pipelines.is_empty();
+    if is_shared || in_flight > u64::from(fleet.limits.max_in_flight) {
         return vec![fleet.clone()];
     }
     let mut regions: BTreeMap<Region, Vec<Target>> = BTreeMap::new();
@@ -103,8 +106,8 @@ fn minutes(fleet: &Fleet, period: Period) -> BTreeSet<i64> {
     fleet.targets.iter().flat_map(of_target).collect()
 }
 
-/// Simulates a part of the fleet, on the virtual time of the runtime, as [`simulate_regions`] does. Minutes in which nothing is
-/// due are skipped.
+/// Simulates a part of the fleet, on the virtual time of the runtime, as [`simulate_regions`] does. Minutes in which
+/// nothing is due are skipped.
 ///
 /// # Errors
 /// The simulation cannot be started.
@@ -163,19 +166,45 @@ fn give(unmoved: &Unmoved, add: &mut impl FnMut(i64, &Rows)) {
 mod tests {
     use std::path::PathBuf;
 
+    use rust_decimal::Decimal;
+
     use super::*;
     use crate::config;
     use crate::domain::budget::{Budget, OnExceed};
     use crate::domain::cost::Per;
+    use crate::domain::fleet::Limits;
+    use crate::domain::function::Architecture;
     use crate::domain::review::Reviewing;
+    use crate::emulator::Count;
+
+    /// Returns the cost in US dollars of what the emulator has counted of a function, at the list prices of 2026-11-01.
+    fn priced(count: &Count, target: &Target, created: u64) -> Decimal {
+        let usd = |text: &str| text.parse::<Decimal>().unwrap();
+        let gb_second = usd(match target.architecture {
+            Architecture::Arm64 => "0.0000133334",
+            Architecture::X86_64 => "0.0000166667",
+        });
+        let (get, nat_gib) = match target.id.region.as_str() {
+            "eu-west-2" => ("0.00000042", "0.05"),
+            "us-east-1" => ("0.0000004", "0.045"),
+            _ => ("0", "0"),
+        };
+        let downloads = target.downloads.iter().map(|download| {
+            let times = if download.per == Per::Ping { count.pings } else { created };
+            let gib = Decimal::from(download.size_bytes) / Decimal::from(1_u64 << 30);
+            Decimal::from(times) * (usd(get) + gib * usd(nat_gib))
+        });
+        let compute = Decimal::from(count.billed_mb_ms) / Decimal::from(1_024_000) * gb_second;
+        Decimal::from(count.pings) * usd("0.0000002") + compute + downloads.sum::<Decimal>()
+    }
 
     #[tokio::test(start_paused = true)]
-    async fn the_totals_of_a_morning_are_those_of_the_emulator() {
+    async fn the_totals_of_a_day_are_those_of_the_emulator() {
         let examples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/warm-configs"));
         let fleet = config::load(&[examples], None).unwrap().fleet;
         // A Friday on which most examples are open, one with its highest number.
-        let from = Minute::of("2026-11-27T08:00:00Z".parse().unwrap());
-        let period = Period { from, until: from.plus(3 * 60) };
+        let from = Minute::of("2026-11-27T00:00:00Z".parse().unwrap());
+        let period = Period { from, until: from.plus(24 * 60) };
         let (app, emulator) = App::simulated_long(&fleet.targets);
         let mut reviewing = Reviewing::new(&fleet, period);
         simulate(&app, &fleet, period, |hour, rows| reviewing.add(hour, rows)).await.unwrap();
@@ -194,13 +223,18 @@ mod tests {
                 times * download.size_bytes
             });
             assert_eq!(function.sums.egress_bytes(), bytes.sum::<u64>(), "{name}");
+            let (usd, expected) =
+                (function.sums.known_usd, priced(&count, function.target.unwrap(), created));
+            assert!((usd - expected).abs() < Decimal::new(1, 9), "{name}: {usd}, {expected}");
+            assert_eq!(row.cost_unknown, 0, "{name}");
         }
+        assert!(review.fleet.known_usd > Decimal::ONE);
         let all: u64 = counts.scopes.values().map(|count| count.pings).sum();
         assert_eq!(review.fleet.row.pings, all);
-        assert!(all > 1_000 && review.fleet.row.egress.contains_key("nat-gateway"), "{all}");
+        assert!(all > 10_000 && review.fleet.row.egress.contains_key("nat-gateway"), "{all}");
         // The last interval before the end is not judged by a later round.
         let of_checkout = review.functions.iter().find(|one| one.id.name.as_str() == "checkout-api").unwrap();
-        assert_eq!(of_checkout.sums.row.minutes.window, 3 * 60 - 5);
+        assert_eq!(of_checkout.sums.row.minutes.window, 24 * 60 - 5);
         assert!(review.fleet.row.minutes.warm > 0 && review.fleet.row.minutes.unknown == 0);
     }
 
@@ -227,6 +261,8 @@ mod tests {
         assert_eq!(apart, together);
         assert!(apart.values().flat_map(Rows::values).map(|row| row.pings).sum::<u64>() > 300);
         let budget = Budget { monthly_usd: 1.into(), on_exceed: OnExceed::Stop, stop_capacity: false };
+        let crowded = Fleet { limits: Limits { max_in_flight: 30, ..fleet.limits }, ..fleet.clone() };
+        assert_eq!(parts(&crowded).len(), 1, "rounds of several regions wait for each other");
         let budgeted = Fleet { owner_budgets: [("shop".to_owned(), budget)].into(), ..fleet };
         assert_eq!(parts(&budgeted).len(), 1, "owners have functions in several regions");
     }
