@@ -80,7 +80,8 @@ impl App {
         (Self { direct: Some(emulator.clone()), ..app }, emulator)
     }
 
-    fn simulated_with(emulator: Emulator) -> Self {
+    /// Starts to serve `emulator` inside this process without sockets.
+    pub fn simulated_with(emulator: Emulator) -> Self {
         let dialer = Dialer::custom(move |_: &str, _| {
             let (near, far) = tokio::io::duplex(BUFFER);
             let emulator = emulator.clone();

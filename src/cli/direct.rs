@@ -76,3 +76,102 @@ fn request(round: &PingRound) -> http::Result<Request<()>> {
     }
     request.body(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::aws::AwsLambda;
+    use crate::cli::app::App;
+    use crate::domain::fleet::WireSettings;
+    use crate::domain::function::{FunctionRef, Region};
+    use crate::emulator::{Fault, FaultKind, Profile, Scenario};
+
+    /// Returns the answers to a round, without the texts about lost connections.
+    async fn of_round(lambda: &impl Lambda, payloads: Payloads, client_context: Option<&str>) -> Vec<String> {
+        let mut ends = lambda.send(PingRound {
+            function: FunctionRef::parse("f:live").unwrap().identity(Region::parse("eu-west-2").unwrap()),
+            role: None,
+            payloads,
+            client_context: client_context.map(str::to_owned),
+            trace_id: None,
+            wire: WireSettings::default(),
+            timeout: Duration::from_secs(30),
+        });
+        let mut answers = Vec::new();
+        while let Some(PingEnd { raw, resent, .. }) = ends.recv().await {
+            let answer = match raw.answer {
+                Answer::Broken { may_have_run, .. } => {
+                    Answer::Broken { message: String::new(), may_have_run }
+                }
+                answer => answer,
+            };
+            answers.push(format!("{answer:?} {resent}"));
+        }
+        answers.sort();
+        answers
+    }
+
+    /// Returns the answers to rounds of five pings, five minutes apart.
+    async fn answers(lambda: &impl Lambda) -> Vec<String> {
+        let mut answers = Vec::new();
+        for number in 0..4 {
+            let fields = |index| {
+                let round = format!("r{number}");
+                let fields = serde_json::json!({
+                    "version": 1, "round": round, "index": index, "concurrency": 5, "hold_ms": 100,
+                });
+                serde_json::json!({ "warmd": fields }).to_string().into_bytes()
+            };
+            let payloads = match number {
+                0 => Payloads::Same { payload: fields(0), pings: 5 },
+                1 => Payloads::Same { payload: b"not JSON".to_vec(), pings: 5 },
+                _ => Payloads::Each((0..5).map(fields).collect()),
+            };
+            let mut round = of_round(lambda, payloads, (number == 2).then_some("not base64")).await;
+            assert_eq!(round.len(), 5);
+            answers.append(&mut round);
+            tokio::time::sleep(Duration::from_secs(300)).await;
+        }
+        answers
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_are_those_over_http() {
+        let slow = FaultKind::Slow { by: Duration::from_secs(60) };
+        let error = FaultKind::FunctionError { error_type: "Error".to_owned() };
+        let throttle =
+            FaultKind::Throttle { reason: "ReservedFunctionConcurrentInvocationLimitExceeded".to_owned() };
+        let kinds = [slow, error, throttle, FaultKind::refuse(502), FaultKind::Reset, FaultKind::Timeout];
+        for kind in kinds.into_iter().chain([FaultKind::GarbageLog, FaultKind::NoLog]) {
+            let timeout = Duration::from_secs(120);
+            let profile =
+                Profile { faults: vec![Fault::every(3, kind.clone())], timeout, ..Profile::default() };
+            let scenario = Scenario::default().with("f", profile);
+            let (here, there) = (Emulator::new(scenario.clone()), Emulator::new(scenario));
+            let http = AwsLambda::new(Arc::clone(App::simulated_with(there.clone()).clients()));
+            let direct = answers(&DirectLambda(here.clone())).await;
+            assert_eq!(direct, answers(&http).await, "{kind:?}");
+            assert_eq!(here.observe().counts, there.observe().counts, "{kind:?}");
+            assert!(direct.iter().any(|answer| answer.starts_with("Responded")), "{kind:?}: {direct:?}");
+        }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn payloads_have_the_limit_of_http() {
+        let emulator = Emulator::new(Scenario::default().with("f", Profile::default()));
+        let http = AwsLambda::new(Arc::clone(App::simulated_with(emulator.clone()).clients()));
+        for (bytes, answer) in [(6 << 20, "Responded"), ((6 << 20) + 1, "Refused { status: 413")] {
+            let payloads = || Payloads::Same {
+                payload: vec![b' '; bytes - 2].into_iter().chain(*b"{}").collect(),
+                pings: 1,
+            };
+            let [direct] = &of_round(&DirectLambda(emulator.clone()), payloads(), None).await[..] else {
+                panic!()
+            };
+            let [wire] = &of_round(&http, payloads(), None).await[..] else { panic!() };
+            assert!(direct.starts_with(answer) && wire.starts_with(answer), "{direct}, {wire}");
+        }
+    }
+}

@@ -43,6 +43,7 @@ mod select;
 mod signals;
 mod status;
 mod value_parsers;
+mod virtual_time;
 mod warm;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ use self::outlet::{DAEMON_QUEUE, Overflow};
 use self::output::{print_data, print_message};
 pub use self::render::report::html::page as report_page;
 use self::run::RunArgs;
+use self::virtual_time::block_on_virtual;
 use self::warm::WarmArgs;
 use crate::aws::fd_limit;
 use crate::config;
@@ -157,14 +159,6 @@ fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = schema.map_err(|error| Failure::Unexpected(error.to_string()))?;
     print_data(&format!("{schema}\n"))?;
     Ok(Exit::Success)
-}
-
-/// Runs an asynchronous command on virtual time: whenever all tasks wait, the clock moves to the next timer. Its I/O is
-/// inside the process.
-fn block_on_virtual(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    let runtime = runtime.map_err(|error| Failure::Unexpected(format!("cannot start a runtime: {error}")))?;
-    runtime.block_on(command)
 }
 
 /// Runs an asynchronous command.

@@ -11,7 +11,6 @@ use chrono::TimeDelta;
 use clap::{ArgGroup, Args};
 
 use self::json::ReportObject;
-use super::app::App;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
@@ -146,13 +145,12 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
         if period.length() > Duration::from_secs(2 * 86_400) {
             print_message("simulating; a build without optimisation needs about four seconds for each day");
         }
-        let (app, _emulator) = App::simulated_long(&fleet.targets);
         let mut hours: BTreeMap<i64, Rows> = BTreeMap::new();
         let add = |hour, rows: &Rows| {
             let sums = hours.entry(hour).or_default();
             rows.iter().for_each(|(id, row)| sums.entry(id.clone()).or_default().add(row));
         };
-        local::simulate(&app, &fleet, period, add).await?;
+        local::simulate_regions(&fleet, period, add)?;
         hours.iter().for_each(|(hour, rows)| reviewing.add(*hour, rows));
         Vec::new()
     } else {

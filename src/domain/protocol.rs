@@ -61,6 +61,15 @@ pub struct PingContext<'a> {
     pub hold_ms: u64,
 }
 
+/// The environment that answered, as far as the answer of its handler shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnsweredBy {
+    /// Its id, not empty.
+    pub environment: Option<String>,
+    /// Its `AWS_LAMBDA_INITIALIZATION_TYPE`.
+    pub initialization: Option<String>,
+}
+
 /// The definition of a protocol with a fixed payload.
 struct Preset {
     protocol: Protocol,
@@ -262,19 +271,20 @@ impl Protocol {
         }
     }
 
-    /// Returns the id of the environment that answered, if the answer contains it. A handler with a custom payload may
-    /// answer as warmd's own handlers do.
-    pub fn environment_id(&self, payload: &[u8]) -> Option<String> {
-        let pointer = match self.preset() {
-            Ok(preset) => preset.environment?,
-            Err(_) => PRESETS.first()?.environment?,
+    /// Reads the answer of a handler. A handler with a custom payload may answer as warmd's own handlers do.
+    pub fn answered_by(&self, payload: &[u8]) -> AnsweredBy {
+        let location =
+            self.preset().map_or_else(|_| PRESETS.first()?.environment, |preset| preset.environment);
+        let Some(location) = location.filter(|_| payload.len() <= MAX_ANSWER_BYTES) else {
+            return AnsweredBy::default();
         };
-        field(payload, pointer).filter(|id| !id.is_empty())
-    }
-
-    /// Returns `AWS_LAMBDA_INITIALIZATION_TYPE` of the environment that answered, if the answer contains it.
-    pub fn initialization(&self, payload: &[u8]) -> Option<String> {
-        matches!(self, Self::Warmd | Self::Custom(_)).then(|| field(payload, INITIALIZATION)).flatten()
+        let answer: Value = serde_json::from_slice(payload).unwrap_or_default();
+        let text = |pointer| answer.pointer(pointer)?.as_str().filter(|text| text.len() <= MAX_ID_BYTES);
+        let is_own = matches!(self, Self::Warmd | Self::Custom(_));
+        AnsweredBy {
+            environment: text(location).filter(|id| !id.is_empty()).map(str::to_owned),
+            initialization: text(INITIALIZATION).filter(|_| is_own).map(str::to_owned),
+        }
     }
 
     /// Returns the time for which a handler keeps its environment busy on a ping that requests `hold`, or `None` when
@@ -286,15 +296,6 @@ impl Protocol {
             Err(custom) => custom.has_hold.then_some(hold),
         }
     }
-}
-
-/// Returns a text of an answer by its JSON pointer, unless answer or text are too long.
-fn field(payload: &[u8], pointer: &str) -> Option<String> {
-    if payload.len() > MAX_ANSWER_BYTES {
-        return None;
-    }
-    let answer: Value = serde_json::from_slice(payload).ok()?;
-    answer.pointer(pointer)?.as_str().filter(|text| text.len() <= MAX_ID_BYTES).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -392,12 +393,14 @@ mod tests {
 
     #[test]
     fn reads_environment_id() {
-        let id = |name: &str, answer: &str| Protocol::parse(name).unwrap().environment_id(answer.as_bytes());
+        let id = |name: &str, answer: &str| {
+            Protocol::parse(name).unwrap().answered_by(answer.as_bytes()).environment
+        };
         assert_eq!(id("warmd", r#"{"warmd":{"environment":"e1"}}"#).as_deref(), Some("e1"));
         assert_eq!(id("opennext", r#"{"serverId":"s1","type":"warmer"}"#).as_deref(), Some("s1"));
         assert_eq!(id("thundra", r#"{"instanceId":"t1"}"#).as_deref(), Some("t1"));
         let custom = custom(json!({}));
-        assert_eq!(custom.environment_id(br#"{"warmd":{"environment":"c"}}"#).as_deref(), Some("c"));
+        assert_eq!(custom.answered_by(br#"{"warmd":{"environment":"c"}}"#).environment.as_deref(), Some("c"));
 
         assert_eq!(id("lambda-warmer", "\"warmed\""), None);
         assert_eq!(id("bref", r#"{"warmd":{"environment":"e1"}}"#), None);
@@ -412,16 +415,15 @@ mod tests {
 
     #[test]
     fn reads_initialization_independently_of_id() {
-        let initialization =
-            |name: &str, answer: &str| Protocol::parse(name).unwrap().initialization(answer.as_bytes());
+        let read = |name: &str, answer: &str| Protocol::parse(name).unwrap().answered_by(answer.as_bytes());
         let answer = r#"{"warmd":{"environment":"e","initialization":"on-demand"}}"#;
-        assert_eq!(initialization("warmd", answer).as_deref(), Some("on-demand"));
-        assert_eq!(custom(json!({})).initialization(answer.as_bytes()).as_deref(), Some("on-demand"));
-        assert_eq!(initialization("opennext", answer), None);
+        let both = AnsweredBy { environment: Some("e".into()), initialization: Some("on-demand".into()) };
+        assert_eq!(read("warmd", answer), both);
+        assert_eq!(custom(json!({})).answered_by(answer.as_bytes()), both);
+        assert_eq!(read("opennext", answer).initialization, None);
         for odd in ["null", "7", "{}"] {
             let answer = format!(r#"{{"warmd":{{"environment":"e","initialization":{odd}}}}}"#);
-            assert_eq!(initialization("warmd", &answer), None, "{odd}");
-            assert_eq!(Protocol::Warmd.environment_id(answer.as_bytes()).as_deref(), Some("e"), "{odd}");
+            assert_eq!(read("warmd", &answer), AnsweredBy { initialization: None, ..both.clone() }, "{odd}");
         }
     }
 

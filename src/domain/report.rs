@@ -44,14 +44,14 @@ impl Report {
         log_tail.lines().rev().find_map(|line| Self::from_json(line).or_else(|| Self::from_text(line)))
     }
 
-    /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by any white space. Unknown
+    /// Parses `REPORT` and its `Label: value [unit]` fields, in any order and separated by ASCII white space. Unknown
     /// labels are ignored.
     fn from_text(line: &str) -> Option<Self> {
         // Most lines of a tail are the function's, so a cheap check comes first.
         if !line.contains("REPORT") {
             return None;
         }
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let begin = words.iter().rposition(|word| *word == "REPORT")?;
         let mut rest = words.get(begin + 1..)?;
 

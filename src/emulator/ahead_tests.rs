@@ -138,7 +138,8 @@ impl Round {
         let received = execution.answered + rng.network_delay(profile.network) - ROUND;
 
         let request_id = rng.uuid();
-        let context = Context { request_id: &request_id, version: "1", time: "2026-11-20T09:00:00.000Z" };
+        let context =
+            Context { request_id: &request_id, version: "1", time: "2026-11-20T09:00:00Z".parse().unwrap() };
         let kind = if is_provisioned { "provisioned-concurrency" } else { "on-demand" };
         let id = format!("e{}", assignment.environment);
         let answer = Answer::Responded {

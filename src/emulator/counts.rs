@@ -1,7 +1,7 @@
 //! Totals of invocations, for comparison with what a caller reports.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub struct Count {
     pub unanswered: u64,
     /// Executions that started a durable execution.
     pub durable: u64,
+    /// The billed duration times the memory size of the executions, in ms and MB.
+    pub billed_mb_ms: u64,
     /// Refused invocations by exception; the reason of a throttle follows after a colon.
     pub refusals: BTreeMap<String, u64>,
     /// New environments by initialization type, such as `on-demand` or `provisioned-concurrency`. One that is prepared
@@ -59,7 +61,7 @@ impl Count {
 
 /// The ends of the executions in flight, by the keys of [`Counts`].
 #[derive(Debug, Default)]
-pub(super) struct InFlight(HashMap<String, BinaryHeap<Reverse<Duration>>>);
+pub(super) struct InFlight(BTreeMap<String, BinaryHeap<Reverse<Duration>>>);
 
 impl InFlight {
     /// Adds an invocation to the totals of its account and region, and of its function. `occupied` is the beginning and

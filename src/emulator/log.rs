@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::execution::{Execution, HandlerOutcome};
@@ -17,8 +18,8 @@ pub(super) struct Context<'a> {
     pub request_id: &'a str,
     /// The version that executed.
     pub version: &'a str,
-    /// The caller's time, RFC 3339.
-    pub time: &'a str,
+    /// The caller's time.
+    pub time: DateTime<Utc>,
 }
 
 /// The size of the log tail, bytes.
@@ -43,6 +44,11 @@ pub(super) fn tail(execution: &Execution, profile: &Profile, context: Context<'_
 fn hundredths(duration: Duration) -> String {
     let hundredths = duration.as_micros() / 10;
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// Returns a time as log records have it.
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -96,6 +102,7 @@ fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> Strin
         }
         HandlerOutcome::Timeout => {
             let seconds = execution.duration.as_secs_f64();
+            let time = timestamp(time);
             let _ = writeln!(log, "{time} {request_id} Task timed out after {seconds:.2} seconds\n");
         }
     }
@@ -136,6 +143,7 @@ fn text(execution: &Execution, profile: &Profile, context: Context<'_>) -> Strin
 /// Returns the log in Lambda's JSON format, one record per line.
 fn records(execution: &Execution, profile: &Profile, context: Context<'_>) -> String {
     let Context { request_id, version, time } = context;
+    let time = timestamp(time);
     let mut metrics = json!({
         "durationMs": millis(execution.duration),
         "billedDurationMs": execution.billed_ms,
@@ -208,7 +216,8 @@ mod tests {
     }
 
     fn shown(execution: &Execution, profile: &Profile) -> String {
-        let context = Context { request_id: "93bcbe8c-1", version: "7", time: "2026-11-20T09:00:00.000Z" };
+        let context =
+            Context { request_id: "93bcbe8c-1", version: "7", time: "2026-11-20T09:00:00Z".parse().unwrap() };
         let bytes = STANDARD.decode(tail(execution, profile, context)).unwrap();
         String::from_utf8(bytes).unwrap().replace('\t', "<tab>")
     }

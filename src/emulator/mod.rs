@@ -36,7 +36,7 @@ mod server;
 mod span;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -82,11 +82,11 @@ struct Inner {
 #[derive(Debug)]
 struct EmulatorState {
     pool: Pool,
-    functions: HashMap<String, CallCounter>,
+    functions: BTreeMap<String, CallCounter>,
     /// The number of timed changes that have been made.
     changes: usize,
     /// The instants when inactive functions become active, since their first invocation.
-    waking: HashMap<Key, Duration>,
+    waking: BTreeMap<Key, Duration>,
     capacity: capacity::Capacity,
     /// Calls of the control plane by operation.
     reads: HashMap<Operation, CallCounter>,
@@ -134,9 +134,9 @@ impl EmulatorState {
     fn new(seed: u64) -> Self {
         Self {
             pool: Pool::default(),
-            functions: HashMap::new(),
+            functions: BTreeMap::new(),
             changes: 0,
-            waking: HashMap::new(),
+            waking: BTreeMap::new(),
             capacity: capacity::Capacity::default(),
             reads: HashMap::new(),
             read_rates: HashMap::new(),

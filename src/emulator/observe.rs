@@ -102,6 +102,9 @@ pub struct Invocation {
     /// True when the invocation started a durable execution.
     #[serde(default)]
     pub durable: bool,
+    /// The billed duration times the memory size, in ms and MB; 0 if nothing ran.
+    #[serde(default)]
+    pub billed_mb_ms: u64,
     /// The type of the function's error.
     pub function_error: Option<String>,
     /// The preset of a ping; `None` for real work.
@@ -276,6 +279,7 @@ impl Invocation {
         } += 1;
         count.unanswered += u64::from(self.status.is_none());
         count.durable += u64::from(self.durable);
+        count.billed_mb_ms += self.billed_mb_ms;
         if let Some(initialization) = self.initialization.as_ref().filter(|_| self.is_new) {
             *count.environments.entry(initialization.clone()).or_default() += 1;
         }

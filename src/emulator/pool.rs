@@ -5,11 +5,11 @@
 //! environment to the end.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 /// The key of the environments that may serve a request: the version of a function in an account and region.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     /// The account and region, the scope of the account's concurrency.
     pub scope: String,
@@ -183,9 +183,9 @@ enum Exceeded {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     made: u64,
-    groups: HashMap<Key, Group>,
-    shared: HashMap<String, Load>,
-    reserved: HashMap<(String, String), Load>,
+    groups: BTreeMap<Key, Group>,
+    shared: BTreeMap<String, Load>,
+    reserved: BTreeMap<(String, String), Load>,
 }
 
 impl Pool {

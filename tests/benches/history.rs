@@ -1,12 +1,16 @@
 //! Measures the size of the history, the work of writing it, and its requests: an hour of a fleet whose functions are
 //! pinged every five minutes.
 //!
-//! `cargo bench --bench history` prints a line for each size of the fleet, and the requests of a month.
+//! `cargo bench --bench history` prints a line for each size of the fleet, the requests of a month, and the time to read
+//! 28 days from a directory. It fails if the state or the document of a day is larger than the state store accepts, or if
+//! the minutes take more than ten seconds to read, which `warmd status` waits for.
 
 // A stopwatch needs the real clock, not the one that tests pause.
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,16 +18,28 @@ use rust_decimal::Decimal;
 use warmd::domain::calendar::{DaySet, Hours, Opening, Window};
 use warmd::domain::cost::{Item, PriceBook};
 use warmd::domain::coverage::{Found, Look};
+use warmd::domain::coverage::{Minutes, Slo};
 use warmd::domain::fleet::{Fleet, Target};
 use warmd::domain::function::{FunctionRef, Identity, Region};
-use warmd::domain::history::{DayFile, Observed, OpenHistory, Others, Row};
+use warmd::domain::history::{DayFile, Objectives, Observed, OpenHistory, Others, Row};
+use warmd::domain::plan::Period;
+use warmd::domain::records::MOST_BYTES;
+use warmd::domain::review::Reviewing;
+use warmd::domain::schedule::Minute;
 use warmd::domain::tick::TickReport;
+use warmd::engine::ports::{Condition, ObjectStore};
+use warmd::service::history::{for_each_hour, for_each_minutes};
+use warmd::service::store::{Directory, DocumentStore, Durability};
 
 const REGION: &str = "eu-west-2";
 /// The minutes between two moves into the document of a day: the tick after five minutes.
 const MOVED_MINUTES: u32 = 6;
+/// The days that are read: the default period of an objective.
+const READ_DAYS: i64 = 28;
+/// The longest time to read their minutes.
+const MOST_READING: Duration = Duration::from_secs(10);
 
-fn main() {
+fn main() -> ExitCode {
     println!(
         "{:>8} {:>13} {:>13} {:>13} {:>13} {:>14} {:>11} {:>11} {:>11}",
         "targets",
@@ -36,10 +52,16 @@ fn main() {
         "serialize",
         "move"
     );
+    let mut largest = 0;
     for targets in [100, 1_000, 10_000] {
-        measure(targets);
+        largest = largest.max(measure(targets));
     }
     requests();
+    let (day, time) = read(10_000);
+    match largest.max(day) > MOST_BYTES || time > MOST_READING {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
 }
 
 fn fleet(targets: usize) -> Fleet {
@@ -102,8 +124,9 @@ fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Simulates an hour, whose rounds are all in the same minute of the interval, and prints a line.
-fn measure(number: usize) {
+/// Simulates an hour, whose rounds are all in the same minute of the interval, and prints a line. Returns the bytes of
+/// the state.
+fn measure(number: usize) -> usize {
     let (fleet, region) = (fleet(number), Region::parse(REGION).unwrap());
     let targets: std::collections::HashMap<&Identity, &Target> =
         fleet.targets.iter().map(|target| (&target.id, target)).collect();
@@ -156,6 +179,66 @@ fn measure(number: usize) {
         serializing.as_secs_f64() * 1e3 / 67.0,
         moving.as_secs_f64() * 1e3 / f64::from(moves),
     );
+    largest
+}
+
+/// Reads days from a directory as `warmd status` and `warmd report` do, and prints the times. Returns the bytes of a day,
+/// and the time to read the minutes.
+fn read(number: usize) -> (usize, Duration) {
+    let (mut fleet, region) = (fleet(number), Region::parse(REGION).unwrap());
+    let mut day = DayFile::default();
+    for hour in 0..24 {
+        let rows = (0..).zip(&fleet.targets).map(|(place, target)| {
+            let minutes = Minutes { window: 60, warm: 60 - place % 5, ..Minutes::default() };
+            let seed = place * 31 + u64::from(hour) * 7;
+            (
+                target.id.clone(),
+                (0..12).fold(Row::of_minutes(minutes), |mut sum, round| {
+                    sum.add(&row(target, seed + round * 1_009));
+                    sum
+                }),
+            )
+        });
+        day.add(hour, region, 1, &rows.collect()).unwrap();
+    }
+    fleet.targets.iter_mut().for_each(|target| target.slo = Some(Slo::DEFAULT));
+    let until: DateTime<Utc> = "2026-11-20T00:00:00Z".parse().unwrap();
+    let from = until - TimeDelta::days(READ_DAYS);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, directory) = (day.bytes(), Directory::new(folder.path()));
+    runtime.block_on(async {
+        for number in 0..READ_DAYS {
+            let key = format!("{}.gz", DayFile::document(region, from + TimeDelta::days(number), None));
+            directory.put(&key, bytes.clone(), Condition::New).await.unwrap();
+        }
+        let store = DocumentStore::new(Arc::new(directory), Durability::Durable);
+        let mut times = [Duration::ZERO; 3];
+        let slos = fleet.targets.iter().map(|target| (target.id.clone(), Slo::DEFAULT)).collect();
+        let mut objectives = Objectives::new(&slos, until);
+        let begun = Instant::now();
+        let add = |id: &Identity, hours: &[_]| objectives.add_minutes(id, hours);
+        assert!(for_each_minutes(&store, from, until, add).await.unwrap().is_empty());
+        times[0] = begun.elapsed();
+        let rows = 24 * u64::try_from(READ_DAYS).unwrap() * number as u64;
+        assert_eq!(objectives.fleet().unwrap().minutes.window, rows * 60);
+        let (begun, mut found) = (Instant::now(), 0);
+        for_each_hour(&store, from, until, |_, rows| found += rows.len() as u64).await.unwrap();
+        times[1] = begun.elapsed();
+        assert_eq!(found, rows);
+        let period = Period { from: Minute::of(from), until: Minute::of(until) };
+        let (begun, mut reviewing) = (Instant::now(), Reviewing::new(&fleet, period));
+        for_each_hour(&store, from, until, |hour, rows| reviewing.add(hour, &rows)).await.unwrap();
+        assert_eq!(reviewing.finish(Vec::new()).functions.len(), number);
+        times[2] = begun.elapsed();
+        let [minutes, all, review] = times.map(|time| time.as_secs_f64());
+        println!(
+            "{READ_DAYS} days of {number} targets, {:.1} MB a day: minutes read in {minutes:.1} s, rows in {all:.1} s, \
+             reviewed in {review:.1} s",
+            bytes.len() as f64 / 1e6
+        );
+        (bytes.len(), times[0])
+    })
 }
 
 /// Prints the requests of a month of 730 hours with windows that are always open, and their price in us-east-1.

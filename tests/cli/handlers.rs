@@ -88,9 +88,9 @@ const INITIALIZATION: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 
 /// Checks a response and returns its environment id. `initialization` is the expected type.
 fn environment(answer: &Value, initialization: Option<&str>) -> String {
-    let found = Protocol::Warmd.initialization(answer.to_string().as_bytes());
-    assert_eq!(found.as_deref(), initialization);
-    let id = Protocol::Warmd.environment_id(answer.to_string().as_bytes()).expect("an id in the response");
+    let found = Protocol::Warmd.answered_by(answer.to_string().as_bytes());
+    assert_eq!(found.initialization.as_deref(), initialization);
+    let id = found.environment.expect("an id in the response");
     assert!(id.len() >= 32, "128 random bits: {id}");
     let whole = json!({"warmd": {"environment": id, "initialization": initialization}});
     assert_eq!(*answer, whole, "no other keys");

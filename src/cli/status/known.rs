@@ -61,8 +61,8 @@ impl Coverage {
         }
         let mut objectives = Objectives::new(status.history.objectives(), now);
         let from = objectives.from();
-        let add = |hour, rows| objectives.add(hour, &rows);
-        let unread = before(deadline, history::for_each_hour(store, from, now, add)).await?;
+        let add = |id: &Identity, hours: &[_]| objectives.add_minutes(id, hours);
+        let unread = before(deadline, history::for_each_minutes(store, from, now, add)).await?;
         Ok(Some(Self { objectives, unread }))
     }
 }

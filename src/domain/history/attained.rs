@@ -89,21 +89,25 @@ impl Objectives {
 
     /// Adds an hour, in hours since the Unix epoch.
     pub fn add(&mut self, hour: i64, rows: &Rows) {
-        let ago = self.now.timestamp().saturating_sub(hour.saturating_mul(3_600));
-        let is_within = |days: u32| ago <= i64::from(days) * 86_400;
-        for (id, row) in rows {
-            let attained = self.targets.get_mut(id);
-            let slo = attained.as_ref().map_or(Slo::DEFAULT, |attained| attained.slo);
-            if let Some(attained) = attained.filter(|_| is_within(slo.over_days)) {
-                attained.minutes += row.minutes;
-            }
-            if is_within(self.over_days) {
-                self.fleet.add(row.minutes, &slo);
-            }
-            if is_within(SLOW_DAYS) {
-                self.slow.add(row.minutes, &slo);
-            }
+        rows.iter().for_each(|(id, row)| self.add_minutes(id, &[(hour, row.minutes)]));
+    }
+
+    /// Adds the minutes of a target in some hours since the Unix epoch.
+    pub fn add_minutes(&mut self, id: &Identity, hours: &[(i64, Minutes)]) {
+        let now = self.now.timestamp();
+        let within = |days: u32| {
+            let is_within =
+                move |hour: i64| now.saturating_sub(hour.saturating_mul(3_600)) <= i64::from(days) * 86_400;
+            hours.iter().filter(move |(hour, _)| is_within(*hour)).map(|(_, minutes)| *minutes).sum()
+        };
+        let attained = self.targets.get_mut(id);
+        let slo = attained.as_ref().map_or(Slo::DEFAULT, |attained| attained.slo);
+        if let Some(attained) = attained {
+            let own: Minutes = within(slo.over_days);
+            attained.minutes += own;
         }
+        self.fleet.add(within(self.over_days), &slo);
+        self.slow.add(within(SLOW_DAYS), &slo);
     }
 
     /// Returns the targets that have an objective.

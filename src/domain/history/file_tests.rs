@@ -53,6 +53,10 @@ fn a_document_is_lines_of_json_in_gzip() {
     assert_eq!(read, file);
     assert_eq!(read.rows(9, region()).unwrap(), [(id("nlp:live"), row(120))].into());
     assert_eq!(read.rows(11, region()).unwrap(), Rows::new());
+    let minutes = read.minutes(9..10, region());
+    assert_eq!((minutes.targets, minutes.bad.len()), (vec![(id("nlp:live"), vec![(9, row(1).minutes)])], 0));
+    let targets = read.minutes(0..24, region()).targets;
+    assert_eq!(targets[1].0.tenant.as_ref().map(Tenant::as_str), Some("acme"));
     assert_eq!(read.hours().collect::<Vec<_>>(), [9, 10]);
 }
 
@@ -86,6 +90,7 @@ fn lines_of_newer_versions_are_kept() {
     };
     let mut file = DayFile { hours: [(9, pack(&hour).unwrap())].into() };
     assert_eq!(file.rows(9, region()).unwrap().len(), 1);
+    assert_eq!(file.minutes(0..24, region()).targets.len(), 1);
     file.add(9, region(), 1, &[(id("f"), row(1))].into()).unwrap();
     assert!(text_of(&file).contains(newer));
     assert_eq!(file.rows(9, region()).unwrap()[&id("f")].pings, 2);
@@ -110,6 +115,7 @@ fn damaged_documents_are_refused() {
             for hour in file.hours().collect::<Vec<_>>() {
                 let _ = file.rows(hour, region());
             }
+            file.minutes(0..24, region());
         }
     }
 }
@@ -127,6 +133,7 @@ fn a_bomb_is_not_unpacked() {
     member[SIZE_AT].copy_from_slice(&size.to_le_bytes());
     let file = DayFile::parse(&member).unwrap();
     assert!(matches!(file.rows(3, region()), Err(BadHistory::Hour { hour: 3, .. })));
+    assert!(matches!(file.minutes(0..24, region()).bad[..], [BadHistory::Hour { hour: 3, .. }]));
 }
 
 #[test]

@@ -12,11 +12,12 @@ mod row;
 mod unmoved;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::function::Identity;
 
 pub use self::attained::{Attained, FleetAttained, Objectives};
-pub use self::file::{BadHistory, DayFile};
+pub use self::file::{BadHistory, DayFile, DayMinutes};
 pub use self::observed::Observed;
 pub use self::open::{Noted, OpenHistory, Others};
 pub use self::retention::first_kept;
@@ -25,6 +26,18 @@ pub use self::unmoved::Unmoved;
 
 /// The rows of one hour.
 pub type Rows = BTreeMap<Identity, Row>;
+
+/// Adds rows to those of the same hour.
+pub fn add_rows(sums: &mut Rows, rows: impl IntoIterator<Item = (Identity, Row)>) {
+    for (id, row) in rows {
+        match sums.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert(row);
+            }
+            Entry::Occupied(mut sum) => sum.get_mut().add(&row),
+        }
+    }
+}
 
 /// The history of a period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

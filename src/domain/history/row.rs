@@ -103,6 +103,19 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Adds the values of another map.
+fn add_all<K: Ord + Clone, V: Copy>(sums: &mut BTreeMap<K, V>, other: &BTreeMap<K, V>, add: fn(V, V) -> V) {
+    for (key, value) in other {
+        // Most keys are known, and not cloned.
+        match sums.get_mut(key) {
+            Some(sum) => *sum = add(*sum, *value),
+            None => {
+                sums.insert(key.clone(), *value);
+            }
+        }
+    }
+}
+
 impl ShortReason {
     /// All reasons.
     pub const ALL: [Self; 9] = [
@@ -245,18 +258,9 @@ impl Row {
         ] {
             *sum = sum.saturating_add(number);
         }
-        for (reason, rounds) in &other.short {
-            let sum = self.short.entry(*reason).or_default();
-            *sum = sum.saturating_add(*rounds);
-        }
-        for (route, bytes) in &other.egress {
-            let sum = self.egress.entry(route.clone()).or_default();
-            *sum = sum.saturating_add(*bytes);
-        }
-        for (item, usd) in &other.cost {
-            let sum = self.cost.entry(item.clone()).or_default();
-            *sum = sum.saturating_add(*usd);
-        }
+        add_all(&mut self.short, &other.short, u64::saturating_add);
+        add_all(&mut self.egress, &other.egress, u64::saturating_add);
+        add_all(&mut self.cost, &other.cost, Decimal::saturating_add);
         self.capacity = match (self.capacity, other.capacity) {
             (Some(one), Some(other)) => Some(CapacityHour {
                 desired: one.desired.max(other.desired),

@@ -1,6 +1,6 @@
 //! Reasons why answers prove less about environments than they seem to.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::busy_interval::{BusyInterval, held};
 use super::ids::Ids;
@@ -92,7 +92,7 @@ impl SharedIds {
 
 fn shared_ids(attempt: &Attempt) -> SharedIds {
     let held = held(attempt);
-    let mut groups: HashMap<(Option<&str>, &str), Vec<&PingResult>> = HashMap::new();
+    let mut groups: BTreeMap<(Option<&str>, &str), Vec<&PingResult>> = BTreeMap::new();
     for ping in attempt.pings.iter().filter(|ping| ping.outcome.is_evidence()) {
         if let Some(id) = ping.environment.as_deref() {
             groups.entry((ping.version.as_deref(), id)).or_default().push(ping);

@@ -14,7 +14,7 @@
 //! - **Work bound**: in any interval [a, b] there are at least ⌈work that must lie inside ÷ (b − a)⌉ environments.
 //! - **Cold starts**: each created one environment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -91,10 +91,10 @@ pub(super) fn proven_of(part: &[Attempt], whole: &[Attempt], doubt: Option<Doubt
 /// Returns the number of distinct ids in the pings that `counts` selects: the most of any attempt, or of any version
 /// over all attempts. Between two attempts a deployment may replace every environment by one of another version.
 pub(super) fn distinct_ids(attempts: &[Attempt], counts: impl Fn(&PingResult) -> bool) -> u32 {
-    let mut versions: HashMap<Option<&str>, HashSet<&str>> = HashMap::new();
+    let mut versions: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
     let mut most = 0;
     for attempt in attempts {
-        let mut ids = HashSet::new();
+        let mut ids = BTreeSet::new();
         for ping in attempt.pings.iter().filter(|ping| counts(ping)) {
             if let Some(id) = ping.environment.as_deref() {
                 ids.insert(id);
@@ -103,7 +103,7 @@ pub(super) fn distinct_ids(attempts: &[Attempt], counts: impl Fn(&PingResult) ->
         }
         most = most.max(ids.len());
     }
-    count(versions.values().map(HashSet::len).fold(most, usize::max))
+    count(versions.values().map(BTreeSet::len).fold(most, usize::max))
 }
 
 fn evidence_of(attempt: &Attempt) -> impl Iterator<Item = &PingResult> {

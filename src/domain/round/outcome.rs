@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::{Answer, RawInvocation};
-use crate::domain::protocol::Protocol;
+use crate::domain::protocol::{AnsweredBy, Protocol};
 use crate::domain::report::Report;
 
 /// The maximum number of characters of a message from a function or a service.
@@ -169,7 +169,8 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
             let foreign = is_of_another_invocation(logged.as_ref(), request_id.as_deref());
             let report = logged.filter(|_| !foreign);
             let (outcome, message) = responded(function_error, report.as_ref(), &payload, redacted);
-            let initialization = protocol.initialization(&payload).as_deref().and_then(Initialization::parse);
+            let AnsweredBy { environment, initialization } = protocol.answered_by(&payload);
+            let initialization = initialization.as_deref().and_then(Initialization::parse);
             let outcome = match (outcome, initialization) {
                 (Outcome::Cold, Some(Initialization::SnapStart)) => Outcome::Restored,
                 (outcome, _) => outcome,
@@ -179,8 +180,7 @@ pub fn classify(protocol: &Protocol, raw: RawInvocation) -> PingResult {
                 _ => message,
             };
             let request_id = request_id.or_else(|| report.as_ref()?.request_id.clone());
-            let environment = if outcome.is_failure() { None } else { protocol.environment_id(&payload) };
-            let environment = environment.map(redacted);
+            let environment = environment.filter(|_| !outcome.is_failure()).map(redacted);
             // Some handlers answer the request's id as the environment's, which would make every ping look distinct.
             // Only a new environment may have the id of a request: its first.
             let environment = environment.filter(|id| outcome.is_new() || Some(id) != request_id.as_ref());

@@ -142,6 +142,7 @@ impl Invoke<'_> {
                 observed.initialization = Some(initialization.to_owned());
                 observed.is_new = !matches!(assignment.placement, Placement::Idle | Placement::Reset);
                 observed.durable = self.is_durable();
+                observed.billed_mb_ms = execution.billed_ms.saturating_mul(profile.memory_mb.into());
                 observed.function_error = execution.outcome.error_type().map(str::to_owned);
                 let was_cut = plan.faults.contains(&FaultKind::Reset);
                 observed.status = (!was_cut).then_some(if is_event { 202 } else { 200 });

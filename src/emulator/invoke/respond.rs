@@ -100,12 +100,12 @@ impl Invoke<'_> {
                 true => STANDARD.encode(b"REPORT RequestId: \xff\xfe\tDuration: NaN ms\tBilled Duration: -1"),
             });
         }
-        let time = call.time().unwrap_or_default().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
         let request_id = match plan.faults.contains(&FaultKind::ForeignReport) {
             true => "00000000-0000-4000-8000-000000000000",
             false => &plan.request_id,
         };
-        let context = log::Context { request_id, version: &plan.version, time: &time };
+        let context =
+            log::Context { request_id, version: &plan.version, time: call.time().unwrap_or_default() };
         Some(log::tail(execution, profile, context))
     }
 }

@@ -2,12 +2,15 @@
 //! documents, added up.
 
 use std::collections::BTreeMap;
+use std::mem::take;
+use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use futures_util::stream::{self, StreamExt};
 
 use crate::domain::function::{Identity, Region};
-use crate::domain::history::{DayFile, History, Row, Rows};
+use crate::domain::history::{DayFile, History, Row, Rows, add_rows};
 use crate::domain::records::{STATUS, Status};
 use crate::engine::ports::Fetched;
 use crate::service::store::{DocumentStore, Unavailable};
@@ -15,7 +18,9 @@ use crate::service::store::{DocumentStore, Unavailable};
 /// The extension of the documents of days.
 const EXTENSION: &str = ".gz";
 /// The documents that are read at once.
-const CONCURRENT_READS: usize = 8;
+pub(super) const CONCURRENT_READS: usize = 8;
+/// The hours that are unpacked at once, and are in memory.
+const CONCURRENT_HOURS: usize = 4;
 /// The documents that may fail to be read. With more of them the store is unavailable.
 const MOST_FAILED: usize = 8;
 /// The bytes of the documents of one day, which are in memory together. A day of 10,000 targets has far fewer.
@@ -39,8 +44,8 @@ pub async fn read(
     Ok(History { hours, unread })
 }
 
-/// Calls `visit` with each hour that [`read`] returns, in hours since the Unix epoch and in ascending order, so that one
-/// hour is in memory at a time. Returns the documents that cannot be read, see [`History::unread`].
+/// Calls `visit` with each hour that [`read`] returns, in hours since the Unix epoch and in ascending order, so that few
+/// hours are in memory at a time. Returns the documents that cannot be read, see [`History::unread`].
 ///
 /// # Errors
 /// [`Unavailable`], also after hours were visited.
@@ -67,28 +72,52 @@ pub async fn for_each_hour(
             continue;
         }
         unmoved.visit_before(first, &mut visit);
-        for number in 0..24_u8 {
+        let of_day = Arc::new(take(&mut day));
+        let has_rows =
+            |number: &u8| of_day.has_hour(*number) || unmoved.0.contains_key(&(first + i64::from(*number)));
+        let numbers: Vec<u8> = hours_of_day(first, from, until).filter(has_rows).collect();
+        let unpacking = numbers.into_iter().map(|number| {
+            let of_day = Arc::clone(&of_day);
+            in_background(move || (number, of_day.rows(number)))
+        });
+        let mut unpacking = stream::iter(unpacking).buffered(CONCURRENT_HOURS);
+        while let Some((number, (mut rows, bad))) = unpacking.next().await {
+            unread.notes.extend(bad);
             let hour = first + i64::from(number);
-            if hour < hour_from(from) || hour >= hour_from(until) {
-                continue;
-            }
-            let mut rows = day.rows(number, &mut unread);
             for (write, of_write) in unmoved.take(hour) {
-                let is_left = |region| !day.has(number, region, write);
-                add(&mut rows, of_write.into_iter().filter(|(id, _)| is_left(id.region)));
+                let is_left = |region| !of_day.has(number, region, write);
+                add_rows(&mut rows, of_write.into_iter().filter(|(id, _)| is_left(id.region)));
             }
             if !rows.is_empty() {
                 visit(hour, rows);
             }
         }
-        day = Day::default();
     }
     unmoved.visit_before(i64::MAX, &mut visit);
     Ok(unread.notes)
 }
 
+/// Returns the hours of a day, from 0 to 23, that begin within `from..until`. `first` is its first hour since the Unix
+/// epoch.
+pub(super) fn hours_of_day(first: i64, from: DateTime<Utc>, until: DateTime<Utc>) -> Range<u8> {
+    let of_day = |at| u8::try_from((hour_from(at) - first).clamp(0, 24)).unwrap_or_default();
+    of_day(from)..of_day(until)
+}
+
+/// Runs work that takes long on a thread for it.
+pub(super) async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and drops this future.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Returns the hour of an instant, in hours since the Unix epoch.
-fn hour_of(at: DateTime<Utc>) -> i64 {
+pub(super) fn hour_of(at: DateTime<Utc>) -> i64 {
     at.timestamp().div_euclid(3_600)
 }
 
@@ -100,9 +129,20 @@ fn hour_from(at: DateTime<Utc>) -> i64 {
 
 /// Rows of status documents by the hour, each with the number of the write that moves them.
 #[derive(Debug, Default)]
-struct Waiting(BTreeMap<i64, Vec<(u64, Rows)>>);
+pub(super) struct Waiting(BTreeMap<i64, Vec<(u64, Rows)>>);
 
 impl Waiting {
+    /// Returns the writes by hour.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (i64, u64)> {
+        self.0.iter().flat_map(|(hour, writes)| writes.iter().map(|(write, _)| (*hour, *write)))
+    }
+
+    /// Returns all rows, each with its hour and its write.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (i64, u64, &Identity, &Row)> {
+        let writes = self.0.iter().flat_map(|(hour, writes)| writes.iter().map(|write| (*hour, write)));
+        writes.flat_map(|(hour, (write, rows))| rows.iter().map(move |(id, row)| (hour, *write, id, row)))
+    }
+
     /// Takes the rows of an hour.
     fn take(&mut self, hour: i64) -> Vec<(u64, Rows)> {
         self.0.remove(&hour).unwrap_or_default()
@@ -113,14 +153,14 @@ impl Waiting {
         let later = self.0.split_off(&hour);
         for (hour, writes) in std::mem::replace(&mut self.0, later) {
             let mut rows = Rows::new();
-            writes.into_iter().for_each(|(_, of_write)| add(&mut rows, of_write));
+            writes.into_iter().for_each(|(_, of_write)| add_rows(&mut rows, of_write));
             visit(hour, rows);
         }
     }
 }
 
 /// Reads the rows that are not in the documents of their days yet.
-async fn unmoved(
+pub(super) async fn unmoved(
     documents: &DocumentStore,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
@@ -156,19 +196,19 @@ async fn unmoved(
 
 /// The documents that cannot be read.
 #[derive(Debug, Default)]
-struct Unread {
-    notes: Vec<String>,
+pub(super) struct Unread {
+    pub(super) notes: Vec<String>,
     /// Those that the store did not return.
     failed: usize,
 }
 
 impl Unread {
-    fn note(&mut self, key: &str, reason: &impl std::fmt::Display) {
+    pub(super) fn note(&mut self, key: &str, reason: &impl std::fmt::Display) {
         self.notes.push(format!("\"{key}\": {reason}"));
     }
 
     /// Notes a document that the store did not return.
-    fn fail(&mut self, key: &str, unavailable: Unavailable) -> Result<(), Unavailable> {
+    pub(super) fn fail(&mut self, key: &str, unavailable: Unavailable) -> Result<(), Unavailable> {
         self.failed += 1;
         if self.failed > MOST_FAILED {
             return Err(unavailable);
@@ -180,10 +220,10 @@ impl Unread {
 
 /// The document of a day. They are in the order of days.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    day: NaiveDate,
-    text: String,
-    region: Region,
+pub(super) struct Key {
+    pub(super) day: NaiveDate,
+    pub(super) text: String,
+    pub(super) region: Region,
 }
 
 /// Returns the region and the day of a document's key; `None` for other keys.
@@ -192,7 +232,7 @@ pub(super) fn day_of(key: &str) -> Option<(Region, NaiveDate)> {
 }
 
 /// Returns the keys of the documents with hours that begin within `from..until`, in order.
-async fn keys(
+pub(super) async fn keys(
     documents: &DocumentStore,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
@@ -241,28 +281,26 @@ impl Day {
         Ok(())
     }
 
-    /// Returns the rows of an hour, added up.
-    fn rows(&self, hour: u8, unread: &mut Unread) -> Rows {
-        let mut sum = Rows::new();
+    fn has_hour(&self, hour: u8) -> bool {
+        self.files.iter().any(|(_, file)| file.hours().any(|known| known == hour))
+    }
+
+    /// Returns the rows of an hour, added up, and notes on the documents that cannot be read.
+    fn rows(&self, hour: u8) -> (Rows, Vec<String>) {
+        let (mut sum, mut unread) = (Rows::new(), Unread::default());
         for (key, file) in &self.files {
             match file.rows(hour, key.region) {
-                Ok(rows) => add(&mut sum, rows),
+                Ok(rows) if sum.is_empty() => sum = rows,
+                Ok(rows) => add_rows(&mut sum, rows),
                 Err(bad) => unread.note(&key.text, &bad),
             }
         }
-        sum
+        (sum, unread.notes)
     }
 
     /// Returns true if the rows of a write are in an hour of a region.
     fn has(&self, hour: u8, region: Region, write: u64) -> bool {
         let mut own = self.files.iter().filter(|(key, _)| key.region == region);
         own.any(|(_, file)| file.has(hour, write) == Ok(true))
-    }
-}
-
-/// Adds the rows of an hour to those of the same hour.
-fn add(sum: &mut Rows, rows: impl IntoIterator<Item = (Identity, Row)>) {
-    for (id, row) in rows {
-        sum.entry(id).or_default().add(&row);
     }
 }

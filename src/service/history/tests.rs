@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 
 use super::*;
+use crate::domain::coverage::Minutes;
 use crate::domain::fleet::Fleet;
 use crate::domain::function::{FunctionRef, Identity, Region};
 use crate::domain::history::{DayFile, Observed, Row, Rows};
@@ -88,16 +89,36 @@ fn key(region_name: &str, day: &str, writer: Option<u32>) -> String {
 fn file(region_name: &str, function: &str, pings: &[(u8, u64)]) -> DayFile {
     let mut file = DayFile::default();
     for (hour, pings) in pings {
-        let row = Row { pings: *pings, ..Row::default() };
+        let minutes = Minutes { window: *pings, warm: 1, ..Minutes::default() };
+        let row = Row { pings: *pings, ..Row::of_minutes(minutes) };
         let rows: Rows = [(id(function, region_name), row)].into();
         file.add(*hour, region(region_name), 7, &rows).unwrap();
     }
     file
 }
 
-/// Reads a period, and returns a line for each row, and one for each unread document.
+/// Reads the minutes by target and hour, and the unread documents.
+async fn minutes(
+    documents: &DocumentStore,
+    from: &str,
+    until: &str,
+) -> (BTreeMap<(Identity, i64), Minutes>, BTreeSet<String>) {
+    let mut sums: BTreeMap<(Identity, i64), Minutes> = BTreeMap::new();
+    let add = |id: &Identity, hours: &[(i64, Minutes)]| {
+        hours.iter().for_each(|(hour, minutes)| *sums.entry((id.clone(), *hour)).or_default() += *minutes);
+    };
+    let unread = for_each_minutes(documents, at(from), at(until), add).await.unwrap();
+    (sums, unread.into_iter().collect())
+}
+
+/// Reads a period, and returns a line for each row, and one for each unread document. The minutes alone are those of the
+/// rows.
 async fn shown(documents: &DocumentStore, from: &str, until: &str) -> Vec<String> {
     let history = read(documents, at(from), at(until)).await.unwrap();
+    let rows = history.hours.iter().flat_map(|(hour, rows)| rows.iter().map(move |row| (*hour, row)));
+    let of_rows = rows.map(|(hour, (id, row))| ((id.clone(), hour), row.minutes)).collect();
+    let unread = history.unread.iter().cloned().collect();
+    assert_eq!(minutes(documents, from, until).await, (of_rows, unread));
     let rows = history.hours.iter().flat_map(|(hour, rows)| {
         let begins = DateTime::from_timestamp(hour * 3_600, 0).unwrap().format("%d %Hh");
         rows.iter().map(move |(id, row)| format!("{begins} {} {} {}", id.region, id.label(), row.pings))
@@ -155,7 +176,7 @@ async fn a_damaged_document_does_not_hide_the_others() {
     insta::assert_snapshot!(shown(&documents, "2026-11-18T00:00", "2026-11-21T00:00").await.join("\n"), @r#"
     19 09h eu-west-2 a 1
     20 09h eu-west-2 a 4
-    "history-eu-west-2-2026-11-18.gz": it is damaged at byte 85
+    "history-eu-west-2-2026-11-18.gz": it is damaged at byte 105
     "history-eu-west-2-2026-11-19.gz": the hour 10 is damaged: corrupt gzip stream does not have a matching checksum
     "history-eu-west-2-2026-11-20-1.gz": `history-eu-west-2-2026-11-20-1.gz` is refused: it is larger than 33554432 bytes
     "#);
@@ -175,8 +196,14 @@ async fn a_store_that_fails_is_no_history() {
         }
         store
     };
-    let day =
-        async |store: Objects| read(&store.documents(), at("2026-11-20T00:00"), at("2026-11-21T00:00")).await;
+    let day = async |store: Objects| {
+        let (documents, [from, until]) =
+            (store.documents(), ["2026-11-20T00:00", "2026-11-21T00:00"].map(at));
+        let history = read(&documents, from, until).await;
+        let minutes = for_each_minutes(&documents, from, until, |_, _| {}).await;
+        assert_eq!(minutes, history.clone().map(|history| history.unread));
+        history
+    };
     let some = day(store(8).await).await.unwrap();
     assert_eq!(some.hours.values().flat_map(Rows::values).map(|row| row.pings).sum::<u64>(), 4);
     insta::assert_snapshot!(some.unread[0], @r#""history-eu-west-2-2026-11-20-0.gz": access denied"#);
@@ -320,10 +347,16 @@ impl ObjectStore for Changing {
     }
 }
 
-/// Returns the pings of a history, whose digits in base 4 are the ticks.
-async fn pings(store: Changing) -> u64 {
+/// Returns the pings of a history, or of its minutes alone. Their digits in base 4 are the ticks.
+async fn pings(store: Changing, minutes_alone: bool) -> u64 {
     let documents = DocumentStore::new(Arc::new(store), Durability::Durable);
-    let history = read(&documents, at("2026-11-20T00:00"), at("2026-11-22T00:00")).await.unwrap();
+    let (from, until) = ("2026-11-20T00:00", "2026-11-22T00:00");
+    if minutes_alone {
+        let (sums, unread) = minutes(&documents, from, until).await;
+        assert_eq!(unread.len(), 0);
+        return sums.values().map(|minutes| minutes.window).sum();
+    }
+    let history = read(&documents, at(from), at(until)).await.unwrap();
     assert_eq!(history.unread, [""; 0]);
     history.hours.values().flat_map(Rows::values).map(|row| row.pings).sum()
 }
@@ -339,7 +372,9 @@ async fn a_reader_between_any_two_writes_sees_each_ping_once() {
         let now = at("2026-11-20T23:53") + chrono::TimeDelta::minutes(tick.into());
         let region = if tick % 2 == 0 { "eu-west-2" } else { "us-east-1" };
         let document = if tick % 3 == 0 { "status-3" } else { STATUS };
-        let rows = [(id("f", region), Row { pings: 4_u64.pow(tick), ..Row::default() })].into();
+        let pings = 4_u64.pow(tick);
+        let minutes = Minutes { window: pings, ..Minutes::default() };
+        let rows = [(id("f", region), Row { pings, ..Row::of_minutes(minutes) })].into();
         let write = 1_000 + u64::from(tick);
         let observed = Observed { write, at: now, rows, looks: None, is_scheduled: true };
         let saved = writer.save(&documents, document, Some(observed), &fleet, now, |_| {}).await.unwrap();
@@ -362,9 +397,9 @@ async fn a_reader_between_any_two_writes_sees_each_ping_once() {
     assert_eq!(noted.last(), Some(&TICKS));
     for (first, before) in film.iter().enumerate() {
         for (last, after) in film.iter().enumerate().skip(first).take(4) {
-            for reads in 0..26 {
+            for (reads, alone) in (0..26).flat_map(|reads| [(reads, false), (reads, true)]) {
                 let (before, after) = (before.clone(), after.clone());
-                let seen = pings(Changing { before, after, reads: AtomicUsize::new(reads) }).await;
+                let seen = pings(Changing { before, after, reads: AtomicUsize::new(reads) }, alone).await;
                 let digit = |tick: u32| seen / 4_u64.pow(tick) % 4;
                 for tick in 0..TICKS {
                     let context = format!("tick {tick}, writes {first} to {last} after {reads} reads");

@@ -313,7 +313,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
             self.service.notify(whole, self.job.started, self.budget).await;
         }
         self.observer.reported(part);
-        let (health, (saved, reached)) = self.record_in_store(part).await;
+        let (health, (saved, reached)) = Box::pin(self.record_in_store(part)).await;
         let (health, is_counted) = {
             let mut progress = self.progress();
             progress.health = progress.health.and(health);
