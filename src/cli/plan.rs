@@ -65,7 +65,7 @@ Payloads through S3 are priced per request and for the load of the period, by ea
 possible. Spare environments and the cost of warming are with the functions.
 
 Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
-without state in S3 and queries of the dashboard). Observing is the part of it for metrics, dashboard,
+without queries of the dashboard, and without state in S3 except for budgets). Observing is the part of it for metrics, dashboard,
 alarms, reads of metrics and log, `observing_usd` in JSON. In JSON, functions without an owner are in
 `by_owner` under the empty name.")]
 pub struct PlanArgs {
