@@ -17,11 +17,12 @@ use super::deployed::Deployed;
 use super::error::Failure;
 use super::exit::Exit;
 use super::options::{Configs, Only, StateArgs};
-use super::output::{print, print_json};
+use super::output::{print, print_json, print_message};
 use super::render::capacity::PricedCapacity;
 use super::render::{self, Style};
 use super::select::{near, pipelines};
 use super::value_parsers;
+use crate::domain::budget::{has_budgets, standings};
 use crate::domain::capacity::{CapacityReport, Status, Strategy, provisioned_usd_per_hour};
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Target};
@@ -33,7 +34,8 @@ use crate::engine::ports::Clock;
 use crate::engine::stop::{Stop, stop};
 use crate::service::capacity::{CapacityKeeper, CapacityPlan, Context};
 use crate::service::clock::SystemClock;
-use crate::service::store::DocumentStore;
+use crate::service::spending::spending;
+use crate::service::store::{DocumentStore, before};
 
 /// The longest time for reads from the store.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -334,6 +336,16 @@ async fn read(
     region: Option<Region>,
     now: DateTime<Utc>,
 ) -> Result<CapacityPlan, Failure> {
-    let read = CapacityPlan::read(documents, fleet, region, now, Instant::now() + READ_WITHIN).await;
-    read.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))
+    let until = Instant::now() + READ_WITHIN;
+    let read = CapacityPlan::read(documents, fleet, region, now, until).await;
+    let mut plan = read.map_err(|unavailable| Failure::Unexpected(unavailable.to_string()))?;
+    if has_budgets(fleet) {
+        match before(until, spending(documents, now)).await {
+            Ok(spending) => plan.stop(&standings(fleet, &spending, now), now),
+            Err(unavailable) => {
+                print_message(&format!("warning: {unavailable}; the budgets are not applied"));
+            }
+        }
+    }
+    Ok(plan)
 }

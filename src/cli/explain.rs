@@ -22,7 +22,7 @@ use super::select;
 use super::status::{PauseObject, seconds};
 use super::value_parsers;
 use crate::domain::budget::{Scope, Spending, Standing, standings};
-use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook};
+use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook, stop};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
 use crate::domain::guard::Decision;
@@ -217,7 +217,9 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
         .map(|(scope, it)| (scope.clone(), it.clone()))
         .collect();
     let is_known = args.state.location().is_some();
-    let outlook = outlook(target, &fleet.owner, minute);
+    // What a budget leaves until the end of its month.
+    let stopped = deployed.as_ref().and_then(|it| stop(target, &it.budgets.standings, minute));
+    let outlook = outlook(stopped.as_ref().map_or(target, |(left, _)| left), &fleet.owner, minute);
     // The guards decide on rounds.
     let desired = NonZeroU32::new(explanation.desired).or(NonZeroU32::new(target.highest()));
     let desired = desired.filter(|_| target.is_pinged());

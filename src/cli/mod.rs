@@ -3,6 +3,8 @@
 mod alarms;
 mod app;
 mod args;
+#[cfg(test)]
+mod budget_months;
 mod burst;
 mod canary;
 mod capacity;

@@ -65,9 +65,10 @@ time. Payloads through S3 are priced per request and for the load of the period,
 is possible. Spare environments and the cost of warming are with the functions.
 
 Totals are by owner and for warmd itself (metrics, dashboard, alarms, log, the Lambda function;
-without state in S3, queries of the dashboard, and the alarms of functions, which `warmd alarms`
-prices). Observing is the part of it for metrics, dashboard, alarms, reads of metrics and log,
-`observing_usd` in JSON. In JSON, functions without an owner are in `by_owner` under the empty name.")]
+without queries of the dashboard, state in S3 except for budgets, and the alarms of functions, which
+`warmd alarms` prices). Observing is the part of it for metrics, dashboard, alarms, reads of metrics
+and log, `observing_usd` in JSON. In JSON, functions without an owner are in `by_owner` under the
+empty name.")]
 pub struct PlanArgs {
     /// Start: RFC 3339 or a DATE. [default: now]
     #[arg(long, value_name = "RFC3339|DATE")]

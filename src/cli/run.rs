@@ -29,7 +29,7 @@ use crate::engine::ports::{Clock, Lambda};
 use crate::engine::stop::{Stopper, stop};
 use crate::engine::tick::{Due, Engine};
 use crate::service::budget::TimeBudget;
-use crate::service::capacity::Context;
+use crate::service::capacity::{CapacityPlan, Context};
 use crate::service::clock::SystemClock;
 use crate::service::live_config::LiveConfig;
 use crate::service::planner::{Plan, TickPlanner};
@@ -265,7 +265,11 @@ async fn dry_run(args: &RunArgs, fleet: &Fleet, now: DateTime<Utc>, style: Style
             let none = Snapshot::default();
             let facts = deployed.as_ref().map_or(&none, Deployed::facts);
             let ((_stopper, stop), until) = (stop(), Instant::now() + PREVIEW_WITHIN);
-            let context = Context { plan, facts, now, until, stop: &stop };
+            let mut plan = CapacityPlan::clone(plan);
+            if let Some(deployed) = &deployed {
+                plan.stop(&deployed.budgets.standings, now);
+            }
+            let context = Context { plan: &plan, facts, now, until, stop: &stop };
             app.keeper(planner.documents().clone()).preview(&context).await
         }
         _ => Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::backlog;
+use super::budget::has_budgets;
 use super::capacity::{self, By, Fallback, Finding, Provisioned, Strategy, default_lead_minutes, findings};
 use super::cost::advice::{Advice, advise};
 use super::cost::capacity::strategy_cost;
@@ -199,6 +200,7 @@ pub fn fleet_cost(fleet: &Fleet, plans: &[TargetPlan<'_>], period: Period, scope
                     as u64,
                 metric_reads: plans.iter().map(metric_reads).sum::<u64>().saturating_add(backlog_reads),
                 detail: fleet.metrics.detail,
+                has_budgets: has_budgets(fleet),
             };
             self_cost(&fleet.prices, &usage)
         }),

@@ -13,7 +13,7 @@ mod select;
 mod shards;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -151,7 +151,8 @@ impl StoredRecords {
             self.capacity.is_made() || fleet.targets.iter().any(|target| target.strategy.is_capacity());
         let (loaded, pauses) = (self.capacity.clone(), self.pauses.clone());
         let knows_requests = self.knows_requests;
-        let plan = || CapacityPlan { fleet: fleet.clone(), only: None, loaded, pauses, knows_requests };
+        let (fleet, stopped) = (|| fleet.clone(), BTreeMap::new());
+        let plan = || CapacityPlan { fleet: fleet(), only: None, loaded, pauses, knows_requests, stopped };
         is_made.then(|| Arc::new(plan()))
     }
 }

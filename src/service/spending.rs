@@ -10,19 +10,19 @@ use rust_decimal::Decimal;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::capacity::CapacityPlan;
 use super::planner::READ_WITHIN;
 use super::store::{DocumentStore, Durability, Unavailable, before};
 use crate::domain::budget::{
-    Caps, Counted, Level, Month, Rest, SPENDING, Scope, Spending, Spent, Standing, capacity_stops, costs,
+    Caps, Counted, Level, Month, Rest, SPENDING, Scope, Spending, Spent, Standing, budgets, costs,
     has_budgets, reduced, standings,
 };
-use crate::domain::capacity::stopped;
 use crate::domain::cost::PriceBook;
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::Identity;
 use crate::domain::plan::{Period, TargetPlan};
 use crate::domain::schedule::Minute;
+use crate::domain::shard::Shard;
+use crate::domain::text::fnv1a;
 use crate::domain::tick::TickReport;
 
 /// The most writes that wait for the store. Older ones are added up.
@@ -43,6 +43,8 @@ struct Memory {
     main: Spending,
     /// The sum of the documents of shards.
     shards: Spending,
+    /// The writes that are in the documents of shards, and for which the stored document has a reservation.
+    settled: Vec<u64>,
     /// The number of writes of this process.
     written: u64,
     /// The costs that the store may not have.
@@ -128,27 +130,8 @@ impl Budgets {
     ) -> Self {
         let standings = standings(fleet, spending, now);
         let counted = Counted::new(fleet, reduced(&standings), |id| spending.of_target(id), rest);
-        let caps = Caps::new(&standings, Arc::new(counted), now);
+        let caps = Caps::new(&standings, &spending.reserved(), Arc::new(counted), now);
         Self { standings, caps, unavailable: None }
-    }
-
-    /// Ends the capacity of a plan that budgets have stopped.
-    pub fn stop_capacity(&self, plan: &mut Arc<CapacityPlan>, now: DateTime<Utc>) {
-        let stops = |target: &Target| -> Vec<_> {
-            if target.strategy.is_capacity() {
-                capacity_stops(target, &self.standings).collect()
-            } else {
-                Vec::new()
-            }
-        };
-        for index in 0..plan.fleet.targets.len() {
-            let found = plan.fleet.targets.get(index).map(stops).unwrap_or_default();
-            for stop in found {
-                if let Some(target) = Arc::make_mut(plan).fleet.targets.get_mut(index) {
-                    *target = stopped(target, stop, Minute::of(now));
-                }
-            }
-        }
     }
 }
 
@@ -159,7 +142,7 @@ pub fn rest(target: &Target, now: DateTime<Utc>, prices: &PriceBook) -> Rest {
     let known = plan.cost.bill.lines.iter().filter_map(|line| line.exact());
     let usd = known.fold(Decimal::ZERO, Decimal::saturating_add);
     if target.strategy.is_capacity() {
-        return Rest { usd_per_ping: Decimal::ZERO, rounds: Vec::new(), fixed_usd: usd };
+        return Rest::fixed(usd);
     }
     Rest::of_segments(&plan.segments, usd.checked_div(plan.pings().into()).unwrap_or_default())
 }
@@ -169,22 +152,28 @@ pub fn rest(target: &Target, now: DateTime<Utc>, prices: &PriceBook) -> Rest {
 /// # Errors
 /// [`Unavailable`].
 pub async fn spending(documents: &DocumentStore, now: DateTime<Utc>) -> Result<Spending, Unavailable> {
-    let (mut main, shards) = read(documents, now).await?;
+    let (mut main, shards, _) = read(documents, now).await?;
     main.merge(&shards);
     Ok(main)
 }
 
-/// Reads the document of the month, and the sum of those of shards.
-async fn read(documents: &DocumentStore, now: DateTime<Utc>) -> Result<(Spending, Spending), Unavailable> {
-    let main = documents.read::<Spending>(SPENDING).await?.plausible(now);
+/// Reads the document of the month, and the sum of those of shards. What they replace is no longer reserved; returns
+/// the numbers of these writes, too.
+async fn read(
+    documents: &DocumentStore,
+    now: DateTime<Utc>,
+) -> Result<(Spending, Spending, Vec<u64>), Unavailable> {
+    let mut main = documents.read::<Spending>(SPENDING).await?.plausible(now);
     let mut shards = Spending::of(main.month);
+    let mut settled = Vec::new();
     if main.spread {
         let names: Vec<String> = Spending::shard_documents().collect();
-        for shard in try_join_all(names.iter().map(|name| documents.read::<Spending>(name))).await? {
-            shards.merge(&shard.plausible(now));
-        }
+        let found = try_join_all(names.iter().map(|name| documents.read::<Spending>(name))).await?;
+        let found: Vec<Spending> = found.into_iter().map(|shard| shard.plausible(now)).collect();
+        settled = main.settle(|write| found.iter().any(|shard| shard.has(write)));
+        found.iter().for_each(|shard| shards.merge(shard));
     }
-    Ok((main, shards))
+    Ok((main, shards, settled))
 }
 
 impl Memory {
@@ -198,8 +187,8 @@ impl Memory {
         total
     }
 
-    /// Returns what budgets allow for the rest of the month. It is counted again after a hundredth of the rest, or of what
-    /// is left of a budget: until then, the same targets keep their numbers.
+    /// Returns what budgets allow for the rest of the month. The schedules are counted again after a hundredth of the rest,
+    /// and the numbers as well after a hundredth of what is left of a budget: until then, the same targets keep them.
     fn counted(
         &mut self,
         fleet: &Fleet,
@@ -211,42 +200,38 @@ impl Memory {
         if left.is_empty() {
             return Arc::default();
         }
-        let holds = |known: &CountedRest| {
+        let is_young = |known: &CountedRest| {
             let (age, whole) = (now - known.at, known.until - known.at);
-            let is_young = known.at <= now && now < known.until && age * COUNTED_FOR <= whole;
-            known.hash == fleet.hash && is_young && known.counted.is_near(&left)
+            known.hash == fleet.hash && known.at <= now && now < known.until && age * COUNTED_FOR <= whole
         };
-        let next = match self.counted.take().filter(holds) {
-            Some(known) if !known.counted.lacks_price(spent) => known,
-            known => {
-                // With the first costs of pings, what was left when the schedules were counted is divided anew.
-                let left = known.as_ref().map_or(left, |known| known.counted.left().clone());
-                let new = || CountedRest {
-                    hash: fleet.hash.clone(),
-                    at: now,
-                    until: Month::of(now).end(),
-                    targets: HashMap::new(),
-                    counted: Arc::default(),
-                };
-                let CountedRest { hash, at, until, mut targets, .. } = known.unwrap_or_else(new);
-                let rest = |target: &Target| {
-                    let counted = || rest(target, now, &fleet.prices);
-                    targets.entry(target.id.clone()).or_insert_with(counted).clone()
-                };
-                let counted = Arc::new(Counted::new(fleet, left, spent, rest));
-                CountedRest { hash, at, until, targets, counted }
-            }
-        };
-        Arc::clone(&self.counted.insert(next).counted)
+        let mut known = self.counted.take().filter(is_young).unwrap_or_else(|| CountedRest {
+            hash: fleet.hash.clone(),
+            at: now,
+            until: Month::of(now).end(),
+            targets: HashMap::new(),
+            counted: Arc::default(),
+        });
+        let is_far = !known.counted.is_near(&left);
+        if is_far || known.counted.lacks_price(spent) {
+            // With the first costs of pings, what was left when the schedules were counted is divided anew.
+            let left = if is_far { left } else { known.counted.left().clone() };
+            let targets = &mut known.targets;
+            let rest = |target: &Target| match targets.get(&target.id) {
+                Some(rest) => rest.clone(),
+                None => targets.entry(target.id.clone()).or_insert(rest(target, now, &fleet.prices)).clone(),
+            };
+            known.counted = Arc::new(Counted::new(fleet, left, spent, rest));
+        }
+        Arc::clone(&self.counted.insert(known).counted)
     }
 
     /// Adds costs that the store does not have.
-    fn add(&mut self, document: String, costs: BTreeMap<Identity, Spent>, month: Month) {
+    fn add(&mut self, document: String, write: u64, costs: BTreeMap<Identity, Spent>, month: Month) {
         self.pending.retain(|pending| pending.month == month);
         let costs = Arc::new(costs);
-        let mut new = Pending { document, write: rand::random(), month, costs };
+        let mut new = Pending { document, write, month, costs };
         if self.pending.len() >= MOST_PENDING {
-            // Their sum has a new number: at worst, what the store has nevertheless counts twice.
+            // Their sum has one number: at worst, what the store has nevertheless counts twice.
             let mut sum = BTreeMap::<Identity, Spent>::new();
             for pending in self.pending.drain(..).chain([new.clone()]) {
                 for (id, spent) in &*pending.costs {
@@ -291,7 +276,7 @@ impl SpendingKeeper {
             if is_shard {
                 return Ok((self.documents.read::<Spending>(SPENDING).await?.plausible(now), None));
             }
-            read(&self.documents, now).await.map(|(main, shards)| (main, Some(shards)))
+            read(&self.documents, now).await.map(|(main, shards, settled)| (main, Some((shards, settled))))
         };
         let found = before(Instant::now() + READ_WITHIN, reading).await;
         let mut memory = self.memory();
@@ -300,7 +285,7 @@ impl SpendingKeeper {
             Ok((main, shards)) if memory.written == written => {
                 memory.main = main;
                 if let Some(shards) = shards {
-                    memory.shards = shards;
+                    (memory.shards, memory.settled) = shards;
                 }
                 None
             }
@@ -319,26 +304,32 @@ impl SpendingKeeper {
         } else {
             memory.counted(fleet, &total, &standings, now)
         };
-        let caps = Caps::new(&standings, counted, now);
+        // What was reserved for a shard is its own.
+        let reserved = if is_shard { BTreeMap::new() } else { total.reserved() };
+        let caps = Caps::new(&standings, &reserved, counted, now);
         Some(Budgets { standings, caps, unavailable })
     }
 
     /// Adds the cost of a report. Returns the levels that budgets have reached and that are not acknowledged. The costs of
     /// a shard have a document of their own. What the store does not take is written with the next report.
+    ///
+    /// `shard` is the write of a shard's report, see [`write_of`]; `None` for another report.
     pub async fn record(
         &self,
         fleet: &Fleet,
         report: &TickReport,
-        is_shard: bool,
+        shard: Option<u64>,
         now: DateTime<Utc>,
     ) -> (Vec<Reached>, Result<(), Unavailable>) {
         if !has_budgets(fleet) {
             return (Vec::new(), Ok(()));
         }
         let (costs, month) = (costs(report), Month::of(now));
+        let is_shard = shard.is_some();
         let document = if is_shard { Spending::document_of(&report.rounds) } else { SPENDING.to_owned() };
-        if !costs.is_empty() {
-            self.memory().add(document, costs, month);
+        // A shard without cost ends its reservation.
+        if is_shard || !costs.is_empty() {
+            self.memory().add(document, shard.unwrap_or_else(rand::random), costs, month);
         }
         let deadline = Instant::now() + READ_WITHIN;
         let of_shards = before(deadline, self.write_shards(now)).await;
@@ -353,20 +344,23 @@ impl SpendingKeeper {
 
     /// Writes the costs of this process to the document, and the levels that budgets have reached.
     async fn write(&self, fleet: &Fleet, now: DateTime<Utc>) -> Result<Vec<Reached>, Unavailable> {
-        let (pending, shards) = {
+        let (pending, shards, settled) = {
             let memory = self.memory();
             let pending = memory.pending.iter().filter(|pending| pending.document == SPENDING);
-            (pending.cloned().collect::<Vec<_>>(), memory.shards.clone())
+            (pending.cloned().collect::<Vec<_>>(), memory.shards.clone(), memory.settled.clone())
         };
         let change = |spending: &mut Spending| {
             *spending = take(spending).plausible(now);
             let month = spending.month;
+            spending.settle(|write| settled.contains(&write));
             // A write is repeated when its answer was lost.
             for Pending { write, costs, .. } in pending.iter().filter(|it| it.month == month) {
                 spending.add(*write, costs, now);
             }
             let mut total = spending.clone();
             total.merge(&shards);
+            spending.note_owners(fleet, &total);
+            total.owners.clone_from(&spending.owners);
             spending.budgets = standings(fleet, &total, now);
             (unreported(spending), spending.clone())
         };
@@ -376,6 +370,55 @@ impl SpendingKeeper {
         memory.written += 1;
         memory.pending.retain(|kept| !pending.iter().any(|written| written.write == kept.write));
         Ok(reached)
+    }
+
+    /// Reserves the expected cost of shards that are about to be put on the bus: their pings at the mean cost so far. What
+    /// they cost replaces it.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. The ticks that follow may then exceed a budget by the cost of these shards.
+    pub async fn reserve(
+        &self,
+        fleet: &Fleet,
+        shards: &[Shard],
+        now: DateTime<Utc>,
+    ) -> Result<(), Unavailable> {
+        if !has_budgets(fleet) {
+            return Ok(());
+        }
+        let (total, budgets) = (self.memory().total(now), budgets(fleet));
+        let targets: HashMap<&Identity, &Target> =
+            fleet.targets.iter().map(|target| (&target.id, target)).collect();
+        let expected = |shard: &Shard| {
+            let mut usd: BTreeMap<Scope, Decimal> = BTreeMap::new();
+            for round in &shard.rounds {
+                let limit = round.budget.map_or(round.concurrency, |(_, most)| most.min(round.concurrency));
+                let pings = Decimal::from(limit.saturating_mul(round.rounds).get());
+                let each = total.of_target(&round.id).usd_per_ping().unwrap_or_default();
+                let Some(target) = targets.get(&round.id).filter(|_| !each.is_zero()) else { continue };
+                for scope in Scope::of(target).filter(|scope| budgets.contains_key(scope)) {
+                    let sum = usd.entry(scope).or_default();
+                    *sum = sum.saturating_add(each.saturating_mul(pings));
+                }
+            }
+            (write_of(shard, true), usd)
+        };
+        let expected: Vec<_> = shards.iter().map(expected).filter(|(_, usd)| !usd.is_empty()).collect();
+        if expected.is_empty() {
+            return Ok(());
+        }
+        let change = |spending: &mut Spending| {
+            *spending = take(spending).plausible(now);
+            for (write, usd) in &expected {
+                spending.reserve(*write, usd.clone(), now);
+            }
+            spending.clone()
+        };
+        let written = before(Instant::now() + READ_WITHIN, self.documents.update(SPENDING, change)).await?;
+        let mut memory = self.memory();
+        memory.main = written;
+        memory.written += 1;
+        Ok(())
     }
 
     /// Writes the costs of shards to their documents, and that there are some.
@@ -450,6 +493,13 @@ impl SpendingKeeper {
         };
         self.documents.update(SPENDING, change).await
     }
+}
+
+/// Returns the number of the write with the cost of a shard, of its last report or of an earlier one. The last one
+/// replaces what is reserved for it.
+pub fn write_of(shard: &Shard, is_last: bool) -> u64 {
+    let id = shard.id();
+    fnv1a(&if is_last { id } else { format!("{id} first") })
 }
 
 /// Returns the levels that the budgets of a document have reached, and that are not noted as reported.

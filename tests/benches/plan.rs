@@ -13,17 +13,21 @@
 // A stopwatch needs the real clock, not the one that tests pause.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
+use rust_decimal::Decimal;
 use warmd::config::{SourceFile, resolve};
+use warmd::domain::budget::{Budget, Month, OnExceed, Rest, Spending, Spent, standings};
 use warmd::domain::calendar::{DateSet, DaySet, Hours, Opening, Window, parse_cron};
 use warmd::domain::fleet::{Fleet, Target};
-use warmd::domain::function::{Architecture, FunctionRef, Region};
+use warmd::domain::function::{Architecture, FunctionRef, Identity, Region};
 use warmd::domain::schedule::{Minute, Mode, Segment, phase, plan_tick, segments};
+use warmd::service::spending::{Budgets, rest};
 
 /// The number of runs of each measurement.
 const RUNS: usize = 15;
@@ -62,6 +66,32 @@ fn main() {
         let fleet = fleet(size);
         let target = if size == 100 { "<= 100 ms" } else { "" };
         line("a year of plan", size, target, || year(&fleet, now));
+    }
+    for size in [1_000, 10_000] {
+        // Two owners and the fleet.
+        let mut fleet = fleet(size);
+        let budget = Budget { monthly_usd: 10.into(), on_exceed: OnExceed::Reduce, stop_capacity: false };
+        fleet.budget = Some(budget);
+        fleet.owner_budgets = [("odd".to_owned(), budget), ("even".to_owned(), budget)].into();
+        for (index, target) in fleet.targets.iter_mut().enumerate() {
+            target.owner = Some(if index % 2 == 0 { "even" } else { "odd" }.to_owned());
+        }
+        let begin = now.instant();
+        let mut spending = Spending::of(Month::of(begin));
+        let spent = Spent { pings_usd: Decimal::new(1, 4), pings: 9, ..Spent::default() };
+        let costs = fleet.targets.iter().map(|target| (target.id.clone(), spent)).collect();
+        spending.add(1, &costs, begin);
+        let of_month = |target: &Target| rest(target, begin, &fleet.prices);
+        let rests: BTreeMap<&Identity, Rest> =
+            fleet.targets.iter().map(|target| (&target.id, of_month(target))).collect();
+        let target = if size == 10_000 { "<= 100 ms" } else { "" };
+        line("what is spent of budgets", size, "", || standings(&fleet, &spending, begin).len());
+        line("numbers of budgets, with counted schedules", size, target, || {
+            Budgets::new(&fleet, &spending, |target| rests[&target.id].clone(), begin).standings.len()
+        });
+        line("numbers of budgets, with a third of a month", size, "", || {
+            Budgets::new(&fleet, &spending, of_month, begin).standings.len()
+        });
     }
     let fleet = dense(10);
     line("a year of plan, cron every five minutes", 10, "", || year(&fleet, now));

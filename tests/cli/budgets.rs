@@ -137,3 +137,105 @@ fn a_check_warns_about_a_budget_below_the_planned_cost() {
     let message = function["message"].as_str().unwrap();
     assert!(message.starts_with("the budget of f in eu-west-2, $0.020000 a month"), "{message}");
 }
+
+#[test]
+fn a_hostile_document_leads_to_one_message_and_is_not_lost() {
+    let month = now().year() * 12 + i32::try_from(now().month0()).unwrap();
+    let of = |month: i32, targets: &str, more: &str| {
+        format!(r#"{{"month":{month},"targets":{{{targets}}}{more}}}"#)
+    };
+    let f = |usd: &str| format!(r#""f eu-west-2":{{"pings_usd":{usd},"pings":1}}"#);
+    let budgets = |usd: &str| {
+        format!(
+            r#","budgets":{{"fleet":{{"monthly_usd":"1","on_exceed":"stop","spent":{{"pings_usd":{usd},"pings":1}}}}}}"#
+        )
+    };
+    let reserved =
+        r#","reserved":{"7":{"at":"9999-01-01T00:00:00Z","usd":{"fleet":"79228162514264337593543950335"}}}"#;
+    // With the spent money of `f`; `None` for a document that cannot be read.
+    let cases = [
+        ("negative", of(month, &f(r#""-5""#), &budgets(r#""-5""#)), Some("0")),
+        ("NaN", of(month, &f(r#""NaN""#), ""), None),
+        ("1e300", of(month, &f(r#""1e300""#), ""), None),
+        ("a number of 1e300", of(month, &f("1e300"), ""), None),
+        (
+            "most",
+            of(month, &f(r#""79228162514264337593543950335""#), ""),
+            Some("79228162514264337593543950335"),
+        ),
+        ("an earlier month", of(month - 1, &f(r#""5""#), &budgets(r#""5""#)), Some("0")),
+        ("the last month", of(i32::MAX, &f(r#""5""#), &budgets(r#""5""#)), Some("0")),
+        ("the first month", of(i32::MIN, &f(r#""5""#), ""), Some("0")),
+        ("a reservation", of(month, &f(r#""2""#), reserved), Some("2")),
+        ("10 MB", format!("{}{}", of(month, &f(r#""2""#), ""), " ".repeat(10 << 20)), Some("2")),
+        (
+            "unknown functions",
+            of(
+                month,
+                &format!(
+                    r#"{},"\u001b[2J eu-west-2":{{"pings_usd":"1","pings":1}},"":{{"pings_usd":"1","pings":1}}"#,
+                    f(r#""2""#)
+                ),
+                "",
+            ),
+            Some("2"),
+        ),
+        (
+            "levels of a removed budget",
+            of(
+                month,
+                &f(r#""2""#),
+                r#","reported":{"owner gone":"exceeded","planet x":"near"},"owners":{"g eu-west-2":"gone"}"#,
+            ),
+            Some("2"),
+        ),
+        ("no JSON", "no JSON".to_owned(), None),
+        ("an array", "[]".to_owned(), None),
+        ("nothing", String::new(), None),
+    ];
+    for (name, text, spent) in cases {
+        let (_folder, fleet, state) = folder();
+        let file = std::path::Path::new(&state).join("spending.2.json");
+        std::fs::write(&file, &text).unwrap();
+        let sound = |args: &[&str]| {
+            let done = run(args);
+            let all = format!("{}{}", done.stdout, done.stderr);
+            assert!(matches!(done.code, 0 | 1) && !all.contains("panicked"), "{name} {args:?}: {all}");
+            assert!(!all.contains('\u{1b}'), "{name} {args:?}: {all}");
+            done
+        };
+        let done = sound(&["status", "--state", &state]);
+        assert_eq!(done.stdout.matches("budgets unknown").count(), usize::from(spent.is_none()), "{name}");
+        assert_eq!(done.code == 0, spent.is_some(), "{name}: {}", done.stderr);
+        let json = sound(&["status", "--json", "--state", &state]).json();
+        assert_eq!(json["budgets"].is_null(), spent.is_none(), "{name}: {json}");
+        let done = sound(&["explain", "f", "--json", "--state", &state, &fleet]);
+        match spent {
+            Some(spent) => assert_eq!(done.json()["budgets"][0]["spent_usd"], spent, "{name}"),
+            None => {
+                assert_eq!((done.code, done.stderr.matches("spending").count()), (1, 1), "{}", done.stderr)
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{name}: it was only read");
+        let done = sound(&["run", "--once", "--local", "--json", "--state", &state, &fleet]);
+        let object = done.json();
+        let rounds = object["rounds"].as_array().unwrap();
+        let pings = rounds.iter().find(|round| round["function"] == "f").unwrap()["pings"].as_u64();
+        // The budget of `f` is $4.
+        let is_used_up = spent.is_some_and(|spent| spent.len() > 9);
+        assert_eq!(pings, Some(if is_used_up { 0 } else { 10 }), "{name}: {object}");
+        if let Some(spent) = spent {
+            let json = sound(&["explain", "f", "--json", "--state", &state, &fleet]).json();
+            let now: f64 = json["budgets"][0]["spent_usd"].as_str().unwrap().parse().unwrap();
+            let before: f64 = spent.parse().unwrap();
+            assert!(if is_used_up { now == before } else { now > before }, "{name}: {now}");
+        } else {
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{name}: nothing is overwritten");
+            assert!(
+                done.stderr.contains("StateUnavailable") && done.stderr.contains("spending"),
+                "{}",
+                done.stderr
+            );
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! `warmd capacity`, and what `status` and the dry run show of capacity.
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{Datelike, SecondsFormat, TimeDelta};
 use serde_json::json;
 use warmd::engine::ports::Clock;
 use warmd::service::clock::SystemClock;
@@ -296,4 +296,76 @@ fn a_dry_run_shows_changes_of_capacity_and_makes_none() {
     let chosen = account.run(&["run", "--once", "--dry-run", "--at", "2026-11-20T09:00:00Z"]);
     insta::assert_snapshot!(chosen.stderr, @"note: a tick of another minute (--at) changes no capacity");
     assert_eq!(std::fs::read_dir(&account.state).unwrap().count(), 0, "nothing is recorded");
+}
+
+#[test]
+fn a_stop_of_a_budget_is_shown_with_its_end() {
+    let account = Account::new();
+    account.record("kept:live", 10);
+    let now = SystemClock.now();
+    let month = now.year() * 12 + i32::try_from(now.month0()).unwrap();
+    let spending =
+        json!({ "month": month, "targets": { "kept:live eu-west-2": { "pings_usd": "9", "pings": 0 } } });
+    write(account.state.as_ref(), "spending.1.json", &spending.to_string());
+    let end = |text: &str| {
+        let (before, after) = text.split_once("until ").unwrap();
+        assert!(after.starts_with("20"), "{after}");
+        format!("{before}until …")
+    };
+    let mut shown = Vec::new();
+    for budget in
+        ["{ monthly_usd: 8, on_exceed: stop }", "{ monthly_usd: 8, on_exceed: stop, stop_capacity: true }"]
+    {
+        let text = FLEET.replace("functions:", &format!("budget: {budget}\nfunctions:"));
+        let configs = write(account.fixture.folder.path(), "stop.yaml", &text);
+        let run = |args: &[&str]| {
+            let common = ["--state", &account.state, "--configs", configs.to_str().unwrap()];
+            account.fixture.run(&[args, &common].concat())
+        };
+        let done = run(&["capacity", "status"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        shown.push(end(done.stdout.lines().last().unwrap()));
+        let json = run(&["capacity", "status", "--json"]).json();
+        assert!(json[0]["capped_until"].as_str().unwrap().ends_with("-01T00:00:00Z"), "{json}");
+        shown.push(format!("{} {} {}", json[0]["desired"], json[0]["capped_from"], json[0]["capped_by"]));
+        let done = run(&["run", "--once", "--dry-run"]);
+        let is_of_stop = |line: &&str| line.starts_with("kept:live") && line.contains("used up");
+        shown.extend(done.stdout.lines().filter(is_of_stop).map(end));
+        let done = account.fixture.run(&[
+            "explain",
+            "kept:live",
+            "--json",
+            "--state",
+            &account.state,
+            configs.to_str().unwrap(),
+        ]);
+        shown.push(done.json()["capacity"]["desired"].to_string());
+    }
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    kept:live (eu-west-2): ends at its next closing; budget is used up until …
+    10 null "budget"
+    kept:live (eu-west-2): ends at its next closing; budget is used up until …
+    10
+    kept:live (eu-west-2): stopped; budget is used up until …
+    0 10 "budget"
+    kept:live (eu-west-2): stopped; budget is used up until …
+    0
+    "#);
+    // An operator's work does not depend on the budgets.
+    write(account.state.as_ref(), "spending.2.json", "no JSON");
+    let configs = account.fixture.folder.path().join("stop.yaml");
+    let done = account.fixture.run(&[
+        "capacity",
+        "status",
+        "--state",
+        &account.state,
+        "--configs",
+        configs.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        (done.code, done.stderr.matches("the budgets are not applied").count()),
+        (0, 1),
+        "{}",
+        done.stderr
+    );
 }

@@ -438,6 +438,7 @@ fn the_cost_of_warmd_includes_the_deployed_dashboards_and_alarms() {
             capacity_targets: 0,
             metric_reads: 0,
             detail: Detail::Fleet,
+            has_budgets: false,
         },
     );
     let billed = |unit: &str| bill.lines.iter().find(|line| line.unit == unit).unwrap().quantity.to_string();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::table::{Column, Sign, figures, table, words};
 use super::text::{count, money, wrapped};
 use super::{Style, Tone, WIDTH};
-use crate::domain::capacity::{CapacityReport, Status};
+use crate::domain::capacity::{CapacityReport, Status, Stopped};
 use crate::domain::clean::clean;
 
 /// The maximum number of rows in the table of a tick.
@@ -69,7 +69,28 @@ pub fn status(all: &[PricedCapacity<'_>], style: Style) -> String {
         ];
         (sign(report.status), cells)
     };
-    table(&COLUMNS, 0, &all.iter().map(row).collect::<Vec<_>>(), style)
+    let mut out = table(&COLUMNS, 0, &all.iter().map(row).collect::<Vec<_>>(), style);
+    stopped(all.iter().map(|priced| priced.report), &mut out);
+    out
+}
+
+/// Adds a line for each target whose capacity a budget has stopped.
+fn stopped<'r>(reports: impl Iterator<Item = &'r CapacityReport>, out: &mut String) {
+    for report in reports {
+        let Some(Stopped { from, by, until }) = &report.stopped else { continue };
+        let (name, until) = (name(report), until.format("%F %H:%MZ"));
+        let effect = match report.desired {
+            0 => "stopped".to_owned(),
+            desired if desired < *from => {
+                format!("lowered from {from} to {desired}, and ends at its next closing")
+            }
+            _ => "ends at its next closing".to_owned(),
+        };
+        let line = format!("{name}: {effect}; {by} is used up until {until}");
+        for line in wrapped(&clean(&line), WIDTH) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
 }
 
 /// Returns the capacity of a tick as a table, followed by its changes. Empty without capacity, else it ends with a line
@@ -101,6 +122,7 @@ pub fn tick(reports: &[CapacityReport], is_dry: bool, style: Style) -> String {
         let rest = reports.len() - shown.len();
         let _ = writeln!(out, "  … and {}, see --json", count(rest as u64, "more target"));
     }
+    stopped(shown.iter().copied(), &mut out);
     for report in shown.iter().filter(|report| !report.changes.is_empty()) {
         let planned = if is_dry { " planned" } else { "" };
         let line = format!("{}{planned}: {}", name(report), few(&report.changes));

@@ -17,7 +17,8 @@ use crate::domain::history::Row;
 use crate::domain::tick::TickReport;
 
 /// Returns the budgets of a fleet with what has been spent of each. Budgets of owners and functions count the targets of
-/// the present configuration; that of the fleet counts all.
+/// the present configuration, and those that are no longer configured with the last known owner; that of the fleet counts
+/// all.
 pub fn standings(fleet: &Fleet, spending: &Spending, now: DateTime<Utc>) -> BTreeMap<Scope, Standing> {
     let mut spent: BTreeMap<Scope, Spent> = BTreeMap::from([(Scope::Fleet, spending.others)]);
     let budgets = budgets(fleet);
@@ -26,8 +27,9 @@ pub fn standings(fleet: &Fleet, spending: &Spending, now: DateTime<Utc>) -> BTre
     for (id, cost) in &spending.targets {
         let target = targets.get(&id.without_tenant());
         let scopes = target.into_iter().flat_map(|target| Scope::of(target));
-        let fleet = target.is_none().then_some(Scope::Fleet);
-        for scope in scopes.chain(fleet).filter(|scope| budgets.contains_key(scope)) {
+        let left = target.is_none().then(|| spending.owners.get(id).cloned().map(Scope::Owner));
+        let left = left.into_iter().flat_map(|owner| owner.into_iter().chain([Scope::Fleet]));
+        for scope in scopes.chain(left).filter(|scope| budgets.contains_key(scope)) {
             let sum = spent.entry(scope).or_default();
             *sum = sum.plus(cost);
         }
@@ -55,7 +57,10 @@ pub fn costs(report: &TickReport) -> BTreeMap<Identity, Spent> {
     };
     for round in &report.rounds {
         let Some(row) = Row::of_round(round) else { continue };
-        let (pings_usd, unknown) = (row.known_usd(), row.cost_unknown);
+        let unknown = row.cost_unknown;
+        // Of an unknown cost, the lower bound counts: one lost answer does not hide the pings that were answered.
+        let least = round.cost().cost_at_least.unwrap_or_default();
+        let pings_usd = if unknown == 0 { row.known_usd() } else { row.known_usd().max(least) };
         let (partial_usd, pings) = if unknown == 0 { (Decimal::ZERO, row.pings) } else { (pings_usd, 0) };
         let spent = Spent { pings_usd, partial_usd, pings, unknown, ..Spent::default() };
         add(&round.id, spent);

@@ -67,13 +67,34 @@ enum Reduction {
     Share(u32, HashSet<Identity>),
 }
 
+impl Reduction {
+    /// Returns the number of pings of a round of `desired` to a target.
+    fn of(&self, id: &Identity, desired: u32) -> u32 {
+        match self {
+            Self::Whole => desired,
+            Self::Number(number) => *number,
+            Self::Share(share, more) => share_of(desired, *share).saturating_add(more.contains(id).into()),
+        }
+    }
+}
+
+/// What a budget with [`OnExceed::Reduce`] allows, and the prices of its targets in US dollars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Limit {
+    reduction: Reduction,
+    /// The cost of the dearest ping.
+    dearest: Decimal,
+    /// The cost of the capacity until the end of the month.
+    fixed: Decimal,
+}
+
 /// What budgets with [`OnExceed::Reduce`] allow for the rest of the month, as it was counted at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
     /// What was left of each budget in US dollars.
     left: BTreeMap<Scope, Decimal>,
-    /// The reductions, each with the cost of the dearest ping in US dollars.
-    reductions: BTreeMap<Scope, (Reduction, Decimal)>,
+    /// The limits of each.
+    reductions: BTreeMap<Scope, Limit>,
     /// The targets whose pings had no known cost in the month.
     unpriced: HashSet<Identity>,
 }
@@ -88,44 +109,49 @@ impl Counted {
         spent: impl Fn(&Identity) -> Spent,
         mut rests: impl FnMut(&Target) -> Rest,
     ) -> Self {
-        let mut members: BTreeMap<&Scope, Vec<(u64, Identity, Rest)>> =
+        let mut members: BTreeMap<&Scope, Vec<usize>> =
             left.keys().map(|scope| (scope, Vec::new())).collect();
-        let mut unpriced = HashSet::new();
-        if !members.is_empty() {
-            for target in &fleet.targets {
-                let scopes: Vec<Scope> = Scope::of(target).filter(|scope| left.contains_key(scope)).collect();
-                if scopes.is_empty() {
-                    continue;
-                }
-                let spent = spent(&target.id);
-                let rest = rests(target).with_mean(&spent);
-                if spent.pings == 0 {
-                    unpriced.insert(target.id.clone());
-                }
-                for scope in &scopes {
-                    if let Some(members) = members.get_mut(scope) {
-                        members.push((order(&target.id), target.id.clone(), rest.clone()));
-                    }
+        let (mut rests_of, mut unpriced) = (Vec::new(), HashSet::new());
+        let targets = if members.is_empty() { &[] } else { &fleet.targets[..] };
+        for target in targets {
+            let scopes: Vec<Scope> = Scope::of(target).filter(|scope| left.contains_key(scope)).collect();
+            if scopes.is_empty() {
+                continue;
+            }
+            let spent = spent(&target.id);
+            if spent.pings == 0 {
+                unpriced.insert(target.id.clone());
+            }
+            for scope in &scopes {
+                if let Some(members) = members.get_mut(scope) {
+                    members.push(rests_of.len());
                 }
             }
+            rests_of.push((order(&target.id), &target.id, rests(target).with_mean(&spent)));
         }
-        let reduction = |(scope, mut members): (&Scope, Vec<(u64, Identity, Rest)>)| {
+        let mut reductions = BTreeMap::new();
+        // The budgets of functions come first, then those of owners: what they do not allow is left to the others.
+        for (scope, mut members) in members.into_iter().rev() {
             // The same targets keep one environment more each time, in every process.
-            members.sort_by(|(a, left, _), (b, right, _)| (a, left).cmp(&(b, right)));
-            let (ids, rests): (Vec<Identity>, Vec<Rest>) =
-                members.into_iter().map(|(_, id, rest)| (id, rest)).unzip();
+            members.sort_by_key(|index| (rests_of[*index].0, rests_of[*index].1));
+            let of: Vec<&Rest> = members.iter().map(|index| &rests_of[*index].2).collect();
             let left = left.get(scope).copied().unwrap_or_default();
-            let reduction = match &rests[..] {
+            let reduction = match &of[..] {
                 [rest] => largest_number(left, rest).map(Reduction::Number),
                 rests => largest_shares(left, rests).map(|Shares { share, more }| {
-                    let more = ids.into_iter().zip(more).filter_map(|(id, keeps)| keeps.then_some(id));
-                    Reduction::Share(share, more.collect())
+                    let more = members.iter().zip(more).filter(|(_, keeps)| *keeps);
+                    Reduction::Share(share, more.map(|(index, _)| rests_of[*index].1.clone()).collect())
                 }),
             };
-            let dearest = rests.iter().map(|rest| rest.usd_per_ping).max().unwrap_or_default();
-            (scope.clone(), (reduction.unwrap_or(Reduction::Whole), dearest))
-        };
-        let reductions = members.into_iter().map(reduction).collect();
+            let reduction = reduction.unwrap_or(Reduction::Whole);
+            let dearest = of.iter().map(|rest| rest.usd_per_ping).max().unwrap_or_default();
+            let fixed = of.iter().map(|rest| rest.fixed_usd).fold(Decimal::ZERO, Decimal::saturating_add);
+            for index in members {
+                let (_, id, rest) = &mut rests_of[index];
+                rest.limit(|desired| reduction.of(id, desired));
+            }
+            reductions.insert(scope.clone(), Limit { reduction, dearest, fixed });
+        }
         Self { left, reductions, unpriced }
     }
 
@@ -169,24 +195,33 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// Creates the limits of budgets at `now`. Without anything counted, budgets that are used up allow nothing, and others
+    /// Creates the limits of budgets at `now`. `reserved` counts as spent, in US dollars. Without anything counted, budgets that are used up allow nothing, and others
     /// everything.
     ///
     /// If a budget allows no ping a round, one that fits is allowed before the first ping of known cost, and in one hour of
     /// 23: the mean cost may be that of cold starts, and an estimate far too high.
-    pub fn new(standings: &BTreeMap<Scope, Standing>, counted: Arc<Counted>, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        standings: &BTreeMap<Scope, Standing>,
+        reserved: &BTreeMap<Scope, Decimal>,
+        counted: Arc<Counted>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let most = |(scope, standing): (&Scope, &Standing)| {
+            let (budget, reserved) = (standing.budget(), reserved.get(scope).copied().unwrap_or_default());
+            let spent = standing.spent.usd().saturating_add(reserved);
             let most = match standing.on_exceed {
                 OnExceed::Warn => return None,
-                _ if standing.level() == Level::Exceeded => 0,
+                _ if budget.level(spent) == Level::Exceeded => 0,
                 OnExceed::Stop => return None,
-                // Rounds outside of the schedule must fit as well.
-                OnExceed::Reduce => {
-                    let dearest =
-                        counted.reductions.get(scope).map_or(Decimal::ZERO, |(_, dearest)| *dearest);
-                    let pings = standing.budget().left(standing.spent.usd()).checked_div(dearest);
+                // Rounds outside of the schedule must fit as well, beside the capacity.
+                OnExceed::Reduce => counted.reductions.get(scope).map_or(u32::MAX, |limit| {
+                    let pings = budget
+                        .left(spent)
+                        .saturating_sub(limit.fixed)
+                        .max(Decimal::ZERO)
+                        .checked_div(limit.dearest);
                     pings.map_or(u32::MAX, |pings| pings.to_u32().unwrap_or(u32::MAX))
-                }
+                }),
             };
             Some((scope.clone(), most))
         };
@@ -200,13 +235,8 @@ impl Caps {
         }
         let cap = |scope: Scope| {
             let most = *self.most.get(&scope)?;
-            let number = match self.counted.reductions.get(&scope) {
-                None | Some((Reduction::Whole, _)) => desired,
-                Some((Reduction::Number(number), _)) => *number,
-                Some((Reduction::Share(share, more), _)) => {
-                    share_of(desired, *share).saturating_add(more.contains(&target.id).into())
-                }
-            };
+            let limit = self.counted.reductions.get(&scope);
+            let number = limit.map_or(desired, |limit| limit.reduction.of(&target.id, desired));
             let number = if number == 0 && self.is_trial(target) { 1 } else { number };
             let to = number.min(most);
             (to < desired).then_some(Cap { to, scope })
@@ -235,10 +265,11 @@ pub struct CapacityStop {
 pub fn capacity_stops<'s>(
     target: &Target,
     standings: &'s BTreeMap<Scope, Standing>,
-) -> impl Iterator<Item = CapacityStop> + use<'s> {
+) -> impl Iterator<Item = (Scope, CapacityStop)> + use<'s> {
     let scopes: Vec<Scope> = Scope::of(target).collect();
     scopes.into_iter().filter_map(move |scope| {
         let standing = standings.get(&scope).filter(|standing| standing.on_exceed == OnExceed::Stop)?;
-        Some(CapacityStop { since: standing.since?, is_immediate: standing.stop_capacity })
+        let stop = CapacityStop { since: standing.since?, is_immediate: standing.stop_capacity };
+        Some((scope, stop))
     })
 }

@@ -1,8 +1,10 @@
 //! The largest number of environments that a budget allows for the rest of a month.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::FromPrimitive;
 
 use super::spent::Spent;
 use crate::domain::fleet::Target;
@@ -21,6 +23,8 @@ pub struct Rest {
     pub usd_per_ping: Decimal,
     /// The numbers of environments, each with the number of rounds.
     pub rounds: Vec<(u32, u64)>,
+    /// For each of `rounds`, the most environments that other budgets allow; empty without a limit.
+    pub most: Vec<u32>,
     /// The cost of what a number of pings does not change, such as capacity, in US dollars.
     pub fixed_usd: Decimal,
 }
@@ -39,7 +43,25 @@ impl Rest {
             let sum = rounds.entry(segment.desired).or_default();
             *sum = sum.saturating_add(segment.rounds);
         }
-        Self { usd_per_ping, rounds: rounds.into_iter().collect(), fixed_usd: Decimal::ZERO }
+        let rounds = rounds.into_iter().collect();
+        Self { usd_per_ping, rounds, most: Vec::new(), fixed_usd: Decimal::ZERO }
+    }
+
+    /// Returns what has a fixed cost in US dollars.
+    pub fn fixed(fixed_usd: Decimal) -> Self {
+        Self { usd_per_ping: Decimal::ZERO, rounds: Vec::new(), most: Vec::new(), fixed_usd }
+    }
+
+    /// Limits the number of each round to what `limit` returns for it.
+    pub fn limit(&mut self, limit: impl Fn(u32) -> u32) {
+        let most = self.numbers().map(|(desired, most, _)| limit(desired).min(most)).collect();
+        self.most = most;
+    }
+
+    /// Returns the numbers of environments, each with the most that are allowed, and the number of rounds.
+    fn numbers(&self) -> impl Iterator<Item = (u32, u32, u64)> {
+        let most = self.most.iter().copied().chain(std::iter::repeat(u32::MAX));
+        self.rounds.iter().zip(most).map(|((desired, rounds), most)| (*desired, most.min(*desired), *rounds))
     }
 
     /// Returns the rest with the mean cost of the pings that were sent, weighted with the estimate if they are
@@ -62,15 +84,18 @@ impl Rest {
 
     /// Returns the cost in US dollars with at most as many environments as `limit` returns for the number of a round.
     fn usd(&self, limit: impl Fn(u32) -> u32) -> Decimal {
-        let pings = self.rounds.iter().map(|(desired, rounds)| {
-            Decimal::from(limit(*desired).min(*desired)).saturating_mul(Decimal::from(*rounds))
+        let pings = self.numbers().map(|(desired, most, rounds)| {
+            u128::from(limit(desired).min(most)).saturating_mul(rounds.into())
         });
-        let pings = pings.fold(Decimal::ZERO, Decimal::saturating_add);
-        pings.saturating_mul(self.usd_per_ping).saturating_add(self.fixed_usd)
+        let pings = pings.fold(0, u128::saturating_add);
+        Decimal::from_u128(pings)
+            .unwrap_or(Decimal::MAX)
+            .saturating_mul(self.usd_per_ping)
+            .saturating_add(self.fixed_usd)
     }
 
     fn highest(&self) -> u32 {
-        self.rounds.iter().map(|(desired, _)| *desired).max().unwrap_or(0)
+        self.numbers().map(|(_, most, _)| most).max().unwrap_or(0)
     }
 }
 
@@ -101,11 +126,12 @@ pub struct Shares {
 /// Returns the largest numbers with which all of `rests` together cost at most `left` US dollars; `None` if their
 /// schedules fit as they are. What the common share leaves goes to single targets, in the order of `rests`: a target that
 /// wants one environment keeps it or not.
-pub fn largest_shares(left: Decimal, rests: &[Rest]) -> Option<Shares> {
+pub fn largest_shares<R: Borrow<Rest>>(left: Decimal, rests: &[R]) -> Option<Shares> {
     let share = largest_share(left, rests)?;
     let kept = |rest: &Rest| rest.usd(|desired| share_of(desired, share));
-    let mut free = rests.iter().fold(left, |left, rest| left.saturating_sub(kept(rest)));
-    let more = rests.iter().map(|rest| {
+    let rests = rests.iter().map(Borrow::borrow);
+    let mut free = rests.clone().fold(left, |left, rest| left.saturating_sub(kept(rest)));
+    let more = rests.map(|rest| {
         let usd = rest.usd(|desired| share_of(desired, share).saturating_add(1)).saturating_sub(kept(rest));
         let fits = usd <= free;
         if fits {
@@ -118,9 +144,9 @@ pub fn largest_shares(left: Decimal, rests: &[Rest]) -> Option<Shares> {
 
 /// Returns the largest share of their numbers, in thousandths, with which all of `rests` together cost at most `left` US
 /// dollars; `None` if their schedules fit as they are. See [`share_of`].
-pub fn largest_share(left: Decimal, rests: &[Rest]) -> Option<u32> {
+pub fn largest_share<R: Borrow<Rest>>(left: Decimal, rests: &[R]) -> Option<u32> {
     let usd = |share: u32| {
-        let each = rests.iter().map(|rest| rest.usd(|desired| share_of(desired, share)));
+        let each = rests.iter().map(|rest| rest.borrow().usd(|desired| share_of(desired, share)));
         each.fold(Decimal::ZERO, Decimal::saturating_add)
     };
     if usd(STEPS) <= left {

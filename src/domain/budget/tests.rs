@@ -127,7 +127,7 @@ fn spending_adds_up_once_for_each_write() {
 }
 
 fn rest(usd_per_ping: &str, rounds: &[(u32, u64)]) -> Rest {
-    Rest { usd_per_ping: usd(usd_per_ping), rounds: rounds.to_vec(), fixed_usd: Decimal::ZERO }
+    Rest { usd_per_ping: usd(usd_per_ping), rounds: rounds.to_vec(), ..Rest::fixed(Decimal::ZERO) }
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn caps(standings: &BTreeMap<Scope, Standing>, counted: Counted) -> impl Fn(&Tar
     let counted = Arc::new(counted);
     // No target has trials in two hours that follow each other.
     let hours = ["2026-11-20T00:00:00Z", "2026-11-20T01:00:00Z"];
-    let caps = hours.map(|now| Caps::new(standings, Arc::clone(&counted), at(now)));
+    let caps = hours.map(|now| Caps::new(standings, &BTreeMap::new(), Arc::clone(&counted), at(now)));
     move |target, desired| {
         let [one, other] = [&caps[0], &caps[1]].map(|caps| caps.lowest(target, desired));
         [one, other].into_iter().flatten().min_by_key(|cap| cap.to)
@@ -242,7 +242,10 @@ fn a_target_without_a_number_gets_one_ping_in_an_hour_of_23() {
         let counted = Arc::new(counted);
         let allowed = |hour: i64| {
             let now = at("2026-11-01T00:30:00Z") + TimeDelta::hours(hour);
-            Caps::new(&standings, counted.clone(), now).lowest(&fleet.targets[0], 10).unwrap().to
+            Caps::new(&standings, &BTreeMap::new(), counted.clone(), now)
+                .lowest(&fleet.targets[0], 10)
+                .unwrap()
+                .to
         };
         (0..23 * 24).filter(|hour| allowed(*hour) == 1).collect::<Vec<_>>()
     };

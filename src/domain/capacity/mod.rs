@@ -19,12 +19,12 @@ pub use self::observe::{
     ScalableTarget, ScalingConfig, ScalingPolicy, ScheduledAction,
 };
 pub use self::outlook::{Outlook, number, outlook, segments};
-pub use self::report::{CapacityReport, Status};
+pub use self::report::{CapacityReport, Status, Stopped};
 pub use self::schedule::{
     AHEAD_DAYS, LEAST_UP_MINUTES, MOST_ACTIONS, Step, actions, default_lead_minutes, desired, for_pings,
     steps,
 };
-pub use self::stop::stopped;
+pub use self::stop::stop;
 pub use self::strategy::{By, Fallback, Managed, Owner, Provisioned, Strategy};
 
 /// The requests a second that one provisioned environment serves. More spill over to on-demand environments. Source:

@@ -1,5 +1,6 @@
 //! The record of a target's capacity in the report of a tick.
 
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct CapacityReport {
     pub cost_usd: Option<Decimal>,
     /// The changes that were made, or would be made by a dry run, as text.
     pub changes: Vec<String>,
+    /// The budget that has stopped the capacity; `None` without one. It may be up until its next closing.
+    pub stopped: Option<Stopped>,
 }
 
 impl CapacityReport {
@@ -50,13 +53,30 @@ impl CapacityReport {
             reason: None,
             cost_usd: None,
             changes: Vec::new(),
+            stopped: None,
         }
+    }
+
+    /// Returns the number that is wanted without a stop.
+    pub fn whole(&self) -> u32 {
+        self.stopped.as_ref().map_or(0, |stopped| stopped.from).max(self.desired)
     }
 
     /// Returns true if the wanted number serves requests.
     pub fn is_available(&self) -> bool {
         self.available.is_some_and(|available| available >= self.desired)
     }
+}
+
+/// A budget that has stopped the capacity of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The number of environments that is wanted now without the stop.
+    pub from: u32,
+    /// The setting of the budget, such as `owners.nlp.budget`.
+    pub by: String,
+    /// The end of the month of the budget.
+    pub until: DateTime<Utc>,
 }
 
 /// The status of a target's capacity.

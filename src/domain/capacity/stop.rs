@@ -1,9 +1,13 @@
 //! Capacity that a budget has stopped: until the end of the month its number only falls.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
-use super::schedule::AHEAD_DAYS;
-use crate::domain::budget::{CapacityStop, Month};
+use super::outlook::number;
+use super::report::Stopped;
+use super::schedule::{AHEAD_DAYS, desired};
+use crate::domain::budget::{CapacityStop, Month, Scope, Standing, capacity_stops};
 use crate::domain::calendar::{Opening, Window};
 use crate::domain::fleet::Target;
 use crate::domain::schedule::{Minute, segments};
@@ -11,10 +15,29 @@ use crate::domain::schedule::{Minute, segments};
 /// The minutes in a day.
 const DAY: i64 = 24 * 60;
 
+/// Returns a target with what the budgets that are used up leave of its capacity, and the one of them that stops it
+/// earliest; `None` if none does.
+pub fn stop(
+    target: &Target,
+    standings: &BTreeMap<Scope, Standing>,
+    now: Minute,
+) -> Option<(Target, Stopped)> {
+    if !target.strategy.is_capacity() {
+        return None;
+    }
+    let mut stops: Vec<(Scope, CapacityStop)> = capacity_stops(target, standings).collect();
+    stops.sort_by_key(|(_, stop)| (!stop.is_immediate, stop.since));
+    let (by, first) = stops.first()?;
+    let until = Month::of(first.since).end();
+    let by = Stopped { from: number(target.strategy, desired(target, now)), by: by.setting(), until };
+    let stopped = stops.iter().fold(target.clone(), |target, (_, stop)| stopped(&target, *stop, now));
+    Some((stopped, by))
+}
+
 /// Returns a target with the windows that a stop leaves: each number until the end of the month is at most the lowest
 /// since the stop, and 0 if it is immediate. The windows reach from two days before `now` to a day after the last
 /// scheduled action.
-pub fn stopped(target: &Target, stop: CapacityStop, now: Minute) -> Target {
+fn stopped(target: &Target, stop: CapacityStop, now: Minute) -> Target {
     let since = Minute::of(stop.since);
     let month_end = Minute::of(Month::of(stop.since).end());
     let day = now.epoch().div_euclid(DAY);

@@ -33,6 +33,8 @@ pub struct SelfUsage {
     pub metric_reads: u64,
     /// The detail of the metrics.
     pub detail: Detail,
+    /// True if the fleet has budgets, whose spending is in the state store.
+    pub has_budgets: bool,
 }
 
 /// Memory of warmd's Lambda in MB: the default of `template.yaml`, one vCPU.
@@ -63,6 +65,12 @@ const LOG_BYTES_PER_TICK: u64 = 1_000;
 const LOG_BYTES_PER_ROUND: u64 = 1_000;
 /// Bytes that a target with capacity adds to every tick: its record. A test compares this with a record.
 const LOG_BYTES_PER_CAPACITY: u64 = 270;
+
+/// The reads of the spending in a tick with budgets: before its rounds, and before the write. A test of the service
+/// compares both with a tick.
+pub(crate) const BUDGET_READS: u64 = 2;
+/// The writes of the spending in a tick with a cost.
+pub(crate) const BUDGET_WRITES: u64 = 1;
 
 /// Estimates the cost of warmd's Lambda, metrics, dashboard, alarms, logs and schedule at list prices.
 ///
@@ -119,6 +127,10 @@ pub fn self_cost(prices: &PriceBook, usage: &SelfUsage) -> Bill {
         ticks.saturating_mul(bytes_per_tick).saturating_add(usage.rounds.saturating_mul(LOG_BYTES_PER_ROUND));
     add("CloudWatch Logs", Item::LogData, gib(log_bytes));
     add("EventBridge events", Item::Events, Decimal::from(ticks));
+    if usage.has_budgets {
+        add("S3 reads of budgets", Item::S3Get, Decimal::from(ticks.saturating_mul(BUDGET_READS)));
+        add("S3 writes of budgets", Item::S3Put, Decimal::from(busy.saturating_mul(BUDGET_WRITES)));
+    }
     bill
 }
 
@@ -166,6 +178,7 @@ pub fn least_observing_per_day(prices: &PriceBook) -> Option<Decimal> {
         capacity_targets: 0,
         metric_reads: 0,
         detail: Detail::Fleet,
+        has_budgets: false,
     };
     Some((observing(&self_cost(prices, &usage))? / Decimal::from(days)).round_dp(2))
 }
@@ -192,6 +205,7 @@ mod tests {
             capacity_targets: 0,
             metric_reads: 0,
             detail: Detail::Fleet,
+            has_budgets: false,
         }
     }
 
@@ -221,6 +235,18 @@ mod tests {
         assert_eq!(metrics.amount().unwrap().to_string(), "543.90");
         let nothing = SelfUsage { horizon: Duration::ZERO, rounds: 0, ..usage() };
         assert_eq!(self_cost(&PriceBook::embedded(), &nothing).total().unwrap().to_string(), "0.00");
+    }
+
+    #[test]
+    fn budgets_add_requests_to_the_state_store() {
+        let prices = PriceBook::embedded();
+        let bill = self_cost(&prices, &SelfUsage { has_budgets: true, capacity_targets: 1, ..usage() });
+        let lines = bill.lines.iter().filter(|line| line.item.contains("of budgets"));
+        let shown = lines.map(|line| format!("{} {} {}", line.item, line.quantity, line.amount().unwrap()));
+        insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @"
+        warmd itself: S3 reads of budgets 87600 0.04
+        warmd itself: S3 writes of budgets 43800 0.22
+        ");
     }
 
     #[test]

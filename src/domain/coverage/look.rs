@@ -64,7 +64,8 @@ impl Look {
             Some(number) => Found::Warm(number),
             None => Found::Unknown,
         };
-        Self { reached: available, found, is_capped: false, serves_minutes: CAPACITY_SERVES }
+        let is_capped = capacity.whole() > capacity.desired;
+        Self { reached: available, found, is_capped, serves_minutes: CAPACITY_SERVES }
     }
 }
 

@@ -70,7 +70,7 @@ fn looks(report: &TickReport, fleet: &Fleet) -> BTreeMap<Identity, Look> {
     let capacity = report.capacity.iter().filter_map(|capacity| {
         let strategy = targets.get(&capacity.id)?.strategy;
         // While it is not available, pings may serve the target instead.
-        let decides = capacity.desired > 0 && (!strategy.may_ping() || capacity.is_available());
+        let decides = capacity.whole() > 0 && (!strategy.may_ping() || capacity.is_available());
         (strategy.is_capacity() && decides).then(|| (&capacity.id, Look::at_capacity(capacity)))
     });
     for (id, look) in rounds.chain(unanswered).chain(capacity) {

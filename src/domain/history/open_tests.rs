@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-use crate::domain::capacity::{By, CapacityReport, Fallback, Provisioned, Strategy};
+use crate::domain::capacity::{By, CapacityReport, Fallback, Provisioned, Stopped, Strategy, desired};
 use crate::domain::coverage::Found;
 use crate::domain::function::Region;
 use crate::domain::history::Rows;
@@ -154,6 +154,31 @@ fn capacity_is_looked_at_unless_pings_serve_meanwhile() {
     assert_eq!(look(None, 0, Some(0), None), None);
     // Somebody else has provisioned the number.
     assert_eq!(look(None, 0, Some(0), Some(SkipReason::Provisioned)), Some((Some(2), Found::All)));
+}
+
+#[test]
+fn minutes_of_capacity_that_a_budget_has_stopped_are_capped() {
+    let (mut fleet, mut history) = (fleet(&["f:live"]), OpenHistory::default());
+    fleet.targets[0].strategy =
+        Strategy::Provisioned(Provisioned { by: By::Direct, fallback: Fallback::None });
+    let target = &fleet.targets[0];
+    let tick = |minute: i64, is_stopped: bool| {
+        let at = time("20T10:00") + TimeDelta::minutes(minute);
+        let desired = desired(target, Minute::of(at));
+        let by = Stopped { from: desired, by: "budget".to_owned(), until: time("30T00:00") };
+        let number = if is_stopped { 0 } else { desired };
+        let (available, stopped) = (Some(number), is_stopped.then_some(by));
+        let capacity = CapacityReport { available, stopped, ..CapacityReport::new(target, number) };
+        let report = TickReport { capacity: vec![capacity], ..TickReport::empty(at, None) };
+        Observed::new(&report, &fleet, at, minute.cast_unsigned(), true)
+    };
+    let mut judged = Minutes::default();
+    for minute in 0..=20 {
+        let observed = tick(minute, minute >= 10);
+        assert_eq!(observed.rows[&target.id].target, desired(target, Minute::of(observed.at)));
+        judged += history.note(&observed, &fleet, Others::None, observed.at).total();
+    }
+    assert_eq!((judged.window, judged.warm, judged.capped), (20, 10, 10));
 }
 
 #[test]

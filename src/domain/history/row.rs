@@ -215,14 +215,14 @@ impl Row {
     /// Creates the row of a target's capacity at a tick.
     pub fn of_capacity(capacity: &CapacityReport) -> Self {
         let CapacityReport { desired, available, cost_usd, .. } = *capacity;
-        let is_wanted = desired > 0;
+        let target = capacity.whole();
         let usd = cost_usd.filter(|usd| !usd.is_zero());
         Self {
-            target: desired,
-            reached: available.filter(|_| is_wanted),
+            target,
+            reached: available.filter(|_| target > 0),
             cost: usd.map(|usd| ("capacity".to_owned(), usd)).into_iter().collect(),
             cost_unknown: u64::from(cost_usd.is_none()),
-            capacity: is_wanted.then_some(CapacityHour { desired, available }),
+            capacity: (desired > 0).then_some(CapacityHour { desired, available }),
             ..Self::default()
         }
     }

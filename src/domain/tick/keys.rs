@@ -292,11 +292,22 @@ pub(super) struct CapacityKeys {
     cost_usd: Option<Decimal>,
     /// The changes that were made, or would be made by a dry run.
     changes: Vec<String>,
+    /// The number wanted without a budget that is used up; only if it is higher than `desired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capped_from: Option<u32>,
+    /// The setting of a budget that is used up and stops the capacity, such as `owners.nlp.budget`; only with one. What is
+    /// up may stay until its next closing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capped_by: Option<String>,
+    /// The end of the month of that budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capped_until: Option<String>,
 }
 
 impl From<&CapacityReport> for CapacityKeys {
     fn from(capacity: &CapacityReport) -> Self {
         let TargetKeys { function, qualifier, region, .. } = (&capacity.id).into();
+        let stopped = capacity.stopped.as_ref();
         Self {
             function,
             qualifier,
@@ -311,6 +322,9 @@ impl From<&CapacityReport> for CapacityKeys {
             reason: capacity.reason.clone(),
             cost_usd: capacity.cost_usd,
             changes: capacity.changes.clone(),
+            capped_from: (capacity.whole() > capacity.desired).then(|| capacity.whole()),
+            capped_by: stopped.map(|stopped| stopped.by.clone()),
+            capped_until: stopped.map(|stopped| stopped.until.to_rfc3339_opts(SecondsFormat::Secs, true)),
         }
     }
 }

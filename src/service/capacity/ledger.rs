@@ -9,7 +9,8 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::domain::capacity::{Status, desired};
+use crate::domain::budget::{Scope, Standing};
+use crate::domain::capacity::{Status, Stopped, desired, stop};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{Identity, Region};
 use crate::domain::future::{is_future, later};
@@ -78,6 +79,8 @@ pub struct CapacityPlan {
     pub pauses: Option<Pauses>,
     /// False if the requests are unknown: targets with `on_request` are not changed then.
     pub knows_requests: bool,
+    /// The targets whose capacity a budget has stopped. In the fleet they have the windows that are left.
+    pub stopped: BTreeMap<Identity, Stopped>,
 }
 
 impl CapacityPlan {
@@ -101,7 +104,18 @@ impl CapacityPlan {
         )?;
         let loaded = Loaded { regions, ..Loaded::default() };
         let fleet = with_all(fleet, &requests, Some(&pauses), &levels, now).into_owned();
-        Ok(Self { fleet, only: None, loaded, pauses: Some(pauses), knows_requests: true })
+        let stopped = BTreeMap::new();
+        Ok(Self { fleet, only: None, loaded, pauses: Some(pauses), knows_requests: true, stopped })
+    }
+
+    /// Ends the capacity that budgets have stopped.
+    pub fn stop(&mut self, standings: &BTreeMap<Scope, Standing>, now: DateTime<Utc>) {
+        for target in &mut self.fleet.targets {
+            if let Some((left, by)) = stop(target, standings, Minute::of(now)) {
+                self.stopped.insert(target.id.without_tenant(), by);
+                *target = left;
+            }
+        }
     }
 }
 

@@ -193,6 +193,7 @@ pub(super) fn report(
         reason,
         cost_usd,
         changes: task.done.iter().map(ToString::to_string).collect(),
+        stopped: None,
     }
 }
 

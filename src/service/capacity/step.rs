@@ -186,7 +186,7 @@ impl CapacityKeeper {
 
     /// Returns the tasks: the targets with capacity, and then what is left of others.
     fn tasks(&self, context: &Context<'_>, Work { purpose, selects, .. }: Work<'_>) -> Vec<Task> {
-        let CapacityPlan { fleet, only, loaded, pauses, knows_requests } = context.plan;
+        let CapacityPlan { fleet, only, loaded, pauses, knows_requests, .. } = context.plan;
         let now = context.now;
         let mut tasks: Vec<Task> = Vec::new();
         let mut named: BTreeSet<Identity> = BTreeSet::new();
@@ -747,7 +747,9 @@ fn reports(
     let prices = &context.plan.fleet.prices;
     let of = |task: &Task| {
         let seconds = seconds.get(&task.id).copied().flatten();
-        (task.order, report(task, is_dry, seconds, memory_mb(task, context.facts), prices))
+        let stopped = context.plan.stopped.get(&task.id).cloned();
+        let report = report(task, is_dry, seconds, memory_mb(task, context.facts), prices);
+        (task.order, CapacityReport { stopped, ..report })
     };
     tasks.iter().map(of).collect()
 }

@@ -1,6 +1,6 @@
 //! Plans Warm Requests.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -138,7 +138,8 @@ impl TickPlanner {
             let fleet = records::with_all(fleet, &requests, pauses.as_ref(), &levels, now).into_owned();
             let only = Some(targets().map(|target| target.id.clone()).collect());
             let (loaded, pauses) = (loaded.clone(), pauses.clone());
-            Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true })
+            let stopped = BTreeMap::new();
+            Arc::new(CapacityPlan { fleet, only, loaded, pauses, knows_requests: true, stopped })
         });
         // Capacity that serves requests already needs no pings.
         let covered = |target: &Target, pings: u32| match target.strategy {

@@ -105,7 +105,14 @@ impl<L: Lambda, M: Metrics, E: Events> Service<L, M, E> {
 
     /// Puts shards on the bus. Returns those that the bus did not acknowledge by `until`. The bus may have taken them.
     async fn put(&self, bus: &Bus<E>, shards: &[Shard], until: Instant) -> Vec<Shard> {
-        self.planner.record_shards(shards, self.clock.now()).await;
+        let (fleet, now) = (self.live_config.fleet(), self.clock.now());
+        let recording = self.planner.record_shards(shards, now);
+        let ((), reserved) = tokio::join!(recording, self.spending.reserve(&fleet, shards, now));
+        if let Err(unavailable) = reserved {
+            error!(
+                "StateUnavailable: {unavailable}; the next ticks may exceed budgets by the cost of shards"
+            );
+        }
         let events: Vec<Event> =
             shards.iter().map(|shard| bus.event(WARM_SHARD, shard.detail().to_string())).collect();
         let Err(lost) = bus.events.put(&events, until).await else {

@@ -30,7 +30,7 @@ use crate::service::history::Saved;
 use crate::service::planner::{Plan, Results, StoreHealth, TakenShard};
 use crate::service::recorder::Recorded;
 use crate::service::rounds::{Part, Reporter, report_in_parts};
-use crate::service::spending::{Budgets, Channel, Reached};
+use crate::service::spending::{Budgets, Channel, Reached, write_of};
 use crate::service::trigger::{RecordKind, Trigger};
 
 /// Metrics that are recorded later than this after their tick carry the time of the recording.
@@ -136,7 +136,7 @@ impl Job {
             due.budget = budgets.caps.lowest(&due.target, desired).or(due.budget.take());
         }
         if let Some(capacity) = capacity {
-            budgets.stop_capacity(capacity, self.now);
+            Arc::make_mut(capacity).stop(&budgets.standings, self.now);
         }
     }
 
@@ -384,9 +384,10 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Recording<'_, L, M, E, O> {
             (released.and(health), saved)
         };
         let spending = async {
-            let (is_shard, now) = (job.taken.is_some(), service.clock.now());
+            let shard = job.taken.is_some().then(|| write_of(&job.shard, part.whole.is_some()));
+            let now = service.clock.now();
             match job.work {
-                Work::Rounds => service.spending.record(&job.fleet, &part.report, is_shard, now).await,
+                Work::Rounds => service.spending.record(&job.fleet, &part.report, shard, now).await,
                 Work::Stale | Work::Repeated | Work::Unneeded => (Vec::new(), Ok(())),
             }
         };

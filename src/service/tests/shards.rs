@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::future::{BoxFuture, ready};
+use rust_decimal::Decimal;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::*;
 use crate::domain::backlog::{Metric, Rule, Sample};
+use crate::domain::budget::{Budget, OnExceed};
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
 use crate::domain::events::LambdaEvent;
 use crate::domain::fleet::{Fleet, Limits, OnRequest, Role};
@@ -395,4 +397,26 @@ async fn shards_report_their_stages_and_record_the_progress_of_backlogs() {
     let requests: Requests = world.documents.read(REQUESTS).await.unwrap();
     let reached: Vec<_> = ids.iter().map(|id| requests.backlogs[id][0].reached.unwrap_or(0)).collect();
     assert_eq!(reached, [7, 7, 7, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_that_wait_on_the_bus_count_for_the_budget() {
+    let mut world = World::new(World::named("f", 12, HOME), Script::Runs(Duration::from_secs(1)), 1_000, 20);
+    // A ping of a second with 128 MB on arm64.
+    let ping = Decimal::new(2, 7) + Decimal::new(133_334, 10) / Decimal::from(8);
+    let monthly_usd = ping * Decimal::from(115);
+    world.fleet.budget = Some(Budget { monthly_usd, on_exceed: OnExceed::Stop, stop_capacity: false });
+    let reports = world.serve(scheduled(at(TICK))).await;
+    assert_eq!((reports.len(), world.pings().values().sum::<usize>()), (3, 60), "they show the cost");
+    let mut sent = Vec::new();
+    for minute in 1..4 {
+        world.clock.ahead.fetch_add(60, Ordering::SeqCst);
+        // The shards stay on the bus.
+        let budget = TimeBudget::fixed(world.time);
+        let trigger = scheduled(at(TICK) + TimeDelta::minutes(minute));
+        let report = world.instance().serve(trigger, &budget, &world.sink).await.unwrap().report;
+        sent.push((report.rounds.iter().map(RoundRecord::pings).sum::<u32>(), report.unfinished.len()));
+    }
+    // 60 pings, 20 of the first tick and 40 of its shards.
+    assert_eq!(sent, [(20, 8), (0, 0), (0, 0)]);
 }

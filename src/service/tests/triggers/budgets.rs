@@ -1,12 +1,14 @@
 //! Months under budgets: what is sent, what is spent, and what is reported.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 use std::sync::atomic::AtomicU32;
 
 use rust_decimal::Decimal;
 
 use super::*;
 use crate::domain::budget::{Budget, Level, OnExceed, SPENDING, Scope, Spending};
+use crate::domain::cost::self_usage::{BUDGET_READS, BUDGET_WRITES};
 use crate::domain::function::Identity;
 use crate::domain::shard::BudgetOf;
 use crate::domain::tick::RoundRecord;
@@ -14,7 +16,6 @@ use crate::engine::ports::{Condition, Fetched, ObjectStoreError, PutError, Store
 use crate::service::spending::{Channel, Reached, SpendingKeeper, spending};
 
 const RUNS: [(&str, Script); 1] = [("f", Script::Runs(Duration::from_secs(1)))];
-const MONTH: &str = "2026-11-01T00:00:00Z";
 
 fn usd(text: &str) -> Decimal {
     text.parse().unwrap()
@@ -87,61 +88,6 @@ fn shown(round: &RoundRecord) -> String {
     let by = round.capped_by.as_deref().unwrap_or("-");
     let skipped = round.skip_reason().map_or("sent", SkipReason::name);
     format!("{} of {:?} by {by}: {skipped}", round.desired, round.capped_from)
-}
-
-/// The pings of each day of a month with a tick an hour, and the spending.
-async fn month(on_exceed: OnExceed, monthly_usd: &str) -> (Vec<usize>, Harness) {
-    let budget = Some(budget(monthly_usd, on_exceed));
-    let fleet = Fleet { budget, ..Fleet::new(vec![hourly()]) };
-    let harness = Harness::of(fleet, Arc::new(Memory::default()));
-    let (mut pings, mut now) = (vec![0; 30], at(MONTH));
-    while now < at("2026-12-01T00:00:00Z") {
-        let report = harness.tick(now).await;
-        let sent: u32 = report.rounds.iter().map(RoundRecord::pings).sum();
-        pings[(now - at(MONTH)).num_days() as usize] += sent as usize;
-        now += TimeDelta::hours(1);
-        // Outside of the window nothing happens.
-        if now.format("%H").to_string() == "19" {
-            now += TimeDelta::hours(12);
-        }
-    }
-    (pings, harness)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_month_of_each_mode() {
-    let limit = per_ping() * Decimal::from(1_000);
-    let one_tick = per_ping() * Decimal::from(10);
-    for (on_exceed, expected) in
-        [(OnExceed::Warn, 3_000..=3_000), (OnExceed::Stop, 1_000..=1_010), (OnExceed::Reduce, 900..=1_010)]
-    {
-        let (pings, harness) = month(on_exceed, &limit.to_string()).await;
-        let all: usize = pings.iter().sum();
-        assert!(expected.contains(&all), "{on_exceed:?}: {pings:?}");
-        harness.set(at("2026-11-30T23:00:00Z"));
-        let spent = harness.spent().await;
-        let is_within = spent <= limit + one_tick;
-        assert_eq!(is_within, on_exceed != OnExceed::Warn, "{on_exceed:?}: {spent} of {limit}");
-        match on_exceed {
-            OnExceed::Warn => {}
-            OnExceed::Stop => assert_eq!((pings[9], pings[10], pings[29]), (100, 0, 0)),
-            OnExceed::Reduce => {
-                assert!(pings.iter().all(|day| (10..=60).contains(day)), "spread over the month: {pings:?}");
-            }
-        }
-        let levels: Vec<u64> =
-            harness.levels().iter().map(|detail| detail["level"].as_u64().unwrap()).collect();
-        let expected = if on_exceed == OnExceed::Reduce { &levels[..] } else { &[80, 100] };
-        assert_eq!((&levels[..], harness.counted()), (expected, levels.len() as f64), "{on_exceed:?}");
-        assert!(levels.first() == Some(&80), "{levels:?}");
-        // The next month begins anew.
-        let report = harness.tick(at("2026-12-01T08:00:00Z")).await;
-        let first = shown(&report.rounds[0]);
-        match on_exceed {
-            OnExceed::Reduce => assert!(first.ends_with("of Some(10) by budget: sent"), "{first}"),
-            _ => assert_eq!(first, "10 of None by -: sent"),
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,7 +191,7 @@ async fn a_shard_that_waited_is_skipped_once_the_budget_is_used_up() {
             // The tick of the sender, with its own rounds in another process: it counts the shards.
             let keeper = SpendingKeeper::new(sender.documents.clone());
             keeper.load(&fleet, false, now).await.unwrap();
-            keeper.record(&fleet, &TickReport::empty(now, None), false, now).await.1.unwrap();
+            keeper.record(&fleet, &TickReport::empty(now, None), None, now).await.1.unwrap();
             let receiver = Harness::with_fleet(&RUNS, fleet.clone(), sender.documents.clone());
             receiver.set(now);
             let report = receiver.report(Trigger::Shard { at: None, shard: part }).await;
@@ -351,20 +297,20 @@ async fn a_level_is_reported_until_the_metric_and_the_bus_have_it() {
     // A process that ends after its write.
     let keeper = || SpendingKeeper::new(sends.documents.clone());
     let levels = |reached: &[Reached]| reached.iter().map(|it| it.level).collect::<Vec<_>>();
-    assert_eq!(levels(&keeper().record(&fleet, &costs, false, now).await.0), [Level::Exceeded]);
+    assert_eq!(levels(&keeper().record(&fleet, &costs, None, now).await.0), [Level::Exceeded]);
     // Another one, whose bus does not answer.
     let second = keeper();
-    let (reached, _) = second.record(&fleet, &nothing, false, now).await;
+    let (reached, _) = second.record(&fleet, &nothing, None, now).await;
     assert_eq!(levels(&reached), [Level::Exceeded]);
     second.reported(&reached, Channel::Metric);
     second.acknowledge(&reached, now).await.unwrap();
-    let (reached, _) = second.record(&fleet, &nothing, false, now).await;
+    let (reached, _) = second.record(&fleet, &nothing, None, now).await;
     assert!(second.unreported(&reached, Channel::Metric).is_empty(), "it counts once");
     assert_eq!(levels(&second.unreported(&reached, Channel::Bus)), [Level::Exceeded]);
     second.reported(&reached, Channel::Bus);
     second.acknowledge(&reached, now).await.unwrap();
     for keeper in [second, keeper()] {
-        assert!(keeper.record(&fleet, &nothing, false, now).await.0.is_empty());
+        assert!(keeper.record(&fleet, &nothing, None, now).await.0.is_empty());
     }
 }
 
@@ -426,51 +372,123 @@ async fn a_hostile_document_stops_nothing_that_it_should_not() {
     }
 }
 
-/// Runs four days of ticks each five minutes, and some later ones. Returns the cost, and the environments requested each
-/// day at 12:00 and at 20:00, and in the next month.
-async fn capacity(stop_capacity: bool) -> (Decimal, Vec<u32>) {
-    let driven =
-        Target { windows: vec![day(10)], memory_mb: Some(128), on_request: None, ..target("driven") };
-    let only = Provisioned { by: By::Direct, fallback: Fallback::None };
-    let driven = Target { strategy: Strategy::Provisioned(only), ..driven };
-    let budget = Some(Budget { stop_capacity, ..budget("0.48", OnExceed::Stop) });
-    let fleet = Fleet { budget, ..Fleet::new(vec![driven]) };
-    let functions = [("driven", Script::Runs(Duration::from_secs(1)))];
-    let documents = DocumentStore::new(Arc::new(Memory::default()), Durability::Durable);
-    let mut harness = Harness::with_fleet(&functions, fleet, documents);
-    let model = Arc::new(Model::default());
-    Arc::get_mut(&mut harness.service).unwrap().drive(model.clone(), true);
-    let (mut now, mut requested, mut cost) = (at(MONTH), Vec::new(), Decimal::ZERO);
-    let later = ["2026-11-20T12:00:00Z", "2026-12-01T08:30:00Z"].map(at);
-    let four_days = std::iter::from_fn(|| {
-        // The budget is used up on the third afternoon.
-        let is_near = now >= at("2026-11-03T15:00:00Z") && now < at("2026-11-03T16:30:00Z");
-        now += TimeDelta::minutes(if is_near { 1 } else { 5 });
-        (now < at("2026-11-05T00:00:00Z")).then_some(now)
-    });
-    for now in four_days.chain(later) {
-        model.set_now(now);
-        let report = harness.tick(now).await;
-        let hour = now.format("%H:%M").to_string();
-        if hour == "12:00" || hour == "20:00" || hour == "08:30" && now > at("2026-12-01T00:00:00Z") {
-            requested.push(report.capacity[0].desired);
+#[tokio::test(start_paused = true)]
+async fn shards_in_a_queue_count_until_their_cost_is_known() {
+    let own = Budget { monthly_usd: per_ping() * Decimal::from(45), ..budget("1", OnExceed::Stop) };
+    let fleet = Fleet { budget: Some(own), ..Fleet::new(vec![hourly()]) };
+    let harness = Harness::of(fleet.clone(), Arc::new(Memory::default()));
+    // Ten pings show the cost.
+    harness.tick(at("2026-11-02T08:00:00Z")).await;
+    let part = |minute: i64| {
+        let mut part = shard(None);
+        part.tick = at("2026-11-02T09:00:00Z") + TimeDelta::minutes(minute);
+        part.rounds[0].concurrency = 10.try_into().unwrap();
+        part
+    };
+    // Each tick is served by another process. The fifth shard would exceed the budget by more than its own pings.
+    let (mut allowed, mut parts) = (Vec::new(), Vec::new());
+    for minute in 0..6 {
+        let (keeper, part) = (SpendingKeeper::new(harness.documents.clone()), part(minute));
+        let budgets = keeper.load(&fleet, false, part.tick).await.unwrap();
+        let is_allowed = budgets.caps.lowest(&fleet.targets[0], 10).is_none();
+        allowed.push(is_allowed);
+        if is_allowed {
+            TickPlanner::new(harness.documents.clone()).record_shards(from_ref(&part), part.tick).await;
+            keeper.reserve(&fleet, from_ref(&part), part.tick).await.unwrap();
+            parts.push(part);
         }
-        if now < at("2026-12-01T00:00:00Z") {
-            cost += report.capacity[0].cost_usd.unwrap_or_default();
-            assert_eq!(harness.spent().await, cost);
-        }
+        // What is only reserved is not reported as spent.
+        assert_eq!(budgets.standings[&Scope::Fleet].level(), Level::Within);
     }
-    (cost, requested)
+    assert_eq!(allowed, [true, true, true, true, false, false]);
+    // Three of them are served late; one is lost, and counts for half an hour.
+    let mut now = at("2026-11-02T09:10:00Z");
+    for part in parts.into_iter().take(3) {
+        let receiver = Harness::with_fleet(&RUNS, fleet.clone(), harness.documents.clone());
+        receiver.set(now);
+        let report = receiver.report(Trigger::Shard { at: None, shard: part }).await;
+        assert_eq!(shown(&report.rounds[0]), "10 of None by -: sent");
+    }
+    for (minutes, expected) in [(1, false), (20, false), (9, true)] {
+        now += TimeDelta::minutes(minutes);
+        let budgets = SpendingKeeper::new(harness.documents.clone()).load(&fleet, false, now).await.unwrap();
+        let is_allowed = budgets.caps.lowest(&fleet.targets[0], 10).is_none();
+        assert_eq!((is_allowed, budgets.standings[&Scope::Fleet].spent.pings), (expected, 40), "{now}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn stop_ends_capacity_at_its_closing_or_at_once() {
-    // Ten environments of 128 MB for ten hours cost $0.174. The third day exceeds the budget.
-    let (cost, requested) = capacity(false).await;
-    assert_eq!(requested, [10, 0, 10, 0, 10, 0, 0, 0, 0, 10]);
-    assert!(cost > usd("0.52") && cost < usd("0.53"), "{cost}");
-    let (cost, requested) = capacity(true).await;
-    assert_eq!(requested, [10, 0, 10, 0, 10, 0, 0, 0, 0, 10]);
-    // Five minutes cost $0.00145.
-    assert!(cost >= usd("0.48") && cost <= usd("0.4815"), "{cost}");
+async fn the_cost_of_a_removed_function_counts_for_its_owner() {
+    let of = |name: &str, owner: &str| Target {
+        owner: Some(owner.to_owned()),
+        windows: vec![day(10)],
+        interval_minutes: 60,
+        memory_mb: Some(128),
+        ..target(name)
+    };
+    let fleet = |targets: Vec<Target>| {
+        let budget = Budget { monthly_usd: per_ping() * Decimal::from(25), ..budget("1", OnExceed::Stop) };
+        let owner_budgets = ["nlp", "ml"].map(|owner| (owner.to_owned(), budget)).into();
+        Fleet { owner_budgets, ..Fleet::new(targets) }
+    };
+    let runs = ["f", "g"].map(|name| (name, Script::Runs(Duration::from_secs(1))));
+    let documents = DocumentStore::new(Arc::new(Memory::default()), Durability::Durable);
+    let mut spent = Vec::new();
+    for (hour, targets) in [
+        (8, vec![of("f", "nlp"), of("g", "nlp")]),
+        // `f` is removed, and `g` changes its owner.
+        (9, vec![of("g", "ml")]),
+        (10, vec![of("g", "nlp")]),
+        (11, vec![of("f", "ml"), of("g", "nlp")]),
+    ] {
+        // A process for each configuration.
+        let harness = Harness::with_fleet(&runs, fleet(targets), documents.clone());
+        harness.tick(at(&format!("2026-11-02T{hour:02}:00:00Z"))).await;
+        let spending = harness.spending().await;
+        let pings = |owner: &str| spending.budgets[&Scope::Owner(owner.to_owned())].spent.pings;
+        spent.push((pings("nlp"), pings("ml")));
+    }
+    // In the third hour the budget of `nlp` is used up, with the pings of `f`.
+    assert_eq!(spent, [(20, 0), (10, 20), (30, 0), (30, 20)]);
+}
+
+/// A store that counts the requests for the spending.
+#[derive(Debug, Default)]
+struct Counting {
+    objects: Memory,
+    requests: Mutex<(u64, u64)>,
+}
+
+impl ObjectStore for Counting {
+    fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        self.requests.lock().unwrap().0 += u64::from(key.starts_with(SPENDING));
+        self.objects.get(key, known)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> StoreFuture<'a, Version, PutError> {
+        self.requests.lock().unwrap().1 += u64::from(key.starts_with(SPENDING));
+        self.objects.put(key, bytes, condition)
+    }
+
+    fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        self.objects.list()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_of_a_tick_are_those_of_the_estimate() {
+    let store = Arc::new(Counting::default());
+    let fleet = Fleet { budget: Some(budget("100", OnExceed::Stop)), ..Fleet::new(vec![hourly()]) };
+    let harness = Harness::of(fleet, store.clone());
+    harness.tick(at("2026-11-02T08:00:00Z")).await;
+    let counted = std::mem::take(&mut *store.requests.lock().unwrap());
+    assert_eq!(counted, (BUDGET_READS, BUDGET_WRITES));
+    // Without a cost, nothing is written.
+    harness.tick(at("2026-11-02T08:01:00Z")).await;
+    assert_eq!(*store.requests.lock().unwrap(), (BUDGET_READS, 0));
 }
