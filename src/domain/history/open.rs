@@ -241,7 +241,7 @@ impl OpenHistory {
         if let Some(watch) = watch.filter(|watch| watch.until() > at.epoch()) {
             if let (Some(look), Some(own)) = (look, self.state.watch.get_mut(id).filter(|own| **own == watch))
             {
-                *own = own.with_late(at, look);
+                *own = own.with_late(target, at, look);
             }
             return Minutes::default();
         }
