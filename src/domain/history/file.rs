@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Rows};
+use super::{Refused, Row, Rows};
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 
 /// The largest member after it is unpacked: a hundred thousand targets.
@@ -40,6 +40,14 @@ pub enum BadHistory {
         hour: u8,
         /// The reason.
         reason: String,
+    },
+    /// A member has rows that cannot be right.
+    #[error("the hour {hour}: {rows}")]
+    Rows {
+        /// The hour, from 0 to 23.
+        hour: u8,
+        /// The rows.
+        rows: Refused,
     },
 }
 
@@ -74,8 +82,10 @@ struct Line {
 struct Hour {
     head: Head,
     rows: Rows,
-    /// The lines that this version cannot read. They are kept.
+    /// The lines that this version cannot read, and those of `refused`. They are kept.
     others: Vec<String>,
+    /// The rows that cannot be right.
+    refused: Refused,
 }
 
 impl DayFile {
@@ -129,12 +139,22 @@ impl DayFile {
         self.hours.keys().copied()
     }
 
-    /// Returns the rows of an hour; none if there are none. Lines of newer versions are left out.
+    /// Returns the rows of an hour; none if there are none. Lines of newer versions are left out, and rows that cannot be
+    /// right.
     ///
     /// # Errors
     /// [`BadHistory::Hour`].
     pub fn rows(&self, hour: u8, region: Region) -> Result<Rows, BadHistory> {
-        Ok(self.hour(hour, region)?.rows)
+        Ok(self.checked_rows(hour, region)?.0)
+    }
+
+    /// Returns the rows of an hour as [`DayFile::rows`], and [`BadHistory::Rows`] if some cannot be right.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`].
+    pub fn checked_rows(&self, hour: u8, region: Region) -> Result<(Rows, Option<BadHistory>), BadHistory> {
+        let Hour { rows, refused, .. } = self.hour(hour, region)?;
+        Ok((rows, refused.some().map(|rows| BadHistory::Rows { hour, rows })))
     }
 
     /// Returns true if the write with this random number was added to an hour.
@@ -173,9 +193,17 @@ impl DayFile {
             let head = head_of(text, hour)?;
             let mut unpacked = Hour { head, ..Hour::default() };
             for line in text.lines().skip(1) {
-                match serde_json::from_str(line).ok().and_then(|line| target_of(line, region)) {
-                    Some((id, row)) => unpacked.rows.entry(id).or_default().add(&row),
-                    None => unpacked.others.push(line.to_owned()),
+                let read = serde_json::from_str(line).ok().and_then(|line| target_of(line, region));
+                let Some((id, mut row)) = read else {
+                    unpacked.others.push(line.to_owned());
+                    continue;
+                };
+                // A document has one line of each target.
+                unpacked.rows.get(&id).iter().for_each(|known| row.add(known));
+                if unpacked.refused.accepts(&id, &row) {
+                    unpacked.rows.insert(id, row);
+                } else {
+                    unpacked.others.push(line.to_owned());
                 }
             }
             Ok(unpacked)
