@@ -123,7 +123,7 @@ struct RowObject<'h> {
 /// # Errors
 /// No store, one that cannot be read, or an invalid period.
 pub async fn history(args: &HistoryArgs, style: Style) -> Result<Exit, Failure> {
-    let store = args.state.open_or(NO_STORE).await?;
+    let store = args.state.open_existing(NO_STORE).await?;
     let bounds =
         Bounds { from: args.from.as_deref(), length: None, until: args.until.as_deref(), zone: None };
     let (from, until) = past_hours(bounds, TimeDelta::days(1), SystemClock.now())?;
