@@ -82,7 +82,7 @@ pub async fn canary(args: &CanaryArgs, style: Style) -> Result<Exit, Failure> {
 }
 
 async fn list(args: &ListArgs, style: Style) -> Result<Exit, Failure> {
-    let store = args.state.open().await?;
+    let store = args.state.open_existing("no state store").await?;
     let read = regions(&store).await?.into_iter().map(|region| {
         let store = &store;
         async move { store.read::<Guards>(&Guards::document(region)).await }

@@ -36,13 +36,15 @@ COLD has semi-cold starts too. COST is what is known of it; `+?` marks rounds of
 Coverage is WARM ÷ WINDOW, minutes of open windows. The minutes between two rounds are warm if the
 first one reached the wanted number and the second one found as many still warm, or if provisioned
 capacity had the number available. A second round that wants fewer environments, and finds all of
-them warm, leaves the minutes before it to the first. Minutes after a round that proved nothing are
-UNKNOWN, and in neither number. Minutes in which a guard or a budget lowered the number are CAPPED,
-and count as not warm. So do the minutes that nobody served because warmd was down, which are filled
-in when it is back, and those whose round no tick had time or room for, two minutes after it was
-due. Rounds of ticks, their shards and deployments judge minutes, and without shards those of
-requests that take the place of a round; other requests and operators do not. The last minutes of a
-function that shards serve are judged when a later shard writes into the same status document.
+them warm, leaves the minutes before it to the first. Those after the last round of an opening are
+warm if that round found an environment still warm, and unknown if it was the only one. Minutes
+after a round that proved nothing are UNKNOWN, and in neither number. Minutes in which a guard or a
+budget lowered the number are CAPPED, and count as not warm. So do the minutes that nobody served
+because warmd was down, which are filled in when it is back, and those whose round no tick had time
+or room for, two minutes after it was due. So do those of a pause, which have no mark: users met
+cold starts. Rounds of ticks, their shards and deployments judge minutes, and without shards those
+of requests that take the place of a round; other requests and operators do not. The last minutes of
+a function that shards serve are judged when a later shard writes into the same status document.
 Without a state store coverage begins anew with each process.
 
 The status document collects the rows, and every five minutes they are moved into the compressed
@@ -121,7 +123,7 @@ struct RowObject<'h> {
 /// # Errors
 /// No store, one that cannot be read, or an invalid period.
 pub async fn history(args: &HistoryArgs, style: Style) -> Result<Exit, Failure> {
-    let store = args.state.open_or(NO_STORE).await?;
+    let store = args.state.open_existing(NO_STORE).await?;
     let bounds =
         Bounds { from: args.from.as_deref(), length: None, until: args.until.as_deref(), zone: None };
     let (from, until) = past_hours(bounds, TimeDelta::days(1), SystemClock.now())?;

@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::Args;
 use tracing::warn;
@@ -116,6 +117,24 @@ impl StateArgs {
         App::aws().await.documents(self.location())
     }
 
+    /// Opens the store to read it, as [`StateArgs::open_or`].
+    ///
+    /// # Errors
+    /// The location is missing or invalid, or it is a directory that does not exist: nothing was ever written there.
+    pub async fn open_existing(&self, missing: &str) -> Result<DocumentStore, Failure> {
+        let directory = self.location().filter(|location| S3Uri::parse(location).is_none());
+        match directory.map(|directory| (directory, fs::metadata(directory))) {
+            Some((directory, Err(error))) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Failure::Usage(format!(
+                    "the state directory {} does not exist\nhint: check --state or WARMD_STATE; `warmd run` and \
+                     `warmd pause` create the directory",
+                    quoted(directory)
+                )))
+            }
+            _ => self.open_or(missing).await,
+        }
+    }
+
     /// Reads requests and pauses. Without a store there are none.
     ///
     /// # Errors
@@ -124,7 +143,7 @@ impl StateArgs {
         if self.location().is_none() {
             return Ok(Default::default());
         }
-        let store = self.open().await?;
+        let store = self.open_existing("no state store").await?;
         let both = tokio::try_join!(store.read(REQUESTS), store.read(PAUSES));
         both.map_err(|error| Failure::Unexpected(error.to_string()))
     }

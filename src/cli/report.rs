@@ -162,7 +162,9 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
             });
             reviewing.add(hour, &rows);
         };
-        let unread = history::for_each_hour(&args.state.open().await?, from, until, add).await;
+        let unread =
+            history::for_each_hour(&args.state.open_existing("no state store").await?, from, until, add)
+                .await;
         unread.map_err(|error| Failure::Unexpected(error.to_string()))?
     };
     let review = reviewing.finish(unread);

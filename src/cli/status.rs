@@ -64,7 +64,7 @@ pub struct StatusArgs {
 /// # Errors
 /// The store has no record of the function.
 pub async fn status(args: &StatusArgs) -> Result<Exit, Failure> {
-    let store = args.state.open().await?;
+    let store = args.state.open_existing("no state store").await?;
     let now = SystemClock.now();
     let deadline = Instant::now() + WITHIN;
     let (status, pauses, requests, capacity, spending) = tokio::join!(
@@ -171,6 +171,7 @@ fn only(function: &FunctionRef, known: &mut Known) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::history::Objectives;
     use crate::service::store::Unavailable;
 
     fn known(requests: &Requests) -> Known {
@@ -195,6 +196,16 @@ mod tests {
         assert_eq!(
             known.failures().collect::<Vec<_>>(),
             [known.coverage.as_ref().err().unwrap().to_string()]
+        );
+        let objectives = Objectives::new(&BTreeMap::new(), SystemClock.now());
+        let unread = vec!["\"history-eu-west-2-2026-11-20.gz\": it is damaged at byte 0".to_owned()];
+        let coverage = Ok(Some(Coverage { objectives, unread }));
+        let known = Known { coverage, ..known };
+        assert_eq!(
+            known.failures().collect::<Vec<_>>(),
+            [
+                r#"a part of the history cannot be read: "history-eu-west-2-2026-11-20.gz": it is damaged at byte 0"#
+            ]
         );
     }
 

@@ -5,8 +5,17 @@ use std::path::Path;
 use warmd::domain::coverage::Minutes;
 use warmd::domain::function::{FunctionRef, Region};
 use warmd::domain::history::{DayFile, Row};
+use warmd::domain::records::Status;
+use warmd::engine::ports::Clock;
+use warmd::service::clock::SystemClock;
 
 use crate::support::{Done, run};
+
+const FLEET: &str = "version: 1
+defaults: { region: eu-west-2 }
+functions:
+  h: { slo: { coverage: 99% }, windows: [{ days: daily, hours: all-day, concurrency: 1 }] }
+";
 
 /// Writes the document of a day with one function in some hours.
 fn write_day(folder: &Path, day: &str, function: &str, hours: &[u8]) {
@@ -96,6 +105,88 @@ fn what_cannot_be_read_is_named_and_the_rest_is_printed() {
     let json = history(folder.path(), &["--json"]);
     assert_eq!((json.code, json.json()["rows"].as_array().unwrap().len()), (1, 1));
     insta::assert_snapshot!(json.json()["unread"].to_string(), @r#"["\"history-eu-west-2-2026-11-19.gz\": it is damaged at byte 0"]"#);
+}
+
+#[test]
+fn rows_that_cannot_be_right_are_named_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let region = Region::parse("eu-west-2").unwrap();
+    let rows = [("f", 60, 120), ("g", u64::MAX, 60), ("h", 60, 30)].map(|(function, window, warm)| {
+        let id = FunctionRef::parse(function).unwrap().identity(region);
+        (id, Row::of_minutes(Minutes { window, warm, ..Minutes::default() }))
+    });
+    let mut file = DayFile::default();
+    file.add(9, region, 1, &rows.into()).unwrap();
+    std::fs::write(folder.path().join("history-eu-west-2-2026-11-20.1.gz"), file.bytes()).unwrap();
+    insta::assert_snapshot!(history(folder.path(), &[]).shown(), @r#"
+    exit 1
+    --- stdout
+      HOUR (UTC)        FUNCTION  REGION     WINDOW  WARM
+    ! 2026-11-20 09:00  h         eu-west-2      60    30
+      total                                      60    30
+
+    coverage from 2026-11-19 23:00 to 2026-11-21 00:00 UTC: 50.00 % of 60 window minutes
+    --- stderr
+    error: a part of the history cannot be read: "history-eu-west-2-2026-11-20.gz": the hour 9: it is read without 2 rows, the first of "f": expected the minutes of an hour, found window 60, warm 120, unknown 0 and capped 0
+    "#);
+    let state = folder.path().to_str().unwrap();
+    let fleet = folder.path().join("fleet.yaml");
+    std::fs::write(&fleet, FLEET).unwrap();
+    let period = ["report", "--from", "2026-11-20", "--until", "2026-11-21", "--json", "--state", state];
+    let report = run(&[&period[..], &[fleet.to_str().unwrap()]].concat());
+    let object = report.json();
+    let fleet = (&object["fleet"]["window_minutes"], &object["unread"]);
+    insta::assert_snapshot!(format!("{} {fleet:?}", report.code), @r#"1 (Number(60), Array [String("\"history-eu-west-2-2026-11-20.gz\": the hour 9: it is read without 2 rows, the first of \"f\": expected the minutes of an hour, found window 60, warm 120, unknown 0 and capped 0")])"#);
+}
+
+#[test]
+fn a_directory_that_does_not_exist_is_no_empty_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nonexist");
+    let state = missing.to_str().unwrap();
+    let fleet = folder.path().join("fleet.yaml");
+    std::fs::write(&fleet, FLEET).unwrap();
+    let configs = fleet.to_str().unwrap();
+    for args in
+        [&["history"][..], &["status"], &["report", configs], &["canary", "list"], &["explain", "h", configs]]
+    {
+        let done = run(&[args, &["--state", state]].concat());
+        let shown = done.shown().replace(folder.path().to_str().unwrap(), "DIR");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(shown, @r#"
+            exit 2
+            --- stdout
+            --- stderr
+            error: the state directory "DIR/nonexist" does not exist
+            hint: check --state or WARMD_STATE; `warmd run` and `warmd pause` create the directory
+            "#);
+        }
+    }
+    // A directory that exists is a store, even if nothing was written yet; a pause creates one.
+    assert_eq!(run(&["history", "--state", folder.path().to_str().unwrap()]).code, 0);
+    assert_eq!(run(&["pause", "--all", "--for", "1h", "--reason", "r", "--state", state]).code, 0);
+    assert_eq!(run(&["status", "--state", state]).code, 0);
+}
+
+#[test]
+fn a_status_without_a_part_of_the_history_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let fleet = folder.path().join("fleet.yaml");
+    std::fs::write(&fleet, FLEET).unwrap();
+    let now = SystemClock.now();
+    let mut status = Status { tick: Some(now), ..Status::default() };
+    status.history.set_objectives(&warmd::config::load(&[fleet], None).unwrap().fleet);
+    std::fs::write(folder.path().join("status.1.json"), serde_json::to_vec(&status).unwrap()).unwrap();
+    assert_eq!(run(&["status", "--state", state]).code, 0);
+    let day = now.format("%Y-%m-%d");
+    std::fs::write(folder.path().join(format!("history-eu-west-2-{day}-f.1.gz")), "damaged").unwrap();
+    let status = run(&["status", "--state", state]);
+    assert_eq!(status.code, 1, "{}", status.shown());
+    let expected = format!(
+        "error: a part of the history cannot be read: \"history-eu-west-2-{day}-f.gz\": it is damaged at byte 0"
+    );
+    assert!(status.shown().contains(&expected), "{}", status.shown());
 }
 
 #[test]

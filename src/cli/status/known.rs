@@ -185,7 +185,9 @@ impl Known {
             self.budgets.as_ref().err(),
             self.coverage.as_ref().err(),
         ];
-        all.into_iter().flatten().map(ToString::to_string)
+        let unread = self.coverage.iter().flatten().flat_map(|coverage| &coverage.unread);
+        let unread = unread.map(|part| format!("a part of the history cannot be read: {part}"));
+        all.into_iter().flatten().map(ToString::to_string).chain(unread)
     }
 }
 

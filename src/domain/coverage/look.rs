@@ -29,6 +29,8 @@ pub enum Found {
     Warm(u32),
     /// All that were looked at: as many as the look wanted. It shows nothing about others, which were wanted before.
     All,
+    /// As many as were wanted, and Lambda keeps them.
+    Kept,
     /// No ping was sent.
     NotLooked,
 }
@@ -47,7 +49,7 @@ impl Look {
             // Lambda has the number ready, whoever has ordered it.
             Some(SkipReason::Provisioned) if !target.strategy.is_capacity() => {
                 let reached = Some(round.desired);
-                Some(Self { reached, found: Found::All, is_capped: false, serves_minutes })
+                Some(Self { reached, found: Found::Kept, is_capped: false, serves_minutes })
             }
             Some(reason) => {
                 let is_capped = is_guard(reason)?;
@@ -60,7 +62,7 @@ impl Look {
     pub fn at_capacity(capacity: &CapacityReport) -> Self {
         let available = capacity.available;
         let found = match available {
-            Some(number) if number >= capacity.desired => Found::All,
+            Some(number) if number >= capacity.desired => Found::Kept,
             Some(number) => Found::Warm(number),
             None => Found::Unknown,
         };
@@ -82,8 +84,8 @@ fn found(round: &RoundRecord) -> Found {
     }
 }
 
-/// Returns true if a guard skipped a round, and false if an operator or the function itself did; `None` if the target is
-/// served otherwise, or at the next tick.
+/// Returns true if a guard skipped a round, and false if an operator (a pause) or the function itself did; `None` if the
+/// target is served otherwise, or at the next tick.
 fn is_guard(reason: SkipReason) -> Option<bool> {
     match reason {
         SkipReason::NoHeadroom | SkipReason::Budget | SkipReason::Breaker => Some(true),

@@ -32,6 +32,12 @@ impl Minutes {
         (self.window > 0).then(|| self.warm as f64 / self.window as f64)
     }
 
+    /// Returns true if they may be those of one target in one hour.
+    pub fn is_of_hour(self) -> bool {
+        let is_within = |one: u64, other: u64, most: u64| one.saturating_add(other) <= most;
+        is_within(self.window, self.unknown, 60) && is_within(self.warm, self.capped, self.window)
+    }
+
     /// Returns true if there are none.
     pub fn is_empty(self) -> bool {
         self == Self::default()

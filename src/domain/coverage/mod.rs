@@ -14,8 +14,19 @@
 //! Round k + 1 looks at the environments that it wants. If it found all of them warm, those beyond, which were wanted
 //! before the number fell, are judged by what round k reached.
 //!
-//! Minutes after the last round of a window are judged by what that round reached. Provisioned capacity counts as a
-//! round that reaches and finds what is available. Minutes are whole, and begin with the minute of a round.
+//! Nobody looks after the last round k of an opening, nor before a round that is skipped. If round k reached the number,
+//! the minutes after it are
+//!
+//! ```text
+//! warm      if round k found an environment warm: it has outlived the time since an earlier round of the opening
+//! not warm  if it found none
+//! unknown   if there was no earlier round in the opening
+//! ```
+//!
+//! Provisioned capacity counts as a round that reaches and finds what is available, and Lambda keeps it. Minutes are
+//! whole, and begin with the minute of a round.
+//!
+//! Minutes of a pause are not warm, and have no mark: users met cold starts, whoever has stopped the pings.
 
 mod look;
 mod minutes;
@@ -63,6 +74,13 @@ struct Last {
     /// True if a guard or a budget lowered the number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_capped: bool,
+    /// The epoch minute of the last round that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<i64>,
+    /// True if this round found an environment warm after an earlier one of the opening, or if Lambda keeps the number;
+    /// false if it found none; `None` if unknown, or without an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    survived: Option<bool>,
 }
 
 impl Watch {
@@ -86,8 +104,8 @@ impl Watch {
     /// Returns the state after a look at `at` whose earlier minutes are judged already. Later ones are judged by it,
     /// unless a later look is known.
     #[must_use]
-    pub fn with_late(self, at: Minute, look: &Look) -> Self {
-        let late = Last::new(at, look);
+    pub fn with_late(self, target: &Target, at: Minute, look: &Look) -> Self {
+        let late = Last::new(target, at, look, self.last);
         let is_known = self.last.is_some_and(|last| last.until >= late.until);
         Self { last: if is_known { self.last } else { Some(late) }, ..self }
     }
@@ -113,9 +131,24 @@ enum Judgement {
 }
 
 impl Last {
-    fn new(at: Minute, look: &Look) -> Self {
-        let Look { reached, is_capped, serves_minutes, .. } = *look;
-        Self { until: at.epoch().saturating_add(serves_minutes), reached, is_capped }
+    /// Creates the round of a look. `before` is the last one before it.
+    fn new(target: &Target, at: Minute, look: &Look, before: Option<Self>) -> Self {
+        let Look { reached, found, is_capped, serves_minutes } = *look;
+        let earlier = before.and_then(|before| before.sent);
+        let survived = match found {
+            Found::Kept => Some(true),
+            Found::Unknown | Found::NotLooked => None,
+            // The second round in a minute shows nothing more.
+            _ if earlier >= Some(at.epoch()) => before.and_then(|before| before.survived),
+            Found::All | Found::Warm(_) => {
+                let since = earlier.map(|sent| Minute::from_epoch(sent.max(at.epoch() - MOST_FILLED)));
+                let is_same =
+                    since.is_some_and(|since| opening_until(&segments(target, since, at), at) <= since);
+                is_same.then_some(found != Found::Warm(0))
+            }
+        };
+        let sent = if found == Found::NotLooked { earlier } else { Some(at.epoch()) };
+        Self { until: at.epoch().saturating_add(serves_minutes), reached, is_capped, sent, survived }
     }
 
     /// Judges a minute with the number `desired`. `found` is the look that follows in the same opening.
@@ -123,12 +156,15 @@ impl Last {
         let found = match found {
             Found::Warm(number) => Some(number),
             Found::Unknown => None,
-            Found::All | Found::NotLooked => Some(u32::MAX),
+            Found::All | Found::Kept => Some(u32::MAX),
+            Found::NotLooked => self.survived.map(|survived| if survived { u32::MAX } else { 0 }),
         };
         let is_below = |number: Option<u32>| number.is_some_and(|number| number < desired);
-        if self.is_capped {
+        if minute >= self.until {
+            Judgement::Cold
+        } else if self.is_capped {
             Judgement::Capped
-        } else if minute >= self.until || is_below(self.reached) || is_below(found) {
+        } else if is_below(self.reached) || is_below(found) {
             Judgement::Cold
         } else if self.reached.is_some() && found.is_some() {
             Judgement::Warm
@@ -171,10 +207,8 @@ pub fn advance(watch: Option<&Watch>, target: &Target, at: Minute, look: Option<
             judge(watch.last.as_ref(), segment, found, &mut hours);
         }
     }
-    let last = match look {
-        Some(look) => Some(Last::new(at, look)),
-        None => known.and_then(|watch| watch.last),
-    };
+    let before = known.and_then(|watch| watch.last);
+    let last = look.map(|look| Last::new(target, at, look, before)).or(before);
     (Watch { until: now, last }, hours)
 }
 

@@ -84,8 +84,70 @@ fn a_day_of_warm_rounds_is_covered() {
 fn a_function_whose_every_ping_is_cold_is_not_covered() {
     let mut ticks = Ticks::new();
     ticks.run("2026-11-20T07:00:00Z", "2026-11-20T19:00:00Z", |_| look(Some(10), Found::Warm(0)));
-    // But for the minutes after the last round, of which nothing else is known.
-    assert_eq!(ticks.sum(), minutes(600, 5));
+    assert_eq!(ticks.sum(), minutes(600, 0));
+    // Rounds of a function that were skipped are no look either.
+    for skipped in [0, 1] {
+        let mut ticks = Ticks::new();
+        ticks.run("2026-11-20T08:00:00Z", "2026-11-20T19:00:00Z", |at| match at.epoch() / 5 % 2 == skipped {
+            true => look(Some(0), Found::NotLooked),
+            false => look(Some(10), Found::Warm(0)),
+        });
+        // Those after the first round are unknown.
+        assert_eq!(ticks.sum(), Minutes { unknown: 5, ..minutes(595, 0) }, "{skipped}");
+    }
+}
+
+#[test]
+fn minutes_after_the_last_round_are_judged_by_what_it_found() {
+    let sum = |looks: &[(&str, Look)], closes: &str| {
+        let mut ticks = Ticks::new();
+        for (at, look) in looks {
+            ticks.step(minute(&format!("2026-11-{at}:00Z")), Some(look));
+        }
+        ticks.hours.clear();
+        ticks.step(minute(&format!("2026-11-{closes}:00Z")), None);
+        ticks.sum()
+    };
+    let unknown = Minutes { unknown: 5, ..minutes(0, 0) };
+    let [warm, one, none, all] =
+        [Found::Warm(10), Found::Warm(1), Found::Warm(0), Found::All].map(|found| look(Some(10), found));
+    let skip = look(Some(0), Found::NotLooked);
+    for (before, last, expected) in [
+        (warm, warm, minutes(5, 5)),
+        (none, one, minutes(5, 5)),
+        (none, all, minutes(5, 5)),
+        (warm, none, minutes(5, 0)),
+        (all, look(Some(9), Found::Warm(9)), minutes(5, 0)),
+        (all, look(None, Found::Unknown), unknown),
+        (all, look(Some(10), Found::Unknown), unknown),
+        (all, skip, minutes(5, 0)),
+        (skip, all, unknown),
+    ] {
+        assert_eq!(sum(&[("20T17:50", before), ("20T17:55", last)], "20T18:00"), expected, "{last:?}");
+    }
+    assert_eq!(sum(&[("20T17:50", all), ("20T17:52", skip), ("20T17:55", none)], "20T18:00"), minutes(5, 0));
+    // The only round of an opening, whatever it found; one of the day before is none of the opening.
+    for last in [none, one, all] {
+        assert_eq!(sum(&[("20T17:55", last)], "20T18:00"), unknown);
+        assert_eq!(sum(&[("19T17:55", all), ("20T17:55", last)], "20T18:00"), unknown);
+        assert_eq!(sum(&[("20T17:55", all), ("20T17:55", last)], "20T18:00"), unknown, "in the same minute");
+    }
+    // An outage within the opening.
+    assert_eq!(sum(&[("20T10:00", all), ("20T17:55", one)], "20T18:00"), minutes(5, 5));
+    assert_eq!(sum(&[("20T10:00", all), ("20T17:55", none)], "20T18:00"), minutes(5, 0));
+    // Lambda keeps capacity.
+    assert_eq!(sum(&[("20T17:55", look(Some(10), Found::Kept))], "20T18:00"), minutes(5, 5));
+}
+
+#[test]
+fn minutes_that_nobody_served_are_not_capped() {
+    let mut ticks = Ticks::new();
+    ticks.step(
+        minute("2026-11-20T08:00:00Z"),
+        Some(&Look { is_capped: true, ..look(Some(3), Found::Warm(3)) }),
+    );
+    ticks.step(minute("2026-11-20T08:20:00Z"), Some(&WARM));
+    assert_eq!(ticks.sum(), Minutes { capped: 5, ..minutes(20, 0) });
 }
 
 #[test]
@@ -238,8 +300,9 @@ fn a_round_that_found_some_cold_shows_that_others_were_too() {
 #[test]
 fn a_state_of_the_future_counts_as_new() {
     let at = minute("2026-11-20T09:00:00Z");
-    let future =
-        Watch { until: i64::MAX, last: Some(Last { until: i64::MAX, reached: Some(99), is_capped: false }) };
+    let last =
+        Last { until: i64::MAX, reached: Some(99), is_capped: false, sent: Some(i64::MAX), survived: None };
+    let future = Watch { until: i64::MAX, last: Some(last) };
     let past = Watch { until: i64::MIN, last: None };
     assert_eq!(advance(Some(&future), &target(), at, Some(&WARM)).1, ByHour::new());
     let (watch, hours) = advance(Some(&past), &target(), at, Some(&WARM));
@@ -264,7 +327,8 @@ fn naive(number_at: &[u32], begin: i64, looks: &[(i64, Look)]) -> Minutes {
             sum.window += 1;
             continue;
         };
-        if look.is_capped {
+        let is_served = minute < at + look.serves_minutes;
+        if look.is_capped && is_served {
             sum.window += 1;
             sum.capped += 1;
             continue;
@@ -274,10 +338,10 @@ fn naive(number_at: &[u32], begin: i64, looks: &[(i64, Look)]) -> Minutes {
             match after {
                 Some(Found::Warm(number)) => Some(number),
                 Some(Found::Unknown) => None,
-                Some(Found::All | Found::NotLooked) | None => Some(u32::MAX),
+                Some(Found::All | Found::Kept) => Some(u32::MAX),
+                Some(Found::NotLooked) | None => outlived(number_at, begin, looks, *at, look.found),
             },
         ];
-        let is_served = minute < at + look.serves_minutes;
         if !is_served || parts.iter().flatten().any(|part| *part < wanted) {
             sum.window += 1;
         } else if parts.contains(&None) {
@@ -290,6 +354,20 @@ fn naive(number_at: &[u32], begin: i64, looks: &[(i64, Look)]) -> Minutes {
     sum
 }
 
+/// Returns the environments that a round at `at`, which found this, shows to live on: any number, none, or unknown.
+fn outlived(number_at: &[u32], begin: i64, looks: &[(i64, Look)], at: i64, found: Found) -> Option<u32> {
+    let is_open = |from: i64| (from..at).all(|minute| number_at[(minute - begin) as usize] > 0);
+    let is_earlier =
+        |(earlier, look): &(i64, Look)| *earlier < at && look.found != Found::NotLooked && is_open(*earlier);
+    match found {
+        Found::Kept => Some(u32::MAX),
+        Found::Unknown | Found::NotLooked => None,
+        _ if !looks.iter().any(is_earlier) => None,
+        Found::Warm(0) => Some(0),
+        Found::Warm(_) | Found::All => Some(u32::MAX),
+    }
+}
+
 fn number() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), Just(3), Just(9), Just(10), Just(12)]
 }
@@ -299,6 +377,7 @@ fn any_look() -> impl Strategy<Value = Look> {
         number().prop_map(Found::Warm),
         Just(Found::Unknown),
         Just(Found::All),
+        Just(Found::Kept),
         Just(Found::NotLooked)
     ];
     (proptest::option::of(number()), found, proptest::bool::weighted(0.1), 1_i64..20).prop_map(

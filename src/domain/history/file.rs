@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Rows, add_rows};
+use super::{Refused, Row, Rows};
 use crate::domain::coverage::Minutes;
 use crate::domain::function::{FunctionRef, Identity, Region, Tenant};
 
@@ -43,6 +43,14 @@ pub enum BadHistory {
         hour: u8,
         /// The reason.
         reason: String,
+    },
+    /// A member has rows that cannot be right.
+    #[error("the hour {hour}: {rows}")]
+    Rows {
+        /// The hour, from 0 to 23.
+        hour: u8,
+        /// The rows.
+        rows: Refused,
     },
 }
 
@@ -112,8 +120,10 @@ pub struct DayMinutes {
 struct Hour {
     head: Head,
     rows: Rows,
-    /// The lines that this version cannot read. They are kept.
+    /// The lines that this version cannot read, and those of `refused`. They are kept.
     others: Vec<String>,
+    /// The rows that cannot be right.
+    refused: Refused,
 }
 
 impl DayFile {
@@ -167,12 +177,22 @@ impl DayFile {
         self.hours.keys().copied()
     }
 
-    /// Returns the rows of an hour; none if there are none. Lines of newer versions are left out.
+    /// Returns the rows of an hour; none if there are none. Lines of newer versions are left out, and rows that cannot be
+    /// right.
     ///
     /// # Errors
     /// [`BadHistory::Hour`].
     pub fn rows(&self, hour: u8, region: Region) -> Result<Rows, BadHistory> {
-        Ok(self.hour(hour, region)?.rows)
+        Ok(self.checked_rows(hour, region)?.0)
+    }
+
+    /// Returns the rows of an hour as [`DayFile::rows`], and [`BadHistory::Rows`] if some cannot be right.
+    ///
+    /// # Errors
+    /// [`BadHistory::Hour`].
+    pub fn checked_rows(&self, hour: u8, region: Region) -> Result<(Rows, Option<BadHistory>), BadHistory> {
+        let Hour { rows, refused, .. } = self.hour(hour, region)?;
+        Ok((rows, refused.some().map(|rows| BadHistory::Rows { hour, rows })))
     }
 
     /// Returns the minutes of the rows of some hours. Their other fields are not read, which takes a fraction of the time
@@ -182,6 +202,7 @@ impl DayFile {
         // The place in `targets` by the text of a target; `None` for one that this version cannot read.
         let mut places: HashMap<String, Option<usize>> = HashMap::new();
         for (hour, member) in self.hours.iter().filter(|(hour, _)| hours.contains(hour)) {
+            let mut refused = Refused::default();
             let add = |text: &str| {
                 head_of(text, *hour)?;
                 for line in text.lines().skip(1) {
@@ -200,8 +221,11 @@ impl DayFile {
                         places.insert(key.into_owned(), place);
                         place
                     });
-                    if let Some((_, hours)) = place.and_then(|place| found.targets.get_mut(place)) {
-                        hours.push((*hour, Minutes { window, warm, unknown, capped }));
+                    let minutes = Minutes { window, warm, unknown, capped };
+                    if let Some((id, hours)) = place.and_then(|place| found.targets.get_mut(place))
+                        && (minutes.is_of_hour() || refused.accepts(id, &Row::of_minutes(minutes)))
+                    {
+                        hours.push((*hour, minutes));
                     }
                 }
                 Ok(())
@@ -209,6 +233,7 @@ impl DayFile {
             if let Err(bad) = unpack(member, *hour, add) {
                 found.bad.push(bad);
             }
+            found.bad.extend(refused.some().map(|rows| BadHistory::Rows { hour: *hour, rows }));
         }
         found
     }
@@ -249,9 +274,16 @@ impl DayFile {
             let head = head_of(text, hour)?;
             let mut unpacked = Hour { head, ..Hour::default() };
             for line in text.lines().skip(1) {
-                match row_of(line, region) {
-                    Some(row) => add_rows(&mut unpacked.rows, [row]),
-                    None => unpacked.others.push(line.to_owned()),
+                let Some((id, mut row)) = row_of(line, region) else {
+                    unpacked.others.push(line.to_owned());
+                    continue;
+                };
+                // A document has one line of each target.
+                unpacked.rows.get(&id).iter().for_each(|known| row.add(known));
+                if unpacked.refused.accepts(&id, &row) {
+                    unpacked.rows.insert(id, row);
+                } else {
+                    unpacked.others.push(line.to_owned());
                 }
             }
             Ok(unpacked)

@@ -63,17 +63,18 @@ fn a_document_is_lines_of_json_in_gzip() {
 #[test]
 fn a_repeated_write_adds_nothing() {
     let mut file = DayFile::default();
-    let rows: Rows = [(id("f"), row(10))].into();
+    let minutes = Minutes { window: 12, warm: 11, unknown: 0, capped: 1 };
+    let rows: Rows = [(id("f"), Row { minutes, ..row(10) })].into();
     assert_eq!(file.add(9, region(), 1, &rows), Ok(true));
     assert_eq!(file.add(9, region(), 1, &rows), Ok(false));
     assert_eq!(file.add(9, region(), 2, &rows), Ok(true));
     assert_eq!([1, 2, 3].map(|write| file.has(9, write).unwrap()), [true, true, false]);
     assert_eq!(file.has(10, 1), Ok(false));
     let sum = file.rows(9, region()).unwrap().remove(&id("f")).unwrap();
-    assert_eq!((sum.pings, sum.minutes.warm, sum.target, sum.reached), (20, 110, 10, Some(9)));
+    assert_eq!((sum.pings, sum.minutes.warm, sum.target, sum.reached), (20, 22, 10, Some(9)));
     assert_eq!(sum.known_usd().to_string(), "0.0000004");
     for write in 3..100 {
-        file.add(9, region(), write, &rows).unwrap();
+        file.add(9, region(), write, &[(id("f"), Row::default())].into()).unwrap();
     }
     assert_eq!(file.add(9, region(), 99, &rows), Ok(false));
     assert!(text_of(&file).lines().next().unwrap().len() < 400, "the writes are bounded");
@@ -87,6 +88,7 @@ fn lines_of_newer_versions_are_kept() {
         head: Head { hour: 9, writes: Vec::new() },
         rows: Rows::new(),
         others: vec![known.to_owned(), newer.to_owned()],
+        ..Hour::default()
     };
     let mut file = DayFile { hours: [(9, pack(&hour).unwrap())].into() };
     assert_eq!(file.rows(9, region()).unwrap().len(), 1);
@@ -118,6 +120,28 @@ fn damaged_documents_are_refused() {
             file.minutes(0..24, region());
         }
     }
+}
+
+#[test]
+fn rows_that_cannot_be_right_are_left_out_and_kept() {
+    let lines = [
+        r#"{"function":"a","window":60,"warm":120}"#,
+        r#"{"function":"b","window":18446744073709551615}"#,
+        r#"{"function":"c","window":60,"warm":60,"cost":{"compute":"-5"}}"#,
+        r#"{"function":"d","window":60,"warm":60}"#,
+        r#"{"function":"d","window":60,"warm":60}"#,
+    ];
+    let others = lines.map(str::to_owned).to_vec();
+    let hour = Hour { head: Head { hour: 9, writes: vec![] }, others, ..Hour::default() };
+    let mut file = DayFile { hours: [(9, pack(&hour).unwrap())].into() };
+    let (rows, refused) = file.checked_rows(9, region()).unwrap();
+    let minutes = Minutes { window: 60, warm: 60, ..Minutes::default() };
+    assert_eq!(rows, [(id("d"), Row::of_minutes(minutes))].into());
+    insta::assert_snapshot!(refused.unwrap(), @r#"the hour 9: it is read without 4 rows, the first of "a": expected the minutes of an hour, found window 60, warm 120, unknown 0 and capped 0"#);
+    // A writer leaves them as they are.
+    file.add(9, region(), 1, &[(id("f"), row(1))].into()).unwrap();
+    assert!(lines.iter().all(|line| text_of(&file).contains(line)), "{}", text_of(&file));
+    assert_eq!(file.rows(9, region()).unwrap().len(), 2);
 }
 
 #[test]

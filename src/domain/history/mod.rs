@@ -7,6 +7,7 @@ mod attained;
 mod file;
 mod observed;
 mod open;
+mod refused;
 mod retention;
 mod row;
 mod unmoved;
@@ -20,6 +21,7 @@ pub use self::attained::{Attained, FleetAttained, Objectives};
 pub use self::file::{BadHistory, DayFile, DayMinutes};
 pub use self::observed::Observed;
 pub use self::open::{Noted, OpenHistory, Others};
+pub use self::refused::Refused;
 pub use self::retention::first_kept;
 pub use self::row::{COST_ITEMS, CapacityHour, Row, ShortReason};
 pub use self::unmoved::Unmoved;
@@ -44,6 +46,6 @@ pub fn add_rows(sums: &mut Rows, rows: impl IntoIterator<Item = (Identity, Row)>
 pub struct History {
     /// The rows by the hour, in hours since the Unix epoch.
     pub hours: BTreeMap<i64, Rows>,
-    /// The documents that cannot be read, each with the reason; for people.
+    /// The documents that cannot be read, or not as a whole, each with the reason; for people.
     pub unread: Vec<String>,
 }

@@ -115,6 +115,11 @@ impl OpenHistory {
         self.state.sealed.iter().chain(&self.state.pending)
     }
 
+    /// Returns the rows that are being moved.
+    pub fn sealed(&self) -> Option<&Unmoved> {
+        self.state.sealed.as_ref()
+    }
+
     /// Returns the state of a target's coverage; `None` if it is not known.
     pub fn watch(&self, id: &Identity) -> Option<&Watch> {
         self.state.watch.get(id)
@@ -241,7 +246,7 @@ impl OpenHistory {
         if let Some(watch) = watch.filter(|watch| watch.until() > at.epoch()) {
             if let (Some(look), Some(own)) = (look, self.state.watch.get_mut(id).filter(|own| **own == watch))
             {
-                *own = own.with_late(at, look);
+                *own = own.with_late(target, at, look);
             }
             return Minutes::default();
         }
@@ -266,11 +271,12 @@ impl OpenHistory {
     }
 
     /// Drops the rows being moved if their write is one of `moved`, and begins to move the pending ones if they are old
-    /// enough. Returns those to be moved.
+    /// enough, or if one is of a long outage: readers see it when it is moved. Returns those to be moved.
     pub fn seal(&mut self, moved: &[u64], now: DateTime<Utc>) -> Option<&Unmoved> {
         self.state.sealed.take_if(|sealed| moved.contains(&sealed.write));
         let is_old = |pending: &Unmoved| {
-            now.signed_duration_since(pending.since) >= MOVED_EVERY || is_future(pending.since, now)
+            let age = now.signed_duration_since(pending.since);
+            pending.has_gaps() || age >= MOVED_EVERY || is_future(pending.since, now)
         };
         if self.state.sealed.is_none() && self.state.pending.as_ref().is_some_and(is_old) {
             self.state.sealed = self.state.pending.take();

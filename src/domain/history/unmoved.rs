@@ -86,6 +86,11 @@ impl Unmoved {
         self.hours.is_empty() && self.gaps.is_empty()
     }
 
+    /// Returns true if outages of many hours are among them.
+    pub(super) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
     /// Returns the rows by the hour, in hours since the Unix epoch. Those of outages of many hours are left out.
     pub fn rows(&self) -> impl Iterator<Item = (i64, &Rows)> {
         self.hours.iter().map(|(hour, HourRows(rows))| (*hour, rows))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::keyed::Key;
@@ -44,6 +44,9 @@ pub struct Status {
     /// The coverage, and the rows of the history that are not in the documents of their days yet.
     #[serde(default, skip_serializing_if = "OpenHistory::is_empty")]
     pub history: OpenHistory,
+    /// The UTC day on which old documents of the history were removed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_removed: Option<NaiveDate>,
 }
 
 /// A pipeline's last result.

@@ -284,11 +284,11 @@ fn recorded(days: &[Day], known: Option<Period>) -> Vec<Period> {
 
 /// Returns the burn rate of some functions together in the period; `None` without known minutes.
 fn burn_rate(functions: &[FunctionReview<'_>]) -> Option<f64> {
-    let (mut cold, mut allowed) = (0, 0.0);
+    let (mut cold, mut allowed) = (0_u64, 0.0);
     for function in functions {
         let Minutes { window, warm, .. } = function.sums.row.minutes;
         let slo = function.target.and_then(|target| target.slo).unwrap_or(Slo::DEFAULT);
-        cold += window.saturating_sub(warm);
+        cold = cold.saturating_add(window.saturating_sub(warm));
         allowed += window as f64 * slo.allowed();
     }
     (allowed > 0.0).then(|| cold as f64 / allowed)

@@ -71,7 +71,7 @@ impl Sums {
         let is_free = |route: &str| price(route).is_some_and(|price| price.is_zero());
         let is_unknown = recorded.is_none() || row.cost_unknown > 0;
         let mut left = recorded.unwrap_or_default();
-        let mut of_rest: Decimal = weights.iter().sum();
+        let mut of_rest = weights.iter().fold(Decimal::ZERO, |sum, weight| sum.saturating_add(*weight));
         let mut routes = BTreeMap::new();
         for ((route, bytes), weight) in row.egress.iter().zip(weights) {
             // The last route has exactly what is left.

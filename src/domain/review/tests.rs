@@ -46,6 +46,22 @@ fn levels(target: u32, reached: Option<u32>, is_short: bool) -> Row {
 }
 
 #[test]
+fn sums_of_hostile_rows_do_not_overflow() {
+    let fleet = fleet(&["a", "b"]);
+    let most = |cost: &str| Row {
+        pings: u64::MAX,
+        egress: [("nat-gateway".to_owned(), u64::MAX), ("internet".to_owned(), u64::MAX)].into(),
+        cost: [("s3_egress".to_owned(), cost.parse().unwrap()), ("compute".to_owned(), Decimal::MAX)].into(),
+        ..Row::of_minutes(Minutes { window: u64::MAX, unknown: u64::MAX, ..Minutes::default() })
+    };
+    let history =
+        history(&[(5, "a", most("-5")), (6, "a", most("1")), (6, "b", most("1")), (5, "b", minutes(60, 60))]);
+    let review = review(&history, &fleet, period(48));
+    assert_eq!((review.fleet.row.minutes.window, review.fleet.row.pings), (u64::MAX, u64::MAX));
+    assert_eq!(review.fleet.known_usd, Decimal::MAX);
+}
+
+#[test]
 fn the_lowest_coverage_is_first_and_functions_without_one_are_last() {
     let mut fleet = fleet(&["a", "b", "unseen"]);
     fleet.targets[2].on_request = Some(crate::domain::fleet::OnRequest {

@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::read::day_of;
 use crate::domain::history::first_kept;
+use crate::domain::records::{STATUS, Status};
 use crate::service::store::{DocumentStore, Durability, Unavailable, before};
 
 /// The most documents that are removed at once.
@@ -46,13 +47,20 @@ pub async fn expire(
     Ok(removed)
 }
 
-/// Calls [`expire`] once in a UTC day.
+/// Calls [`expire`] once in a UTC day, which the status document notes for other processes.
 #[derive(Debug, Default)]
 pub struct Expiry(Mutex<Option<NaiveDate>>);
 
 impl Expiry {
-    /// Removes what is no longer kept, until `until`, unless this process has tried it in the day of `now`. A failure,
-    /// a missing permission for example, is a warning. Volatile stores have no history.
+    /// Notes the day of the last removal that the status document had at `now`.
+    pub fn note(&self, removed: Option<NaiveDate>, now: DateTime<Utc>) {
+        if removed == Some(now.date_naive()) {
+            *self.last() = removed;
+        }
+    }
+
+    /// Removes what is no longer kept, until `until`, unless it was tried in the day of `now`. A failure, a missing
+    /// permission for example, is a warning. Volatile stores have no history.
     pub async fn daily(&self, documents: &DocumentStore, keep_days: u32, now: DateTime<Utc>, until: Instant) {
         let today = Some(now.date_naive());
         let last = std::mem::replace(&mut *self.last(), today);
@@ -66,11 +74,17 @@ impl Expiry {
                 if removed == MOST_REMOVED {
                     // There may be more.
                     *self.last() = last;
+                    return;
                 }
             }
             Err(error) => {
                 warn!(%error, keep_days, "old documents of the history are not removed; the next attempt is tomorrow");
             }
+        }
+        let note = |status: &mut Status| status.history_removed = today;
+        if let Err(error) = before(until, documents.update(STATUS, note)).await {
+            // What makes the status document unavailable is reported by the tick.
+            debug!(%error, "the removal of old history is not recorded; the next process repeats it");
         }
     }
 

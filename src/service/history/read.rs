@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use futures_util::stream::{self, StreamExt};
 
 use crate::domain::function::{Identity, Region};
-use crate::domain::history::{DayFile, History, Row, Rows, add_rows};
+use crate::domain::history::{DayFile, History, Refused, Row, Rows, add_rows};
 use crate::domain::records::{STATUS, Status};
 use crate::engine::ports::Fetched;
 use crate::service::store::{DocumentStore, Unavailable};
@@ -181,12 +181,16 @@ pub(super) async fn unmoved(
                 continue;
             }
         };
+        let mut refused = Refused::default();
         for rows in history.unmoved() {
             let hours = rows.rows().filter(|(hour, _)| (hour_from(from)..hour_from(until)).contains(hour));
             for (hour, of_write) in hours {
-                waiting.0.entry(hour).or_default().push((rows.write, of_write.clone()));
+                let mut of_write = of_write.clone();
+                of_write.retain(|id, row| refused.accepts(id, row));
+                waiting.0.entry(hour).or_default().push((rows.write, of_write));
             }
         }
+        refused.some().iter().for_each(|refused| unread.note(&name, refused));
         if let Some(reason) = history.take_unread() {
             unread.note(&name, &reason);
         }
@@ -289,9 +293,11 @@ impl Day {
     fn rows(&self, hour: u8) -> (Rows, Vec<String>) {
         let (mut sum, mut unread) = (Rows::new(), Unread::default());
         for (key, file) in &self.files {
-            match file.rows(hour, key.region) {
-                Ok(rows) if sum.is_empty() => sum = rows,
-                Ok(rows) => add_rows(&mut sum, rows),
+            match file.checked_rows(hour, key.region) {
+                Ok((rows, refused)) => {
+                    refused.iter().for_each(|bad| unread.note(&key.text, bad));
+                    add_rows(&mut sum, rows);
+                }
                 Err(bad) => unread.note(&key.text, &bad),
             }
         }

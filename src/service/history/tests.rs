@@ -33,6 +33,7 @@ struct Objects {
     memory: Memory,
     refused: BTreeSet<String>,
     is_unlisted: bool,
+    lists: AtomicUsize,
 }
 
 impl ObjectStore for Objects {
@@ -60,6 +61,7 @@ impl ObjectStore for Objects {
     }
 
     fn list(&self) -> StoreFuture<'_, Vec<(String, Version)>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
         match self.is_unlisted {
             true => Box::pin(async { Err(ObjectStoreError::from("no route".to_owned())) }),
             false => self.memory.list(),
@@ -219,7 +221,7 @@ async fn days(number: usize) -> Objects {
     for day in at("2025-01-01T00:00").date_naive().iter_days().take(number) {
         store.put(&key("eu-west-2", &day.to_string(), None), bytes.clone()).await;
     }
-    for other in ["status.json", "history-x-2020-01-01.gz", "history-eu-west-2-2020-01-01.json"] {
+    for other in ["pauses.json", "history-x-2020-01-01.gz", "history-eu-west-2-2020-01-01.json"] {
         store.put(other, b"{}".to_vec()).await;
     }
     store
@@ -258,7 +260,8 @@ async fn old_documents_are_removed_once_a_day() {
     let mut store = days(20).await;
     let denied = key("eu-west-2", "2025-01-02", None);
     store.refused.insert(denied.clone());
-    let documents = store.documents();
+    let objects = Arc::new(store);
+    let documents = DocumentStore::new(Arc::clone(&objects) as Arc<dyn ObjectStore>, Durability::Durable);
     let expiry = Expiry::default();
     let until = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
     let daily = async |time: &str| {
@@ -270,6 +273,16 @@ async fn old_documents_are_removed_once_a_day() {
     assert!(first >= 23 - 8, "{first}");
     assert_eq!(daily("2025-01-20T00:05").await, first);
     assert!(documents.keys().await.unwrap().contains(&denied));
+    // The next process of the day leaves the store alone, and the first one of the next day does not.
+    let writer = HistoryWriter::default();
+    for (time, lists) in [("2025-01-20T00:10", 0), ("2025-01-21T00:00", 1), ("2025-01-21T00:01", 0)] {
+        let saved = writer.save(&documents, STATUS, None, &Fleet::new(Vec::new()), at(time), |_| {}).await;
+        let expiry = Expiry::default();
+        expiry.note(saved.unwrap().removed, at(time));
+        let before = objects.lists.load(Ordering::Relaxed);
+        expiry.daily(&documents, 10, at(time), until).await;
+        assert_eq!(objects.lists.load(Ordering::Relaxed) - before, lists, "{time}");
+    }
     let volatile = DocumentStore::new(Arc::new(days(20).await), Durability::Volatile);
     Expiry::default().daily(&volatile, 10, at("2025-01-20T00:00"), until).await;
     assert_eq!(left(&volatile).await.1, 23);

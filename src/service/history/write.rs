@@ -2,14 +2,17 @@
 //!
 //! The status document carries what is not in the documents of days yet, so that nothing is lost when a process ends
 //! between two writes. Observations and moves have random numbers, so that nothing is counted twice when a write is
-//! repeated, by this process or by the next one.
+//! repeated, by this process or by the next one. A process that finds rows of another one being moved finishes the move
+//! first: the documents of days show what is left of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::{replace, take};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::domain::coverage::{Minutes, Watch};
@@ -18,14 +21,18 @@ use crate::domain::function::{Identity, Region};
 use crate::domain::history::{BadHistory, DayFile, Noted, Observed, OpenHistory, Others, Unmoved};
 use crate::domain::records::{STATUS, Status};
 use crate::engine::ports::Fetched;
-use crate::service::store::{DocumentStore, MOST_ATTEMPTS, MOST_READ_BYTES, Unavailable, conflict_pause};
+use crate::service::store::{
+    DocumentStore, MOST_ATTEMPTS, MOST_READ_BYTES, Unavailable, before, conflict_pause,
+};
 
 /// The rows and looks that wait in the process while the store cannot be written: those of a tick of a large fleet.
 const MOST_UNSAVED: usize = 50_000;
 /// The moves that are remembered. One is dropped from the status document with the next tick.
 const MOST_MOVED: usize = 64;
-/// The status documents that are read at once.
+/// The documents that are read at once.
 const CONCURRENT_READS: usize = 8;
+/// The longest time for the move of another process. The status document is written after it, within three seconds.
+const OTHERS_MOVE_WITHIN: Duration = Duration::from_secs(2);
 /// The first number of the documents of days that replace others. Lower ones are those of shards.
 const FIRST_REPLACEMENT: u32 = 0x10;
 
@@ -38,6 +45,8 @@ pub struct HistoryWriter {
     unsaved: Mutex<BTreeMap<String, Vec<Arc<Queued>>>>,
     /// The latest moves into the documents of days.
     moved: Mutex<Vec<u64>>,
+    /// The latest move that this process has begun, by status document.
+    begun: Mutex<BTreeMap<String, u64>>,
     /// The documents of days that this process has found damaged or full.
     replaced: Mutex<BTreeSet<String>>,
     /// The state of coverage of a process without a durable store.
@@ -75,6 +84,18 @@ pub struct Saved {
     pub minutes: BTreeMap<Identity, Minutes>,
     /// The rows that are now to be moved into the documents of their days.
     pub to_move: Option<ToMove>,
+    /// See [`Status::history_removed`].
+    pub removed: Option<NaiveDate>,
+}
+
+/// The condition of a status document for the writes of a tick.
+enum Step {
+    /// The states of coverage in the other status documents are needed first.
+    NeedsOthers,
+    /// Another process has begun to move these rows, and may have ended.
+    Begun(ToMove),
+    /// The document is changed.
+    Changed { to_move: Option<ToMove>, removed: Option<NaiveDate> },
 }
 
 /// Rows that are to be moved into the documents of their days.
@@ -107,6 +128,11 @@ impl HistoryWriter {
         let mut others: Option<Result<BTreeMap<Identity, Watch>, Unavailable>> = None;
         loop {
             let save = |status: &mut Status| {
+                let sealed = status.history.sealed();
+                if let Some(rows) = sealed.filter(|rows| self.is_of_other(document, rows.write)) {
+                    let (rows, replaced) = (rows.clone(), status.history.replaced().clone());
+                    return Step::Begun(ToMove { rows, shard, replaced });
+                }
                 let is_spread = shard.is_some() || status.spread;
                 let known = match &others {
                     Some(Ok(latest)) => Others::Latest(latest),
@@ -117,7 +143,7 @@ impl HistoryWriter {
                 let needs_others =
                     || queue.iter().any(|queued| status.history.needs_others(&queued.observed, fleet));
                 if others.is_none() && is_spread && needs_others() {
-                    return None;
+                    return Step::NeedsOthers;
                 }
                 change(status);
                 let is_tick =
@@ -135,27 +161,45 @@ impl HistoryWriter {
                 status.history.replace(lock(&self.replaced).iter().cloned());
                 let rows = status.history.seal(&lock(&self.moved), now).cloned();
                 let replaced = status.history.replaced().clone();
-                Some(rows.map(|rows| ToMove { rows, shard, replaced }))
+                let to_move = rows.map(|rows| ToMove { rows, shard, replaced });
+                Step::Changed { to_move, removed: status.history_removed }
             };
-            if let Some(to_move) = documents.update(document, save).await? {
-                self.forget(document, &queue);
-                let mut noted = Noted::default();
-                queue.iter().for_each(|queued| noted.add(queued.take()));
-                let Noted { minutes, dropped } = noted;
-                if dropped > 0 {
-                    error!(
-                        dropped,
-                        "rows of the history were dropped: they are too many, or far from the present"
-                    );
+            let (to_move, removed) = match documents.update(document, save).await? {
+                Step::NeedsOthers => {
+                    others = Some(watches(documents, document).await);
+                    continue;
                 }
-                if let Some(Err(unavailable)) = others {
-                    warn!(
-                        "{unavailable}; the coverage of targets that other shards may have served is judged later"
-                    );
+                Step::Begun(to_move) => {
+                    self.begin(document, &to_move);
+                    let moving = self.move_rows(documents, &to_move, fleet);
+                    if let Err(unavailable) = before(Instant::now() + OTHERS_MOVE_WITHIN, moving).await {
+                        warn!(
+                            "{unavailable}; rows that another process has begun to move are left for later"
+                        );
+                    }
+                    continue;
                 }
-                return Ok(Saved { minutes, to_move });
+                Step::Changed { to_move, removed } => (to_move, removed),
+            };
+            if let Some(to_move) = &to_move {
+                self.begin(document, to_move);
             }
-            others = Some(watches(documents, document).await);
+            self.forget(document, &queue);
+            let mut noted = Noted::default();
+            queue.iter().for_each(|queued| noted.add(queued.take()));
+            let Noted { minutes, dropped } = noted;
+            if dropped > 0 {
+                error!(
+                    dropped,
+                    "rows of the history were dropped: they are too many, or far from the present"
+                );
+            }
+            if let Some(Err(unavailable)) = others {
+                warn!(
+                    "{unavailable}; the coverage of targets that other shards may have served is judged later"
+                );
+            }
+            return Ok(Saved { minutes, to_move, removed });
         }
     }
 
@@ -164,7 +208,7 @@ impl HistoryWriter {
         let mut state = lock(&self.volatile);
         let Noted { minutes, .. } = state.note(observed, fleet, Others::None, now);
         state.drop_rows();
-        Saved { minutes, to_move: None }
+        Saved { minutes, ..Saved::default() }
     }
 
     /// Moves rows into the documents of their days. A document that is damaged or full is left as it is; the next tick
@@ -180,29 +224,36 @@ impl HistoryWriter {
     ) -> Result<(), Unavailable> {
         let targets: HashMap<&Identity, &Target> =
             fleet.targets.iter().map(|target| (&target.id, target)).collect();
-        let mut is_whole = true;
-        for ((region, day), hours) in to_move.rows.days() {
-            let Some(begins) = DateTime::from_timestamp(day.saturating_mul(86_400), 0) else { continue };
+        let moving = to_move.rows.days().into_iter().filter_map(|((region, day), hours)| {
+            let begins = DateTime::from_timestamp(day.saturating_mul(86_400), 0)?;
             let name = to_move.document(region, begins);
-            let rows = hours.into_iter().filter_map(|hour| {
-                let number = u8::try_from(hour.rem_euclid(24)).ok()?;
-                Some((number, to_move.rows.rows_of(region, hour, &targets)))
-            });
-            let rows: Vec<_> = rows.filter(|(_, rows)| !rows.is_empty()).collect();
-            let add = |bytes: &[u8]| {
-                let mut file = DayFile::parse(bytes)?;
-                let mut is_changed = false;
-                for (hour, rows) in &rows {
-                    is_changed |= file.add(*hour, region, to_move.rows.write, rows)?;
-                }
-                Ok(is_changed.then(|| file.bytes()))
-            };
-            if let Err(reason) = update_day(documents, &format!("{name}.gz"), add).await? {
-                is_whole = false;
-                if lock(&self.replaced).insert(name.clone()) {
-                    error!(document = name, %reason,
-                        "the document of the history is left as it is, and another one is begun");
-                }
+            let targets = &targets;
+            Some(async move {
+                let add = |bytes: &[u8]| {
+                    let (mut file, mut is_changed, write) =
+                        (DayFile::parse(bytes)?, false, to_move.rows.write);
+                    for hour in &hours {
+                        let number = u8::try_from(hour.rem_euclid(24)).unwrap_or_default();
+                        if file.has(number, write)? {
+                            continue;
+                        }
+                        let rows = to_move.rows.rows_of(region, *hour, targets);
+                        is_changed |= !rows.is_empty() && file.add(number, region, write, &rows)?;
+                    }
+                    Ok(is_changed.then(|| file.bytes()))
+                };
+                let moved = update_day(documents, &format!("{name}.gz"), add).await;
+                moved.map(|moved| (name, moved))
+            })
+        });
+        let mut moving = stream::iter(moving).buffered(CONCURRENT_READS);
+        let mut is_whole = true;
+        while let Some((name, moved)) = moving.try_next().await? {
+            let Err(reason) = moved else { continue };
+            is_whole = false;
+            if lock(&self.replaced).insert(name.clone()) {
+                error!(document = name, %reason,
+                    "the document of the history is left as it is, and another one is begun");
             }
         }
         if is_whole {
@@ -212,6 +263,17 @@ impl HistoryWriter {
             moved.drain(..surplus);
         }
         Ok(())
+    }
+
+    /// Returns true if the rows of a status document with this write were sealed by another process, and this one has not
+    /// tried to move them.
+    fn is_of_other(&self, document: &str, write: u64) -> bool {
+        lock(&self.begun).get(document) != Some(&write) && !lock(&self.moved).contains(&write)
+    }
+
+    /// Notes that this process moves rows of a status document.
+    fn begin(&self, document: &str, to_move: &ToMove) {
+        lock(&self.begun).insert(document.to_owned(), to_move.rows.write);
     }
 
     /// Adds an observation to those that are to be written, and returns all of them.

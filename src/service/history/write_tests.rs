@@ -30,6 +30,7 @@ enum Fate {
 #[derive(Debug)]
 struct Flaky {
     memory: Arc<Memory>,
+    reads: AtomicUsize,
     writes: AtomicUsize,
     fate: fn(usize, usize) -> Fate,
     nth: usize,
@@ -37,7 +38,8 @@ struct Flaky {
 
 impl Flaky {
     fn new(memory: &Arc<Memory>, nth: usize, fate: fn(usize, usize) -> Fate) -> Arc<Self> {
-        Arc::new(Self { memory: Arc::clone(memory), writes: AtomicUsize::new(0), fate, nth })
+        let [reads, writes] = [0, 0].map(AtomicUsize::new);
+        Arc::new(Self { memory: Arc::clone(memory), reads, writes, fate, nth })
     }
 
     fn sound(memory: &Arc<Memory>) -> Arc<Self> {
@@ -51,6 +53,7 @@ impl Flaky {
 
 impl ObjectStore for Flaky {
     fn get<'a>(&'a self, key: &'a str, known: Option<&'a Version>) -> StoreFuture<'a, Fetched> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.memory.get(key, known)
     }
 
@@ -129,7 +132,7 @@ impl Process {
     async fn save(&mut self, observed: Observed, document: &str) -> bool {
         let (fleet, at) = (fleet(), observed.at);
         let saving = self.writer.save(&self.documents, document, Some(observed), &fleet, at, |_| {});
-        let Ok(Saved { minutes, to_move }) = saving.await else { return false };
+        let Ok(Saved { minutes, to_move, .. }) = saving.await else { return false };
         self.minutes += minutes.into_values().sum();
         if let Some(to_move) = to_move {
             // A failure leaves the rows to the next tick.
@@ -238,6 +241,97 @@ async fn a_process_that_ends_between_two_writes_loses_at_most_its_tick() {
     }
     // Only where the status document was not written at all.
     assert!(0 < lost && lost < 58 / 2, "{lost}");
+}
+
+/// Returns the pings that the status document still has.
+async fn unmoved(memory: &Arc<Memory>) -> u64 {
+    let status: Status = Process::new(Flaky::sound(memory)).documents.read(STATUS).await.unwrap();
+    let rows = status.history.unmoved().flat_map(Unmoved::rows);
+    rows.flat_map(|(_, rows)| rows.values()).map(|row| row.pings).sum()
+}
+
+/// Runs three hours of ticks, each by one of `processes` in turn; by one of its own without any. Returns the reads and
+/// the writes.
+async fn three_hours(processes: usize) -> (usize, usize) {
+    let memory = Arc::<Memory>::default();
+    let mut all: Vec<Process> = (0..processes).map(|_| Process::new(Flaky::sound(&memory))).collect();
+    let (mut reads, mut writes) = (0, 0);
+    for minute in 0..180 {
+        let index = minute % processes.max(1);
+        let mut own = None;
+        let process = all.get_mut(index);
+        let process = process.unwrap_or_else(|| own.insert(Process::new(Flaky::sound(&memory))));
+        assert!(process.tick(minute.try_into().unwrap(), 1, STATUS).await);
+        let store = &process.store;
+        reads += store.reads.swap(0, Ordering::Relaxed);
+        writes += store.writes.swap(0, Ordering::Relaxed);
+        let left = unmoved(&memory).await;
+        assert!(left <= 7, "{left} pings are not moved in minute {minute}");
+    }
+    assert_eq!(pings(&memory, &[STATUS]).await, 180, "{processes} processes");
+    (reads, writes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_finishes_the_moves_of_others() {
+    // A tick reads and writes the status document, and a move that of its day. Two days have a part of one move.
+    let (moves, parts) = (30, 31);
+    assert_eq!(three_hours(1).await, (180 + parts, 180 + parts));
+    // But for the last move, the next process reads the document of the day, and then the status document again.
+    let checks = (moves - 1) + (parts - 1);
+    for processes in [0, 2] {
+        assert_eq!(three_hours(processes).await, (180 + parts + checks, 180 + parts), "{processes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_that_end_between_two_writes_lose_at_most_their_tick() {
+    let fates: [fn(usize, usize) -> Fate; 2] = [
+        |number, nth| if nth > 0 && number >= nth { Fate::Refused } else { Fate::Applied },
+        |number, nth| match number {
+            _ if nth > 0 && number > nth => Fate::Refused,
+            _ if number == nth => Fate::AnswerLost,
+            _ => Fate::Applied,
+        },
+    ];
+    let mut lost = 0;
+    for fate in fates {
+        // The process of each write ends at it, or those of this one and of the next ones.
+        for (nth, ends) in (1..25).flat_map(|nth| [(nth, 1), (nth, 2), (nth, 3)]) {
+            let memory = Arc::<Memory>::default();
+            let (mut writes, mut ended) = (0, 0);
+            for minute in 0..30 {
+                let left = nth - writes.min(nth);
+                let is_ending = ended < ends && (left > 0 || ended > 0);
+                let ends_at = if ended > 0 { 1 } else { left };
+                let store = Flaky::new(&memory, if is_ending { ends_at } else { 0 }, fate);
+                let mut process = Process::new(Arc::clone(&store));
+                let _ = process.tick(minute, 1, STATUS).await;
+                writes += store.writes();
+                ended += usize::from(is_ending && store.writes() >= ends_at);
+            }
+            let pings = pings(&memory, &[STATUS]).await;
+            let least = 30 - u64::try_from(ended).unwrap();
+            assert!((least..=30).contains(&pings), "write {nth}, {ends} processes: {pings}");
+            lost += 30 - pings;
+        }
+    }
+    assert!(lost > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_each_process_finds_damaged_is_replaced() {
+    let memory = Arc::<Memory>::default();
+    let key = "history-eu-west-2-2026-11-20.gz";
+    memory.put(key, b"not gzip".to_vec(), Condition::New).await.unwrap();
+    for minute in 0..60 {
+        let mut process = Process::new(Flaky::sound(&memory));
+        assert!(process.tick(minute, 1, STATUS).await);
+        let left = unmoved(&memory).await;
+        assert!(left <= 8, "{left} pings are not moved in minute {minute}");
+    }
+    let Fetched::Object { bytes, .. } = memory.get(key, None).await.unwrap() else { panic!() };
+    assert_eq!(bytes, b"not gzip");
 }
 
 #[tokio::test(start_paused = true)]

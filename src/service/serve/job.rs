@@ -314,6 +314,7 @@ impl<L: Lambda, M: Metrics, E: Events, O: Observer> Reporter for Recording<'_, L
         }
         self.observer.reported(part);
         let (health, (saved, reached)) = Box::pin(self.record_in_store(part)).await;
+        self.service.expiry.note(saved.removed, self.service.clock.now());
         let (health, is_counted) = {
             let mut progress = self.progress();
             progress.health = progress.health.and(health);

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod deployed;
+mod processes;
 
 use std::collections::BTreeSet;
 
