@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::table::{Column, Sign, figures, table, words};
 use super::text::{count, money, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone};
 use crate::domain::capacity::{CapacityReport, Status};
 use crate::domain::clean::clean;
 
@@ -104,7 +104,7 @@ pub fn tick(reports: &[CapacityReport], is_dry: bool, style: Style) -> String {
     for report in shown.iter().filter(|report| !report.changes.is_empty()) {
         let planned = if is_dry { " planned" } else { "" };
         let line = format!("{}{planned}: {}", name(report), few(&report.changes));
-        for line in wrapped(&clean(&line), WIDTH) {
+        for line in wrapped(&clean(&line), style.width()) {
             let _ = writeln!(out, "{line}");
         }
     }
