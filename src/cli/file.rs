@@ -10,7 +10,7 @@ use rustix::fs::{Access, access};
 enum Place {
     /// A file, which is replaced, or nothing yet.
     File(PathBuf),
-    /// A device, a pipe or a socket, which is written to.
+    /// A device or a pipe, which is written to.
     Special,
 }
 
@@ -20,7 +20,10 @@ impl Place {
             Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(found) if found.is_file() => Ok(Self::File(fs::canonicalize(path)?)),
             Ok(_) => Ok(Self::Special),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::File(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+                Ok(target) => Self::of(&path.with_file_name("").join(target)),
+                Err(_) => Ok(Self::File(path.to_owned())),
+            },
             Err(error) => Err(error),
         }
     }
@@ -103,6 +106,9 @@ mod tests {
         write_whole(&link, "new").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        fs::remove_file(&file).unwrap();
+        write_whole(&link, "again").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "again");
     }
 
     #[test]

@@ -58,7 +58,8 @@ most 1,000 functions. Its data is inside as JSON.
 
 Output of --json, one object:
   from, until                the period
-  known_from, known_until    the part of it with a history
+  known_from, known_until    the part of it with a history, and the hours around it without open
+                             windows
   simulated                  --local
   days_without_history, unread   days with open windows and without a record; documents that cannot
                              be read

@@ -125,7 +125,7 @@ fn sign(function: &FunctionReview<'_>) -> Sign {
 /// Adds an explanation below a table.
 fn legend(out: &mut String, text: &str, style: Style) {
     for line in wrapped(text, style.width() - 2) {
-        let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, &line));
+        let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, line.trim_end()));
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{Fleet, Target};
 use crate::domain::plan::{Period, planned};
 use crate::domain::schedule::Minute;
 
 /// The known part of a period.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
-    /// From the first to the last known hour; `None` without any record.
+    /// From the first to the last known hour; `None` without a record, unless no window was open.
     pub period: Option<Period>,
     /// The stretches of it without the missing days.
     pub stretches: Vec<Period>,
@@ -23,8 +23,12 @@ impl Known {
     /// It begins with the period if nothing is missing before the first record, otherwise with that record. It ends with
     /// the period, or with the first hour that is missing after the last record.
     pub fn of(fleet: &Fleet, period: Period, recorded: &BTreeSet<i64>) -> Self {
-        let (Some(&first), Some(&last)) = (recorded.first(), recorded.last()) else { return Self::default() };
         let missing = missing(fleet, period, recorded);
+        let (Some(&first), Some(&last)) = (recorded.first(), recorded.last()) else {
+            let is_closed = missing.is_empty() && fleet.targets.iter().any(Target::is_warmed);
+            let period = is_closed.then_some(period);
+            return Self { period, stretches: period.into_iter().collect(), missing_days: 0 };
+        };
         let begin = |hour: i64| Minute::from_epoch(hour * 60).max(period.from);
         let from = if missing.first().is_some_and(|hour| *hour < first) { begin(first) } else { period.from };
         let until = missing.range(last..).next().map_or(period.until, |hour| begin(*hour));
@@ -71,7 +75,6 @@ fn missing(fleet: &Fleet, period: Period, recorded: &BTreeSet<i64>) -> BTreeSet<
 mod tests {
     use super::*;
     use crate::domain::calendar::{DaySet, Hours, Opening, Window};
-    use crate::domain::fleet::Target;
 
     /// 2026-11-02T00:00Z, a Monday, in hours since the Unix epoch.
     const MONDAY: i64 = 498_216;
@@ -80,9 +83,17 @@ mod tests {
         Minute::from_epoch((MONDAY + hour) * 60)
     }
 
-    /// Returns what is known of two weeks from Saturday on, of a function that is open from Monday to Friday, 08:00 until
-    /// 18:00, in hours since Monday.
+    /// Returns what is known of two weeks from Saturday on, see [`known_until`].
     fn known(recorded: impl IntoIterator<Item = i64>) -> (Option<[i64; 2]>, Vec<[i64; 2]>, usize) {
+        known_until(12 * 24, recorded)
+    }
+
+    /// Returns what is known from Saturday on, of a function that is open from Monday to Friday, 08:00 until 18:00, in
+    /// hours since Monday.
+    fn known_until(
+        until: i64,
+        recorded: impl IntoIterator<Item = i64>,
+    ) -> (Option<[i64; 2]>, Vec<[i64; 2]>, usize) {
         let (days, hours) = (DaySet::parse("mon-fri").unwrap(), Hours::parse("08:00-18:00").unwrap());
         let window = Window::new("windows[0]", chrono_tz::Tz::UTC, Opening::Weekly(days, hours), 2);
         let fleet = Fleet::new(vec![Target {
@@ -90,7 +101,7 @@ mod tests {
             ..Target::example("a", "eu-west-2", Vec::new())
         }]);
         let recorded = recorded.into_iter().map(|hour| MONDAY + hour).collect();
-        let known = Known::of(&fleet, Period { from: at(-48), until: at(12 * 24) }, &recorded);
+        let known = Known::of(&fleet, Period { from: at(-48), until: at(until) }, &recorded);
         let hours = |period: Period| [period.from, period.until].map(|at| at.epoch() / 60 - MONDAY);
         (known.period.map(hours), known.stretches.into_iter().map(hours).collect(), known.missing_days)
     }
@@ -108,6 +119,8 @@ mod tests {
             (Some([begin, end]), vec![[begin, end]], 0)
         );
         assert_eq!(known([]), (None, Vec::new(), 0));
+        assert_eq!(known_until(8, []), (Some([begin, 8]), vec![[begin, 8]], 0), "a weekend");
+        assert_eq!(known_until(9, []), (None, Vec::new(), 0));
     }
 
     #[test]

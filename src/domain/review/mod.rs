@@ -33,7 +33,7 @@ pub struct Review<'f> {
     /// The period that was asked for.
     pub period: Period,
     /// The part of it that is known: with a record, or without an open window before, between and after records; `None`
-    /// without history.
+    /// without history, unless no window was open.
     pub known: Option<Period>,
     /// The UTC days of `known` with an open window and without any record.
     pub missing_days: usize,
