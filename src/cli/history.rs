@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::exit::Exit;
 use super::options::StateArgs;
 use super::output::{print, print_data, print_json, print_message};
-use super::period::{Bounds, past_hours};
+use super::period::{Bounds, past};
 use super::render::{self, Style};
 use super::status::seconds;
 use super::value_parsers;
@@ -60,10 +60,10 @@ spreadsheets would take it for a formula; line ends and control characters in te
 A part of the history that cannot be read is named on stderr and in `unread` of --json. The rest is
 printed, and the exit code is 1.")]
 pub struct HistoryArgs {
-    /// Start: RFC 3339 or a DATE, which is midnight UTC. [default: 24 hours before the end]
+    /// Start, rounded down to its hour: RFC 3339 or a DATE, which is midnight UTC. [default: 24 hours before the end]
     #[arg(long, value_name = "RFC3339|DATE")]
     pub from: Option<String>,
-    /// End, exclusive: RFC 3339 or a DATE. [default: now]
+    /// End, exclusive, rounded up to its hour: RFC 3339 or a DATE. [default: now, which is the latest]
     #[arg(long, value_name = "RFC3339|DATE")]
     pub until: Option<String>,
     /// Function to show: NAME, NAME:QUALIFIER or ARN, as in the configuration. [default: all]
@@ -126,7 +126,8 @@ pub async fn history(args: &HistoryArgs, style: Style) -> Result<Exit, Failure> 
     let store = args.state.open_existing(NO_STORE).await?;
     let bounds =
         Bounds { from: args.from.as_deref(), length: None, until: args.until.as_deref(), zone: None };
-    let (from, until) = past_hours(bounds, TimeDelta::days(1), SystemClock.now())?;
+    let period = past(bounds, TimeDelta::days(1), SystemClock.now())?;
+    let (from, until) = (period.from.instant(), period.until.instant());
     let mut hours = BTreeMap::new();
     // Only the rows that are shown stay in memory.
     let add = |hour, mut rows: Rows| {

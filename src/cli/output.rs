@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -35,7 +36,11 @@ pub enum Color {
 /// Returns the style of text on standard output.
 pub fn style(color: Color) -> Style {
     let terminal = io::stdout().is_terminal();
-    Style { color: colored(color, terminal), fit: if terminal { Fit::Terminal } else { Fit::Whole } }
+    let columns = || tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col.into());
+    Style {
+        color: colored(color, terminal),
+        fit: if terminal { Fit::terminal(columns()) } else { Fit::Whole },
+    }
 }
 
 /// Returns true if messages on standard error are coloured.

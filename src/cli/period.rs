@@ -58,38 +58,6 @@ pub fn period(bounds: Bounds<'_>, default: TimeDelta, now: DateTime<Utc>) -> Res
     Ok(Period { from: first_minute_from(from), until: first_minute_from(until) })
 }
 
-/// Returns the past period of `bounds`, with dates in UTC. It ends with the present hour by default, and its default
-/// length is `default`.
-///
-/// # Errors
-/// An empty period, one longer than ten years, or an invalid instant.
-pub fn past_hours(
-    bounds: Bounds<'_>,
-    default: TimeDelta,
-    now: DateTime<Utc>,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), Failure> {
-    let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    let until = match bounds.until {
-        None => hour + TimeDelta::hours(1),
-        Some(text) => instant_or_date("--until", text, Tz::UTC)?,
-    };
-    let length = match bounds.length {
-        None => default,
-        Some(length) => TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX).min(MAX_LENGTH),
-    };
-    let from = match bounds.from {
-        None => until.checked_sub_signed(length).unwrap_or(DateTime::<Utc>::MIN_UTC),
-        Some(text) => instant_or_date("--from", text, Tz::UTC)?,
-    };
-    if until <= from {
-        return Err(not_after(from, until));
-    }
-    if until - from > MAX_LENGTH {
-        return Err(too_long());
-    }
-    Ok((from, until))
-}
-
 fn not_after(from: DateTime<Utc>, until: DateTime<Utc>) -> Failure {
     let at = |instant: DateTime<Utc>| instant.format("%F %R UTC");
     Failure::Usage(format!("--until ({}) must be after --from ({})", at(until), at(from)))
@@ -99,31 +67,37 @@ fn too_long() -> Failure {
     Failure::Usage("the period must not be longer than 10 years".to_owned())
 }
 
-/// Returns a past period: from the hour of `--from`, or of `length` before its end, until `--until`, or now.
+/// Returns a past period of whole hours in UTC, of which the last one may be the running hour until now. It begins with the
+/// hour of `--from`, or of `length` before `--until` or now.
 ///
 /// # Errors
-/// An empty period, one longer than ten years, or an invalid instant.
+/// A period that is empty, in the future or longer than ten years, or an invalid instant.
 pub fn past(bounds: Bounds<'_>, length: TimeDelta, now: DateTime<Utc>) -> Result<Period, Failure> {
-    let zone = bounds.zone.unwrap_or(Tz::UTC);
-    let until = match bounds.until {
-        Some(text) => instant_or_date("--until", text, zone)?.min(now),
-        None => now,
-    };
+    let until = bounds.until.map(|text| instant_or_date("--until", text, Tz::UTC)).transpose()?;
     let from = match (bounds.from, bounds.length) {
-        (Some(text), _) => instant_or_date("--from", text, zone)?,
+        (Some(text), _) => instant_or_date("--from", text, Tz::UTC)?,
+        (None, Some(Duration::ZERO)) => {
+            return Err(Failure::Usage("--last must be longer than 0".to_owned()));
+        }
         (None, given) => {
             let length = given.map_or(Ok(length), TimeDelta::from_std).ok();
-            let from = length.and_then(|length| until.checked_sub_signed(length));
+            let from = length.and_then(|length| until.unwrap_or(now).checked_sub_signed(length));
             from.ok_or_else(|| Failure::Usage("--last is too long".to_owned()))?
         }
     };
-    let from = from.duration_trunc(TimeDelta::hours(1)).unwrap_or(from);
-    if until <= from {
-        let at = |instant: DateTime<Utc>| instant.format("%F %R UTC");
-        let end = if bounds.until.is_some() { "--until" } else { "the present" };
-        return Err(Failure::Usage(format!("{end} ({}) must be after --from ({})", at(until), at(from))));
+    if let Some(until) = until.filter(|until| *until <= from) {
+        return Err(not_after(from, until));
     }
-    if until - from > MAX_LENGTH {
+    if from >= now {
+        let [from, now] = [from, now].map(|instant| instant.format("%F %R UTC"));
+        return Err(Failure::Usage(format!("the period begins in the future: {from}, now is {now}")));
+    }
+    let hour = TimeDelta::hours(1);
+    let begin = |at: DateTime<Utc>| at.duration_trunc(hour).unwrap_or(at);
+    let from = begin(from);
+    let until =
+        until.map_or(now, |until| if begin(until) == until { until } else { begin(until) + hour }.min(now));
+    if until - from > MAX_LENGTH + hour {
         return Err(too_long());
     }
     Ok(Period { from: Minute::of(from), until: first_minute_from(until) })
@@ -150,24 +124,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_past_period_ends_with_the_present_hour() {
+    fn a_past_period_has_whole_hours_until_now() {
         let of = |from: Option<&str>, length: Option<u64>, until: Option<&str>| {
             let bounds = Bounds { from, length: length.map(Duration::from_secs), until, zone: None };
-            let now = "2026-11-20T09:31:00Z".parse().unwrap();
-            let shown = |(from, until): (DateTime<Utc>, DateTime<Utc>)| {
-                format!("{} {}", from.format("%dT%R"), until.format("%dT%R"))
+            let now = "2026-11-20T10:31:30Z".parse().unwrap();
+            let shown = |Period { from, until }: Period| {
+                [from, until].map(|at| at.instant().format("%dT%R").to_string()).join(" ")
             };
-            past_hours(bounds, TimeDelta::days(1), now).map(shown).map_err(|error| error.to_string())
+            past(bounds, TimeDelta::days(1), now).map(shown).map_err(|error| error.to_string())
         };
-        assert_eq!(of(None, None, None).unwrap(), "19T10:00 20T10:00");
+        let at = |time: &str| format!("2026-11-20T{time}Z");
+        assert_eq!(of(None, None, None).unwrap(), "19T10:00 20T10:32");
         assert_eq!(of(None, None, Some("2026-11-10")).unwrap(), "09T00:00 10T00:00");
-        assert_eq!(of(Some("2026-11-20T08:30:00Z"), None, None).unwrap(), "20T08:30 20T10:00");
-        assert_eq!(of(None, Some(7_200), None).unwrap(), "20T08:00 20T10:00");
-        assert!(of(Some("2026-11-20T10:00:00Z"), None, None).unwrap_err().contains("must be after --from"));
         assert_eq!(
-            of(Some("1990-01-01"), None, None).unwrap_err(),
-            "the period must not be longer than 10 years"
+            of(None, Some(3_600), None).unwrap(),
+            "20T09:00 20T10:32",
+            "the running hour and the one before"
         );
-        assert!(of(None, Some(u64::MAX), None).is_ok(), "a length is cut");
+        assert_eq!(of(Some(&at("08:30:00")), None, Some(&at("09:15:00"))).unwrap(), "20T08:00 20T10:00");
+        assert_eq!(of(Some(&at("08:30:00")), None, Some(&at("10:15:00"))).unwrap(), "20T08:00 20T10:32");
+        assert_eq!(of(Some(&at("08:30:00")), None, Some("2027-01-01")).unwrap(), "20T08:00 20T10:32");
+        assert_eq!(of(None, Some(86_400), Some("2026-11-21")).unwrap(), "20T00:00 20T10:32");
+        for (from, length, until, error) in [
+            (
+                Some("2026-11-20"),
+                None,
+                Some("2026-11-20"),
+                "--until (2026-11-20 00:00 UTC) must be after --from (2026-11-20 00:00 UTC)",
+            ),
+            (
+                Some("2099-01-01"),
+                None,
+                Some("2099-02-01"),
+                "the period begins in the future: 2099-01-01 00:00 UTC, now is 2026-11-20 10:31 UTC",
+            ),
+            (
+                None,
+                Some(86_400),
+                Some("2099-02-01"),
+                "the period begins in the future: 2099-01-31 00:00 UTC, now is 2026-11-20 10:31 UTC",
+            ),
+            (None, Some(0), None, "--last must be longer than 0"),
+            (None, Some(u64::MAX), None, "--last is too long"),
+            (Some("1990-01-01"), None, None, "the period must not be longer than 10 years"),
+            (None, Some(3_661 * 86_400), None, "the period must not be longer than 10 years"),
+        ] {
+            assert_eq!(of(from, length, until).unwrap_err(), error);
+        }
+        assert!(of(None, Some(3_660 * 86_400), None).is_ok(), "ten years, and the hour in which they begin");
     }
 }

@@ -4,7 +4,8 @@ mod json;
 mod local;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -14,9 +15,9 @@ use self::json::ReportObject;
 use super::configuration;
 use super::error::Failure;
 use super::exit::Exit;
-use super::file::write_whole;
+use super::file::{check_writable, write_whole};
 use super::options::{Configs, Only, Prices, StateArgs};
-use super::output::{print, print_json, print_message};
+use super::output::{print, print_data, print_json, print_message};
 use super::period::{Bounds, past};
 use super::render::{self, Style};
 use super::value_parsers::{self, Regions};
@@ -38,10 +39,12 @@ Examples:
 
 Reads the history in the state store. The cost is what warmd recorded, at list prices. Unknown
 minutes and unknown costs are counted, and are in no sum; `+` marks a sum with an unknown cost. The
-cost of the alternatives is estimated as by `warmd compare`, for the same windows on the days that
-have a history. The configuration names the functions, objectives, windows and prices; functions
-that it no longer names have no alternatives. A period begins with a whole hour. A DATE is midnight
-UTC. --until is exclusive.
+cost of the alternatives is estimated as by `warmd compare`, for the same windows, without the days
+that had open windows and have no history; `*` marks an estimate with assumed values. The cheapest
+is the alternative, other than the function's own strategy, that is estimated to cost less than what
+is recorded. The configuration names the functions, objectives, windows and prices; functions that
+it no longer names have no alternatives. Rows of the history are whole hours, so a period begins
+with the hour of its start, and ends with that of its end or now. A DATE is midnight UTC.
 
 Coverage is the share of the known minutes of open windows in which as many environments as wanted
 were warm. The error budget is that of `warmd status` at the end of the period: over the days of the
@@ -54,9 +57,11 @@ most 1,000 functions. Its data is inside as JSON.
 
 Output of --json, one object:
   from, until                the period
-  known_from, known_until    the part of it with a history
+  known_from, known_until    the part of it with a history, and the hours around it without open
+                             windows
   simulated                  --local
-  days_without_history, unread   days without a record; documents that cannot be read
+  days_without_history, unread   days with open windows and without a record; documents that cannot
+                             be read
   fleet, functions, owners   sums: window_minutes, warm_minutes, unknown_minutes, capped_minutes,
                              coverage, rounds, pings, cold_starts, semi_cold_starts (a part of
                              them), restored, preinitialized, short_rounds by reason,
@@ -67,7 +72,10 @@ Output of --json, one object:
     default_slo              of the fleet
     function, region, tenant, owner, configured, strategy, capacity
                              of functions
-    alternatives, cheapest   of functions; null if it is no longer configured
+    alternatives, cheapest   of functions; null if it is no longer configured. cheapest is its
+                             strategy if no other alternative is cheaper, and null if it is idle
+                             or its cost is not fully known
+    assumed                  of functions: assumptions of the alternatives that are not configured
     days                     of functions and the fleet: date, window_minutes, warm_minutes,
                              unknown_minutes, target, reached
   routes                     route, bytes, usd: the part of the recorded cost of S3 egress, null if
@@ -77,16 +85,17 @@ Output of --json, one object:
 ping was sent and minutes were cold. Hours in which the number is unknown, for the fleet that of any
 function, are left out.")]
 pub struct ReportArgs {
-    /// Length of the period until --until or now, such as 7d. [default: 30d]
+    /// Length of the period until --until or now, such as 7d. With 1h it is the running hour and the one before it.
+    /// [default: 30d]
     #[arg(long, value_name = "DURATION", value_parser = value_parsers::duration)]
     last: Option<Duration>,
-    /// Start: RFC 3339 or a DATE.
+    /// Start, rounded down to its hour: RFC 3339 or a DATE.
     #[arg(long, value_name = "RFC3339|DATE")]
     from: Option<String>,
-    /// End, exclusive: RFC 3339 or a DATE. [default: now]
+    /// End, exclusive, rounded up to its hour: RFC 3339 or a DATE. [default: now, which is the latest]
     #[arg(long, value_name = "RFC3339|DATE")]
     until: Option<String>,
-    /// Write the report as an HTML page to this file.
+    /// Write the report as an HTML page to this file, - for standard output.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Print Markdown.
@@ -114,17 +123,25 @@ pub struct ReportArgs {
 
 /// The default period.
 const MONTH: TimeDelta = TimeDelta::days(30);
-/// The longest period: each day of each function is kept in memory.
-const MOST: Duration = Duration::from_secs(4_000 * 86_400);
 
 /// Prints the report, or writes its page.
 ///
 /// # Errors
 /// An invalid configuration or period, no state store, or one that cannot be read.
 pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
-    if let Some(path) = args.html.as_deref().filter(|path| path.is_dir()) {
-        let path = quoted(&path.display().to_string());
-        return Err(Failure::Usage(format!("expected a file for --html, found the directory {path}")));
+    let page_to = args.html.as_deref().map(|path| if is_stdout(path) { None } else { Some(path) });
+    match page_to {
+        Some(None) if args.json || args.markdown => {
+            let message = "--html on standard output cannot be used with --json or --markdown";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        Some(Some(path)) if path.is_dir() => {
+            let path = quoted(&path.display().to_string());
+            return Err(Failure::Usage(format!("expected a file for --html, found the directory {path}")));
+        }
+        // Before a simulation, which takes a while.
+        Some(Some(path)) => check_writable(path).map_err(|error| cannot_write(path, &error))?,
+        Some(None) | None => {}
     }
     if !args.local && args.state.location().is_none() {
         return Err(Failure::Usage(
@@ -136,9 +153,6 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
     let bounds =
         Bounds { from: args.from.as_deref(), length: args.last, until: args.until.as_deref(), zone: None };
     let period = past(bounds, MONTH, SystemClock.now())?;
-    if period.length() > MOST {
-        return Err(Failure::Usage("expected a period of at most 4000 days".to_owned()));
-    }
     let fleet = configuration::load_priced(&args.configs, &args.only, &args.prices).await?.fleet;
     let mut reviewing = Reviewing::new(&fleet, period);
     let unread = if args.local {
@@ -168,12 +182,15 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
         unread.map_err(|error| Failure::Unexpected(error.to_string()))?
     };
     let review = reviewing.finish(unread);
-    if let Some(path) = &args.html {
+    if let Some(to) = page_to {
         let page = render::report::html::page(&review, args.local);
-        let shown = quoted(&path.display().to_string());
-        write_whole(path, &page)
-            .map_err(|error| Failure::Unexpected(format!("cannot write {shown}: {error}")))?;
-        print_message(&format!("wrote {shown}"));
+        match to {
+            None => print_data(&page)?,
+            Some(path) => {
+                write_whole(path, &page).map_err(|error| cannot_write(path, &error))?;
+                print_message(&format!("wrote {}", quoted(&path.display().to_string())));
+            }
+        }
     }
     match args {
         ReportArgs { json: true, .. } => print_json(&ReportObject::new(&review, args.local))?,
@@ -182,6 +199,15 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
         _ => print(&render::report::text(&review, args.local, style))?,
     }
     Ok(exit(&review))
+}
+
+/// Returns true for `-` and the device of standard output, which may be a file that others write to as well.
+fn is_stdout(path: &Path) -> bool {
+    [Path::new("-"), Path::new("/dev/stdout")].contains(&path)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::Unexpected(format!("cannot write {}: {error}", quoted(&path.display().to_string())))
 }
 
 /// Returns the result: a part of the history that cannot be read is an internal failure.

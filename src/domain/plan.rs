@@ -59,13 +59,9 @@ pub struct TargetPlan<'f> {
 impl<'f> TargetPlan<'f> {
     /// Creates the plan of a target for a period.
     pub fn new(target: &'f Target, period: Period, prices: &PriceBook) -> Self {
-        let Period { from, until } = period;
-        let segments = match target.strategy.is_capacity() {
-            true => capacity::segments(target, from, until),
-            false => segments(target, from, until),
-        };
+        let segments = planned(target, period);
         let cost = strategy_cost(prices, &coverage(target, period, &segments, &segments));
-        let findings = findings(target, &segments, from);
+        let findings = findings(target, &segments, period.from);
         Self { target, period, segments, findings, cost, capped: None, skipped: None }
     }
 
@@ -134,6 +130,23 @@ impl<'f> TargetPlan<'f> {
     /// Returns true if the cost depends on assumptions that are not configured.
     pub fn is_assumed(&self) -> bool {
         !self.cost.assumed.is_empty()
+    }
+
+    /// Returns the assumptions of the comparison that are not configured, by their names in the configuration.
+    pub fn compared_by(&self) -> Vec<&'static str> {
+        match self.target.strategy {
+            Strategy::Pings => self.cost.assumed.clone(),
+            // The plan of capacity uses fewer assumptions than its alternatives.
+            Strategy::Provisioned(_) | Strategy::Managed(_) => self.target.assume.assumed(),
+        }
+    }
+}
+
+/// Returns the segments of a target with a desired number above zero: of pings, or the steps of capacity.
+pub fn planned(target: &Target, Period { from, until }: Period) -> Vec<Segment> {
+    match target.strategy.is_capacity() {
+        true => capacity::segments(target, from, until),
+        false => segments(target, from, until),
     }
 }
 

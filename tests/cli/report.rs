@@ -1,5 +1,6 @@
 //! `warmd report`: what people see, the page in a browser, and its size.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::TimeDelta;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use warmd::cli::report_page;
 use warmd::domain::coverage::Minutes;
-use warmd::domain::function::{FunctionRef, Region};
+use warmd::domain::function::{FunctionRef, Identity, Region};
 use warmd::domain::history::{DayFile, Row, Rows, ShortReason};
 use warmd::domain::records::Status;
 use warmd::domain::review::review;
@@ -126,9 +127,11 @@ fn text_of_three_days() {
       days: █ 100 %  ▇ 99.9  ▆ 99  ▅ 98  ▄ 95  ▃ 90  ▂ 50  ▁ less  · not known
 
       FUNCTION       RECORDED    PINGS  PC WINDOWS  PC ALWAYS  MANAGED  EC2  NOTHING
-      nlp              $0.29+  ✓ $1.24       $3.34      $3.33        -    -        -
-      checkout:live     $0.12  ✓ $0.00       $0.84      $0.83        -    -        -
-      ✓ cheapest; estimates of `warmd compare` for the same windows
+      nlp              $0.29+   $1.24*      $3.34*     $3.32*        -    -        -
+      checkout:live   ✓ $0.12  <$0.01*      $0.85*     $0.84*        -    -        -
+      ✓ cheapest; all but RECORDED are estimates of `warmd compare` for the same windows
+      * assumed: idle_life 5m, recycle_after 2h, ping_duration 5ms, init_duration 10s,
+        log_bytes_per_ping 400, architecture x86_64
 
       OWNER                 COVERAGE  PINGS  S3 EGRESS    COST
       payments                 100 %  1,728    2.00 MB   $0.19
@@ -144,7 +147,7 @@ fn text_of_three_days() {
     4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short
       rounds: 12 throttled
     cost $0.48+: requests $0.460800, s3 egress $0.020000; $0.003362+ for each warm hour of a function
-    ! nothing is recorded on 1 day, without which alternatives are estimated
+    ! nothing is recorded on 1 day with open windows, without which alternatives are estimated
     ! the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums,
       which are marked with +
     ! no longer configured, so not compared: removed-u (eu-west-2)
@@ -154,7 +157,7 @@ fn text_of_three_days() {
 
 #[test]
 fn markdown_of_three_days() {
-    insta::assert_snapshot!(Stored::new().report(&["--markdown"]).shown(), @"
+    insta::assert_snapshot!(Stored::new().report(&["--markdown"]).shown(), @r"
     exit 0
     --- stdout
     **warmd**: 3d from 2026-02-02 00:00 UTC until 2026-02-05 00:00 UTC
@@ -163,27 +166,28 @@ fn markdown_of_three_days() {
     - error budget of the default objective, 99 % over 28 days: 30.55 % left; burn rate 0.69 in the period, 0.69 in the last 3 days
     - 4,608 pings in 1,728 rounds: 4 cold starts (0 semi-cold, 0 restored, 0 initialised ahead); 12 short rounds: 12 throttled
     - cost $0.48+: requests $0.460800, s3 egress $0.020000; $0.003362+ for each warm hour of a function
-    - ⚠ nothing is recorded on 1 day, without which alternatives are estimated
+    - ⚠ nothing is recorded on 1 day with open windows, without which alternatives are estimated
     - ⚠ the cost of 2 rounds or reads of capacity is not fully known; what is unknown is not in the sums, which are marked with +
     - ⚠ no longer configured, so not compared: removed-u (eu-west-2)
 
     | function | region | coverage | cold starts | pings | cost | per warm hour | cheapest alternative |
-    |---|---|---:|---:|---:|---:|---:|---|
-    | nlp | eu-west-2 | 97.91 % | 4 | 2,880 | $0.29+ | $0.006128+ | pings, $1.24 |
-    | <code>checkout&#58;live</code> | eu-west-2 | 100 % | 0 | 1,152 | $0.12 | $0.002400 | pings, $0.00 |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |
+    | nlp | eu-west-2 | 97.91 % | 4 | 2,880 | $0.29+ | $0.006128+ |  |
+    | <code>checkout&#58;live</code> | eu-west-2 | 100 % | 0 | 1,152 | $0.12 | $0.002400 | as it is |
     | removed-u | eu-west-2 | 100 % | 0 | 576 | $0.08 | $0.001617 |  |
 
     | owner | coverage | pings | S3 egress | cost |
-    |---|---:|---:|---:|---:|
+    | --- | ---: | ---: | ---: | ---: |
     | payments | 100 % | 1,728 | 2.00 MB | $0.19 |
     | <code>search &#124; &#60;b&#62;team&#60;&#47;b&#62;</code> | 97.91 % | 2,880 | 880 MB | $0.29+ |
 
-    | route | coverage | pings | S3 egress | cost |
-    |---|---:|---:|---:|---:|
-    | interface-endpoint |  |  | 2.00 MB | $0.02 |
-    | nat-gateway |  |  | 880 MB | unknown |
+    | route | S3 egress | cost |
+    | --- | ---: | ---: |
+    | interface-endpoint | 2.00 MB | $0.02 |
+    | nat-gateway | 880 MB | unknown |
 
     Costs are recorded at list prices. Alternatives are estimates for the same windows.
+    \* assumed: idle\_life 5m, recycle\_after 2h, ping\_duration 5ms, init\_duration 10s, log\_bytes\_per\_ping 400, architecture x86\_64
     --- stderr
     ");
 }
@@ -279,16 +283,24 @@ fn json_of_three_days() {
           "alternatives": [
             {
               "option": "pings",
-              "total_usd": "1.24",
+              "total_usd": "1.240734",
               "cold_starts": 120
             },
             {
               "option": "provisioned-windows",
-              "total_usd": "3.34",
+              "total_usd": "3.336042",
               "cold_starts": 0
             }
           ],
-          "cheapest": "pings",
+          "assumed": [
+            "idle_life",
+            "recycle_after",
+            "ping_duration",
+            "init_duration",
+            "log_bytes_per_ping",
+            "architecture"
+          ],
+          "cheapest": null,
           "days": [
             {
               "date": "2026-02-02",
@@ -390,6 +402,59 @@ fn what_cannot_be_reported_is_said() {
 }
 
 #[test]
+fn a_page_that_cannot_be_written_is_found_before_the_simulation() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("nowhere/report.html").display().to_string();
+    let done = run(&["report", "--local", "--html", &page]);
+    assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+    assert!(done.stderr.starts_with("error: cannot write "), "{}", done.stderr);
+}
+
+#[test]
+fn the_page_can_be_standard_output() {
+    let stored = Stored::new();
+    for stdout in ["-", "/dev/stdout"] {
+        let done = stored.report(&["--html", stdout]);
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+        assert!(done.stdout.starts_with("<!doctype html>") && done.stdout.ends_with("</html>\n"));
+        let both = stored.report(&["--html", stdout, "--json"]);
+        assert_eq!((both.code, both.stdout.as_str()), (2, ""), "{}", both.stderr);
+    }
+}
+
+#[test]
+fn the_history_and_the_report_cover_the_same_whole_hours() {
+    let stored = Stored::new();
+    let (state, fleet) = (stored.path("state"), stored.path("fleet.yaml"));
+    let of = |from: &str, until: &str| {
+        let store = ["--from", from, "--until", until, "--state", &state];
+        (run(&[&["history"], &store[..]].concat()), run(&[&["report"], &store[..], &[&fleet]].concat()))
+    };
+    let (history, report) = of("2026-02-02T08:30:00Z", "2026-02-02T10:15:00Z");
+    assert!(
+        history.stdout.contains(
+            "coverage from 2026-02-02 08:00 to 2026-02-02 11:00 UTC: 94.44 % of 540 window minutes"
+        ),
+        "{}",
+        history.stdout
+    );
+    assert!(
+        report.stdout.starts_with("3h from 2026-02-02 08:00 UTC until 2026-02-02 11:00 UTC\n"),
+        "{}",
+        report.stdout
+    );
+    assert!(report.stdout.contains("coverage 94.44 %: 510 of 540 window minutes"), "{}", report.stdout);
+    let (history, report) = of("2099-01-01", "2099-02-01");
+    assert_eq!((history.code, report.code), (2, 2));
+    assert_eq!(history.stderr, report.stderr);
+    assert!(
+        report.stderr.starts_with("error: the period begins in the future: 2099-01-01 00:00 UTC, now is "),
+        "{}",
+        report.stderr
+    );
+}
+
+#[test]
 fn the_page_replaces_a_file_as_a_whole() {
     let stored = Stored::new();
     let page = stored.path("report.html");
@@ -425,6 +490,51 @@ fn the_page_of_200_functions_and_30_days_is_small() {
     }
 }
 
+#[test]
+fn the_page_of_200_long_names_and_as_many_owners_is_small() {
+    let (mut fleet, mut history) = month::month(200, 30);
+    let long = |id: &Identity| {
+        let name = format!("{}{:->16}:live", id.name.as_str(), "x");
+        FunctionRef::parse(&name).unwrap().identity(id.region)
+    };
+    let owner = |id: &Identity| Some(format!("owner-of-{}", id.name.as_str()));
+    for target in &mut fleet.targets {
+        (target.owner, target.id) = (owner(&target.id), long(&target.id));
+    }
+    for rows in history.hours.values_mut() {
+        let renamed = std::mem::take(rows).into_iter();
+        *rows = renamed.map(|(id, row)| (long(&id), Row { owner: owner(&id), ..row })).collect();
+    }
+    let review = review(&history, &fleet, month::period(30));
+    assert_eq!((review.functions.len(), review.owners.len()), (200, 200));
+    assert!(review.functions.iter().all(|function| function.id.name.as_str().len() == 64));
+    let page = report_page(&review, false);
+    assert!(page.len() <= 300_000, "{} bytes", page.len());
+    let names: BTreeSet<String> = review.functions.iter().map(|function| function.id.shown()).collect();
+    let data = data(&page);
+    let functions = data["functions"].as_array().unwrap();
+    let of_data = functions.iter().map(|function| function["function"].as_str().unwrap().to_owned());
+    assert_eq!(of_data.collect::<BTreeSet<_>>(), names);
+    let owner =
+        data["owners"][functions[7]["of_owner"].as_u64().unwrap() as usize]["owner"].as_str().unwrap();
+    let of_owner = owner.strip_prefix("owner-of-").unwrap();
+    assert!(functions[7]["function"].as_str().unwrap().starts_with(of_owner), "{owner}");
+}
+
+#[test]
+fn coverage_below_the_scale_of_small_charts_is_marked() {
+    let (fleet, mut history) = month::month(1, 3);
+    let mut marks = |warm| {
+        for row in history.hours.values_mut().take(24).flat_map(Rows::values_mut) {
+            row.minutes.warm = warm;
+        }
+        let page = report_page(&review(&history, &fleet, month::period(3)), false);
+        assert!(page.contains("<th>coverage by day<br>90 to 100 %, <u>below</u>"));
+        page.matches("class=\"sb\"").count()
+    };
+    assert_eq!([54, 53, 0].map(&mut marks), [0, 1, 1], "90 % is the lowest of the scale");
+}
+
 fn sum<'r>(rows: impl Iterator<Item = &'r Row>, of: impl Fn(&Row) -> u64) -> u64 {
     rows.map(of).sum()
 }
@@ -435,9 +545,9 @@ fn lists(report: &Value) -> [&[Value]; 3] {
     [list("functions"), list("owners"), std::slice::from_ref(&report["fleet"])]
 }
 
-/// Returns the sum of a key over objects.
+/// Returns the sum of a key over objects. The page leaves out zeros.
 fn total(objects: &[Value], key: &str) -> u64 {
-    objects.iter().map(|object| object[key].as_u64().unwrap()).sum()
+    objects.iter().map(|object| object[key].as_u64().unwrap_or(0)).sum()
 }
 
 /// Returns the sum of a key in US dollars over objects; unknown ones are left out.

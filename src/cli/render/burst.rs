@@ -9,7 +9,7 @@ use super::cost::{STAR, quantity, starred, unknown};
 use super::heat::BLOCKS;
 use super::table::{Column, NO_SIGN, figures, table, words};
 use super::text::{count, elapsed, grouped, money, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone};
 use crate::domain::burst::{Burst, By, LettingGo, Plan, Pricing, Warning};
 
 /// A plan with what is shown beside it.
@@ -72,7 +72,7 @@ pub fn burst(view: &View<'_>, style: Style) -> String {
     out.push_str(&rows(burst, chosen, style));
     out.push_str("\nletting go\n");
     let paragraph = |out: &mut String, tone: Tone, text: &str| {
-        for line in wrapped(text, WIDTH - 2) {
+        for line in wrapped(text, style.width() - 2) {
             let _ = writeln!(out, "  {}", style.paint(tone, &line));
         }
     };
@@ -118,7 +118,7 @@ fn policies(view: &View<'_>, style: Style) -> String {
     for plan in view.plans {
         if let Some(shortfall) = plan.shortfall {
             let text = format!("! {}: {shortfall}", plan.policy.name());
-            for line in wrapped(&text, WIDTH - 2) {
+            for line in wrapped(&text, style.width() - 2) {
                 let _ = writeln!(out, "  {}", style.paint(Tone::Warning, &line));
             }
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::table::{Column, Sign, figures, table, words};
 use super::text::{count, money, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone};
 use crate::domain::capacity::{CapacityReport, Status, Stopped};
 use crate::domain::clean::clean;
 
@@ -87,7 +87,7 @@ fn stopped<'r>(reports: impl Iterator<Item = &'r CapacityReport>, out: &mut Stri
             _ => "ends at its next closing".to_owned(),
         };
         let line = format!("{name}: {effect}; {by} is used up until {until}");
-        for line in wrapped(&clean(&line), WIDTH) {
+        for line in wrapped(&clean(&line), style.width()) {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -126,7 +126,7 @@ pub fn tick(reports: &[CapacityReport], is_dry: bool, style: Style) -> String {
     for report in shown.iter().filter(|report| !report.changes.is_empty()) {
         let planned = if is_dry { " planned" } else { "" };
         let line = format!("{}{planned}: {}", name(report), few(&report.changes));
-        for line in wrapped(&clean(&line), WIDTH) {
+        for line in wrapped(&clean(&line), style.width()) {
             let _ = writeln!(out, "{line}");
         }
     }

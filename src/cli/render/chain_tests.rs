@@ -57,7 +57,7 @@ fn names_are_shortened_on_a_terminal_and_escaped() {
     let windows = fleet.targets.iter_mut().flat_map(|target| &mut target.windows);
     windows.for_each(|window| window.pipeline = Some(name.clone()));
     fleet.targets[2].windows.clear();
-    let style = Style { fit: Fit::Terminal, color: false };
+    let style = Style { fit: Fit::Terminal(100), color: false };
     let shown = planned(&fleet, style);
     assert!(shown.lines().all(|line| line.chars().count() <= crate::cli::render::WIDTH), "{shown}");
     let ends: Vec<&str> = shown.lines().filter(|line| line.starts_with(['p', '!'])).collect();

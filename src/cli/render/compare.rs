@@ -49,14 +49,7 @@ pub fn compare(plans: &[TargetPlan<'_>], comparisons: &[Comparison], period: Per
             );
         }
         out.push_str(&advice(plan.advice(comparison), period.length()));
-        let assume = &plan.target.assume;
-        // The plan of capacity uses fewer assumptions than its alternatives.
-        let of_all = || assume.assumed();
-        let names = match plan.target.strategy {
-            Strategy::Pings => plan.cost.assumed.clone(),
-            Strategy::Provisioned(_) | Strategy::Managed(_) => of_all(),
-        };
-        out.push_str(&assumed(&names, assume));
+        out.push_str(&assumed(&plan.compared_by(), &plan.target.assume, style));
     }
     out
 }

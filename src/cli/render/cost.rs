@@ -4,7 +4,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::table::{Column, NO_SIGN, figures, lines, table, words};
 use super::text::{grouped, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone};
 use crate::domain::clean::clean;
 use crate::domain::cost::assume::Assumptions;
 use crate::domain::cost::{Bill, BillLine};
@@ -98,12 +98,12 @@ pub fn unknown(bill: &Bill, style: Style) -> String {
         return String::new();
     }
     let text = format!("! no price is known for {}", clean(&unknown.join("; ")));
-    let lines = wrapped(&text, WIDTH - 2).into_iter();
+    let lines = wrapped(&text, style.width() - 2).into_iter();
     lines.map(|line| format!("  {}\n", style.paint(Tone::Warning, &line))).collect()
 }
 
 /// Renders the named assumptions with their values, in lines that begin with a star, or an empty string.
-pub fn assumed(names: &[&'static str], assume: &Assumptions) -> String {
+pub fn assumed(names: &[&'static str], assume: &Assumptions, style: Style) -> String {
     if names.is_empty() {
         return String::new();
     }
@@ -111,7 +111,7 @@ pub fn assumed(names: &[&'static str], assume: &Assumptions) -> String {
     let used = entries.iter().filter(|entry| names.contains(&entry.name));
     let values: Vec<String> = used.map(|entry| format!("{} {}", entry.name, entry.value)).collect();
     let text = format!("{STAR} assumed: {}", values.join(", "));
-    wrapped(&text, WIDTH - 2).into_iter().map(|line| format!("  {line}\n")).collect()
+    wrapped(&text, style.width() - 2).into_iter().map(|line| format!("  {line}\n")).collect()
 }
 
 #[cfg(test)]

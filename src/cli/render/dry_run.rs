@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::table::{Column, figures, lines, words};
 use super::text::{count, millis, shortened};
-use super::{Fit, Style, Tone, WIDTH, capacity, tick};
+use super::{Fit, Style, Tone, capacity, tick};
 use crate::domain::capacity::CapacityReport;
 use crate::domain::clean::clean;
 use crate::domain::fleet::{Fleet, Hold, Target};
@@ -92,7 +92,7 @@ fn sends(fleet: &Fleet, due: &[Due], style: Style) -> String {
         let line = format!("{name} ping: {}", clean(&payload(due)));
         let _ = match style.fit {
             Fit::Whole => writeln!(out, "{line}"),
-            Fit::Terminal => writeln!(out, "{}", shortened(&line, WIDTH)),
+            Fit::Terminal(columns) => writeln!(out, "{}", shortened(&line, columns)),
         };
     }
     out

@@ -28,8 +28,10 @@ mod zoned;
 // The renderers use it as `super::text`.
 use crate::domain::text;
 
-/// The maximum width of tables on a terminal, in columns. It also fits a code block in a chat.
+/// The width of text in columns, and of tables on a terminal of unknown width. It also fits a code block in a chat.
 pub const WIDTH: usize = 100;
+/// The minimum width of a layout, in columns.
+const MIN_WIDTH: usize = 60;
 
 /// Style of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,14 +42,22 @@ pub struct Style {
     pub fit: Fit,
 }
 
-/// Handling of names and payloads that are too long for [`WIDTH`].
+/// Handling of names and payloads that are too long for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fit {
     /// In full, for files and pipes: programs may search for the name.
     #[default]
     Whole,
-    /// Shortened.
-    Terminal,
+    /// Shortened to the width of a terminal in columns, at least [`MIN_WIDTH`].
+    Terminal(usize),
+}
+
+impl Fit {
+    /// Returns the handling on a terminal with so many columns; 0 or `None` if they are unknown.
+    pub fn terminal(columns: Option<usize>) -> Self {
+        let known = columns.filter(|columns| *columns > 0);
+        Self::Terminal(known.map_or(WIDTH, |columns| columns.max(MIN_WIDTH)))
+    }
 }
 
 /// The meaning of a colour.
@@ -60,6 +70,14 @@ pub(crate) enum Tone {
 }
 
 impl Style {
+    /// Returns the width of text in columns, at most [`WIDTH`].
+    pub(crate) fn width(self) -> usize {
+        match self.fit {
+            Fit::Whole => WIDTH,
+            Fit::Terminal(columns) => columns.min(WIDTH),
+        }
+    }
+
     /// Returns `text` in the colour of `tone`.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         if !self.color || text.is_empty() {

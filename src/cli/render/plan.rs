@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::cost::{self, dollars, starred};
 use super::table::{Column, NO_SIGN, figures, lines, table, words};
 use super::text::{binary_bytes, count, elapsed, grouped, wrapped};
-use super::{Style, Tone, WIDTH, heat, zoned};
+use super::{Style, Tone, heat, zoned};
 use crate::domain::backlog::not_planned;
 use crate::domain::capacity::{Finding, REQUESTS_PER_ENVIRONMENT, Strategy};
 use crate::domain::chain::Chain;
@@ -170,7 +170,7 @@ fn target(out: &mut String, plan: &TargetPlan<'_>, period: Period, zone: Tz, sty
     }
     out.push_str(&cost::bill(&cost.bill, style));
     out.push_str(&cost::unknown(&cost.bill, style));
-    out.push_str(&cost::assumed(&cost.assumed, &target.assume));
+    out.push_str(&cost::assumed(&cost.assumed, &target.assume, style));
 }
 
 /// Renders a finding about load. Each line ends with a line feed.
@@ -212,7 +212,7 @@ pub fn finding(finding: &Finding, zone: Tz, style: Style) -> String {
     };
     let text = format!("{} {}", if finding.is_warning() { '!' } else { '-' }, clean(&text));
     let tone = if finding.is_warning() { Tone::Warning } else { Tone::Quiet };
-    let lines = wrapped(&text, WIDTH - 2).into_iter();
+    let lines = wrapped(&text, style.width() - 2).into_iter();
     lines.map(|line| format!("  {}\n", style.paint(tone, &line))).collect()
 }
 

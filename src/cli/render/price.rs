@@ -131,7 +131,7 @@ mod tests {
     use crate::domain::cost::calculator::{EgressUsage, egress};
     use crate::domain::cost::{Route, Tier};
 
-    const TERMINAL: Style = Style { color: false, fit: Fit::Terminal };
+    const TERMINAL: Style = Style { color: false, fit: Fit::Terminal(100) };
 
     fn today() -> NaiveDate {
         "2026-11-20".parse().unwrap()

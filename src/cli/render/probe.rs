@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::table::{Column, NO_SIGN, Sign, figures, table, words};
 use super::text::{bytes, count, elapsed, grouped, millis, money, wrapped};
-use super::{Style, Tone, WIDTH};
+use super::{Style, Tone};
 use crate::cli::probe::object::{
     CostObject, IdleObject, PingObject, ProbeObject, ResultObject, RoundObject, SpreadObject, StepObject,
     VersionObject,
@@ -275,7 +275,7 @@ fn memory(versions: &[VersionObject], style: Style) -> String {
     }
     let text = "a cold start cannot be forced: a version whose first ping was warm has no cold measurement. Pings do no \
                 real work, so the times are those of the handler's check";
-    for line in wrapped(text, WIDTH - 2) {
+    for line in wrapped(text, style.width() - 2) {
         let _ = writeln!(out, "  {}", style.paint(Tone::Quiet, &line));
     }
     out

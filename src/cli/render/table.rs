@@ -1,6 +1,6 @@
-//! Plain tables with two spaces between columns, at most [`WIDTH`] columns wide on a terminal.
+//! Plain tables with two spaces between columns, at most as wide as a terminal.
 
-use super::{Fit, Style, Tone, WIDTH};
+use super::{Fit, Style, Tone};
 use crate::domain::clean::clean;
 use crate::domain::text::shortened;
 
@@ -51,10 +51,10 @@ pub fn lines(columns: &[Column], name: usize, rows: &[(Sign, Vec<String>)], styl
         let cells = rows.iter().map(|(_, cells)| cells[column].chars().count()).max().unwrap_or(0);
         if cells == 0 { 0 } else { cells.max(columns[column].heading.chars().count()) }
     };
-    if style.fit == Fit::Terminal {
+    if let Fit::Terminal(across) = style.fit {
         let others = (0..columns.len()).filter(|column| *column != name).map(|column| width(&rows, column));
         let others: usize = others.filter(|width| *width > 0).map(|width| width + 2).sum();
-        let room = WIDTH.saturating_sub(others + 2).max(MIN_NAME_WIDTH);
+        let room = across.saturating_sub(others + 2).max(MIN_NAME_WIDTH);
         for (_, cells) in &mut rows {
             cells[name] = shortened(&cells[name], room);
         }

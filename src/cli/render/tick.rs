@@ -12,7 +12,7 @@ use self::notes::notes;
 pub(super) use self::notes::{doubts, lowered_notes, skipped};
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
-use super::{Style, Tone, WIDTH, capacity};
+use super::{Style, Tone, capacity};
 use crate::domain::clean::clean;
 use crate::domain::cost::{ByKindCost, RoundCost};
 use crate::domain::function::Identity;
@@ -159,8 +159,10 @@ pub fn tick(report: &TickReport, style: Style) -> String {
     if !of_capacity.is_empty() {
         let _ = writeln!(out, "{of_capacity}");
     }
-    for line in
-        sums(report, &items, style).iter().chain(&notes(report, style)).flat_map(|line| wrapped(line, WIDTH))
+    for line in sums(report, &items, style)
+        .iter()
+        .chain(&notes(report, style))
+        .flat_map(|line| wrapped(line, style.width()))
     {
         let _ = writeln!(out, "{line}");
     }

@@ -317,10 +317,10 @@ fn lines_are_shortened_to_a_hundred_columns_on_a_terminal_only() {
         (round.s3, round.cost) = (s3(10), cost_of("99.5", "0.2"));
     });
     let report = report(vec![long, cold()]);
-    let shown = tick(&report, Style { fit: Fit::Terminal, ..Style::default() });
+    let shown = tick(&report, Style { fit: Fit::Terminal(100), ..Style::default() });
     let table = shown.lines().skip(2).take(3);
     for line in table {
-        assert!(line.chars().count() <= WIDTH, "{line}");
+        assert!(line.chars().count() <= 100, "{line}");
     }
     assert!(shown.contains("n-name:live"), "the end of a long name stays: {shown}");
     let piped = tick(&report, Style::default());
@@ -377,7 +377,7 @@ fn control_characters_of_messages_are_escaped() {
         round.cost_unknown = vec![hostile.to_owned()];
         round.cost = RoundCost { total: None, ..cost_of("0", "0") };
     });
-    for style in [Style::default(), Style { fit: Fit::Terminal, ..Style::default() }] {
+    for style in [Style::default(), Style { fit: Fit::Terminal(100), ..Style::default() }] {
         for shown in
             [tick(&report(vec![short.clone()]), style), tick_line(&report(vec![short.clone()]), style)]
         {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::domain::cost::compare::{CostAlternative, CostOption};
 use crate::domain::function::Region;
 use crate::domain::history::{CapacityHour, ShortReason};
-use crate::domain::review::{Burn, Day, FunctionReview, Review, Sums};
+use crate::domain::review::{Burn, Cheapest, Day, FunctionReview, Review, Sums};
 use crate::domain::schedule::Minute;
 
 /// The report of `--json`.
@@ -55,6 +55,8 @@ struct FunctionObject<'r> {
     slo: Option<SloObject>,
     error_budget: Option<BurnObject>,
     alternatives: Option<Vec<AlternativeObject>>,
+    /// The assumptions of the alternatives that are not configured.
+    assumed: &'r [&'static str],
     cheapest: Option<CostAlternative>,
     days: Vec<DayObject>,
 }
@@ -156,7 +158,7 @@ impl<'r> ReportObject<'r> {
             owners: owners.collect(),
             routes: routes.collect(),
             days: review.days.iter().map(DayObject::new).collect(),
-            days_without_history: review.silent_days(),
+            days_without_history: review.missing_days,
             unread: &review.unread,
         }
     }
@@ -167,7 +169,7 @@ impl<'r> FunctionObject<'r> {
         let slo = function.target.and_then(|target| target.slo);
         let alternative = |option: &CostOption| AlternativeObject {
             option: option.alternative,
-            total_usd: option.total().map(|usd| usd.normalize()),
+            total_usd: option.exact().map(|usd| usd.round_dp(6).normalize()),
             cold_starts: option.cold_starts,
         };
         let comparison = function.comparison.as_ref();
@@ -183,7 +185,11 @@ impl<'r> FunctionObject<'r> {
             slo: slo.map(|slo| SloObject { coverage: slo.coverage(), over_days: slo.over_days }),
             error_budget: function.burn.map(BurnObject::new),
             alternatives: comparison.map(|all| all.options.iter().map(alternative).collect()),
-            cheapest: comparison.and_then(|all| all.cheapest),
+            assumed: &function.assumed,
+            cheapest: function.cheapest().map(|cheapest| match cheapest {
+                Cheapest::Present(own) => own,
+                Cheapest::Other(other, _) => other,
+            }),
             days: function.days.iter().map(DayObject::new).collect(),
         }
     }

@@ -67,6 +67,11 @@ impl Bill {
         self.lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
     }
 
+    /// Returns the sum of the unrounded lines, or `None` when any line is unknown.
+    pub fn exact(&self) -> Option<Decimal> {
+        self.lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(line.exact()?))
+    }
+
     /// Returns the sum of the rounded lines with a known price.
     pub fn known(&self) -> Decimal {
         self.lines.iter().filter_map(BillLine::amount).fold(Decimal::ZERO, Decimal::saturating_add)
@@ -267,6 +272,7 @@ mod tests {
             serde_json::to_string(&bill).unwrap(),
             r#"{"lines":[{"item":"x","quantity":"1","unit":"GiB","unit_price":"0.005","amount":"0.01"},{"item":"x","quantity":"1","unit":"GiB","unit_price":"0.0049","amount":"0.00"},{"item":"x","quantity":"3","unit":"GiB","unit_price":"0.015","amount":"0.05"}],"total":"0.06"}"#
         );
+        assert_eq!(bill.exact(), Some("0.0549".parse().unwrap()));
         assert_eq!(serde_json::to_string(&Bill::default()).unwrap(), r#"{"lines":[],"total":"0.00"}"#);
     }
 
@@ -275,7 +281,7 @@ mod tests {
         let mut bill = egress(Decimal::ONE, Decimal::ZERO);
         let nowhere = (&Item::NatData, region("me-south-1"));
         bill.add(&PriceBook::embedded(), "NAT gateway", nowhere, Decimal::TEN);
-        assert_eq!(bill.total(), None);
+        assert_eq!((bill.total(), bill.exact()), (None, None));
         assert_eq!(bill.unknown().collect::<Vec<_>>(), ["NAT gateway in me-south-1"]);
         let json = serde_json::to_value(&bill).unwrap();
         assert_eq!(json["lines"][1]["amount"], serde_json::Value::Null);
@@ -339,7 +345,7 @@ mod tests {
     }
 
     fn exact_total(bill: &Bill) -> Decimal {
-        bill.lines.iter().map(|line| line.exact().unwrap()).sum()
+        bill.exact().unwrap()
     }
 
     fn cost(item: &(Item, Region), quantity: Decimal) -> Decimal {

@@ -15,7 +15,7 @@ use super::instance;
 use super::item::Item;
 use super::price_book::PriceBook;
 use super::traffic::cold_starts_per_second;
-use crate::domain::capacity::By;
+use crate::domain::capacity::{By, Strategy};
 use crate::domain::schedule::Segment;
 use crate::domain::text::grouped;
 
@@ -49,6 +49,15 @@ impl CostAlternative {
             Self::Nothing => "no warming",
         }
     }
+
+    /// Returns the alternative that a strategy is.
+    pub fn of(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Pings => Self::Pings,
+            Strategy::Provisioned(_) => Self::ProvisionedWindows,
+            Strategy::Managed(_) => Self::ManagedInstances,
+        }
+    }
 }
 
 /// The cost of an alternative.
@@ -68,6 +77,11 @@ impl CostOption {
     /// Returns US dollars, or `None` when unknown.
     pub fn total(&self) -> Option<Decimal> {
         self.bill.as_ref().and_then(Bill::total)
+    }
+
+    /// Returns unrounded US dollars, or `None` when unknown.
+    pub fn exact(&self) -> Option<Decimal> {
+        self.bill.as_ref().and_then(Bill::exact)
     }
 }
 

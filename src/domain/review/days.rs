@@ -21,8 +21,6 @@ pub struct Day {
     /// That number, less the most environments that were missing in an hour. Hours in which the number of a target is
     /// unknown are left out; `None` if all are, or if no environments were wanted.
     pub reached: Option<u32>,
-    /// True if anything is recorded.
-    pub is_recorded: bool,
 }
 
 /// An hour of one target, or the sum of all.
@@ -87,7 +85,6 @@ impl Days {
         day.minutes += levels.minutes;
         day.target = day.target.max(levels.target);
         day.reached = missing.filter(|_| day.target > 0).map(|missing| day.target.saturating_sub(missing));
-        day.is_recorded = true;
     }
 
     /// Returns every day of a period.
@@ -106,7 +103,6 @@ impl Day {
             minutes: Minutes::default(),
             target: 0,
             reached: None,
-            is_recorded: false,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The review of a period: what the history shows of each function, each owner and the fleet.
 
 mod days;
+mod known;
 mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 pub use self::days::Day;
 use self::days::Days;
+use self::known::Known;
 pub use self::sums::{Amount, Sums};
+use super::cost::PriceBook;
 use super::cost::compare::{Comparison, CostAlternative};
 use super::coverage::{Minutes, Slo};
 use super::fleet::{Fleet, Target};
@@ -29,8 +32,11 @@ const RECENT_DAYS: u32 = 3;
 pub struct Review<'f> {
     /// The period that was asked for.
     pub period: Period,
-    /// The part of it from the first to the last hour of the history; `None` without history.
+    /// The part of it that is known: with a record, or without an open window before, between and after records; `None`
+    /// without history, unless no window was open.
     pub known: Option<Period>,
+    /// The UTC days of `known` with an open window and without any record.
+    pub missing_days: usize,
     /// The fleet on each UTC day of `known`.
     pub days: Vec<Day>,
     /// The functions, the lowest coverage first, those without coverage last.
@@ -65,8 +71,20 @@ pub struct FunctionReview<'f> {
     pub days: Vec<Day>,
     /// The use of the error budget; `None` without an objective.
     pub burn: Option<Burn>,
-    /// The estimated cost of the alternatives on the recorded days of the fleet; `None` if it is no longer configured.
+    /// The estimated cost of the alternatives in the known part of the period, without the missing days; `None` if it is
+    /// no longer configured.
     pub comparison: Option<Comparison>,
+    /// The assumptions of the comparison that are not configured, by their names in the configuration.
+    pub assumed: Vec<&'static str>,
+}
+
+/// The cheapest way of keeping a function warm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cheapest {
+    /// As it is: no other alternative costs less than what is recorded.
+    Present(CostAlternative),
+    /// Another alternative, with its estimated cost in US dollars.
+    Other(CostAlternative, Decimal),
 }
 
 /// The use of an error budget. Each value is `None` without known minutes.
@@ -93,18 +111,22 @@ impl FunctionReview<'_> {
         self.sums.row.owner.as_deref().unwrap_or_default()
     }
 
-    /// Returns the cheapest alternative with its cost in US dollars.
-    pub fn cheapest(&self) -> Option<(CostAlternative, Decimal)> {
+    /// Compares what is recorded with the alternatives other than the function's own strategy. `None` if the function is
+    /// no longer configured, if nothing was done for it in open windows, or if it may cost more than what is known.
+    pub fn cheapest(&self) -> Option<Cheapest> {
         let comparison = self.comparison.as_ref()?;
-        let cheapest = comparison.cheapest?;
-        Some((cheapest, comparison.option(cheapest)?.total()?))
-    }
-}
-
-impl Review<'_> {
-    /// Returns the days of the known part without any record.
-    pub fn silent_days(&self) -> usize {
-        self.days.iter().filter(|day| !day.is_recorded).count()
+        let own = CostAlternative::of(self.target?.strategy);
+        let Sums { row, known_usd, .. } = &self.sums;
+        if !comparison.has_windows || (row.rounds == 0 && row.capacity.is_none()) {
+            return None;
+        }
+        let others = comparison.options.iter().filter(|option| option.alternative != own);
+        let known = others.filter_map(|option| Some((option.exact()?, option.alternative)));
+        match known.min_by_key(|(usd, _)| *usd) {
+            Some((usd, other)) if usd < *known_usd => Some(Cheapest::Other(other, usd)),
+            _ if row.cost_unknown > 0 => None,
+            _ => Some(Cheapest::Present(own)),
+        }
     }
 }
 
@@ -124,7 +146,8 @@ pub struct Reviewing<'f> {
     /// The same objectives over the last days.
     recent: Objectives,
     period: Period,
-    known: Option<Period>,
+    /// The hours with a record.
+    recorded: BTreeSet<i64>,
     all: BTreeMap<Identity, Adding>,
     days: Days,
 }
@@ -153,7 +176,7 @@ impl<'f> Reviewing<'f> {
             objectives: Objectives::new(&slos, until),
             recent: Objectives::new(&slos.iter().map(recent).collect(), until),
             period,
-            known: None,
+            recorded: BTreeSet::new(),
             all: warmed.map(|target| (target.id.clone(), Adding::default())).collect(),
             days: Days::default(),
         }
@@ -178,12 +201,7 @@ impl<'f> Reviewing<'f> {
         if rows.is_empty() || hour < from.epoch().div_euclid(60) {
             return;
         }
-        let (begins, ends) =
-            (Minute::from_epoch(hour * 60).max(from), Minute::from_epoch((hour + 1) * 60).min(until));
-        self.known = Some(self.known.map_or(Period { from: begins, until: ends }, |known| Period {
-            from: known.from.min(begins),
-            until: known.until.max(ends),
-        }));
+        self.recorded.insert(hour);
         let mut of_fleet: Option<days::Hour> = None;
         for (id, row) in rows {
             let levels = days::Hour::of(row, || Some(wanted(self.targets.get(id)?, hour)));
@@ -203,23 +221,19 @@ impl<'f> Reviewing<'f> {
     /// Ends the review. `unread` names the documents that cannot be read.
     pub fn finish(mut self, unread: Vec<String>) -> Review<'f> {
         let prices = &self.fleet.prices;
-        let fleet_days = std::mem::take(&mut self.days).of(self.known);
-        let recorded = recorded(&fleet_days, self.known);
+        let known = Known::of(self.fleet, self.period, &self.recorded);
         let mut functions: Vec<FunctionReview<'f>> = Vec::with_capacity(self.all.len());
         for (id, Adding { mut row, days }) in std::mem::take(&mut self.all) {
             let target = self.targets.get(&id).copied();
             row.owner = row.owner.or_else(|| target?.owner.clone());
-            let comparison = target.and_then(|target| {
-                let compared =
-                    recorded.iter().map(|days| TargetPlan::new(target, *days, prices).compare(prices));
-                compared.reduce(|one, other| one.plus(other, prices))
-            });
+            let (comparison, assumed) = target.and_then(|target| compared(target, &known, prices)).unzip();
             functions.push(FunctionReview {
                 burn: self.burn(&id, row.minutes),
                 sums: Sums::of(row, id.region, prices),
                 target,
-                days: days.of(self.known),
+                days: days.of(known.period),
                 comparison,
+                assumed: assumed.unwrap_or_default(),
                 id,
             });
         }
@@ -241,8 +255,9 @@ impl<'f> Reviewing<'f> {
         };
         Review {
             period: self.period,
-            known: self.known,
-            days: fleet_days,
+            known: known.period,
+            missing_days: known.missing_days,
+            days: self.days.of(known.period),
             functions,
             fleet: sums,
             owners,
@@ -271,15 +286,15 @@ fn wanted(target: &Target, hour: i64) -> u32 {
     segments(target, from, until).iter().map(|segment| segment.desired).max().unwrap_or(0)
 }
 
-/// Returns the stretches of days with a record, within the known part of the period.
-fn recorded(days: &[Day], known: Option<Period>) -> Vec<Period> {
-    let Some(known) = known else { return Vec::new() };
-    let begin = |day: &Day| Minute::of(day.date.and_time(NaiveTime::MIN).and_utc());
-    let stretches = days.split(|day| !day.is_recorded).filter_map(|days| {
-        let (from, until) = (begin(days.first()?), begin(days.last()?).plus(24 * 60));
-        Some(Period { from: from.max(known.from), until: until.min(known.until) })
+/// Compares the alternatives for a target in the known stretches, and returns the assumptions; `None` without any.
+fn compared(target: &Target, known: &Known, prices: &PriceBook) -> Option<(Comparison, Vec<&'static str>)> {
+    let compared = known.stretches.iter().map(|stretch| {
+        let plan = TargetPlan::new(target, *stretch, prices);
+        (plan.compare(prices), plan.compared_by())
     });
-    stretches.collect()
+    compared.reduce(|(one, by), (other, by_other)| {
+        (one.plus(other, prices), if by.len() < by_other.len() { by_other } else { by })
+    })
 }
 
 /// Returns the burn rate of some functions together in the period; `None` without known minutes.

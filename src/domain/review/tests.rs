@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+use crate::domain::capacity::{self, By, Fallback, Provisioned};
 use crate::domain::cost::compare::CostOption;
 use crate::domain::coverage::Minutes;
 use crate::domain::function::FunctionRef;
@@ -63,7 +64,8 @@ fn sums_of_hostile_rows_do_not_overflow() {
 
 #[test]
 fn the_lowest_coverage_is_first_and_functions_without_one_are_last() {
-    let mut fleet = fleet(&["a", "b", "unseen"]);
+    let mut fleet = always(&[("a", 1), ("b", 1), ("unseen", 1)]);
+    fleet.targets[2].windows.clear();
     fleet.targets[2].on_request = Some(crate::domain::fleet::OnRequest {
         max_concurrency: 2,
         max_for: Duration::from_secs(60),
@@ -84,7 +86,7 @@ fn the_lowest_coverage_is_first_and_functions_without_one_are_last() {
             until: Minute::from_epoch((MONDAY + 7) * 60)
         })
     );
-    assert_eq!((review.days.len(), review.silent_days()), (1, 0));
+    assert_eq!((review.days.len(), review.missing_days), (1, 0));
     // Hours outside the period do not count.
     assert_eq!(super::review(&history, &fleet, period(6)).fleet.row.minutes.window, 120);
 }
@@ -100,14 +102,14 @@ fn a_day_has_its_target_less_what_was_missing_in_the_worst_hour() {
         (30, "a", levels(2, None, false)),
         (75, "a", Row { capacity: Some(CapacityHour::default()), ..levels(5, Some(4), false) }),
     ];
-    let fleet = fleet(&["a", "b"]);
+    let fleet = always(&[("a", 1), ("b", 1)]);
     let review = review(&history(&rows), &fleet, period(200));
     let shown = |days: &[Day]| days.iter().map(|day| (day.target, day.reached)).collect::<Vec<_>>();
     let of = |name: &str| shown(&review.functions.iter().find(|one| one.id == id(name)).unwrap().days);
     assert_eq!(of("a"), [(10, Some(9)), (2, None), (0, None), (5, Some(4))]);
     assert_eq!(of("b"), [(4, Some(3)), (0, None), (0, None), (0, None)]);
     assert_eq!(shown(&review.days), [(14, Some(13)), (2, None), (0, None), (5, Some(4))]);
-    assert_eq!(review.silent_days(), 1);
+    assert_eq!(review.missing_days, 1);
 }
 
 #[test]
@@ -259,7 +261,7 @@ fn alternatives_are_compared_on_recorded_days_only() {
         let comparison = review.functions[0].comparison.clone().unwrap();
         let cold = comparison.options.iter().map(|option| option.cold_starts).collect::<Vec<_>>();
         let totals = comparison.options.iter().map(CostOption::total).collect::<Vec<_>>();
-        (review.silent_days(), totals, cold, comparison.cheapest)
+        (review.missing_days, totals, cold, comparison.cheapest)
     };
     let (silent, one_day, cold, cheapest) = days(&[0]);
     assert_eq!((silent, cheapest), (0, Some(CostAlternative::Pings)));
@@ -276,6 +278,57 @@ fn alternatives_are_compared_on_recorded_days_only() {
         assert!(*all > two || all.is_zero(), "{two} {all}");
     }
     assert_eq!(cold_of_two[0], cold[0].map(|cold| 2 * cold));
+}
+
+#[test]
+fn alternatives_of_closed_hours_and_days_are_those_of_compare() {
+    let mut fleet = always(&[("a", 5)]);
+    let (days, hours) = (DaySet::parse("mon-fri").unwrap(), Hours::parse("08:00-18:00").unwrap());
+    fleet.targets[0].windows =
+        vec![Window::new("windows[0]", chrono_tz::Tz::UTC, Opening::Weekly(days, hours), 5)];
+    let open = |day: i64| (8..18).map(move |hour| (day * 24 + hour, "a", levels(5, Some(5), false)));
+    let week = period(7 * 24);
+    let review = review(&history(&(0..5).flat_map(open).collect::<Vec<_>>()), &fleet, week);
+    assert_eq!((review.known, review.missing_days, review.days.len()), (Some(week), 0, 7));
+    let expected = TargetPlan::new(&fleet.targets[0], week, &fleet.prices).compare(&fleet.prices);
+    let comparison = review.functions[0].comparison.as_ref().unwrap();
+    assert_eq!(comparison.options, expected.options);
+    let always = comparison.option(CostAlternative::ProvisionedAlways).unwrap().exact().unwrap();
+    let in_windows = comparison.option(CostAlternative::ProvisionedWindows).unwrap().exact().unwrap();
+    assert!(always > in_windows * Decimal::TWO, "168 hours and 50: {always} {in_windows}");
+}
+
+#[test]
+fn what_is_recorded_is_compared_with_the_alternatives_to_the_own_strategy() {
+    let mut fleet = always(&[("a", 5)]);
+    let cheapest = |fleet: &Fleet, usd: i64, cost_unknown, rounds| {
+        let row = |hour| {
+            let cost = [("compute".to_owned(), Decimal::new(usd, 2))].into();
+            (hour, "a", Row { cost, cost_unknown, rounds, ..levels(5, Some(5), false) })
+        };
+        let review = review(&history(&(0..24).map(row).collect::<Vec<_>>()), fleet, period(24));
+        let function = &review.functions[0];
+        assert!(!function.assumed.is_empty());
+        function.cheapest()
+    };
+    // 24 cents are more than the estimate of pings, and less than that of provisioned concurrency.
+    let pings = Some(Cheapest::Present(CostAlternative::Pings));
+    assert_eq!(cheapest(&fleet, 1, 0, 12), pings);
+    assert_eq!(cheapest(&fleet, 1, 1, 12), None, "it may cost more");
+    assert_eq!(cheapest(&fleet, 0, 0, 0), None, "nothing was done");
+    for unknown in [0, 1] {
+        let dear = cheapest(&fleet, 1_000, unknown, 12);
+        assert!(
+            matches!(dear, Some(Cheapest::Other(other, usd)) if other != CostAlternative::Pings && usd < 240.into()),
+            "{dear:?}"
+        );
+    }
+    let provisioned = Provisioned { by: By::Direct, fallback: Fallback::None };
+    fleet.targets[0].strategy = capacity::Strategy::Provisioned(provisioned);
+    let dear = cheapest(&fleet, 1_000, 0, 12);
+    assert!(matches!(dear, Some(Cheapest::Other(CostAlternative::Pings, _))), "{dear:?}");
+    fleet.targets[0].windows.clear();
+    assert_eq!(cheapest(&fleet, 1, 0, 12), None, "no window");
 }
 
 #[test]

@@ -5,14 +5,15 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::charts::Bar;
 use super::words::cost;
-use crate::cli::render::cost::dollars;
+use crate::cli::render::cost::{dollars, starred};
 use crate::domain::clean::clean;
 use crate::domain::review::{Amount, Review};
 
 /// The most bars.
 const MOST_BARS: usize = 8;
 
-/// Returns a bar for each amount, the largest first. Those beyond the most bars are added up into one.
+/// Returns a bar for each amount, the largest first. The sum of those beyond the most bars is only text, because it may
+/// be many times as large.
 pub(super) fn folded(
     amounts: impl Iterator<Item = (String, Amount)>,
     value: impl Fn(&Amount) -> f64,
@@ -20,14 +21,16 @@ pub(super) fn folded(
 ) -> Vec<Bar> {
     let mut amounts: Vec<_> = amounts.collect();
     amounts.sort_by(|(_, one), (_, other)| value(other).total_cmp(&value(one)));
-    if amounts.len() > MOST_BARS {
-        let rest = amounts.split_off(MOST_BARS - 1);
+    let rest = if amounts.len() > MOST_BARS { amounts.split_off(MOST_BARS - 1) } else { Vec::new() };
+    let bar =
+        |(name, amount): (String, Amount)| (clean(&name).into_owned(), Some(value(&amount)), figure(&amount));
+    let mut bars: Vec<Bar> = amounts.into_iter().map(bar).collect();
+    if !rest.is_empty() {
         let mut sum = Amount::default();
         rest.iter().for_each(|(_, amount)| sum.add(amount));
-        amounts.push((format!("{} others", rest.len()), sum));
+        bars.push((format!("{} others", rest.len()), None, figure(&sum)));
     }
-    let bar = |(name, amount): (String, Amount)| (clean(&name).into_owned(), value(&amount), figure(&amount));
-    amounts.into_iter().map(bar).collect()
+    bars
 }
 
 /// Returns the recorded cost and that of each alternative that is known for every function, over the same functions.
@@ -37,11 +40,16 @@ pub(super) fn alternatives(review: &Review<'_>) -> Vec<Bar> {
     let mut recorded = Amount::default();
     compared().for_each(|(function, _)| recorded.add(&function.sums.amount()));
     let totals = first.options.iter().filter_map(|option| {
-        let totals = compared().map(|(_, comparison)| comparison.option(option.alternative)?.total());
+        let totals = compared().map(|(_, comparison)| comparison.option(option.alternative)?.exact());
         let total = totals.sum::<Option<Decimal>>()?;
-        Some((option.alternative.title().to_owned(), value(total), dollars(Some(total))))
+        let is_assumed = compared().any(|(function, _)| !function.assumed.is_empty());
+        Some((
+            option.alternative.title().to_owned(),
+            Some(value(total)),
+            starred(dollars(Some(total)), is_assumed),
+        ))
     });
-    let recorded = ("recorded".to_owned(), value(recorded.usd), cost(&recorded));
+    let recorded = ("recorded".to_owned(), Some(value(recorded.usd)), cost(&recorded));
     std::iter::once(recorded).chain(totals).collect()
 }
 
@@ -52,12 +60,37 @@ pub(super) fn value(usd: Decimal) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
+
     use super::*;
+    use crate::domain::calendar::{DaySet, Hours, Opening, Window};
+    use crate::domain::cost::compare::CostAlternative;
     use crate::domain::fleet::{Fleet, Target};
     use crate::domain::history::{History, Row};
     use crate::domain::plan::Period;
     use crate::domain::review::review;
     use crate::domain::schedule::Minute;
+
+    #[test]
+    fn the_cost_of_an_alternative_is_rounded_once() {
+        let (days, hours) = (DaySet::parse("daily").unwrap(), Hours::parse("08:00-08:05").unwrap());
+        let target = |number: usize| Target {
+            windows: vec![Window::new("windows[0]", Tz::UTC, Opening::Weekly(days, hours), 1)],
+            ..Target::example(&format!("f{number:03}"), "eu-west-2", Vec::new())
+        };
+        let fleet = Fleet::new((0..300).map(target).collect());
+        let rows = fleet.targets.iter().map(|target| (target.id.clone(), Row::default())).collect();
+        let history = History { hours: [(498_216 + 8, rows)].into(), unread: Vec::new() };
+        let from = Minute::from_epoch(498_216 * 60);
+        let review = review(&history, &fleet, Period { from, until: from.plus(24 * 60) });
+        let one = review.functions[0].comparison.as_ref().unwrap();
+        let one = one.option(CostAlternative::ProvisionedWindows).unwrap().clone();
+        let [exact, rounded] = [one.exact(), one.total()].map(|usd| usd.unwrap() * Decimal::from(300));
+        assert!(rounded - exact > Decimal::new(50, 2), "{exact} {rounded}");
+        let bars = alternatives(&review);
+        let (_, _, shown) = bars.iter().find(|(name, ..)| name == "provisioned, in windows").unwrap();
+        assert_eq!(*shown, starred(dollars(Some(exact)), true));
+    }
 
     #[test]
     fn bars_of_many_owners_add_up_to_the_fleet() {
@@ -92,9 +125,12 @@ mod tests {
                 "5 others $10.00+"
             ]
         );
-        assert_eq!(bars.iter().map(|(_, value, _)| value).sum::<f64>(), value(review.fleet.known_usd));
+        // The others are not in the scale.
+        let values: Vec<_> = bars.iter().map(|(_, value, _)| *value).collect();
+        assert_eq!((values[0], values[6], values[7]), (Some(11.0), Some(5.0), None));
         let bars = folded(amounts(), |amount| amount.bytes as f64, |amount| amount.bytes.to_string());
-        assert_eq!(bars.iter().map(|(_, value, _)| value).sum::<f64>(), review.fleet.egress_bytes() as f64);
+        let bytes: u64 = bars.iter().map(|(_, _, bytes)| bytes.parse::<u64>().unwrap()).sum();
+        assert_eq!(bytes, review.fleet.egress_bytes());
         assert_eq!(folded(amounts().take(8), |amount| value(amount.usd), cost).len(), 8);
     }
 }

@@ -26,11 +26,19 @@ pub(super) enum Ink {
     Reached,
     /// The objective.
     Objective,
+    /// Values below the scale.
+    Below,
 }
 
 /// Every [`Ink`], with its letter in the names of classes.
-const INKS: [(Ink, char); 5] =
-    [(Ink::Text, 't'), (Ink::Grid, 'g'), (Ink::Target, 'w'), (Ink::Reached, 'r'), (Ink::Objective, 'o')];
+const INKS: [(Ink, char); 6] = [
+    (Ink::Text, 't'),
+    (Ink::Grid, 'g'),
+    (Ink::Target, 'w'),
+    (Ink::Reached, 'r'),
+    (Ink::Objective, 'o'),
+    (Ink::Below, 'b'),
+];
 
 impl Ink {
     /// Returns a colour that stands for it until [`finished`].
@@ -53,8 +61,8 @@ const MOST_NAME: usize = 34;
 /// A line of days: a value for each, `None` for a gap.
 type Line<'v> = (Ink, &'v [Option<f64>]);
 
-/// A bar: its name, its value and the text of the value.
-pub(super) type Bar = (String, f64, String);
+/// A bar: its name, its value and the text of the value. Without a value there is only text.
+pub(super) type Bar = (String, Option<f64>, String);
 
 /// A failed drawing. Writing to a string does not fail.
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -120,7 +128,7 @@ pub(super) fn small(title: &str, range: Range<f64>, lines: &[Line<'_>]) -> Strin
 /// Draws a horizontal bar for each value, with its name and text above it.
 pub(super) fn bars(title: &str, shown: &[Bar]) -> String {
     let height = BAR * u32::try_from(shown.len()).unwrap_or(0).max(1);
-    let most = shown.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
+    let most = shown.iter().filter_map(|(_, value, _)| *value).fold(0.0, f64::max);
     drawn((SIZE.0, height), title, |area| {
         let text = ("sans-serif", TEXT).into_font().color(&Ink::Text.color());
         let right = text.clone().pos(Pos::new(HPos::Right, VPos::Top));
@@ -128,6 +136,7 @@ pub(super) fn bars(title: &str, shown: &[Bar]) -> String {
         for ((name, value, figure), top) in shown.iter().zip((0_i32..).step_by(BAR as usize)) {
             area.draw(&Text::new(shortened(name, MOST_NAME), (0, top), text.clone()))?;
             area.draw(&Text::new(figure.as_str(), (width, top), right.clone()))?;
+            let Some(value) = value else { continue };
             // The cast saturates.
             let end = if most > 0.0 { (value / most * f64::from(width)).round() as i32 } else { 0 };
             let bar = [(0, top + 17), (end.max(1), top + 25)];
@@ -171,8 +180,10 @@ fn drawn(
 
 /// Replaces colours by classes and polylines by shorter paths, and adds the title.
 fn finished(svg: &str, (width, height): (u32, u32), title: &str) -> String {
-    let mut out =
-        format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\"><title>{}</title>", escaped(title));
+    // The style sheet gives small charts their size.
+    let is_small = (width, height) == SMALL;
+    let view = if is_small { String::new() } else { format!(" viewBox=\"0 0 {width} {height}\"") };
+    let mut out = format!("<svg{view} role=\"img\"><title>{}</title>", escaped(title));
     for line in svg.lines().skip(1) {
         let mut line = match line.strip_prefix("<polyline ").and_then(|rest| rest.split_once("points=\"")) {
             Some((style, points)) => match path(points.trim_end_matches("\"/>")) {
@@ -262,7 +273,7 @@ mod tests {
     fn a_small_chart_has_classes_gaps_and_an_escaped_title() {
         let values = [Some(1.0), Some(1.0), None, Some(0.9)];
         let svg = small("a <b> & \"c\"", 0.9..1.0, &[(Ink::Reached, &values)]);
-        insta::assert_snapshot!(svg, @r#"<svg viewBox="0 0 90 24" role="img"><title>a &lt;b&gt; &amp; &quot;c&quot;</title><path class="sr" d="M0 2h44"/><path class="sr" d="M66 21h23"/></svg>"#);
+        insta::assert_snapshot!(svg, @r#"<svg role="img"><title>a &lt;b&gt; &amp; &quot;c&quot;</title><path class="sr" d="M0 2h44"/><path class="sr" d="M66 21h23"/></svg>"#);
         assert_eq!(steps(&[None, Some(2.0)]), [vec![(1, 2.0), (2, 2.0)]]);
     }
 
@@ -270,8 +281,12 @@ mod tests {
     fn bars_have_no_color_of_their_own() {
         let svg = bars(
             "cost",
-            &[("</svg><script>".to_owned(), 2.0, "$2.00".to_owned()), ("b".to_owned(), 0.0, "$0".to_owned())],
+            &[
+                ("</svg><script>".to_owned(), Some(2.0), "$2.00".to_owned()),
+                ("b".to_owned(), Some(0.0), "$0".to_owned()),
+                ("others".to_owned(), None, "$9".to_owned()),
+            ],
         );
-        insta::assert_snapshot!(svg, @r#"<svg viewBox="0 0 350 64" role="img"><title>cost</title><text x="0" y="0" dy="0.76em" class="ft">&lt;/svg&gt;&lt;script&gt;</text><text x="350" y="0" dy="0.76em" text-anchor="end" class="ft">$2.00</text><rect x="0" y="17" width="350" height="8" class="fr"/><text x="0" y="32" dy="0.76em" class="ft">b</text><text x="350" y="32" dy="0.76em" text-anchor="end" class="ft">$0</text><rect x="0" y="49" width="1" height="8" class="fr"/></svg>"#);
+        insta::assert_snapshot!(svg, @r#"<svg viewBox="0 0 350 96" role="img"><title>cost</title><text x="0" y="0" dy="0.76em" class="ft">&lt;/svg&gt;&lt;script&gt;</text><text x="350" y="0" dy="0.76em" text-anchor="end" class="ft">$2.00</text><rect x="0" y="17" width="350" height="8" class="fr"/><text x="0" y="32" dy="0.76em" class="ft">b</text><text x="350" y="32" dy="0.76em" text-anchor="end" class="ft">$0</text><rect x="0" y="49" width="1" height="8" class="fr"/><text x="0" y="64" dy="0.76em" class="ft">others</text><text x="350" y="64" dy="0.76em" text-anchor="end" class="ft">$9</text></svg>"#);
     }
 }

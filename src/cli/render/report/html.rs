@@ -6,16 +6,18 @@ use std::ops::Range;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::bars;
 use super::charts::{self, Ink};
 use super::words::{
-    REGIME, budget_left, cheapest, cost, coverage, escaped, notes, owner_name, per_hour, percent, span, usd,
+    REGIME, assumptions, best, budget_left, cost, coverage, escaped, notes, owner_name, per_hour, percent,
+    span, usd,
 };
 use crate::domain::cost::compare::CostAlternative;
 use crate::domain::coverage::Minutes;
 use crate::domain::function::Region;
-use crate::domain::review::{Amount, Day, FunctionReview, Review, Sums};
+use crate::domain::review::{Amount, Cheapest, Day, FunctionReview, Review, Sums};
 use crate::domain::schedule::Minute;
 use crate::domain::text::{bytes, count, grouped};
 
@@ -33,11 +35,11 @@ const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf
     <meta name=\"referrer\" content=\"no-referrer\">\
     <link rel=\"icon\" href=\"data:,\"><title>warmd report</title>\n<style>";
 
-const TABLE_HEAD: &str = "<div class=\"w\"><table><thead><tr><th>function<th>coverage<th>coverage by day<br>90 to 100 %\
+const TABLE_HEAD: &str = "<div class=\"w\"><table><thead><tr><th>function<th>coverage<th>coverage by day<br>90 to 100 %, <u>below</u>\
     <th>target, reached<br>by day<th>cold starts<th>pings<th>S3 egress<th>cost<th>per warm hour<th>cheapest alternative\
     </thead><tbody>\n";
 
-/// The data inside the page. A function's days are lists, one value for each day of `days`.
+/// The data inside the page. A function's days are lists of [`runs`], one value for each day of `days`.
 #[derive(Serialize)]
 struct Data<'r> {
     from: Minute,
@@ -56,11 +58,14 @@ struct SumsData<'r> {
     owner: Option<&'r str>,
     window: u64,
     warm: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     unknown: u64,
     pings: u64,
     cold_starts: u64,
     known_usd: Decimal,
+    #[serde(skip_serializing_if = "is_zero")]
     unknown_costs: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     egress_bytes: u64,
 }
 
@@ -76,16 +81,33 @@ struct RouteData<'r> {
 struct FunctionData<'r> {
     function: String,
     region: Region,
+    /// The index of the owner in `owners`.
+    of_owner: usize,
     #[serde(flatten)]
     sums: SumsData<'r>,
     cheapest: Option<CostAlternative>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cheapest_usd: Option<Decimal>,
     /// Window minutes by day.
-    windows: Vec<u64>,
+    windows: Vec<Value>,
     /// Window minutes by day that were not warm.
-    cold: Vec<u64>,
-    target: Vec<u32>,
-    reached: Vec<Option<u32>>,
+    cold: Vec<Value>,
+    target: Vec<Value>,
+    reached: Vec<Value>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Returns a list of days, in which three or more equal values in sequence are a pair: the value and their number.
+fn runs<T: PartialEq + Serialize>(days: &[Day], value: impl Fn(&Day) -> T) -> Vec<Value> {
+    let values: Vec<T> = days.iter().map(value).collect();
+    let run = |run: &[T]| match run {
+        [value, _, _, ..] => vec![json!([value, run.len()])],
+        few => few.iter().map(|value| json!(value)).collect(),
+    };
+    values.chunk_by(|one, other| one == other).flat_map(run).collect()
 }
 
 impl<'r> SumsData<'r> {
@@ -106,19 +128,24 @@ impl<'r> SumsData<'r> {
 }
 
 impl<'r> FunctionData<'r> {
-    fn new(function: &'r FunctionReview<'_>) -> Self {
+    fn new(function: &'r FunctionReview<'_>, owners: &[&str]) -> Self {
         let days = &function.days;
-        let cheapest = function.cheapest();
+        let (cheapest, cheapest_usd) = match function.cheapest() {
+            Some(Cheapest::Present(own)) => (Some(own), None),
+            Some(Cheapest::Other(other, usd)) => (Some(other), Some(usd.round_dp(6).normalize())),
+            None => (None, None),
+        };
         Self {
             function: function.id.shown(),
             region: function.id.region,
-            sums: SumsData::new(function.sums.row.owner.as_deref(), &function.sums),
-            cheapest: cheapest.map(|(alternative, _)| alternative),
-            cheapest_usd: cheapest.map(|(_, usd)| usd.round_dp(6).normalize()),
-            windows: days.iter().map(|day| day.minutes.window).collect(),
-            cold: days.iter().map(|day| day.minutes.window.saturating_sub(day.minutes.warm)).collect(),
-            target: days.iter().map(|day| day.target).collect(),
-            reached: days.iter().map(|day| day.reached).collect(),
+            of_owner: owners.binary_search(&function.owner()).unwrap_or_default(),
+            sums: SumsData::new(None, &function.sums),
+            cheapest,
+            cheapest_usd,
+            windows: runs(days, |day| day.minutes.window),
+            cold: runs(days, |day| day.minutes.window.saturating_sub(day.minutes.warm)),
+            target: runs(days, |day| day.target),
+            reached: runs(days, |day| day.reached),
         }
     }
 }
@@ -151,9 +178,11 @@ pub fn page(review: &Review<'_>, is_simulated: bool) -> String {
     }
     let _ = writeln!(
         out,
-        "<p class=\"q\">{REGIME} Coverage is the share of the minutes of open windows in which as many \
-        environments as wanted were known to be warm. Days are UTC days.</p>"
+        "<p class=\"q\">{REGIME} {}</p>\n<p class=\"q\">Coverage is the share of the minutes of open windows in which as many \
+        environments as wanted were known to be warm. Days are UTC days.</p>",
+        assumptions(review).unwrap_or_default()
     );
+    let owners: Vec<&str> = review.owners.keys().map(String::as_str).collect();
     let data = Data {
         from: review.period.from,
         until: review.period.until,
@@ -172,7 +201,7 @@ pub fn page(review: &Review<'_>, is_simulated: bool) -> String {
                 partial_cost: sum.is_partial,
             })
             .collect(),
-        functions: shown.iter().map(FunctionData::new).collect(),
+        functions: shown.iter().map(|function| FunctionData::new(function, &owners)).collect(),
     };
     // Within a script element only `<` has a meaning. Numbers, texts and lists do not fail to serialize.
     let data = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
@@ -289,7 +318,7 @@ fn figures(review: &Review<'_>) -> String {
     }
     let compared = bars::alternatives(review);
     if !compared.is_empty() {
-        let on_days = if review.silent_days() > 0 { ", for the days with a record" } else { "" };
+        let on_days = if review.missing_days > 0 { ", for the days with a record" } else { "" };
         figure(
             "What the alternatives would have cost",
             &format!("estimates{on_days}; those that are known for every configured function"),
@@ -314,25 +343,31 @@ fn row(out: &mut String, function: &FunctionReview<'_>) {
         None => "",
     };
     let days: Vec<Option<f64>> = function.days.iter().map(|day| share(day.minutes)).collect();
+    let below = function.days.iter().map(|day| day.minutes.coverage());
+    let below =
+        below.map(|share| share.filter(|share| *share < SMALL_SCALE.start).map(|_| SMALL_SCALE.start));
+    let below: Vec<Option<f64>> = below.collect();
     let (target, reached) = levels(&function.days);
     let most = target.iter().flatten().copied().fold(1.0, f64::max);
     let egress = function.sums.egress_bytes();
     let owner =
         if function.owner().is_empty() { String::new() } else { format!(", {}", escaped(function.owner())) };
+    let budget = function.burn.map(|burn| format!("<small>budget {}</small>", budget_left(burn.budget_left)));
     let _ = writeln!(
         out,
-        "<tr><th scope=\"row\"><bdi>{}</bdi><small>{}{owner}</small><td{class}>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+        "<tr><th scope=\"row\"><bdi>{}</bdi><small>{}{owner}</small><td{class}><span>{}{}</span><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
         escaped(&function.id.shown()),
         function.id.region,
         coverage(row.minutes),
-        charts::small("coverage", SMALL_SCALE, &[(Ink::Reached, &days)]),
+        budget.unwrap_or_default(),
+        charts::small("coverage", SMALL_SCALE, &[(Ink::Reached, &days), (Ink::Below, &below)]),
         charts::small("target, reached", 0.0..most, &[(Ink::Target, &target), (Ink::Reached, &reached)]),
         grouped(row.cold),
         grouped(row.pings),
         if egress > 0 { bytes(egress) } else { "-".to_owned() },
         usd(*known_usd, row.cost_unknown),
         per_hour(&function.sums),
-        cheapest(function).unwrap_or_else(|| "-".to_owned()),
+        best(function).unwrap_or_else(|| "-".to_owned()),
     );
 }
 

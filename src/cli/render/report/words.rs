@@ -2,18 +2,19 @@
 
 use rust_decimal::Decimal;
 
-use crate::cli::render::cost::dollars;
+use crate::cli::render::cost::{STAR, dollars, starred};
 use crate::domain::clean::clean;
 use crate::domain::cost::compare::CostAlternative;
 use crate::domain::coverage::Minutes;
-use crate::domain::review::{Amount, FunctionReview, Review, Sums};
+use crate::domain::review::{Amount, Cheapest, FunctionReview, Review, Sums};
 use crate::domain::text::{count, elapsed, grouped, money};
 
 /// The headings of a function's row.
-pub(super) const ROW_NAMES: [&str; 8] = [
+pub(super) const ROW_NAMES: [&str; 9] = [
     "function",
     "region",
     "coverage",
+    "budget left",
     "cold starts",
     "pings",
     "cost",
@@ -86,10 +87,32 @@ pub(super) fn per_hour(sums: &Sums) -> String {
     sums.usd_per_warm_hour().map_or_else(|| "-".to_owned(), |usd| money(usd) + plus)
 }
 
-/// Returns the cheapest alternative with its cost.
-pub(super) fn cheapest(function: &FunctionReview<'_>) -> Option<String> {
-    let (alternative, total) = function.cheapest()?;
-    Some(format!("{}, {}", alternative.title(), dollars(Some(total))))
+/// Returns the cheapest way of keeping a function warm, an alternative with its cost.
+pub(super) fn best(function: &FunctionReview<'_>) -> Option<String> {
+    Some(match function.cheapest()? {
+        Cheapest::Present(_) => "as it is".to_owned(),
+        Cheapest::Other(other, usd) => format!("{}, {}", other.title(), estimate(function, usd)),
+    })
+}
+
+/// Formats the estimated cost of an alternative.
+pub(super) fn estimate(function: &FunctionReview<'_>, cost: Decimal) -> String {
+    starred(usd(cost, 0), !function.assumed.is_empty())
+}
+
+/// Returns the assumptions of the estimates, each once; `None` without any.
+pub(super) fn assumptions(review: &Review<'_>) -> Option<String> {
+    let compared = review.functions.iter().filter_map(|function| Some((function.target?, &function.assumed)));
+    let used = compared.flat_map(|(target, assumed)| {
+        target.assume.list().into_iter().filter(|entry| assumed.contains(&entry.name))
+    });
+    let mut values: Vec<String> = Vec::new();
+    for value in used.map(|entry| format!("{} {}", entry.name, entry.value)) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    (!values.is_empty()).then(|| format!("{STAR} assumed: {}", values.join(", ")))
 }
 
 /// Returns the short name of an alternative.
@@ -156,6 +179,15 @@ pub(super) fn budget_left(left: Option<f64>) -> String {
     }
 }
 
+/// Returns what is left of the error budget, for a column.
+pub(super) fn left(left: Option<f64>) -> String {
+    match left {
+        None => "unknown".to_owned(),
+        Some(left) if left < 0.0 => format!("used {:.1}×", 1.0 - left),
+        Some(left) => percent(left),
+    }
+}
+
 /// Returns the error budget and its burn.
 fn budget(review: &Review<'_>) -> String {
     let burn = review.burn;
@@ -196,10 +228,17 @@ pub(super) fn notes(review: &Review<'_>) -> Vec<String> {
         )),
         Some(_) => {}
     }
-    match review.silent_days() {
+    // The last hour may not be recorded yet.
+    if let Some(known) = review.known.filter(|known| known.until.plus(60) < review.period.until) {
+        notes.push(format!(
+            "the history ends at {}; alternatives are estimated until then",
+            known.until.instant().format("%Y-%m-%d %H:%M UTC")
+        ));
+    }
+    match review.missing_days {
         0 => {}
         days => notes.push(format!(
-            "nothing is recorded on {}, without which alternatives are estimated",
+            "nothing is recorded on {} with open windows, without which alternatives are estimated",
             count(days as u64, "day")
         )),
     }
