@@ -157,7 +157,9 @@ pub async fn report(args: &ReportArgs, style: Style) -> Result<Exit, Failure> {
     let mut reviewing = Reviewing::new(&fleet, period);
     let unread = if args.local {
         if period.length() > Duration::from_secs(2 * 86_400) {
-            print_message("simulating; a build without optimisation needs about four seconds for each day");
+            print_message(
+                "simulating; a build without optimisation needs about a second for each day of the example fleet",
+            );
         }
         let mut hours: BTreeMap<i64, Rows> = BTreeMap::new();
         let add = |hour, rows: &Rows| {
