@@ -97,7 +97,15 @@ impl Due {
 
     /// Returns the record of the round when it is skipped.
     pub fn skipped(&self, reason: SkipReason) -> RoundRecord {
-        self.record(RoundOutcome::Skipped(reason))
+        let record = self.record(RoundOutcome::Skipped(reason));
+        match &self.budget {
+            Some(cap) if reason == SkipReason::Budget => RoundRecord {
+                capped_from: Some(self.configured().get()),
+                capped_by: Some(cap.scope.setting().into()),
+                ..record
+            },
+            _ => record,
+        }
     }
 
     /// Returns the record of the round with this outcome.

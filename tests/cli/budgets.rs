@@ -74,7 +74,7 @@ fn an_explanation_shows_the_budgets_of_a_function() {
     budget of the fleet: $1000000 a month, warn
     ");
     insta::assert_snapshot!(lines(&["--state", &state]), @"
-    guards: a round of 10 pings is skipped (budget): a monthly budget is used up: its own, that of its owner, or that of the fleet
+    guards: a round of 10 pings is skipped (budget): a monthly budget is used up, or leaves no ping now: `functions.f.budget`
     budget of f in eu-west-2: $4 a month, stop: $4.500000 spent in MONTH (112 %), used up, … at this rate, without 2 rounds of unknown cost
     budget of the owner nlp: $500000 a month, reduce: $4.500000 spent in MONTH (0 %), … at this rate, without 2 rounds of unknown cost
     budget of the fleet: $1000000 a month, warn: $4.500000 spent in MONTH (0 %), … at this rate, without 2 rounds of unknown cost

@@ -326,9 +326,13 @@ functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1
     ~ owners.a | b.budget none → $5 a month, warn
 
     3 settings of the fleet changed; no target changes in the 7d from 2026-11-20 00:00 UTC
+
+      OWNER         COST BEFORE  COST AFTER
+      warmd itself       $2.53*      $2.55*
+      total              $2.53*      $2.55*
     --- stderr
     ");
-    insta::assert_snapshot!(diff(old, new, "markdown").shown(), @"
+    insta::assert_snapshot!(diff(old, new, "markdown").shown(), @r"
     exit 4
     --- stdout
     **warmd**: 3 settings of the fleet changed; no target changes in the 7d from 2026-11-20 00:00 UTC
@@ -338,6 +342,11 @@ functions: { checkout: { windows: [{ days: daily, hours: all-day, concurrency: 1
     | `limits.max_in_flight` | 500 | 50 |
     | `budget` | none | <code>&#36;0&#46;01 a month&#44; stop</code> |
     | <code>owners&#46;a &#124; b&#46;budget</code> | none | <code>&#36;5 a month&#44; warn</code> |
+
+    | owner | cost before | cost after |
+    |---|---:|---:|
+    | warmd itself | $2.53\* | $2.55\* |
+    | total | $2.53\* | $2.55\* |
     --- stderr
     ");
     let removed = diff(new, old, "json");

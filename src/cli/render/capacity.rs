@@ -70,12 +70,12 @@ pub fn status(all: &[PricedCapacity<'_>], style: Style) -> String {
         (sign(report.status), cells)
     };
     let mut out = table(&COLUMNS, 0, &all.iter().map(row).collect::<Vec<_>>(), style);
-    stopped(all.iter().map(|priced| priced.report), &mut out);
+    stopped(all.iter().map(|priced| priced.report), style, &mut out);
     out
 }
 
 /// Adds a line for each target whose capacity a budget has stopped.
-fn stopped<'r>(reports: impl Iterator<Item = &'r CapacityReport>, out: &mut String) {
+fn stopped<'r>(reports: impl Iterator<Item = &'r CapacityReport>, style: Style, out: &mut String) {
     for report in reports {
         let Some(Stopped { from, by, until }) = &report.stopped else { continue };
         let (name, until) = (name(report), until.format("%F %H:%MZ"));
@@ -122,7 +122,7 @@ pub fn tick(reports: &[CapacityReport], is_dry: bool, style: Style) -> String {
         let rest = reports.len() - shown.len();
         let _ = writeln!(out, "  … and {}, see --json", count(rest as u64, "more target"));
     }
-    stopped(shown.iter().copied(), &mut out);
+    stopped(shown.iter().copied(), style, &mut out);
     for report in shown.iter().filter(|report| !report.changes.is_empty()) {
         let planned = if is_dry { " planned" } else { "" };
         let line = format!("{}{planned}: {}", name(report), few(&report.changes));

@@ -6,10 +6,12 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::text::count;
+use super::tick::by;
 use crate::domain::clean::clean;
 use crate::domain::fleet::Target;
 use crate::domain::guard::{Decision, Knowledge, Terms};
 use crate::domain::records::{Health, Trust};
+use crate::domain::tick::SkipReason;
 
 /// A round with the decision on it.
 pub struct Guarded<'g> {
@@ -49,7 +51,10 @@ pub fn guards(guarded: &Guarded<'_>) -> String {
     }
     match &guarded.decision {
         Decision::Skip(reason) => {
-            let _ = writeln!(out, "guards: {round} is skipped ({}): {}", reason.name(), reason.explanation());
+            let budget = guarded.known.budget.filter(|_| *reason == SkipReason::Budget);
+            let by = by(budget.map(|cap| clean(&cap.scope.setting()).into_owned()).as_deref());
+            let _ =
+                writeln!(out, "guards: {round} is skipped ({}): {}{by}", reason.name(), reason.explanation());
         }
         Decision::Send(pings, Terms { backed_off_from, first, provisioned, .. }) => {
             let capped = guarded.decision.capped(guarded.desired);

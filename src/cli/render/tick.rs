@@ -9,7 +9,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use self::notes::notes;
-pub(super) use self::notes::{doubts, lowered_notes, skipped};
+pub(super) use self::notes::{by, doubts, lowered_notes, skipped};
 use super::table::{Column, Sign, figures, lines, words};
 use super::text::{bytes, count, grouped, millis, money, wrapped};
 use super::{Style, Tone, capacity};

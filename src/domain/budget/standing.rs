@@ -48,6 +48,6 @@ impl Standing {
         let (passed, whole) = (minutes(month.begin(), now), minutes(month.begin(), month.end()));
         let is_known = passed >= 60 && passed <= whole;
         let usd = is_known.then(|| self.spent.usd().checked_mul(Decimal::from(whole)))??;
-        Some((usd / Decimal::from(passed)).round_dp(4).normalize())
+        Some((usd / Decimal::from(passed)).round_dp(6).normalize())
     }
 }

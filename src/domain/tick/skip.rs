@@ -47,7 +47,7 @@ pub enum SkipReason {
     Provisioned,
     /// `limits.leave_free` leaves nothing of the function's reserved concurrency.
     NoHeadroom,
-    /// A monthly budget is used up.
+    /// A monthly budget is used up, or leaves less than one ping for now.
     Budget,
     /// The target's rounds have failed repeatedly. One ping each 15 minutes tries again.
     Breaker,
@@ -139,11 +139,7 @@ impl SkipReason {
             Self::NoHeadroom => {
                 ("no-headroom", "limits.leave_free leaves nothing of its reserved concurrency", false)
             }
-            Self::Budget => (
-                "budget",
-                "a monthly budget is used up: its own, that of its owner, or that of the fleet",
-                false,
-            ),
+            Self::Budget => ("budget", "a monthly budget is used up, or leaves no ping now", false),
             Self::Breaker => {
                 ("breaker", "its last rounds failed entirely; one ping each 15 minutes tries again", false)
             }

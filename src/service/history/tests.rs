@@ -91,7 +91,7 @@ fn key(region_name: &str, day: &str, writer: Option<u32>) -> String {
 fn file(region_name: &str, function: &str, pings: &[(u8, u64)]) -> DayFile {
     let mut file = DayFile::default();
     for (hour, pings) in pings {
-        let minutes = Minutes { window: *pings, warm: 1, ..Minutes::default() };
+        let minutes = Minutes { window: 60, warm: *pings % 60, ..Minutes::default() };
         let row = Row { pings: *pings, ..Row::of_minutes(minutes) };
         let rows: Rows = [(id(function, region_name), row)].into();
         file.add(*hour, region(region_name), 7, &rows).unwrap();
@@ -178,7 +178,7 @@ async fn a_damaged_document_does_not_hide_the_others() {
     insta::assert_snapshot!(shown(&documents, "2026-11-18T00:00", "2026-11-21T00:00").await.join("\n"), @r#"
     19 09h eu-west-2 a 1
     20 09h eu-west-2 a 4
-    "history-eu-west-2-2026-11-18.gz": it is damaged at byte 105
+    "history-eu-west-2-2026-11-18.gz": it is damaged at byte 106
     "history-eu-west-2-2026-11-19.gz": the hour 10 is damaged: corrupt gzip stream does not have a matching checksum
     "history-eu-west-2-2026-11-20-1.gz": `history-eu-west-2-2026-11-20-1.gz` is refused: it is larger than 33554432 bytes
     "#);
@@ -367,7 +367,8 @@ async fn pings(store: Changing, minutes_alone: bool) -> u64 {
     if minutes_alone {
         let (sums, unread) = minutes(&documents, from, until).await;
         assert_eq!(unread.len(), 0);
-        return sums.values().map(|minutes| minutes.window).sum();
+        let tick = |id: &Identity| id.label()[1..].parse().unwrap();
+        return sums.iter().map(|((id, _), minutes)| minutes.window * 4_u64.pow(tick(id))).sum();
     }
     let history = read(&documents, at(from), at(until)).await.unwrap();
     assert_eq!(history.unread, [""; 0]);
@@ -386,8 +387,8 @@ async fn a_reader_between_any_two_writes_sees_each_ping_once() {
         let region = if tick % 2 == 0 { "eu-west-2" } else { "us-east-1" };
         let document = if tick % 3 == 0 { "status-3" } else { STATUS };
         let pings = 4_u64.pow(tick);
-        let minutes = Minutes { window: pings, ..Minutes::default() };
-        let rows = [(id("f", region), Row { pings, ..Row::of_minutes(minutes) })].into();
+        let minutes = Minutes { window: 1, ..Minutes::default() };
+        let rows = [(id(&format!("f{tick}"), region), Row { pings, ..Row::of_minutes(minutes) })].into();
         let write = 1_000 + u64::from(tick);
         let observed = Observed { write, at: now, rows, looks: None, is_scheduled: true };
         let saved = writer.save(&documents, document, Some(observed), &fleet, now, |_| {}).await.unwrap();

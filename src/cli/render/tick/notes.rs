@@ -130,7 +130,7 @@ pub(in crate::cli::render) fn skipped(rounds: &[RoundRecord], style: Style) -> V
         let lines = rounds.filter_map(|round| {
             let reason = match (verdict, round.sent()) {
                 (Verdict::Unsafe, Some(sent)) => sent.report.messages.join("; "),
-                _ => round.skip_reason()?.explanation().to_owned(),
+                _ => round.skip_reason()?.explanation().to_owned() + &by(round.capped_by.as_deref()),
             };
             Some(format!("{} {}: {reason}", round.id, state.word()))
         });
@@ -169,8 +169,14 @@ fn push(notes: &mut Vec<String>, sign: Sign, style: Style, lines: impl Iterator<
     }
 }
 
+/// Returns the setting that prevents a round, such as ``: `budget` ``.
+pub(in crate::cli::render) fn by(setting: Option<&str>) -> String {
+    setting.map(|setting| format!(": `{setting}`")).unwrap_or_default()
+}
+
 /// Returns the reason why a round has fewer pings than configured.
 fn lowered(round: &RoundRecord) -> Option<String> {
+    round.sent()?;
     let RoundRecord { id, desired, capped_from, capped_by, backed_off_from, .. } = round;
     let by = capped_by.as_deref().unwrap_or("limits.account_share");
     let capped = capped_from.map(|from| format!("from {from} by `{by}`"));
