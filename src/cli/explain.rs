@@ -25,7 +25,7 @@ use crate::domain::budget::{Scope, Spending, Standing, standings};
 use crate::domain::capacity::{Bounds, By, Finding, Outlook, findings, outlook, stop};
 use crate::domain::fleet::{Fleet, Target};
 use crate::domain::function::{FunctionRef, Region, Tenant};
-use crate::domain::guard::Decision;
+use crate::domain::guard::{Decision, Knowledge};
 use crate::domain::records::{with_pauses, with_requests};
 use crate::domain::schedule::{Explanation, Minute, WindowView, explain as explanation};
 use crate::domain::tick::SkipReason;
@@ -169,10 +169,13 @@ impl GuardsObject {
             Decision::Send(pings, terms) => (pings.get(), Some(terms), None),
             Decision::Skip(reason) => (0, None, Some(*reason)),
         };
+        let capped = capped.map(|capped| (capped.from, capped.by.to_string()));
+        let skipping = guarded.known.budget.filter(|_| skipped == Some(SkipReason::Budget));
+        let capped = capped.or_else(|| Some((desired.get(), skipping?.scope.setting())));
         Self {
             allowed,
-            capped_from: capped.as_ref().map(|capped| capped.from),
-            capped_by: capped.map(|capped| capped.by.to_string()),
+            capped_from: capped.as_ref().map(|(from, _)| *from),
+            capped_by: capped.map(|(_, by)| by),
             backed_off_from: terms.and_then(|terms| terms.backed_off_from),
             skipped,
             first_ping: terms.and_then(|terms| terms.first).map(|first| first.purpose.name()),
@@ -223,8 +226,11 @@ pub async fn explain(args: &ExplainArgs, style: Style) -> Result<Exit, Failure> 
     // The guards decide on rounds.
     let desired = NonZeroU32::new(explanation.desired).or(NonZeroU32::new(target.highest()));
     let desired = desired.filter(|_| target.is_pinged());
-    let guarded = deployed.as_ref().zip(desired).map(|(deployed, desired)| {
-        let (decision, known) = (deployed.decide(&fleet, target, desired, true), deployed.of(target));
+    let judged = deployed.as_ref().zip(desired);
+    let cap = judged.and_then(|(deployed, desired)| deployed.budgets.caps.lowest(target, desired.get()));
+    let guarded = judged.map(|(deployed, desired)| {
+        let decision = deployed.decide(&fleet, target, desired, true);
+        let known = Knowledge { budget: cap.as_ref(), ..deployed.of(target) };
         Guarded { target, desired, decision, known, now: deployed.now }
     });
     if args.json {

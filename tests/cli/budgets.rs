@@ -80,7 +80,8 @@ fn an_explanation_shows_the_budgets_of_a_function() {
     budget of the fleet: $1000000 a month, warn: $4.500000 spent in MONTH (0 %), … at this rate, without 2 rounds of unknown cost
     ");
     let object = run(&["explain", "f", "--json", "--state", &state, &fleet]).json();
-    assert_eq!(object["guards"]["skipped"], "budget");
+    let skipped = ["capped_from", "capped_by", "skipped"].map(|key| &object["guards"][key]);
+    assert_eq!(skipped.map(ToString::to_string), ["10", "\"functions.f.budget\"", "\"budget\""]);
     let mut first = object["budgets"][0].clone();
     first.as_object_mut().unwrap().remove("forecast_usd");
     first["month"] = Value::Null;

@@ -176,7 +176,9 @@ pub(in crate::cli::render) fn by(setting: Option<&str>) -> String {
 
 /// Returns the reason why a round has fewer pings than configured.
 fn lowered(round: &RoundRecord) -> Option<String> {
-    round.sent()?;
+    if round.skip_reason() == Some(SkipReason::Budget) {
+        return None;
+    }
     let RoundRecord { id, desired, capped_from, capped_by, backed_off_from, .. } = round;
     let by = capped_by.as_deref().unwrap_or("limits.account_share");
     let capped = capped_from.map(|from| format!("from {from} by `{by}`"));

@@ -108,7 +108,7 @@ async fn the_lowest_of_several_budgets_counts_and_is_named() {
     fleet.targets[0].owner = Some("nlp".to_owned());
     let other = Harness::with_fleet(&RUNS, fleet, harness.documents.clone());
     let report = other.tick(at("2026-11-01T10:00:00Z")).await;
-    assert_eq!(shown(&report.rounds[0]), "10 of None by -: budget");
+    assert_eq!(shown(&report.rounds[0]), "10 of Some(10) by owners.nlp.budget: budget");
     let [detail] = &other.levels()[..] else { panic!("{:?}", other.levels()) };
     let spent = detail["spent_usd"].as_str().unwrap().parse::<Decimal>().unwrap();
     assert!(spent > Decimal::ZERO);
@@ -140,7 +140,7 @@ async fn two_processes_share_the_budget_and_report_each_level_once() {
     // A Warm Request obeys, a deployment too, and an operator does not.
     one.set(at("2026-11-02T18:01:00Z"));
     let asked = WarmRequest { at: Some(one.clock.now()), ..request() };
-    assert_eq!(shown(&one.report(Trigger::Request(asked)).await.rounds[0]), "2 of None by -: budget");
+    assert_eq!(shown(&one.report(Trigger::Request(asked)).await.rounds[0]), "2 of Some(2) by budget: budget");
     let report = one.report(Trigger::Warm { warm: warm(), region: region() }).await;
     assert_eq!(shown(&report.rounds[0]), "2 of None by -: sent");
     assert_eq!(one.spent().await.round_dp(10), (per_ping() * Decimal::from(62)).round_dp(10));
@@ -198,7 +198,7 @@ async fn a_shard_that_waited_is_skipped_once_the_budget_is_used_up() {
             sent.push(shown(&report.rounds[0]));
         }
         let sends = "10 of None by -: sent";
-        let later = if on_exceed == OnExceed::Warn { sends } else { "10 of None by -: budget" };
+        let later = if on_exceed == OnExceed::Warn { sends } else { "10 of Some(10) by budget: budget" };
         assert_eq!(sent, [sends, sends, later, later], "{on_exceed:?}");
     }
 }
