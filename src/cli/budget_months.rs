@@ -85,7 +85,7 @@ struct Silent;
 
 impl Observer for Silent {}
 
-/// What the emulator has counted for a trigger, in US dollars: of pings by function, and of the capacity of `d`.
+/// The cost of a trigger as the emulator has counted it, in US dollars: of pings by function, and of the capacity of `d`.
 #[derive(Default)]
 struct Drained {
     pings: BTreeMap<String, Decimal>,
@@ -105,7 +105,7 @@ struct World {
     spent: BTreeMap<(Month, &'static str), Decimal>,
     /// The highest cost of the pings of one trigger.
     dearest: BTreeMap<&'static str, Decimal>,
-    /// Of each budget that is used up: the day, and what its pings and its capacity have cost since, in November.
+    /// For each budget that is used up: the day, and the cost of its pings and of its capacity since, in November.
     since: BTreeMap<&'static str, (DateTime<Utc>, Decimal, Decimal)>,
     /// The time of the last capacity in November.
     last_capacity: DateTime<Utc>,
@@ -285,7 +285,7 @@ struct OfA {
     sent: u32,
     /// True if its own budget is the lowest limit.
     is_own: bool,
-    /// What was left of its own budget before, and the mean cost of its pings so far.
+    /// The rest of its own budget before, and the mean cost of its pings so far.
     left: Decimal,
     mean: Option<Decimal>,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-/// What a path is, after links.
+/// The kind of a path, after links.
 enum Place {
     /// A file, which is replaced, or nothing yet.
     File(PathBuf),

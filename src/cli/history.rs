@@ -39,7 +39,7 @@ capacity had the number available. A second round that wants fewer environments,
 them warm, leaves the minutes before it to the first. Those after the last round of an opening are
 warm if that round found an environment still warm, and unknown if it was the only one. Minutes
 after a round that proved nothing are UNKNOWN, and in neither number. Minutes in which a guard or a
-budget lowered the number are CAPPED, and count as not warm. So do the minutes that nobody served
+budget lowered the number are CAPPED, and count as not warm. So do the minutes without service
 because warmd was down, which are filled in when it is back, and those whose round no tick had time
 or room for, two minutes after it was due. So do those of a pause, which have no mark: users met
 cold starts. Rounds of ticks, their shards and deployments judge minutes, and without shards those

@@ -27,7 +27,7 @@ impl<T: FromNode> FromNode for At<T> {
     }
 }
 
-/// A box keeps a large and rare value out of maps of which there are many.
+/// A box keeps a large and rare value out of frequent maps.
 impl<T: FromNode> FromNode for Box<T> {
     fn from_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         T::from_node(node, reader).map(Self::new)

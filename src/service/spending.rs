@@ -64,7 +64,7 @@ struct Pending {
     costs: Arc<BTreeMap<Identity, Spent>>,
 }
 
-/// What was counted for the rest of the month.
+/// The count for the rest of the month.
 struct CountedRest {
     hash: String,
     at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What a report costs, and what has been spent of each budget of a fleet.
+//! The cost of a report, and the amount spent of each budget of a fleet.
 
 use std::collections::{BTreeMap, HashMap};
 

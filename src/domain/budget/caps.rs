@@ -78,7 +78,7 @@ impl Reduction {
     }
 }
 
-/// What a budget with [`OnExceed::Reduce`] allows, and the prices of its targets in US dollars.
+/// The allowance of a budget with [`OnExceed::Reduce`], and the prices of its targets in US dollars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Limit {
     reduction: Reduction,
@@ -88,10 +88,10 @@ struct Limit {
     fixed: Decimal,
 }
 
-/// What budgets with [`OnExceed::Reduce`] allow for the rest of the month, as it was counted at one instant.
+/// The allowance of budgets with [`OnExceed::Reduce`] for the rest of the month, as counted at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// What was left of each budget in US dollars.
+    /// The rest of each budget in US dollars.
     left: BTreeMap<Scope, Decimal>,
     /// The limits of each.
     reductions: BTreeMap<Scope, Limit>,
@@ -155,7 +155,7 @@ impl Counted {
         Self { left, reductions, unpriced }
     }
 
-    /// What was left of each budget in US dollars.
+    /// The rest of each budget in US dollars.
     pub fn left(&self) -> &BTreeMap<Scope, Decimal> {
         &self.left
     }

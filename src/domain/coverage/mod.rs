@@ -14,7 +14,7 @@
 //! Round k + 1 looks at the environments that it wants. If it found all of them warm, those beyond, which were wanted
 //! before the number fell, are judged by what round k reached.
 //!
-//! Nobody looks after the last round k of an opening, nor before a round that is skipped. If round k reached the number,
+//! No round follows the last round k of an opening, nor before a round that is skipped. If round k reached the number,
 //! the minutes after it are
 //!
 //! ```text
@@ -26,7 +26,7 @@
 //! Provisioned capacity counts as a round that reaches and finds what is available, and Lambda keeps it. Minutes are
 //! whole, and begin with the minute of a round.
 //!
-//! Minutes of a pause are not warm, and have no mark: users met cold starts, whoever has stopped the pings.
+//! Minutes of a pause are not warm, and have no mark: users met cold starts.
 
 mod look;
 mod minutes;

@@ -89,7 +89,7 @@ struct LineTarget<'t> {
     tenant: Option<Cow<'t, str>>,
 }
 
-/// What objectives need of a [`Line`].
+/// The part of a [`Line`] that objectives need.
 #[derive(Deserialize)]
 struct MinutesLine<'t> {
     #[serde(borrow)]

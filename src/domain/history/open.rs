@@ -205,7 +205,7 @@ impl OpenHistory {
         noted
     }
 
-    /// Drops the states of targets that the configuration no longer names: nobody serves them, and the time until they
+    /// Drops the states of targets that the configuration no longer names: they are not served, and the time until they
     /// are named again is no outage. A fleet has all targets of its regions, and may lack those of others.
     fn forget_removed(&mut self, fleet: &Fleet) {
         let named: HashSet<&Identity> = fleet.targets.iter().map(|target| &target.id).collect();

@@ -217,7 +217,7 @@ fn what_was_not_proven_does_not_count_as_reached() {
         served(0),
         (1, "a", minutes(60, 0)),
         (1, "b", levels(2, Some(2), false)),
-        // Nobody was served for a day.
+        // No target was served for a day.
         (24, "a", minutes(60, 0)),
         (24, "b", minutes(60, 0)),
         // The number was lowered by a guard.

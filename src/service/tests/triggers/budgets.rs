@@ -221,7 +221,7 @@ async fn without_a_durable_store_a_process_counts_its_own_cost() {
 #[derive(Debug, Default)]
 struct Lossy {
     objects: Memory,
-    /// The next writes of which the answer is lost.
+    /// The next writes whose answer is lost.
     loses: AtomicU32,
     /// True if nothing can be read or written.
     fails: std::sync::atomic::AtomicBool,
